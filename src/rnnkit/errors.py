@@ -1,0 +1,51 @@
+"""The errors rnnkit raises. Each says what arrived, what was expected and what to type instead.
+
+Every class also derives from the built-in error users would catch, so that
+``except ValueError`` around a call behaves as it does with NumPy or PyTorch.
+"""
+
+from __future__ import annotations
+
+
+class RnnkitError(Exception):
+    """Base of all errors that rnnkit raises on purpose."""
+
+
+class ShapeError(RnnkitError, ValueError):
+    """A tensor's shape, dtype or device does not fit the layer that received it."""
+
+
+class DataError(RnnkitError, ValueError):
+    """Data that cannot be used as it is: empty, unreadable, labels out of range, columns that differ."""
+
+
+class ConfigError(RnnkitError, ValueError):
+    """A setting that does not exist or has a value outside its range."""
+
+
+class BackendError(RnnkitError, RuntimeError):
+    """A backend was asked for by name and cannot serve this call."""
+
+
+class DownloadError(RnnkitError, OSError):
+    """No source delivered the file with the expected hash."""
+
+
+class RunFolderError(RnnkitError, FileExistsError):
+    """A run folder is in use already, or is not a run folder."""
+
+
+class DivergenceError(RnnkitError, ArithmeticError):
+    """The loss became NaN or infinite while training."""
+
+
+class MissingExtraError(RnnkitError, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Returns ``"; did you mean 'x'?"`` for the nearest known name, else the list of known names."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(repr, known))}"
