@@ -1,0 +1,67 @@
+"""rnnkit: train, fine-tune, understand and deploy recurrent neural networks on PyTorch.
+
+Names are resolved when they are first used, so that ``import rnnkit`` costs nothing beside torch, and help and the
+command line need no torch at all.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import data, ops
+    from .layers.gru import GRU
+    from .layers.lstm import LSTM
+    from .layers.simple_rnn import SimpleRNN
+    from .models.classifier import SequenceClassifier
+    from .models.loading import load
+    from .models.regressor import SequenceRegressor
+    from .models.tagger import SequenceTagger
+    from .training.learner import Learner
+    from .types import Sequences
+
+_NAMES = {
+    "GRU": "layers.gru",
+    "LSTM": "layers.lstm",
+    "Learner": "training.learner",
+    "SequenceClassifier": "models.classifier",
+    "SequenceRegressor": "models.regressor",
+    "SequenceTagger": "models.tagger",
+    "Sequences": "types",
+    "SimpleRNN": "layers.simple_rnn",
+    "load": "models.loading",
+}
+_MODULES = ("data", "errors", "ops")
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Learner",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "Sequences",
+    "SimpleRNN",
+    "data",
+    "load",
+    "ops",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rnnkit")
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NAMES, *_MODULES])

@@ -1,0 +1,1 @@
+"""Looking at what a network learned and how it got there."""

@@ -1,0 +1,159 @@
+"""Pictures of a run: learning curves, a confusion matrix, a grid of images.
+
+Each function draws one picture and writes it to ``path``; the suffix chooses the format. Colours are
+Okabe and Ito's, told apart by colour-blind readers too. Figures are drawn without pyplot, so nothing
+here touches a notebook's or another thread's plotting state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+INK, FAINT = "#222222", "#8a8a8a"
+
+# Columns of a history that are no quality of the model.
+_NOT_METRICS = frozenset({"epoch", "loss", "lr", "seconds", "samples_per_second"})
+
+
+def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[str, float] | None = None) -> None:
+    """Draws the loss and each metric over the epochs, training and validation in one panel.
+
+    Args:
+        rows: one mapping per epoch, as ``History.rows`` holds them: ``epoch``, ``loss``, the metrics, and
+            the same with ``val_`` before them. A run stopped within its first epoch has none.
+        path: the file to write.
+        final: results on the test set, drawn as one point at the last epoch.
+    """
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    metrics = [name for name in names if name not in _NOT_METRICS and not name.startswith("val_")]
+    panels = ["loss", *metrics]
+    figure = _figure(4.8 * len(panels), 3.6)
+    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _open(axes)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        for key, label, colour in ((name, "training", BLUE), ("val_" + name, "validation", ORANGE)):
+            points = [(row["epoch"], row[key]) for row in rows if key in row]
+            if points:
+                # Few epochs are drawn as dots too: a single one would leave no line at all.
+                marker = "o" if len(points) <= 20 else None
+                axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=label)
+        if rows and final and name in final:
+            axes.plot(
+                [rows[-1]["epoch"]], [final[name]], "D", color=GREEN, markersize=7, label=f"test {final[name]:.4g}"
+            )
+        if rows:
+            first, last = rows[0]["epoch"], rows[-1]["epoch"]
+            axes.set_xlim(first - 0.5, last + 0.5)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.legend(frameon=False)
+        else:
+            axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
+    _write(figure, path)
+
+
+def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:
+    """Draws a confusion matrix with its counts, the share recognised of each class beside its row.
+
+    Correct answers are pale blue, so that the eye is left for the mistakes: the darker the orange, the
+    more often a class (row) was taken for another (column).
+
+    Args:
+        matrix: counts [C, C], row = true class, column = predicted class.
+        classes: the C names.
+        path: the file to write.
+
+    Raises:
+        DataError: the matrix is not [C, C].
+    """
+    import numpy as np
+    from matplotlib.patches import Rectangle
+
+    counts, size = np.asarray(matrix), len(classes)
+    if counts.shape != (size, size):
+        raise DataError(f"a confusion matrix of shape {counts.shape} arrived for {size} classes; expected {(size, size)}")
+    mistakes = counts - np.diag(np.diag(counts))
+    worst, total = max(int(mistakes.max(initial=0)), 1), max(int(counts.sum()), 1)
+
+    side = max(4.0, 0.58 * size + 1.8)
+    figure = _figure(side + 0.4, side)
+    axes = figure.subplots()
+    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=worst * 1.25)
+    for row in range(size):
+        axes.add_patch(Rectangle((row - 0.5, row - 0.5), 1, 1, color="#dbe9f4"))
+        for column in range(size):
+            count = int(counts[row, column])
+            if row == column:
+                style = {"color": INK, "fontweight": "bold"}
+            elif count:
+                style = {"color": "white" if count > 0.7 * worst else INK}
+            else:
+                continue
+            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9.5, **style)
+    axes.set_xticks(range(size), classes)
+    axes.set_yticks(range(size), classes)
+    axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="#e6e6e6", linewidth=0.8)
+    axes.tick_params(which="both", length=0)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row in range(size):
+        seen = int(counts[row].sum())
+        share = f"{100 * counts[row, row] / seen:.1f}%" if seen else "–"
+        axes.text(size - 0.35, row, share, va="center", fontsize=9, color=FAINT)
+    axes.text(size - 0.35, -0.75, "recognised", va="center", fontsize=9, color=FAINT)
+    axes.spines[:].set_visible(False)
+    axes.set_title(
+        f"{int(mistakes.sum())} of {int(counts.sum())} wrong ({100 * np.trace(counts) / total:.2f}% right)", pad=22
+    )
+    _write(figure, path)
+
+
+def grid(
+    images: np.ndarray[Any, Any], captions: Sequence[str], path: Path, *, title: str = "", columns: int = 8
+) -> None:
+    """Draws grey images [N, height, width] in [0, 1] in a grid, dark on light, a caption above each.
+
+    No image at all draws the title alone: a network that makes no mistakes has none to show.
+    """
+    count = len(images)
+    columns = min(columns, max(count, 4))
+    lines = max(1, math.ceil(count / columns))
+    figure = _figure(1.25 * columns, 1.55 * lines + 0.5)
+    panels = figure.subplots(lines, columns, squeeze=False).flat
+    for index, axes in enumerate(panels):
+        axes.set_axis_off()
+        if index < count:
+            axes.imshow(images[index], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(captions[index], fontsize=9, color=INK, pad=3)
+    figure.suptitle(title, fontsize=11, color=INK)
+    _write(figure, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _open(axes: Axes) -> None:
+    """Leaves the two axes that are read, and a faint grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=150, facecolor="white")

@@ -1,0 +1,1 @@
+"""Layers that users compose: `torch.nn.Module`s with PyTorch's faces."""

@@ -1,0 +1,111 @@
+"""The simple recurrent layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import ConfigError, suggest
+from ..ops.backend import native_problem
+from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
+from ..types import Backend, State
+from ._recurrent import RecurrentLayer
+from .initialisation import Init
+
+Tensor = torch.Tensor
+
+
+class SimpleRNN(RecurrentLayer, torch.nn.RNN):
+    r"""h_t = σ(W x_t + b_ih + U h_{t-1} + b_hh), stacked and in one or both directions.
+
+    A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
+    takes ``lengths`` and ``resets``, σ = sigmoid, and three initialisations. On a CPU it runs on the native core in
+    float32 and float64, elsewhere and in other dtypes through PyTorch.
+
+    Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        num_layers: L; layer l > 0 reads the outputs of layer l - 1.
+        nonlinearity: ``"tanh"``, ``"relu"`` or ``"sigmoid"``.
+        bias: with b_ih and b_hh.
+        batch_first: input and output are [B, T, ...] instead of [T, B, ...]; the state is [L·D, B, H] either way.
+        dropout: probability with which outputs between layers are dropped while training.
+        bidirectional: a second direction from the last valid step to the first; outputs are concatenated.
+        init: ``"torch"``, ``"keras"`` or ``"identity"``, see :mod:`rnnkit.layers.initialisation`.
+        backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
+
+    Shapes:
+        input [T, B, I] → output [T, B, D·H], state [L·D, B, H].
+
+    Raises:
+        ConfigError: an unknown option. ShapeError: an input that does not fit. BackendError: a backend was named that
+            cannot serve.
+
+    Variant: Elman (1990), as in PyTorch.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> layer = rnnkit.SimpleRNN(28, 128, nonlinearity="relu", batch_first=True)
+        >>> output, state = layer(torch.zeros(32, 20, 28), lengths=[20] * 31 + [7])
+        >>> tuple(output.shape), tuple(state.shape)
+        ((32, 20, 128), (1, 32, 128))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: Nonlinearity = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        init: Init = "torch",
+        backend: Backend = "auto",
+    ) -> None:
+        if nonlinearity not in NONLINEARITIES:
+            raise ConfigError(f"nonlinearity={nonlinearity!r} is unknown{suggest(nonlinearity, NONLINEARITIES)}")
+        self._configure("RNN", init, backend, bidirectional)
+        # PyTorch's constructor knows no sigmoid; its own forward is never asked for one.
+        known = "tanh" if nonlinearity == "sigmoid" else nonlinearity
+        torch.nn.RNN.__init__(
+            self, input_size, hidden_size, num_layers, known, bias, batch_first, dropout, bidirectional, device, dtype
+        )
+        self.nonlinearity = nonlinearity
+
+    def _direction(
+        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Tensor | None
+    ) -> tuple[Tensor, State]:
+        run: Any = simple_rnn if backend == "native" else simple_rnn_reference
+        result: tuple[Tensor, State] = run(
+            x, state, *self._weights(layer, reverse), nonlinearity=self.nonlinearity, reverse=reverse,
+            batch_first=self.batch_first, **ragged,
+        )  # fmt: skip
+        return result
+
+    def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
+        h = simple_rnn_step(x, state, *self._weights(layer), self.nonlinearity)  # type: ignore[arg-type]
+        return h, h
+
+    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
+        return native_problem(device, dtype)
+
+    def _torch_problem(self) -> str | None:
+        return "torch.nn.RNN has no sigmoid" if self.nonlinearity == "sigmoid" else None
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State:
+        weight = self.weight_ih_l0
+        shape = (self.num_layers * self.num_directions, batch, self.hidden_size)
+        return torch.zeros(shape, device=device or weight.device, dtype=dtype or weight.dtype)
+
+    def _own_arguments(self) -> dict[str, Any]:
+        return {"nonlinearity": self.nonlinearity}

@@ -1,0 +1,1 @@
+"""Whole models: a recurrent body and a head."""

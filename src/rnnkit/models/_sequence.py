@@ -1,0 +1,86 @@
+"""What the models share: a batch-first body, pooling over valid steps, and the description that rebuilds them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+
+from ..errors import ConfigError, suggest
+from ..layers._recurrent import Lengths, RecurrentLayer
+
+Tensor = torch.Tensor
+Pooling = Literal["last", "mean", "max"]
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max")
+
+
+def valid_steps(lengths: Lengths, x: Tensor) -> Tensor:
+    """Bool [B, T, 1], true where x [B, T, ...] holds a valid step."""
+    rows = torch.as_tensor(lengths, device=x.device)
+    return (torch.arange(x.shape[1], device=x.device) < rows[:, None])[:, :, None]
+
+
+class SequenceModel(torch.nn.Module):
+    """Body and head over batch-first sequences.
+
+    Attributes:
+        default_loss, default_metrics: what a :class:`rnnkit.Learner` uses unless told otherwise.
+    """
+
+    default_loss: str
+    default_metrics: tuple[str, ...]
+
+    def __init__(self, body: RecurrentLayer, outputs: int, dropout: float, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        if not isinstance(body, RecurrentLayer):
+            raise ConfigError(
+                f"body is a {type(body).__name__}; expected an rnnkit layer such as "
+                "rnnkit.SimpleRNN(input_size, hidden_size, batch_first=True)"
+            )
+        if outputs < 1:
+            raise ConfigError(f"{outputs} outputs were asked for; expected at least 1")
+        self.body = body
+        self.dropout = torch.nn.Dropout(dropout)
+        self.head = torch.nn.Linear(body.output_size, outputs)
+        if (dtype := body.weight_ih_l0.dtype) != self.head.weight.dtype:
+            self.head.to(dtype)
+        self._arguments = arguments
+
+    def config(self) -> dict[str, Any]:
+        """Builder and arguments that make this model anew, for ``rnnkit.load``."""
+        return {
+            "builder": type(self).__name__,
+            "arguments": {"body": self.body.config(), **self._arguments},
+        }
+
+    def _run_body(self, x: Tensor, lengths: Lengths | None) -> tuple[Tensor, Any]:
+        """x [B, T, I] to outputs [B, T, D·H] and the state, whichever layout the body has."""
+        if self.body.batch_first:
+            return self.body(x, lengths=lengths)  # type: ignore[no-any-return]
+        output, state = self.body(x.transpose(0, 1), lengths=lengths)
+        return output.transpose(0, 1), state
+
+
+class PooledModel(SequenceModel):
+    """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head."""
+
+    def __init__(self, body: RecurrentLayer, outputs: int, pooling: Pooling, dropout: float, name: str) -> None:
+        if pooling not in POOLINGS:
+            raise ConfigError(f"pooling={pooling!r} is unknown{suggest(pooling, POOLINGS)}")
+        super().__init__(body, outputs, dropout, {name: outputs, "pooling": pooling, "dropout": dropout})
+        self.pooling = pooling
+
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
+        """x [B, T, I] and lengths [B] or None to [B, outputs]."""
+        output, state = self._run_body(x, lengths)
+        return self.head(self.dropout(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
+
+    def _pool(self, output: Tensor, state: Any, lengths: Lengths | None) -> Tensor:
+        if self.pooling == "last":
+            return self.body.final_output(state)
+        if lengths is None:
+            return output.mean(1) if self.pooling == "mean" else output.amax(1)
+        valid = valid_steps(lengths, output)
+        if self.pooling == "max":
+            return output.masked_fill(~valid, float("-inf")).amax(1)
+        return output.sum(1) / valid.sum(1)  # outputs behind a row's length are 0

@@ -1,0 +1,37 @@
+"""One vector of numbers a sequence."""
+
+from __future__ import annotations
+
+from ..layers._recurrent import RecurrentLayer
+from ._sequence import PooledModel, Pooling
+
+
+class SequenceRegressor(PooledModel):
+    """y = W pool(h_1 … h_T) + b, with h from a recurrent body.
+
+    Legend: B batch, T time, I input.
+
+    Args:
+        body, pooling, dropout: as in :class:`rnnkit.SequenceClassifier`.
+        outputs: numbers a sequence.
+
+    Shapes:
+        x [B, T, I] (and ``lengths`` [B]) → [B, outputs].
+
+    Raises:
+        ConfigError: an unknown option. ShapeError: an input that does not fit the body.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> model = rnnkit.SequenceRegressor(rnnkit.SimpleRNN(1, 50, num_layers=2))
+        >>> tuple(model(torch.zeros(32, 100, 1)).shape)
+        (32, 1)
+    """
+
+    default_loss = "mse"
+    default_metrics = ("mae",)
+
+    def __init__(
+        self, body: RecurrentLayer, outputs: int = 1, pooling: Pooling = "last", dropout: float = 0.0
+    ) -> None:
+        super().__init__(body, outputs, pooling, dropout, "outputs")

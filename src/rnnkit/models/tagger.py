@@ -1,0 +1,67 @@
+"""An output at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+
+from ..errors import ConfigError, suggest
+from ..layers._recurrent import Lengths, RecurrentLayer
+from ._sequence import SequenceModel, valid_steps
+
+Tensor = torch.Tensor
+Activation = Literal["none", "sigmoid", "tanh", "relu", "softmax"]
+# σ, and the loss that fits what it puts out: classes from logits, probabilities, or numbers.
+_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor] | None, str, tuple[str, ...]]] = {
+    "none": (None, "cross_entropy", ("accuracy",)),
+    "sigmoid": (torch.sigmoid, "bce", ()),
+    "tanh": (torch.tanh, "mse", ("mae",)),
+    "relu": (torch.relu, "mse", ("mae",)),
+    "softmax": (lambda y: torch.softmax(y, -1), "mse", ("mae",)),
+}
+
+
+class SequenceTagger(SequenceModel):
+    """y_t = σ(W h_t + b) at every step, with h from a recurrent body.
+
+    Legend: B batch, T time, I input.
+
+    Args:
+        body, dropout: as in :class:`rnnkit.SequenceClassifier`.
+        outputs: numbers (or classes) a step.
+        activation: σ: ``"none"`` (logits of classes, or plain numbers with ``loss="mse"``), ``"sigmoid"``
+            (independent labels), ``"tanh"``, ``"relu"``, ``"softmax"`` (distributions). It also sets the loss that a
+            Learner uses by default: cross-entropy, binary cross-entropy, or squared error for the last three.
+
+    Shapes:
+        x [B, T, I] (and ``lengths`` [B]) → [B, T, outputs], 0 behind a row's length.
+
+    Raises:
+        ConfigError: an unknown option. ShapeError: an input that does not fit the body.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> model = rnnkit.SequenceTagger(rnnkit.GRU(8, 16, bidirectional=True), outputs=5)
+        >>> tuple(model(torch.zeros(2, 7, 8)).shape)
+        (2, 7, 5)
+    """
+
+    def __init__(
+        self, body: RecurrentLayer, outputs: int, activation: Activation = "none", dropout: float = 0.0
+    ) -> None:
+        if activation not in _ACTIVATIONS:
+            raise ConfigError(f"activation={activation!r} is unknown{suggest(activation, list(_ACTIVATIONS))}")
+        super().__init__(
+            body, outputs, dropout, {"outputs": outputs, "activation": activation, "dropout": dropout}
+        )
+        self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
+        """x [B, T, I] and lengths [B] or None to [B, T, outputs]."""
+        output, _ = self._run_body(x, lengths)
+        y: Tensor = self.head(self.dropout(output))
+        if self._activate is not None:
+            y = self._activate(y)
+        return y if lengths is None else torch.where(valid_steps(lengths, y), y, torch.zeros((), dtype=y.dtype))

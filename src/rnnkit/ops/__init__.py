@@ -1,0 +1,1 @@
+"""Recurrences as functions: equations, reference, native call, and where each option runs."""

@@ -1,0 +1,71 @@
+"""Which backend serves a call: the one place that chooses."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import torch
+
+from ..errors import BackendError
+from ..types import Backend
+
+
+@functools.cache
+def native_core() -> Any | None:
+    """The native module, or None where rnnkit was installed without it."""
+    try:
+        from .. import _native
+    except ImportError:
+        return None
+    if problem := _native.cpu_info()["problem"]:
+        warnings.warn(f"{problem}; using {_native.cpu_info()['chosen']}", stacklevel=2)
+    return _native
+
+
+def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the native core cannot take such tensors, or None where it can."""
+    if native_core() is None:
+        return "rnnkit was installed without its native core (see `rnnkit doctor`)"
+    if device.type != "cpu":
+        return f"the native core runs on the CPU, and the input is on {device}"
+    if dtype not in (torch.float32, torch.float64):
+        return f"the native core computes in float32 and float64, and the input is {dtype}"
+    return None
+
+
+@functools.cache
+def _warn_once(layer: str, reason: str) -> None:
+    warnings.warn(
+        f"{layer} runs through its slow reference: {reason}. "
+        'Pass backend="reference" to choose it on purpose, or see `rnnkit doctor`.',
+        stacklevel=6,
+    )
+
+
+def choose_backend(layer: str, requested: Backend, native: str | None, torch_own: str | None) -> Backend:
+    """Resolves ``requested`` to the backend that serves.
+
+    Args:
+        layer: its name, for messages.
+        requested: what the user asked for.
+        native, torch_own: why that backend cannot serve this call, or None where it can.
+
+    Returns:
+        "native", "torch" or "reference".
+
+    Raises:
+        BackendError: a backend was named that cannot serve.
+    """
+    if requested == "auto":
+        if native is None:
+            return "native"
+        if torch_own is None:
+            return "torch"
+        _warn_once(layer, f"{native}; {torch_own}")
+        return "reference"
+    problem = {"native": native, "torch": torch_own}.get(requested)
+    if problem is not None:
+        raise BackendError(f'{layer} cannot run with backend="{requested}": {problem}; use backend="auto"')
+    return requested

@@ -1,0 +1,88 @@
+"""Recurrent states: opaque nested tuples of tensors, handled by these functions alone.
+
+Code outside ``ops`` never looks inside a state. Each layer declares where the batch lies in its tensors
+(``layer.state_batch_axis``; 1 for the classical layers, whose states are [L·D, B, H] as in PyTorch), so a
+recurrence whose state is a matrix per head fits the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import DataError, ShapeError
+from ..types import State
+
+
+def map_state(function: Callable[..., torch.Tensor], state: State, *others: State) -> State:
+    """Applies ``function`` to every tensor of ``state``, together with the matching tensors of ``others``."""
+    if isinstance(state, torch.Tensor):
+        return function(state, *others)
+    return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))
+
+
+def tensors(state: State) -> list[torch.Tensor]:
+    """The tensors of a state, in order."""
+    return [state] if isinstance(state, torch.Tensor) else [leaf for part in state for leaf in tensors(part)]
+
+
+def detach(state: State) -> State:
+    """The same state cut off from the graph, for truncated backpropagation through time."""
+    return map_state(torch.Tensor.detach, state)
+
+
+def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
+    """Row ``index[i]`` becomes row i, as beam search needs; ``index`` is an integer tensor [B']."""
+    return map_state(lambda leaf: leaf.index_select(batch_axis, index), state)
+
+
+def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_axis: int = 1) -> State:
+    """Puts the rows where ``mask`` [B] is true back to ``initial`` (zeros by default)."""
+
+    def one(leaf: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        if mask.shape != (leaf.shape[batch_axis],):
+            raise ShapeError(
+                f"mask has shape {tuple(mask.shape)}; expected ({leaf.shape[batch_axis]},), one entry per row"
+            )
+        shape = [1] * leaf.dim()
+        shape[batch_axis] = -1
+        return torch.where(mask.bool().view(shape), start, leaf)
+
+    return map_state(one, state, map_state(torch.zeros_like, state) if initial is None else initial)
+
+
+def save(state: State, path: str | Path) -> None:
+    """Writes a state to one safetensors file; its nesting is kept in the tensors' names."""
+    from safetensors.torch import save_file
+
+    named: dict[str, torch.Tensor] = {}
+
+    def walk(part: State, name: str) -> None:
+        if isinstance(part, torch.Tensor):
+            named[name] = part.detach().contiguous()
+        else:
+            for index, child in enumerate(part):
+                walk(child, f"{name}.{index}")
+
+    walk(state, "state")
+    save_file(named, str(path))
+
+
+def load(path: str | Path) -> State:
+    """Reads what :func:`save` wrote."""
+    from safetensors.torch import load_file
+
+    named = load_file(str(path))
+    if not named or any(name.split(".")[0] != "state" for name in named):
+        raise DataError(f"{path} holds no recurrent state; write one with rnnkit.ops.state.save(state, path)")
+
+    def build(name: str) -> Any:
+        if name in named:
+            return named[name]
+        children = {key[len(name) + 1 :].split(".")[0] for key in named if key.startswith(name + ".")}
+        return tuple(build(f"{name}.{index}") for index in range(len(children)))
+
+    return build("state")

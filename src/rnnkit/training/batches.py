@@ -1,0 +1,180 @@
+"""The batches of an epoch: rows of tensors in memory picked by index, or whatever an iterable yields.
+
+Both kinds have one face. Iterating gives the `(inputs, targets)` pairs of one epoch, `steps` is their number
+(None if unknown) and `recall(step)` returns the rows and the batch of a step of this epoch, where it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from ..errors import ConfigError, DataError
+from ..types import Sequences
+from .arrays import Inputs, select, to_inputs, to_targets
+
+Batch = tuple[Inputs, Tensor]
+Prepare = Callable[[Inputs, Inputs], Tensor]
+
+# Data in memory up to this size is put on the device whole; above it, batch by batch.
+_RESIDENT_BYTES = 1 << 30
+
+
+@dataclass
+class Order:
+    """The rows that an epoch visits: all of them, shuffled where there is a generator.
+
+    Under torchrun each of the `world` processes visits every `world`-th row. With `even`, rows are repeated
+    until all processes have equally many, so that their gradient exchanges stay in step.
+    """
+
+    count: int
+    generator: torch.Generator | None = None
+    rank: int = 0
+    world: int = 1
+    even: bool = True
+
+    def draw(self) -> Tensor:
+        if self.generator is None:
+            rows = torch.arange(self.count)
+        else:
+            rows = torch.randperm(self.count, generator=self.generator)
+        if self.world == 1:
+            return rows
+        if self.even:
+            rows = rows.repeat(1 + self.world // self.count)[: self.count + -self.count % self.world]
+        return rows[self.rank :: self.world]
+
+    def __iter__(self) -> Iterator[int]:  # a DataLoader takes an Order as its sampler
+        return iter(self.draw().tolist())
+
+    def __len__(self) -> int:
+        extra = -self.count % self.world if self.even else 0
+        return len(range(self.rank, self.count + extra, self.world))
+
+
+class ArrayBatches:
+    """Batches picked by index out of whole tensors; the last one may be smaller.
+
+    With `per_step`, targets [N, T, ...] are cut to the steps that their batch of `Sequences` keeps.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        targets: Tensor,
+        *,
+        order: Order,
+        batch_size: int,
+        device: torch.device,
+        per_step: bool,
+    ) -> None:
+        values = inputs if isinstance(inputs, Tensor) else inputs.values
+        home = device if values.nbytes + targets.nbytes <= _RESIDENT_BYTES else values.device
+        self.inputs, self.targets = inputs.to(home), targets.to(home)
+        self.order, self.batch_size, self.device, self.per_step = order, batch_size, device, per_step
+        self.steps: int | None = -(-len(order) // batch_size)
+        self.rows: tuple[Tensor, ...] = ()
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.rows = self.order.draw().split(self.batch_size)
+        return map(self._pick, self.rows)
+
+    def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
+        return self.rows[step].tolist(), self._pick(self.rows[step])
+
+    def _pick(self, rows: Tensor) -> Batch:
+        inputs, targets = select(self.inputs, rows), select(self.targets, rows)
+        if self.per_step and isinstance(inputs, Sequences):
+            targets = targets[:, : inputs.values.shape[1]]
+        return inputs.to(self.device), targets.to(self.device)
+
+
+class StreamBatches:
+    """The batches of any iterable, each checked and brought to the model's dtype and device."""
+
+    def __init__(
+        self, source: Iterable[Any], prepare: Prepare, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
+        try:
+            self.steps: int | None = len(source)  # type: ignore[arg-type]
+        except TypeError:  # also raised by a DataLoader whose data set has no length
+            self.steps = None
+        self.last: tuple[int, Batch] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step, pair in enumerate(self.source):
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise DataError(
+                    f"batch {step} is {_describe(pair)}; expected a pair (inputs, targets). "
+                    "Arrays are passed as one tuple: (X, y)"
+                )
+            inputs = to_inputs(pair[0], self.dtype)
+            targets = self.prepare(inputs, to_targets(pair[1], self.dtype))
+            self.last = step, (inputs.to(self.device), targets.to(self.device))
+            yield self.last[1]
+
+    def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
+        return None, self.last[1] if self.last and self.last[0] == step else None
+
+
+Batches = ArrayBatches | StreamBatches
+
+
+def in_memory(data: Any, dtype: torch.dtype) -> tuple[Inputs, Inputs] | None:
+    """Returns `(X, y)` as tensors where `data` holds its rows in memory, None where it has to be iterated."""
+    if isinstance(data, Subset) and isinstance(data.dataset, TensorDataset):
+        rows = torch.as_tensor(data.indices)
+        data = tuple(tensor[rows] for tensor in data.dataset.tensors)
+    elif isinstance(data, TensorDataset):
+        data = data.tensors
+    if isinstance(data, tuple):
+        if len(data) != 2 or isinstance(data[0], tuple):
+            raise DataError(
+                f"a tuple of {len(data)} ({', '.join(map(_describe, data[:4]))}) arrived; expected (X, y). "
+                "Batches are passed as a list or any other iterable"
+            )
+        return to_inputs(data[0], dtype), to_targets(data[1], dtype)
+    return None
+
+
+def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, epochs: int) -> Iterable[Any]:
+    """Returns an iterable of batches for what is not held in memory; raises `DataError` if there is none."""
+    if isinstance(data, IterableDataset):
+        return _loader(data, batch_size, None)
+    if isinstance(data, Dataset):
+        return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
+    if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
+        raise DataError(
+            f"{_describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches"
+        )
+    if isinstance(data, Iterator) and epochs > 1:
+        raise ConfigError(
+            f"{_describe(data)} can be read once, but {epochs} epochs were asked for; pass epochs=1, or something "
+            "that can be iterated again (a list, a DataLoader, a class with __iter__)"
+        )
+    return data
+
+
+def _loader(data: Dataset[Any], batch_size: int, sampler: Order | None) -> DataLoader[Any]:
+    # A loader without a generator of its own would draw from the global one at every epoch.
+    own = torch.Generator()
+    return DataLoader(data, batch_size, sampler=sampler, collate_fn=_collate, generator=own)
+
+
+def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Samples stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
+    inputs, targets = zip(*samples, strict=True)
+    return list(inputs), list(targets)
+
+
+def _describe(thing: Any) -> str:
+    shape = getattr(thing, "shape", None)
+    return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")

@@ -1,0 +1,79 @@
+"""What a run changes for its duration and puts back, whatever happens: modes, flags, seeds, Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+import torch
+
+
+@contextmanager
+def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
+    """Puts a module into training or evaluation mode; each submodule gets its own flag back."""
+    flags = [(part, part.training) for part in module.modules()]
+    module.train(training)
+    try:
+        yield
+    finally:
+        for part, flag in flags:
+            part.training = flag
+
+
+@contextmanager
+def frozen(module: torch.nn.Module) -> Iterator[Any]:
+    """Keeps the parameters of a module from training; yields a function that lets them train again early."""
+    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+
+    def thaw() -> None:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+    module.requires_grad_(False)
+    try:
+        yield thaw
+    finally:
+        thaw()
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Runs with torch's global generators (dropout draws from them) seeded, and puts their states back."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+class CatchInterrupt:
+    """Notes the first Ctrl-C in `requested`, so that a step can be finished; a second one raises at once.
+
+    Signals are the main thread's affair: in any other thread this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Self:
+        # A program that ignores Ctrl-C (under nohup, say) or handles it outside Python keeps doing so.
+        if threading.current_thread() is threading.main_thread():
+            previous = signal.getsignal(signal.SIGINT)
+            if previous not in (None, signal.SIG_IGN):
+                self._previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

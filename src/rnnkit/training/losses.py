@@ -1,0 +1,128 @@
+"""Losses by name, and how targets are brought to the shape and dtype that a loss compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import ConfigError, DataError, ShapeError, suggest
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss, and what its targets are: class labels, numbers shaped like the output, or its own affair."""
+
+    name: str
+    function: LossFunction
+    targets: Literal["labels", "numbers", "own"] = "own"
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        Loss("cross_entropy", F.cross_entropy, "labels"),
+        Loss("mse", F.mse_loss, "numbers"),
+        Loss("l1", F.l1_loss, "numbers"),
+        Loss("huber", F.huber_loss, "numbers"),
+        Loss("bce", F.binary_cross_entropy, "numbers"),
+        Loss("bce_logits", F.binary_cross_entropy_with_logits, "numbers"),
+    )
+}
+
+
+def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Loss:
+    """Returns the loss of that name, the callable as a loss, or the model's `default_loss`."""
+    chosen: Any = getattr(model, "default_loss", None) if loss is None else loss
+    if chosen is None:
+        raise ConfigError(
+            f"{type(model).__name__} has no default_loss; pass loss= with one of "
+            f"{', '.join(map(repr, LOSSES))}, or a callable (output, target) -> loss"
+        )
+    if callable(chosen):
+        return Loss(getattr(chosen, "__name__", type(chosen).__name__), chosen)
+    if chosen not in LOSSES:
+        raise ConfigError(f"unknown loss {chosen!r}{suggest(str(chosen), tuple(LOSSES))}")
+    return LOSSES[chosen]
+
+
+def fit_targets(
+    loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    """Checks targets against the model's output and aligns them with it, so that nothing is ever broadcast.
+
+    Args:
+        loss: what will compare the two.
+        targets: [N, ...], or [N, T, ...] where the output has steps too.
+        output: the shape of an output for these targets, with their N (and T).
+        valid: booleans [N, T], false at padded steps; None where there is no padding.
+        dtype: the model's, for targets that are numbers.
+
+    Raises:
+        DataError: labels that are no integers or out of range, probabilities outside [0, 1].
+        ShapeError: targets whose shape does not belong to the output.
+    """
+    if loss.targets == "labels":
+        return _fit_labels(targets, output, valid)
+    if loss.targets == "numbers":
+        targets = targets.to(dtype)
+    elif not targets.is_floating_point():
+        return targets
+    if _without_ones(targets.shape) == _without_ones(output):
+        targets = targets.reshape(output)
+    elif loss.targets == "numbers":
+        raise ShapeError(
+            f"the model returns outputs of shape {_shape(output)} but the targets have shape "
+            f"{_shape(targets.shape)}; {loss.name!r} compares them number by number, so both must agree"
+        )
+    if loss.name in ("bce", "bce_logits"):
+        _check_probabilities(targets if valid is None else targets[valid])
+    return targets
+
+
+def _fit_labels(targets: Tensor, output: torch.Size, valid: Tensor | None) -> Tensor:
+    classes = output[-1]
+    if targets.is_floating_point():
+        raise DataError(
+            f"labels of type {targets.dtype} arrived; 'cross_entropy' expects integers from 0 to {classes - 1}: "
+            "convert them (y.astype(int), for one-hot rows y.argmax(-1)), or pass loss='mse' for a regression"
+        )
+    if targets.dim() == len(output) and targets.shape[-1] == 1:
+        targets = targets.squeeze(-1)
+    if targets.shape != output[:-1]:
+        raise ShapeError(
+            f"the model returns outputs of shape {_shape(output)}, so labels of shape {_shape(output[:-1])} were "
+            f"expected, but {_shape(targets.shape)} arrived"
+        )
+    low, high = (int(end) for end in torch.aminmax(targets if valid is None else targets[valid]))
+    if low < 0 or high >= classes:
+        advice = (
+            "subtract 1"
+            if (low, high) == (1, classes)
+            else f"build the model with {high + 1} classes"
+            if low >= 0
+            else "negative labels are not classes"
+        )
+        raise DataError(f"labels run from {low} to {high}; expected 0 to {classes - 1}: {advice}")
+    return targets
+
+
+def _check_probabilities(targets: Tensor) -> None:
+    low, high = (float(end) for end in torch.aminmax(targets))
+    if low < 0 or high > 1:
+        raise DataError(f"targets run from {low:g} to {high:g}; a binary cross-entropy expects them in [0, 1]")
+
+
+def _without_ones(shape: torch.Size) -> list[int]:
+    """The shape without axes of one after the first, by which [N] and [N, 1] are the same targets."""
+    return [shape[0], *(size for size in shape[1:] if size != 1)]
+
+
+def _shape(shape: torch.Size) -> str:
+    return f"[N{''.join(f', {size}' for size in shape[1:])}]"
