@@ -35,6 +35,8 @@ def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[st
         path: the file to write.
         final: results on the test set, drawn as one point at the last epoch.
     """
+    from matplotlib.ticker import MaxNLocator
+
     names = list(dict.fromkeys(key for row in rows for key in row))
     metrics = [name for name in names if name not in _NOT_METRICS and not name.startswith("val_")]
     panels = ["loss", *metrics]
@@ -56,9 +58,11 @@ def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[st
         if rows:
             first, last = rows[0]["epoch"], rows[-1]["epoch"]
             axes.set_xlim(first - 0.5, last + 0.5)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.legend(frameon=False)
         else:
+            axes.set_xticks([])
+            axes.set_yticks([])
             axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
     _write(figure, path)
 
@@ -89,7 +93,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
     side = max(4.0, 0.58 * size + 1.8)
     figure = _figure(side + 0.4, side)
     axes = figure.subplots()
-    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=worst * 1.25)
+    axes.imshow(np.ma.masked_equal(mistakes, 0), cmap="Oranges", vmin=0, vmax=worst * 1.25)
     for row in range(size):
         axes.add_patch(Rectangle((row - 0.5, row - 0.5), 1, 1, color="#dbe9f4"))
         for column in range(size):

@@ -56,7 +56,7 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     ) -> None:
         self._configure("GRU", init, backend, bidirectional)
         torch.nn.GRU.__init__(
-            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
         )
 
     def _direction(

@@ -60,8 +60,8 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     ) -> None:
         self._configure("LSTM", init, backend, bidirectional)
         torch.nn.LSTM.__init__(
-            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device,
-            dtype,
+            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device=device,
+            dtype=dtype,
         )  # fmt: skip
 
     def _direction(

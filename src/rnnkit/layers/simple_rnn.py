@@ -76,7 +76,7 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         # PyTorch's constructor knows no sigmoid; its own forward is never asked for one.
         known = "tanh" if nonlinearity == "sigmoid" else nonlinearity
         torch.nn.RNN.__init__(
-            self, input_size, hidden_size, num_layers, known, bias, batch_first, dropout, bidirectional, device, dtype
+            self, input_size, hidden_size, num_layers, known, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
         )
         self.nonlinearity = nonlinearity
 

@@ -61,6 +61,13 @@ def valid_steps(lengths: Tensor, longest: int, device: torch.device) -> Tensor:
     return (torch.arange(longest) < lengths[:, None]).to(device)
 
 
+def check_inputs(inputs: Inputs) -> None:
+    """Raises `DataError` where there is nothing to work on, or NaN in it."""
+    if len(inputs) == 0:
+        raise DataError("no data arrived: the inputs have 0 rows")
+    check_finite("inputs", inputs)
+
+
 def check_finite(what: str, data: Inputs) -> None:
     """Raises `DataError` naming the first row that holds NaN or infinity at a step that is no padding."""
     values = data if isinstance(data, Tensor) else data.values
@@ -78,6 +85,12 @@ def check_finite(what: str, data: Inputs) -> None:
             f"the {what} hold {value} in row {rows[0]}{more}; expected finite numbers: "
             "drop these rows or fill the gaps first"
         )
+
+
+def describe(thing: Any) -> str:
+    """Says in a few words what arrived, for error messages."""
+    shape = getattr(thing, "shape", None)
+    return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
 
 
 def _tensor(data: Any) -> Tensor:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from ..errors import ConfigError, DataError
 from ..types import Sequences
-from .arrays import Inputs, select, to_inputs, to_targets
+from .arrays import Inputs, describe, select, to_inputs, to_targets
 
 Batch = tuple[Inputs, Tensor]
 Prepare = Callable[[Inputs, Inputs], Tensor]
@@ -113,7 +113,7 @@ class StreamBatches:
         for step, pair in enumerate(self.source):
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise DataError(
-                    f"batch {step} is {_describe(pair)}; expected a pair (inputs, targets). "
+                    f"batch {step} is {describe(pair)}; expected a pair (inputs, targets). "
                     "Arrays are passed as one tuple: (X, y)"
                 )
             inputs = to_inputs(pair[0], self.dtype)
@@ -138,7 +138,7 @@ def in_memory(data: Any, dtype: torch.dtype) -> tuple[Inputs, Inputs] | None:
     if isinstance(data, tuple):
         if len(data) != 2 or isinstance(data[0], tuple):
             raise DataError(
-                f"a tuple of {len(data)} ({', '.join(map(_describe, data[:4]))}) arrived; expected (X, y). "
+                f"a tuple of {len(data)} ({', '.join(map(describe, data[:4]))}) arrived; expected (X, y). "
                 "Batches are passed as a list or any other iterable"
             )
         return to_inputs(data[0], dtype), to_targets(data[1], dtype)
@@ -153,11 +153,11 @@ def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, epochs:
         return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
     if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
         raise DataError(
-            f"{_describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches"
+            f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches"
         )
     if isinstance(data, Iterator) and epochs > 1:
         raise ConfigError(
-            f"{_describe(data)} can be read once, but {epochs} epochs were asked for; pass epochs=1, or something "
+            f"{describe(data)} can be read once, but {epochs} epochs were asked for; pass epochs=1, or something "
             "that can be iterated again (a list, a DataLoader, a class with __iter__)"
         )
     return data
@@ -174,7 +174,3 @@ def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
     inputs, targets = zip(*samples, strict=True)
     return list(inputs), list(targets)
 
-
-def _describe(thing: Any) -> str:
-    shape = getattr(thing, "shape", None)
-    return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")

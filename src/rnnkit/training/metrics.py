@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric
 
 from ..errors import ConfigError, suggest
 
-if TYPE_CHECKING:
-    from torchmetrics import Metric
-
-    MetricLike = str | Metric | Callable[[Tensor, Tensor], Any]
-
-NAMED = ("accuracy", "mse", "rmse", "mae")
+MetricLike = str | Metric | Callable[[Tensor, Tensor], Any]
 
 # Outputs wait until they hold this many numbers (16 MB of float32), then the metrics get them at once.
 _WAITING = 1 << 22
+
+
+class Accuracy(MeanMetric):  # type: ignore[misc]
+    """The share of hits; torchmetrics' own has to be told the number of classes.
+
+    Integer targets are compared with the largest of the outputs; others with each output's side of `threshold`.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def update(self, output: Tensor, targets: Tensor) -> None:
+        if targets.is_floating_point():
+            hits = (output > self.threshold) == (targets > 0.5)
+        else:
+            hits = output.argmax(-1) == targets
+        super().update(hits.float())
+
+
+# Each is told whether the outputs for binary targets are logits rather than probabilities.
+NAMED: dict[str, Callable[[bool], Metric]] = {
+    "accuracy": lambda logits: Accuracy(0.0 if logits else 0.5),
+    "mse": lambda logits: MeanSquaredError(),
+    "rmse": lambda logits: MeanSquaredError(squared=False),
+    "mae": lambda logits: MeanAbsoluteError(),
+}
 
 
 class Metrics:
@@ -28,7 +53,7 @@ class Metrics:
         chosen: names (see `NAMED`), torchmetrics objects, callables (output, target) -> number: one of them,
             several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
             all processes under torchrun; a callable gets all outputs of an epoch, and of its process, in one call.
-        logits: whether the outputs for a binary target are logits rather than probabilities.
+        logits: whether the outputs for binary targets are logits rather than probabilities.
     """
 
     def __init__(
@@ -125,35 +150,13 @@ def _by_name(chosen: Any) -> dict[str, Any]:
 
 
 def _resolve(metric: Any, logits: bool) -> Any:
-    # Imported when a learner is made: the half second this takes is no part of its first epoch.
-    import torchmetrics
-
-    if isinstance(metric, torchmetrics.Metric):
+    if isinstance(metric, Metric):
         return metric
     if callable(metric):
         return _WholeEpoch(metric)
-    if metric == "mse":
-        return torchmetrics.MeanSquaredError()
-    if metric == "rmse":
-        return torchmetrics.MeanSquaredError(squared=False)
-    if metric == "mae":
-        return torchmetrics.MeanAbsoluteError()
-    if metric != "accuracy":
-        raise ConfigError(f"unknown metric {metric!r}{suggest(str(metric), NAMED)}")
-
-    class Accuracy(torchmetrics.MeanMetric):  # type: ignore[misc]
-        """The share of hits; unlike torchmetrics' own it need not be told the number of classes."""
-
-        higher_is_better = True
-
-        def update(self, output: Tensor, targets: Tensor) -> None:
-            if targets.is_floating_point():
-                hits = (output > (0.0 if logits else 0.5)) == (targets > 0.5)
-            else:
-                hits = output.argmax(-1) == targets
-            super().update(hits.float())
-
-    return Accuracy()
+    if metric not in NAMED:
+        raise ConfigError(f"unknown metric {metric!r}{suggest(str(metric), tuple(NAMED))}")
+    return NAMED[metric](logits)
 
 
 def _number(name: str, value: Any) -> float:
