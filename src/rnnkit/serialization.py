@@ -67,7 +67,8 @@ def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any]
     """
     from safetensors.torch import save_model
 
-    config = module.config() if callable(getattr(module, "config", None)) else None
+    describe: Any = getattr(module, "config", None)
+    config = describe() if callable(describe) else None
     metadata = {"rnnkit": json.dumps({"config": config, "extra": extra or {}})}
     file = model_file(path)
     with replacing(file) as temporary:

@@ -181,19 +181,19 @@ public:
         const int64_t bias_from = from(H), bias_upto = upto(H);
         if (call_.db != nullptr) fill(call_.db + bias_from, T(0), bias_upto - bias_from);
 
-        int64_t place = 0, s = 0;
+        int64_t row = 0, s = 0;
         bool first = true;
         do {
             int64_t count = 0, with_state = 0;
             // The next pairs (step, row); rows that ended are passed over.
             while (count < sweep && s < scratch_.places.longest) {
-                if (place == scratch_.places.batch) {
-                    place = 0, ++s;
+                if (row == sizes_.batch) {
+                    row = 0, ++s;
                     continue;
                 }
-                const int64_t p = place++, length = scratch_.places.length[p];
+                const int64_t b = row++, length = sizes_.lengths != nullptr ? sizes_.lengths[b] : sizes_.time;
                 if (length <= s) continue;
-                const int64_t b = scratch_.places.row[p], t = time_of(sizes_, length, s);
+                const int64_t t = time_of(sizes_, length, s);
                 steps[count] = at(call_.dpre, b, t);
                 if (call_.dw != nullptr) inputs[count] = at(call_.x, b, t);
                 const T* state = call_.h0 != nullptr ? call_.h0 + b * H : nullptr;

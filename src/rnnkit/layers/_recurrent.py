@@ -28,6 +28,8 @@ class RecurrentLayer(torch.nn.RNNBase):
     state_batch_axis: ClassVar[int] = 1
     init: Init
     backend: Backend
+    num_directions: int
+    weight_ih_l0: Tensor
 
     def _configure(self, mode: str, init: Init, backend: Backend, bidirectional: bool) -> None:
         """Checks and keeps rnnkit's own arguments; called before PyTorch's constructor draws the weights."""
@@ -40,7 +42,7 @@ class RecurrentLayer(torch.nn.RNNBase):
     # --- what a concrete layer adds ----------------------------------------------------------------------------------
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Tensor | None
+        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
     ) -> tuple[Tensor, State]:
         raise NotImplementedError
 
@@ -51,7 +53,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         raise NotImplementedError
 
     def _torch_problem(self) -> str | None:
-        """Why PyTorch's own layer cannot compute this configuration."""
+        """Why PyTorch's own layer cannot compute this configuration, or None where it can."""
         return None
 
     def initial_state(
@@ -74,7 +76,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()
         return choose_backend(type(self).__name__, self.backend, native, torch_own)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input: Tensor | PackedSequence,
         hx: State | None = None,
@@ -167,11 +169,11 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     # --- ways through ------------------------------------------------------------------------------------------------
 
-    def _weights(self, layer: int, reverse: bool = False) -> list[Tensor | None]:
+    def _weights(self, layer: int, reverse: bool = False) -> list[Any]:
         """w_ih, w_hh, b_ih, b_hh; read by name each time, so that parametrisations and tied weights are seen."""
         suffix = f"_l{layer}_reverse" if reverse else f"_l{layer}"
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
-        found: list[Tensor | None] = [getattr(self, name + suffix) for name in names]
+        found = [getattr(self, name + suffix) for name in names]
         return found if self.bias else [*found, None, None]
 
     def _dropout(self, x: Tensor, layer: int) -> Tensor:
@@ -290,4 +292,3 @@ class RecurrentLayer(torch.nn.RNNBase):
         if resets.is_floating_point() or resets.is_complex():
             raise ShapeError(f"resets is {resets.dtype}; expected bool: pass resets.bool()")
         return resets.bool()
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ..ops.gru import gru_reference, gru_step
@@ -56,20 +58,29 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     ) -> None:
         self._configure("GRU", init, backend, bidirectional)
         torch.nn.GRU.__init__(
-            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
+            self,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device=device,
+            dtype=dtype,
         )
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Tensor | None
+        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
     ) -> tuple[Tensor, State]:
         if state is None:
             state = x.new_zeros(x.shape[0 if self.batch_first else 1], self.hidden_size)
         return gru_reference(
             x, state, *self._weights(layer, reverse), reverse=reverse, batch_first=self.batch_first, **ragged
-        )  # type: ignore[misc]
+        )
 
     def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h = gru_step(x, state, *self._weights(layer))  # type: ignore[arg-type]
+        h = gru_step(x, state, *self._weights(layer))
         return h, h
 
     def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:

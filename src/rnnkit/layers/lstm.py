@@ -24,8 +24,7 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     Legend: B batch, T time, I input, H hidden, P projected (H without), L layers, D directions.
 
     Args:
-        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in
-            ``torch.nn.LSTM``.
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in torch's.
         init: ``"torch"`` or ``"keras"``, see :mod:`rnnkit.layers.initialisation`.
         backend: ``"auto"``, ``"torch"`` or ``"reference"``.
 
@@ -60,26 +59,26 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     ) -> None:
         self._configure("LSTM", init, backend, bidirectional)
         torch.nn.LSTM.__init__(
-            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device=device,
-            dtype=dtype,
+            self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
+            device=device, dtype=dtype,
         )  # fmt: skip
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Tensor | None
+        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
     ) -> tuple[Tensor, State]:
         if state is None:
             batch = x.shape[0 if self.batch_first else 1]
             state = (x.new_zeros(batch, self.proj_size or self.hidden_size), x.new_zeros(batch, self.hidden_size))
         return lstm_reference(
             x, state, *self._projected_weights(layer, reverse), reverse=reverse, batch_first=self.batch_first, **ragged
-        )  # type: ignore[misc]
+        )
 
-    def _projected_weights(self, layer: int, reverse: bool = False) -> list[Tensor | None]:
+    def _projected_weights(self, layer: int, reverse: bool = False) -> list[Any]:
         suffix = f"_l{layer}_reverse" if reverse else f"_l{layer}"
         return [*self._weights(layer, reverse), getattr(self, "weight_hr" + suffix) if self.proj_size else None]
 
     def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h, c = lstm_step(x, state, *self._projected_weights(layer))  # type: ignore[arg-type]
+        h, c = lstm_step(x, state, *self._projected_weights(layer))
         return h, (h, c)
 
     def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:

@@ -76,12 +76,22 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         # PyTorch's constructor knows no sigmoid; its own forward is never asked for one.
         known = "tanh" if nonlinearity == "sigmoid" else nonlinearity
         torch.nn.RNN.__init__(
-            self, input_size, hidden_size, num_layers, known, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
+            self,
+            input_size,
+            hidden_size,
+            num_layers,
+            known,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device=device,
+            dtype=dtype,
         )
         self.nonlinearity = nonlinearity
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Tensor | None
+        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
     ) -> tuple[Tensor, State]:
         run: Any = simple_rnn if backend == "native" else simple_rnn_reference
         result: tuple[Tensor, State] = run(
@@ -91,7 +101,7 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         return result
 
     def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h = simple_rnn_step(x, state, *self._weights(layer), self.nonlinearity)  # type: ignore[arg-type]
+        h = simple_rnn_step(x, state, *self._weights(layer), nonlinearity=self.nonlinearity)
         return h, h
 
     def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:

@@ -33,7 +33,5 @@ class SequenceClassifier(PooledModel):
     default_loss = "cross_entropy"
     default_metrics = ("accuracy",)
 
-    def __init__(
-        self, body: RecurrentLayer, classes: int, pooling: Pooling = "last", dropout: float = 0.0
-    ) -> None:
+    def __init__(self, body: RecurrentLayer, classes: int, pooling: Pooling = "last", dropout: float = 0.0) -> None:
         super().__init__(body, classes, pooling, dropout, "classes")

@@ -69,9 +69,9 @@ def load(path: str | Path, model: torch.nn.Module | None = None) -> torch.nn.Mod
         weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
     # Tensors that share memory are stored once, under the first of their names.
     state = model.state_dict()
-    missing = {name for name in state if name not in weights}
-    shared = {name for name in missing if any(state[name].data_ptr() == state[other].data_ptr() for other in weights)}
-    unfit = sorted((missing - shared) | (set(weights) - set(state)))
+    found = {state[name].data_ptr() for name in weights if name in state}
+    missing = {name for name, tensor in state.items() if name not in weights and tensor.data_ptr() not in found}
+    unfit = sorted(missing | (set(weights) - set(state)))
     unfit += [name for name in weights if name in state and weights[name].shape != state[name].shape]
     if unfit:
         raise DataError(f"the weights in {file} do not fit {type(model).__name__}: {', '.join(unfit)}")

@@ -31,7 +31,5 @@ class SequenceRegressor(PooledModel):
     default_loss = "mse"
     default_metrics = ("mae",)
 
-    def __init__(
-        self, body: RecurrentLayer, outputs: int = 1, pooling: Pooling = "last", dropout: float = 0.0
-    ) -> None:
+    def __init__(self, body: RecurrentLayer, outputs: int = 1, pooling: Pooling = "last", dropout: float = 0.0) -> None:
         super().__init__(body, outputs, pooling, dropout, "outputs")

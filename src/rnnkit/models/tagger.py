@@ -53,9 +53,7 @@ class SequenceTagger(SequenceModel):
     ) -> None:
         if activation not in _ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} is unknown{suggest(activation, list(_ACTIVATIONS))}")
-        super().__init__(
-            body, outputs, dropout, {"outputs": outputs, "activation": activation, "dropout": dropout}
-        )
+        super().__init__(body, outputs, dropout, {"outputs": outputs, "activation": activation, "dropout": dropout})
         self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:

@@ -28,6 +28,7 @@ def simple_rnn_step(
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
+    *,
     nonlinearity: Nonlinearity = "tanh",
 ) -> Tensor:
     """One step: x [B, I] and h [B, H] to the next h [B, H]."""
@@ -58,7 +59,7 @@ def simple_rnn_reference(
     h0 = x.new_zeros(x.shape[1], w_hh.shape[0]) if h0 is None else h0
 
     def step(x_t: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        h = simple_rnn_step(x_t, h, w_ih, w_hh, b_ih, b_hh, nonlinearity)
+        h = simple_rnn_step(x_t, h, w_ih, w_hh, b_ih, b_hh, nonlinearity=nonlinearity)
         return h, h
 
     out, hn = unroll(step, x, h0, lengths=lengths, resets=resets, reverse=reverse)
@@ -94,9 +95,7 @@ def simple_rnn(
     """
     kind = NONLINEARITIES.index(nonlinearity)
     call: Any = torch.ops.rnnkit.simple_rnn if torch.compiler.is_compiling() else _SimpleRnn.apply
-    result: tuple[Tensor, Tensor] = call(
-        x, h0, w_ih, w_hh, b_ih, b_hh, lengths, resets, kind, reverse, batch_first
-    )
+    result: tuple[Tensor, Tensor] = call(x, h0, w_ih, w_hh, b_ih, b_hh, lengths, resets, kind, reverse, batch_first)
     return result
 
 
@@ -124,9 +123,7 @@ def _strided(tensor: Tensor | None, batch_first: bool) -> tuple[int, int, int]:
     return (tensor.data_ptr(), first, second) if batch_first else (tensor.data_ptr(), second, first)
 
 
-def _sizes(
-    core: Any, x: Tensor, hidden: int, lengths: Tensor | None, resets: Tensor | None, *flags: Any
-) -> Any:
+def _sizes(core: Any, x: Tensor, hidden: int, lengths: Tensor | None, resets: Tensor | None, *flags: Any) -> Any:
     kind, reverse, batch_first = flags
     batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
     strides = (0, 0) if resets is None else resets.stride()
@@ -274,23 +271,21 @@ _library.impl("simple_rnn", _forward, "CPU")
 _library.impl("simple_rnn_backward", _backward, "CPU")
 
 
-@torch.library.register_fake("rnnkit::simple_rnn", lib=_library)
 def _forward_shapes(x: Tensor, h0: Any, w_ih: Tensor, w_hh: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     batch = x.shape[0] if rest[-1] else x.shape[1]
     return x.new_empty(x.shape[0], x.shape[1], w_hh.shape[0]), x.new_empty(batch, w_hh.shape[0])
 
 
-@torch.library.register_fake("rnnkit::simple_rnn_backward", lib=_library)
 def _backward_shapes(
     dout: Any, dhn: Any, x: Tensor, h0: Any, w_ih: Tensor, w_hh: Tensor, *rest: Any
 ) -> tuple[Tensor, ...]:
     batch, hidden = x.shape[0] if rest[-2] else x.shape[1], w_hh.shape[0]
     shapes = (x.shape, (batch, hidden), w_ih.shape, w_hh.shape, (hidden,))
-    return tuple(
-        x.new_empty(shape if need else 0) for shape, need in zip(shapes, rest[-1], strict=True)
-    )
+    return tuple(x.new_empty(shape if need else 0) for shape, need in zip(shapes, rest[-1], strict=True))
 
 
+torch.library.register_fake("rnnkit::simple_rnn", _forward_shapes, lib=_library)
+torch.library.register_fake("rnnkit::simple_rnn_backward", _backward_shapes, lib=_library)
 torch.library.register_autograd(
     "rnnkit::simple_rnn",
     lambda ctx, dout, dhn: _gradients(ctx, dout, dhn, torch.ops.rnnkit.simple_rnn_backward),

@@ -43,9 +43,7 @@ def unroll(
         x = torch.where(valid.view(*valid.shape, *[1] * (x.dim() - 2)), x, torch.zeros((), dtype=x.dtype))
 
     def choose(rows: torch.Tensor, there: State, elsewhere: State) -> State:
-        return map_state(
-            lambda a, b: torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b), there, elsewhere
-        )
+        return map_state(lambda a, b: torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b), there, elsewhere)
 
     for t in reversed(range(x.shape[0])) if reverse else range(x.shape[0]):
         before = state if resets is None else choose(resets[:, t].to(x.device), initial, state)

@@ -1,0 +1,60 @@
+# Every target makes the environment it needs: .venv here, .venv-bench for the benchmark's peers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NATIVE := $(shell find native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install mnist test lint format sanitize bench accuracy examples clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## create .venv, build the native core and install rnnkit into it
+
+$(INSTALLED): pyproject.toml constraints.txt $(NATIVE)
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"rnnkit needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Name another: make PYTHON=python3.12 ...")'
+	@if [ "$(RNNKIT_NATIVE)" != 0 ] && ! command -v $${CXX:-c++} >/dev/null && ! command -v g++ >/dev/null && ! command -v clang++ >/dev/null; then \
+	  echo "No C++ compiler was found, and the native core needs one (C++20)." >&2; \
+	  echo "Install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install)," >&2; \
+	  echo "or install without the core: RNNKIT_NATIVE=0 make $(or $(MAKECMDGOALS),install)" >&2; exit 1; fi
+	@test -x $(BIN)/python || { echo "Creating $(VENV) (a few minutes the first time) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing what rnnkit needs ..."
+	@$(PIP) install -q -c constraints.txt 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.20' ninja
+	@echo "Building and installing rnnkit ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -c constraints.txt -e '.[dev]'
+	@touch $@
+
+mnist: install  ## train the digit reader on MNIST and print its accuracy (ARGS="--set fit.epochs=1")
+	@$(BIN)/rnnkit train mnist $(ARGS)
+
+test: install  ## run the tests (ARGS="-k simple_rnn")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## mend what can be mended by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+sanitize: install  ## run the core's own tests under the address and undefined-behaviour sanitizers
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DRNNKIT_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
+	@for cpu in generic avx2 avx512; do RNNKIT_CPU=$$cpu build/sanitize/native/tests/core_tests || exit 1; done
+
+bench: install  ## measure against PyTorch, Keras and JAX; writes docs/benchmarks.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+accuracy: install  ## train the main job for seeds 0, 1, 2, by the founding settings and by the recipe
+	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+examples: install  ## run the examples
+	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
+
+clean:  ## remove the environments and what was built
+	rm -rf $(VENV) .venv-bench build

@@ -1,0 +1,55 @@
+"""Which backend serves which layer and option, asked of the layers themselves; ``rnnkit doctor`` prints it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import BackendError
+from ._recurrent import RecurrentLayer
+from .gru import GRU
+from .lstm import LSTM
+from .simple_rnn import SimpleRNN
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One row: the backend that ``backend="auto"`` takes on each device."""
+
+    layer: str
+    option: str
+    cpu: str
+    cuda: str
+
+
+def capabilities() -> list[Capability]:
+    """Every layer with each of its options, in the order in which the doctor shows them."""
+    plain: list[tuple[str, RecurrentLayer]] = [
+        ("tanh, relu", SimpleRNN(1, 1)),
+        ("sigmoid", SimpleRNN(1, 1, nonlinearity="sigmoid")),
+        ("plain", LSTM(1, 1)),
+        ("proj_size", LSTM(1, 2, proj_size=1)),
+        ("plain", GRU(1, 1)),
+    ]
+    rows = []
+    for option, layer in plain:
+        rows.append(_row(layer, option))
+        if option in ("tanh, relu", "plain"):
+            rows.append(_row(layer, "lengths"))  # PyTorch's layers take them as packed sequences
+            rows.append(_row(layer, "resets", resets=True))
+            rows.append(_row(layer, "float16, bfloat16", dtype=torch.bfloat16))
+    return rows
+
+
+def _row(layer: RecurrentLayer, option: str, dtype: torch.dtype = torch.float32, *, resets: bool = False) -> Capability:
+    def serving(device: str) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return layer.backend_for(device, dtype, resets=resets)
+            except BackendError:
+                return "none"
+
+    return Capability(type(layer).__name__, option, serving("cpu"), serving("cuda"))

@@ -1,0 +1,277 @@
+"""What every recurrence promises, as functions that each layer's test calls with a builder of that layer.
+
+A builder is ``make(input_size, hidden_size, **options) -> layer``; layers here are time-first unless told otherwise.
+All data is made here: random numbers from a fixed seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from tolerances import assert_close
+
+from rnnkit.errors import BackendError, ShapeError
+from rnnkit.ops.state import map_state, tensors
+
+# (batch, time, input, hidden): one of each, vectors' widths and one beside them, more rows than a register tile has.
+SIZES = [(1, 1, 1, 1), (3, 5, 2, 7), (2, 4, 16, 16), (5, 9, 3, 50), (33, 6, 20, 65)]
+
+
+def sequence(layer, batch, time, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    dtype = layer.weight_ih_l0.dtype
+    return torch.randn(time, batch, layer.input_size, generator=generator, dtype=dtype)
+
+
+def random_state(layer, batch):
+    generator = torch.Generator().manual_seed(1)
+    zeros = layer.initial_state(batch)
+    return map_state(lambda leaf: torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) * 0.5, zeros)
+
+
+def lengths_for(batch, time):
+    """From 1 to T in no order, T among them."""
+    return torch.tensor([1 + (time - 1 - 3 * row) % time for row in range(batch)])
+
+
+def gradients(outcome, inputs):
+    """Gradients of a weighted sum of everything that came out, so that no entry can hide."""
+    generator = torch.Generator().manual_seed(2)
+    leaves = tensors(outcome)
+    weights = [torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) for leaf in leaves]
+    return torch.autograd.grad(leaves, inputs, weights)
+
+
+def check_same(layer, other, *, batch, time, state=False, **ragged):
+    """Outputs, final state and all gradients of two layers with the same weights."""
+    found = []
+    for one in (layer, other):
+        x = sequence(one, batch, time).requires_grad_()
+        hx = None
+        inputs = [x, *one.parameters()]
+        if state:
+            hx = map_state(lambda leaf: leaf.requires_grad_(), random_state(layer, batch))
+            inputs += tensors(hx)
+        outcome = one(x, hx, **ragged)
+        found.append((*tensors(outcome), *gradients(outcome, inputs)))
+    for actual, expected in zip(*found, strict=True):
+        assert_close(actual, expected)
+
+
+def check_reference(make, **options):
+    """The backend that serves agrees with the written-out reference, over all sizes, ragged or not, reset or not."""
+    for batch, time, inputs, hidden in SIZES:
+        layer = make(inputs, hidden, **options)
+        reference = copy.deepcopy(layer)
+        reference.backend = "reference"
+        lengths = lengths_for(batch, time)
+        check_same(layer, reference, batch=batch, time=time)
+        check_same(layer, reference, batch=batch, time=time, state=True, lengths=lengths)
+        if not layer.bidirectional:
+            resets = (torch.arange(batch)[:, None] + torch.arange(time)[None, :]) % 3 == 0
+            check_same(layer, reference, batch=batch, time=time, state=True, resets=resets)
+            check_same(layer, reference, batch=batch, time=time, state=True, lengths=lengths, resets=resets)
+
+
+def check_steps(make, **options):
+    """A whole sequence equals its steps: outputs, final state and gradients; also from a given state."""
+    for batch, time, inputs, hidden in SIZES:
+        layer = make(inputs, hidden, **options)
+        for hx in (None, random_state(layer, batch)):
+            x = sequence(layer, batch, time).requires_grad_()
+            whole = layer(x, hx)
+            state, outputs = hx, []
+            for t in range(time):
+                output, state = layer.step(x[t], state)
+                outputs.append(output)
+            steps = (torch.stack(outputs), state)
+            assert_close(steps, whole)
+            inputs_ = [x, *layer.parameters()]
+            for actual, expected in zip(gradients(steps, inputs_), gradients(whole, inputs_), strict=True):
+                assert_close(actual, expected)
+
+
+def check_split(make, **options):
+    """Carrying the state from one call to the next equals one call."""
+    layer = make(3, 5, **options)
+    x = sequence(layer, 4, 7)
+    whole, last = layer(x)
+    first, state = layer(x[:3])
+    second, end = layer(x[3:], state)
+    assert_close(torch.cat([first, second]), whole)
+    assert_close(end, last)
+
+
+def check_padding(make, **options):
+    """What lies behind a row's length, NaN too, reaches nothing; each row is as if it were alone."""
+    layer = make(4, 9, **options)
+    batch, time = 5, 6
+    lengths = lengths_for(batch, time)
+    padding = torch.arange(time)[:, None] >= lengths[None, :]
+    clean = sequence(layer, batch, time)
+    outcomes = []
+    for poison in (0.0, float("nan"), float("inf")):
+        x = torch.where(padding[:, :, None], torch.tensor(poison, dtype=clean.dtype), clean).requires_grad_()
+        output, state = layer(x, lengths=lengths)
+        inputs = [x, *layer.parameters()]
+        outcomes.append([output, *tensors(state), *gradients((output, state), inputs)])
+        assert not output[padding].any()
+        assert not outcomes[-1][1 + len(tensors(state))][padding].any(), "a gradient reached the padding"
+    for actual, poisoned, infinite in zip(*outcomes, strict=True):
+        assert torch.equal(actual, poisoned)
+        assert torch.equal(actual, infinite)
+    for row, length in enumerate(lengths.tolist()):
+        output, state = layer(clean[:length, row : row + 1])
+        assert_close(output[:, 0], outcomes[0][0][:length, row])
+        for alone, together in zip(tensors(state), outcomes[0][1:], strict=False):
+            assert_close(alone[:, 0], together[:, row])
+
+
+def check_scratch(make, **options):
+    """Fresh memory full of NaN reaches no result: outputs, states and gradients are the same after poisoning it."""
+    layer = make(5, 21, **options)
+    x = sequence(layer, 4, 6)
+    lengths = torch.tensor([6, 2, 5, 1])
+    results = []
+    for _ in range(2):
+        # The allocator hands these blocks to the next call's outputs and scratch.
+        blocks = [torch.full((size,), float("nan")) for size in (64, 256, 1024, 2048, 4096, 8192) for _ in range(8)]
+        del blocks
+        outcome = layer(x, lengths=lengths)
+        results.append([*tensors(outcome), *gradients(outcome, list(layer.parameters()))])
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    try:
+        torch.use_deterministic_algorithms(True)  # fills torch.empty with NaN
+        outcome = layer(x, lengths=lengths)
+        results.append([*tensors(outcome), *gradients(outcome, list(layer.parameters()))])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for once, twice, filled in zip(*results, strict=True):
+        assert torch.equal(once, twice)
+        assert torch.equal(once, filled)
+
+
+def check_layouts(make, **options):
+    """Batch-first, unbatched, packed, non-contiguous and expanded inputs all mean the same."""
+    layer = make(3, 6, **options)
+    batch_first = copy.deepcopy(layer)
+    batch_first.batch_first = True
+    x = sequence(layer, 4, 5)
+    output, state = layer(x)
+    other, same_state = batch_first(x.transpose(0, 1).contiguous())
+    assert_close(other.transpose(0, 1), output)
+    assert_close(same_state, state)
+    strided = torch.stack([x, x], dim=-1)[..., 0]
+    assert not strided.is_contiguous()
+    assert_close(layer(strided), (output, state))
+    assert_close(batch_first(x.transpose(0, 1))[0].transpose(0, 1), output)
+    expanded = x[:, :1].expand(5, 4, 3)
+    assert_close(layer(expanded)[0], layer(expanded.contiguous())[0])
+    alone, alone_state = layer(x[:, 2])
+    assert_close(alone, output[:, 2])
+    assert_close(alone_state, map_state(lambda leaf: leaf[:, 2], state))
+
+    lengths = torch.tensor([2, 5, 1, 5])
+    padded, padded_state = layer(x, lengths=lengths)
+    for order, sorted_ in ((torch.arange(4), False), (torch.tensor([1, 3, 0, 2]), True)):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x[:, order], lengths[order], enforce_sorted=sorted_)
+        packed_output, packed_state = layer(packed)
+        unpacked, rows = torch.nn.utils.rnn.pad_packed_sequence(packed_output)
+        assert rows.tolist() == lengths[order].tolist()
+        assert_close(unpacked, padded[:, order])
+        assert_close(packed_state, map_state(lambda leaf, at=order: leaf[:, at], padded_state))
+
+
+def check_empty_batch(make, **options):
+    """A batch of no rows gives empty outputs and zero gradients."""
+    layer = make(3, 6, **options)
+    x = sequence(layer, 0, 4).requires_grad_()
+    output, state = layer(x)
+    assert output.shape == (4, 0, layer.output_size)
+    assert [leaf.shape[1] for leaf in tensors(state)] == [0] * len(tensors(state))
+    for gradient in gradients((output, state), list(layer.parameters())):
+        assert not gradient.any()
+
+
+def check_torch(make, make_torch, **options):
+    """PyTorch's layer with the same state dict (loaded both ways) gives the same values, states and gradients."""
+    for batch, time, inputs, hidden in SIZES:
+        layer = make(inputs, hidden, **options)
+        other = make_torch(inputs, hidden, **options).to(layer.weight_ih_l0.dtype)
+        assert isinstance(layer, type(other))
+        other.load_state_dict(layer.state_dict())
+        layer.load_state_dict(other.state_dict())
+        check_same(layer, other, batch=batch, time=time)
+        check_same(layer, other, batch=batch, time=time, state=True)
+
+
+def check_module(make, **options):
+    """Copies, pickles and state files keep weights and meaning."""
+    layer = make(3, 6, **options)
+    x = sequence(layer, 2, 4)
+    expected = layer(x)
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert_close(again(x), expected)
+        assert again.config() == layer.config()
+    assert f"backend={layer.backend!r}" in repr(layer)
+
+
+def check_deterministic(make, **options):
+    """The same bits from run to run, gradients included."""
+    layer = make(7, 33, **options)
+    runs = []
+    for _ in range(3):
+        x = sequence(layer, 16, 12).requires_grad_()
+        outcome = layer(x)
+        runs.append([*tensors(outcome), *gradients(outcome, [x, *layer.parameters()])])
+    for results in zip(*runs, strict=True):
+        assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+def check_bad_input(make):
+    """Every wrong call names what arrived and what was expected."""
+    layer = make(3, 6)
+    x = torch.zeros(5, 4, 3)
+    cases = [
+        (lambda: layer(torch.zeros(5, 4, 2)), r"\(5, 4, 2\).*expected 3 features"),
+        (lambda: layer(torch.zeros(5, 4, 3, 1)), r"expected \(time, batch, features\)"),
+        (lambda: layer(torch.zeros(0, 4, 3)), "no time step"),
+        (lambda: layer(x.double()), "float64.*weights are torch.float32"),
+        (lambda: layer(x.long()), "int64.*weights are torch.float32"),
+        (lambda: layer(x.to("meta")), "input is on meta"),
+        (lambda: layer(x, lengths=[5, 5, 5]), r"lengths has shape \(3,\).*expected \(4,\)"),
+        (lambda: layer(x, lengths=[5, 5, 5, 6]), "from 5 to 6; expected 1 to 5"),
+        (lambda: layer(x, lengths=[5, 5, 5, 0]), "from 0 to 5; expected 1 to 5"),
+        (lambda: layer(x, lengths=torch.ones(4)), "float32; expected"),
+        (lambda: layer(x, resets=torch.zeros(5, 4, dtype=torch.bool)), r"expected \(batch, time\) = \(4, 5\)"),
+        (lambda: layer(x, resets=torch.zeros(4, 5)), "resets.bool"),
+        (lambda: layer(x, layer.initial_state(3)), "for a batch of 4"),
+        (lambda: layer(x, (torch.zeros(1, 4, 6),) * 3), "expected"),
+        (lambda: layer.step(torch.zeros(4, 2)), r"\(4, 2\); a step takes \(batch, 3\)"),
+        (lambda: layer.step(torch.zeros(4, 3), layer.initial_state(2)), "for a batch of 4"),
+    ]
+    for call, message in cases:
+        with pytest.raises(ShapeError, match=message):
+            call()
+    both = make(3, 6, bidirectional=True)
+    with pytest.raises(ShapeError, match="no meaning for a bidirectional"):
+        both(x, resets=torch.zeros(4, 5, dtype=torch.bool))
+    with pytest.raises(BackendError, match="needs the whole sequence"):
+        both.step(torch.zeros(4, 3))
+
+
+def check_recurrence(make, **options):
+    """Everything above that needs no second layer to compare with."""
+    check_reference(make, **options)
+    check_padding(make, **options)
+    check_scratch(make, **options)
+    check_layouts(make, **options)
+    check_empty_batch(make, **options)
+    check_module(make, **options)
+    check_deterministic(make, **options)
+    if not options.get("bidirectional"):
+        check_steps(make, **options)
+        check_split(make, **options)

@@ -1,0 +1,114 @@
+import pytest
+import torch
+
+import rnnkit
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.serialization import read_config, save_module
+
+
+def bodies(**options):
+    return [layer(3, 6, **options) for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU)]
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_padded_row_is_classified_as_if_alone(pooling, bidirectional):
+    for body in bodies(bidirectional=bidirectional, num_layers=2):
+        model = rnnkit.SequenceClassifier(body, classes=4, pooling=pooling)
+        x = torch.randn(3, 7, 3)
+        together = model(x, lengths=[7, 2, 4])
+        for row, length in enumerate([7, 2, 4]):
+            torch.testing.assert_close(together[row : row + 1], model(x[row : row + 1, :length]))
+
+
+def test_the_bodys_layout_does_not_matter():
+    first, last = rnnkit.GRU(3, 6, batch_first=True), rnnkit.GRU(3, 6)
+    last.load_state_dict(first.state_dict())
+    torch.manual_seed(0)
+    one = rnnkit.SequenceTagger(first, 2)
+    torch.manual_seed(0)
+    other = rnnkit.SequenceTagger(last, 2)
+    x = torch.randn(4, 5, 3)
+    torch.testing.assert_close(one(x, lengths=[5, 1, 2, 3]), other(x, lengths=[5, 1, 2, 3]))
+
+
+def test_tagger_is_silent_in_the_padding():
+    model = rnnkit.SequenceTagger(rnnkit.SimpleRNN(3, 6), outputs=2, activation="sigmoid")
+    y = model(torch.randn(2, 4, 3), lengths=[4, 1])
+    assert not y[1, 1:].any()
+    assert ((y[0] > 0) & (y[0] < 1)).all()
+    assert (model.default_loss, model.default_metrics) == ("bce", ())
+
+
+MODELS = [
+    lambda: rnnkit.SequenceClassifier(rnnkit.LSTM(3, 6, proj_size=2, init="keras"), 4, pooling="max", dropout=0.1),
+    lambda: rnnkit.SequenceRegressor(rnnkit.SimpleRNN(3, 6, 2, "sigmoid", bidirectional=True), outputs=2),
+    lambda: rnnkit.SequenceTagger(rnnkit.GRU(3, 6, batch_first=True), 5, activation="softmax"),
+    lambda: rnnkit.SequenceRegressor(rnnkit.GRU(3, 6, dtype=torch.float64)),
+    lambda: rnnkit.SimpleRNN(3, 6, init="identity"),
+]
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_saved_models_come_back(tmp_path, make):
+    model = make().eval()
+    save_module(model, tmp_path / "run", {"epoch": 3})
+    again = rnnkit.load(tmp_path / "run")
+    assert type(again) is type(model)
+    assert again.config() == model.config()
+    assert not again.training
+    x = torch.randn(2, 5, 3, dtype=next(model.parameters()).dtype)
+    torch.testing.assert_close(again(x), model(x), rtol=0, atol=0)
+    assert read_config(tmp_path / "run")["extra"] == {"epoch": 3}
+
+
+def test_modules_of_the_users_own(tmp_path):
+    mine = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    save_module(mine, tmp_path / "mine.safetensors")
+    with pytest.raises(DataError, match="pass rnnkit.load"):
+        rnnkit.load(tmp_path / "mine.safetensors")
+    other = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    again = rnnkit.load(tmp_path / "mine.safetensors", model=other)
+    assert torch.equal(again[0].weight, mine[0].weight)
+    with pytest.raises(DataError, match="do not fit Linear"):
+        rnnkit.load(tmp_path / "mine.safetensors", model=torch.nn.Linear(2, 2))
+
+
+def test_tied_weights_are_stored_once_and_stay_tied(tmp_path):
+    def tied():
+        first, second = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+        second.weight = first.weight
+        return torch.nn.Sequential(first, second)
+
+    model, again = tied(), tied()
+    save_module(model, tmp_path)
+    rnnkit.load(tmp_path, model=again)
+    assert again[1].weight is again[0].weight
+    assert torch.equal(again[1].weight, model[0].weight)
+
+
+def test_bad_files_say_what_they_are(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        rnnkit.load(tmp_path / "nothing")
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(DataError, match="is not a model that rnnkit saved"):
+        rnnkit.load(tmp_path / "text.safetensors")
+
+
+def test_a_file_cannot_name_other_classes(tmp_path):
+    class Module(torch.nn.Linear):
+        def config(self):
+            return {"builder": "os.system", "arguments": {"command": "true"}}
+
+    save_module(Module(1, 1), tmp_path)
+    with pytest.raises(ConfigError, match=r"builder 'os.system' is unknown"):
+        rnnkit.load(tmp_path)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ConfigError, match="expected an rnnkit layer"):
+        rnnkit.SequenceClassifier(torch.nn.RNN(3, 4), 2)
+    with pytest.raises(ConfigError, match="did you mean 'mean'"):
+        rnnkit.SequenceClassifier(rnnkit.GRU(3, 4), 2, pooling="meen")
+    with pytest.raises(ConfigError, match="0 outputs"):
+        rnnkit.SequenceRegressor(rnnkit.GRU(3, 4), 0)

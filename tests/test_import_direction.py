@@ -1,0 +1,79 @@
+"""Imports go downward only, and siblings do not import each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "src" / "rnnkit"
+# Each room may import those on floors below its own.
+FLOORS = [
+    {"cli"},
+    {"recipes", "serve", "estimators"},
+    {"tasks"},
+    {"models", "data", "training", "generation", "diagnostics", "interop"},
+    {"finetuning"},
+    {"layers"},
+    {"ops"},
+    {"_native"},
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+SHARED = {"errors", "types", "serialization"}  # imported by all, importing none but one another
+FRONT = {"__init__"}  # the public names
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of rnnkit that a file imports."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = list(parts[: len(parts) - node.level]) if node.level else None
+            module = (node.module or "").split(".") if node.module else []
+            full = base + module if base is not None else module[1:] if module[:1] == ["rnnkit"] else None
+            if full is not None:
+                found |= {full[0]} if full else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.name.split(".")
+                if name[0] == "rnnkit":
+                    found.add(name[1] if len(name) > 1 else "__init__")
+    return found
+
+
+def violations(path: Path) -> list[str]:
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    wrong = []
+    for target in imports(path) - {room}:
+        if room in FRONT or target in SHARED or target == "__init__":
+            continue
+        if room in SHARED or target not in FLOOR or FLOOR[target] <= FLOOR[room]:
+            wrong.append(f"{path.relative_to(SOURCE)} imports {target}")
+    return wrong
+
+
+def test_imports_go_downward():
+    files = sorted(SOURCE.rglob("*.py"))
+    assert len(files) > 20
+    assert [line for path in files for line in violations(path)] == []
+
+
+def test_every_room_is_on_a_floor():
+    rooms = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert rooms - {"__pycache__"} <= set(FLOOR) | SHARED | FRONT
+
+
+def test_the_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", tmp_path)
+    (tmp_path / "ops").mkdir()
+    for text in ("from ..layers import gru", "from rnnkit.models.loading import load", "from .. import training"):
+        (tmp_path / "ops" / "bad.py").write_text(text)
+        assert violations(tmp_path / "ops" / "bad.py"), text
+    (tmp_path / "ops" / "good.py").write_text("from .state import detach\nfrom ..errors import DataError\nimport torch")
+    assert violations(tmp_path / "ops" / "good.py") == []
+
+
+def test_importing_rnnkit_imports_no_torch():
+    program = "import sys, rnnkit; print('torch' in sys.modules); rnnkit.SimpleRNN; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
