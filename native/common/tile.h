@@ -132,19 +132,12 @@ void multiply_rows(const Panels<T>& panels, int64_t count, const Segment<T> (&se
     }
 }
 
-// c[m][n] (+)= Σ_k a[k][m] · b[k][n] over `depth` row pairs, for tiles [tile_begin, tile_end) of outer_tiles(); the sum
-// runs in the order of k, whatever the tiling, so the result does not depend on the number of threads.
+// c[m][n] (+)= Σ_k a[k][m] · b[k][n] over `depth` pairs of rows, summed in the order of k.
 template <class T>
-RNNKIT_INLINE int64_t outer_tiles(int64_t m, int64_t n) {
-    const Panels<T> panels(n);
-    return panels.count * ceil_div(m, max_rows(max_cols));
-}
-template <class T>
-void outer_product(const T* const* a, int64_t m, const T* const* b, int64_t n, int64_t depth, T* c, bool first,
-                   int64_t tile_begin, int64_t tile_end) {
+void outer_product(const T* const* a, int64_t m, const T* const* b, int64_t n, int64_t depth, T* c, bool first) {
     const Panels<T> panels(n);
     const int64_t row_tiles = ceil_div(m, max_rows(max_cols));
-    for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+    for (int64_t tile = 0; tile < panels.count * row_tiles; ++tile) {
         const int64_t p = tile / row_tiles, i = tile % row_tiles;
         const int64_t row = share_begin(m, row_tiles, i), column = panels.start(p) * lanes<T>;
         const int rows = static_cast<int>(share_begin(m, row_tiles, i + 1) - row), cols = panels.width(p);

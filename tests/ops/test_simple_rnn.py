@@ -107,7 +107,8 @@ def test_error_is_no_more_than_pytorchs():
         assert error <= 4 * theirs
 
 
-def test_threads_share_the_work_without_changing_the_result():
+def test_threads_share_the_work():
+    """Values do not depend on the number of threads; gradients only by the order of a sum."""
     x = torch.rand(20, 33, 9)
     layer = rnnkit.SimpleRNN(9, 70, nonlinearity="relu", backend="native")
     lengths = torch.arange(33) % 20 + 1
@@ -122,8 +123,9 @@ def test_threads_share_the_work_without_changing_the_result():
             results.append([output, state, *(p.grad.clone() for p in layer.parameters())])
     finally:
         torch.set_num_threads(before)
-    for one, *others in zip(*results, strict=True):
-        assert all(torch.equal(one, other) for other in others)
+    for place, (one, *others) in enumerate(zip(*results, strict=True)):
+        for other in others:
+            assert torch.equal(one, other) if place < 2 else assert_close(one, other) is None
 
 
 def test_denormals_are_flushed_and_the_callers_mode_kept():

@@ -22,11 +22,14 @@ int threads_for(const SimpleRnnSizes& s) {
     return static_cast<int>(threads < 1 ? 1 : threads);
 }
 
+// What one thread gathers of dW, dU and db.
+int64_t gradient_size(const SimpleRnnSizes& s) { return s.hidden * (s.input + s.hidden + 1); }
+
 template <class T>
 struct Scratch {
     Places places;
     int64_t *counts, *sorted;
-    T *zeros, *bias, *packed_w, *packed_u, *dh, *dw_transposed;
+    T *zeros, *bias, *packed_w, *packed_u, *dh, *gradients;
     const T **first, **second;
     T** third;
     size_t bytes;
@@ -42,7 +45,7 @@ struct Scratch {
         packed_w = arena.take<T>(padded * s.input);
         packed_u = arena.take<T>(padded * s.hidden);
         dh = arena.take<T>(padded * s.batch);
-        dw_transposed = arena.take<T>(s.input * s.hidden);
+        gradients = arena.take<T>(threads_for(s) * gradient_size(s));
         first = arena.take<const T*>(s.batch);
         second = arena.take<const T*>(s.batch);
         third = arena.take<T*>(s.batch);
@@ -159,75 +162,68 @@ void forward(const SimpleRnnSizes& sizes, const SimpleRnnForward<T>& call) {
     });
 }
 
-// dW, dU and db from dpre: sums over all valid steps, in one order whatever the number of threads.
+// One thread's share of dW, dU and db: the steps of its own rows, gathered while they are still in the cache. The sum
+// runs in the order in which steps arrive, so it is the same from run to run at a fixed number of threads.
 template <class T>
 class WeightGradients {
 public:
-    WeightGradients(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call, const Scratch<T>& scratch)
-        : sizes_(sizes), call_(call), scratch_(scratch) {
-        // With the hidden units along the vectors a narrow input wastes no lanes.
-        const int64_t I = sizes.input, H = sizes.hidden;
-        transpose_w_ = I * Panels<T>(H).vectors <= H * Panels<T>(I).vectors;
+    WeightGradients(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call, T* memory)
+        : sizes_(sizes), call_(call), dw_(memory), du_(dw_ + sizes.input * sizes.hidden),
+          db_(du_ + sizes.hidden * sizes.hidden) {
+        fill(db_, T(0), sizes.hidden);
     }
 
-    void run(int thread, int threads) {
-        const int64_t H = sizes_.hidden, I = sizes_.input;
-        const T *steps[sweep], *inputs[sweep], *carried[sweep], *states[sweep];
-        const int64_t u_tiles = outer_tiles<T>(H, H);
-        const int64_t w_tiles = transpose_w_ ? outer_tiles<T>(I, H) : outer_tiles<T>(H, I);
-        T* const w_sum = transpose_w_ ? scratch_.dw_transposed : call_.dw;
-        const auto from = [&](int64_t total) { return share_begin(total, threads, thread); };
-        const auto upto = [&](int64_t total) { return share_begin(total, threads, thread + 1); };
-        const int64_t bias_from = from(H), bias_upto = upto(H);
-        if (call_.db != nullptr) fill(call_.db + bias_from, T(0), bias_upto - bias_from);
-
-        int64_t row = 0, s = 0;
-        bool first = true;
-        do {
-            int64_t count = 0, with_state = 0;
-            // The next pairs (step, row); rows that ended are passed over.
-            while (count < sweep && s < scratch_.places.longest) {
-                if (row == sizes_.batch) {
-                    row = 0, ++s;
-                    continue;
-                }
-                const int64_t b = row++, length = sizes_.lengths != nullptr ? sizes_.lengths[b] : sizes_.time;
-                if (length <= s) continue;
-                const int64_t t = time_of(sizes_, length, s);
-                steps[count] = at(call_.dpre, b, t);
-                if (call_.dw != nullptr) inputs[count] = at(call_.x, b, t);
-                const T* state = call_.h0 != nullptr ? call_.h0 + b * H : nullptr;
-                if (s > 0 && !resets_at(sizes_, b, t)) state = at(call_.out, b, sizes_.reverse ? t + 1 : t - 1);
-                if (state != nullptr) carried[with_state] = steps[count], states[with_state++] = state;
-                ++count;
-            }
-            if (call_.du != nullptr)
-                outer_product(carried, H, states, H, with_state, call_.du, first, from(u_tiles), upto(u_tiles));
-            if (call_.dw != nullptr && transpose_w_)
-                outer_product(inputs, I, steps, H, count, w_sum, first, from(w_tiles), upto(w_tiles));
-            else if (call_.dw != nullptr)
-                outer_product(steps, H, inputs, I, count, w_sum, first, from(w_tiles), upto(w_tiles));
-            if (call_.db != nullptr)
-                for (int64_t k = 0; k < count; ++k)
-                    for (int64_t i = bias_from; i < bias_upto; ++i) call_.db[i] += steps[k][i];
-            first = false;
-        } while (s < scratch_.places.longest);
+    // With the hidden units along the vectors a narrow input wastes no lanes; dW is then gathered as [I, H].
+    static bool transposed(const SimpleRnnSizes& sizes) {
+        return sizes.input * Panels<T>(sizes.hidden).vectors <= sizes.hidden * Panels<T>(sizes.input).vectors;
     }
 
-    // After all threads have run.
-    void finish() {
-        if (call_.dw == nullptr || !transpose_w_) return;
-        for (int64_t h = 0; h < sizes_.hidden; ++h)
-            for (int64_t i = 0; i < sizes_.input; ++i)
-                call_.dw[h * sizes_.input + i] = scratch_.dw_transposed[i * sizes_.hidden + h];
+    // A step whose gradient before the nonlinearity is `dpre`; `state` is what it started from, null for zeros.
+    void add(const T* dpre, const T* input, const T* state) {
+        steps_[count_] = dpre, inputs_[count_++] = input;
+        if (state != nullptr) carried_[with_state_] = dpre, states_[with_state_++] = state;
+        if (count_ == sweep) flush();
+    }
+
+    void flush() {
+        const int64_t I = sizes_.input, H = sizes_.hidden;
+        if (call_.du != nullptr) outer_product(carried_, H, states_, H, with_state_, du_, first_);
+        if (call_.dw != nullptr && transposed(sizes_))
+            outer_product(inputs_, I, steps_, H, count_, dw_, first_);
+        else if (call_.dw != nullptr)
+            outer_product(steps_, H, inputs_, I, count_, dw_, first_);
+        for (int64_t k = 0; call_.db != nullptr && k < count_; ++k)
+            for (int64_t i = 0; i < H; ++i) db_[i] += steps_[k][i];
+        first_ = false;
+        count_ = with_state_ = 0;
     }
 
 private:
     const SimpleRnnSizes& sizes_;
     const SimpleRnnBackward<T>& call_;
-    const Scratch<T>& scratch_;
-    bool transpose_w_;
+    T *dw_, *du_, *db_;
+    bool first_ = true;
+    int64_t count_ = 0, with_state_ = 0;
+    const T *steps_[sweep], *inputs_[sweep], *carried_[sweep], *states_[sweep];
 };
+
+// Adds up the threads' shares for hidden units [begin, end), in the order of the threads.
+template <class T>
+void add_shares(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call, const T* shares, int count,
+                int64_t begin, int64_t end) {
+    const int64_t I = sizes.input, H = sizes.hidden, size = gradient_size(sizes);
+    const bool transposed = WeightGradients<T>::transposed(sizes);
+    const auto total = [&](int64_t place) {
+        T sum = shares[place];
+        for (int share = 1; share < count; ++share) sum += shares[share * size + place];
+        return sum;
+    };
+    for (int64_t h = begin; h < end; ++h) {
+        for (int64_t i = 0; call.dw != nullptr && i < I; ++i) call.dw[h * I + i] = total(transposed ? i * H + h : h * I + i);
+        for (int64_t k = 0; call.du != nullptr && k < H; ++k) call.du[h * H + k] = total(I * H + h * H + k);
+        if (call.db != nullptr) call.db[h] = total(I * H + H * H + h);
+    }
+}
 
 template <class T>
 void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
@@ -237,6 +233,8 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
     Scratch<T> scratch(sizes, call.scratch);
     const int threads = threads_for(sizes);
     scratch.places.fill(sizes.lengths, sizes.time, threads, scratch.counts, scratch.sorted);
+
+    const bool with_weights = call.dw != nullptr || call.du != nullptr || call.db != nullptr;
 
     parallel(threads, [&](int thread, int count) {
         for (int64_t p = thread; p < panels.count; p += count)
@@ -263,6 +261,7 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
             for (int64_t i = 0; i < H; ++i) dh0[i] += carry[r][i];
         };
 
+        WeightGradients<T> gradients(sizes, call, scratch.gradients + thread * gradient_size(sizes));
         int64_t active = 0;
         for (int64_t s = places.longest - 1; s >= 0; --s) {
             while (active < end - begin && places.length[begin + active] > s) ++active;
@@ -272,6 +271,10 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
                 differentiate(sizes.nonlinearity, static_cast<const T*>(at(call.out, b, t)), carry[r],
                               call.dout.data != nullptr ? at(call.dout, b, t) : nullptr, dpre, H);
                 step[r] = dpre;
+                if (!with_weights) continue;
+                const T* state = call.h0 != nullptr ? call.h0 + b * H : nullptr;
+                if (s > 0 && !resets_at(sizes, b, t)) state = at(call.out, b, sizes.reverse ? t + 1 : t - 1);
+                gradients.add(dpre, call.dw != nullptr ? at(call.x, b, t) : nullptr, state);
             }
             if (s == 0 && call.dh0 == nullptr) break;
             const Segment<T> segments[] = {{step, scratch.packed_u, H}};
@@ -285,12 +288,13 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
         }
         if (call.dh0 != nullptr)
             for (int64_t r = 0; r < end - begin; ++r) reach_initial(r);
+        if (with_weights) gradients.flush();
     });
 
-    if (call.dw == nullptr && call.du == nullptr && call.db == nullptr) return;
-    WeightGradients<T> gradients(sizes, call, scratch);
-    parallel(threads, [&](int thread, int count) { gradients.run(thread, count); });
-    gradients.finish();
+    if (with_weights)
+        parallel(threads, [&](int thread, int count) {
+            add_shares(sizes, call, scratch.gradients, count, share_begin(H, count, thread), share_begin(H, count, thread + 1));
+        });
 }
 
 }  // namespace

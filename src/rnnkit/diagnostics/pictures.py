@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..serialization import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,9 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
 
     counts, size = np.asarray(matrix), len(classes)
     if counts.shape != (size, size):
-        raise DataError(f"a confusion matrix of shape {counts.shape} arrived for {size} classes; expected {(size, size)}")
+        raise DataError(
+            f"a confusion matrix of shape {counts.shape} arrived for {size} classes; expected {(size, size)}"
+        )
     mistakes = counts - np.diag(np.diag(counts))
     worst, total = max(int(mistakes.max(initial=0)), 1), max(int(counts.sum()), 1)
 
@@ -99,7 +102,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
         for column in range(size):
             count = int(counts[row, column])
             if row == column:
-                style = {"color": INK, "fontweight": "bold"}
+                style: dict[str, Any] = {"color": INK, "fontweight": "bold"}
             elif count:
                 style = {"color": "white" if count > 0.7 * worst else INK}
             else:
@@ -120,7 +123,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
     axes.text(size - 0.35, -0.75, "recognised", va="center", fontsize=9, color=FAINT)
     axes.spines[:].set_visible(False)
     axes.set_title(
-        f"{int(mistakes.sum())} of {int(counts.sum())} wrong ({100 * np.trace(counts) / total:.2f}% right)", pad=22
+        f"{int(mistakes.sum()):,} of {int(counts.sum()):,} wrong ({100 * np.trace(counts) / total:.2f}% right)", pad=22
     )
     _write(figure, path)
 
@@ -160,4 +163,5 @@ def _open(axes: Axes) -> None:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=150, facecolor="white")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="white", format=path.suffix[1:])

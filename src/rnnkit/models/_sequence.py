@@ -40,7 +40,7 @@ class SequenceModel(torch.nn.Module):
         if outputs < 1:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 1")
         self.body = body
-        self.dropout = torch.nn.Dropout(dropout)
+        self.dropout = dropout
         self.head = torch.nn.Linear(body.output_size, outputs)
         if (dtype := body.weight_ih_l0.dtype) != self.head.weight.dtype:
             self.head.to(dtype)
@@ -52,6 +52,9 @@ class SequenceModel(torch.nn.Module):
             "builder": type(self).__name__,
             "arguments": {"body": self.body.config(), **self._arguments},
         }
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x
 
     def _run_body(self, x: Tensor, lengths: Lengths | None) -> tuple[Tensor, Any]:
         """x [B, T, I] to outputs [B, T, D·H] and the state, whichever layout the body has."""
@@ -73,7 +76,7 @@ class PooledModel(SequenceModel):
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """x [B, T, I] and lengths [B] or None to [B, outputs]."""
         output, state = self._run_body(x, lengths)
-        return self.head(self.dropout(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
+        return self.head(self._drop(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
 
     def _pool(self, output: Tensor, state: Any, lengths: Lengths | None) -> Tensor:
         if self.pooling == "last":

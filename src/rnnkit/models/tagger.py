@@ -59,7 +59,7 @@ class SequenceTagger(SequenceModel):
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """x [B, T, I] and lengths [B] or None to [B, T, outputs]."""
         output, _ = self._run_body(x, lengths)
-        y: Tensor = self.head(self.dropout(output))
+        y: Tensor = self.head(self._drop(output))
         if self._activate is not None:
             y = self._activate(y)
         return y if lengths is None else torch.where(valid_steps(lengths, y), y, torch.zeros((), dtype=y.dtype))

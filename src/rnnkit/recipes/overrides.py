@@ -93,7 +93,8 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
         for group in groups:
             inner = inner.setdefault(group, {})
         inner[last] = _parse_field(name, value, known[name])
-    return _apply(recipe, changes)
+    changed: R = _apply(recipe, changes)
+    return changed
 
 
 def restore(recipe: R, stored: Mapping[str, Any]) -> R:
@@ -173,14 +174,14 @@ def describe(annotation: Any) -> str:
     """Says in words what :func:`parse` accepts.
 
     Example:
-        >>> describe(int | None), describe(Literal["cosine"])
-        ('a whole number or none', "'cosine'")
+        >>> describe(int | None), describe(Literal["relu", "tanh"])
+        ('a whole number or none', 'relu | tanh')
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return " or ".join("none" if member is type(None) else describe(member) for member in arguments)
     if origin is Literal:
-        return " | ".join(repr(choice) for choice in arguments)
+        return " | ".join(map(show, arguments))
     if origin is tuple:
         if arguments[-1:] == (...,):
             return f"{describe(arguments[0])} or several, separated by commas"

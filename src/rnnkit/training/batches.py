@@ -6,8 +6,9 @@ Both kinds have one face. Iterating gives the `(inputs, targets)` pairs of one e
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,35 +29,32 @@ _RESIDENT_BYTES = 1 << 30
 
 @dataclass
 class Order:
-    """The rows that an epoch visits: all of them, shuffled where there is a generator.
+    """Which rows an epoch visits, in a new order each time where there is a generator.
 
-    Under torchrun each of the `world` processes visits every `world`-th row. With `even`, rows are repeated
+    Under torchrun each of the `world` processes visits every `world`-th of them. With `even`, rows are repeated
     until all processes have equally many, so that their gradient exchanges stay in step.
     """
 
-    count: int
+    rows: Tensor
     generator: torch.Generator | None = None
     rank: int = 0
     world: int = 1
-    even: bool = True
+    even: bool = False
 
     def draw(self) -> Tensor:
-        if self.generator is None:
-            rows = torch.arange(self.count)
-        else:
-            rows = torch.randperm(self.count, generator=self.generator)
-        if self.world == 1:
-            return rows
-        if self.even:
-            rows = rows.repeat(1 + self.world // self.count)[: self.count + -self.count % self.world]
+        rows, count = self.rows, len(self.rows)
+        if self.generator is not None:
+            rows = rows[torch.randperm(count, generator=self.generator)]
+        if self.even and count % self.world:
+            rows = torch.cat([rows, rows.repeat(self.world)[: -count % self.world]])
         return rows[self.rank :: self.world]
 
     def __iter__(self) -> Iterator[int]:  # a DataLoader takes an Order as its sampler
         return iter(self.draw().tolist())
 
     def __len__(self) -> int:
-        extra = -self.count % self.world if self.even else 0
-        return len(range(self.rank, self.count + extra, self.world))
+        extra = -len(self.rows) % self.world if self.even else 0
+        return len(range(self.rank, len(self.rows) + extra, self.world))
 
 
 class ArrayBatches:
@@ -69,9 +67,9 @@ class ArrayBatches:
         self,
         inputs: Inputs,
         targets: Tensor,
-        *,
         order: Order,
         batch_size: int,
+        *,
         device: torch.device,
         per_step: bool,
     ) -> None:
@@ -79,15 +77,18 @@ class ArrayBatches:
         home = device if values.nbytes + targets.nbytes <= _RESIDENT_BYTES else values.device
         self.inputs, self.targets = inputs.to(home), targets.to(home)
         self.order, self.batch_size, self.device, self.per_step = order, batch_size, device, per_step
-        self.steps: int | None = -(-len(order) // batch_size)
-        self.rows: tuple[Tensor, ...] = ()
+        self.chunks: tuple[Tensor, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        return -(-len(self.order) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        self.rows = self.order.draw().split(self.batch_size)
-        return map(self._pick, self.rows)
+        self.chunks = self.order.draw().split(self.batch_size)
+        return map(self._pick, self.chunks)
 
     def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
-        return self.rows[step].tolist(), self._pick(self.rows[step])
+        return self.chunks[step].tolist(), self._pick(self.chunks[step])
 
     def _pick(self, rows: Tensor) -> Batch:
         inputs, targets = select(self.inputs, rows), select(self.targets, rows)
@@ -99,9 +100,7 @@ class ArrayBatches:
 class StreamBatches:
     """The batches of any iterable, each checked and brought to the model's dtype and device."""
 
-    def __init__(
-        self, source: Iterable[Any], prepare: Prepare, *, dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, source: Iterable[Any], prepare: Prepare, *, dtype: torch.dtype, device: torch.device) -> None:
         self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
         try:
             self.steps: int | None = len(source)  # type: ignore[arg-type]
@@ -128,6 +127,23 @@ class StreamBatches:
 Batches = ArrayBatches | StreamBatches
 
 
+def hold_out(batches: Batches, share: float) -> ArrayBatches:
+    """Takes a share of the rows out of `batches` and returns it: drawn at random, without a generator the last."""
+    if not isinstance(batches, ArrayBatches):
+        raise ConfigError(f"validation={share} takes data in memory; pass the validation data itself")
+    order, count = batches.order, len(batches.order.rows)
+    size = max(1, round(count * share))
+    if not 0 < share < 1 or size == count:
+        raise ConfigError(
+            f"validation={share} of {count} rows arrived; expected a share that leaves rows on both sides"
+        )
+    rows = order.rows if order.generator is None else torch.randperm(count, generator=order.generator)
+    held_out = copy.copy(batches)
+    held_out.order = replace(order, rows=rows[-size:].sort().values, generator=None, even=False)
+    batches.order = replace(order, rows=rows[:-size].sort().values)
+    return held_out
+
+
 def in_memory(data: Any, dtype: torch.dtype) -> tuple[Inputs, Inputs] | None:
     """Returns `(X, y)` as tensors where `data` holds its rows in memory, None where it has to be iterated."""
     if isinstance(data, Subset) and isinstance(data.dataset, TensorDataset):
@@ -145,19 +161,17 @@ def in_memory(data: Any, dtype: torch.dtype) -> tuple[Inputs, Inputs] | None:
     return None
 
 
-def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, epochs: int) -> Iterable[Any]:
+def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes: int) -> Iterable[Any]:
     """Returns an iterable of batches for what is not held in memory; raises `DataError` if there is none."""
     if isinstance(data, IterableDataset):
         return _loader(data, batch_size, None)
     if isinstance(data, Dataset):
         return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
     if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
-        raise DataError(
-            f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches"
-        )
-    if isinstance(data, Iterator) and epochs > 1:
+        raise DataError(f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches")
+    if isinstance(data, Iterator) and passes > 1:
         raise ConfigError(
-            f"{describe(data)} can be read once, but {epochs} epochs were asked for; pass epochs=1, or something "
+            f"{describe(data)} can be read once, but {passes} epochs were asked for; pass epochs=1, or something "
             "that can be iterated again (a list, a DataLoader, a class with __iter__)"
         )
     return data
@@ -173,4 +187,3 @@ def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
     """Samples stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
     inputs, targets = zip(*samples, strict=True)
     return list(inputs), list(targets)
-

@@ -40,6 +40,16 @@ class Forward:
             return self.module(inputs.values, lengths=inputs.lengths)  # type: ignore[no-any-return]
         return self.module(inputs)  # type: ignore[no-any-return]
 
+    def padded(self, inputs: Inputs, longest: int | None) -> Tensor:
+        """As `output`; outputs per step of `Sequences` are padded with 0 to `longest` steps."""
+        output = self.output(inputs)
+        if not isinstance(inputs, Sequences) or output.shape[1:2] != inputs.values.shape[1:2] or output.dim() < 3:
+            return output
+        valid = valid_steps(inputs.lengths, output.shape[1], output.device)
+        padded = output.new_zeros(len(output), longest or output.shape[1], *output.shape[2:])
+        padded[:, : output.shape[1]][valid] = output[valid]
+        return padded
+
     def prepare(self, inputs: Inputs, targets: Inputs) -> Tensor:
         """Checks inputs and targets, and returns the targets as the loss takes them.
 
@@ -50,28 +60,28 @@ class Forward:
         check_inputs(inputs)
         if len(inputs) != len(targets):
             raise DataError(f"{len(inputs):,} inputs arrived with {len(targets):,} targets; expected one for each")
-        values, lengths = (inputs.values, inputs.lengths) if isinstance(inputs, Sequences) else (inputs, None)
         if isinstance(targets, Sequences):
-            if lengths is None or not torch.equal(lengths, targets.lengths):
+            if not isinstance(inputs, Sequences) or not torch.equal(inputs.lengths, targets.lengths):
                 raise DataError("targets of unequal lengths arrived; expected each to be as long as its sequence")
             targets = targets.values
         if self._outputs is None:
-            self._try(inputs, targets, steps=values.shape[1:2] == targets.shape[1:2])
-
+            self._outputs = self._try(inputs, targets)
+        if self.per_step and targets.shape[1:2] != _steps(inputs):
+            raise ShapeError(f"targets of {targets.shape[1]} steps arrived with inputs of {_steps(inputs)[0]} steps")
         output = torch.Size([*targets.shape[: 1 + self.per_step], *self._outputs])
         if self.loss.targets == "labels" and len(self._outputs) != 1:
             raise ShapeError(
                 f"the model returns outputs of shape {list(output)} for targets of shape {list(targets.shape)}; "
                 f"{self.loss.name!r} expects outputs [N, classes], or [N, T, classes] for labels [N, T]"
             )
-        ragged = self.per_step and lengths is not None
+        ragged = Sequences(targets, inputs.lengths) if self.per_step and isinstance(inputs, Sequences) else None
         if self.loss.targets != "own":  # whose NaN may stand for what is not known
-            check_finite("targets", Sequences(targets, lengths) if ragged else targets)
-        valid = valid_steps(lengths, targets.shape[1], targets.device) if ragged else None
+            check_finite("targets", targets if ragged is None else ragged)
+        valid = None if ragged is None else valid_steps(ragged.lengths, targets.shape[1], targets.device)
         return fit_targets(self.loss, targets, output, valid=valid, dtype=self.dtype)
 
-    def _try(self, inputs: Inputs, targets: Tensor, *, steps: bool) -> None:
-        """Learns the shape of the outputs from two rows; `steps`: the targets have as many steps as the inputs."""
+    def _try(self, inputs: Inputs, targets: Tensor) -> torch.Size:
+        """Runs two rows; returns the shape of one output and notes whether it is that of a sequence or of a step."""
         rows = select(inputs, torch.arange(min(2, len(inputs)))).to(self.device)
         with mode(self.module, False), torch.no_grad():
             output = self.output(rows)
@@ -80,11 +90,14 @@ class Forward:
                 f"for {len(rows)} sequences the model returned {describe(output)}; expected one tensor with the "
                 f"batch axis first, [{len(rows)}, ...]"
             )
-        longest = (rows.values if isinstance(rows, Sequences) else rows).shape[1:2]
-        self.per_step = steps and output.dim() >= 3 and output.shape[1:2] == longest
-        self._outputs = output.shape[1 + self.per_step :]
+        self.per_step = output.dim() >= 3 and output.shape[1:2] == _steps(rows) and targets.shape[1:2] == _steps(inputs)
         if self.loss.name == "bce" and not 0 <= output.min() <= output.max() <= 1:
             raise ConfigError(
                 f"the model returns values from {output.min():.3g} to {output.max():.3g}, but loss 'bce' expects "
                 "probabilities in [0, 1]; for outputs without a sigmoid pass loss='bce_logits'"
             )
+        return output.shape[1 + self.per_step :]
+
+
+def _steps(inputs: Inputs) -> torch.Size:
+    return (inputs.values if isinstance(inputs, Sequences) else inputs).shape[1:2]

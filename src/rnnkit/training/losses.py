@@ -52,9 +52,7 @@ def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Los
     return LOSSES[chosen]
 
 
-def fit_targets(
-    loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tensor | None, dtype: torch.dtype
-) -> Tensor:
+def fit_targets(loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tensor | None, dtype: torch.dtype) -> Tensor:
     """Checks targets against the model's output and aligns them with it, so that nothing is ever broadcast.
 
     Args:

@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name."""
+"""Optimizers and learning-rate schedules, by name or as the user's own."""
 
 from __future__ import annotations
 
@@ -12,47 +12,51 @@ from torch.optim import Optimizer
 
 from ..errors import ConfigError, suggest
 
-OptimizerLike = str | Callable[[Iterable[Parameter]], Optimizer] | Optimizer
-ScheduleLike = str | Callable[[int, int], float]
+OptimizerLike = str | Optimizer | Callable[[Iterable[Parameter]], Optimizer]
+Schedule = Callable[[int, int], float]
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
 }
 
-# Measured on 6 tensors of 21,514 numbers, one step on a CPU: fused 46 µs, foreach 118 µs, plain 152 µs.
-_FUSED = ("adam", "adamw", "sgd")
+# One step of Adam over 6 tensors of 21,514 numbers on a CPU: fused 46 µs, foreach 118 µs, neither 152 µs.
+_HAVE_FUSED = ("adam", "adamw", "sgd")
 
 
 def check_optimizer(optimizer: OptimizerLike) -> None:
+    """Raises `ConfigError` for a name that is unknown."""
     if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         raise ConfigError(f"unknown optimizer {optimizer!r}{suggest(optimizer, tuple(OPTIMIZERS))}")
     if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
         raise ConfigError(
-            f"optimizer={optimizer!r} arrived; expected a name, a callable (parameters) -> Optimizer or an Optimizer"
+            f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "
+            "from the parameters"
         )
 
 
 def make_optimizer(
-    optimizer: OptimizerLike,
-    parameters: Iterable[Parameter],
-    *,
-    lr: float | None,
-    weight_decay: float,
-    fused: bool,
+    optimizer: OptimizerLike, parameters: Iterable[Parameter], *, lr: float, weight_decay: float, fused: bool
 ) -> Optimizer:
-    """Returns the optimizer of that name with `lr` and `weight_decay`, or what the callable makes.
+    """Returns the optimizer of that name, what the callable makes of the parameters, or the given one.
 
-    `lr` is also set on what a callable makes, unless it is None.
+    `lr` and `weight_decay` are for names: the others come with settings of their own. `fused` asks for one
+    kernel per step where there is one.
     """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if callable(optimizer):
+        return optimizer(parameters)
+    settings: dict[str, Any] = {"fused": True} if fused and optimizer in _HAVE_FUSED else {}
+    return OPTIMIZERS[optimizer](parameters, lr=lr, weight_decay=weight_decay, **settings)
 
 
 def cosine(step: int, total: int) -> float:
-    """Falls from 1 at the first step along half a cosine, to reach 0 when the last step is done.
+    """Falls from 1 along half a cosine, (1 + cos(π step / total)) / 2, to reach 0 as the last step ends.
 
-    Loshchilov & Hutter 2017, without restarts: (1 + cos(π step / total)) / 2.
+    Loshchilov & Hutter 2017, without restarts.
 
     Example:
         >>> [round(cosine(step, 4), 3) for step in range(5)]
@@ -61,4 +65,32 @@ def cosine(step: int, total: int) -> float:
     return (1 + math.cos(math.pi * step / total)) / 2
 
 
-SCHEDULES: dict[str, Callable[[int, int], float]] = {"cosine": cosine}
+SCHEDULES: dict[str, Schedule] = {"cosine": cosine}
+
+
+def resolve_schedule(schedule: str | Schedule | None) -> Schedule | None:
+    """Returns the schedule of that name; a callable (step, total steps) -> factor stays as it is."""
+    if schedule is None or callable(schedule):
+        return schedule
+    if schedule not in SCHEDULES:
+        raise ConfigError(f"unknown schedule {schedule!r}{suggest(str(schedule), tuple(SCHEDULES))}")
+    return SCHEDULES[schedule]
+
+
+class Rates:
+    """Sets the learning rates of an optimizer for a step of a run; `restore` puts back those it started with."""
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule, steps: int | None, epochs: int) -> None:
+        if steps is None:
+            raise ConfigError("a schedule has to know the number of steps; give the iterable of batches a __len__")
+        self.optimizer, self.schedule, self.total = optimizer, schedule, steps * epochs
+        self.base = [group["lr"] for group in optimizer.param_groups]
+
+    def set(self, step: int) -> None:
+        factor = self.schedule(step, self.total)
+        for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = lr * factor
+
+    def restore(self) -> None:
+        for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = lr

@@ -1,0 +1,82 @@
+"""``rnnkit doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+
+import typer
+
+
+def doctor() -> None:
+    """Show versions, what the native core and torch make of this machine, and which layer runs where."""
+    from ..recipes.runs import environment
+
+    facts = environment()
+    elsewhere = ("threads", "native core")
+    _section("Versions", [(name, value or "not installed") for name, value in facts.items() if name not in elsewhere])
+    _section("Native core", _native_core())
+    _section("Torch", _torch())
+    _section("Folders", _folders())
+    _backends()
+
+
+def _native_core() -> Iterable[tuple[str, object]]:
+    import torch  # noqa: F401  (the core joins its threads if it was loaded first)
+
+    try:
+        from .. import _native
+    except ImportError as error:
+        return [
+            ("present", f"no ({error})"),
+            ("what to do", "install with a C++ compiler at hand and without RNNKIT_NATIVE=0; until then torch serves"),
+        ]
+    info = _native.cpu_info()
+    facts = [
+        ("present", "yes"),
+        ("CPU family", f"{info['chosen']}; this {platform.machine()} machine has {', '.join(info['available'])}"),
+        ("threads by", info["threads"]),
+    ]
+    if info["problem"]:
+        facts.append(("problem", info["problem"]))
+    return facts
+
+
+def _torch() -> Iterable[tuple[str, object]]:
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    built = f"none found (torch is built for CUDA {torch.version.cuda})" if torch.version.cuda else "none (a CPU build)"
+    return [
+        ("threads", torch.get_num_threads()),
+        ("CUDA", ", ".join(names) or built),
+        ("Metal", "yes" if torch.backends.mps.is_available() else "no"),
+    ]
+
+
+def _folders() -> Iterable[tuple[str, object]]:
+    from ..data.download import cache_folder
+
+    given = os.environ.get("RNNKIT_DATA")
+    missing = "" if not given or os.path.isdir(given) else " (does not exist)"
+    return [("RNNKIT_DATA", f"{given}{missing}" if given else "not set"), ("cache", cache_folder())]
+
+
+def _backends() -> None:
+    from ..layers.capabilities import capabilities
+
+    rows = [(row.layer, row.option, row.cpu, row.cuda) for row in capabilities()]
+    typer.echo("\nWhich backend runs a layer")
+    _columns([("layer", "option", "on cpu", "on cuda"), *rows])
+
+
+def _section(title: str, facts: Iterable[tuple[str, object]]) -> None:
+    typer.echo(f"\n{title}")
+    _columns([(name, str(value)) for name, value in facts])
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,55 @@
+"""``rnnkit``: the verbs, and what becomes of errors.
+
+Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was asked, told in one message;
+130 stopped by Ctrl-C. ``RNNKIT_DEBUG=1`` shows the traceback behind a message.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+import typer.core
+
+from ..errors import RnnkitError
+from . import doctor, evaluate, predict, recipes, train
+from .output import complain
+
+
+class Verbs(typer.core.TyperGroup):
+    """Turns rnnkit's own errors into a message; all others keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RnnkitError as error:
+            if os.environ.get("RNNKIT_DEBUG", "0") not in ("", "0"):
+                raise
+            complain(error)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    name="rnnkit",
+    help="Train, fine-tune, understand and deploy recurrent neural networks.",
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(recipes.app, name="recipes")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """The console script."""
+    # A pipe in another encoding than UTF-8 must not end a run over an arrow in a message.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()

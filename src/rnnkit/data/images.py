@@ -1,0 +1,129 @@
+"""Pictures of a single digit, from anywhere, made to look like MNIST's."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+SIZE = 28  # of the whole image
+BOX = 20  # of the digit's longer side in it
+
+_CONTRAST = 0.05  # of the full range: less than that between ink and paper is an empty page
+_FAINT = 0.05  # of the ink's darkness: what is fainter is paper
+
+
+def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+    """Reads an image file of one digit and brings it into the form of MNIST's images.
+
+    As LeCun, Cortes and Burges did: grey, ink 1 on paper 0, the digit's bounding box scaled so that its
+    longer side is 20 pixels, and its centre of mass placed in the middle of 28 × 28. Any size and mode
+    will do, dark ink on light paper or the reverse: paper is what the image's border mostly shows, and a
+    transparent image is laid on the paper that its ink stands out from.
+
+    Args:
+        path: a file in any format that Pillow reads.
+
+    Returns:
+        float32 [28, 28] in [0, 1].
+
+    Raises:
+        DataError: there is no such file, it is no image, or it shows nothing.
+    """
+    import numpy as np
+
+    grey = _read(path)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper = float(np.median(border))
+    low, high = float(grey.min()), float(grey.max())
+    darkest = max(paper - low, high - paper)
+    if darkest < _CONTRAST:
+        raise DataError(f"{path}: no digit to be seen, all pixels are nearly alike")
+    ink = (paper - grey if paper - low > high - paper else grey - paper) / darkest
+    # Grain and shadows of a photograph reach its border too; up to there is paper, unless ink covers the border.
+    grain = 6 * float(np.median(np.abs(border - paper))) / darkest
+    ink[ink < min(max(_FAINT, grain), 0.5)] = 0
+    return _centre(_shrink(_crop(ink)))
+
+
+def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+    """The image as grey values [height, width] in [0, 1], upright and without transparency."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            image: Image.Image = ImageOps.exif_transpose(opened)
+            if image.has_transparency_data:
+                return _lay_on_paper(image.convert("RGBA"))
+            if image.mode[0] in "IF":  # 16 and 32 bits have no agreed white
+                wide = np.asarray(image, np.float64)
+                if not np.isfinite(wide).all():
+                    raise ValueError("it has pixels that are no numbers")
+                return np.asarray((wide - wide.min()) / max(np.ptp(wide), 1e-12), np.float32)
+            return _grey(image)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow raises any of these for files that are damaged, of no known format, or absurdly large.
+        raise DataError(f"{path}: cannot be read as an image ({error})") from None
+
+
+def _grey(image: Image) -> npt.NDArray[np.float32]:
+    import numpy as np
+
+    grey: npt.NDArray[np.float32] = np.asarray(image.convert("RGB").convert("L"), np.float32) / np.float32(255)
+    return grey
+
+
+def _lay_on_paper(image: Image) -> npt.NDArray[np.float32]:
+    """Fills what is transparent in an RGBA image with paper."""
+    import numpy as np
+
+    grey = _grey(image)
+    opaque = np.asarray(image.getchannel("A"), np.float32) / 255
+    seen = grey[opaque > 0.5]
+    paper = float(not seen.size or seen.mean() < 0.5)  # of ink alone: white for dark ink, black for light
+    if opaque.mean() > 0.5:  # a page with holes or rounded corners has paper of its own
+        paper = float(np.median(seen))
+    return np.asarray(grey * opaque + paper * (1 - opaque), np.float32)
+
+
+def _crop(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    rows, columns = ink.max(axis=1).nonzero()[0], ink.max(axis=0).nonzero()[0]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _shrink(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scales the longer side to 20 pixels; ink made fainter by that gets its full darkness back."""
+    import numpy as np
+    from PIL import Image
+
+    height, width = ink.shape
+    scale = BOX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return ink
+    scaled = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS), np.float32).clip(0, None)
+    return np.asarray(scaled / scaled.max(), np.float32)
+
+
+def _centre(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Places the centre of mass in the middle of the 28 × 28, as far as the digit stays inside."""
+    import numpy as np
+
+    canvas = np.zeros((SIZE, SIZE), np.float32)
+    corner: list[Any] = []
+    for axis, length in enumerate(ink.shape):
+        mass = ink.sum(axis=1 - axis)
+        centre = float((mass * np.arange(length)).sum() / mass.sum())
+        start = min(max(round(SIZE / 2 - centre), 0), SIZE - length)
+        corner.append(slice(start, start + length))
+    canvas[tuple(corner)] = ink
+    return canvas

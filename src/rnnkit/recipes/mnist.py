@@ -1,0 +1,287 @@
+"""Digits read row by row: a recurrent network sees the 28 rows of an MNIST image, one a step, and names the digit.
+
+    images [B, 28 steps, 28 pixels] → SimpleRNN(128, relu) → last state → Linear(10) → softmax, cross-entropy
+
+``mnist()`` is the run at its best, ``founding()`` the program that rnnkit began with. Both train the same network for
+the same 10 epochs in batches of 32 with Adam, and keep the last epoch's weights. They differ in two settings, chosen on
+10,000 images held out of the 60,000: recurrent weights that start as the identity carry the first rows to the end from
+the first step on (Le, Jaitly & Hinton, arXiv:1504.00941), and a learning rate that falls along a cosine to 0 ends the
+wandering of the last epochs.
+"""
+
+# This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import harmonic_mean
+from typing import TYPE_CHECKING, Any, Literal
+
+import rnnkit
+from rnnkit.errors import ConfigError
+from rnnkit.recipes import Metrics, runs
+from rnnkit.serialization import replacing
+
+if TYPE_CHECKING:
+    import torch
+
+    from rnnkit.data.mnist import Split
+    from rnnkit.training.history import History
+
+DIGITS = tuple("0123456789")
+MISTAKES_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network.
+
+    Attributes:
+        cell: the recurrence.
+        hidden_size: units of a layer and direction.
+        num_layers: layers, one above the other.
+        nonlinearity: simple_rnn's; lstm and gru have their own.
+        init: initial weights; "auto" is identity for a simple_rnn with relu, else keras (orthogonal).
+        bidirectional: whether the rows are read from the bottom up too.
+        dropout: probability of dropping an output between layers, and a feature in front of the head.
+        pooling: what of the 28 outputs the head sees.
+    """
+
+    cell: Literal["simple_rnn", "lstm", "gru"] = "simple_rnn"
+    hidden_size: int = 128
+    num_layers: int = 1
+    nonlinearity: Literal["relu", "tanh", "sigmoid"] = "relu"
+    init: Literal["auto", "identity", "keras", "torch"] = "auto"
+    bidirectional: bool = False
+    dropout: float = 0.0
+    pooling: Literal["last", "mean", "max"] = "last"
+
+    def __post_init__(self) -> None:
+        if self.hidden_size < 1 or self.num_layers < 1:
+            raise ConfigError(
+                f"model.hidden_size={self.hidden_size} and model.num_layers={self.num_layers} arrived; "
+                "expected at least 1 of each"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"model.dropout={self.dropout} arrived; expected at least 0 and less than 1")
+        if self.cell != "simple_rnn" and self.nonlinearity != "relu":
+            raise ConfigError(
+                f"model.nonlinearity={self.nonlinearity} is for model.cell=simple_rnn; {self.cell} has its own"
+            )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The training; see ``rnnkit.Learner`` for what each setting does.
+
+    Attributes:
+        early_stopping: end after so many epochs without a lower loss on the images held out (``data.holdout``), and
+            keep the best epoch's weights; none trains to the end and keeps the last.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    lr: float = 1e-3
+    schedule: Literal["cosine"] | None = "cosine"
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    weight_decay: float = 0.0
+    recurrent_l2: float = 0.0
+    clip_norm: float | None = None
+    early_stopping: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "early_stopping"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"fit.{name}={value} arrived; expected at least 1")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images.
+
+    Attributes:
+        root: a folder with MNIST's four files; none looks for them, see ``rnnkit.data.mnist.load``.
+        holdout: so many of the training images, the last ones, are kept from training, to choose settings on.
+        limit: use only the first so many images of each split, for a quick look.
+    """
+
+    root: str | None = None
+    holdout: int = 0
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.holdout < 0:
+            raise ConfigError(f"data.holdout={self.holdout} arrived; expected 0 or more images")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"data.limit={self.limit} arrived; expected at least 1 image, or none for all")
+
+
+@dataclass(frozen=True)
+class Mnist:
+    """The whole run; ``rnnkit train mnist --set GROUP.FIELD=VALUE`` changes a field."""
+
+    model: Model = Model()
+    fit: Fit = Fit()
+    data: Data = Data()
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.fit.early_stopping is not None and not self.data.holdout:
+            raise ConfigError("fit.early_stopping needs images to judge by; add data.holdout=5000")
+
+    def run(self, folder: Path) -> Metrics:
+        """Trains, evaluates on the test images, and writes model, metrics, history and pictures into the folder."""
+        learner = self.learner()
+        train, validation, test = self.splits()
+        fit = self.fit
+        history = learner.fit(
+            train,
+            validation=validation,
+            epochs=fit.epochs,
+            batch_size=fit.batch_size,
+            schedule=fit.schedule,
+            seed=self.seed,
+            early_stopping=fit.early_stopping,
+            restore_best=fit.early_stopping is not None,
+            checkpoint=folder,
+        )
+        learner.save(folder)
+        metrics: Metrics = {"test": learner.evaluate(test)}
+        if validation is not None:
+            metrics["validation"] = learner.evaluate(validation)
+        metrics |= {
+            "chosen_on": self._chosen_on(history),
+            "epochs": len(history.rows),
+            "seconds": history.seconds,
+            "samples_per_second": (
+                harmonic_mean(row["samples_per_second"] for row in history.rows) if history.rows else None
+            ),
+            "stopped": history.stopped,
+        }
+        runs.write_json(folder / runs.METRICS, metrics)
+        with replacing(folder / "history.csv") as temporary:
+            history.to_csv(temporary)
+        draw(folder, history, metrics, test, learner.predict(test.images).softmax(1))
+        return metrics
+
+    def evaluate(self, folder: Path) -> dict[str, float]:
+        """Returns loss and accuracy of the folder's model on the test images."""
+        learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
+        return learner.evaluate(self.splits()[2])
+
+    def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
+        """Returns a function from an image file to its digit and the digit's probability."""
+        import torch
+
+        from rnnkit.data.images import prepare_digit
+
+        model = rnnkit.load(folder)
+
+        def predict(file: Path) -> tuple[str, float]:
+            with torch.inference_mode():
+                shares = model(torch.from_numpy(prepare_digit(file))[None]).softmax(1)[0]
+            best = int(shares.argmax())
+            return DIGITS[best], float(shares[best])
+
+        return predict
+
+    def learner(self) -> rnnkit.Learner:
+        """Returns a learner with a network whose weights are drawn with the seed."""
+        import torch
+
+        torch.manual_seed(self.seed)
+        return rnnkit.Learner(
+            build(self.model),
+            optimizer=self.fit.optimizer,
+            lr=self.fit.lr,
+            weight_decay=self.fit.weight_decay,
+            recurrent_l2=self.fit.recurrent_l2,
+            clip_norm=self.fit.clip_norm,
+            device=self.device,
+        )
+
+    def splits(self) -> tuple[Split, Split | None, Split]:
+        """Returns the images and labels to train on, those held out if any, and the test set's."""
+        train, test = rnnkit.data.mnist.load(self.data.root)
+        held_out, total = self.data.holdout, len(train.labels)
+        if held_out >= total:
+            raise ConfigError(f"data.holdout={held_out} arrived; expected less than the {total} training images")
+
+        def part(split: Split, rows: slice) -> Split:
+            images, labels = split.images[rows], split.labels[rows]
+            return split._replace(images=images[: self.data.limit], labels=labels[: self.data.limit])
+
+        validation = part(train, slice(total - held_out, total)) if held_out else None
+        return part(train, slice(total - held_out)), validation, part(test, slice(None))
+
+    def _chosen_on(self, history: History) -> str:
+        if self.fit.early_stopping is not None:
+            return f"validation ({self.data.holdout} held-out training images)"
+        last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
+        return f"{last}; nothing was chosen on test data"
+
+
+def mnist() -> Mnist:
+    """Reads MNIST's digits row by row with a SimpleRNN(128, relu): 10 epochs, batch 32, Adam, cosine decay."""
+    return Mnist()
+
+
+def founding() -> Mnist:
+    """The same by the founding program's settings to the letter: Keras's initial weights, a constant rate of 0.001."""
+    return replace(mnist(), model=Model(init="keras"), fit=Fit(schedule=None))
+
+
+def build(settings: Model) -> rnnkit.SequenceClassifier:
+    """Returns the network with fresh weights."""
+    import torch
+
+    init = settings.init
+    if init == "auto":
+        init = "identity" if settings.cell == "simple_rnn" and settings.nonlinearity == "relu" else "keras"
+    options: dict[str, Any] = {
+        "num_layers": settings.num_layers,
+        "bidirectional": settings.bidirectional,
+        "dropout": settings.dropout if settings.num_layers > 1 else 0.0,
+        "batch_first": True,
+        "init": init,
+    }
+    if settings.cell == "simple_rnn":
+        options["nonlinearity"] = settings.nonlinearity
+    cell = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
+    body = cell(28, settings.hidden_size, **options)
+    model = rnnkit.SequenceClassifier(body, len(DIGITS), pooling=settings.pooling, dropout=settings.dropout)
+    if init == "keras":  # its dense layers start so, too
+        torch.nn.init.xavier_uniform_(model.head.weight)
+        torch.nn.init.zeros_(model.head.bias)
+    return model
+
+
+def draw(folder: Path, history: History, metrics: Metrics, test: Split, shares: torch.Tensor) -> None:
+    """Draws the learning curves, the confusion matrix, and the mistakes the network was surest of.
+
+    Args:
+        shares: its probabilities for the test images [N, 10].
+    """
+    import torch
+
+    from rnnkit.diagnostics import pictures
+
+    pictures.curves(history.rows, folder / "curves.png", final=metrics["test"])
+
+    sureness, predicted = shares.max(1)
+    pairs = test.labels * len(DIGITS) + predicted
+    matrix = torch.bincount(pairs, minlength=len(DIGITS) ** 2).view(len(DIGITS), len(DIGITS))
+    pictures.confusion(matrix.numpy(), DIGITS, folder / "confusion.png")
+
+    wrong = (predicted != test.labels).nonzero()[:, 0]
+    surest = wrong[sureness[wrong].argsort(descending=True, stable=True)][:MISTAKES_SHOWN]
+    pictures.grid(
+        test.images[surest].numpy(),
+        [f"{test.labels[i]} → {predicted[i]}  {sureness[i]:.1%}" for i in surest],
+        folder / "mistakes.png",
+        title=f"The surest {len(surest)} of {len(wrong)} mistakes among {len(predicted):,} test images: "
+        "true → predicted, confidence",
+    )

@@ -1,0 +1,132 @@
+"""Run folders: one for each training run, holding what is needed to repeat, judge and use it.
+
+``recipe.json`` (every setting) and ``versions.json`` (software, seed, device, threads) are there from the
+start; the recipe writes the rest. Files appear whole or not at all, and no run writes into another's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import RunFolderError
+from ..serialization import replacing
+
+RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
+PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
+
+
+class StoredRecipe(NamedTuple):
+    """What ``recipe.json`` holds: the recipe's name (or file) and all its settings, groups nested."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+@contextmanager
+def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
+    """Makes the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
+
+    Args:
+        name: the recipe's name, or the file it stands in.
+        recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them.
+        out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
+
+    Yields:
+        The folder. If the block fails before it wrote anything, the folder is taken away again.
+
+    Raises:
+        RunFolderError: `out` is in use, or no folder.
+        ConfigError: the device does not exist.
+    """
+    from ..training.engine import find_device
+
+    device = find_device(getattr(recipe, "device", "auto"))
+    folder = _claim(out) if out is not None else _claim_next(Path("runs"), Path(name).stem)
+    settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
+    try:
+        write_json(folder / RECIPE, {"recipe": name, "settings": settings})
+        write_json(folder / VERSIONS, {"seed": getattr(recipe, "seed", None), "device": str(device), **environment()})
+        yield folder
+    except BaseException:
+        _discard_unused(folder)
+        raise
+
+
+def environment() -> dict[str, Any]:
+    """Versions and settings that a run's numbers depend on."""
+    import torch
+
+    from ..ops.backend import native_core
+
+    facts: dict[str, Any] = {"threads": torch.get_num_threads(), "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = None
+    core = native_core()
+    facts["native core"] = None if core is None else core.cpu_info()["chosen"]
+    facts["platform"] = platform.platform()
+    return facts
+
+
+def read_recipe(folder: Path) -> StoredRecipe:
+    """Returns the recipe that a run folder was made with.
+
+    Raises:
+        RunFolderError: it is no run folder.
+    """
+    try:
+        stored = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        return StoredRecipe(str(stored["recipe"]), dict(stored["settings"]))
+    except FileNotFoundError:
+        what = f"has no {RECIPE}" if folder.is_dir() else "does not exist"
+        raise RunFolderError(f"{folder} {what}; expected the folder of a run, such as runs/mnist") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder / RECIPE} is damaged ({error!r}); train again into a new folder") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _claim(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--out {folder} is a file; name a new folder")
+    if folder.is_dir() and (files := sum(1 for _ in folder.iterdir())):
+        raise RunFolderError(
+            f"{folder} is in use ({files} files); name a new folder with --out, or leave --out away for the next "
+            "free one under runs/"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _claim_next(parent: Path, name: str) -> Path:
+    """Makes the first free of ``name``, ``name-2``, ``name-3`` …; two processes never get the same one."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _discard_unused(folder: Path) -> None:
+    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS}:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

@@ -1,0 +1,6 @@
+"""Training: the Learner, its loop and what they record. Knows no particular model and no source of data."""
+
+from .history import History
+from .learner import Learner
+
+__all__ = ["History", "Learner"]

@@ -1,0 +1,398 @@
+"""The Learner: a model, a loss and an optimizer; fit, evaluate, predict, fine-tune, save."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from ..errors import ConfigError, DataError, suggest
+from ..types import Sequences
+from .arrays import check_inputs, select, to_inputs
+from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
+from .contexts import CatchInterrupt, frozen, mode, seeded
+from .engine import find_device, make_fabric
+from .follow import follow
+from .forward import Forward
+from .history import History, Row
+from .loop import Run, evaluate
+from .losses import LossFunction, resolve_loss
+from .metrics import MetricLike, Metrics
+from .optimizers import (
+    OptimizerLike,
+    Rates,
+    Schedule,
+    check_optimizer,
+    make_optimizer,
+    resolve_schedule,
+)
+from .progress import Progress
+
+Callback = Callable[["Learner", Row], object]
+
+
+class Learner:
+    """Trains, evaluates and uses a model of sequences.
+
+    Data is `(X, y)`: arrays, tensors, lists of arrays (of unequal length: they become `Sequences`), or `Sequences`
+    for X; or a torch `Dataset` of such pairs of rows; or any iterable of batches `(inputs, targets)`. Floats take
+    the model's dtype; integers X [N, T] are token ids, integers of more axes are measurements. Targets are one per
+    sequence, or one per step where the model returns [B, T, ...]; padded steps count nowhere.
+
+    Args:
+        model: any module called as `model(x)` with x [B, T, ...], and as `model(x, lengths=lengths)` for `Sequences`.
+        loss: "cross_entropy", "mse", "l1", "huber", "bce" (the model returns probabilities), "bce_logits", or a
+            callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
+            [n, outputs] against [n, ...], without the padding.
+        optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
+            Optimizer. `lr` and `weight_decay` are settings of the named ones.
+        metrics: "accuracy", "mse", "rmse", "mae", torchmetrics objects or callables (output, target) -> number; one,
+            several or a mapping from names; None: the model's `default_metrics`, with its default loss.
+        lr: learning rate.
+        weight_decay: the optimizer's.
+        recurrent_l2: coefficient of the sum of squares of the recurrent weights (parameters with `weight_hh` in
+            their name), added to what is minimised. Reported losses leave it out, so that they compare.
+        clip_norm: the norm that gradients are scaled down to where theirs is larger; None: never.
+        device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+        precision: Lightning Fabric's names: "32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed".
+
+    Started by torchrun, every process trains on its share of the data, `batch_size` rows each; an iterable of
+    batches is the caller's to divide.
+
+    Raises:
+        ConfigError: an unknown name or a setting outside its range.
+
+    Example:
+        >>> import torch
+        >>> x = torch.randn(64, 5, 2)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(10, 1))
+        >>> learner = Learner(model, loss="mse", lr=0.1)
+        >>> history = learner.fit((x, x.sum((1, 2))), epochs=20, seed=0, progress=False)
+        >>> history.rows[-1]["loss"] < history.rows[0]["loss"]
+        True
+        >>> learner.predict(x).shape
+        torch.Size([64, 1])
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        loss: str | LossFunction | None = None,
+        optimizer: OptimizerLike = "adam",
+        metrics: MetricLike | Iterable[MetricLike] | Mapping[str, MetricLike] | None = None,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        recurrent_l2: float = 0.0,
+        clip_norm: float | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "32-true",
+    ) -> None:
+        for name, value in (("lr", lr), ("weight_decay", weight_decay), ("recurrent_l2", recurrent_l2)):
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ConfigError(f"clip_norm={clip_norm!r} arrived; expected a number above 0, or None for no clipping")
+        check_optimizer(optimizer)
+        self.model, self.optimizer = model, optimizer
+        self.lr, self.weight_decay, self.recurrent_l2, self.clip_norm = lr, weight_decay, recurrent_l2, clip_norm
+        self.history = History()
+        self._loss = resolve_loss(loss, model)
+        if metrics is None:  # the model's defaults belong to its default loss
+            metrics = (
+                getattr(model, "default_metrics", ()) if loss in (None, getattr(model, "default_loss", None)) else ()
+            )
+        self._metrics = Metrics(metrics, logits=self._loss.name == "bce_logits")
+        self._place(find_device(device), precision)
+        self._recurrent = [weight for name, weight in model.named_parameters() if "weight_hh" in name]
+        if recurrent_l2 and not self._recurrent:
+            raise ConfigError(f"recurrent_l2={recurrent_l2} arrived but no parameter of the model is named weight_hh")
+
+    def _place(self, device: torch.device, precision: str) -> None:
+        """Moves the model to its device, and wraps it where Fabric is needed."""
+        fabric = make_fabric(device, precision)
+        self._fabric = fabric
+        self.device = device if fabric is None else fabric.device
+        self._module = self.model.to(device) if fabric is None else fabric.setup_module(self.model)
+        self._rank, self._processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
+        if isinstance(self._loss.function, torch.nn.Module):
+            self._loss.function.to(self.device)
+        # One kernel a step where there is one; Fabric cannot undo float16's scaling in front of it.
+        self._fused = self.device.type in ("cpu", "cuda", "mps") and precision != "16-mixed"
+        floats = (p.dtype for p in self.model.parameters() if p.is_floating_point())
+        self._dtype = next(floats, torch.float32)
+        self._optimizer: Optimizer | None = None
+
+    def fit(
+        self,
+        train: Any,
+        *,
+        validation: Any = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        schedule: str | Schedule | None = None,
+        seed: int | None = None,
+        early_stopping: int | None = None,
+        restore_best: bool = False,
+        monitor: str | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | None = None,
+    ) -> History:
+        """Trains the model, and returns what it recorded (also kept as `self.history`).
+
+        A second `fit` goes on with the optimizer as the first one left it. Ctrl-C ends the run after the step at
+        hand, a second one at once.
+
+        Args:
+            train: the data; see the class.
+            validation: data to evaluate after each epoch, or the share of `train` (arrays or tensors) to keep for
+                that: shuffled with the seed, or without `shuffle` the last rows.
+            epochs: number of passes over the data.
+            batch_size: rows of a batch, where the data does not come in batches.
+            shuffle: whether each epoch visits the rows in a new order.
+            schedule: factor on the learning rate, anew for every step: "cosine" (from 1 to 0 as the last step ends)
+                or a callable (step from 0, total steps) -> factor. The rates are put back when the run ends.
+            seed: makes the run a function of weights, data and this number: shuffling has a generator of its own,
+                and torch's global ones (dropout) are seeded for the run and put back. None draws a seed from torch's
+                global generator. The same seed gives the same bits on the same machine and thread count.
+            early_stopping: end after this many epochs in a row without a better `monitor`.
+            restore_best: end with the weights of the epoch with the best `monitor`.
+            monitor: a column of the history; None: "val_loss", and without validation "loss".
+            checkpoint: a path as for `save`: gets the model after each epoch (with `restore_best`: each best one).
+            callbacks: called as `callback(learner, row)` after each epoch, the checkpoint written.
+            progress: False for silence; else a bar on a terminal, elsewhere a line for each epoch.
+
+        Raises:
+            DataError, ShapeError: data that does not fit the model or the loss.
+            ConfigError: a setting that does not exist, is out of range, or lacks what it needs.
+            DivergenceError: the loss became NaN or infinite. The weights are put back to those of the last finished
+                epoch; the optimizer forgets its averages.
+        """
+        began = time.monotonic()
+        _check_counts(epochs=epochs, batch_size=batch_size, early_stopping=early_stopping)
+        watched = early_stopping is not None or restore_best
+        self.history = self._new_history(monitor, validated=validation is not None, watched=watched)
+        factor = resolve_schedule(schedule)
+        generator = self._generator(seed)
+        forward, batches = self._data(train, batch_size, generator if shuffle else None, passes=epochs, even=True)
+        held_out: tuple[Forward, Batches] | None = None
+        if isinstance(validation, float):
+            held_out = forward, hold_out(batches, validation)
+        elif validation is not None:
+            held_out = self._data(validation, max(batch_size, 256), passes=epochs)
+        optimizer = self._optimizer = self._optimizer or self._make_optimizer()
+        rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs)
+        run = Run(
+            forward=forward,
+            batches=batches,
+            metrics=self._metrics,
+            optimizer=optimizer,
+            epochs=epochs,
+            backward=Tensor.backward if self._fabric is None else self._fabric.backward,
+            clip=self._clipping(optimizer),
+            penalty=partial(_squares, self._recurrent, self.recurrent_l2) if self.recurrent_l2 else None,
+            rates=rates,
+            validate=None if held_out is None else partial(evaluate, *held_out, self._metrics),
+            interrupt=CatchInterrupt(),
+            progress=Progress(progress is not False and self._rank == 0, epochs, batches.steps),
+            processes=self._processes,
+        )
+        # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
+        catching = run.interrupt if self._processes == 1 else nullcontext()
+        random = seeded(None if seed is None else seed + self._rank, self.device)
+        try:
+            with random, mode(self._module, training=True), torch.enable_grad(), catching, run.progress:
+                follow(
+                    run,
+                    self.model,
+                    self.history,
+                    patience=early_stopping,
+                    restore_best=restore_best,
+                    save=None if checkpoint is None or self._rank else partial(self._checkpoint, checkpoint),
+                    callbacks=[partial(callback, self) for callback in callbacks],
+                )
+        finally:
+            if rates is not None:
+                rates.restore()
+            self.history.seconds = time.monotonic() - began
+        return self.history
+
+    def evaluate(self, data: Any, *, batch_size: int = 256) -> dict[str, float]:
+        """Returns the mean loss as "loss" and the metrics by name, over `data`, in evaluation mode.
+
+        Raises:
+            DataError, ShapeError: data that does not fit the model or the loss.
+        """
+        _check_counts(batch_size=batch_size)
+        return evaluate(*self._data(data, batch_size), self._metrics)
+
+    def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
+        """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
+
+        They come on the CPU, in the order of the rows; outputs per step [N, T, ...] are 0 past a sequence's end.
+
+        Raises:
+            DataError: no rows, or NaN among them.
+        """
+        _check_counts(batch_size=batch_size)
+        if isinstance(x, tuple):
+            raise DataError(f"a tuple of {len(x)} arrived; predict takes the inputs alone, without targets")
+        inputs = to_inputs(x, self._dtype)
+        check_inputs(inputs)
+        forward = self._forward()
+        longest = len(inputs.values[0]) if isinstance(inputs, Sequences) else None
+        with mode(self._module, training=False), torch.inference_mode():
+            outputs = [
+                forward.padded(select(inputs, rows).to(self.device), longest).cpu()
+                for rows in torch.arange(len(inputs)).split(batch_size)
+            ]
+        return torch.cat(outputs)  # out here, so that it is a tensor autograd can take
+
+    def fine_tune(
+        self, new_data: Any, *, lr: float | None = None, freeze_body_epochs: int = 0, epochs: int = 5, **settings: Any
+    ) -> History:
+        """Trains a trained model on new data: at a lower rate, with a fresh optimizer, the body frozen at first.
+
+        Args:
+            new_data: the data; see the class.
+            lr: learning rate; None: a tenth of the learner's.
+            freeze_body_epochs: for how many epochs the parameters of `model.body` do not train.
+            epochs: number of epochs, the frozen ones included.
+            **settings: as for `fit`.
+
+        Raises:
+            ConfigError: no `body` to freeze, or an optimizer that cannot be made anew; and what `fit` raises.
+        """
+        if isinstance(self.optimizer, Optimizer):
+            kind = type(self.optimizer).__name__
+            raise ConfigError(
+                f"fine_tune makes a fresh optimizer, but the learner was given a finished {kind}; give it a name or a "
+                f"callable, as in Learner(model, optimizer=lambda parameters: torch.optim.{kind}(parameters, lr=0.1))"
+            )
+        body = getattr(self.model, "body", None)
+        if freeze_body_epochs != 0:
+            _check_counts(freeze_body_epochs=freeze_body_epochs)
+            if not isinstance(body, torch.nn.Module):
+                raise ConfigError(f"freeze_body_epochs={freeze_body_epochs} needs a model with a body; this has none")
+        self._optimizer = self._make_optimizer()
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["lr"] / 10 if lr is None else lr
+        try:
+            if freeze_body_epochs == 0 or body is None:
+                return self.fit(new_data, epochs=epochs, **settings)
+            with frozen(body) as thaw:
+
+                def thaw_in_time(_: Learner, row: Row) -> None:
+                    if row["epoch"] == freeze_body_epochs:
+                        thaw()
+
+                callbacks = (thaw_in_time, *settings.pop("callbacks", ()))
+                return self.fit(new_data, epochs=epochs, callbacks=callbacks, **settings)
+        finally:
+            self._optimizer = None  # the next fit is at the learner's own rate again
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""
+        from ..serialization import save_module
+
+        save_module(self.model, Path(path))
+
+    def _checkpoint(self, path: str | PathLike[str], row: Row) -> None:
+        from ..serialization import save_module
+
+        save_module(self.model, Path(path), extra={"epoch": row["epoch"], "metrics": row})
+
+    def _forward(self) -> Forward:
+        return Forward(self._module, self._loss, dtype=self._dtype, device=self.device)
+
+    def _generator(self, seed: int | None) -> torch.Generator:
+        if seed is None:
+            seed = int(torch.randint(2**62, ()))
+            seed = seed if self._fabric is None else self._fabric.broadcast(seed)
+        return torch.Generator().manual_seed(seed)
+
+    def _data(
+        self,
+        data: Any,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        *,
+        passes: int = 1,
+        even: bool = False,
+    ) -> tuple[Forward, Batches]:
+        """Returns the batches of `data`, checked as far as it is in memory, and how the model is run on them."""
+
+        def order(count: int) -> Order:
+            return Order(torch.arange(count), generator, rank=self._rank, world=self._processes, even=even)
+
+        forward = self._forward()
+        arrays = in_memory(data, self._dtype)
+        if arrays is None:
+            source = stream(data, order, batch_size=batch_size, passes=passes)
+            return forward, StreamBatches(source, forward.prepare, dtype=self._dtype, device=self.device)
+        inputs, targets = arrays[0], forward.prepare(*arrays)
+        return forward, ArrayBatches(
+            inputs, targets, order(len(inputs)), batch_size, device=self.device, per_step=forward.per_step
+        )
+
+    def _make_optimizer(self) -> Optimizer:
+        parameters = list(self.model.parameters())
+        if not any(parameter.requires_grad for parameter in parameters):
+            raise ConfigError("there is nothing to train: no parameter of the model requires a gradient")
+        optimizer = make_optimizer(
+            self.optimizer, parameters, lr=self.lr, weight_decay=self.weight_decay, fused=self._fused
+        )
+        return optimizer if self._fabric is None else self._fabric.setup_optimizers(optimizer)  # type: ignore[return-value]
+
+    def _clipping(self, optimizer: Optimizer) -> Callable[[], object] | None:
+        if self.clip_norm is None:
+            return None
+        if self._fabric is None:
+            return partial(clip_grad_norm_, list(self.model.parameters()), self.clip_norm)
+        return partial(
+            self._fabric.clip_gradients, self._module, optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
+        )
+
+    def _new_history(self, monitor: str | None, *, validated: bool, watched: bool) -> History:
+        """Returns an empty history that knows which column tells the best epoch."""
+        columns = ["loss", *self._metrics.names]
+        if monitor is None:
+            if watched and not validated:
+                raise ConfigError(
+                    "early_stopping and restore_best watch 'val_loss': pass validation=..., "
+                    "or name a figure of the training data, as in monitor='loss'"
+                )
+            monitor = "val_loss" if validated else "loss"
+        known = columns + [f"val_{name}" for name in columns] * validated
+        if monitor not in known:
+            raise ConfigError(f"monitor={monitor!r} is no column of this run{suggest(monitor, tuple(known))}")
+        name = monitor.removeprefix("val_")
+        higher = False if name == "loss" else self._metrics.higher_is_better(name)
+        if higher is None:
+            raise ConfigError(
+                f"monitor={monitor!r} does not tell whether more is better; give the metric an attribute "
+                "higher_is_better"
+            )
+        return History(monitor=monitor, higher_is_better=higher)
+
+
+def _squares(weights: Sequence[Tensor], coefficient: float) -> Tensor:
+    return coefficient * torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")
