@@ -77,19 +77,25 @@ def main(picture: str = "stacked_regression.png") -> dict[str, float]:
     print("Root mean squared error on 2015, °C")
     for name, value in errors.items():
         print(f"  {name:32} {value:.3f}")
-    draw(temperature[test], before, after, Path(picture))
+    draw(temperature[test], before, after, errors, Path(picture))
     return errors
 
 
-def draw(truth: np.ndarray, before: np.ndarray, after: np.ndarray, path: Path) -> None:
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(truth, color="0.75", linewidth=3, label="observed")
-    axes.plot(before, color="#0072B2", linewidth=1, label="trained on 2012 and 2013")
-    axes.plot(after, color="#D55E00", linewidth=1, label="fine-tuned on 2014")
-    axes.set(xlabel="day of 2015", ylabel="maximum temperature, °C", title="Seattle: forecast of the next day")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+def draw(truth: np.ndarray, before: np.ndarray, after: np.ndarray, errors: dict[str, float], path: Path) -> None:
+    colours = {"before": "#0072B2", "after": "#D55E00"}
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    series, bars = figure.subplots(1, 2, width_ratios=[3, 1])
+    days = slice(150, 240)  # the summer, so that single days can be told apart
+    series.plot(range(150, 240), truth[days], color="0.75", linewidth=4, label="observed")
+    series.plot(range(150, 240), before[days], color=colours["before"], label="trained on 2012 and 2013")
+    series.plot(range(150, 240), after[days], "--", color=colours["after"], label="fine-tuned on 2014")
+    series.set(xlabel="day of 2015", ylabel="maximum temperature, °C", title="Seattle: forecast of the next day")
+    series.legend(frameon=False)
+    drawn = bars.bar(["persistence", "trained", "tuned"], list(errors.values()), color=["0.75", *colours.values()])
+    bars.bar_label(drawn, fmt="%.3f")
+    bars.set(title="Error on 2015 (RMS), °C")
+    for axes in (series, bars):
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     print(f"Picture: {path}")
 

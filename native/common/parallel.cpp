@@ -1,6 +1,7 @@
 #include "parallel.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -42,15 +43,21 @@ private:
 #endif
 };
 
+double seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 struct Job {
     void (*body)(void*, int, int);
     void* context;
     int count;
+    double* first_done;  // gets the time at which the caller, worker 0, was done; or null
 
     // Runs every index that belongs to worker `worker` of `workers`.
     void run(int worker, int workers) const {
         FlushDenormals guard;
         for (int index = worker; index < count; index += workers) body(context, index, count);
+        if (worker == 0 && first_done != nullptr) *first_done = seconds();
     }
 };
 
@@ -151,14 +158,31 @@ void watch_forks() {
 #endif
 }
 
-}  // namespace
+// Where other programs want the cores too, a thread that the scheduler has put aside keeps all others waiting, for
+// milliseconds where the work takes a tenth of one. So a meeting that took far longer than the caller's own share sends
+// the next calls through the calling thread alone: 32 of them, and twice as many each time it happens again. What is
+// computed stays the same bits: the shares of the work do not change, only who does them.
+class Contention {
+public:
+    bool avoid() {
+        if (serial_.load(std::memory_order_relaxed) <= 0) return false;
+        serial_.fetch_sub(1, std::memory_order_relaxed);
+        return true;
+    }
+    void observe(double own, double total) {
+        const bool late = total > 3 * own + 2e-4;
+        const int penalty = penalty_.load(std::memory_order_relaxed);
+        if (late) serial_.store(penalty, std::memory_order_relaxed);
+        const int next = late ? 2 * penalty : penalty / 2;
+        penalty_.store(next < 32 ? 32 : next > 4096 ? 4096 : next, std::memory_order_relaxed);
+    }
 
-void parallel(int count, void (*body)(void*, int, int), void* context) {
-    const Job job{body, context, count};
-    watch_forks();
-    if (count <= 1 || forked.load(std::memory_order_relaxed)) {
-        job.run(0, 1);
-    } else if (const Gomp* omp = gomp()) {
+private:
+    std::atomic<int> serial_{0}, penalty_{32};
+};
+
+bool run_together(const Job& job) {
+    if (const Gomp* omp = gomp()) {
         struct Team {
             const Job* job;
             const Gomp* omp;
@@ -168,10 +192,29 @@ void parallel(int count, void (*body)(void*, int, int), void* context) {
                 const Team& self = *static_cast<const Team*>(data);
                 self.job->run(self.omp->thread_num(), self.omp->num_threads());
             },
-            &team, static_cast<unsigned>(count), 0u);
-    } else if (!Pool::instance().try_run(job)) {
-        job.run(0, 1);
+            &team, static_cast<unsigned>(job.count), 0u);
+        return true;
     }
+    return Pool::instance().try_run(job);
+}
+
+}  // namespace
+
+void parallel(int count, void (*body)(void*, int, int), void* context) {
+    static Contention contention;
+    double began = 0, own = 0;
+    Job job{body, context, count, nullptr};
+    watch_forks();
+    if (count > 1 && !forked.load(std::memory_order_relaxed) && !contention.avoid()) {
+        job.first_done = &own;
+        began = seconds();
+        if (run_together(job)) {
+            contention.observe(own - began, seconds() - began);
+            return;
+        }
+    }
+    job.first_done = nullptr;
+    job.run(0, 1);
 }
 
 const char* thread_runtime() {

@@ -12,6 +12,10 @@ namespace {
 // Floating-point operations under which a second thread costs more than it brings.
 constexpr double flops_per_thread = 4e5;
 
+// Weights under which packing them, and adding up their gradients, is done by the caller alone: a few microseconds,
+// less than another meeting of the threads costs where something else wants the cores too.
+constexpr int64_t serial_weights = 1 << 17;
+
 // Pairs of rows that the weight gradients take in one sweep: their right operands stay in the first-level cache.
 constexpr int64_t sweep = 128;
 
@@ -24,6 +28,10 @@ int threads_for(const SimpleRnnSizes& s) {
 
 // What one thread gathers of dW, dU and db.
 int64_t gradient_size(const SimpleRnnSizes& s) { return s.hidden * (s.input + s.hidden + 1); }
+
+int threads_for_weights(const SimpleRnnSizes& s) {
+    return s.hidden * (s.input + s.hidden) < serial_weights ? 1 : threads_for(s);
+}
 
 template <class T>
 struct Scratch {
@@ -121,7 +129,7 @@ void forward(const SimpleRnnSizes& sizes, const SimpleRnnForward<T>& call) {
         if (bias != nullptr)
             for (int64_t i = 0; i < H; ++i) scratch.bias[i] += bias[i];
 
-    parallel(threads, [&](int thread, int count) {
+    parallel(threads_for_weights(sizes), [&](int thread, int count) {
         for (int64_t p = thread; p < panels.count; p += count) {
             const int64_t column = panels.start(p) * lanes<T>;
             pack_panel(panels, p, call.w, sizes.input, true, sizes.input, scratch.packed_w + column * sizes.input);
@@ -236,7 +244,7 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
 
     const bool with_weights = call.dw != nullptr || call.du != nullptr || call.db != nullptr;
 
-    parallel(threads, [&](int thread, int count) {
+    parallel(threads_for_weights(sizes), [&](int thread, int count) {
         for (int64_t p = thread; p < panels.count; p += count)
             pack_panel(panels, p, call.u, H, false, H, scratch.packed_u + panels.start(p) * lanes<T> * H);
     });
@@ -292,8 +300,9 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
     });
 
     if (with_weights)
-        parallel(threads, [&](int thread, int count) {
-            add_shares(sizes, call, scratch.gradients, count, share_begin(H, count, thread), share_begin(H, count, thread + 1));
+        parallel(threads_for_weights(sizes), [&](int thread, int count) {
+            const int64_t begin = share_begin(H, count, thread), end = share_begin(H, count, thread + 1);
+            add_shares(sizes, call, scratch.gradients, threads, begin, end);
         });
 }
 
