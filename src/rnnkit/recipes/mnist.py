@@ -3,10 +3,9 @@
     images [B, 28 steps, 28 pixels] → SimpleRNN(128, relu) → last state → Linear(10) → softmax, cross-entropy
 
 ``mnist()`` is the run at its best, ``founding()`` the program that rnnkit began with. Both train the same network for
-the same 10 epochs in batches of 32 with Adam, and keep the last epoch's weights. They differ in two settings, chosen on
-10,000 images held out of the 60,000: recurrent weights that start as the identity carry the first rows to the end from
-the first step on (Le, Jaitly & Hinton, arXiv:1504.00941), and a learning rate that falls along a cosine to 0 ends the
-wandering of the last epochs.
+the same 10 epochs in batches of 32 with Adam, and keep the last epoch's weights. They differ in two settings: recurrent
+weights that start as the identity carry the first rows to the end from the first step on (Le, Jaitly & Hinton,
+arXiv:1504.00941), and a learning rate that falls along a cosine to 0 ends the wandering of the last epochs.
 """
 
 # This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.

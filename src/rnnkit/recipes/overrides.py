@@ -31,16 +31,9 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
     """Returns every field of a recipe under its dotted name, groups opened.
 
     Example:
-        >>> from dataclasses import dataclass, field
-        >>> @dataclass(frozen=True)
-        ... class Fit:
-        ...     lr: float = 0.1
-        >>> @dataclass(frozen=True)
-        ... class Recipe:
-        ...     fit: Fit = Fit()
-        ...     seed: int = 0
-        >>> list(settings(Recipe()))
-        ['fit.lr', 'seed']
+        >>> from rnnkit.recipes.mnist import mnist
+        >>> settings(mnist())["fit.epochs"].value
+        10
     """
     found: dict[str, Setting] = {}
     hints = get_type_hints(type(recipe))
@@ -64,12 +57,9 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
         ConfigError: no such field (the nearest is named), or a value that its type cannot hold.
 
     Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Recipe:
-        ...     epochs: int = 10
-        >>> override(Recipe(), ["epochs=3"])
-        Recipe(epochs=3)
+        >>> from rnnkit.recipes.mnist import mnist
+        >>> override(mnist(), ["fit.epochs=3", "model.cell=lstm"]).fit.epochs
+        3
     """
     texts = list(assignments)
     if not texts:

@@ -1,0 +1,1 @@
+"""Times rnnkit beside its peers (`make bench`) and checks its accuracy (`make accuracy`)."""

@@ -1,0 +1,30 @@
+"""The peers' environment: .venv-bench at the root of the checkout, made on first use."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
+
+
+def peers_python(say: Callable[[str], None]) -> Path:
+    """The interpreter that has Keras, TensorFlow and JAX.
+
+    RNNKIT_BENCH_PYTHON names one that is there already; else .venv-bench is made, or made anew when the
+    requirements have changed since.
+    """
+    if given := os.environ.get("RNNKIT_BENCH_PYTHON"):
+        return Path(given)
+    home = ROOT / ".venv-bench"
+    python = home / "bin" / "python"
+    installed = home / "requirements.txt"  # written last, so an interrupted installation is repeated
+    if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
+        say(f"installing Keras, TensorFlow and JAX into {home.name} (about 1.5 GB, once)")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "-q", "-r", str(REQUIREMENTS)], check=True)
+        installed.write_text(REQUIREMENTS.read_text())
+    return python

@@ -1,0 +1,1 @@
+"""One worker a system: a process that trains single steps on request (see `protocol`)."""

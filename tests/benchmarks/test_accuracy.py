@@ -1,0 +1,37 @@
+"""The table of accuracies, and which runs are used again."""
+
+import dataclasses
+import json
+
+from benchmarks.accuracy import finished, render
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    seed: int = 0
+    sizes: tuple[int, ...] = (28, 128)
+
+
+def write_run(folder, recipe, stopped="finished"):
+    content = {"recipe": "made", "settings": dataclasses.asdict(recipe)}
+    (folder / "recipe.json").write_text(json.dumps(content))
+    (folder / "metrics.json").write_text(json.dumps({"test": {"accuracy": 0.5}, "stopped": stopped}))
+
+
+def test_the_mean_decides():
+    page = render({"mnist-founding": [0.971, 0.978, 0.972], "mnist": [0.99, 0.97, 0.99]})
+    assert "| mnist-founding | 97.10% | 97.80% | 97.20% | 97.37% | ≥ 97.3% | met |" in page
+    assert "| mnist | 99.00% | 97.00% | 99.00% | 98.33% | ≥ 98.5% | **not met** |" in page
+
+
+def test_a_finished_run_of_the_same_recipe_is_used_again(tmp_path):
+    assert not finished(tmp_path, Recipe())
+    write_run(tmp_path, Recipe())
+    assert finished(tmp_path, Recipe())
+
+
+def test_a_run_of_another_recipe_or_an_interrupted_one_is_not(tmp_path):
+    write_run(tmp_path, Recipe())
+    assert not finished(tmp_path, Recipe(sizes=(28, 64)))
+    write_run(tmp_path, Recipe(), stopped="interrupted")
+    assert not finished(tmp_path, Recipe())

@@ -1,0 +1,289 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+import rnnkit
+from rnnkit.cli.main import app
+from rnnkit.data.images import prepare_digit
+from rnnkit.layers.capabilities import capabilities
+from rnnkit.training.progress import Progress
+
+QUICK = ["--set", "fit.epochs=1", "--set", "model.hidden_size=8", "--device", "cpu"]
+OWN = """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Own:
+    words: str = "hello"
+
+    def run(self, folder):
+        (folder / "said.txt").write_text(self.words)
+        return {METRICS}
+
+def recipe():
+    return Own()
+"""
+
+
+def call(*arguments, env=None):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
+
+
+def refused(result, *words):
+    """One message on stderr, exit code 2, no traceback; words are looked for in it."""
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    for word in words:
+        assert word in result.stderr
+    return True
+
+
+def train(*arguments):
+    result = call("train", "mnist", *QUICK, *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def picture(path, **options):
+    image = Image.new(options.get("mode", "L"), (60, 90), options.get("paper", 255))
+    ImageDraw.Draw(image).line([(10, 20), (45, 20), (25, 75)], fill=options.get("ink", 0), width=6)
+    image.save(path)
+    return path
+
+
+# train
+
+
+def test_train_makes_the_run_folder_and_ends_with_the_accuracy():
+    result = train("--set", "model.cell=lstm", "--seed", 5)
+    folder = Path("runs/mnist")
+    assert {path.name for path in folder.iterdir()} == {
+        "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors",
+        "curves.png", "confusion.png", "mistakes.png",
+    }  # fmt: skip
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert recipe["recipe"] == "mnist"
+    settings = recipe["settings"]
+    assert (settings["seed"], settings["model"]["cell"], settings["fit"]["epochs"]) == (5, "lstm", 1)
+    accuracy = json.loads((folder / "metrics.json").read_text())["test"]["accuracy"]
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Run folder: runs/mnist"
+    assert lines[-1] == f"Accuracy: {accuracy:.2%}"
+    assert re.fullmatch(r"Accuracy: \d+\.\d\d%", lines[-1])
+    assert type(rnnkit.load(folder).body) is rnnkit.LSTM
+
+
+def test_no_run_folder_is_used_twice():
+    assert "runs/mnist\n" in train().stdout
+    assert "runs/mnist-2\n" in train().stdout
+    train("--out", "mine")
+    before = {path: path.read_bytes() for path in Path("mine").iterdir()}
+    assert refused(call("train", "mnist", *QUICK, "--out", "mine"), "mine is in use", "--out")
+    assert {path: path.read_bytes() for path in Path("mine").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mnist", "--set", "fit.epoch=3"], ["no field 'fit.epoch'", "did you mean 'fit.epochs'?"]),
+        (["mnist", "--set", "fit.epochs=many"], ["fit.epochs=many", "a whole number"]),
+        (["mnist", "--set", "model.cell=rnn"], ["simple_rnn | lstm | gru"]),
+        (["mnist", "--set", "fit.epochs"], ["FIELD=VALUE"]),
+        (["mnist", "--set", "fit.epochs=0"], ["epochs=0"]),
+        (["mnist", "--device", "tpu"], ["'tpu'"]),
+        (["mnits"], ["no recipe 'mnits'", "did you mean 'mnist'?"]),
+        (["./mine.py"], ["mine.py does not exist"]),
+    ],
+)
+def test_what_cannot_be_trained_is_told_and_leaves_nothing(arguments, words):
+    assert refused(call("train", *arguments), *words)
+    assert not Path("runs").exists() or list(Path("runs").iterdir()) == []
+
+
+def test_a_recipe_of_ones_own():
+    Path("mine.py").write_text(OWN.replace("METRICS", '"test": {"wer": 0.25}'))
+    result = call("train", "./mine.py", "--set", "words=good morning")
+    assert result.exit_code == 0, result.output
+    assert Path("runs/mine/said.txt").read_text() == "good morning"
+    assert result.stdout.splitlines()[-1] == "Wer: 0.25"
+    assert refused(call("train", "./mine.py", "--set", "word=x"), "did you mean 'words'?")
+    assert refused(call("train", "./mine.py", "--seed", "1"), "no field 'seed'")
+    assert refused(call("evaluate", "runs/mine"), "trained from the file ./mine.py", "--recipe ./mine.py")
+    assert refused(call("evaluate", "runs/mine", "--recipe", "./mine.py"), "no evaluate(folder)")
+    assert refused(call("predict", "runs/mine", "x.png", "--recipe", "./mine.py"), "no predictor(folder)")
+
+
+def test_a_recipe_that_reports_nothing():
+    Path("mine.py").write_text(OWN.replace("return {METRICS}", "return None"))
+    result = call("train", "mine.py", "--out", "out")
+    assert (result.exit_code, result.stdout) == (0, "Run folder: out\n")
+
+
+def test_ctrl_c_keeps_the_model(monkeypatch):
+    monkeypatch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+    result = call("train", "mnist", *QUICK)
+    assert result.exit_code == 130, result.output
+    assert "Interrupted" in result.stderr
+    assert result.stdout.splitlines()[-1].startswith("Accuracy: ")
+    assert json.loads(Path("runs/mnist/metrics.json").read_text())["stopped"] == "interrupted"
+    assert call("evaluate", "runs/mnist").exit_code == 0
+
+
+def test_ctrl_c_before_training_leaves_nothing(monkeypatch):
+    def load(root=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnnkit.data.mnist.load", load)
+    assert call("train", "mnist", *QUICK).exit_code == 130
+    assert list(Path("runs").iterdir()) == []
+
+
+def test_the_traceback_is_there_for_those_who_ask():
+    result = call("train", "mnist", "--set", "fit.epoch=3", env={"RNNKIT_DEBUG": "1"})
+    assert type(result.exception).__name__ == "ConfigError"
+    assert refused(call("train", "mnits", env={"RNNKIT_DEBUG": "0"}))
+
+
+# evaluate
+
+
+def test_evaluate_says_what_train_said():
+    trained = train()
+    result = call("evaluate", "runs/mnist")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == trained.stdout.splitlines()[-2:]
+    assert call("evaluate", "runs/mnist", "--device", "cpu").stdout == result.stdout
+    assert refused(call("evaluate", "runs/mnist", "--device", "tpu"), "'tpu'")
+
+
+def test_what_cannot_be_evaluated():
+    assert refused(call("evaluate", "nowhere"), "nowhere does not exist")
+    Path("empty").mkdir()
+    assert refused(call("evaluate", "empty"), "empty has no recipe.json")
+    train("--out", "mine")
+    Path("mine/model.safetensors").write_bytes(b"no weights")
+    assert refused(call("evaluate", "mine"), "model.safetensors")
+    Path("mine/model.safetensors").unlink()
+    assert refused(call("predict", "mine", "x.png"), "model.safetensors")
+
+
+def test_a_folder_cannot_have_a_file_executed():
+    train("--out", "mine")
+    Path("evil.py").write_text("open('executed', 'w')")
+    stored = json.loads(Path("mine/recipe.json").read_text())
+    Path("mine/recipe.json").write_text(json.dumps({**stored, "recipe": "evil.py"}))
+    assert refused(call("evaluate", "mine"), "trained from the file evil.py; if you trust that file")
+    assert refused(call("predict", "mine", "x.png"))
+    assert not Path("executed").exists()
+
+
+# predict
+
+
+def test_predict_names_each_image_and_goes_on_after_an_unreadable_one():
+    train()
+    files = [
+        picture("dark.png"),
+        picture("light.png", paper=0, ink=255),
+        picture("transparent.png", mode="RGBA", paper=(0, 0, 0, 0), ink=(0, 0, 90, 255)),
+    ]
+    Path("broken.png").write_text("no image")
+    result = call("predict", "runs/mnist", files[0], "broken.png", *files[1:], "missing.png")
+    assert result.exit_code == 1
+    shares = rnnkit.load("runs/mnist")(torch.from_numpy(prepare_digit("dark.png"))[None]).detach().softmax(1)[0]
+    expected = f"{int(shares.argmax())}\t{float(shares.max()):.1%}"
+    assert result.stdout.splitlines() == [f"{file}\t{expected}" for file in files]
+    errors = result.stderr.splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith("Error: broken.png: cannot be read as an image")
+    assert errors[1] == "Error: missing.png: there is no such file"
+
+    assert call("predict", "runs/mnist", *files).exit_code == 0
+    assert call("predict", "runs/mnist").exit_code == 2
+
+
+# recipes
+
+
+def test_recipes_are_listed_and_shown():
+    listed = call("recipes", "list").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["mnist", "mnist-founding"]
+    shown = call("recipes", "show", "mnist-founding").stdout
+    assert re.search(r"^model\.init=keras +auto \| identity \| keras \| torch$", shown, re.MULTILINE)
+    assert re.search(r"^fit\.schedule=none +cosine or none$", shown, re.MULTILINE)
+    assert refused(call("recipes", "show", "mnst"), "did you mean 'mnist'?")
+
+
+def test_a_copied_recipe_runs_and_can_be_evaluated():
+    copied = call("recipes", "copy", "mnist")
+    assert copied.stdout == "Wrote mnist.py; run it with: rnnkit train ./mnist.py\n"
+    Path("mnist.py").write_text(Path("mnist.py").read_text().replace("hidden_size: int = 128", "hidden_size: int = 6"))
+    trained = call("train", "./mnist.py", "--set", "fit.epochs=1")
+    assert trained.exit_code == 0, trained.output
+    assert rnnkit.load("runs/mnist").body.hidden_size == 6
+    again = call("evaluate", "runs/mnist", "--recipe", "./mnist.py")
+    assert again.stdout.splitlines()[-1] == trained.stdout.splitlines()[-1]
+    assert call("predict", "runs/mnist", picture("a.png"), "--recipe", "./mnist.py").stdout.startswith("a.png\t")
+
+
+def test_a_copy_overwrites_nothing():
+    Path("mine.py").write_text("mine")
+    assert refused(call("recipes", "copy", "mnist", "mine.py"), "mine.py exists")
+    assert Path("mine.py").read_text() == "mine"
+    assert refused(call("recipes", "copy", "mnist", "no/folder/mine.py"), "cannot be written")
+
+
+# doctor, help
+
+
+def test_doctor_tells_what_runs_where(monkeypatch):
+    monkeypatch.setenv("RNNKIT_DATA", "/no/such/folder")
+    result = call("doctor")
+    assert result.exit_code == 0, result.output
+    assert torch.__version__ in result.stdout
+    assert re.search(rf"threads +{torch.get_num_threads()}\n", result.stdout)
+    assert "/no/such/folder (does not exist)" in result.stdout
+    table = [line.split() for line in result.stdout.splitlines()]
+    for row in capabilities():
+        assert [row.layer, *row.option.split(), row.cpu, row.cuda] in table
+
+
+def python(program):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+
+
+def test_doctor_without_the_native_core():
+    result = python(
+        "import sys; sys.modules['rnnkit._native'] = None; sys.argv = ['rnnkit', 'doctor']\n"
+        "from rnnkit.cli.main import main; main()"
+    )
+    assert re.search(r"present +no \(", result.stdout)
+    assert re.search(r"SimpleRNN +tanh, relu +torch", result.stdout)
+
+
+@pytest.mark.parametrize("line", ["--help", "train --help", "recipes list", "recipes show mnist"])
+def test_help_and_lists_load_nothing_heavy(line):
+    program = (
+        "import sys; from rnnkit.cli.main import app\n"
+        f"try: app({line.split()})\nexcept SystemExit as end: code = end.code\n"
+        "print(code, sorted({'torch', 'numpy', 'matplotlib', 'PIL', 'lightning_fabric'} & set(sys.modules)))"
+    )
+    assert python(program).stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_wrong_option_is_a_mistake_too():
+    assert call("train", "mnist", "--epochs", "3").exit_code == 2
+    assert call("trian").exit_code == 2

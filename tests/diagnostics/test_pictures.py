@@ -1,0 +1,104 @@
+import sys
+from subprocess import run
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnnkit.diagnostics import pictures
+from rnnkit.errors import DataError
+
+ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "lr": 0.1, "samples_per_second": 100.0, "seconds": 2.0}
+ROWS = [{**ROW, "epoch": epoch, "loss": 1 / epoch, "val_loss": 2 / epoch, "val_accuracy": 0.7} for epoch in range(1, 6)]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures drawn, so that what they show can be asked of them."""
+    figures = []
+    write = pictures._write
+    monkeypatch.setattr(pictures, "_write", lambda figure, path: (figures.append(figure), write(figure, path)))
+    return figures
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def is_picture(path):
+    with Image.open(path) as image:
+        low, high = image.convert("L").getextrema()
+        return min(image.size) > 100 and low < high
+
+
+def test_curves_show_loss_and_metrics_of_both_splits(tmp_path, drawn):
+    pictures.curves(ROWS, tmp_path / "c.png", final={"loss": 0.3, "accuracy": 0.75})
+    assert is_picture(tmp_path / "c.png")
+    loss, accuracy = drawn[0].axes
+    assert [axes.get_ylabel() for axes in (loss, accuracy)] == ["loss", "accuracy"]
+    assert {axes.get_xlabel() for axes in (loss, accuracy)} == {"epoch"}
+    labels = [text.get_text() for text in loss.get_legend().get_texts()]
+    assert labels == ["training", "validation", "test 0.3"]
+    training, validation, test = loss.get_lines()
+    assert list(training.get_ydata()) == [row["loss"] for row in ROWS]
+    assert list(validation.get_ydata()) == [row["val_loss"] for row in ROWS]
+    assert (list(test.get_xdata()), list(test.get_ydata())) == ([5], [0.3])
+
+
+def test_curves_of_one_epoch_and_of_none(tmp_path, drawn):
+    pictures.curves([ROW], tmp_path / "one.png")
+    pictures.curves([], tmp_path / "none.png", final={"loss": 0.3})
+    assert drawn[0].axes[0].get_lines()[0].get_marker() == "o"  # a line through one point is nothing
+    assert texts(drawn[1].axes[0]) == ["no complete epoch"]
+    assert is_picture(tmp_path / "one.png")
+    assert is_picture(tmp_path / "none.png")
+
+
+def test_confusion_shows_each_count_and_share(tmp_path, drawn):
+    matrix = np.array([[8, 2, 0], [0, 0, 0], [1, 0, 3]])
+    pictures.confusion(matrix, ["a", "b", "c"], tmp_path / "m.png")
+    assert is_picture(tmp_path / "m.png")
+    axes = drawn[0].axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    assert cells[1, 0] == "2"
+    assert cells[0, 2] == "1"
+    assert (2, 0) not in cells  # nothing where nothing was confused
+    assert [cells[k, k] for k in range(3)] == ["8", "0", "3"]
+    assert {"80.0%", "–", "75.0%"} <= set(cells.values())
+    assert axes.get_title() == "3 of 14 wrong (78.57% right)"
+
+
+def test_confusion_without_a_mistake_or_without_anything(tmp_path):
+    pictures.confusion(np.eye(10, dtype=int), "0123456789", tmp_path / "right.png")
+    pictures.confusion(np.zeros((2, 2)), "ab", tmp_path / "none.png")
+    assert is_picture(tmp_path / "right.png")
+    assert is_picture(tmp_path / "none.png")
+
+
+def test_confusion_of_another_size_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"shape \(2, 3\) arrived for 2 classes; expected \(2, 2\)"):
+        pictures.confusion(np.zeros((2, 3)), "ab", tmp_path / "m.png")
+    assert not (tmp_path / "m.png").exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 11])
+def test_grid(tmp_path, drawn, count):
+    images = np.random.default_rng(0).random((count, 28, 28))
+    pictures.grid(images, [f"image {index}" for index in range(count)], tmp_path / "g.png", title="All of them")
+    assert is_picture(tmp_path / "g.png")
+    shown = [axes for axes in drawn[0].axes if axes.images]
+    assert [axes.get_title() for axes in shown] == [f"image {index}" for index in range(count)]
+    assert all(np.array_equal(axes.images[0].get_array(), image) for axes, image in zip(shown, images, strict=True))
+    assert drawn[0].get_suptitle() == "All of them"
+
+
+def test_the_suffix_chooses_the_format_and_nothing_else_is_left(tmp_path):
+    pictures.curves(ROWS, tmp_path / "c.svg")
+    assert b"<svg" in (tmp_path / "c.svg").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["c.svg"]
+
+
+def test_importing_it_loads_neither_matplotlib_nor_torch():
+    program = "import sys, rnnkit.diagnostics.pictures; print(sorted({'matplotlib', 'torch'} & set(sys.modules)))"
+    assert run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"

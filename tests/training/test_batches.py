@@ -1,0 +1,61 @@
+"""Which rows make which batch."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from rnnkit.training.arrays import to_inputs, to_targets
+from rnnkit.training.batches import ArrayBatches, Order
+from rnnkit.types import Sequences
+
+
+def batches(inputs, targets, order, size=4, per_step=False):
+    return ArrayBatches(inputs, targets, order, size, device=torch.device("cpu"), per_step=per_step)
+
+
+def test_every_row_once_an_epoch_in_a_new_order_each_time():
+    order = Order(torch.arange(10), torch.Generator().manual_seed(0))
+    data = batches(torch.arange(10.0), torch.arange(10), order)
+    assert data.steps == 3
+    epochs = [[row for _, targets in data for row in targets.tolist()] for _ in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
+    assert epochs[0] != epochs[1]
+    rows, (inputs, targets) = data.recall(2)
+    assert rows == epochs[1][8:] == targets.tolist() == inputs.tolist()
+
+
+def test_processes_share_the_rows():
+    def shares(count: int, even: bool) -> list[list[int]]:
+        orders = [Order(torch.arange(count), torch.Generator().manual_seed(7), rank, 3, even) for rank in range(3)]
+        drawn = [order.draw().tolist() for order in orders]
+        assert [len(order) for order in orders] == [len(rows) for rows in drawn]
+        return drawn
+
+    for count in (1, 2, 9, 10, 11):
+        assert sorted(itertools.chain(*shares(count, even=False))) == list(range(count))
+        evened = shares(count, even=True)
+        assert len({len(rows) for rows in evened}) == 1
+        assert set(itertools.chain(*evened)) == set(range(count))
+
+
+def test_batches_of_sequences_are_as_long_as_their_longest():
+    sequences = Sequences(torch.zeros(4, 9, 1), torch.tensor([2, 9, 3, 1]))
+    data = batches(sequences, torch.zeros(4, 9), Order(torch.arange(4)), size=2, per_step=True)
+    assert [(inputs.values.shape[1], targets.shape[1]) for inputs, targets in data] == [(9, 9), (3, 3)]
+
+
+def test_what_arrays_become():
+    float32 = torch.float32
+    assert to_inputs(torch.zeros(2, 3, dtype=torch.uint8), float32).dtype == torch.int64  # token ids
+    assert to_inputs(torch.zeros(2, 3, 4, dtype=torch.uint8), float32).dtype == float32  # pixels
+    assert to_inputs([[1, 2], [3, 4]], float32).tolist() == [[1, 2], [3, 4]]
+    assert to_inputs([[1.0, 2.0], [3.0, 4.0]], float32).shape == (2, 2, 1)  # rows of one number a step
+    ragged = to_inputs([[1, 2], [3]], float32)
+    assert ragged.lengths.tolist() == [2, 1]
+    assert ragged.values.dtype == torch.int64
+    assert to_targets([1, 2], float32).dtype == torch.int64
+    assert to_targets([1.0, 2.0], float32).dtype == float32
+    assert to_targets([torch.tensor(1), torch.tensor(2)], float32).tolist() == [1, 2]
+    assert to_targets([[1, 2], [3]], float32).lengths.tolist() == [2, 1]

@@ -1,0 +1,85 @@
+"""Lightning Fabric: other precisions, and several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnkit.training.learner import Learner
+
+TRAIN = """
+import json, sys, torch
+from torch import nn
+from rnnkit.training.learner import Learner
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+x = torch.randn(60, 3)
+y = (x[:, 0] > 0).long()
+model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+learner = Learner(model, loss="cross_entropy", metrics="accuracy", optimizer="sgd", lr=0.1, device="cpu")
+history = learner.fit((x, y), epochs=2, batch_size=int(sys.argv[1]), validation=(x[:31], y[:31]), shuffle=False)
+row = {name: value for name, value in history.rows[-1].items() if name not in ("seconds", "samples_per_second")}
+with open(f"{sys.argv[2]}-{learner._rank}.json", "w") as file:
+    json.dump([row, [p.flatten().tolist() for p in model.parameters()]], file)
+"""
+
+
+def train(batch_size: int, out: Path, **environment: str) -> subprocess.Popen:
+    source = Path(__file__).parents[2] / "src"
+    path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", TRAIN, str(batch_size), str(out)]
+    return subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_train_as_one_with_their_batches_joined(tmp_path):
+    """What torchrun sets up for two processes: the same gradients as one process with twice the batch."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_ERROR_FILE": "",
+    }  # fmt: skip
+    runs = [train(20, tmp_path / "two", **shared, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
+    runs.append(train(40, tmp_path / "one"))
+    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    first, second, alone = (
+        json.loads((tmp_path / name).read_text()) for name in ("two-0.json", "two-1.json", "one-0.json")
+    )
+    assert first == second
+    assert first[0] == pytest.approx(alone[0], rel=1e-4)
+    for ours, expected in zip(first[1], alone[1], strict=True):
+        assert ours == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert "epoch 2/2" in outputs[0]
+    assert "epoch" not in outputs[1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("64-true", torch.float64), ("bf16-mixed", torch.float32), ("bf16-true", torch.bfloat16)]
+)
+def test_other_precisions(classifier, blobs, precision, dtype):
+    model = classifier()
+    learner = Learner(model, lr=0.03, clip_norm=1.0, device="cpu", precision=precision)
+    history = learner.fit(blobs, epochs=4, validation=blobs, seed=0, progress=False, schedule="cosine")
+    assert history.rows[-1]["val_loss"] < history.rows[0]["val_loss"]
+    assert history.rows[-1]["val_accuracy"] > 0.8
+    assert model.head.weight.dtype == dtype
+    assert learner.predict(blobs[0]).shape == (96, 2)
+    assert learner.fine_tune(blobs, epochs=1, freeze_body_epochs=1, progress=False).stopped == "finished"
+
+
+def test_one_process_in_float32_needs_no_fabric(classifier):
+    code = "import sys, torch; from rnnkit.training.learner import Learner; "
+    code += "Learner(torch.nn.Linear(2, 2), loss='mse'); sys.exit('lightning_fabric' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,399 @@
+"""The course of a run: stopping, keeping the best, checkpoints, divergence, fine-tuning, progress."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sys
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+import rnnkit.serialization
+from rnnkit.errors import ConfigError, DivergenceError
+from rnnkit.training.contexts import CatchInterrupt
+from rnnkit.training.history import History
+from rnnkit.training.learner import Learner
+from rnnkit.training.progress import Progress
+
+
+def weights(model: nn.Module) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in model.state_dict().values()]
+
+
+def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def quiet(learner: Learner, data: object, **settings: object) -> History:
+    return learner.fit(data, **{"progress": False, "seed": 0, "epochs": 3, **settings})
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """What was handed to `save_module`, in order: (epoch, weights)."""
+    calls = []
+
+    def save_module(module, path, extra=None):
+        calls.append((extra and extra["epoch"], weights(module)))
+
+    monkeypatch.setattr(rnnkit.serialization, "save_module", save_module)
+    return calls
+
+
+class Recorder:
+    """A callback that keeps the weights after each epoch."""
+
+    def __init__(self):
+        self.weights = []
+
+    def __call__(self, learner, row):
+        self.weights.append(weights(learner.model))
+
+
+# Early stopping, best weights, checkpoints ---------------------------------------------------------------------------
+
+
+def scripted(values: list[float]):
+    """A metric that takes the given values, one each time it is computed."""
+    remaining = iter(values)
+
+    def score(output, target):
+        return next(remaining)
+
+    score.higher_is_better = True
+    return score
+
+
+def validated(classifier, values, **settings):
+    """A run whose val_score follows `values`; the training data's own calls get the zeros in between."""
+    mixed = [number for value in values for number in (0.0, value)]
+    return Learner(classifier(), metrics={"score": scripted(mixed)}, lr=0.01), {"monitor": "val_score", **settings}
+
+
+def test_early_stopping_ends_after_as_many_worse_epochs(classifier, blobs):
+    learner, settings = validated(classifier, [0.1, 0.5, 0.4, 0.5, 0.9], early_stopping=2, validation=blobs)
+    history = quiet(learner, blobs, epochs=5, **settings)
+    assert [row["val_score"] for row in history.rows] == [0.1, 0.5, 0.4, 0.5]  # a tie is not better
+    assert history.stopped == "early stopping"
+    assert history.best_epoch == 2
+
+
+def test_early_stopping_on_the_training_loss_needs_no_validation(classifier, blobs):
+    history = quiet(Learner(classifier(), lr=0.0), blobs, epochs=9, monitor="loss", early_stopping=3, shuffle=False)
+    assert len(history.rows) == 4
+    assert history.stopped == "early stopping"
+
+
+def test_restore_best_ends_with_the_best_weights_and_checkpoint(classifier, blobs, saved, tmp_path):
+    kept = Recorder()
+    learner, settings = validated(classifier, [0.1, 0.5, 0.4], restore_best=True, validation=blobs, callbacks=[kept])
+    quiet(learner, blobs, checkpoint=tmp_path / "model.safetensors", **settings)
+    assert same(weights(learner.model), kept.weights[1])
+    assert not same(kept.weights[1], kept.weights[2])
+    assert [epoch for epoch, _ in saved] == [1, 2]
+    assert same(saved[-1][1], kept.weights[1])
+
+
+def test_without_restore_best_the_last_weights_stay_and_every_epoch_is_kept(classifier, blobs, saved, tmp_path):
+    kept = Recorder()
+    learner, settings = validated(classifier, [0.1, 0.5, 0.4], validation=blobs, callbacks=[kept])
+    history = quiet(learner, blobs, checkpoint=str(tmp_path / "model.safetensors"), **settings)
+    assert history.best_epoch == 2
+    assert same(weights(learner.model), kept.weights[2])
+    assert [epoch for epoch, _ in saved] == [1, 2, 3]
+
+
+def test_a_monitor_that_does_not_tell_its_direction_is_refused(classifier, blobs):
+    learner = Learner(classifier(), metrics={"score": lambda output, target: 0.0})
+    with pytest.raises(ConfigError, match="higher_is_better"):
+        quiet(learner, blobs, monitor="score")
+
+
+def test_a_checkpoint_is_a_file_that_load_reads(classifier, blobs, tmp_path):
+    model = classifier()
+    learner = Learner(model)
+    quiet(learner, blobs, epochs=2, checkpoint=tmp_path / "run" / "model.safetensors")
+    from safetensors.torch import load_file
+
+    stored = load_file(tmp_path / "run" / "model.safetensors")
+    assert same([stored[name] for name in model.state_dict()], weights(model))
+    assert rnnkit.serialization.read_config(tmp_path / "run")["extra"]["epoch"] == 2
+    learner.save(tmp_path / "end.safetensors")
+    assert same(list(load_file(tmp_path / "end.safetensors").values()), list(stored.values()))
+
+
+def test_a_share_held_out_is_never_trained_on(classifier, blobs):
+    x, y = blobs
+    seen = []
+
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = classifier()
+
+        def forward(self, x):
+            seen.append((self.training, x[:, 0, 0].detach().clone()))
+            return self.model(x)
+
+    def rows_seen(**settings):
+        seen.clear()
+        quiet(Learner(Watching(), loss="cross_entropy"), (x, y), epochs=2, validation=0.25, **settings)
+        trained = torch.cat([rows for training, rows in seen if training]).unique()
+        validated = torch.cat([rows for training, rows in seen[1:] if not training]).unique()
+        return trained, validated
+
+    for shuffle in (True, False):
+        trained, held_out = rows_seen(shuffle=shuffle)
+        assert len(trained) == 72
+        assert len(held_out) == 24
+        assert torch.isin(trained, held_out).sum() == 0
+    assert torch.equal(held_out, x[72:, 0, 0].sort().values)  # without shuffling, the last rows
+
+
+# Ctrl-C --------------------------------------------------------------------------------------------------------------
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_after_the_step_and_keeps_what_there_is(classifier, blobs, saved, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    steps = []
+
+    def schedule(step, total):
+        steps.append(step)
+        if step == 4:  # the second step of the second epoch
+            interrupt()
+        return 1.0
+
+    model = classifier()
+    history = quiet(Learner(model), blobs, schedule=schedule, checkpoint=tmp_path / "model.safetensors")
+    assert steps == [0, 1, 2, 3, 4]
+    assert history.stopped == "interrupted"
+    assert [row["epoch"] for row in history.rows] == [1]
+    assert [epoch for epoch, _ in saved] == [1]
+    assert not same(saved[0][1], weights(model))  # the steps after the epoch were taken
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_between_epochs(classifier, blobs):
+    history = quiet(Learner(classifier()), blobs, callbacks=[lambda learner, row: interrupt()])
+    assert history.stopped == "interrupted"
+    assert len(history.rows) == 1
+
+
+def test_ctrl_c_after_the_last_epoch_stops_nothing(classifier, blobs):
+    last = [lambda learner, row: row["epoch"] == 3 and interrupt()]
+    history = quiet(Learner(classifier()), blobs, callbacks=last)
+    assert history.stopped == "finished"
+
+
+def test_a_second_ctrl_c_raises_at_once(classifier, blobs):
+    handler = signal.getsignal(signal.SIGINT)
+
+    def twice(learner, row):
+        interrupt()
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet(Learner(classifier()), blobs, callbacks=[twice])
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_signals_that_are_ignored_or_not_ours_stay_so(classifier, blobs):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with CatchInterrupt():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+    histories = []
+    thread = threading.Thread(target=lambda: histories.append(quiet(Learner(classifier()), blobs, epochs=1)))
+    thread.start()
+    thread.join()
+    assert histories[0].stopped == "finished"
+
+
+# Divergence ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_turns_nan_is_explained_and_undone(classifier, blobs, saved, tmp_path):
+    x, y = blobs
+    model = classifier()
+    kept = Recorder()
+    calls = []
+
+    def loss(output, target):
+        calls.append(1)
+        value = nn.functional.cross_entropy(output, target)
+        return value * float("nan") if len(calls) == 5 else value
+
+    learner = Learner(model, loss=loss, lr=0.03)
+    with pytest.raises(DivergenceError) as caught:
+        quiet(learner, (x, y), shuffle=False, callbacks=[kept], checkpoint=tmp_path / "model.safetensors")
+    message = str(caught.value)
+    assert "the loss became nan in epoch 2, step 2" in message
+    assert "rows 32, 33, 34" in message
+    assert "(32 in all)" in message
+    assert f"largest input {x[32:64].abs().max().item():.4g}, largest target 1" in message
+    assert "norm of the last gradient" in message
+    assert "largest weights" in message
+    assert "weights were put back to those of epoch 1" in message
+    assert "a lower lr (now 0.03)" in message
+    assert same(weights(model), kept.weights[0])
+    assert [epoch for epoch, _ in saved] == [1]
+    assert len(learner.history.rows) == 1
+    history = quiet(learner, (x, y), epochs=2)  # and it can go on
+    assert all(row["loss"] < 1 for row in history.rows)
+
+
+def test_weights_that_overflow_in_the_last_step_are_caught_before_they_are_kept(classifier, blobs, saved, tmp_path):
+    model = classifier()
+    before = weights(model)
+    with pytest.raises(DivergenceError, match=r"(?s)epoch 1, step 1.*weights not finite.*before training"):
+        quiet(
+            Learner(model, loss=lambda output, target: (output * 1e30).sum(), optimizer="sgd", lr=1e30),
+            blobs,
+            batch_size=96,
+            checkpoint=tmp_path / "model.safetensors",
+        )
+    assert same(before, weights(model))
+    assert saved == []
+
+
+def test_divergence_on_an_iterable_names_the_step(classifier, blobs):
+    x, y = blobs
+    pairs = [(x[:32], y[:32]), (torch.full((32, 5, 2), 7.0), y[32:64])]
+    calls = []
+
+    def loss(output, target):
+        calls.append(1)
+        return nn.functional.cross_entropy(output, target) / (2 - len(calls))
+
+    with pytest.raises(DivergenceError, match=r"epoch 1, step 2\n  largest input 7, "):
+        quiet(Learner(classifier(), loss=loss), pairs)
+
+
+# Fine-tuning ---------------------------------------------------------------------------------------------------------
+
+
+def test_fine_tune_freezes_the_body_first_and_puts_flags_back(classifier, blobs):
+    model = classifier()
+    model.body.bias_hh_l0.requires_grad_(False)  # the user's own flag
+    learner = Learner(model, lr=0.01)
+    quiet(learner, blobs, epochs=1)
+    first, kept = weights(model.body), []
+    flags = []
+
+    def keep(learner, row):
+        kept.append(weights(model.body))
+        flags.append([p.requires_grad for p in model.body.parameters()])
+
+    settings = {"epochs": 3, "freeze_body_epochs": 2, "callbacks": [keep], "progress": False, "seed": 0}
+    history = learner.fine_tune(blobs, **settings)
+    assert [row["lr"] for row in history.rows] == [0.001] * 3
+    assert same(kept[0], first)
+    assert same(kept[1], first)
+    assert not same(kept[2], first)
+    assert flags == [[False] * 4, [True, True, True, False], [True, True, True, False]]
+    assert [p.requires_grad for p in model.body.parameters()] == [True, True, True, False]
+    assert quiet(learner, blobs, epochs=1).rows[0]["lr"] == 0.01
+
+
+def test_fine_tune_puts_flags_back_after_an_error(classifier, blobs):
+    model = classifier()
+
+    def fail(learner, row):
+        raise RuntimeError("from a callback")
+
+    with pytest.raises(RuntimeError, match="from a callback"):
+        Learner(model).fine_tune(blobs, freeze_body_epochs=5, callbacks=[fail], progress=False)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_fine_tune_starts_with_a_fresh_optimizer(classifier, blobs):
+    trained = Learner(classifier())
+    quiet(trained, blobs)
+    fresh = classifier()
+    fresh.load_state_dict(trained.model.state_dict())
+    trained.fine_tune(blobs, lr=0.05, epochs=1, seed=1, progress=False)
+    quiet(Learner(fresh, lr=0.05), blobs, epochs=1, seed=1)
+    assert same(weights(trained.model), weights(fresh))
+
+
+def test_fine_tune_refuses_what_it_cannot_do(classifier, blobs):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(10, 2))
+    with pytest.raises(ConfigError, match="a model with a body"):
+        Learner(model, loss="cross_entropy").fine_tune(blobs, freeze_body_epochs=1)
+    given = Learner(classifier(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(ConfigError, match="fresh optimizer"):
+        given.fine_tune(blobs)
+
+
+def test_fine_tune_divides_the_rate_of_a_callable(classifier, blobs):
+    learner = Learner(classifier(), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5))
+    history = learner.fine_tune(blobs, epochs=1, progress=False)
+    assert history.rows[0]["lr"] == 0.05
+
+
+# Progress and history ------------------------------------------------------------------------------------------------
+
+
+def test_a_line_per_epoch_where_the_output_is_no_terminal(classifier, blobs, capsys):
+    Learner(classifier()).fit(blobs, epochs=2, validation=blobs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2  loss 0.")
+    for part in ("accuracy ", "%  val_loss 0.", "val_accuracy ", " samples/s  ", " s"):
+        assert part in lines[1]
+    quiet(Learner(classifier()), blobs)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bar_on_a_terminal_with_a_line_above_it_for_each_epoch(classifier, blobs, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then draws as on a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("rnnkit.training.progress._REFRESH_SECONDS", 0.0)  # every step is drawn
+    Learner(classifier()).fit(blobs, epochs=2, seed=0)
+    out = capsys.readouterr().out
+    assert "epoch 1/2  loss" in out  # the line
+    for part in ("epoch 2/2 ", "━", "accuracy", "samples/s", "0:00:0"):  # the bar
+        assert part in out
+
+
+def test_steps_do_not_redraw_the_bar_more_than_ten_times_a_second(monkeypatch):
+    clock = iter(index * 0.01 for index in range(1000))
+    monkeypatch.setattr("rnnkit.training.progress.time.monotonic", lambda: next(clock))
+    drawn = []
+
+    class Bar:
+        update = refresh = staticmethod(lambda *args, **kwargs: drawn.append(args))
+
+    class Figures:
+        mean = staticmethod(lambda **kwargs: 0.0)
+        peek = staticmethod(dict)
+
+    progress = Progress(True, epochs=1, steps=200)
+    progress._bar, progress._next_refresh = Bar(), 0.0
+    for step in range(200):  # two seconds
+        progress.step(step, 1, 1, -1.0, Figures(), Figures())
+    assert 2 <= len(drawn) / 2 <= 21
+
+
+def test_history_as_a_table(tmp_path):
+    history = History()
+    history.add({"epoch": 1, "loss": 0.25})
+    history.add({"epoch": 2, "loss": float("nan")})
+    history.add({"epoch": 3, "loss": 0.125})
+    assert history.best_epoch == 3
+    history.to_csv(tmp_path / "history.csv")
+    with open(tmp_path / "history.csv", newline="") as file:
+        assert [row["loss"] for row in csv.DictReader(file)] == ["0.25", "nan", "0.125"]
