@@ -48,7 +48,7 @@ sanitize: install  ## run the core's own tests under the address and undefined-b
 	@for cpu in generic avx2 avx512; do RNNKIT_CPU=$$cpu build/sanitize/native/tests/core_tests || exit 1; done
 
 bench: install  ## measure against PyTorch, Keras and JAX; writes docs/benchmarks.md
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks --write $(ARGS)
 
 accuracy: install  ## train the main job for seeds 0, 1, 2, by the founding settings and by the recipe
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)

@@ -92,9 +92,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def offer_wheel(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+def offer_wheel(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A function that lets pip find the wheel ``digits-hub==1.0`` with the given members."""
 
     def offer(members: dict[str, bytes]) -> None:

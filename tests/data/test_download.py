@@ -138,9 +138,7 @@ def test_a_bad_file_is_refused_and_had_from_the_next_mirror(folder, progress, ne
 
 
 @pytest.mark.parametrize(("how", "limit"), [("hang", "CONNECT_SECONDS"), ("stall", "READ_SECONDS")])
-def test_a_host_that_falls_silent_is_given_up_for_all_files(
-    folder, progress, new_mirror, monkeypatch, how, limit
-):
+def test_a_host_that_falls_silent_is_given_up_for_all_files(folder, progress, new_mirror, monkeypatch, how, limit):
     silent = new_mirror(CONTENTS)
     silent.answers["one.gz"] = getattr(silent, how)
     monkeypatch.setattr(download, limit, 0.2)

@@ -329,6 +329,8 @@ def test_fine_tune_starts_with_a_fresh_optimizer(classifier, blobs):
 
 def test_fine_tune_refuses_what_it_cannot_do(classifier, blobs):
     model = nn.Sequential(nn.Flatten(), nn.Linear(10, 2))
+    with pytest.raises(ConfigError, match=r"lr=-1\.0"):
+        Learner(classifier()).fine_tune(blobs, lr=-1.0)
     with pytest.raises(ConfigError, match="a model with a body"):
         Learner(model, loss="cross_entropy").fine_tune(blobs, freeze_body_epochs=1)
     given = Learner(classifier(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))

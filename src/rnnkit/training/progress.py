@@ -31,7 +31,7 @@ def epoch_line(row: Row, epochs: int) -> str:
 
 def _figures(row: Row) -> str:
     return "  ".join(
-        f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4g}" for name, value in row.items()
+        f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:#.4g}" for name, value in row.items()
     )
 
 
