@@ -21,8 +21,8 @@ class Metrics:
     """The metrics of a learner: `add` every batch, `compute` at the end of an epoch.
 
     Args:
-        chosen: names (see `named_metrics.NAMED`), torchmetrics objects, callables (output, target) ->
-            number: one of them, several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
+        chosen: names (see `named_metrics.NAMED`), torchmetrics objects, callables (output, target) -> number: one,
+            several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
             all processes under torchrun; a callable gets all outputs of an epoch, and of its process, in one call.
         logits: whether the outputs for binary targets are logits rather than probabilities.
     """
