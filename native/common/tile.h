@@ -64,8 +64,11 @@ void pack_panel(const Panels<T>& panels, int64_t i, const T* w, int64_t ld, bool
     for (int64_t n = valid; n < stride; ++n)
         for (int64_t k = 0; k < depth; ++k) packed[k * stride + n] = 0;
     if (transposed) {
-        for (int64_t n = 0; n < valid; ++n)
-            for (int64_t k = 0; k < depth; ++k) packed[k * stride + n] = w[(first + n) * ld + k];
+        constexpr int64_t block = 64;  // rows of the panel that stay in the first-level cache while they are filled
+        for (int64_t from = 0; from < depth; from += block)
+            for (int64_t n = 0; n < valid; ++n)
+                for (int64_t k = from; k < smaller(from + block, depth); ++k)
+                    packed[k * stride + n] = w[(first + n) * ld + k];
     } else {
         for (int64_t k = 0; k < depth; ++k)
             for (int64_t n = 0; n < valid; ++n) packed[k * stride + n] = w[k * ld + first + n];

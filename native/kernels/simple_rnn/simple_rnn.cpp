@@ -220,17 +220,23 @@ template <class T>
 void add_shares(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call, const T* shares, int count,
                 int64_t begin, int64_t end) {
     const int64_t I = sizes.input, H = sizes.hidden, size = gradient_size(sizes);
-    const bool transposed = WeightGradients<T>::transposed(sizes);
-    const auto total = [&](int64_t place) {
-        T sum = shares[place];
-        for (int share = 1; share < count; ++share) sum += shares[share * size + place];
-        return sum;
+    // to[i] = Σ over shares of what they hold behind `place`.
+    const auto total = [&](T* to, int64_t place, int64_t n) {
+        copy(to, shares + place, n);
+        for (int share = 1; share < count; ++share)
+            for (int64_t i = 0; i < n; ++i) to[i] += shares[share * size + place + i];
     };
-    for (int64_t h = begin; h < end; ++h) {
-        for (int64_t i = 0; call.dw != nullptr && i < I; ++i) call.dw[h * I + i] = total(transposed ? i * H + h : h * I + i);
-        for (int64_t k = 0; call.du != nullptr && k < H; ++k) call.du[h * H + k] = total(I * H + h * H + k);
-        if (call.db != nullptr) call.db[h] = total(I * H + H * H + h);
-    }
+    const int64_t units = end - begin;
+    if (call.du != nullptr) total(call.du + begin * H, I * H + begin * H, units * H);
+    if (call.db != nullptr) total(call.db + begin, I * H + H * H + begin, units);
+    if (call.dw == nullptr) return;
+    if (!WeightGradients<T>::transposed(sizes)) return total(call.dw + begin * I, begin * I, units * I);
+    for (int64_t i = 0; i < I; ++i)
+        for (int64_t h = begin; h < end; ++h) {
+            T sum = shares[i * H + h];
+            for (int share = 1; share < count; ++share) sum += shares[share * size + i * H + h];
+            call.dw[h * I + i] = sum;
+        }
 }
 
 template <class T>
