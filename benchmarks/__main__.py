@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-from benchmarks import machine, report, startup
+from benchmarks import machine, picture, report, startup
 from benchmarks.environment import ROOT, peers_python
 from benchmarks.race import Race
 from benchmarks.results import OURS, PEERS, Figure, Row, Run
@@ -18,6 +18,7 @@ from benchmarks.workers.client import Worker, WorkerError
 from benchmarks.workloads import WORKLOADS, Workload, workload
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+PICTURE = ROOT / "docs" / "training_step.png"
 RECORD = ROOT / "runs" / "benchmarks.json"
 LAYER_SHARE = 0.6  # what the first workload's recurrent layer must reach of the peak
 EPOCH_STEPS, EPOCH_OVERHEAD = 60_000 // 32, 1.3
@@ -42,6 +43,8 @@ def main() -> int:
     page = report.render(run)
     if options.write:
         PAGE.write_text(page)
+        if run.rows[0].workload is WORKLOADS[0] and run.rows[0].steps:
+            picture.draw(run.rows[0], PICTURE)
         say(f"wrote {PAGE.relative_to(ROOT)}")
     else:
         print(page)

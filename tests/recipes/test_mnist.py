@@ -84,7 +84,7 @@ def test_initial_weights():
 
 def test_the_founding_program_to_the_letter():
     recipe = founding()
-    assert recipe.fit == Fit(epochs=10, batch_size=32, lr=1e-3, schedule=None, optimizer="adam")
+    assert recipe.fit == Fit(epochs=10, batch_size=32, lr=1e-3, schedule=None, optimizer="adam", eps=1e-7)
     assert recipe.data == Data()
     model = recipe.model
     assert (model.cell, model.hidden_size, model.num_layers, model.nonlinearity) == ("simple_rnn", 128, 1, "relu")

@@ -3,9 +3,15 @@
     images [B, 28 steps, 28 pixels] → SimpleRNN(128, relu) → last state → Linear(10) → softmax, cross-entropy
 
 ``mnist()`` is the run at its best, ``founding()`` the program that rnnkit began with. Both train the same network for
-the same 10 epochs in batches of 32 with Adam, and keep the last epoch's weights. They differ in two settings: recurrent
-weights that start as the identity carry the first rows to the end from the first step on (Le, Jaitly & Hinton,
-arXiv:1504.00941), and a learning rate that falls along a cosine to 0 ends the wandering of the last epochs.
+the same 10 epochs in batches of 32 with Adam at 0.001, and keep the last epoch's weights. They differ in two settings,
+chosen on the last 10,000 of the 60,000 training images:
+
+- Recurrent weights that start as the identity carry the first rows to the end from the first step on (Le, Jaitly &
+  Hinton, arXiv:1504.00941); the input weights start as Glorot's, not as small as in that paper.
+- The rate rises over the first tenth of the steps and then falls along a cosine to 0: the first steps cannot spoil the
+  identity, and the last epochs do not wander.
+
+TUNED
 """
 
 # This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.
@@ -42,7 +48,7 @@ class Model:
         hidden_size: units of a layer and direction.
         num_layers: layers, one above the other.
         nonlinearity: simple_rnn's; lstm and gru have their own.
-        init: initial weights; "auto" is identity for a simple_rnn with relu, else keras (orthogonal).
+        init: initial weights; "auto" is identity for a simple_rnn with relu, but Glorot's input weights; else keras.
         bidirectional: whether the rows are read from the bottom up too.
         dropout: probability of dropping an output between layers, and a feature in front of the head.
         pooling: what of the 28 outputs the head sees.
@@ -84,7 +90,7 @@ class Fit:
     epochs: int = 10
     batch_size: int = 32
     lr: float = 1e-3
-    schedule: Literal["cosine"] | None = "cosine"
+    schedule: Literal["cosine", "warmup_cosine"] | None = "warmup_cosine"
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     eps: float | None = None
     weight_decay: float = 0.0
@@ -249,9 +255,8 @@ def build(settings: Model) -> rnnkit.SequenceClassifier:
     """Returns the network with fresh weights."""
     import torch
 
-    init = settings.init
-    if init == "auto":
-        init = "identity" if settings.cell == "simple_rnn" and settings.nonlinearity == "relu" else "keras"
+    automatic = settings.init == "auto"
+    init = "keras" if automatic else settings.init
     options: dict[str, Any] = {
         "num_layers": settings.num_layers,
         "bidirectional": settings.bidirectional,
@@ -264,6 +269,10 @@ def build(settings: Model) -> rnnkit.SequenceClassifier:
     cell = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
     body = cell(28, settings.hidden_size, **options)
     model = rnnkit.SequenceClassifier(body, len(DIGITS), pooling=settings.pooling, dropout=settings.dropout)
+    if automatic and settings.cell == "simple_rnn" and settings.nonlinearity == "relu":
+        for name, weight in body.named_parameters():
+            if name.startswith("weight_hh"):
+                torch.nn.init.eye_(weight)
     if init == "keras":  # its dense layers start so, too
         torch.nn.init.xavier_uniform_(model.head.weight)
         torch.nn.init.zeros_(model.head.bias)

@@ -152,8 +152,9 @@ class Learner:
             epochs: number of passes over the data.
             batch_size: rows of a batch, where the data does not come in batches.
             shuffle: whether each epoch visits the rows in a new order.
-            schedule: factor on the learning rate, anew for every step: "cosine" (from 1 to 0 as the last step ends)
-                or a callable (step from 0, total steps) -> factor. The rates are put back when the run ends.
+            schedule: factor on the learning rate, anew for every step: "cosine" (from 1 to 0 as the last step ends),
+                "warmup_cosine" (before that from 0 to 1 over a tenth of the steps) or a callable (step from 0,
+                total steps) -> factor. The rates are put back when the run ends.
             seed: makes the run a function of weights, data and this number: shuffling has a generator of its own,
                 and torch's global ones (dropout) are seeded for the run and put back. None draws a seed from torch's
                 global generator. The same seed gives the same bits on the same machine and thread count.

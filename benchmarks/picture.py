@@ -1,0 +1,25 @@
+"""The picture in README: one training step of the main job, by system."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks.report import milliseconds
+from benchmarks.results import OURS, Row
+
+
+def draw(row: Row, path: Path) -> None:
+    """A bar a system, fastest on top; `row` holds at least one timing."""
+    times = sorted(((timing.ms, system) for system, timing in row.steps.items()), reverse=True)
+    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    axes = figure.subplots()
+    colours = ["#D55E00" if system == OURS else "0.7" for _, system in times]
+    bars = axes.barh([system for _, system in times], [ms for ms, _ in times], color=colours)
+    axes.bar_label(bars, [milliseconds(ms) for ms, _ in times], padding=4)
+    load = row.workload
+    sizes = f"batch {load.batch}, {load.time} steps, {load.inputs} → {load.hidden} units"
+    axes.set_title(f"One training step of {load.title}, milliseconds on the CPU ({sizes})", fontsize=10)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+    figure.savefig(path, dpi=110)
