@@ -1,4 +1,5 @@
 # Every target makes the environment it needs: .venv here, .venv-bench for the benchmark's peers.
+SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,8 @@ help:  ## show this list
 install: $(INSTALLED)  ## create .venv, build the native core and install rnnkit into it
 
 $(INSTALLED): pyproject.toml constraints.txt $(NATIVE)
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"rnnkit needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Name another: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"rnnkit needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Name another: make PYTHON=python3.12 ...")' \
+	  || { echo "$(PYTHON) did not run or does not serve; rnnkit needs Python 3.11 or newer: make PYTHON=/path/to/python ..." >&2; exit 1; }
 	@if [ "$(RNNKIT_NATIVE)" != 0 ] && ! command -v $${CXX:-c++} >/dev/null && ! command -v g++ >/dev/null && ! command -v clang++ >/dev/null; then \
 	  echo "No C++ compiler was found, and the native core needs one (C++20)." >&2; \
 	  echo "Install it (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install)," >&2; \
@@ -24,7 +26,8 @@ $(INSTALLED): pyproject.toml constraints.txt $(NATIVE)
 	@echo "Installing what rnnkit needs ..."
 	@$(PIP) install -q -c constraints.txt 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.20' ninja
 	@echo "Building and installing rnnkit ..."
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -c constraints.txt -e '.[dev]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --progress-bar off --no-build-isolation -c constraints.txt -e '.[dev]' \
+	  | { grep --line-buffered -oE '^(Downloading [^ ]+.*|Installing collected packages|Building editable.*)' || true; }
 	@touch $@
 
 mnist: install  ## train the digit reader on MNIST and print its accuracy (ARGS="--set fit.epochs=1")

@@ -189,7 +189,7 @@ def check_empty_batch(make, **options):
     """A batch of no rows gives empty outputs and zero gradients."""
     layer = make(3, 6, **options)
     x = sequence(layer, 0, 4).requires_grad_()
-    output, state = layer(x)
+    output, state = layer(x, lengths=[])
     assert output.shape == (4, 0, layer.output_size)
     assert [leaf.shape[1] for leaf in tensors(state)] == [0] * len(tensors(state))
     for gradient in gradients((output, state), list(layer.parameters())):
@@ -249,6 +249,10 @@ def check_bad_input(make):
         (lambda: layer(x, resets=torch.zeros(5, 4, dtype=torch.bool)), r"expected \(batch, time\) = \(4, 5\)"),
         (lambda: layer(x, resets=torch.zeros(4, 5)), "resets.bool"),
         (lambda: layer(x, layer.initial_state(3)), "for a batch of 4"),
+        (lambda: layer(x, map_state(torch.Tensor.double, layer.initial_state(4))), "hx is torch.float64"),
+        (lambda: layer(x.numpy()), "input is a ndarray; expected a tensor"),
+        (lambda: layer(x, lengths="abcd"), "expected 4 integers"),
+        (lambda: layer.step(torch.zeros(4, 3, dtype=torch.float64)), "x is torch.float64"),
         (lambda: layer(x, (torch.zeros(1, 4, 6),) * 3), "expected"),
         (lambda: layer.step(torch.zeros(4, 2)), r"\(4, 2\); a step takes \(batch, 3\)"),
         (lambda: layer.step(torch.zeros(4, 3), layer.initial_state(2)), "for a batch of 4"),

@@ -43,9 +43,9 @@ class MissingExtraError(RnnkitError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
-def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
+def suggest(name: object, known: list[str] | tuple[str, ...]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the nearest known name, else the list of known names."""
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(repr, known))}"

@@ -34,6 +34,15 @@ class Sequences:
     values: torch.Tensor
     lengths: torch.Tensor
 
+    def __post_init__(self) -> None:
+        from .errors import DataError
+
+        if self.lengths.dim() != 1 or len(self.lengths) != len(self.values) or self.lengths.is_floating_point():
+            raise DataError(
+                f"lengths {tuple(self.lengths.shape)} of {self.lengths.dtype} arrived with values of shape "
+                f"{tuple(self.values.shape)}; expected {len(self.values)} integers, one a row"
+            )
+
     @staticmethod
     def from_list(rows: Sequence[Any]) -> Sequences:
         """Pads a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""

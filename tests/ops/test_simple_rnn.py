@@ -9,6 +9,7 @@ import torch
 from tolerances import assert_close
 
 import rnnkit
+from rnnkit.errors import ShapeError
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.simple_rnn import NONLINEARITIES, simple_rnn, simple_rnn_reference
 
@@ -187,3 +188,39 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert run.stdout.strip() == "0", run.stderr
+
+
+def test_tensors_that_do_not_fit_never_reach_memory():
+    x, (w_ih, w_hh, b, _) = data(4, 2, 3).detach(), weights(3, 5)
+    h0 = torch.zeros(2, 5, dtype=torch.float64)
+    cases = [
+        ("x is torch.float16", lambda: simple_rnn(x.half(), None, w_ih, w_hh)),
+        ("h0 is .*expected torch.float64 of shape", lambda: simple_rnn(x, h0.float(), w_ih, w_hh)),
+        (r"h0 is .* \(1, 1\)", lambda: simple_rnn(x, h0[:1, :1], w_ih, w_hh)),
+        (r"w_ih is .* \(5, 2\)", lambda: simple_rnn(x, h0, w_ih[:, :2], w_hh)),
+        ("w_ih is torch.float32", lambda: simple_rnn(x, h0, w_ih.float(), w_hh)),
+        (r"w_hh is .* \(5, 4\)", lambda: simple_rnn(x, h0, w_ih, w_hh[:, :4])),
+        (r"b_ih is .* \(1,\)", lambda: simple_rnn(x, h0, w_ih, w_hh, b[:1])),
+        ("lengths is torch.int32", lambda: simple_rnn(x, h0, w_ih, w_hh, lengths=torch.ones(2, dtype=torch.int32))),
+        ("lengths is .*shape", lambda: simple_rnn(x, h0, w_ih, w_hh, lengths=torch.ones(1, dtype=torch.int64))),
+        ("resets is torch.uint8", lambda: simple_rnn(x, h0, w_ih, w_hh, resets=torch.ones(2, 4, dtype=torch.uint8))),
+    ]
+    for message, call in cases:
+        with pytest.raises(ShapeError, match=message):
+            call()
+
+
+def test_compile_keeps_the_operator():
+    """Dynamo enters recurrent layers only where it is told to; then the whole model is one graph."""
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append({str(node.target) for node in graph.graph.nodes})
+        return graph
+
+    model = rnnkit.SequenceClassifier(rnnkit.SimpleRNN(3, 4, nonlinearity="relu"), 2)
+    x = torch.randn(2, 5, 3)
+    with torch._dynamo.config.patch(allow_rnn=True):
+        compiled = torch.compile(model, backend=backend, fullgraph=True)
+        assert_close(compiled(x), model(x))
+    assert any("rnnkit" in target for target in graphs[0]), graphs

@@ -102,6 +102,8 @@ class RecurrentLayer(torch.nn.RNNBase):
             ShapeError: a shape, dtype or device does not fit.
             BackendError: the named backend cannot serve this call.
         """
+        if not isinstance(input, Tensor | PackedSequence):
+            raise ShapeError(f"input is a {type(input).__name__}; expected a tensor: torch.as_tensor(input)")
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths, resets)
         if input.dim() == 2:
@@ -133,6 +135,8 @@ class RecurrentLayer(torch.nn.RNNBase):
             raise BackendError("a bidirectional layer needs the whole sequence and has no step; call the layer")
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise ShapeError(f"x has shape {tuple(x.shape)}; a step takes (batch, {self.input_size})")
+        if x.dtype != self.weight_ih_l0.dtype:
+            raise ShapeError(f"x is {x.dtype} and the layer's weights are {self.weight_ih_l0.dtype}; convert one")
         if state is None:
             state = self.initial_state(x.shape[0], x.device, x.dtype)
         else:
@@ -207,7 +211,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         return x, map_state(lambda *leaves: torch.stack(leaves), *finals)
 
     def _through_torch(self, x: Tensor, hx: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
-        if lengths is None:
+        if lengths is None or len(lengths) == 0:
             return super().forward(x, hx)  # type: ignore[no-any-return]
         packed = pack_padded_sequence(x, lengths, self.batch_first, enforce_sorted=False)
         output, state = super().forward(packed, hx)
@@ -269,9 +273,16 @@ class RecurrentLayer(torch.nn.RNNBase):
         for leaf in tensors(state):
             if leaf.device != x.device:
                 raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")
+            if leaf.dtype != x.dtype:
+                raise ShapeError(f"hx is {leaf.dtype} and the input {x.dtype}; convert one with .to(dtype)")
 
     def _check_lengths(self, lengths: Lengths, batch: int, time: int) -> Tensor:
-        lengths = torch.as_tensor(lengths)
+        try:
+            lengths = torch.as_tensor(
+                lengths, dtype=None if isinstance(lengths, Tensor) or len(lengths) else torch.int64
+            )
+        except (TypeError, ValueError):
+            raise ShapeError(f"lengths is {lengths!r}; expected {batch} integers, one a row") from None
         if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
             raise ShapeError(
                 f"lengths has shape {tuple(lengths.shape)} and {lengths.dtype}; expected ({batch},) integers, one a row"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -19,7 +20,7 @@ _ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor] | None, str, tuple[str,
     "sigmoid": (torch.sigmoid, "bce", ()),
     "tanh": (torch.tanh, "mse", ("mae",)),
     "relu": (torch.relu, "mse", ("mae",)),
-    "softmax": (lambda y: torch.softmax(y, -1), "mse", ("mae",)),
+    "softmax": (partial(torch.softmax, dim=-1), "mse", ("mae",)),
 }
 
 

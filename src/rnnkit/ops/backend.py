@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def native_core() -> Any | None:
     return _native
 
 
-def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
+def _native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the native core cannot take such tensors, or None where it can."""
     if native_core() is None:
         return "rnnkit was installed without its native core (see `rnnkit doctor`)"
@@ -33,6 +34,12 @@ def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
     if dtype not in (torch.float32, torch.float64):
         return f"the native core computes in float32 and float64, and the input is {dtype}"
     return None
+
+
+# torch.compile takes the answer as it stands, and need not look into the native module.
+native_problem: Callable[[torch.device, torch.dtype], str | None] = torch.compiler.assume_constant_result(
+    _native_problem
+)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+from ..errors import ShapeError
 from .backend import native_core
 from .unroll import unroll
 
@@ -123,6 +124,41 @@ def _strided(tensor: Tensor | None, batch_first: bool) -> tuple[int, int, int]:
     return (tensor.data_ptr(), first, second) if batch_first else (tensor.data_ptr(), second, first)
 
 
+def _check(
+    x: Tensor,
+    h0: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+    batch_first: bool,
+) -> None:
+    """The kernel takes addresses: what does not fit would read somebody else's memory."""
+    if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
+        raise ShapeError(
+            f"x is {x.dtype} of shape {tuple(x.shape)}; expected float32 or float64, three axes, on the CPU"
+        )
+    batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+    hidden = w_hh.shape[0]
+    _fit("w_ih", w_ih, (hidden, x.shape[2]), x.dtype)
+    _fit("w_hh", w_hh, (hidden, hidden), x.dtype)
+    _fit("h0", h0, (batch, hidden), x.dtype)
+    _fit("b_ih", b_ih, (hidden,), x.dtype)
+    _fit("b_hh", b_hh, (hidden,), x.dtype)
+    _fit("lengths", lengths, (batch,), torch.int64)
+    _fit("resets", resets, (batch, time), torch.bool)
+
+
+def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu):
+        raise ShapeError(
+            f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}; "
+            f"expected {dtype} of shape {tuple(shape)} on the CPU"
+        )
+
+
 def _sizes(core: Any, x: Tensor, hidden: int, lengths: Tensor | None, resets: Tensor | None, *flags: Any) -> Any:
     kind, reverse, batch_first = flags
     batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
@@ -146,6 +182,7 @@ def _forward(
     reverse: bool,
     batch_first: bool,
 ) -> tuple[Tensor, Tensor]:
+    _check(x, h0, w_ih, w_hh, b_ih, b_hh, lengths, resets, batch_first)
     core: Any = native_core()
     x, w_ih, w_hh = _rows(x), w_ih.contiguous(), w_hh.contiguous()
     h0, b_ih, b_hh, lengths = map(_contiguous, (h0, b_ih, b_hh, lengths))
@@ -178,6 +215,12 @@ def _backward(
     needs: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, h0, w_ih, w_hh and the bias; those that ``needs`` does not name are empty."""
+    hn_shape = (x.shape[0] if batch_first else x.shape[1], w_hh.shape[0])
+    _check(x, h0, w_ih, w_hh, None, None, lengths, resets, batch_first)
+    out_shape = (*x.shape[:2], w_hh.shape[0])
+    _fit("out", out, out_shape, x.dtype)
+    _fit("the gradient of out", dout, out_shape, x.dtype)
+    _fit("the gradient of hn", dhn, hn_shape, x.dtype)
     core: Any = native_core()
     x, w_hh, out = _rows(x), w_hh.contiguous(), _rows(out)
     h0, dhn, lengths = map(_contiguous, (h0, dhn, lengths))
@@ -186,7 +229,6 @@ def _backward(
     need_x, need_h0, *need_weights = needs
     # Allocated like `out`, so that dpre · W lies in memory as x does.
     dpre = torch.empty(out.shape, dtype=out.dtype)
-    hn_shape = (x.shape[0] if batch_first else x.shape[1], w_hh.shape[0])
     dh0 = x.new_empty(hn_shape if need_h0 else 0)
     shapes = (w_ih.shape, w_hh.shape, w_hh.shape[:1])
     dw, du, db = (x.new_empty(shape if need else 0) for shape, need in zip(shapes, need_weights, strict=True))
