@@ -169,16 +169,21 @@ public:
         serial_.fetch_sub(1, std::memory_order_relaxed);
         return true;
     }
-    void observe(double own, double total) {
-        const bool late = total > 3 * own + 2e-4;
+    // The caller's own share took until `own`, all of it until `ended`. After a pause the others sleep and the first
+    // meeting wakes them: it says nothing.
+    void observe(double began, double own, double ended) {
+        const bool warm = began - last_.exchange(ended, std::memory_order_relaxed) < 5e-4;
+        if (!warm) return;
+        const bool late = ended - began > 3 * (own - began) + 5e-4;
         const int penalty = penalty_.load(std::memory_order_relaxed);
         if (late) serial_.store(penalty, std::memory_order_relaxed);
         const int next = late ? 2 * penalty : penalty / 2;
-        penalty_.store(next < 32 ? 32 : next > 4096 ? 4096 : next, std::memory_order_relaxed);
+        penalty_.store(next < 32 ? 32 : next > 1024 ? 1024 : next, std::memory_order_relaxed);
     }
 
 private:
     std::atomic<int> serial_{0}, penalty_{32};
+    std::atomic<double> last_{0};
 };
 
 bool run_together(const Job& job) {
@@ -209,7 +214,7 @@ void parallel(int count, void (*body)(void*, int, int), void* context) {
         job.first_done = &own;
         began = seconds();
         if (run_together(job)) {
-            contention.observe(own - began, seconds() - began);
+            contention.observe(began, own, seconds());
             return;
         }
     }

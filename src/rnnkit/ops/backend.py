@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ def native_core() -> Any | None:
     return _native
 
 
-def _native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
+def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the native core cannot take such tensors, or None where it can."""
     if native_core() is None:
         return "rnnkit was installed without its native core (see `rnnkit doctor`)"
@@ -36,10 +35,9 @@ def _native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
-# torch.compile takes the answer as it stands, and need not look into the native module.
-native_problem: Callable[[torch.device, torch.dtype], str | None] = torch.compiler.assume_constant_result(
-    _native_problem
-)
+# torch.compile takes the answer as it stands, and need not look into the native module. The mark is what
+# torch.compiler.assume_constant_result sets, which would import the compiler: a second and a half for everybody.
+native_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.cache
