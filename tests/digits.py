@@ -1,5 +1,6 @@
 """Made digits: as small as can be learned, in the shape of MNIST."""
 
+import pytest
 import torch
 
 from rnnkit.data.mnist import Mnist, Split
@@ -18,3 +19,14 @@ def made_mnist(train=320, test=80):
         return Split(images, labels)
 
     return Mnist(split(train), split(test))
+
+
+@pytest.fixture(autouse=True)
+def on_made_digits(tmp_path, monkeypatch):
+    """Each test in a folder of its own, on made digits, in one thread: networks this small only wait for more."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -160,7 +160,7 @@ void watch_forks() {
 
 // Where other programs want the cores too, a thread that the scheduler has put aside keeps all others waiting, for
 // milliseconds where the work takes a tenth of one. So a meeting that took far longer than the caller's own share sends
-// the next calls through the calling thread alone: 32 of them, and twice as many each time it happens again. What is
+// the next calls through the calling thread alone: 8 of them, and twice as many each time it happens again. What is
 // computed stays the same bits: the shares of the work do not change, only who does them.
 class Contention {
 public:
@@ -174,15 +174,15 @@ public:
     void observe(double began, double own, double ended) {
         const bool warm = began - last_.exchange(ended, std::memory_order_relaxed) < 5e-4;
         if (!warm) return;
-        const bool late = ended - began > 3 * (own - began) + 5e-4;
+        const bool late = ended - began > 3 * (own - began) + 2e-3;
         const int penalty = penalty_.load(std::memory_order_relaxed);
         if (late) serial_.store(penalty, std::memory_order_relaxed);
         const int next = late ? 2 * penalty : penalty / 2;
-        penalty_.store(next < 32 ? 32 : next > 1024 ? 1024 : next, std::memory_order_relaxed);
+        penalty_.store(next < 8 ? 8 : next > 1024 ? 1024 : next, std::memory_order_relaxed);
     }
 
 private:
-    std::atomic<int> serial_{0}, penalty_{32};
+    std::atomic<int> serial_{0}, penalty_{8};
     std::atomic<double> last_{0};
 };
 

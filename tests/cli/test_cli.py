@@ -91,6 +91,8 @@ def test_no_run_folder_is_used_twice():
     train("--out", "mine")
     before = {path: path.read_bytes() for path in Path("mine").iterdir()}
     assert refused(call("train", "mnist", *QUICK, "--out", "mine"), "mine is in use", "--out")
+    Path("file").write_text("")
+    assert refused(call("train", "mnist", *QUICK, "--out", "file/run"), "no run folder can be made here")
     assert {path: path.read_bytes() for path in Path("mine").iterdir()} == before
 
 
@@ -222,7 +224,9 @@ def test_recipes_are_listed_and_shown():
     assert [line.split()[0] for line in listed] == ["mnist", "mnist-founding"]
     shown = call("recipes", "show", "mnist-founding").stdout
     assert re.search(r"^model\.init=keras +auto \| identity \| keras \| torch$", shown, re.MULTILINE)
-    assert re.search(r"^fit\.schedule=none +cosine | warmup_cosine or none$".replace(" | ", r" \| "), shown, re.MULTILINE)
+    assert re.search(
+        r"^fit\.schedule=none +cosine | warmup_cosine or none$".replace(" | ", r" \| "), shown, re.MULTILINE
+    )
     assert refused(call("recipes", "show", "mnst"), "did you mean 'mnist'?")
 
 

@@ -269,7 +269,8 @@ class RecurrentLayer(torch.nn.RNNBase):
         expected = [tuple(leaf.shape) for leaf in tensors(self.initial_state(batch, "meta"))]
         given = [tuple(leaf.shape) for leaf in tensors(state)]
         if given != expected or isinstance(state, Tensor) != (len(expected) == 1):
-            raise ShapeError(f"hx has shapes {given}; expected {expected} for a batch of {batch}")
+            kind = "a tensor" if len(expected) == 1 else "a tuple of tensors"
+            raise ShapeError(f"hx has shapes {given}; expected {kind} of {expected} for a batch of {batch}")
         for leaf in tensors(state):
             if leaf.device != x.device:
                 raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")

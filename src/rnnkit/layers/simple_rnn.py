@@ -21,7 +21,8 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
 
     A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
     takes ``lengths`` and ``resets``, σ = sigmoid, and three initialisations. On a CPU it runs on the native core in
-    float32 and float64, elsewhere and in other dtypes through PyTorch.
+    float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the reference;
+    ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
 

@@ -11,7 +11,8 @@ chosen on the last 10,000 of the 60,000 training images:
 - The rate rises over the first tenth of the steps and then falls along a cosine to 0: the first steps cannot spoil the
   identity, and the last epochs do not wander.
 
-TUNED
+On those 10,000 images, seeds 0, 1 and 2: 98.77, 98.76 and 98.73%; ``docs/decisions/0005-the-digit-recipe.md`` has the
+alternatives.
 """
 
 # This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.

@@ -48,7 +48,12 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
     from ..training.engine import find_device
 
     device = find_device(getattr(recipe, "device", "auto"))
-    folder = _claim(out) if out is not None else _claim_next(Path("runs"), Path(name).stem)
+    try:
+        folder = _claim(out) if out is not None else _claim_next(Path("runs"), Path(name).stem)
+    except RunFolderError:
+        raise
+    except OSError as error:
+        raise RunFolderError(f"no run folder can be made here ({error}); name another place with --out") from error
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
         write_json(folder / RECIPE, {"recipe": name, "settings": settings})
