@@ -17,8 +17,8 @@ def draw(row: Row, path: Path) -> None:
     bars = axes.barh([system for _, system in times], [ms for ms, _ in times], color=colours)
     axes.bar_label(bars, [milliseconds(ms) for ms, _ in times], padding=4)
     load = row.workload
-    sizes = f"batch {load.batch}, {load.time} steps, {load.inputs} → {load.hidden} units"
-    axes.set_title(f"One training step of {load.title}, milliseconds on the CPU ({sizes})", fontsize=10)
+    sizes = f"batch {load.batch}, {load.time} steps, {load.inputs} → {load.hidden}"
+    figure.suptitle(f"One training step of {load.title} on the CPU, ms ({sizes})", fontsize=10)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_xticks([])
     axes.tick_params(left=False)
