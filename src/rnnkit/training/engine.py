@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -59,4 +60,12 @@ def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
             accelerator=device.type, devices=local, num_nodes=world // local, strategy=strategy, precision=precision
         )
     fabric.launch()
+    if world > 1:
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """Ends the process group before Python does: its threads, left running, can abort the process at its exit."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
