@@ -219,6 +219,18 @@ def check_module(make, **options):
     assert f"backend={layer.backend!r}" in repr(layer)
 
 
+def check_autocast(make, **options):
+    """Under autocast, halved inputs and carried states are taken, and gradients arrive in the weights' dtype."""
+    layer = make(4, 5, **options)
+    x = sequence(layer, 2, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, state = layer(x.bfloat16())
+        carried, _ = layer(x.bfloat16(), state, lengths=[3, 6])
+    (output.float().sum() + carried.float().sum()).backward()
+    torch.testing.assert_close(output.to(x.dtype), layer(x)[0], rtol=0.05, atol=0.05)
+    assert all(p.grad is not None and p.grad.dtype == p.dtype for p in layer.parameters())
+
+
 def check_deterministic(make, **options):
     """The same bits from run to run, gradients included."""
     layer = make(7, 33, **options)
@@ -276,6 +288,8 @@ def check_recurrence(make, **options):
     check_empty_batch(make, **options)
     check_module(make, **options)
     check_deterministic(make, **options)
+    if make(1, 1, **options).weight_ih_l0.dtype == torch.float32:
+        check_autocast(make, **options)
     if not options.get("bidirectional"):
         check_steps(make, **options)
         check_split(make, **options)

@@ -43,6 +43,11 @@ def test_reference_equals_pytorch(layer, peer, fixed, options):
 
 
 @pytest.mark.parametrize("layer", [rnnkit.LSTM, rnnkit.GRU])
+def test_autocast(layer):
+    contract.check_autocast(maker(layer, torch.float32))
+
+
+@pytest.mark.parametrize("layer", [rnnkit.LSTM, rnnkit.GRU])
 def test_bad_input(layer):
     contract.check_bad_input(lambda *sizes, **options: layer(*sizes, **options))
 

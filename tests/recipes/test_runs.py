@@ -34,7 +34,7 @@ def test_folders_are_numbered_and_never_shared():
 
 
 def test_a_files_run_is_named_after_it():
-    with runs.start("./work/mine.py", Small()) as folder:
+    with runs.start("./recipes/mine.py", Small()) as folder:
         assert folder == Path("runs/mine")
 
 

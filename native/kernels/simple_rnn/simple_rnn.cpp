@@ -38,8 +38,8 @@ struct Scratch {
     Places places;
     int64_t *counts, *sorted;
     T *zeros, *bias, *packed_w, *packed_u, *dh, *gradients;
-    const T **first, **second;
-    T** third;
+    const T **read, **previous;  // row pointers at the step at hand, by place
+    T** written;
     size_t bytes;
 
     Scratch(const SimpleRnnSizes& s, void* base) {
@@ -54,9 +54,9 @@ struct Scratch {
         packed_u = arena.take<T>(padded * s.hidden);
         dh = arena.take<T>(padded * s.batch);
         gradients = arena.take<T>(threads_for(s) * gradient_size(s));
-        first = arena.take<const T*>(s.batch);
-        second = arena.take<const T*>(s.batch);
-        third = arena.take<T*>(s.batch);
+        read = arena.take<const T*>(s.batch);
+        previous = arena.take<const T*>(s.batch);
+        written = arena.take<T*>(s.batch);
         bytes = arena.used();
     }
 };
@@ -140,8 +140,8 @@ void forward(const SimpleRnnSizes& sizes, const SimpleRnnForward<T>& call) {
     parallel(threads, [&](int thread, int) {
         const Places& places = scratch.places;
         const int64_t begin = places.begin(thread), end = places.begin(thread + 1);
-        const T **input = scratch.first + begin, **previous = scratch.second + begin;
-        T** const output = scratch.third + begin;
+        const T **input = scratch.read + begin, **previous = scratch.previous + begin;
+        T** const output = scratch.written + begin;
         const auto initial = [&](int64_t b) { return call.h0 != nullptr ? call.h0 + b * H : scratch.zeros; };
         int64_t active = end - begin;
         for (int64_t p = begin; p < end; ++p) previous[p - begin] = initial(places.row[p]);
@@ -258,8 +258,8 @@ void backward(const SimpleRnnSizes& sizes, const SimpleRnnBackward<T>& call) {
     parallel(threads, [&](int thread, int) {
         const Places& places = scratch.places;
         const int64_t begin = places.begin(thread), end = places.begin(thread + 1);
-        const T** const step = scratch.first + begin;
-        T** const carry = scratch.third + begin;  // gradient that reaches the row's state from later steps
+        const T** const step = scratch.read + begin;
+        T** const carry = scratch.written + begin;  // gradient that reaches the row's state from later steps
         for (int64_t r = 0; r < end - begin; ++r) {
             const int64_t b = places.row[begin + r];
             carry[r] = scratch.dh + (begin + r) * padded;

@@ -108,6 +108,11 @@ class RecurrentLayer(torch.nn.RNNBase):
             return self._forward_packed(input, hx, lengths, resets)
         if input.dim() == 2:
             return self._forward_unbatched(input, hx, lengths, resets)
+        if not input.is_meta and torch.is_autocast_enabled(input.device.type):
+            # Layers before may have halved the input, PyTorch's layers the state. They halve both again.
+            dtype = self.weight_ih_l0.dtype
+            input = input.to(dtype)
+            hx = None if hx is None else map_state(lambda leaf: leaf.to(dtype), hx)
         self._check_input(input)
         batch, time = (input.shape[0], input.shape[1]) if self.batch_first else (input.shape[1], input.shape[0])
         if hx is not None:
@@ -191,9 +196,6 @@ class RecurrentLayer(torch.nn.RNNBase):
     def _through_layers(
         self, x: Tensor, hx: State | None, lengths: Tensor | None, resets: Tensor | None, backend: Backend
     ) -> tuple[Tensor, State]:
-        dtype = self.weight_ih_l0.dtype
-        if x.dtype != dtype and torch.is_autocast_enabled(x.device.type):
-            x = x.to(dtype)
         finals = []
         for layer in range(self.num_layers):
             outputs = []
@@ -260,7 +262,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         weight = self.weight_ih_l0
         if x.device != weight.device:
             raise ShapeError(f"input is on {x.device} and the layer on {weight.device}; move one with .to(...)")
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        if x.dtype != weight.dtype:
             raise ShapeError(
                 f"input is {x.dtype} and the layer's weights are {weight.dtype}; convert one with .to(dtype)"
             )
