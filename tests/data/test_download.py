@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_nothing_behind(folder, new_mirror):
         request.wfile.write(body[:50])
         request.wfile.flush()
         while not mirror.closing.wait(0.01):
-            if list(folder.glob(".one.*.part")):
+            if list(folder.glob(".one.*")):
                 partial_file_seen.set()
 
     mirror.answers["one.gz"] = stop_in_the_middle

@@ -1,4 +1,4 @@
-"""The course of a run: stopping, keeping the best, checkpoints, divergence, fine-tuning, progress."""
+"""The course of a run: stopping, keeping the best, checkpoints, divergence, progress."""
 
 from __future__ import annotations
 
@@ -10,26 +10,15 @@ import threading
 
 import pytest
 import torch
+from fitting import quiet, same, weights
 from torch import nn
 
-import rnnkit.serialization
 from rnnkit.errors import ConfigError, DivergenceError
+from rnnkit.serialization import read_config
 from rnnkit.training.contexts import CatchInterrupt
 from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
 from rnnkit.training.progress import Progress
-
-
-def weights(model: nn.Module) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in model.state_dict().values()]
-
-
-def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
-
-
-def quiet(learner: Learner, data: object, **settings: object) -> History:
-    return learner.fit(data, **{"progress": False, "seed": 0, "epochs": 3, **settings})
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def saved(monkeypatch):
     def save_module(module, path, extra=None):
         calls.append((extra and extra["epoch"], weights(module)))
 
-    monkeypatch.setattr(rnnkit.serialization, "save_module", save_module)
+    monkeypatch.setattr("rnnkit.training.learner.save_module", save_module)
     return calls
 
 
@@ -121,7 +110,7 @@ def test_a_checkpoint_is_a_file_that_load_reads(classifier, blobs, tmp_path):
 
     stored = load_file(tmp_path / "run" / "model.safetensors")
     assert same([stored[name] for name in model.state_dict()], weights(model))
-    assert rnnkit.serialization.read_config(tmp_path / "run")["extra"]["epoch"] == 2
+    assert read_config(tmp_path / "run")["extra"]["epoch"] == 2
     learner.save(tmp_path / "end.safetensors")
     assert same(list(load_file(tmp_path / "end.safetensors").values()), list(stored.values()))
 
@@ -278,70 +267,6 @@ def test_divergence_on_an_iterable_names_the_step(classifier, blobs):
 
     with pytest.raises(DivergenceError, match=r"epoch 1, step 2\n  largest input 7, "):
         quiet(Learner(classifier(), loss=loss), pairs)
-
-
-# Fine-tuning ---------------------------------------------------------------------------------------------------------
-
-
-def test_fine_tune_freezes_the_body_first_and_puts_flags_back(classifier, blobs):
-    model = classifier()
-    model.body.bias_hh_l0.requires_grad_(False)  # the user's own flag
-    learner = Learner(model, lr=0.01)
-    quiet(learner, blobs, epochs=1)
-    first, kept = weights(model.body), []
-    flags = []
-
-    def keep(learner, row):
-        kept.append(weights(model.body))
-        flags.append([p.requires_grad for p in model.body.parameters()])
-
-    settings = {"epochs": 3, "freeze_body_epochs": 2, "callbacks": [keep], "progress": False, "seed": 0}
-    history = learner.fine_tune(blobs, **settings)
-    assert [row["lr"] for row in history.rows] == [0.001] * 3
-    assert same(kept[0], first)
-    assert same(kept[1], first)
-    assert not same(kept[2], first)
-    assert flags == [[False] * 4, [True, True, True, False], [True, True, True, False]]
-    assert [p.requires_grad for p in model.body.parameters()] == [True, True, True, False]
-    assert quiet(learner, blobs, epochs=1).rows[0]["lr"] == 0.01
-
-
-def test_fine_tune_puts_flags_back_after_an_error(classifier, blobs):
-    model = classifier()
-
-    def fail(learner, row):
-        raise RuntimeError("from a callback")
-
-    with pytest.raises(RuntimeError, match="from a callback"):
-        Learner(model).fine_tune(blobs, freeze_body_epochs=5, callbacks=[fail], progress=False)
-    assert all(p.requires_grad for p in model.parameters())
-
-
-def test_fine_tune_starts_with_a_fresh_optimizer(classifier, blobs):
-    trained = Learner(classifier())
-    quiet(trained, blobs)
-    fresh = classifier()
-    fresh.load_state_dict(trained.model.state_dict())
-    trained.fine_tune(blobs, lr=0.05, epochs=1, seed=1, progress=False)
-    quiet(Learner(fresh, lr=0.05), blobs, epochs=1, seed=1)
-    assert same(weights(trained.model), weights(fresh))
-
-
-def test_fine_tune_refuses_what_it_cannot_do(classifier, blobs):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(10, 2))
-    with pytest.raises(ConfigError, match=r"lr=-1\.0"):
-        Learner(classifier()).fine_tune(blobs, lr=-1.0)
-    with pytest.raises(ConfigError, match="a model with a body"):
-        Learner(model, loss="cross_entropy").fine_tune(blobs, freeze_body_epochs=1)
-    given = Learner(classifier(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
-    with pytest.raises(ConfigError, match="fresh optimizer"):
-        given.fine_tune(blobs)
-
-
-def test_fine_tune_divides_the_rate_of_a_callable(classifier, blobs):
-    learner = Learner(classifier(), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5))
-    history = learner.fine_tune(blobs, epochs=1, progress=False)
-    assert history.rows[0]["lr"] == 0.05
 
 
 # Progress and history ------------------------------------------------------------------------------------------------

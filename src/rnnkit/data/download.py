@@ -12,7 +12,6 @@ import hashlib
 import http.client
 import os
 import queue
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DownloadError
+from ..serialization import replacing
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -74,26 +74,19 @@ def store(chunks: Iterable[bytes], folder: Path, file: File) -> Path:
         DownloadError: more or fewer bytes than `file.size` arrived, or their SHA-256 differs.
         OSError: the folder cannot be written. Either way nothing new is left in the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{file.name}.{secrets.token_hex(8)}.part"
     size, digest = 0, hashlib.sha256()
-    try:
-        with part.open("xb") as out:
+    with replacing(folder / file.name) as part:
+        with part.open("wb") as out:
             for chunk in chunks:
                 size += len(chunk)
                 if size > file.size:
                     raise DownloadError(f"altered: more than the expected {file.size:,} bytes arrived")
                 digest.update(chunk)
                 out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
         if size < file.size:
             raise DownloadError(f"truncated: {size:,} bytes arrived, expected {file.size:,}")
         if digest.hexdigest() != file.sha256:
             raise DownloadError(f"altered: SHA-256 is {digest.hexdigest()}, expected {file.sha256}")
-        os.replace(part, folder / file.name)
-    finally:
-        part.unlink(missing_ok=True)
     return folder / file.name
 
 

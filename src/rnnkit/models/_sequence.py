@@ -8,16 +8,16 @@ import torch
 
 from ..errors import ConfigError, suggest
 from ..layers._recurrent import Lengths, RecurrentLayer
+from ..ops.padding import valid_steps
 
 Tensor = torch.Tensor
 Pooling = Literal["last", "mean", "max"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max")
 
 
-def valid_steps(lengths: Lengths, x: Tensor) -> Tensor:
-    """Bool [B, T, 1], true where x [B, T, ...] holds a valid step."""
-    rows = torch.as_tensor(lengths, device=x.device)
-    return (torch.arange(x.shape[1], device=x.device) < rows[:, None])[:, :, None]
+def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
+    """Bool [B, T, 1], true where output [B, T, ...] belongs to a valid step."""
+    return valid_steps(torch.as_tensor(lengths), output.shape[1], output.device)[:, :, None]
 
 
 class SequenceModel(torch.nn.Module):
@@ -83,7 +83,7 @@ class PooledModel(SequenceModel):
             return self.body.final_output(state)
         if lengths is None:
             return output.mean(1) if self.pooling == "mean" else output.amax(1)
-        valid = valid_steps(lengths, output)
+        valid = valid_outputs(lengths, output)
         if self.pooling == "max":
             return output.masked_fill(~valid, float("-inf")).amax(1)
         return output.sum(1) / valid.sum(1)  # outputs behind a row's length are 0

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ConfigError, suggest
 from ..layers._recurrent import Lengths, RecurrentLayer
-from ._sequence import SequenceModel, valid_steps
+from ._sequence import SequenceModel, valid_outputs
 
 Tensor = torch.Tensor
 Activation = Literal["none", "sigmoid", "tanh", "relu", "softmax"]
@@ -63,4 +63,4 @@ class SequenceTagger(SequenceModel):
         y: Tensor = self.head(self._drop(output))
         if self._activate is not None:
             y = self._activate(y)
-        return y if lengths is None else torch.where(valid_steps(lengths, y), y, torch.zeros((), dtype=y.dtype))
+        return y if lengths is None else torch.where(valid_outputs(lengths, y), y, torch.zeros((), dtype=y.dtype))

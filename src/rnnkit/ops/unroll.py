@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from ..types import State
+from .padding import valid_steps
 from .state import map_state
 
 Step = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
@@ -38,7 +39,7 @@ def unroll(
     outputs = []
     valid = None
     if lengths is not None:
-        valid = torch.arange(x.shape[0], device=x.device)[:, None] < lengths.to(x.device)
+        valid = valid_steps(lengths, len(x), x.device).T
         # Padding may hold anything, NaN too, and must reach neither a value nor a gradient.
         x = torch.where(valid.view(*valid.shape, *[1] * (x.dim() - 2)), x, torch.zeros((), dtype=x.dtype))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..ops.padding import valid_steps
 from ..types import Sequences
 
 Inputs = Tensor | Sequences
@@ -49,16 +50,7 @@ def select(data: Tensor, rows: Tensor) -> Tensor: ...
 def select(data: Sequences, rows: Tensor) -> Sequences: ...
 def select(data: Inputs, rows: Tensor) -> Inputs:
     """The given rows, on the device of `data`; `Sequences` without the padding that none of them needs."""
-    if isinstance(data, Tensor):
-        return data.index_select(0, rows.to(data.device))
-    lengths = data.lengths[rows]
-    longest = int(lengths.max())
-    return Sequences(data.values.index_select(0, rows.to(data.values.device))[:, :longest], lengths)
-
-
-def valid_steps(lengths: Tensor, longest: int, device: torch.device) -> Tensor:
-    """Returns [B, T] booleans: true at the steps that are no padding."""
-    return (torch.arange(longest) < lengths[:, None]).to(device)
+    return data.index_select(0, rows.to(data.device)) if isinstance(data, Tensor) else data[rows]
 
 
 def check_inputs(inputs: Inputs) -> None:

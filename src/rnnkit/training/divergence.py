@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from ..ops.padding import valid_steps
 from ..types import Sequences
-from .arrays import Inputs, valid_steps
+from .arrays import Inputs
 from .batches import Batch
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError, ShapeError
+from ..ops.padding import valid_steps
 from ..types import Sequences
-from .arrays import Inputs, check_finite, check_inputs, describe, select, valid_steps
+from .arrays import Inputs, check_finite, check_inputs, describe, select
 from .contexts import mode
 from .losses import Loss, fit_targets
 

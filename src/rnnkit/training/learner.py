@@ -17,6 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, DataError
+from ..serialization import save_module
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
 from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
@@ -297,13 +298,9 @@ class Learner:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""
-        from ..serialization import save_module
-
         save_module(self.model, Path(path))
 
     def _checkpoint(self, path: str | PathLike[str], row: Row) -> None:
-        from ..serialization import save_module
-
         save_module(self.model, Path(path), extra={"epoch": row["epoch"], "metrics": row})
 
     def _forward(self) -> Forward:
