@@ -5,18 +5,31 @@
     n_t = tanh(W_n x_t + b_in + r_t ⊙ (U_n h_{t-1} + b_hn))
     h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}
 
-Variant: Cho et al. (2014) as in PyTorch and cuDNN: the reset gate is applied after the recurrent product, and z keeps
-the old state. Gate order r, z, n along the rows of W and U.
-Legend: B batch, T time, I input, H hidden. Shapes: x [T, B, I], h [B, H], W [3H, I], U [3H, H], b [3H].
+Options, all off by default, in any combination but the one named:
+    reset_after=False   n_t = tanh(W_n x_t + b_in + b_hn + U_n (r_t ⊙ h_{t-1})); not together with norm
+    mask m [B, H]       m ⊙ h_{t-1} in place of h_{t-1} in the products with U, and only there
+    norm                gain_ih ⊙ N(W x_t) and gain_hh ⊙ N(U h_{t-1}) in place of W x_t and U h_{t-1}, the biases behind
+    zone ζ in [0, 1]    h_t = ζ ⊙ h_{t-1} + (1 − ζ) ⊙ h̃_t, where h̃_t is the h_t above
+
+Variant: Cho et al. (2014) as in PyTorch and cuDNN: the reset gate is applied after the recurrent product (as in the
+first version of the paper's preprint; ``reset_after=False`` is its last version and Keras's option of that name), and
+z keeps the old state. Gate order r, z, n along the rows of W and U. Mask: variational dropout, Gal & Ghahramani (2016).
+N: layer normalisation, see :mod:`rnnkit.ops.normalisation`. ζ: zoneout, Krueger et al. (2017), 0 or 1 while training
+and the probability itself in evaluation.
+Legend: B batch, T time, I input, H hidden.
+Shapes: x [T, B, I], h [B, H], W [3H, I], U [3H, H], b [3H], gain [3H], mask [B, H], zone [B, H] or a constant [H].
 """
 
 from __future__ import annotations
 
 import torch
 
-from .unroll import unroll
+from ..errors import ConfigError
+from .normalisation import pre_activation
+from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
+GruNorm = tuple[Tensor, Tensor]
 
 
 def gru_step(
@@ -26,35 +39,77 @@ def gru_step(
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
+    *,
+    reset_after: bool = True,
+    norm: GruNorm | None = None,
+    mask: Tensor | None = None,
+    zone: Tensor | None = None,
 ) -> Tensor:
-    """One step: x [B, I] and h [B, H] to the next h [B, H]."""
-    from_r, from_z, from_n = torch.nn.functional.linear(x, w_ih, b_ih).chunk(3, dim=1)
-    state_r, state_z, state_n = torch.nn.functional.linear(h, w_hh, b_hh).chunk(3, dim=1)
-    r = torch.sigmoid(from_r + state_r)
-    z = torch.sigmoid(from_z + state_z)
-    n = torch.tanh(from_n + r * state_n)
-    return (1 - z) * n + z * h
+    """One step: x [B, I] and h [B, H] to the next h [B, H].
+
+    Args:
+        w_ih, w_hh, b_ih, b_hh: [3H, I], [3H, H], [3H], [3H]; biases may be None.
+        norm: (gain_ih [3H], gain_hh [3H]).
+        reset_after, mask, zone: see the module.
+
+    Raises:
+        ConfigError: norm together with ``reset_after=False``.
+    """
+    gain_ih, gain_hh = (None, None) if norm is None else norm
+    from_r, from_z, from_n = pre_activation(x, w_ih, b_ih, gain_ih).chunk(3, dim=1)
+    recurrent = h if mask is None else mask * h
+    if reset_after:
+        state_r, state_z, state_n = pre_activation(recurrent, w_hh, b_hh, gain_hh).chunk(3, dim=1)
+        r = torch.sigmoid(from_r + state_r)
+        z = torch.sigmoid(from_z + state_z)
+        n = torch.tanh(from_n + r * state_n)
+    else:
+        if norm is not None:
+            raise ConfigError(
+                "norm arrived together with reset_after=False, where no product with the state holds all gates; "
+                "layer_norm needs reset_after=True"
+            )
+        u_r, u_z, u_n = w_hh.chunk(3)
+        b_r, b_z, b_n = (None, None, None) if b_hh is None else b_hh.chunk(3)
+        r = torch.sigmoid(from_r + pre_activation(recurrent, u_r, b_r, None))
+        z = torch.sigmoid(from_z + pre_activation(recurrent, u_z, b_z, None))
+        n = torch.tanh(from_n + pre_activation(r * recurrent, u_n, b_n, None))
+    new = (1 - z) * n + z * h
+    return new if zone is None else zone * h + (1 - zone) * new
 
 
 def gru_reference(
     x: Tensor,
-    h0: Tensor,
+    h0: Tensor | None,
     w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
+    reset_after: bool = True,
+    norm: GruNorm | None = None,
+    mask: Tensor | None = None,
+    zone: Tensor | None = None,
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
     batch_first: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """A plain loop of :func:`gru_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to out [T, B, H] and h [B, H]."""
+    """A plain loop of :func:`gru_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to out [T, B, H] and h [B, H].
 
-    def step(x_t: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        h = gru_step(x_t, before, w_ih, w_hh, b_ih, b_hh)
+    Args:
+        h0: [B, H], or None for zeros.
+        mask: [B, H], one for the whole sequence.
+        zone: [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either direction, or a constant.
+        lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`gru_step`.
+    """
+    x = x.transpose(0, 1) if batch_first else x
+    h0 = x.new_zeros(x.shape[1], w_hh.shape[1]) if h0 is None else h0
+
+    def step(inputs: tuple[Tensor, Tensor | None], before: Tensor) -> tuple[Tensor, Tensor]:
+        x_t, zone_t = inputs
+        h = gru_step(x_t, before, w_ih, w_hh, b_ih, b_hh, reset_after=reset_after, norm=norm, mask=mask, zone=zone_t)
         return h, h
 
-    x = x.transpose(0, 1) if batch_first else x
-    out, last = unroll(step, x, h0, lengths=lengths, resets=resets, reverse=reverse)
+    out, last = unroll(step, (x, over_time(zone, x)), h0, lengths=lengths, resets=resets, reverse=reverse)
     return out.transpose(0, 1) if batch_first else out, last

@@ -7,20 +7,77 @@
     c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t
     h_t = o_t ⊙ tanh(c_t)                with a projection P: h_t = P (o_t ⊙ tanh(c_t))
 
-Variant: Hochreiter & Schmidhuber (1997) with the forget gate of Gers, Schmidhuber & Cummins (2000), no peepholes;
-PyTorch's gate order i, f, g, o along the rows of W and U. Projection: Sak, Senior & Beaufays (2014).
+Options, all off by default, in any combination:
+    peephole p [3, H]   + p_i ⊙ c_{t-1} inside σ of i_t, + p_f ⊙ c_{t-1} inside σ of f_t, + p_o ⊙ c̃_t inside σ of o_t
+    mask m [B, P]       m ⊙ h_{t-1} in place of h_{t-1} in the product with U
+    norm                gain_ih ⊙ N(W x_t) and gain_hh ⊙ N(U h_{t-1}) in place of W x_t and U h_{t-1}, biases behind;
+                        tanh(gain_c ⊙ N(c̃_t) + shift_c) in place of tanh(c_t)
+    zone_h, zone_c      c_t = ζ_c ⊙ c_{t-1} + (1 − ζ_c) ⊙ c̃_t, h_t = ζ_h ⊙ h_{t-1} + (1 − ζ_h) ⊙ h̃_t
+where c̃_t and h̃_t are the c_t and h_t above: h̃_t is made from c̃_t, not from c_t, and is projected already.
+Coupled gates, f_t = 1 − i_t, are the same equations on weights that :func:`coupled` makes.
+
+Variant: Hochreiter & Schmidhuber (1997) with the forget gate of Gers, Schmidhuber & Cummins (2000); PyTorch's gate
+order i, f, g, o along the rows of W and U. Projection: Sak, Senior & Beaufays (2014). Peepholes: Gers & Schmidhuber
+(2000), diagonal. Mask: variational dropout, Gal & Ghahramani (2016). N: layer normalisation, see
+:mod:`rnnkit.ops.normalisation`. ζ: zoneout, Krueger et al. (2017), 0 or 1 while training and the probability itself in
+evaluation. Coupled gates: Greff et al. (2017), CIFG.
 Legend: B batch, T time, I input, H hidden, P projected (H without a projection).
-Shapes: x [T, B, I], h [B, P], c [B, H], W [4H, I], U [4H, P], b [4H], projection [P, H].
+Shapes: x [T, B, I], h [B, P], c [B, H], W [4H, I], U [4H, P], b [4H], projection [P, H], gain_ih and gain_hh [4H],
+gain_c and shift_c [H], mask [B, P], zone_h [B, P] and zone_c [B, H] or constants [P] and [H].
 """
 
 from __future__ import annotations
 
 import torch
 
-from .unroll import unroll
+from ..errors import ShapeError
+from .normalisation import normalise, pre_activation
+from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
 LstmState = tuple[Tensor, Tensor]
+LstmNorm = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
+    """Weights of coupled gates as those of an LSTM with f = 1 − i: since 1 − σ(a) = σ(−a), the rows of f are −i.
+
+    Args:
+        weight: [3H, ...], gate order i, g, o: w_ih, w_hh, a bias or a gain.
+        normalised: a product with this weight is layer-normalised (w_ih and w_hh together with norm). Its mean would
+            make −i no mirror image of i, so f gets i's rows as they are, and the sign comes from its gain and bias
+            alone. The statistics then count i twice.
+
+    Returns:
+        [4H, ...], gate order i, −i (or i, with ``normalised``), g, o.
+
+    Raises:
+        ShapeError: the rows are no multiple of three.
+
+    Example:
+        >>> coupled(torch.tensor([1.0, 2.0, 3.0]))
+        tensor([ 1., -1.,  2.,  3.])
+    """
+    if weight.dim() == 0 or weight.shape[0] % 3:
+        raise ShapeError(
+            f"weight has shape {tuple(weight.shape)}; expected (3·H, ...), the rows of the gates i, g, o: leave out f's"
+        )
+    i, g, o = weight.chunk(3)
+    return torch.cat((i, i if normalised else -i, g, o))
+
+
+def coupled_peephole(peephole: Tensor) -> Tensor:
+    """The same for a peephole: [2, H], rows i and o, to [3, H], rows i, −i, o.
+
+    Raises:
+        ShapeError: there are not two rows.
+    """
+    if peephole.dim() != 2 or peephole.shape[0] != 2:
+        raise ShapeError(
+            f"peephole has shape {tuple(peephole.shape)}; expected (2, H), the rows of the gates i and o: leave out f's"
+        )
+    i, o = peephole
+    return torch.stack((i, -i, o))
 
 
 def lstm_step(
@@ -31,36 +88,80 @@ def lstm_step(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     w_hr: Tensor | None = None,
+    *,
+    peephole: Tensor | None = None,
+    norm: LstmNorm | None = None,
+    mask: Tensor | None = None,
+    zone_h: Tensor | None = None,
+    zone_c: Tensor | None = None,
 ) -> LstmState:
-    """One step: x [B, I] and (h, c) to the next (h, c)."""
+    """One step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
+
+    Args:
+        w_ih, w_hh, b_ih, b_hh, w_hr: [4H, I], [4H, P], [4H], [4H], [P, H]; biases and projection may be None.
+        norm: (gain_ih [4H], gain_hh [4H], gain_c [H], shift_c [H]).
+        peephole, mask, zone_h, zone_c: see the module.
+    """
     h, c = state
-    gates = torch.nn.functional.linear(x, w_ih, b_ih) + torch.nn.functional.linear(h, w_hh, b_hh)
+    gain_ih, gain_hh = (None, None) if norm is None else norm[:2]
+    recurrent = h if mask is None else mask * h
+    gates = pre_activation(x, w_ih, b_ih, gain_ih) + pre_activation(recurrent, w_hh, b_hh, gain_hh)
     i, f, g, o = gates.chunk(4, dim=1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    h = torch.sigmoid(o) * torch.tanh(c)
-    return (h if w_hr is None else h @ w_hr.T), c
+    if peephole is not None:
+        i = i + peephole[0] * c
+        f = f + peephole[1] * c
+    new_c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    if peephole is not None:
+        o = o + peephole[2] * new_c
+    inner = new_c if norm is None else norm[2] * normalise(new_c) + norm[3]
+    new_h = torch.sigmoid(o) * torch.tanh(inner)
+    new_h = new_h if w_hr is None else new_h @ w_hr.T
+    return (
+        new_h if zone_h is None else zone_h * h + (1 - zone_h) * new_h,
+        new_c if zone_c is None else zone_c * c + (1 - zone_c) * new_c,
+    )
 
 
 def lstm_reference(
     x: Tensor,
-    state: LstmState,
+    state: LstmState | None,
     w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     w_hr: Tensor | None = None,
     *,
+    peephole: Tensor | None = None,
+    norm: LstmNorm | None = None,
+    mask: Tensor | None = None,
+    zone_h: Tensor | None = None,
+    zone_c: Tensor | None = None,
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
     batch_first: bool = False,
 ) -> tuple[Tensor, LstmState]:
-    """A plain loop of :func:`lstm_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to out [T, B, P] and (h, c)."""
+    """A plain loop of :func:`lstm_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to out [T, B, P] and (h, c).
 
-    def step(x_t: Tensor, before: LstmState) -> tuple[Tensor, LstmState]:
-        h, c = lstm_step(x_t, before, w_ih, w_hh, b_ih, b_hh, w_hr)
+    Args:
+        state: (h [B, P], c [B, H]), or None for zeros.
+        mask: [B, P], one for the whole sequence.
+        zone_h, zone_c: [B, T, P] and [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either
+            direction, or constants.
+        lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`lstm_step`.
+    """
+    x = x.transpose(0, 1) if batch_first else x
+    if state is None:
+        state = (x.new_zeros(x.shape[1], w_hh.shape[1]), x.new_zeros(x.shape[1], w_hh.shape[0] // 4))
+
+    def step(inputs: tuple[Tensor, Tensor | None, Tensor | None], before: LstmState) -> tuple[Tensor, LstmState]:
+        x_t, zone_h_t, zone_c_t = inputs
+        h, c = lstm_step(
+            x_t, before, w_ih, w_hh, b_ih, b_hh, w_hr,
+            peephole=peephole, norm=norm, mask=mask, zone_h=zone_h_t, zone_c=zone_c_t,
+        )  # fmt: skip
         return h, (h, c)
 
-    x = x.transpose(0, 1) if batch_first else x
-    out, last = unroll(step, x, state, lengths=lengths, resets=resets, reverse=reverse)
+    inputs = (x, over_time(zone_h, x), over_time(zone_c, x))
+    out, last = unroll(step, inputs, state, lengths=lengths, resets=resets, reverse=reverse)
     return out.transpose(0, 1) if batch_first else out, last

@@ -2,8 +2,16 @@
 
     h_t = σ(W x_t + b_ih + U h_{t-1} + b_hh)        σ one of tanh, relu, sigmoid
 
-Variant: Elman, "Finding structure in time", Cognitive Science 14 (1990), with PyTorch's two biases.
-Legend: B batch, T time, I input, H hidden. Shapes: x [T, B, I], h [B, H], W [H, I], U [H, H], b [H].
+Options of the step and the reference, all off by default, in any combination:
+    mask m [B, H]       m ⊙ h_{t-1} in place of h_{t-1} in the product with U
+    norm                gain_ih ⊙ N(W x_t) and gain_hh ⊙ N(U h_{t-1}) in place of W x_t and U h_{t-1}, the biases behind
+    zone ζ in [0, 1]    h_t = ζ ⊙ h_{t-1} + (1 − ζ) ⊙ h̃_t, where h̃_t is the h_t above
+
+Variant: Elman, "Finding structure in time", Cognitive Science 14 (1990), with PyTorch's two biases. Mask: variational
+dropout, Gal & Ghahramani (2016). N: layer normalisation, see :mod:`rnnkit.ops.normalisation`. ζ: zoneout, Krueger et
+al. (2017), 0 or 1 while training and the probability itself in evaluation.
+Legend: B batch, T time, I input, H hidden.
+Shapes: x [T, B, I], h [B, H], W [H, I], U [H, H], b [H], gain [H], mask [B, H], zone [B, H] or a constant [H].
 """
 
 from __future__ import annotations
@@ -14,12 +22,14 @@ import torch
 
 from ..errors import ShapeError
 from .backend import native_core
-from .unroll import unroll
+from .normalisation import pre_activation
+from .unroll import over_time, unroll
 
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
 NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")  # the order of the native enumeration
 
 Tensor = torch.Tensor
+SimpleRnnNorm = tuple[Tensor, Tensor]
 
 
 def simple_rnn_step(
@@ -31,14 +41,22 @@ def simple_rnn_step(
     b_hh: Tensor | None = None,
     *,
     nonlinearity: Nonlinearity = "tanh",
+    norm: SimpleRnnNorm | None = None,
+    mask: Tensor | None = None,
+    zone: Tensor | None = None,
 ) -> Tensor:
-    """One step: x [B, I] and h [B, H] to the next h [B, H]."""
-    pre = x @ w_ih.T + h @ w_hh.T
-    if b_ih is not None:
-        pre = pre + b_ih
-    if b_hh is not None:
-        pre = pre + b_hh
-    return {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}[nonlinearity](pre)
+    """One step: x [B, I] and h [B, H] to the next h [B, H].
+
+    Args:
+        w_ih, w_hh, b_ih, b_hh: [H, I], [H, H], [H], [H]; biases may be None.
+        norm: (gain_ih [H], gain_hh [H]).
+        nonlinearity, mask, zone: see the module.
+    """
+    gain_ih, gain_hh = (None, None) if norm is None else norm
+    recurrent = h if mask is None else mask * h
+    pre = pre_activation(x, w_ih, b_ih, gain_ih) + pre_activation(recurrent, w_hh, b_hh, gain_hh)
+    new = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}[nonlinearity](pre)
+    return new if zone is None else zone * h + (1 - zone) * new
 
 
 def simple_rnn_reference(
@@ -52,18 +70,30 @@ def simple_rnn_reference(
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     nonlinearity: Nonlinearity = "tanh",
+    norm: SimpleRnnNorm | None = None,
+    mask: Tensor | None = None,
+    zone: Tensor | None = None,
     reverse: bool = False,
     batch_first: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """The readable truth: a plain loop of :func:`simple_rnn_step`. Arguments as in :func:`simple_rnn`."""
+    """The readable truth: a plain loop of :func:`simple_rnn_step`. Arguments as in :func:`simple_rnn`, and:
+
+    Args:
+        norm: (gain_ih [H], gain_hh [H]).
+        mask: [B, H], one for the whole sequence.
+        zone: [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either direction, or a constant.
+    """
     x = x.transpose(0, 1) if batch_first else x
     h0 = x.new_zeros(x.shape[1], w_hh.shape[0]) if h0 is None else h0
 
-    def step(x_t: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        h = simple_rnn_step(x_t, h, w_ih, w_hh, b_ih, b_hh, nonlinearity=nonlinearity)
+    def step(inputs: tuple[Tensor, Tensor | None], before: Tensor) -> tuple[Tensor, Tensor]:
+        x_t, zone_t = inputs
+        h = simple_rnn_step(
+            x_t, before, w_ih, w_hh, b_ih, b_hh, nonlinearity=nonlinearity, norm=norm, mask=mask, zone=zone_t
+        )
         return h, h
 
-    out, hn = unroll(step, x, h0, lengths=lengths, resets=resets, reverse=reverse)
+    out, hn = unroll(step, (x, over_time(zone, x)), h0, lengths=lengths, resets=resets, reverse=reverse)
     return out.transpose(0, 1) if batch_first else out, hn
 
 

@@ -1,0 +1,36 @@
+"""Layer normalisation of the sums that enter a recurrence.
+
+    N(a) = (a − mean(a)) / sqrt(var(a) + ε)        over the last axis, the variance over n, not n − 1
+
+Variant: Ba, Kiros & Hinton, "Layer normalization" (2016), as in their LSTM: the product with the input and the product
+with the state are normalised apart, each over all gates together, each with a gain of its own; the biases are added
+behind the gain.
+Legend: G gates, H hidden.
+"""
+
+from __future__ import annotations
+
+import torch
+
+Tensor = torch.Tensor
+
+EPS = 1e-5  # PyTorch's
+
+
+def normalise(x: Tensor, eps: float = EPS) -> Tensor:
+    """N(x) over the last axis: [..., n] to [..., n].
+
+    Example:
+        >>> normalise(torch.tensor([[1.0, 3.0]]), eps=0.0)
+        tensor([[-1.,  1.]])
+    """
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / torch.sqrt(centred.square().mean(-1, keepdim=True) + eps)
+
+
+def pre_activation(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
+    """W x + b, or gain ⊙ N(W x) + b with a gain: x [B, I], weight [G·H, I], bias and gain [G·H], to [B, G·H]."""
+    if gain is None:
+        return torch.nn.functional.linear(x, weight, bias)
+    normalised = gain * normalise(x @ weight.T)
+    return normalised if bias is None else normalised + bias
