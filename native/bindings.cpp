@@ -1,9 +1,18 @@
-// Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides; their dtype, device
-// and shape have been checked by rnnkit/ops, which owns the tensors.
+// Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides, in the order in which
+// rnnkit/ops/native.py lists them; their dtype, device and shape have been checked there, where the tensors are owned.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include "common/cpu.h"
 #include "common/parallel.h"
+#include "kernels/gru/gru.h"
+#include "kernels/lstm/lstm.h"
 #include "kernels/simple_rnn/simple_rnn.h"
 
 namespace nb = nanobind;
@@ -11,61 +20,192 @@ using namespace rnnkit;
 
 namespace {
 
-using Address = uintptr_t;
+using Numbers = std::vector<int64_t>;
+
+enum Kernel : int { simple_rnn = 0, lstm = 1, gru = 2 };
+
+#define RNNKIT_KERNEL(kernel, what, ...)                  \
+    switch (kernel) {                                     \
+        case simple_rnn:                                  \
+            return simple_rnn_##what(__VA_ARGS__);        \
+        case lstm:                                        \
+            return lstm_##what(__VA_ARGS__);              \
+        case gru:                                         \
+            return gru_##what(__VA_ARGS__);               \
+    }                                                     \
+    throw nb::value_error("kernel must be 0, 1 or 2");
+
+size_t scratch(int kernel, const RecurrentSizes& sizes, size_t element, bool backward) {
+    RNNKIT_KERNEL(kernel, scratch, sizes, element, backward)
+}
+int64_t saved(int kernel, const RecurrentSizes& sizes) { RNNKIT_KERNEL(kernel, saved, sizes) }
+template <class T>
+void pack(int kernel, const RecurrentSizes& sizes, const RecurrentWeights<T>& weights, void* memory) {
+    RNNKIT_KERNEL(kernel, pack, sizes, weights, memory)
+}
+template <class T>
+void run(int kernel, const RecurrentSizes& sizes, const RecurrentForward<T>& call) {
+    RNNKIT_KERNEL(kernel, run, sizes, call)
+}
+template <class T>
+void run_back(int kernel, const RecurrentSizes& sizes, const RecurrentBackward<T>& call) {
+    RNNKIT_KERNEL(kernel, backward, sizes, call)
+}
+
+// Takes addresses and strides one after the other.
+class Reader {
+public:
+    explicit Reader(const Numbers& numbers, size_t expected) : numbers_(numbers) {
+        if (numbers.size() != expected) throw nb::value_error("the list of arrays has another length");
+    }
+    template <class T>
+    T* pointer() {
+        return reinterpret_cast<T*>(static_cast<uintptr_t>(numbers_[next_++]));
+    }
+    template <class T>
+    Strided<T> strided() {
+        T* const data = pointer<T>();
+        const int64_t batch = numbers_[next_++];
+        return {data, batch, numbers_[next_++]};
+    }
+    template <class T>
+    RecurrentWeights<T> weights() {
+        RecurrentWeights<T> w;
+        w.w = pointer<const T>(), w.u = pointer<const T>();
+        w.bias[0] = pointer<const T>(), w.bias[1] = pointer<const T>();
+        w.projection = pointer<const T>(), w.peephole = pointer<const T>();
+        w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(), w.shift_c = pointer<const T>();
+        return w;
+    }
+
+private:
+    const Numbers& numbers_;
+    size_t next_ = 0;
+};
 
 template <class T>
-T* pointer(Address address) {
-    return reinterpret_cast<T*>(address);
+RecurrentForward<T> read_forward(const Numbers& numbers) {
+    Reader in(numbers, 35);
+    RecurrentForward<T> call;
+    call.x = in.strided<const T>(), call.pre = in.strided<const T>(), call.weights = in.weights<T>();
+    call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
+    call.reset_h = in.pointer<const T>(), call.reset_c = in.pointer<const T>(), call.mask = in.pointer<const T>();
+    call.zone_h = in.strided<const T>(), call.zone_c = in.strided<const T>();
+    call.out = in.strided<T>(), call.hn = in.pointer<T>(), call.cn = in.pointer<T>();
+    call.saved = in.strided<T>(), call.scratch = in.pointer<void>();
+    return call;
 }
 
 template <class T>
-Strided<T> strided(Address address, int64_t batch, int64_t time) {
-    return {pointer<T>(address), batch, time};
+RecurrentBackward<T> read_backward(const Numbers& numbers) {
+    Reader in(numbers, 57);
+    RecurrentBackward<T> call;
+    call.x = in.strided<const T>(), call.weights = in.weights<T>();
+    call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
+    call.reset_h = in.pointer<const T>(), call.reset_c = in.pointer<const T>(), call.mask = in.pointer<const T>();
+    call.zone_h = in.strided<const T>(), call.zone_c = in.strided<const T>();
+    call.out = in.strided<const T>(), call.saved = in.strided<const T>();
+    call.dout = in.strided<const T>(), call.dcells = in.strided<const T>();
+    call.dhn = in.pointer<const T>(), call.dcn = in.pointer<const T>();
+    call.dx = in.strided<T>(), call.dpre = in.strided<T>();
+    call.dw = in.pointer<T>(), call.du = in.pointer<T>();
+    call.db[0] = in.pointer<T>(), call.db[1] = in.pointer<T>();
+    call.dprojection = in.pointer<T>(), call.dpeephole = in.pointer<T>();
+    call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(), call.dshift_c = in.pointer<T>();
+    call.dh0 = in.pointer<T>(), call.dc0 = in.pointer<T>();
+    call.dreset_h = in.pointer<T>(), call.dreset_c = in.pointer<T>();
+    call.scratch = in.pointer<void>();
+    return call;
+}
+
+template <class T>
+void forward(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
+    const RecurrentForward<T> call = read_forward<T>(numbers);
+    nb::gil_scoped_release release;
+    pack(kernel, sizes, call.weights, call.scratch);
+    run(kernel, sizes, call);
+}
+
+template <class T>
+void backward(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
+    const RecurrentBackward<T> call = read_backward<T>(numbers);
+    nb::gil_scoped_release release;
+    run_back(kernel, sizes, call);
 }
 
 // The last check before memory is touched: an index out of range here would read somebody else's memory.
-SimpleRnnSizes sizes_of(int64_t batch, int64_t time, int64_t input, int64_t hidden, int nonlinearity, bool reverse,
-                        int threads, Address lengths, Address resets, int64_t resets_batch, int64_t resets_time) {
-    if (batch < 0 || time < 1 || input < 0 || hidden < 1) throw nb::value_error("sizes are out of range");
-    if (nonlinearity < 0 || nonlinearity > 2) throw nb::value_error("nonlinearity must be 0, 1 or 2");
-    const int64_t* rows = pointer<const int64_t>(lengths);
+RecurrentSizes sizes_of(int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind, bool reverse,
+                        int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
+                        int64_t resets_time) {
+    if (batch < 0 || time < 1 || input < 0 || hidden < 1 || state < 1 || state > hidden || kind < 0 || kind > 2)
+        throw nb::value_error("sizes are out of range");
+    const int64_t* rows = reinterpret_cast<const int64_t*>(lengths);
     for (int64_t b = 0; rows != nullptr && b < batch; ++b)
         if (rows[b] < 0 || rows[b] > time) throw nb::value_error("a length lies outside 0 ... T");
-    return {batch,   time, input, hidden, static_cast<Nonlinearity>(nonlinearity), reverse, threads, rows,
-            strided<const uint8_t>(resets, resets_batch, resets_time)};
+    RecurrentSizes s;
+    s.batch = batch, s.time = time, s.input = input, s.hidden = hidden, s.state = state, s.kind = kind;
+    s.reverse = reverse, s.threads = threads, s.lengths = rows;
+    s.masked = options & 1, s.zoned_h = options & 2, s.zoned_c = options & 4, s.peepholes = options & 8;
+    s.normed = options & 16;
+    s.resets = {reinterpret_cast<const uint8_t*>(resets), resets_batch, resets_time};
+    return s;
 }
 
+// Stacked layers that take one step at a time on buffers which the caller owns, with weights packed once.
 template <class T>
-void forward(const SimpleRnnSizes& sizes, Address x, int64_t x_batch, int64_t x_time, Address w, Address u,
-             Address b_ih, Address b_hh, Address h0, Address out, int64_t out_batch, int64_t out_time, Address hn,
-             Address scratch) {
-    simple_rnn_forward(sizes, SimpleRnnForward<T>{strided<const T>(x, x_batch, x_time),
-                                                  pointer<const T>(w),
-                                                  pointer<const T>(u),
-                                                  {pointer<const T>(b_ih), pointer<const T>(b_hh)},
-                                                  pointer<const T>(h0),
-                                                  strided<T>(out, out_batch, out_time),
-                                                  pointer<T>(hn),
-                                                  pointer<void>(scratch)});
-}
+class Stream {
+public:
+    void add(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
+        const RecurrentForward<T> call = read_forward<T>(numbers);
+        if (sizes.time != 1 || sizes.lengths != nullptr || sizes.resets.data != nullptr)
+            throw nb::value_error("a stream's layers take one step, without lengths and resets");
+        pack(kernel, sizes, call.weights, call.scratch);
+        layers_.push_back({kernel, sizes, call});
+    }
+    // x [B, I] with adjacent rows; each further layer reads what the one before wrote.
+    void step(uintptr_t x) {
+        nb::gil_scoped_release release;
+        take_step(x);
+    }
+    // The median of `repeats` steps, in seconds.
+    double seconds_per_step(uintptr_t x, int repeats) {
+        nb::gil_scoped_release release;
+        std::vector<double> seconds;
+        for (int i = 0; i < repeats; ++i) {
+            const auto begin = std::chrono::steady_clock::now();
+            take_step(x);
+            seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+        }
+        std::nth_element(seconds.begin(), seconds.begin() + repeats / 2, seconds.end());
+        return seconds[static_cast<size_t>(repeats) / 2];
+    }
+
+private:
+    struct Layer {
+        int kernel;
+        RecurrentSizes sizes;
+        RecurrentForward<T> call;
+    };
+    void take_step(uintptr_t x) {
+        std::lock_guard lock(mutex_);
+        const T* input = reinterpret_cast<const T*>(x);
+        for (Layer& layer : layers_) {
+            layer.call.x = {input, layer.sizes.input, 0};
+            run(layer.kernel, layer.sizes, layer.call);
+            input = layer.call.out.data;
+        }
+    }
+    std::mutex mutex_;
+    std::vector<Layer> layers_;
+};
 
 template <class T>
-void backward(const SimpleRnnSizes& sizes, Address x, int64_t x_batch, int64_t x_time, Address u, Address h0,
-              Address out, int64_t out_batch, int64_t out_time, Address dout, int64_t dout_batch, int64_t dout_time,
-              Address dhn, Address dpre, int64_t dpre_batch, int64_t dpre_time, Address dw, Address du, Address db,
-              Address dh0, Address scratch) {
-    simple_rnn_backward(sizes, SimpleRnnBackward<T>{strided<const T>(x, x_batch, x_time),
-                                                    pointer<const T>(u),
-                                                    pointer<const T>(h0),
-                                                    strided<const T>(out, out_batch, out_time),
-                                                    strided<const T>(dout, dout_batch, dout_time),
-                                                    pointer<const T>(dhn),
-                                                    strided<T>(dpre, dpre_batch, dpre_time),
-                                                    pointer<T>(dw),
-                                                    pointer<T>(du),
-                                                    pointer<T>(db),
-                                                    pointer<T>(dh0),
-                                                    pointer<void>(scratch)});
+void bind(nb::module_& module, const char* stream) {
+    nb::class_<Stream<T>>(module, stream)
+        .def(nb::init<>())
+        .def("add", &Stream<T>::add)
+        .def("step", &Stream<T>::step)
+        .def("seconds_per_step", &Stream<T>::seconds_per_step);
 }
 
 nb::dict cpu_info() {
@@ -86,19 +226,23 @@ NB_MODULE(_native, module) {
     module.doc() = "rnnkit's native core. Private: use rnnkit.ops.";
     module.def("cpu_info", &cpu_info);
 
-    nb::class_<SimpleRnnSizes>(module, "SimpleRnnSizes")
+    nb::class_<RecurrentSizes>(module, "RecurrentSizes")
         .def("__init__",
-             [](SimpleRnnSizes* self, int64_t batch, int64_t time, int64_t input, int64_t hidden, int nonlinearity,
-                bool reverse, int threads, Address lengths, Address resets, int64_t resets_batch,
+             [](RecurrentSizes* self, int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind,
+                bool reverse, int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
                 int64_t resets_time) {
-                 new (self) SimpleRnnSizes(sizes_of(batch, time, input, hidden, nonlinearity, reverse, threads, lengths,
-                                                    resets, resets_batch, resets_time));
+                 new (self) RecurrentSizes(sizes_of(batch, time, input, hidden, state, kind, reverse, options, threads,
+                                                    lengths, resets, resets_batch, resets_time));
              })
-        .def("scratch", [](const SimpleRnnSizes& self, size_t element) { return simple_rnn_scratch(self, element); });
+        .def("scratch", [](const RecurrentSizes& self, int kernel, size_t element, bool backward) {
+            return scratch(kernel, self, element, backward);
+        })
+        .def("saved", [](const RecurrentSizes& self, int kernel) { return saved(kernel, self); });
 
-    const auto free_gil = nb::call_guard<nb::gil_scoped_release>();
-    module.def("simple_rnn_forward_f32", &forward<float>, free_gil);
-    module.def("simple_rnn_forward_f64", &forward<double>, free_gil);
-    module.def("simple_rnn_backward_f32", &backward<float>, free_gil);
-    module.def("simple_rnn_backward_f64", &backward<double>, free_gil);
+    module.def("forward_f32", &forward<float>);
+    module.def("forward_f64", &forward<double>);
+    module.def("backward_f32", &backward<float>);
+    module.def("backward_f64", &backward<double>);
+    bind<float>(module, "StreamF32");
+    bind<double>(module, "StreamF64");
 }

@@ -42,7 +42,9 @@ def gradients(outcome, inputs):
     generator = torch.Generator().manual_seed(2)
     leaves = tensors(outcome)
     weights = [torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) for leaf in leaves]
-    return torch.autograd.grad(leaves, inputs, weights)
+    return torch.autograd.grad(
+        leaves, inputs, weights, materialize_grads=True
+    )  # a given state leaves a learned one unused
 
 
 def check_same(layer, other, *, batch, time, state=False, **ragged):

@@ -75,12 +75,12 @@ void pack_panel(const Panels<T>& panels, int64_t i, const T* w, int64_t ld, bool
     }
 }
 
-// acc += A · panel for R rows of A of length `depth`.
+// acc += A · panel for `depth` columns of R rows of A, from column `from` on.
 template <class T, int R, int C>
-RNNKIT_INLINE void accumulate(vec<T> (&acc)[R][C], const T* const* rows, const T* panel, int64_t depth) {
+RNNKIT_INLINE void accumulate(vec<T> (&acc)[R][C], const T* const* rows, int64_t from, const T* panel, int64_t depth) {
     const T* a[R];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) a[r] = rows[r];
+    for (int r = 0; r < R; ++r) a[r] = rows[r] + from;
     for (int64_t k = 0; k < depth; ++k, panel += C * lanes<T>) {
         vec<T> b[C];
 #pragma GCC unroll 16
@@ -102,84 +102,116 @@ struct Segment {
     int64_t depth;         // length of a row of A
 };
 
-// out rows (unit stride, `panels.columns` valid columns, never written behind them) for `count` rows and all panels.
-// `bias` is a padded vector, or null.
+// Of a panel as much as stays in the first-level cache while all rows pass over it, in bytes.
+constexpr int64_t panel_block = 32 << 10;
+
+enum class Begin { at_bias, at_content };
+
+// out rows (unit stride, columns [to, to + panels.columns), nothing written behind them) for `count` rows and the
+// panels [panel, panel_end). They begin at `bias` (a vector of panels.columns; null: zeros) or at what they hold.
 template <class T, int Segments>
-void multiply_rows(const Panels<T>& panels, int64_t count, const Segment<T> (&segments)[Segments], const T* bias,
-                   T* const* out) {
-    for (int64_t p = 0; p < panels.count; ++p) {
+void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
+                   const Segment<T> (&segments)[Segments], Begin begin, const T* bias, T* const* out, int64_t to) {
+    int64_t total = 0;
+    for (const Segment<T>& segment : segments) total += segment.depth;
+    for (int64_t p = panel; p < panel_end; ++p) {
         const int cols = panels.width(p);
         const int64_t first = panels.start(p) * lanes<T>, valid = panels.valid(p);
         const int64_t tiles = ceil_div(count, max_rows(cols));
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-            const int64_t row = share_begin(count, tiles, tile);
-            const int rows = static_cast<int>(share_begin(count, tiles, tile + 1) - row);
-            with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
-                vec<T> acc[R][C];
+        const int64_t limit = tiles == 1 ? total : panel_block / (cols * vector_bytes);
+        int64_t done = 0;
+        do {  // a pass over the next `limit` of the depth, for all rows
+            for (int64_t tile = 0; tile < tiles; ++tile) {
+                const int64_t row = share_begin(count, tiles, tile);
+                const int rows = static_cast<int>(share_begin(count, tiles, tile + 1) - row);
+                with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
+                    vec<T> acc[R][C];
+                    const bool fresh = done == 0 && begin == Begin::at_bias;
 #pragma GCC unroll 16
-                for (int r = 0; r < R; ++r)
+                    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                    for (int c = 0; c < C; ++c)
-                        acc[r][c] = bias != nullptr ? load(bias + first + c * lanes<T>) : vec<T>{};
-#pragma GCC unroll 4
-                for (int s = 0; s < Segments; ++s)
-                    accumulate<T, R, C>(acc, segments[s].rows + row, segments[s].packed + first * segments[s].depth,
-                                        segments[s].depth);
+                        for (int c = 0; c < C; ++c) {
+                            const int64_t column = first + c * lanes<T>, left = valid - c * lanes<T>;
+                            if (!fresh)
+                                acc[r][c] = load_upto(out[row + r] + to + column, left);
+                            else
+                                acc[r][c] = bias != nullptr ? load_upto(bias + column, left) : vec<T>{};
+                        }
+                    int64_t before = 0;
+#pragma GCC unroll 1
+                    for (int s = 0; s < Segments; before += segments[s++].depth) {
+                        const int64_t from = done > before ? done - before : 0;
+                        const int64_t end = smaller(done + limit - before, segments[s].depth);
+                        if (from < end)
+                            accumulate<T, R, C>(acc, segments[s].rows + row, from,
+                                                segments[s].packed + first * segments[s].depth + from * C * lanes<T>,
+                                                end - from);
+                    }
 #pragma GCC unroll 16
-                for (int r = 0; r < R; ++r)
+                    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                    for (int c = 0; c < C; ++c)
-                        store_upto(out[row + r] + first + c * lanes<T>, acc[r][c], valid - c * lanes<T>);
-            });
-        }
+                        for (int c = 0; c < C; ++c)
+                            store_upto(out[row + r] + to + first + c * lanes<T>, acc[r][c], valid - c * lanes<T>);
+                });
+            }
+            done += limit;
+        } while (done < total);
     }
 }
 
-// c[m][n] (+)= Σ_k a[k][m] · b[k][n] over `depth` pairs of rows, summed in the order of k.
+// Pairs of rows that one block of an outer product takes.
+constexpr int64_t pair_block = 128;
+// Elements of scratch that outer_product() needs.
 template <class T>
-void outer_product(const T* const* a, int64_t m, const T* const* b, int64_t n, int64_t depth, T* c, bool first) {
+constexpr int64_t outer_scratch = pair_block * max_cols * lanes<T>;
+
+// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows, summed in the order of k; rows of c
+// are `stride` apart. The right sides are copied panel by panel: adjacent in memory they stay in the first-level cache,
+// where rows a power of two apart would push each other out.
+template <class T>
+void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const* b, int64_t b_from, int64_t n,
+                   int64_t depth, T* c, int64_t stride, bool first, T* scratch) {
     const Panels<T> panels(n);
     const int64_t row_tiles = ceil_div(m, max_rows(max_cols));
-    for (int64_t tile = 0; tile < panels.count * row_tiles; ++tile) {
-        const int64_t p = tile / row_tiles, i = tile % row_tiles;
-        const int64_t row = share_begin(m, row_tiles, i), column = panels.start(p) * lanes<T>;
-        const int rows = static_cast<int>(share_begin(m, row_tiles, i + 1) - row), cols = panels.width(p);
-        const int64_t last = panels.valid(p) - (cols - 1) * lanes<T>;  // valid lanes of the last vector
-        with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
-            vec<T> acc[R][C];
-            T* const corner = c + row * n + column;
-            const auto valid = [&](int v) __attribute__((always_inline)) { return v + 1 < C ? lanes<T> : last; };
+    for (int64_t done = 0; done < depth || first; done += pair_block, first = false) {
+        const int64_t pairs = smaller(pair_block, depth - done);
+        for (int64_t p = 0; p < panels.count; ++p) {
+            const int64_t column = panels.start(p) * lanes<T>, valid = panels.valid(p);
+            const int cols = panels.width(p);
+            for (int64_t k = 0; k < pairs; ++k)
+                for (int64_t v = 0; v < cols; ++v)
+                    store(scratch + (k * cols + v) * lanes<T>,
+                          load_upto(b[done + k] + b_from + column + v * lanes<T>, valid - v * lanes<T>));
+            for (int64_t tile = 0; tile < row_tiles; ++tile) {
+                const int64_t row = share_begin(m, row_tiles, tile);
+                const int rows = static_cast<int>(share_begin(m, row_tiles, tile + 1) - row);
+                with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
+                    vec<T> acc[R][C];
+                    T* const corner = c + row * stride + column;
 #pragma GCC unroll 16
-            for (int r = 0; r < R; ++r)
+                    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                for (int v = 0; v < C; ++v)
-                    acc[r][v] = first ? vec<T>{} : load_upto(corner + r * n + v * lanes<T>, valid(v));
-            const auto sum = [&]<bool Partial>() __attribute__((always_inline)) {
-                for (int64_t k = 0; k < depth; ++k) {
-                    vec<T> right[C];
-                    const T* const source = b[k] + column;
-                    const T* const left = a[k] + row;
+                        for (int v = 0; v < C; ++v)
+                            acc[r][v] = first ? vec<T>{}
+                                              : load_upto(corner + r * stride + v * lanes<T>, valid - v * lanes<T>);
+                    const T* right = scratch;
+                    for (int64_t k = 0; k < pairs; ++k, right += C * lanes<T>) {
+                        const T* const left = a[done + k] + a_from + row;
 #pragma GCC unroll 16
-                    for (int v = 0; v < C; ++v)
-                        right[v] = Partial && v + 1 == C ? load_first(source + v * lanes<T>, static_cast<int>(last))
-                                                         : load(source + v * lanes<T>);
+                        for (int r = 0; r < R; ++r) {
+                            const vec<T> value = splat(left[r]);
 #pragma GCC unroll 16
-                    for (int r = 0; r < R; ++r) {
-                        const vec<T> value = splat(left[r]);
-#pragma GCC unroll 16
-                        for (int v = 0; v < C; ++v) acc[r][v] += value * right[v];
+                            for (int v = 0; v < C; ++v) acc[r][v] += value * load(right + v * lanes<T>);
+                        }
                     }
-                }
-            };
-            if (last < lanes<T>)
-                sum.template operator()<true>();
-            else
-                sum.template operator()<false>();
 #pragma GCC unroll 16
-            for (int r = 0; r < R; ++r)
+                    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                for (int v = 0; v < C; ++v) store_upto(corner + r * n + v * lanes<T>, acc[r][v], valid(v));
-        });
+                        for (int v = 0; v < C; ++v)
+                            store_upto(corner + r * stride + v * lanes<T>, acc[r][v], valid - v * lanes<T>);
+                });
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-"""LSTM and GRU: the same contract, through PyTorch and through their references."""
+"""LSTM and GRU: the contract, natively, through PyTorch and through their references."""
 
 import contract
 import pytest
@@ -29,22 +29,18 @@ def torch_maker(layer):
     return lambda inputs, hidden, **options: layer(inputs, hidden + (options.get("proj_size") == hidden), **options)
 
 
-@pytest.mark.filterwarnings("ignore:.*slow reference")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize(("layer", "peer", "fixed"), LAYERS)
-def test_contract(layer, peer, fixed, options):
-    contract.check_recurrence(maker(layer), **fixed, **options)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_contract(dtype, layer, peer, fixed, options):
+    contract.check_recurrence(maker(layer, dtype, backend="native"), **fixed, **options)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize(("layer", "peer", "fixed"), LAYERS)
-def test_reference_equals_pytorch(layer, peer, fixed, options):
-    contract.check_torch(maker(layer, backend="reference"), torch_maker(peer), **fixed, **options)
-
-
-@pytest.mark.parametrize("layer", [rnnkit.LSTM, rnnkit.GRU])
-def test_autocast(layer):
-    contract.check_autocast(maker(layer, torch.float32))
+@pytest.mark.parametrize("backend", ["native", "torch", "reference"])
+def test_equals_pytorch(backend, layer, peer, fixed, options):
+    contract.check_torch(maker(layer, backend=backend), torch_maker(peer), **fixed, **options)
 
 
 @pytest.mark.parametrize("layer", [rnnkit.LSTM, rnnkit.GRU])
@@ -53,21 +49,24 @@ def test_bad_input(layer):
 
 
 @pytest.mark.parametrize("layer", [rnnkit.LSTM, rnnkit.GRU])
-def test_no_native_kernel_yet(layer):
-    with pytest.raises(BackendError, match="no (LSTM|GRU) kernel yet"):
-        layer(4, 5, backend="native")(torch.zeros(2, 3, 4))
-    assert layer(4, 5).backend_for("cpu") == "torch"
+def test_backends(layer):
+    assert layer(4, 5).backend_for("cpu") == "native"
+    assert layer(4, 5).backend_for("cuda") == "torch"
+    assert layer(4, 5).backend_for("cpu", torch.bfloat16) == "torch"
+    with pytest.raises(BackendError, match="no layer_norm"):
+        layer(4, 5, layer_norm=True, backend="torch")(torch.zeros(2, 3, 4))
     with pytest.raises(ConfigError, match='use "torch" or "keras"'):
         layer(4, 5, init="identity")
 
 
-def test_resets_warn_once_that_they_are_slow():
+def test_what_only_the_reference_serves_warns_once():
     from rnnkit.ops.backend import _warn_once
 
     _warn_once.cache_clear()
-    layer, resets = rnnkit.GRU(4, 5), torch.zeros(3, 2, dtype=torch.bool)
-    with pytest.warns(UserWarning, match="slow reference.*no GRU kernel.*no resets"):
-        layer(torch.zeros(2, 3, 4), resets=resets)
+    layer, resets = rnnkit.GRU(4, 5, dtype=torch.bfloat16), torch.zeros(3, 2, dtype=torch.bool)
+    x = torch.zeros(2, 3, 4, dtype=torch.bfloat16)
+    with pytest.warns(UserWarning, match="slow reference.*float32 and float64.*no resets"):
+        layer(x, resets=resets)
 
 
 def test_keras_init_opens_the_forget_gate():

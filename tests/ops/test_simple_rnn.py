@@ -1,16 +1,10 @@
 """The native simple recurrence: gradients, operators, CPU families, threads."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from tolerances import assert_close
 
-import rnnkit
 from rnnkit.errors import ShapeError
-from rnnkit.ops.backend import native_core
 from rnnkit.ops.simple_rnn import NONLINEARITIES, simple_rnn, simple_rnn_reference
 
 
@@ -51,25 +45,6 @@ def test_second_derivative_where_one_input_depends_on_another():
         assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_operator(batch_first):
-    x, h0 = data(4, 4, 2), data(4, 5, seed=2)
-    for lengths, resets in ((None, None), (torch.tensor([4, 2, 3, 1]), torch.zeros(4, 4, dtype=torch.bool))):
-        arguments = (x, h0, *weights(2, 5), lengths, resets, 1, False, batch_first)
-        torch.library.opcheck(torch.ops.rnnkit.simple_rnn.default, arguments)
-    no_bias = (x, None, *weights(2, 5)[:2], None, None, None, None, 0, True, batch_first)
-    torch.library.opcheck(torch.ops.rnnkit.simple_rnn.default, no_bias)
-
-
-def test_export_keeps_the_operator():
-    layer = rnnkit.SimpleRNN(3, 4, num_layers=2).eval()
-    x = torch.randn(5, 2, 3)
-    program = torch.export.export(layer, (x,))
-    targets = {str(node.target) for node in program.graph.nodes}
-    assert "rnnkit.simple_rnn.default" in targets
-    assert_close(program.module()(x), layer(x))
-
-
 @pytest.mark.parametrize("kind", NONLINEARITIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_activations_over_their_whole_range(kind, dtype):
@@ -108,27 +83,6 @@ def test_error_is_no_more_than_pytorchs():
         assert error <= 4 * theirs
 
 
-def test_threads_share_the_work():
-    """Values do not depend on the number of threads; gradients only by the order of a sum."""
-    x = torch.rand(20, 33, 9)
-    layer = rnnkit.SimpleRNN(9, 70, nonlinearity="relu", backend="native")
-    lengths = torch.arange(33) % 20 + 1
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            layer.zero_grad()
-            output, state = layer(x, lengths=lengths)
-            (output.sum() + state.square().sum()).backward()
-            results.append([output, state, *(p.grad.clone() for p in layer.parameters())])
-    finally:
-        torch.set_num_threads(before)
-    for place, (one, *others) in enumerate(zip(*results, strict=True)):
-        for other in others:
-            assert torch.equal(one, other) if place < 2 else assert_close(one, other) is None
-
-
 def test_denormals_are_flushed_and_the_callers_mode_kept():
     tiny = torch.full((1, 1, 1), 1e-42)
     one, zero = torch.ones(1, 1), torch.zeros(1, 1)
@@ -141,53 +95,6 @@ def test_a_length_out_of_range_never_reaches_memory():
     x = torch.zeros(3, 2, 1)
     with pytest.raises(ValueError, match="a length lies outside"):
         simple_rnn(x, None, torch.ones(1, 1), torch.ones(1, 1), lengths=torch.tensor([4, 1]))
-
-
-FAMILY_PROGRAM = """
-import contract, torch, rnnkit
-from rnnkit.ops.backend import native_core
-assert native_core().cpu_info()["chosen"] == {family!r}
-for dtype in (torch.float32, torch.float64):
-    for kind in ("tanh", "relu", "sigmoid"):
-        make = lambda i, h, **o: rnnkit.SimpleRNN(i, h, nonlinearity=kind, dtype=dtype, backend="native", **o)
-        contract.check_reference(make)
-        contract.check_padding(make, bidirectional=True)
-print("served")
-"""
-
-
-@pytest.mark.parametrize("family", ["generic", "avx2", "avx512"])
-def test_each_cpu_family(family):
-    available = native_core().cpu_info()["available"]
-    environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
-    if family in available:
-        program, expected = FAMILY_PROGRAM.format(family=family), "served"
-    else:  # this machine lacks it: asking for it must say so and still compute
-        program = (
-            "import warnings, torch, rnnkit\nwarnings.simplefilter('error')\n"
-            "try:\n    rnnkit.SimpleRNN(1, 1)(torch.zeros(1, 1, 1))\nexcept UserWarning as w:\n    print(w)"
-        )
-        expected = "lacks"
-    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert expected in run.stdout, run.stderr
-
-
-def test_a_forked_child_computes():
-    """Fork after the threads are warm: the child must neither hang nor differ."""
-    program = """
-import os, torch, rnnkit
-torch.manual_seed(0)
-layer = rnnkit.SimpleRNN(28, 64, nonlinearity="relu", backend="native")
-x = torch.rand(28, 32, 28)
-run = lambda: layer(x)[0].detach().numpy().tobytes()  # none of PyTorch's own threads, which hang after a fork
-expected = run()
-pid = os.fork()
-if pid == 0:
-    os._exit(0 if run() == expected else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"""
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert run.stdout.strip() == "0", run.stderr
 
 
 def test_tensors_that_do_not_fit_never_reach_memory():
@@ -208,19 +115,3 @@ def test_tensors_that_do_not_fit_never_reach_memory():
     for message, call in cases:
         with pytest.raises(ShapeError, match=message):
             call()
-
-
-def test_compile_keeps_the_operator():
-    """Dynamo enters recurrent layers only where it is told to; then the whole model is one graph."""
-    graphs = []
-
-    def backend(graph, inputs):
-        graphs.append({str(node.target) for node in graph.graph.nodes})
-        return graph
-
-    model = rnnkit.SequenceClassifier(rnnkit.SimpleRNN(3, 4, nonlinearity="relu"), 2)
-    x = torch.randn(2, 5, 3)
-    with torch._dynamo.config.patch(allow_rnn=True):
-        compiled = torch.compile(model, backend=backend, fullgraph=True)
-        assert_close(compiled(x), model(x))
-    assert any("rnnkit" in target for target in graphs[0]), graphs

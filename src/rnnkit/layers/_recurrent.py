@@ -6,61 +6,108 @@ itself: one direction (:meth:`_direction`), one step (:meth:`_cell`) and what sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
-from ..ops.backend import choose_backend
+from ..ops.backend import choose_backend, native_problem
+from ..ops.recompute import in_chunks
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
+from ._checks import Lengths, check_lengths, check_resets
+from ._options import (
+    DEFAULTS,
+    Options,
+    check_options,
+    draw_mask,
+    draw_zone,
+    given,
+    parameter_shapes,
+    suffix_of,
+    torch_lacks,
+)
 from .initialisation import Init, check_init, initialise
+from .stream import Stream
 
 Tensor = torch.Tensor
-Lengths = Tensor | Sequence[int]
+_ZONES = ("zone", "zone_h", "zone_c")
 
 
 class RecurrentLayer(torch.nn.RNNBase):
-    """See the module. ``state_batch_axis`` says where the batch lies in the tensors of a state."""
+    """See the module. ``state_batch_axis`` says where the batch lies in the tensors of a state.
+
+    ``init``, ``backend`` and ``options`` have their defaults on the class, so that a layer of PyTorch's becomes one of
+    these by its class alone (:func:`rnnkit.accelerate`).
+    """
 
     state_batch_axis: ClassVar[int] = 1
-    init: Init
-    backend: Backend
-    num_directions: int
+    kernel: ClassVar[str]
+    gates: ClassVar[int]
+    init: Init = "torch"
+    backend: Backend = "auto"
+    options: Options = DEFAULTS
     weight_ih_l0: Tensor
+    initial_h: Tensor
+    initial_c: Tensor
 
-    def _configure(self, mode: str, init: Init, backend: Backend, bidirectional: bool) -> None:
+    def _configure(self, mode: str, init: Init, backend: Backend, **options: Any) -> None:
         """Checks and keeps rnnkit's own arguments; called before PyTorch's constructor draws the weights."""
         check_init(init, mode)
         if backend not in BACKENDS:
             raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
-        self.init, self.backend = init, backend
-        self.num_directions = 2 if bidirectional else 1
+        chosen = Options(**options)
+        check_options(chosen)
+        self.init, self.backend, self.options = init, backend, chosen
+
+    def _complete(self) -> None:
+        """Adds the options' own parameters; called behind PyTorch's constructor."""
+        weight = self.weight_ih_l0
+
+        def new(shape: tuple[int, ...]) -> torch.nn.Parameter:
+            return torch.nn.Parameter(torch.empty(shape, device=weight.device, dtype=weight.dtype))
+
+        if self.options.coupled_gates:  # the rows of one gate less
+            for name, whole in list(self.named_parameters()):
+                if name.startswith(("weight_ih", "weight_hh", "bias")):
+                    rows = whole.shape[0] // self.gates * (self.gates - 1)
+                    setattr(self, name, new((rows, *whole.shape[1:])))
+        for name, shape in parameter_shapes(self).items():
+            self.register_parameter(name, new(shape))
+        if given(self.options):
+            self.reset_parameters()
 
     # --- what a concrete layer adds ----------------------------------------------------------------------------------
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
+        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
     ) -> tuple[Tensor, State]:
+        """One layer in one direction; ``call`` is lengths, resets, initial and what :meth:`_chosen` adds."""
         raise NotImplementedError
 
-    def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        raise NotImplementedError
-
-    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
+    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
+        """One step [B, I] of one layer; ``call`` is what :meth:`_chosen` adds."""
         raise NotImplementedError
 
     def _torch_problem(self) -> str | None:
         """Why PyTorch's own layer cannot compute this configuration, or None where it can."""
-        return None
+        return torch_lacks(self.options)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Zeros: the state before the first step, for ``batch`` rows."""
-        raise NotImplementedError
+        """The state before the first step, for ``batch`` rows: zeros, or what was learned."""
+        weight = self.weight_ih_l0
+        device, dtype = device or weight.device, dtype or weight.dtype
+        if self.options.learn_initial_state:
+            learned = [self.initial_h, self.initial_c] if self.gates == 4 else [self.initial_h]
+            leaves = [one.to(device, dtype).expand(-1, batch, -1) for one in learned]
+        else:
+            rows = self.num_layers * self.num_directions
+            widths = [self.proj_size or self.hidden_size] + ([self.hidden_size] if self.gates == 4 else [])
+            leaves = [torch.zeros(rows, batch, width, device=device, dtype=dtype) for width in widths]
+        return leaves[0] if len(leaves) == 1 else tuple(leaves)
 
     # --- the public calls --------------------------------------------------------------------------------------------
 
@@ -68,11 +115,26 @@ class RecurrentLayer(torch.nn.RNNBase):
         """Draws all weights anew, by ``init``."""
         initialise(self, self.init)
 
+    def flatten_parameters(self) -> None:
+        """What cuDNN needs where PyTorch's own layer serves on CUDA; nothing elsewhere."""
+        if self._torch_problem() is None:
+            super().flatten_parameters()
+
+    @property
+    def kind(self) -> int:
+        """The native kernel's variant."""
+        return 0
+
+    @property
+    def num_directions(self) -> int:
+        """D, 1 or 2."""
+        return 2 if self.bidirectional else 1
+
     def backend_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
     ) -> Backend:
         """The backend that would serve a call on this device and dtype, with or without resets."""
-        native = self._native_problem(torch.device(device), dtype)
+        native = native_problem(torch.device(device), dtype)
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()
         return choose_backend(type(self).__name__, self.backend, native, torch_own)
 
@@ -88,12 +150,12 @@ class RecurrentLayer(torch.nn.RNNBase):
 
         Args:
             input: [T, B, I], or [B, T, I] with ``batch_first``, or [T, I] unbatched, or a ``PackedSequence``.
-            hx: the state to start from, as this method returns it; None for zeros.
+            hx: the state to start from, as this method returns it; None for :meth:`initial_state`.
             lengths: the number of valid steps of each row, [B] integers from 1 to T; rows are padded on the right and
                 need no order. Outputs behind a row's length are 0, its state is that of its last valid step, and the
                 reverse direction starts there.
-            resets: bool [B, T], whatever ``batch_first``: true puts that row's state back to ``hx`` (or zeros) before
-                that step. Not with ``bidirectional``.
+            resets: bool [B, T], whatever ``batch_first``: true clears that row's state to :meth:`initial_state` before
+                that step, whatever ``hx``. Not with ``bidirectional``.
 
         Returns:
             output and state, shaped as PyTorch's layer shapes them.
@@ -102,39 +164,24 @@ class RecurrentLayer(torch.nn.RNNBase):
             ShapeError: a shape, dtype or device does not fit.
             BackendError: the named backend cannot serve this call.
         """
-        if not isinstance(input, Tensor | PackedSequence):
-            raise ShapeError(f"input is a {type(input).__name__}; expected a tensor: torch.as_tensor(input)")
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths, resets)
-        if input.dim() == 2:
+        if isinstance(input, Tensor) and input.dim() == 2:
             return self._forward_unbatched(input, hx, lengths, resets)
-        if not input.is_meta and torch.is_autocast_enabled(input.device.type):
-            # Layers before may have halved the input, PyTorch's layers the state. They halve both again.
-            dtype = self.weight_ih_l0.dtype
-            input = input.to(dtype)
-            hx = None if hx is None else map_state(lambda leaf: leaf.to(dtype), hx)
-        self._check_input(input)
-        batch, time = (input.shape[0], input.shape[1]) if self.batch_first else (input.shape[1], input.shape[0])
-        if hx is not None:
-            self._check_state(hx, batch, input)
-        if lengths is not None:
-            lengths = self._check_lengths(lengths, batch, time)
-        if resets is not None:
-            resets = self._check_resets(resets, batch, time)
-        backend = self.backend_for(input.device, input.dtype, resets=resets is not None)
+        x, hx, lengths, resets, backend = self._enter(input, hx, lengths, resets)
         if backend == "torch":
-            return self._through_torch(input, hx, lengths)
-        return self._through_layers(input, hx, lengths, resets, backend)
+            return self._through_torch(x, hx, lengths)
+        return self._through_layers(x, hx, lengths, resets, backend)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One time step, pure and differentiable: the same as :meth:`forward` on a sequence of one.
 
         Args:
             x: [B, I].
-            state: as :meth:`forward` returns it; None for zeros.
+            state: as :meth:`forward` returns it; None for :meth:`initial_state`.
 
         Returns:
-            output [B, H] and the next state.
+            output [B, H] and the next state. Dropout is drawn anew for each step; use :meth:`forward` to train with it.
         """
         if self.bidirectional:
             raise BackendError("a bidirectional layer needs the whole sequence and has no step; call the layer")
@@ -148,10 +195,28 @@ class RecurrentLayer(torch.nn.RNNBase):
             self._check_state(state, x.shape[0], x)
         following = []
         for layer in range(self.num_layers):
-            x, after = self._cell(x, map_state(lambda leaf, at=layer: leaf[at], state), layer)
+            options = self._chosen(x, len(x), 1, layer, False)
+            options = {name: one[:, 0] if name in _ZONES and one.dim() == 3 else one for name, one in options.items()}
+            before = map_state(lambda leaf, at=layer: leaf[at], state)
+            x, after = self._cell(x, before, self._weights(layer), **options)
             following.append(after)
-            x = self._dropout(x, layer)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                x = torch.nn.functional.dropout(x, self.dropout)
         return x, map_state(lambda *leaves: torch.stack(leaves), *following)
+
+    def stream(self, batch: int = 1) -> Stream:
+        """The layer as a stream of single steps for ``batch`` rows: fast, without gradients, see :class:`Stream`.
+
+        Example:
+            >>> import torch, rnnkit
+            >>> layer = rnnkit.LSTM(3, 5)
+            >>> stream = layer.stream(batch=2)
+            >>> x = torch.randn(7, 2, 3)
+            >>> outputs = [stream(x_t).clone() for x_t in x]
+            >>> torch.allclose(torch.stack(outputs), layer(x)[0], atol=1e-6)
+            True
+        """
+        return Stream(self, batch)
 
     def final_output(self, state: State) -> Tensor:
         """The top layer's output at each row's last valid step, both directions side by side: [B, D·H]."""
@@ -169,48 +234,142 @@ class RecurrentLayer(torch.nn.RNNBase):
         """Builder and arguments that make this layer anew, for ``rnnkit.load``."""
         names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
         arguments = {name: getattr(self, name) for name in (*names, "init", "backend")}
-        return {"builder": type(self).__name__, "arguments": arguments | self._own_arguments()}
+        return {"builder": type(self).__name__, "arguments": arguments | self._own_arguments() | given(self.options)}
 
     def _own_arguments(self) -> dict[str, Any]:
         return {}
 
     def extra_repr(self) -> str:
-        own = [f"{name}={value!r}" for name, value in self._own_arguments().items() if value]
-        return ", ".join([super().extra_repr(), *own, f"init={self.init!r}", f"backend={self.backend!r}"])
+        own = self._own_arguments() | given(self.options)
+        shown = [f"{name}={value!r}" for name, value in own.items() if value or name in given(self.options)]
+        return ", ".join([super().extra_repr(), *shown, f"init={self.init!r}", f"backend={self.backend!r}"])
 
     # --- ways through ------------------------------------------------------------------------------------------------
 
     def _weights(self, layer: int, reverse: bool = False) -> list[Any]:
         """w_ih, w_hh, b_ih, b_hh; read by name each time, so that parametrisations and tied weights are seen."""
-        suffix = f"_l{layer}_reverse" if reverse else f"_l{layer}"
+        suffix = suffix_of(layer, reverse)
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
         plain = self._parameters  # a microsecond each faster than getattr, which finds parametrised weights too
-        found = [plain[name + suffix] if name + suffix in plain else getattr(self, name + suffix) for name in names]
+        found: list[Any] = [
+            plain[name + suffix] if name + suffix in plain else getattr(self, name + suffix) for name in names
+        ]
+        if self.options.weight_dropout and self.training:
+            found[1] = torch.nn.functional.dropout(found[1], self.options.weight_dropout)
         return found if self.bias else [*found, None, None]
+
+    def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:
+        """What the options add to a call of one direction of one layer: gains, mask, zones; only what is there."""
+        options = self.options
+        if options is DEFAULTS:
+            return {}
+        suffix, width = suffix_of(layer, reverse), self.proj_size or self.hidden_size
+        names = ("gain_ih", "gain_hh", "gain_c", "shift_c")[: 4 if self.gates == 4 else 2]
+        found: dict[str, Any] = {
+            "norm": tuple(getattr(self, name + suffix) for name in names) if options.layer_norm else None,
+            "mask": draw_mask(options, self.training, x, batch, width),
+        }
+        rates = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout, options.zoneout)
+        if self.gates == 4:
+            found["zone_h"] = draw_zone(rates[0], self.training, x, batch, time, width)
+            found["zone_c"] = draw_zone(rates[1], self.training, x, batch, time, self.hidden_size)
+        else:
+            found["zone"] = draw_zone(rates[0], self.training, x, batch, time, width)
+        return {name: one for name, one in found.items() if one is not None}
 
     def _dropout(self, x: Tensor, layer: int) -> Tensor:
         if self.dropout and self.training and layer < self.num_layers - 1:
-            return torch.nn.functional.dropout(x, self.dropout)
+            if not self.batch_first:
+                return torch.nn.functional.dropout(x, self.dropout)
+            # PyTorch's layers draw time first, whatever the layout: the same seed drops the same outputs.
+            return torch.nn.functional.dropout(x.transpose(0, 1).contiguous(), self.dropout).transpose(0, 1)
         return x
 
+    def _enter(
+        self, x: Tensor, hx: State | None, lengths: Lengths | None, resets: Tensor | None
+    ) -> tuple[Tensor, State | None, Tensor | None, Tensor | None, Backend]:
+        """What a call got, checked, and the backend that serves it."""
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"input is a {type(x).__name__}; expected a tensor: torch.as_tensor(input)")
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+            # Layers before may have halved the input, PyTorch's layers the state. They halve both again.
+            dtype = self.weight_ih_l0.dtype
+            x = x.to(dtype)
+            hx = None if hx is None else map_state(lambda leaf: leaf.to(dtype), hx)
+        self._check_input(x)
+        batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
+        if hx is not None:
+            self._check_state(hx, batch, x)
+        elif self.options.learn_initial_state:
+            hx = self.initial_state(batch)
+        if lengths is not None:
+            lengths = check_lengths(lengths, batch, time)
+        if resets is not None:
+            resets = check_resets(resets, batch, time, self.bidirectional)
+        return x, hx, lengths, resets, self.backend_for(x.device, x.dtype, resets=resets is not None)
+
     def _through_layers(
-        self, x: Tensor, hx: State | None, lengths: Tensor | None, resets: Tensor | None, backend: Backend
+        self,
+        x: Tensor,
+        hx: State | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+        backend: Backend,
+        **collected: list[Tensor],
     ) -> tuple[Tensor, State]:
         finals = []
+        batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
+        initial = self.initial_state(batch) if resets is not None and self.options.learn_initial_state else None
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.num_directions):
                 place = layer * self.num_directions + direction
-                start = None if hx is None else map_state(lambda leaf, at=place: leaf[at], hx)
-                output, final = self._direction(
-                    x, start, layer, direction == 1, backend, lengths=lengths, resets=resets
+                start, back = (
+                    None if state is None else map_state(lambda leaf, at=place: leaf[at], state)
+                    for state in (hx, initial)
                 )
+                call = {"lengths": lengths, "resets": resets, "initial": back, **collected}
+                call |= self._chosen(x, batch, time, layer, direction == 1)
+                weights = self._weights(layer, direction == 1)
+                run = self._direction if self.options.recompute is None else self._in_chunks
+                output, final = run(x, start, weights, direction == 1, backend, **call)
                 outputs.append(output)
                 finals.append(final)
             x = self._dropout(outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1), layer)
         if len(finals) == 1:
             return x, map_state(lambda leaf: leaf.unsqueeze(0), finals[0])
         return x, map_state(lambda *leaves: torch.stack(leaves), *finals)
+
+    def _in_chunks(
+        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
+    ) -> tuple[Tensor, State]:
+        """As :meth:`_direction`, with memory for ``recompute`` steps at a time."""
+        steps = self.options.recompute
+        assert steps is not None
+        lengths, resets, cells = call.pop("lengths"), call.pop("resets"), call.pop("cells", None)
+        zones = {name: call.pop(name).transpose(0, 1) for name in _ZONES if name in call and call[name].dim() == 3}
+        x = x.transpose(0, 1) if self.batch_first else x
+        if state is None:
+            state = map_state(lambda leaf: leaf[0], self.initial_state(x.shape[1], x.device, x.dtype))
+
+        def run(inputs: State, start: State, _: State, **ragged: Any) -> tuple[Tensor, State]:
+            part, *cut = inputs
+            over_time = {name: zone.transpose(0, 1) for name, zone in zip(zones, cut, strict=True)}
+            part = part.transpose(0, 1) if self.batch_first else part
+            own: dict[str, list[Tensor]] = {} if cells is None else {"cells": []}
+            output, after = self._direction(
+                part, start, weights, reverse, backend, **call, **over_time, **ragged, **own
+            )
+            if cells is not None:  # side by side, so that they are cut and joined with the output
+                output = torch.cat((output, *own["cells"]), -1)
+            return output.transpose(0, 1) if self.batch_first else output, after
+
+        inputs = (x, *zones.values())
+        output, final = in_chunks(run, inputs, state, steps=steps, lengths=lengths, resets=resets, reverse=reverse)
+        if cells is not None:
+            output, every = output.split((output.shape[-1] - self.hidden_size, self.hidden_size), -1)
+            cells.append(every.transpose(0, 1) if self.batch_first else every)
+        return output.transpose(0, 1) if self.batch_first else output, final
 
     def _through_torch(self, x: Tensor, hx: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         if lengths is None or len(lengths) == 0:
@@ -226,6 +385,8 @@ class RecurrentLayer(torch.nn.RNNBase):
         if lengths is not None or resets is not None:
             raise ShapeError("a PackedSequence carries its lengths and takes no resets; pass a padded tensor instead")
         if self.backend_for(packed.data.device, packed.data.dtype) == "torch":
+            if hx is None and self.options.learn_initial_state:
+                hx = self.initial_state(int(packed.batch_sizes[0]))
             return super().forward(packed, hx)  # type: ignore[no-any-return]
         padded, rows = pad_packed_sequence(packed, self.batch_first)
         output, state = self.forward(padded, hx, lengths=rows)
@@ -278,34 +439,3 @@ class RecurrentLayer(torch.nn.RNNBase):
                 raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")
             if leaf.dtype != x.dtype:
                 raise ShapeError(f"hx is {leaf.dtype} and the input {x.dtype}; convert one with .to(dtype)")
-
-    def _check_lengths(self, lengths: Lengths, batch: int, time: int) -> Tensor:
-        try:
-            lengths = torch.as_tensor(
-                lengths, dtype=None if isinstance(lengths, Tensor) or len(lengths) else torch.int64
-            )
-        except (TypeError, ValueError):
-            raise ShapeError(f"lengths is {lengths!r}; expected {batch} integers, one a row") from None
-        if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
-            raise ShapeError(
-                f"lengths has shape {tuple(lengths.shape)} and {lengths.dtype}; expected ({batch},) integers, one a row"
-            )
-        lengths = lengths.to("cpu", torch.int64)
-        if not torch.compiler.is_compiling() and batch > 0:
-            low, high = int(lengths.min()), int(lengths.max())
-            if low < 1 or high > time:
-                raise ShapeError(
-                    f"lengths run from {low} to {high}; expected 1 to {time}, the steps of the input. "
-                    "Leave out rows that have no step"
-                )
-        return lengths
-
-    def _check_resets(self, resets: Tensor, batch: int, time: int) -> Tensor:
-        if self.bidirectional:
-            raise ShapeError("resets have no meaning for a bidirectional layer; split the rows at the resets instead")
-        resets = torch.as_tensor(resets)
-        if resets.shape != (batch, time):
-            raise ShapeError(f"resets has shape {tuple(resets.shape)}; expected (batch, time) = ({batch}, {time})")
-        if resets.is_floating_point() or resets.is_complex():
-            raise ShapeError(f"resets is {resets.dtype}; expected bool: pass resets.bool()")
-        return resets.bool()

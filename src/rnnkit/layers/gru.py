@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..ops.gru import gru_reference, gru_step
+from ..ops.gru import gru, gru_reference, gru_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
 from .initialisation import Init
@@ -41,6 +41,9 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         ((7, 4, 10), (2, 4, 5))
     """
 
+    kernel = "gru"
+    gates = 3
+
     def __init__(
         self,
         input_size: int,
@@ -55,8 +58,19 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         *,
         init: Init = "torch",
         backend: Backend = "auto",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        learn_initial_state: bool = False,
+        recompute: int | None = None,
+        reset_after: bool = True,
     ) -> None:
-        self._configure("GRU", init, backend, bidirectional)
+        self._configure(
+            "GRU", init, backend,
+            recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout, zoneout=zoneout, layer_norm=layer_norm,
+            learn_initial_state=learn_initial_state, recompute=recompute, reset_after=reset_after,
+        )  # fmt: skip
         torch.nn.GRU.__init__(
             self,
             input_size,
@@ -69,26 +83,23 @@ class GRU(RecurrentLayer, torch.nn.GRU):
             device=device,
             dtype=dtype,
         )
+        self._complete()
+
+    @property
+    def kind(self) -> int:
+        """The native kernel's variant."""
+        return int(not self.options.reset_after)
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
+        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
     ) -> tuple[Tensor, State]:
-        if state is None:
-            state = x.new_zeros(x.shape[0 if self.batch_first else 1], self.hidden_size)
-        return gru_reference(
-            x, state, *self._weights(layer, reverse), reverse=reverse, batch_first=self.batch_first, **ragged
+        run: Any = gru if backend == "native" else gru_reference
+        after = self.options.reset_after
+        result: tuple[Tensor, State] = run(
+            x, state, *weights, reset_after=after, reverse=reverse, batch_first=self.batch_first, **call
         )
+        return result
 
-    def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h = gru_step(x, state, *self._weights(layer))
+    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
+        h = gru_step(x, state, *weights, reset_after=self.options.reset_after, **call)
         return h, h
-
-    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
-        return "the native core has no GRU kernel yet"
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State:
-        weight = self.weight_ih_l0
-        shape = (self.num_layers * self.num_directions, batch, self.hidden_size)
-        return torch.zeros(shape, device=device or weight.device, dtype=dtype or weight.dtype)

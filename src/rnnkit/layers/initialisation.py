@@ -2,10 +2,13 @@
 
 - ``"torch"``: every entry uniform in ±1/√H, PyTorch's own.
 - ``"keras"``: input weights Glorot uniform, recurrent weights orthogonal (each gate by itself), biases 0, and 1 for an
-  LSTM's forget gate (Keras's defaults: ``glorot_uniform``, ``orthogonal``, ``unit_forget_bias``).
+  LSTM's forget gate (Keras's defaults: ``glorot_uniform``, ``orthogonal``, ``unit_forget_bias``); peepholes 0.
 - ``"identity"``: recurrent weights the identity, input weights normal with standard deviation 0.001, biases 0, for
   ReLU networks over long sequences (Le, Jaitly & Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified
   Linear Units", arXiv:1504.00941). Simple recurrent layers only.
+
+Gains of layer normalisation start at 1, shifts and learned initial states at 0. Coupled gates have no forget gate of
+their own: with ``"keras"`` their biases start at 0 (i = f = 1/2).
 """
 
 from __future__ import annotations
@@ -32,14 +35,18 @@ def check_init(init: str, mode: str) -> None:
 @torch.no_grad()
 def initialise(layer: torch.nn.RNNBase, init: Init) -> None:
     """Draws all weights of a recurrent layer anew, in the order of its parameters."""
-    gates = {"LSTM": 4, "GRU": 3}.get(layer.mode, 1)
     for name, weight in layer.named_parameters():
-        if init == "torch":
+        gates = weight.shape[0] // layer.hidden_size
+        if name.startswith("gain"):
+            weight.fill_(1.0)
+        elif name.startswith(("shift", "initial")) or (name.startswith("peephole") and init == "keras"):
+            weight.zero_()
+        elif init == "torch":
             bound = 1 / math.sqrt(layer.hidden_size)
             weight.uniform_(-bound, bound)
         elif name.startswith("bias"):
             weight.zero_()
-            if init == "keras" and layer.mode == "LSTM" and name.startswith("bias_ih"):
+            if init == "keras" and layer.mode == "LSTM" and name.startswith("bias_ih") and gates == 4:
                 weight[layer.hidden_size : 2 * layer.hidden_size] = 1.0
         elif name.startswith("weight_hh"):
             if init == "identity":

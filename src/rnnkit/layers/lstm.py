@@ -6,12 +6,16 @@ from typing import Any
 
 import torch
 
-from ..ops.lstm import lstm_reference, lstm_step
+from ..ops.backend import choose_backend, native_problem
+from ..ops.lstm import coupled, coupled_peephole, lstm, lstm_reference, lstm_step
 from ..types import Backend, State
+from ._checks import Lengths
+from ._options import suffix_of
 from ._recurrent import RecurrentLayer
 from .initialisation import Init
 
 Tensor = torch.Tensor
+_NO_CELLS = "PyTorch's layers do not tell every cell state"
 
 
 class LSTM(RecurrentLayer, torch.nn.LSTM):
@@ -41,6 +45,9 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
         ((7, 4, 5), (2, 4, 5), (2, 4, 5))
     """
 
+    kernel = "lstm"
+    gates = 4
+
     def __init__(
         self,
         input_size: int,
@@ -56,43 +63,88 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
         *,
         init: Init = "torch",
         backend: Backend = "auto",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_norm: bool = False,
+        learn_initial_state: bool = False,
+        recompute: int | None = None,
+        peepholes: bool = False,
+        coupled_gates: bool = False,
     ) -> None:
-        self._configure("LSTM", init, backend, bidirectional)
+        self._configure(
+            "LSTM", init, backend,
+            recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout, zoneout=zoneout, layer_norm=layer_norm,
+            learn_initial_state=learn_initial_state, recompute=recompute, peepholes=peepholes,
+            coupled_gates=coupled_gates,
+        )  # fmt: skip
         torch.nn.LSTM.__init__(
             self, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
             device=device, dtype=dtype,
         )  # fmt: skip
+        self._complete()
+
+    def cell_states(
+        self, input: Tensor, hx: State | None = None, *, lengths: Lengths | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, State]:
+        """As :meth:`forward` on padded tensors, and every cell state c, differentiable as the output is.
+
+        Returns:
+            output, cells [L, T, B, D·H] ([L, B, T, D·H] with ``batch_first``; 0 behind a row's length), and the state.
+
+        Raises:
+            ShapeError, BackendError: as :meth:`forward`. PyTorch's own layers do not tell c.
+
+        Example:
+            >>> import torch, rnnkit
+            >>> layer = rnnkit.LSTM(3, 5, num_layers=2)
+            >>> output, cells, (h, c) = layer.cell_states(torch.randn(7, 4, 3))
+            >>> tuple(cells.shape), torch.equal(cells[:, -1], c)
+            ((2, 7, 4, 5), True)
+        """
+        x, hx, valid, mask, backend = self._enter(input, hx, lengths, resets)
+        if backend == "torch":
+            backend = choose_backend("LSTM.cell_states", self.backend, native_problem(x.device, x.dtype), _NO_CELLS)
+        every: list[Tensor] = []
+        output, state = self._through_layers(x, hx, valid, mask, backend, cells=every)
+        directions = [every[place :: self.num_directions] for place in range(self.num_directions)]
+        return output, torch.stack([torch.cat(pair, -1) for pair in zip(*directions, strict=True)]), state
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
+        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
     ) -> tuple[Tensor, State]:
-        if state is None:
-            batch = x.shape[0 if self.batch_first else 1]
-            state = (x.new_zeros(batch, self.proj_size or self.hidden_size), x.new_zeros(batch, self.hidden_size))
-        return lstm_reference(
-            x, state, *self._projected_weights(layer, reverse), reverse=reverse, batch_first=self.batch_first, **ragged
-        )
+        every: list[Tensor] | None = call.pop("cells", None)
+        call |= {"reverse": reverse, "batch_first": self.batch_first}
+        if backend == "native":
+            output, cells, after = lstm(x, state, *weights, cells=every is not None, **call)
+        else:
+            output, cells, after = lstm_reference(x, state, *weights, **call)
+        if every is not None and cells is not None:
+            every.append(cells)
+        return output, after
 
-    def _projected_weights(self, layer: int, reverse: bool = False) -> list[Any]:
-        suffix = f"_l{layer}_reverse" if reverse else f"_l{layer}"
-        return [*self._weights(layer, reverse), getattr(self, "weight_hr" + suffix) if self.proj_size else None]
-
-    def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h, c = lstm_step(x, state, *self._projected_weights(layer))
+    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
+        h, c = lstm_step(x, state, *weights, **call)
         return h, (h, c)
 
-    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
-        return "the native core has no LSTM kernel yet"
+    def _weights(self, layer: int, reverse: bool = False) -> list[Any]:
+        """Those of :class:`RecurrentLayer`, with f's rows where gates are coupled, and the projection."""
+        found = super()._weights(layer, reverse)
+        if self.options.coupled_gates:
+            normed = self.options.layer_norm
+            found[:2] = [coupled(weight, normalised=normed) for weight in found[:2]]
+            found[2:] = [None if bias is None else coupled(bias) for bias in found[2:]]
+        return [*found, getattr(self, "weight_hr" + suffix_of(layer, reverse)) if self.proj_size else None]
 
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State:
-        weight, rows = self.weight_ih_l0, self.num_layers * self.num_directions
-        device, dtype = device or weight.device, dtype or weight.dtype
-        return (
-            torch.zeros(rows, batch, self.proj_size or self.hidden_size, device=device, dtype=dtype),
-            torch.zeros(rows, batch, self.hidden_size, device=device, dtype=dtype),
-        )
+    def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:
+        found = super()._chosen(x, batch, time, layer, reverse)
+        if self.options.peepholes:
+            peephole = getattr(self, "peephole" + suffix_of(layer, reverse))
+            found["peephole"] = coupled_peephole(peephole) if self.options.coupled_gates else peephole
+        if self.options.coupled_gates and "norm" in found:
+            gain_ih, gain_hh, *others = found["norm"]
+            found["norm"] = (coupled(gain_ih), coupled(gain_hh), *others)
+        return found
 
     def _own_arguments(self) -> dict[str, Any]:
         return {"proj_size": self.proj_size}

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, suggest
-from ..ops.backend import native_problem
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
@@ -55,6 +54,9 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         ((32, 20, 128), (1, 32, 128))
     """
 
+    kernel = "simple_rnn"
+    gates = 1
+
     def __init__(
         self,
         input_size: int,
@@ -70,10 +72,20 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         *,
         init: Init = "torch",
         backend: Backend = "auto",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        learn_initial_state: bool = False,
+        recompute: int | None = None,
     ) -> None:
         if nonlinearity not in NONLINEARITIES:
             raise ConfigError(f"nonlinearity={nonlinearity!r} is unknown{suggest(nonlinearity, NONLINEARITIES)}")
-        self._configure("RNN", init, backend, bidirectional)
+        self._configure(
+            "RNN", init, backend,
+            recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout, zoneout=zoneout, layer_norm=layer_norm,
+            learn_initial_state=learn_initial_state, recompute=recompute,
+        )  # fmt: skip
         # PyTorch's constructor knows no sigmoid; its own forward is never asked for one.
         known = "tanh" if nonlinearity == "sigmoid" else nonlinearity
         torch.nn.RNN.__init__(
@@ -90,33 +102,28 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
             dtype=dtype,
         )
         self.nonlinearity = nonlinearity
+        self._complete()
+
+    @property
+    def kind(self) -> int:
+        """The native kernel's variant."""
+        return NONLINEARITIES.index(self.nonlinearity)
 
     def _direction(
-        self, x: Tensor, state: State | None, layer: int, reverse: bool, backend: Backend, **ragged: Any
+        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
     ) -> tuple[Tensor, State]:
         run: Any = simple_rnn if backend == "native" else simple_rnn_reference
         result: tuple[Tensor, State] = run(
-            x, state, *self._weights(layer, reverse), nonlinearity=self.nonlinearity, reverse=reverse,
-            batch_first=self.batch_first, **ragged,
-        )  # fmt: skip
+            x, state, *weights, nonlinearity=self.nonlinearity, reverse=reverse, batch_first=self.batch_first, **call
+        )
         return result
 
-    def _cell(self, x: Tensor, state: State, layer: int) -> tuple[Tensor, State]:
-        h = simple_rnn_step(x, state, *self._weights(layer), nonlinearity=self.nonlinearity)
+    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
+        h = simple_rnn_step(x, state, *weights, nonlinearity=self.nonlinearity, **call)
         return h, h
 
-    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
-        return native_problem(device, dtype)
-
     def _torch_problem(self) -> str | None:
-        return "torch.nn.RNN has no sigmoid" if self.nonlinearity == "sigmoid" else None
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State:
-        weight = self.weight_ih_l0
-        shape = (self.num_layers * self.num_directions, batch, self.hidden_size)
-        return torch.zeros(shape, device=device or weight.device, dtype=dtype or weight.dtype)
+        return "torch.nn.RNN has no sigmoid" if self.nonlinearity == "sigmoid" else super()._torch_problem()
 
     def _own_arguments(self) -> dict[str, Any]:
         return {"nonlinearity": self.nonlinearity}

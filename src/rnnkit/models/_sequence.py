@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 
 from ..errors import ConfigError, suggest
-from ..layers._recurrent import Lengths, RecurrentLayer
+from ..layers._checks import Lengths
+from ..layers._recurrent import RecurrentLayer
 from ..ops.padding import valid_steps
 
 Tensor = torch.Tensor

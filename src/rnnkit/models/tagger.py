@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 
 from ..errors import ConfigError, suggest
-from ..layers._recurrent import Lengths, RecurrentLayer
+from ..layers._checks import Lengths
+from ..layers._recurrent import RecurrentLayer
 from ._sequence import SequenceModel, valid_outputs
 
 Tensor = torch.Tensor

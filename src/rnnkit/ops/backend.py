@@ -12,15 +12,23 @@ from ..errors import BackendError
 from ..types import Backend
 
 
-@functools.cache
+_core: list[Any] = []  # the native module once it was asked for; a list, since torch.compile warns of functools.cache
+
+
 def native_core() -> Any | None:
     """The native module, or None where rnnkit was installed without it."""
+    if not _core:
+        _core.append(_load_core())
+    return _core[0]
+
+
+def _load_core() -> Any | None:
     try:
         from .. import _native
     except ImportError:
         return None
     if problem := _native.cpu_info()["problem"]:
-        warnings.warn(f"{problem}; using {_native.cpu_info()['chosen']}", stacklevel=2)
+        warnings.warn(f"{problem}; using {_native.cpu_info()['chosen']}", stacklevel=4)
     return _native
 
 

@@ -25,17 +25,22 @@ from __future__ import annotations
 import torch
 
 from ..errors import ConfigError
+from .native import recurrence, whole_zone
 from .normalisation import pre_activation
 from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
-GruNorm = tuple[Tensor, Tensor]
+GruNorm = tuple[Tensor | None, Tensor]
+NORM_NEEDS_RESET_AFTER = (
+    "norm arrived together with reset_after=False, where no product with the state holds all gates; "
+    "layer_norm needs reset_after=True"
+)
 
 
 def gru_step(
     x: Tensor,
     h: Tensor,
-    w_ih: Tensor,
+    w_ih: Tensor | None,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -65,10 +70,7 @@ def gru_step(
         n = torch.tanh(from_n + r * state_n)
     else:
         if norm is not None:
-            raise ConfigError(
-                "norm arrived together with reset_after=False, where no product with the state holds all gates; "
-                "layer_norm needs reset_after=True"
-            )
+            raise ConfigError(NORM_NEEDS_RESET_AFTER)
         u_r, u_z, u_n = w_hh.chunk(3)
         b_r, b_z, b_n = (None, None, None) if b_hh is None else b_hh.chunk(3)
         r = torch.sigmoid(from_r + pre_activation(recurrent, u_r, b_r, None))
@@ -81,7 +83,7 @@ def gru_step(
 def gru_reference(
     x: Tensor,
     h0: Tensor | None,
-    w_ih: Tensor,
+    w_ih: Tensor | None,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -90,6 +92,7 @@ def gru_reference(
     norm: GruNorm | None = None,
     mask: Tensor | None = None,
     zone: Tensor | None = None,
+    initial: Tensor | None = None,
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
@@ -101,15 +104,54 @@ def gru_reference(
         h0: [B, H], or None for zeros.
         mask: [B, H], one for the whole sequence.
         zone: [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either direction, or a constant.
+        initial: what resets go back to, as ``h0``.
         lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`gru_step`.
     """
     x = x.transpose(0, 1) if batch_first else x
-    h0 = x.new_zeros(x.shape[1], w_hh.shape[1]) if h0 is None else h0
+    zeros = x.new_zeros(x.shape[1], w_hh.shape[1])
+    h0, initial = (zeros if given is None else given for given in (h0, initial))
 
     def step(inputs: tuple[Tensor, Tensor | None], before: Tensor) -> tuple[Tensor, Tensor]:
         x_t, zone_t = inputs
         h = gru_step(x_t, before, w_ih, w_hh, b_ih, b_hh, reset_after=reset_after, norm=norm, mask=mask, zone=zone_t)
         return h, h
 
-    out, last = unroll(step, (x, over_time(zone, x)), h0, lengths=lengths, resets=resets, reverse=reverse)
+    out, last = unroll(
+        step, (x, over_time(zone, x)), h0, initial=initial, lengths=lengths, resets=resets, reverse=reverse
+    )
     return out.transpose(0, 1) if batch_first else out, last
+
+
+def gru(
+    x: Tensor,
+    h0: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    reset_after: bool = True,
+    norm: GruNorm | None = None,
+    mask: Tensor | None = None,
+    zone: Tensor | None = None,
+    initial: Tensor | None = None,
+    lengths: Tensor | None = None,
+    resets: Tensor | None = None,
+    reverse: bool = False,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The native kernel over whole sequences, differentiable (twice: the second time through the reference).
+
+    Arguments and returns as in :func:`gru_reference`; float32 or float64 on the CPU, lengths int64, resets bool.
+
+    Raises:
+        ShapeError: a shape, dtype or device does not fit. ConfigError: norm together with ``reset_after=False``.
+    """
+    if norm is not None and not reset_after:
+        raise ConfigError(NORM_NEEDS_RESET_AFTER)
+    out, hn, _, _ = recurrence(
+        "gru", x, w_ih, w_hh, b_ih, b_hh, kind=int(not reset_after), reverse=reverse, batch_first=batch_first,
+        norm=norm, h0=h0, reset_h=initial, mask=mask, zone_h=whole_zone(zone, x, batch_first),
+        lengths=lengths, resets=resets,
+    )  # fmt: skip
+    return out, hn

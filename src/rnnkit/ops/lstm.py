@@ -31,12 +31,14 @@ from __future__ import annotations
 import torch
 
 from ..errors import ShapeError
+from .native import cell_states, recurrence, whole_zone
 from .normalisation import normalise, pre_activation
+from .padding import valid_steps
 from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
 LstmState = tuple[Tensor, Tensor]
-LstmNorm = tuple[Tensor, Tensor, Tensor, Tensor]
+LstmNorm = tuple[Tensor | None, Tensor, Tensor, Tensor]
 
 
 def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
@@ -83,7 +85,7 @@ def coupled_peephole(peephole: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor,
     state: LstmState,
-    w_ih: Tensor,
+    w_ih: Tensor | None,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -125,6 +127,58 @@ def lstm_step(
 def lstm_reference(
     x: Tensor,
     state: LstmState | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    w_hr: Tensor | None = None,
+    *,
+    peephole: Tensor | None = None,
+    norm: LstmNorm | None = None,
+    mask: Tensor | None = None,
+    zone_h: Tensor | None = None,
+    zone_c: Tensor | None = None,
+    initial: LstmState | None = None,
+    lengths: Tensor | None = None,
+    resets: Tensor | None = None,
+    reverse: bool = False,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor, LstmState]:
+    """A plain loop of :func:`lstm_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to every h and every c.
+
+    Args:
+        state: (h [B, P], c [B, H]), or None for zeros.
+        mask: [B, P], one for the whole sequence.
+        zone_h, zone_c: [B, T, P] and [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either
+            direction, or constants.
+        initial: what resets go back to, as ``state``.
+        lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`lstm_step`.
+
+    Returns:
+        every h as x with P features, every c as x with H features, and the last (h, c).
+    """
+    x = x.transpose(0, 1) if batch_first else x
+    projected, hidden = w_hh.shape[1], w_hh.shape[0] // 4
+    zeros = (x.new_zeros(x.shape[1], projected), x.new_zeros(x.shape[1], hidden))
+    state, initial = (zeros if given is None else given for given in (state, initial))
+
+    def step(inputs: tuple[Tensor, Tensor | None, Tensor | None], before: LstmState) -> tuple[Tensor, LstmState]:
+        x_t, zone_h_t, zone_c_t = inputs
+        h, c = lstm_step(
+            x_t, before, w_ih, w_hh, b_ih, b_hh, w_hr,
+            peephole=peephole, norm=norm, mask=mask, zone_h=zone_h_t, zone_c=zone_c_t,
+        )  # fmt: skip
+        return torch.cat((h, c), 1), (h, c)
+
+    inputs = (x, over_time(zone_h, x), over_time(zone_c, x))
+    both, last = unroll(step, inputs, state, initial=initial, lengths=lengths, resets=resets, reverse=reverse)
+    out, cells = (both.transpose(0, 1) if batch_first else both).split((projected, hidden), -1)
+    return out, cells, last
+
+
+def lstm(
+    x: Tensor,
+    state: LstmState | None,
     w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
@@ -136,32 +190,33 @@ def lstm_reference(
     mask: Tensor | None = None,
     zone_h: Tensor | None = None,
     zone_c: Tensor | None = None,
+    initial: LstmState | None = None,
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
     batch_first: bool = False,
-) -> tuple[Tensor, LstmState]:
-    """A plain loop of :func:`lstm_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to out [T, B, P] and (h, c).
+    cells: bool = False,
+) -> tuple[Tensor, Tensor | None, LstmState]:
+    """The native kernel over whole sequences, differentiable (twice: the second time through the reference).
 
-    Args:
-        state: (h [B, P], c [B, H]), or None for zeros.
-        mask: [B, P], one for the whole sequence.
-        zone_h, zone_c: [B, T, P] and [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either
-            direction, or constants.
-        lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`lstm_step`.
+    Arguments and returns as in :func:`lstm_reference`, but every c only with ``cells``, else None; float32 or float64
+    on the CPU, lengths int64, resets bool.
+
+    Raises:
+        ShapeError: a shape, dtype or device does not fit.
     """
-    x = x.transpose(0, 1) if batch_first else x
-    if state is None:
-        state = (x.new_zeros(x.shape[1], w_hh.shape[1]), x.new_zeros(x.shape[1], w_hh.shape[0] // 4))
-
-    def step(inputs: tuple[Tensor, Tensor | None, Tensor | None], before: LstmState) -> tuple[Tensor, LstmState]:
-        x_t, zone_h_t, zone_c_t = inputs
-        h, c = lstm_step(
-            x_t, before, w_ih, w_hh, b_ih, b_hh, w_hr,
-            peephole=peephole, norm=norm, mask=mask, zone_h=zone_h_t, zone_c=zone_c_t,
-        )  # fmt: skip
-        return h, (h, c)
-
-    inputs = (x, over_time(zone_h, x), over_time(zone_c, x))
-    out, last = unroll(step, inputs, state, lengths=lengths, resets=resets, reverse=reverse)
-    return out.transpose(0, 1) if batch_first else out, last
+    h0, c0 = (None, None) if state is None else state
+    reset_h, reset_c = (None, None) if initial is None else initial
+    out, hn, cn, saved = recurrence(
+        "lstm", x, w_ih, w_hh, b_ih, b_hh, reverse=reverse, batch_first=batch_first, norm=norm, cells=cells, h0=h0,
+        c0=c0, reset_h=reset_h, reset_c=reset_c, w_hr=w_hr, peephole=peephole, mask=mask,
+        zone_h=whole_zone(zone_h, x, batch_first), zone_c=whole_zone(zone_c, x, batch_first),
+        lengths=lengths, resets=resets,
+    )  # fmt: skip
+    if not cells:
+        return out, None, (hn, cn)
+    every = cell_states(saved, w_hh.shape[0] // 4)
+    if lengths is not None:  # saved rows hold anything in the padding
+        valid = valid_steps(lengths, x.shape[1 if batch_first else 0], x.device)
+        every = every.masked_fill(~(valid if batch_first else valid.T)[..., None], 0)
+    return out, every, (hn, cn)

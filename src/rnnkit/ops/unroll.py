@@ -19,6 +19,7 @@ def unroll(
     x: State,
     state: State,
     *,
+    initial: State | None = None,
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
@@ -28,7 +29,8 @@ def unroll(
     Args:
         x: [T, B, ...], or a nested tuple of such tensors, of which ``step`` gets the same tuple of [B, ...]. The first
             is a tensor; None, for an input that is absent, stays None.
-        state: a state whose tensors have the batch on axis 0; also what ``resets`` goes back to.
+        state: a state whose tensors have the batch on axis 0.
+        initial: what ``resets`` go back to; None for ``state``.
         lengths: [B], valid steps of each row, 0 to T. Behind them ``step`` sees zeros for x, outputs are 0 and the
             state stands still, from the start in a row of length 0; with ``reverse`` each row starts at its own last
             valid step.
@@ -42,7 +44,7 @@ def unroll(
     while not isinstance(first, Tensor):
         first = first[0]
     time, device = first.shape[0], first.device
-    initial = state
+    initial = state if initial is None else initial
     padding = None if lengths is None else ~valid_steps(lengths, time, device).T
     fresh = None if resets is None else resets.to(device)
     inputs = _steps(x, time, padding)

@@ -1,0 +1,224 @@
+"""The native recurrent kernels: one layer in one direction over whole sequences, with gradients.
+
+One call serves all of them (``simple_rnn``, ``lstm``, ``gru``); the files of the recurrences hold their equations and
+say which arguments they take. Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a projection,
+else H).
+
+Eagerly the call is an ``autograd.Function``, which costs less than an operator of PyTorch's dispatcher; under
+``torch.compile`` and ``torch.export`` it is the operator ``rnnkit::recurrence``. Second derivatives go through the
+readable reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import ShapeError
+from .native_call import (
+    ARGUMENTS,
+    COUNT,
+    DIFFERENTIABLE,
+    KERNELS,
+    Flags,
+    Inputs,
+    backward_call,
+    cell_states,
+    check,
+    forward_call,
+    like,
+    sizes_of,
+    whole_zone,
+)
+from .normalisation import pre_activation
+from .padding import valid_steps
+
+__all__ = ["cell_states", "recurrence", "whole_zone"]
+
+Tensor = torch.Tensor
+
+
+def recurrence(
+    kernel: str,
+    x: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    norm: tuple[Tensor | None, ...] | None = None,
+    kind: int = 0,
+    reverse: bool = False,
+    batch_first: bool = False,
+    cells: bool = False,
+    lengths: Tensor | None = None,
+    **others: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Runs a kernel.
+
+    Args:
+        kernel: one of KERNELS.
+        norm: gain_ih, gain_hh and, for the LSTM, gain_c and shift_c.
+        kind: the kernel's own variant.
+        lengths: of :class:`Inputs`.
+        cells: whether the saved rows are wanted although no gradient is.
+        others: h0, c0, reset_h, reset_c, w_hr, peephole, mask, zone_h, zone_c, resets of :class:`Inputs`.
+
+    Returns:
+        out as x with S features and zeros behind each row's length, hn [B, S], cn [B, H] (empty but for the LSTM), and
+        the saved rows as x with features of the kernel's own (empty where none are kept).
+    """
+    if norm is None:
+        inputs = Inputs(x, None, w_ih, w_hh, b_ih, b_hh, lengths=lengths, **others)
+    else:
+        if lengths is not None:  # the product with padding, which may hold NaN, must reach no gradient
+            valid = valid_steps(lengths, x.shape[1 if batch_first else 0], x.device)
+            x = x.masked_fill(~(valid if batch_first else valid.T)[..., None], 0)
+        pre = pre_activation(x, w_ih, b_ih, norm[0])
+        gains = dict(zip(("gain_hh", "gain_c", "shift_c"), norm[1:], strict=False))
+        inputs = Inputs(None, pre, None, w_hh, None, b_hh, lengths=lengths, **gains, **others)
+    differentiable = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
+    )
+    flags = Flags(KERNELS.index(kernel), kind, reverse, batch_first, differentiable or cells)
+    if torch.compiler.is_compiling():
+        result = torch.ops.rnnkit.recurrence(*inputs, *flags)
+    elif differentiable:
+        result = _Recurrence.apply(*inputs, *flags)  # type: ignore[no-untyped-call]
+    else:
+        result = forward_call(*inputs, *flags)
+    return result  # type: ignore[no-any-return]
+
+
+# --- gradients -------------------------------------------------------------------------------------------------------
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        outputs = forward_call(*arguments)
+        ctx.set_materialize_grads(False)
+        _save(ctx, arguments, outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # create_graph=True
+            return _differentiable_backward(ctx, grads)
+        return _gradients(ctx, grads, backward_call)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs[:COUNT], output[0], output[3])
+    ctx.flags = inputs[COUNT:]
+
+
+def _gradients(ctx: Any, grads: tuple[Tensor | None, ...], backward: Any) -> tuple[Any, ...]:
+    *inputs, out, saved = ctx.saved_tensors
+    count = len(DIFFERENTIABLE)
+    if all(grad is None for grad in grads):
+        return (None,) * ARGUMENTS
+    needs = [bool(need) for need in ctx.needs_input_grad[:count]]
+    found = backward(*grads, out, saved, *inputs, *ctx.flags, needs)
+    return (*(grad if need else None for grad, need in zip(found, needs, strict=True)), *[None] * (ARGUMENTS - count))
+
+
+def _differentiable_backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
+    """The gradients as a graph of their own, by way of the reference: slow, and differentiable again."""
+    from .references import run_reference
+
+    *tensors, _, _ = ctx.saved_tensors
+    count = len(DIFFERENTIABLE)
+    # Aliases: where one input was computed from another, each still gets its own share alone.
+    aliases: list[Any] = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count]]
+    inputs, flags = Inputs(*aliases, *tensors[count:]), Flags(*ctx.flags)
+    results = run_reference(inputs, flags)
+    dout, dhn, dcn, dsaved = grads
+    dcells = None if dsaved is None else cell_states(dsaved, inputs.w_hh.shape[0] // 4)
+    found = zip(results, (dout, dhn, dcn, dcells), strict=True)
+    pairs = [(y, dy) for y, dy in found if y is not None and dy is not None]
+    needs = ctx.needs_input_grad[:count]
+    wanted = [tensor for tensor, need in zip(aliases, needs, strict=True) if need]
+    gradients = iter(
+        torch.autograd.grad([y for y, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True,
+                            allow_unused=True)
+    )  # fmt: skip
+    return (*(next(gradients) if need else None for need in needs), *[None] * (ARGUMENTS - count))
+
+
+# --- the operator that torch.compile and torch.export see ------------------------------------------------------------
+
+_OPTIONAL = ", ".join(f"Tensor? {name}" for name in Inputs._fields[4:])
+_INPUTS = f"Tensor? x, Tensor? pre, Tensor? w_ih, Tensor w_hh, {_OPTIONAL}"
+_FLAGS = "int kernel, int kind, bool reverse, bool batch_first, bool keep"
+_library = torch.library.Library("rnnkit", "FRAGMENT")
+_library.define(f"recurrence({_INPUTS}, {_FLAGS}) -> (Tensor, Tensor, Tensor, Tensor)")
+_library.define(
+    f"recurrence_backward(Tensor? dout, Tensor? dhn, Tensor? dcn, Tensor? dsaved, Tensor out, Tensor saved, {_INPUTS}, "
+    f"{_FLAGS}, bool[] needs) -> ({', '.join(['Tensor'] * len(DIFFERENTIABLE))})"
+)
+
+
+def _operator(*arguments: Any) -> tuple[Tensor, ...]:
+    """An operator's results are the same each time; rows of the padding, which nobody reads, are cleared for that."""
+    out, hn, cn, saved = forward_call(*arguments)
+    inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
+    if inputs.lengths is not None and saved.numel():
+        valid = valid_steps(inputs.lengths, out.shape[1 if flags.batch_first else 0], out.device)
+        saved.masked_fill_(~(valid if flags.batch_first else valid.T)[..., None], 0)
+    return out, hn, cn, saved
+
+
+def _operator_backward(*arguments: Any) -> tuple[Tensor, ...]:
+    out, saved = arguments[4:6]
+    inputs, flags = Inputs(*arguments[6 : 6 + COUNT]), Flags(*arguments[6 + COUNT : -1])
+    sizes = sizes_of(inputs, flags)
+    check(inputs, flags, sizes)
+    expected = _forward_shapes(*(None if tensor is None else tensor.to("meta") for tensor in inputs), *flags)
+    if (out.shape, saved.shape) != (expected[0].shape, expected[3].shape):
+        raise ShapeError(f"out and saved have shapes {tuple(out.shape)}, {tuple(saved.shape)}; pass the forward call's")
+    return backward_call(*arguments)
+
+
+_library.impl("recurrence", _operator, "CPU")
+_library.impl("recurrence_backward", _operator_backward, "CPU")
+
+
+def _saved_width(inputs: Inputs, flags: Flags, hidden: int) -> int:
+    """Elements of a saved row, as the kernels' headers say."""
+    kernel, normed = KERNELS[flags.kernel], inputs.gain_hh is not None
+    if kernel == "simple_rnn":
+        return 2 * hidden + 2 if normed else hidden if inputs.zone_h is not None else 0
+    plain, with_norm = {"lstm": (5, 9), "gru": (4, 7)}[kernel]
+    return with_norm * hidden + 2 if normed else plain * hidden
+
+
+def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+    inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
+    sizes, weight = sizes_of(inputs, flags), inputs.w_hh
+    return (
+        like(weight, sizes, sizes.state, flags.batch_first),
+        weight.new_empty(sizes.batch, sizes.state),
+        weight.new_empty((sizes.batch, sizes.hidden) if KERNELS[flags.kernel] == "lstm" else (0,)),
+        like(weight, sizes, _saved_width(inputs, flags, sizes.hidden) if flags.keep else 0, flags.batch_first),
+    )
+
+
+def _backward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
+    _, _, _, _, _, _, *rest, needs = arguments
+    inputs = Inputs(*rest[:COUNT])
+    return tuple(
+        inputs.w_hh.new_empty(0 if tensor is None or not need else tensor.shape)
+        for tensor, need in zip(inputs[: len(DIFFERENTIABLE)], needs, strict=True)
+    )
+
+
+torch.library.register_fake("rnnkit::recurrence", _forward_shapes, lib=_library)
+torch.library.register_fake("rnnkit::recurrence_backward", _backward_shapes, lib=_library)
+torch.library.register_autograd(
+    "rnnkit::recurrence",
+    lambda ctx, *grads: _gradients(ctx, grads, torch.ops.rnnkit.recurrence_backward),
+    setup_context=_save,
+    lib=_library,
+)

@@ -1,0 +1,58 @@
+"""Layers on the native core that take one step at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .backend import native_core
+from .native_call import KERNELS, Flags, Inputs, check, compact, describe, forward_addresses, like, sizes_of, whole_zone
+
+Tensor = torch.Tensor
+
+
+class NativeStream:
+    """Layers on the native core that take one step at a time, on buffers that stay; see :class:`rnnkit.layers.stream`.
+
+    ``output`` [B, S] is what the last layer wrote.
+    """
+
+    def __init__(self, batch: int, features: int, dtype: torch.dtype) -> None:
+        core: Any = native_core()
+        self._core, self._dtype = core, dtype
+        self._stream = core.StreamF32() if dtype == torch.float32 else core.StreamF64()
+        self._kept: list[Any] = []  # what the core holds addresses of
+        self.output = torch.zeros(batch, features, dtype=dtype)
+
+    def add(
+        self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Tensor]
+    ) -> None:
+        """One more layer: ``weights`` and ``options`` as the recurrence takes them, ``state`` its buffers, updated."""
+        x, names = self.output[:, None], ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
+        zones = {name: whole_zone(options.get(name), x, True) for name in ("zone_h", "zone_c") if name in options}
+        if "zone" in options:
+            zones["zone_h"] = whole_zone(options["zone"], x, True)
+        given = dict(zip(names, weights, strict=False)) | dict(zip(("h0", "c0"), state, strict=False)) | zones
+        inputs = compact(Inputs(x=x, pre=None, peephole=options.get("peephole"), **given))  # type: ignore[arg-type]
+        flags = Flags(KERNELS.index(kernel), kind, False, True, False)
+        sizes = sizes_of(inputs, flags)
+        check(inputs, flags, sizes)
+        description = describe(self._core, inputs, flags, sizes)
+        scratch = torch.empty(description.scratch(flags.kernel, x.element_size(), False), dtype=torch.uint8)
+        out = like(x, sizes, sizes.state, True)
+        h, c = inputs.h0, inputs.c0
+        assert h is not None
+        self._stream.add(flags.kernel, description, forward_addresses(inputs, out, h, c, None, scratch, True))
+        self._kept.append((inputs, out, scratch))
+        self.output = out[:, 0]
+
+    def step(self, x: Tensor) -> None:
+        """One step on x [B, I]."""
+        self._stream.step((x if x.is_contiguous() else x.contiguous()).data_ptr())
+
+    def seconds_per_step(self, x: Tensor, repeats: int) -> float:
+        """The median of so many steps, timed inside the core."""
+        x = x.contiguous()
+        seconds: float = self._stream.seconds_per_step(x.data_ptr(), repeats)
+        return seconds

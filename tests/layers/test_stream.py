@@ -1,0 +1,119 @@
+"""layer.stream(batch): one step at a time, equal to the whole sequence."""
+
+import threading
+
+import pytest
+import torch
+from tolerances import assert_close
+
+import rnnkit
+from rnnkit.errors import BackendError, ConfigError, ShapeError
+from rnnkit.ops.state import map_state
+
+CASES = [
+    (rnnkit.SimpleRNN, {}),
+    (rnnkit.SimpleRNN, {"num_layers": 3, "nonlinearity": "sigmoid", "bias": False}),
+    (rnnkit.LSTM, {}),
+    (rnnkit.LSTM, {"num_layers": 2, "proj_size": 4, "peepholes": True}),
+    (rnnkit.LSTM, {"coupled_gates": True, "zoneout": (0.1, 0.2), "learn_initial_state": True}),
+    (rnnkit.LSTM, {"layer_norm": True, "num_layers": 2}),
+    (rnnkit.GRU, {"num_layers": 2, "zoneout": 0.2, "dropout": 0.5}),
+    (rnnkit.GRU, {"reset_after": False}),
+    (rnnkit.GRU, {"dtype": torch.float64}),
+    (rnnkit.GRU, {"backend": "torch"}),
+]
+
+
+def made(layer, options, hidden=9):
+    torch.manual_seed(0)
+    return layer(3, hidden, **options)
+
+
+@pytest.mark.parametrize(("layer", "options"), CASES, ids=str)
+@pytest.mark.parametrize("batch", [1, 5])
+def test_equals_the_whole_sequence(layer, options, batch):
+    module = made(layer, options)
+    x = torch.randn(7, batch, 3, dtype=module.weight_ih_l0.dtype)
+    stream = module.stream(batch)
+    outputs = torch.stack([stream(x_t).clone() for x_t in x])
+    expected, state = module.eval()(x)
+    assert_close(outputs, expected)
+    assert_close(stream.state, state)
+
+
+def test_wide_layers_share_units_over_threads():
+    module = made(rnnkit.LSTM, {}, hidden=700)
+    x = torch.randn(4, 1, 3)
+    stream = module.stream()
+    assert_close(torch.stack([stream(x_t).clone() for x_t in x]), module(x)[0])
+
+
+def test_state_and_reset():
+    module = made(rnnkit.LSTM, {})
+    x = torch.randn(4, 2, 3)
+    stream = module.stream(batch=2)
+    first = stream(x[0]).clone()
+    after = stream.state
+    second = stream(x[1]).clone()
+    stream.reset()
+    assert torch.equal(stream(x[0]), first)
+    stream.state = after
+    assert torch.equal(stream(x[1]), second)
+    stream.reset(torch.tensor([True, False]))
+    _, (h, c) = module(x[2:3], map_state(lambda leaf: leaf * torch.tensor([[[0.0], [1.0]]]), module(x[:2])[1]))
+    stream(x[2])
+    assert_close(stream.state, (h, c))
+    with pytest.raises(ShapeError, match="those of this stream"):
+        stream.state = module.initial_state(3)
+
+
+def test_weights_are_a_snapshot_and_the_layer_keeps_its_mode():
+    module = made(rnnkit.GRU, {"recurrent_dropout": 0.5, "layer_norm": True})
+    stream, x = module.stream(), torch.ones(1, 3)
+    before = stream(x).clone()
+    with torch.no_grad():
+        module.weight_ih_l0.zero_()
+    stream.reset()
+    assert torch.equal(stream(x), before)
+    assert module.training
+
+
+def test_nothing_is_allocated():
+    """The output is one buffer; a strided x is taken too."""
+    stream = made(rnnkit.LSTM, {}).stream(batch=4)
+    x = torch.randn(4, 6)[:, ::2]
+    first = stream(x)
+    place = first.data_ptr()
+    assert stream(x).data_ptr() == place
+    assert 0 < stream.seconds_per_step(x, 10) < 1
+
+
+def test_streams_in_threads_do_not_meet():
+    module, x = made(rnnkit.LSTM, {}, hidden=64), torch.randn(50, 1, 3)
+    expected, _ = module(x)
+    found = {}
+
+    def run(index):
+        stream = module.stream()
+        found[index] = torch.stack([stream(x_t).clone() for x_t in x])
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for outputs in found.values():
+        assert_close(outputs, expected)
+
+
+def test_bad_input():
+    stream = rnnkit.GRU(3, 4).stream(2)
+    with pytest.raises(ShapeError, match=r"\(1, 3\).*takes torch.float32 of shape \(2, 3\)"):
+        stream(torch.zeros(1, 3))
+    with pytest.raises(ShapeError, match="x is torch.float64"):
+        stream(torch.zeros(2, 3, dtype=torch.float64))
+    with pytest.raises(BackendError, match="needs the whole sequence"):
+        rnnkit.GRU(3, 4, bidirectional=True).stream()
+    with pytest.raises(ConfigError, match="batch=0"):
+        rnnkit.GRU(3, 4).stream(0)

@@ -1,0 +1,229 @@
+"""The native recurrences as parts of PyTorch: operator, compilation, export, threads, processes, CPU families.
+
+All data is made here: random numbers from a fixed seed.
+"""
+
+import copy
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+from tolerances import assert_close
+
+import rnnkit
+from rnnkit.ops.backend import native_core
+from rnnkit.ops.native_call import Inputs
+
+LAYERS = [rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU]
+KERNEL = {rnnkit.SimpleRNN: 0, rnnkit.LSTM: 1, rnnkit.GRU: 2}
+
+
+def numbers(*shape, dtype=torch.float64):
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(len(shape)), dtype=dtype) - 0.5).requires_grad_()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_operator(layer):
+    """PyTorch's own checks: schema, shapes for tracing, gradients, and all of it under compilation."""
+    gates, batch, time, hidden = layer.gates, 3, 4, 5
+    wide = gates * hidden
+    weights = [numbers(wide, 2), numbers(wide, hidden), numbers(wide), numbers(wide)]
+    plain = Inputs(numbers(time, batch, 2), None, *weights)
+    state = {"h0": numbers(batch, hidden), "reset_h": numbers(batch, hidden)}
+    if gates == 4:
+        state |= {"c0": numbers(batch, hidden), "reset_c": numbers(batch, hidden)}
+    ragged = {"lengths": torch.tensor([4, 2, 0]), "resets": torch.arange(12).reshape(3, 4) % 3 == 0}
+    every = plain._replace(**state, **ragged, mask=torch.ones(batch, hidden, dtype=torch.float64))
+    normed = every._replace(x=None, w_ih=None, b_ih=None, pre=numbers(time, batch, wide), gain_hh=numbers(wide))
+    if gates == 4:
+        normed = normed._replace(gain_c=numbers(hidden), shift_c=numbers(hidden))
+    for inputs in (plain, every, normed):
+        arguments = (*inputs, KERNEL[layer], 0, False, False, True)
+        torch.library.opcheck(torch.ops.rnnkit.recurrence.default, arguments)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_export_keeps_the_operator(layer):
+    module = layer(3, 4, num_layers=2).eval()
+    x = torch.randn(5, 2, 3)
+    program = torch.export.export(module, (x,))
+    assert "rnnkit.recurrence.default" in {str(node.target) for node in program.graph.nodes}
+    assert_close(program.module()(x), module(x))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_compile_keeps_the_operator(layer):
+    """Dynamo enters recurrent layers only where it is told to; then the whole model is one graph, gradients too."""
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append({str(node.target) for node in graph.graph.nodes})
+        return graph
+
+    model = rnnkit.SequenceClassifier(layer(3, 4, layer_norm=True, zoneout=0.1), 2).eval()
+    x = torch.randn(2, 5, 3)
+    with torch._dynamo.config.patch(allow_rnn=True):
+        compiled = torch.compile(model, backend=backend, fullgraph=True)
+        assert_close(compiled(x), model(x))
+        (expected,) = torch.autograd.grad(model(x).square().sum(), model.body.weight_hh_l0)
+        whole = torch.compile(model, backend="aot_eager", fullgraph=True)
+        (gradient,) = torch.autograd.grad(whole(x).square().sum(), model.body.weight_hh_l0)
+        assert_close(gradient, expected)
+    assert any("rnnkit" in target for target in graphs[0]), graphs
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_second_derivatives_name_no_backend_but_work(layer):
+    """A gradient penalty: through the reference, the same as backend="reference"."""
+    module = layer(2, 3, dtype=torch.float64)
+    other = copy.deepcopy(module)
+    other.backend = "reference"
+    found = []
+    for one in (module, other):
+        x = numbers(4, 2, 2)
+        (gradient,) = torch.autograd.grad(one(x)[0].square().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(gradient.square().sum(), [x, *one.parameters()], allow_unused=True))
+    for actual, expected in zip(*found, strict=True):
+        assert (actual is None) == (expected is None)
+        if actual is not None:
+            assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_threads_share_the_work(layer):
+    """Values do not depend on the number of threads; gradients only by the order of a sum."""
+    x = torch.rand(20, 33, 9)
+    module = layer(9, 70, backend="native")
+    lengths = torch.arange(33) % 20 + 1
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 2):
+            torch.set_num_threads(threads)
+            module.zero_grad()
+            output, state = module(x, lengths=lengths)
+            state = module.final_output(state)
+            (output.sum() + state.square().sum()).backward()
+            results.append([output, state, *(p.grad.clone() for p in module.parameters())])
+    finally:
+        torch.set_num_threads(before)
+    for place, (one, *others) in enumerate(zip(*results, strict=True)):
+        for other in others:
+            assert torch.equal(one, other) if place < 2 else assert_close(one, other) is None
+        assert torch.equal(others[0], others[2])  # twice with two threads
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_hidden_units_split_over_threads(layer):
+    """Wide weights: threads share the hidden units; one thread alone finds the same, and again the same bits."""
+    module = layer(300, 264, backend="native")
+    x = torch.rand(5, 9, 300).requires_grad_()
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 2):
+            torch.set_num_threads(threads)
+            output, _ = module(x, lengths=[5, 3, 1, 5, 4, 2, 5, 5, 1])
+            results.append([output, *torch.autograd.grad(output.square().sum(), [x, *module.parameters()])])
+    finally:
+        torch.set_num_threads(before)
+    for one, two, again in zip(*results, strict=True):
+        assert_close(two, one)
+        assert torch.equal(two, again)
+
+
+def test_python_threads_at_once():
+    """The GIL is released during a call, and calls from several threads do not meet in memory."""
+    module = rnnkit.LSTM(9, 40, backend="native")
+    inputs = [torch.rand(20, 8, 9) for _ in range(4)]
+    expected = [module(x)[0] for x in inputs]
+    wrong = []
+
+    def work(index):
+        for _ in range(20):
+            output, _ = module(inputs[index])
+            if not torch.equal(output, expected[index]):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+class Rows(torch.utils.data.Dataset):
+    """Rows that a recurrent layer computes inside a DataLoader worker."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.layer = rnnkit.GRU(3, 8, backend="native")
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        with torch.no_grad():
+            return self.layer(torch.full((5, 1, 3), float(index)))[0]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_dataloader_workers(start):
+    rows = Rows()
+    rows[0]  # threads are warm before the workers start
+    loader = torch.utils.data.DataLoader(rows, num_workers=2, batch_size=None, multiprocessing_context=start)
+    for index, row in enumerate(loader):
+        assert_close(row, rows[index])
+
+
+def test_a_forked_child_computes():
+    """Fork after the threads are warm: the child must neither hang nor differ."""
+    program = """
+import os, torch, rnnkit
+torch.manual_seed(0)
+layer = rnnkit.SimpleRNN(28, 64, nonlinearity="relu", backend="native")
+x = torch.rand(28, 32, 28)
+run = lambda: layer(x)[0].detach().numpy().tobytes()  # none of PyTorch's own threads, which hang after a fork
+expected = run()
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if run() == expected else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert run.stdout.strip() == "0", run.stderr
+
+
+FAMILY_PROGRAM = """
+import contract, torch, rnnkit
+from rnnkit.ops.backend import native_core
+assert native_core().cpu_info()["chosen"] == {family!r}
+OPTIONS = dict(nonlinearity="relu"), dict(nonlinearity="sigmoid"), dict(layer_norm=True)
+for dtype in (torch.float32, torch.float64):
+    for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
+        for options in OPTIONS if layer is rnnkit.SimpleRNN else ({{}}, dict(layer_norm=True)):
+            make = lambda i, h, **o: layer(i, h, dtype=dtype, backend="native", **options, **o)
+            contract.check_reference(make)
+            contract.check_padding(make, bidirectional=True)
+print("served")
+"""
+
+
+@pytest.mark.parametrize("family", ["generic", "avx2", "avx512"])
+def test_each_cpu_family(family):
+    available = native_core().cpu_info()["available"]
+    environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
+    if family in available:
+        program, expected = FAMILY_PROGRAM.format(family=family), "served"
+    else:  # this machine lacks it: asking for it must say so and still compute
+        program = (
+            "import warnings, torch, rnnkit\nwarnings.simplefilter('error')\n"
+            "try:\n    rnnkit.SimpleRNN(1, 1)(torch.zeros(1, 1, 1))\nexcept UserWarning as w:\n    print(w)"
+        )
+        expected = "lacks"
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert expected in run.stdout, run.stderr
