@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import data, ops
+    from .layers.accelerate import accelerate
+    from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.gru import GRU
     from .layers.lstm import LSTM
+    from .layers.rnn import RNN
     from .layers.simple_rnn import SimpleRNN
     from .models.classifier import SequenceClassifier
     from .models.loading import load
@@ -23,13 +26,18 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "GRU": "layers.gru",
+    "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
+    "LSTMCell": "layers.cells",
     "Learner": "training.learner",
+    "RNN": "layers.rnn",
     "SequenceClassifier": "models.classifier",
     "SequenceRegressor": "models.regressor",
     "SequenceTagger": "models.tagger",
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
+    "SimpleRNNCell": "layers.cells",
+    "accelerate": "layers.accelerate",
     "load": "models.loading",
 }
 _MODULES = ("data", "errors", "ops")
@@ -37,12 +45,17 @@ _MODULES = ("data", "errors", "ops")
 __all__ = [
     "GRU",
     "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
     "Learner",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
     "Sequences",
     "SimpleRNN",
+    "SimpleRNNCell",
+    "accelerate",
     "data",
     "load",
     "ops",
