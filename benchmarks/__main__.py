@@ -6,22 +6,39 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import Any
 
-from benchmarks import machine, picture, report, startup
+from benchmarks import around, errors, inference, machine, memory, options, picture, ragged, report, streaming
 from benchmarks.environment import ROOT, peers_python
 from benchmarks.race import Race
-from benchmarks.results import OURS, PEERS, Figure, Row, Run
+from benchmarks.results import ONNX, OURS, PEERS, Part, Run
 from benchmarks.workers.client import Worker, WorkerError
-from benchmarks.workloads import WORKLOADS, Workload, workload
+from benchmarks.workloads import OPTIONED, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "training_step.png"
 RECORD = ROOT / "runs" / "benchmarks.json"
-LAYER_SHARE = 0.6  # what the first workload's recurrent layer must reach of the peak
-EPOCH_STEPS, EPOCH_OVERHEAD = 60_000 // 32, 1.3
+
+TRAINERS = PEERS[1:]
+LOADS: dict[str, Sequence[Workload]] = {
+    "around": WORKLOADS[:1],
+    "steps": WORKLOADS,
+    "untuned": UNTUNED,
+    "layers": SMALL,
+    "ragged": RAGGED,
+    "inference": WORKLOADS,
+    "streaming": STREAMED,
+    "options": [workload(name) for name in OPTIONED],
+    "errors": WORKLOADS,
+    "memory": WORKLOADS,
+}
+"""The workloads of each part of the run; what is short and may be broken comes first."""
+NEEDS = {"steps": TRAINERS, "untuned": TRAINERS, "inference": (ONNX,), "streaming": (ONNX,)}
+"""The systems that a part needs beside rnnkit and PyTorch."""
 
 
 def say(message: str) -> None:
@@ -29,35 +46,42 @@ def say(message: str) -> None:
 
 
 def main() -> int:
-    options = parse()
-    python = peers_python(say)
+    wanted = parse()
     began, others_before = time.perf_counter(), machine.cpu_seconds_of_others()
     with contextlib.ExitStack() as stack:
-        run = measure(start(stack, python), options)
-    others = machine.cpu_seconds_of_others()
+        run = measure(start(stack, wanted.parts), wanted)
+    others, seconds = machine.cpu_seconds_of_others(), time.perf_counter() - began
+    run = dataclasses.replace(run, minutes=seconds / 60)
     if others is not None and others_before is not None:
-        spent = (time.perf_counter() - began) * machine.cores()
-        run = dataclasses.replace(run, others_share=max(0.0, others - others_before) / spent)
+        run = dataclasses.replace(run, others_share=max(0.0, others - others_before) / (seconds * machine.cores()))
     RECORD.parent.mkdir(exist_ok=True)
     RECORD.write_text(json.dumps(dataclasses.asdict(run), indent=1))
     page = report.render(run)
-    if options.write:
+    if wanted.write:
         PAGE.write_text(page)
-        if run.rows[0].workload is WORKLOADS[0] and run.rows[0].steps:
+        if run.rows and run.rows[0].workload is WORKLOADS[0] and run.rows[0].steps:
             picture.draw(run.rows[0], PICTURE)
         say(f"wrote {PAGE.relative_to(ROOT)}")
     else:
         print(page)
-    return 1 if any(row.problems for row in run.rows) else 0
+    return 1 if run.problems else 0
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """`parts`: by name the workloads that are wanted of it; parts with none are left out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = ", ".join(load.name for load in WORKLOADS)
-    parser.add_argument("--rows", type=rows, default=WORKLOADS, help=f"only these, by commas: {names}")
+    names = ", ".join(dict.fromkeys(load.name for loads in LOADS.values() for load in loads))
+    parser.add_argument("--rows", type=rows, help=f"only these workloads, by commas: {names}")
+    parser.add_argument("--parts", type=parts, default=LOADS, help=f"only these parts, by commas: {', '.join(LOADS)}")
     parser.add_argument("--quick", action="store_true", help="few repeats: shows that all works, not how fast")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md instead of printing it")
-    return parser.parse_args()
+    found = parser.parse_args(arguments)
+    if found.rows is not None:
+        chosen = {name: [load for load in loads if load in found.rows] for name, loads in found.parts.items()}
+        found.parts = {name: loads for name, loads in chosen.items() if loads}
+        if not found.parts:
+            parser.error("none of these workloads belongs to these parts")
+    return found
 
 
 def rows(text: str) -> tuple[Workload, ...]:
@@ -67,19 +91,30 @@ def rows(text: str) -> tuple[Workload, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def start(stack: contextlib.ExitStack, peers: Path) -> dict[str, Worker]:
-    """All systems' workers, ready."""
+def parts(text: str) -> dict[str, Sequence[Workload]]:
+    if unknown := [name for name in text.split(",") if name not in LOADS]:
+        raise argparse.ArgumentTypeError(f"no part is called {unknown[0]!r}; there are {', '.join(LOADS)}")
+    return {name: loads for name, loads in LOADS.items() if name in text.split(",")}
+
+
+def start(stack: contextlib.ExitStack, wanted: dict[str, Sequence[Workload]]) -> dict[str, Worker]:
+    """The workers of all systems that the parts need, ready."""
     own = Path(sys.executable)
-    systems = {
-        OURS: ("rnnkit_worker", own, {}),
-        "PyTorch": ("torch_worker", own, {}),
+    others = {system for part in wanted for system in NEEDS.get(part, ())}
+    peers = peers_python(say) if others else own
+    systems: dict[str, tuple[Any, ...]] = {
+        OURS: ("rnnkit_worker", own),
+        "PyTorch": ("torch_worker", own),
         "Keras on TensorFlow": ("keras_worker", peers, {"KERAS_BACKEND": "tensorflow"}),
         "Keras on JAX": ("keras_worker", peers, {"KERAS_BACKEND": "jax"}),
-        "JAX by hand": ("jax_worker", peers, {}),
+        "JAX by hand": ("jax_worker", peers),
+        ONNX: ("onnx_worker", peers),
     }
-    assert set(systems) == {OURS, *PEERS}
+    assert set(systems) == {OURS, *PEERS, ONNX}
     workers = {}
     for system, arguments in systems.items():
+        if system not in (OURS, "PyTorch", *others):
+            continue
         say(f"starting {system}")
         workers[system] = stack.enter_context(Worker(*arguments))
         try:
@@ -89,51 +124,43 @@ def start(stack: contextlib.ExitStack, peers: Path) -> dict[str, Worker]:
     return workers
 
 
-def measure(workers: dict[str, Worker], options: argparse.Namespace) -> Run:
-    race = Race(workers, *((2, 0.05) if options.quick else (7, 0.3)), say)
-    say("start-up")  # what is short comes first, so what is broken shows at once
-    around = startup.figures(repeats=2 if options.quick else 7)
-    if WORKLOADS[0] in options.rows:
-        around.insert(0, epoch_figure(WORKLOADS[0], race))
-    measured = [race.row(load) for load in options.rows]
-    return Run(
+def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
+    race = Race(workers, *((2, 0.05) if wanted.quick else (7, 0.3)), say)
+    # Fewer and shorter turns where there are many rows, so that the whole run stays under half an hour.
+    brisk = dataclasses.replace(race, **({} if wanted.quick else {"rounds": 5, "turn_seconds": 0.2}))
+    loads: dict[str, Sequence[Workload]] = wanted.parts
+    figures = []
+    if "around" in loads:
+        say("start-up")
+        figures = around.startup(repeats=2 if wanted.quick else 7)
+        figures.insert(0, around.epoch(loads["around"][0], race))
+    rows = [race.row(load) for load in loads.get("steps", ())]
+    untuned = [brisk.row(load) for load in loads.get("untuned", ())]
+    small = [brisk.row(load, steps=False) for load in loads.get("layers", ())]
+    measurers: dict[str, Callable[[Sequence[Workload]], Part]] = {
+        "ragged": partial(ragged.measure, race),
+        "inference": partial(inference.measure, brisk),
+        "streaming": partial(streaming.measure, brisk),
+        "options": partial(options.measure, race),
+        "errors": partial(errors.measure, brisk),
+        "memory": partial(memory.measure, say),
+    }
+    if small and not race.peaks:
+        race.measure_peak()
+    sections = [act(loads[name]) for name, act in measurers.items() if name in loads]
+    run = Run(
         date=date.today().isoformat(),
         machine=machine.describe(),
         versions={name: v for worker in workers.values() for name, v in worker.greeting["versions"].items()},
         rounds=race.rounds,
-        peaks=race.peaks,
-        rows=measured,
-        figures=layer_figures(measured, race) + around,
-        idle_share=race.idle_seconds / race.timed_seconds,
+        peaks=[*race.peaks],
+        rows=rows,
+        untuned=untuned,
+        small=small,
+        parts=sections,
+        idle_share=(race.idle_seconds + brisk.idle_seconds) / max(1e-9, race.timed_seconds + brisk.timed_seconds),
     )
-
-
-def layer_figures(measured: list[Row], race: Race) -> list[Figure]:
-    """What is asked of the first workload's recurrent layer alone."""
-    first = next((row for row in measured if row.workload is WORKLOADS[0] and OURS in row.layers), None)
-    if first is None:
-        return []
-    peak = median(race.peaks)
-    share = first.workload.flops / first.layers[OURS].ms / 1e6 / peak
-    name = f"{first.workload.title} (first row), layer alone"
-    return [Figure(name, share, LAYER_SHARE, "share of the peak", at_least=True)]
-
-
-def epoch_figure(load: Workload, race: Race) -> Figure:
-    """An epoch of `Learner.fit` beside as many bare steps, taken in turn."""
-    steps, epochs = [], []
-    for number in range(1 if race.rounds < 3 else 3):
-        say(f"{load.name}: epoch {number + 1}")
-        epochs += race.turn(OURS, "epoch", load.name)
-        steps += race.turn(OURS, "step", load.name, repeats=EPOCH_STEPS // 2)
-    step, epoch = median(steps), median(epochs)
-    return Figure(
-        "Epoch of `Learner.fit`, 60,000 images",
-        epoch / (EPOCH_STEPS * step),
-        EPOCH_OVERHEAD,
-        f"{epoch / 1e3:.2f} s beside {EPOCH_STEPS} bare steps of {step:.3f} ms",
-        " ×",
-    )
+    return dataclasses.replace(run, figures=[*around.layer_figures(run), *figures])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.report import table, verdict
+from benchmarks.tables import table, verdict
 from rnnkit import recipes
 from rnnkit.recipes import runs
 

@@ -11,7 +11,7 @@ REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 
 
 def peers_python(say: Callable[[str], None]) -> Path:
-    """The interpreter that has Keras, TensorFlow and JAX.
+    """The interpreter that has Keras, TensorFlow, JAX and ONNX Runtime.
 
     RNNKIT_BENCH_PYTHON names one that is there already; else .venv-bench is made, or made anew when the
     requirements have changed since.
@@ -22,7 +22,7 @@ def peers_python(say: Callable[[str], None]) -> Path:
     python = home / "bin" / "python"
     installed = home / "requirements.txt"  # written last, so an interrupted installation is repeated
     if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
-        say(f"installing Keras, TensorFlow and JAX into {home.name} (about 1.5 GB, once)")
+        say(f"installing Keras, TensorFlow, JAX and ONNX Runtime into {home.name} (about 1.6 GB, once)")
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
         pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "-q", "-r", str(REQUIREMENTS)], check=True)

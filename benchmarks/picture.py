@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks.report import milliseconds
 from benchmarks.results import OURS, Row
+from benchmarks.tables import milliseconds
 
 
 def draw(row: Row, path: Path) -> None:

@@ -1,12 +1,12 @@
 """Times the systems in turn, round by round, so that what slows the machine slows all of them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.machine import cpu_seconds
-from benchmarks.results import OURS, Row, Timing
+from benchmarks.results import OURS, PEERS, Row, Timing
 from benchmarks.workers.client import Worker, WorkerError
 from benchmarks.workloads import Workload
 
@@ -20,12 +20,21 @@ SGEMM_SIZES = (1024, 1536, 2048)
 
 @dataclass
 class Contestant:
-    """One system doing one thing ("step" or "layer"), under each tuning that is still in the race."""
+    """One system doing one thing on one workload, under each tuning that is still in the race.
+
+    `what` is "step", "layer" or another measurement that the system's worker knows.
+    """
 
     system: str
     what: str
+    on: str
+    tunings: Sequence[str] = ("default",)
     repeats: dict[str, int] = field(default_factory=dict)
     timings: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.system}, {self.what}" + (f" {self.tunings[0]}" if self.what == "option" else "")
 
     def best(self) -> Timing:
         return min((Timing(tuning, rounds) for tuning, rounds in self.timings.items()), key=lambda t: t.ms)
@@ -48,27 +57,18 @@ class Race:
 
     def turn(self, system: str, what: str, on: str, tuning: str = "default", repeats: int = 1) -> list[float]:
         """One worker works while the others wait: its milliseconds, one per repeat."""
-        time.sleep(SETTLE_SECONDS)
-        start, before = time.perf_counter(), self._idle(system)
-        ms = self.workers[system].time(what, on, tuning, repeats)
-        self.timed_seconds += time.perf_counter() - start
-        self.idle_seconds += self._idle(system) - before
-        return ms
+        return self._alone(system, lambda worker: worker.time(what, on, tuning, repeats))
 
-    def row(self, load: Workload) -> Row:
+    def values(self, system: str, what: str, on: str) -> list[float]:
+        """One worker finds out numbers that are no times of a call."""
+        return self._alone(system, lambda worker: worker.values(what, on))
+
+    def row(self, load: Workload, *, steps: bool = True) -> Row:
         """All systems on one workload. A system that fails is left out, and the row says why."""
-        problems: dict[str, str] = {}
-        running = [Contestant(system, "step") for system in self.workers]
-        running += [Contestant(system, "layer") for system in (OURS, "PyTorch")]
-        for contestant in running.copy():
-            self.say(f"{load.name}: {contestant.system}, {contestant.what}, pilot")
-            self._guarded(self._pilot, contestant, load, running, problems)
-        for number in range(self.rounds):
-            self.say(f"{load.name}: round {number + 1} of {self.rounds}")
-            first = number % len(running) if running else 0
-            for contestant in running[first:] + running[:first]:
-                self._guarded(self._round, contestant, load, running, problems)
-            self.peaks.append(self._peak())
+        entered = [(system, "step") for system in (OURS, *PEERS) if steps and system in self.workers]
+        entered += [(system, "layer") for system in (OURS, "PyTorch")]
+        running = [Contestant(system, what, load.name, self.tunings(system, load.name)) for system, what in entered]
+        problems = self.contest(load.name, running, after_round=self.measure_peak if steps else lambda: None)
         return Row(
             load,
             steps={c.system: c.best() for c in running if c.what == "step"},
@@ -77,41 +77,69 @@ class Race:
             note=self.workers[OURS].greeting["notes"].get(load.name, ""),
         )
 
+    def contest(
+        self, label: str, running: list[Contestant], after_round: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
+        """Times all contestants and takes those that fail out of the list; returns what went wrong, by name."""
+        problems: dict[str, str] = {}
+        for contestant in running.copy():
+            self.say(f"{label}: {contestant.name}, pilot")
+            self._guarded(self._pilot, contestant, running, problems)
+        for number in range(self.rounds):
+            self.say(f"{label}: round {number + 1} of {self.rounds}")
+            first = number % len(running) if running else 0
+            for contestant in running[first:] + running[:first]:
+                self._guarded(self._round, contestant, running, problems)
+            after_round()
+        return problems
+
+    def measure_peak(self) -> None:
+        """Notes the GFLOP/s of PyTorch's best float32 matrix product now."""
+        fastest = {size: min(self.turn("PyTorch", "sgemm", str(size), repeats=4)) for size in SGEMM_SIZES}
+        self.peaks.append(max(2 * size**3 / ms / 1e6 for size, ms in fastest.items()))
+
+    def tunings(self, system: str, on: str) -> list[str]:
+        """What a system tries on a workload."""
+        found: list[str] = self.workers[system].greeting["tunings"][on]
+        return found
+
     def _guarded(
         self,
-        act: Callable[[Contestant, Workload], None],
+        act: Callable[[Contestant], None],
         contestant: Contestant,
-        load: Workload,
         running: list[Contestant],
         problems: dict[str, str],
     ) -> None:
         try:
-            act(contestant, load)
+            act(contestant)
         except WorkerError as error:
             running.remove(contestant)
-            problems[f"{contestant.system}, {contestant.what}"] = str(error)
+            problems[contestant.name] = str(error)
 
-    def _pilot(self, contestant: Contestant, load: Workload) -> None:
+    def _pilot(self, contestant: Contestant) -> None:
         """Compile, and learn how often each tuning fits into a turn and which are hopeless."""
         pilot = {}
-        for tuning in self.workers[contestant.system].greeting["tunings"][load.name]:
-            first = self.turn(contestant.system, contestant.what, load.name, tuning)[0]
+        for tuning in contestant.tunings:
+            first = self.turn(contestant.system, contestant.what, contestant.on, tuning)[0]
             repeats = 1 if first > 1e3 * self.turn_seconds else PILOT_REPEATS
-            pilot[tuning] = median(self.turn(contestant.system, contestant.what, load.name, tuning, repeats))
+            pilot[tuning] = median(self.turn(contestant.system, contestant.what, contestant.on, tuning, repeats))
         for tuning, ms in pilot.items():
             if ms <= HOPELESS * min(pilot.values()):
                 contestant.repeats[tuning] = max(1, round(1e3 * self.turn_seconds / ms))
                 contestant.timings[tuning] = []
 
-    def _round(self, contestant: Contestant, load: Workload) -> None:
+    def _round(self, contestant: Contestant) -> None:
         for tuning, repeats in contestant.repeats.items():
-            ms = self.turn(contestant.system, contestant.what, load.name, tuning, repeats)
+            ms = self.turn(contestant.system, contestant.what, contestant.on, tuning, repeats)
             contestant.timings[tuning].append(ms)
 
-    def _peak(self) -> float:
-        """GFLOP/s of PyTorch's best float32 matrix product now."""
-        fastest = {size: min(self.turn("PyTorch", "sgemm", str(size), repeats=4)) for size in SGEMM_SIZES}
-        return max(2 * size**3 / ms / 1e6 for size, ms in fastest.items())
+    def _alone(self, system: str, act: Callable[[Worker], list[float]]) -> list[float]:
+        time.sleep(SETTLE_SECONDS)
+        start, before = time.perf_counter(), self._idle(system)
+        found = act(self.workers[system])
+        self.timed_seconds += time.perf_counter() - start
+        self.idle_seconds += self._idle(system) - before
+        return found
 
     def _idle(self, system: str) -> float:
         """Processor seconds that the workers have used so far, without that of `system`."""

@@ -60,14 +60,21 @@ class Worker:
 
         Raises WorkerError when the system fails, or trains to a loss that is not finite.
         """
-        request = {"what": what, "on": on, "tuning": tuning, "repeats": repeats}
+        ms: list[float] = self._ask({"what": what, "on": on, "tuning": tuning, "repeats": repeats})["ms"]
+        return ms
+
+    def values(self, what: str, on: str) -> list[float]:
+        """Numbers that are no times of a call. Raises WorkerError when the system cannot say."""
+        values: list[float] = self._ask({"values": what, "on": on})["values"]
+        return values
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with contextlib.suppress(BrokenPipeError):  # it has ended, and reading says why
             print(json.dumps(request), file=self._requests, flush=True)
         answer = self._read()
         if "error" in answer:
             raise WorkerError(answer["error"])
-        ms: list[float] = answer["ms"]
-        return ms
+        return answer
 
     def _read(self) -> dict[str, Any]:
         line = self._answers.readline()

@@ -1,6 +1,7 @@
 """JAX by hand: one jitted training step around `lax.scan`, its state donated, Adam written out.
 
-The input projection of each layer is one product over all steps, before the scan.
+The input projection of each layer is one product over all steps, before the scan. Behind a row's length its state
+stands still.
 """
 
 import functools
@@ -21,21 +22,23 @@ Parameters = dict[str, Any]
 
 def initial_parameters(load: Workload) -> Parameters:
     glorot, orthogonal = jax.nn.initializers.glorot_uniform(), jax.nn.initializers.orthogonal()
-    keys = iter(jax.random.split(jax.random.key(0), 2 * load.layers + 1))
+    keys = iter(jax.random.split(jax.random.key(0), 2 * load.layers * load.directions + 1))
     width = GATES[load.cell] * load.hidden
-    layers = []
-    for layer in range(load.layers):
-        inputs = load.inputs if layer == 0 else load.hidden
-        layers.append(
-            {
-                "W": glorot(next(keys), (inputs, width)),
-                "U": orthogonal(next(keys), (load.hidden, width)),
-                "b": jnp.zeros(width),
-            }
-        )
+
+    def direction(inputs: int) -> Parameters:
+        weights = {
+            "W": glorot(next(keys), (inputs, width)),
+            "U": orthogonal(next(keys), (load.hidden, width)),
+            "b": jnp.zeros(width),
+        }
         if load.cell == "gru":  # the candidate's recurrent bias stands inside the product with r
-            layers[-1]["b_u"] = jnp.zeros(load.hidden)
-    head = {"W": glorot(next(keys), (load.hidden, load.outputs)), "b": jnp.zeros(load.outputs)}
+            weights["b_u"] = jnp.zeros(load.hidden)
+        return weights
+
+    widths = [load.inputs] + [load.hidden * load.directions] * (load.layers - 1)
+    layers = [[direction(inputs) for _ in range(load.directions)] for inputs in widths]
+    features = load.hidden * load.directions
+    head = {"W": glorot(next(keys), (features, load.outputs)), "b": jnp.zeros(load.outputs)}
     return {"layers": layers, "head": head}
 
 
@@ -56,25 +59,34 @@ def advance(load: Workload, p: Parameters, state: Any, projected: Array) -> Any:
     return (1 - z) * n + z * state
 
 
-def forward(load: Workload, unroll: int, p: Parameters, x: Array) -> Array:
-    sequence = jnp.swapaxes(x, 0, 1)
-    last: Any = None
-    for depth, layer in enumerate(p["layers"], start=1):
-        top = depth == load.layers
+def scan(load: Workload, unroll: int, p: Parameters, x: Array, valid: Array | None, *, reverse: bool) -> Any:
+    """One direction of one layer over x [T, B, I], with the valid steps [T, B, 1]: the last h, and every h."""
 
-        def step(state: Any, projected: Array, layer: Parameters = layer, top: bool = top) -> tuple[Any, Any]:
-            state = advance(load, layer, state, projected)
-            return state, None if top else state[0] if load.cell == "lstm" else state
+    def step(state: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array]:
+        projected, there = now
+        after = advance(load, p, state, projected)
+        if there is not None:
+            after = jax.tree.map(lambda new, old: jnp.where(there, new, old), after, state)
+        return after, after[0] if load.cell == "lstm" else after
 
-        zeros = jnp.zeros((load.batch, load.hidden))
-        start = (zeros, zeros) if load.cell == "lstm" else zeros
-        last, sequence = lax.scan(step, start, sequence @ layer["W"] + layer["b"], unroll=unroll)
-    hidden = last[0] if load.cell == "lstm" else last
-    return hidden @ p["head"]["W"] + p["head"]["b"]
+    zeros = jnp.zeros((load.batch, load.hidden))
+    start = (zeros, zeros) if load.cell == "lstm" else zeros
+    last, every = lax.scan(step, start, (x @ p["W"] + p["b"], valid), unroll=unroll, reverse=reverse)
+    return last[0] if load.cell == "lstm" else last, every
 
 
-def loss_of(load: Workload, unroll: int, p: Parameters, x: Array, y: Array) -> Array:
-    output = forward(load, unroll, p, x)
+def forward(load: Workload, unroll: int, p: Parameters, x: Array, lengths: Array | None) -> Array:
+    sequence, last = jnp.swapaxes(x, 0, 1), []
+    valid = None if lengths is None else (jnp.arange(load.time)[:, None] < lengths)[:, :, None]
+    for layer in p["layers"]:
+        runs = [scan(load, unroll, way, sequence, valid, reverse=at == 1) for at, way in enumerate(layer)]
+        last = [h for h, _ in runs]
+        sequence = jnp.concatenate([every for _, every in runs], -1)  # in the top layer nobody asks, so XLA drops it
+    return jnp.concatenate(last, -1) @ p["head"]["W"] + p["head"]["b"]
+
+
+def loss_of(load: Workload, unroll: int, p: Parameters, x: Array, y: Array, lengths: Array | None) -> Array:
+    output = forward(load, unroll, p, x, lengths)
     if load.outputs == 1:
         return jnp.mean((output - y) ** 2)
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(output), y[:, None], axis=-1))
@@ -84,14 +96,15 @@ def loss_of(load: Workload, unroll: int, p: Parameters, x: Array, y: Array) -> A
 def build(name: str, unroll: int) -> Step:
     load = workload(name)
     x, y = (jnp.asarray(array) for array in load.made_batch())
+    lengths = jnp.asarray(load.made_lengths()) if load.ragged else None
     parameters = initial_parameters(load)
     zeros = jax.tree.map(np.zeros_like, parameters)
     state = jax.tree.map(jnp.asarray, (parameters, zeros, zeros, np.float32(0)))
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def train(state: Any, x: Array, y: Array) -> tuple[Any, Array]:
+    def train(state: Any, x: Array, y: Array, lengths: Array | None) -> tuple[Any, Array]:
         p, m, v, count = state
-        loss, gradient = jax.value_and_grad(functools.partial(loss_of, load, unroll))(p, x, y)
+        loss, gradient = jax.value_and_grad(functools.partial(loss_of, load, unroll))(p, x, y, lengths)
         count = count + 1
         rate = LEARNING_RATE * jnp.sqrt(1 - BETA2**count) / (1 - BETA1**count)
         m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, gradient)
@@ -101,7 +114,7 @@ def build(name: str, unroll: int) -> Step:
 
     def step() -> Array:
         nonlocal state
-        state, loss = train(state, x, y)
+        state, loss = train(state, x, y, lengths)
         jax.block_until_ready(state)
         return loss
 

@@ -1,7 +1,8 @@
 """Keras on the backend that KERAS_BACKEND names (tensorflow or jax), through its public training functions.
 
 "default" calls the function that `fit` calls for each batch (`make_train_function`), without fit's callbacks
-around it. The tunings: `train_on_batch`; short sequences with `unroll=True`; on TensorFlow without XLA.
+around it. The tunings: `train_on_batch`; short sequences with `unroll=True`; on TensorFlow without XLA. Ragged rows
+go through a `Masking` layer.
 """
 
 import functools
@@ -22,8 +23,11 @@ def keras_model(load: Workload, tuning: str) -> keras.Model:
     if load.cell == "simple_rnn":
         options["activation"] = load.nonlinearity
     model = keras.Sequential([keras.Input((load.time, load.inputs))])
+    if load.ragged:
+        model.add(keras.layers.Masking(0.0))
     for depth in range(1, load.layers + 1):
-        model.add(layer[load.cell](load.hidden, return_sequences=depth < load.layers, **options))
+        recurrent = layer[load.cell](load.hidden, return_sequences=depth < load.layers, **options)
+        model.add(keras.layers.Bidirectional(recurrent) if load.bidirectional else recurrent)
     model.add(keras.layers.Dense(load.outputs))
     loss: Any = keras.losses.MeanSquaredError()
     if load.outputs > 1:

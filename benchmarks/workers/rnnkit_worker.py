@@ -1,21 +1,25 @@
 """rnnkit, as its users get it: its layers and models in the plain loop, and an epoch of `Learner.fit`."""
 
 import functools
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import rnnkit
 from benchmarks.workers.protocol import Step, serve
-from benchmarks.workers.torch_worker import preparer
-from benchmarks.workloads import WORKLOADS, Workload, workload
+from benchmarks.workers.rounding import errors
+from benchmarks.workers.torch_steps import Library, layer_step, loaded
+from benchmarks.workers.torch_worker import torch_body
+from benchmarks.workloads import ALL, OPTIONS, STREAM_STEPS, Workload, workload
 from rnnkit.errors import BackendError
 
 EPOCH_IMAGES = 60_000
+RESETS = 0.05  # of all steps, where resets are timed
 
 
-def rnnkit_body(load: Workload, *, backend: str = "auto") -> nn.RNNBase:
-    options = {"num_layers": load.layers, "batch_first": True, "backend": backend}
+def rnnkit_body(load: Workload, **options: Any) -> nn.RNNBase:
+    options = {"num_layers": load.layers, "batch_first": True, "bidirectional": load.bidirectional, **options}
     if load.cell == "simple_rnn":
         return rnnkit.SimpleRNN(load.inputs, load.hidden, nonlinearity=load.nonlinearity, **options)
     return {"lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[load.cell](load.inputs, load.hidden, **options)
@@ -25,6 +29,13 @@ def rnnkit_model(load: Workload) -> nn.Module:
     if load.outputs == 1:
         return rnnkit.SequenceRegressor(rnnkit_body(load))
     return rnnkit.SequenceClassifier(rnnkit_body(load), classes=load.outputs)
+
+
+def run(body: nn.Module, x: Tensor, lengths: Tensor | None) -> tuple[Any, Any]:
+    return body(x, lengths=lengths)
+
+
+LIBRARY = Library(rnnkit_body, rnnkit_model, run)
 
 
 @functools.cache
@@ -41,6 +52,41 @@ def epoch(name: str) -> Step:
     return step
 
 
+@functools.cache
+def optional(name: str, option: str) -> Step:
+    """The layers alone with one of the OPTIONS, forward and backward, while training."""
+    load = workload(name)
+    torch.manual_seed(0)
+    body = rnnkit_body(load, **OPTIONS[option])
+    every = torch.full((load.batch,), load.time)
+    starts = torch.rand(load.batch, load.time) < RESETS
+    given: dict[str, Any] = {"lengths": {"lengths": every}, "resets": {"resets": starts}}.get(option, {})
+    return layer_step(body, load, lambda layers, x, _: layers(x, **given))
+
+
+@functools.cache
+def stream(name: str) -> tuple[Any, Tensor]:
+    load = workload(name)
+    return loaded(rnnkit_body(load), load).stream(1), torch.rand(1, load.inputs)
+
+
+def streamed(name: str) -> Step:
+    """`STREAM_STEPS` single steps at batch 1, each from the state of the one before."""
+    call, x = stream(name)
+
+    def step() -> None:
+        for _ in range(STREAM_STEPS):
+            call(x)
+
+    return step
+
+
+def seconds_per_step(name: str) -> list[float]:
+    """The bare native call, timed inside the core."""
+    call, x = stream(name)
+    return [call.seconds_per_step(x, STREAM_STEPS)]
+
+
 def note(load: Workload) -> str:
     """What serves this workload where the native core does not."""
     texts = {"native": "", "torch": "served by PyTorch's own layer; the native core has no kernel for it yet"}
@@ -54,14 +100,24 @@ def note(load: Workload) -> str:
 
 
 def main() -> None:
-    build = preparer(rnnkit_body, rnnkit_model)
-
     def prepare(what: str, on: str, tuning: str) -> Step:
-        return epoch(on) if what == "epoch" else build(what, on)
+        if what == "epoch":
+            return epoch(on)
+        if what == "option":
+            return optional(on, tuning)
+        return streamed(on) if what == "streamed" else LIBRARY.build(what, on)
 
-    notes = {load.name: text for load in WORKLOADS if (text := note(load))}
-    versions = {"rnnkit": rnnkit.__version__, "torch": torch.__version__}
-    serve(prepare, tunings=lambda load: ["default"], versions=versions, notes=notes)
+    serve(
+        prepare,
+        tunings=lambda load: ["default"],
+        versions={"rnnkit": rnnkit.__version__, "torch": torch.__version__},
+        notes={load.name: text for load in ALL.values() if (text := note(load))},
+        values={
+            "outputs": LIBRARY.outputs,
+            "errors": lambda name: errors(rnnkit_body, torch_body, workload(name)),
+            "seconds per step": seconds_per_step,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,24 @@
 """The page, from a made run."""
 
+import dataclasses
+
 import pytest
 
-from benchmarks.report import milliseconds, render, table
-from benchmarks.results import Figure, Row, Run, Timing
-from benchmarks.workloads import workload
+from benchmarks.report import render
+from benchmarks.results import Figure, Line, Part, Row, Run, Timing
+from benchmarks.tables import milliseconds, table
+from benchmarks.workloads import Workload, workload
 
 LOAD = workload("simple_rnn_28")
 
 
 def timing(*rounds: list[float], tuning: str = "default") -> Timing:
     return Timing(tuning, list(rounds))
+
+
+def made_row(ours: float, load: Workload = LOAD, **more: object) -> Row:
+    steps = {"rnnkit": timing([ours]), "PyTorch": timing([3.0])}
+    return Row(load, steps, layers={"rnnkit": timing([0.4])}, **more)
 
 
 def made_run(ours: float = 0.5, **row: object) -> Run:
@@ -67,8 +75,50 @@ def test_the_share_of_the_peak():
     cells = row_of(render(made_run()), "## Against the machine")
     step, layers = (LOAD.flops / ms / 1e6 for ms in (0.5, 0.4))
     assert cells[3:5] == [f"{step:.0f}", f"{step / 330:.0%}"]
-    assert cells[5:8] == ["0.400", f"{layers:.0f}", f"{layers / 330:.0%}"]
-    assert cells[8] == "—"
+    assert cells[5] == "—"
+    assert cells[6:9] == ["0.400", f"{layers:.0f}", f"{layers / 330:.0%}"]
+    assert cells[9:] == ["≥ 50%", "met"]
+
+
+@pytest.mark.parametrize(
+    ("load", "ms", "verdict"),
+    [
+        ("simple_rnn_55mf", 0.3, ["≥ 50%", "met"]),
+        ("simple_rnn_55mf", 0.4, ["≥ 50%", "**not met**"]),
+        ("lstm_11mf", 0.6, ["≥ 5%", "met"]),
+        ("lstm_11mf", 0.7, ["≥ 5%", "**not met**"]),
+        ("gru_alone", 9.0, ["—", ""]),
+    ],
+)
+def test_what_the_layers_alone_must_reach(load, ms, verdict):
+    small = Row(workload(load), {}, layers={"rnnkit": timing([ms])})
+    page = render(dataclasses.replace(made_run(), rows=[], small=[small]))
+    assert row_of(page, "## Against the machine")[-2:] == verdict
+    assert "## One training step" not in page
+
+
+def test_shapes_nobody_tuned_for_are_judged_by_row_and_median():
+    untuned = [made_row(ours, workload("lstm_75")) for ours in (1.0, 2.0, 3.5)]
+    page = render(dataclasses.replace(made_run(), untuned=untuned))
+    assert row_of(page, "## Shapes nobody tuned for")[8:] == ["3.00", "≥ 1", "met"]
+    assert "| 0.86 | ≥ 1 | **not met** |" in page
+    assert "| Median of best peer ÷ rnnkit over these rows | 1.50 | ≥ 1.5 |  | met |" in page
+
+
+def test_a_part_shows_its_text_its_figures_and_what_failed():
+    lines = [
+        Line(("1.0", "2.0"), Figure("fast", 2.0, 1.5, unit=" ×", at_least=True)),
+        Line(("—", "2.0"), Figure("gone", None, 1.5, unit=" ×", at_least=True)),
+    ]
+    part = Part("Some part", "How it was.\n", ("ours", "theirs"), "ratio", lines, {"ours, gone": "no memory"})
+    run = dataclasses.replace(made_run(), parts=[part])
+    page = render(run)
+    assert "## Some part\n\nHow it was.\n" in page
+    assert "| fast | 1.0 | 2.0 | 2.00 × | ≥ 1.5 × | met |" in page
+    assert "| gone | — | 2.0 | — | ≥ 1.5 × | **not met** |" in page
+    assert "- ours, gone: not measured, no memory" in page
+    assert run.problems
+    assert not made_run().problems
 
 
 def test_figures_have_their_limit_and_verdict():

@@ -1,0 +1,49 @@
+"""Prints the bytes that a first training step takes at most: `python -m benchmarks.workers.memory rnnkit lstm_28`."""
+
+import ctypes
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks.results import OURS
+from benchmarks.workers import rnnkit_worker, torch_worker
+from benchmarks.workers.torch_steps import training_step
+from benchmarks.workloads import workload
+
+PR_SET_THP_DISABLE = 41
+RESET_PEAK = "5"
+
+
+def resident(what: str) -> int:
+    """Bytes of this process in memory: "VmRSS" now, "VmHWM" at most since the peak was put back."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found, f"{what} is not in /proc/self/status"
+    return int(found[1]) * 1024
+
+
+def main() -> None:
+    system, name = sys.argv[1:]
+    if not Path("/proc/self/clear_refs").exists():
+        raise SystemExit("the system does not count the peak of a process's memory; Linux does")
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)  # pages of 2 MiB would count what nobody touched
+    model = {OURS: rnnkit_worker.rnnkit_model, "PyTorch": torch_worker.torch_model}[system]
+    load = workload(name)
+    torch.set_flush_denormal(system == "PyTorch")
+    tiny = dataclasses.replace(load, time=3, hidden=16)
+    warm = training_step(model(tiny), tiny)
+    for _ in range(2):
+        warm()
+    torch.mm(*torch.rand(2, 512, 512))  # wakes every thread
+    step = training_step(model(load), load)
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
+    before = resident("VmRSS")
+    step()
+    print(resident("VmHWM") - before)
+
+
+if __name__ == "__main__":
+    main()

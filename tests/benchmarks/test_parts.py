@@ -1,0 +1,99 @@
+"""What each part makes of its measurements."""
+
+import pytest
+
+from benchmarks import errors, inference, memory, options, ragged, streaming
+from benchmarks.results import Timing
+from benchmarks.workloads import STREAMED, workload
+
+
+def figures(lines):
+    return [(line.figure.name, line.figure.value, line.figure.met) for line in lines]
+
+
+def test_the_overhead_of_padding_is_beside_the_share_of_valid_steps():
+    load = workload("lstm_ragged")
+    share = load.valid_steps / 6400
+    lines = ragged.judge(load, 10 * share * 1.2, 10.0, 36 * share)
+    assert lines[0].cells[1] == "61%"
+    assert figures(lines) == [
+        ("LSTM, ragged: overhead", pytest.approx(1.2), True),
+        ("LSTM, ragged: PyTorch ÷ rnnkit", pytest.approx(3.0), True),
+    ]
+    assert figures(ragged.judge(load, 10 * share * 1.3, 10.0, 36 * share))[0][2] is False
+    assert figures(ragged.judge(workload("gru_ragged"), None, 10.0, 9.0)) == [("GRU, ragged: overhead", None, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "ratio", "met"),
+    [("lstm_28", 2.0, 1.5, True), ("lstm_28", 2.5, 1.2, False), ("lstm_512", 3.0, 1.0, True)],
+)
+def test_inference_is_beside_the_best_peer(name, ours, ratio, met):
+    timings = {"rnnkit": ours, "PyTorch": 4.0, "ONNX Runtime": 3.0}
+    line = inference.line(workload(name), {system: Timing("default", [[ms]]) for system, ms in timings.items()})
+    assert line.cells[1:] == (f"{ours:.2f}", "4.00", "3.00")
+    assert (line.figure.value, line.figure.met) == (ratio, met)
+
+
+def test_inference_without_ours_is_not_met():
+    line = inference.line(workload("lstm_28"), {"PyTorch": Timing("default", [[4.0]])})
+    assert (line.figure.value, line.figure.met) == (None, False)
+
+
+class Answers:
+    """A race whose workers know their outputs."""
+
+    def __init__(self, **outputs):
+        self.outputs = outputs
+
+    def values(self, system, what, on):
+        return self.outputs[system]
+
+
+def test_a_system_with_other_outputs_is_not_counted():
+    race = Answers(PyTorch=[0.1, 0.2], rnnkit=[0.1, 0.2004], other=[0.1, 0.3])
+    assert inference.unlike(race, "rnnkit", workload("lstm_28")) is None
+    assert "differ from PyTorch's by 1.0e-01" in inference.unlike(race, "other", workload("lstm_28"))
+
+
+def test_streaming_has_limits_inside_and_outside():
+    times = {"rnnkit, inside the call": 5.0, "rnnkit": 13.0, "torch.nn.LSTMCell": 20.0}
+    lines = streaming.judge(STREAMED[0], times)
+    assert lines[0].cells == ("28 → 128", "5.00", "13.0", "20.0", "—", "—")
+    assert figures(lines) == [("LSTM: inside the call", 5.0, True), ("LSTM: from Python", 13.0, False)]
+    assert figures(streaming.judge(STREAMED[1], times)) == [("LSTM: LSTMCell ÷ rnnkit", pytest.approx(20 / 13), True)]
+    assert figures(streaming.judge(STREAMED[1], {"rnnkit": 1.0})) == [("LSTM: LSTMCell ÷ rnnkit", None, False)]
+
+
+def test_an_option_is_beside_the_plain_layer():
+    times = {"plain": 4.0, "zoneout": 5.0, "layer_norm": 5.1}
+    lines = [options.judge(workload("gru_28"), option, times) for option in ("zoneout", "layer_norm", "resets")]
+    assert [(value, met) for _, value, met in figures(lines)] == [(1.25, True), (1.275, False), (None, False)]
+
+
+@pytest.mark.parametrize(
+    ("found", "quotient"),
+    [
+        ([4e-7, 3e-7, 1e-7, 3e-7], 4.0),
+        ([1e-7, 9e-7, 1e-7, 1e-7], 9.0),
+        ([1e-9, 1e-9, 0.0, 0.0], 1.0),  # below rounding nothing is an error
+    ],
+)
+def test_errors_are_judged_by_the_worse_quotient(found, quotient):
+    line = errors.judge(workload("lstm_28"), found)
+    assert line.figure.value == pytest.approx(quotient)
+    assert line.figure.met is (quotient < 4.1)
+
+
+def test_errors_that_could_not_be_found():
+    assert errors.judge(workload("lstm_28"), None).cells == ("32, 28, 28, 128", "—", "—", "—", "—")
+
+
+def test_memory_is_measured_in_a_process_of_its_own():
+    load = workload("simple_rnn_28")
+    mib = memory.peak_mib("PyTorch", load)
+    parameters = 128 * (28 + 128 + 2) + 10 * 129
+    at_least = 4 * (3 * parameters + load.batch * load.time * load.hidden)  # gradients, two moments, all h
+    assert at_least / 2**20 < mib < 20
+    line = memory.judge(load, {"rnnkit": 1.0, "PyTorch": 0.9})
+    assert (line.cells[1:], line.figure.met) == (("1.0", "0.9"), False)
