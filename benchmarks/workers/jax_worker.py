@@ -59,15 +59,17 @@ def advance(load: Workload, p: Parameters, state: Any, projected: Array) -> Any:
     return (1 - z) * n + z * state
 
 
-def scan(load: Workload, unroll: int, p: Parameters, x: Array, valid: Array | None, *, reverse: bool) -> Any:
-    """One direction of one layer over x [T, B, I], with the valid steps [T, B, 1]: the last h, and every h."""
+def scan(
+    load: Workload, unroll: int, p: Parameters, x: Array, valid: Array | None, *, top: bool, reverse: bool
+) -> tuple[Array, Array | None]:
+    """One direction of one layer over x [T, B, I], valid steps [T, B, 1]: the last h, and below the top every h."""
 
-    def step(state: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array]:
+    def step(state: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array | None]:
         projected, there = now
         after = advance(load, p, state, projected)
         if there is not None:
             after = jax.tree.map(lambda new, old: jnp.where(there, new, old), after, state)
-        return after, after[0] if load.cell == "lstm" else after
+        return after, None if top else after[0] if load.cell == "lstm" else after
 
     zeros = jnp.zeros((load.batch, load.hidden))
     start = (zeros, zeros) if load.cell == "lstm" else zeros
@@ -76,12 +78,14 @@ def scan(load: Workload, unroll: int, p: Parameters, x: Array, valid: Array | No
 
 
 def forward(load: Workload, unroll: int, p: Parameters, x: Array, lengths: Array | None) -> Array:
-    sequence, last = jnp.swapaxes(x, 0, 1), []
+    sequence: Any = jnp.swapaxes(x, 0, 1)
+    last: list[Array] = []
     valid = None if lengths is None else (jnp.arange(load.time)[:, None] < lengths)[:, :, None]
-    for layer in p["layers"]:
-        runs = [scan(load, unroll, way, sequence, valid, reverse=at == 1) for at, way in enumerate(layer)]
+    for depth, layer in enumerate(p["layers"], start=1):
+        top = depth == load.layers
+        runs = [scan(load, unroll, one, sequence, valid, top=top, reverse=way == 1) for way, one in enumerate(layer)]
         last = [h for h, _ in runs]
-        sequence = jnp.concatenate([every for _, every in runs], -1)  # in the top layer nobody asks, so XLA drops it
+        sequence = None if top else jnp.concatenate([every for _, every in runs], -1)
     return jnp.concatenate(last, -1) @ p["head"]["W"] + p["head"]["b"]
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from tolerances import assert_close
 
+import rnnkit
 from benchmarks.workers import rnnkit_worker, torch_worker
 from benchmarks.workers.client import Worker, WorkerError
 from benchmarks.workers.rounding import compared, errors
 from benchmarks.workers.torch_steps import batch, last_hidden, loaded
-from benchmarks.workloads import Workload
+from benchmarks.workloads import STREAM_STEPS, Workload
 
 SIZES = (3, 8, 4, 6)
 LOADS = [
@@ -45,6 +46,42 @@ def test_an_error_is_a_share_of_the_largest_entry():
     truth = [torch.tensor([2.0, -4.0]), torch.tensor([1.0]), torch.tensor([5.0, 10.0])]
     found = [torch.tensor([2.0, -4.4]), torch.tensor([1.0]), torch.tensor([5.5, 10.0])]
     assert compared(found, truth) == [pytest.approx(0.1), pytest.approx(0.05)]
+
+
+class Stream:
+    """As the layers promise it: called with x, and able to time its own native call."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, x):
+        assert x.shape == (1, 28)
+        self.calls += 1
+
+    def seconds_per_step(self, x, repeats):
+        return 5e-6
+
+
+def test_streaming_asks_for_what_the_layers_promise(monkeypatch):
+    made = Stream()
+    monkeypatch.setattr(rnnkit.LSTM, "stream", lambda self, batch: made, raising=False)
+    rnnkit_worker.stream.cache_clear()
+    rnnkit_worker.streamed("lstm_28_streamed")()
+    assert made.calls == STREAM_STEPS
+    assert rnnkit_worker.seconds_per_step("lstm_28_streamed") == [5e-6]
+    rnnkit_worker.stream.cache_clear()
+
+
+def test_options_reach_the_layers(monkeypatch):
+    for option in ("plain", "lengths", "resets"):
+        rnnkit_worker.optional("simple_rnn_28", option)()
+    seen = []
+    monkeypatch.setattr(rnnkit, "LSTM", lambda *sizes, **options: seen.append(options) or torch.nn.LSTM(*sizes))
+    rnnkit_worker.optional("lstm_28", "zoneout")
+    rnnkit_worker.optional("lstm_28", "proj_size")
+    rnnkit_worker.optional.cache_clear()
+    assert seen[0]["zoneout"] == 0.1
+    assert seen[1]["proj_size"] == 64
 
 
 def test_times_values_and_errors_arrive():
