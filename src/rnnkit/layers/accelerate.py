@@ -19,7 +19,7 @@ _OURS: dict[type, tuple[str, str]] = {
     torch.nn.LSTM: ("lstm", "LSTM"),
     torch.nn.GRU: ("gru", "GRU"),
 }
-"""PyTorch's class → module beside this one and class. A cell joins by one line."""
+"""PyTorch's class → module beside this one and class. A cell with a kernel of its own would join by one line."""
 
 _CELLS = (torch.nn.RNNCell, torch.nn.LSTMCell, torch.nn.GRUCell)
 _NAMES = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"}
@@ -74,8 +74,8 @@ def accelerate(model: torch.nn.Module) -> Acceleration:
     nothing left to do.
 
     Left as they are, with the reason in the report: subclasses written by others, scripted and quantised layers, cells
-    for which rnnkit has none, layers whose ``forward`` was replaced, whose weights have no shape yet, or whose weights
-    are set by hooks before each call (``torch.nn.utils.weight_norm``, pruning, some sharding wrappers).
+    (rnnkit's compute through PyTorch's too), layers whose ``forward`` was replaced, whose weights have no shape yet, or
+    whose weights are set by hooks before each call (``torch.nn.utils.weight_norm``, pruning, some sharding wrappers).
 
     Args:
         model: any module.
@@ -135,7 +135,7 @@ def _why_left(module: torch.nn.Module, kind: type) -> str | None:
         return "already rnnkit's"
     if kind not in _OURS:
         if kind in _CELLS:
-            return f"rnnkit has no {kind.__name__} yet"
+            return "a single step runs through PyTorch's own cell either way, so there is nothing to gain"
         return "a subclass may compute something else; accelerate a plain layer, or the model before it is wrapped"
     if "forward" in vars(module):
         return "its forward was replaced on the object; accelerate the model before that is done"
