@@ -135,6 +135,8 @@ class RecurrentLayer(torch.nn.RNNBase):
     ) -> Backend:
         """The backend that would serve a call on this device and dtype, with or without resets."""
         native = native_problem(torch.device(device), dtype)
+        if native is None and self.backend in ("auto", "native"):
+            return "native"  # what PyTorch lacks need not be asked at each call
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()
         return choose_backend(type(self).__name__, self.backend, native, torch_own)
 
@@ -261,7 +263,7 @@ class RecurrentLayer(torch.nn.RNNBase):
     def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:
         """What the options add to a call of one direction of one layer: gains, mask, zones; only what is there."""
         options = self.options
-        if options is DEFAULTS:
+        if options is DEFAULTS or options == DEFAULTS:  # equal where the layer was copied
             return {}
         suffix, width = suffix_of(layer, reverse), self.proj_size or self.hidden_size
         names = ("gain_ih", "gain_hh", "gain_c", "shift_c")[: 4 if self.gates == 4 else 2]

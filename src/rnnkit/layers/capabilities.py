@@ -30,7 +30,9 @@ def capabilities() -> list[Capability]:
         ("sigmoid", SimpleRNN(1, 1, nonlinearity="sigmoid")),
         ("plain", LSTM(1, 1)),
         ("proj_size", LSTM(1, 2, proj_size=1)),
+        ("peepholes, coupled_gates", LSTM(1, 1, peepholes=True, coupled_gates=True)),
         ("plain", GRU(1, 1)),
+        ("reset_after=False", GRU(1, 1, reset_after=False)),
     ]
     rows = []
     for option, layer in plain:
@@ -38,6 +40,15 @@ def capabilities() -> list[Capability]:
         if option in ("tanh, relu", "plain"):
             rows.append(_row(layer, "lengths"))  # PyTorch's layers take them as packed sequences
             rows.append(_row(layer, "resets", resets=True))
+            rows.append(
+                _row(
+                    type(layer)(1, 1, zoneout=0.1, recurrent_dropout=0.1, weight_dropout=0.1),
+                    "zoneout, recurrent and weight dropout",
+                )
+            )
+            rows.append(_row(type(layer)(1, 1, layer_norm=True), "layer_norm"))
+            rows.append(_row(type(layer)(1, 1, recompute=1), "recompute"))
+            rows.append(_row(type(layer)(1, 1, learn_initial_state=True), "learn_initial_state"))
             rows.append(_row(layer, "float16, bfloat16", dtype=torch.bfloat16))
     return rows
 

@@ -18,15 +18,26 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     """Gated recurrent units, stacked and in one or both directions; equations in :mod:`rnnkit.ops.gru`.
 
     A ``torch.nn.GRU`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
-    which also takes ``lengths`` and ``resets``. It has no native kernel yet: it runs through PyTorch, and through
-    its reference where PyTorch lacks an option (resets).
+    with a native kernel on CPUs and the options below; :meth:`stream` takes single steps fast. Second derivatives go
+    through the reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``.
+    Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions.
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional: as in ``torch.nn.GRU``.
         init: ``"torch"`` or ``"keras"``, see :mod:`rnnkit.layers.initialisation`.
-        backend: ``"auto"``, ``"torch"`` or ``"reference"``.
+        backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
+        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
+            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
+        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
+            al. 2017).
+        layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
+        learn_initial_state: the state before the first step is a parameter, zeros at first.
+        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
+        reset_after: False applies the reset gate before the recurrent product (the published form of Cho et al. 2014,
+            Keras's option of that name).
 
     Shapes:
         input [T, B, I] → output [T, B, D·H], state [L·D, B, H].

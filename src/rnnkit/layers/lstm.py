@@ -22,15 +22,26 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     """Long short-term memory, stacked and in one or both directions; equations in :mod:`rnnkit.ops.lstm`.
 
     A ``torch.nn.LSTM`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
-    which also takes ``lengths`` and ``resets``. It has no native kernel yet: it runs through PyTorch, and through
-    its reference where PyTorch lacks an option (resets).
+    with a native kernel on CPUs and the options below. :meth:`cell_states` tells every c, :meth:`stream` takes single
+    steps fast. Second derivatives go through the reference; ``torch.func`` and forward-mode differentiation need
+    ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, P projected (H without), L layers, D directions.
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in torch's.
         init: ``"torch"`` or ``"keras"``, see :mod:`rnnkit.layers.initialisation`.
-        backend: ``"auto"``, ``"torch"`` or ``"reference"``.
+        backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
+        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
+            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
+        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
+            al. 2017); one number for h and c, or a pair.
+        layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
+        learn_initial_state: the state before the first step is a parameter, zeros at first.
+        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
+        peepholes: i and f also see c_{t-1}, o sees c_t, unit by unit (Gers & Schmidhuber 2000).
+        coupled_gates: f = 1 − i (CIFG, Greff et al. 2017); weights have the rows of i, g, o alone.
 
     Shapes:
         input [T, B, I] → output [T, B, D·P], state (h [L·D, B, P], c [L·D, B, H]).

@@ -19,8 +19,8 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
     r"""h_t = σ(W x_t + b_ih + U h_{t-1} + b_hh), stacked and in one or both directions.
 
     A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
-    takes ``lengths`` and ``resets``, σ = sigmoid, and three initialisations. On a CPU it runs on the native core in
-    float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the reference;
+    takes ``lengths`` and ``resets``, σ = sigmoid, three initialisations and the options below. On a CPU it runs on the
+    native core in float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the reference;
     ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
@@ -36,6 +36,14 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         bidirectional: a second direction from the last valid step to the first; outputs are concatenated.
         init: ``"torch"``, ``"keras"`` or ``"identity"``, see :mod:`rnnkit.layers.initialisation`.
         backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
+        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
+            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
+        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
+            al. 2017).
+        layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
+        learn_initial_state: the state before the first step is a parameter, zeros at first.
+        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
 
     Shapes:
         input [T, B, I] → output [T, B, D·H], state [L·D, B, H].

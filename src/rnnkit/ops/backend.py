@@ -11,7 +11,6 @@ import torch
 from ..errors import BackendError
 from ..types import Backend
 
-
 _core: list[Any] = []  # the native module once it was asked for; a list, since torch.compile warns of functools.cache
 
 

@@ -85,7 +85,8 @@ def recurrence(
     if torch.compiler.is_compiling():
         result = torch.ops.rnnkit.recurrence(*inputs, *flags)
     elif differentiable:
-        result = _Recurrence.apply(*inputs, *flags)  # type: ignore[no-untyped-call]
+        present = [index for index, tensor in enumerate(inputs) if tensor is not None]
+        result = _Recurrence.apply(present, flags, *(inputs[index] for index in present))  # type: ignore[no-untyped-call]
     else:
         result = forward_call(*inputs, *flags)
     return result  # type: ignore[no-any-return]
@@ -95,18 +96,41 @@ def recurrence(
 
 
 class _Recurrence(torch.autograd.Function):
+    """``apply(present, flags, *tensors)``: the inputs whose indices ``present`` lists; each argument costs time."""
+
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
-        outputs = forward_call(*arguments)
+    def forward(ctx: Any, present: list[int], flags: Flags, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs: list[Any] = [None] * COUNT
+        for index, tensor in zip(present, tensors, strict=True):
+            inputs[index] = tensor
+        outputs = forward_call(*inputs, *flags)
         ctx.set_materialize_grads(False)
-        _save(ctx, arguments, outputs)
+        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
+        ctx.present, ctx.flags = present, flags
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():  # create_graph=True
-            return _differentiable_backward(ctx, grads)
-        return _gradients(ctx, grads, backward_call)
+        *tensors, out, saved = ctx.saved_tensors
+        inputs: list[Any] = [None] * COUNT
+        needs = [False] * COUNT
+        for index, tensor, need in zip(ctx.present, tensors, ctx.needs_input_grad[2:], strict=True):
+            inputs[index], needs[index] = tensor, need
+        needs = needs[: len(DIFFERENTIABLE)]
+        if all(grad is None for grad in grads):
+            found: Any = (None,) * COUNT
+        elif torch.is_grad_enabled():  # create_graph=True
+            found = _differentiable_backward(inputs, ctx.flags, needs, grads)
+        else:
+            found = backward_call(*grads, out, saved, *inputs, *ctx.flags, needs)
+        return (
+            None,
+            None,
+            *(
+                found[index] if need else None
+                for index, need in zip(ctx.present, ctx.needs_input_grad[2:], strict=True)
+            ),
+        )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -114,37 +138,37 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.flags = inputs[COUNT:]
 
 
-def _gradients(ctx: Any, grads: tuple[Tensor | None, ...], backward: Any) -> tuple[Any, ...]:
+def _operator_gradients(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     *inputs, out, saved = ctx.saved_tensors
     count = len(DIFFERENTIABLE)
     if all(grad is None for grad in grads):
         return (None,) * ARGUMENTS
     needs = [bool(need) for need in ctx.needs_input_grad[:count]]
-    found = backward(*grads, out, saved, *inputs, *ctx.flags, needs)
+    found = torch.ops.rnnkit.recurrence_backward(*grads, out, saved, *inputs, *ctx.flags, needs)
     return (*(grad if need else None for grad, need in zip(found, needs, strict=True)), *[None] * (ARGUMENTS - count))
 
 
-def _differentiable_backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
+def _differentiable_backward(
+    tensors: list[Any], flags: Flags, needs: list[bool], grads: tuple[Tensor | None, ...]
+) -> list[Any]:
     """The gradients as a graph of their own, by way of the reference: slow, and differentiable again."""
     from .references import run_reference
 
-    *tensors, _, _ = ctx.saved_tensors
     count = len(DIFFERENTIABLE)
     # Aliases: where one input was computed from another, each still gets its own share alone.
     aliases: list[Any] = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count]]
-    inputs, flags = Inputs(*aliases, *tensors[count:]), Flags(*ctx.flags)
+    inputs = Inputs(*aliases, *tensors[count:])
     results = run_reference(inputs, flags)
     dout, dhn, dcn, dsaved = grads
     dcells = None if dsaved is None else cell_states(dsaved, inputs.w_hh.shape[0] // 4)
-    found = zip(results, (dout, dhn, dcn, dcells), strict=True)
-    pairs = [(y, dy) for y, dy in found if y is not None and dy is not None]
-    needs = ctx.needs_input_grad[:count]
+    outcomes = zip(results, (dout, dhn, dcn, dcells), strict=True)
+    pairs = [(y, dy) for y, dy in outcomes if y is not None and dy is not None]
     wanted = [tensor for tensor, need in zip(aliases, needs, strict=True) if need]
-    gradients = iter(
+    found = iter(
         torch.autograd.grad([y for y, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True,
                             allow_unused=True)
     )  # fmt: skip
-    return (*(next(gradients) if need else None for need in needs), *[None] * (ARGUMENTS - count))
+    return [next(found) if need else None for need in needs]
 
 
 # --- the operator that torch.compile and torch.export see ------------------------------------------------------------
@@ -178,7 +202,7 @@ def _operator_backward(*arguments: Any) -> tuple[Tensor, ...]:
     expected = _forward_shapes(*(None if tensor is None else tensor.to("meta") for tensor in inputs), *flags)
     if (out.shape, saved.shape) != (expected[0].shape, expected[3].shape):
         raise ShapeError(f"out and saved have shapes {tuple(out.shape)}, {tuple(saved.shape)}; pass the forward call's")
-    return backward_call(*arguments)
+    return tuple(backward_call(*arguments))
 
 
 _library.impl("recurrence", _operator, "CPU")
@@ -218,7 +242,7 @@ torch.library.register_fake("rnnkit::recurrence", _forward_shapes, lib=_library)
 torch.library.register_fake("rnnkit::recurrence_backward", _backward_shapes, lib=_library)
 torch.library.register_autograd(
     "rnnkit::recurrence",
-    lambda ctx, *grads: _gradients(ctx, grads, torch.ops.rnnkit.recurrence_backward),
+    _operator_gradients,
     setup_context=_save,
     lib=_library,
 )

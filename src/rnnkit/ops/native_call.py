@@ -5,8 +5,10 @@ Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a pro
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ..errors import ShapeError
@@ -61,6 +63,7 @@ class Flags(NamedTuple):
 
 ARGUMENTS = len(Inputs._fields) + len(Flags._fields)
 DIFFERENTIABLE = Inputs._fields[:15]
+_PRE = Inputs._fields.index("pre")
 COUNT = len(Inputs._fields)
 
 
@@ -95,6 +98,23 @@ def sizes_of(inputs: Inputs, flags: Flags) -> Sizes:
 def like(tensor: Tensor, sizes: Sizes, features: int, batch_first: bool) -> Tensor:
     shape = (sizes.batch, sizes.time) if batch_first else (sizes.time, sizes.batch)
     return tensor.new_empty(*shape, features)
+
+
+_LARGE = 1 << 23  # bytes
+
+
+def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Unset memory of the calls' own; large arrays come from NumPy, which asks the system for huge pages.
+
+    The C library gives large memory back to the system each time it is freed. Taking 4 KiB pages anew cost the LSTM
+    over 784 steps half of its forward pass.
+    """
+    wanted = math.prod(shape) * dtype.itemsize
+    if wanted < _LARGE:
+        return torch.empty(shape, dtype=dtype)
+    memory = torch.from_numpy(np.empty(wanted + 64, np.uint8))
+    start = -memory.data_ptr() % 64  # whole lines of the cache
+    return memory[start : start + wanted].view(dtype).view(shape)
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -151,18 +171,18 @@ def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.
         )
 
 
-_FREE_STRIDES = ("x", "pre", "zone_h", "zone_c", "resets")
+_SEQUENCES = {Inputs._fields.index(name) for name in ("x", "pre", "zone_h", "zone_c")}
+_RESETS = Inputs._fields.index("resets")
 
 
 def compact(inputs: Inputs) -> Inputs:
     """Tensors as the kernel takes them: adjacent features, and all but sequences contiguous."""
-    return Inputs(*(_as_taken(name, tensor) for name, tensor in zip(Inputs._fields, inputs, strict=True)))
-
-
-def _as_taken(name: str, tensor: Tensor | None) -> Any:
-    if tensor is None or name == "resets":
-        return tensor
-    return _rows(tensor) if name in _FREE_STRIDES else tensor.contiguous()
+    taken: list[Any] = list(inputs)
+    for index, tensor in enumerate(inputs):
+        if tensor is None or tensor.is_contiguous() or index == _RESETS:
+            continue
+        taken[index] = _rows(tensor) if index in _SEQUENCES else tensor.contiguous()
+    return Inputs(*taken)
 
 
 def describe(core: Any, inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
@@ -207,8 +227,9 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     hn = weight.new_empty(sizes.batch, sizes.state)
     cn = weight.new_empty((sizes.batch, sizes.hidden) if is_lstm else 0)
     width = description.saved(flags.kernel) if flags.keep else 0
-    saved = like(weight, sizes, width, flags.batch_first)
-    scratch = torch.empty(description.scratch(flags.kernel, element, False), dtype=torch.uint8)
+    shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
+    saved = large_empty((*shape, width), weight.dtype)
+    scratch = large_empty((description.scratch(flags.kernel, element, False),), torch.uint8)
     call = core.forward_f32 if weight.dtype == torch.float32 else core.forward_f64
     addresses = forward_addresses(
         inputs, out, hn, cn if is_lstm else None, saved if width else None, scratch, flags.batch_first
@@ -217,45 +238,39 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return out, hn, cn, saved
 
 
-def backward_call(*arguments: Any) -> tuple[Tensor, ...]:
+def backward_call(*arguments: Any) -> list[Tensor]:
     """Gradients of the tensors that DIFFERENTIABLE names; those that ``needs`` does not ask for are empty.
 
     Its arguments are a forward call's, checked there, and gradients, which PyTorch has checked.
     """
     dout, dhn, dcn, dsaved, out, saved, *rest, needs = arguments
-    inputs, flags = Inputs(*rest[:COUNT]), Flags(*rest[COUNT:])
-    sizes = sizes_of(inputs, flags)
-    dtype, batch_first = inputs.w_hh.dtype, flags.batch_first
-    if dcn is not None and dcn.numel() == 0:
-        dcn = None
-    inputs = compact(inputs)
-    core: Any = native_core()
-    description = describe(core, inputs, flags, sizes)
-    dout = _rows(dout)
-    dhn, dcn = (None if tensor is None else tensor.contiguous() for tensor in (dhn, dcn))
+    inputs, flags = compact(Inputs(*rest[:COUNT])), Flags(*rest[COUNT:])
+    sizes, core, batch_first = sizes_of(inputs, flags), native_core(), flags.batch_first
+    assert core is not None
     dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
-    need = dict(zip(DIFFERENTIABLE, needs, strict=True))
-    empty, grads = inputs.w_hh.new_empty(0), {}
-    for name in DIFFERENTIABLE:
-        tensor = getattr(inputs, name)
-        wanted = need[name] and tensor is not None
-        # Sequences lie in memory as the output does.
-        grads[name] = torch.empty(tensor.shape, dtype=dtype) if wanted else empty
-    if inputs.pre is not None and not need["pre"]:
-        grads["pre"] = torch.empty(inputs.pre.shape, dtype=dtype)  # the kernel's way to the other gradients
-    scratch = torch.empty(description.scratch(flags.kernel, out.element_size(), True), dtype=torch.uint8)
-    to = {name: grad if grad is not empty else None for name, grad in grads.items()}
+    dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
+    empty = out.new_empty(0)
+    # Contiguous, so sequences lie in memory as the output does. The kernel reaches other gradients by way of pre's.
+    grads = [
+        torch.empty(tensor.shape, dtype=out.dtype) if tensor is not None and (need or index == _PRE) else empty
+        for index, (tensor, need) in enumerate(zip(inputs, needs, strict=False))
+    ]
+    description = describe(core, inputs, flags, sizes)
+    scratch = large_empty((description.scratch(flags.kernel, out.element_size(), True),), torch.uint8)
+    written = [None if grad is empty else grad for grad in grads]
     addresses = [
         *_strided(inputs.x, batch_first), *weight_addresses(inputs), *(_address(tensor) for tensor in inputs[11:16]),
         *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
         *_strided(out, batch_first), *_strided(saved if saved.numel() else None, batch_first),
-        *_strided(dout, batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
-        *_strided(to["x"], batch_first), *_strided(to["pre"], batch_first),
-        *(_address(to[name]) for name in DIFFERENTIABLE[2:]), scratch.data_ptr(),
+        *_strided(_rows(dout), batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
+        *_strided(written[0], batch_first), *_strided(written[1], batch_first),
+        *(_address(grad) for grad in written[2:]), scratch.data_ptr(),
     ]  # fmt: skip
-    call = core.backward_f32 if dtype == torch.float32 else core.backward_f64
+    call = core.backward_f32 if out.dtype == torch.float32 else core.backward_f64
     call(flags.kernel, description, addresses)
-    return tuple(grads[name] if need[name] else empty for name in DIFFERENTIABLE)
+    if not needs[_PRE]:
+        grads[_PRE] = empty
+    return grads
 
 
 def cell_states(saved: Tensor, hidden: int) -> Tensor:
