@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -34,21 +35,21 @@ def capabilities() -> list[Capability]:
         ("plain", GRU(1, 1)),
         ("reset_after=False", GRU(1, 1, reset_after=False)),
     ]
+    drawn = {"zoneout": 0.1, "recurrent_dropout": 0.1, "weight_dropout": 0.1}
+    extras: list[tuple[str, dict[str, Any]]] = [
+        ("zoneout, recurrent and weight dropout", drawn),
+        ("layer_norm", {"layer_norm": True}),
+        ("recompute", {"recompute": 1}),
+        ("learn_initial_state", {"learn_initial_state": True}),
+    ]
     rows = []
     for option, layer in plain:
         rows.append(_row(layer, option))
         if option in ("tanh, relu", "plain"):
+            kind: Any = type(layer)
             rows.append(_row(layer, "lengths"))  # PyTorch's layers take them as packed sequences
             rows.append(_row(layer, "resets", resets=True))
-            rows.append(
-                _row(
-                    type(layer)(1, 1, zoneout=0.1, recurrent_dropout=0.1, weight_dropout=0.1),
-                    "zoneout, recurrent and weight dropout",
-                )
-            )
-            rows.append(_row(type(layer)(1, 1, layer_norm=True), "layer_norm"))
-            rows.append(_row(type(layer)(1, 1, recompute=1), "recompute"))
-            rows.append(_row(type(layer)(1, 1, learn_initial_state=True), "learn_initial_state"))
+            rows += [_row(kind(1, 1, **options), name) for name, options in extras]
             rows.append(_row(layer, "float16, bfloat16", dtype=torch.bfloat16))
     return rows
 

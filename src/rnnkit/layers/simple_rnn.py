@@ -20,8 +20,9 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
 
     A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
     takes ``lengths`` and ``resets``, σ = sigmoid, three initialisations and the options below. On a CPU it runs on the
-    native core in float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the reference;
-    ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``.
+    native core in float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the
+    reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``. Under
+    autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
 

@@ -247,6 +247,8 @@ def backward_call(*arguments: Any) -> list[Tensor]:
     inputs, flags = compact(Inputs(*rest[:COUNT])), Flags(*rest[COUNT:])
     sizes, core, batch_first = sizes_of(inputs, flags), native_core(), flags.batch_first
     assert core is not None
+    # Whatever the addresses are taken of keeps a name until the call is over.
+    dout = _rows(dout)
     dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
     dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
     empty = out.new_empty(0)
@@ -262,7 +264,7 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         *_strided(inputs.x, batch_first), *weight_addresses(inputs), *(_address(tensor) for tensor in inputs[11:16]),
         *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
         *_strided(out, batch_first), *_strided(saved if saved.numel() else None, batch_first),
-        *_strided(_rows(dout), batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
+        *_strided(dout, batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
         *_strided(written[0], batch_first), *_strided(written[1], batch_first),
         *(_address(grad) for grad in written[2:]), scratch.data_ptr(),
     ]  # fmt: skip
