@@ -187,6 +187,22 @@ def check_layouts(make, **options):
         assert_close(packed_state, map_state(lambda leaf, at=order: leaf[:, at], padded_state))
 
 
+def check_gradient_layouts(make, **options):
+    """Expanded and strided gradients, as sums and slices of the output send them, mean what contiguous ones mean."""
+    layer = make(3, 40, **options)
+    x = sequence(layer, 6, 5).requires_grad_()
+    inputs = [x, *layer.parameters()]
+    output, _ = layer(x)
+    strided = torch.ones(*output.shape, 2, dtype=output.dtype)[..., 0] * 0.5
+    for expanded in (torch.ones((), dtype=output.dtype).expand_as(output), strided):
+        found, expected = (
+            torch.autograd.grad(output, inputs, gradient, retain_graph=True, materialize_grads=True)
+            for gradient in (expanded, expanded.contiguous())
+        )
+        for actual, wanted in zip(found, expected, strict=True):
+            assert torch.equal(actual, wanted)
+
+
 def check_empty_batch(make, **options):
     """A batch of no rows gives empty outputs and zero gradients."""
     layer = make(3, 6, **options)
@@ -287,6 +303,7 @@ def check_recurrence(make, **options):
     check_padding(make, **options)
     check_scratch(make, **options)
     check_layouts(make, **options)
+    check_gradient_layouts(make, **options)
     check_empty_batch(make, **options)
     check_module(make, **options)
     check_deterministic(make, **options)

@@ -120,7 +120,7 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
         const int64_t tiles = ceil_div(count, max_rows(cols));
         const int64_t limit = tiles == 1 ? total : panel_block / (cols * vector_bytes);
         int64_t done = 0;
-        do {  // a pass over the next `limit` of the depth, for all rows
+        do {  // a pass over the next `limit` of the depth, for all rows, summed by itself
             for (int64_t tile = 0; tile < tiles; ++tile) {
                 const int64_t row = share_begin(count, tiles, tile);
                 const int rows = static_cast<int>(share_begin(count, tiles, tile + 1) - row);
@@ -132,10 +132,7 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
 #pragma GCC unroll 16
                         for (int c = 0; c < C; ++c) {
                             const int64_t column = first + c * lanes<T>, left = valid - c * lanes<T>;
-                            if (!fresh)
-                                acc[r][c] = load_upto(out[row + r] + to + column, left);
-                            else
-                                acc[r][c] = bias != nullptr ? load_upto(bias + column, left) : vec<T>{};
+                            acc[r][c] = fresh && bias != nullptr ? load_upto(bias + column, left) : vec<T>{};
                         }
                     int64_t before = 0;
 #pragma GCC unroll 1
@@ -150,8 +147,11 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int c = 0; c < C; ++c)
-                            store_upto(out[row + r] + to + first + c * lanes<T>, acc[r][c], valid - c * lanes<T>);
+                        for (int c = 0; c < C; ++c) {
+                            T* const place = out[row + r] + to + first + c * lanes<T>;
+                            const int64_t left = valid - c * lanes<T>;
+                            store_upto(place, fresh ? acc[r][c] : load_upto(place, left) + acc[r][c], left);
+                        }
                 });
             }
             done += limit;
@@ -165,9 +165,10 @@ constexpr int64_t pair_block = 128;
 template <class T>
 constexpr int64_t outer_scratch = pair_block * max_cols * lanes<T>;
 
-// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows, summed in the order of k; rows of c
-// are `stride` apart. The right sides are copied panel by panel: adjacent in memory they stay in the first-level cache,
-// where rows a power of two apart would push each other out.
+// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows. Each block of pairs is summed by itself,
+// in the order of k: one long chain would gather more rounding. Rows of c are `stride` apart. The right sides are copied
+// panel by panel: adjacent in memory they stay in the first-level cache, where rows a power of two apart would push each
+// other out.
 template <class T>
 void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const* b, int64_t b_from, int64_t n,
                    int64_t depth, T* c, int64_t stride, bool first, T* scratch) {
@@ -192,8 +193,7 @@ void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const*
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
                         for (int v = 0; v < C; ++v)
-                            acc[r][v] = first ? vec<T>{}
-                                              : load_upto(corner + r * stride + v * lanes<T>, valid - v * lanes<T>);
+                            acc[r][v] = vec<T>{};
                     const T* right = scratch;
                     for (int64_t k = 0; k < pairs; ++k, right += C * lanes<T>) {
                         const T* const left = a[done + k] + a_from + row;
@@ -207,8 +207,11 @@ void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const*
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int v = 0; v < C; ++v)
-                            store_upto(corner + r * stride + v * lanes<T>, acc[r][v], valid - v * lanes<T>);
+                        for (int v = 0; v < C; ++v) {
+                            T* const place = corner + r * stride + v * lanes<T>;
+                            const int64_t left = valid - v * lanes<T>;
+                            store_upto(place, first ? acc[r][v] : load_upto(place, left) + acc[r][v], left);
+                        }
                 });
             }
         }

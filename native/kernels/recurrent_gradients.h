@@ -66,9 +66,9 @@ public:
     // to[i] (+)= Σ of element `from` + i of the ring rows.
     void sum_rows(int64_t from, int64_t n, T* to) const {
         for (int64_t i = 0; i < n; i += lanes<T>) {
-            vec<T> total = first_ ? vec<T>{} : load_upto(to + i, n - i);
+            vec<T> total{};
             for (int64_t k = 0; k < count_; ++k) total += load_upto(rows_[k] + from + i, n - i);
-            store_upto(to + i, total, n - i);
+            store_upto(to + i, first_ ? total : load_upto(to + i, n - i) + total, n - i);
         }
     }
     void clear() { count_ = states_count_ = 0, first_ = false; }
