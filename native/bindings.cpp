@@ -11,6 +11,7 @@
 
 #include "common/cpu.h"
 #include "common/parallel.h"
+#include "kernels/bernoulli/bernoulli.h"
 #include "kernels/gru/gru.h"
 #include "kernels/lstm/lstm.h"
 #include "kernels/simple_rnn/simple_rnn.h"
@@ -74,7 +75,7 @@ public:
         w.w = pointer<const T>(), w.u = pointer<const T>();
         w.bias[0] = pointer<const T>(), w.bias[1] = pointer<const T>();
         w.projection = pointer<const T>(), w.peephole = pointer<const T>();
-        w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(), w.shift_c = pointer<const T>();
+        w.gain_x = pointer<const T>(), w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(), w.shift_c = pointer<const T>();
         return w;
     }
 
@@ -85,9 +86,9 @@ private:
 
 template <class T>
 RecurrentForward<T> read_forward(const Numbers& numbers) {
-    Reader in(numbers, 35);
+    Reader in(numbers, 33);
     RecurrentForward<T> call;
-    call.x = in.strided<const T>(), call.pre = in.strided<const T>(), call.weights = in.weights<T>();
+    call.x = in.strided<const T>(), call.weights = in.weights<T>();
     call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
     call.reset_h = in.pointer<const T>(), call.reset_c = in.pointer<const T>(), call.mask = in.pointer<const T>();
     call.zone_h = in.strided<const T>(), call.zone_c = in.strided<const T>();
@@ -98,7 +99,7 @@ RecurrentForward<T> read_forward(const Numbers& numbers) {
 
 template <class T>
 RecurrentBackward<T> read_backward(const Numbers& numbers) {
-    Reader in(numbers, 57);
+    Reader in(numbers, 56);
     RecurrentBackward<T> call;
     call.x = in.strided<const T>(), call.weights = in.weights<T>();
     call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
@@ -107,11 +108,11 @@ RecurrentBackward<T> read_backward(const Numbers& numbers) {
     call.out = in.strided<const T>(), call.saved = in.strided<const T>();
     call.dout = in.strided<const T>(), call.dcells = in.strided<const T>();
     call.dhn = in.pointer<const T>(), call.dcn = in.pointer<const T>();
-    call.dx = in.strided<T>(), call.dpre = in.strided<T>();
+    call.dx = in.strided<T>();
     call.dw = in.pointer<T>(), call.du = in.pointer<T>();
     call.db[0] = in.pointer<T>(), call.db[1] = in.pointer<T>();
     call.dprojection = in.pointer<T>(), call.dpeephole = in.pointer<T>();
-    call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(), call.dshift_c = in.pointer<T>();
+    call.dgain_x = in.pointer<T>(), call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(), call.dshift_c = in.pointer<T>();
     call.dh0 = in.pointer<T>(), call.dc0 = in.pointer<T>();
     call.dreset_h = in.pointer<T>(), call.dreset_c = in.pointer<T>();
     call.scratch = in.pointer<void>();
@@ -200,6 +201,12 @@ private:
 };
 
 template <class T>
+void draw(uintptr_t to, int64_t count, double probability, double value, uint64_t seed, int threads) {
+    nb::gil_scoped_release release;
+    bernoulli(reinterpret_cast<T*>(to), count, probability, static_cast<T>(value), seed, threads);
+}
+
+template <class T>
 void bind(nb::module_& module, const char* stream) {
     nb::class_<Stream<T>>(module, stream)
         .def(nb::init<>())
@@ -243,6 +250,8 @@ NB_MODULE(_native, module) {
     module.def("forward_f64", &forward<double>);
     module.def("backward_f32", &backward<float>);
     module.def("backward_f64", &backward<double>);
+    module.def("bernoulli_f32", &draw<float>);
+    module.def("bernoulli_f64", &draw<double>);
     bind<float>(module, "StreamF32");
     bind<double>(module, "StreamF64");
 }

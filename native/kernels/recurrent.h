@@ -31,7 +31,7 @@ struct RecurrentSizes {
     Strided<const uint8_t> resets;  // [B, T]: non-zero puts the row back before that step; or null
 };
 
-// The products' weights. With `normed` the input's part arrives computed (`pre`), and x and w are null.
+// The weights. The gains are there with `normed`, those of c in the LSTM alone.
 template <class T>
 struct RecurrentWeights {
     const T* w;           // [G·H, I]
@@ -39,15 +39,13 @@ struct RecurrentWeights {
     const T* bias[2];     // [G·H] each: of W x and of U h
     const T* projection;  // [S, H]
     const T* peephole;    // [3, H]
-    const T* gain_h;      // [G·H], with `normed`
-    const T* gain_c;      // [H], with `normed` in the LSTM
-    const T* shift_c;     // [H], with `normed` in the LSTM
+    const T *gain_x, *gain_h;   // [G·H] each
+    const T *gain_c, *shift_c;  // [H] each
 };
 
 template <class T>
 struct RecurrentForward {
-    Strided<const T> x;    // [B, T, I]
-    Strided<const T> pre;  // [B, T, G·H]
+    Strided<const T> x;  // [B, T, I]
     RecurrentWeights<T> weights;
     const T *h0, *c0;                 // [B, S], [B, H]: the state before the first step; null: zeros
     const T *reset_h, *reset_c;       // likewise: what resets put rows back to
@@ -73,8 +71,7 @@ struct RecurrentBackward {
     Strided<const T> dcells;          // [B, T, H] gradient of every c; null: zeros
     const T *dhn, *dcn;               // null: zeros
     Strided<T> dx;                    // zeros behind a row's length
-    Strided<T> dpre;                  // with `normed`; zeros behind a row's length
-    T *dw, *du, *db[2], *dprojection, *dpeephole, *dgain_h, *dgain_c, *dshift_c;
+    T *dw, *du, *db[2], *dprojection, *dpeephole, *dgain_x, *dgain_h, *dgain_c, *dshift_c;
     T *dh0, *dc0, *dreset_h, *dreset_c;
     void* scratch;
 };

@@ -8,7 +8,7 @@ namespace rnnkit::RNNKIT_FAMILY {
 // Where one thread's sums go: its own block of scratch, or the caller's arrays. Null where not wanted.
 template <class T>
 struct Sums {
-    T *dw, *du, *dbias, *dprojection, *dpeephole, *dgain_h, *dshift_h, *dgain_c, *dshift_c;
+    T *dw, *du, *dbias, *dprojection, *dpeephole, *dgain_x, *dshift_x, *dgain_h, *dshift_h, *dgain_c, *dshift_c;
 };
 
 // `to` (+)= Σ left ⊗ right over the gathered steps. The left side lies in the ring, at `from`.
@@ -107,14 +107,14 @@ struct BackRows {
 //   bias_size(sizes)            are summed over steps for `biases`
 //   recurrent_from(sizes)       where the ring row keeps what U was multiplied by, or -1: it was h
 //   row_gradients(sizes)        elements of the gradients that the cell adds up itself
-//   depth_x, depth_h            rows of W and of U
+//   depth_h                     rows of U that dh is made of
 //   x_from, h_from              where the left sides of dx and dh begin in a ring row
 //   pack_w(sizes, weights, panels, panel, packed)     B of dx; its rows in the order of the ring
 //   adds(sizes)                 whether the cell leaves its own part of dh in carry_h, for the product to add to
 //   sums(sizes, call, begin, end, sums, list) -> number
 //   take, prepare               as forward
 //   differentiate(sizes, call, rows, begin, end, sums)   from dout, carries and saved rows to ring rows and carries
-//   biases(sizes, call, total)
+//   one_bias                    whether both biases have the same gradient; biases(sizes, total, db) writes them
 template <class T, template <class> class Cell>
 class Backward {
 public:
@@ -163,7 +163,7 @@ public:
     }
 
 private:
-    static constexpr int blocks = 9;
+    static constexpr int blocks = 11;
 
     int groups() const { return split_.by_units ? 1 : split_.threads; }
     static int64_t padded(int64_t n) { return Panels<T>(n).padded(); }
@@ -174,6 +174,7 @@ private:
         const bool projected = s_.state != H;
         const int64_t sizes[blocks] = {G * H * s_.input, G * H * s_.state, Cell<T>::bias_size(s_), projected ? s_.state * H : 0,
                                        s_.peepholes ? 3 * H : 0, s_.normed ? G * H : 0, s_.normed ? G * H : 0,
+                                       s_.normed ? G * H : 0, s_.normed ? G * H : 0,
                                        s_.normed ? H : 0, s_.normed ? H : 0};
         return sizes[i];
     }
@@ -201,8 +202,9 @@ private:
         sums.dbias = next(2, wants_bias());
         sums.dprojection = next(3, call_->dprojection != nullptr);
         sums.dpeephole = next(4, call_->dpeephole != nullptr);
-        sums.dgain_h = next(5, s_.normed), sums.dshift_h = next(6, s_.normed);
-        sums.dgain_c = next(7, s_.normed), sums.dshift_c = next(8, s_.normed);
+        sums.dgain_x = next(5, s_.normed), sums.dshift_x = next(6, s_.normed);
+        sums.dgain_h = next(7, s_.normed), sums.dshift_h = next(8, s_.normed);
+        sums.dgain_c = next(9, s_.normed), sums.dshift_c = next(10, s_.normed);
         return sums;
     }
 
@@ -240,7 +242,8 @@ private:
         gathered.begin();
         start(rows, 0, s_.batch);
         const auto sums_of = [&](int thread, Sum<T>* list) {
-            const Sums<T> sums{call_->dw, call_->du, wants_bias() ? bias_total_ : nullptr, nullptr, call_->dpeephole, nullptr, nullptr, nullptr, nullptr};
+            Sums<T> sums{};
+            sums.dw = call_->dw, sums.du = call_->du, sums.dbias = wants_bias() ? bias_total_ : nullptr;
             return Cell<T>::sums(s_, sums, share_begin(s_.hidden, threads, thread), share_begin(s_.hidden, threads, thread + 1), false, list);
         };
         const auto flush = [&](int thread) {
@@ -287,7 +290,9 @@ private:
             Sum<T> list[max_sums];
             const int count = Cell<T>::sums(s_, sums, 0, s_.hidden, transposed(), list);
             if (sums.dpeephole != nullptr) fill(sums.dpeephole, T(0), block_size(4));
-            if (s_.normed) fill(sums.dgain_h, T(0), block_size(5) + block_size(6) + block_size(7) + block_size(8));
+            if (s_.normed)
+                for (int i = 5, at = 0; i < blocks; at += static_cast<int>(block_size(i++)))
+                    fill(sums.dgain_x + at, T(0), block_size(i));
             const auto flush = [&] {
                 gathered.sum(list, count, outer_ + thread * outer_scratch<T>);
                 if (sums.dbias != nullptr) gathered.sum_rows(0, Cell<T>::bias_size(s_), sums.dbias);
@@ -312,16 +317,30 @@ private:
 
     // The threads' blocks, added in the order of the threads.
     void add_up(int part, int parts) const {
-        T* const wanted[blocks] = {transposed() ? nullptr : call_->dw, call_->du, wants_bias() ? bias_total_ : nullptr,
-                                   call_->dprojection, call_->dpeephole, call_->dgain_h, s_.normed ? call_->db[1] : nullptr,
-                                   call_->dgain_c, call_->dshift_c};
-        int64_t place = 0;
-        for (int i = 0; i < blocks; place += block_size(i++)) {
-            if (wanted[i] == nullptr) continue;
-            const int64_t begin = share_begin(block_size(i), parts, part), n = share_begin(block_size(i), parts, part + 1) - begin;
-            copy(wanted[i] + begin, sums_ + place + begin, n);
+        struct Wanted {
+            int block;
+            T* to;
+        };
+        const Wanted all[] = {{0, transposed() ? nullptr : call_->dw},
+                              {1, call_->du},
+                              {2, wants_bias() ? bias_total_ : nullptr},
+                              {3, call_->dprojection},
+                              {4, call_->dpeephole},
+                              {5, call_->dgain_x},
+                              {6, s_.normed ? call_->db[0] : nullptr},
+                              {7, call_->dgain_h},
+                              {Cell<T>::one_bias ? 6 : 8, s_.normed ? call_->db[1] : nullptr},
+                              {9, call_->dgain_c},
+                              {10, call_->dshift_c}};
+        for (const Wanted& one : all) {
+            if (one.to == nullptr) continue;
+            int64_t place = 0;
+            for (int i = 0; i < one.block; ++i) place += block_size(i);
+            const int64_t size = block_size(one.block), begin = share_begin(size, parts, part);
+            const int64_t n = share_begin(size, parts, part + 1) - begin;
+            copy(one.to + begin, sums_ + place + begin, n);
             for (int thread = 1; thread < split_.threads; ++thread)
-                add(wanted[i] + begin, sums_ + thread * block_ + place + begin, n);
+                add(one.to + begin, sums_ + thread * block_ + place + begin, n);
         }
         if (call_->dw == nullptr || !transposed()) return;
         const int64_t I = s_.input, wide = Cell<T>::gates * s_.hidden;
@@ -349,10 +368,8 @@ private:
                 if (to != nullptr) fill(to + b * S, T(0), S);
             for (T* to : cells)
                 if (to != nullptr) fill(to + b * H, T(0), H);
-            for (int64_t t = places_.length[begin + r]; t < s_.time; ++t) {
-                if (call_->dx.data != nullptr) fill(at(call_->dx, b, t), T(0), s_.input);
-                if (call_->dpre.data != nullptr) fill(at(call_->dpre, b, t), T(0), Cell<T>::gates * H);
-            }
+            for (int64_t t = places_.length[begin + r]; call_->dx.data != nullptr && t < s_.time; ++t)
+                fill(at(call_->dx, b, t), T(0), s_.input);
         }
     }
     static void set(T* to, const T* from, int64_t n) {

@@ -7,11 +7,21 @@ namespace rnnkit::RNNKIT_FAMILY {
 
 constexpr double norm_epsilon = 1e-5;
 
+// The sum of all lanes, by halves.
 template <class T>
 RNNKIT_INLINE T sum_of(vec<T> v) {
-    T total = 0;
-    for (int i = 0; i < lanes<T>; ++i) total += v[i];
-    return total;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return _mm512_reduce_add_ps((__m512)v);
+    else
+        return _mm512_reduce_add_pd((__m512d)v);
+#else
+    T part[lanes<T>];
+    store(part, v);
+    for (int half = lanes<T> / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) part[i] += part[i + half];
+    return part[0];
+#endif
 }
 RNNKIT_INLINE float root(float v) { return __builtin_sqrtf(v); }
 RNNKIT_INLINE double root(double v) { return __builtin_sqrt(v); }
@@ -20,50 +30,65 @@ template <class T>
 struct Moments {
     T mean, scale;
 
+    // Four sums side by side: one would wait for itself.
     static Moments of(const T* a, int64_t n) {
-        vec<T> total{}, squares{};
-        for (int64_t i = 0; i < n; i += lanes<T>) total += load_upto(a + i, n - i);
-        const T mean = sum_of<T>(total) / static_cast<T>(n);
-        int64_t i = 0;
-        for (; i + lanes<T> <= n; i += lanes<T>) {
-            const vec<T> d = load(a + i) - mean;
-            squares += d * d;
-        }
-        T square = sum_of<T>(squares);
-        for (; i < n; ++i) square += (a[i] - mean) * (a[i] - mean);
+        const int64_t whole = n / (4 * lanes<T>) * (4 * lanes<T>);
+        vec<T> totals[4] = {}, squares[4] = {};
+        for (int64_t i = 0; i < whole; i += 4 * lanes<T>)
+            for (int k = 0; k < 4; ++k) totals[k] += load(a + i + k * lanes<T>);
+        for (int64_t i = whole; i < n; i += lanes<T>) totals[0] += load_upto(a + i, n - i);
+        const T mean = sum_of<T>((totals[0] + totals[1]) + (totals[2] + totals[3])) / static_cast<T>(n);
+        for (int64_t i = 0; i < whole; i += 4 * lanes<T>)
+            for (int k = 0; k < 4; ++k) {
+                const vec<T> d = load(a + i + k * lanes<T>) - mean;
+                squares[k] += d * d;
+            }
+        T square = sum_of<T>((squares[0] + squares[1]) + (squares[2] + squares[3]));
+        for (int64_t i = whole; i < n; ++i) square += (a[i] - mean) * (a[i] - mean);
         return {mean, T(1) / root(square / static_cast<T>(n) + static_cast<T>(norm_epsilon))};
     }
 };
 
-// y = shift + gain ⊙ normalised a (+ plus).
+// y = shift + gain ⊙ normalised a.
 template <class T>
-void normalise(const T* a, Moments<T> m, const T* gain, const T* shift, const T* plus, T* y, int64_t n) {
+void normalise(const T* a, Moments<T> m, const T* gain, const T* shift, T* y, int64_t n) {
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
-        vec<T> v = load_upto(gain + i, left) * ((load_upto(a + i, left) - m.mean) * m.scale);
-        if (shift != nullptr) v += load_upto(shift + i, left);
-        if (plus != nullptr) v += load_upto(plus + i, left);
-        store_upto(y + i, v, left);
+        const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale;
+        store_upto(y + i, load_upto(shift + i, left) + load_upto(gain + i, left) * normal, left);
     }
 }
 
-// dy becomes da in place; dgain and dshift gather.
+// y = shift + both, the product with the input and the product with the state.
 template <class T>
-void denormalise(const T* a, Moments<T> m, const T* gain, T* dy, T* dgain, T* dshift, int64_t n) {
+void normalise_both(const T* x, Moments<T> of_x, const T* gain_x, const T* h, Moments<T> of_h, const T* gain_h,
+                    const T* shift, T* y, int64_t n) {
+    for (int64_t i = 0; i < n; i += lanes<T>) {
+        const int64_t left = n - i;
+        const vec<T> from_x = load_upto(gain_x + i, left) * ((load_upto(x + i, left) - of_x.mean) * of_x.scale);
+        const vec<T> from_h = load_upto(gain_h + i, left) * ((load_upto(h + i, left) - of_h.mean) * of_h.scale);
+        store_upto(y + i, load_upto(shift + i, left) + from_x + from_h, left);
+    }
+}
+
+// From dy to da (which may be the same memory); dgain gathers, and dshift where it is not null.
+template <class T>
+void denormalise(const T* a, Moments<T> m, const T* gain, const T* dy, T* da, T* dgain, T* dshift, int64_t n) {
     vec<T> total{}, product{};
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
         const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale, d = load_upto(dy + i, left);
         store_upto(dgain + i, load_upto(dgain + i, left) + d * normal, left);
-        store_upto(dshift + i, load_upto(dshift + i, left) + d, left);
+        if (dshift != nullptr) store_upto(dshift + i, load_upto(dshift + i, left) + d, left);
         const vec<T> scaled = d * load_upto(gain + i, left);  // 0 behind the end
         total += scaled, product += scaled * normal;
     }
-    const T mean = sum_of<T>(total) / static_cast<T>(n), slope = sum_of<T>(product) / static_cast<T>(n);
+    const T mean = sum_of<T>(total) / static_cast<T>(n);
+    const T slope = sum_of<T>(product) / static_cast<T>(n);
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
         const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale;
-        store_upto(dy + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope), left);
+        store_upto(da + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope), left);
     }
 }
 

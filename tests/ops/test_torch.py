@@ -31,13 +31,13 @@ def test_operator(layer):
     gates, batch, time, hidden = layer.gates, 3, 4, 5
     wide = gates * hidden
     weights = [numbers(wide, 2), numbers(wide, hidden), numbers(wide), numbers(wide)]
-    plain = Inputs(numbers(time, batch, 2), None, *weights)
+    plain = Inputs(numbers(time, batch, 2), *weights)
     state = {"h0": numbers(batch, hidden), "reset_h": numbers(batch, hidden)}
     if gates == 4:
         state |= {"c0": numbers(batch, hidden), "reset_c": numbers(batch, hidden)}
     ragged = {"lengths": torch.tensor([4, 2, 0]), "resets": torch.arange(12).reshape(3, 4) % 3 == 0}
     every = plain._replace(**state, **ragged, mask=torch.ones(batch, hidden, dtype=torch.float64))
-    normed = every._replace(x=None, w_ih=None, b_ih=None, pre=numbers(time, batch, wide), gain_hh=numbers(wide))
+    normed = every._replace(gain_ih=numbers(wide), gain_hh=numbers(wide))
     if gates == 4:
         normed = normed._replace(gain_c=numbers(hidden), shift_c=numbers(hidden))
     for inputs in (plain, every, normed):

@@ -6,20 +6,22 @@
 
 namespace rnnkit::RNNKIT_FAMILY {
 
-// Ring rows hold dn, dr, dz, dq: W takes the first three, U the last three. With the reset gate before the product they
-// hold dr, dz, dn, and r ⊙ h.
+// Ring rows hold dn, dr, dz, dq: W takes the first three, U the last three. With `normed` dr, dz, dn for W follow, each part
+// through its own normalisation. With the reset gate before the product they hold dr, dz, dn, and r ⊙ h.
 template <class T>
 struct Gru {
     static constexpr int64_t gates = 3;
+    static constexpr bool one_bias = false;
     T* packed;  // U_n in panels, where the reset gate acts before the product
     T* products;
     T** product_rows;
 
     static bool before(const RecurrentSizes& s) { return s.kind == 1; }
     static bool alone(const RecurrentSizes& s) { return !s.masked && !s.normed && !before(s); }
-    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 7 * s.hidden + 2 : 4 * s.hidden; }
-    static int64_t raw(const RecurrentSizes& s) { return 4 * s.hidden; }
-    static int64_t moments(const RecurrentSizes& s) { return 7 * s.hidden; }
+    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 10 * s.hidden + 4 : 4 * s.hidden; }
+    static int64_t raw_h(const RecurrentSizes& s) { return 4 * s.hidden; }
+    static int64_t raw_x(const RecurrentSizes& s) { return 7 * s.hidden; }
+    static int64_t moments(const RecurrentSizes& s) { return 10 * s.hidden; }  // of W x, then of U h
     static int64_t c_from(const RecurrentSizes&) { return -1; }
 
     void take(Arena& arena, const RecurrentSizes& s) {
@@ -41,7 +43,10 @@ struct Gru {
 
     static int parts(const RecurrentSizes& s, int64_t begin, int64_t end, Part* parts) {
         const int64_t H = s.hidden, units = end - begin;
-        if (s.normed) return parts[0] = {0, 3 * H, raw(s), false, true}, 1;
+        if (s.normed) {
+            parts[0] = {0, 3 * H, raw_x(s), true, false}, parts[1] = {0, 3 * H, raw_h(s), false, true};
+            return 2;
+        }
         int n = 0;
         if (units == H)
             parts[n++] = {0, 2 * H, 0, true, true};
@@ -55,7 +60,6 @@ struct Gru {
     void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights, T* bias) const {
         const int64_t H = s.hidden;
         pack_last(s, weights, true);
-        if (s.normed) return;
         if (weights.bias[0] != nullptr) add(bias, weights.bias[0], 3 * H);
         if (weights.bias[1] == nullptr) return;
         add(bias, weights.bias[1], 2 * H);
@@ -65,7 +69,7 @@ struct Gru {
     void step(const RecurrentSizes& s, const RecurrentForward<T>& call, const Rows<T>& rows, const Share<T>& share,
               const T* bias) const {
         const int64_t H = s.hidden;
-        share.multiply(s, rows.count, rows.x, rows.recurrent, s.normed ? nullptr : bias, rows.saved);
+        share.multiply(s, rows.count, rows.x, rows.recurrent, bias, rows.saved);
         if (before(s)) {
             reset_first(s, rows);
             const Panels<T> panels(H);
@@ -76,16 +80,17 @@ struct Gru {
         for (int64_t r = 0; r < rows.count; ++r) {
             T* const row = rows.saved[r];
             const int64_t b = rows.batch[r], t = rows.time[r];
-            const T* const pre = s.normed ? at(call.pre, b, t) : nullptr;
             if (s.normed) {
-                const auto m = Moments<T>::of(row + raw(s), 3 * H);
-                row[moments(s)] = m.mean, row[moments(s) + 1] = m.scale;
-                const T *const gain = call.weights.gain_h, *const shift = call.weights.bias[1];
-                normalise(row + raw(s), m, gain, shift, pre, row, 2 * H);
-                normalise(row + raw(s) + 2 * H, m, gain + 2 * H, shift != nullptr ? shift + 2 * H : nullptr,
-                          static_cast<const T*>(nullptr), row + 3 * H, H);
+                const T *const raw_x = row + this->raw_x(s), *const raw_h = row + this->raw_h(s);
+                const T *const gain_x = call.weights.gain_x, *const gain_h = call.weights.gain_h;
+                const auto of_x = Moments<T>::of(raw_x, 3 * H), of_h = Moments<T>::of(raw_h, 3 * H);
+                T* const m = row + moments(s);
+                m[0] = of_x.mean, m[1] = of_x.scale, m[2] = of_h.mean, m[3] = of_h.scale;
+                normalise_both(raw_x, of_x, gain_x, raw_h, of_h, gain_h, bias, row, 2 * H);
+                normalise(raw_x + 2 * H, of_x, gain_x + 2 * H, bias + 2 * H, row + 2 * H, H);
+                normalise(raw_h + 2 * H, of_h, gain_h + 2 * H, bias + 3 * H, row + 3 * H, H);
             }
-            gate(row, s.normed ? pre + 2 * H : row + 2 * H, rows.h[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr, before(s),
+            gate(row, rows.h[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr, before(s),
                  rows.out[r], H, share.begin, share.end);
         }
     }
@@ -101,13 +106,13 @@ struct Gru {
             }
     }
 
-    // From the products to gates and h, for units [begin, end); `input` is n's part that r leaves alone.
-    static void gate(T* row, const T* input, const T* h, const T* zone, bool reset_done, T* out, int64_t H, int64_t begin,
+    // From the products to gates and h, for units [begin, end).
+    static void gate(T* row, const T* h, const T* zone, bool reset_done, T* out, int64_t H, int64_t begin,
                      int64_t end) {
         for (int64_t u = begin; u < end; u += lanes<T>) {
             const int64_t left = end - u;
             const vec<T> z = sigmoid<T>(load_upto(row + H + u, left)), was = load_upto(h + u, left);
-            vec<T> n = load_upto(input + u, left);
+            vec<T> n = load_upto(row + 2 * H + u, left);
             if (!reset_done) {
                 const vec<T> r = sigmoid<T>(load_upto(row + u, left));
                 n += r * load_upto(row + 3 * H + u, left);
@@ -127,16 +132,17 @@ struct Gru {
     // --- backward ----------------------------------------------------------------------------------------------------
 
     static int64_t product(const RecurrentSizes& s) { return 3 * s.hidden; }  // of r ⊙ h in a ring row
-    static int64_t ring_size(const RecurrentSizes& s) { return 4 * s.hidden + (s.masked ? s.hidden : 0); }
+    static int64_t kept(const RecurrentSizes& s) { return (s.normed ? 7 : 4) * s.hidden; }
+    static int64_t ring_size(const RecurrentSizes& s) { return kept(s) + (s.masked ? s.hidden : 0); }
     static int64_t bias_size(const RecurrentSizes& s) { return (before(s) ? 3 : 4) * s.hidden; }
-    static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? 4 * s.hidden : -1; }
+    static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? kept(s) : -1; }
     static int64_t depth_h(const RecurrentSizes& s) { return (before(s) ? 2 : 3) * s.hidden; }
-    static int64_t x_from(const RecurrentSizes&) { return 0; }
+    static int64_t x_from(const RecurrentSizes& s) { return s.normed ? 4 * s.hidden : 0; }
     static int64_t h_from(const RecurrentSizes& s) { return before(s) ? 0 : s.hidden; }
     static bool adds(const RecurrentSizes&) { return true; }
     static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
         const int64_t H = s.hidden, I = s.input, width = panels.width(p) * lanes<T>;
-        if (before(s)) return pack_panel(panels, p, weights.w, I, false, 3 * H, to);
+        if (before(s) || s.normed) return pack_panel(panels, p, weights.w, I, false, 3 * H, to);
         pack_panel(panels, p, weights.w + 2 * H * I, I, false, H, to);
         pack_panel(panels, p, weights.w, I, false, 2 * H, to + H * width);
     }
@@ -155,6 +161,8 @@ struct Gru {
         if (before(s)) {
             du(0, 0, 2 * H), dw(0, 0, 3 * H);
             if (to.du != nullptr) list[n++] = {Right::ring, 2 * H, H, product(s), H, to.du + 2 * H * H, H, false};
+        } else if (s.normed) {
+            du(0, H, 3 * H), dw(0, 4 * H, 3 * H);
         } else if (units == H) {
             du(0, H, 3 * H), dw(0, H, 2 * H), dw(2 * H, 0, H);
         } else {
@@ -188,11 +196,11 @@ struct Gru {
             slope(rows.saved[r], rows.h[r], rows.carry_h[r], rows.dout[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr,
                   before(s), ring, H, begin, end);
             if (!s.normed) continue;
-            T* const dpre = at(call.dpre, b, t);
-            copy(dpre, ring + H, 2 * H), copy(dpre + 2 * H, ring, H);
-            const T* const row = rows.saved[r];
-            const Moments<T> m{row[moments(s)], row[moments(s) + 1]};
-            denormalise(row + raw(s), m, call.weights.gain_h, ring + H, sums.dgain_h, sums.dshift_h, 3 * H);
+            const T *const row = rows.saved[r], *const m = row + moments(s);
+            T* const of_x = ring + x_from(s);
+            copy(of_x, ring + H, 2 * H), copy(of_x + 2 * H, ring, H);
+            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, of_x, of_x, sums.dgain_x, sums.dshift_x, 3 * H);
+            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring + H, ring + H, sums.dgain_h, sums.dshift_h, 3 * H);
         }
         if (before(s)) reset_back(s, call, rows);
     }

@@ -14,19 +14,23 @@ struct LstmLayout {
     explicit LstmLayout(const RecurrentSizes& s)
         : H(s.hidden), S(s.state), normed(s.normed), projected(s.state != s.hidden), masked(s.masked) {}
     int64_t c() const { return 4 * H; }
-    int64_t raw() const { return 5 * H; }      // U h
-    int64_t moments() const { return 9 * H; }  // of U h
-    int64_t saved() const { return normed ? 9 * H + 2 : 5 * H; }
+    int64_t raw_h() const { return 5 * H; }  // U h
+    int64_t raw_x() const { return 9 * H; }  // W x
+    int64_t moments() const { return 13 * H; }  // of W x, of U h and of c̃
+    int64_t saved() const { return normed ? 13 * H + 6 : 5 * H; }
 
-    int64_t dh() const { return 4 * H; }              // what the projection's gradient is made of: dh and
-    int64_t cell() const { return 4 * H + S; }        // o ⊙ tanh(c)
-    int64_t recurrent() const { return projected ? 5 * H + S : 4 * H; }
+    // Gradients of the gates, through W's normalisation where there is one; then those through U's.
+    int64_t of_h() const { return normed ? 4 * H : 0; }
+    int64_t dh() const { return of_h() + 4 * H; }  // what the projection's gradient is made of: dh and
+    int64_t cell() const { return dh() + S; }      // o ⊙ tanh(c)
+    int64_t recurrent() const { return projected ? cell() + H : dh(); }
     int64_t ring() const { return recurrent() + (masked ? S : 0); }
 };
 
 template <class T>
 struct Lstm {
     static constexpr int64_t gates = 4;
+    static constexpr bool one_bias = true;
     T *candidates, *packed;  // c̃ or o ⊙ tanh(c), by place, and the projection in panels
     T** candidate_rows;
 
@@ -47,16 +51,19 @@ struct Lstm {
 
     static int parts(const RecurrentSizes& s, int64_t begin, int64_t end, Part* parts) {
         const int64_t H = s.hidden;
-        if (s.normed) return parts[0] = {0, 4 * H, LstmLayout(s).raw(), false, true}, 1;
+        const LstmLayout layout(s);
+        if (s.normed) {
+            parts[0] = {0, 4 * H, layout.raw_x(), true, false}, parts[1] = {0, 4 * H, layout.raw_h(), false, true};
+            return 2;
+        }
         if (end - begin == H) return parts[0] = {0, 4 * H, 0, true, true}, 1;
         for (int64_t g = 0; g < 4; ++g) parts[g] = {g * H + begin, end - begin, g * H + begin, true, true};
         return 4;
     }
 
     void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights, T* bias) const {
-        if (!s.normed)
-            for (const T* one : weights.bias)
-                if (one != nullptr) add(bias, one, 4 * s.hidden);
+        for (const T* one : weights.bias)
+            if (one != nullptr) add(bias, one, 4 * s.hidden);
         if (two_passes(s))
             for (int64_t p = 0; p < s.batch; ++p) candidate_rows[p] = candidates + p * s.hidden;
         if (s.state == s.hidden) return;
@@ -70,21 +77,22 @@ struct Lstm {
         const LstmLayout layout(s);
         const RecurrentWeights<T>& weights = call.weights;
         const int64_t H = s.hidden;
-        share.multiply(s, rows.count, rows.x, rows.recurrent, s.normed ? nullptr : bias, rows.saved);
+        share.multiply(s, rows.count, rows.x, rows.recurrent, bias, rows.saved);
         for (int64_t r = 0; r < rows.count; ++r) {
             T* const row = rows.saved[r];
             const int64_t b = rows.batch[r], t = rows.time[r];
             if (s.normed) {
-                const auto m = Moments<T>::of(row + layout.raw(), 4 * H);
-                row[layout.moments()] = m.mean, row[layout.moments() + 1] = m.scale;
-                normalise(row + layout.raw(), m, weights.gain_h, weights.bias[1], at(call.pre, b, t), row, 4 * H);
+                T *const moments = row + layout.moments(), *const raw_x = row + layout.raw_x(), *const raw_h = row + layout.raw_h();
+                const auto of_x = Moments<T>::of(raw_x, 4 * H), of_h = Moments<T>::of(raw_h, 4 * H);
+                moments[0] = of_x.mean, moments[1] = of_x.scale, moments[2] = of_h.mean, moments[3] = of_h.scale;
+                normalise_both(raw_x, of_x, weights.gain_x, raw_h, of_h, weights.gain_h, bias, row, 4 * H);
             }
             const T* const zone_c = s.zoned_c ? at(call.zone_c, b, t) : nullptr;
             const T* const zone_h = s.zoned_h ? at(call.zone_h, b, t) : nullptr;
             T* const whole = two_passes(s) ? candidate_rows[rows.place + r] : nullptr;
             gate(row, rows.c[r], rows.h[r], weights.peephole, zone_c, zone_h, whole, rows.out[r], H, share.begin, share.end);
             if (whole == nullptr) continue;
-            expose(s, weights, row, whole, layout.projected ? whole : rows.out[r], layout.projected ? nullptr : zone_h, rows.h[r]);
+            expose(s, weights, row, row + layout.moments() + 4, whole, layout.projected ? whole : rows.out[r], layout.projected ? nullptr : zone_h, rows.h[r]);
         }
         if (!layout.projected) return;
         const Panels<T> panels(s.state);
@@ -134,10 +142,11 @@ struct Lstm {
     }
 
     // From c̃ to o ⊙ tanh(c̃), with c̃ normalised first where that is asked.
-    static void expose(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const T* row, const T* candidate,
-                       T* out, const T* zone, const T* before) {
+    static void expose(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const T* row, T* moments,
+                       const T* candidate, T* out, const T* zone, const T* before) {
         const int64_t H = s.hidden;
         const Moments<T> m = s.normed ? Moments<T>::of(candidate, H) : Moments<T>{};
+        if (s.normed) moments[0] = m.mean, moments[1] = m.scale;
         for (int64_t u = 0; u < H; u += lanes<T>) {
             const int64_t n = H - u;
             vec<T> c = load_upto(candidate + u, n);
@@ -159,7 +168,7 @@ struct Lstm {
     static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? LstmLayout(s).recurrent() : -1; }
     static int64_t depth_h(const RecurrentSizes& s) { return 4 * s.hidden; }
     static int64_t x_from(const RecurrentSizes&) { return 0; }
-    static int64_t h_from(const RecurrentSizes&) { return 0; }
+    static int64_t h_from(const RecurrentSizes& s) { return LstmLayout(s).of_h(); }
     static bool adds(const RecurrentSizes& s) { return s.zoned_h; }
     static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
         pack_panel(panels, p, weights.w, s.input, false, 4 * s.hidden, to);
@@ -173,7 +182,7 @@ struct Lstm {
         int n = 0;
         for (int64_t g = 0; g < (whole ? 1 : 4); ++g) {
             const int64_t from = g * H + begin, rows = whole ? 4 * H : end - begin;
-            if (to.du != nullptr) list[n++] = {Right::state, from, rows, 0, s.state, to.du + from * s.state, s.state, false};
+            if (to.du != nullptr) list[n++] = {Right::state, layout.of_h() + from, rows, 0, s.state, to.du + from * s.state, s.state, false};
             if (to.dw != nullptr)
                 list[n++] = {Right::x, from, rows, 0, I, to.dw + (transposed ? from : from * I), transposed ? 4 * H : I, transposed};
         }
@@ -213,9 +222,11 @@ struct Lstm {
             close(weights.peephole, sums.dpeephole, row, rows.c[r], rows.dcells[r], s.zoned_c ? at(call.zone_c, b, t) : nullptr,
                   rows.carry_c[r], ring, H, begin, end);
             if (!s.normed) continue;
-            copy(at(call.dpre, b, t), ring, 4 * H);
-            const Moments<T> m{row[layout.moments()], row[layout.moments() + 1]};
-            denormalise(row + layout.raw(), m, weights.gain_h, ring, sums.dgain_h, sums.dshift_h, 4 * H);
+            const T* const moments = row + layout.moments();
+            denormalise(row + layout.raw_h(), Moments<T>{moments[2], moments[3]}, weights.gain_h, ring, ring + layout.of_h(),
+                        sums.dgain_h, static_cast<T*>(nullptr), 4 * H);
+            denormalise(row + layout.raw_x(), Moments<T>{moments[0], moments[1]}, weights.gain_x, ring, ring, sums.dgain_x,
+                        sums.dshift_x, 4 * H);
         }
     }
 
@@ -242,7 +253,7 @@ struct Lstm {
     }
 
     // From dh to the gradient before o's nonlinearity, and to that of c̃, left in the ring's place of g. `whole` is a row
-    // of scratch for the normalisation.
+    // of scratch that takes c̃ for the normalisation.
     static void open(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const T* row, const T* before, const T* dh,
                      const T* dout, const T* zone, T* carry, T* whole, T* ring, T* cell, const Sums<T>& sums, int64_t begin,
                      int64_t end) {
@@ -251,10 +262,7 @@ struct Lstm {
             return load_upto(row + H + u, n) * load_upto(before + u, n) + load_upto(row + u, n) * load_upto(row + 2 * H + u, n);
         };
         Moments<T> m{};
-        if (s.normed) {
-            for (int64_t u = 0; u < H; u += lanes<T>) store_upto(ring + u, candidate(u, H - u), H - u);
-            m = Moments<T>::of(ring, H);
-        }
+        if (s.normed) m = {row[LstmLayout(s).moments() + 4], row[LstmLayout(s).moments() + 5]};
         for (int64_t u = begin; u < end; u += lanes<T>) {
             const int64_t n = end - u;
             vec<T> d = load_upto(dh + u, n);
@@ -265,6 +273,7 @@ struct Lstm {
                 d = (T(1) - kept) * d;
             }
             const vec<T> c = candidate(u, n);
+            if (s.normed) store_upto(whole + u, c, n);  // dh, where it lay there, is read
             const vec<T> seen = s.normed ? load_upto(weights.gain_c + u, n) * ((c - m.mean) * m.scale) + load_upto(weights.shift_c + u, n) : c;
             const vec<T> o = load_upto(row + 3 * H + u, n), shown = tanh<T>(seen);
             const vec<T> before_o = d * shown * (o * (T(1) - o));
@@ -275,8 +284,7 @@ struct Lstm {
             store_upto(ring + 2 * H + u, dc, n);
         }
         if (!s.normed) return;
-        copy(whole, ring, H);  // c̃; the incoming gradient there is used up
-        denormalise(whole, m, weights.gain_c, ring + 2 * H, sums.dgain_c, sums.dshift_c, H);
+        denormalise(whole, m, weights.gain_c, ring + 2 * H, ring + 2 * H, sums.dgain_c, sums.dshift_c, H);
         for (int64_t u = 0; weights.peephole != nullptr && u < H; ++u)
             ring[2 * H + u] += ring[3 * H + u] * weights.peephole[2 * H + u];
     }

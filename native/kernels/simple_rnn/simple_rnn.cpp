@@ -9,39 +9,44 @@ namespace rnnkit::RNNKIT_FAMILY {
 template <class T>
 struct SimpleRnn {
     static constexpr int64_t gates = 1;
+    static constexpr bool one_bias = true;
     enum Kind { of_tanh = 0, of_relu = 1, of_sigmoid = 2 };
 
     static bool alone(const RecurrentSizes& s) { return !s.masked && !s.normed; }
-    // Where things lie in a saved row: σ(...), then U h and its moments.
-    static int64_t raw(const RecurrentSizes& s) { return s.hidden; }
-    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 2 * s.hidden + 2 : s.zoned_h ? s.hidden : 0; }
+    // Where things lie in a saved row: σ(...), then U h, W x, the moments of W x and of U h.
+    static int64_t raw_h(const RecurrentSizes& s) { return s.hidden; }
+    static int64_t raw_x(const RecurrentSizes& s) { return 2 * s.hidden; }
+    static int64_t moments(const RecurrentSizes& s) { return 3 * s.hidden; }
+    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 3 * s.hidden + 4 : s.zoned_h ? s.hidden : 0; }
     static int64_t c_from(const RecurrentSizes&) { return -1; }
     void take(Arena&, const RecurrentSizes&) {}
 
     // --- forward -----------------------------------------------------------------------------------------------------
 
     static int parts(const RecurrentSizes& s, int64_t begin, int64_t end, Part* parts) {
-        parts[0] = s.normed ? Part{0, s.hidden, raw(s), false, true} : Part{begin, end - begin, begin, true, true};
-        return 1;
+        if (!s.normed) return parts[0] = {begin, end - begin, begin, true, true}, 1;
+        parts[0] = {0, s.hidden, raw_x(s), true, false}, parts[1] = {0, s.hidden, raw_h(s), false, true};
+        return 2;
     }
 
     void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights, T* bias) const {
         for (const T* one : weights.bias)
-            if (!s.normed && one != nullptr) add(bias, one, s.hidden);
+            if (one != nullptr) add(bias, one, s.hidden);
     }
 
     void step(const RecurrentSizes& s, const RecurrentForward<T>& call, const Rows<T>& rows, const Share<T>& share,
               const T* bias) const {
         // Without a row to save the products go straight to the output.
         T* const* const work = saved_size(s) > 0 ? rows.saved : rows.out;
-        share.multiply(s, rows.count, rows.x, rows.recurrent, s.normed ? nullptr : bias, work);
+        share.multiply(s, rows.count, rows.x, rows.recurrent, bias, work);
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t b = rows.batch[r], t = rows.time[r];
             T* const row = work[r];
             if (s.normed) {
-                const auto m = Moments<T>::of(row + raw(s), s.hidden);
-                row[2 * s.hidden] = m.mean, row[2 * s.hidden + 1] = m.scale;
-                normalise(row + raw(s), m, call.weights.gain_h, call.weights.bias[1], at(call.pre, b, t), row, s.hidden);
+                const auto of_x = Moments<T>::of(row + raw_x(s), s.hidden), of_h = Moments<T>::of(row + raw_h(s), s.hidden);
+                T* const m = row + moments(s);
+                m[0] = of_x.mean, m[1] = of_x.scale, m[2] = of_h.mean, m[3] = of_h.scale;
+                normalise_both(row + raw_x(s), of_x, call.weights.gain_x, row + raw_h(s), of_h, call.weights.gain_h, bias, row, s.hidden);
             }
             activate(s.kind, row, share.begin, share.end);
             if (s.zoned_h) {
@@ -69,12 +74,14 @@ struct SimpleRnn {
 
     // --- backward ----------------------------------------------------------------------------------------------------
 
-    static int64_t ring_size(const RecurrentSizes& s) { return s.hidden + (s.masked ? s.hidden : 0); }
+    // The gradient before σ, through W's normalisation where there is one; then that through U's; then what U was given.
+    static int64_t kept(const RecurrentSizes& s) { return s.normed ? 2 * s.hidden : s.hidden; }
+    static int64_t ring_size(const RecurrentSizes& s) { return kept(s) + (s.masked ? s.hidden : 0); }
     static int64_t bias_size(const RecurrentSizes& s) { return s.hidden; }
-    static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? s.hidden : -1; }
+    static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? kept(s) : -1; }
     static int64_t depth_h(const RecurrentSizes& s) { return s.hidden; }
     static int64_t x_from(const RecurrentSizes&) { return 0; }
-    static int64_t h_from(const RecurrentSizes&) { return 0; }
+    static int64_t h_from(const RecurrentSizes& s) { return s.normed ? s.hidden : 0; }
     static bool adds(const RecurrentSizes& s) { return s.zoned_h; }
     static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
         pack_panel(panels, p, weights.w, s.input, false, s.hidden, to);
@@ -84,7 +91,7 @@ struct SimpleRnn {
         using Right = typename Sum<T>::Right;
         const int64_t H = s.hidden, I = s.input, units = end - begin;
         int n = 0;
-        if (to.du != nullptr) list[n++] = {Right::state, begin, units, 0, H, to.du + begin * H, H, false};
+        if (to.du != nullptr) list[n++] = {Right::state, h_from(s) + begin, units, 0, H, to.du + begin * H, H, false};
         if (to.dw != nullptr)
             list[n++] = {Right::x, begin, units, 0, I, to.dw + (transposed ? begin : begin * I), transposed ? H : I, transposed};
         return n;
@@ -103,10 +110,11 @@ struct SimpleRnn {
             const T* const zone = s.zoned_h ? at(call.zone_h, b, t) : nullptr;
             slope(s.kind, saved_size(s) > 0 ? rows.saved[r] : rows.out[r], rows.carry_h[r], rows.dout[r], zone, ring, begin, end);
             if (!s.normed) continue;
-            copy(at(call.dpre, b, t), ring, s.hidden);
-            const T* const row = rows.saved[r];
-            const Moments<T> m{row[2 * s.hidden], row[2 * s.hidden + 1]};
-            denormalise(row + raw(s), m, call.weights.gain_h, ring, sums.dgain_h, sums.dshift_h, s.hidden);
+            const T *const row = rows.saved[r], *const m = row + moments(s);
+            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring, ring + h_from(s), sums.dgain_h,
+                        static_cast<T*>(nullptr), s.hidden);
+            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, ring, ring, sums.dgain_x, sums.dshift_x,
+                        s.hidden);
         }
     }
 

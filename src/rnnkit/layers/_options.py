@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ConfigError
+from ..ops.draws import bernoulli
 
 if TYPE_CHECKING:
     from ._recurrent import RecurrentLayer
@@ -118,7 +119,7 @@ def draw_mask(options: Options, training: bool, x: Tensor, batch: int, width: in
     keep = 1 - options.recurrent_dropout
     if keep == 1 or not training:
         return None
-    return torch.empty(batch, width, dtype=x.dtype, device=x.device).bernoulli_(keep).div_(keep)
+    return bernoulli((batch, width), keep, 1 / keep, x)
 
 
 def draw_zone(rate: float, training: bool, x: Tensor, batch: int, time: int, width: int) -> Tensor | None:
@@ -127,4 +128,4 @@ def draw_zone(rate: float, training: bool, x: Tensor, batch: int, time: int, wid
         return None
     if not training:
         return x.new_full((width,), rate)
-    return torch.empty(batch, time, width, dtype=x.dtype, device=x.device).bernoulli_(rate)
+    return bernoulli((batch, time, width), rate, 1.0, x)

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
 from ..ops.backend import choose_backend, native_problem
+from ..ops.draws import bernoulli
 from ..ops.recompute import in_chunks
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
@@ -257,7 +258,8 @@ class RecurrentLayer(torch.nn.RNNBase):
             plain[name + suffix] if name + suffix in plain else getattr(self, name + suffix) for name in names
         ]
         if self.options.weight_dropout and self.training:
-            found[1] = torch.nn.functional.dropout(found[1], self.options.weight_dropout)
+            keep = 1 - self.options.weight_dropout
+            found[1] = found[1] * bernoulli(tuple(found[1].shape), keep, 1 / keep, found[1])
         return found if self.bias else [*found, None, None]
 
     def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:

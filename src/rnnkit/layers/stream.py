@@ -26,7 +26,7 @@ class Stream:
     On the native core a step is one call: the weights were packed when the stream was made, nothing is allocated, small
     steps stay on the calling thread. Later changes of the layer's weights do not reach the stream; dropout is off and
     zoneout takes its expectation, whatever mode the layer is in. Where the core does not serve (other devices and
-    dtypes, ``layer_norm``) the same object steps through the layer's equations.
+    dtypes) the same object steps through the layer's equations.
 
     Several threads may each have a stream; two that share one take turns, in no particular order.
 
@@ -43,7 +43,7 @@ class Stream:
         frozen = copy.deepcopy(layer).eval().requires_grad_(False)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
         self._state: State = map_state(torch.clone, self._initial)
-        served = not layer.options.layer_norm and layer.backend_for(weight.device, weight.dtype) == "native"
+        served = layer.backend_for(weight.device, weight.dtype) == "native"
         self._native = _packed(frozen, self._state, batch) if served else None
         self._layer = None if served else frozen
         self._output = weight.new_empty(batch, layer.output_size) if self._native is None else self._native.output

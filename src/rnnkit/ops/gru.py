@@ -30,7 +30,7 @@ from .normalisation import pre_activation
 from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
-GruNorm = tuple[Tensor | None, Tensor]
+GruNorm = tuple[Tensor, Tensor]
 NORM_NEEDS_RESET_AFTER = (
     "norm arrived together with reset_after=False, where no product with the state holds all gates; "
     "layer_norm needs reset_after=True"
@@ -40,7 +40,7 @@ NORM_NEEDS_RESET_AFTER = (
 def gru_step(
     x: Tensor,
     h: Tensor,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -83,7 +83,7 @@ def gru_step(
 def gru_reference(
     x: Tensor,
     h0: Tensor | None,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,

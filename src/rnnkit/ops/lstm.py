@@ -38,7 +38,7 @@ from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
 LstmState = tuple[Tensor, Tensor]
-LstmNorm = tuple[Tensor | None, Tensor, Tensor, Tensor]
+LstmNorm = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
@@ -85,7 +85,7 @@ def coupled_peephole(peephole: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor,
     state: LstmState,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -127,7 +127,7 @@ def lstm_step(
 def lstm_reference(
     x: Tensor,
     state: LstmState | None,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,

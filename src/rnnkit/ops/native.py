@@ -31,7 +31,6 @@ from .native_call import (
     sizes_of,
     whole_zone,
 )
-from .normalisation import pre_activation
 from .padding import valid_steps
 
 __all__ = ["cell_states", "recurrence", "whole_zone"]
@@ -47,12 +46,11 @@ def recurrence(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    norm: tuple[Tensor | None, ...] | None = None,
+    norm: tuple[Tensor, ...] | None = None,
     kind: int = 0,
     reverse: bool = False,
     batch_first: bool = False,
     cells: bool = False,
-    lengths: Tensor | None = None,
     **others: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs a kernel.
@@ -61,23 +59,15 @@ def recurrence(
         kernel: one of KERNELS.
         norm: gain_ih, gain_hh and, for the LSTM, gain_c and shift_c.
         kind: the kernel's own variant.
-        lengths: of :class:`Inputs`.
         cells: whether the saved rows are wanted although no gradient is.
-        others: h0, c0, reset_h, reset_c, w_hr, peephole, mask, zone_h, zone_c, resets of :class:`Inputs`.
+        others: h0, c0, reset_h, reset_c, w_hr, peephole, mask, zone_h, zone_c, lengths, resets of :class:`Inputs`.
 
     Returns:
         out as x with S features and zeros behind each row's length, hn [B, S], cn [B, H] (empty but for the LSTM), and
         the saved rows as x with features of the kernel's own (empty where none are kept).
     """
-    if norm is None:
-        inputs = Inputs(x, None, w_ih, w_hh, b_ih, b_hh, lengths=lengths, **others)
-    else:
-        if lengths is not None:  # the product with padding, which may hold NaN, must reach no gradient
-            valid = valid_steps(lengths, x.shape[1 if batch_first else 0], x.device)
-            x = x.masked_fill(~(valid if batch_first else valid.T)[..., None], 0)
-        pre = pre_activation(x, w_ih, b_ih, norm[0])
-        gains = dict(zip(("gain_hh", "gain_c", "shift_c"), norm[1:], strict=False))
-        inputs = Inputs(None, pre, None, w_hh, None, b_hh, lengths=lengths, **gains, **others)
+    gains = dict(zip(("gain_ih", "gain_hh", "gain_c", "shift_c"), norm or (), strict=False))
+    inputs = Inputs(x, w_ih, w_hh, b_ih, b_hh, **gains, **others)
     differentiable = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
     )
@@ -173,8 +163,8 @@ def _differentiable_backward(
 
 # --- the operator that torch.compile and torch.export see ------------------------------------------------------------
 
-_OPTIONAL = ", ".join(f"Tensor? {name}" for name in Inputs._fields[4:])
-_INPUTS = f"Tensor? x, Tensor? pre, Tensor? w_ih, Tensor w_hh, {_OPTIONAL}"
+_OPTIONAL = ", ".join(f"Tensor? {name}" for name in Inputs._fields[3:])
+_INPUTS = f"Tensor x, Tensor w_ih, Tensor w_hh, {_OPTIONAL}"
 _FLAGS = "int kernel, int kind, bool reverse, bool batch_first, bool keep"
 _library = torch.library.Library("rnnkit", "FRAGMENT")
 _library.define(f"recurrence({_INPUTS}, {_FLAGS}) -> (Tensor, Tensor, Tensor, Tensor)")
@@ -213,9 +203,10 @@ def _saved_width(inputs: Inputs, flags: Flags, hidden: int) -> int:
     """Elements of a saved row, as the kernels' headers say."""
     kernel, normed = KERNELS[flags.kernel], inputs.gain_hh is not None
     if kernel == "simple_rnn":
-        return 2 * hidden + 2 if normed else hidden if inputs.zone_h is not None else 0
-    plain, with_norm = {"lstm": (5, 9), "gru": (4, 7)}[kernel]
-    return with_norm * hidden + 2 if normed else plain * hidden
+        return 3 * hidden + 4 if normed else hidden if inputs.zone_h is not None else 0
+    if kernel == "lstm":
+        return 13 * hidden + 6 if normed else 5 * hidden
+    return 10 * hidden + 4 if normed else 4 * hidden
 
 
 def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:

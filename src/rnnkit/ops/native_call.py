@@ -23,20 +23,20 @@ GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 class Inputs(NamedTuple):
     """The tensors of a call, in the order in which the operator takes them; None is not given.
 
-    x [T, B, I], or [B, T, I] with ``batch_first``; pre likewise with G·H features: the input's part where it arrives
-    computed, and x and w_ih are None. w_ih [G·H, I], w_hh [G·H, S], biases [G·H], w_hr [S, H], peephole [3, H],
-    gain_hh [G·H], gain_c and shift_c [H], h0 [B, S] and c0 [B, H], reset_h and reset_c likewise for what resets go back
-    to, mask [B, S], zones [B, T, S] and [B, T, H] (or expanded to that), lengths int64 [B], resets bool [B, T].
+    x [T, B, I], or [B, T, I] with ``batch_first``; w_ih [G·H, I], w_hh [G·H, S], biases [G·H], w_hr [S, H], peephole
+    [3, H], gain_ih and gain_hh [G·H], gain_c and shift_c [H], h0 [B, S] and c0 [B, H], reset_h and reset_c likewise for
+    what resets go back to, mask [B, S], zones [B, T, S] and [B, T, H] (or expanded to that), lengths int64 [B], resets
+    bool [B, T].
     """
 
-    x: Tensor | None
-    pre: Tensor | None
-    w_ih: Tensor | None
+    x: Tensor
+    w_ih: Tensor
     w_hh: Tensor
     b_ih: Tensor | None = None
     b_hh: Tensor | None = None
     w_hr: Tensor | None = None
     peephole: Tensor | None = None
+    gain_ih: Tensor | None = None
     gain_hh: Tensor | None = None
     gain_c: Tensor | None = None
     shift_c: Tensor | None = None
@@ -63,7 +63,6 @@ class Flags(NamedTuple):
 
 ARGUMENTS = len(Inputs._fields) + len(Flags._fields)
 DIFFERENTIABLE = Inputs._fields[:15]
-_PRE = Inputs._fields.index("pre")
 COUNT = len(Inputs._fields)
 
 
@@ -86,13 +85,11 @@ class Sizes(NamedTuple):
 
 
 def sizes_of(inputs: Inputs, flags: Flags) -> Sizes:
-    x = inputs.pre if inputs.x is None else inputs.x
-    assert x is not None
-    first, second, features = x.shape
+    first, second, features = inputs.x.shape
     batch, time = (first, second) if flags.batch_first else (second, first)
     gates = GATES[KERNELS[flags.kernel]]
     width, state = inputs.w_hh.shape
-    return Sizes(batch, time, features if inputs.pre is None else 0, width // gates, state, gates)
+    return Sizes(batch, time, features, width // gates, state, gates)
 
 
 def like(tensor: Tensor, sizes: Sizes, features: int, batch_first: bool) -> Tensor:
@@ -136,18 +133,16 @@ def _strided(tensor: Tensor | None, batch_first: bool) -> tuple[int, int, int]:
 
 def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
     """The kernel takes addresses: what does not fit would read somebody else's memory."""
-    x = inputs.pre if inputs.x is None else inputs.x
-    assert x is not None
+    x = inputs.x
     if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
         raise ShapeError(
             f"x is {x.dtype} of shape {tuple(x.shape)}; expected float32 or float64, three axes, on the CPU"
         )
     batch, time, features, hidden, state, gates = sizes
     wide, dtype = gates * hidden, x.dtype
-    _fit("pre", inputs.pre, (*x.shape[:2], wide), dtype)
     _fit("w_ih", inputs.w_ih, (wide, features), dtype)
     _fit("w_hh", inputs.w_hh, (wide, hidden if inputs.w_hr is None else state), dtype)
-    for name in ("b_ih", "b_hh", "gain_hh"):
+    for name in ("b_ih", "b_hh", "gain_ih", "gain_hh"):
         _fit(name, getattr(inputs, name), (wide,), dtype)
     _fit("w_hr", inputs.w_hr, (state, hidden), dtype)
     for name in ("h0", "reset_h", "mask"):
@@ -171,7 +166,7 @@ def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.
         )
 
 
-_SEQUENCES = {Inputs._fields.index(name) for name in ("x", "pre", "zone_h", "zone_c")}
+_SEQUENCES = {Inputs._fields.index(name) for name in ("x", "zone_h", "zone_c")}
 _RESETS = Inputs._fields.index("resets")
 
 
@@ -198,7 +193,7 @@ def describe(core: Any, inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
 
 def weight_addresses(inputs: Inputs) -> list[int]:
     """In the order of the core's weights."""
-    weights = (inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh, inputs.w_hr, inputs.peephole, *inputs[8:11])
+    weights = (inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh, inputs.w_hr, inputs.peephole, *inputs[7:11])
     return [_address(tensor) for tensor in weights]
 
 
@@ -207,7 +202,7 @@ def forward_addresses(
 ) -> list[int]:
     """In the order of the core's forward call."""
     return [
-        *_strided(inputs.x, batch_first), *_strided(inputs.pre, batch_first), *weight_addresses(inputs),
+        *_strided(inputs.x, batch_first), *weight_addresses(inputs),
         *(_address(tensor) for tensor in inputs[11:16]), *_strided(inputs.zone_h, True),
         *_strided(inputs.zone_c, True), *_strided(out, batch_first), hn.data_ptr(), _address(cn),
         *_strided(saved, batch_first), scratch.data_ptr(),
@@ -252,10 +247,10 @@ def backward_call(*arguments: Any) -> list[Tensor]:
     dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
     dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
     empty = out.new_empty(0)
-    # Contiguous, so sequences lie in memory as the output does. The kernel reaches other gradients by way of pre's.
+    # Contiguous, so sequences lie in memory as the output does.
     grads = [
-        torch.empty(tensor.shape, dtype=out.dtype) if tensor is not None and (need or index == _PRE) else empty
-        for index, (tensor, need) in enumerate(zip(inputs, needs, strict=False))
+        torch.empty(tensor.shape, dtype=out.dtype) if tensor is not None and need else empty
+        for tensor, need in zip(inputs, needs, strict=False)
     ]
     description = describe(core, inputs, flags, sizes)
     scratch = large_empty((description.scratch(flags.kernel, out.element_size(), True),), torch.uint8)
@@ -265,13 +260,10 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
         *_strided(out, batch_first), *_strided(saved if saved.numel() else None, batch_first),
         *_strided(dout, batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
-        *_strided(written[0], batch_first), *_strided(written[1], batch_first),
-        *(_address(grad) for grad in written[2:]), scratch.data_ptr(),
+        *_strided(written[0], batch_first), *(_address(grad) for grad in written[1:]), scratch.data_ptr(),
     ]  # fmt: skip
     call = core.backward_f32 if out.dtype == torch.float32 else core.backward_f64
     call(flags.kernel, description, addresses)
-    if not needs[_PRE]:
-        grads[_PRE] = empty
     return grads
 
 

@@ -26,7 +26,7 @@ class NativeStream:
         self.output = torch.zeros(batch, features, dtype=dtype)
 
     def add(
-        self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Tensor]
+        self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Any]
     ) -> None:
         """One more layer: ``weights`` and ``options`` as the recurrence takes them, ``state`` its buffers, updated."""
         x, names = self.output[:, None], ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
@@ -34,7 +34,8 @@ class NativeStream:
         if "zone" in options:
             zones["zone_h"] = whole_zone(options["zone"], x, True)
         given = dict(zip(names, weights, strict=False)) | dict(zip(("h0", "c0"), state, strict=False)) | zones
-        inputs = compact(Inputs(x=x, pre=None, peephole=options.get("peephole"), **given))  # type: ignore[arg-type]
+        gains = dict(zip(("gain_ih", "gain_hh", "gain_c", "shift_c"), options.get("norm", ()), strict=False))
+        inputs = compact(Inputs(x=x, peephole=options.get("peephole"), **gains, **given))  # type: ignore[arg-type]
         flags = Flags(KERNELS.index(kernel), kind, False, True, False)
         sizes = sizes_of(inputs, flags)
         check(inputs, flags, sizes)

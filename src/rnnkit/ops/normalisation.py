@@ -28,13 +28,8 @@ def normalise(x: Tensor, eps: float = EPS) -> Tensor:
     return centred / torch.sqrt(centred.square().mean(-1, keepdim=True) + eps)
 
 
-def pre_activation(x: Tensor, weight: Tensor | None, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """W x + b, or gain ⊙ N(W x) + b with a gain: x [..., I], weight [G·H, I], bias and gain [G·H], to [..., G·H].
-
-    Without a weight x is that sum already, [..., G·H], and comes back as it is.
-    """
-    if weight is None:
-        return x
+def pre_activation(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
+    """W x + b, or gain ⊙ N(W x) + b with a gain: x [B, I], weight [G·H, I], bias and gain [G·H], to [B, G·H]."""
     if gain is None:
         return torch.nn.functional.linear(x, weight, bias)
     normalised = gain * normalise(x @ weight.T)

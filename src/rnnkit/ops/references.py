@@ -13,15 +13,14 @@ from .simple_rnn import NONLINEARITIES, simple_rnn_reference
 def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """out, hn, cn and every c of the call, as a graph of PyTorch's operations."""
     kernel = KERNELS[flags.kernel]
-    x = inputs.x if inputs.pre is None else inputs.pre
-    assert x is not None
+    x = inputs.x
     common: dict[str, Any] = {
         "lengths": inputs.lengths, "resets": inputs.resets, "mask": inputs.mask, "reverse": flags.reverse,
         "batch_first": flags.batch_first,
     }  # fmt: skip
     weights = (inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh)
     if inputs.gain_hh is not None:
-        common["norm"] = (None, inputs.gain_hh, inputs.gain_c, inputs.shift_c)[: 4 if kernel == "lstm" else 2]
+        common["norm"] = inputs[7:11][: 4 if kernel == "lstm" else 2]
     if kernel == "lstm":
         state = None if inputs.h0 is None or inputs.c0 is None else (inputs.h0, inputs.c0)
         initial = None if inputs.reset_h is None or inputs.reset_c is None else (inputs.reset_h, inputs.reset_c)

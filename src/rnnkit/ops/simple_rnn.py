@@ -28,13 +28,13 @@ Nonlinearity = Literal["tanh", "relu", "sigmoid"]
 NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")  # the order of the native enumeration
 
 Tensor = torch.Tensor
-SimpleRnnNorm = tuple[Tensor | None, Tensor]
+SimpleRnnNorm = tuple[Tensor, Tensor]
 
 
 def simple_rnn_step(
     x: Tensor,
     h: Tensor,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
@@ -61,7 +61,7 @@ def simple_rnn_step(
 def simple_rnn_reference(
     x: Tensor,
     h0: Tensor | None,
-    w_ih: Tensor | None,
+    w_ih: Tensor,
     w_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,

@@ -1,5 +1,6 @@
-// Hands each call of a recurrent kernel to the build for the CPU family in use.
+// Hands each call of a kernel to the build for the CPU family in use.
 #include "../common/cpu.h"
+#include "bernoulli/bernoulli.h"
 #include "gru/gru.h"
 #include "lstm/lstm.h"
 #include "simple_rnn/simple_rnn.h"
@@ -9,6 +10,8 @@
     RNNKIT_DECLARE_RECURRENT(simple_rnn) \
     RNNKIT_DECLARE_RECURRENT(lstm)       \
     RNNKIT_DECLARE_RECURRENT(gru)        \
+    void bernoulli(float*, int64_t, double, float, uint64_t, int);   \
+    void bernoulli(double*, int64_t, double, double, uint64_t, int); \
     }
 RNNKIT_DECLARE_ALL(generic)
 RNNKIT_DECLARE_ALL(avx2)
@@ -52,5 +55,12 @@ namespace rnnkit {
 RNNKIT_DISPATCH(simple_rnn)
 RNNKIT_DISPATCH(lstm)
 RNNKIT_DISPATCH(gru)
+
+void bernoulli(float* to, int64_t count, double probability, float value, uint64_t seed, int threads) {
+    RNNKIT_SERVE(bernoulli, to, count, probability, value, seed, threads)
+}
+void bernoulli(double* to, int64_t count, double probability, double value, uint64_t seed, int threads) {
+    RNNKIT_SERVE(bernoulli, to, count, probability, value, seed, threads)
+}
 
 }  // namespace rnnkit
