@@ -73,6 +73,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     names = ", ".join(dict.fromkeys(load.name for loads in LOADS.values() for load in loads))
     parser.add_argument("--rows", type=rows, help=f"only these workloads, by commas: {names}")
     parser.add_argument("--parts", type=parts, default=LOADS, help=f"only these parts, by commas: {', '.join(LOADS)}")
+    parser.add_argument("--rounds", type=int, default=7, help="fewer take less time and tell less (default 7)")
     parser.add_argument("--quick", action="store_true", help="few repeats: shows that all works, not how fast")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md instead of printing it")
     found = parser.parse_args(arguments)
@@ -125,9 +126,9 @@ def start(stack: contextlib.ExitStack, wanted: dict[str, Sequence[Workload]]) ->
 
 
 def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
-    race = Race(workers, *((2, 0.05) if wanted.quick else (7, 0.3)), say)
+    race = Race(workers, *((2, 0.05) if wanted.quick else (wanted.rounds, 0.3)), say)
     # Fewer and shorter turns where there are many rows, so that the whole run stays under half an hour.
-    brisk = dataclasses.replace(race, **({} if wanted.quick else {"rounds": 5, "turn_seconds": 0.2}))
+    brisk = dataclasses.replace(race, **({} if wanted.quick else {"rounds": min(5, wanted.rounds), "turn_seconds": 0.2}))
     loads: dict[str, Sequence[Workload]] = wanted.parts
     figures = []
     if "around" in loads:

@@ -144,14 +144,17 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
                                                 segments[s].packed + first * segments[s].depth + from * C * lanes<T>,
                                                 end - from);
                     }
+                    if (!fresh)
+#pragma GCC unroll 16
+                        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+                            for (int c = 0; c < C; ++c)
+                                acc[r][c] += load_upto(out[row + r] + to + first + c * lanes<T>, valid - c * lanes<T>);
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int c = 0; c < C; ++c) {
-                            T* const place = out[row + r] + to + first + c * lanes<T>;
-                            const int64_t left = valid - c * lanes<T>;
-                            store_upto(place, fresh ? acc[r][c] : load_upto(place, left) + acc[r][c], left);
-                        }
+                        for (int c = 0; c < C; ++c)
+                            store_upto(out[row + r] + to + first + c * lanes<T>, acc[r][c], valid - c * lanes<T>);
                 });
             }
             done += limit;
@@ -204,14 +207,17 @@ void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const*
                             for (int v = 0; v < C; ++v) acc[r][v] += value * load(right + v * lanes<T>);
                         }
                     }
+                    if (!first)
+#pragma GCC unroll 16
+                        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+                            for (int v = 0; v < C; ++v)
+                                acc[r][v] += load_upto(corner + r * stride + v * lanes<T>, valid - v * lanes<T>);
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int v = 0; v < C; ++v) {
-                            T* const place = corner + r * stride + v * lanes<T>;
-                            const int64_t left = valid - v * lanes<T>;
-                            store_upto(place, first ? acc[r][v] : load_upto(place, left) + acc[r][v], left);
-                        }
+                        for (int v = 0; v < C; ++v)
+                            store_upto(corner + r * stride + v * lanes<T>, acc[r][v], valid - v * lanes<T>);
                 });
             }
         }

@@ -58,8 +58,8 @@ struct RecurrentForward {
     void* scratch;                    // any content
 };
 
-// Gradients: those not wanted are null. `db` are the gradients of the two biases; kernels that add the biases before
-// anything else write db[0] alone.
+// Gradients: those not wanted are null. `db` are the gradients of the two biases: the same numbers twice where a kernel
+// adds both before anything else.
 template <class T>
 struct RecurrentBackward {
     Strided<const T> x;  // null where dw is null

@@ -106,13 +106,12 @@ struct BackRows {
 //   ring_size(sizes)            elements of a ring row; it begins with the gradients before the nonlinearities, of which
 //   bias_size(sizes)            are summed over steps for `biases`
 //   recurrent_from(sizes)       where the ring row keeps what U was multiplied by, or -1: it was h
-//   row_gradients(sizes)        elements of the gradients that the cell adds up itself
-//   depth_h                     rows of U that dh is made of
+//   depth_h(sizes)              rows of U that dh is made of
 //   x_from, h_from              where the left sides of dx and dh begin in a ring row
 //   pack_w(sizes, weights, panels, panel, packed)     B of dx; its rows in the order of the ring
 //   adds(sizes)                 whether the cell leaves its own part of dh in carry_h, for the product to add to
-//   sums(sizes, call, begin, end, sums, list) -> number
-//   take, prepare               as forward
+//   sums(sizes, sums, begin, end, transposed, list) -> number
+//   take, prepare               as forward, without a bias
 //   differentiate(sizes, call, rows, begin, end, sums)   from dout, carries and saved rows to ring rows and carries
 //   one_bias                    whether both biases have the same gradient; biases(sizes, total, db) writes them
 template <class T, template <class> class Cell>
