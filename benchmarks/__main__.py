@@ -128,7 +128,9 @@ def start(stack: contextlib.ExitStack, wanted: dict[str, Sequence[Workload]]) ->
 def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
     race = Race(workers, *((2, 0.05) if wanted.quick else (wanted.rounds, 0.3)), say)
     # Fewer and shorter turns where there are many rows, so that the whole run stays under half an hour.
-    brisk = dataclasses.replace(race, **({} if wanted.quick else {"rounds": min(5, wanted.rounds), "turn_seconds": 0.2}))
+    brisk = dataclasses.replace(
+        race, **({} if wanted.quick else {"rounds": min(5, wanted.rounds), "turn_seconds": 0.2})
+    )
     loads: dict[str, Sequence[Workload]] = wanted.parts
     figures = []
     if "around" in loads:

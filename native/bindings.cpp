@@ -1,11 +1,10 @@
 // Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides, in the order in which
-// rnnkit/ops/native.py lists them; their dtype, device and shape have been checked there, where the tensors are owned.
+// rnnkit/ops/native_call.py lists them; their dtype, device and shape have been checked there, where the tensors are owned.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
 #include <algorithm>
-#include <memory>
 #include <mutex>
 #include <vector>
 

@@ -1,4 +1,5 @@
-// Sums of outer products over steps: the gradients of weights. See recurrent_walk.h for who computes which.
+// The way back over time, and the sums of outer products over steps that are the gradients of weights. See
+// recurrent_walk.h for who computes which.
 #pragma once
 
 #include "recurrent_walk.h"
@@ -177,6 +178,11 @@ private:
                                        s_.normed ? H : 0, s_.normed ? H : 0};
         return sizes[i];
     }
+    int64_t block_start(int block) const {
+        int64_t start = 0;
+        for (int i = 0; i < block; ++i) start += block_size(i);
+        return start;
+    }
     // With the gates along the vectors a narrow input wastes no lanes; dW is then gathered as [I, G·H].
     bool transposed() const {
         const int64_t wide = Cell<T>::gates * s_.hidden;
@@ -285,13 +291,12 @@ private:
             Gathered<T>& gathered = gathered_[thread];
             gathered.begin();
             start(rows, begin, end);
+            T* const own = sums_ + thread * block_;
             const Sums<T> sums = thread_sums(thread);
             Sum<T> list[max_sums];
             const int count = Cell<T>::sums(s_, sums, 0, s_.hidden, transposed(), list);
             if (sums.dpeephole != nullptr) fill(sums.dpeephole, T(0), block_size(4));
-            if (s_.normed)
-                for (int i = 5, at = 0; i < blocks; at += static_cast<int>(block_size(i++)))
-                    fill(sums.dgain_x + at, T(0), block_size(i));
+            for (int i = 5; s_.normed && i < blocks; ++i) fill(own + block_start(i), T(0), block_size(i));
             const auto flush = [&] {
                 gathered.sum(list, count, outer_ + thread * outer_scratch<T>);
                 if (sums.dbias != nullptr) gathered.sum_rows(0, Cell<T>::bias_size(s_), sums.dbias);
@@ -333,8 +338,7 @@ private:
                               {10, call_->dshift_c}};
         for (const Wanted& one : all) {
             if (one.to == nullptr) continue;
-            int64_t place = 0;
-            for (int i = 0; i < one.block; ++i) place += block_size(i);
+            const int64_t place = block_start(one.block);
             const int64_t size = block_size(one.block), begin = share_begin(size, parts, part);
             const int64_t n = share_begin(size, parts, part + 1) - begin;
             copy(one.to + begin, sums_ + place + begin, n);

@@ -88,6 +88,29 @@ def test_nothing_is_allocated():
     assert 0 < stream.seconds_per_step(x, 10) < 1
 
 
+def test_strided_and_self_fed_inputs_are_read_as_they_were():
+    module = made(rnnkit.SimpleRNN, {})
+    x = torch.randn(3, 4).T
+    assert_close(module.stream(4)(x).clone(), module.step(x)[0])
+    for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
+        own = layer(300, 300)
+        stream, state, y = own.stream(2), None, torch.randn(2, 300)
+        expected = y
+        for _ in range(3):
+            y = stream(y)
+            expected, state = own.step(expected, state)
+        assert_close(y, expected)
+
+
+def test_a_stream_made_in_inference_mode_goes_on_outside():
+    module = made(rnnkit.GRU, {})
+    with torch.inference_mode():
+        stream = module.stream()
+        first = stream(torch.ones(1, 3)).clone()
+    stream.reset()
+    assert torch.equal(stream(torch.ones(1, 3)), first)
+
+
 def test_streams_in_threads_do_not_meet():
     module, x = made(rnnkit.LSTM, {}, hidden=64), torch.randn(50, 1, 3)
     expected, _ = module(x)
@@ -115,5 +138,9 @@ def test_bad_input():
         stream(torch.zeros(2, 3, dtype=torch.float64))
     with pytest.raises(BackendError, match="needs the whole sequence"):
         rnnkit.GRU(3, 4, bidirectional=True).stream()
+    with pytest.raises(ConfigError, match="repeats=0"):
+        stream.seconds_per_step(torch.zeros(2, 3), 0)
+    with pytest.raises(ShapeError, match="pass mask.bool"):
+        stream.reset(torch.tensor([0, 1]))
     with pytest.raises(ConfigError, match="batch=0"):
         rnnkit.GRU(3, 4).stream(0)

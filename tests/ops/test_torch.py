@@ -14,6 +14,7 @@ import torch
 from tolerances import assert_close
 
 import rnnkit
+from rnnkit.errors import BackendError
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.native_call import Inputs
 
@@ -227,3 +228,43 @@ def test_each_cpu_family(family):
         expected = "lacks"
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert expected in run.stdout, run.stderr
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_tensors_without_data_reach_no_memory(layer):
+    """FakeTensor, jit.trace and another default device go through the operator, or stay on the CPU."""
+    module, x = layer(3, 5), torch.randn(7, 4, 3)
+    expected = module(x)[0]
+    with torch._subclasses.fake_tensor.FakeTensorMode(allow_non_fake_inputs=True):
+        assert layer(3, 5)(torch.randn(7, 4, 3))[0].shape == (7, 4, 5)
+    with torch.no_grad():
+        traced = torch.jit.trace(lambda x: module(x)[0], (x,), check_trace=False)
+        assert_close(traced(x * 2), module(x * 2)[0])
+    with torch.device("meta"):
+        output, _ = module(x)
+        output.sum().backward()
+    assert_close(output, expected)
+
+
+def test_forward_mode_and_transforms_are_refused_by_name():
+    module = rnnkit.GRU(3, 5).requires_grad_(False)
+    x = torch.randn(4, 2, 3)
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(BackendError, match='backend="reference"'):
+        module(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))
+    with pytest.raises(BackendError, match='backend="reference"'):
+        torch.func.jvp(lambda x: module(x)[0], (x,), (torch.ones_like(x),))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_saved_tensors_may_come_back_in_another_layout(layer):
+    module, x = layer(3, 5), torch.randn(7, 4, 3)
+
+    def transposed(tensor):
+        return tensor if tensor.dim() != 3 else tensor.transpose(0, 2).contiguous().transpose(0, 2)
+
+    found = []
+    for unpack in (lambda tensor: tensor, transposed):
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, unpack):
+            output, _ = module(x)
+        found.append(torch.autograd.grad(output.square().sum(), list(module.parameters())))
+    assert_close(*found)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from ..errors import ShapeError
+from ..ops.backend import tracing
 
 Tensor = torch.Tensor
 Lengths = Tensor | Sequence[int]
@@ -22,12 +23,20 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
         lengths = torch.as_tensor(lengths, dtype=None if isinstance(lengths, Tensor) or len(lengths) else torch.int64)
     except (TypeError, ValueError):
         raise ShapeError(f"lengths is {lengths!r}; expected {batch} integers, one a row") from None
+    if lengths.shape == (batch, time) and lengths.dtype == torch.bool:
+        left = (lengths[:, 1:] & ~lengths[:, :-1]).any(1).nonzero()
+        raise ShapeError(
+            "lengths is a mask; pass the number of valid steps of each row: lengths=mask.sum(1)"
+            if len(left) == 0
+            else f"lengths is a mask that is not right-padded (row {int(left[0])} begins or goes on after a gap); move "
+            "each row's valid steps to its beginning and pass lengths=mask.sum(1)"
+        )
     if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ShapeError(
             f"lengths has shape {tuple(lengths.shape)} and {lengths.dtype}; expected ({batch},) integers, one a row"
         )
     lengths = lengths.to("cpu", torch.int64)
-    if not torch.compiler.is_compiling() and batch > 0:
+    if not tracing() and batch > 0:
         low, high = int(lengths.min()), int(lengths.max())
         if low < 1 or high > time:
             raise ShapeError(

@@ -45,7 +45,7 @@ class Options:
 DEFAULTS = Options()
 
 
-def check_options(options: Options) -> None:
+def check_options(options: Options, *, pairs: bool) -> None:
     """Raises ConfigError where an argument is out of its range, or two exclude each other."""
     zoneout = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout,)
     for name, value in (
@@ -57,8 +57,12 @@ def check_options(options: Options) -> None:
             raise ConfigError(
                 f"{name}={getattr(options, name)!r}; expected a probability from 0 to below 1, such as 0.2"
             )
-    if len(zoneout) > 2:
-        raise ConfigError(f"zoneout={options.zoneout!r}; expected one probability, or a pair for h and c")
+    if isinstance(options.zoneout, tuple) and (len(zoneout) != 2 or not pairs):
+        also = ", or a pair for h and c" if pairs else "; only the LSTM has a second state"
+        raise ConfigError(f"zoneout={options.zoneout!r}; expected one probability{also}")
+    for name in ("layer_norm", "learn_initial_state", "peepholes", "coupled_gates", "reset_after"):
+        if not isinstance(getattr(options, name), bool):
+            raise ConfigError(f"{name}={getattr(options, name)!r}; expected True or False")
     steps = options.recompute
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise ConfigError(f"recompute={steps!r}; expected the number of steps to keep at a time, such as 100")
@@ -75,9 +79,10 @@ def given(options: Options) -> dict[str, Any]:
     }
 
 
-def torch_lacks(options: Options) -> str | None:
+def torch_lacks(options: Options, training: bool) -> str | None:
     """What of the options PyTorch's layers do not have, or None."""
-    names = [name for name in given(options) if name != "learn_initial_state"]
+    served = {"learn_initial_state"} if training else {"learn_initial_state", "recurrent_dropout", "weight_dropout"}
+    names = [name for name in given(options) if name not in served]
     return f"PyTorch's layers have no {', '.join(names)}" if names else None
 
 

@@ -6,6 +6,7 @@ itself: one direction (:meth:`_direction`), one step (:meth:`_cell`) and what sp
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -33,6 +34,19 @@ from .initialisation import Init, check_init, initialise
 from .stream import Stream
 
 Tensor = torch.Tensor
+
+
+def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """The layers compute in their weights' dtype: halved products would not fit the state that is carried."""
+    if x.is_meta or not torch.is_autocast_enabled(x.device.type):
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def _flat(state: Any) -> list[Any]:
+    return [leaf for part in state for leaf in _flat(part)] if isinstance(state, tuple | list) else [state]
+
+
 _ZONES = ("zone", "zone_h", "zone_c")
 
 
@@ -58,8 +72,10 @@ class RecurrentLayer(torch.nn.RNNBase):
         check_init(init, mode)
         if backend not in BACKENDS:
             raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
+        if isinstance(options["zoneout"], list):  # as a configuration file has it
+            options["zoneout"] = tuple(options["zoneout"])
         chosen = Options(**options)
-        check_options(chosen)
+        check_options(chosen, pairs=mode == "LSTM")
         self.init, self.backend, self.options = init, backend, chosen
 
     def _complete(self) -> None:
@@ -76,8 +92,8 @@ class RecurrentLayer(torch.nn.RNNBase):
                     setattr(self, name, new((rows, *whole.shape[1:])))
         for name, shape in parameter_shapes(self).items():
             self.register_parameter(name, new(shape))
-        if given(self.options):
-            self.reset_parameters()
+        # PyTorch's constructor has drawn the rest: the same seed gives the same weights with and without options.
+        initialise(self, self.init, None if self.options.coupled_gates else set(parameter_shapes(self)))
 
     # --- what a concrete layer adds ----------------------------------------------------------------------------------
 
@@ -93,7 +109,7 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     def _torch_problem(self) -> str | None:
         """Why PyTorch's own layer cannot compute this configuration, or None where it can."""
-        return torch_lacks(self.options)
+        return torch_lacks(self.options, self.training)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -168,13 +184,16 @@ class RecurrentLayer(torch.nn.RNNBase):
             BackendError: the named backend cannot serve this call.
         """
         if isinstance(input, PackedSequence):
+            if not input.data.is_meta and torch.is_autocast_enabled(input.data.device.type):
+                input = input.to(self.weight_ih_l0.dtype)
             return self._forward_packed(input, hx, lengths, resets)
         if isinstance(input, Tensor) and input.dim() == 2:
             return self._forward_unbatched(input, hx, lengths, resets)
         x, hx, lengths, resets, backend = self._enter(input, hx, lengths, resets)
         if backend == "torch":
             return self._through_torch(x, hx, lengths)
-        return self._through_layers(x, hx, lengths, resets, backend)
+        with _without_autocast(x):
+            return self._through_layers(x, hx, lengths, resets, backend)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One time step, pure and differentiable: the same as :meth:`forward` on a sequence of one.
@@ -188,6 +207,13 @@ class RecurrentLayer(torch.nn.RNNBase):
         """
         if self.bidirectional:
             raise BackendError("a bidirectional layer needs the whole sequence and has no step; call the layer")
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"x is a {type(x).__name__}; expected a tensor: torch.as_tensor(x)")
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+            x = x.to(self.weight_ih_l0.dtype)
+            state = None if state is None else map_state(lambda leaf: leaf.to(x.dtype), state)
+            with torch.autocast(x.device.type, enabled=False):
+                return self.step(x, state)
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise ShapeError(f"x has shape {tuple(x.shape)}; a step takes (batch, {self.input_size})")
         if x.dtype != self.weight_ih_l0.dtype:
@@ -244,8 +270,10 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     def extra_repr(self) -> str:
         own = self._own_arguments() | given(self.options)
+        theirs = super().extra_repr()
         shown = [f"{name}={value!r}" for name, value in own.items() if value or name in given(self.options)]
-        return ", ".join([super().extra_repr(), *shown, f"init={self.init!r}", f"backend={self.backend!r}"])
+        shown = [text for text in shown if text not in theirs]
+        return ", ".join([theirs, *shown, f"init={self.init!r}", f"backend={self.backend!r}"])
 
     # --- ways through ------------------------------------------------------------------------------------------------
 
@@ -356,20 +384,25 @@ class RecurrentLayer(torch.nn.RNNBase):
         if state is None:
             state = map_state(lambda leaf: leaf[0], self.initial_state(x.shape[1], x.device, x.dtype))
 
-        def run(inputs: State, start: State, _: State, **ragged: Any) -> tuple[Tensor, State]:
+        names = list(call)
+
+        def run(inputs: State, start: State, _: State, *, shared: Any, **ragged: Any) -> tuple[Tensor, State]:
             part, *cut = inputs
+            weights, common = shared
             over_time = {name: zone.transpose(0, 1) for name, zone in zip(zones, cut, strict=True)}
             part = part.transpose(0, 1) if self.batch_first else part
             own: dict[str, list[Tensor]] = {} if cells is None else {"cells": []}
-            output, after = self._direction(
-                part, start, weights, reverse, backend, **call, **over_time, **ragged, **own
-            )
+            options = {**dict(zip(names, common, strict=True)), **over_time, **ragged, **own}
+            output, after = self._direction(part, start, list(weights), reverse, backend, **options)
             if cells is not None:  # side by side, so that they are cut and joined with the output
                 output = torch.cat((output, *own["cells"]), -1)
             return output.transpose(0, 1) if self.batch_first else output, after
 
         inputs = (x, *zones.values())
-        output, final = in_chunks(run, inputs, state, steps=steps, lengths=lengths, resets=resets, reverse=reverse)
+        shared = (tuple(weights), tuple(call.values()))
+        output, final = in_chunks(
+            run, inputs, state, steps=steps, lengths=lengths, resets=resets, reverse=reverse, shared=shared
+        )
         if cells is not None:
             output, every = output.split((output.shape[-1] - self.hidden_size, self.hidden_size), -1)
             cells.append(every.transpose(0, 1) if self.batch_first else every)
@@ -434,6 +467,8 @@ class RecurrentLayer(torch.nn.RNNBase):
 
     def _check_state(self, state: State, batch: int, x: Tensor) -> None:
         expected = [tuple(leaf.shape) for leaf in tensors(self.initial_state(batch, "meta"))]
+        if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):
+            raise ShapeError(f"hx is {type(state).__name__}; expected what the layer returns, tensors of {expected}")
         given = [tuple(leaf.shape) for leaf in tensors(state)]
         if given != expected or isinstance(state, Tensor) != (len(expected) == 1):
             kind = "a tensor" if len(expected) == 1 else "a tuple of tensors"

@@ -33,9 +33,11 @@ def check_init(init: str, mode: str) -> None:
 
 
 @torch.no_grad()
-def initialise(layer: torch.nn.RNNBase, init: Init) -> None:
-    """Draws all weights of a recurrent layer anew, in the order of its parameters."""
+def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = None) -> None:
+    """Draws the weights of a recurrent layer anew, in the order of its parameters: all, or those named."""
     for name, weight in layer.named_parameters():
+        if names is not None and name not in names:
+            continue
         gates = weight.shape[0] // layer.hidden_size
         if name.startswith("gain"):
             weight.fill_(1.0)

@@ -250,7 +250,7 @@ class RNN(torch.nn.Module):
             return tuple(self._expanded(part, batch, device, dtype) for part in names)
         leaf: Tensor = getattr(self, names)
         leaf = leaf.to(device, dtype if leaf.is_floating_point() else leaf.dtype)  # a count stays a count
-        return leaf.expand(batch, *leaf.shape[1:])
+        return leaf.expand(batch, *leaf.shape[1:]).clone()  # a cell may write into its state
 
     def _state_dtype(self, x: Tensor) -> torch.dtype | None:
         """None, for the parameters'; where there are none, the input's, unless it holds tokens."""

@@ -40,6 +40,11 @@ class Stream:
             raise ConfigError(f"batch={batch!r}; expected the number of rows that step together, at least 1")
         weight = layer.weight_ih_l0
         self._shape, self._dtype, self._device = (batch, layer.input_size), weight.dtype, weight.device
+        with torch.inference_mode(False):  # buffers made inside it could not be written outside
+            self._build(layer, batch)
+
+    def _build(self, layer: RecurrentLayer, batch: int) -> None:
+        weight = layer.weight_ih_l0
         frozen = copy.deepcopy(layer).eval().requires_grad_(False)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
         self._state: State = map_state(torch.clone, self._initial)
@@ -60,11 +65,15 @@ class Stream:
         Raises:
             ShapeError: x does not fit.
         """
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+            x = x.to(self._dtype)  # as the layer does
         if x.shape != self._shape or x.dtype != self._dtype or x.device != self._device:
             raise ShapeError(
                 f"x is {x.dtype} of shape {tuple(x.shape)} on {x.device}; this stream takes {self._dtype} of shape "
                 f"{self._shape} on {self._device}: make another with layer.stream(batch)"
             )
+        if x.untyped_storage().data_ptr() == self._output.untyped_storage().data_ptr():
+            x = x.clone()  # its own output, fed back
         if self._native is not None:
             self._native.step(x)
         elif self._layer is not None:
@@ -93,6 +102,8 @@ class Stream:
 
     def seconds_per_step(self, x: Tensor, repeats: int = 1000) -> float:
         """The median time of a step on x [B, I], without what Python adds where the core serves; moves the state on."""
+        if repeats < 1:
+            raise ConfigError(f"repeats={repeats!r}; expected at least 1")
         self(x)
         if self._native is not None:
             return self._native.seconds_per_step(x, repeats)

@@ -42,6 +42,18 @@ def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
+def tracing() -> bool:
+    """Whether operations are recorded or tensors hold no data (torch.compile, jit.trace, make_fx, FakeTensor).
+
+    Then calls go through the operator, which knows its shapes; addresses would mean nothing.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+    )
+
+
 # torch.compile takes the answer as it stands, and need not look into the native module. The mark is what
 # torch.compiler.assume_constant_result sets, which would import the compiler: a second and a half for everybody.
 native_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
@@ -52,7 +64,7 @@ def _warn_once(layer: str, reason: str) -> None:
     warnings.warn(
         f"{layer} runs through its slow reference: {reason}. "
         'Pass backend="reference" to choose it on purpose, or see `rnnkit doctor`.',
-        stacklevel=6,
+        stacklevel=8,
     )
 
 

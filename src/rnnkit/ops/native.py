@@ -14,8 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
-from ..errors import ShapeError
+from ..errors import BackendError, ShapeError
+from .backend import tracing
 from .native_call import (
     ARGUMENTS,
     COUNT,
@@ -32,6 +34,7 @@ from .native_call import (
     whole_zone,
 )
 from .padding import valid_steps
+from .recompute import in_first_pass
 
 __all__ = ["cell_states", "recurrence", "whole_zone"]
 
@@ -71,8 +74,10 @@ def recurrence(
     differentiable = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
     )
-    flags = Flags(KERNELS.index(kernel), kind, reverse, batch_first, differentiable or cells)
-    if torch.compiler.is_compiling():
+    keep = (differentiable and not in_first_pass()) or cells
+    flags = Flags(KERNELS.index(kernel), kind, reverse, batch_first, keep)
+    _refuse_forward_mode(inputs)
+    if tracing():
         result = torch.ops.rnnkit.recurrence(*inputs, *flags)
     elif differentiable:
         present = [index for index, tensor in enumerate(inputs) if tensor is not None]
@@ -80,6 +85,19 @@ def recurrence(
     else:
         result = forward_call(*inputs, *flags)
     return result  # type: ignore[no-any-return]
+
+
+def _refuse_forward_mode(inputs: Inputs) -> None:
+    """The kernels have gradients alone; without a word they would drop tangents and wrapped tensors."""
+    transformed = torch._C._are_functorch_transforms_active()
+    if not transformed and forward_ad._current_level >= 0:
+        duals = (forward_ad.unpack_dual(one) for one in inputs if one is not None and one.is_floating_point())
+        transformed = any(dual.tangent is not None for dual in duals)
+    if transformed:
+        raise BackendError(
+            "the native core has no forward-mode differentiation and no torch.func transforms; build the layer with "
+            'backend="reference" or backend="torch"'
+        )
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
@@ -96,7 +114,8 @@ class _Recurrence(torch.autograd.Function):
         outputs = forward_call(*inputs, *flags)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, outputs[0], outputs[3])
-        ctx.present, ctx.flags = present, flags
+        # A first pass that is computed again kept nothing; its backward pass gets what the second one kept.
+        ctx.present, ctx.flags = present, flags._replace(keep=True)
         return outputs
 
     @staticmethod

@@ -108,7 +108,7 @@ def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """
     wanted = math.prod(shape) * dtype.itemsize
     if wanted < _LARGE:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     memory = torch.from_numpy(np.empty(wanted + 64, np.uint8))
     start = -memory.data_ptr() % 64  # whole lines of the cache
     return memory[start : start + wanted].view(dtype).view(shape)
@@ -236,20 +236,29 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def backward_call(*arguments: Any) -> list[Tensor]:
     """Gradients of the tensors that DIFFERENTIABLE names; those that ``needs`` does not ask for are empty.
 
-    Its arguments are a forward call's, checked there, and gradients, which PyTorch has checked.
+    The inputs are a forward call's, checked there; its results may have passed through hooks of the user's.
     """
     dout, dhn, dcn, dsaved, out, saved, *rest, needs = arguments
     inputs, flags = compact(Inputs(*rest[:COUNT])), Flags(*rest[COUNT:])
     sizes, core, batch_first = sizes_of(inputs, flags), native_core(), flags.batch_first
     assert core is not None
+    shape = tuple(inputs.x.shape[:2])
+    width = describe(core, inputs, flags, sizes).saved(flags.kernel) if flags.keep else 0
+    _fit("out", out, (*shape, sizes.state), inputs.x.dtype)
+    _fit("saved", saved, (*shape, width), inputs.x.dtype)
+    _fit("the gradient of out", dout, (*shape, sizes.state), inputs.x.dtype)
+    _fit("the gradient of saved", dsaved, (*shape, width), inputs.x.dtype)
+    for name, dh, features in (("hn", dhn, sizes.state), ("cn", dcn, sizes.hidden)):
+        if dh is not None and dh.numel():
+            _fit(f"the gradient of {name}", dh, (sizes.batch, features), inputs.x.dtype)
     # Whatever the addresses are taken of keeps a name until the call is over.
-    dout = _rows(dout)
+    dout, out, saved = _rows(dout), out if out.stride(-1) == 1 else out.contiguous(), saved.contiguous()
     dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
     dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
     empty = out.new_empty(0)
     # Contiguous, so sequences lie in memory as the output does.
     grads = [
-        torch.empty(tensor.shape, dtype=out.dtype) if tensor is not None and need else empty
+        torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
     description = describe(core, inputs, flags, sizes)

@@ -23,7 +23,7 @@ class NativeStream:
         self._core, self._dtype = core, dtype
         self._stream = core.StreamF32() if dtype == torch.float32 else core.StreamF64()
         self._kept: list[Any] = []  # what the core holds addresses of
-        self.output = torch.zeros(batch, features, dtype=dtype)
+        self.output = torch.zeros(batch, features, dtype=dtype, device="cpu")
 
     def add(
         self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Any]
@@ -40,7 +40,9 @@ class NativeStream:
         sizes = sizes_of(inputs, flags)
         check(inputs, flags, sizes)
         description = describe(self._core, inputs, flags, sizes)
-        scratch = torch.empty(description.scratch(flags.kernel, x.element_size(), False), dtype=torch.uint8)
+        scratch = torch.empty(
+            description.scratch(flags.kernel, x.element_size(), False), dtype=torch.uint8, device="cpu"
+        )
         out = like(x, sizes, sizes.state, True)
         h, c = inputs.h0, inputs.c0
         assert h is not None
@@ -50,7 +52,8 @@ class NativeStream:
 
     def step(self, x: Tensor) -> None:
         """One step on x [B, I]."""
-        self._stream.step((x if x.is_contiguous() else x.contiguous()).data_ptr())
+        x = x.contiguous()  # a copy keeps its name until the call is over
+        self._stream.step(x.data_ptr())
 
     def seconds_per_step(self, x: Tensor, repeats: int) -> float:
         """The median of so many steps, timed inside the core."""

@@ -12,7 +12,9 @@ equal distances, one level.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ def in_chunks(
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
+    shared: State = (),
 ) -> tuple[Tensor, State]:
     """Runs a sequence ``steps`` steps at a time and keeps the memory of that many only.
 
@@ -47,6 +50,8 @@ def in_chunks(
         lengths: [B], or None.
         resets: bool [B, T], or None.
         reverse: stretches go from the last to the first.
+        shared: tensors that every stretch uses, such as weights, nested with None as x may be; ``run`` then takes them
+            as ``shared``. PyTorch notices where they change before the backward pass.
 
     Returns:
         output [T, B, ...] and the last state, as ``run(x, state, state, lengths=lengths, resets=resets)`` has them.
@@ -55,7 +60,7 @@ def in_chunks(
     nesting = _taken_out(x, columns)
     time = columns[0].shape[0]
     if time <= steps or not torch.is_grad_enabled():
-        return run(x, state, state, lengths=lengths, resets=resets)
+        return run(x, state, state, lengths=lengths, resets=resets, **({"shared": shared} if shared else {}))
     initial, outputs = state, []
     for start in _starts(time, steps, reverse):
         stop = min(start + steps, time)
@@ -66,6 +71,7 @@ def in_chunks(
             initial,
             None if lengths is None else (lengths - start).clamp(0, stop - start),
             None if resets is None else resets[:, start:stop],
+            shared,
         )
         outputs.append(output)
     return torch.cat(outputs[::-1] if reverse else outputs), state
@@ -81,13 +87,34 @@ def _recomputed(run: Run, *arguments: Any) -> tuple[Tensor, State]:
     nesting = _taken_out(arguments, leaves)
 
     def call(*leaves: Tensor) -> tuple[Tensor, State]:
-        x, state, initial, lengths, resets = _put_back(nesting, leaves)
-        return run(x, state, initial, lengths=lengths, resets=resets)
+        x, state, initial, lengths, resets, shared = _put_back(nesting, leaves)
+        return run(x, state, initial, lengths=lengths, resets=resets, **({"shared": shared} if shared else {}))
 
     # Flat, because PyTorch notices a tensor that was changed in place before the backward pass only where it is an
     # argument by itself; inside a tuple it would be recomputed from without a word.
-    result: tuple[Tensor, State] = checkpoint(call, *leaves, use_reentrant=False)
+    options: dict[str, Any] = {}
+    if not torch.compiler.is_compiling():
+        # What the first pass saves is dropped at once: the kernels need not write it. PyTorch would wonder why the
+        # second pass saves something of another shape.
+        options = {"context_fn": lambda: (_FirstPass(), nullcontext()), "determinism_check": "none"}
+    result: tuple[Tensor, State] = checkpoint(call, *leaves, use_reentrant=False, **options)
     return result
+
+
+_passes = threading.local()
+
+
+def in_first_pass() -> bool:
+    """Whether what this computation saves for a backward pass will be dropped and computed again."""
+    return getattr(_passes, "first", 0) > 0
+
+
+class _FirstPass:
+    def __enter__(self) -> None:
+        _passes.first = getattr(_passes, "first", 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        _passes.first -= 1
 
 
 def _taken_out(nested: Any, leaves: list[Tensor]) -> Any:

@@ -43,13 +43,15 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
     """Puts the rows where ``mask`` [B] is true back to ``initial`` (zeros by default)."""
 
     def one(leaf: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        if mask.dtype != torch.bool:
+            raise ShapeError(f"mask is {mask.dtype}; expected bool, true at the rows to reset: pass mask.bool()")
         if mask.shape != (leaf.shape[batch_axis],):
             raise ShapeError(
                 f"mask has shape {tuple(mask.shape)}; expected ({leaf.shape[batch_axis]},), one entry per row"
             )
         shape = [1] * leaf.dim()
         shape[batch_axis] = -1
-        return torch.where(mask.bool().view(shape), start, leaf)
+        return torch.where(mask.view(shape), start, leaf)
 
     return map_state(one, state, map_state(torch.zeros_like, state) if initial is None else initial)
 
