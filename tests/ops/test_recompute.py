@@ -43,13 +43,13 @@ class LiveBytes(TorchDispatchMode):
 def gated(weight):
     """A run over a stretch: a gated state, a counter of the row's steps beside it, and an output of 2 features."""
 
-    def run(x, state, initial, *, lengths, resets):
+    def run(x, state, shared, *, lengths, resets):
         x, scale = x
         h, (count,) = state
         outputs = []
         for t in range(len(x)):
             if resets is not None:
-                h, (count,) = reset((h, (count,)), resets[:, t], initial, batch_axis=0)
+                h, (count,) = reset((h, (count,)), resets[:, t], shared, batch_axis=0)
             gate = torch.sigmoid(x[t] @ weight + h)
             h_after = gate * torch.tanh(h @ weight) + (1 - gate) * h * scale[t]
             valid = torch.ones(len(h), dtype=torch.bool) if lengths is None else t < lengths
@@ -79,7 +79,7 @@ def test_equals_the_plain_run(steps, ragged):
         weight, x, h = problem()
         run, state = gated(weight), (h, (torch.full((B,), 3),))
         if chunked:
-            outcome = in_chunks(run, x, state, steps=steps, lengths=lengths, resets=resets)
+            outcome = in_chunks(run, x, state, steps=steps, lengths=lengths, resets=resets, shared=state)
         else:
             outcome = run(x, state, state, lengths=lengths, resets=resets)
         loss = outcome[0].square().sum() + outcome[1][0].sum()
@@ -91,7 +91,7 @@ def test_equals_the_plain_run(steps, ragged):
 def test_reverse_takes_stretches_from_the_last():
     seen = []
 
-    def run(x, state, initial, *, lengths, resets):
+    def run(x, state, shared, *, lengths, resets):
         seen.append((x.flatten().tolist(), lengths.tolist(), state.item()))
         return x, state + 1
 
@@ -103,7 +103,7 @@ def test_reverse_takes_stretches_from_the_last():
 
 
 def test_dropout_is_the_same_and_absent_inputs_stay_absent():
-    def run(x, state, initial, *, lengths, resets):
+    def run(x, state, shared, *, lengths, resets):
         x, nothing = x
         assert nothing is None
         return torch.nn.functional.dropout(x * state, 0.5), state * 1.5
@@ -117,7 +117,7 @@ def test_dropout_is_the_same_and_absent_inputs_stay_absent():
 
 
 def test_a_tensor_changed_before_the_backward_pass_is_noticed():
-    def run(x, state, initial, *, lengths, resets):
+    def run(x, state, shared, *, lengths, resets):
         return x * state[0], state
 
     hx = torch.ones(3, 1)
@@ -128,7 +128,7 @@ def test_a_tensor_changed_before_the_backward_pass_is_noticed():
 
 
 def test_memory_is_that_of_one_stretch():
-    def run(x, h, initial, *, lengths, resets):
+    def run(x, h, shared, *, lengths, resets):
         outputs = []
         for x_t in x.unbind():
             h = torch.sin(torch.tanh(torch.addmm(x_t, h, weight)))
@@ -151,7 +151,7 @@ def test_memory_is_that_of_one_stretch():
 def test_without_gradients_the_sequence_runs_once_and_whole():
     calls = []
 
-    def run(x, state, initial, *, lengths, resets):
+    def run(x, state, shared, *, lengths, resets):
         calls.append(len(x))
         return x, state
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import ShapeError
 from ..ops.backend import tracing
+from ..ops.state import tensors
+from ..types import State
+
+if TYPE_CHECKING:
+    from ._recurrent import RecurrentLayer
 
 Tensor = torch.Tensor
 Lengths = Tensor | Sequence[int]
@@ -65,3 +71,42 @@ def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> 
 def described(value: object) -> str:
     """What arrived, for messages: a tensor by its shape, anything else by its type."""
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def check_input(x: Tensor, layer: RecurrentLayer) -> None:
+    """Raises ShapeError where x is no [T, B, I] (or [B, T, I]) of the layer's features, device and dtype."""
+    layout = "(batch, time, features)" if layer.batch_first else "(time, batch, features)"
+    if x.dim() != 3:
+        raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}, or (time, features) unbatched")
+    if x.shape[2] != layer.input_size:
+        raise ShapeError(
+            f"input has shape {tuple(x.shape)}, read as {layout}; expected {layer.input_size} features. "
+            f"Build the layer with input_size={x.shape[2]} or check the order of the axes"
+        )
+    if x.shape[1 if layer.batch_first else 0] == 0:
+        raise ShapeError(f"input has shape {tuple(x.shape)}, read as {layout}: it has no time step")
+    weight = layer.weight_ih_l0
+    if x.device != weight.device:
+        raise ShapeError(f"input is on {x.device} and the layer on {weight.device}; move one with .to(...)")
+    if x.dtype != weight.dtype:
+        raise ShapeError(f"input is {x.dtype} and the layer's weights are {weight.dtype}; convert one with .to(dtype)")
+
+
+def check_state(state: State, layer: RecurrentLayer, batch: int, x: Tensor) -> None:
+    """Raises ShapeError where a state is not as the layer shapes it for this batch, on x's device and in its dtype."""
+    expected = [tuple(leaf.shape) for leaf in tensors(layer.initial_state(batch, "meta"))]
+    if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):
+        raise ShapeError(f"hx is {type(state).__name__}; expected what the layer returns, tensors of {expected}")
+    given = [tuple(leaf.shape) for leaf in tensors(state)]
+    if given != expected or isinstance(state, Tensor) != (len(expected) == 1):
+        kind = "a tensor" if len(expected) == 1 else "a tuple of tensors"
+        raise ShapeError(f"hx has shapes {given}; expected {kind} of {expected} for a batch of {batch}")
+    for leaf in tensors(state):
+        if leaf.device != x.device:
+            raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")
+        if leaf.dtype != x.dtype:
+            raise ShapeError(f"hx is {leaf.dtype} and the input {x.dtype}; convert one with .to(dtype)")
+
+
+def _flat(state: Any) -> list[Any]:
+    return [leaf for part in state for leaf in _flat(part)] if isinstance(state, tuple | list) else [state]

@@ -119,18 +119,21 @@ def suffix_of(layer: int, reverse: bool) -> str:
 # --- what is drawn for a call ----------------------------------------------------------------------------------------
 
 
-def draw_mask(options: Options, training: bool, x: Tensor, batch: int, width: int) -> Tensor | None:
-    """The mask of variational dropout for one direction of one layer, [B, width]."""
-    keep = 1 - options.recurrent_dropout
-    if keep == 1 or not training:
-        return None
-    return bernoulli((batch, width), keep, 1 / keep, x)
-
-
-def draw_zone(rate: float, training: bool, x: Tensor, batch: int, time: int, width: int) -> Tensor | None:
-    """Zones of one direction of one layer: [B, T, width] while training, the probability itself [width] else."""
-    if rate == 0:
-        return None
-    if not training:
-        return x.new_full((width,), rate)
-    return bernoulli((batch, time, width), rate, 1.0, x)
+def chosen(layer: RecurrentLayer, x: Tensor, batch: int, time: int, suffix: str) -> dict[str, Any]:
+    """Gains, mask and zones for a call of the layer and direction of that suffix; only what is there."""
+    options, width = layer.options, layer.proj_size or layer.hidden_size
+    found: dict[str, Any] = {}
+    if options.layer_norm:
+        names = ("gain_ih", "gain_hh", "gain_c", "shift_c")[: 4 if layer.gates == 4 else 2]
+        found["norm"] = tuple(getattr(layer, name + suffix) for name in names)
+    if options.recurrent_dropout and layer.training:
+        keep = 1 - options.recurrent_dropout
+        found["mask"] = bernoulli((batch, width), keep, 1 / keep, x)
+    rates = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout, options.zoneout)
+    zones = (("zone_h", width), ("zone_c", layer.hidden_size)) if layer.gates == 4 else (("zone", width),)
+    for (name, features), rate in zip(zones, rates, strict=False):
+        if rate and layer.training:
+            found[name] = bernoulli((batch, time, features), rate, 1.0, x)
+        elif rate:
+            found[name] = x.new_full((features,), rate)  # the expectation
+    return found

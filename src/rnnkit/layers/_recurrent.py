@@ -1,4 +1,4 @@
-"""What the classical layers share: checks at the door, layers and directions, packed and unbatched input.
+"""What the classical layers share: layers and directions, steps, packed and unbatched input.
 
 A concrete layer derives from this class and from PyTorch's layer of the same recurrence, and adds the recurrence
 itself: one direction (:meth:`_direction`), one step (:meth:`_cell`) and what speaks against each backend.
@@ -6,7 +6,7 @@ itself: one direction (:meth:`_direction`), one step (:meth:`_cell`) and what sp
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -18,36 +18,27 @@ from ..ops.draws import bernoulli
 from ..ops.recompute import in_chunks
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
-from ._checks import Lengths, check_lengths, check_resets
+from ._checks import Lengths, check_input, check_lengths, check_resets, check_state
 from ._options import (
     DEFAULTS,
     Options,
     check_options,
-    draw_mask,
-    draw_zone,
+    chosen,
     given,
     parameter_shapes,
     suffix_of,
     torch_lacks,
 )
+from ._packed import refuse_beside_packed, through_padding
 from .initialisation import Init, check_init, initialise
 from .stream import Stream
 
 Tensor = torch.Tensor
-
-
-def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    """The layers compute in their weights' dtype: halved products would not fit the state that is carried."""
-    if x.is_meta or not torch.is_autocast_enabled(x.device.type):
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
-
-
-def _flat(state: Any) -> list[Any]:
-    return [leaf for part in state for leaf in _flat(part)] if isinstance(state, tuple | list) else [state]
-
-
 _ZONES = ("zone", "zone_h", "zone_c")
+
+
+def _autocast(x: Tensor) -> bool:
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
 class RecurrentLayer(torch.nn.RNNBase):
@@ -74,9 +65,8 @@ class RecurrentLayer(torch.nn.RNNBase):
             raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
         if isinstance(options["zoneout"], list):  # as a configuration file has it
             options["zoneout"] = tuple(options["zoneout"])
-        chosen = Options(**options)
-        check_options(chosen, pairs=mode == "LSTM")
-        self.init, self.backend, self.options = init, backend, chosen
+        self.init, self.backend, self.options = init, backend, Options(**options)
+        check_options(self.options, pairs=mode == "LSTM")
 
     def _complete(self) -> None:
         """Adds the options' own parameters; called behind PyTorch's constructor."""
@@ -184,15 +174,15 @@ class RecurrentLayer(torch.nn.RNNBase):
             BackendError: the named backend cannot serve this call.
         """
         if isinstance(input, PackedSequence):
-            if not input.data.is_meta and torch.is_autocast_enabled(input.data.device.type):
-                input = input.to(self.weight_ih_l0.dtype)
-            return self._forward_packed(input, hx, lengths, resets)
+            refuse_beside_packed(lengths, resets)
+            return self._forward_packed(input, hx)
         if isinstance(input, Tensor) and input.dim() == 2:
             return self._forward_unbatched(input, hx, lengths, resets)
         x, hx, lengths, resets, backend = self._enter(input, hx, lengths, resets)
         if backend == "torch":
             return self._through_torch(x, hx, lengths)
-        with _without_autocast(x):
+        # In the weights' dtype: halved products would not fit the state that is carried.
+        with torch.autocast(x.device.type, enabled=False) if _autocast(x) else nullcontext():
             return self._through_layers(x, hx, lengths, resets, backend)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -209,7 +199,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             raise BackendError("a bidirectional layer needs the whole sequence and has no step; call the layer")
         if not isinstance(x, Tensor):
             raise ShapeError(f"x is a {type(x).__name__}; expected a tensor: torch.as_tensor(x)")
-        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        if _autocast(x):
             x = x.to(self.weight_ih_l0.dtype)
             state = None if state is None else map_state(lambda leaf: leaf.to(x.dtype), state)
             with torch.autocast(x.device.type, enabled=False):
@@ -221,7 +211,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         if state is None:
             state = self.initial_state(x.shape[0], x.device, x.dtype)
         else:
-            self._check_state(state, x.shape[0], x)
+            check_state(state, self, x.shape[0], x)
         following = []
         for layer in range(self.num_layers):
             options = self._chosen(x, len(x), 1, layer, False)
@@ -229,8 +219,7 @@ class RecurrentLayer(torch.nn.RNNBase):
             before = map_state(lambda leaf, at=layer: leaf[at], state)
             x, after = self._cell(x, before, self._weights(layer), **options)
             following.append(after)
-            if self.dropout and self.training and layer < self.num_layers - 1:
-                x = torch.nn.functional.dropout(x, self.dropout)
+            x = self._dropout(x, layer)
         return x, map_state(lambda *leaves: torch.stack(leaves), *following)
 
     def stream(self, batch: int = 1) -> Stream:
@@ -291,31 +280,18 @@ class RecurrentLayer(torch.nn.RNNBase):
         return found if self.bias else [*found, None, None]
 
     def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:
-        """What the options add to a call of one direction of one layer: gains, mask, zones; only what is there."""
-        options = self.options
-        if options is DEFAULTS or options == DEFAULTS:  # equal where the layer was copied
+        """What the options add to a call of one direction of one layer; only what is there."""
+        if self.options is DEFAULTS or self.options == DEFAULTS:  # equal where the layer was copied
             return {}
-        suffix, width = suffix_of(layer, reverse), self.proj_size or self.hidden_size
-        names = ("gain_ih", "gain_hh", "gain_c", "shift_c")[: 4 if self.gates == 4 else 2]
-        found: dict[str, Any] = {
-            "norm": tuple(getattr(self, name + suffix) for name in names) if options.layer_norm else None,
-            "mask": draw_mask(options, self.training, x, batch, width),
-        }
-        rates = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout, options.zoneout)
-        if self.gates == 4:
-            found["zone_h"] = draw_zone(rates[0], self.training, x, batch, time, width)
-            found["zone_c"] = draw_zone(rates[1], self.training, x, batch, time, self.hidden_size)
-        else:
-            found["zone"] = draw_zone(rates[0], self.training, x, batch, time, width)
-        return {name: one for name, one in found.items() if one is not None}
+        return chosen(self, x, batch, time, suffix_of(layer, reverse))
 
     def _dropout(self, x: Tensor, layer: int) -> Tensor:
-        if self.dropout and self.training and layer < self.num_layers - 1:
-            if not self.batch_first:
-                return torch.nn.functional.dropout(x, self.dropout)
-            # PyTorch's layers draw time first, whatever the layout: the same seed drops the same outputs.
-            return torch.nn.functional.dropout(x.transpose(0, 1).contiguous(), self.dropout).transpose(0, 1)
-        return x
+        if not (self.dropout and self.training and layer < self.num_layers - 1):
+            return x
+        if not self.batch_first or x.dim() == 2:
+            return torch.nn.functional.dropout(x, self.dropout)
+        # PyTorch's layers draw time first, whatever the layout: the same seed drops the same outputs.
+        return torch.nn.functional.dropout(x.transpose(0, 1).contiguous(), self.dropout).transpose(0, 1)
 
     def _enter(
         self, x: Tensor, hx: State | None, lengths: Lengths | None, resets: Tensor | None
@@ -323,15 +299,15 @@ class RecurrentLayer(torch.nn.RNNBase):
         """What a call got, checked, and the backend that serves it."""
         if not isinstance(x, Tensor):
             raise ShapeError(f"input is a {type(x).__name__}; expected a tensor: torch.as_tensor(input)")
-        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+        if _autocast(x):
             # Layers before may have halved the input, PyTorch's layers the state. They halve both again.
             dtype = self.weight_ih_l0.dtype
             x = x.to(dtype)
             hx = None if hx is None else map_state(lambda leaf: leaf.to(dtype), hx)
-        self._check_input(x)
+        check_input(x, self)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if hx is not None:
-            self._check_state(hx, batch, x)
+            check_state(hx, self, batch, x)
         elif self.options.learn_initial_state:
             hx = self.initial_state(batch)
         if lengths is not None:
@@ -386,7 +362,7 @@ class RecurrentLayer(torch.nn.RNNBase):
 
         names = list(call)
 
-        def run(inputs: State, start: State, _: State, *, shared: Any, **ragged: Any) -> tuple[Tensor, State]:
+        def run(inputs: State, start: State, shared: State, **ragged: Any) -> tuple[Tensor, State]:
             part, *cut = inputs
             weights, common = shared
             over_time = {name: zone.transpose(0, 1) for name, zone in zip(zones, cut, strict=True)}
@@ -416,22 +392,14 @@ class RecurrentLayer(torch.nn.RNNBase):
         time = x.shape[1 if self.batch_first else 0]
         return pad_packed_sequence(output, self.batch_first, total_length=time)[0], state
 
-    def _forward_packed(
-        self, packed: PackedSequence, hx: State | None, lengths: Lengths | None, resets: Tensor | None
-    ) -> tuple[PackedSequence, State]:
-        if lengths is not None or resets is not None:
-            raise ShapeError("a PackedSequence carries its lengths and takes no resets; pass a padded tensor instead")
-        if self.backend_for(packed.data.device, packed.data.dtype) == "torch":
-            if hx is None and self.options.learn_initial_state:
-                hx = self.initial_state(int(packed.batch_sizes[0]))
-            return super().forward(packed, hx)  # type: ignore[no-any-return]
-        padded, rows = pad_packed_sequence(packed, self.batch_first)
-        output, state = self.forward(padded, hx, lengths=rows)
-        if packed.sorted_indices is not None:
-            output = output.index_select(0 if self.batch_first else 1, packed.sorted_indices)
-            rows = rows[packed.sorted_indices.cpu()]
-        data = pack_padded_sequence(output, rows, self.batch_first).data
-        return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
+    def _forward_packed(self, packed: PackedSequence, hx: State | None) -> tuple[PackedSequence, State]:
+        if _autocast(packed.data):
+            packed = packed.to(self.weight_ih_l0.dtype)
+        if self.backend_for(packed.data.device, packed.data.dtype) != "torch":
+            return through_padding(lambda x, rows: self.forward(x, hx, lengths=rows), packed, self.batch_first)
+        if hx is None and self.options.learn_initial_state:
+            hx = self.initial_state(int(packed.batch_sizes[0]))
+        return super().forward(packed, hx)  # type: ignore[no-any-return]
 
     def _forward_unbatched(
         self, x: Tensor, hx: State | None, lengths: Lengths | None, resets: Tensor | None
@@ -443,38 +411,3 @@ class RecurrentLayer(torch.nn.RNNBase):
             hx = map_state(lambda leaf: leaf.unsqueeze(1), hx)
         output, state = self.forward(x.unsqueeze(axis), hx)
         return output.squeeze(axis), map_state(lambda leaf: leaf.squeeze(1), state)
-
-    # --- checks at the door ------------------------------------------------------------------------------------------
-
-    def _check_input(self, x: Tensor) -> None:
-        layout = "(batch, time, features)" if self.batch_first else "(time, batch, features)"
-        if x.dim() != 3:
-            raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}, or (time, features) unbatched")
-        if x.shape[2] != self.input_size:
-            raise ShapeError(
-                f"input has shape {tuple(x.shape)}, read as {layout}; expected {self.input_size} features. "
-                f"Build the layer with input_size={x.shape[2]} or check the order of the axes"
-            )
-        if x.shape[1 if self.batch_first else 0] == 0:
-            raise ShapeError(f"input has shape {tuple(x.shape)}, read as {layout}: it has no time step")
-        weight = self.weight_ih_l0
-        if x.device != weight.device:
-            raise ShapeError(f"input is on {x.device} and the layer on {weight.device}; move one with .to(...)")
-        if x.dtype != weight.dtype:
-            raise ShapeError(
-                f"input is {x.dtype} and the layer's weights are {weight.dtype}; convert one with .to(dtype)"
-            )
-
-    def _check_state(self, state: State, batch: int, x: Tensor) -> None:
-        expected = [tuple(leaf.shape) for leaf in tensors(self.initial_state(batch, "meta"))]
-        if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):
-            raise ShapeError(f"hx is {type(state).__name__}; expected what the layer returns, tensors of {expected}")
-        given = [tuple(leaf.shape) for leaf in tensors(state)]
-        if given != expected or isinstance(state, Tensor) != (len(expected) == 1):
-            kind = "a tensor" if len(expected) == 1 else "a tuple of tensors"
-            raise ShapeError(f"hx has shapes {given}; expected {kind} of {expected} for a batch of {batch}")
-        for leaf in tensors(state):
-            if leaf.device != x.device:
-                raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")
-            if leaf.dtype != x.dtype:
-                raise ShapeError(f"hx is {leaf.dtype} and the input {x.dtype}; convert one with .to(dtype)")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import BackendError, ConfigError, ShapeError
 from ..ops.recompute import in_chunks
@@ -14,6 +14,7 @@ from ..ops.state import tensors
 from ..ops.unroll import unroll
 from ..types import State
 from ._checks import Lengths, check_lengths, check_resets, described
+from ._packed import refuse_beside_packed, through_padding
 from .cells import TORCH_CELLS, zeros
 
 Tensor = torch.Tensor
@@ -150,7 +151,8 @@ class RNN(torch.nn.Module):
             output [T, B, ...] ([B, T, ...] with ``batch_first``) and the last state.
         """
         if isinstance(input, PackedSequence):
-            return self._forward_packed(input, hx, lengths, resets)
+            refuse_beside_packed(lengths, resets)
+            return through_padding(lambda x, rows: self.forward(x, hx, lengths=rows), input, self.batch_first)
         self._check_input(input)
         x = input.transpose(0, 1) if self.batch_first else input
         time, batch = x.shape[:2]
@@ -214,33 +216,19 @@ class RNN(torch.nn.Module):
         known = resets is not None and self._knows_initial_state()
         cleared = self.initial_state(x.shape[1], x.device, self._state_dtype(x)) if known else state
 
-        def run(
-            x: Tensor, state: State, _: State, *, lengths: Tensor | None, resets: Tensor | None
-        ) -> tuple[Tensor, State]:
-            return unroll(step, x, state, initial=cleared, lengths=lengths, resets=resets, reverse=reverse)
+        def run(x: Tensor, state: State, shared: State, **ragged: Tensor | None) -> tuple[Tensor, State]:
+            return unroll(step, x, state, initial=shared, reverse=reverse, **ragged)
 
         if self.recompute is None:
-            return run(x, state, state, lengths=lengths, resets=resets)
-        return in_chunks(run, x, state, steps=self.recompute, lengths=lengths, resets=resets, reverse=reverse)
+            return run(x, state, cleared, lengths=lengths, resets=resets)
+        steps = self.recompute
+        return in_chunks(run, x, state, steps=steps, lengths=lengths, resets=resets, reverse=reverse, shared=cleared)
 
     def _knows_initial_state(self) -> bool:
         cell = self.cell
         return (
             self.initial is not None or isinstance(cell, TORCH_CELLS) or callable(getattr(cell, "initial_state", None))
         )
-
-    def _forward_packed(
-        self, packed: PackedSequence, hx: State | None, lengths: Lengths | None, resets: Tensor | None
-    ) -> tuple[PackedSequence, State]:
-        if lengths is not None or resets is not None:
-            raise ShapeError("a PackedSequence carries its lengths and takes no resets; pass a padded tensor instead")
-        padded, rows = pad_packed_sequence(packed, self.batch_first)
-        output, state = self.forward(padded, hx, lengths=rows)
-        if packed.sorted_indices is not None:
-            output = output.index_select(0 if self.batch_first else 1, packed.sorted_indices)
-            rows = rows[packed.sorted_indices.cpu()]
-        data = pack_padded_sequence(output, rows, self.batch_first).data
-        return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
 
     def _cells(self) -> list[Cell]:
         return [self.cell] if self.reverse_cell is None else [self.cell, self.reverse_cell]

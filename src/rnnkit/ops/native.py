@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from ..errors import BackendError, ShapeError
+from ..errors import BackendError
 from .backend import tracing
 from .native_call import (
     ARGUMENTS,
@@ -204,13 +204,8 @@ def _operator(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def _operator_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    out, saved = arguments[4:6]
     inputs, flags = Inputs(*arguments[6 : 6 + COUNT]), Flags(*arguments[6 + COUNT : -1])
-    sizes = sizes_of(inputs, flags)
-    check(inputs, flags, sizes)
-    expected = _forward_shapes(*(None if tensor is None else tensor.to("meta") for tensor in inputs), *flags)
-    if (out.shape, saved.shape) != (expected[0].shape, expected[3].shape):
-        raise ShapeError(f"out and saved have shapes {tuple(out.shape)}, {tuple(saved.shape)}; pass the forward call's")
+    check(inputs, flags, sizes_of(inputs, flags))
     return tuple(backward_call(*arguments))
 
 

@@ -62,7 +62,7 @@ class Flags(NamedTuple):
 
 
 ARGUMENTS = len(Inputs._fields) + len(Flags._fields)
-DIFFERENTIABLE = Inputs._fields[:15]
+DIFFERENTIABLE = Inputs._fields[: Inputs._fields.index("mask")]
 COUNT = len(Inputs._fields)
 
 
@@ -191,10 +191,15 @@ def describe(core: Any, inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
     )  # fmt: skip
 
 
-def weight_addresses(inputs: Inputs) -> list[int]:
-    """In the order of the core's weights."""
-    weights = (inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh, inputs.w_hr, inputs.peephole, *inputs[7:11])
-    return [_address(tensor) for tensor in weights]
+_MASK = Inputs._fields.index("mask")
+
+
+def _input_addresses(inputs: Inputs, batch_first: bool) -> list[int]:
+    """Of x, of weights, states and mask as Inputs lists them, and of zones: how both of the core's calls begin."""
+    return [
+        *_strided(inputs.x, batch_first), *(_address(tensor) for tensor in inputs[1 : _MASK + 1]),
+        *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
+    ]  # fmt: skip
 
 
 def forward_addresses(
@@ -202,9 +207,7 @@ def forward_addresses(
 ) -> list[int]:
     """In the order of the core's forward call."""
     return [
-        *_strided(inputs.x, batch_first), *weight_addresses(inputs),
-        *(_address(tensor) for tensor in inputs[11:16]), *_strided(inputs.zone_h, True),
-        *_strided(inputs.zone_c, True), *_strided(out, batch_first), hn.data_ptr(), _address(cn),
+        *_input_addresses(inputs, batch_first), *_strided(out, batch_first), hn.data_ptr(), _address(cn),
         *_strided(saved, batch_first), scratch.data_ptr(),
     ]  # fmt: skip
 
@@ -243,7 +246,8 @@ def backward_call(*arguments: Any) -> list[Tensor]:
     sizes, core, batch_first = sizes_of(inputs, flags), native_core(), flags.batch_first
     assert core is not None
     shape = tuple(inputs.x.shape[:2])
-    width = describe(core, inputs, flags, sizes).saved(flags.kernel) if flags.keep else 0
+    description = describe(core, inputs, flags, sizes)
+    width = description.saved(flags.kernel) if flags.keep else 0
     _fit("out", out, (*shape, sizes.state), inputs.x.dtype)
     _fit("saved", saved, (*shape, width), inputs.x.dtype)
     _fit("the gradient of out", dout, (*shape, sizes.state), inputs.x.dtype)
@@ -261,13 +265,11 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    description = describe(core, inputs, flags, sizes)
     scratch = large_empty((description.scratch(flags.kernel, out.element_size(), True),), torch.uint8)
     written = [None if grad is empty else grad for grad in grads]
     addresses = [
-        *_strided(inputs.x, batch_first), *weight_addresses(inputs), *(_address(tensor) for tensor in inputs[11:16]),
-        *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
-        *_strided(out, batch_first), *_strided(saved if saved.numel() else None, batch_first),
+        *_input_addresses(inputs, batch_first), *_strided(out, batch_first),
+        *_strided(saved if saved.numel() else None, batch_first),
         *_strided(dout, batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
         *_strided(written[0], batch_first), *(_address(grad) for grad in written[1:]), scratch.data_ptr(),
     ]  # fmt: skip

@@ -40,38 +40,37 @@ def in_chunks(
     """Runs a sequence ``steps`` steps at a time and keeps the memory of that many only.
 
     Args:
-        run: ``run(x, state, initial, *, lengths, resets) -> (output, state)`` over one stretch, time first. ``state``
-            is where the stretch starts; ``initial`` is where the whole sequence started, which ``resets`` go back to.
-            A row whose length is 0 in the stretch keeps its state. With ``reverse`` it runs from last to first. It is
-            called twice a stretch, so what it changes on the side (running averages of a batch norm) changes twice.
+        run: ``run(x, state, shared, *, lengths, resets) -> (output, state)`` over one stretch, time first. ``state`` is
+            where the stretch starts; what ``resets`` go back to is the caller's to share. A row whose length is 0 in
+            the stretch keeps its state. With ``reverse`` it runs from last to first. It is called twice a stretch, so
+            what it changes on the side (running averages of a batch norm) changes twice.
         x: [T, B, ...], or a nested tuple of such tensors and None.
         state: the state before the first step.
         steps: K, the steps of a stretch.
         lengths: [B], or None.
         resets: bool [B, T], or None.
         reverse: stretches go from the last to the first.
-        shared: tensors that every stretch uses, such as weights, nested with None as x may be; ``run`` then takes them
-            as ``shared``. PyTorch notices where they change before the backward pass.
+        shared: tensors that every stretch uses, such as weights, nested with None as x may be. PyTorch notices where
+            they change before the backward pass.
 
     Returns:
-        output [T, B, ...] and the last state, as ``run(x, state, state, lengths=lengths, resets=resets)`` has them.
+        output [T, B, ...] and the last state, as ``run(x, state, shared, lengths=lengths, resets=resets)`` has them.
     """
     columns: list[Tensor] = []
     nesting = _taken_out(x, columns)
     time = columns[0].shape[0]
     if time <= steps or not torch.is_grad_enabled():
-        return run(x, state, state, lengths=lengths, resets=resets, **({"shared": shared} if shared else {}))
-    initial, outputs = state, []
+        return run(x, state, shared, lengths=lengths, resets=resets)
+    outputs = []
     for start in _starts(time, steps, reverse):
         stop = min(start + steps, time)
         output, state = _recomputed(
             run,
             _put_back(nesting, [column[start:stop] for column in columns]),
             state,
-            initial,
+            shared,
             None if lengths is None else (lengths - start).clamp(0, stop - start),
             None if resets is None else resets[:, start:stop],
-            shared,
         )
         outputs.append(output)
     return torch.cat(outputs[::-1] if reverse else outputs), state
@@ -87,16 +86,16 @@ def _recomputed(run: Run, *arguments: Any) -> tuple[Tensor, State]:
     nesting = _taken_out(arguments, leaves)
 
     def call(*leaves: Tensor) -> tuple[Tensor, State]:
-        x, state, initial, lengths, resets, shared = _put_back(nesting, leaves)
-        return run(x, state, initial, lengths=lengths, resets=resets, **({"shared": shared} if shared else {}))
+        x, state, shared, lengths, resets = _put_back(nesting, leaves)
+        return run(x, state, shared, lengths=lengths, resets=resets)
 
-    # Flat, because PyTorch notices a tensor that was changed in place before the backward pass only where it is an
-    # argument by itself; inside a tuple it would be recomputed from without a word.
     options: dict[str, Any] = {}
     if not torch.compiler.is_compiling():
         # What the first pass saves is dropped at once: the kernels need not write it. PyTorch would wonder why the
         # second pass saves something of another shape.
         options = {"context_fn": lambda: (_FirstPass(), nullcontext()), "determinism_check": "none"}
+    # Flat, because PyTorch notices a tensor that was changed in place before the backward pass only where it is an
+    # argument by itself; inside a tuple it would be recomputed from without a word.
     result: tuple[Tensor, State] = checkpoint(call, *leaves, use_reentrant=False, **options)
     return result
 
