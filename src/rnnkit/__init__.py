@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .layers.accelerate import accelerate
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.gru import GRU
+    from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
     from .layers.rnn import RNN
     from .layers.simple_rnn import SimpleRNN
@@ -38,6 +39,7 @@ _NAMES = {
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
     "accelerate": "layers.accelerate",
+    "chrono_": "layers.initialisation",
     "load": "models.loading",
 }
 _MODULES = ("data", "errors", "ops")
@@ -56,6 +58,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "accelerate",
+    "chrono_",
     "data",
     "load",
     "ops",

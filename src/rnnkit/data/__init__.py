@@ -1,5 +1,5 @@
 """Data sources and batching. Importing this package loads neither torch nor numpy."""
 
-from . import mnist
+from . import mnist, problems
 
-__all__ = ["mnist"]
+__all__ = ["mnist", "problems"]

@@ -63,3 +63,47 @@ def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = Non
             fan_out, fan_in = weight.shape
             bound = math.sqrt(6 / (fan_in + fan_out))
             weight.uniform_(-bound, bound)
+
+
+@torch.no_grad()
+def chrono_(layer: torch.nn.RNNBase, longest: int) -> None:
+    """Draws the biases of an LSTM's or GRU's gates anew, so that its units forget over 2 to ``longest`` steps.
+
+        LSTM   b_f = log u,  b_i = −b_f        GRU   b_z = log u        u uniform in [1, longest − 1]
+
+    A gate held at σ(b) keeps a share of the state for about 1 + e^b steps, so from the first step on some units carry
+    what came ``longest`` steps ago, and its gradient. Tallec & Ollivier 2018, "Can recurrent neural networks warp
+    time?" (arXiv:1804.11188). The other biases of those gates become 0; all other weights stay as they are.
+
+    Args:
+        layer: ``rnnkit.LSTM`` or ``GRU``, or PyTorch's, with biases.
+        longest: the number of steps over which something has to be remembered, at least 3.
+
+    Raises:
+        ConfigError: a layer without gates or biases, or ``longest`` below 3.
+
+    Example:
+        >>> import rnnkit
+        >>> layer = rnnkit.GRU(1, 64)
+        >>> rnnkit.chrono_(layer, 784)
+        >>> bool((layer.bias_ih_l0[64:128] >= 0).all())
+        True
+    """
+    kind = getattr(layer, "mode", type(layer).__name__)
+    if kind not in ("LSTM", "GRU") or not layer.bias:
+        raise ConfigError(f"chrono_ sets the biases of an LSTM's or GRU's gates; a {kind} without them arrived")
+    if longest < 3:
+        raise ConfigError(f"longest={longest} arrived; expected the number of steps to be bridged, at least 3")
+    for name, bias in layer.named_parameters():
+        if not name.startswith("bias"):
+            continue
+        gates = bias.view(-1, layer.hidden_size)  # r, z, n; i, f, g, o; i, g, o where f is 1 − i
+        coupled = kind == "LSTM" and len(gates) == 3
+        keep = None if coupled else gates[1]
+        let_in = gates[0] if kind == "LSTM" else None
+        drawn = bias.new_empty(layer.hidden_size).uniform_(1, longest - 1).log_()
+        drawn *= name.startswith("bias_ih")  # the two biases of a gate are added
+        if keep is not None:
+            keep.copy_(drawn)
+        if let_in is not None:
+            let_in.copy_(-drawn)
