@@ -1,0 +1,1 @@
+"""One file a format: each has ``read(path, options) -> SeriesSet``."""
