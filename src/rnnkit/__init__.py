@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
+    from .training.callbacks import Callback
     from .training.learner import Learner
     from .types import Sequences
 
 _NAMES = {
+    "Callback": "training.callbacks",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
@@ -48,6 +50,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Callback",
     "GRUCell",
     "LSTMCell",
     "Learner",

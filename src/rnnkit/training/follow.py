@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -22,10 +22,8 @@ def follow(
     patience: int | None,
     restore_best: bool,
     save: Callable[[Row], None] | None,
-    callbacks: Iterable[Callable[[Row], object]],
 ) -> None:
     """Runs the loop and fills `history`; see `Learner.fit` for what the arguments mean."""
-    callbacks = tuple(callbacks)
     best = good = _weights(model)
     try:
         for row in train(run):
@@ -36,20 +34,19 @@ def follow(
             if save is not None and (better or not restore_best):
                 save(row)
             run.progress.epoch(row)
-            for callback in callbacks:
-                callback(row)
+            run.callbacks.epoch_end(row)
             if patience is not None and len(history.rows) - (history.best_epoch or 0) >= patience:
                 history.stopped = "early stopping"
                 break
-            if run.interrupt.requested:
+            if run.interrupt.requested or run.stop:
                 break
     except NonFinite as bad:
         message = _explain(bad, run, model, epoch=len(history.rows) + 1)
         model.load_state_dict(good)
         run.optimizer.state.clear()  # its averages may hold NaN too
         raise DivergenceError(message) from None
-    if run.interrupt.requested and history.stopped == "finished" and len(history.rows) < run.epochs:
-        history.stopped = "interrupted"
+    if history.stopped == "finished" and len(history.rows) < run.epochs:
+        history.stopped = "callback" if run.stop else "interrupted"
     if restore_best:
         model.load_state_dict(best)
 

@@ -22,7 +22,7 @@ class History:
         monitor: the column that tells the best epoch, and
         higher_is_better: whether more of it is better.
         best_epoch: the epoch with the best `monitor`; None before one has finished.
-        stopped: why the run ended.
+        stopped: why the run ended; "callback": one called `learner.stop()`.
         seconds: how long it took, checks and checkpoints included.
 
     Example:
@@ -37,7 +37,7 @@ class History:
     monitor: str = "loss"
     higher_is_better: bool = False
     best_epoch: int | None = None
-    stopped: Literal["finished", "early stopping", "interrupted"] = "finished"
+    stopped: Literal["finished", "early stopping", "callback", "interrupted"] = "finished"
     seconds: float = 0.0
 
     def add(self, row: Row) -> bool:

@@ -21,6 +21,7 @@ from ..serialization import save_module
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
 from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
+from .callbacks import CallbackLike, Callbacks
 from .contexts import CatchInterrupt, frozen, mode, seeded
 from .engine import find_device, make_fabric
 from .follow import follow, open_history
@@ -31,8 +32,6 @@ from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, Rates, Schedule, check_optimizer, make_optimizer, resolve_schedule
 from .progress import Progress
-
-Callback = Callable[["Learner", Row], object]
 
 
 class Learner:
@@ -123,6 +122,12 @@ class Learner:
         floats = (p.dtype for p in self.model.parameters() if p.is_floating_point())
         self._dtype = next(floats, torch.float32)
         self._optimizer: Optimizer | None = None
+        self._run: Run | None = None
+
+    @property
+    def rank(self) -> int:
+        """The number of this process under torchrun, from 0; 0 where there is but one."""
+        return self._rank
 
     def fit(
         self,
@@ -138,7 +143,7 @@ class Learner:
         restore_best: bool = False,
         monitor: str | None = None,
         checkpoint: str | PathLike[str] | None = None,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Iterable[CallbackLike] = (),
         progress: bool | None = None,
     ) -> History:
         """Trains the model, and returns what it recorded (also kept as `self.history`).
@@ -163,7 +168,8 @@ class Learner:
             restore_best: end with the weights of the epoch with the best `monitor`.
             monitor: a column of the history; None: "val_loss", and without validation "loss".
             checkpoint: a path as for `save`: gets the model after each epoch (with `restore_best`: each best one).
-            callbacks: called as `callback(learner, row)` after each epoch, the checkpoint written.
+            callbacks: :class:`rnnkit.Callback` objects, or callables: called as `callback(learner, row)` after each
+                epoch. Any of them may end the run with `learner.stop()`.
             progress: False for silence; else a bar on a terminal, elsewhere a line for each epoch.
 
         Raises:
@@ -179,6 +185,7 @@ class Learner:
         factor = resolve_schedule(schedule)
         generator = self._generator(seed)
         forward, batches = self._data(train, batch_size, generator if shuffle else None, passes=epochs, even=True)
+        hooks = Callbacks(self, callbacks)
         held_out: tuple[Forward, Batches] | None = None
         if isinstance(validation, float):
             held_out = forward, hold_out(batches, validation)
@@ -200,26 +207,45 @@ class Learner:
             interrupt=CatchInterrupt(),
             progress=Progress(progress is not False and self._rank == 0, epochs, batches.steps),
             processes=self._processes,
+            callbacks=hooks,
         )
+        self._run = run
         # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
         catching = run.interrupt if self._processes == 1 else nullcontext()
         random = seeded(None if seed is None else seed + self._rank, self.device)
         try:
             with random, mode(self._module, training=True), torch.enable_grad(), catching, run.progress:
-                follow(
-                    run,
-                    self.model,
-                    self.history,
-                    patience=early_stopping,
-                    restore_best=restore_best,
-                    save=None if checkpoint is None or self._rank else partial(self._checkpoint, checkpoint),
-                    callbacks=[partial(callback, self) for callback in callbacks],
-                )
+                try:
+                    hooks.fit_begin(run)
+                    follow(
+                        run,
+                        self.model,
+                        self.history,
+                        patience=early_stopping,
+                        restore_best=restore_best,
+                        save=None if checkpoint is None or self._rank else partial(self._checkpoint, checkpoint),
+                    )
+                finally:
+                    self.history.seconds = time.monotonic() - began
+                    hooks.fit_end(self.history)
         finally:
+            self._run = None
             if rates is not None:
                 rates.restore()
-            self.history.seconds = time.monotonic() - began
         return self.history
+
+    def stop(self) -> None:
+        """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
+
+        The epoch at hand gets no row. A run that ended so is over: `fit(resume=True)` does not go on with it. To pause
+        one, press Ctrl-C, or let a callback call `signal.raise_signal(signal.SIGINT)`.
+
+        Raises:
+            ConfigError: no run is under way.
+        """
+        if self._run is None:
+            raise ConfigError("learner.stop() ends a run, but none is under way; call it from a callback")
+        self._run.stop = True
 
     def evaluate(self, data: Any, *, batch_size: int = 256) -> dict[str, float]:
         """Returns the mean loss as "loss" and the metrics by name, over `data`, in evaluation mode.

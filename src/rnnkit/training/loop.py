@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from ..errors import DataError
 from .batches import Batches
+from .callbacks import Callbacks
 from .contexts import CatchInterrupt, mode
 from .divergence import NonFinite, all_finite
 from .engine import several_processes
@@ -40,16 +41,19 @@ class Run:
     interrupt: CatchInterrupt
     progress: Progress
     processes: int
+    callbacks: Callbacks
+    stop: bool = False  # set by `Learner.stop`
 
 
 def train(run: Run) -> Iterator[Row]:
-    """Trains epoch by epoch, yielding the figures of each. After a Ctrl-C it ends with the step at hand.
+    """Trains epoch by epoch, yielding the figures of each. After a Ctrl-C or a stop it ends with the step at hand.
 
     This is the whole loop. What it adds to a step on a CPU, beside picking the rows, the model, the loss, the backward
     pass and the optimizer, takes about 5 µs.
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     loss_function = run.forward.loss.function
+    backward_end, step_end = run.callbacks.backward_end, run.callbacks.step_end
     step = 0
     for epoch in range(1, run.epochs + 1):
         began, rows = time.monotonic(), 0
@@ -64,14 +68,18 @@ def train(run: Run) -> Iterator[Row]:
             for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
                 parameter.grad = None
             run.backward(loss if run.penalty is None else loss + run.penalty())
+            for hook in backward_end:
+                hook(step)
             if run.clip is not None:
                 run.clip()
             if run.rates is not None:
                 run.rates.set(step)
             run.optimizer.step()
+            for hook in step_end:
+                hook(step)
             step += 1
             run.progress.step(step, epoch, rows, began, losses, run.metrics)
-            if run.interrupt.requested:
+            if run.interrupt.requested or run.stop:
                 return
         if not all_finite(parameters):
             raise NonFinite("the weights became NaN or infinite", losses.steps - 1)
