@@ -23,6 +23,7 @@ from .arrays import check_inputs, select, to_inputs
 from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
 from .callbacks import CallbackLike, Callbacks
 from .contexts import CatchInterrupt, frozen, mode, seeded
+from .cross_entropy import ClassWeights, balance, make_cross_entropy
 from .engine import find_device, make_fabric
 from .follow import follow, open_history
 from .forward import Forward
@@ -47,6 +48,8 @@ class Learner:
         loss: "cross_entropy", "mse", "l1", "huber", "bce" (the model returns probabilities), "bce_logits", or a
             callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
             [n, outputs] against [n, ...], without the padding.
+        label_smoothing, class_weights: of the cross-entropy, see `training.cross_entropy.CrossEntropy`: ε in [0, 1);
+            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr` and `weight_decay` are settings of the named ones.
         metrics: "accuracy", "mse", "rmse", "mae", torchmetrics objects or callables (output, target) -> number; one,
@@ -82,6 +85,8 @@ class Learner:
         model: torch.nn.Module,
         *,
         loss: str | LossFunction | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights | None = None,
         optimizer: OptimizerLike = "adam",
         metrics: MetricLike | Iterable[MetricLike] | Mapping[str, MetricLike] | None = None,
         lr: float = 1e-3,
@@ -98,7 +103,7 @@ class Learner:
         self.model, self.optimizer = model, optimizer
         self.lr, self.weight_decay, self.recurrent_l2, self.clip_norm = lr, weight_decay, recurrent_l2, clip_norm
         self.history = History()
-        self._loss = resolve_loss(loss, model)
+        self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
         if metrics is None:  # the model's defaults belong to its default loss
             own = loss in (None, getattr(model, "default_loss", None))
             metrics = getattr(model, "default_metrics", ()) if own else ()
@@ -191,6 +196,7 @@ class Learner:
             held_out = forward, hold_out(batches, validation)
         elif validation is not None:
             held_out = self._data(validation, max(batch_size, 256), passes=epochs)
+        balance(self._loss, batches)
         optimizer = self._optimizer = self._optimizer or self._make_optimizer()
         rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs)
         run = Run(

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import ConfigError, DataError, ShapeError, suggest
+from .cross_entropy import CrossEntropy
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -66,6 +67,8 @@ def fit_targets(loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tenso
         DataError: labels that are no integers or out of range, probabilities outside [0, 1].
         ShapeError: targets whose shape does not belong to the output.
     """
+    if isinstance(loss.function, CrossEntropy):
+        loss.function.fit_classes(output[-1])
     if loss.targets == "labels":
         return _fit_labels(targets, output, valid)
     if loss.targets == "numbers":
