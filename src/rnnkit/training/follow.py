@@ -62,7 +62,7 @@ def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watc
     if monitor is None:
         if watched and not validated:
             raise ConfigError(
-                "early_stopping and restore_best watch 'val_loss': pass validation=..., "
+                "early_stopping, restore_best and the schedule 'plateau' watch 'val_loss': pass validation=..., "
                 "or name a figure of the training data, as in monitor='loss'"
             )
         monitor = "val_loss" if validated else "loss"

@@ -31,8 +31,9 @@ from .history import History, Row
 from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
-from .optimizers import OptimizerLike, Rates, Schedule, check_optimizer, make_optimizer, resolve_schedule
+from .optimizers import OptimizerLike, check_optimizer, make_optimizer
 from .progress import Progress
+from .schedules import Rates, Schedule, resolve_schedule
 
 
 class Learner:
@@ -163,8 +164,9 @@ class Learner:
             epochs: number of passes over the data.
             batch_size: rows of a batch, where the data does not come in batches.
             shuffle: whether each epoch visits the rows in a new order.
-            schedule: factor on the learning rate, anew for every step: "cosine" (from 1 to 0 as the last step ends),
-                "warmup_cosine" (before that from 0 to 1 over a tenth of the steps) or a callable (step from 0,
+            schedule: factor on the learning rates, anew for every step: "constant", "warmup_constant", "cosine",
+                "warmup_cosine", "one_cycle", "slanted_triangular", "plateau" (watches `monitor`); the same with
+                settings, as in OneCycle(peak=3e-3, warmup=0.3), see `training.schedules`; or a callable (step from 0,
                 total steps) -> factor. The rates are put back when the run ends.
             seed: makes the run a function of weights, data and this number: shuffling has a generator of its own,
                 and torch's global ones (dropout) are seeded for the run and put back. None draws a seed from torch's
@@ -185,9 +187,9 @@ class Learner:
         """
         began = time.monotonic()
         _check_counts(epochs=epochs, batch_size=batch_size, early_stopping=early_stopping)
-        watched = early_stopping is not None or restore_best
-        self.history = open_history(monitor, self._metrics, validated=validation is not None, watched=watched)
         factor = resolve_schedule(schedule)
+        watched = early_stopping is not None or restore_best or hasattr(factor, "epoch")
+        self.history = open_history(monitor, self._metrics, validated=validation is not None, watched=watched)
         generator = self._generator(seed)
         forward, batches = self._data(train, batch_size, generator if shuffle else None, passes=epochs, even=True)
         hooks = Callbacks(self, callbacks)
@@ -198,7 +200,7 @@ class Learner:
             held_out = self._data(validation, max(batch_size, 256), passes=epochs)
         balance(self._loss, batches)
         optimizer = self._optimizer = self._optimizer or self._make_optimizer()
-        rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs)
+        rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs, history=self.history)
         run = Run(
             forward=forward,
             batches=batches,

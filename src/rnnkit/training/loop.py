@@ -20,8 +20,8 @@ from .engine import several_processes
 from .forward import Forward
 from .history import Row
 from .metrics import Metrics
-from .optimizers import Rates
 from .progress import Progress
+from .schedules import Rates
 
 
 @dataclass
@@ -90,6 +90,8 @@ def train(run: Run) -> Iterator[Row]:
         row["lr"] = run.optimizer.param_groups[0]["lr"]
         row["samples_per_second"] = rows * run.processes / seconds
         row["seconds"] = time.monotonic() - began
+        if run.rates is not None:
+            run.rates.epoch(row)
         yield row
 
 
