@@ -1,0 +1,1 @@
+"""Teaching a trained model something new: groups of layers, freezing, adapters, new heads, no forgetting."""
