@@ -17,6 +17,8 @@ from ..errors import ConfigError, suggest
 
 # Name → the module here, and the function in it.
 RECIPES = {
+    "adding": ("adding", "adding"),
+    "adding-plain": ("adding", "plain"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
 }
