@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 from . import mnist, problems
 
 if TYPE_CHECKING:
+    from .checks import check_columns
+    from .labels import class_weights
+    from .preprocessing import Preprocessing
     from .series import SeriesSet, read_series
+    from .splits import split
 
 _NAMES = {
+    "Preprocessing": "preprocessing",
     "SeriesSet": "series",
+    "check_columns": "checks",
+    "class_weights": "labels",
     "read_series": "series",
+    "split": "splits",
 }
 
-__all__ = ["SeriesSet", "mnist", "problems", "read_series"]
+__all__ = ["Preprocessing", "SeriesSet", "check_columns", "class_weights", "mnist", "problems", "read_series", "split"]
 
 
 def __getattr__(name: str) -> Any:

@@ -286,6 +286,12 @@ def as_targets(targets: Any) -> npt.NDArray[Any]:
     return np.array([label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()], np.str_)
 
 
+def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Drops the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
+    seen = np.flatnonzero(~np.isnan(row).all(1))
+    return row[: seen[-1] + 1] if len(seen) else row[:0]
+
+
 def _row(row: Any, index: int, source: str) -> npt.NDArray[np.float32]:
     array = np.asarray(row)
     where = f"{source}: series {index}" if source else f"series {index}"
@@ -293,7 +299,9 @@ def _row(row: Any, index: int, source: str) -> npt.NDArray[np.float32]:
         raise DataError(f"{where} is of type {array.dtype}; expected numbers")
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or 0 in array.shape:
-        raise DataError(f"{where} has shape {np.shape(row)}; expected (time,) or (time, channels), at least one of each")
+        raise DataError(
+            f"{where} has shape {np.shape(row)}; expected (time,) or (time, channels), at least one of each"
+        )
     with np.errstate(over="ignore"):
         single = array.astype(np.float32)
     if np.isinf(single).any():

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drops the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
-    seen = np.flatnonzero(~np.isnan(row).all(1))
-    return row[: seen[-1] + 1] if len(seen) else row[:0]
-
-
 def assemble(
     path: Path,
     options: Options,

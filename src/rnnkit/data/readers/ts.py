@@ -74,7 +74,9 @@ def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
             answer, _, names = rest.strip().partition(" ")
             head[key] = f"{answer.lower()} {names}".strip()
         elif word and not word.startswith(("#", "%")):
-            raise DataError(f"{path}:{index + 1}: {line.strip()[:40]!r} before @data; expected an @ line or a # comment")
+            raise DataError(
+                f"{path}:{index + 1}: {line.strip()[:40]!r} before @data; expected an @ line or a # comment"
+            )
     raise DataError(f"{path}: has no line @data; expected the .ts format of the UCR/UEA archive")
 
 

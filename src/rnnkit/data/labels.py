@@ -1,0 +1,86 @@
+"""Class labels: their order, their numbers, and weights that balance them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def sorted_classes(labels: Any) -> tuple[str, ...]:
+    """The distinct labels in order: as numbers where all of them are numbers, else as text.
+
+    Example:
+        >>> sorted_classes(["10", "9", "9"]), sorted_classes(["b", "a", "10"])
+        (('9', '10'), ('10', 'a', 'b'))
+    """
+    names = sorted({str(label) for label in np.asarray(labels).tolist()})
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(names)
+
+
+def encode_labels(labels: Any, classes: Sequence[str], ids: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
+    """The index of each label in `classes`, int64 [N].
+
+    Args:
+        labels: [N].
+        classes: the known classes in order.
+        ids: what each row is called, for the message.
+
+    Raises:
+        DataError: a label is none of them; the message names all such labels.
+
+    Example:
+        >>> encode_labels(["walk", "rest"], ("rest", "walk")).tolist()
+        [1, 0]
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    names = [str(label) for label in np.asarray(labels).tolist()]
+    unseen = sorted_classes([name for name in names if name not in index])
+    if unseen:
+        row = next(row for row, name in enumerate(names) if name not in index)
+        first = f"series {row if ids is None else ids[row]}"
+        raise DataError(
+            f"unseen {'class' if len(unseen) == 1 else 'classes'} {_list(unseen)}, first in {first}; known: "
+            f"{_list(classes)}. Drop these rows, or train on data that has them"
+        )
+    return np.array([index[name] for name in names], np.int64)
+
+
+def class_weights(labels: Any, classes: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+    """Weights that give each class the same share of the loss: N / (C · N_c), as scikit-learn's "balanced".
+
+    Args:
+        labels: [N] of the training part.
+        classes: their order, else sorted (numbers as numbers). A class without a row gets weight 0.
+
+    Returns:
+        float32 [C]; the mean over the rows is 1.
+
+    Raises:
+        DataError: no label arrived, or one is not in `classes`.
+
+    Example:
+        >>> class_weights(["a", "a", "a", "b"]).round(3).tolist()
+        [0.6669999957084656, 2.0]
+    """
+    order = sorted_classes(labels) if classes is None else tuple(classes)
+    if not len(labels):
+        raise DataError("no labels arrived; expected those of the training part")
+    counts = np.bincount(encode_labels(labels, order), minlength=len(order))
+    present = int((counts > 0).sum())
+    weights = np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0)
+    return weights.astype(np.float32)
+
+
+def _list(names: Sequence[str], most: int = 10) -> str:
+    text = ", ".join(map(repr, names[:most]))
+    return text + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,299 @@
+"""From series as they are to tensors for a network: gaps filled, channels scaled, labels numbered; kept with the model.
+
+Everything is measured on the training part alone, with gaps and padding left out, and is applied as it is to all else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..types import Sequences
+from .checks import check_columns
+from .gaps import Flat, elapsed, fill_forward, median_step
+from .labels import encode_labels, sorted_classes
+from .series import SeriesSet, Targets, read_series
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy.typing as npt
+    import torch
+
+Scale = Literal["standard", "minmax", "none"]
+Missing = Literal["fill", "indicator", "indicator+elapsed"]
+
+_SCALES = ("standard", "minmax", "none")
+_MISSING = ("fill", "indicator", "indicator+elapsed")
+_VERSION = 1
+# A spread below this share of the channel's size is rounding of float32, not a signal.
+_CONSTANT = 1e-6
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How the series of a trained model become its inputs, and its outputs labels or numbers again.
+
+    With x a value, μ and s the channel's center and spread on the training part:
+
+        filled[t] = x[t] if observed, else the last observed before t, else the training mean
+        input[t] = (filled[t] − μ) / s
+
+    "standard": μ the mean, s the standard deviation. "minmax": μ the minimum, s maximum − minimum. "none": 0 and 1.
+    A channel that is constant keeps s = 1. With "indicator" each channel gets a further input that is 1 where it was
+    observed, else 0; with "indicator+elapsed" also log(1 + δ/Δ), δ the time since the channel was last observed (Che
+    et al., "Recurrent Neural Networks for Multivariate Time Series with Missing Values", 2018, equation 2) and Δ the
+    median step of the training part; without time stamps a step is 1.
+
+    Attributes:
+        channels: names of the inputs' channels, in order.
+        scale, missing: as given to :meth:`fit`.
+        center, spread, mean: [channels], of the training part.
+        median_step: Δ, in seconds where time stamps are dates.
+        classes: the labels in order, None without.
+        target_center, target_spread: [K] of numeric targets, None without.
+        steps, roles: what the training file looked like, for :meth:`read`.
+
+    Example:
+        >>> import json
+        >>> train = SeriesSet.from_arrays([[1.0, float("nan"), 3.0], [5.0, 7.0, 9.0]], ["no", "yes"])
+        >>> prepare = Preprocessing.fit(train, missing="indicator")
+        >>> prepare.transform(train)[0].tolist()
+        [[-1.4142135381698608, 1.0], [-1.4142135381698608, 0.0], [-0.7071067690849304, 1.0]]
+        >>> prepare.transform_targets(train).tolist(), prepare.classes
+        ([0, 1], ('no', 'yes'))
+        >>> Preprocessing.from_json(json.loads(json.dumps(prepare.to_json()))) == prepare
+        True
+    """
+
+    channels: tuple[str, ...]
+    scale: Scale
+    missing: Missing
+    center: tuple[float, ...]
+    spread: tuple[float, ...]
+    mean: tuple[float, ...]
+    median_step: float = 1.0
+    classes: tuple[str, ...] | None = None
+    target_center: tuple[float, ...] | None = None
+    target_spread: tuple[float, ...] | None = None
+    steps: tuple[str, ...] = ()
+    roles: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def fit(
+        train: SeriesSet,
+        *,
+        scale: Scale = "standard",
+        missing: Missing = "fill",
+        target_scale: Literal["standard", "none"] = "standard",
+    ) -> Preprocessing:
+        """Measures the training part.
+
+        Args:
+            train: the training part alone, after the split.
+            scale: "standard", "minmax" or "none".
+            missing: "fill", "indicator" or "indicator+elapsed".
+            target_scale: of numeric targets: "standard" (mean 0, deviation 1) or "none".
+
+        Raises:
+            DataError: no series, a channel without any value, labels of one class only.
+            ConfigError: an argument has no such value.
+        """
+        for name, value, known in (
+            ("scale", scale, _SCALES),
+            ("missing", missing, _MISSING),
+            ("target_scale", target_scale, ("standard", "none")),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name}={value!r} arrived; expected one of {known}")
+        if not len(train):
+            raise DataError("an empty training part arrived; expected at least one series")
+        flat = np.concatenate(train.values).astype(np.float64)
+        empty = np.isnan(flat).all(0)
+        if empty.any():
+            names = ", ".join(repr(name) for name, none in zip(train.channels, empty, strict=True) if none)
+            raise DataError(f"channel {names} has no value in the training part; leave it out by ignore_columns")
+        mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
+        low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
+        constant = deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+        if constant.any():
+            names = ", ".join(repr(name) for name, flat_one in zip(train.channels, constant, strict=True) if flat_one)
+            warnings.warn(
+                f"constant in the training part, so they say nothing: {names}; their scale stays 1", stacklevel=2
+            )
+        center = {"standard": mean, "minmax": low, "none": np.zeros_like(mean)}[scale]
+        spread = {"standard": deviation, "minmax": high - low, "none": np.ones_like(mean)}[scale]
+        classes, target_center, target_spread = _fit_targets(train.targets, target_scale)
+        return Preprocessing(
+            channels=train.channels,
+            scale=scale,
+            missing=missing,
+            center=tuple(center.tolist()),
+            spread=tuple(np.where(constant, 1.0, spread).tolist()),
+            mean=tuple(mean.tolist()),
+            median_step=median_step(train),
+            classes=classes,
+            target_center=target_center,
+            target_spread=target_spread,
+            steps=train.steps,
+            roles=dict(train.roles),
+        )
+
+    @property
+    def input_size(self) -> int:
+        """I, the size of the network's input: channels, and what `missing` adds."""
+        return len(self.channels) * (1 + self.missing.count("indicator") + self.missing.count("elapsed"))
+
+    @property
+    def output_size(self) -> int | None:
+        """C classes or K numbers, None if the training part had no targets."""
+        of_numbers = None if self.target_center is None else len(self.target_center)
+        return of_numbers if self.classes is None else len(self.classes)
+
+    def transform(self, series: SeriesSet) -> torch.Tensor | Sequences:
+        """The network's inputs: float32 [N, T, I], as `Sequences` (padded with 0) if lengths differ.
+
+        Raises:
+            DataError: columns are missing or extra; reordered ones are mended by name.
+        """
+        import torch
+
+        series = check_columns(series, self.channels, self.steps)
+        if not len(series):
+            raise DataError("no series arrived; expected at least one")
+        flat = Flat.of(series)
+        observed = ~np.isnan(flat.values)
+        filled = fill_forward(flat, observed, np.asarray(self.mean))
+        parts = [(filled - np.asarray(self.center)) / np.asarray(self.spread)]
+        if "indicator" in self.missing:
+            parts.append(observed)
+        if "elapsed" in self.missing:
+            parts.append(np.log1p(elapsed(flat, observed, series.step_times) / self.median_step))
+        rows = np.concatenate(parts, 1, dtype=np.float32, casting="unsafe")
+        lengths = flat.lengths
+        longest = int(lengths.max())
+        if (lengths == longest).all():
+            return torch.from_numpy(rows.reshape(len(series), longest, -1))
+        padded = np.zeros((len(series), longest, rows.shape[1]), np.float32)
+        padded[np.arange(longest) < lengths[:, None]] = rows
+        return Sequences(torch.from_numpy(padded), torch.from_numpy(lengths))
+
+    def transform_targets(self, series: SeriesSet) -> torch.Tensor:
+        """Classes as int64 [N], or scaled numbers as float32 [N, K] ([N] stays [N]).
+
+        Raises:
+            DataError: there are none, or labels that the training part did not have; all are named.
+        """
+        import torch
+
+        targets = series.targets
+        if targets is None:
+            raise DataError(f"{series.source or 'the data'}: has no targets; expected labels or numbers")
+        if self.classes is not None:
+            names = targets.tolist() if targets.dtype.kind != "f" else [f"{value:g}" for value in targets.tolist()]
+            return torch.from_numpy(encode_labels(names, self.classes, series.ids))
+        if self.target_center is None or self.target_spread is None:
+            raise DataError("the training part had no targets, so there is nothing to compare these with")
+        numbers = _as_numbers(targets, series)
+        if numbers.reshape(len(numbers), -1).shape[1] != len(self.target_center):
+            raise DataError(f"targets of shape {numbers.shape} arrived; expected {len(self.target_center)} a series")
+        center, spread = np.asarray(self.target_center), np.asarray(self.target_spread)
+        scaled = (numbers - (center[0] if numbers.ndim == 1 else center)) / (spread[0] if numbers.ndim == 1 else spread)
+        return torch.from_numpy(scaled.astype(np.float32))
+
+    def inverse_targets(self, outputs: Any) -> npt.NDArray[Any]:
+        """What a network says, in the user's terms.
+
+        Args:
+            outputs: class indices [N] or scores [N, C], of which the largest counts; or scaled numbers [N] or [N, K].
+
+        Returns:
+            Labels [N] of str, or float64 numbers in the targets' own unit, of the shape of `outputs`.
+        """
+        array = np.asarray(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs)
+        if self.classes is not None:
+            indices = array.argmax(-1) if array.ndim == 2 else array
+            return np.asarray(self.classes)[indices]
+        if self.target_center is None or self.target_spread is None:
+            raise DataError("the training part had no targets, so outputs cannot be put in their terms")
+        center, spread = np.asarray(self.target_center), np.asarray(self.target_spread)
+        if array.ndim == 1:
+            center, spread = center[0], spread[0]
+        return np.asarray(array.astype(np.float64) * spread + center)
+
+    def read(self, path: str | os.PathLike[str], *, targets: Targets | None = None, **columns: Any) -> SeriesSet:
+        """Reads new data as the training data was read, and brings its columns into the same order.
+
+        Args:
+            path: a file or folder of the same form.
+            targets: "labels" or "numbers" to compare predictions with, None to set them aside if there are any.
+            columns: what differs from the training file, as in :func:`read_series`.
+
+        Raises:
+            DataError: the file cannot be read so, or its columns do not match; missing and extra ones are named.
+        """
+        roles = {**self.roles, **columns}
+        if Path(path).suffix.lower() != roles.pop("suffix", Path(path).suffix.lower()):
+            roles = columns  # another format has its columns elsewhere; its channels are still compared
+        return check_columns(read_series(path, targets=targets, **roles), self.channels, self.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values from which :meth:`from_json` makes an equal object."""
+        return {"version": _VERSION, **asdict(self)}
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> Preprocessing:
+        """The object that :meth:`to_json` wrote.
+
+        Raises:
+            DataError: `stored` is something else, or from a later version of rnnkit.
+        """
+        names = {item.name for item in fields(Preprocessing)}
+        if not isinstance(stored, Mapping) or set(stored) - {"version"} != names or stored["version"] != _VERSION:
+            raise DataError("this is no preprocessing that this version of rnnkit wrote; train again")
+        values = {name: stored[name] for name in names}
+        return Preprocessing(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+
+
+def _fit_targets(
+    targets: npt.NDArray[Any] | None, scale: str
+) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
+    """(classes, None, None) of labels, (None, center, spread) of numbers."""
+    if targets is None:
+        return None, None, None
+    if targets.dtype.kind != "f":
+        classes = sorted_classes(targets)
+        if len(classes) < 2:
+            raise DataError(
+                f"all {len(targets)} series of the training part have the label {classes[0]!r}; expected "
+                "at least two classes"
+            )
+        return classes, None, None
+    numbers = targets.reshape(len(targets), -1).astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"target {int((~np.isfinite(numbers)).any(1).argmax())} is not finite; expected numbers")
+    if scale == "none":
+        return None, (0.0,) * numbers.shape[1], (1.0,) * numbers.shape[1]
+    mean, deviation = numbers.mean(0), numbers.std(0)
+    constant = deviation <= 1e-12 * np.abs(mean)
+    if constant.any():
+        warnings.warn("a target is constant in the training part; its scale stays 1", stacklevel=3)
+    return None, tuple(mean.tolist()), tuple(np.where(constant, 1.0, deviation).tolist())
+
+
+def _as_numbers(targets: npt.NDArray[Any], series: SeriesSet) -> npt.NDArray[np.float64]:
+    try:
+        return targets.astype(np.float64)
+    except ValueError:
+        raise DataError(
+            f"{series.source or 'the data'}: labels arrived where the model was trained on numbers; read the file with "
+            'targets="numbers"'
+        ) from None

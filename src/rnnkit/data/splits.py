@@ -1,0 +1,193 @@
+"""Parts of a set of series, for training, validation and test, that share nothing they should not share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from .gaps import seconds
+from .series import SeriesSet
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def split(
+    series: SeriesSet,
+    *,
+    shares: Sequence[float] = (0.8, 0.2),
+    by: Literal["random", "group", "time"] = "random",
+    seed: int = 0,
+    stratify: bool = True,
+) -> tuple[SeriesSet, ...]:
+    """Splits a set into parts; the first is the training part.
+
+    - "random": rows are drawn at random. With labels and `stratify` each part gets each class's share; a class's first
+      row goes to training, so that a class of one row stays there (with a warning). A set that has groups is split by
+      group.
+    - "group": whole groups are drawn at random, the larger ones first placed where most is lacking, so that no group
+      is in two parts.
+    - "time": the rows whose series begin earliest are the training part, and so on; rows that begin at the same time
+      stay together. No row of an earlier part reaches into a later part's time, and no group is in two parts: rows
+      that would are left out, with a warning that counts them.
+
+    Args:
+        series: the set.
+        shares: of the rows, one a part, the sum 1.
+        by: "random", "group" or "time".
+        seed: of the draw. The parts depend on it and the set alone, not on the global generators.
+        stratify: see "random"; numeric targets are never stratified.
+
+    Returns:
+        One set a share; rows keep their order ("time": in order of time).
+
+    Raises:
+        ConfigError: shares that do not make 1, or `by` has no such value.
+        DataError: no groups or times to split by, or a part would be empty.
+
+    Example:
+        >>> series = SeriesSet.from_arrays(np.zeros((10, 3)), ["a"] * 5 + ["b"] * 5)
+        >>> train, validation = split(series, shares=(0.8, 0.2), seed=1)
+        >>> train.targets.tolist().count("a"), validation.targets.tolist()
+        (4, ['a', 'b'])
+    """
+    portions = np.asarray(shares, np.float64)
+    if portions.ndim != 1 or len(portions) < 2 or not (portions > 0).all() or abs(portions.sum() - 1) > 1e-6:
+        raise ConfigError(f"shares={tuple(shares)} arrived; expected two or more positive numbers whose sum is 1")
+    if by not in ("random", "group", "time"):
+        raise ConfigError(f"by={by!r} arrived; expected 'random', 'group' or 'time'")
+    if len(series) < len(portions):
+        raise DataError(f"{len(series)} series arrived; expected at least {len(portions)}, one a part")
+    random = np.random.default_rng(seed)
+    if by == "time":
+        parts = _by_time(series, portions)
+    elif by == "group" or series.groups is not None:
+        parts = _by_group(series, portions, random)
+    else:
+        parts = _at_random(series, portions, random, stratify)
+    for part, share in zip(parts, portions, strict=True):
+        if not len(part):
+            raise DataError(
+                f"{_place(series)}a share of {share:g} of {len(series)} series, split by {by}, leaves a part empty; "
+                "give it a larger share, or more data"
+            )
+    _warn_about_classes(series, parts)
+    return tuple(series[part] for part in parts)
+
+
+def _at_random(
+    series: SeriesSet, shares: npt.NDArray[np.float64], random: np.random.Generator, stratify: bool
+) -> list[npt.NDArray[np.int64]]:
+    count = len(series)
+    order = random.permutation(count)
+    if stratify and series.targets is not None and series.targets.dtype.kind != "f":
+        # Each row gets its place within its class, from 0 to 1; cutting all rows by that place cuts each class alike.
+        place = np.empty(count)
+        _, classes = np.unique(series.targets, return_inverse=True)
+        for members in range(classes.max() + 1):
+            rows = order[classes[order] == members]
+            place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+            place[rows[0]] = 0
+        order = order[np.argsort(place[order], kind="stable")]
+    return [np.sort(part) for part in np.split(order, _cuts(shares, count))]
+
+
+def _cuts(shares: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
+    """Where to cut `count` rows: as near to the shares as whole rows allow, no part empty."""
+    cuts = np.rint(np.cumsum(shares)[:-1] * count).astype(np.int64)
+    parts = len(shares)
+    for index in range(parts - 1):
+        low = (cuts[index - 1] if index else 0) + 1
+        cuts[index] = min(max(int(cuts[index]), int(low)), count - (parts - 1 - index))
+    return cuts
+
+
+def _by_group(
+    series: SeriesSet, shares: npt.NDArray[np.float64], random: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    if series.groups is None:
+        raise DataError(f"{_place(series)}there are no groups to split by; name their column: group_column=")
+    _, groups, sizes = np.unique(series.groups, return_inverse=True, return_counts=True)
+    if len(sizes) < len(shares):
+        raise DataError(f"{_place(series)}{len(sizes)} groups arrived; expected at least {len(shares)}, one a part")
+    drawn = random.permutation(len(sizes))
+    drawn = drawn[np.argsort(-sizes[drawn], kind="stable")]
+    lacking = shares * len(series)
+    part_of = np.empty(len(sizes), np.int64)
+    filled = np.zeros(len(shares), np.bool_)
+    for position, group in enumerate(drawn):
+        wanted = lacking.copy()
+        if len(drawn) - position <= (~filled).sum():  # the last groups go where nothing is yet
+            wanted[filled] = -np.inf
+        part = int(wanted.argmax())
+        part_of[group], filled[part] = part, True
+        lacking[part] -= sizes[group]
+    return [np.flatnonzero(part_of[groups] == part) for part in range(len(shares))]
+
+
+def _by_time(series: SeriesSet, shares: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int64]]:
+    if series.times is None:
+        raise DataError(f"{_place(series)}there are no time stamps to split by; name their column: time_column=")
+    begins = series.times
+    order = np.argsort(begins, kind="stable")
+    cuts = _cuts(shares, len(series))
+    # Rows that begin together stay together: a cut moves to the nearest place where the time changes.
+    changes = np.flatnonzero(begins[order][1:] != begins[order][:-1]) + 1
+    if len(changes) < len(cuts):
+        raise DataError(
+            f"{_place(series)}the series begin at {len(changes) + 1} different times; expected at least "
+            f"{len(shares)}, one a part. A single long series has to be cut into windows first"
+        )
+    moved: list[int] = []
+    for index, cut in enumerate(cuts.tolist()):
+        rest = len(cuts) - 1 - index
+        free = changes[(changes > (moved[-1] if moved else 0))]
+        free = free[: len(free) - rest] if rest else free
+        moved.append(int(free[np.abs(free - cut).argmin()]))
+    parts = np.split(order, moved)
+    return _without_leaks(series, parts)
+
+
+def _without_leaks(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int64]]:
+    """Leaves out rows that reach into a later part's time, and those of groups that an earlier part has."""
+    kept: list[npt.NDArray[np.int64]] = []
+    reach = groups = 0
+    seen: set[Any] = set()
+    for part, later in zip(parts, [*parts[1:], None], strict=True):
+        keep = np.ones(len(part), np.bool_)
+        if later is not None and series.step_times is not None:
+            begin = seconds(series.times[later]).min()  # type: ignore[index]
+            ends = np.array([seconds(series.step_times[row][-1:])[0] for row in part])
+            keep &= ends < begin
+            reach += int((~keep).sum())
+        if series.groups is not None:
+            repeated = np.isin(series.groups[part], list(seen)) if seen else np.zeros(len(part), np.bool_)
+            groups += int((keep & repeated).sum())
+            keep &= ~repeated
+            seen |= set(series.groups[part[keep]].tolist())
+        kept.append(part[keep])
+    if reach:
+        warnings.warn(f"{reach} series left out: they reach into the time of a later part", stacklevel=4)
+    if groups:
+        warnings.warn(f"{groups} series left out: an earlier part has rows of their group", stacklevel=4)
+    return kept
+
+
+def _warn_about_classes(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -> None:
+    if series.targets is None or series.targets.dtype.kind == "f":
+        return
+    names, counts = np.unique(series.targets, return_counts=True)
+    absent = sorted(set(names.tolist()) - set(series.targets[parts[0]].tolist()))
+    if absent:
+        warnings.warn(f"the training part has no row of {absent}; more groups or data, or another seed", stacklevel=3)
+    single = [name for name, count in zip(names.tolist(), counts, strict=True) if count == 1 and name not in absent]
+    if single:
+        warnings.warn(f"classes with one row stay in training and are not validated: {single}", stacklevel=3)
+
+
+def _place(series: SeriesSet) -> str:
+    return f"{series.source}: " if series.source else ""
