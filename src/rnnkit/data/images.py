@@ -127,3 +127,27 @@ def _centre(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         corner.append(slice(start, start + length))
     canvas[tuple(corner)] = ink
     return canvas
+
+
+def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> npt.NDArray[np.float32]:
+    """Reads an image of any kind as grey values, upright, transparency laid on paper.
+
+    Args:
+        path: a file in any format that Pillow reads.
+        size: (height, width) to resize to.
+
+    Returns:
+        float32 [height, width] in [0, 1], 1 is white.
+
+    Raises:
+        DataError: there is no such file, or it is no image.
+    """
+    import numpy as np
+    from PIL import Image
+
+    grey = _read(path)
+    if size is None or grey.shape == tuple(size):
+        return grey
+    height, width = size
+    resized = Image.fromarray(grey).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(resized, np.float32).clip(0, 1)

@@ -1,0 +1,167 @@
+"""``.arff``: Weka's format, as the UCR/UEA archive uses it.
+
+One channel: numeric attributes are the steps and the last attribute, or the one called class or target, is the label.
+Several: one relational attribute whose cell holds a channel a line (``\\n`` inside quotes), and the label.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import DataError
+from ..series import Options, SeriesSet, trim
+from . import text
+from .archive import assemble
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.+)""", re.IGNORECASE)
+_CELL = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
+_NUMERIC = {"numeric", "real", "integer"}
+_TARGETS = {"class", "target", "label", "classlabel", "targetlabel"}
+
+
+@dataclass(frozen=True)
+class _Attribute:
+    name: str
+    kind: str  # "numeric", "relational", or "text"
+    choices: frozenset[str] | None = None
+
+
+def read(path: Path, options: Options) -> SeriesSet:
+    """Reads an ``.arff`` file; see :func:`rnnkit.data.read_series`."""
+    lines = text.decode(path, options.encoding).split("\n")
+    attributes, start = _head(lines, path)
+    target = _target(attributes, options, path)
+    relational = [attribute for attribute in attributes if attribute.kind == "relational"]
+    for index, attribute in enumerate(attributes):
+        if index != target and attribute.kind == "text":
+            raise DataError(
+                f"{path}: attribute {attribute.name!r} is not numeric; if it is the label, type "
+                f"target_column={attribute.name!r}"
+            )
+    if len(relational) > 1 or (relational and len(attributes) - (target is not None) > 1):
+        raise DataError(f"{path}: expected one relational attribute, or numeric attributes alone, beside the label")
+    names = [attribute.name for index, attribute in enumerate(attributes) if index != target]
+    rows: list[npt.NDArray[np.float64]] = []
+    cells, places = [], []
+    for number, line in enumerate(lines[start:], start + 1):
+        if not line.strip() or line.lstrip().startswith("%"):
+            continue
+        place = f"{path}:{number}"
+        if line.lstrip().startswith("{"):
+            raise DataError(f"{place}: sparse rows {{index value, ...}} are not read; save the file with full rows")
+        parts = _cells(line)
+        if len(parts) != len(attributes):
+            raise DataError(f"{place}: has {len(parts)} cells; expected {len(attributes)}, one an attribute")
+        if target is not None:
+            cells.append(parts.pop(target))
+            choices = attributes[target].choices
+            if choices is not None and cells[-1] not in choices and cells[-1] != "?":
+                raise DataError(f"{place}: the label {cells[-1]!r} is not among those declared: {sorted(choices)}")
+        row = _channels(parts[0], place) if relational else text.numbers(parts, place, names)[:, None]
+        row = trim(row)
+        if not len(row):
+            raise DataError(f"{place}: the series has no value at all; drop the line")
+        if rows and row.shape[1] != rows[0].shape[1]:
+            raise DataError(f"{place}: has {row.shape[1]} channels; expected {rows[0].shape[1]}")
+        rows.append(row)
+        places.append(place)
+    are_numbers = target is not None and attributes[target].kind == "numeric" and options.targets == "numbers"
+    return assemble(path, options, rows, places, cells if target is not None else None, are_numbers)
+
+
+def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
+    """The attributes, and the index of the line after ``@data``."""
+    attributes: list[_Attribute] = []
+    inside: str | None = None  # the relational attribute whose own attributes are being listed
+    for index, raw in enumerate(lines):
+        line = raw.strip()
+        lower = line.lower()
+        if not line or line.startswith("%") or lower.startswith("@relation"):
+            continue
+        if lower.startswith("@data"):
+            if not attributes:
+                raise DataError(f"{path}: has no @attribute before @data")
+            return attributes, index + 1
+        if lower.startswith("@end"):
+            inside = None
+            continue
+        match = _ATTRIBUTE.match(line)
+        if match is None:
+            raise DataError(f"{path}:{index + 1}: {line[:40]!r}; expected @attribute name type, or @data")
+        if inside is not None:
+            continue  # the attributes of a relational one are its steps, all numeric
+        name, kind = _plain(match[1]), match[2].strip()
+        if kind.lower() == "relational":
+            inside = name
+            attributes.append(_Attribute(name, "relational"))
+        elif kind.startswith("{"):
+            choices = frozenset(_cells(kind.strip("{} \t")))
+            attributes.append(_Attribute(name, "text", choices))
+        else:
+            attributes.append(_Attribute(name, "numeric" if kind.split()[0].lower() in _NUMERIC else "text"))
+    raise DataError(f"{path}: has no line @data; expected the .arff format")
+
+
+def _target(attributes: list[_Attribute], options: Options, path: Path) -> int | None:
+    """The index of the label's attribute; None without."""
+    names = [attribute.name for attribute in attributes]
+    if len(options.target_columns) > 1:
+        raise DataError(f"{path}: one attribute is the target; named are {options.target_columns}")
+    if options.target_columns:
+        named = options.target_columns[0]
+        if named in names:
+            return names.index(named)
+        if named in ("first", "last"):
+            return 0 if named == "first" else len(names) - 1
+        if options.targets is not None:
+            raise DataError(f"{path}: there is no attribute {named!r}. Attributes: {names[:3]} to {names[-1]!r}")
+    called = [index for index, name in enumerate(names) if name.lower() in _TARGETS]
+    texts = [index for index, attribute in enumerate(attributes) if attribute.kind == "text"]
+    for found in (called, texts):
+        if len(found) == 1:
+            return found[0]
+    if options.targets is None:
+        return None
+    raise DataError(f"{path}: which attribute is the target cannot be told; type target_column=. Last: {names[-1]!r}")
+
+
+def _cells(line: str) -> list[str]:
+    if "'" not in line and '"' not in line:
+        return [cell.strip() for cell in line.split(",")]
+    found, at = [], 0
+    while at <= len(line):
+        match = _CELL.match(line, at)
+        if match is None:
+            break
+        found.append(_plain(match[1]))
+        if match.end() == len(line) and not match[0].endswith(","):
+            break
+        at = match.end()
+    return found
+
+
+def _plain(cell: str) -> str:
+    """Without quotes; what a backslash stands before is itself, but ``\\n`` stays for `_channels`."""
+    if len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "'\"":
+        return re.sub(r"\\([^n])", r"\1", cell[1:-1])
+    return cell
+
+
+def _channels(cell: str, place: str) -> npt.NDArray[np.float64]:
+    """[T, channels] of a relational cell: a channel a line."""
+    channels = [
+        text.numbers(line.split(","), f"{place}: channel {index}")
+        for index, line in enumerate(part for part in re.split(r"\\n|\n", cell) if part.strip())
+    ]
+    if not channels or len({len(channel) for channel in channels}) > 1:
+        sizes = sorted({len(channel) for channel in channels})
+        raise DataError(f"{place}: the channels have {sizes} values; expected the same number in each")
+    return np.stack(channels, 1)

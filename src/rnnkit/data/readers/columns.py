@@ -1,0 +1,279 @@
+"""Which column is what: named by the user, else guessed by its name, else an error that says what to type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DataError, suggest
+from ..series import Options
+from .text import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Compared in lower case, blanks, dots and hyphens as "_".
+_IDS = set("id series_id seriesid series sample sample_id case case_id instance instance_id unique_id uid".split())
+_IDS |= set("sequence sequence_id 编号 序号 标识 序列 样本".split())
+# What a row belongs to: the id of a long table without one, else a group.
+_ENTITIES = set("symbol ticker sensor sensor_id device device_id station machine unit speaker group group_id".split())
+_ENTITIES |= set(
+    "subject subject_id patient patient_id person participant user user_id 设备 用户 患者 股票 分组".split()
+)
+_TIMES = set("time date datetime date_time timestamp time_stamp ds 时间 日期 时间戳".split())
+_WEAK_TIMES = {"t", "step", "time_step", "timestep", "frame", "tick"}
+_CALENDAR = {"month", "week", "day", "year"}  # a time only where they are text such as "1949-01"
+_TARGETS = set("label labels target targets class class_label classes category 标签 类别 目标 分类".split())
+_UNNAMED = "column {} (without a name)"
+_NUMBERED = re.compile(r"(.*?)[ _.\-]?(\d+)")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each column of a table is.
+
+    Attributes:
+        layout: "long" (a row a step) or "wide" (a row a series).
+        id, time, group: columns, None where there is none.
+        targets: columns, empty where there is none.
+        channels: their names and, in a wide table, the columns of their steps; in a long one the one column.
+    """
+
+    layout: str
+    id: str | None
+    time: str | None
+    group: str | None
+    targets: tuple[str, ...]
+    channels: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The step columns of a wide table, channel after channel; empty for a long one."""
+        return () if self.layout == "long" else tuple(step for _, steps in self.channels for step in steps)
+
+
+def check_names(names: Sequence[str], place: str) -> list[str]:
+    """The header's names without blanks around them; raises if two are the same."""
+    plain = [name.strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
+    double = sorted({name for name in plain if plain.count(name) > 1}) if len(set(plain)) < len(plain) else []
+    if double:
+        raise DataError(f"{place}: two columns have the same name {double[0]!r}; rename one")
+    return plain
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether `check_names` gave this name to a column that had none."""
+    return name.endswith("(without a name)")
+
+
+def may_be_text(name: str, options: Options) -> bool:
+    """Whether a column by this name may be an id, time, group or label, whose text counts as it is."""
+    plain = _plain(name)
+    named = {options.id_column, options.time_column, options.group_column, *options.target_columns}
+    return name in named or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
+
+
+def resolve(table: pd.DataFrame, options: Options, place: str) -> Roles:
+    """Finds the role of each column.
+
+    Args:
+        table: all rows; text columns as text.
+        options: what the user named.
+        place: the file, for messages.
+
+    Raises:
+        DataError: a named column does not exist, or a guess has more than one answer.
+    """
+    return _Guess(table, options, place).roles()
+
+
+class _Guess:
+    """The steps of `resolve` share the table, the columns not yet taken, and the way to complain."""
+
+    def __init__(self, table: pd.DataFrame, options: Options, place: str) -> None:
+        self.table, self.options, self.place = table, options, place
+        self.names: list[str] = [str(name) for name in table.columns]
+        self._exist()
+        self.free = [name for name in self.names if name not in set(options.ignore_columns)]
+
+    def roles(self) -> Roles:
+        options = self.options
+        for name in options.target_columns:
+            self._take(name)
+        time = self._take(options.time_column) if options.time_column in self.names else None
+        group = self._take(options.group_column) if options.group_column in self.names else None
+        unnamed = self._unnamed()
+        id_ = self._take(options.id_column) if options.id_column else self._one("id_column", _IDS) or unnamed
+        time = time or self._time()
+        targets = tuple(name for name in options.target_columns if name in self.names) or self._guessed_target()
+        entity = None if group else self._one("group_column", _ENTITIES, take=False)
+        layout = options.layout or self._layout(id_, time, entity, targets)
+        if layout == "long" and id_ is None and entity is not None:
+            id_, entity = entity, None
+            self._take(id_)
+        group = group or self._take(entity)
+        if options.value_columns is not None:
+            self.free = list(options.value_columns)
+        if not targets and (options.targets is not None or (layout == "wide" and options.value_columns is None)):
+            targets = self._remaining_target(layout)
+        channels = self._channels(layout)
+        if not channels and targets and options.targets is None and not options.target_columns:
+            channels, targets = tuple((name, (name,)) for name in targets), ()
+        if not channels:
+            raise self._error("no column of values is left")
+        if options.targets is not None and not targets:
+            raise self._error(
+                f"no column of {options.targets} found; type target_column=, or targets=None if there is none"
+            )
+        return Roles(layout, id_, time, group, targets, channels)
+
+    def _error(self, problem: str) -> DataError:
+        shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
+        return DataError(f"{self.place}: {problem}. Columns: {shown}")
+
+    def _exist(self) -> None:
+        options = self.options
+        needed = [options.id_column, options.time_column, *(options.value_columns or ())]
+        if options.targets is not None:  # to predict, neither target nor group is needed
+            needed += [*options.target_columns, options.group_column]
+        missing = [name for name in needed if name is not None and name not in self.names]
+        if len(missing) == 1:
+            raise self._error(f"there is no column {missing[0]!r}{suggest(missing[0], self.names[:20])}")
+        if missing:
+            raise self._error(f"there are no columns {', '.join(map(repr, missing))}")
+
+    def _take(self, name: str | None) -> str | None:
+        if name in self.free:
+            self.free.remove(name)
+        return name
+
+    def _one(self, argument: str, known: Iterable[str], *, take: bool = True) -> str | None:
+        """The one free column with a known name; raises if there are several."""
+        found = [name for name in self.free if _plain(name) in known]
+        if len(found) > 1:
+            raise self._error(
+                f"{' and '.join(map(repr, found))} may both be the {argument.removesuffix('_column')}; type "
+                f"{argument}= with one of them, and ignore_columns= or another role for the others"
+            )
+        return (self._take(found[0]) if take else found[0]) if found else None
+
+    def _unnamed(self) -> str | None:
+        """A first column without a name, as pandas writes its index: left out if it counts rows, else the id."""
+        first = self.names[0]
+        if first != _UNNAMED.format(1) or first not in self.free:
+            return None
+        self._take(first)
+        column = self.table[first]
+        if not is_text(column):
+            import numpy as np
+            import pandas as pd
+
+            counted = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+            if np.array_equal(counted - counted[0], np.arange(len(counted))):
+                return None
+        return first
+
+    def _time(self) -> str | None:
+        found = self._one("time_column", _TIMES)
+        if found:
+            return found
+        calendar = {_plain(name) for name in self.free if _plain(name) in _CALENDAR and is_text(self.table[name])}
+        return self._one("time_column", _WEAK_TIMES | calendar)
+
+    def _guessed_target(self) -> tuple[str, ...]:
+        found = self._one("target_column", _TARGETS)
+        if found is None and not {"x", "z"} <= {_plain(name) for name in self.free}:  # x, y, z are coordinates
+            found = self._one("target_column", {"y"})
+        return () if found is None else (found,)
+
+    def _layout(self, id_: str | None, time: str | None, entity: str | None, targets: tuple[str, ...]) -> str:
+        free = [name for name in self.free if name != entity]
+        numbered = bool(_numbered(free)[0])
+        if any(is_list(self.table[name]) for name in free):
+            return "wide"
+        if id_ is not None:
+            if self.table[id_].duplicated().any():
+                return "long"
+            return "wide" if time is None or numbered else "long"
+        if time is not None:
+            return "wide" if numbered and self.options.targets is not None and entity is None else "long"
+        if numbered or (targets and entity is None):
+            return "wide"
+        raise self._error(
+            'it cannot be told whether a row is a step or a series; type layout="long" (a row a time step) or '
+            'layout="wide" (a row a series)'
+        )
+
+    def _remaining_target(self, layout: str) -> tuple[str, ...]:
+        """The one column that is left beside numbered steps, else the one text column."""
+        left = self.free
+        if layout == "wide":
+            steps, others = _numbered(self.free)
+            left = others if steps else self.free
+            if steps and len(left) == 1 and not is_list(self.table[left[0]]):
+                return (str(self._take(left[0])),)
+        texts = [name for name in left if is_text(self.table[name])]
+        if len(texts) == 1 and self.options.targets != "numbers":
+            return (str(self._take(texts[0])),)
+        return ()
+
+    def _channels(self, layout: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        if layout == "long":
+            return tuple((name, (name,)) for name in self.free)
+        lists = [name for name in self.free if is_list(self.table[name])]
+        if lists:
+            return tuple((name, (name,)) for name in lists)
+        if self.options.value_columns is not None and not _numbered(self.free)[0]:
+            return (("value", tuple(self.free)),)
+        steps, others = _numbered(self.free)
+        if steps and others:
+            names = ", ".join(map(repr, others[:5]))
+            raise self._error(f"beside the numbered steps there is {names}; type target_column= or ignore_columns=")
+        if not steps:
+            return (("value", tuple(self.free)),) if self.free else ()
+        if len({tuple(numbers) for numbers in steps.values()}) > 1:
+            counts = ", ".join(f"{prefix!r} {len(numbers)}" for prefix, numbers in list(steps.items())[:5])
+            raise self._error(f"the channels have different steps ({counts}); name those that count by value_columns=")
+        if len(steps) == 1:
+            return (("value", tuple(next(iter(steps.values())).values())),)
+        return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())
+
+
+def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[int, str]], list[str]]:
+    """Columns that end in a number, as prefix → number → name in order of the numbers, and all other columns.
+
+    A prefix with one number alone is no series of steps.
+    """
+    found: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = _NUMBERED.fullmatch(name.strip())
+        if match:
+            found.setdefault(match[1], {}).setdefault(int(match[2]), name)
+    steps = {prefix: dict(sorted(numbers.items())) for prefix, numbers in found.items() if len(numbers) > 1}
+    taken = {name for numbers in steps.values() for name in numbers.values()}
+    return steps, [name for name in names if name not in taken]
+
+
+def is_text(column: pd.Series[Any]) -> bool:
+    """Whether a column holds text that is no number, seen by its first values."""
+    import pandas as pd
+
+    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)) or is_list(column):
+        return False
+    seen = column.dropna().head(200).astype(str).str.strip()
+    seen = seen[~seen.str.lower().isin(MISSING)]
+    return bool(pd.to_numeric(seen, errors="coerce").isna().any())
+
+
+def is_list(column: pd.Series[Any]) -> bool:
+    """Whether the cells of a column hold sequences."""
+    if column.dtype != object:
+        return False
+    filled = column.dropna()
+    return len(filled) > 0 and hasattr(filled.iloc[0], "__len__") and not isinstance(filled.iloc[0], str | bytes)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s.\-]+", "_", name.strip().lower())

@@ -1,0 +1,291 @@
+"""CSV and its kin: long or wide tables with a header, and the UCR archive's classic text without one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataError
+from ..series import Options, SeriesSet, trim
+from . import text
+from .archive import assemble
+from .columns import check_names, is_unnamed, may_be_text
+from .tables import Table, need_pandas, to_series
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+_LOOKED_AT = 50  # lines, to find delimiter and header
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+_BLANKS = r"\s+"
+
+
+def read(path: Path, options: Options) -> SeriesSet:
+    """Reads a delimited file; see :func:`rnnkit.data.read_series`."""
+    content = text.decode(path, options.encoding)
+    first = [line for line in content[: 1 << 20].split("\n")[: _LOOKED_AT * 4] if line.strip()][:_LOOKED_AT]
+    delimiter = options.delimiter or _delimiter(first, path)
+    decimal = options.decimal or _decimal(first, delimiter)
+    if decimal == delimiter:
+        raise DataError(f"{path}: the comma cannot be both delimiter and decimal mark; type delimiter= and decimal=")
+    rows = [_cells(line, delimiter) for line in first[:5]]
+    header = options.header
+    if header is None:
+        header = _has_header(rows, decimal)
+    if header:
+        return to_series(_table(content, path, options, delimiter, decimal), options)
+    return _headerless(content, path, options, delimiter, decimal)
+
+
+def _delimiter(lines: list[str], path: Path) -> str:
+    """The mark that cuts every line into equally many cells; with several the one that cuts most, or unequal last."""
+    best, most = None, (False, 1)
+    for mark in ("\t", ";", "|", ","):
+        counts = {len(_cells(line, mark)) for line in lines}
+        if min(counts) > 1:
+            score = (len(counts) == 1, min(counts) if mark != ";" else 1 << 20)
+            if best is None or score > most:
+                best, most = mark, score
+    if best is None:
+        ragged = max((",", ";", "\t"), key=lambda mark: sum(mark in line for line in lines))
+        if sum(ragged in line for line in lines) > len(lines) / 2:
+            return ragged
+        if all(len(line.split()) > 1 for line in lines) and _is_number(lines[0].split()[0], "."):
+            return _BLANKS
+    return best or ","
+
+
+def _decimal(lines: list[str], delimiter: str) -> str:
+    """A comma where cells look like 1,5 and none like 1.5."""
+    if delimiter == ",":
+        return "."
+    cells = [cell for line in lines for cell in _cells(line, delimiter)]
+    commas = any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+    points = any("." in cell and _is_number(cell, ".") for cell in cells)
+    return "," if commas and not points else "."
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if delimiter == _BLANKS:
+        return line.split()
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+
+
+def _is_number(cell: str, decimal: str) -> bool:
+    cell = cell.strip()
+    if cell.lower() in text.MISSING:
+        return True
+    try:
+        float(cell.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _has_header(rows: list[list[str]], decimal: str) -> bool:
+    """Whether the first line names columns.
+
+    Text between the first and the last cell does, since a label stands at an end. So do numbers that count the
+    columns, as pandas writes them, above rows that do not.
+    """
+    head = rows[0]
+    plain = [_is_number(cell, decimal) and bool(cell.strip()) for cell in head]
+    if len(head) == 1:
+        return not plain[0]
+    if len(head) == 2 and not plain[0]:
+        return not (len(rows) > 1 and plain[1])
+    if not all(plain[1:-1]) or not (plain[0] or plain[-1]):
+        return True
+    inner = [cell.strip() for cell in head[1:-1]]
+    if len(inner) < 2 or not all(cell.isdigit() for cell in inner):
+        return False
+    count = [int(cell) for cell in inner]
+    return count in (list(range(count[0], count[0] + len(count))),) and count[0] in (0, 1, 2) and head != rows[-1]
+
+
+def _headerless(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> SeriesSet:
+    """Lines of numbers; in a wide file the label stands first or last, and empty cells at the end are padding."""
+    lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+    cells = [_cells(line, delimiter) for _, line in lines]
+    if options.layout == "long":
+        return _one_series(cells, [number for number, _ in lines], path, options, decimal)
+    target = _target_index(cells, path, options, decimal)
+    rows, places, labels = [], [], []
+    for (number, _), row in zip(lines, cells, strict=True):
+        place = f"{path}:{number}"
+        names = [str(index) for index in range(1, len(row) + 1)]
+        if target is not None:
+            if len(row) < 2:
+                raise DataError(f"{place}: has {len(row)} cell; expected a label and at least one value")
+            labels.append(row.pop(target))
+            names.pop(target)
+        values = trim(text.numbers(row, place, names, decimal)[:, None])
+        if not len(values):
+            raise DataError(f"{place}: the series has no value at all; drop the line")
+        rows.append(values)
+        places.append(place)
+    roles = {"suffix": path.suffix.lower(), "header": False, "layout": "wide"}
+    if target is not None:
+        roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
+    roles |= {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal") if getattr(options, name)}
+    return assemble(path, options, rows, places, labels if target is not None else None, roles=roles)
+
+
+def _target_index(cells: list[list[str]], path: Path, options: Options, decimal: str) -> int | None:
+    """Where the label stands: 0, −1 or as named; None if there is none."""
+    named = options.target_columns
+    if len(named) > 1:
+        raise DataError(f"{path}: a file without a header has one target; named are {named}")
+    if named:
+        places = {"first": 0, "last": -1}
+        if named[0] in places:
+            return places[named[0]]
+        if str(named[0]).isdigit() and 1 <= int(named[0]) <= min(map(len, cells)):
+            return int(named[0]) - 1
+        raise DataError(
+            f'{path}: has no header, so target_column={named[0]!r} is not known; type "first", "last", a number from '
+            "1, or header=True"
+        )
+    if options.targets is None:
+        return None
+    first, last = [row[0] for row in cells], [row[-1] for row in cells]
+    kinds = [_kind(first, decimal), _kind(last, decimal)]
+    if kinds[0] == kinds[1] or options.targets == "numbers":
+        raise DataError(
+            f'{path}: has no header, and whether the label is first or last cannot be told; type target_column="first" '
+            '(as in the UCR archive) or target_column="last"'
+        )
+    return 0 if kinds[0] < kinds[1] else -1
+
+
+def _kind(cells: list[str], decimal: str) -> int:
+    """0: text, surely a label; 1: whole numbers that repeat, probably one; 2: measurements."""
+    if not all(_is_number(cell, decimal) for cell in cells):
+        return 0
+    try:
+        numbers = {float(cell.replace(decimal, ".")) for cell in cells}
+    except ValueError:
+        return 2
+    whole = all(number.is_integer() for number in numbers)
+    return 1 if whole and len(numbers) <= max(2, len(cells) // 2) else 2
+
+
+def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: Options, decimal: str) -> SeriesSet:
+    """A file of numbers alone that is one series: a line a step, a column a channel."""
+    width = len(cells[0])
+    for number, row in zip(lines, cells, strict=True):
+        if len(row) != width:
+            raise DataError(f"{path}:{number}: has {len(row)} cells; expected {width} as in line {lines[0]}")
+    values = np.stack([text.numbers(row, f"{path}:{n}", None, decimal) for n, row in zip(lines, cells, strict=True)])
+    channels = ["value"] if width == 1 else [f"channel {index}" for index in range(width)]
+    if options.targets is not None:
+        raise DataError(f"{path}: one series without a header has no {options.targets}; type targets=None")
+    return SeriesSet(
+        [values.astype(np.float32)],
+        tuple(channels),
+        None,
+        (path.name,),
+        source=str(path),
+        roles={"suffix": path.suffix.lower(), "header": False, "layout": "long"},
+    )
+
+
+def _table(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> Table:
+    need_pandas(path)
+    import pandas as pd
+
+    if delimiter == _BLANKS:
+        raise DataError(f"{path}: blanks between named columns are not read; save it with commas or tabs")
+    if len(delimiter) != 1 or not delimiter.isascii():
+        raise DataError(f"{path}: delimiter={delimiter!r} arrived; expected one character")
+    raw = content.encode()
+    lines, fields = scan(raw, delimiter, path)
+    names = check_names(
+        next(
+            csv.reader(
+                io.StringIO(content.lstrip("\n \t") if lines[0] > 1 else content),
+                delimiter=delimiter,
+                skipinitialspace=True,
+            )
+        ),
+        f"{path}:{lines[0]}",
+    )
+    names = _without_last(names)
+    uneven = np.flatnonzero(fields != fields[0])
+    if len(uneven):
+        raise DataError(
+            f"{path}:{lines[uneven[0]]}: has {fields[uneven[0]]} cells; expected {fields[0]} as in the header (line "
+            f"{lines[0]}). A cell that is missing stays empty between its delimiters"
+        )
+    if len(lines) == 1:
+        raise DataError(f"{path}: has a header but no rows; expected at least one")
+    as_text = {name: str for name in names if may_be_text(name, options)}
+    absent = [cell for plain in text.MISSING for cell in {plain, plain.upper(), plain.title(), "NaN"}]
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(raw),
+            sep=delimiter,
+            decimal=decimal,
+            names=names,
+            header=0,
+            index_col=False,
+            usecols=range(len(names)),
+            dtype=as_text,
+            na_values={name: absent for name in names if name not in as_text},
+            keep_default_na=False,
+            skipinitialspace=True,
+            low_memory=False,
+            encoding="utf-8",
+        )
+    except (pd.errors.ParserError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a table ({error}); is a quotation mark out of place?") from None
+    if len(frame) != len(lines) - 1:
+        raise DataError(f"{path}: has {len(lines) - 1} lines but {len(frame)} rows; is a quotation mark out of place?")
+    if decimal == ",":
+        frame = _mend_text_columns(frame, as_text)
+    return Table(frame, path, lines[1:])
+
+
+def _mend_text_columns(frame: pd.DataFrame, as_text: dict[str, Any]) -> pd.DataFrame:
+    """Numbers with decimal commas in columns that were read as text in case they are labels or times."""
+    for name in as_text:
+        if bool(frame[name].str.fullmatch(_DECIMAL_COMMA.pattern).all()):
+            frame[name] = frame[name].str.replace(",", ".", regex=False)
+    return frame
+
+
+def _without_last(names: list[str]) -> list[str]:
+    """A delimiter at the end of every line makes a last column without a name, which is none."""
+    return names[:-1] if len(names) > 2 and is_unnamed(names[-1]) else names
+
+
+def scan(raw: bytes, delimiter: str, path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The line number at which each record begins, and how many cells it has; empty lines are no records.
+
+    Delimiters and line ends inside quotation marks do not count.
+    """
+    data = np.frombuffer(raw if raw.endswith(b"\n") else raw + b"\n", np.uint8)
+    marks, ends = data == ord(delimiter), data == ord("\n")
+    breaks = np.flatnonzero(ends)
+    quotes = data == ord('"')
+    if quotes.any():
+        inside = np.cumsum(quotes, dtype=np.uint8) & 1 == 1  # the sum may wrap around: it stays odd or even
+        if inside[-1]:
+            opened = int(np.flatnonzero(quotes)[-1])
+            line = int(np.searchsorted(breaks, opened)) + 1
+            raise DataError(f"{path}:{line}: a quotation mark is opened and not closed; expected pairs of them")
+        marks &= ~inside
+        ends &= ~inside
+    stops = np.flatnonzero(ends)
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    fields = np.diff(np.searchsorted(np.flatnonzero(marks), stops), prepend=0) + 1
+    lines = np.searchsorted(breaks, starts) + 1
+    content = np.flatnonzero((data != ord(" ")) & (data != ord("\n")) & (data != ord("\t")))
+    filled = np.diff(np.searchsorted(content, stops), prepend=0) > 0
+    return lines[filled], fields[filled]

@@ -1,0 +1,38 @@
+"""A folder of images a class: ``folder/class/image.png``, read by rows: a row of pixels is a step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ..images import read_grey
+from ..series import Options, SeriesSet
+from .folders import IMAGES, walk
+
+
+def read(path: Path, options: Options) -> SeriesSet:
+    """Reads a folder of images as grey values in [0, 1]; see :func:`rnnkit.data.read_series`."""
+    if options.targets == "numbers":
+        raise DataError(f'{path}: the folders name classes; expected targets="labels" or None')
+    files = walk(path, IMAGES)
+    images = [read_grey(file, options.size) for _, file in files]
+    for (_, file), image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            raise DataError(
+                f"{file}: is {_size(image)}, but {files[0][1]} is {_size(images[0])} (height × width); expected images of "
+                f"one size, or size=({images[0].shape[0]}, {images[0].shape[1]}) to resize them"
+            )
+    return SeriesSet(
+        values=images,
+        channels=tuple(f"column {index}" for index in range(images[0].shape[1])),
+        targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
+        ids=tuple(f"{label}/{file.name}" for label, file in files),
+        source=str(path),
+        roles={"suffix": "", "size": list(images[0].shape)},
+    )
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[0]} × {image.shape[1]}"

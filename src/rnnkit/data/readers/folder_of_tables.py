@@ -1,0 +1,52 @@
+"""A folder of tables a class: ``folder/class/file.csv``, each file a series (or several, if it has ids)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ..checks import check_columns
+from ..series import Options, SeriesSet
+from . import delimited, parquet
+from .folders import TABLES, walk
+
+
+def read(path: Path, options: Options) -> SeriesSet:
+    """Reads a folder of tables; see :func:`rnnkit.data.read_series`."""
+    if options.targets == "numbers":
+        raise DataError(f'{path}: the folders name classes; expected targets="labels" or None')
+    inner = replace(options, targets=None, layout=options.layout or "long")
+    parts: list[SeriesSet] = []
+    labels: list[str] = []
+    ids: list[str] = []
+    for label, file in walk(path, TABLES):
+        part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
+        if parts:
+            part = check_columns(part, parts[0].channels, parts[0].steps)
+            if (part.step_times is None) != (parts[0].step_times is None):
+                raise DataError(f"{file}: only some of the files have time stamps; name their column: time_column=")
+        parts.append(part)
+        labels += [label] * len(part)
+        name = f"{label}/{file.name}"
+        ids += [name] if len(part) == 1 else [f"{name}:{row}" for row in part.ids]
+    first = parts[0]
+    return SeriesSet(
+        values=[row for part in parts for row in part.values],
+        channels=first.channels,
+        targets=None if options.targets is None else np.array(labels, np.str_),
+        ids=tuple(ids),
+        groups=_joined([part.groups for part in parts]),
+        times=_joined([part.times for part in parts]),
+        source=str(path),
+        step_times=None if first.step_times is None else [row for part in parts for row in part.step_times or ()],
+        steps=first.steps,
+        roles={**{name: value for name, value in first.roles.items() if name != "suffix"}, "suffix": ""},
+    )
+
+
+def _joined(columns: list[np.ndarray | None]) -> np.ndarray | None:
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if len(present) == len(columns) else None

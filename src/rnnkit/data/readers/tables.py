@@ -1,0 +1,307 @@
+"""From a table with known columns to a set of series; whole columns at a time, no loop over cells."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataError, MissingExtraError
+from ..series import Options, SeriesSet, trim
+from . import text, times
+from .columns import Roles, is_list, resolve
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+
+def need_pandas(path: Path) -> None:
+    """Raises `MissingExtraError` if pandas is not installed."""
+    try:
+        import pandas as pd  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(
+            f"{path}: tables are read with pandas, which is not installed; type pip install 'rnnkit[tables]'"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and where its rows stand in the file.
+
+    Attributes:
+        frame: all rows, index 0 to N − 1.
+        path: the file.
+        lines: [N] line numbers; None where the format has none, then rows are counted from 1.
+    """
+
+    frame: pd.DataFrame
+    path: Path
+    lines: npt.NDArray[np.int64] | None = None
+
+    def place(self, row: int) -> str:
+        """``file:line`` of a row."""
+        return f"{self.path}, row {row + 1}" if self.lines is None else f"{self.path}:{self.lines[row]}"
+
+    def name(self, row: int) -> str:
+        """What a row without an id is called."""
+        return f"{self.path.name}:{row + 1 if self.lines is None else self.lines[row]}"
+
+
+def to_series(table: Table, options: Options) -> SeriesSet:
+    """Reads the roles of the columns and builds the series."""
+    if not len(table.frame):
+        raise DataError(f"{table.path}: has a header but no rows; expected at least one")
+    roles = resolve(table.frame, options, str(table.path))
+    return _long(table, roles, options) if roles.layout == "long" else _wide(table, roles, options)
+
+
+def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
+    import pandas as pd
+
+    count = len(table.frame)
+    values = np.stack([_numbers(table, name) for name, _ in roles.channels], 1)
+    codes, names = np.zeros(count, np.int64), [table.path.name]
+    if roles.id is not None:
+        codes, unique = pd.factorize(_text(table, roles.id, "id"))
+        names = [str(name) for name in unique]
+    clock = None
+    if roles.time is not None:
+        clock = times.parse(table.frame[roles.time], table.place, roles.time, options.time_format)
+    # One row index per step, series after series, each in order of time; ties keep the file's order.
+    order = np.lexsort((codes,) if clock is None else (clock, codes))
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    firsts = order[starts]
+    per_row = {
+        "targets": _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets),
+        "groups": _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",)),
+    }
+    if clock is not None:
+        values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    else:
+        values = values[order]
+    single = values.astype(np.float32)
+    return SeriesSet(
+        values=np.split(single, starts[1:]),
+        channels=tuple(name for name, _ in roles.channels),
+        ids=tuple(names),
+        times=None if clock is None else clock[starts],
+        step_times=None if clock is None else np.split(clock, starts[1:]),
+        source=str(table.path),
+        roles=_stored(table, roles, options),
+        **per_row,
+    )
+
+
+def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
+    count = len(table.frame)
+    if is_list(table.frame[roles.channels[0][1][0]]):
+        rows, steps = _lists(table, roles), ()
+    else:
+        columns = [[_numbers(table, step) for step in steps] for _, steps in roles.channels]
+        cube = np.asarray(columns, np.float32).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
+        # The cells that are empty at the end of a row are padding: a table has no other way to say it.
+        rows, steps = [trim(row) for row in cube], roles.steps
+    for index, row in enumerate(rows):
+        if not len(row):
+            raise DataError(f"{table.place(index)}: the series has no value at all; drop the line")
+    ids = [table.name(row) for row in range(count)]
+    if roles.id is not None:
+        column = _text(table, roles.id, "id")
+        if column.duplicated().any():
+            row = int(column.duplicated().to_numpy().argmax())
+            raise DataError(
+                f"{table.place(row)}: the id {column.iloc[row]!r} occurs twice in a table with a row a series; "
+                'mend it, or type layout="long" if a row is a time step'
+            )
+        ids = column.tolist()
+    clock = None
+    if roles.time is not None:
+        clock = times.parse(table.frame[roles.time], table.place, roles.time, options.time_format)
+    return SeriesSet(
+        values=rows,
+        channels=tuple(name for name, _ in roles.channels),
+        targets=_targets(table, roles, options),
+        ids=tuple(ids),
+        groups=_groups(table, roles),
+        times=clock,
+        source=str(table.path),
+        steps=steps,
+        roles=_stored(table, roles, options),
+    )
+
+
+def _numbers(table: Table, name: str) -> npt.NDArray[np.float64]:
+    """A column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
+    import pandas as pd
+
+    column = table.frame[name]
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise DataError(
+            f"{table.path}: column {name} holds dates; type time_column={name!r} or ignore_columns=[{name!r}]"
+        )
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max)
+    if not wrong.any():
+        return numbers
+    suspects = column[wrong].dropna()
+    suspects = suspects[~suspects.astype(str).str.strip().str.lower().isin(text.MISSING)]
+    if len(suspects):
+        row = int(suspects.index[0])
+        raise DataError(
+            f"{table.place(row)}: column {name}: {text.refusal(str(suspects.iloc[0]))}; "
+            f"a column that is no channel is left out by ignore_columns=[{name!r}]"
+        )
+    return numbers
+
+
+def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
+    """Rows of a table whose cells hold a channel's steps each."""
+    rows = []
+    columns = [table.frame[name].tolist() for name, _ in roles.channels]
+    for index, cells in enumerate(zip(*columns, strict=True)):
+        try:
+            arrays = [np.asarray(cell if cell is not None else (), np.float64) for cell in cells]
+        except (TypeError, ValueError):
+            raise DataError(f"{table.place(index)}: a list holds something that is not a number") from None
+        if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
+            sizes = ", ".join(f"{name} {array.shape}" for (name, _), array in zip(roles.channels, arrays, strict=True))
+            raise DataError(
+                f"{table.place(index)}: the lists have different sizes ({sizes}); expected the same in each"
+            )
+        row = np.stack(arrays, 1) if len(arrays[0]) else np.empty((0, len(arrays)))
+        beyond = np.abs(row) > np.finfo(np.float32).max
+        if beyond.any():
+            name = roles.channels[int(beyond.any(0).argmax())][0]
+            raise DataError(f"{table.place(index)}: column {name}: {text.refusal(str(row[beyond][0]))}")
+        rows.append(row.astype(np.float32) if not np.isnan(row).all() else row[:0].astype(np.float32))
+    return rows
+
+
+def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
+    """A column as text without blanks around it; whole numbers without ".0". Raises where it is missing."""
+    import pandas as pd
+
+    column = table.frame[name]
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")  # pandas turns integers beside gaps into floats
+    plain = column.astype(str).str.strip()
+    gone = column.isna().to_numpy() | (plain == "").to_numpy()
+    if gone.any():
+        raise DataError(
+            f"{table.place(int(gone.argmax()))}: column {name}: the {what} is missing; give it or drop the line"
+        )
+    return plain
+
+
+def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] | None:
+    """Labels or numbers of every row of the table, None where they are not wanted."""
+    if options.targets is None or not roles.targets:
+        return None
+    if options.targets == "labels":
+        if len(roles.targets) > 1:
+            raise DataError(f"{table.path}: one column of labels is expected; named are {', '.join(roles.targets)}")
+        name = roles.targets[0]
+        column = table.frame[name]
+        names = column.astype(str).where(column.notna(), "").tolist()
+        unique = {label: index for index, label in reversed(list(enumerate(names)))}
+        for label, row in unique.items():
+            text.check_label(label, f"{table.place(row)}: column {name}")
+        return text.labels(names)
+    numbers = np.stack([_numbers(table, name) for name in roles.targets], 1)
+    gone = np.isnan(numbers)
+    if gone.any():
+        row, column_index = np.argwhere(gone)[0].tolist()
+        raise DataError(
+            f"{table.place(row)}: column {roles.targets[column_index]}: the target is missing; give it or drop the line"
+        )
+    return numbers[:, 0] if len(roles.targets) == 1 else numbers
+
+
+def _groups(table: Table, roles: Roles) -> npt.NDArray[Any] | None:
+    return None if roles.group is None else np.array(_text(table, roles.group, "group").tolist(), np.str_)
+
+
+def _one_each(
+    table: Table,
+    column: npt.NDArray[Any] | None,
+    codes: npt.NDArray[np.int64],
+    firsts: npt.NDArray[np.int64],
+    what: str,
+    names: Sequence[str],
+) -> npt.NDArray[Any] | None:
+    """The value of a long table's column for each series; raises if it changes within one."""
+    if column is None:
+        return None
+    each = column[firsts]
+    differs = column != each[codes]
+    differs = differs.any(1) if differs.ndim == 2 else differs
+    if differs.any():
+        row = int(differs.argmax())
+        first = int(firsts[codes[row]])
+        raise DataError(
+            f"{table.place(row)}: {what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same "
+            f"series ({table.place(first)}); expected one a series. If each row is a series of its own, type "
+            'layout="wide"; if a column tells the series apart, id_column='
+        )
+    return each
+
+
+def _duplicates(
+    table: Table,
+    values: npt.NDArray[np.float64],
+    clock: npt.NDArray[Any],
+    codes: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    rule: str,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Steps of one series with the same time: kept, thinned or averaged as `rule` says, which a warning repeats."""
+    again = np.zeros(len(clock), np.bool_)
+    again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
+    if not again.any():
+        return values, clock, order
+    row = int(again.argmax())
+    said = (
+        f"{table.place(int(order[row]))}: the time {str(clock[row]).removesuffix('.000000')} occurs again in its series"
+        + (f" ({int(again.sum()):,} such rows in all)" if again.sum() > 1 else "")
+    )
+    if rule == "error":
+        raise DataError(f'{said}; mend it, or type duplicates="keep", "first", "last" or "mean"')
+    done = {"keep": "all are kept in the file's order", "mean": "their mean is taken"}
+    warnings.warn(f"{said}; {done.get(rule, f'the {rule} is taken')} (duplicates={rule!r})", stacklevel=6)
+    if rule == "keep":
+        return values, clock, order
+    starts = np.flatnonzero(~again)
+    if rule == "last":
+        starts = np.append(starts[1:], len(clock)) - 1
+    if rule == "mean":
+        seen = ~np.isnan(values)
+        total = np.add.reduceat(np.where(seen, values, 0), starts, 0)
+        number = np.add.reduceat(seen.astype(np.float64), starts, 0)
+        values = np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
+        return values, clock[starts], order[starts]
+    return values[starts], clock[starts], order[starts]
+
+
+def _stored(table: Table, roles: Roles, options: Options) -> dict[str, Any]:
+    """The arguments that read a file of the same form in the same way; JSON values."""
+    found: dict[str, Any] = {
+        "layout": roles.layout,
+        "id_column": roles.id,
+        "time_column": roles.time,
+        "group_column": roles.group,
+        "target_column": list(roles.targets) or None,
+    }
+    for name in ("value_columns", "ignore_columns"):
+        found[name] = list(getattr(options, name) or ())
+    for name in ("encoding", "delimiter", "decimal", "time_format"):
+        found[name] = getattr(options, name)
+    if options.duplicates != "keep":
+        found["duplicates"] = options.duplicates
+    return {"suffix": table.path.suffix.lower(), **{name: value for name, value in found.items() if value}}

@@ -1,0 +1,138 @@
+"""Time stamps: numbers, or dates in one format, in UTC if they name their zones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataError
+from .text import MISSING
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+# A zone follows a time of day: "2020-01-01" ends in -01, which is none.
+_ZONE = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
+_NAMED_ZONE = r"\d\s*(?!(?:AM|PM|UTC|GMT)$)[A-Z]{3,5}$"
+_NUMERIC_DATE = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}\b"
+Place = Callable[[int], str]
+
+
+def parse(column: pd.Series[Any], place: Place, name: str, time_format: str | None = None) -> npt.NDArray[Any]:
+    """A column of time stamps as datetime64[us] (UTC if they have zones) or float64.
+
+    Args:
+        column: numbers, text or dates.
+        place: row index → ``file:line``.
+        name: the column's, for messages.
+        time_format: of text, as in ``strftime``.
+
+    Raises:
+        DataError: a time is missing, unreadable, ambiguous (day or month first), or only some name a zone.
+    """
+    import pandas as pd
+
+    text = _text(column)
+    gone = text.isna().to_numpy() if text is not None else column.isna().to_numpy()
+    if gone.any():
+        raise DataError(f"{place(int(gone.argmax()))}: column {name}: the time is missing; give it or drop the line")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _utc(column)
+    if text is None:
+        return _finite(column.to_numpy(np.float64), place, name)
+    if time_format is None:
+        numbers = pd.to_numeric(text, errors="coerce")
+        if not numbers.isna().any():
+            return _finite(numbers.to_numpy(np.float64), place, name)
+    return _dates(text, place, name, time_format)
+
+
+def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """The column as text, missing where it says so; None if it holds numbers or dates."""
+    import pandas as pd
+
+    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        return None
+    text = column.astype(str).str.strip().where(column.notna())
+    return text.mask(text.str.lower().isin(MISSING))
+
+
+def _dates(text: pd.Series[Any], place: Place, name: str, time_format: str | None) -> npt.NDArray[Any]:
+    import pandas as pd
+
+    aware = text.str.contains(_ZONE, regex=True).to_numpy(np.bool_)
+    if time_format is None:
+        if aware.any() and not aware.all():
+            first, other = int(aware.argmax()), int((~aware).argmax())
+            raise DataError(
+                f"{place(other)}: column {name}: {text.iloc[other]!r} has no time zone, but {text.iloc[first]!r} "
+                f"({place(first)}) has one; give all of them a zone or none"
+            )
+        named = text.str.contains(_NAMED_ZONE, regex=True).to_numpy(np.bool_)
+        if named.any():
+            row = int(named.argmax())
+            raise DataError(
+                f"{place(row)}: column {name}: the zone of {text.iloc[row]!r} has more than one meaning; write its "
+                "offset, such as +01:00"
+            )
+    formats = [time_format] if time_format is not None else _formats(text, place, name)
+    utc = bool(aware.any()) or "%z" in (time_format or "")
+    best: npt.NDArray[np.bool_] | None = None
+    for pattern in formats:
+        dates = pd.to_datetime(text, format=pattern, utc=utc, errors="coerce")
+        wrong = dates.isna().to_numpy()
+        if not wrong.any():
+            return _utc(dates)
+        if best is None or wrong.argmax() > best.argmax():
+            best = wrong
+    row = int(best.argmax()) if best is not None else 0
+    expected = f"{time_format!r}" if time_format is not None else "a date such as 2020-01-31 12:00, one format in all"
+    raise DataError(
+        f"{place(row)}: column {name}: {text.iloc[row]!r} is not the time expected ({expected}); mend it or type "
+        'time_format=, such as "%d.%m.%Y %H:%M"'
+    )
+
+
+def _formats(text: pd.Series[Any], place: Place, name: str) -> list[str]:
+    """Formats to try, the likeliest first."""
+    from pandas.tseries.api import guess_datetime_format
+
+    first = str(text.iloc[0])
+    day_first = _day_first(text, place, name) if re.match(_NUMERIC_DATE, first) else False
+    guessed = guess_datetime_format(first, dayfirst=day_first)
+    return [*(["ISO8601"] if re.match(r"\d{4}", first) else []), *([guessed] if guessed else [])]
+
+
+def _day_first(text: pd.Series[Any], place: Place, name: str) -> bool:
+    """Whether 10/1/2004 is in January, told by the numbers above 12; raises where nothing tells it."""
+    parts = text.str.extract(_NUMERIC_DATE).astype(float)
+    first, second = (parts[index].to_numpy() > 12 for index in (0, 1))
+    if first.any() and second.any():
+        row = max(int(first.argmax()), int(second.argmax()))
+        raise DataError(
+            f"{place(row)}: column {name}: {text.iloc[row]!r} has day and month in another order than lines before it"
+        )
+    if not first.any() and not second.any():
+        raise DataError(
+            f"{place(0)}: column {name}: whether day or month comes first in {text.iloc[0]!r} cannot be told; type "
+            'time_format=, such as "%d/%m/%Y"'
+        )
+    return bool(first.any())
+
+
+def _utc(dates: pd.Series[Any]) -> npt.NDArray[Any]:
+    if dates.dt.tz is not None:
+        dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
+    return dates.to_numpy("datetime64[us]")
+
+
+def _finite(numbers: npt.NDArray[np.float64], place: Place, name: str) -> npt.NDArray[np.float64]:
+    wrong = ~np.isfinite(numbers)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"{place(row)}: column {name}: the time {numbers[row]} is no finite number")
+    return numbers
