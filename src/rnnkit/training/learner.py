@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from os import PathLike
@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, DataError
@@ -22,6 +21,7 @@ from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
 from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
 from .callbacks import CallbackLike, Callbacks
+from .clipping import Clipping, gradient_norm
 from .contexts import CatchInterrupt, frozen, mode, seeded
 from .cross_entropy import ClassWeights, balance, make_cross_entropy
 from .engine import find_device, make_fabric
@@ -32,7 +32,9 @@ from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, check_optimizer, make_optimizer
+from .parameter_groups import ParameterGroups
 from .progress import Progress
+from .regularisation import Regularisation
 from .schedules import Rates, Schedule, resolve_schedule
 
 
@@ -52,14 +54,22 @@ class Learner:
         label_smoothing, class_weights: of the cross-entropy, see `training.cross_entropy.CrossEntropy`: ε in [0, 1);
             and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
-            Optimizer. `lr` and `weight_decay` are settings of the named ones.
+            Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
         metrics: "accuracy", "mse", "rmse", "mae", torchmetrics objects or callables (output, target) -> number; one,
             several or a mapping from names; None: the model's `default_metrics`, with its default loss.
         lr: learning rate.
-        weight_decay: the optimizer's.
+        weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
+            the gradient (what PyTorch's Adam calls weight_decay); equations in `training.optimizers`.
+        decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
+        parameter_groups: settings for some of the parameters, patterns on their names -> settings, as in
+            {"body.*": {"lr": 1e-4}, "*bias*": {"weight_decay": 0}}, or PyTorch's list of dicts; see
+            `training.parameter_groups`.
         recurrent_l2: coefficient of the sum of squares of the recurrent weights (parameters with `weight_hh` in
             their name), added to what is minimised. Reported losses leave it out, so that they compare.
+        ar, tar: coefficients of the mean square of the last recurrent layer's outputs, and of their differences in
+            time (Merity et al. 2017; 2 and 1 there), also added and left out; see `training.regularisation`.
         clip_norm: the norm that gradients are scaled down to where theirs is larger; None: never.
+        clip_value: the magnitude that each entry of the gradients is cut to, before `clip_norm`; None: never.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps".
         precision: Lightning Fabric's names: "32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed".
 
@@ -92,17 +102,28 @@ class Learner:
         metrics: MetricLike | Iterable[MetricLike] | Mapping[str, MetricLike] | None = None,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
+        l2: float = 0.0,
+        decay_biases: bool = True,
+        parameter_groups: ParameterGroups | None = None,
         recurrent_l2: float = 0.0,
+        ar: float = 0.0,
+        tar: float = 0.0,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         device: str | torch.device = "auto",
         precision: str = "32-true",
     ) -> None:
-        _check_numbers(lr=lr, weight_decay=weight_decay, recurrent_l2=recurrent_l2)
-        if clip_norm is not None and not clip_norm > 0:
-            raise ConfigError(f"clip_norm={clip_norm!r} arrived; expected a number above 0, or None for no clipping")
+        _check_numbers(lr=lr, weight_decay=weight_decay, l2=l2, recurrent_l2=recurrent_l2, ar=ar, tar=tar)
+        for name, most in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if most is not None and not most > 0:
+                raise ConfigError(f"{name}={most!r} arrived; expected a number above 0, or None for no clipping")
         check_optimizer(optimizer)
         self.model, self.optimizer = model, optimizer
-        self.lr, self.weight_decay, self.recurrent_l2, self.clip_norm = lr, weight_decay, recurrent_l2, clip_norm
+        self.lr, self.weight_decay, self.l2, self.decay_biases = lr, weight_decay, l2, decay_biases
+        self.parameter_groups, self.clip_norm, self.clip_value = parameter_groups, clip_norm, clip_value
+        if not callable(optimizer):
+            self._new_optimizer(fused=False)  # for the errors that its settings may have
+        self._penalty = Regularisation(model, recurrent_l2=recurrent_l2, ar=ar, tar=tar)
         self.history = History()
         self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
         if metrics is None:  # the model's defaults belong to its default loss
@@ -110,9 +131,6 @@ class Learner:
             metrics = getattr(model, "default_metrics", ()) if own else ()
         self._metrics = Metrics(metrics, logits=self._loss.name == "bce_logits")
         self._place(find_device(device), precision)
-        self._recurrent = [weight for name, weight in model.named_parameters() if "weight_hh" in name]
-        if recurrent_l2 and not self._recurrent:
-            raise ConfigError(f"recurrent_l2={recurrent_l2} arrived but no parameter of the model is named weight_hh")
 
     def _place(self, device: torch.device, precision: str) -> None:
         """Moves the model to its device, and wraps it where Fabric is needed."""
@@ -209,7 +227,7 @@ class Learner:
             epochs=epochs,
             backward=Tensor.backward if self._fabric is None else self._fabric.backward,
             clip=self._clipping(optimizer),
-            penalty=partial(_squares, self._recurrent, self.recurrent_l2) if self.recurrent_l2 else None,
+            penalty=self._penalty or None,
             rates=rates,
             validate=None if held_out is None else partial(evaluate, *held_out, self._metrics),
             interrupt=CatchInterrupt(),
@@ -222,7 +240,7 @@ class Learner:
         catching = run.interrupt if self._processes == 1 else nullcontext()
         random = seeded(None if seed is None else seed + self._rank, self.device)
         try:
-            with random, mode(self._module, training=True), torch.enable_grad(), catching, run.progress:
+            with random, mode(self._module, training=True), torch.enable_grad(), self._penalty, catching, run.progress:
                 try:
                     hooks.fit_begin(run)
                     follow(
@@ -371,26 +389,39 @@ class Learner:
         )
 
     def _make_optimizer(self) -> Optimizer:
-        parameters = list(self.model.parameters())
-        if not any(parameter.requires_grad for parameter in parameters):
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
             raise ConfigError("there is nothing to train: no parameter of the model requires a gradient")
-        optimizer = make_optimizer(
-            self.optimizer, parameters, lr=self.lr, weight_decay=self.weight_decay, fused=self._fused
-        )
+        optimizer = self._new_optimizer(fused=self._fused)
         return optimizer if self._fabric is None else self._fabric.setup_optimizers(optimizer)  # type: ignore[return-value]
 
-    def _clipping(self, optimizer: Optimizer) -> Callable[[], object] | None:
-        if self.clip_norm is None:
-            return None
-        if self._fabric is None:
-            return partial(clip_grad_norm_, list(self.model.parameters()), self.clip_norm)
-        return partial(
-            self._fabric.clip_gradients, self._module, optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
+    def _new_optimizer(self, *, fused: bool) -> Optimizer:
+        return make_optimizer(
+            self.optimizer,
+            self.model,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            l2=self.l2,
+            decay_biases=self.decay_biases,
+            parameter_groups=self.parameter_groups,
+            fused=fused,
         )
 
+    def _clipping(self, optimizer: Optimizer) -> Clipping | None:
+        if self.clip_norm is None and self.clip_value is None:
+            return None
+        limits = self.clip_norm, self.clip_value
+        return Clipping(self.model, *limits, fabric=self._fabric, module=self._module, optimizer=optimizer)
 
-def _squares(weights: Sequence[Tensor], coefficient: float) -> Tensor:
-    return coefficient * torch.stack([weight.square().sum() for weight in weights]).sum()
+    @property
+    def gradient_norm(self) -> float:
+        """The norm ‖g‖ of the last step's gradients, before `clip_norm` and after `clip_value`; NaN without a step.
+
+        For callbacks in `on_step_end` and `on_epoch_end`. Costs nothing where nobody asks; with `clip_norm` the loop
+        has it already, else the gradients are read once.
+        """
+        clip = None if self._run is None else self._run.clip
+        known = clip.norm_before if isinstance(clip, Clipping) else None
+        return gradient_norm(self.model) if known is None else known.item()
 
 
 def _check_numbers(**numbers: float) -> None:

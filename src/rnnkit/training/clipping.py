@@ -1,0 +1,66 @@
+"""Clipping of gradients, by value and by norm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Clipping:
+    """Call it between the backward pass and the step: first by value, then by norm.
+
+    By value: each entry g of the gradients becomes min(max(g, −v), v) (Mikolov 2012), which turns the gradient. By
+    norm: g ← g · min(1, c / ‖g‖) with the norm ‖g‖ over all parameters together (Pascanu et al. 2013), which keeps its
+    direction.
+
+    Args:
+        model: whose gradients are clipped.
+        norm, value: c and v; None: not so.
+        fabric, module, optimizer: where Lightning Fabric scales gradients, what it needs to undo that first.
+
+    Attributes:
+        norm_before: the norm that the last call found, before it clipped by norm; None where it does not.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        norm: float | None,
+        value: float | None,
+        *,
+        fabric: Fabric | None = None,
+        module: Any = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        self.parameters = list(model.parameters())
+        self.norm, self.value = norm, value
+        self.fabric, self.module, self.optimizer = fabric, module, optimizer
+        self.norm_before: Tensor | None = None
+
+    def __call__(self) -> None:
+        if self.fabric is None:
+            if self.value is not None:
+                clip_grad_value_(self.parameters, self.value)
+            if self.norm is not None:
+                self.norm_before = clip_grad_norm_(self.parameters, self.norm)
+            return
+        clip: Any = self.fabric.clip_gradients
+        if self.value is None:
+            self.norm_before = clip(self.module, self.optimizer, max_norm=self.norm, error_if_nonfinite=False)
+            return
+        clip(self.module, self.optimizer, clip_val=self.value)
+        if self.norm is not None:  # Fabric would undo the scaling of float16 a second time, and refuses to
+            self.norm_before = clip_grad_norm_(self.parameters, self.norm)
+
+
+def gradient_norm(model: torch.nn.Module) -> float:
+    """The norm of all gradients of a model together, as they are; NaN where there is none."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients).item() if gradients else float("nan")
