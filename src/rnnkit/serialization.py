@@ -54,7 +54,7 @@ def model_file(path: str | Path) -> Path:
 
 
 def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any] | None = None) -> Path:
-    """Writes weights and ``module.config()`` to one file, atomically.
+    """Writes weights, ``module.config()`` and which of them have adapters to one file, atomically.
 
     Args:
         module: any module; without a ``config`` method only its weights are kept, and loading needs a module to
@@ -69,7 +69,10 @@ def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any]
 
     describe: Any = getattr(module, "config", None)
     config = describe() if callable(describe) else None
-    metadata = {"rnnkit": json.dumps({"config": config, "extra": extra or {}})}
+    # Parametrisations that a file can name: without them the names of the weights would be unknown on loading.
+    adapters = {name: part.adapter_config() for name, part in module.named_modules() if hasattr(part, "adapter_config")}
+    described = {"config": config, "extra": extra or {}} | ({"adapters": adapters} if adapters else {})
+    metadata = {"rnnkit": json.dumps(described)}
     file = model_file(path)
     with replacing(file) as temporary:
         save_model(module, str(temporary), metadata)

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
@@ -252,7 +253,8 @@ class RecurrentLayer(torch.nn.RNNBase):
         """Builder and arguments that make this layer anew, for ``rnnkit.load``."""
         names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
         arguments = {name: getattr(self, name) for name in (*names, "init", "backend")}
-        return {"builder": type(self).__name__, "arguments": arguments | self._own_arguments() | given(self.options)}
+        builder = parametrize.type_before_parametrizations(self).__name__  # an adapter's weights change the class
+        return {"builder": builder, "arguments": arguments | self._own_arguments() | given(self.options)}
 
     def _own_arguments(self) -> dict[str, Any]:
         return {}

@@ -54,6 +54,11 @@ class SequenceModel(torch.nn.Module):
             "arguments": {"body": self.body.config(), **self._arguments},
         }
 
+    def set_head(self, head: torch.nn.Linear) -> None:
+        """Puts another output layer in place; ``config()`` tells its width."""
+        self.head = head
+        self._arguments["classes" if "classes" in self._arguments else "outputs"] = head.out_features
+
     def _drop(self, x: Tensor) -> Tensor:
         return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x
 

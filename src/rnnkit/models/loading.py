@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 
 from ..errors import ConfigError, DataError, suggest
+from ..finetuning.adapters import restore_adapters
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.simple_rnn import SimpleRNN
@@ -40,7 +41,7 @@ def build(config: dict[str, Any]) -> torch.nn.Module:
 
 
 def load(path: str | Path, model: torch.nn.Module | None = None) -> torch.nn.Module:
-    """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU.
+    """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
 
     Args:
         path: the file, or a folder (such as a run folder) with a ``model.safetensors``.
@@ -59,11 +60,16 @@ def load(path: str | Path, model: torch.nn.Module | None = None) -> torch.nn.Mod
         >>> bool(torch.equal(again.head.weight, model.head.weight))
         True
     """
-    config = read_config(path)["config"]
+    described = read_config(path)
+    config = described["config"]
     if model is None:
         if config is None:
             raise DataError(f"{path} holds weights of a module of your own; pass rnnkit.load(path, model=module)")
         model = build(config)
+    parts = dict(model.named_modules())
+    adapters = {name: one for name, one in described.get("adapters", {}).items() if name not in parts}
+    if adapters:
+        restore_adapters(model, adapters)
     file = model_file(path)
     with safe_open(str(file), "pt") as opened:
         weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
