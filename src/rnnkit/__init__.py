@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, ops
+    from . import data, diagnostics, ops
     from .layers.accelerate import accelerate
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.gru import GRU
@@ -44,7 +44,7 @@ _NAMES = {
     "chrono_": "layers.initialisation",
     "load": "models.loading",
 }
-_MODULES = ("data", "errors", "ops")
+_MODULES = ("data", "diagnostics", "errors", "ops")
 
 __all__ = [
     "GRU",
@@ -63,6 +63,7 @@ __all__ = [
     "accelerate",
     "chrono_",
     "data",
+    "diagnostics",
     "load",
     "ops",
 ]

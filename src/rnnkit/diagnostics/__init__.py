@@ -1,1 +1,37 @@
-"""Looking at what a network learned and how it got there."""
+"""Looking at what a network learned and how it got there.
+
+Every measurement is a plain function on any model with recurrent layers. Names are resolved when they are first used:
+the pictures need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .activity import saturation
+    from .gradients import gradient_flow
+    from .memory import horizon
+    from .spectrum import spectra
+
+_NAMES = {
+    "gradient_flow": "gradients",
+    "horizon": "memory",
+    "saturation": "activity",
+    "spectra": "spectrum",
+}
+
+__all__ = ["gradient_flow", "horizon", "saturation", "spectra"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NAMES])

@@ -49,6 +49,7 @@ def gru_step(
     norm: GruNorm | None = None,
     mask: Tensor | None = None,
     zone: Tensor | None = None,
+    gates: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """One step: x [B, I] and h [B, H] to the next h [B, H].
 
@@ -56,6 +57,7 @@ def gru_step(
         w_ih, w_hh, b_ih, b_hh: [3H, I], [3H, H], [3H], [3H]; biases may be None.
         norm: (gain_ih [3H], gain_hh [3H]).
         reset_after, mask, zone: see the module.
+        gates: gets this step's r, z, n, [B, H] each, where somebody wants to look at them.
 
     Raises:
         ConfigError: norm together with ``reset_after=False``.
@@ -77,6 +79,8 @@ def gru_step(
         z = torch.sigmoid(from_z + pre_activation(recurrent, u_z, b_z, None))
         n = torch.tanh(from_n + pre_activation(r * recurrent, u_n, b_n, None))
     new = (1 - z) * n + z * h
+    if gates is not None:
+        gates.update(r=r, z=z, n=n)
     return new if zone is None else zone * h + (1 - zone) * new
 
 

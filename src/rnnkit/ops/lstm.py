@@ -96,6 +96,7 @@ def lstm_step(
     mask: Tensor | None = None,
     zone_h: Tensor | None = None,
     zone_c: Tensor | None = None,
+    gates: dict[str, Tensor] | None = None,
 ) -> LstmState:
     """One step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
 
@@ -103,20 +104,25 @@ def lstm_step(
         w_ih, w_hh, b_ih, b_hh, w_hr: [4H, I], [4H, P], [4H], [4H], [P, H]; biases and projection may be None.
         norm: (gain_ih [4H], gain_hh [4H], gain_c [H], shift_c [H]).
         peephole, mask, zone_h, zone_c: see the module.
+        gates: gets this step's i, f, g, o, [B, H] each, where somebody wants to look at them.
     """
     h, c = state
     gain_ih, gain_hh = (None, None) if norm is None else norm[:2]
     recurrent = h if mask is None else mask * h
-    gates = pre_activation(x, w_ih, b_ih, gain_ih) + pre_activation(recurrent, w_hh, b_hh, gain_hh)
-    i, f, g, o = gates.chunk(4, dim=1)
+    pre = pre_activation(x, w_ih, b_ih, gain_ih) + pre_activation(recurrent, w_hh, b_hh, gain_hh)
+    pre_i, pre_f, pre_g, pre_o = pre.chunk(4, dim=1)
     if peephole is not None:
-        i = i + peephole[0] * c
-        f = f + peephole[1] * c
-    new_c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        pre_i = pre_i + peephole[0] * c
+        pre_f = pre_f + peephole[1] * c
+    i, f, g = torch.sigmoid(pre_i), torch.sigmoid(pre_f), torch.tanh(pre_g)
+    new_c = f * c + i * g
     if peephole is not None:
-        o = o + peephole[2] * new_c
+        pre_o = pre_o + peephole[2] * new_c
+    o = torch.sigmoid(pre_o)
     inner = new_c if norm is None else norm[2] * normalise(new_c) + norm[3]
-    new_h = torch.sigmoid(o) * torch.tanh(inner)
+    new_h = o * torch.tanh(inner)
+    if gates is not None:
+        gates.update(i=i, f=f, g=g, o=o)
     new_h = new_h if w_hr is None else new_h @ w_hr.T
     return (
         new_h if zone_h is None else zone_h * h + (1 - zone_h) * new_h,
