@@ -17,7 +17,9 @@ def drawn(monkeypatch):
     """The figures drawn, so that what they show can be asked of them."""
     figures = []
     write = pictures._write
-    monkeypatch.setattr(pictures, "_write", lambda figure, path: (figures.append(figure), write(figure, path)))
+    monkeypatch.setattr(
+        pictures, "_write", lambda figure, path, **options: (figures.append(figure), write(figure, path, **options))
+    )
     return figures
 
 

@@ -70,8 +70,9 @@ def taken(model: torch.nn.Module, inputs: Any) -> Inputs:
     """
     device, dtype = _device(model), _dtype(model)
     if isinstance(inputs, PackedSequence):
-        inputs = inputs.to(device=device)
-        return inputs.to(dtype=dtype) if inputs.data.is_floating_point() else inputs
+        packed: Any = inputs.to(device)  # type: ignore[arg-type]  # its annotations know no devices
+        moved: PackedSequence = packed.to(dtype) if packed.data.is_floating_point() else packed
+        return moved
     if isinstance(inputs, list | tuple):
         inputs = Sequences.from_list(list(inputs))
     found = inputs.values if isinstance(inputs, Sequences) else torch.as_tensor(inputs)

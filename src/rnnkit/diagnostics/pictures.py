@@ -1,8 +1,7 @@
 """Pictures of a run: learning curves, a confusion matrix, a grid of images.
 
-Each function draws one picture and writes it to ``path``; the suffix chooses the format. Colours are
-Okabe and Ito's, told apart by colour-blind readers too. Figures are drawn without pyplot, so nothing
-here touches a notebook's or another thread's plotting state.
+Each function draws one picture and writes it to ``path``; the suffix chooses the format. Figures are drawn without
+pyplot, so nothing here touches a notebook's or another thread's plotting state.
 """
 
 from __future__ import annotations
@@ -13,21 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ..serialization import replacing
+from ._style import BLUE, FAINT, GREEN, INK, ORANGE
+from ._style import figure as _figure
+from ._style import open_axes as _open
+from ._style import write as _write
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-INK, FAINT = "#222222", "#8a8a8a"
 
 # Columns of a history that are no quality of the model.
 _NOT_METRICS = frozenset({"epoch", "loss", "lr", "seconds", "samples_per_second"})
 
 
-def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[str, float] | None = None) -> None:
+def curves(
+    rows: Sequence[Mapping[str, float]],
+    path: Path,
+    *,
+    final: Mapping[str, float] | None = None,
+    stacked: bool = False,
+    dark: bool = False,
+) -> None:
     """Draws the loss and each metric over the epochs, training and validation in one panel.
 
     Args:
@@ -35,14 +39,17 @@ def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[st
             the same with ``val_`` before them. A run stopped within its first epoch has none.
         path: the file to write.
         final: results on the test set, drawn as one point at the last epoch.
+        stacked: one panel below the other, for narrow pages.
+        dark: for dark paper.
     """
     from matplotlib.ticker import MaxNLocator
 
     names = list(dict.fromkeys(key for row in rows for key in row))
     metrics = [name for name in names if name not in _NOT_METRICS and not name.startswith("val_")]
     panels = ["loss", *metrics]
-    figure = _figure(4.8 * len(panels), 3.6)
-    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    figure = _figure(4.8, 2.4 * len(panels) + 0.4) if stacked else _figure(4.8 * len(panels), 3.6)
+    shape = (len(panels), 1) if stacked else (1, len(panels))
+    for axes, name in zip(figure.subplots(*shape, squeeze=False).flat, panels, strict=True):
         _open(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
@@ -65,7 +72,7 @@ def curves(rows: Sequence[Mapping[str, float]], path: Path, *, final: Mapping[st
             axes.set_xticks([])
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
-    _write(figure, path)
+    _write(figure, path, dark=dark)
 
 
 def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:
@@ -147,21 +154,3 @@ def grid(
             axes.set_title(captions[index], fontsize=9, color=INK, pad=3)
     figure.suptitle(title, fontsize=11, color=INK)
     _write(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _open(axes: Axes) -> None:
-    """Leaves the two axes that are read, and a faint grid behind the data."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e6e6", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _write(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor="white", format=path.suffix[1:])
