@@ -30,6 +30,7 @@ from .native_call import (
     check,
     forward_call,
     like,
+    saved_width,
     sizes_of,
     whole_zone,
 )
@@ -214,13 +215,8 @@ _library.impl("recurrence_backward", _operator_backward, "CPU")
 
 
 def _saved_width(inputs: Inputs, flags: Flags, hidden: int) -> int:
-    """Elements of a saved row, as the kernels' headers say."""
-    kernel, normed = KERNELS[flags.kernel], inputs.gain_hh is not None
-    if kernel == "simple_rnn":
-        return 3 * hidden + 4 if normed else hidden if inputs.zone_h is not None else 0
-    if kernel == "lstm":
-        return 13 * hidden + 6 if normed else 5 * hidden
-    return 10 * hidden + 4 if normed else 4 * hidden
+    normed, zoned = inputs.gain_hh is not None, inputs.zone_h is not None
+    return saved_width(KERNELS[flags.kernel], hidden, normed=normed, zoned=zoned)
 
 
 def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:

@@ -75,6 +75,15 @@ def whole_zone(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | No
     return (zone if zone.dim() == 1 else zone[:, None]).expand(batch, time, -1)
 
 
+def saved_width(kernel: str, hidden: int, *, normed: bool, zoned: bool) -> int:
+    """Elements that a kernel saves of each step for the backward call, beside the output; its header says which."""
+    if kernel == "simple_rnn":
+        return 3 * hidden + 4 if normed else hidden if zoned else 0
+    if kernel == "lstm":
+        return 13 * hidden + 6 if normed else 5 * hidden
+    return 10 * hidden + 4 if normed else 4 * hidden
+
+
 class Sizes(NamedTuple):
     batch: int
     time: int
