@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from .errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
 
 FILE = "model.safetensors"
+VALUES = "rnnkit values"  # the metadata's key for what is no tensor
 
 
 @contextmanager
@@ -74,9 +76,102 @@ def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any]
     described = {"config": config, "extra": extra or {}} | ({"adapters": adapters} if adapters else {})
     metadata = {"rnnkit": json.dumps(described)}
     file = model_file(path)
-    with replacing(file) as temporary:
+    with replacing(file) as temporary, _os_errors():
         save_model(module, str(temporary), metadata)
     return file
+
+
+def write_values(value: Any, path: str | Path) -> None:
+    """Writes nested dicts, lists and tuples of tensors and JSON values to one safetensors file, whole or not at all.
+
+    The tensors lie in the file under their path in the nest (``optimizer.state.0.exp_avg``), the rest in its metadata.
+
+    Raises:
+        TypeError: something else is among them; the message says where.
+        OSError: the disk is full, say.
+    """
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    text = json.dumps(_describe(value, "", tensors))
+    with replacing(path) as temporary, _os_errors():
+        save_file(tensors, str(temporary), {VALUES: text})
+
+
+def read_values(path: str | Path) -> Any:
+    """Returns what :func:`write_values` wrote, the tensors on the CPU.
+
+    Raises:
+        DataError: the file is damaged, or something else wrote it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "pt") as opened:
+            return _rebuild(json.loads((opened.metadata() or {})[VALUES]), opened.get_tensor)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged, or rnnkit did not write it ({error!r})") from None
+
+
+def _describe(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """JSON for a value; what JSON lacks becomes an object with one key. Tensors go to ``tensors`` under their name."""
+    import numpy as np
+    import torch
+
+    def inner(part: Any, key: Any) -> Any:
+        return _describe(part, f"{name}.{key}" if name else str(key), tensors)
+
+    if isinstance(value, torch.Tensor):
+        while name in tensors:  # "a.b" may be a key, or b within a
+            name += "_"
+        # A copy, since tensors that share memory cannot lie in one file.
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        if all(type(key) is str for key in value):
+            return {"dict": {key: inner(part, key) for key, part in value.items()}}
+        return {"pairs": [[inner(key, key), inner(part, key)] for key, part in value.items()]}
+    if isinstance(value, list | tuple):
+        parts = [inner(part, index) for index, part in enumerate(value)]
+        return parts if isinstance(value, list) else {"tuple": parts}
+    raise TypeError(
+        f"{name or 'the state'} is a {type(value).__name__}; expected tensors, numbers, text, or nests of them"
+    )
+
+
+def _rebuild(value: Any, tensor: Callable[[str], torch.Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_rebuild(part, tensor) for part in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensor(content)
+    if kind == "dict":
+        return {key: _rebuild(part, tensor) for key, part in content.items()}
+    if kind == "pairs":
+        return {_rebuild(key, tensor): _rebuild(part, tensor) for key, part in content}
+    if kind == "tuple":
+        return tuple(_rebuild(part, tensor) for part in content)
+    raise KeyError(kind)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Raises what safetensors says of a full disk as Python does: OSError, with its number."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), f"{os.strerror(int(number[1]))} ({error})") from None
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
