@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import data, diagnostics, ops
     from .layers.accelerate import accelerate
+    from .layers.augment import SeriesAugment
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+    from .layers.conv import ConvFront
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Callback": "training.callbacks",
+    "ConvFront": "layers.conv",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "Learner": "training.learner",
     "RNN": "layers.rnn",
+    "SeriesAugment": "layers.augment",
     "SequenceClassifier": "models.classifier",
     "SequenceRegressor": "models.regressor",
     "SequenceTagger": "models.tagger",
@@ -51,6 +55,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Callback",
+    "ConvFront",
     "GRUCell",
     "LSTMCell",
     "Learner",
@@ -58,6 +63,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "Sequences",
+    "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
     "accelerate",

@@ -9,11 +9,13 @@ import torch
 from ..errors import ConfigError, suggest
 from ..layers._checks import Lengths
 from ..layers._recurrent import RecurrentLayer
+from ..layers.augment import SeriesAugment
+from ..layers.conv import ConvFront
 from ..ops.padding import valid_steps
 
 Tensor = torch.Tensor
-Pooling = Literal["last", "mean", "max"]
-POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max")
+Pooling = Literal["last", "mean", "max", "concat"]
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat")
 
 
 def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
@@ -31,7 +33,17 @@ class SequenceModel(torch.nn.Module):
     default_loss: str
     default_metrics: tuple[str, ...]
 
-    def __init__(self, body: RecurrentLayer, outputs: int, dropout: float, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        body: RecurrentLayer,
+        outputs: int,
+        dropout: float,
+        arguments: dict[str, Any],
+        *,
+        front: ConvFront | None = None,
+        augment: SeriesAugment | None = None,
+        width: int | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(body, RecurrentLayer):
             raise ConfigError(
@@ -40,19 +52,23 @@ class SequenceModel(torch.nn.Module):
             )
         if outputs < 1:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 1")
-        self.body = body
+        if front is not None and front.output_size != body.input_size:
+            raise ConfigError(
+                f"front puts out {front.output_size} features but body takes {body.input_size}; "
+                f"build the body with input_size={front.output_size}"
+            )
+        self.augment, self.front, self.body = augment, front, body  # from input to output, as groups of layers go
         self.dropout = dropout
-        self.head = torch.nn.Linear(body.output_size, outputs)
+        self.head = torch.nn.Linear(width or body.output_size, outputs)
         if (dtype := body.weight_ih_l0.dtype) != self.head.weight.dtype:
             self.head.to(dtype)
         self._arguments = arguments
 
     def config(self) -> dict[str, Any]:
         """Builder and arguments that make this model anew, for ``rnnkit.load``."""
-        return {
-            "builder": type(self).__name__,
-            "arguments": {"body": self.body.config(), **self._arguments},
-        }
+        parts = {"body": self.body, "front": self.front, "augment": self.augment}
+        described = {name: part.config() for name, part in parts.items() if part is not None}
+        return {"builder": type(self).__name__, "arguments": {**described, **self._arguments}}
 
     def set_head(self, head: torch.nn.Linear) -> None:
         """Puts another output layer in place; ``config()`` tells its width."""
@@ -71,25 +87,47 @@ class SequenceModel(torch.nn.Module):
 
 
 class PooledModel(SequenceModel):
-    """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head."""
+    """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head.
 
-    def __init__(self, body: RecurrentLayer, outputs: int, pooling: Pooling, dropout: float, name: str) -> None:
+    ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`); ``augment`` stands
+    before both and changes them while training (:class:`rnnkit.SeriesAugment`).
+    """
+
+    def __init__(
+        self,
+        body: RecurrentLayer,
+        outputs: int,
+        pooling: Pooling,
+        dropout: float,
+        name: str,
+        front: ConvFront | None,
+        augment: SeriesAugment | None,
+    ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling={pooling!r} is unknown{suggest(pooling, POOLINGS)}")
-        super().__init__(body, outputs, dropout, {name: outputs, "pooling": pooling, "dropout": dropout})
+        arguments = {name: outputs, "pooling": pooling, "dropout": dropout}
+        width = 3 * body.output_size if pooling == "concat" else None
+        super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, width=width)
         self.pooling = pooling
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """x [B, T, I] and lengths [B] or None to [B, outputs]."""
+        if self.augment is not None:
+            x = self.augment(x, lengths)
+        if self.front is not None:
+            x, lengths = self.front(x, lengths)
         output, state = self._run_body(x, lengths)
         return self.head(self._drop(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
 
     def _pool(self, output: Tensor, state: Any, lengths: Lengths | None) -> Tensor:
-        if self.pooling == "last":
-            return self.body.final_output(state)
-        if lengths is None:
-            return output.mean(1) if self.pooling == "mean" else output.amax(1)
-        valid = valid_outputs(lengths, output)
-        if self.pooling == "max":
-            return output.masked_fill(~valid, float("-inf")).amax(1)
-        return output.sum(1) / valid.sum(1)  # outputs behind a row's length are 0
+        kinds = ("last", "max", "mean") if self.pooling == "concat" else (self.pooling,)
+        valid = None if lengths is None or kinds == ("last",) else valid_outputs(lengths, output)
+        last = self.body.final_output
+        pooled = [last(state) if kind == "last" else _over_time(output, valid, kind) for kind in kinds]
+        return pooled[0] if len(pooled) == 1 else torch.cat(pooled, -1)
+
+
+def _over_time(output: Tensor, valid: Tensor | None, kind: str) -> Tensor:
+    if kind == "max":
+        return (output if valid is None else output.masked_fill(~valid, float("-inf"))).amax(1)
+    return output.mean(1) if valid is None else output.sum(1) / valid.sum(1)  # 0 behind a row's length

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..layers._recurrent import RecurrentLayer
+from ..layers.augment import SeriesAugment
+from ..layers.conv import ConvFront
 from ._sequence import PooledModel, Pooling
 
 
@@ -14,7 +16,9 @@ class SequenceClassifier(PooledModel):
     Args:
         body: an rnnkit layer; models take batch-first input whatever the body's ``batch_first``.
         classes: C.
-        pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"`` or ``"max"``.
+        pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"``, ``"max"``, or
+            ``"concat"``: the three side by side (ULMFiT, Howard & Ruder 2018).
+
         dropout: probability with which pooled features are dropped while training.
 
     Shapes:
@@ -33,5 +37,13 @@ class SequenceClassifier(PooledModel):
     default_loss = "cross_entropy"
     default_metrics = ("accuracy",)
 
-    def __init__(self, body: RecurrentLayer, classes: int, pooling: Pooling = "last", dropout: float = 0.0) -> None:
-        super().__init__(body, classes, pooling, dropout, "classes")
+    def __init__(
+        self,
+        body: RecurrentLayer,
+        classes: int,
+        pooling: Pooling = "last",
+        dropout: float = 0.0,
+        front: ConvFront | None = None,
+        augment: SeriesAugment | None = None,
+    ) -> None:
+        super().__init__(body, classes, pooling, dropout, "classes", front, augment)

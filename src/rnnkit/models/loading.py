@@ -10,6 +10,8 @@ from safetensors import safe_open
 
 from ..errors import ConfigError, DataError, suggest
 from ..finetuning.adapters import restore_adapters
+from ..layers.augment import SeriesAugment
+from ..layers.conv import ConvFront
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.simple_rnn import SimpleRNN
@@ -23,6 +25,8 @@ BUILDERS: dict[str, Any] = {
     "SimpleRNN": SimpleRNN,
     "LSTM": LSTM,
     "GRU": GRU,
+    "ConvFront": ConvFront,
+    "SeriesAugment": SeriesAugment,
     "SequenceClassifier": SequenceClassifier,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
@@ -34,8 +38,9 @@ def build(config: dict[str, Any]) -> torch.nn.Module:
     name, arguments = config["builder"], dict(config["arguments"])
     if name not in BUILDERS:
         raise ConfigError(f"builder {name!r} is unknown{suggest(name, list(BUILDERS))}")
-    if isinstance(arguments.get("body"), dict):
-        arguments["body"] = build(arguments["body"])
+    for argument, value in arguments.items():
+        if isinstance(value, dict) and "builder" in value:
+            arguments[argument] = build(value)
     module: torch.nn.Module = BUILDERS[name](**arguments)
     return module
 

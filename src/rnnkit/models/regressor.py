@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..layers._recurrent import RecurrentLayer
+from ..layers.augment import SeriesAugment
+from ..layers.conv import ConvFront
 from ._sequence import PooledModel, Pooling
 
 
@@ -31,5 +33,13 @@ class SequenceRegressor(PooledModel):
     default_loss = "mse"
     default_metrics = ("mae",)
 
-    def __init__(self, body: RecurrentLayer, outputs: int = 1, pooling: Pooling = "last", dropout: float = 0.0) -> None:
-        super().__init__(body, outputs, pooling, dropout, "outputs")
+    def __init__(
+        self,
+        body: RecurrentLayer,
+        outputs: int = 1,
+        pooling: Pooling = "last",
+        dropout: float = 0.0,
+        front: ConvFront | None = None,
+        augment: SeriesAugment | None = None,
+    ) -> None:
+        super().__init__(body, outputs, pooling, dropout, "outputs", front, augment)

@@ -1,0 +1,1 @@
+"""Model, data, loss and metrics joined: one file a task."""

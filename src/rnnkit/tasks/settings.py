@@ -1,0 +1,111 @@
+"""The settings of the default recipe for series: what network, how it is trained. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network: views of the series, convolutions, a recurrence, pooling over time, a linear head.
+
+    Attributes:
+        cell: the recurrence.
+        hidden_size: units of a layer and direction.
+        num_layers: layers, one above the other.
+        bidirectional: whether the steps are read from the end too.
+        init: the recurrence's initial weights.
+        pooling: what of the outputs the head sees; concat is last, max and mean side by side.
+        dropout: probability of dropping a feature in front of the head, and an output between layers.
+        front: whether convolutions stand before the recurrence (:class:`rnnkit.ConvFront`), or it reads the series.
+        channels, kernel_sizes: the convolutions' features, and the widths of their kernels in steps.
+        front_dropout: probability of dropping one of their features, for all steps of a series.
+        max_steps: series are shortened to about so many steps in front of the recurrence (needs the convolutions).
+        jitter, scale, warp: how much series are changed at random while training (:class:`rnnkit.SeriesAugment`).
+    """
+
+    cell: Literal["gru", "lstm", "simple_rnn"] = "gru"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = True
+    init: Literal["keras", "torch"] = "keras"
+    pooling: Literal["concat", "last", "mean", "max"] = "concat"
+    dropout: float = 0.3
+    front: Literal["conv", "none"] = "conv"
+    channels: int = 48
+    kernel_sizes: tuple[int, ...] = (3, 9, 27)
+    front_dropout: float = 0.1
+    max_steps: int = 160
+    jitter: float = 0.05
+    scale: float = 0.1
+    warp: float = 0.1
+
+    def __post_init__(self) -> None:
+        at_least_one("model", self, "hidden_size", "num_layers", "channels", "max_steps")
+        for name in ("dropout", "front_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected at least 0 and less than 1")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The training; see ``rnnkit.Learner`` and its ``fit`` for what each setting does.
+
+    Attributes:
+        epochs: passes over the data; none takes as many as make `steps` steps, see :meth:`schedule_for`.
+        steps: optimizer steps at least, where `epochs` is none.
+        batch_size: none takes 16, and more where there are many rows.
+        lr, schedule, optimizer, weight_decay, clip_norm: the learner's.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
+        loss: of a regression; of the targets in units of their spread on the training data.
+        class_weights: balanced counts each class as often as the others, however many rows it has.
+        early_stopping: end after so many epochs without a lower loss on the validation rows, and keep the best
+            epoch's weights; none trains to the end and keeps the last.
+    """
+
+    epochs: int | None = None
+    steps: int = 600
+    batch_size: int | None = None
+    lr: float = 2e-3
+    schedule: Literal["warmup_cosine", "cosine"] | None = "warmup_cosine"
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
+    weight_decay: float = 1e-2
+    clip_norm: float | None = 1.0
+    label_smoothing: float = 0.0
+    loss: Literal["mse", "huber", "l1"] = "mse"
+    class_weights: Literal["balanced"] | None = None
+    early_stopping: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least_one("fit", self, "epochs", "steps", "batch_size", "early_stopping")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(
+                f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
+            )
+
+    def schedule_for(self, rows: int) -> tuple[int, int]:
+        """Batch size and epochs for so many training rows.
+
+        Tiny sets get `steps` steps however few rows make an epoch; large ones 15 epochs, but no more than 10,000
+        steps (or `steps`, if that is more) beyond the first epoch.
+
+        Example:
+            >>> Fit().schedule_for(50), Fit().schedule_for(20_000), Fit(epochs=3, batch_size=8).schedule_for(50)
+            ((16, 150), (128, 15), (8, 3))
+        """
+        batch = self.batch_size or min(128, max(16, 2 ** round(math.log2(max(rows, 1) / 20))))
+        each = -(-rows // batch)
+        steps = max(self.steps, min(15 * each, 10_000))
+        return batch, self.epochs or max(1, -(-steps // each))
+
+
+def at_least_one(group: str, settings: object, *names: str) -> None:
+    """Raises ConfigError for a setting below 1; none is no setting."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{group}.{name}={value} arrived; expected at least 1")
