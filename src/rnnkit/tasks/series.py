@@ -12,7 +12,7 @@ are validation rows and ``early_stopping``. ``docs/decisions/0011-the-series-rec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -50,30 +50,28 @@ class SeriesTask:
     """A trained network with what turns series into its inputs, and its outputs into answers.
 
     Attributes:
-        kind: "classify" or "regress".
-        model: the network; `predict` puts it on `device`.
-        preprocessing: scaling and filling, as fitted on the training rows.
-        classes: the classes' names, in the order of the probabilities; () for a regression.
-        mean, spread: of the targets on the training rows, which the network was trained to give in that unit.
-        targets: the names of a regression's numbers.
+        model: the network.
+        preprocessing: scaling and filling, classes or the targets' scale, as fitted on the training rows.
+        target_names: what a regression's numbers are called.
         device: where to compute.
-        history: what training recorded; None after `load`.
-        learner: what trained it; None after `load`.
+        history: what training recorded, and
+        learner: what trained it; both None after `load`.
     """
 
-    kind: Kind
     model: torch.nn.Module
     preprocessing: Preprocessing
-    classes: tuple[str, ...] = ()
-    mean: tuple[float, ...] = ()
-    spread: tuple[float, ...] = ()
-    targets: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
     device: str = "auto"
     history: History | None = None
     learner: Learner | None = field(default=None, repr=False)
 
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The classes' names in the order of the probabilities; None for a regression."""
+        return self.preprocessing.classes
+
     def predict(self, series: Any) -> Array:
-        """The class of each series [N] (text), or its number [N] (of several [N, K]).
+        """The class of each series [N] (text), or its number [N] (of several [N, K]) in the targets' unit.
 
         Args:
             series: a SeriesSet, or arrays as in :func:`classify`, with the channels of the training data.
@@ -81,11 +79,7 @@ class SeriesTask:
         Raises:
             DataError: channels that differ, infinite values, no rows.
         """
-        outputs = self._outputs(series)
-        if self.kind == "classify":
-            return np.array(self.classes)[outputs.argmax(1).numpy()]
-        numbers = outputs.double().numpy() * np.array(self.spread) + np.array(self.mean)
-        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+        return self._answers(self._outputs(series))
 
     def predict_proba(self, series: Any) -> Array:
         """The probability of each class, [N, C] float64 in the order of `classes`; rows sum to 1.
@@ -93,7 +87,7 @@ class SeriesTask:
         Raises:
             ConfigError: a regression has none. DataError: as in `predict`.
         """
-        if self.kind != "classify":
+        if self.classes is None:
             raise ConfigError("a regression has no classes and no probabilities; call predict")
         return self._outputs(series).double().softmax(1).numpy()
 
@@ -101,61 +95,25 @@ class SeriesTask:
         """Figures on rows whose targets are known.
 
         Returns:
-            For classes: loss (mean cross-entropy), accuracy, and balanced_accuracy (the mean over the classes there
-            of the share recognised). For numbers, over all of them, in the targets' unit: rmse, mae, r2 (1 - squared
-            error / variance; NaN where all targets agree).
+            For classes: loss (mean cross-entropy), balanced_accuracy (the mean over the classes of the share
+            recognised) and accuracy. For numbers, over all of them, in the targets' unit: rmse, mae, and r2
+            (1 - squared error / variance, NaN where all targets agree).
 
         Raises:
             DataError: no targets, classes that the network has not learned, and what `predict` raises.
         """
-        if self.kind == "classify":
-            labels = self.encode(series)
-            shares = np.clip(self.predict_proba(series), 1e-12, 1)
-            right = shares.argmax(1) == labels
-            return {
-                "loss": float(-np.log(shares[np.arange(len(labels)), labels]).mean()),
-                "balanced_accuracy": float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
-                "accuracy": float(right.mean()),
-            }
-        wanted = _numbers(series)
-        error = self.predict(series).reshape(wanted.shape) - wanted
-        variance = float(((wanted - wanted.mean(0)) ** 2).mean())
-        square = float((error**2).mean())
-        r2 = 1 - square / variance if variance > 0 else float("nan")
-        return {"rmse": square**0.5, "mae": float(np.abs(error).mean()), "r2": r2}
-
-    def encode(self, series: SeriesSet) -> Array:
-        """The labels of the rows as integers [N].
-
-        Raises:
-            DataError: no labels, or some that the network has not learned.
-        """
-        labels = _labels(series)
-        number = {name: index for index, name in enumerate(self.classes)}
-        unknown = [(row, label) for row, label in zip(series.ids, labels, strict=True) if label not in number]
-        if unknown:
-            names = sorted({label for _, label in unknown})
-            raise DataError(
-                f"{_source(series)}class{'es' * (len(names) > 1)} {', '.join(map(repr, names[:5]))}"
-                f"{' and more' * (len(names) > 5)} (first in row {unknown[0][0]}) arrived that the training data does "
-                f"not have; it has {_listed(self.classes)}: leave these rows out, or train with rows of each class"
-            )
-        return np.array([number[label] for label in labels])
+        check_targets(series, "regress" if self.classes is None else "classify")
+        wanted = self.preprocessing.transform_targets(series)
+        outputs = self._outputs(series)
+        return _class_figures(outputs, wanted) if self.classes is not None else self._number_figures(outputs, series)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes weights, network, preprocessing and classes to one file that :func:`load` reads."""
+        """Writes weights, network and preprocessing to one file that :func:`load` reads."""
         save_module(self.model, Path(path), self.extra())
 
     def extra(self) -> dict[str, Any]:
         """What a model's file holds beside the network, as JSON values."""
-        task = {
-            "kind": self.kind,
-            "classes": list(self.classes),
-            "mean": list(self.mean),
-            "spread": list(self.spread),
-            "targets": list(self.targets),
-        }
-        return {"task": task, "preprocessing": self.preprocessing.to_json()}
+        return {"task": {"target_names": list(self.target_names)}, "preprocessing": self.preprocessing.to_json()}
 
     def inputs(self, series: Any) -> Inputs:
         """What the network reads for these series.
@@ -164,12 +122,37 @@ class SeriesTask:
             DataError: channels that differ, infinite values, no rows.
         """
         if not isinstance(series, SeriesSet):
-            series = _as_set(series, None, self.preprocessing)
-        transformed: Inputs = self.preprocessing.transform(series)
-        return transformed
+            names = self.preprocessing.channels
+            series = SeriesSet.from_arrays(series, source="the series")
+            if len(names) == len(series.channels):
+                series = replace(series, channels=names)
+        return self.preprocessing.transform(series)
 
     def _outputs(self, series: Any) -> torch.Tensor:
-        return Learner(self.model, device=self.device).predict(self.inputs(series)).float()
+        return Learner(self.model, loss="mse", device=self.device).predict(self.inputs(series)).float()
+
+    def _answers(self, outputs: torch.Tensor) -> Array:
+        if self.classes is None and outputs.shape[1] == 1:
+            outputs = outputs[:, 0]
+        return self.preprocessing.inverse_targets(outputs)
+
+    def _number_figures(self, outputs: torch.Tensor, series: SeriesSet) -> dict[str, float]:
+        wanted = np.asarray(series.targets, np.float64)
+        error = self._answers(outputs).reshape(wanted.shape) - wanted
+        variance, square = float(wanted.var(0).mean()), float((error**2).mean())
+        r2 = 1 - square / variance if variance > 0 else float("nan")
+        return {"rmse": square**0.5, "mae": float(np.abs(error).mean()), "r2": r2}
+
+
+def _class_figures(outputs: torch.Tensor, wanted: torch.Tensor) -> dict[str, float]:
+    loss = torch.nn.functional.cross_entropy(outputs.double(), wanted)
+    right = (outputs.argmax(1) == wanted).double()
+    by_class = [right[wanted == label].mean() for label in wanted.unique()]
+    return {
+        "loss": float(loss),
+        "balanced_accuracy": float(torch.stack(by_class).mean()),
+        "accuracy": float(right.mean()),
+    }
 
 
 def classify(train: Any, targets: Any = None, **settings: Any) -> SeriesTask:
@@ -248,27 +231,33 @@ def train_series(
     """
     chosen, plan = model or Model(), fit or Fit()
     find_device(device)
-    if not isinstance(train, SeriesSet):
-        train = _as_set(train, targets, None)
-    if len(train) < 2:
-        raise DataError(f"{_source(train)}{len(train)} row to train on; expected at least 2")
+    train = _training_rows(kind, train, targets)
+    if plan.early_stopping is not None and validation is None:
+        raise ConfigError("early_stopping needs rows to judge by; pass validation=, or --set data.validation=0.2")
+    if plan.class_weights is not None and kind == "regress":
+        raise ConfigError("class_weights is for classes; a regression has none")
     if not isinstance(preprocessing, Preprocessing):
         preprocessing = Preprocessing.fit(train, **(preprocessing or {}))
-    task = SeriesTask(kind, torch.nn.Identity(), preprocessing, device=device)
-    outputs = _learn_targets(task, train, tuple(target_names))
-    watched = None if validation is None else (task.inputs(validation), _wanted(task, validation))
-    if plan.early_stopping is not None and validation is None:
-        raise ConfigError("fit.early_stopping needs rows to judge by; pass validation=, or data.validation=0.2")
+    outputs = preprocessing.output_size or 0
+    names = tuple(target_names) or _target_names(kind, outputs)
+    task = SeriesTask(torch.nn.Identity(), preprocessing, names, device)
 
-    inputs = task.inputs(train)
+    def pairs(rows: SeriesSet) -> tuple[Inputs, torch.Tensor]:
+        check_targets(rows, kind)
+        return task.inputs(rows), preprocessing.transform_targets(rows)
+
+    data, watched = pairs(train), None if validation is None else pairs(validation)
     torch.manual_seed(seed)
-    features = int((inputs if isinstance(inputs, torch.Tensor) else inputs.values).shape[2])
-    make = network or (lambda features, outputs: build(kind, chosen, features, outputs, _steps(inputs)))
-    task.model = make(features, outputs)
+    if network is not None:
+        task.model = network(preprocessing.input_size, outputs)
+    else:
+        task.model = build(kind, chosen, preprocessing.input_size, outputs, _steps(data[0]))
     batch_size, epochs = plan.schedule_for(len(train))
     task.learner = Learner(
         task.model,
-        loss=_loss(task, train, plan),
+        loss="cross_entropy" if kind == "classify" else plan.loss,
+        label_smoothing=plan.label_smoothing if kind == "classify" else 0.0,
+        class_weights=plan.class_weights,
         metrics="accuracy" if kind == "classify" else (),
         optimizer=plan.optimizer,
         lr=plan.lr,
@@ -278,7 +267,7 @@ def train_series(
     )
     fitting.setdefault("progress", False)
     task.history = task.learner.fit(
-        (inputs, _wanted(task, train)),
+        data,
         validation=watched,
         epochs=epochs,
         batch_size=batch_size,
@@ -298,12 +287,10 @@ def load(path: str | PathLike[str], *, device: str = "auto") -> SeriesTask:
         DataError: there is no such file, or it holds no task on series.
     """
     extra = read_config(path)["extra"]
-    task = extra.get("task")
-    if not isinstance(task, dict) or "preprocessing" not in extra:
-        raise DataError(f"{path} holds a network alone, without its preprocessing; load it with rnnkit.load(path)")
+    if "preprocessing" not in extra or "task" not in extra:
+        raise DataError(f"{path} holds a network without its preprocessing; load it with rnnkit.load(path)")
     preprocessing = Preprocessing.from_json(extra["preprocessing"])
-    stored = {name: tuple(value) if isinstance(value, list) else value for name, value in task.items()}
-    return SeriesTask(model=load_model(path), preprocessing=preprocessing, device=device, **stored)
+    return SeriesTask(load_model(path), preprocessing, tuple(extra["task"]["target_names"]), device)
 
 
 def build(kind: Kind, model: Model, features: int, outputs: int, steps: int) -> SequenceClassifier | SequenceRegressor:
@@ -340,92 +327,37 @@ def build(kind: Kind, model: Model, features: int, outputs: int, steps: int) -> 
     return made(body, outputs, model.pooling, model.dropout, front, augment)
 
 
-def _as_set(values: Any, targets: Any, preprocessing: Preprocessing | None) -> SeriesSet:
-    """Arrays as series, with the training data's names for their channels where there are as many."""
-    series = SeriesSet.from_arrays(values, targets)
-    if preprocessing is not None and len(preprocessing.channels) == len(series.channels):
-        series = SeriesSet.from_arrays(values, targets, channels=preprocessing.channels)
-    return series
-
-
-def _learn_targets(task: SeriesTask, train: SeriesSet, names: tuple[str, ...]) -> int:
-    """Fills in classes, or mean and spread of the numbers; returns how many outputs the network needs."""
-    if task.kind == "classify":
-        task.classes = tuple(sorted(set(_labels(train)), key=_natural))
-        if len(task.classes) < 2:
-            raise DataError(
-                f"{_source(train)}all {len(train)} rows to train on are of class {task.classes[0]!r}; "
-                "expected at least two classes"
-            )
-        return len(task.classes)
-    numbers = _numbers(train)
-    spread = numbers.std(0)
-    task.mean = tuple(numbers.mean(0).tolist())
-    task.spread = tuple(np.where(spread > 0, spread, 1.0).tolist())
-    several = [f"prediction {index}" for index in range(len(spread))]
-    task.targets = names or (tuple(several) if len(several) > 1 else ("prediction",))
-    return len(spread)
-
-
-def _wanted(task: SeriesTask, series: SeriesSet) -> torch.Tensor:
-    """The targets as the network is trained on them."""
-    if task.kind == "classify":
-        return torch.from_numpy(task.encode(series))
-    return torch.from_numpy((_numbers(series) - np.array(task.mean)) / np.array(task.spread)).float()
-
-
-def _labels(series: SeriesSet) -> list[str]:
+def check_targets(series: SeriesSet, kind: Kind) -> None:
+    """Raises DataError where the rows have not the targets that the task needs."""
+    where = f"{series.source}: " if series.source else ""
     if series.targets is None:
-        raise DataError(f"{_source(series)}the rows have no labels; expected one each")
-    if series.targets.ndim != 1:
-        raise DataError(f"{_source(series)}targets of shape {series.targets.shape} arrived; expected a label a row")
-    return [str(label) for label in series.targets.tolist()]
+        what = "label" if kind == "classify" else "number"
+        raise DataError(f"{where}the rows have no targets; expected a {what} for each")
+    numbers = series.targets.dtype.kind == "f"
+    if kind == "classify" and numbers:
+        raise DataError(f"{where}the targets are numbers; expected labels: text, or read_series(targets='labels')")
+    if kind == "regress" and not numbers:
+        raise DataError(f"{where}the targets are labels; expected numbers: floats, or read_series(targets='numbers')")
 
 
-def _numbers(series: SeriesSet) -> Array:
-    """The targets [N, K]."""
-    if series.targets is None or series.targets.dtype.kind not in "fiu":
-        what = "no targets" if series.targets is None else "labels that are text"
-        raise DataError(f"{_source(series)}the rows have {what}; a regression expects numbers")
-    numbers = series.targets.astype(np.float64).reshape(len(series), -1)
-    bad = np.flatnonzero(~np.isfinite(numbers).all(1))
-    if len(bad):
-        raise DataError(
-            f"{_source(series)}the target of row {series.ids[bad[0]]} is no finite number (and of {len(bad) - 1} more); "
-            "leave these rows out"
-        )
-    return numbers
+def _training_rows(kind: Kind, train: Any, targets: Any) -> SeriesSet:
+    if not isinstance(train, SeriesSet):
+        if targets is None:
+            raise DataError("arrays arrived without targets; pass one for each row, as in classify(x, y)")
+        values = np.asarray(targets)
+        values = values.astype(np.float64) if kind == "regress" else np.array([str(label) for label in values.tolist()])
+        train = SeriesSet.from_arrays(train, values, source="the training data")
+    check_targets(train, kind)
+    if len(train) < 2:
+        raise DataError(f"{train.source or 'the training data'}: {len(train)} row to train on; expected at least 2")
+    return train
 
 
-def _loss(task: SeriesTask, train: SeriesSet, fit: Fit) -> Any:
-    if task.kind == "regress":
-        if fit.class_weights is not None:
-            raise ConfigError("fit.class_weights is for classes; a regression has none")
-        return fit.loss
-    if fit.class_weights is None and not fit.label_smoothing:
-        return "cross_entropy"
-    weights = None
-    if fit.class_weights == "balanced":
-        counts = np.bincount(task.encode(train), minlength=len(task.classes))
-        weights = torch.from_numpy(len(train) / (len(counts) * counts)).float()
-    return torch.nn.CrossEntropyLoss(weights, label_smoothing=fit.label_smoothing)
+def _target_names(kind: Kind, outputs: int) -> tuple[str, ...]:
+    if kind == "classify":
+        return ()
+    return ("prediction",) if outputs == 1 else tuple(f"prediction {index}" for index in range(outputs))
 
 
 def _steps(inputs: Inputs) -> int:
     return int(inputs.shape[1] if isinstance(inputs, torch.Tensor) else inputs.lengths.median())
-
-
-def _natural(label: str) -> tuple[int, float, str]:
-    """Numbers by their value, before text."""
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
-
-
-def _source(series: SeriesSet) -> str:
-    return f"{series.source}: " if series.source else ""
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
