@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
+    from .layers.pixels import PixelFront
     from .layers.rnn import RNN
     from .layers.simple_rnn import SimpleRNN
     from .models.classifier import SequenceClassifier
@@ -36,6 +37,7 @@ _NAMES = {
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "Learner": "training.learner",
+    "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "SeriesAugment": "layers.augment",
     "SequenceClassifier": "models.classifier",
@@ -59,6 +61,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "Learner",
+    "PixelFront",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",

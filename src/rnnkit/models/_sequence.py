@@ -11,9 +11,11 @@ from ..layers._checks import Lengths
 from ..layers._recurrent import RecurrentLayer
 from ..layers.augment import SeriesAugment
 from ..layers.conv import ConvFront
+from ..layers.pixels import PixelFront
 from ..ops.padding import valid_steps
 
 Tensor = torch.Tensor
+Front = ConvFront | PixelFront
 Pooling = Literal["last", "mean", "max", "concat"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat")
 
@@ -40,7 +42,7 @@ class SequenceModel(torch.nn.Module):
         dropout: float,
         arguments: dict[str, Any],
         *,
-        front: ConvFront | None = None,
+        front: Front | None = None,
         augment: SeriesAugment | None = None,
         width: int | None = None,
     ) -> None:
@@ -89,8 +91,9 @@ class SequenceModel(torch.nn.Module):
 class PooledModel(SequenceModel):
     """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head.
 
-    ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`); ``augment`` stands
-    before both and changes them while training (:class:`rnnkit.SeriesAugment`).
+    ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`) or make them of images
+    (:class:`rnnkit.PixelFront`); ``augment`` stands before both and changes them while training
+    (:class:`rnnkit.SeriesAugment`).
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class PooledModel(SequenceModel):
         pooling: Pooling,
         dropout: float,
         name: str,
-        front: ConvFront | None,
+        front: Front | None,
         augment: SeriesAugment | None,
     ) -> None:
         if pooling not in POOLINGS:

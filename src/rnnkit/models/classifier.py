@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..layers._recurrent import RecurrentLayer
 from ..layers.augment import SeriesAugment
-from ..layers.conv import ConvFront
-from ._sequence import PooledModel, Pooling
+from ._sequence import Front, PooledModel, Pooling
 
 
 class SequenceClassifier(PooledModel):
@@ -43,7 +42,7 @@ class SequenceClassifier(PooledModel):
         classes: int,
         pooling: Pooling = "last",
         dropout: float = 0.0,
-        front: ConvFront | None = None,
+        front: Front | None = None,
         augment: SeriesAugment | None = None,
     ) -> None:
         super().__init__(body, classes, pooling, dropout, "classes", front, augment)

@@ -14,6 +14,7 @@ from ..layers.augment import SeriesAugment
 from ..layers.conv import ConvFront
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
+from ..layers.pixels import PixelFront
 from ..layers.simple_rnn import SimpleRNN
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
@@ -26,6 +27,7 @@ BUILDERS: dict[str, Any] = {
     "LSTM": LSTM,
     "GRU": GRU,
     "ConvFront": ConvFront,
+    "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "SequenceClassifier": SequenceClassifier,
     "SequenceRegressor": SequenceRegressor,
