@@ -9,7 +9,7 @@ import torch
 import rnnkit
 from rnnkit.errors import ConfigError, DivergenceError, RnnkitError
 from rnnkit.recipes import runs
-from rnnkit.recipes.mnist import Data, Fit, Mnist, Model, build, founding, mnist
+from rnnkit.recipes.mnist import Data, Fit, Mnist, Model, build, founding, mnist, permuted, pixels, rows_gated
 from rnnkit.recipes.overrides import override
 from rnnkit.training.progress import Progress
 
@@ -162,3 +162,24 @@ def test_settings_out_of_range_are_refused_and_nothing_stays(assignments, messag
     assert message in str(caught.value)
     assert isinstance(caught.value, RnnkitError)
     assert not Path("runs").exists() or list(Path("runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [rows_gated, pixels, permuted])
+def test_the_gated_readers_train_and_are_read_again(make, monkeypatch):
+    """On a few images, one step's worth: 784 steps a row are slow."""
+    monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
+    recipe = override(make(), ["model.hidden_size=8", "fit.epochs=1", "data.limit=8", "device=cpu"])
+    folder, metrics = train(recipe)
+    assert metrics["epochs"] == 1
+    assert recipe.evaluate(folder) == pytest.approx(metrics["test"])
+    front = rnnkit.load(folder).front
+    assert (front is None) == (recipe.data.order == "rows")
+    if front is not None:
+        assert (front.permutation is not None) == (recipe.data.order == "permuted")
+
+
+def test_single_pixels_have_settings_of_their_own():
+    with pytest.raises(ConfigError, match=r"data\.shift=1"):
+        override(mnist(), ["data.shift=1"])
+    with pytest.raises(ConfigError, match=r"model\.chrono"):
+        override(mnist(), ["model.chrono=true"])

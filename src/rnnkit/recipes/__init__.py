@@ -21,6 +21,9 @@ RECIPES = {
     "adding-plain": ("adding", "plain"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
+    "mnist-lstm": ("mnist", "rows_gated"),
+    "mnist-permuted": ("mnist", "permuted"),
+    "mnist-pixels": ("mnist", "pixels"),
 }
 
 

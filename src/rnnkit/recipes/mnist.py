@@ -13,6 +13,10 @@ chosen on the last 10,000 of the 60,000 training images:
 
 On those 10,000 images, seeds 0, 1 and 2: 98.77, 98.76 and 98.73%; ``docs/decisions/0005-the-digit-recipe.md`` has the
 alternatives.
+
+Three more read them with gates: ``rows_gated()`` row by row, ``pixels()`` and ``permuted()`` one pixel a step
+(sequential and permuted MNIST, Le, Jaitly & Hinton 2015), 784 steps each, where plain networks forget.
+``docs/decisions/0013-long-sequences.md`` has what was tried.
 """
 
 # This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
 
 DIGITS = tuple("0123456789")
 MISTAKES_SHOWN = 40
+# Of the training pixels, and the seed of the one permutation that every permuted run reads in.
+MEAN, STD = 0.1307, 0.3081
+PERMUTATION = 92916
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Model:
         num_layers: layers, one above the other.
         nonlinearity: simple_rnn's; lstm and gru have their own.
         init: initial weights; "auto" is identity for a simple_rnn with relu, but Glorot's input weights; else keras.
+        chrono: whether gates start so that units forget over 2 to all steps (:func:`rnnkit.chrono_`).
         bidirectional: whether the rows are read from the bottom up too.
         dropout: probability of dropping an output between layers, and a feature in front of the head.
         pooling: what of the 28 outputs the head sees.
@@ -60,6 +68,7 @@ class Model:
     num_layers: int = 1
     nonlinearity: Literal["relu", "tanh", "sigmoid"] = "relu"
     init: Literal["auto", "identity", "keras", "torch"] = "auto"
+    chrono: bool = False
     bidirectional: bool = False
     dropout: float = 0.0
     pooling: Literal["last", "mean", "max"] = "last"
@@ -76,6 +85,8 @@ class Model:
             raise ConfigError(
                 f"model.nonlinearity={self.nonlinearity} is for model.cell=simple_rnn; {self.cell} has its own"
             )
+        if self.chrono and self.cell == "simple_rnn":
+            raise ConfigError("model.chrono is for gates, which a simple_rnn lacks; take model.cell=gru or lstm")
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Fit:
     epochs: int = 10
     batch_size: int = 32
     lr: float = 1e-3
-    schedule: Literal["cosine", "warmup_cosine"] | None = "warmup_cosine"
+    schedule: Literal["cosine", "warmup_cosine", "one_cycle", "slanted_triangular"] | None = "warmup_cosine"
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     eps: float | None = None
     weight_decay: float = 0.0
@@ -117,14 +128,22 @@ class Data:
     Attributes:
         root: a folder with MNIST's four files; none looks for them, see ``rnnkit.data.mnist.load``.
         holdout: so many of the training images, the last ones, are kept from training, to choose settings on.
+        order: what a step reads: a row of 28 pixels, or one pixel of 784, row by row or in one fixed permutation.
+        shift: with single pixels, by how many pixels each training image is moved at random, at most.
         limit: use only the first so many images of each split, for a quick look.
     """
 
     root: str | None = None
     holdout: int = 0
+    order: Literal["rows", "pixels", "permuted"] = "rows"
+    shift: int = 0
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        if self.shift < 0 or (self.shift and self.order == "rows"):
+            raise ConfigError(
+                f"data.shift={self.shift} arrived with data.order={self.order}; expected 0, or data.order=pixels"
+            )
         if self.holdout < 0:
             raise ConfigError(f"data.holdout={self.holdout} arrived; expected 0 or more images")
         if self.limit is not None and self.limit < 1:
@@ -212,7 +231,7 @@ class Mnist:
             kind = torch.optim.Adam if fit.optimizer == "adam" else torch.optim.AdamW
             optimizer = partial(kind, lr=fit.lr, weight_decay=fit.weight_decay, eps=fit.eps, fused=True)
         return rnnkit.Learner(
-            build(self.model),
+            build(self.model, self.data),
             optimizer=optimizer,
             lr=self.fit.lr,
             weight_decay=self.fit.weight_decay,
@@ -252,10 +271,32 @@ def founding() -> Mnist:
     return replace(mnist(), model=Model(init="keras"), fit=Fit(schedule=None, eps=1e-7))
 
 
-def build(settings: Model) -> rnnkit.SequenceClassifier:
-    """Returns the network with fresh weights."""
+def rows_gated() -> Mnist:
+    """Reads MNIST's digits row by row with an LSTM(128): 10 epochs, dropout in front of the head."""
+    return replace(mnist(), model=Model(cell="lstm", dropout=0.3), fit=Fit(lr=3e-3, clip_norm=1.0))
+
+
+def pixels() -> Mnist:
+    """Sequential MNIST: one pixel a step, 784 steps, by a GRU(128) whose gates start slow; about 20 minutes."""
+    fit = Fit(epochs=22, batch_size=64, lr=2e-3, clip_norm=1.0)
+    return replace(mnist(), model=Model(cell="gru", chrono=True), fit=fit, data=Data(order="pixels"))
+
+
+def permuted() -> Mnist:
+    """Permuted MNIST: the 784 pixels in one fixed random order, by a GRU(128); about 20 minutes."""
+    return replace(pixels(), data=Data(order="permuted", shift=1))
+
+
+def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
+    """Returns the network with fresh weights, for images read in the order that `data` names."""
     import torch
 
+    single = data.order != "rows"
+    front = None
+    if single:
+        front = rnnkit.PixelFront(
+            28, 28, PERMUTATION if data.order == "permuted" else None, MEAN, STD, shift=data.shift
+        )
     automatic = settings.init == "auto"
     init = "keras" if automatic else settings.init
     options: dict[str, Any] = {
@@ -268,8 +309,12 @@ def build(settings: Model) -> rnnkit.SequenceClassifier:
     if settings.cell == "simple_rnn":
         options["nonlinearity"] = settings.nonlinearity
     cell = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
-    body = cell(28, settings.hidden_size, **options)
-    model = rnnkit.SequenceClassifier(body, len(DIGITS), pooling=settings.pooling, dropout=settings.dropout)
+    body = cell(1 if single else 28, settings.hidden_size, **options)
+    if settings.chrono:
+        rnnkit.chrono_(body, 784 if single else 28)
+    model = rnnkit.SequenceClassifier(
+        body, len(DIGITS), pooling=settings.pooling, dropout=settings.dropout, front=front
+    )
     if automatic and settings.cell == "simple_rnn" and settings.nonlinearity == "relu":
         for name, weight in body.named_parameters():
             if name.startswith("weight_hh"):
