@@ -117,13 +117,13 @@ class Preprocessing:
         flat = np.concatenate(train.values).astype(np.float64)
         empty = np.isnan(flat).all(0)
         if empty.any():
-            names = ", ".join(repr(name) for name, none in zip(train.channels, empty, strict=True) if none)
+            names = ", ".join(map(repr, np.asarray(train.channels)[empty].tolist()))
             raise DataError(f"channel {names} has no value in the training part; leave it out by ignore_columns")
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
-        constant = deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high))
+        constant = np.asarray(deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high)))
         if constant.any():
-            names = ", ".join(repr(name) for name, flat_one in zip(train.channels, constant, strict=True) if flat_one)
+            names = ", ".join(map(repr, np.asarray(train.channels)[constant].tolist()))
             warnings.warn(
                 f"constant in the training part, so they say nothing: {names}; their scale stays 1", stacklevel=2
             )
@@ -219,7 +219,8 @@ class Preprocessing:
         array = np.asarray(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs)
         if self.classes is not None:
             indices = array.argmax(-1) if array.ndim == 2 else array
-            return np.asarray(self.classes)[indices]
+            names: npt.NDArray[Any] = np.asarray(self.classes)[indices]
+            return names
         if self.target_center is None or self.target_spread is None:
             raise DataError("the training part had no targets, so outputs cannot be put in their terms")
         center, spread = np.asarray(self.target_center), np.asarray(self.target_spread)
@@ -257,10 +258,10 @@ class Preprocessing:
         names = {item.name for item in fields(Preprocessing)}
         if not isinstance(stored, Mapping) or set(stored) - {"version"} != names or stored["version"] != _VERSION:
             raise DataError("this is no preprocessing that this version of rnnkit wrote; train again")
-        values = {name: stored[name] for name in names}
-        return Preprocessing(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        values: dict[str, Any] = {}
+        for name in names:
+            values[name] = tuple(stored[name]) if isinstance(stored[name], list) else stored[name]
+        return Preprocessing(**values)
 
 
 def _fit_targets(

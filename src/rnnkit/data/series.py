@@ -129,10 +129,9 @@ class SeriesSet:
             values=[self.values[row] for row in picked],
             ids=tuple(self.ids[row] for row in picked),
             step_times=None if self.step_times is None else [self.step_times[row] for row in picked],
-            **{
-                name: None if getattr(self, name) is None else getattr(self, name)[picked]
-                for name in ("targets", "groups", "times")
-            },
+            targets=None if self.targets is None else self.targets[picked],
+            groups=None if self.groups is None else self.groups[picked],
+            times=None if self.times is None else self.times[picked],
         )
 
     @property

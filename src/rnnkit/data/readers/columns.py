@@ -14,18 +14,25 @@ from .text import MISSING
 if TYPE_CHECKING:
     import pandas as pd
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Compared in lower case, blanks, dots and hyphens as "_".
-_IDS = set("id series_id seriesid series sample sample_id case case_id instance instance_id unique_id uid".split())
-_IDS |= set("sequence sequence_id 编号 序号 标识 序列 样本".split())
-# What a row belongs to: the id of a long table without one, else a group.
-_ENTITIES = set("symbol ticker sensor sensor_id device device_id station machine unit speaker group group_id".split())
-_ENTITIES |= set(
-    "subject subject_id patient patient_id person participant user user_id 设备 用户 患者 股票 分组".split()
+_IDS = _words(
+    "id series_id seriesid series sample sample_id case case_id instance instance_id unique_id uid sequence "
+    "sequence_id 编号 序号 标识 序列 样本"
 )
-_TIMES = set("time date datetime date_time timestamp time_stamp ds 时间 日期 时间戳".split())
+# What a row belongs to: the id of a long table without one, else a group.
+_ENTITIES = _words(
+    "symbol ticker sensor sensor_id device device_id station machine unit speaker group group_id subject subject_id "
+    "patient patient_id person participant user user_id 设备 用户 患者 股票 分组"
+)
+_TIMES = _words("time date datetime date_time timestamp time_stamp ds 时间 日期 时间戳")
 _WEAK_TIMES = {"t", "step", "time_step", "timestep", "frame", "tick"}
 _CALENDAR = {"month", "week", "day", "year"}  # a time only where they are text such as "1949-01"
-_TARGETS = set("label labels target targets class class_label classes category 标签 类别 目标 分类".split())
+_TARGETS = _words("label labels target targets class class_label classes category 标签 类别 目标 分类")
 _UNNAMED = "column {} (without a name)"
 _NUMBERED = re.compile(r"(.*?)[ _.\-]?(\d+)")
 
@@ -262,7 +269,7 @@ def is_text(column: pd.Series[Any]) -> bool:
 
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)) or is_list(column):
         return False
-    seen = column.dropna().head(200).astype(str).str.strip()
+    seen = column.iloc[:10_000].dropna().head(200).astype(str).str.strip()
     seen = seen[~seen.str.lower().isin(MISSING)]
     return bool(pd.to_numeric(seen, errors="coerce").isna().any())
 
@@ -271,8 +278,8 @@ def is_list(column: pd.Series[Any]) -> bool:
     """Whether the cells of a column hold sequences."""
     if column.dtype != object:
         return False
-    filled = column.dropna()
-    return len(filled) > 0 and hasattr(filled.iloc[0], "__len__") and not isinstance(filled.iloc[0], str | bytes)
+    first = column.first_valid_index()
+    return first is not None and hasattr(column[first], "__len__") and not isinstance(column[first], str | bytes)
 
 
 def _plain(name: str) -> str:

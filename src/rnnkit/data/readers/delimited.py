@@ -91,22 +91,18 @@ def _is_number(cell: str, decimal: str) -> bool:
 def _has_header(rows: list[list[str]], decimal: str) -> bool:
     """Whether the first line names columns.
 
-    Text between the first and the last cell does, since a label stands at an end. So do numbers that count the
-    columns, as pandas writes them, above rows that do not.
+    Text between the first and the last cell does, since a label stands at an end; so does the name of a role there,
+    such as "label". So do numbers that count the columns, as pandas writes them.
     """
     head = rows[0]
     plain = [_is_number(cell, decimal) and bool(cell.strip()) for cell in head]
     if len(head) == 1:
         return not plain[0]
-    if len(head) == 2 and not plain[0]:
-        return not (len(rows) > 1 and plain[1])
-    if not all(plain[1:-1]) or not (plain[0] or plain[-1]):
+    if not all(plain[1:-1]) or not (plain[0] or plain[-1]) or any(may_be_text(cell, Options()) for cell in head):
         return True
-    inner = [cell.strip() for cell in head[1:-1]]
-    if len(inner) < 2 or not all(cell.isdigit() for cell in inner):
-        return False
-    count = [int(cell) for cell in inner]
-    return count in (list(range(count[0], count[0] + len(count))),) and count[0] in (0, 1, 2) and head != rows[-1]
+    count = [int(cell) for cell in head if cell.strip().isdigit()]
+    counts = len(count) >= max(3, len(head) - 1) and count == list(range(count[0], count[0] + len(count)))
+    return counts and count[0] in (0, 1) and len(rows) > 1 and head[1:-1] != rows[1][1:-1]
 
 
 def _headerless(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> SeriesSet:
@@ -168,10 +164,7 @@ def _kind(cells: list[str], decimal: str) -> int:
     """0: text, surely a label; 1: whole numbers that repeat, probably one; 2: measurements."""
     if not all(_is_number(cell, decimal) for cell in cells):
         return 0
-    try:
-        numbers = {float(cell.replace(decimal, ".")) for cell in cells}
-    except ValueError:
-        return 2
+    numbers = {float(cell.replace(decimal, ".")) for cell in cells if cell.strip().lower() not in text.MISSING}
     whole = all(number.is_integer() for number in numbers)
     return 1 if whole and len(numbers) <= max(2, len(cells) // 2) else 2
 
@@ -286,6 +279,7 @@ def scan(raw: bytes, delimiter: str, path: Path) -> tuple[npt.NDArray[np.int64],
     starts = np.concatenate([[0], stops[:-1] + 1])
     fields = np.diff(np.searchsorted(np.flatnonzero(marks), stops), prepend=0) + 1
     lines = np.searchsorted(breaks, starts) + 1
-    content = np.flatnonzero((data != ord(" ")) & (data != ord("\n")) & (data != ord("\t")))
-    filled = np.diff(np.searchsorted(content, stops), prepend=0) > 0
+    filled = stops > starts
+    for index in np.flatnonzero((fields == 1) & np.isin(data[starts], [ord(" "), ord("\t")])).tolist():
+        filled[index] = bool(data[starts[index] : stops[index]].tobytes().strip())
     return lines[filled], fields[filled]

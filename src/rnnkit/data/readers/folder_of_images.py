@@ -21,8 +21,8 @@ def read(path: Path, options: Options) -> SeriesSet:
     for (_, file), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             raise DataError(
-                f"{file}: is {_size(image)}, but {files[0][1]} is {_size(images[0])} (height × width); expected images of "
-                f"one size, or size=({images[0].shape[0]}, {images[0].shape[1]}) to resize them"
+                f"{file}: is {_size(image)}, but {files[0][1]} is {_size(images[0])} (height × width); expected "
+                f"images of one size, or size=({images[0].shape[0]}, {images[0].shape[1]}) to resize them"
             )
     return SeriesSet(
         values=images,

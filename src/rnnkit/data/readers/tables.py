@@ -77,10 +77,8 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     firsts = order[starts]
-    per_row = {
-        "targets": _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets),
-        "groups": _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",)),
-    }
+    targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets)
+    groups = _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",))
     if clock is not None:
         values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
@@ -90,26 +88,27 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     return SeriesSet(
         values=np.split(single, starts[1:]),
         channels=tuple(name for name, _ in roles.channels),
+        targets=targets,
         ids=tuple(names),
+        groups=groups,
         times=None if clock is None else clock[starts],
         step_times=None if clock is None else np.split(clock, starts[1:]),
         source=str(table.path),
         roles=_stored(table, roles, options),
-        **per_row,
     )
 
 
 def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
     count = len(table.frame)
     if is_list(table.frame[roles.channels[0][1][0]]):
-        rows, steps = _lists(table, roles), ()
+        rows, steps = _lists(table, roles), roles.steps[:0]
     else:
         columns = [[_numbers(table, step) for step in steps] for _, steps in roles.channels]
         cube = np.asarray(columns, np.float32).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
         # The cells that are empty at the end of a row are padding: a table has no other way to say it.
         rows, steps = [trim(row) for row in cube], roles.steps
-    for index, row in enumerate(rows):
-        if not len(row):
+    for index, values in enumerate(rows):
+        if not len(values):
             raise DataError(f"{table.place(index)}: the series has no value at all; drop the line")
     ids = [table.name(row) for row in range(count)]
     if roles.id is not None:
@@ -127,9 +126,9 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
     return SeriesSet(
         values=rows,
         channels=tuple(name for name, _ in roles.channels),
-        targets=_targets(table, roles, options),
+        targets=_plain(_targets(table, roles, options)),
         ids=tuple(ids),
-        groups=_groups(table, roles),
+        groups=_plain(_groups(table, roles)),
         times=clock,
         source=str(table.path),
         steps=steps,
@@ -208,12 +207,13 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
         if len(roles.targets) > 1:
             raise DataError(f"{table.path}: one column of labels is expected; named are {', '.join(roles.targets)}")
         name = roles.targets[0]
-        column = table.frame[name]
-        names = column.astype(str).where(column.notna(), "").tolist()
-        unique = {label: index for index, label in reversed(list(enumerate(names)))}
-        for label, row in unique.items():
-            text.check_label(label, f"{table.place(row)}: column {name}")
-        return text.labels(names)
+        codes, unique = table.frame[name].factorize()
+        names = [str(label) for label in unique]
+        for code, label in [(-1, ""), *enumerate(names)]:
+            if (code < 0 and (codes < 0).any()) or (code >= 0 and text.is_missing_label(label)):
+                text.check_label(label, f"{table.place(int((codes == code).argmax()))}: column {name}")
+        labels: npt.NDArray[Any] = text.labels(names).astype(object)[codes]  # objects compare fast
+        return labels
     numbers = np.stack([_numbers(table, name) for name in roles.targets], 1)
     gone = np.isnan(numbers)
     if gone.any():
@@ -225,7 +225,11 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
 
 
 def _groups(table: Table, roles: Roles) -> npt.NDArray[Any] | None:
-    return None if roles.group is None else np.array(_text(table, roles.group, "group").tolist(), np.str_)
+    return None if roles.group is None else _text(table, roles.group, "group").to_numpy(object)
+
+
+def _plain(column: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    return column.astype(np.str_) if column is not None and column.dtype == object else column
 
 
 def _one_each(
@@ -250,7 +254,7 @@ def _one_each(
             f"series ({table.place(first)}); expected one a series. If each row is a series of its own, type "
             'layout="wide"; if a column tells the series apart, id_column='
         )
-    return each
+    return _plain(each)
 
 
 def _duplicates(

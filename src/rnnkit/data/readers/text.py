@@ -79,17 +79,17 @@ def numbers(
     else:
         if any("_" in cell for cell in plain):  # Python takes 1_000 for a number
             array = np.array([_number(cell) for cell in plain], np.float64)
-    wrong = np.flatnonzero(~np.isfinite(array))
-    for index in wrong:
+    for index in np.flatnonzero(~np.isfinite(array)).tolist():
         cell = cells[index].strip()
         if cell.lower() in MISSING:
             continue
         column = columns[index] if columns is not None else f"{index + 1}"
         raise DataError(f"{place}: column {column}: {refusal(cell)}")
-    large = np.flatnonzero(np.abs(array) > np.finfo(np.float32).max)
-    if len(large):
-        column = columns[large[0]] if columns is not None else f"{large[0] + 1}"
-        raise DataError(f"{place}: column {column}: {refusal(cells[large[0]])}")
+    large = np.abs(array) > np.finfo(np.float32).max
+    if large.any():
+        index = int(large.argmax())
+        column = columns[index] if columns is not None else f"{index + 1}"
+        raise DataError(f"{place}: column {column}: {refusal(cells[index])}")
     return array
 
 
@@ -105,7 +105,7 @@ def refusal(cell: str) -> str:
     """What is wrong with a value that is not a finite number, and what to do."""
     cell = cell.strip()
     value = _number(cell)
-    if np.isinf(value) or abs(value) > np.finfo(np.float32).max:
+    if np.isinf(value) or abs(value) > float(np.finfo(np.float32).max):
         return f"{cell} is infinite or beyond float32; expected a finite number, or an empty cell if it is missing"
     hint = ""
     if cell.count(",") == 1 and not np.isnan(_number(cell.replace(",", "."))):
@@ -125,9 +125,14 @@ def labels(cells: Sequence[str]) -> npt.NDArray[np.str_]:
     return np.array([names[cell] for cell in cells], np.str_)
 
 
+def is_missing_label(label: str) -> bool:
+    """Whether a label's text says that there is none; "none" and "na" are labels like others."""
+    return label.strip().lower() in {"", "?", "nan"}
+
+
 def check_label(label: str, place: str) -> None:
     """Raises if a label is missing."""
-    if label.strip().lower() in {"", "?", "nan"}:
+    if is_missing_label(label):
         raise DataError(
             f"{place}: the label is missing; give it or drop the line, or read without labels: targets=None"
         )

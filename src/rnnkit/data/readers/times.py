@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # A zone follows a time of day: "2020-01-01" ends in -01, which is none.
-_ZONE = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
-_NAMED_ZONE = r"\d\s*(?!(?:AM|PM|UTC|GMT)$)[A-Z]{3,5}$"
+_ZONE = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$")
+_NAMED_ZONE = re.compile(r":\d{2}\s*(?!(?:AM|PM|UTC|GMT)$)[A-Z]{2,5}$")
 _NUMERIC_DATE = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}\b"
+_DIGITS = str.maketrans("123456789", "0" * 9)
 Place = Callable[[int], str]
 
 
@@ -44,7 +45,7 @@ def parse(column: pd.Series[Any], place: Place, name: str, time_format: str | No
         return _utc(column)
     if text is None:
         return _finite(column.to_numpy(np.float64), place, name)
-    if time_format is None:
+    if time_format is None and _is_number(str(text.iloc[0])):
         numbers = pd.to_numeric(text, errors="coerce")
         if not numbers.isna().any():
             return _finite(numbers.to_numpy(np.float64), place, name)
@@ -64,23 +65,24 @@ def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
 def _dates(text: pd.Series[Any], place: Place, name: str, time_format: str | None) -> npt.NDArray[Any]:
     import pandas as pd
 
-    aware = text.str.contains(_ZONE, regex=True).to_numpy(np.bool_)
-    if time_format is None:
-        if aware.any() and not aware.all():
-            first, other = int(aware.argmax()), int((~aware).argmax())
-            raise DataError(
-                f"{place(other)}: column {name}: {text.iloc[other]!r} has no time zone, but {text.iloc[first]!r} "
-                f"({place(first)}) has one; give all of them a zone or none"
-            )
-        named = text.str.contains(_NAMED_ZONE, regex=True).to_numpy(np.bool_)
-        if named.any():
-            row = int(named.argmax())
+    # The stamps' shapes, digits as 0, are few; whatever their zones are is asked of these.
+    shapes = "\n".join(text.tolist()).translate(_DIGITS).split("\n")
+    aware = {shape: _ZONE.search(shape) is not None for shape in set(shapes)}
+    for shape in aware:
+        if _NAMED_ZONE.search(shape):
+            row = shapes.index(shape)
             raise DataError(
                 f"{place(row)}: column {name}: the zone of {text.iloc[row]!r} has more than one meaning; write its "
                 "offset, such as +01:00"
             )
+    if len(set(aware.values())) > 1:
+        first, other = (next(row for row, shape in enumerate(shapes) if aware[shape] is zone) for zone in (True, False))
+        raise DataError(
+            f"{place(other)}: column {name}: {text.iloc[other]!r} has no time zone, but {text.iloc[first]!r} "
+            f"({place(first)}) has one; give all of them a zone or none"
+        )
     formats = [time_format] if time_format is not None else _formats(text, place, name)
-    utc = bool(aware.any()) or "%z" in (time_format or "")
+    utc = any(aware.values()) or "%z" in (time_format or "")
     best: npt.NDArray[np.bool_] | None = None
     for pattern in formats:
         dates = pd.to_datetime(text, format=pattern, utc=utc, errors="coerce")
@@ -128,6 +130,14 @@ def _utc(dates: pd.Series[Any]) -> npt.NDArray[Any]:
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
     return dates.to_numpy("datetime64[us]")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _finite(numbers: npt.NDArray[np.float64], place: Place, name: str) -> npt.NDArray[np.float64]:
