@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .models.tagger import SequenceTagger
     from .training.callbacks import Callback
     from .training.learner import Learner
+    from .training.summary import summary
     from .types import Sequences
 
 _NAMES = {
@@ -49,6 +50,7 @@ _NAMES = {
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "load": "models.loading",
+    "summary": "training.summary",
 }
 _MODULES = ("data", "diagnostics", "errors", "ops")
 
@@ -75,6 +77,7 @@ __all__ = [
     "diagnostics",
     "load",
     "ops",
+    "summary",
 ]
 
 

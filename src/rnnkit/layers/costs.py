@@ -312,8 +312,9 @@ def _batch_and_time(layer: torch.nn.RNNBase, shape: tuple[int, ...]) -> tuple[in
 
 
 def _backend(layer: torch.nn.RNNBase) -> str:
-    weight = layer.weight_ih_l0
-    return layer.backend_for(weight.device, weight.dtype) if isinstance(layer, RecurrentLayer) else "torch"
+    if not isinstance(layer, RecurrentLayer):
+        return "torch"
+    return layer.backend_for(layer.weight_ih_l0.device, layer.weight_ih_l0.dtype)
 
 
 def _element(layer: torch.nn.Module) -> int:

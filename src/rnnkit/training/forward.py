@@ -37,9 +37,7 @@ class Forward:
 
     def output(self, inputs: Inputs) -> Tensor:
         """Returns the model's output for a tensor or for `Sequences`."""
-        if isinstance(inputs, Sequences):
-            return self.module(inputs.values, lengths=inputs.lengths)  # type: ignore[no-any-return]
-        return self.module(inputs)  # type: ignore[no-any-return]
+        return run_model(self.module, inputs)
 
     def padded(self, inputs: Inputs, longest: int | None) -> Tensor:
         """As `output`; outputs per step of `Sequences` are padded with 0 to `longest` steps."""
@@ -102,3 +100,10 @@ class Forward:
 
 def _steps(inputs: Inputs) -> torch.Size:
     return (inputs.values if isinstance(inputs, Sequences) else inputs).shape[1:2]
+
+
+def run_model(module: torch.nn.Module, inputs: Inputs) -> Tensor:
+    """Calls a model on a tensor or on `Sequences`."""
+    if isinstance(inputs, Sequences):
+        return module(inputs.values, lengths=inputs.lengths)  # type: ignore[no-any-return]
+    return module(inputs)  # type: ignore[no-any-return]

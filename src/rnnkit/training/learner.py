@@ -36,6 +36,7 @@ from .parameter_groups import ParameterGroups
 from .progress import Progress
 from .regularisation import Regularisation
 from .schedules import Rates, Schedule, resolve_schedule
+from .summary import Summary, learner_summary
 
 
 class Learner:
@@ -347,6 +348,10 @@ class Learner:
                 return self.fit(new_data, epochs=epochs, callbacks=callbacks, **settings)
         finally:
             self._optimizer = None  # the next fit is at the learner's own rate again
+
+    def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
+        """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
+        return learner_summary(self, data_or_shape, batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""

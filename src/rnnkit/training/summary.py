@@ -1,0 +1,425 @@
+"""What a model holds and costs: parameters, shapes, operations and memory by layer, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
+
+from ..errors import ConfigError, DataError, ShapeError
+from ..layers._options import suffix_of
+from ..layers.costs import Cost, count, rule_of
+from ..types import Sequences
+from .arrays import Inputs, describe, select, to_inputs
+from .batches import Order, in_memory, stream
+from .calls import Watch, units
+from .contexts import mode
+from .forward import run_model
+from .optimizers import OptimizerLike, check_optimizer, make_optimizer
+from .preserved import generators
+from .tables import aligned, html, quantity, size
+
+if TYPE_CHECKING:
+    from .learner import Learner
+
+StateBytes = Callable[[nn.Parameter], int | None]
+_NOT_COUNTED = "not counted"
+_WHOLE = "(model)"
+_HEADER = ("layer", "kind", "output", "trainable", "frozen", "forward", "backward", "weights", "activations")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer, or (``level`` 1) one layer of a recurrent stack, whose numbers are contained in the row above it.
+
+    Attributes:
+        name: as ``model.named_modules()`` has it.
+        kind: its class.
+        output: shape of what its first call returned; None where it was not called.
+        trainable, frozen: numbers that train and do not; shared ones stand in the first row that has them.
+        forward, backward: FLOPs, a multiply-add counted as 2; None: not counted.
+        weights, gradients: bytes of parameters and buffers, and of the gradients that training gives them.
+        optimizer: bytes of the optimizer's state; None: not known.
+        activations: bytes kept for the backward pass; None: not known.
+        note: what to know of the numbers.
+    """
+
+    name: str
+    kind: str
+    level: int
+    output: tuple[int, ...] | None
+    trainable: int
+    frozen: int
+    forward: int | None
+    backward: int | None
+    weights: int
+    gradients: int
+    optimizer: int | None
+    activations: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model by layers; print it, or read ``rows`` and the totals. In a notebook it is a table.
+
+    Attributes:
+        rows: in the order of the model's modules.
+        optimizer: the optimizer that the bytes of its state are of.
+        ran: whether a shape or a batch was there to run on: without one no shapes, FLOPs and activations are known.
+    """
+
+    rows: tuple[Row, ...]
+    optimizer: str
+    ran: bool
+
+    @property
+    def trainable(self) -> int:
+        """Numbers that train."""
+        return sum(row.trainable for row in self._layers)
+
+    @property
+    def frozen(self) -> int:
+        """Numbers that do not train."""
+        return sum(row.frozen for row in self._layers)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers, trainable or not."""
+        return self.trainable + self.frozen
+
+    @property
+    def forward(self) -> int:
+        """FLOPs of a forward pass, without the layers in `uncounted`."""
+        return sum(row.forward or 0 for row in self._layers)
+
+    @property
+    def backward(self) -> int:
+        """FLOPs of a backward pass, without the layers in `uncounted`."""
+        return sum(row.backward or 0 for row in self._layers)
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of a training step, forward and backward."""
+        return self.forward + self.backward
+
+    @property
+    def weights(self) -> int:
+        """Bytes of parameters and buffers."""
+        return sum(row.weights for row in self._layers)
+
+    @property
+    def gradients(self) -> int:
+        """Bytes of the gradients."""
+        return sum(row.gradients for row in self._layers)
+
+    @property
+    def optimizer_state(self) -> int | None:
+        """Bytes of the optimizer's state; None where it is not known."""
+        return _sum(row.optimizer for row in self._layers)
+
+    @property
+    def activations(self) -> int:
+        """Bytes kept for the backward pass, without the layers of which they are not known."""
+        return sum(row.activations or 0 for row in self._layers)
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Names of the layers that were called and whose FLOPs are not in the totals."""
+        return tuple(row.name for row in self._layers if row.output is not None and row.forward is None)
+
+    @property
+    def _layers(self) -> list[Row]:
+        return [row for row in self.rows if row.level == 0]
+
+    def __str__(self) -> str:
+        return "\n".join([aligned(_HEADER, [*self._cells(), self._totals()], left=3, total=True), *self._below()])
+
+    def _repr_html_(self) -> str:
+        return html(_HEADER, [*self._cells(), self._totals()], self._below(), left=3)
+
+    def _cells(self) -> list[list[str]]:
+        return [
+            [
+                "  " * row.level + row.name,
+                row.kind,
+                " × ".join(map(str, row.output)) if row.output is not None else "—",
+                f"{row.trainable:,}",
+                f"{row.frozen:,}",
+                *(self._amount(number, row) for number in (row.forward, row.backward)),
+                size(row.weights),
+                "—" if row.output is None else _NOT_COUNTED if row.activations is None else size(row.activations),
+            ]
+            for row in self.rows
+        ]
+
+    def _amount(self, number: int | None, row: Row) -> str:
+        if number is not None:
+            return quantity(number, "FLOP")
+        if row.output is not None:
+            return _NOT_COUNTED
+        return "not called" if self.ran else "—"
+
+    def _totals(self) -> list[str]:
+        ran = [quantity(self.forward, "FLOP"), quantity(self.backward, "FLOP")] if self.ran else ["—", "—"]
+        kept = size(self.activations) if self.ran else "—"
+        return ["total", "", "", f"{self.trainable:,}", f"{self.frozen:,}", *ran, size(self.weights), kept]
+
+    def _below(self) -> list[str]:
+        state = self.optimizer_state
+        memory = [
+            f"weights {size(self.weights)}",
+            f"gradients {size(self.gradients)}",
+            f"{self.optimizer}'s state {_NOT_COUNTED if state is None else size(state)}",
+        ]
+        total = self.weights + self.gradients + (state or 0)
+        if self.ran:
+            memory.append(f"activations {size(self.activations)}")
+            total += self.activations
+        lines = [f"Parameters: {self.parameters:,}, of which {self.trainable:,} train"]
+        if self.ran:
+            lines.append(f"A training step: {quantity(self.flops, 'FLOP')}, a multiply-add counted as 2")
+        lines.append(f"Memory of training: {', '.join(memory)}; together {size(total)}, without the batch")
+        if not self.ran:
+            lines.append("Output shapes, FLOPs and activations need a shape, as in summary((32, 100, 28)), or a batch")
+        if self.uncounted:
+            lines.append(f"Not in the totals, FLOPs not counted: {', '.join(self.uncounted)}")
+        if unknown := [row.name for row in self._layers if row.output is not None and row.activations is None]:
+            lines.append(f"Not in the totals, activations not known: {', '.join(unknown)}")
+        return [*lines, *(f"{row.name}: {row.note}" for row in self.rows if row.note)]
+
+
+def summary(
+    model: nn.Module,
+    data_or_shape: Any = None,
+    *,
+    optimizer: OptimizerLike = "adam",
+    batch_size: int = 32,
+) -> Summary:
+    """Lists a model's layers with parameters, output shapes, FLOPs and memory.
+
+    The model is run once on the given batch, or on zeros of the given shape, in evaluation mode; generators, modes
+    and weights are as before. FLOPs are those of the layers' matrix products and normalisations
+    (:mod:`rnnkit.layers.costs`); what is computed otherwise is counted where torch.utils.flop_counter knows it, and
+    else said to be not counted. Recurrent stacks are opened layer by layer.
+
+    Args:
+        model: any module called as `model(x)`, and as `model(x, lengths=lengths)` for `Sequences`.
+        data_or_shape: a shape such as `(32, 100, 28)` for [B, T, I], or `(32, 100)` for token ids where the model
+            has an embedding; or a batch: a tensor, an array, `Sequences`, a list of arrays; or `(X, y)` and all else
+            that `Learner.fit` takes, of which the first `batch_size` rows, or the first batch, are used. None: only
+            what is known without running: parameters and their memory.
+        optimizer: whose state is counted: a name, a callable or an Optimizer, as for `Learner`.
+        batch_size: see above.
+
+    Raises:
+        ConfigError: no module, one with weights that have no shape yet, an unknown optimizer.
+        DataError, ShapeError: data that the model cannot be run on.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.LSTM(28, 128), classes=10)
+        >>> found = rnnkit.summary(model, (32, 28, 28))
+        >>> [(row.name, row.output, row.trainable) for row in found.rows]
+        [('body', (28, 32, 128), 80896), ('head', (32, 10), 1290)]
+        >>> found.flops  # 2·B·T·4·H·(I + H) forward, (I + 2·H) backward, and the head
+        403947520
+    """
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"{describe(model)} arrived as model; expected a torch.nn.Module")
+    check_optimizer(optimizer)
+    if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
+        raise ConfigError(f"{lazy[0]} has no shape yet; call the model once on a batch, then ask for its summary")
+    watch = Watch(model, count_products=True)
+    inputs = None if data_or_shape is None else _inputs(model, data_or_shape, batch_size)
+    if inputs is not None:
+        _run(model, inputs, watch)
+    name, state = _state_bytes(optimizer)
+    rows = list(_rows(model, watch, state, ran=inputs is not None))
+    return Summary(tuple(rows), name, inputs is not None)
+
+
+def learner_summary(learner: Learner, data_or_shape: Any, batch_size: int) -> Summary:
+    """`Learner.summary`: of its model and optimizer."""
+    optimizer: OptimizerLike = learner.optimizer if learner._optimizer is None else learner._optimizer
+    return summary(learner.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
+
+
+def _inputs(model: nn.Module, given: Any, batch_size: int) -> Inputs:
+    """The batch to run on, on the model's device."""
+    first = next((one for one in model.parameters() if one.is_floating_point()), torch.empty(0))
+    if isinstance(given, tuple | list) and given and all(type(axis) is int for axis in given):
+        if min(given) < 1:
+            raise ShapeError(f"shape {tuple(given)} arrived; expected sizes of at least 1, as in (32, 100, 28)")
+        # As data of integers with one or two axes does, [B, T] stands for token ids: where there is a table of them.
+        tokens = len(given) <= 2 and any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in model.modules())
+        return torch.zeros(given, dtype=torch.int64 if tokens else first.dtype, device=first.device)
+    if isinstance(given, tuple) and len(given) == 2:
+        arrays = in_memory(given, first.dtype)
+        assert arrays is not None
+        rows = torch.arange(min(batch_size, len(arrays[0])))
+        return select(arrays[0], rows).to(first.device)
+    of_batches = isinstance(given, list) and bool(given) and isinstance(given[0], tuple)
+    if not of_batches and (isinstance(given, Tensor | Sequences | list) or hasattr(given, "__array__")):
+        batch = to_inputs(given, first.dtype)
+        if len(batch) == 0:
+            raise DataError(
+                f"{describe(given)} without a row arrived; expected a batch, or a shape such as (32, 100, 28)"
+            )
+        return batch.to(first.device)
+    return _first_batch(given, first, batch_size)
+
+
+def _first_batch(given: Any, like: Tensor, batch_size: int) -> Inputs:
+    """The inputs of the first of the batches that `fit` would train on."""
+    source = stream(given, lambda rows: Order(torch.arange(rows)), batch_size=batch_size, passes=2)
+    pair = next(iter(source), None)
+    if not (isinstance(pair, tuple | list) and len(pair) == 2):
+        what = "nothing" if pair is None else describe(pair)
+        raise DataError(f"the first batch is {what}; expected a pair (inputs, targets), or pass a shape [B, T, I]")
+    return to_inputs(pair[0], like.dtype).to(like.device)
+
+
+def _run(model: nn.Module, inputs: Inputs, watch: Watch) -> None:
+    """One forward pass under the watch, as if for training: only so it shows where gradients will flow."""
+    device = (inputs if isinstance(inputs, Tensor) else inputs.values).device
+    with generators(device), mode(model, training=False), torch.enable_grad(), watch:
+        try:
+            run_model(model, inputs)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            shape = tuple((inputs if isinstance(inputs, Tensor) else inputs.values).shape)
+            raise ShapeError(
+                f"the model does not run on a batch of shape {shape}: {error}. Pass what it takes, [B, T, I] for "
+                "sequences, [B, T] for token ids, or a batch"
+            ) from error
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(model: nn.Module, watch: Watch, state: StateBytes, *, ran: bool) -> Iterator[Row]:
+    seen: set[int] = set()
+    found = units(model)
+    for name, module in found.items():
+        tensors = _own(module, whole=rule_of(module) is not None, seen=seen)
+        calls = watch.calls[name]
+        costs = [count(module, call) for call in calls]
+        known = [cost for cost in costs if cost is not None]
+        layers = [sum(parts[1:], parts[0]) for parts in zip(*known, strict=True)] if known else []
+        note = f"called {len(calls)} times" if len(calls) > 1 else ""
+        cost = sum(layers[1:], layers[0]) if layers else None
+        if cost is None and (products := watch.products.get(name, 0)):
+            cost = Cost(products, 2 * products, None, "FLOPs of its matrix products, by torch.utils.flop_counter")
+        shape = calls[0].output if calls else None
+        yield _row(name or _WHOLE, module, 0, shape, tensors, cost, state, note)
+        if isinstance(module, nn.RNNBase) and module.num_layers > 1:
+            for index in range(module.num_layers):
+                part = {key: tensor for key, tensor in tensors.items() if _of_layer(key, index)}
+                one = layers[index] if layers else None
+                yield _row(f"layer {index}", module, 1, shape, part, one, state, "")
+    for name, products in watch.products.items():
+        if name not in found and ran:
+            note = "products outside of the layers, by torch.utils.flop_counter"
+            rest = Cost(products, 2 * products, 0, note)
+            yield _row(f"{name or _WHOLE}, itself", model.get_submodule(name), 0, (), {}, rest, state, "")
+
+
+def _row(
+    name: str,
+    module: nn.Module,
+    level: int,
+    output: tuple[int, ...] | None,
+    tensors: dict[str, Tensor],
+    cost: Cost | None,
+    state: StateBytes,
+    note: str,
+) -> Row:
+    parameters = [tensor for tensor in tensors.values() if isinstance(tensor, nn.Parameter)]
+    train = [parameter for parameter in parameters if parameter.requires_grad]
+    notes = [text for text in (note, cost.note if cost is not None and level == 0 else "") if text]
+    return Row(
+        name=name,
+        kind=_kind(module) if level == 0 else "",
+        level=level,
+        output=output,
+        trainable=sum(parameter.numel() for parameter in train),
+        frozen=sum(parameter.numel() for parameter in parameters) - sum(parameter.numel() for parameter in train),
+        forward=None if cost is None else cost.forward,
+        backward=None if cost is None else cost.backward,
+        weights=sum(tensor.nbytes for tensor in tensors.values()),
+        gradients=sum(parameter.nbytes for parameter in train),
+        optimizer=_sum(state(parameter) for parameter in train),
+        activations=None if cost is None else cost.activations,
+        note="; ".join(notes),
+    )
+
+
+def _own(module: nn.Module, *, whole: bool, seen: set[int]) -> dict[str, Tensor]:
+    """Parameters and buffers of a module, with all inside it or its own, without those that are counted already."""
+    named = [*module.named_parameters(recurse=whole), *module.named_buffers(recurse=whole)]
+    fresh = {name: tensor for name, tensor in named if id(tensor) not in seen}
+    seen |= {id(tensor) for tensor in fresh.values()}
+    return fresh
+
+
+def _of_layer(name: str, index: int) -> bool:
+    """Whether a parameter is of that layer of a stack, in either direction, also where a parametrisation holds it."""
+    return any(part.endswith((suffix_of(index, False), suffix_of(index, True))) for part in name.split("."))
+
+
+def _kind(module: nn.Module) -> str:
+    kind = nn.utils.parametrize.type_before_parametrizations(module)
+    home = kind.__module__.split(".")[0]
+    return f"{home}.{kind.__name__}" if home == "rnnkit" else kind.__name__
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """The sum, or None where one of them is."""
+    known = list(numbers)
+    return None if any(number is None for number in known) else sum(number or 0 for number in known)
+
+
+# --- the optimizer's state -------------------------------------------------------------------------------------------
+
+
+def _state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
+    """The optimizer's name, and a function from a parameter to the bytes of its state (None: not known).
+
+    Found by a step on a parameter of a few numbers: tensors of its shape grow with the parameter, single numbers do
+    not, anything else is not known.
+    """
+    given = getattr(optimizer, "optimizer", optimizer)  # Fabric wraps its optimizers
+    held = given.state if isinstance(given, Optimizer) else {}
+    probe = nn.Parameter(torch.zeros(2, 3))
+    try:
+        if isinstance(given, Optimizer):
+            trial = type(given)([probe], **given.defaults)
+        else:
+            trial = make_optimizer(given, [probe], lr=1e-3, weight_decay=0.0, fused=False)
+        probe.grad = torch.zeros_like(probe)
+        trial.step()
+    except Exception:  # whatever an optimizer of the user's raises on a parameter that is not its own
+        name = given if isinstance(given, str) else type(given).__name__
+        return name, lambda parameter: _held(held, parameter)
+    state = [one for one in trial.state.get(probe, {}).values() if isinstance(one, Tensor)]
+    alike = sum(1 for one in state if one.shape == probe.shape)
+    single = sum(one.nbytes for one in state if one.numel() == 1)
+    known = all(one.shape == probe.shape or one.numel() == 1 for one in state)
+
+    def of(parameter: nn.Parameter) -> int | None:
+        if held.get(parameter):
+            return _held(held, parameter)
+        return alike * parameter.nbytes + single if known else None
+
+    return type(trial).__name__, of
+
+
+def _held(state: Any, parameter: nn.Parameter) -> int | None:
+    """Bytes of the state that is there already."""
+    there = state.get(parameter)
+    return sum(one.nbytes for one in there.values() if isinstance(one, Tensor)) if there else None
