@@ -34,6 +34,7 @@ from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, check_optimizer, make_optimizer
 from .parameter_groups import ParameterGroups
 from .progress import Progress
+from .rate_finder import RateSweep, find_rate
 from .regularisation import Regularisation
 from .schedules import Rates, Schedule, resolve_schedule
 from .summary import Summary, learner_summary
@@ -352,6 +353,35 @@ class Learner:
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
         """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
         return learner_summary(self, data_or_shape, batch_size)
+
+    def find_rate(
+        self, data: Any, *, low: float = 1e-6, high: float = 10.0, steps: int = 100, batch_size: int = 32, seed: int = 0
+    ) -> RateSweep:
+        """Trains for some steps at rates that rise from `low` to `high`, and returns how the loss took it.
+
+        Smith 2017 ("Cyclical learning rates for training neural networks"), with an exponential rise. The sweep ends
+        before `high` where the loss blows up: the mean of three batches is above the lowest so far by 3 times the
+        lowest, or by 3 times the fall to it. Afterwards weights, buffers, gradients, optimizer, generators and modes
+        are as they were; the learner's `lr` too: pass the suggestion on.
+
+            sweep = learner.find_rate((X, y))
+            sweep.plot("rates.png")
+            learner.lr = sweep.suggestion      # or schedule=OneCycle(peak=sweep.suggestion)
+
+        Args:
+            data: the data; see the class.
+            low, high: the first and the last rate; of the first group of parameters, others keep their ratio to it.
+            steps: so many batches, of as many epochs as that takes, in a shuffled order.
+            batch_size: rows of a batch: the rate depends on it, so use the one to train with.
+            seed: of the order of the rows and of dropout.
+
+        Raises:
+            DataError, ShapeError: data that does not fit the model or the loss.
+            ConfigError: a setting out of range, data that can be read only once.
+            DivergenceError: the loss is NaN or infinite before the first step.
+        """
+        _check_counts(batch_size=batch_size)
+        return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""
