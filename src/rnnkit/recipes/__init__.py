@@ -21,7 +21,7 @@ RECIPES = {
     "adding-plain": ("adding", "plain"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
-    "mnist-lstm": ("mnist", "rows_gated"),
+    "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
 }

@@ -272,8 +272,8 @@ def founding() -> Mnist:
 
 
 def rows_gated() -> Mnist:
-    """Reads MNIST's digits row by row with an LSTM(128): 10 epochs, dropout in front of the head."""
-    return replace(mnist(), model=Model(cell="lstm", dropout=0.3), fit=Fit(lr=3e-3, clip_norm=1.0))
+    """Reads MNIST's digits row by row with a GRU(128): 10 epochs, batch 32, Adam, cosine decay from 0.002."""
+    return replace(mnist(), model=Model(cell="gru"), fit=Fit(lr=2e-3))
 
 
 def pixels() -> Mnist:

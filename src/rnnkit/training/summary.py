@@ -400,7 +400,7 @@ def _state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
         if isinstance(given, Optimizer):
             trial = type(given)([probe], **given.defaults)
         else:
-            trial = make_optimizer(given, [probe], lr=1e-3, weight_decay=0.0, fused=False)
+            trial = make_optimizer(given, nn.ParameterList([probe]), lr=1e-3, weight_decay=0.0, fused=False)
         probe.grad = torch.zeros_like(probe)
         trial.step()
     except Exception:  # whatever an optimizer of the user's raises on a parameter that is not its own
