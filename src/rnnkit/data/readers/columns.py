@@ -191,7 +191,9 @@ class _Guess:
 
     def _guessed_target(self) -> tuple[str, ...]:
         found = self._one("target_column", _TARGETS)
-        if found is None and not {"x", "z"} <= {_plain(name) for name in self.free}:  # x, y, z are coordinates
+        # Beside x and z it is a coordinate, and without targets it is a channel like others.
+        names = {_plain(name) for name in self.free}
+        if found is None and self.options.targets is not None and not {"x", "z"} <= names:
             found = self._one("target_column", {"y"})
         return () if found is None else (found,)
 

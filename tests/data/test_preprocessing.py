@@ -1,0 +1,189 @@
+"""Scaling, gaps, labels and the comparison of columns; all measured on the training part alone."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from rnnkit.data import Preprocessing, SeriesSet, check_columns, class_weights, read_series
+from rnnkit.data.labels import encode_labels, sorted_classes
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.types import Sequences
+
+NAN = float("nan")
+
+
+def series_of(*rows, targets=None, **options):
+    return SeriesSet.from_arrays([np.array(row, np.float32) for row in rows], targets, **options)
+
+
+@pytest.mark.parametrize(
+    ("scale", "center", "spread"),
+    [("standard", [2, 20], [np.std([1, 2, 3]), 10]), ("minmax", [1, 10], [2, 20]), ("none", [0, 0], [1, 1])],
+)
+def test_scales_leave_gaps_and_padding_out(scale, center, spread):
+    train = series_of([[1, 10], [NAN, 10], [3, NAN]], [[2, 30]], [[NAN, 30]])
+    prepare = Preprocessing.fit(train, scale=scale)
+    assert prepare.center == pytest.approx(center)
+    assert prepare.spread == pytest.approx(spread)
+    inputs = prepare.transform(train)
+    assert isinstance(inputs, Sequences)
+    assert inputs.lengths.tolist() == [3, 1, 1]
+    filled = np.array([[1, 10], [1, 10], [3, 10]])  # forward; a series that begins with a gap gets the mean
+    torch.testing.assert_close(inputs.values[0], torch.tensor((filled - center) / spread, dtype=torch.float32))
+    np.testing.assert_allclose(inputs.values[2, 0], (np.array([2, 30]) - center) / spread, rtol=1e-6)
+    assert inputs.values[1:, 1:].abs().sum() == 0
+
+
+def test_equal_lengths_make_a_tensor_and_other_data_is_scaled_as_training():
+    prepare = Preprocessing.fit(series_of([1, 3], [1, 3]))
+    assert prepare.transform(series_of([1, 3, 5])).tolist() == [[[-1], [1], [3]]]
+
+
+def test_gaps_do_not_reach_over_from_one_series_to_the_next():
+    prepare = Preprocessing.fit(series_of([0, 4]), scale="none")
+    assert prepare.transform(series_of([1, 9], [NAN, 5], [NAN, NAN])).flatten(1).tolist() == [[1, 9], [2, 5], [2, 2]]
+
+
+def test_indicators_and_time_since_observed():
+    """The example of Che et al. 2018, figure 3: s = 0, 0.1, 0.6, 1.6, 2.2, 2.5, 3.1, one channel observed 0011010."""
+    clock = np.array([0, 0.1, 0.6, 1.6, 2.2, 2.5, 3.1])
+    row = np.array([[NAN, 15], [NAN, 14], [40, NAN], [43, NAN], [NAN, NAN], [55, 15], [NAN, NAN]], np.float32)
+    series = SeriesSet([row], ("x", "y"), None, ("a",), step_times=[clock])
+    prepare = Preprocessing.fit(series, scale="none", missing="indicator+elapsed")
+    inputs = prepare.transform(series)
+    assert inputs.shape == (1, 7, prepare.input_size) == (1, 7, 6)
+    assert inputs[0, :, 2].tolist() == [0, 0, 1, 1, 0, 1, 0]
+    waited = torch.expm1(inputs[0, :, 4:].double()) * prepare.median_step
+    expected = [[0, 0.1, 0.6, 1, 0.6, 0.9, 0.6], [0, 0.1, 0.5, 1.5, 2.1, 2.4, 0.6]]
+    np.testing.assert_allclose(waited.T, expected, atol=1e-6)
+    assert prepare.median_step == pytest.approx(0.55)
+    without = SeriesSet.from_arrays([row[:, :1], row[:, 1:]])
+    counted = Preprocessing.fit(without, scale="none", missing="indicator+elapsed").transform(without)
+    np.testing.assert_allclose(torch.expm1(counted[..., 2]), [[0, 1, 2, 1, 1, 2, 1], [0, 1, 1, 2, 3, 4, 1]], atol=1e-5)
+
+
+def test_constant_channels_keep_the_scale_1_and_are_named():
+    train = series_of([[1, 7], [2, 7]], channels=["x", "room"])
+    with pytest.warns(UserWarning, match="they say nothing: 'room'; their scale stays 1"):
+        prepare = Preprocessing.fit(train)
+    assert prepare.spread[1] == 1
+    assert prepare.transform(series_of([[1, 9]], channels=["x", "room"]))[0, 0, 1] == 2
+
+
+def test_numbers_as_targets_are_scaled_and_scaled_back():
+    train = series_of([1, 2], [3, 4], targets=np.array([[10.0, 1], [30.0, 2]]))
+    prepare = Preprocessing.fit(train)
+    scaled = prepare.transform_targets(train)
+    assert (scaled.tolist(), scaled.dtype, prepare.output_size) == ([[-1, -1], [1, 1]], torch.float32, 2)
+    np.testing.assert_allclose(prepare.inverse_targets(scaled), train.targets)
+    one = Preprocessing.fit(series_of([1, 2], [3, 4], targets=np.array([10.0, 30.0])))
+    assert one.inverse_targets(torch.tensor([0.0, 1.0])).tolist() == [20, 30]
+    assert Preprocessing.fit(train, target_scale="none").transform_targets(train).tolist() == train.targets.tolist()
+
+
+def test_labels_are_numbered_in_order():
+    train = series_of([1], [2], [3], targets=["10", "9", "10"])
+    prepare = Preprocessing.fit(train)
+    assert (prepare.classes, prepare.transform_targets(train).tolist()) == (("9", "10"), [1, 0, 1])
+    assert prepare.inverse_targets(torch.tensor([[0.2, 0.1], [0, 1]])).tolist() == ["9", "10"]
+    assert prepare.inverse_targets([1]).tolist() == ["10"]
+    assert sorted_classes(["b", "-1", "a"]) == ("-1", "a", "b")
+    with pytest.raises(DataError, match=r"unseen classes '7', '8', first in series q; known: '9', '10'"):
+        prepare.transform_targets(series_of([1], [2], [1], targets=["9", "8", "7"], ids=["p", "q", "r"]))
+    assert class_weights(["b", "a", "a", "a"]).tolist() == pytest.approx([2 / 3, 2])
+    assert class_weights(["b", "a", "a", "a"], ("b", "c", "a")).tolist() == pytest.approx([2, 0, 2 / 3])
+    assert encode_labels([1, 2], ("2", "1")).tolist() == [1, 0]
+
+
+def test_json_both_ways():
+    train = series_of([0.1, 1 / 3], [2, 7], targets=["正常", "异常"])
+    for series in (train, series_of([0.1, 1 / 3], [2, 7], targets=np.array([0.1, 0.3]))):
+        prepare = Preprocessing.fit(series, missing="indicator")
+        again = Preprocessing.from_json(json.loads(json.dumps(prepare.to_json())))
+        assert again == prepare
+        torch.testing.assert_close(again.transform(train), prepare.transform(train), rtol=0, atol=0)
+    for wrong in ({}, {**prepare.to_json(), "version": 99}, [], None):
+        with pytest.raises(DataError, match="no preprocessing that this version of rnnkit wrote"):
+            Preprocessing.from_json(wrong)
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "error", "message"),
+    [
+        (
+            series_of([1], [2], targets=["a", "a"]),
+            {},
+            DataError,
+            "all 2 series .* have the label 'a'; expected at least",
+        ),
+        (series_of([[1, NAN]], channels=["x", "y"]), {}, DataError, "channel 'y' has no value in the training part"),
+        (series_of([1, 2]), {"scale": "robust"}, ConfigError, "scale='robust' arrived"),
+        (series_of([1, 2]), {"missing": "drop"}, ConfigError, "missing='drop' arrived"),
+        (series_of([1, 2])[[]], {}, DataError, "an empty training part"),
+        (series_of([1, 2], targets=[NAN]), {}, DataError, "target 0 is not finite"),
+    ],
+)
+def test_what_cannot_be_fitted(train, options, error, message):
+    with pytest.raises(error, match=message), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Preprocessing.fit(train, **options)
+
+
+def test_targets_that_do_not_fit():
+    labels = Preprocessing.fit(series_of([1], [2], targets=["a", "b"]))
+    numbers = Preprocessing.fit(series_of([1], [2], targets=[0.5, 1.5]))
+    neither = Preprocessing.fit(series_of([1], [2]))
+    with pytest.raises(DataError, match="has no targets"):
+        labels.transform_targets(series_of([1]))
+    with pytest.raises(DataError, match='labels arrived where .* targets="numbers"'):
+        numbers.transform_targets(series_of([1], targets=["a"]))
+    with pytest.raises(DataError, match="expected 1 a series"):
+        numbers.transform_targets(series_of([1], targets=[[0.5, 1.5]]))
+    with pytest.raises(DataError, match="the training part had no targets"):
+        neither.transform_targets(series_of([1], targets=["a"]))
+
+
+def test_columns_are_compared_by_name():
+    train = series_of([[1, 2, 3]], channels=["x", "y", "z"])
+    shuffled = series_of([[3, 1, 2]], channels=["z", "x", "y"])
+    assert check_columns(shuffled, train.channels).values[0].tolist() == [[1, 2, 3]]
+    with pytest.raises(
+        DataError, match=r"new.csv: the columns differ .*: missing 'y', 'z'; extra 'w'. Expected 'x', 'y'"
+    ):
+        check_columns(series_of([[1, 2]], channels=["x", "w"], source="new.csv"), train.channels)
+    with pytest.raises(DataError, match="extra 'z'"):
+        Preprocessing.fit(series_of([[1, 2], [2, 1]], channels=["x", "y"])).transform(train)
+
+
+def test_reading_new_data_as_the_training_data(tmp_path):
+    (tmp_path / "train.csv").write_text("who;when;x;y;kind\na;1;1,5;2;u\na;2;2;3;u\nb;1;2,5;4;v\n")
+    (tmp_path / "new.csv").write_text("y;x;when;who;kind\n7;3,5;1;c;?\n")
+    train = read_series(tmp_path / "train.csv", id_column="who", time_column="when", target_column="kind")
+    prepare = Preprocessing.from_json(json.loads(json.dumps(Preprocessing.fit(train).to_json())))
+    new = prepare.read(tmp_path / "new.csv")
+    assert (new.ids, new.values[0].tolist(), new.channels, new.targets) == (("c",), [[3.5, 7]], ("x", "y"), None)
+    (tmp_path / "wrong.csv").write_text("who;when;x;z\nc;1;3,5;7\n")
+    with pytest.raises(DataError, match=r"wrong.csv: the columns differ .*: missing 'y'; extra 'z'"):
+        prepare.read(tmp_path / "wrong.csv")
+    (tmp_path / "none.csv").write_text("when;x;y\n1;3,5;7\n")
+    with pytest.raises(DataError, match="there is no column 'who'"):
+        prepare.read(tmp_path / "none.csv")
+
+
+def test_steps_of_a_wide_table_are_compared_by_name(tmp_path):
+    (tmp_path / "train.csv").write_text("rise,peak,fall,label\n1,2,3,u\n4,5,6,v\n")
+    (tmp_path / "new.csv").write_text("fall,rise,label,peak\n3,1,w,2\n,4,w,5\n")
+    prepare = Preprocessing.fit(read_series(tmp_path / "train.csv"))
+    assert [row.tolist() for row in prepare.read(tmp_path / "new.csv").values] == [[[1], [2], [3]], [[4], [5]]]
+    (tmp_path / "new.csv").write_text("rise,peak,end,label\n1,2,3,u\n")
+    with pytest.raises(DataError, match="missing 'fall'; extra 'end'"):
+        prepare.read(tmp_path / "new.csv")
+    headerless = tmp_path / "plain.csv"
+    headerless.write_text("1,0.5,0.25\n1,2,3\n2,3,4\n")
+    plain = Preprocessing.fit(read_series(headerless))
+    assert plain.read(headerless).lengths.tolist() == [2, 2, 2]
+    headerless.write_text("2,0.5,0.75,7.5\n2,0.5,0.75,1\n")  # the label alone would not be told from these
+    assert plain.read(headerless, targets="labels").targets.tolist() == ["2", "2"]
