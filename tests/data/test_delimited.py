@@ -5,6 +5,7 @@ import pytest
 
 from rnnkit.data import read_series
 from rnnkit.data.readers.delimited import scan
+from rnnkit.data.series import read_like
 from rnnkit.errors import ConfigError, DataError
 
 NAN = float("nan")
@@ -12,12 +13,17 @@ LONG = "id,time,x,y,label\nb,1,5,6,walk\na,2,3,,rest\na,1,1,2,rest\n"
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read(content, name="data.csv", **options):
+def write(tmp_path):
+    def write(content, name="data.csv"):
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_series(tmp_path / name, **options)
+        return tmp_path / name
 
-    return read
+    return write
+
+
+@pytest.fixture
+def read(write):
+    return lambda content, name="data.csv", **options: read_series(write(content, name), **options)
 
 
 def values(series):
@@ -86,6 +92,9 @@ def test_wide_with_id_date_and_group(read):
 
 def test_numbered_steps_are_put_in_order_and_make_channels(read):
     assert values(read("t10,t2,t1,label\n3,2,1,a\n6,5,4,b\n")) == [[[1], [2], [3]], [[4], [5], [6]]]
+    assert values(read("0.5,0.0,label\n3,2,a\n6,5,b\n")) == [[[2], [3]], [[5], [6]]]
+    dates = read("2020-01-31,2020-02-01,2020-02-02,label\n1,2,3,a\n4,5,6,b\n")
+    assert (dates.channels, values(dates)[0]) == (("value",), [[1], [2], [3]])
     series = read("x_0,y_0,x_1,y_1,label\n1,2,3,4,a\n5,6,,8,b\n")
     assert series.channels == ("x", "y")
     np.testing.assert_array_equal(series.values, np.float32([[[1, 2], [3, 4]], [[5, 6], [NAN, 8]]]))
@@ -94,6 +103,14 @@ def test_numbered_steps_are_put_in_order_and_make_channels(read):
 def test_an_index_as_pandas_writes_it_is_left_out(read):
     assert read(",t0,t1,label\n0,1,2,a\n1,3,4,b\n").steps == ("t0", "t1")
     assert read(",t0,t1,label\nr,1,2,a\ns,3,4,b\n").ids == ("r", "s")
+    assert read("Unnamed: 0,id,t,x,label\n0,a,0,1,u\n1,b,0,2,v\n").channels == ("x",)
+
+
+def test_columns_that_are_named_are_not_guessed(read):
+    series = read(
+        "id,time,x,label,class\na,0,1,2,u\na,1,1,2,u\n", value_columns=["time", "label"], target_column="class"
+    )
+    assert (series.channels, series.step_times) == (("time", "label"), None)
 
 
 def test_numbers_as_targets(read):
@@ -157,6 +174,12 @@ def test_decimal_commas_and_semicolons(read):
         read("id;t;x;label\na;0;1.5;u\na;1;1,5;u\nb;0;1;v\n")
     with pytest.raises(DataError, match=r"data.csv:2: column x: '1.234,5' is not a number"):
         read("id;t;x;label\na;0;1.234,5;u\na;1;1,5;u\nb;0;1;v\n")
+
+
+def test_the_first_line_that_excel_writes(read):
+    assert values(read("sep=;\nid;t;x;label\na;0;1,5;u\n")) == [[[1.5]]]
+    with pytest.raises(DataError, match="data.csv:3: column x: 'tall'"):
+        read("sep=;\nid;t;x;label\na;0;tall;u\n")
 
 
 def test_quotes_line_ends_and_a_delimiter_at_the_end(read):
@@ -258,8 +281,7 @@ def test_duplicate_time_stamps_can_be_an_error(read):
         read("date,x\n2020-01-01,1\n2020-01-01,2\n", targets=None, duplicates="error")
 
 
-def test_the_roles_read_a_second_file_in_the_same_way(read):
+def test_the_roles_read_a_second_file_in_the_same_way(read, write):
     first = read("who;when;x;kind\na;1;1,5;u\nb;1;2,5;v\n", id_column="who", time_column="when", target_column="kind")
-    roles = {name: value for name, value in first.roles.items() if name != "suffix"}
-    second = read("who;when;x\na;1;3,5\nb;1;4,5\n", targets=None, **roles)
+    second = read_like(first.roles, write("who;when;x\na;1;3,5\nb;1;4,5\n"))
     assert (second.channels, second.ids, values(second)) == (("x",), ("a", "b"), [[[3.5]], [[4.5]]])

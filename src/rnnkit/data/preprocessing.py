@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..types import Sequences
 from .checks import check_columns
 from .gaps import Flat, elapsed, fill_forward, median_step
 from .labels import encode_labels, sorted_classes
-from .series import SeriesSet, Targets, read_series
+from .series import SeriesSet, Targets, read_like
 
 if TYPE_CHECKING:
     import os
@@ -239,10 +238,7 @@ class Preprocessing:
         Raises:
             DataError: the file cannot be read so, or its columns do not match; missing and extra ones are named.
         """
-        roles = {**self.roles, **columns}
-        if Path(path).suffix.lower() != roles.pop("suffix", Path(path).suffix.lower()):
-            roles = columns  # another format has its columns elsewhere; its channels are still compared
-        return check_columns(read_series(path, targets=targets, **roles), self.channels, self.steps)
+        return check_columns(read_like(self.roles, path, targets=targets, **columns), self.channels, self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values from which :meth:`from_json` makes an equal object."""

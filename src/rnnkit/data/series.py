@@ -30,9 +30,11 @@ READERS = {
     "arff": "arff",
 }
 FOLDERS = {"tables": "folder_of_tables", "images": "folder_of_images"}
+# Formats whose columns have the same roles: what was trained on CSV may be given parquet, or a folder of tables.
+_TABLES = {"delimited", "parquet", "folder_of_tables"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeriesSet:
     """N sequences of measurements, their lengths unequal, gaps as NaN.
 
@@ -46,7 +48,7 @@ class SeriesSet:
         step_times: row i is [T_i], the time stamp of each step, or None where a file has none.
         source: the file or folder they came from.
         steps: names of the columns that hold the steps, for a table with a row a series and a header; else empty.
-        roles: the arguments of :func:`read_series` that read a file of the same form in the same way.
+        roles: what :func:`read_like` needs to read a file of the same form in the same way; JSON values.
 
     Example:
         >>> import numpy as np
@@ -248,9 +250,39 @@ def read_series(
     file = Path(path)
     if not file.exists():
         raise DataError(f"{file}: there is no such file or folder")
-    reader = importlib.import_module(f".readers.{_reader(file, format)}", __package__)
-    series: SeriesSet = reader.read(file, options)
-    return series
+    name = _reader(file, format)
+    series: SeriesSet = importlib.import_module(f".readers.{name}", __package__).read(file, options)
+    return replace(series, roles={"form": _form(name), **series.roles})
+
+
+def read_like(
+    roles: Mapping[str, Any], path: str | os.PathLike[str], *, targets: Targets | None = None, **columns: Any
+) -> SeriesSet:
+    """Reads a file as another one was read.
+
+    Args:
+        roles: `SeriesSet.roles` of the other one. They are left aside if `path` has another form, say `.ts` not CSV.
+        path, targets, columns: as in :func:`read_series`; what is named here counts more than `roles`.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "train.csv"
+        >>> _ = file.write_text("name,hour,x,kind\\na,0,1,u\\na,1,1,u\\nb,0,5,v\\n")
+        >>> train = read_series(file, id_column="name", time_column="hour", target_column="kind")
+        >>> _ = file.write_text("name,hour,x\\nc,0,1\\n")
+        >>> read_like(train.roles, file).ids
+        ('c',)
+    """
+    named = {name: value for name, value in roles.items() if name != "form"}
+    if not Path(path).exists():
+        raise DataError(f"{path}: there is no such file or folder")
+    if roles.get("form") != _form(_reader(Path(path), columns.get("format"))):
+        named = {}
+    return read_series(path, targets=targets, **{**named, **columns})
+
+
+def _form(reader: str) -> str:
+    return "table" if reader in _TABLES else reader
 
 
 def _reader(path: Path, format: str | None) -> str:

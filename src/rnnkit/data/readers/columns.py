@@ -33,8 +33,10 @@ _TIMES = _words("time date datetime date_time timestamp time_stamp ds 时间 日
 _WEAK_TIMES = {"t", "step", "time_step", "timestep", "frame", "tick"}
 _CALENDAR = {"month", "week", "day", "year"}  # a time only where they are text such as "1949-01"
 _TARGETS = _words("label labels target targets class class_label classes category 标签 类别 目标 分类")
+_INDEX = {"index", "unnamed:_0", "level_0"}  # what pandas calls the row numbers that it wrote
 _UNNAMED = "column {} (without a name)"
-_NUMBERED = re.compile(r"(.*?)[ _.\-]?(\d+)")
+# A number alone, or a name with a letter and a number at its end: x_12, but not 2020-01-12.
+_NUMBERED = re.compile(r"()(\d+(?:\.\d+)?)|(?=.*[^\W\d_])(.*?)[ _.\-]?(\d+)")
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class _Guess:
         self.names: list[str] = [str(name) for name in table.columns]
         self._exist()
         self.free = [name for name in self.names if name not in set(options.ignore_columns)]
+        self.guessed_from = set(self.free) - set(options.value_columns or ())
 
     def roles(self) -> Roles:
         options = self.options
@@ -158,7 +161,7 @@ class _Guess:
 
     def _one(self, argument: str, known: Iterable[str], *, take: bool = True) -> str | None:
         """The one free column with a known name; raises if there are several."""
-        found = [name for name in self.free if _plain(name) in known]
+        found = [name for name in self.free if _plain(name) in known and name in self.guessed_from]
         if len(found) > 1:
             raise self._error(
                 f"{' and '.join(map(repr, found))} may both be the {argument.removesuffix('_column')}; type "
@@ -169,9 +172,9 @@ class _Guess:
     def _unnamed(self) -> str | None:
         """A first column without a name, as pandas writes its index: left out if it counts rows, else the id."""
         first = self.names[0]
-        if first != _UNNAMED.format(1) or first not in self.free:
+        unnamed = first == _UNNAMED.format(1)
+        if not (unnamed or _plain(first) in _INDEX) or first not in self.free or first not in self.guessed_from:
             return None
-        self._take(first)
         column = self.table[first]
         if not is_text(column):
             import numpy as np
@@ -179,8 +182,9 @@ class _Guess:
 
             counted = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
             if np.array_equal(counted - counted[0], np.arange(len(counted))):
+                self._take(first)
                 return None
-        return first
+        return self._take(first) if unnamed else None
 
     def _time(self) -> str | None:
         found = self._one("time_column", _TIMES)
@@ -250,16 +254,17 @@ class _Guess:
         return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())
 
 
-def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[int, str]], list[str]]:
+def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[str]]:
     """Columns that end in a number, as prefix → number → name in order of the numbers, and all other columns.
 
     A prefix with one number alone is no series of steps.
     """
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, dict[float, str]] = {}
     for name in names:
         match = _NUMBERED.fullmatch(name.strip())
         if match:
-            found.setdefault(match[1], {}).setdefault(int(match[2]), name)
+            prefix, number = (match[3], match[4]) if match[1] is None else (match[1], match[2])
+            found.setdefault(prefix, {}).setdefault(float(number), name)
     steps = {prefix: dict(sorted(numbers.items())) for prefix, numbers in found.items() if len(numbers) > 1}
     taken = {name for numbers in steps.values() for name in numbers.values()}
     return steps, [name for name in names if name not in taken]

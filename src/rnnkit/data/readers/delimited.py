@@ -23,14 +23,20 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 50  # lines, to find delimiter and header
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+_EXCEL = re.compile(r"sep=([,;|\t])(?=\n)", re.IGNORECASE)
 _BLANKS = r"\s+"
 
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Reads a delimited file; see :func:`rnnkit.data.read_series`."""
     content = text.decode(path, options.encoding)
-    first = [line for line in content[: 1 << 20].split("\n")[: _LOOKED_AT * 4] if line.strip()][:_LOOKED_AT]
-    delimiter = options.delimiter or _delimiter(first, path)
+    said = _EXCEL.match(content)
+    if said:  # the line stays, empty, so that the others keep their numbers
+        content = content[said.end() :]
+    first = [line for line in content.split("\n", _LOOKED_AT * 2)[:-1] or [content] if line.strip()][:_LOOKED_AT]
+    if not first:
+        raise DataError(f"{path}: the file is empty; expected at least one series")
+    delimiter = options.delimiter or (said[1] if said else _delimiter(first))
     decimal = options.decimal or _decimal(first, delimiter)
     if decimal == delimiter:
         raise DataError(f"{path}: the comma cannot be both delimiter and decimal mark; type delimiter= and decimal=")
@@ -43,15 +49,15 @@ def read(path: Path, options: Options) -> SeriesSet:
     return _headerless(content, path, options, delimiter, decimal)
 
 
-def _delimiter(lines: list[str], path: Path) -> str:
-    """The mark that cuts every line into equally many cells; with several the one that cuts most, or unequal last."""
-    best, most = None, (False, 1)
+def _delimiter(lines: list[str]) -> str:
+    """The mark that cuts every line into equally many cells, the comma last: it may be the decimal mark."""
+    best = None
     for mark in ("\t", ";", "|", ","):
         counts = {len(_cells(line, mark)) for line in lines}
+        if min(counts) > 1 and len(counts) == 1:
+            return mark
         if min(counts) > 1:
-            score = (len(counts) == 1, min(counts) if mark != ";" else 1 << 20)
-            if best is None or score > most:
-                best, most = mark, score
+            best = best or mark
     if best is None:
         ragged = max((",", ";", "\t"), key=lambda mark: sum(mark in line for line in lines))
         if sum(ragged in line for line in lines) > len(lines) / 2:
@@ -126,7 +132,7 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
             raise DataError(f"{place}: the series has no value at all; drop the line")
         rows.append(values)
         places.append(place)
-    roles = {"suffix": path.suffix.lower(), "header": False, "layout": "wide"}
+    roles = {"header": False, "layout": "wide"}
     if target is not None:
         roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
     roles |= {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal") if getattr(options, name)}
@@ -185,7 +191,7 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
         None,
         (path.name,),
         source=str(path),
-        roles={"suffix": path.suffix.lower(), "header": False, "layout": "long"},
+        roles={"header": False, "layout": "long"},
     )
 
 

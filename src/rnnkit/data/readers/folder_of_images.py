@@ -30,7 +30,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
         ids=tuple(f"{label}/{file.name}" for label, file in files),
         source=str(path),
-        roles={"suffix": "", "size": list(images[0].shape)},
+        roles={"size": list(images[0].shape)},
     )
 
 

@@ -43,7 +43,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         source=str(path),
         step_times=None if first.step_times is None else [row for part in parts for row in part.step_times or ()],
         steps=first.steps,
-        roles={**{name: value for name, value in first.roles.items() if name != "suffix"}, "suffix": ""},
+        roles=first.roles,
     )
 
 

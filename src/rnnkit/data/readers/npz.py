@@ -34,7 +34,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     rows = _rows(arrays[key], arrays.get("lengths"), f"{path}: {key}")
     targets = None if target_key is None else _targets(arrays[target_key], options, f"{path}: {target_key}")
     channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else None
-    roles: dict[str, Any] = {"suffix": path.suffix.lower(), "value_columns": [key]}
+    roles: dict[str, Any] = {"value_columns": [key]}
     if target_key is not None:
         roles["target_column"] = [target_key]
     try:

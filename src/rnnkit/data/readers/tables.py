@@ -308,4 +308,4 @@ def _stored(table: Table, roles: Roles, options: Options) -> dict[str, Any]:
         found[name] = getattr(options, name)
     if options.duplicates != "keep":
         found["duplicates"] = options.duplicates
-    return {"suffix": table.path.suffix.lower(), **{name: value for name, value in found.items() if value}}
+    return {name: value for name, value in found.items() if value}

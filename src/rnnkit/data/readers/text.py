@@ -77,7 +77,7 @@ def numbers(
     except ValueError:
         array = np.array([_number(cell) for cell in plain], np.float64)
     else:
-        if any("_" in cell for cell in plain):  # Python takes 1_000 for a number
+        if "_" in "".join(plain):  # Python takes 1_000 for a number
             array = np.array([_number(cell) for cell in plain], np.float64)
     for index in np.flatnonzero(~np.isfinite(array)).tolist():
         cell = cells[index].strip()

@@ -46,6 +46,8 @@ def parse(column: pd.Series[Any], place: Place, name: str, time_format: str | No
     if text is None:
         return _finite(column.to_numpy(np.float64), place, name)
     if time_format is None and _is_number(str(text.iloc[0])):
+        if text.str.len().eq(8).all() and text.str.startswith(("19", "20")).all():
+            return _dates(text, place, name, "%Y%m%d")  # 20240131 is a date, not twenty million
         numbers = pd.to_numeric(text, errors="coerce")
         if not numbers.isna().any():
             return _finite(numbers.to_numpy(np.float64), place, name)
