@@ -9,13 +9,13 @@ from benchmarks.machine import cpu_seconds
 from benchmarks.results import OURS, PEERS, Row, Timing
 from benchmarks.workers.client import Worker, WorkerError
 from benchmarks.workloads import Workload
+from rnnkit.ops.machine import SIZES
 
 PILOT_REPEATS = 5
 HOPELESS = 1.3
 """A tuning this many times slower than its system's best in the pilot is not timed further."""
 SETTLE_SECONDS = 0.05
 """Between two turns: thread pools spin for a while before they sleep."""
-SGEMM_SIZES = (1024, 1536, 2048)
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Race:
 
     def measure_peak(self) -> None:
         """Notes the GFLOP/s of PyTorch's best float32 matrix product now."""
-        fastest = {size: min(self.turn("PyTorch", "sgemm", str(size), repeats=4)) for size in SGEMM_SIZES}
+        fastest = {size: min(self.turn("PyTorch", "sgemm", str(size), repeats=4)) for size in SIZES}
         self.peaks.append(max(2 * size**3 / ms / 1e6 for size, ms in fastest.items()))
 
     def tunings(self, system: str, on: str) -> list[str]:

@@ -2,9 +2,7 @@
 
 import ctypes
 import dataclasses
-import re
 import sys
-from pathlib import Path
 
 import torch
 
@@ -12,22 +10,14 @@ from benchmarks.results import OURS
 from benchmarks.workers import rnnkit_worker, torch_worker
 from benchmarks.workers.torch_steps import training_step
 from benchmarks.workloads import workload
+from rnnkit.ops.machine import reset_peak, resident
 
 PR_SET_THP_DISABLE = 41
-RESET_PEAK = "5"
-
-
-def resident(what: str) -> int:
-    """Bytes of this process in memory: "VmRSS" now, "VmHWM" at most since the peak was put back."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found, f"{what} is not in /proc/self/status"
-    return int(found[1]) * 1024
 
 
 def main() -> None:
     system, name = sys.argv[1:]
-    if not Path("/proc/self/clear_refs").exists():
+    if not reset_peak():
         raise SystemExit("the system does not count the peak of a process's memory; Linux does")
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)  # pages of 2 MiB would count what nobody touched
     model = {OURS: rnnkit_worker.rnnkit_model, "PyTorch": torch_worker.torch_model}[system]
@@ -39,10 +29,13 @@ def main() -> None:
         warm()
     torch.mm(*torch.rand(2, 512, 512))  # wakes every thread
     step = training_step(model(load), load)
-    Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
+    reset_peak()
     before = resident("VmRSS")
     step()
-    print(resident("VmHWM") - before)
+    peak = resident("VmHWM")
+    assert before is not None
+    assert peak is not None
+    print(peak - before)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from benchmarks.workers.protocol import Step, serve
 from benchmarks.workers.torch_steps import Library, last_hidden
 from benchmarks.workloads import STREAM_STEPS, Workload, workload
+from rnnkit.ops.machine import matrix_product
 
 ALL_THREADS = torch.get_num_threads()
 
@@ -50,14 +51,7 @@ def torch_model(load: Workload) -> nn.Module:
 LIBRARY = Library(torch_body, torch_model, run)
 
 
-@functools.cache
-def sgemm(size: int) -> Step:
-    a, b, out = (torch.rand(size, size) for _ in range(3))
-
-    def step() -> None:
-        torch.mm(a, b, out=out)
-
-    return step
+sgemm = functools.cache(matrix_product)
 
 
 @functools.cache

@@ -33,6 +33,7 @@ from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, check_optimizer, make_optimizer
 from .parameter_groups import ParameterGroups
+from .profile import Profile, profile
 from .progress import Progress
 from .rate_finder import RateSweep, find_rate
 from .regularisation import Regularisation
@@ -382,6 +383,10 @@ class Learner:
         """
         _check_counts(batch_size=batch_size)
         return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
+
+    def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
+        """Says where the time of a training step goes, see :func:`rnnkit.training.profile.profile`; trains nothing."""
+        return profile(self, data, steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""

@@ -33,23 +33,22 @@ def tensors(*modules: torch.nn.Module) -> Iterator[None]:
     Inside, no parameter has a gradient yet.
     """
     parts = list(dict.fromkeys(part for module in modules for part in module.modules()))
-    places: list[tuple[dict[str, Any], str, torch.Tensor, torch.Tensor]] = [
-        (table, name, tensor, tensor.detach().clone())
-        for part in parts
-        for table in (part._parameters, part._buffers)
-        for name, tensor in table.items()
-        if tensor is not None
+    tables: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (table, dict(table)) for part in parts for table in (part._parameters, part._buffers)
     ]
+    kept = [(one, one.detach().clone()) for _, before in tables for one in before.values() if one is not None]
     gradients = [(parameter, parameter.grad) for part in parts for parameter in part.parameters(recurse=False)]
     for parameter, _ in gradients:
         parameter.grad = None
     try:
         yield
     finally:
+        for table, before in tables:
+            table.clear()
+            table.update(before)
         with torch.no_grad():
-            for table, name, tensor, kept in places:
-                table[name] = tensor
-                if not torch.equal(tensor, kept):  # an untouched tensor keeps its version, which autograd looks at
-                    tensor.copy_(kept)
+            for one, bits in kept:
+                if not torch.equal(one, bits):  # an untouched tensor keeps its version, which autograd looks at
+                    one.copy_(bits)
         for parameter, gradient in gradients:
             parameter.grad = gradient
