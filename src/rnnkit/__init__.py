@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import data, diagnostics, ops
+    from .diagnostics.diagnosis import diagnose
+    from .diagnostics.updates import Diagnostics
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Callback": "training.callbacks",
     "ConvFront": "layers.conv",
+    "Diagnostics": "diagnostics.updates",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
@@ -49,6 +52,7 @@ _NAMES = {
     "SimpleRNNCell": "layers.cells",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
+    "diagnose": "diagnostics.diagnosis",
     "load": "models.loading",
     "summary": "training.summary",
 }
@@ -60,6 +64,7 @@ __all__ = [
     "RNN",
     "Callback",
     "ConvFront",
+    "Diagnostics",
     "GRUCell",
     "LSTMCell",
     "Learner",
@@ -74,6 +79,7 @@ __all__ = [
     "accelerate",
     "chrono_",
     "data",
+    "diagnose",
     "diagnostics",
     "load",
     "ops",

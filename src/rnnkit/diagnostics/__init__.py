@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .activity import saturation
+    from .diagnosis import diagnose
     from .gradients import gradient_flow
     from .memory import horizon
     from .spectrum import spectra
+    from .updates import Diagnostics, update_ratios
 
 _NAMES = {
+    "Diagnostics": "updates",
+    "diagnose": "diagnosis",
     "gradient_flow": "gradients",
     "horizon": "memory",
     "saturation": "activity",
     "spectra": "spectrum",
+    "update_ratios": "updates",
 }
 
-__all__ = ["gradient_flow", "horizon", "saturation", "spectra"]
+__all__ = ["Diagnostics", "diagnose", "gradient_flow", "horizon", "saturation", "spectra", "update_ratios"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind readers too; the last ones where there are many lines.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY)
-INK, FAINT, GRID, PAPER = "#222222", "#8a8a8a", "#e6e6e6", "#ffffff"
+INK, BLACK, FAINT, GRID, PAPER = "#222222", "#000000", "#8a8a8a", "#e6e6e6", "#ffffff"
 # On dark paper the same hues, light enough to be read.
 _DARK = {
     BLUE: SKY, ORANGE: "#F08A3C", GREEN: "#2FCB9B", PURPLE: "#E3A6C8", YELLOW: "#E6C34A", SKY: "#A9DBF7",
-    INK: "#e8e8e8", "#000000": "#e8e8e8", FAINT: "#9a9a9a", GRID: "#3a3d42", PAPER: "#1c1e22", "#cccccc": "#5a5e66",
+    INK: "#e8e8e8", BLACK: "#e8e8e8", FAINT: "#9a9a9a", GRID: "#3a3d42", PAPER: "#1c1e22", "#cccccc": "#5a5e66",
 }  # fmt: skip
 
 
@@ -36,29 +37,15 @@ def open_axes(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def write(figure: Figure, path: Path, *, dark: bool = False) -> None:
-    """Writes a figure in the format of the path's suffix, for light or for dark paper, whole or not at all."""
-    if dark:
-        _darken(figure)
+def write(figure: Figure, path: Path) -> None:
+    """Writes a figure in the format of the path's suffix, whole or not at all."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor=_DARK[PAPER] if dark else PAPER, format=path.suffix[1:])
+        figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
 
 
-def _darken(figure: Figure) -> None:
-    """Every colour of ours becomes its dark counterpart; those of colour maps stay."""
-    from matplotlib.colors import to_hex, to_rgba
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-    from matplotlib.text import Text
-
-    dark = {to_hex(light): other for light, other in _DARK.items()}
-    for axes in figure.axes:
-        axes.set_facecolor(_DARK[PAPER])
-        axes.tick_params(which="both", colors=_DARK[INK])
-    names = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
-    for artist in figure.findobj(lambda found: isinstance(found, Text | Line2D | Patch)):
-        # All are read before the first is set: a marker has its line's colour where it has none of its own.
-        colours = {name: getattr(artist, f"get_{name}", lambda: None)() for name in names}
-        for name, colour in colours.items():
-            if colour is not None and to_rgba(colour)[3] > 0 and to_hex(colour) in dark:
-                getattr(artist, f"set_{name}")(dark[to_hex(colour)])
+def dark_svg(svg: str) -> str:
+    """The same drawing for dark paper: every colour of ours becomes its dark counterpart, those of maps stay."""
+    # Black is what SVG fills with where nothing is said, so that matplotlib leaves it out.
+    svg = svg.replace("<svg ", f'<svg fill="{_DARK[BLACK]}" ', 1)
+    dark = {light.lower(): other for light, other in _DARK.items()}
+    return re.sub("#[0-9a-fA-F]{6}", lambda found: dark.get(found[0].lower(), found[0]), svg)

@@ -1,7 +1,7 @@
 """Pictures of measurements: gradients through time, the horizon, spectra, saturation, updates.
 
-Each function draws one picture and writes it to ``path``; the suffix chooses the format, ``dark`` the paper. They are
-narrow enough to be read on a phone.
+Each function draws one picture and writes it to ``path``; the suffix chooses the format. They are narrow enough to be
+read on a phone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DECADES = 16  # of a logarithmic axis below its largest value
 LAYERS = 4  # panels of spectra in one picture
 
 
-def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path, *, dark: bool = False) -> None:
+def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path) -> None:
     """Draws ‖∂L/∂h_t‖ over the time steps, a curve a layer and direction, on a logarithmic axis.
 
     Args:
@@ -47,7 +47,7 @@ def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path, *, da
             cells = None if layer.cell_norms is None else layer.cell_norms.tolist()
             curves.append((label, layer.norms.tolist(), cells))
     if len(curves) > LINES:
-        return _map([(label, norms) for label, norms, _ in curves], path, dark)
+        return _map([(label, norms) for label, norms, _ in curves], path)
     figure = _figure(WIDTH, 3.2)
     axes = figure.subplots()
     _open(axes)
@@ -59,11 +59,11 @@ def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path, *, da
     axes.set_ylabel("gradient norm ‖∂L/∂hₜ‖")
     _logarithmic(axes, [value for _, norms, cells in curves for value in (*norms, *(cells or ()))])
     _legend(axes)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
     return None
 
 
-def horizon(seen: Horizon | Mapping[str, Horizon], path: Path, *, dark: bool = False) -> None:
+def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
     """Draws how much the last output depends on the input k steps before, as a share of the largest.
 
     Args:
@@ -93,10 +93,10 @@ def horizon(seen: Horizon | Mapping[str, Horizon], path: Path, *, dark: bool = F
     axes.set_ylabel("‖∂y/∂x‖ k steps back, share of largest")
     _logarithmic(axes, [*shown, threshold / 10])
     _legend(axes)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
-def spectra(found: Sequence[Spectrum], path: Path, *, dark: bool = False) -> None:
+def spectra(found: Sequence[Spectrum], path: Path) -> None:
     """Draws each layer's recurrent weights: eigenvalues around the unit circle, and singular values.
 
     Args:
@@ -116,6 +116,7 @@ def spectra(found: Sequence[Spectrum], path: Path, *, dark: bool = False) -> Non
         for one, colour in zip(gates, COLOURS, strict=False):
             label = one.gate if len(gates) > 1 else None
             dots: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 2.6, "linestyle": "none"}
+            dots["rasterized"] = len(one.eigenvalues) > 200  # an element a dot would make a large file
             plane.plot(one.eigenvalues.real.tolist(), one.eigenvalues.imag.tolist(), label=label, **dots)
             sizes = one.singular_values.tolist()
             marker = "o" if len(sizes) <= 20 else None
@@ -133,10 +134,10 @@ def spectra(found: Sequence[Spectrum], path: Path, *, dark: bool = False) -> Non
             axes.tick_params(labelsize=8)
         if len(gates) > 1:
             values.legend(frameon=False, fontsize=8)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
-def saturation(found: Sequence[Activity], path: Path, *, dark: bool = False) -> None:
+def saturation(found: Sequence[Activity], path: Path) -> None:
     """Draws the shares of saturated values and of dead and constant units, a bar a gate.
 
     Args:
@@ -166,13 +167,12 @@ def saturation(found: Sequence[Activity], path: Path, *, dark: bool = False) -> 
     axes.set_xlabel("share of values or units, %")
     axes.grid(visible=False, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
 def over_training(
     series: Mapping[str, Sequence[float]], epochs: Sequence[float], path: Path, *, label: str,
-    band: tuple[float, float] | None = None, dark: bool = False,
-) -> None:  # fmt: skip
+    band: tuple[float, float] | None = None, ) -> None:  # fmt: skip
     """Draws figures recorded during training on a logarithmic axis, a curve a layer or parameter.
 
     Args:
@@ -196,10 +196,10 @@ def over_training(
     _logarithmic(axes, [value for name in largest for value in series[name]])
     _whole_numbers(axes)
     _legend(axes)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
-def _map(lines: list[tuple[str, list[float]]], path: Path, dark: bool) -> None:
+def _map(lines: list[tuple[str, list[float]]], path: Path) -> None:
     from matplotlib.colors import LogNorm
 
     longest = max(len(values) for _, values in lines)
@@ -216,7 +216,7 @@ def _map(lines: list[tuple[str, list[float]]], path: Path, dark: bool) -> None:
     axes.set_xlabel("time step t")
     bar = figure.colorbar(shown, ax=axes, pad=0.02)
     bar.set_label("‖∂L/∂hₜ‖")
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
 def _line(axes: Axes, values: Sequence[float], **style: Any) -> None:

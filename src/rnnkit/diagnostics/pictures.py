@@ -30,7 +30,6 @@ def curves(
     *,
     final: Mapping[str, float] | None = None,
     stacked: bool = False,
-    dark: bool = False,
 ) -> None:
     """Draws the loss and each metric over the epochs, training and validation in one panel.
 
@@ -40,7 +39,6 @@ def curves(
         path: the file to write.
         final: results on the test set, drawn as one point at the last epoch.
         stacked: one panel below the other, for narrow pages.
-        dark: for dark paper.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -72,7 +70,7 @@ def curves(
             axes.set_xticks([])
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
-    _write(figure, path, dark=dark)
+    _write(figure, path)
 
 
 def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import ConfigError
 from .history import History, Row
@@ -65,7 +65,20 @@ class Callback:
         """Takes back what `state_dict` gave; called before `on_fit_begin` of a resumed run."""
 
 
-CallbackLike = Callback | Callable[["Learner", Row], object]
+@runtime_checkable
+class Hooks(Protocol):
+    """What every :class:`Callback` has: objects of rooms that may not import this one have it too."""
+
+    def on_fit_begin(self, learner: Any, run: Any) -> None: ...
+    def on_backward_end(self, learner: Any, step: int) -> None: ...
+    def on_step_end(self, learner: Any, step: int) -> None: ...
+    def on_epoch_end(self, learner: Any, row: Any) -> None: ...
+    def on_fit_end(self, learner: Any, history: Any) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+CallbackLike = Hooks | Callable[["Learner", Row], object]
 
 
 class Callbacks:
@@ -74,7 +87,7 @@ class Callbacks:
     def __init__(self, learner: Learner, callbacks: Iterable[CallbackLike]) -> None:
         self.learner, self.all = learner, tuple(callbacks)
         for callback in self.all:
-            if isinstance(callback, type) or not (isinstance(callback, Callback) or callable(callback)):
+            if isinstance(callback, type) or not (isinstance(callback, Hooks) or callable(callback)):
                 what = f"the class {callback.__name__}" if isinstance(callback, type) else repr(callback)
                 raise ConfigError(
                     f"{what} arrived in callbacks; expected a rnnkit.Callback, or a callable (learner, row) for after "
@@ -89,7 +102,7 @@ class Callbacks:
 
     def epoch_end(self, row: Row) -> None:
         for callback in self.all:
-            (callback.on_epoch_end if isinstance(callback, Callback) else callback)(self.learner, row)
+            (callback.on_epoch_end if isinstance(callback, Hooks) else callback)(self.learner, row)
 
     def fit_end(self, history: History) -> None:
         for hook in self._hooks("on_fit_end"):
@@ -98,5 +111,5 @@ class Callbacks:
     def _hooks(self, name: str) -> tuple[Callable[[Any], object], ...]:
         """The methods of that name that somebody wrote, in the class or on the object, given the learner already."""
         stub = getattr(Callback, name)
-        hooks = [getattr(callback, name) for callback in self.all if isinstance(callback, Callback)]
+        hooks = [getattr(callback, name) for callback in self.all if isinstance(callback, Hooks)]
         return tuple(partial(hook, self.learner) for hook in hooks if getattr(hook, "__func__", hook) is not stub)
