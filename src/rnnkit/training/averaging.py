@@ -14,6 +14,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -104,6 +105,7 @@ class _Average:
         torch._foreach_lerp_(self.average, weights, share)
 
 
+@dataclass
 class EMA(_Average):
     """The exponential moving average  s_t = d_t s_{t−1} + (1 − d_t) θ_t,  s_0 = θ_0.
 
@@ -134,13 +136,12 @@ class EMA(_Average):
         (4.0, 4.0)
     """
 
-    def __init__(self, decay: float = 0.999, *, warmup: bool = True) -> None:
-        if not 0 < decay < 1:
-            raise ConfigError(f"EMA(decay={decay!r}) arrived; expected a number between 0 and 1, such as 0.999")
-        self.decay, self.warmup = decay, warmup
+    decay: float = 0.999
+    warmup: bool = field(default=True, kw_only=True)
 
-    def __repr__(self) -> str:
-        return f"EMA(decay={self.decay}, warmup={self.warmup})"
+    def __post_init__(self) -> None:
+        if not 0 < self.decay < 1:
+            raise ConfigError(f"EMA(decay={self.decay!r}) arrived; expected a number between 0 and 1, such as 0.999")
 
     def update(self) -> None:
         self.steps += 1
@@ -148,6 +149,7 @@ class EMA(_Average):
         self._move(1 - (min(self.decay, early) if self.warmup else self.decay))
 
 
+@dataclass
 class NTASGD(_Average):
     """The mean of all weights since the run stopped getting better:  s_t = (θ_{T+1} + … + θ_t) / (t − T).
 
@@ -177,15 +179,14 @@ class NTASGD(_Average):
         True
     """
 
-    def __init__(self, n: int = 5) -> None:
-        if not (isinstance(n, int) and n >= 1):
-            raise ConfigError(f"NTASGD(n={n!r}) arrived; expected a whole number of at least 1")
-        self.n = n
+    n: int = 5
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.n, int) and self.n >= 1):
+            raise ConfigError(f"NTASGD(n={self.n!r}) arrived; expected a whole number of at least 1")
+        # What it learns: no settings, so no fields.
         self.figures: list[float] = []
         self.triggered = False
-
-    def __repr__(self) -> str:
-        return f"NTASGD(n={self.n})"
 
     def update(self) -> None:
         if self.triggered:

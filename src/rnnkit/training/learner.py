@@ -32,7 +32,7 @@ from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, check_optimizer, make_optimizer
-from .parameter_groups import ParameterGroups
+from .parameter_groups import ParameterGroups, by_names
 from .profile import Profile, profile
 from .progress import Progress
 from .rate_finder import RateSweep, find_rate
@@ -123,10 +123,13 @@ class Learner:
         check_optimizer(optimizer)
         self.model, self.optimizer = model, optimizer
         self.lr, self.weight_decay, self.l2, self.decay_biases = lr, weight_decay, l2, decay_biases
-        self.parameter_groups, self.clip_norm, self.clip_value = parameter_groups, clip_norm, clip_value
+        self.parameter_groups = None if parameter_groups is None else by_names(model, parameter_groups)
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.recurrent_l2, self.ar, self.tar = recurrent_l2, ar, tar
+        self.label_smoothing, self.class_weights = label_smoothing, class_weights
         if not callable(optimizer):
             self._new_optimizer(fused=False)  # for the errors that its settings may have
-        self._penalty = Regularisation(model, recurrent_l2=recurrent_l2, ar=ar, tar=tar)
+        self._penalty()
         self.history = History()
         self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
         if metrics is None:  # the model's defaults belong to its default loss
@@ -222,6 +225,8 @@ class Learner:
         balance(self._loss, batches)
         optimizer = self._optimizer = self._optimizer or self._make_optimizer()
         rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs, history=self.history)
+        penalty = self._penalty()
+        watched_layers = penalty or nullcontext()
         run = Run(
             forward=forward,
             batches=batches,
@@ -230,7 +235,7 @@ class Learner:
             epochs=epochs,
             backward=Tensor.backward if self._fabric is None else self._fabric.backward,
             clip=self._clipping(optimizer),
-            penalty=self._penalty or None,
+            penalty=penalty,
             rates=rates,
             validate=None if held_out is None else partial(evaluate, *held_out, self._metrics),
             interrupt=CatchInterrupt(),
@@ -243,7 +248,7 @@ class Learner:
         catching = run.interrupt if self._processes == 1 else nullcontext()
         random = seeded(None if seed is None else seed + self._rank, self.device)
         try:
-            with random, mode(self._module, training=True), torch.enable_grad(), self._penalty, catching, run.progress:
+            with random, mode(self._module, training=True), torch.enable_grad(), watched_layers, catching, run.progress:
                 try:
                     hooks.fit_begin(run)
                     follow(
@@ -445,6 +450,11 @@ class Learner:
             parameter_groups=self.parameter_groups,
             fused=fused,
         )
+
+    def _penalty(self) -> Regularisation | None:
+        """What is added to the loss, None for nothing: a context to train in, and the penalty of a step by a call."""
+        penalty = Regularisation(self.model, recurrent_l2=self.recurrent_l2, ar=self.ar, tar=self.tar)
+        return penalty if self.recurrent_l2 or self.ar or self.tar else None
 
     def _clipping(self, optimizer: Optimizer) -> Clipping | None:
         if self.clip_norm is None and self.clip_value is None:

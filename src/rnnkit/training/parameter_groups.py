@@ -76,6 +76,22 @@ def group_parameters(
     return sorted(alike.values(), key=lambda group: "lr" in group)
 
 
+def by_names(model: torch.nn.Module, groups: ParameterGroups) -> ParameterGroups:
+    """Returns the groups with names for parameters: settings that can be compared, and outlive a change of device."""
+    if isinstance(groups, Mapping):
+        return dict(groups)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    named: list[Mapping[str, Any]] = []
+    for group in groups:
+        if isinstance(group, Mapping) and "params" in group:
+            members = group["params"]
+            members = [members] if isinstance(members, Tensor | str) else members
+            named.append({**group, "params": [names.get(member, member) for member in members]})
+        else:
+            named.append(group)  # for `group_parameters` to refuse
+    return named
+
+
 def _apply_patterns(
     groups: Mapping[str, Mapping[str, Any]],
     names: dict[Tensor, list[str]],

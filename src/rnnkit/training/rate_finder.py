@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -93,8 +93,8 @@ def find_rate(
     with _restoring(learner, data), seeded(seed, learner.device), torch.enable_grad():
         forward, batches = learner._data(data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
         balance(learner._loss, batches)
-        optimizer = learner._make_optimizer()
-        with _restoring_optimizer(optimizer), mode(learner._module, training=True), learner._penalty as penalty:
+        optimizer, penalty = learner._make_optimizer(), learner._penalty()
+        with _restoring_optimizer(optimizer), mode(learner._module, training=True), penalty or nullcontext():
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
             clip = learner._clipping(optimizer)
             backward = Tensor.backward if learner._fabric is None else learner._fabric.backward
@@ -109,7 +109,7 @@ def find_rate(
                     break
                 for parameter in learner.model.parameters():
                     parameter.grad = None
-                backward(loss + penalty() if penalty else loss)
+                backward(loss if penalty is None else loss + penalty())
                 if clip is not None:
                     clip()
                 sweep.set(step)

@@ -52,9 +52,6 @@ class Regularisation:
         self._called: tuple[int | None, Any] = (None, None)  # steps and lengths of the model's call
         self._output: tuple[Tensor, Any] | None = None  # of the layer [B, T, D·H], and its lengths
 
-    def __bool__(self) -> bool:
-        return bool(self.recurrent_l2 or self.ar or self.tar)
-
     def __enter__(self) -> Self:
         if self.ar or self.tar:
             self._hooks = [layer.register_forward_hook(self._see, with_kwargs=True) for layer in self.layers]

@@ -13,7 +13,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 
@@ -199,6 +199,7 @@ class SlantedTriangular:
         return (1 + p * (self.ratio - 1)) / self.ratio
 
 
+@dataclass
 class Plateau:
     """f falls by `factor` each time the monitored figure has not improved for `patience` epochs in a row.
 
@@ -222,31 +223,23 @@ class Plateau:
         0.5
     """
 
-    needs_total = False
+    factor: float = 0.1
+    patience: int = 5
+    threshold: float = 1e-4
+    cooldown: int = 0
+    lowest: float = 0.0
+    needs_total: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        factor: float = 0.1,
-        patience: int = 5,
-        *,
-        threshold: float = 1e-4,
-        cooldown: int = 0,
-        lowest: float = 0.0,
-    ) -> None:
-        self.factor, self.patience, self.threshold = factor, patience, threshold
-        self.cooldown, self.lowest = cooldown, lowest
+    def __post_init__(self) -> None:
         _check_shares(self, "threshold", "lowest")
-        if not 0 < factor < 1:
-            raise ConfigError(f"Plateau(factor={factor!r}) arrived; expected a number between 0 and 1")
+        if not 0 < self.factor < 1:
+            raise ConfigError(f"Plateau(factor={self.factor!r}) arrived; expected a number between 0 and 1")
         for name, least in (("patience", 1), ("cooldown", 0)):
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= least):
                 raise ConfigError(f"Plateau({name}={value!r}) arrived; expected a whole number of at least {least}")
+        # What it learns: no settings, so no fields.
         self.now, self.best, self.waited, self.cooling = 1.0, math.nan, 0, 0
-
-    def __repr__(self) -> str:
-        names = ("factor", "patience", "threshold", "cooldown", "lowest")
-        return f"Plateau({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def __call__(self, step: int, total: int) -> float:
         return self.now
