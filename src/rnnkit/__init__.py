@@ -10,9 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, diagnostics, ops
+    from . import data, diagnostics, finetuning, ops
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
+    from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -41,6 +42,7 @@ _NAMES = {
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "Learner": "training.learner",
+    "LoRA": "finetuning.adapters",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "SeriesAugment": "layers.augment",
@@ -56,7 +58,7 @@ _NAMES = {
     "load": "models.loading",
     "summary": "training.summary",
 }
-_MODULES = ("data", "diagnostics", "errors", "ops")
+_MODULES = ("data", "diagnostics", "errors", "finetuning", "ops")
 
 __all__ = [
     "GRU",
@@ -68,6 +70,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "Learner",
+    "LoRA",
     "PixelFront",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -81,6 +84,7 @@ __all__ = [
     "data",
     "diagnose",
     "diagnostics",
+    "finetuning",
     "load",
     "ops",
     "summary",

@@ -2,12 +2,14 @@
 
 LoRA (Hu et al. 2021, arXiv:2106.09685), applied to the weights rather than to the activations, so that it serves
 recurrent layers whole: W' = W + (α/r) B A is made once for a call, with W [G·H, I] frozen, A [r, I] and B [G·H, r], B
-zero at first. The gates of a layer share A. dA and dB come from dW', which the layer's backward pass computes as it does in
-full fine-tuning, in one product over all steps; to apply A and B to the activations would save that product, but would
-add two thin products to each time step. Beside the layer's own work a call costs one product of 2·r·G·H·I operations
-forward and two backward, and the optimizer has little to do.
+zero at first. The gates of a layer share A.
 
-Variants left out: dropout in front of A (the weights know no activations), training of biases.
+dA = (α/r) Bᵀ dW' and dB = (α/r) dW' Aᵀ come from dW', which the layer's backward pass computes as in full fine-tuning,
+in one product over all steps. To apply A and B to the activations would save that product, but add two thin products
+to each time step. Beside the layer's own work a call costs a product of 2·r·G·H·I operations forward and two backward,
+about 3·r/(B·T) of what the layer's products take; in return the optimizer has little to do.
+
+Left out: dropout in front of A (the weights know no activations), training of biases.
 """
 
 from __future__ import annotations

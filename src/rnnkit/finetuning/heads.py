@@ -110,13 +110,18 @@ def replace_head(
     for parameter, flag in zip(head.parameters(), old.parameters(), strict=True):
         parameter.requires_grad_(flag.requires_grad)
     head.train(old.training)
+    put_head(model, name, head)
+    return head
+
+
+def put_head(model: nn.Module, name: str, head: nn.Linear) -> None:
+    """Puts a finished output layer in the place of that name."""
     put = getattr(model, "set_head", None)
-    if callable(put):
+    if callable(put) and name == "head":  # a model of rnnkit, which describes itself
         put(head)
     else:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, head)
-    return head
 
 
 def _drawn(old: nn.Linear, outputs: int, generator: torch.Generator | None) -> nn.Linear:

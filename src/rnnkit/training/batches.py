@@ -32,7 +32,8 @@ class Order:
     """Which rows an epoch visits, in a new order each time where there is a generator.
 
     Under torchrun each of the `world` processes visits every `world`-th of them. With `even`, rows are repeated
-    until all processes have equally many, so that their gradient exchanges stay in step.
+    until all processes have equally many, so that their gradient exchanges stay in step. Beside `rows`, an epoch visits
+    `drawn` of the `old` rows, others each time.
     """
 
     rows: Tensor
@@ -40,9 +41,15 @@ class Order:
     rank: int = 0
     world: int = 1
     even: bool = False
+    old: Tensor | None = None
+    drawn: int = 0
 
     def draw(self) -> Tensor:
-        rows, count = self.rows, len(self.rows)
+        rows = self.rows
+        if self.old is not None:
+            picked = torch.randperm(len(self.old), generator=self.generator) if self.generator else slice(None)
+            rows = torch.cat([rows, self.old[picked][: self.drawn]])
+        count = len(rows)
         if self.generator is not None:
             rows = rows[torch.randperm(count, generator=self.generator)]
         if self.even and count % self.world:
@@ -53,8 +60,25 @@ class Order:
         return iter(self.draw().tolist())
 
     def __len__(self) -> int:
-        extra = -len(self.rows) % self.world if self.even else 0
-        return len(range(self.rank, len(self.rows) + extra, self.world))
+        count = len(self.rows) + self.drawn
+        extra = -count % self.world if self.even else 0
+        return len(range(self.rank, count + extra, self.world))
+
+
+class Mixed(tuple[Any, Any]):
+    """`(X, y)` with `new` rows that every epoch visits, and behind them old ones of which it draws so many."""
+
+    new: int
+    drawn: int
+
+    def __new__(cls, x: Any, y: Any, *, new: int, drawn: int) -> Mixed:
+        made = super().__new__(cls, (x, y))
+        made.new, made.drawn = new, drawn
+        return made
+
+    def order(self, order: Order) -> Order:
+        """The order of all rows as one of the new ones, with the old ones to draw from."""
+        return replace(order, rows=order.rows[: self.new], old=order.rows[self.new :], drawn=self.drawn)
 
 
 class ArrayBatches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -22,22 +22,6 @@ def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
     finally:
         for part, flag in flags:
             part.training = flag
-
-
-@contextmanager
-def frozen(module: torch.nn.Module) -> Iterator[Callable[[], None]]:
-    """Keeps the parameters of a module from training; yields a function that lets them train again early."""
-    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-
-    def thaw() -> None:
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
-
-    module.requires_grad_(False)
-    try:
-        yield thaw
-    finally:
-        thaw()
 
 
 @contextmanager

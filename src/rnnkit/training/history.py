@@ -6,7 +6,10 @@ import csv
 import math
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .fine_tuning import FineTuningReport
 
 Row = dict[str, float]
 
@@ -24,6 +27,7 @@ class History:
         best_epoch: the epoch with the best `monitor`; None before one has finished.
         stopped: why the run ended; "callback": one called `learner.stop()`.
         seconds: how long it took, checks and checkpoints included.
+        report: of a fine-tuning, what it changed; None otherwise.
 
     Example:
         >>> history = History()
@@ -39,6 +43,7 @@ class History:
     best_epoch: int | None = None
     stopped: Literal["finished", "early stopping", "callback", "interrupted"] = "finished"
     seconds: float = 0.0
+    report: FineTuningReport | None = None
 
     def add(self, row: Row) -> bool:
         """Appends an epoch's row; returns whether it is the best so far."""

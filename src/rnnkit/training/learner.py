@@ -16,13 +16,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, DataError
+from ..finetuning.adapters import LoRA
+from ..finetuning.forgetting import Protection
 from ..serialization import save_module
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
-from .batches import ArrayBatches, Batches, Order, StreamBatches, hold_out, in_memory, stream
+from .batches import ArrayBatches, Batches, Mixed, Order, StreamBatches, hold_out, in_memory, stream
 from .callbacks import CallbackLike, Callbacks
 from .clipping import Clipping, gradient_norm
-from .contexts import CatchInterrupt, frozen, mode, seeded
+from .contexts import CatchInterrupt, mode, seeded
 from .cross_entropy import ClassWeights, balance, make_cross_entropy
 from .engine import find_device, make_fabric
 from .follow import follow, open_history
@@ -313,48 +315,65 @@ class Learner:
         return torch.cat(outputs)  # out here, so that it is a tensor autograd can take
 
     def fine_tune(
-        self, new_data: Any, *, lr: float | None = None, freeze_body_epochs: int = 0, epochs: int = 5, **settings: Any
+        self,
+        new_data: Any,
+        *,
+        lr: float | None = None,
+        epochs: int = 5,
+        freeze: str | Iterable[str] = (),
+        freeze_body_epochs: int = 0,
+        gradual_unfreezing: bool = False,
+        discriminative: float | None = None,
+        schedule: str | Schedule | None = None,
+        adapters: LoRA | None = None,
+        classes: int | Sequence[str] | None = None,
+        old_classes: Sequence[str] | None = None,
+        replay: Any = None,
+        protect: str | Protection | None = None,
+        old_data: Any = None,
+        validation: Any = None,
+        seed: int | None = None,
+        callbacks: Iterable[CallbackLike] = (),
+        **settings: Any,
     ) -> History:
-        """Trains a trained model on new data: at a lower rate, with a fresh optimizer, the body frozen at first.
+        """Teaches a trained model something new: at a lower rate, with a fresh optimizer. See `training.fine_tuning`.
 
         Args:
             new_data: the data; see the class.
-            lr: learning rate; None: a tenth of the learner's.
-            freeze_body_epochs: for how many epochs the parameters of `model.body` do not train.
-            epochs: number of epochs, the frozen ones included.
-            **settings: as for `fit`.
+            lr: learning rate; None: a tenth of the learner's, with adapters the learner's.
+            epochs: number of epochs.
+            freeze: groups or parameters that do not train, by name or pattern (`finetuning.freeze`): "body.l0".
+            freeze_body_epochs: for how many epochs at first the parameters of `model.body` do not train.
+            gradual_unfreezing: train the last group alone in the first epoch, one more in each that follows (ULMFiT).
+            discriminative: by how much the rate falls from a layer to the one below, 2.6 in ULMFiT; None: not at all.
+            schedule: as for `fit`; ULMFiT's is "slanted_triangular".
+            adapters: LoRA(rank=8) trains low-rank adapters and the head, and nothing else; afterwards
+                `finetuning.adapters` merges them, takes them off or saves them apart.
+            classes: a new head: so many outputs, or the names of the classes. Rows of classes that stay are copied.
+            old_classes: the names of the old head's classes, where `classes` are names; else equal numbers are the same
+                class.
+            replay: old `(X, y)`, of which every epoch sees all rows; or how many of `old_data` an epoch sees, a number
+                or a share (0.2); or a `finetuning.forgetting.Replay`.
+            protect: "l2-sp", "ewc" (which needs `old_data`), or an object such as `finetuning.forgetting.EWC(1e4)`.
+            old_data: `(X, y)` of what was learned before, with the old head's labels: its quality is in the report.
+            validation, seed, callbacks, **settings: as for `fit`. Quality on the new data is that on `validation`.
+
+        Returns:
+            What was recorded, with a `report` of before and after; print it.
 
         Raises:
-            ConfigError: no `body` to freeze, or an optimizer that cannot be made anew; and what `fit` raises.
+            ConfigError: settings that exclude each other, or an optimizer that cannot be made anew; what `fit` raises.
+            DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
-        if isinstance(self.optimizer, Optimizer):
-            kind = type(self.optimizer).__name__
-            raise ConfigError(
-                f"fine_tune makes a fresh optimizer, but the learner was given a finished {kind}; give it a name or a "
-                f"callable, as in Learner(model, optimizer=lambda parameters: torch.optim.{kind}(parameters, lr=0.1))"
-            )
-        body = getattr(self.model, "body", None)
-        if freeze_body_epochs != 0:
-            _check_counts(freeze_body_epochs=freeze_body_epochs)
-            if not isinstance(body, torch.nn.Module):
-                raise ConfigError(f"freeze_body_epochs={freeze_body_epochs} needs a model with a body; this has none")
-        _check_numbers(lr=self.lr if lr is None else lr)
-        self._optimizer = self._make_optimizer()
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["lr"] / 10 if lr is None else lr
-        try:
-            if freeze_body_epochs == 0 or body is None:
-                return self.fit(new_data, epochs=epochs, **settings)
-            with frozen(body) as thaw:
+        from .fine_tuning import Plan, fine_tune
 
-                def thaw_in_time(_: Learner, row: Row) -> None:
-                    if row["epoch"] == freeze_body_epochs:
-                        thaw()
-
-                callbacks = (thaw_in_time, *settings.pop("callbacks", ()))
-                return self.fit(new_data, epochs=epochs, callbacks=callbacks, **settings)
-        finally:
-            self._optimizer = None  # the next fit is at the learner's own rate again
+        plan = Plan(
+            lr=lr, freeze=freeze, freeze_body_epochs=freeze_body_epochs, gradual_unfreezing=gradual_unfreezing,
+            discriminative=discriminative, adapters=adapters, classes=classes, old_classes=old_classes, replay=replay,
+            protect=protect, old_data=old_data,
+        )  # fmt: skip
+        settings |= {"epochs": epochs, "schedule": schedule, "seed": seed, "callbacks": callbacks}
+        return fine_tune(self, new_data, plan, validation, settings)
 
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
         """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
@@ -400,6 +419,11 @@ class Learner:
     def _checkpoint(self, path: str | PathLike[str], row: Row) -> None:
         save_module(self.model, Path(path), extra={"epoch": row["epoch"], "metrics": row})
 
+    def _rewrap(self) -> None:
+        """Takes note of parameters that were added to the model or put in the place of others."""
+        if self._fabric is not None:
+            self._module = self._fabric.setup_module(self.model)
+
     def _forward(self) -> Forward:
         return Forward(self._module, self._loss, dtype=self._dtype, device=self.device)
 
@@ -429,9 +453,8 @@ class Learner:
             source = stream(data, order, batch_size=batch_size, passes=passes)
             return forward, StreamBatches(source, forward.prepare, dtype=self._dtype, device=self.device)
         inputs, targets = arrays[0], forward.prepare(*arrays)
-        return forward, ArrayBatches(
-            inputs, targets, order(len(inputs)), batch_size, device=self.device, per_step=forward.per_step
-        )
+        rows = data.order(order(len(inputs))) if isinstance(data, Mixed) else order(len(inputs))
+        return forward, ArrayBatches(inputs, targets, rows, batch_size, device=self.device, per_step=forward.per_step)
 
     def _make_optimizer(self) -> Optimizer:
         if not any(parameter.requires_grad for parameter in self.model.parameters()):
