@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from fitting import quiet, same, weights
 from torch import nn
 
-from rnnkit.errors import ConfigError
+import rnnkit
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.finetuning.forgetting import EWC, L2SP
+from rnnkit.training.callbacks import Callback
 from rnnkit.training.learner import Learner
 
 
@@ -19,6 +24,10 @@ class Recorder:
 
     def __call__(self, learner, row):
         self.weights.append(weights(learner.model))
+
+
+def named(module):
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
 # Fine-tuning ---------------------------------------------------------------------------------------------------------
@@ -83,3 +92,262 @@ def test_fine_tune_divides_the_rate_of_a_callable(classifier, blobs):
     learner = Learner(classifier(), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5))
     history = learner.fine_tune(blobs, epochs=1, progress=False)
     assert history.rows[0]["lr"] == 0.05
+
+
+# Rates and freezing --------------------------------------------------------------------------------------------------
+
+
+def test_gradual_unfreezing_starts_with_the_head_and_goes_down_a_group_an_epoch(blobs):
+    torch.manual_seed(0)
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4, num_layers=2), classes=2)
+    seen = []
+
+    class Watch(Callback):
+        def on_backward_end(self, learner, step):
+            if step % 3 == 0:
+                seen.append({name.rsplit("_", 1)[-1] for name, p in model.named_parameters() if p.grad is not None})
+
+    settings = {"gradual_unfreezing": True, "epochs": 4, "batch_size": 32, "progress": False}
+    history = Learner(model, lr=0.01).fine_tune(blobs, callbacks=[Watch()], **settings)
+    head = {"head.weight", "head.bias"}
+    assert seen == [head, head | {"l1"}, head | {"l1", "l0"}, head | {"l1", "l0"}]
+    assert history.report.trained == sum(p.numel() for p in model.parameters())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_rates_fall_by_layer_and_follow_the_slanted_triangle(blobs):
+    torch.manual_seed(0)
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4, num_layers=2), classes=2)
+    rates = []
+
+    class Watch(Callback):
+        def on_step_end(self, learner, step):
+            rates.append([group["lr"] for group in learner._optimizer.param_groups])
+
+    learner = Learner(model, lr=0.01)
+    learner.fine_tune(
+        blobs, lr=0.1, discriminative=2.0, schedule="slanted_triangular", epochs=4, batch_size=32, progress=False,
+        callbacks=[Watch()],
+    )  # fmt: skip
+    assert len(rates) == 12
+    assert max(rates) == pytest.approx([0.1, 0.05, 0.025])
+    assert rates.index(max(rates)) == 1
+    assert rates[-1][0] < rates[-2][0] < rates[2][0]
+    assert learner._optimizer is None
+
+
+def test_what_is_frozen_by_name_does_not_train(classifier, blobs):
+    model = classifier()
+    before = named(model)
+    history = Learner(model, lr=0.1).fine_tune(blobs, freeze=["body.weight_hh*", "head"], epochs=1, progress=False)
+    after = named(model)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"body.weight_ih_l0", "body.bias_ih_l0", "body.bias_hh_l0"}
+    assert history.report.trained == 16 + 8 + 8
+
+
+# Other classes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(blobs):
+    """A third class beside the two: [48, 5, 2] with a mean of its own."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(48, 5, 2, generator=generator) + torch.tensor([4.0, -4.0])
+    return x, torch.full((48,), 2)
+
+
+def trained(classifier, blobs):
+    learner = Learner(classifier(), lr=0.02)
+    quiet(learner, blobs, epochs=5, seed=0)
+    return learner
+
+
+def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier, blobs, three):
+    learner = trained(classifier, blobs)
+    old_rows = learner.model.head.weight.detach().clone()
+    seen = []
+    hook = learner.model.register_forward_pre_hook(
+        lambda module, x: seen.append(len(x[0])) if module.training else None
+    )
+    history = learner.fine_tune(
+        three, lr=0.02, epochs=8, classes=3, replay=20, old_data=blobs, seed=0, batch_size=17, progress=False
+    )
+    hook.remove()
+    assert seen == [17, 17, 17, 17] * 8  # 48 new rows and 20 old ones an epoch
+    report = history.report
+    assert report.new.after["accuracy"] > 0.95 > 0.5 > report.new.before["accuracy"]
+    assert report.old.before["accuracy"] - report.old.after["accuracy"] < 0.1
+    assert report.old.rows == 96
+    assert learner.model.head.out_features == 3
+    assert not torch.equal(learner.model.head.weight[:2], old_rows)
+    assert "replay: 20 old rows an epoch" in str(report)
+
+    forgetful = trained(classifier, blobs)
+    lost = forgetful.fine_tune(three, lr=0.02, epochs=8, classes=3, old_data=blobs, seed=0, progress=False).report
+    assert lost.old.after["accuracy"] < report.old.after["accuracy"] - 0.2
+
+
+def test_old_rows_are_drawn_anew_each_epoch_all_before_any_comes_again():
+    from rnnkit.training.batches import Mixed, Order
+
+    data = Mixed(None, None, new=4, drawn=3)
+    order = data.order(Order(torch.arange(10), torch.Generator().manual_seed(0)))
+    epochs = [order.draw().tolist() for _ in range(6)]
+    assert all(len(order) == 7 == len(set(rows)) and set(rows) >= {0, 1, 2, 3} for rows in epochs)
+    assert len({tuple(sorted(rows)) for rows in epochs}) > 1
+    twice = Mixed(None, None, new=4, drawn=14).order(Order(torch.arange(10), torch.Generator()))
+    assert sorted(torch.bincount(twice.draw())[4:].tolist()) == [2, 2, 2, 2, 3, 3]
+    parts = [Mixed(None, None, new=4, drawn=3).order(Order(torch.arange(10), None, rank, 2, True)) for rank in (0, 1)]
+    assert [len(part) for part in parts] == [len(part.draw()) for part in parts] == [4, 4]
+
+
+def test_classes_by_name_keep_their_rows_and_old_labels_are_translated(classifier, blobs):
+    learner = trained(classifier, blobs)
+    row = learner.model.head.weight.detach()[1].clone()
+    x, y = blobs
+    only = y == 1
+    history = learner.fine_tune(
+        (x, 1 - y), lr=0.0, epochs=1, classes=["one", "zero"], old_classes=["zero", "one"], replay=blobs,
+        old_data=(x[only], y[only]), progress=False,
+    )  # fmt: skip
+    assert torch.equal(learner.model.head.weight[0], row)
+    assert history.report.old.before == history.report.old.after
+    assert history.report.new.after["accuracy"] == pytest.approx(learner.evaluate((x, 1 - y))["accuracy"])
+    with pytest.raises(DataError, match="classes that the new head lacks"):
+        learner.fine_tune(
+            blobs, classes=["new", "one"], old_classes=["one", "zero"], replay=blobs, epochs=1, progress=False
+        )
+    assert learner.model.head.out_features == 2
+    assert torch.equal(learner.model.head.weight[0], row)  # nothing had changed
+
+
+# Protection ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protect", [L2SP(alpha=10.0), EWC(strength=1e6, rows=32)], ids=str)
+def test_protection_holds_the_weights_and_the_old_classes(classifier, blobs, three, protect):
+    def drift(protect):
+        learner = trained(classifier, blobs)
+        before = named(learner.model.body)
+        settings = {"epochs": 4, "lr": 0.02, "seed": 0, "progress": False, "freeze": "head"}
+        learner.fine_tune(three, classes=3, old_data=blobs, protect=protect, **settings)
+        after = named(learner.model.body)
+        return sum(float((after[name] - before[name]).square().sum()) for name in before)
+
+    assert drift(protect) < 0.2 * drift(None)
+
+
+def test_new_rows_of_a_head_have_no_importance_and_moved_ones_keep_theirs(classifier, blobs):
+    learner = trained(classifier, blobs)
+    seen = {}
+
+    class Watch(EWC):
+        def penalty(self, references):
+            seen.update({one.name: one for one in references})
+            return super().penalty(references)
+
+        def measure(self, parameters, losses):
+            self.found = super().measure(parameters, losses)
+            return self.found
+
+    watch = Watch(rows=50)
+    names = {"classes": ["b", "c", "a"], "old_classes": ["a", "b"]}
+    learner.fine_tune(blobs, old_data=blobs, protect=watch, epochs=1, progress=False, **names)
+    head = seen["head.weight"]
+    assert torch.equal(head.importance[[2, 0]], watch.found["head.weight"])
+    assert head.importance[1].abs().sum() == 0
+    assert head.old.flatten().tolist() == [True, False, True]
+    assert seen["body.weight_hh_l0"].old is None
+
+
+def test_reported_losses_leave_the_penalty_out(classifier, blobs):
+    losses = []
+    for protect in (None, L2SP(alpha=1e-3)):
+        learner = trained(classifier, blobs)
+        rows = learner.fine_tune(blobs, lr=0.0, epochs=1, protect=protect, seed=0, progress=False).rows
+        losses.append(rows[0]["loss"])
+    assert losses[0] == pytest.approx(losses[1])
+
+
+# Adapters ------------------------------------------------------------------------------------------------------------
+
+
+def test_adapters_and_the_head_train_alone_and_a_failure_takes_them_off(classifier, blobs, three):
+    learner = trained(classifier, blobs)
+    body = named(learner.model.body)
+    history = learner.fine_tune(three, adapters=rnnkit.LoRA(2), classes=3, epochs=3, seed=0, progress=False)
+    assert history.report.trained == 2 * (8 + 2) + 2 * (8 + 8) + 27
+    assert "adapters: LoRA(rank=2" in str(history.report)
+    now = named(learner.model.body)
+    assert torch.equal(now["parametrizations.weight_hh_l0.original"], body["weight_hh_l0"])
+    assert now["parametrizations.weight_hh_l0.0.B"].abs().sum() > 0
+    rnnkit.finetuning.merge_adapters(learner.model)
+    assert list(named(learner.model)) == list(named(classifier()))
+
+    learner = trained(classifier, blobs)
+    before = weights(learner.model)
+    with pytest.raises(DataError, match="NaN|nan"):
+        learner.fine_tune((three[0] * float("nan"), three[1]), adapters=rnnkit.LoRA(2), classes=3, progress=False)
+    assert same(weights(learner.model), before)
+    assert all(p.requires_grad for p in learner.model.parameters())
+
+
+# The report ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_is_measured_on_validation_and_written_as_json(classifier, blobs, tmp_path):
+    learner = trained(classifier, blobs)
+    x, y = blobs
+    report = learner.fine_tune(blobs, epochs=1, validation=0.25, old_data=blobs, seed=0, progress=False).report
+    assert (report.new.rows, report.new_from) == (24, "validation")
+    assert report.old.rows == 96
+    held = learner.fine_tune((x, y), epochs=1, validation=(x[:10], y[:10]), progress=False).report
+    assert held.new.after == pytest.approx(learner.evaluate((x[:10], y[:10])))
+    report.to_json(tmp_path / "report.json")
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["new"]["before"].keys() == {"loss", "accuracy"}
+    assert content["parameters"] == sum(p.numel() for p in learner.model.parameters())
+    text = str(report)
+    assert "old accuracy (96 rows)" in text
+    assert "parameters trained: 114 of 114 (100.0%)" in text
+
+
+def test_ragged_old_rows_and_new_ones_of_another_length_are_mixed(classifier, blobs):
+    x, y = blobs
+    rows = [row[: 2 + index % 4] for index, row in enumerate(x)]
+    history = Learner(classifier()).fine_tune((x[:, :4], y), replay=(rows, y), epochs=1, progress=False)
+    assert history.rows[0]["samples_per_second"] > 0
+    with pytest.raises(DataError, match=r"\[2\] features a step and old ones \[3\]"):
+        Learner(classifier()).fine_tune(blobs, replay=(torch.zeros(4, 5, 3), y[:4]), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"freeze_body_epochs": 1, "gradual_unfreezing": True}, "leave freeze_body_epochs out"),
+        ({"freeze_body_epochs": -1}, "freeze_body_epochs=-1"),
+        ({"freeze": "boddy"}, "did you mean 'body"),
+        ({"freeze": ["body", "head"]}, "nothing to train"),
+        ({"discriminative": 0}, "discriminative=0"),
+        ({"adapters": 8}, r"expected rnnkit.LoRA\(rank=8\)"),
+        ({"adapters": rnnkit.LoRA(2), "protect": "l2-sp"}, "choose one"),
+        ({"protect": "ewc"}, r"pass old_data=\(X, y\)"),
+        ({"protect": "ecw"}, "did you mean 'ewc'"),
+        ({"replay": 0.2}, r"pass old_data=\(X, y\)"),
+        ({"old_classes": ["a", "b"]}, "without classes"),
+        ({"classes": 3, "old_classes": ["a", "b"]}, "names for both"),
+        ({"classes": ["a", "b"]}, "names of the new and of the old"),
+        ({"classes": ["a"], "old_classes": ["a"]}, "1 names but the model's head has 2"),
+        ({"validation": 1.0}, "leaves rows on both sides"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_do_not_go_together_are_refused_before_anything_changes(classifier, blobs, settings, message):
+    learner = Learner(classifier())
+    before = weights(learner.model)
+    with pytest.raises(ConfigError, match=message):
+        learner.fine_tune(blobs, epochs=1, progress=False, **settings)
+    assert same(weights(learner.model), before)
+    assert all(p.requires_grad for p in learner.model.parameters())
+    assert learner._optimizer is None

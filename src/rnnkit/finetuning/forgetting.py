@@ -30,7 +30,7 @@ class Replay:
     Attributes:
         data: old `(X, y)`, in memory; None: the ``old_data`` of ``fine_tune``.
         rows: how many of them an epoch sees: a whole number, drawn anew each time; a share of the epoch's rows, from 0
-            to 1 (0.2: one row in five is an old one); None: all.
+            to 1 (0.2: one row in five is an old one); None: all. More than there are: some come again.
     """
 
     data: Any = None
@@ -50,8 +50,7 @@ class Replay:
         """How many of ``old`` rows an epoch with ``new`` new ones sees."""
         if self.rows is None:
             return old
-        wanted = max(1, round(new * self.rows / (1 - self.rows))) if isinstance(self.rows, float) else self.rows
-        return min(wanted, old)
+        return max(1, round(new * self.rows / (1 - self.rows))) if isinstance(self.rows, float) else self.rows
 
 
 def memory(data: tuple[Any, Any], per_class: int, seed: int = 0) -> tuple[Any, Any]:

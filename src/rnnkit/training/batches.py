@@ -47,14 +47,24 @@ class Order:
     def draw(self) -> Tensor:
         rows = self.rows
         if self.old is not None:
-            picked = torch.randperm(len(self.old), generator=self.generator) if self.generator else slice(None)
-            rows = torch.cat([rows, self.old[picked][: self.drawn]])
+            rows = torch.cat([rows, self._old()])
         count = len(rows)
         if self.generator is not None:
             rows = rows[torch.randperm(count, generator=self.generator)]
         if self.even and count % self.world:
             rows = torch.cat([rows, rows.repeat(self.world)[: -count % self.world]])
         return rows[self.rank :: self.world]
+
+    def _old(self) -> Tensor:
+        """As many old rows as an epoch sees; all of them before any comes again."""
+        assert self.old is not None
+        found: list[Tensor] = []
+        for start in range(0, self.drawn, len(self.old)):
+            picked = self.old
+            if self.generator is not None:
+                picked = picked[torch.randperm(len(picked), generator=self.generator)]
+            found.append(picked[: self.drawn - start])
+        return torch.cat(found)
 
     def __iter__(self) -> Iterator[int]:  # a DataLoader takes an Order as its sampler
         return iter(self.draw().tolist())
