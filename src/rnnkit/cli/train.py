@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from .. import recipes
+from ..errors import ConfigError
 from ..recipes.overrides import override
-from .output import report
+from .output import plain_warnings, report
 
 INTERRUPTED = 130
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name (`rnnkit recipes list`), or a file ./my_recipe.py.")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe's name (`rnnkit recipes list`), or a file ./my_recipe.py.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change a setting, as in fit.epochs=3; may be repeated."),
@@ -25,21 +28,62 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
     device: Annotated[str | None, typer.Option(help="Same as --set device=NAME: auto, cpu, cuda, cuda:1, mps.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was stopped, in its folder and with its settings."),
+    ] = None,
 ) -> None:
     """Run a recipe and keep all that came of it in a run folder."""
     from ..recipes import runs
 
-    chosen = open_recipe(recipe)
     shorthands = {"seed": seed, "device": device}
-    assignments = [f"{name}={value}" for name, value in shorthands.items() if value is not None]
-    chosen = override(chosen, [*(set_ or []), *assignments])
-    with runs.start(recipe, chosen, out) as folder:
-        typer.echo(f"Run folder: {folder}")
-        metrics = chosen.run(folder) or {}
+    assignments = [*(set_ or []), *(f"{name}={value}" for name, value in shorthands.items() if value is not None)]
+    if resume is not None:
+        if out is not None:
+            raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
+        with plain_warnings():
+            return _resume(resume, recipe, assignments)
+    if recipe is None:
+        raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to go on with: --resume RUN")
+    chosen = override(open_recipe(recipe), assignments)
+    with plain_warnings():
+        ready = chosen.prepare() if isinstance(chosen, recipes.Preparing) else chosen
+        with runs.start(recipe, chosen, out) as folder:
+            typer.echo(f"Run folder: {folder}")
+            metrics = ready.run(folder)
+    _conclude(folder, metrics)
+
+
+def _resume(folder: Path, file: str | None, assignments: list[str]) -> None:
+    from ..recipes import resuming
+
+    stored = recipe_of(folder, file)
+    chosen = override(stored, assignments)
+    resuming.check_settings(folder, stored, chosen)
+    state = resuming.progress(folder)
+    if state.finished and chosen == stored:
+        typer.echo(f"{folder} is finished ({state.said}); to train it longer add --set fit.epochs=N")
+        report(state.test)
+        return
+    ready = chosen.prepare() if isinstance(chosen, recipes.Preparing) else chosen
+    typer.echo(f"Run folder: {folder}")
+    typer.echo(f"Going on: {state.said}")
+    for line in state.changed:
+        typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
+    with resuming.reopen(folder, chosen):
+        metrics = ready.run(folder)
+    _conclude(folder, metrics)
+
+
+def _conclude(folder: Path, metrics: recipes.Metrics | None) -> None:
+    metrics = metrics or {}
     interrupted = metrics.get("stopped") == "interrupted"
     if interrupted:
-        typer.echo(f"Interrupted; the model as it was then is in {folder}", err=True)
-    report(metrics.get("test", {}))
+        typer.echo(
+            f"Interrupted; the model as it was then is in {folder}, and `rnnkit train --resume {folder}` goes on",
+            err=True,
+        )
+    report(metrics.get("test", metrics.get("validation", {})))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -49,3 +93,19 @@ def open_recipe(name: str) -> recipes.Recipe:
     if name.endswith(".py") or "/" in name or "\\" in name:
         return recipes.from_file(Path(name))
     return recipes.find(name)()
+
+
+def recipe_of(run: Path, file: str | None, how: str = "--recipe ") -> recipes.Recipe:
+    """Returns the recipe that a run folder was made with, with the settings it had.
+
+    A folder may come from anywhere, so it only names a recipe: a file is executed when the user names it.
+    """
+    from ..recipes.overrides import restore
+    from ..recipes.runs import read_recipe
+
+    stored = read_recipe(run)
+    if file is None and stored.name not in recipes.RECIPES:
+        raise ConfigError(
+            f"{run} was trained from the file {stored.name}; if you trust that file, add {how}{stored.name}"
+        )
+    return restore(open_recipe(file or stored.name), stored.settings)

@@ -152,3 +152,37 @@ def grid(
             axes.set_title(captions[index], fontsize=9, color=INK, pad=3)
     figure.suptitle(title, fontsize=11, color=INK)
     _write(figure, path)
+
+
+def against(true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], names: Sequence[str], path: Path) -> None:
+    """Draws predicted over true numbers, a panel for each number; on the line they agree.
+
+    Args:
+        true, predicted: [N, K].
+        names: what the K numbers are called; "" for the only one.
+        path: the file to write.
+
+    Raises:
+        DataError: the two are not of one shape [N, K].
+    """
+    import numpy as np
+
+    if true.shape != predicted.shape or true.ndim != 2 or true.shape[1] != len(names):
+        raise DataError(
+            f"numbers of shape {true.shape} and predictions of shape {predicted.shape} arrived for {len(names)} names; "
+            f"expected (rows, {len(names)}) for both"
+        )
+    figure = _figure(4.6 * len(names), 4.4)
+    for at, axes in enumerate(figure.subplots(1, len(names), squeeze=False)[0]):
+        x, y = true[:, at], predicted[:, at]
+        _open(axes)
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        axes.plot([low, high], [low, high], color=FAINT, linewidth=1, label="equal")
+        axes.plot(x, y, "o", color=BLUE, markersize=4, alpha=max(0.15, min(0.8, 60 / len(x))), markeredgewidth=0)
+        axes.set_xlabel(f"true {names[at]}".strip())
+        axes.set_ylabel(f"predicted {names[at]}".strip())
+        error, variance = float(np.square(y - x).mean()), float(x.var())
+        share = f", r² {1 - error / variance:.3f}" if variance > 0 else ""
+        axes.set_title(f"{len(x):,} rows: rmse {error**0.5:.4g}{share}", fontsize=11)
+        axes.legend(frameon=False)
+    _write(figure, path)

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypedDict, runtime_checkable
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from ..errors import ConfigError, suggest
 
@@ -19,6 +19,8 @@ from ..errors import ConfigError, suggest
 RECIPES = {
     "adding": ("adding", "adding"),
     "adding-plain": ("adding", "plain"),
+    "classify": ("classify", "classify"),
+    "regress": ("regress", "regress"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
     "mnist-gru": ("mnist", "rows_gated"),
@@ -32,6 +34,8 @@ class Metrics(TypedDict, total=False):
 
     Attributes:
         validation, test: loss and metrics; ``validation`` only where images were held out.
+        split: which rows were held out, and how they were drawn.
+        rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.
         epochs: how many were completed.
         seconds: the time training took, and
@@ -41,6 +45,8 @@ class Metrics(TypedDict, total=False):
 
     validation: dict[str, float]
     test: dict[str, float]
+    split: str
+    rows: dict[str, int]
     chosen_on: str
     epochs: int
     seconds: float
@@ -68,10 +74,28 @@ class Evaluating(Protocol):
 
 @runtime_checkable
 class Predicting(Protocol):
-    """A recipe whose models can be used on files: ``rnnkit predict``."""
+    """A recipe whose models can be used on one file after the other, such as images: ``rnnkit predict``."""
 
     def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
         """Returns a function from a file to the class's name and its probability; it raises DataError."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A recipe that can read and check its data before there is a run folder."""
+
+    def prepare(self) -> Recipe:
+        """Returns what will run."""
+        ...
+
+
+@runtime_checkable
+class PredictingTables(Protocol):
+    """A recipe whose models can be used on files of rows: ``rnnkit predict RUN FILE --out TABLE``."""
+
+    def predict(self, folder: Path, file: Path) -> dict[str, list[Any]]:
+        """Returns the answers for the rows of a file, a list a column; it raises DataError."""
         ...
 
 

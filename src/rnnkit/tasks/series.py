@@ -232,10 +232,7 @@ def train_series(
     chosen, plan = model or Model(), fit or Fit()
     find_device(device)
     train = _training_rows(kind, train, targets)
-    if plan.early_stopping is not None and validation is None:
-        raise ConfigError("early_stopping needs rows to judge by; pass validation=, or --set data.validation=0.2")
-    if plan.class_weights is not None and kind == "regress":
-        raise ConfigError("class_weights is for classes; a regression has none")
+    plan.check(kind, validated=validation is not None)
     if not isinstance(preprocessing, Preprocessing):
         preprocessing = Preprocessing.fit(train, **(preprocessing or {}))
     outputs = preprocessing.output_size or 0

@@ -87,6 +87,17 @@ class Fit:
                 f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
             )
 
+    def check(self, kind: str, *, validated: bool) -> None:
+        """Raises ConfigError for settings that the kind of task, or a run without validation rows, cannot use."""
+        if self.early_stopping is not None and not validated:
+            raise ConfigError(
+                "fit.early_stopping needs rows to judge by; add data.validation=0.2 (in Python: pass validation=)"
+            )
+        if kind == "regress" and (self.class_weights is not None or self.label_smoothing):
+            raise ConfigError("fit.class_weights and fit.label_smoothing are for classes; a regression has none")
+        if kind == "classify" and self.loss != "mse":
+            raise ConfigError(f"fit.loss={self.loss} is for numbers; classes are learned by the cross-entropy")
+
     def schedule_for(self, rows: int) -> tuple[int, int]:
         """Batch size and epochs for so many training rows.
 

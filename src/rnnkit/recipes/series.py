@@ -1,0 +1,278 @@
+"""What the recipes for series share: where the rows come from, how they are divided, and what is kept of a run.
+
+Importing this loads no torch and no numpy: that is left to the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import harmonic_mean
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from ..errors import ConfigError, DataError
+from ..serialization import replacing
+from ..tasks.settings import Fit, Model
+from . import Metrics, runs
+from .tables import Columns, write_table
+
+if TYPE_CHECKING:
+    from ..data.preprocessing import Preprocessing
+    from ..data.series import SeriesSet
+    from ..tasks.series import Kind, SeriesTask
+
+PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files, and how their rows are divided and prepared. Columns are guessed where they are not named.
+
+    Attributes:
+        path: a CSV, TSV, .npz, .parquet, .ts or .arff file, or a folder with a folder of CSVs or images for each class.
+        test: a second file to judge by; none holds `test_share` of the rows of `path` back.
+        test_share: share of the rows held back, where no `test` is given; 0 trains on all.
+        validation: share of the rows watched while training, for `fit.early_stopping`.
+        split: rows at random (each class alike), whole groups, or the earliest for training and the latest for test.
+        split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same rows.
+        format: of the files, where their suffix does not say it.
+        layout: long (a row a time step) or wide (a row a series).
+        id, time, group: names of columns.
+        values: names of the columns that hold the measurements; none takes all that are nothing else.
+        ignore: names of columns to leave out.
+        encoding, delimiter, decimal, header, time_format, duplicates: see ``rnnkit.data.read_series``.
+        scale: of each channel, measured on the training rows.
+        missing: gaps are filled; indicator tells the network where, indicator+elapsed also since when.
+    """
+
+    path: str | None = None
+    test: str | None = None
+    test_share: float = 0.2
+    validation: float = 0.0
+    split: Literal["random", "group", "time"] = "random"
+    split_seed: int = 0
+    format: str | None = None
+    layout: Literal["long", "wide"] | None = None
+    id: str | None = None
+    time: str | None = None
+    group: str | None = None
+    values: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    time_format: str | None = None
+    duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
+    scale: Literal["standard", "minmax", "none"] = "standard"
+    missing: Literal["fill", "indicator", "indicator+elapsed"] = "fill"
+
+    def __post_init__(self) -> None:
+        for name in ("test_share", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"data.{name}={getattr(self, name)} arrived; expected a share of 0 or more, below 1")
+        if self.validation + (self.test_share if self.test is None else 0) >= 1:
+            raise ConfigError(
+                f"data.validation={self.validation} and data.test_share={self.test_share} arrived; expected shares "
+                "that leave rows to train on"
+            )
+
+    def columns(self) -> dict[str, Any]:
+        """The arguments of ``read_series`` that were set."""
+        roles = {"id": "id_column", "time": "time_column", "group": "group_column", "values": "value_columns"}
+        roles |= {"ignore": "ignore_columns"}
+        same = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
+        found = {new: getattr(self, old) for old, new in roles.items()} | {name: getattr(self, name) for name in same}
+        return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
+
+
+class SeriesRecipe(Protocol):
+    """The fields that both recipes have, and what differs between them."""
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def fit(self) -> Fit: ...
+    @property
+    def data(self) -> Source: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def device(self) -> str: ...
+
+
+class Parts(NamedTuple):
+    """The rows of a run, and in words how they were divided."""
+
+    train: SeriesSet
+    validation: SeriesSet | None
+    test: SeriesSet | None
+    said: str
+
+
+Draw = Callable[["SeriesTask", "SeriesSet", Path], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose data was read, divided and measured, so that what can go wrong with it has gone wrong."""
+
+    kind: Kind
+    recipe: SeriesRecipe
+    parts: Parts
+    preprocessing: Preprocessing
+    target_names: tuple[str, ...]
+    draw: Draw
+
+    def run(self, folder: Path) -> Metrics:
+        """Trains, judges on the held-out rows, and writes model, metrics, history, predictions and pictures."""
+        from ..diagnostics import pictures
+        from ..tasks.series import train_series
+
+        recipe, (train, validation, test, said) = self.recipe, self.parts
+        task = train_series(
+            self.kind,
+            train,
+            validation=validation,
+            model=recipe.model,
+            fit=recipe.fit,
+            preprocessing=self.preprocessing,
+            target_names=self.target_names,
+            seed=recipe.seed,
+            device=recipe.device,
+            checkpoint=folder,
+            progress=None,
+        )
+        task.save(folder)
+        history = task.history
+        assert history is not None
+        metrics: Metrics = {}
+        if test is not None:
+            metrics["test"] = task.evaluate(test)
+        if validation is not None:
+            metrics["validation"] = task.evaluate(validation)
+        counts = {"train": train, "validation": validation, "test": test}
+        metrics |= {
+            "split": said,
+            "rows": {name: len(rows) for name, rows in counts.items() if rows is not None},
+            "chosen_on": _chosen_on(recipe, history.stopped, validation),
+            "epochs": len(history.rows),
+            "seconds": history.seconds,
+            "samples_per_second": (
+                harmonic_mean(row["samples_per_second"] for row in history.rows) if history.rows else None
+            ),
+            "stopped": history.stopped,
+        }
+        runs.write_json(folder / runs.METRICS, metrics)
+        with replacing(folder / "history.csv") as temporary:
+            history.to_csv(temporary)
+        pictures.curves(history.rows, folder / "curves.png", final=metrics.get("test"))
+        held_out = validation if test is None else test
+        if held_out is not None:
+            write_table(answers(task, held_out, true=True), folder / PREDICTIONS)
+            self.draw(task, held_out, folder)
+        return metrics
+
+
+def prepare(kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], names: tuple[str, ...], draw: Draw) -> Prepared:
+    """Reads and divides the data, and measures the training rows.
+
+    Args:
+        kind: "classify" or "regress".
+        recipe: the settings.
+        columns: the arguments of ``read_series``.
+        names: what a regression's numbers are called.
+        draw: draws the pictures of the task on the held-out rows into the folder.
+
+    Raises:
+        ConfigError, DataError: settings or data that cannot be used; nothing has been written.
+    """
+    from ..data.preprocessing import Preprocessing
+    from ..tasks.series import check_targets
+
+    parts = divide(kind, recipe.data, columns)
+    check_targets(parts.train, kind)
+    preprocessing = Preprocessing.fit(parts.train, scale=recipe.data.scale, missing=recipe.data.missing)
+    for rows in (parts.validation, parts.test):
+        if rows is not None:
+            check_targets(rows, kind)
+            preprocessing.transform(rows[:1])
+            preprocessing.transform_targets(rows)
+    recipe.fit.check(kind, validated=parts.validation is not None)
+    return Prepared(kind, recipe, parts, preprocessing, names, draw)
+
+
+def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
+    """Reads the files and divides their rows."""
+    from ..data.series import read_series
+    from ..data.splits import split
+
+    if data.path is None:
+        raise ConfigError("data.path is missing; name the file to learn from, as in --set data.path=my.csv")
+    targets: Any = "labels" if kind == "classify" else "numbers"
+    whole = read_series(data.path, targets=targets, **columns)
+    test = None if data.test is None else read_series(data.test, targets=targets, **columns)
+    shares = {"validation": data.validation, "test": data.test_share if test is None else 0.0}
+    shares = {name: share for name, share in shares.items() if share}
+    how = {"random": f"at random (split_seed {data.split_seed})", "time": "by time, the latest"}
+    how["group"] = f"by group (split_seed {data.split_seed})"
+    by = "group" if data.split == "random" and whole.groups is not None else data.split
+    said = [f"{name}: {share:.0%} of {data.path} {how[by]}" for name, share in shares.items()]
+    said += [f"test: {data.test}"] if test is not None else []
+    found = {"train": whole}
+    if shares:
+        parts = split(whole, shares=(1 - sum(shares.values()), *shares.values()), by=data.split, seed=data.split_seed)
+        found = dict(zip(("train", *shares), parts, strict=True))
+    if len(found["train"]) < 2:
+        raise DataError(f"{data.path}: {len(found['train'])} series to train on; expected at least 2")
+    return Parts(
+        found["train"], found.get("validation"), found.get("test", test), "; ".join(said) or "all rows were trained on"
+    )
+
+
+def evaluate(recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None) -> Any:
+    """Figures of the folder's model on its held-out rows, or on a file of the same columns."""
+    from ..tasks import series
+
+    task = series.load(folder, device=recipe.device)
+    if data is not None:
+        return task.evaluate(task.preprocessing.read(data, targets="labels" if kind == "classify" else "numbers"))
+    parts = divide(kind, recipe.data, columns)
+    if parts.test is None:
+        raise DataError(
+            f"{folder} held no rows back (data.test_share=0); name a file: rnnkit evaluate {folder} --data FILE"
+        )
+    return task.evaluate(parts.test)
+
+
+def predict(device: str, folder: Path, file: Path) -> Columns:
+    """The answers of the folder's model for the rows of a file: id, prediction, a probability for each class."""
+    from ..tasks import series
+
+    task = series.load(folder, device=device)
+    return answers(task, task.preprocessing.read(file, targets=None))
+
+
+def answers(task: SeriesTask, series: SeriesSet, *, true: bool = False) -> Columns:
+    """A column a list: id, the true targets if asked for, prediction, and for classes their probabilities."""
+    columns: Columns = {"id": list(series.ids)}
+    if task.classes is not None:
+        if true and series.targets is not None:
+            columns["true"] = series.targets.tolist()
+        shares = task.predict_proba(series)
+        columns["prediction"] = [task.classes[best] for best in shares.argmax(1).tolist()]
+        return columns | {f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(task.classes)}
+    numbers = task.predict(series).reshape(len(series), -1)
+    if true and series.targets is not None:
+        wanted = series.targets.reshape(len(series), -1)
+        for at, name in enumerate(task.target_names):
+            columns[f"true{name.removeprefix('prediction')}"] = wanted[:, at].tolist()
+    return columns | {name: numbers[:, at].tolist() for at, name in enumerate(task.target_names)}
+
+
+def _chosen_on(recipe: SeriesRecipe, stopped: str, validation: SeriesSet | None) -> str:
+    if recipe.fit.early_stopping is not None and validation is not None:
+        return f"validation ({len(validation)} rows held out from training)"
+    last = "last step before Ctrl-C" if stopped == "interrupted" else "last epoch"
+    return f"{last}; nothing was chosen on test data"
