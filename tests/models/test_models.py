@@ -10,7 +10,7 @@ def bodies(**options):
     return [layer(3, 6, **options) for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU)]
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_padded_row_is_classified_as_if_alone(pooling, bidirectional):
     for body in bodies(bidirectional=bidirectional, num_layers=2):
@@ -40,7 +40,35 @@ def test_tagger_is_silent_in_the_padding():
     assert (model.default_loss, model.default_metrics) == ("bce", ())
 
 
+def fronted(**options):
+    front, augment = rnnkit.ConvFront(3, 6, (3, 5), stride=2), rnnkit.SeriesAugment(warp=0.2)
+    return rnnkit.SequenceClassifier(rnnkit.GRU(6, 5), 4, "concat", front=front, augment=augment, **options)
+
+
+def test_a_front_shortens_and_a_padded_row_is_still_classified_as_if_alone():
+    model = fronted().eval()
+    x = torch.randn(3, 7, 3)
+    together = model(x, lengths=[7, 2, 4])
+    for row, length in enumerate([7, 2, 4]):
+        torch.testing.assert_close(together[row : row + 1], model(x[row : row + 1, :length]))
+    assert not torch.equal(model.train()(x), model(x))  # changed at random
+
+
+def test_concat_is_last_max_and_mean():
+    model = rnnkit.SequenceRegressor(rnnkit.GRU(3, 6, batch_first=True, bidirectional=True), 2, "concat")
+    x = torch.randn(2, 5, 3)
+    output, state = model.body(x)
+    pooled = torch.cat([model.body.final_output(state), output.amax(1), output.mean(1)], -1)
+    torch.testing.assert_close(model(x), model.head(pooled))
+
+
+def test_a_front_that_does_not_fit_the_body():
+    with pytest.raises(ConfigError, match="build the body with input_size=48"):
+        rnnkit.SequenceClassifier(rnnkit.GRU(3, 6), 4, front=rnnkit.ConvFront(3))
+
+
 MODELS = [
+    fronted,
     lambda: rnnkit.SequenceClassifier(rnnkit.LSTM(3, 6, proj_size=2, init="keras"), 4, pooling="max", dropout=0.1),
     lambda: rnnkit.SequenceRegressor(rnnkit.SimpleRNN(3, 6, 2, "sigmoid", bidirectional=True), outputs=2),
     lambda: rnnkit.SequenceTagger(rnnkit.GRU(3, 6, batch_first=True), 5, activation="softmax"),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import typer
 
 from ..errors import RnnkitError
@@ -11,7 +16,7 @@ def report(metrics: dict[str, float]) -> None:
     """Prints results on the test set; the accuracy, where there is one, last."""
     for name, value in metrics.items():
         if name != "accuracy":
-            typer.echo(f"{name.capitalize()}: {value:.4g}")
+            typer.echo(f"{name.replace('_', ' ').capitalize()}: {value:.4g}")
     if "accuracy" in metrics:
         typer.echo(f"Accuracy: {metrics['accuracy']:.2%}")
 
@@ -19,3 +24,15 @@ def report(metrics: dict[str, float]) -> None:
 def complain(error: RnnkitError) -> None:
     """Prints an error on stderr, in red on a terminal."""
     typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Prints warnings that are raised in a block as messages on stderr, without the line of code they come from."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -10,19 +10,32 @@ import typer
 from .. import recipes
 from ..errors import ConfigError, DataError
 from .evaluate import RecipeFile, Run, recipe_of
-from .output import complain
+from .output import complain, plain_warnings
 
 
 def predict(
     run: Run,
-    files: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Any size, dark on light or the reverse.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Images (mnist), or files of series as the run was trained on."),
+    ],
     recipe: RecipeFile = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
+    ] = None,
 ) -> None:
-    """Name what images show: a line each with file, class and confidence, separated by tabs."""
+    """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
     chosen = recipe_of(run, recipe)
+    if isinstance(chosen, recipes.PredictingTables):
+        _tables(chosen, run, files, out)
+        return
     if not isinstance(chosen, recipes.Predicting):
         raise ConfigError(f"the recipe of {run} has no predictor(folder), so its model cannot be used on files")
+    if out is not None:
+        _check_out(out)
     classify = chosen.predictor(run)
+    answers: dict[str, list[object]] = {"file": [], "prediction": [], "confidence": []}
     failed = False
     for file in files:
         try:
@@ -31,6 +44,45 @@ def predict(
             complain(error)
             failed = True
         else:
-            typer.echo(f"{file}\t{label}\t{confidence:.1%}")
+            for column, value in zip(answers.values(), (str(file), label, confidence), strict=True):
+                column.append(value)
+            if out is None:
+                typer.echo(f"{file}\t{label}\t{confidence:.1%}")
+    if out is not None:
+        _write(answers, out)
     if failed:
         raise typer.Exit(1)
+
+
+def _tables(chosen: recipes.PredictingTables, run: Path, files: list[Path], out: Path | None) -> None:
+    from ..recipes.tables import as_text
+
+    if out is not None:
+        _check_out(out)
+    with plain_warnings():
+        found = [chosen.predict(run, file) for file in files]
+    answers = {name: [value for table in found for value in table[name]] for name in found[0]}
+    if len(files) > 1:
+        names = [str(file) for file, table in zip(files, found, strict=True) for _ in table["prediction"]]
+        answers = {"file": names, **answers}
+    if out is not None:
+        _write(answers, out)
+    for line in as_text(answers) if out is None else ():
+        typer.echo(line)
+
+
+def _check_out(out: Path) -> None:
+    from ..recipes.tables import check_suffix
+
+    check_suffix(out)
+
+
+def _write(answers: dict[str, list[object]], out: Path) -> None:
+    from ..recipes.tables import write_table
+
+    try:
+        write_table(answers, out)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
+    rows = len(next(iter(answers.values())))
+    typer.echo(f"Wrote {rows:,} {'row' if rows == 1 else 'rows'} to {out}")

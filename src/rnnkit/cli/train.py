@@ -42,7 +42,8 @@ def train(
         if out is not None:
             raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
         with plain_warnings():
-            return _resume(resume, recipe, assignments)
+            _resume(resume, recipe, assignments)
+        return
     if recipe is None:
         raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to go on with: --resume RUN")
     chosen = override(open_recipe(recipe), assignments)

@@ -83,4 +83,5 @@ class SeriesAugment(torch.nn.Module):
         low = u.floor().clamp(max=(last - 1).clamp(min=0)).long()
         part = (u - low)[:, :, None]
         rows = torch.arange(batch, device=x.device)[:, None]
-        return torch.lerp(x[rows, low], x[rows, (low + 1).clamp(max=time - 1)], part)
+        high = torch.minimum(low + 1, last.long())  # never a step behind a row's end
+        return torch.lerp(x[rows, low], x[rows, high], part)

@@ -8,8 +8,8 @@ With x_t a step of a series and v_t the views of it side by side:
 
 Several kernel sizes side by side are the Inception module of InceptionTime (Ismail Fawaz et al. 2020); convolutions
 before a recurrence follow CNN-LSTM networks (Sainath et al. 2015), and differences as inputs follow what works for
-trees and rockets on the UCR archive. Unlike InceptionTime there is no bottleneck, and ``norm`` is layer normalisation
-over the channels of a step (Ba et al. 2016): it knows neither the batch nor the padding.
+trees and rockets on the UCR archive. Unlike InceptionTime there is no bottleneck. ``norm`` is batch normalisation
+(Ioffe & Szegedy 2015) over the valid steps of all rows, so that padding has no part in it.
 """
 
 from __future__ import annotations
@@ -65,10 +65,8 @@ class ConvFront(torch.nn.Module):
         differences: bool = True,
         standardised: bool = True,
         dropout: float = 0.0,
-        norm="layer",
     ) -> None:
         super().__init__()
-        self._norm = norm
         kernel_sizes = tuple(kernel_sizes)
         if min(input_size, channels, stride, *kernel_sizes, len(kernel_sizes)) < 1 or channels < len(kernel_sizes):
             raise ConfigError(
@@ -86,12 +84,9 @@ class ConvFront(torch.nn.Module):
             torch.nn.Conv1d(views, share, size, padding="same")
             for share, size in zip(shares, kernel_sizes, strict=True)
         )
-        self.norm = self._make_norm(channels)
+        self.norm = StepNorm(channels)
         self.mix = torch.nn.Conv1d(channels, channels, 3, padding="same")
-        self.mix_norm = self._make_norm(channels)
-
-    def _make_norm(self, channels):
-        return torch.nn.LayerNorm(channels) if self._norm == "layer" else torch.nn.BatchNorm1d(channels)
+        self.mix_norm = StepNorm(channels)
 
     def config(self) -> dict[str, Any]:
         """Builder and arguments that make this module anew, for ``rnnkit.load``."""
@@ -109,44 +104,64 @@ class ConvFront(torch.nn.Module):
             valid = valid_steps(lengths, x.shape[1], x.device)[:, :, None]
         v = self._views(x, valid)
         a = torch.cat([conv(v) for conv in self.convs], 1).transpose(1, 2)
-        a = self._masked(torch.relu(self._apply_norm(self.norm, a, valid)), valid)
+        a = torch.relu(self.norm(a, valid))
         if self.stride > 1:
             a = torch.nn.functional.max_pool1d(a.transpose(1, 2), self.stride, ceil_mode=True).transpose(1, 2)
             if lengths is not None:
                 lengths = -(-lengths // self.stride)
                 valid = valid_steps(lengths, a.shape[1], x.device)[:, :, None]
         b = self.mix(a.transpose(1, 2)).transpose(1, 2)
-        b = self._masked(torch.relu(self._apply_norm(self.mix_norm, b, valid)), valid)
+        b = torch.relu(self.mix_norm(b, valid))
         if self.dropout and self.training:
             b = torch.nn.functional.dropout1d(b.transpose(1, 2), self.dropout).transpose(1, 2)
         return b, lengths
 
-    def _apply_norm(self, norm, a, valid):
-        if self._norm == "layer":
-            return norm(a)
-        if valid is None:
-            return norm(a.flatten(0, 1)).view_as(a)
-        out = torch.zeros_like(a)
-        out[valid[:, :, 0]] = norm(a[valid[:, :, 0]])
-        return out
-
     def _views(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """The views side by side, [B, views, T], 0 behind a row's length."""
-        x = self._masked(x, valid)
+        x = _masked(x, valid)
         views = [x]
         if self.differences:
             changes = torch.nn.functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 1, 0))
-            views.append(self._masked(changes, valid))
+            views.append(_masked(changes, valid))
         if self.standardised:
             if valid is None:
                 var, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
             else:
                 count = valid.sum(1, keepdim=True)
                 mean = x.sum(1, keepdim=True) / count
-                var = self._masked(x - mean, valid).square().sum(1, keepdim=True) / count
-            views.append(self._masked((x - mean) * torch.rsqrt(var + 1e-4), valid))
+                var = _masked(x - mean, valid).square().sum(1, keepdim=True) / count
+            views.append(_masked((x - mean) * torch.rsqrt(var + 1e-4), valid))
         return torch.cat(views, 2).transpose(1, 2)
 
-    @staticmethod
-    def _masked(x: Tensor, valid: Tensor | None) -> Tensor:
-        return x if valid is None else torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+class StepNorm(torch.nn.BatchNorm1d):
+    """Batch normalisation of features [B, T, F] over all valid steps of all rows; 0 behind a row's length.
+
+    y = (x - mean) / sqrt(var + eps) · weight + bias, mean and var those of the batch's valid steps while training, and
+    in evaluation their running averages. A single step has no spread: it is normalised by the running averages always.
+
+    Example:
+        >>> import torch
+        >>> norm = StepNorm(3)
+        >>> y = norm(torch.randn(2, 5, 3), torch.tensor([[True] * 5, [True] * 2 + [False] * 3])[:, :, None])
+        >>> bool((y[1, 2:] == 0).all()), bool(y.sum((0, 1)).abs().max() < 1e-5)
+        (True, True)
+    """
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """x [B, T, F], valid [B, T, 1] booleans or None for all."""
+        if valid is None:
+            return self._flat(x.flatten(0, 1)).view_as(x)
+        steps = valid[:, :, 0]
+        return torch.zeros_like(x).index_put((steps,), self._flat(x[steps]))
+
+    def _flat(self, x: Tensor) -> Tensor:
+        if len(x) == 1 and self.training:
+            return torch.nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+def _masked(x: Tensor, valid: Tensor | None) -> Tensor:
+    return x if valid is None else torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,14 +100,18 @@ class Fit:
     def schedule_for(self, rows: int) -> tuple[int, int]:
         """Batch size and epochs for so many training rows.
 
-        Tiny sets get `steps` steps however few rows make an epoch; large ones 15 epochs, but no more than 10,000
-        steps (or `steps`, if that is more) beyond the first epoch.
+        Batches hold about 16 rows, more (a twentieth of the rows, up to 128) in large sets, and are of equal size as
+        far as that goes: one of a row or two at the end would spoil the batch normalisation. Tiny sets get `steps`
+        steps however few rows make an epoch; large ones 15 epochs, but at most 10,000 steps (or `steps`).
 
         Example:
             >>> Fit().schedule_for(50), Fit().schedule_for(20_000), Fit(epochs=3, batch_size=8).schedule_for(50)
-            ((16, 150), (128, 15), (8, 3))
+            ((17, 200), (129, 15), (8, 3))
         """
-        batch = self.batch_size or min(128, max(16, 2 ** round(math.log2(max(rows, 1) / 20))))
+        batch = self.batch_size
+        if batch is None:
+            wanted = min(128, max(16, rows // 20))
+            batch = -(-rows // max(1, round(rows / wanted)))
         each = -(-rows // batch)
         steps = max(self.steps, min(15 * each, 10_000))
         return batch, self.epochs or max(1, -(-steps // each))

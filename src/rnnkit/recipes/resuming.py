@@ -1,0 +1,102 @@
+"""Going on with a run that was stopped: what may change, what is done already, and the folder it lies in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import ConfigError, RunFolderError
+from . import runs
+from .overrides import settings, show
+
+# A run of these goes on to other bits than an unbroken one.
+_MATTERS = ("device", "threads", "torch", "rnnkit", "native core")
+EPOCHS = "fit.epochs"
+
+
+class State(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+        finished: whether nothing is left to do by the settings it has.
+        said: that in words.
+        test: its results on the test rows, {} before there are any.
+        changed: what of the software and machine has changed since, a phrase each.
+    """
+
+    finished: bool
+    said: str
+    test: dict[str, float]
+    changed: list[str]
+
+
+def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
+    """Refuses settings that differ from those of the run, but for more epochs.
+
+    Raises:
+        ConfigError: they differ, or there would be fewer epochs.
+    """
+    if not is_dataclass(stored):
+        return
+    before, now = settings(stored), settings(wanted)
+    changed = [name for name in now if now[name].value != before[name].value]
+    other = [f"{name}={show(before[name].value)}, not {show(now[name].value)}" for name in changed if name != EPOCHS]
+    if other:
+        raise ConfigError(
+            f"{folder} was begun with {'; '.join(other)}. A run goes on with the settings it has, but for a higher "
+            f"{EPOCHS}; for other settings train into a new folder"
+        )
+    if EPOCHS in changed:
+        old, new = before[EPOCHS].value, now[EPOCHS].value
+        if new is None or (old is not None and new < old):
+            raise ConfigError(f"{EPOCHS}={show(new)} arrived, but {folder} was begun with {show(old)}; expected more")
+
+
+def progress(folder: Path) -> State:
+    """Reads how far the run in a folder has come.
+
+    Raises:
+        RunFolderError: it is no run folder, or holds no state to go on from.
+    """
+    from ..training.checkpoint import find_state, is_over
+
+    before = _read(folder / runs.VERSIONS)
+    metrics = _read(folder / runs.METRICS)
+    state = find_state(folder, resume=True)
+    if state is None:
+        if metrics:
+            raise RunFolderError(f"{folder} holds no state of its training to go on from; train into a new folder")
+        done, epochs, over = 0, None, False
+    else:
+        done, epochs, over = len(state["history"]["rows"]), state["epochs"], is_over(state)
+    said = "no epoch is done yet" if not done else f"{done}{'' if epochs is None else f' of {epochs}'} epochs are done"
+    stopped = metrics.get("stopped")
+    finished = over and stopped in ("finished", "early stopping", "callback")
+    if over and stopped == "early stopping":
+        said += ", ended by early stopping"
+    now = {"device": before.get("device"), **runs.environment()}
+    changed = [f"{name} was {before[name]}, now {now[name]}" for name in _MATTERS if before.get(name) != now.get(name)]
+    return State(finished, said, metrics.get("test", {}), changed if before else [])
+
+
+@contextmanager
+def reopen(folder: Path, recipe: Any) -> Iterator[Path]:
+    """Writes the settings that a run goes on with into its folder."""
+    name = runs.read_recipe(folder).name
+    if is_dataclass(recipe) and not isinstance(recipe, type):
+        runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})
+    yield folder
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); train again into a new folder") from None
+    return found
