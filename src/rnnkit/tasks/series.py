@@ -248,20 +248,9 @@ def train_series(
     if network is not None:
         task.model = network(preprocessing.input_size, outputs)
     else:
-        task.model = build(kind, chosen, preprocessing.input_size, outputs, _steps(data[0]))
+        task.model = build(kind, chosen, preprocessing.input_size, outputs, usual_steps(data[0]))
     batch_size, epochs = plan.schedule_for(len(train))
-    task.learner = Learner(
-        task.model,
-        loss="cross_entropy" if kind == "classify" else plan.loss,
-        label_smoothing=plan.label_smoothing if kind == "classify" else 0.0,
-        class_weights=plan.class_weights,
-        metrics="accuracy" if kind == "classify" else (),
-        optimizer=plan.optimizer,
-        lr=plan.lr,
-        weight_decay=plan.weight_decay,
-        clip_norm=plan.clip_norm,
-        device=device,
-    )
+    task.learner = make_learner(kind, task.model, plan, device=device)
     fitting.setdefault("progress", False)
     task.history = task.learner.fit(
         data,
@@ -324,6 +313,25 @@ def build(kind: Kind, model: Model, features: int, outputs: int, steps: int) -> 
     return made(body, outputs, model.pooling, model.dropout, front, augment)
 
 
+def make_learner(kind: Kind, model: torch.nn.Module, plan: Fit, **others: Any) -> Learner:
+    """The learner that trains `model` as `plan` says; `others` are further settings of it, or in place of these."""
+    classes = {"label_smoothing": plan.label_smoothing, "class_weights": plan.class_weights, "metrics": "accuracy"}
+    settings: dict[str, Any] = {
+        "loss": "cross_entropy" if kind == "classify" else plan.loss,
+        **(classes if kind == "classify" else {"metrics": ()}),
+        "optimizer": plan.optimizer,
+        "lr": plan.lr,
+        "weight_decay": plan.weight_decay,
+        "clip_norm": plan.clip_norm,
+    }
+    return Learner(model, **settings | others)
+
+
+def usual_steps(inputs: Inputs) -> int:
+    """The number of steps of the middle one of the series by length."""
+    return int(inputs.shape[1] if isinstance(inputs, torch.Tensor) else inputs.lengths.median())
+
+
 def check_targets(series: SeriesSet, kind: Kind) -> None:
     """Raises DataError where the rows have not the targets that the task needs."""
     where = f"{series.source}: " if series.source else ""
@@ -354,7 +362,3 @@ def _target_names(kind: Kind, outputs: int) -> tuple[str, ...]:
     if kind == "classify":
         return ()
     return ("prediction",) if outputs == 1 else tuple(f"prediction {index}" for index in range(outputs))
-
-
-def _steps(inputs: Inputs) -> int:
-    return int(inputs.shape[1] if isinstance(inputs, torch.Tensor) else inputs.lengths.median())
