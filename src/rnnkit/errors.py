@@ -35,6 +35,10 @@ class RunFolderError(RnnkitError, FileExistsError):
     """A run folder is in use already, or is not a run folder."""
 
 
+class CheckpointError(RnnkitError, OSError):
+    """A run is over, but its last checkpoint could not be written."""
+
+
 class DivergenceError(RnnkitError, ArithmeticError):
     """The loss became NaN or infinite while training."""
 

@@ -6,6 +6,7 @@ Nothing in such a file is ever executed or unpickled: a builder is looked up by 
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -41,6 +42,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what a process that was killed left behind while it was :func:`replacing` the file ``path``."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

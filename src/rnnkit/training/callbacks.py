@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -107,6 +108,24 @@ class Callbacks:
     def fit_end(self, history: History) -> None:
         for hook in self._hooks("on_fit_end"):
             hook(history)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: callback.state_dict() for name, callback in self._named()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Gives each callback its state back; one that the earlier run did not have starts anew."""
+        for name, callback in self._named():
+            if name in state:
+                callback.load_state_dict(state[name])
+
+    def _named(self) -> Iterator[tuple[str, Callback]]:
+        """The callbacks by their class and their number among those of that class: "Recorder 1", "Recorder 2"."""
+        seen: Counter[str] = Counter()
+        for callback in self.all:
+            if isinstance(callback, Callback):
+                name = type(callback).__name__
+                seen[name] += 1
+                yield f"{name} {seen[name]}", callback
 
     def _hooks(self, name: str) -> tuple[Callable[[Any], object], ...]:
         """The methods of that name that somebody wrote, in the class or on the object, given the learner already."""

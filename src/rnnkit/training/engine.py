@@ -35,6 +35,15 @@ def several_processes() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+def from_all_processes(value: Any) -> list[Any]:
+    """Returns what each process gave, in the order of their ranks; all must call it."""
+    if not several_processes():
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
 def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
     """Returns the Fabric to run on, or None for one process in "32-true", which needs none and is faster bare.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,42 +15,82 @@ from .history import History, Row
 from .loop import Run, train
 from .metrics import Metrics
 
+Weights = dict[str, Tensor]
 
-def follow(
-    run: Run,
-    model: torch.nn.Module,
-    history: History,
-    *,
-    patience: int | None,
-    restore_best: bool,
-    save: Callable[[Row], None] | None,
-) -> None:
+
+class Kept:
+    """The weights that a run may go back to: those of the last epoch and, where they are wanted, of the best.
+
+    Attributes:
+        last, best: the weights.
+        since: what the last are those of.
+    """
+
+    def __init__(self, model: torch.nn.Module, restore_best: bool) -> None:
+        self.model, self.restore_best = model, restore_best
+        self.last = self.best = weights(model)
+        self.since = "before training"
+
+    def epoch(self, number: int, better: bool) -> None:
+        self.last, self.since = weights(self.model), f"epoch {number}"
+        if better:
+            self.best = self.last
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Has the model show, for a while, the weights that the run would end with now."""
+        now = weights(self.model)
+        self.finish()
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(now)
+
+    def finish(self) -> None:
+        """Puts the best weights into the model, where they are wanted."""
+        if self.restore_best:
+            self.model.load_state_dict(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best} if self.restore_best else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes the best weights back; the last are those that the model has, its own being back already."""
+        self.last, self.since = weights(self.model), "the checkpoint that it was resumed from"
+        self.best = state.get("best", self.last)
+
+
+def follow(run: Run, history: History, kept: Kept, *, patience: int | None) -> None:
     """Runs the loop and fills `history`; see `Learner.fit` for what the arguments mean."""
-    best = good = _weights(model)
+    checkpoint = run.checkpoint
+    saved: Row | None = None
     try:
         for row in train(run):
-            good = _weights(model)
             better = history.add(row)
-            if better:
-                best = good
-            if save is not None and (better or not restore_best):
-                save(row)
+            kept.epoch(len(history.rows), better)
             run.progress.epoch(row)
             run.callbacks.epoch_end(row)
             if patience is not None and len(history.rows) - (history.best_epoch or 0) >= patience:
                 history.stopped = "early stopping"
+            elif len(history.rows) < run.epochs and (run.stop or run.interrupt.requested):
+                history.stopped = "callback" if run.stop else "interrupted"
+            if checkpoint is not None:
+                saved = row if better or not kept.restore_best else saved
+                checkpoint.save(row if saved is row else None)
+            if history.stopped != "finished":
                 break
-            if run.interrupt.requested or run.stop:
-                break
+        if history.stopped == "finished" and len(history.rows) < run.epochs:  # within an epoch
+            history.stopped = "callback" if run.stop else "interrupted"
+            if checkpoint is not None:
+                checkpoint.save()
     except NonFinite as bad:
-        message = _explain(bad, run, model, epoch=len(history.rows) + 1)
-        model.load_state_dict(good)
+        message = _explain(bad, run, kept)
+        kept.model.load_state_dict(kept.last)
         run.optimizer.state.clear()  # its averages may hold NaN too
         raise DivergenceError(message) from None
-    if history.stopped == "finished" and len(history.rows) < run.epochs:
-        history.stopped = "callback" if run.stop else "interrupted"
-    if restore_best:
-        model.load_state_dict(best)
+    kept.finish()
+    if checkpoint is not None:
+        checkpoint.finish(saved)
 
 
 def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watched: bool) -> History:
@@ -78,21 +120,21 @@ def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watc
     return History(monitor=monitor, higher_is_better=higher)
 
 
-def _weights(model: torch.nn.Module) -> dict[str, Tensor]:
+def weights(model: torch.nn.Module) -> Weights:
+    """A copy of all that `model.state_dict()` has."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _explain(bad: NonFinite, run: Run, model: torch.nn.Module, epoch: int) -> str:
-    facts = explain(model, *run.batches.recall(bad.step))
+def _explain(bad: NonFinite, run: Run, kept: Kept) -> str:
+    facts = explain(kept.model, *run.batches.recall(bad.step))
     lr = run.optimizer.param_groups[0]["lr"]
     advice = ["inputs scaled to about [-1, 1]", f"a lower lr (now {lr:g})"]
     if run.clip is None:
         advice.append("clip_norm=1.0")
-    back = f"epoch {epoch - 1}" if epoch > 1 else "before training"
     return "\n  ".join(
         [
-            f"{bad.what} in epoch {epoch}, step {bad.step + 1}",
+            f"{bad.what} in epoch {run.at.epoch}, step {bad.step + 1}",
             *facts,
-            f"the weights were put back to those of {back}; try {', '.join(advice)}",
+            f"the weights were put back to those of {kept.since}; try {', '.join(advice)}",
         ]
     )

@@ -35,6 +35,12 @@ class Forward:
             return output[valid], targets[valid]
         return output.flatten(0, 1), targets.flatten(0, 1)
 
+    def count(self, inputs: Inputs, targets: Tensor) -> int:
+        """The number of targets that the loss of a batch is the mean of."""
+        if not self.per_step:
+            return len(targets)
+        return int(inputs.lengths.sum()) if isinstance(inputs, Sequences) else len(targets) * targets.shape[1]
+
     def output(self, inputs: Inputs) -> Tensor:
         """Returns the model's output for a tensor or for `Sequences`."""
         return run_model(self.module, inputs)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .fine_tuning import FineTuningReport
@@ -63,3 +64,24 @@ class History:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.rows)
+
+
+class Recorded:
+    """A history while it is written: how long the run has taken, and what a checkpoint keeps of it."""
+
+    def __init__(self, history: History, began: float) -> None:
+        self.history, self.began = history, began
+
+    def stop(self) -> None:
+        self.history.seconds = time.monotonic() - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        self.stop()
+        return {name: getattr(self.history, name) for name in ("rows", "best_epoch", "stopped", "seconds")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on with an earlier part of the run; one that was interrupted is so no longer."""
+        vars(self.history).update(state)
+        self.began -= self.history.seconds
+        if self.history.stopped == "interrupted":
+            self.history.stopped = "finished"

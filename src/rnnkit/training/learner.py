@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,25 +19,24 @@ from ..finetuning.forgetting import Protection
 from ..serialization import save_module
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
-from .batches import ArrayBatches, Batches, Mixed, Order, StreamBatches, hold_out, in_memory, stream
-from .callbacks import CallbackLike, Callbacks
+from .batches import ArrayBatches, Batches, Mixed, Order, StreamBatches, in_memory, stream
+from .callbacks import CallbackLike
 from .clipping import Clipping, gradient_norm
-from .contexts import CatchInterrupt, mode, seeded
-from .cross_entropy import ClassWeights, balance, make_cross_entropy
+from .contexts import mode
+from .cross_entropy import ClassWeights, make_cross_entropy
 from .engine import find_device, make_fabric
-from .follow import follow, open_history
+from .fitting import Settings, check_counts, fit
 from .forward import Forward
-from .history import History, Row
+from .history import History
 from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike, check_optimizer, make_optimizer
 from .parameter_groups import ParameterGroups, by_names
 from .profile import Profile, profile
-from .progress import Progress
 from .rate_finder import RateSweep, find_rate
 from .regularisation import Regularisation
-from .schedules import Rates, Schedule, resolve_schedule
+from .schedules import Schedule
 from .summary import Summary, learner_summary
 
 
@@ -133,6 +130,7 @@ class Learner:
             self._new_optimizer(fused=False)  # for the errors that its settings may have
         self._penalty()
         self.history = History()
+        self.extra: dict[str, Any] = {}
         self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
         if metrics is None:  # the model's defaults belong to its default loss
             own = loss in (None, getattr(model, "default_loss", None))
@@ -175,6 +173,9 @@ class Learner:
         restore_best: bool = False,
         monitor: str | None = None,
         checkpoint: str | PathLike[str] | None = None,
+        resume: bool = False,
+        checkpoint_every: int | timedelta | None = None,
+        accumulate: int = 1,
         callbacks: Iterable[CallbackLike] = (),
         progress: bool | None = None,
     ) -> History:
@@ -200,75 +201,36 @@ class Learner:
             early_stopping: end after this many epochs in a row without a better `monitor`.
             restore_best: end with the weights of the epoch with the best `monitor`.
             monitor: a column of the history; None: "val_loss", and without validation "loss".
-            checkpoint: a path as for `save`: gets the model after each epoch (with `restore_best`: each best one).
+            checkpoint: a folder, or a path as for `save`: gets the model after each epoch (with `restore_best`: each
+                best one) and the state of the run, `training.safetensors`, from which `resume` goes on. A write that
+                fails (a full disk) leaves the earlier checkpoint as it is: the run warns, goes on, and raises at its
+                end if the last one could still not be written.
+            resume: go on with the run whose state lies at `checkpoint`, to the same weights, bit for bit, as if it had
+                never ended, on the same machine and thread count; where there is none, begin. A run that is over
+                returns at once, with its history, its final weights in the model. It must have the same model, data
+                and settings, but may have more epochs: a schedule that depends on their number is from then on that of
+                the new number, which is warned of.
+            checkpoint_every: the state is stored after each epoch, and within it every so many steps (a number) or so
+                often (a `datetime.timedelta`); None: every 5 minutes. An iterable of batches is read again up to that
+                point, so it should yield the same each time.
+            accumulate: batches whose gradients are joined for one step, weighted by their numbers of targets: the
+                gradient of one batch that is as many times as large. What is left at the end of an epoch makes a step,
+                too. Schedule, clipping and steps count such steps.
             callbacks: :class:`rnnkit.Callback` objects, or callables: called as `callback(learner, row)` after each
                 epoch. Any of them may end the run with `learner.stop()`.
             progress: False for silence; else a bar on a terminal, elsewhere a line for each epoch.
 
         Raises:
             DataError, ShapeError: data that does not fit the model or the loss.
-            ConfigError: a setting that does not exist, is out of range, or lacks what it needs.
+            ConfigError: a setting that does not exist, is out of range, or lacks what it needs; or what is to be
+                resumed is another run.
+            RunFolderError: without `resume`, the run at `checkpoint` is not over.
+            CheckpointError: the run is over, but its last checkpoint could not be written.
             DivergenceError: the loss became NaN or infinite. The weights are put back to those of the last finished
                 epoch; the optimizer forgets its averages.
         """
-        began = time.monotonic()
-        _check_counts(epochs=epochs, batch_size=batch_size, early_stopping=early_stopping)
-        factor = resolve_schedule(schedule)
-        watched = early_stopping is not None or restore_best or hasattr(factor, "epoch")
-        self.history = open_history(monitor, self._metrics, validated=validation is not None, watched=watched)
-        generator = self._generator(seed)
-        forward, batches = self._data(train, batch_size, generator if shuffle else None, passes=epochs, even=True)
-        hooks = Callbacks(self, callbacks)
-        held_out: tuple[Forward, Batches] | None = None
-        if isinstance(validation, float):
-            held_out = forward, hold_out(batches, validation)
-        elif validation is not None:
-            held_out = self._data(validation, max(batch_size, 256), passes=epochs)
-        balance(self._loss, batches)
-        optimizer = self._optimizer = self._optimizer or self._make_optimizer()
-        rates = None if factor is None else Rates(optimizer, factor, batches.steps, epochs, history=self.history)
-        penalty = self._penalty()
-        watched_layers = penalty or nullcontext()
-        run = Run(
-            forward=forward,
-            batches=batches,
-            metrics=self._metrics,
-            optimizer=optimizer,
-            epochs=epochs,
-            backward=Tensor.backward if self._fabric is None else self._fabric.backward,
-            clip=self._clipping(optimizer),
-            penalty=penalty,
-            rates=rates,
-            validate=None if held_out is None else partial(evaluate, *held_out, self._metrics),
-            interrupt=CatchInterrupt(),
-            progress=Progress(progress is not False and self._rank == 0, epochs, batches.steps),
-            processes=self._processes,
-            callbacks=hooks,
-        )
-        self._run = run
-        # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
-        catching = run.interrupt if self._processes == 1 else nullcontext()
-        random = seeded(None if seed is None else seed + self._rank, self.device)
-        try:
-            with random, mode(self._module, training=True), torch.enable_grad(), watched_layers, catching, run.progress:
-                try:
-                    hooks.fit_begin(run)
-                    follow(
-                        run,
-                        self.model,
-                        self.history,
-                        patience=early_stopping,
-                        restore_best=restore_best,
-                        save=None if checkpoint is None or self._rank else partial(self._checkpoint, checkpoint),
-                    )
-                finally:
-                    self.history.seconds = time.monotonic() - began
-                    hooks.fit_end(self.history)
-        finally:
-            self._run = None
-            if rates is not None:
-                rates.restore()
-        return self.history
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "train")}
+        return fit(self, train, Settings(**arguments))
 
     def stop(self) -> None:
         """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
@@ -289,7 +251,7 @@ class Learner:
         Raises:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
-        _check_counts(batch_size=batch_size)
+        check_counts(batch_size=batch_size)
         return evaluate(*self._data(data, batch_size), self._metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
@@ -300,7 +262,7 @@ class Learner:
         Raises:
             DataError: no rows, or NaN among them.
         """
-        _check_counts(batch_size=batch_size)
+        check_counts(batch_size=batch_size)
         if isinstance(x, tuple):
             raise DataError(f"a tuple of {len(x)} arrived; predict takes the inputs alone, without targets")
         inputs = to_inputs(x, self._dtype)
@@ -405,7 +367,7 @@ class Learner:
             ConfigError: a setting out of range, data that can be read only once.
             DivergenceError: the loss is NaN or infinite before the first step.
         """
-        _check_counts(batch_size=batch_size)
+        check_counts(batch_size=batch_size)
         return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
 
     def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
@@ -413,11 +375,12 @@ class Learner:
         return profile(self, data, steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads."""
-        save_module(self.model, Path(path))
+        """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
 
-    def _checkpoint(self, path: str | PathLike[str], row: Row) -> None:
-        save_module(self.model, Path(path), extra={"epoch": row["epoch"], "metrics": row})
+        What is in `learner.extra` (JSON values: a preprocessing, names of classes) is stored with it, as it is with
+        each checkpoint; :func:`rnnkit.serialization.read_config` gives it back.
+        """
+        save_module(self.model, Path(path), self.extra)
 
     def _rewrap(self) -> None:
         """Takes note of parameters that were added to the model or put in the place of others."""
@@ -427,11 +390,10 @@ class Learner:
     def _forward(self) -> Forward:
         return Forward(self._module, self._loss, dtype=self._dtype, device=self.device)
 
-    def _generator(self, seed: int | None) -> torch.Generator:
-        if seed is None:
-            seed = int(torch.randint(2**62, ()))
-            seed = seed if self._fabric is None else self._fabric.broadcast(seed)
-        return torch.Generator().manual_seed(seed)
+    def _draw_seed(self) -> int:
+        """A seed for a run that was given none, the same in all processes."""
+        seed = int(torch.randint(2**62, ()))
+        return seed if self._fabric is None else self._fabric.broadcast(seed)
 
     def _data(
         self,
@@ -501,9 +463,3 @@ def _check_numbers(**numbers: float) -> None:
     for name, value in numbers.items():
         if not 0 <= value < math.inf:
             raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        if value is not None and not (isinstance(value, int) and value >= 1):
-            raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import DataError
-from .batches import Batches
+from .batches import Batch, Batches
 from .callbacks import Callbacks
 from .contexts import CatchInterrupt, mode
 from .divergence import NonFinite, all_finite
@@ -22,6 +24,37 @@ from .history import Row
 from .metrics import Metrics
 from .progress import Progress
 from .schedules import Rates
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+
+
+@dataclass
+class Place:
+    """How far a run is.
+
+    Attributes:
+        epoch: the epoch at hand, from 1.
+        step: updates of the weights, over the whole run.
+        batch: batches of this epoch that were learned from.
+        rows: rows in them.
+        began: when the epoch did, by the monotonic clock; before a pause, as if there had been none.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    batch: int = 0
+    rows: int = 0
+    began: float = 0.0
+
+    def next_epoch(self) -> None:
+        self.epoch, self.batch, self.rows = self.epoch + 1, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**vars(self), "began": time.monotonic() - self.began}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, began=time.monotonic() - state["began"])
 
 
 @dataclass
@@ -42,7 +75,31 @@ class Run:
     progress: Progress
     processes: int
     callbacks: Callbacks
+    losses: LossMeter
+    at: Place = field(default_factory=Place)
+    accumulate: int = 1  # batches of an update
+    checkpoint: Checkpoint | None = None
     stop: bool = False  # set by `Learner.stop`
+
+    def updates(self) -> Iterator[Sequence[Batch]]:
+        """The rest of the epoch's batches, as many at a time as one update learns from."""
+        if self.at.batch == 0:
+            self.at.began = time.monotonic()
+        start = iter if self.checkpoint is None else self.checkpoint.start
+        batches = start(self.batches)
+        if self.accumulate == 1:
+            return zip(batches)  # tuples of one
+        return iter(lambda: tuple(islice(batches, self.accumulate)), ())
+
+    def pieces(self, batches: Sequence[Batch]) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Runs the model on the batches of an update: outputs, their targets, and their share of all its targets."""
+        whole = len(batches) == 1
+        total = 0 if whole else sum(self.forward.count(*batch) for batch in batches)
+        for inputs, targets in batches:
+            output, targets = self.forward(inputs, targets)
+            yield output, targets, 1.0 if whole else len(targets) / total
+            self.at.batch += 1
+            self.at.rows += len(inputs)
 
 
 def train(run: Run) -> Iterator[Row]:
@@ -53,45 +110,49 @@ def train(run: Run) -> Iterator[Row]:
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     loss_function = run.forward.loss.function
-    backward_end, step_end = run.callbacks.backward_end, run.callbacks.step_end
-    step = 0
-    for epoch in range(1, run.epochs + 1):
-        began, rows = time.monotonic(), 0
-        losses = LossMeter(run.forward.device, strict=True)
-        run.metrics.reset()
-        for inputs, targets in run.batches:
-            rows += len(inputs)
-            output, targets = run.forward(inputs, targets)
-            loss = loss_function(output, targets)
-            losses.add(loss, len(targets))  # raises if it is NaN or infinite
-            run.metrics.add(output, targets)
-            for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
-                parameter.grad = None
-            run.backward(loss if run.penalty is None else loss + run.penalty())
+    at, losses, backward_end, step_end = run.at, run.losses, run.callbacks.backward_end, run.callbacks.step_end
+    while at.epoch <= run.epochs:
+        for batches in run.updates():
+            first = True
+            for output, targets, share in run.pieces(batches):
+                loss = loss_function(output, targets)
+                losses.add(loss, len(targets), at.batch)  # raises if it is NaN or infinite
+                run.metrics.add(output, targets)
+                if first:  # not earlier: should the loss be NaN, the last gradient tells why
+                    for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
+                        parameter.grad = None
+                    first = False
+                if run.penalty is not None:
+                    loss = loss + run.penalty()
+                run.backward(loss if share == 1.0 else loss * share)
             for hook in backward_end:
-                hook(step)
+                hook(at.step)
             if run.clip is not None:
                 run.clip()
             if run.rates is not None:
-                run.rates.set(step)
+                run.rates.set(at.step)
             run.optimizer.step()
             for hook in step_end:
-                hook(step)
-            step += 1
-            run.progress.step(step, epoch, rows, began, losses, run.metrics)
+                hook(at.step)
+            at.step += 1
+            run.progress.step(at.step, at.epoch, at.rows, at.began, losses, run.metrics)
             if run.interrupt.requested or run.stop:
                 return
+            if run.checkpoint is not None and run.checkpoint.due(at.step):
+                run.checkpoint.save()
         if not all_finite(parameters):
-            raise NonFinite("the weights became NaN or infinite", losses.steps - 1)
-        row = {"epoch": epoch, "loss": losses.mean(), **run.metrics.compute()}
-        seconds = time.monotonic() - began
+            raise NonFinite("the weights became NaN or infinite", at.batch - 1)
+        row = {"epoch": at.epoch, "loss": losses.mean(), **run.metrics.compute()}
+        seconds = time.monotonic() - at.began
         if run.validate is not None:
             row |= {f"val_{name}": value for name, value in run.validate().items()}
         row["lr"] = run.optimizer.param_groups[0]["lr"]
-        row["samples_per_second"] = rows * run.processes / seconds
-        row["seconds"] = time.monotonic() - began
+        row["samples_per_second"] = at.rows * run.processes / seconds
+        row["seconds"] = time.monotonic() - at.began
         if run.rates is not None:
             run.rates.epoch(row)
+        at.next_epoch()
+        losses.reset()
         yield row
 
 
@@ -104,7 +165,7 @@ def evaluate(forward: Forward, batches: Batches, metrics: Metrics) -> Row:
             with torch.inference_mode():  # not around the metrics: their sums outlive it
                 output, targets = forward(inputs, targets)
                 loss = forward.loss.function(output, targets)
-            losses.add(loss, len(targets))
+            losses.add(loss, len(targets), 0)
             metrics.add(output, targets)
     return {"loss": losses.mean(), **metrics.compute()}
 
@@ -119,24 +180,34 @@ class LossMeter:
     def __init__(self, device: torch.device, *, strict: bool) -> None:
         self.device, self.strict = device, strict
         self.every = 1 if device.type == "cpu" else 50
-        self.waiting: list[tuple[Tensor, int]] = []
-        self.total, self.count, self.steps = 0.0, 0, 0
+        self.reset()
 
-    def add(self, loss: Tensor, count: int) -> None:
-        self.waiting.append((loss.detach(), count))
+    def reset(self) -> None:
+        self.waiting: list[tuple[Tensor, int, int]] = []
+        self.total, self.count = 0.0, 0
+
+    def add(self, loss: Tensor, count: int, batch: int) -> None:
+        """Takes the mean loss of `count` targets in a batch of that number (from 0) in the epoch."""
+        self.waiting.append((loss.detach(), count, batch))
         if len(self.waiting) >= self.every:
             self.read()
 
     def read(self) -> None:
-        losses = [loss for loss, _ in self.waiting]
+        losses = [loss for loss, _, _ in self.waiting]
         values = [losses[0].item()] if len(losses) == 1 else torch.stack(losses).tolist() if losses else []
-        for value, (_, count) in zip(values, self.waiting, strict=True):
+        for value, (_, count, batch) in zip(values, self.waiting, strict=True):
             if self.strict and not math.isfinite(value):
-                raise NonFinite(f"the loss became {value}", self.steps)
+                raise NonFinite(f"the loss became {value}", batch)
             self.total += value * count
             self.count += count
-            self.steps += 1
         self.waiting.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        self.read()
+        return {"total": self.total, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.total, self.count = state["total"], state["count"]
 
     def mean(self, *, over_processes: bool = True) -> float:
         """Returns the mean so far; under torchrun that of all processes, which then must all ask for it."""

@@ -72,6 +72,39 @@ class Metrics:
         cheap = {name: metric for name, metric in self._metrics.items() if not isinstance(metric, _WholeEpoch)}
         return {name: _number(name, metric.compute()) for name, metric in cheap.items()}
 
+    @property
+    def can_pause(self) -> bool:
+        """Whether the figures of a part of an epoch can be stored: not those of an object that says nothing of them."""
+        return all(_parts(metric) or isinstance(metric, _WholeEpoch) for metric in self._metrics.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was collected since the last reset; what waits stays so, for the sums to be the same to the last bit."""
+        waiting = [torch.cat(self._outputs), torch.cat(self._targets)] if self._outputs else []
+        kept: dict[str, Any] = {}
+        for name, metric in self._metrics.items():
+            if isinstance(metric, _WholeEpoch):
+                kept[name] = metric.pieces
+            else:
+                kept[name] = [
+                    {"updates": part._update_count, "values": {key: getattr(part, key) for key in part._defaults}}
+                    for part in _parts(metric)
+                ]
+        return {"waiting": waiting, "metrics": kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.reset()
+        if state["waiting"]:
+            output, targets = state["waiting"]
+            self._outputs, self._targets, self._waiting = [output], [targets], output.numel()
+        for name, metric in self._metrics.items():
+            kept = state["metrics"][name]
+            if isinstance(metric, _WholeEpoch):
+                metric.pieces = kept
+                continue
+            for part, values in zip(_parts(metric), kept, strict=True):
+                part._update_count = values["updates"]
+                vars(part).update(values["values"])
+
     @torch.no_grad()
     def _flush(self) -> None:
         if not self._outputs:
@@ -105,6 +138,12 @@ class _WholeEpoch:
     def compute(self) -> Any:
         outputs, targets = zip(*self.pieces, strict=True)
         return self.function(torch.cat(outputs), torch.cat(targets))
+
+
+def _parts(metric: Any) -> list[Any]:
+    """A torchmetrics object and those within it, each with its sums in attributes that `_defaults` names."""
+    parts = metric.modules() if isinstance(metric, torch.nn.Module) else ()
+    return [part for part in parts if hasattr(part, "_defaults")]
 
 
 def _by_name(chosen: Any) -> dict[str, Any]:

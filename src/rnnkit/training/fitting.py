@@ -1,0 +1,244 @@
+"""What `Learner.fit` does: it makes a `Run` ready of a learner, data and settings, and follows it to its end."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..serialization import save_module
+from .batches import Batches, hold_out
+from .callbacks import CallbackLike, Callbacks
+from .checkpoint import Checkpoint, State, check_every, find_state, is_over
+from .contexts import CatchInterrupt, mode, seeded
+from .cross_entropy import balance
+from .follow import Kept, follow, open_history
+from .forward import Forward
+from .history import History, Recorded, Row
+from .identity import describe_data, describe_model, describe_settings
+from .loop import LossMeter, Run, evaluate
+from .optimizer_state import OptimizerState
+from .progress import Progress
+from .random_states import RandomStates
+from .schedules import Rates, Schedule, resolve_schedule
+
+if TYPE_CHECKING:
+    from .learner import Learner
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `Learner.fit`, as it describes them."""
+
+    validation: Any
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    schedule: str | Schedule | None
+    seed: int | None
+    early_stopping: int | None
+    restore_best: bool
+    monitor: str | None
+    checkpoint: str | PathLike[str] | None
+    resume: bool
+    checkpoint_every: int | timedelta | None
+    accumulate: int
+    callbacks: Iterable[CallbackLike]
+    progress: bool | None
+
+    # What a run that goes on may have otherwise, or is described apart.
+    free = ("validation", "epochs", "checkpoint", "resume", "checkpoint_every", "callbacks", "progress")
+
+    def check(self, processes: int) -> None:
+        check_counts(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            early_stopping=self.early_stopping,
+            accumulate=self.accumulate,
+        )
+        check_every(self.checkpoint_every, processes)
+        if self.checkpoint is None and (self.resume or self.checkpoint_every is not None):
+            raise ConfigError("resume and checkpoint_every need a place: pass checkpoint='runs/my-run'")
+
+
+def fit(learner: Learner, train: Any, settings: Settings) -> History:
+    """See `Learner.fit`."""
+    began = time.monotonic()  # the checks belong to the run
+    settings.check(learner._processes)
+    schedule = resolve_schedule(settings.schedule)
+    watched = settings.early_stopping is not None or settings.restore_best or hasattr(schedule, "epoch")
+    validated = settings.validation is not None
+    history = open_history(settings.monitor, learner._metrics, validated=validated, watched=watched)
+    callbacks = Callbacks(learner, settings.callbacks)
+    state, seed = None, settings.seed
+    if settings.checkpoint is not None:
+        state = find_state(settings.checkpoint, resume=settings.resume, rank=learner._rank)
+    if state is not None:
+        seed = int(state["seed"])
+    elif seed is None:
+        seed = learner._draw_seed()
+    generator = torch.Generator().manual_seed(seed)
+    learner.history = history
+    size, order = settings.batch_size, generator if settings.shuffle else None
+    forward, batches = learner._data(train, size, order, passes=settings.epochs, even=True)
+    held_out: tuple[Forward, Batches] | None = None
+    if isinstance(settings.validation, float):
+        held_out = forward, hold_out(batches, settings.validation)
+    elif validated:
+        held_out = learner._data(settings.validation, max(size, 256), passes=settings.epochs)
+    balance(learner._loss, batches)
+    optimizer = learner._optimizer = learner._optimizer or learner._make_optimizer()
+    steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
+    rates = None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history)
+    fabric, penalty = learner._fabric, learner._penalty()
+    run = Run(
+        forward=forward,
+        batches=batches,
+        metrics=learner._metrics,
+        optimizer=optimizer,
+        epochs=settings.epochs,
+        backward=Tensor.backward if fabric is None else fabric.backward,
+        clip=learner._clipping(optimizer),
+        penalty=penalty,
+        rates=rates,
+        validate=None if held_out is None else partial(evaluate, *held_out, learner._metrics),
+        interrupt=CatchInterrupt(),
+        progress=Progress(settings.progress is not False and learner._rank == 0, settings.epochs, steps),
+        processes=learner._processes,
+        callbacks=callbacks,
+        losses=LossMeter(forward.device, strict=True),
+        accumulate=settings.accumulate,
+    )
+    run.metrics.reset()
+    kept, recorded = Kept(learner.model, settings.restore_best), Recorded(history, began)
+    # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
+    catching = run.interrupt if learner._processes == 1 else nullcontext()
+    random = seeded(None if settings.seed is None else seed + learner._rank, learner.device)
+    training = mode(learner._module, training=True)
+    try:
+        with random, training, torch.enable_grad(), penalty or nullcontext(), catching, run.progress:
+            if settings.checkpoint is not None:
+                parts: dict[str, Any] = {"history": recorded, "kept": kept}
+                run.checkpoint = _checkpoint(learner, settings, run, parts, held_out, seed, generator)
+            if run.checkpoint is not None and state is not None:
+                _resume(run, run.checkpoint, state, history, kept)
+                if is_over(state, settings.epochs):
+                    kept.finish()
+                    return history
+            learner._run = run
+            try:
+                callbacks.fit_begin(run)
+                if run.checkpoint is not None and state is None:
+                    run.checkpoint.begin()
+                follow(run, history, kept, patience=settings.early_stopping)
+            finally:
+                recorded.stop()
+                callbacks.fit_end(history)
+    finally:
+        learner._run = None
+        if rates is not None:
+            rates.restore()
+    return history
+
+
+def _checkpoint(
+    learner: Learner,
+    settings: Settings,
+    run: Run,
+    parts: dict[str, Any],
+    held_out: tuple[Forward, Batches] | None,
+    seed: int,
+    generator: torch.Generator,
+) -> Checkpoint:
+    """Gathers what the state of a run consists of, and what it must share with the run that it is resumed in."""
+    assert settings.checkpoint is not None
+    fabric, path = learner._fabric, settings.checkpoint
+    optimizer: Any = run.optimizer
+    parts = {
+        "place": run.at,
+        "model": learner.model,
+        "optimizer": OptimizerState(optimizer if fabric is None else optimizer.optimizer),
+        "callbacks": run.callbacks,
+        "losses": run.losses,
+        "metrics": run.metrics,
+        **parts,
+    }
+    if run.rates is not None:
+        parts["rates"] = run.rates
+    if fabric is not None:
+        parts["precision"] = fabric.strategy.precision
+    own = {"order": generator}
+    source = getattr(run.batches, "source", None)
+    if isinstance(getattr(source, "generator", None), torch.Generator):
+        own["loader"] = source.generator
+
+    free = {*Settings.free, "history", "extra", "model"}
+    chosen = {**vars(learner), **{field.name: getattr(settings, field.name) for field in fields(settings)}}
+    chosen = {name: value for name, value in chosen.items() if not name.startswith("_") and name not in free}
+    identity = {
+        **describe_settings({**chosen, "loss": learner._loss.name, "device": learner.device.type}),
+        "processes": learner._processes,
+        "model": describe_model(learner.model),
+        "data": describe_data(run.batches),
+        "validation": describe_data(None if held_out is None else held_out[1]),
+    }
+    return Checkpoint(
+        path,
+        settings.checkpoint_every,
+        facts={"identity": identity, "epochs": run.epochs, "steps": run.batches.steps, "seed": seed},
+        parts=parts,
+        random=RandomStates(learner.device, own),
+        write_model=partial(_write_model, learner, path),
+        can_pause=run.metrics.can_pause,
+        rank=learner._rank,
+        processes=learner._processes,
+    )
+
+
+def _write_model(learner: Learner, path: str | PathLike[str], row: Row) -> None:
+    save_module(learner.model, Path(path), extra={**learner.extra, "epoch": row["epoch"], "metrics": row})
+
+
+def _resume(run: Run, checkpoint: Checkpoint, state: State, history: History, kept: Kept) -> None:
+    """Puts a run where an earlier one was, its model file with it."""
+    done = len(state["history"]["rows"])
+    if run.epochs < done:
+        raise ConfigError(f"epochs={run.epochs} arrived, but {done} epochs of the run at {checkpoint.path} are done")
+    checkpoint.restore(state)
+    _say_if_the_schedule_moves(run, state["epochs"])
+    if run.at.batch == 0 and history.rows:
+        row = history.rows[history.best_epoch - 1 if kept.restore_best and history.best_epoch else -1]
+        with kept.showing():
+            checkpoint.repair(row)
+
+
+def _say_if_the_schedule_moves(run: Run, epochs: int) -> None:
+    rates = run.rates
+    if rates is None or epochs == run.epochs:
+        return
+    before = rates.total // run.epochs * epochs
+    old, new = (rates.schedule(run.at.step, total) for total in (before, rates.total))
+    if old != new:
+        warnings.warn(
+            f"the run was begun with {epochs} epochs and goes on with {run.epochs}, and its schedule with it: at step "
+            f"{run.at.step} the factor on the learning rate is {new:.3g}, not {old:.3g}",
+            stacklevel=4,
+        )
+
+
+def check_counts(**counts: int | None) -> None:
+    """Raises `ConfigError` for what is no whole number of at least 1, or None."""
+    for name, value in counts.items():
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")
