@@ -15,10 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import RunFolderError
+from ..errors import RnnkitError, RunFolderError
 from ..serialization import replacing
 
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
+STATE = "training.safetensors"  # of a training that can be resumed
 PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
 
 
@@ -59,8 +60,9 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
         write_json(folder / RECIPE, {"recipe": name, "settings": settings})
         write_json(folder / VERSIONS, {"seed": getattr(recipe, "seed", None), "device": str(device), **environment()})
         yield folder
-    except BaseException:
-        _discard_unused(folder)
+    except BaseException as error:
+        # What diverged in its first epoch would only do so again.
+        _discard_unused(folder, {STATE} if isinstance(error, RnnkitError) else set())
         raise
 
 
@@ -130,8 +132,8 @@ def _claim_next(parent: Path, name: str) -> Path:
             return folder
 
 
-def _discard_unused(folder: Path) -> None:
-    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS}:
+def _discard_unused(folder: Path, also: set[str]) -> None:
+    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS} | also:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

@@ -218,7 +218,7 @@ def _split(learner: Learner, data: Any, validation: Any, seed: int | None) -> tu
         raise ConfigError(
             f"validation={validation} of {count} rows arrived; expected a share that leaves rows on both sides"
         )
-    rows = torch.randperm(count, generator=learner._generator(seed))
+    rows = torch.randperm(count, generator=_generator(learner, seed))
     parts = [part.sort().values for part in (rows[size:], rows[:size])]
     train, held_out = [(select(inputs, part), select(targets, part)) for part in parts]
     return train, held_out
@@ -285,7 +285,7 @@ def _losses(learner: Learner, old: Pair | None, protect: Any, settings: Mapping[
     """−log p of old rows, one by one, in evaluation mode."""
     assert old is not None
     count, most = len(old[0]), getattr(protect, "rows", len(old[0]))
-    rows = torch.randperm(count, generator=learner._generator(settings["seed"]))[:most].sort().values
+    rows = torch.randperm(count, generator=_generator(learner, settings["seed"]))[:most].sort().values
     # The bare model: wrappers for several processes expect a backward pass behind each call.
     forward = Forward(learner.model, learner._loss, dtype=learner._dtype, device=learner.device)
     inputs, targets = select(old[0], rows), select(old[1], rows)
@@ -407,3 +407,7 @@ def _undone_if_it_fails(learner: Learner, plan: Plan) -> Iterator[None]:
                 put_head(model, *place)
             learner._rewrap()
         raise
+
+
+def _generator(learner: Learner, seed: int | None) -> torch.Generator:
+    return torch.Generator().manual_seed(learner._draw_seed() if seed is None else seed)
