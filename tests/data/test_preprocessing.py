@@ -186,5 +186,7 @@ def test_steps_of_a_wide_table_are_compared_by_name(tmp_path):
     headerless.write_text("1,0.5,0.25\n1,2,3\n2,3,4\n")
     plain = Preprocessing.fit(read_series(headerless))
     assert plain.read(headerless).lengths.tolist() == [2, 2, 2]
+    headerless.write_text("0.5,0.25\n2,3\n")
+    assert plain.read(headerless).values[0].tolist() == [[0.5], [0.25]]  # no label, nothing set aside
     headerless.write_text("2,0.5,0.75,7.5\n2,0.5,0.75,1\n")  # the label alone would not be told from these
     assert plain.read(headerless, targets="labels").targets.tolist() == ["2", "2"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .checks import check_columns
     from .labels import class_weights
     from .preprocessing import Preprocessing
-    from .series import SeriesSet, read_series
+    from .series import SeriesSet, read_like, read_series
     from .splits import split
 
 _NAMES = {
@@ -19,11 +19,22 @@ _NAMES = {
     "SeriesSet": "series",
     "check_columns": "checks",
     "class_weights": "labels",
+    "read_like": "series",
     "read_series": "series",
     "split": "splits",
 }
 
-__all__ = ["Preprocessing", "SeriesSet", "check_columns", "class_weights", "mnist", "problems", "read_series", "split"]
+__all__ = [
+    "Preprocessing",
+    "SeriesSet",
+    "check_columns",
+    "class_weights",
+    "mnist",
+    "problems",
+    "read_like",
+    "read_series",
+    "split",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -166,6 +166,7 @@ class Options:
     time_format: str | None = None
     duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
     size: tuple[int, int] | None = None
+    cells: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in {
@@ -225,6 +226,8 @@ def read_series(
         duplicates: what becomes of steps of one series with the same time stamp: "keep" (both, in the file's order,
             with a warning), "first", "last", "mean" or "error".
         size: (height, width) to which images are resized.
+        cells: how many cells a line has with its target, where there is no header. If targets=None and all lines have
+            one less, the target is not there and nothing is set aside.
 
     Returns:
         The series, sorted by time within each; numbers are finite, or NaN where a value is missing.

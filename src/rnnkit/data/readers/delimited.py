@@ -118,6 +118,7 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
     if options.layout == "long":
         return _one_series(cells, [number for number, _ in lines], path, options, decimal)
     target = _target_index(cells, path, options, decimal)
+    widths = {len(row) for row in cells}
     rows, places, labels = [], [], []
     for (number, _), row in zip(lines, cells, strict=True):
         place = f"{path}:{number}"
@@ -132,9 +133,11 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
             raise DataError(f"{place}: the series has no value at all; drop the line")
         rows.append(values)
         places.append(place)
-    roles = {"header": False, "layout": "wide"}
+    roles: dict[str, Any] = {"header": False, "layout": "wide"}
     if target is not None:
         roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
+        if len(widths) == 1:
+            roles["cells"] = widths.pop()
     roles |= {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal") if getattr(options, name)}
     return assemble(path, options, rows, places, labels if target is not None else None, roles=roles)
 
@@ -144,6 +147,8 @@ def _target_index(cells: list[list[str]], path: Path, options: Options, decimal:
     named = options.target_columns
     if len(named) > 1:
         raise DataError(f"{path}: a file without a header has one target; named are {named}")
+    if named and options.targets is None and {len(row) + 1 for row in cells} == {options.cells}:
+        return None  # data to predict on, without the column that training data has
     if named:
         places = {"first": 0, "last": -1}
         if named[0] in places:
