@@ -103,6 +103,7 @@ def test_numbered_steps_are_put_in_order_and_make_channels(read):
 def test_an_index_as_pandas_writes_it_is_left_out(read):
     assert read(",t0,t1,label\n0,1,2,a\n1,3,4,b\n").steps == ("t0", "t1")
     assert read(",t0,t1,label\nr,1,2,a\ns,3,4,b\n").ids == ("r", "s")
+    assert read(",t,x,label\n1,0,1,u\n0,1,2,u\n", layout="long").values[0].tolist() == [[1], [2]]  # shuffled rows
     assert read("Unnamed: 0,id,t,x,label\n0,a,0,1,u\n1,b,0,2,v\n").channels == ("x",)
 
 

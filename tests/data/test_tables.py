@@ -184,3 +184,43 @@ def test_times_that_are_numbers(tmp_path):
 def test_time_stamps_that_are_refused(tmp_path, stamps, message):
     with pytest.raises(DataError, match=message):
         times_of(tmp_path, stamps)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_set_from_every_format(tmp_path, seed):
+    """The same series, saved in eight ways, are the same series."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, 9, 7)
+    rows = [random.normal(size=(length, 2)).astype(np.float32).round(3) for length in lengths]
+    for row in rows:
+        row[:-1][random.random((len(row) - 1, 2)) < 0.3] = NAN  # the last step stays: at the end a gap would be padding
+    labels = random.permutation(["甲", "乙", "b c", "甲", "乙", "x", "x"]).tolist()
+    steps = pd.concat(
+        [
+            pd.DataFrame({"id": f"s{i}", "time": range(len(r)), "u": r[:, 0], "v": r[:, 1], "label": labels[i]})
+            for i, r in enumerate(rows)
+        ]
+    )
+    shuffled = steps.sample(frac=1, random_state=seed)
+    shuffled.to_csv(tmp_path / "comma.csv", index=False)
+    shuffled.to_csv(tmp_path / "tab.tsv", index=False, sep="\t", encoding="utf-16")
+    shuffled.to_csv(tmp_path / "semicolon.txt", index=False, sep=";", decimal=",")
+    shuffled.to_csv(tmp_path / "indexed.csv")
+    shuffled.to_parquet(tmp_path / "long.parquet")
+    wide = steps.pivot(index=["id", "label"], columns="time", values=["u", "v"])
+    wide.columns = [f"{channel}_{time}" for channel, time in wide.columns]
+    wide.reset_index().to_csv(tmp_path / "wide.csv", index=False)
+    lists = {"id": [f"s{i}" for i in range(7)], "u": [r[:, 0] for r in rows], "v": [r[:, 1] for r in rows]}
+    pd.DataFrame(lists | {"label": labels}).to_parquet(tmp_path / "lists.parquet")
+    text = "\n".join(
+        ":".join(",".join("?" if np.isnan(x) else str(x) for x in r[:, c]) for c in (0, 1))
+        + f":{label.replace(' ', '_')}"
+        for r, label in zip(rows, labels, strict=True)
+    )
+    (tmp_path / "data.ts").write_text(f"@classLabel true {' '.join({'甲', '乙', 'b_c', 'x'})}\n@data\n{text}\n")
+    for file in sorted(tmp_path.iterdir()):
+        series = read_series(file)
+        order = np.argsort(series.ids) if file.suffix != ".ts" else np.arange(7)
+        for row, expected in zip((series.values[i] for i in order), rows, strict=True):
+            np.testing.assert_array_equal(row, expected, err_msg=file.name)
+        assert [series.targets[i].replace("_", " ") for i in order] == labels, file.name

@@ -30,7 +30,7 @@ def split(
       row goes to training, so that a class of one row stays there (with a warning). A set that has groups is split by
       group.
     - "group": whole groups are drawn at random, the larger ones first placed where most is lacking, so that no group
-      is in two parts.
+      is in two parts; classes are not made alike.
     - "time": the rows whose series begin earliest are the training part, and so on; rows that begin at the same time
       stay together. No row of an earlier part reaches into a later part's time, and no group is in two parts: rows
       that would are left out, with a warning that counts them.

@@ -180,7 +180,7 @@ class _Guess:
             import numpy as np
             import pandas as pd
 
-            counted = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+            counted = np.sort(pd.to_numeric(column, errors="coerce").to_numpy(np.float64))
             if np.array_equal(counted - counted[0], np.arange(len(counted))):
                 self._take(first)
                 return None

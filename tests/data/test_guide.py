@@ -1,0 +1,30 @@
+"""The guide on own data: its first example, as it stands, and the arguments it names."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from rnnkit.data.series import Options
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "own_data.md").read_text()
+
+
+def test_the_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{row},{step},{row + step},{step % 3},{'ab'[row % 2]}" for row in range(20) for step in range(4)]
+    Path("machines.csv").write_text("\n".join(["id,time,heat,load,state", *lines]).replace("state", "label"))
+    Path("new.csv").write_text("load,id,heat,time\n1,x,2,0\n")
+    names: dict = {}
+    exec(re.findall(r"```python\n(.*?)```", GUIDE, re.S)[0], names)
+    assert [len(names[part]) for part in ("train", "validation", "test")] == [14, 3, 3]
+    assert names["inputs"].shape == (14, 4, 2)
+    assert names["targets"].dtype == torch.int64
+    assert names["new"].values[0].tolist() == [[2, 1]]
+
+
+def test_the_arguments_exist():
+    named = set(re.findall(r"\b([a-z_]+)=", GUIDE)) - {"shares", "seed", "by", "missing", "path"}
+    assert {"id_column", "ignore_columns", "duplicates", "time_format", "size"} <= named
+    assert named <= {option.name for option in fields(Options)}
