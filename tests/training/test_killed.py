@@ -1,0 +1,82 @@
+"""Processes that are killed with SIGKILL, again and again, and end with the bits of one that was not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import killed
+import pytest
+from safetensors.torch import load_file
+
+from rnnkit.serialization import read_values
+
+processes = multiprocessing.get_context("forkserver")  # forks a process that has torch already: quick
+processes.set_forkserver_preload(["killed"])
+
+
+def run(folder: Path, optimizer: str, moment: str | None = None, nth: int = 0, kill_after: float | None = None) -> int:
+    """Trains in another process; returns how it ended: 0, or −9 where it was killed, from within or after seconds."""
+    process = processes.Process(target=killed.train, args=(str(folder), optimizer, moment, nth))
+    process.start()
+    process.join(kill_after or 60)
+    process.kill()
+    process.join()
+    return process.exitcode
+
+
+def outcome(folder: Path):
+    final, model = load_file(folder / "final.safetensors"), load_file(folder / "model.safetensors")
+    rows = read_values(folder / "training.safetensors")["history"]["rows"]
+    return final, model, [{name: row[name] for name in ("epoch", "loss", "val_loss", "lr")} for row in rows]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """The server is a new Python: it finds what it imports by the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(killed.__file__).parent), *sys.path]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What a run that nobody kills ends with, by optimizer."""
+    found = {}
+    for optimizer in ("adam", "momentum"):
+        folder = tmp_path_factory.mktemp(optimizer)
+        assert run(folder, optimizer) == 0
+        found[optimizer] = outcome(folder)
+    return found
+
+
+def check_same(found, expected):
+    for ours, theirs in zip(found[:2], expected[:2], strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all(ours[name].equal(theirs[name]) for name in ours)
+    assert found[2] == expected[2]
+    assert len(found[2]) == 4
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_killed_at_random_moments(whole, tmp_path, optimizer):
+    draw, kills = random.Random(optimizer), 0
+    while (code := run(tmp_path, optimizer, kill_after=draw.uniform(0.02, 0.35) if kills < 8 else None)) != 0:
+        assert code == -signal.SIGKILL
+        kills += 1
+    assert kills >= 4
+    check_same(outcome(tmp_path), whole[optimizer])
+
+
+@pytest.mark.parametrize(("moment", "nth"), [("half", 1), ("half", 9), ("before", 12), ("after", 11), ("before", 25)])
+def test_killed_while_a_checkpoint_is_written(whole, tmp_path, moment, nth):
+    assert run(tmp_path, "adam", moment, nth) == -signal.SIGKILL
+    left = list(tmp_path.glob(".*"))
+    assert len(left) == (0 if moment == "after" else 1)
+    assert run(tmp_path, "adam") == 0
+    assert list(tmp_path.glob(".*")) == []
+    check_same(outcome(tmp_path), whole["adam"])
