@@ -4,7 +4,7 @@ from torch import nn
 
 import rnnkit
 from rnnkit.diagnostics import horizon
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError
 
 
 def leaky(keep, **options):
@@ -75,23 +75,51 @@ def test_pooled_outputs_and_bare_layers_in_either_layout():
     torch.testing.assert_close(horizon(layer, x, outputs=1).gradient, by_hand)
 
 
-def test_tokens_are_followed_to_their_embedding_and_dead_networks_see_nothing():
-    class Reader(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding, self.body = nn.Embedding(9, 4), rnnkit.GRU(4, 5, batch_first=True)
+class Reader(nn.Module):
+    """Token ids, through an embedding and perhaps a convolution that halves the steps."""
 
-        def forward(self, ids, lengths=None):
-            return self.body(self.embedding(ids), lengths=lengths)[1].squeeze(0)
+    def __init__(self, stride=0):
+        super().__init__()
+        self.embedding, self.body = nn.Embedding(9, 4), nn.GRU(4, 5)
+        self.front = nn.Conv1d(4, 4, stride, stride) if stride else None
 
+    def forward(self, ids):
+        x = self.embedding(ids)
+        if self.front is not None:
+            x = self.front(x.transpose(1, 2)).transpose(1, 2)
+        return self.body(x.transpose(0, 1))[1][0]
+
+
+def test_tokens_and_steps_that_become_others_are_followed_to_the_first_recurrent_layer():
     torch.manual_seed(0)
-    model = Reader()
-    seen = horizon(model, torch.randint(0, 9, (3, 40)))
-    assert 1 < seen.steps < 40
+    model, ids = Reader().requires_grad_(False), torch.randint(0, 9, (3, 40))
+    seen = horizon(model, ids)
+    assert seen.length == 40
+    x = model.embedding(ids).detach().requires_grad_()
+    model.body(x.transpose(0, 1))[1][0, :, 0].sum().backward()
+    torch.testing.assert_close(horizon(model, ids, outputs=1).gradient, x.grad.norm(dim=2).mean(0).flip(0))
+    assert horizon(Reader(stride=4), ids).length == 10
+    pixels = rnnkit.SequenceClassifier(rnnkit.GRU(1, 4), 10, front=rnnkit.PixelFront(6, 6))
+    assert horizon(pixels, torch.rand(2, 6, 6)).length == 36
     nn.init.zeros_(model.body.weight_ih_l0)
-    assert horizon(model, torch.randint(0, 9, (3, 40))).steps == 0
-    with pytest.raises(ConfigError, match="called no torch.nn.Embedding"):
-        horizon(Last(leaky(0.5)), torch.ones(3, 40, 1, dtype=torch.int64))
+    assert horizon(model, ids).steps == 0
+
+
+def test_packed_sequences_count_from_their_own_ends():
+    torch.manual_seed(0)
+    layer, rows = nn.LSTM(2, 4), [torch.randn(length, 2) for length in (9, 3, 12)]
+    packed = horizon(layer, nn.utils.rnn.pack_sequence(rows, enforce_sorted=False))
+    padded = horizon(rnnkit_of(layer), rows)
+    assert packed.length == padded.length == 12
+    assert packed.per_step
+    torch.testing.assert_close(packed.gradient, padded.gradient)
+    assert packed.gradient.count_nonzero() == 12
+
+
+def rnnkit_of(layer):
+    ours = rnnkit.LSTM(layer.input_size, layer.hidden_size)
+    ours.load_state_dict(layer.state_dict())
+    return ours
 
 
 def test_what_cannot_be_measured_is_refused():
@@ -100,5 +128,19 @@ def test_what_cannot_be_measured_is_refused():
         horizon(nn.Linear(1, 1), x)
     with pytest.raises(ConfigError, match="threshold=1 arrived"):
         horizon(leaky(0.5), x, threshold=1)
-    with pytest.raises(DataError, match="pass padded steps as rnnkit.Sequences"):
-        horizon(nn.GRU(1, 1), nn.utils.rnn.pack_sequence([x[0]]))
+    with pytest.raises(ConfigError, match="inputs are integers"):
+        horizon(Counting(), torch.ones(2, 5, dtype=torch.int64))
+
+
+class Counting(nn.Module):
+    """A cell in a loop over integers."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(1, 2)
+
+    def forward(self, x):
+        h = None
+        for x_t in x.unbind(1):
+            h = self.cell(x_t[:, None].float(), h)
+        return h

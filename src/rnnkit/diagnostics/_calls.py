@@ -93,7 +93,11 @@ def taken(model: torch.nn.Module, inputs: Any) -> Inputs:
 
 def output_of(model: torch.nn.Module, inputs: Inputs) -> Tensor:
     """The model's output, batch first where the model is; of several things it returns, the first."""
-    output = model(inputs.values, lengths=inputs.lengths) if isinstance(inputs, Sequences) else model(inputs)
+    if isinstance(inputs, Sequences):
+        values = inputs.values.transpose(0, 1) if batch_axis(model) == 1 else inputs.values
+        output = model(values, lengths=inputs.lengths)
+    else:
+        output = model(inputs)
     while isinstance(output, tuple | list) and not isinstance(output, PackedSequence):
         output = output[0]
     if isinstance(output, PackedSequence):

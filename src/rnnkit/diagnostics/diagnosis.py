@@ -32,7 +32,7 @@ class Diagnosis:
         findings: the worst first; empty where nothing is wrong.
         evidence: the measurements: ``flow``, ``activity``, ``spectra``, ``horizon``, and what was recorded.
         model: the model's class, and ``parameters`` how many numbers it learns.
-        rows: how many rows were looked at, of up to ``steps`` steps.
+        rows: how many rows were looked at, of up to ``steps`` steps in the recurrent layers.
     """
 
     findings: tuple[Finding, ...]
@@ -116,14 +116,17 @@ def diagnose(
                 problems = (*problems, "T" + str(error).partition(",")[0][1:])  # the loss is nan
     if flow is not None and any(one.rows.isinf().any() for one in flow.layers):
         problems = (*problems, "Gradients through time overflow")
-    values = ready.values if isinstance(ready, Sequences) else ready
+    count, steps = (
+        (len(ready), ready.values.shape[1]) if isinstance(ready, Sequences) else rows_of(model, ready).shape[:2]
+    )
     evidence = Evidence(flow, activity, spectrum, seen, _sizes(model, ready), records, history, problems)
     return Diagnosis(
         findings(evidence),
         evidence,
         type(model).__name__,
         sum(p.numel() for p in model.parameters()),
-        *rows_of(model, values).shape[:2],
+        count,
+        steps if seen is None else seen.length,
     )
 
 

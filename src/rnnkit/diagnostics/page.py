@@ -77,7 +77,8 @@ def _findings(diagnosis: Diagnosis) -> str:
     return "\n".join(
         f"<article><h3>{escape(one.title)}</h3><p>{escape(one.problem)}</p>"
         f"<p><strong>What usually helps:</strong> {escape(one.helps)}</p>"
-        f'<p class="small">{escape(one.where)}: {one.figure:.3g}; the threshold is {one.threshold:g}.</p></article>'
+        f'<p class="small">Measured: {escape(RULES[one.rule].measure)} {one.threshold:g}. '
+        f"{escape(one.where)}: {one.figure:.3g}.</p></article>"
         for one in diagnosis.findings
     )
 
