@@ -67,7 +67,7 @@ class Diagnostics:
     float16 mixed precision the gradients of the scaled loss are seen.
 
     Args:
-        every: measure each step whose number is a multiple of this.
+        every: measure the first step of each epoch, and every so many steps from there.
         inputs: rows to measure saturation on, as the model takes them; a few dozen.
         file: where to write the records after each epoch, whole or not at all, for ``rnnkit inspect``.
 
@@ -97,6 +97,7 @@ class Diagnostics:
         self._totals: list[float] = []
         self._updates: dict[str, list[float]] = {}
         self._before: dict[str, Tensor] = {}
+        self._steps = 0  # of the epoch
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
@@ -104,7 +105,8 @@ class Diagnostics:
         self._forget()
 
     def on_backward_end(self, learner: Any, step: int) -> None:
-        if step % self.every:
+        self._steps += 1
+        if (self._steps - 1) % self.every:
             return
         total = 0.0
         for name, group in named_groups(learner.model).items():
@@ -147,9 +149,7 @@ class Diagnostics:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {
-            "records": self.records, "gradients": self._gradients, "totals": self._totals, "updates": self._updates,
-        }  # fmt: skip
+        return {"records": self.records}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes back what :meth:`state_dict` gave."""

@@ -99,6 +99,20 @@ class PredictingTables(Protocol):
         ...
 
 
+@runtime_checkable
+class Inspecting(Protocol):
+    """A recipe whose runs can be looked into: ``rnnkit inspect``."""
+
+    def batch(self, folder: Path, data: Path | None) -> tuple[Any, Any, Any, Any]:
+        """Returns the folder's model, inputs and targets to measure it on, and the loss.
+
+        Args:
+            folder: the run folder.
+            data: a file of other rows, as ``rnnkit predict`` and ``evaluate`` take them; None for rows of the run's.
+        """
+        ...
+
+
 def find(name: str) -> Callable[[], Recipe]:
     """Returns the recipe function of that name.
 

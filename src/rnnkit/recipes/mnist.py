@@ -179,6 +179,7 @@ class Mnist:
             early_stopping=fit.early_stopping,
             restore_best=fit.early_stopping is not None,
             checkpoint=folder,
+            callbacks=[rnnkit.Diagnostics(every=100, inputs=train.images[:64], file=folder / "diagnostics.json")],
         )
         learner.save(folder)
         metrics: Metrics = {"test": learner.evaluate(test)}
@@ -203,6 +204,13 @@ class Mnist:
         """Returns loss and accuracy of the folder's model on the test images."""
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
         return learner.evaluate(self.splits()[2])
+
+    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
+        """Returns the folder's model, images and digits to look into it with (test images, or x and y of an .npz)."""
+        from rnnkit.recipes.inspecting import read_npz
+
+        images, labels = self.splits()[2] if data is None else read_npz(data)
+        return rnnkit.load(folder), images, labels, "cross_entropy"
 
     def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
         """Returns a function from an image file to its digit and the digit's probability."""

@@ -118,11 +118,11 @@ class Callbacks:
             if name in state:
                 callback.load_state_dict(state[name])
 
-    def _named(self) -> Iterator[tuple[str, Callback]]:
+    def _named(self) -> Iterator[tuple[str, Hooks]]:
         """The callbacks by their class and their number among those of that class: "Recorder 1", "Recorder 2"."""
         seen: Counter[str] = Counter()
         for callback in self.all:
-            if isinstance(callback, Callback):
+            if isinstance(callback, Hooks):
                 name = type(callback).__name__
                 seen[name] += 1
                 yield f"{name} {seen[name]}", callback

@@ -1,0 +1,78 @@
+"""``rnnkit inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import recipes
+from ..errors import ConfigError
+from .evaluate import RecipeFile, recipe_of
+from .output import plain_warnings
+
+REPORT = "report.html"
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved model.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Rows to measure on, if not the run's own; for a saved model an .npz with x and y."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page to write; else report.html beside the model.")] = None,
+    recipe: RecipeFile = None,
+    rows: Annotated[int, typer.Option(help="How many rows to look at.")] = 64,
+) -> None:
+    """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
+    from ..recipes import inspecting
+
+    if out is not None and out.suffix not in (".html", ".htm"):
+        raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
+    inspecting.check_model(run)
+    folder = run if run.is_dir() else run.parent
+    with plain_warnings():
+        model, inputs, targets, loss = _batch(run, data, recipe)
+
+        from ..diagnostics import diagnose
+        from ..diagnostics.page import write_page
+
+        of_run = run.is_dir()
+        found = diagnose(
+            model, inputs, targets, loss, rows=rows,
+            records=inspecting.read_training(folder) if of_run else (),
+            history=inspecting.read_history(folder) if of_run else (),
+        )  # fmt: skip
+    typer.echo(str(found))
+    try:
+        page = write_page(found, folder / REPORT if out is None else out, name=str(run))
+    except OSError as error:
+        raise ConfigError(f"the page cannot be written ({error}); name another place with --out") from error
+    typer.echo(f"Page: {page}")
+
+
+def _batch(run: Path, data: Path | None, recipe: str | None) -> tuple[Any, Any, Any, Any]:
+    """Model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
+    from ..recipes import inspecting
+
+    chosen = None
+    if recipe is not None or inspecting.is_run(run):
+        # A run that was trained from a file needs no recipe, if data comes with it: nothing is executed then.
+        bare = recipe is None and data is not None and data.suffix == ".npz" and not _known(run)
+        chosen = None if bare else recipe_of(run, recipe)
+    if isinstance(chosen, recipes.Inspecting):
+        return chosen.batch(run, data)
+    if data is None:
+        why = "is a model without a recipe" if chosen is None else "was trained by a recipe without batch(folder, data)"
+        raise ConfigError(f"{run} {why}; add rows to measure on: --data rows.npz with x [N, T, I] and y")
+
+    import rnnkit
+
+    return rnnkit.load(run), *inspecting.read_npz(data), None
+
+
+def _known(run: Path) -> bool:
+    from ..recipes.runs import read_recipe
+
+    return read_recipe(run).name in recipes.RECIPES

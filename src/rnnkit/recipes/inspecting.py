@@ -1,0 +1,93 @@
+"""What ``rnnkit inspect`` reads: rows to measure a network on, and what a run folder recorded."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, RunFolderError
+from ..serialization import FILE
+from .runs import RECIPE
+
+HISTORY = "history.csv"
+INPUTS, TARGETS = ("x", "X", "inputs", "values"), ("y", "Y", "targets", "labels")
+
+
+def read_npz(path: Path) -> tuple[Any, Any]:
+    """Inputs and targets of an .npz file: arrays x [N, T, I] and y, and lengths [N] where rows are padded.
+
+    Returns:
+        inputs (a tensor, or ``Sequences`` with lengths), and targets, None where there are none.
+
+    Raises:
+        DataError: no such file, damaged, without x, or arrays of objects (they would have to be unpickled).
+    """
+    import numpy as np
+    import torch
+
+    from ..types import Sequences
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; expected an .npz file with x [N, T, I] and y") from None
+    except (OSError, ValueError, AttributeError, KeyError) as error:
+        raise DataError(f"{path} is no .npz file of plain arrays ({error})") from None
+    found = [next((name for name in names if name in arrays), None) for names in (INPUTS, TARGETS)]
+    if found[0] is None:
+        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected x [N, T, I] and y")
+    x, y = (None if name is None else _tensor(arrays[name], name, path) for name in found)
+    if "lengths" in arrays:
+        assert x is not None
+        x = Sequences(x, torch.from_numpy(arrays["lengths"].astype(np.int64)))
+    return x, y
+
+
+def _tensor(array: Any, name: str, path: Path) -> Any:
+    import numpy as np
+    import torch
+
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: {name} is of type {array.dtype}; expected numbers (for classes their numbers from 0)")
+    kind = np.float32 if array.dtype.kind == "f" else np.int64
+    return torch.from_numpy(np.ascontiguousarray(array.astype(kind)))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's, made by a recipe."""
+    return (folder / RECIPE).is_file()
+
+
+def check_model(path: Path) -> None:
+    """Raises RunFolderError where there is neither a run folder nor a saved model."""
+    if not path.exists():
+        raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
+    if path.is_dir() and not (path / FILE).is_file():
+        raise RunFolderError(f"{path} holds no {FILE}: no epoch has ended there, or it is no run folder")
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's history, none where there is no such file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / HISTORY
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}); remove it to inspect the run without") from None
+
+
+def read_training(folder: Path) -> list[dict[str, Any]]:
+    """What a :class:`rnnkit.Diagnostics` recorded in a run folder, nothing where there was none."""
+    from ..diagnostics.updates import FILE as RECORDS
+    from ..diagnostics.updates import read_records
+
+    path = folder / RECORDS
+    return read_records(path) if path.is_file() else []
