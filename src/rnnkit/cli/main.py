@@ -14,7 +14,7 @@ import typer
 import typer.core
 
 from ..errors import RnnkitError
-from . import doctor, evaluate, inspect, predict, recipes, train
+from . import doctor, evaluate, inspect, predict, recipes, runs, train
 from .output import complain
 
 
@@ -44,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
+app.command("runs")(runs.runs)
 app.command("doctor")(doctor.doctor)
 
 

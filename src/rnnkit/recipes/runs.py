@@ -1,6 +1,6 @@
 """Run folders: one for each training run, holding what is needed to repeat, judge and use it.
 
-``recipe.json`` (every setting) and ``versions.json`` (software, seed, device, threads) are there from the
+``recipe.json`` (every setting) and ``versions.json`` (when, software, seed, device, threads) are there from the
 start; the recipe writes the rest. Files appear whole or not at all, and no run writes into another's folder.
 """
 
@@ -11,6 +11,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,8 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
         write_json(folder / RECIPE, {"recipe": name, "settings": settings})
-        write_json(folder / VERSIONS, {"seed": getattr(recipe, "seed", None), "device": str(device), **environment()})
+        facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
+        write_json(folder / VERSIONS, {**facts, "device": str(device), **environment()})
         yield folder
     except BaseException as error:
         # What diverged in its first epoch would only do so again.
