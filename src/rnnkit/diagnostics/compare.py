@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from .pictures import _NOT_METRICS, _figure, _open, _write
+from ._style import COLOURS as _COLOURS
+from ._style import INK, open_axes, write
+from ._style import figure as _figure
+from .pictures import _NOT_METRICS
 
-# Okabe and Ito's, without yellow, which is faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222")
+COLOURS = (*_COLOURS, INK)
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -45,7 +47,7 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
     if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
         raise DataError(f"{path} is no picture's name; end it in .png, .svg or .pdf")
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _open(axes)
+        open_axes(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         for index, rows in enumerate(drawn.values()):
@@ -65,5 +67,5 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
     figure.legend(lines, list(drawn), loc="outside lower left", frameon=False, ncols=max(1, len(panels)))
     if any("val_loss" in row for rows in drawn.values() for row in rows):
         figure.suptitle("validation; training thin", fontsize=10)
-    _write(figure, path)
+    write(figure, path)
     return [name for name in runs if name not in drawn]

@@ -28,6 +28,7 @@ from ..ops.native_call import saved_width
 from ._options import suffix_of
 from ._recurrent import RecurrentLayer
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
+from .conv import StepNorm
 
 # Operations of normalising one number, and what a gain and a shift of its own add to that.
 _NORM_FORWARD, _NORM_BACKWARD = 5, 7
@@ -249,7 +250,7 @@ def embedding(layer: torch.nn.Embedding, call: Call) -> list[Cost]:
 
 
 def normalisation(layer: Any, call: Call) -> list[Cost]:
-    """LayerNorm and BatchNorm while training, y = γ ⊙ (x − μ)·s + β over n numbers.
+    """LayerNorm, BatchNorm and StepNorm (padding included) while training, y = γ ⊙ (x − μ)·s + β over n numbers.
 
     Forward 5·n (mean 1, difference 1, variance 2, times s 1), + n for γ, + n for β. Backward, with d = γ ⊙ dy and N
     the normalised input, dx = s·(d − mean(d) − N·mean(d ⊙ N)): 7·n, + 3·n for γ (d and dγ), + n for β. Kept: the
@@ -287,6 +288,7 @@ _RULES: dict[Any, Callable[[Any, Call], list[Cost]]] = {
     torch.nn.Conv2d.forward: convolution,
     torch.nn.LayerNorm.forward: normalisation,
     torch.nn.BatchNorm1d.forward: normalisation,
+    StepNorm.forward: normalisation,
     torch.nn.Identity.forward: reshape,
     torch.nn.Flatten.forward: reshape,
     torch.nn.Unflatten.forward: reshape,

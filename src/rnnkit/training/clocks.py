@@ -112,7 +112,7 @@ class Clock(WholeSteps):
                 unit.register_forward_pre_hook(partial(self._enter, name)),
                 unit.register_forward_hook(partial(self._leave, name), with_kwargs=True),
             ]
-            if opened(unit):
+            if isinstance(unit, RecurrentLayer) and opened(unit):
                 # An attribute of the object, in front of its class's method.
                 unit.__dict__["_direction"] = partial(self._run_layer, name, unit, unit._direction)
                 self._undo.append(partial(unit.__dict__.pop, "_direction"))
@@ -233,9 +233,10 @@ class Clock(WholeSteps):
             self.tokens += math.prod(shape[:2]) if self._whole.valid is None else self._whole.valid
 
 
-def opened(unit: nn.Module) -> bool:
-    """Whether the layers of a recurrent stack are timed one by one."""
-    return isinstance(unit, RecurrentLayer) and unit.num_layers > 1 and unit.options.recompute is None
+def opened(unit: nn.Module) -> int:
+    """How many layers of a recurrent stack are timed one by one; 0 where they are not."""
+    one_by_one = isinstance(unit, RecurrentLayer) and unit.num_layers > 1 and unit.options.recompute is None
+    return int(unit.num_layers) if one_by_one else 0  # type: ignore[arg-type]
 
 
 def layer_part(name: str, index: int) -> str:

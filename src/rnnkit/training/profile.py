@@ -211,7 +211,7 @@ def _preserved(learner: Learner) -> Iterator[None]:
     given = getattr(given, "optimizer", given)  # Fabric wraps its optimizers
     optimizer = given if isinstance(given, Optimizer) else None
     modules = (learner.model, loss) if isinstance(loss, nn.Module) else (learner.model,)
-    state = None if optimizer is None else optimizer.state
+    state: Any = None if optimizer is None else optimizer.state
     groups = [] if optimizer is None else [dict(group) for group in optimizer.param_groups]
     with generators(learner.device), tensors(*modules):
         if optimizer is not None:
@@ -245,7 +245,7 @@ def _parts(clock: Clock, peak: float) -> list[Part]:
     parts: list[Part] = []
     for name, unit in clock.units.items():
         kind = nn.utils.parametrize.type_before_parametrizations(unit).__name__
-        layers = [layer_part(name, index) for index in range(unit.num_layers)] if opened(unit) else []
+        layers = [layer_part(name, index) for index in range(opened(unit))]
         inside = [_part(f"  layer {at}", "", times(one), clock, one, peak) for at, one in enumerate(layers)]
         own = times(name)
         both = own[0] + sum(one.forward for one in inside), own[1] + sum(one.backward for one in inside)
