@@ -167,7 +167,9 @@ class Prepared:
         runs.write_json(folder / runs.METRICS, metrics)
         with replacing(folder / "history.csv") as temporary:
             history.to_csv(temporary)
-        pictures.curves(history.rows, folder / "curves.png", final=metrics.get("test"))
+        # The loss that was trained on may be smoothed or scaled: no point of the test's belongs on its curve.
+        final = {name: value for name, value in metrics.get("test", {}).items() if name != "loss"}
+        pictures.curves(history.rows, folder / "curves.png", final=final)
         held_out = validation if test is None else test
         if held_out is not None:
             write_table(answers(task, held_out, true=True), folder / PREDICTIONS)

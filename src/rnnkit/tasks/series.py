@@ -33,6 +33,7 @@ from ..models.classifier import SequenceClassifier
 from ..models.loading import load as load_model
 from ..models.regressor import SequenceRegressor
 from ..serialization import read_config, save_module
+from ..training.contexts import seeded
 from ..training.engine import find_device
 from ..training.history import History
 from ..training.learner import Learner
@@ -244,11 +245,11 @@ def train_series(
         return task.inputs(rows), preprocessing.transform_targets(rows)
 
     data, watched = pairs(train), None if validation is None else pairs(validation)
-    torch.manual_seed(seed)
-    if network is not None:
-        task.model = network(preprocessing.input_size, outputs)
-    else:
-        task.model = build(kind, chosen, preprocessing.input_size, outputs, usual_steps(data[0]))
+    with seeded(seed, torch.device("cpu")):  # where weights are drawn
+        if network is not None:
+            task.model = network(preprocessing.input_size, outputs)
+        else:
+            task.model = build(kind, chosen, preprocessing.input_size, outputs, usual_steps(data[0]))
     batch_size, epochs = plan.schedule_for(len(train))
     task.learner = make_learner(kind, task.model, plan, device=device)
     fitting.setdefault("progress", False)

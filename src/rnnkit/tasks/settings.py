@@ -55,11 +55,12 @@ class Fit:
     """The training; see ``rnnkit.Learner`` and its ``fit`` for what each setting does.
 
     Attributes:
-        epochs: passes over the data; none takes as many as make `steps` steps, see :meth:`schedule_for`.
-        steps: optimizer steps at least, where `epochs` is none.
+        epochs: passes over the data; none takes as many as make `steps` steps.
+        steps: optimizer steps, rounded up to whole epochs; none takes 600, and more for large sets, see
+            :meth:`schedule_for`. Not with `epochs`.
         batch_size: none takes 16, and more where there are many rows.
         lr, schedule, optimizer, weight_decay, clip_norm: the learner's.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016); of classes alone.
         loss: of a regression; of the targets in units of their spread on the training data.
         class_weights: balanced counts each class as often as the others, however many rows it has.
         early_stopping: end after so many epochs without a lower loss on the validation rows, and keep the best
@@ -67,20 +68,22 @@ class Fit:
     """
 
     epochs: int | None = None
-    steps: int = 600
+    steps: int | None = None
     batch_size: int | None = None
     lr: float = 2e-3
     schedule: Literal["warmup_cosine", "cosine"] | None = "warmup_cosine"
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     weight_decay: float = 1e-2
     clip_norm: float | None = 1.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     loss: Literal["mse", "huber", "l1"] = "mse"
     class_weights: Literal["balanced"] | None = None
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
         at_least_one("fit", self, "epochs", "steps", "batch_size", "early_stopping")
+        if self.epochs is not None and self.steps is not None:
+            raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(
                 f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
@@ -92,8 +95,8 @@ class Fit:
             raise ConfigError(
                 "fit.early_stopping needs rows to judge by; add data.validation=0.2 (in Python: pass validation=)"
             )
-        if kind == "regress" and (self.class_weights is not None or self.label_smoothing):
-            raise ConfigError("fit.class_weights and fit.label_smoothing are for classes; a regression has none")
+        if kind == "regress" and self.class_weights is not None:
+            raise ConfigError(f"fit.class_weights={self.class_weights} is for classes; a regression has none")
         if kind == "classify" and self.loss != "mse":
             raise ConfigError(f"fit.loss={self.loss} is for numbers; classes are learned by the cross-entropy")
 
@@ -101,8 +104,9 @@ class Fit:
         """Batch size and epochs for so many training rows.
 
         Batches hold about 16 rows, more (a twentieth of the rows, up to 128) in large sets, and are of equal size as
-        far as that goes: one of a row or two at the end would spoil the batch normalisation. Tiny sets get `steps`
-        steps however few rows make an epoch; large ones 15 epochs, but at most 10,000 steps (or `steps`).
+        far as that goes: one of a row or two at the end would spoil the batch normalisation. Unless told
+        otherwise, tiny sets get 600 steps however few rows make an epoch, and large ones 15 epochs, but no more than
+        10,000 steps.
 
         Example:
             >>> Fit().schedule_for(50), Fit().schedule_for(20_000), Fit(epochs=3, batch_size=8).schedule_for(50)
@@ -113,7 +117,7 @@ class Fit:
             wanted = min(128, max(16, rows // 20))
             batch = -(-rows // max(1, round(rows / wanted)))
         each = -(-rows // batch)
-        steps = max(self.steps, min(15 * each, 10_000))
+        steps = self.steps or max(600, min(15 * each, 10_000))
         return batch, self.epochs or max(1, -(-steps // each))
 
 

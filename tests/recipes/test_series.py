@@ -1,0 +1,190 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnkit.errors import ConfigError, DataError, MissingExtraError
+from rnnkit.recipes import classify as classify_recipe
+from rnnkit.recipes import regress as regress_recipe
+from rnnkit.recipes import runs, tables
+from rnnkit.recipes.classify import Classify, classify
+from rnnkit.recipes.overrides import override, restore, settings, show
+from rnnkit.recipes.regress import Regress, regress
+from rnnkit.tasks.settings import Fit, Model
+
+SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
+PICTURES = {"curves.png"}
+FILES = {
+    "recipe.json",
+    "versions.json",
+    "metrics.json",
+    "history.csv",
+    "model.safetensors",
+    "predictions.csv",
+} | PICTURES
+
+
+def write(path, count=30, labels=True, seed=0, header="id,time,height,width", last="label"):
+    """A long table of slow and fast waves; ``last`` names what is told of each."""
+    random = np.random.default_rng(seed)
+    with Path(path).open("w") as file:
+        print(header + f",{last}" * labels, file=file)
+        for row in range(count):
+            fast, phase = row % 2, random.uniform(0, 6)
+            answer = ["slow", "fast"][fast] if last == "label" else f"{3 + 2 * fast + phase / 100:.4f}"
+            for step in range(random.integers(12, 18)):
+                values = np.sin(phase + step * (0.3 + fast)) + random.normal(0, 0.1, 2)
+                cells = [f"s{row}", str(step), *(f"{value:.4f}" for value in values), *[answer] * labels]
+                print(",".join(cells), file=file)
+    return str(path)
+
+
+def train(recipe, name):
+    with runs.start(name, recipe, Path(name)) as folder:
+        return folder, recipe.prepare().run(folder)
+
+
+def read(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_classes_from_a_file_of_ones_own():
+    recipe = Classify(**SMALL, data=classify_recipe.Data(path=write("my.csv"), validation=0.2))
+    folder, metrics = train(recipe, "run")
+    assert {path.name for path in folder.iterdir()} - {"training.safetensors"} == FILES | {"confusion.png"}
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["rows"] == {"train": 18, "validation": 6, "test": 6}
+    assert metrics["chosen_on"] == "last epoch; nothing was chosen on test data"
+    assert metrics["split"] == (
+        "validation: 20% of my.csv at random (split_seed 0); test: 20% of my.csv at random (split_seed 0)"
+    )
+    assert metrics["test"]["accuracy"] == 1
+    assert recipe.evaluate(folder) == pytest.approx(metrics["test"])
+    rows = read(folder / "predictions.csv")
+    assert list(rows[0]) == ["id", "true", "prediction", "probability_fast", "probability_slow"]
+    assert all(row["true"] == row["prediction"] for row in rows)
+    assert all(float(row["probability_fast"]) + float(row["probability_slow"]) == pytest.approx(1) for row in rows)
+    # The same files without labels, and other rows with them.
+    answers = recipe.predict(folder, Path(write("new.csv", labels=False)))
+    assert answers["id"] == [f"s{row}" for row in range(30)]
+    assert answers["prediction"] == ["slow", "fast"] * 15
+    assert recipe.evaluate(folder, Path(write("more.csv", seed=1)))["accuracy"] == 1
+
+
+def test_numbers_from_a_file_of_ones_own():
+    data = regress_recipe.Data(path=write("my.csv", last="weight"), target=("weight",), test_share=0.3)
+    fit = replace(SMALL["fit"], steps=120)
+    folder, metrics = train(Regress(**(SMALL | {"fit": fit}), data=data), "run")
+    assert {path.name for path in folder.iterdir()} - {"training.safetensors"} == FILES | {"errors.png"}
+    assert metrics["rows"] == {"train": 21, "test": 9}
+    assert metrics["test"]["r2"] > 0.5
+    rows = read(folder / "predictions.csv")
+    assert list(rows[0]) == ["id", "true", "prediction"]
+    error = np.mean([(float(row["true"]) - float(row["prediction"])) ** 2 for row in rows]) ** 0.5
+    assert error == pytest.approx(metrics["test"]["rmse"], rel=1e-5)
+
+
+def test_a_test_file_is_used_whole_and_validation_may_choose():
+    data = classify_recipe.Data(path=write("my.csv"), test=write("test.csv", 10, seed=1), validation=0.2)
+    fit = Fit(epochs=6, early_stopping=2)
+    _, metrics = train(Classify(**(SMALL | {"fit": fit}), data=data), "run")
+    assert metrics["rows"] == {"train": 24, "validation": 6, "test": 10}
+    assert metrics["split"].endswith("; test: test.csv")
+    assert metrics["chosen_on"] == "validation (6 rows held out from training)"
+
+
+def test_all_rows_can_be_trained_on():
+    recipe = Classify(**(SMALL | {"fit": Fit(steps=2)}), data=classify_recipe.Data(path=write("my.csv"), test_share=0))
+    folder, metrics = train(recipe, "run")
+    assert "test" not in metrics
+    assert not (folder / "predictions.csv").exists()
+    with pytest.raises(DataError, match=r"data.test_share=0\); name a file"):
+        recipe.evaluate(folder)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        ([], "data.path is missing"),
+        (["data.path=none.csv"], "none.csv: there is no such file"),
+        (["data.path=my.csv", "data.label=lable"], "lable"),
+        (["data.path=my.csv", "data.split=group"], "group"),
+        (["data.path=my.csv", "data.test_share=0.99"], "expected at least 2"),
+        (["data.path=my.csv", "data.test=odd.csv"], "unseen class"),
+        (["data.path=my.csv", "data.test=narrow.csv"], "missing 'width'"),
+        (["data.path=one.csv"], "at least two classes"),
+        (["data.path=my.csv", "fit.early_stopping=3"], "data.validation=0.2"),
+        (["data.path=my.csv", "fit.loss=l1"], "is for numbers"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(assignments, message):
+    write("my.csv")
+    text = Path("my.csv").read_text()
+    Path("odd.csv").write_text(text.replace("slow", "still"))
+    Path("one.csv").write_text(text.replace("slow", "fast"))
+    Path("narrow.csv").write_text(text.replace("width", "depth"))
+    with pytest.raises((ConfigError, DataError), match=message):
+        override(classify(), assignments).prepare()
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["data.test_share=1"], "data.test_share=1.0"),
+        (["data.validation=-0.1"], "data.validation=-0.1"),
+        (["data.validation=0.9"], "leave rows to train on"),
+        (["model.hidden_size=0"], "model.hidden_size=0"),
+        (["model.dropout=1"], "model.dropout=1.0"),
+        (["fit.steps=0"], "fit.steps=0"),
+        (["fit.label_smoothing=1"], "fit.label_smoothing"),
+    ],
+)
+def test_settings_out_of_range(assignments, message):
+    with pytest.raises(ConfigError, match=message):
+        override(classify(), assignments)
+
+
+@pytest.mark.parametrize("recipe", [classify(), regress()])
+def test_every_setting_can_be_set_and_comes_back(recipe):
+    for name, setting in settings(recipe).items():
+        assert override(recipe, [f"{name}={show(setting.value)}"]) == recipe
+    changed = override(recipe, ["data.values=a,b", "data.header=no", "data.split=time", "model.kernel_sizes=3,5"])
+    assert changed.data.columns() == {"value_columns": ("a", "b"), "header": False}
+    assert restore(recipe, json.loads(json.dumps({"data": {"values": ["a", "b"], "header": False}}))).data == replace(
+        recipe.data, values=("a", "b"), header=False
+    )
+
+
+TABLE = {"id": ["a", "b,c"], "prediction": ["x", "ü"], "probability_x": [0.1, 1 / 3]}
+
+
+def test_tables_read_back_the_same():
+    for suffix in ("csv", "json", "parquet"):
+        tables.write_table(TABLE, Path(f"deep/table.{suffix}"))
+    rows = read("deep/table.csv")
+    assert [float(row.pop("probability_x")) for row in rows] == TABLE["probability_x"]
+    assert rows == [{"id": "a", "prediction": "x"}, {"id": "b,c", "prediction": "ü"}]
+    stored = json.loads(Path("deep/table.json").read_text(encoding="utf-8"))
+    assert stored == [dict(zip(TABLE, row, strict=True)) for row in zip(*TABLE.values(), strict=True)]
+    from pyarrow import parquet
+
+    assert parquet.read_table("deep/table.parquet").to_pydict() == TABLE
+    assert tables.as_text(TABLE, most=2) == [
+        "id   prediction", "a    x", "b,c  ü", "(1 more columns; --out FILE.csv writes all)",
+    ]  # fmt: skip
+
+
+def test_where_no_table_can_go(monkeypatch):
+    with pytest.raises(ConfigError, match=r"\.csv, \.json, \.parquet"):
+        tables.check_suffix(Path("table.xlsx"))
+    Path("folder.csv").mkdir()
+    with pytest.raises(ConfigError, match=r"folder\.csv/predictions\.csv"):
+        tables.check_suffix(Path("folder.csv"))
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"rnnkit\[tables\]"):
+        tables.check_suffix(Path("table.parquet"))
