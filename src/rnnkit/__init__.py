@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from . import data, diagnostics, finetuning, ops
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
+    from .estimators.classifier import RNNClassifier
+    from .estimators.regressor import RNNRegressor
     from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
@@ -45,6 +47,8 @@ _NAMES = {
     "LoRA": "finetuning.adapters",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
+    "RNNClassifier": "estimators.classifier",
+    "RNNRegressor": "estimators.regressor",
     "SeriesAugment": "layers.augment",
     "SequenceClassifier": "models.classifier",
     "SequenceRegressor": "models.regressor",
@@ -72,6 +76,8 @@ __all__ = [
     "Learner",
     "LoRA",
     "PixelFront",
+    "RNNClassifier",
+    "RNNRegressor",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",

@@ -1,0 +1,23 @@
+"""scikit-learn's face: estimators of sequences that work in pipelines, grid searches and cross-validation.
+
+`EXPECTED_FAILED_CHECKS` is what `sklearn.utils.estimator_checks.check_estimator` takes by the name
+`expected_failed_checks`: the checks that the estimators do not pass, and why.
+"""
+
+from ..errors import MissingExtraError
+
+try:
+    from sklearn.utils.validation import validate_data as _validate_data  # noqa: F401 (new in 1.6, the oldest to serve)
+except ImportError as error:
+    raise MissingExtraError(
+        f"rnnkit.RNNClassifier and rnnkit.RNNRegressor need scikit-learn 1.6 or newer ({error}); "
+        "install it with: pip install 'rnnkit[sklearn]'"
+    ) from error
+
+EXPECTED_FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "A row of weight 2 counts in the loss as two such rows do, but they fall into mini-batches, meet dropout and "
+        "are changed at random one by one; and float32 does not reach the 1e-7 that the check asks for. In full "
+        "batches without randomness both trainings agree to about 1e-5."
+    ),
+}

@@ -1,0 +1,332 @@
+"""What both estimators share: fitting by the recipe for series, going on from there, prediction, pickling."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from numbers import Integral
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from ..data.preprocessing import Missing, Preprocessing, Scale
+from ..data.series import SeriesSet
+from ..errors import ConfigError, DataError
+from ..finetuning.adapters import merge_adapters
+from ..models.loading import build as rebuild
+from ..tasks.series import Kind, SeriesTask, build, make_learner, usual_steps
+from ..tasks.settings import Fit, Model
+from ..training.contexts import seeded
+from ..training.history import History
+from ..training.learner import Learner
+from ..types import Sequences
+from ._input import Series, check_series, rows_of
+from ._settings import count, recipe, share
+from ._targets import Array, Loss, check_weights, packed
+
+MODEL, FIT = Model(), Fit()  # whose values are the estimators' own defaults: there is one recipe
+Network = Callable[[int, int], torch.nn.Module]
+Run = Callable[[Learner, Any, dict[str, Any]], History]
+
+# Matrix products round a row's result differently with the number of rows beside it. Batches that are always of this
+# size, the last filled up, make a prediction the same bits whatever else is predicted in the same call.
+_BLOCK = 32
+
+
+class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
+    """Base of `RNNClassifier` and `RNNRegressor`, which say what targets, loss and answers are."""
+
+    _kind: Kind
+
+    def __init__(
+        self,
+        *,
+        cell: str,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        pooling: str,
+        dropout: float,
+        front: str,
+        augment: float,
+        scale: Scale,
+        missing: Missing,
+        epochs: int | None,
+        batch_size: int | None,
+        learning_rate: float,
+        weight_decay: float,
+        early_stopping: bool,
+        validation_fraction: float,
+        n_iter_no_change: int,
+        warm_start: bool,
+        random_state: Any,
+        device: str,
+        verbose: bool,
+        settings: dict[str, Any] | None,
+        network: Network | None,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.front = front
+        self.augment = augment
+        self.scale = scale
+        self.missing = missing
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+        self.settings = settings
+        self.network = network
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Trains on series X and their targets y, anew or with `warm_start` from where the last `fit` ended.
+
+        Args:
+            X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
+                missing value.
+            y: [N] targets; see the class.
+            sample_weight: [N], how much each row counts in the loss; None: all the same. Rows of weight 0 are left
+                out of everything.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            DataError, ValueError: X, y or the weights cannot be used as they are.
+            ConfigError: a parameter does not exist or is outside its range.
+        """
+        fresh = not (self.warm_start and hasattr(self, "module_"))
+        self._train(X, y, sample_weight, fresh=fresh)
+        return self
+
+    def fine_tune(self, X: Any, y: Any, sample_weight: Any = None, *, epochs: int = 5, **settings: Any) -> Self:
+        """Trains on new series at a lower rate, from where `fit` ended and with its scaling.
+
+        Args:
+            X, y, sample_weight: as in `fit`.
+            epochs: number of epochs.
+            **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters` (which are merged at the end),
+                `protect`, `replay` and `old_data`, these two as (X, y) ...
+
+        Raises:
+            NotFittedError: before `fit`. DataError: as in `fit`.
+            ConfigError: as in `fit` and `rnnkit.Learner.fine_tune`.
+        """
+        check_is_fitted(self, "module_")
+        settings = self._tuning_data(settings, ("old_data", "replay", "validation"))
+
+        def tune(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
+            return learner.fine_tune(data, **defaults | {"schedule": None, "epochs": epochs} | settings)
+
+        self._train(X, y, sample_weight, fresh=False, run=tune)
+        if settings.get("adapters") is not None:
+            merge_adapters(self.module_)
+        return self
+
+    def _tuning_data(self, settings: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+        """The settings with their pairs (X, y) as the learner takes them."""
+        found = dict(settings)
+        for name in names:
+            if isinstance(found.get(name), tuple):
+                X, y = found[name]
+                if not isinstance(X, torch.Tensor | Sequences):  # which they are the second time
+                    series, targets = check_series(self, X, reset=False), self._encode(y, False, None)
+                    found[name] = self._inputs(series), packed(self._scaled(targets), np.ones(len(targets)))
+        return found
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes network, weights, scaling and classes to one .safetensors file.
+
+        `rnnkit predict` and `rnnkit.load` read it; nothing in it is executed or unpickled, unlike in a pickle.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "module_")
+        outputs = 0 if self.preprocessing_.classes else self.preprocessing_.output_size or 0
+        names = ["prediction"] if outputs == 1 else [f"prediction {index}" for index in range(outputs)]
+        SeriesTask(self.module_, self.preprocessing_, tuple(names)).save(path)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        def one_epoch(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
+            return learner.fit(data, **defaults | {"epochs": 1, "schedule": None})
+
+        self._train(X, y, sample_weight, fresh=not hasattr(self, "module_"), run=one_epoch, classes=classes)
+        return self
+
+    def _train(
+        self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, run: Run | None = None, classes: Any = None
+    ) -> None:
+        """Checks everything, makes the network if it is to be `fresh`, trains it by `run` and notes the history."""
+        model, plan = recipe(self.get_params(deep=False))
+        patience = count("n_iter_no_change", self.n_iter_no_change)
+        fraction = share("validation_fraction", self.validation_fraction)
+        series = check_series(self, X, reset=fresh)
+        targets = self._encode(y, fresh, classes)
+        check_consistent_length(series, targets)
+        weights = check_weights(sample_weight, len(series))
+        if not weights.all():
+            kept = np.flatnonzero(weights)
+            series, targets, weights = rows_of(series, kept), targets[kept], weights[kept]
+        if len(series) < 2 and fresh:
+            raise DataError(f"X has n_samples = {len(series)} (of weight above 0); expected at least 2 to train on")
+        weights = self._balanced(targets, weights)
+
+        if not fresh:
+            self._go_on(model, plan, anew=run is None)
+        seed = self._seed(fresh)
+        train, watched = np.arange(len(series)), None
+        if self.early_stopping and run is None:
+            train, watched = self._hold_out(targets, fraction, seed)
+        if fresh:
+            self._begin(rows_of(series, train), targets[train], weights[train], model, plan, seed)
+
+        def data(rows: Array) -> Any:
+            return self._inputs(rows_of(series, rows)), packed(self._scaled(targets[rows]), weights[rows])
+
+        batch_size, epochs = plan.schedule_for(len(train))
+        defaults = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "schedule": plan.schedule,
+            "seed": seed,
+            "progress": None if self.verbose else False,
+        }
+        if watched is not None:
+            defaults |= {"validation": data(watched), "early_stopping": patience, "restore_best": True}
+        history = (run or _fit)(self._learner, data(train), defaults)
+        if fresh:
+            self.history_ = history
+        else:  # one history of all that the weights have been through
+            for row in history.rows:
+                self.history_.rows.append({**row, "epoch": len(self.history_.rows) + 1})
+        self.n_iter_ = len(self.history_.rows)
+
+    def _seed(self, fresh: bool) -> int:
+        """The seed of a training: a number given as random_state itself, as the recipes take it, then draws from it."""
+        if fresh:
+            self._random = check_random_state(self.random_state)
+            if isinstance(self.random_state, Integral):
+                return int(self.random_state)
+        return int(self._random.randint(2**31 - 1))
+
+    def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
+        """Fits the preprocessing, and makes the network and its learner anew."""
+        arrived = SeriesSet.from_arrays(series, source="X")
+        plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
+        self.preprocessing_ = self._with_targets(plain, targets, weights)
+        features, outputs = self.preprocessing_.input_size, self.preprocessing_.output_size or 0
+        with seeded(seed, torch.device("cpu")):
+            if self.network is not None:
+                self.module_ = self.network(features, outputs)
+            else:
+                steps = usual_steps(self.preprocessing_.transform(arrived))
+                self.module_ = build(self._kind, model, features, outputs, steps)
+        self._recipe = model, plan
+        self._learner = self._make_learner(plan)
+
+    def _go_on(self, model: Model, plan: Fit, *, anew: bool) -> None:
+        """Checks that the network is still the wanted one, and takes over settings of training that have changed."""
+        changed = [name for name, value in vars(model).items() if value != getattr(self._recipe[0], name)]
+        if changed:
+            raise ConfigError(
+                f"{', '.join(changed)} changed since the first fit, whose network goes on; put the old value back, or "
+                "set warm_start=False and fit anew"
+            )
+        if anew or plan != self._recipe[1]:
+            self._recipe = model, plan
+            self._learner = self._make_learner(plan)
+
+    def _make_learner(self, plan: Fit) -> Learner:
+        own = {"loss": self._loss(plan), "metrics": self._metrics(), "label_smoothing": 0.0}
+        return make_learner(self._kind, self.module_, plan, device=self.device, **own)
+
+    def _inputs(self, series: Series) -> torch.Tensor | Sequences:
+        return self.preprocessing_.transform(SeriesSet.from_arrays(series, source="X"))
+
+    def _outputs(self, X: Any) -> Array:
+        """The network's outputs [N, outputs] for series X, as float64."""
+        check_is_fitted(self, "module_")
+        series = check_series(self, X, reset=False)
+        rows = len(series)
+        filled = np.minimum(np.arange(-(-rows // _BLOCK) * _BLOCK), rows - 1)
+        outputs = self._learner.predict(self._inputs(rows_of(series, filled)), batch_size=_BLOCK)
+        return outputs[:rows].double().numpy()
+
+    def _hold_out(self, targets: Array, fraction: float, seed: int) -> tuple[Array, Array]:
+        """Rows to train on and rows to judge by, drawn at random."""
+        train, held_out = train_test_split(
+            np.arange(len(targets)), test_size=fraction, random_state=seed, stratify=self._strata(targets, fraction)
+        )
+        return train, held_out
+
+    @abstractmethod
+    def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
+        """y checked: labels as numbers from 0, int64 [N], or numbers, float64 [N, K]."""
+
+    @abstractmethod
+    def _with_targets(self, plain: Preprocessing, targets: Array, weights: Array) -> Preprocessing:
+        """The preprocessing with the classes, or the scale of the training targets."""
+
+    @abstractmethod
+    def _loss(self, plan: Fit) -> Loss: ...
+
+    def _scaled(self, targets: Array) -> Array:
+        return targets
+
+    def _balanced(self, targets: Array, weights: Array) -> Array:
+        return weights
+
+    def _strata(self, targets: Array, fraction: float) -> Array | None:
+        return None
+
+    def _metrics(self) -> Any:
+        return ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values: the network as its description and arrays; a pickle needs no device and no learner."""
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            del state["_learner"]
+            describe: Any = getattr(self.module_, "config", None)
+            if callable(describe):  # else a network of the user's own, which has to pickle by itself
+                weights = {name: tensor.cpu().numpy() for name, tensor in self.module_.state_dict().items()}
+                state["module_"] = {"config": describe(), "weights": weights}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "module_" in state:
+            if isinstance(self.module_, dict):
+                described = self.module_
+                self.module_ = rebuild(described["config"])
+                weights = {name: torch.tensor(array) for name, array in described["weights"].items()}
+                self.module_.load_state_dict(weights)
+            self._learner = self._make_learner(self._recipe[1])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _fit(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
+    return learner.fit(data, **defaults)

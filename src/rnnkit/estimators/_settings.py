@@ -1,0 +1,94 @@
+"""An estimator's parameters as settings of the recipe for series, each checked against what the recipe takes."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..errors import ConfigError, suggest
+from ..tasks.settings import Fit, Model
+
+# Where the estimators have the name that scikit-learn's users know.
+_OTHER_NAMES = {"learning_rate": "lr"}
+# What another parameter of the estimators says.
+_TAKEN = ("class_weights", "early_stopping")
+# The strengths of made-up changes, which "augment" multiplies; `scale` alone is that of the values.
+_CHANGES = ("jitter", "scale", "warp")
+
+
+def recipe(parameters: Mapping[str, Any]) -> tuple[Model, Fit]:
+    """The settings of network and training among an estimator's parameters.
+
+    Args:
+        parameters: of `get_params`: those that are settings of `Model` or `Fit` by name; "augment", a factor on the
+            strengths of all made-up changes; "settings", a mapping with any further ones.
+
+    Raises:
+        ConfigError: an unknown name in "settings", or a value of another kind or outside its range.
+    """
+    known = {name: cls for cls in (Model, Fit) for name in get_type_hints(cls) if name not in _TAKEN}
+    wanted = {_OTHER_NAMES.get(name, name): (name, value) for name, value in parameters.items()}
+    chosen = {name: pair for name, pair in wanted.items() if name in known and name not in _CHANGES}
+    strength = _number("augment", parameters["augment"], float)
+    for name in _CHANGES:
+        chosen[name] = (name, strength * getattr(Model(), name))
+    for name, value in (parameters["settings"] or {}).items():
+        if name not in known:
+            raise ConfigError(f"settings has {name!r}, which is no setting of the recipe{suggest(name, list(known))}")
+        chosen[name] = (name, value)
+    model, fit = (
+        {name: _fitting(*pair, get_type_hints(cls)[name]) for name, pair in chosen.items() if known[name] is cls}
+        for cls in (Model, Fit)
+    )
+    try:
+        return Model(**model), Fit(**fit)
+    except ConfigError as error:  # which calls a setting model.name or fit.name
+        raise ConfigError(str(error).removeprefix("model.").removeprefix("fit.")) from None
+
+
+def share(name: str, value: Any) -> float:
+    """A number above 0 and below 1."""
+    number: float = _number(name, value, float)
+    if not 0 < number < 1:
+        raise ConfigError(f"{name}={value!r} arrived; expected a number above 0 and below 1")
+    return number
+
+
+def count(name: str, value: Any) -> int:
+    """A whole number of at least 1."""
+    number: int = _number(name, value, int)
+    if number < 1:
+        raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")
+    return number
+
+
+def _fitting(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the plain Python value that a field of type `hint` takes."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    hint = next(option for option in options if option is not type(None))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{name}={value!r} arrived{suggest(value, [str(choice) for choice in get_args(hint)])}")
+        return value
+    if get_origin(hint) is tuple:
+        if isinstance(value, str) or not np.iterable(value):
+            raise ConfigError(f"{name}={value!r} arrived; expected a tuple")
+        return tuple(_number(name, item, get_args(hint)[0]) for item in value)
+    return _number(name, value, hint)
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    """`value` as an int, float or bool, from NumPy's too; a grid of values is often an array."""
+    accepted = {int: Integral, float: Real, bool: bool | np.bool_}[kind]
+    if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool | np.bool_)):
+        what = {int: "a whole number", float: "a number", bool: "True or False"}[kind]
+        raise ConfigError(f"{name}={value!r} arrived; expected {what}")
+    if kind is float and not 0 <= float(value) < float("inf"):
+        raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
+    return kind(value)

@@ -1,0 +1,188 @@
+"""One or several numbers a series, with scikit-learn's face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from ..data.preprocessing import Missing, Preprocessing, Scale
+from ..errors import DataError
+from ..tasks.settings import Fit
+from ._base import FIT, MODEL, Network, RecurrentEstimator
+from ._targets import Array, Loss, error
+
+
+class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
+    """One or several numbers of a series by a recurrent network: scikit-learn's face of ``rnnkit train regress``.
+
+        ŷ = σ_y (W pool(h_1 … h_T) + b) + μ_y,  h = recurrence(front(x)),  μ_y and σ_y of the training targets
+
+    The network and its training are the one default recipe for series (`rnnkit.tasks.series`): with the same data and
+    seed `RNNRegressor(random_state=0)` has the weights of `rnnkit.tasks.series.regress(X, y, seed=0)`. X is [N, T]
+    (a univariate series a row), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; y is [N] numbers, or
+    [N, K] of several. Legend: N rows, T time, H hidden, L layers.
+
+    Args:
+        cell: the recurrence, "gru", "lstm" or "simple_rnn".
+        hidden_size: H, units of a layer and direction.
+        num_layers: L, layers one above the other.
+        bidirectional: whether the steps are read from the end too.
+        pooling: what of the outputs over time the last layer sees: "last", "mean", "max", or "concat", all three.
+        dropout: probability of dropping a feature in front of the last layer, and an output between layers.
+        front: "conv" for convolutions in front of the recurrence, else "none".
+        augment: how much series are changed at random while training: a factor on the recipe's noise, changes of
+            height and of speed; 0 for none.
+        scale: of the values of a channel, measured on the training rows: "standard", "minmax" or "none".
+        missing: what becomes of NaN: "fill" (the last value before it), "indicator" (also a channel that tells) or
+            "indicator+elapsed" (and one with the time since the last value).
+        epochs: passes over the data; None: as many as the recipe's number of steps takes.
+        batch_size: rows of a step; None: 16, and more where there are many rows.
+        learning_rate, weight_decay: of AdamW; the rate warms up and then falls to 0 as a cosine.
+        loss: of the scaled targets: "mse", "huber" (of width 1) or "l1".
+        early_stopping: keep a share of the rows out, end after `n_iter_no_change` epochs in a row without a lower loss
+            on them, and keep the best epoch's weights. Only in `fit`.
+        validation_fraction: that share.
+        n_iter_no_change: that number of epochs.
+        warm_start: whether `fit` goes on from where the last one ended, with its scaling.
+        random_state: a number makes fit, weights and predictions a function of the data and it, bit for bit on the
+            same machine and thread count; a RandomState gives each fit another seed; None draws one.
+        device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda".
+        verbose: whether progress is shown.
+        settings: further settings of the recipe by name, such as {"steps": 1200, "kernel_sizes": (5, 15)}: fields of
+            `rnnkit.tasks.settings.Model` and `Fit`.
+        network: a function (features of a step, outputs) -> module, for a network of your own in place of the one
+            that the settings above describe. To pickle the estimator, the module must pickle.
+
+    Attributes:
+        n_features_in_: steps of a series where X was [N, T]; else channels.
+        n_channels_: channels.
+        feature_names_in_: names of the columns, where X was a table [N, T] with names of text.
+        module_: the trained `torch.nn.Module`.
+        preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
+        history_: figures of each epoch, `rnnkit.training.history.History`: `history_.rows[-1]["loss"]`.
+        n_iter_: epochs trained, all of them where training went on.
+
+    Differs from scikit-learn's other estimators: X may have three axes or rows of unequal length; series [N, T, C] and
+    lists may have other lengths in `predict` than in `fit` (a table [N, T] may not, as `n_features_in_` is T); a row's
+    prediction is the same bits whatever rows are predicted beside it.
+
+    Raises (in `fit`):
+        DataError, ValueError: X or y cannot be used as they are. ConfigError: a parameter that is outside its range.
+
+    Example:
+        >>> import numpy as np, rnnkit
+        >>> rng = np.random.default_rng(0)
+        >>> X = [rng.normal(1, 1, size=(steps, 2)) for steps in rng.integers(10, 20, size=40)]
+        >>> y = np.array([[row[:, 0].mean(), row[-1, 1]] for row in X])
+        >>> model = rnnkit.RNNRegressor(hidden_size=16, epochs=20, random_state=0).fit(X, y)
+        >>> model.predict(X[:3]).shape, model.score(X, y) > 0.5
+        ((3, 2), True)
+    """
+
+    _kind = "regress"
+
+    def __init__(
+        self,
+        *,
+        cell: str = MODEL.cell,
+        hidden_size: int = MODEL.hidden_size,
+        num_layers: int = MODEL.num_layers,
+        bidirectional: bool = MODEL.bidirectional,
+        pooling: str = MODEL.pooling,
+        dropout: float = MODEL.dropout,
+        front: str = MODEL.front,
+        augment: float = 1.0,
+        scale: Scale = "standard",
+        missing: Missing = "fill",
+        epochs: int | None = FIT.epochs,
+        batch_size: int | None = FIT.batch_size,
+        learning_rate: float = FIT.lr,
+        weight_decay: float = FIT.weight_decay,
+        loss: str = FIT.loss,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool = False,
+        settings: dict[str, Any] | None = None,
+        network: Network | None = None,
+    ) -> None:
+        super().__init__(
+            cell=cell,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            dropout=dropout,
+            front=front,
+            augment=augment,
+            scale=scale,
+            missing=missing,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+            settings=settings,
+            network=network,
+        )
+        self.loss = loss
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Trains for one epoch on a part of the data; the first call fits the scaling, and makes the network.
+
+        Args:
+            X, y, sample_weight: as in `fit`.
+
+        Raises:
+            DataError, ConfigError: as in `fit`.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Array:
+        """The numbers of each series in the unit of y, float64 [N] or [N, K] as y was."""
+        outputs = self._outputs(X)
+        numbers = self.preprocessing_.inverse_targets(outputs)
+        return numbers.reshape(-1, *self._shape)
+
+    def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
+        if y is None:
+            raise DataError("RNNRegressor requires y to be passed, but the target y is None: pass a number a row of X")
+        y = validate_data(self, y=y, multi_output=True, y_numeric=True)
+        if y.dtype.kind not in "biuf" or y.ndim > 2:
+            raise DataError(f"y of {y.dtype} {y.shape} arrived; expected numbers, (rows,) or (rows, numbers a row)")
+        if fresh:
+            self._shape = y.shape[1:]
+        elif y.shape[1:] != self._shape:
+            raise DataError(f"y of shape {y.shape} arrived; expected {('rows', *self._shape)} as in the first fit")
+        return y.reshape(len(y), -1).astype(np.float64)  # type: ignore[no-any-return]
+
+    def _with_targets(self, plain: Preprocessing, targets: Array, weights: Array) -> Preprocessing:
+        center = np.average(targets, 0, weights)
+        spread = np.sqrt(np.average(np.square(targets - center), 0, weights))
+        spread = np.where(spread > 1e-12 * np.abs(center), spread, 1.0)  # a constant stays as it is
+        return replace(plain, target_center=tuple(center.tolist()), target_spread=tuple(spread.tolist()))
+
+    def _scaled(self, targets: Array) -> Array:
+        center, spread = self.preprocessing_.target_center, self.preprocessing_.target_spread
+        return (targets - np.array(center)) / np.array(spread)  # type: ignore[no-any-return]
+
+    def _loss(self, plan: Fit) -> Loss:
+        return error(plan.loss)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
