@@ -1,6 +1,7 @@
 """Scaling, gaps, labels and the comparison of columns; all measured on the training part alone."""
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,9 @@ def test_constant_channels_keep_the_scale_1_and_are_named():
     with pytest.warns(UserWarning, match="they say nothing: 'room'; their scale stays 1"):
         prepare = Preprocessing.fit(train)
     assert prepare.spread[1] == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # small beside its size, but no rounding
+        assert Preprocessing.fit(series_of([1e6, 1e6 + 1])).spread[0] == 0.5
     assert prepare.transform(series_of([[1, 9]], channels=["x", "room"]))[0, 0, 1] == 2
 
 

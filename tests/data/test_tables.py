@@ -80,6 +80,7 @@ def test_a_folder_of_tables_a_class(tmp_path):
         "up/2.csv": "y,time,x\n6,0,5\n",
         "down/1.tsv": "time\tx\ty\n0\t7\t8\n",
         ".git/x.csv": "",
+        "up/Thumbs.db": "",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)

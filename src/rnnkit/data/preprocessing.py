@@ -32,7 +32,7 @@ _SCALES = ("standard", "minmax", "none")
 _MISSING = ("fill", "indicator", "indicator+elapsed")
 _VERSION = 1
 # A spread below this share of the channel's size is rounding of float32, not a signal.
-_CONSTANT = 1e-6
+_CONSTANT = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import DataError
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
+_LITTER = {"thumbs.db", "desktop.ini"}  # Windows leaves these in folders
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
@@ -36,7 +37,7 @@ def walk(path: Path, suffixes: tuple[str, ...] | None = None) -> list[tuple[str,
         raise DataError(f"{path}: holds no folders; expected one a class, each with its files: {path.name}/class/file")
     found = []
     for folder in folders:
-        items = [item for item in sorted(folder.iterdir()) if not item.name.startswith(".")]
+        items = [item for item in sorted(folder.iterdir()) if item.name[0] != "." and item.name.lower() not in _LITTER]
         files = [item for item in items if item.is_file() and (suffixes is None or item.suffix.lower() in suffixes)]
         if not files:
             inner = next((item for item in items if item.is_dir()), None)
