@@ -10,6 +10,7 @@ from fitting import quiet, same, weights
 
 import rnnkit
 from rnnkit.errors import ConfigError
+from rnnkit.finetuning.rates import discriminative_rates
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimizers import make_optimizer
 
@@ -93,6 +94,18 @@ def test_the_list_of_dicts_of_torch(classifier):
             {"params": [m.body.bias_ih_l0, m.body.bias_hh_l0, *m.head.parameters()]},
         ], lr=0.1),
     )  # fmt: skip
+
+
+def test_discriminative_rates_of_finetuning(classifier):
+    model = classifier()
+    groups = discriminative_rates(model, lr=0.26)
+    optimizer = named("adam", parameter_groups=groups)(model)
+    assert [(group["name"], group["lr"]) for group in optimizer.param_groups] == [
+        (group["name"], pytest.approx(group["lr"])) for group in groups
+    ]
+    assert [group["lr"] for group in groups] == pytest.approx([0.26, 0.1])
+    learner = Learner(model, parameter_groups=groups)  # kept by name, so that settings compare
+    assert learner.parameter_groups[0]["params"] == ["head.weight", "head.bias"]
 
 
 def test_no_decay_for_biases_gains_and_initial_states():

@@ -12,13 +12,11 @@ thing the later one wins. A pattern that matches nothing is an error.
     })
 
 Or PyTorch's own list of dicts, `{"params": [parameters or their names], "lr": ...}`; what is listed nowhere has the
-learner's settings. So the layers of a model, from input to output, train at rates that fall by 2.6 a layer towards the
-input (discriminative fine-tuning, Howard & Ruder 2018):
+learner's settings, and a `"name"` is carried along. So the layers of a model train at rates that fall by 2.6 a layer
+from the output to the input (discriminative fine-tuning, Howard & Ruder 2018):
 
-    layers = list(layer_groups(model).values())  # rnnkit.finetuning.groups
-    Learner(model, parameter_groups=[
-        {"params": layer, "lr": 1e-3 / 2.6**depth} for depth, layer in enumerate(reversed(layers))
-    ])
+    from rnnkit.finetuning.rates import discriminative_rates
+    Learner(model, lr=1e-3, parameter_groups=discriminative_rates(model, lr=1e-3))
 
 Settings are `lr`, `weight_decay`, `l2` and what PyTorch's optimizer of that name takes: `betas`, `eps`, `momentum` ...
 """
@@ -72,8 +70,8 @@ def group_parameters(
     for member, settings in chosen.items():
         key = repr(sorted(settings.items()))
         alike.setdefault(key, {"params": [], **settings})["params"].append(member)
-    # What is reported as the learning rate is the first group's: the learner's own, where one has it.
-    return sorted(alike.values(), key=lambda group: "lr" in group)
+    # What is reported as the learning rate is the first group's: the learner's own where one has it, else the highest.
+    return sorted(alike.values(), key=lambda group: -float(group.get("lr", math.inf)))
 
 
 def by_names(model: torch.nn.Module, groups: ParameterGroups) -> ParameterGroups:
@@ -129,7 +127,7 @@ def _apply_list(
         if not isinstance(group, Mapping) or "params" not in group:
             raise ConfigError(f"{where} is {group!r}; expected a dict with 'params', or {{pattern: settings}}")
         settings = {name: value for name, value in group.items() if name != "params"}
-        _check(where, settings, known)
+        _check(where, {name: value for name, value in settings.items() if name != "name"}, known)
         members = group["params"]
         for member in [members] if isinstance(members, Tensor | str) else members:
             parameter = by_name.get(member) if isinstance(member, str) else member
