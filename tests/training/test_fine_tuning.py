@@ -302,8 +302,11 @@ def test_the_report_is_measured_on_validation_and_written_as_json(classifier, bl
     report = learner.fine_tune(blobs, epochs=1, validation=0.25, old_data=blobs, seed=0, progress=False).report
     assert (report.new.rows, report.new_from) == (24, "validation")
     assert report.old.rows == 96
-    held = learner.fine_tune((x, y), epochs=1, validation=(x[:10], y[:10]), progress=False).report
+    parts = {"validation": (x[:10], y[:10]), "old_data": blobs, "old_validation": (x[:7], y[:7])}
+    held = learner.fine_tune((x, y), epochs=1, progress=False, **parts).report
     assert held.new.after == pytest.approx(learner.evaluate((x[:10], y[:10])))
+    assert held.old.after == pytest.approx(learner.evaluate((x[:7], y[:7])))
+    assert held.old.rows == 7
     report.to_json(tmp_path / "report.json")
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["new"]["before"].keys() == {"loss", "accuracy"}

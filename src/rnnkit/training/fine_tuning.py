@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["FineTuningReport", "Plan", "fine_tune"]
 
 Pair = tuple[Inputs, Inputs]
+_DATA = ("old_data", "old_validation", "replay")
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ class Plan:
     replay: Any = None
     protect: str | Protection | None = None
     old_data: Any = field(default=None, repr=False)
+    old_validation: Any = field(default=None, repr=False)
 
     def method(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """What of it differs from plain training, in words."""
-        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("old_data", "replay")}
-        found = {name: value for name, value in found.items() if value not in (None, (), 0, False)}
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
+        found = {name: value for name, value in found.items() if value or (name == "lr" and value is not None)}
         if self.protect is not None:
             found["protect"] = resolve_protection(self.protect)
         if self.replay is not None:
@@ -79,7 +81,8 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
     old = None if plan.old_data is None else _pair(learner, plan.old_data, "old_data")
     measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
 
-    before_old = None if old is None else learner.evaluate(old)
+    judged = old if plan.old_validation is None else _pair(learner, plan.old_validation, "old_validation")
+    before_old = None if judged is None else learner.evaluate(judged)
     importance: dict[str, Tensor] = {}
     if protect is not None and protect.needs_old_data:
         importance = protect.measure(dict(learner.model.named_parameters()), _losses(learner, old, protect, settings))
@@ -96,8 +99,8 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
                 add_adapters(learner.model, one.rank, one.alpha, one.targets, train=find_head(learner.model)[0])
         if new_head or plan.adapters is not None:
             learner._rewrap()
-        translated = None if old is None else _translate(old, keep if new_head else None)
-        data = _mixed(learner, new, replay, old, keep if new_head else None)
+        translated = None if judged is None else _translate(judged, keep if new_head else None)
+        data = _mixed(learner, new, replay, keep if new_head else None)
         before_new = _evaluate(learner, measured)
         flags = [(parameter, parameter.requires_grad) for parameter in learner.model.parameters()]
         try:
@@ -117,7 +120,7 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
     after_old = None if translated is None else learner.evaluate(translated)
     history.report = FineTuningReport(
         new=Quality(_rows(measured), before_new, _evaluate(learner, measured)),
-        old=None if old is None else Quality(_rows(old), before_old, after_old),
+        old=None if judged is None else Quality(_rows(judged), before_old, after_old),
         new_from=new_from,
         trained=trained,
         parameters=sum(one.numel() for one in learner.model.parameters()),
@@ -245,7 +248,7 @@ def _translate(pair: Pair, keep: Mapping[int, int] | None) -> Pair | None:
     return inputs, (Sequences(changed, targets.lengths) if isinstance(targets, Sequences) else changed)
 
 
-def _mixed(learner: Learner, new: Any, replay: Replay | None, old: Pair | None, keep: Mapping[int, int] | None) -> Any:
+def _mixed(learner: Learner, new: Any, replay: Replay | None, keep: Mapping[int, int] | None) -> Any:
     """The new data, and behind it the old rows that an epoch draws from."""
     if replay is None:
         return new

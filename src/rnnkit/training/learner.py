@@ -293,6 +293,7 @@ class Learner:
         replay: Any = None,
         protect: str | Protection | None = None,
         old_data: Any = None,
+        old_validation: Any = None,
         validation: Any = None,
         seed: int | None = None,
         callbacks: Iterable[CallbackLike] = (),
@@ -317,7 +318,8 @@ class Learner:
             replay: old `(X, y)`, of which every epoch sees all rows; or how many of `old_data` an epoch sees, a number
                 or a share (0.2); or a `finetuning.forgetting.Replay`.
             protect: "l2-sp", "ewc" (which needs `old_data`), or an object such as `finetuning.forgetting.EWC(1e4)`.
-            old_data: `(X, y)` of what was learned before, with the old head's labels: its quality is in the report.
+            old_data: `(X, y)` of what was learned before, with the old head's labels: to replay and to measure on.
+            old_validation: more of it, to judge quality on the old data by; None: `old_data`.
             validation, seed, callbacks, **settings: as for `fit`. Quality on the new data is that on `validation`.
 
         Returns:
@@ -332,7 +334,7 @@ class Learner:
         plan = Plan(
             lr=lr, freeze=freeze, freeze_body_epochs=freeze_body_epochs, gradual_unfreezing=gradual_unfreezing,
             discriminative=discriminative, adapters=adapters, classes=classes, old_classes=old_classes, replay=replay,
-            protect=protect, old_data=old_data,
+            protect=protect, old_data=old_data, old_validation=old_validation,
         )  # fmt: skip
         settings |= {"epochs": epochs, "schedule": schedule, "seed": seed, "callbacks": callbacks}
         return fine_tune(self, new_data, plan, validation, settings)
