@@ -14,7 +14,7 @@ from ..ops.padding import valid_steps
 from ..types import Sequences
 from ._calls import LossFunction, batch_axis, rows_of, taken, unwrapped
 from ._trace import recurrent_layers
-from .activity import saturation
+from .activity import Activity, saturation
 from .findings import Evidence, Finding, findings
 from .gradients import gradient_flow
 from .memory import horizon
@@ -103,7 +103,8 @@ def diagnose(
     ready = _first(model, taken(model, inputs), rows)
     spectrum = spectra(model)
     problems = _not_finite(model)
-    flow, activity, seen = None, (), None
+    flow, seen = None, None
+    activity: tuple[Activity, ...] = ()
     if not problems:
         activity = saturation(model, ready)
         seen = horizon(model, ready)

@@ -192,22 +192,23 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _gradients(evidence: Evidence) -> Iterator[Finding]:
-    flow, seen = evidence.flow, evidence.horizon
-    if flow is not None:
-        ratios = [(one.far_to_near, one) for one in flow.layers]
-        worst = max(ratios, key=lambda pair: -1.0 if math.isnan(pair[0]) else pair[0], default=None)
-        if worst is not None and _above("exploding", worst[0]) and worst[0] >= worst[1].rows.shape[1]:
-            ratio, layer = worst
-            cause = _cause(evidence, layer.layer, lambda radius: radius > 1)
-            yield _finding("exploding", layer.layer, ratio, steps=layer.rows.shape[1], cause=cause)
+    seen = evidence.horizon
+    layers = [] if evidence.flow is None else [one for one in evidence.flow.layers if not math.isnan(one.far_to_near)]
+    layers.sort(key=lambda one: one.far_to_near)
+    if layers:
+        most = layers[-1]
+        ratio, steps = most.far_to_near, most.rows.shape[1]
+        if _above("exploding", ratio) and ratio >= steps:
+            cause = _cause(evidence, most.layer, lambda radius: radius > 1)
+            yield _finding("exploding", most.layer, ratio, steps=steps, cause=cause)
     if seen is not None and seen.length >= 20 and seen.steps > 0 and seen.share <= RULES["vanishing"].threshold:
         decay, where = "", "the output"
-        if flow is not None and not seen.per_step:
-            ratio, layer = min((one.far_to_near, index) for index, one in enumerate(flow.layers))
-            if ratio > 0.1:  # the state carries its gradient: it is the input that matters little there
+        if layers and not seen.per_step:
+            least = layers[0]
+            if least.far_to_near > 0.1:  # the state carries its gradient: it is the input that matters little there
                 return
-            where = flow.layers[layer].layer
-            decay = f", and the gradient that arrives at the first step is {ratio:.1g} of the last one's"
+            where = least.layer
+            decay = f", and the gradient at the first step is {least.far_to_near:.1g} of what it is at the last"
         cause = _cause(evidence, where, lambda radius: radius < 1)
         yield _finding("vanishing", where, seen.share, seen=seen.steps, steps=seen.length, decay=decay, cause=cause)
 

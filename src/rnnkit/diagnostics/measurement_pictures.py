@@ -144,23 +144,26 @@ def saturation(found: Sequence[Activity], path: Path) -> None:
         found: what ``saturation`` returned.
         path: the file to write.
     """
-    bars: list[tuple[str, float, float, float]] = []
+    names: list[str] = []
+    bars: list[tuple[float, float, float]] = []
     for one in found:
-        bars += [(f"{one.layer}  {gate}", one.low[gate], one.high[gate], 0.0) for gate in one.low]
-        if one.kind == "relu":
-            bars.append((f"{one.layer}  dead units", 0.0, 0.0, one.dead_share))
-        bars.append((f"{one.layer}  constant units", 0.0, 0.0, one.constant_share))
+        names += [f"{one.layer}  {gate}" for gate in one.low]
+        bars += [(one.low[gate], one.high[gate], 0.0) for gate in one.low]
+        idle_shares = {"dead units": one.dead_share} if one.kind == "relu" else {}
+        idle_shares["constant units"] = one.constant_share
+        names += [f"{one.layer}  {name}" for name in idle_shares]
+        bars += [(0.0, 0.0, share) for share in idle_shares.values()]
     figure = _figure(WIDTH, 0.26 * len(bars) + 1.1)
     axes = figure.subplots()
     _open(axes)
     places = range(len(bars))
-    low, high, idle = ([100 * bar[column] for bar in bars] for column in (1, 2, 3))
+    low, high, idle = ([100 * bar[column] for bar in bars] for column in (0, 1, 2))
     axes.barh(places, low, color=BLUE, label="at the lower end")
     axes.barh(places, high, left=low, color=ORANGE, label="at the upper end")
     axes.barh(places, idle, color=FAINT, label="idle units")
     for place, *shares in zip(places, low, high, idle, strict=True):
         axes.text(sum(shares) + 1, place, f"{sum(shares):.3g}%", va="center", fontsize=8, color=INK)
-    axes.set_yticks(list(places), [bar[0] for bar in bars], fontsize=8.5)
+    axes.set_yticks(list(places), names, fontsize=8.5)
     axes.invert_yaxis()
     axes.set_xlim(0, 113)
     axes.set_xticks(range(0, 101, 25))
