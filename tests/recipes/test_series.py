@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from series_files import write_waves as write
 
 from rnnkit.errors import ConfigError, DataError, MissingExtraError
 from rnnkit.recipes import classify as classify_recipe
@@ -25,21 +26,6 @@ FILES = {
     "model.safetensors",
     "predictions.csv",
 } | PICTURES
-
-
-def write(path, count=30, labels=True, seed=0, header="id,time,height,width", last="label"):
-    """A long table of slow and fast waves; ``last`` names what is told of each."""
-    random = np.random.default_rng(seed)
-    with Path(path).open("w") as file:
-        print(header + f",{last}" * labels, file=file)
-        for row in range(count):
-            fast, phase = row % 2, random.uniform(0, 6)
-            answer = ["slow", "fast"][fast] if last == "label" else f"{3 + 2 * fast + phase / 100:.4f}"
-            for step in range(random.integers(12, 18)):
-                values = np.sin(phase + step * (0.3 + fast)) + random.normal(0, 0.1, 2)
-                cells = [f"s{row}", str(step), *(f"{value:.4f}" for value in values), *[answer] * labels]
-                print(",".join(cells), file=file)
-    return str(path)
 
 
 def train(recipe, name):

@@ -180,6 +180,7 @@ class Mnist:
             restore_best=fit.early_stopping is not None,
             checkpoint=folder,
             callbacks=[rnnkit.Diagnostics(every=100, inputs=train.images[:64], file=folder / "diagnostics.json")],
+            resume=True,  # of a new folder there is nothing to resume
         )
         learner.save(folder)
         metrics: Metrics = {"test": learner.evaluate(test)}

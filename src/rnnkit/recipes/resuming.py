@@ -66,13 +66,14 @@ def progress(folder: Path) -> State:
 
     before = _read(folder / runs.VERSIONS)
     metrics = _read(folder / runs.METRICS)
-    state = find_state(folder, resume=True)
+    state = find_state(folder, resume=True, rank=0)
     if state is None:
         if metrics:
             raise RunFolderError(f"{folder} holds no state of its training to go on from; train into a new folder")
         done, epochs, over = 0, None, False
     else:
-        done, epochs, over = len(state["history"]["rows"]), state["epochs"], is_over(state)
+        done, epochs = len(state["history"]["rows"]), state["epochs"]
+        over = is_over(state, epochs)
     said = "no epoch is done yet" if not done else f"{done}{'' if epochs is None else f' of {epochs}'} epochs are done"
     stopped = metrics.get("stopped")
     finished = over and stopped in ("finished", "early stopping", "callback")

@@ -142,6 +142,7 @@ class Prepared:
             seed=recipe.seed,
             device=recipe.device,
             checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
             progress=None,
         )
         task.save(folder)

@@ -252,6 +252,7 @@ def train_series(
             task.model = build(kind, chosen, preprocessing.input_size, outputs, usual_steps(data[0]))
     batch_size, epochs = plan.schedule_for(len(train))
     task.learner = make_learner(kind, task.model, plan, device=device)
+    task.learner.extra = task.extra()  # so that a checkpoint alone is enough to predict
     fitting.setdefault("progress", False)
     task.history = task.learner.fit(
         data,

@@ -1,0 +1,145 @@
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from series_files import write_waves
+from typer.testing import CliRunner
+
+import rnnkit
+from rnnkit.cli.main import app
+from rnnkit.training.progress import Progress
+
+QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def train(*arguments, epochs=4):
+    write_waves("my.csv")
+    result = call("train", "classify", *QUICK, "--set", f"fit.epochs={epochs}", *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refused(result, *words):
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.stderr
+    return True
+
+
+def weights(folder):
+    return rnnkit.load(folder).state_dict()
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_train_evaluate_predict():
+    trained = train()
+    assert trained.stdout.splitlines()[-1].startswith("Accuracy: ")
+    again = call("evaluate", "runs/classify")
+    assert again.stdout.splitlines() == trained.stdout.splitlines()[-3:]
+    write_waves("other.csv", 8, seed=1)
+    assert call("evaluate", "runs/classify", "--data", "other.csv").exit_code == 0
+
+    write_waves("new.csv", 3, labels=False)
+    printed = call("predict", "runs/classify", "new.csv")
+    assert [line.split()[0] for line in printed.stdout.splitlines()] == ["id", "s0", "s1", "s2"]
+    written = call("predict", "runs/classify", "new.csv", "--out", "answers.json")
+    assert written.stdout == "Wrote 3 rows to answers.json\n"
+    rows = json.loads(Path("answers.json").read_text())
+    assert list(rows[0]) == ["id", "prediction", "probability_fast", "probability_slow"]
+    both = call("predict", "runs/classify", "new.csv", "other.csv", "--out", "answers.csv")
+    assert both.stdout == "Wrote 11 rows to answers.csv\n"
+    assert Path("answers.csv").read_text().startswith("file,id,prediction,")
+
+
+def test_files_that_do_not_fit_are_refused_and_nothing_is_written():
+    train(epochs=1)
+    text = Path(write_waves("new.csv", 3, labels=False)).read_text()
+    Path("bad.csv").write_text(text.replace("width", "weight"))
+    result = call("predict", "runs/classify", "bad.csv", "--out", "answers.csv")
+    assert refused(result, "missing 'width'", "extra 'weight'")
+    assert refused(call("predict", "runs/classify", "new.csv", "--out", "answers.xlsx"), ".csv, .json, .parquet")
+    assert refused(call("predict", "runs/classify", "none.csv"), "none.csv")
+    write_waves("odd.csv", 3)
+    Path("odd.csv").write_text(Path("odd.csv").read_text().replace("slow", "still"))
+    assert refused(call("evaluate", "runs/classify", "--data", "odd.csv"), "unseen class 'still'")
+    assert refused(call("evaluate", "runs/classify", "--data", "new.csv"))
+    assert sorted(path.name for path in Path().glob("answers*")) == []
+
+
+def test_what_cannot_be_trained_leaves_nothing():
+    assert refused(call("train", "classify"), "data.path is missing")
+    assert refused(call("train", "classify", "--set", "data.path=none.csv"), "none.csv")
+    assert refused(call("train"), "name one")
+    assert not Path("runs").exists()
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(monkeypatch):
+    train("--out", "whole")
+    step, seen = Progress.step, []
+
+    def stop_at_the_third(self, *arguments):
+        step(self, *arguments)
+        seen.append(1)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "step", stop_at_the_third)
+    stopped = call("train", "classify", *QUICK, "--set", "fit.epochs=4", "--out", "part")
+    assert stopped.exit_code == 130, stopped.output
+    assert "rnnkit train --resume part" in stopped.stderr
+    assert json.loads(Path("part/metrics.json").read_text())["stopped"] == "interrupted"
+    assert not same(weights("part"), weights("whole"))
+
+    assert refused(call("train", "--resume", "part", "--seed", "3"), "part was begun with seed=0, not 3")
+    assert refused(call("train", "--resume", "part", "--set", "model.cell=lstm"), "model.cell=gru, not lstm")
+    assert refused(call("train", "--resume", "part", "--set", "fit.epochs=2"), "begun with 4; expected more")
+    assert refused(call("train", "--resume", "part", "--out", "else"), "goes on in its own folder")
+
+    resumed = call("train", "--resume", "part")
+    assert resumed.exit_code == 0, resumed.output
+    assert "of 4 epochs are done" in resumed.stdout
+    assert same(weights("part"), weights("whole"))
+    assert json.loads(Path("part/metrics.json").read_text())["stopped"] == "finished"
+    assert (Path("part/predictions.csv").read_bytes()) == Path("whole/predictions.csv").read_bytes()
+
+
+def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs():
+    finished = train()
+    before = Path("runs/classify/model.safetensors").read_bytes()
+    result = call("train", "--resume", "runs/classify")
+    assert result.exit_code == 0
+    assert "runs/classify is finished (4 of 4 epochs are done)" in result.stdout
+    assert result.stdout.splitlines()[-1] == finished.stdout.splitlines()[-1]
+    assert Path("runs/classify/model.safetensors").read_bytes() == before
+
+    more = call("train", "--resume", "runs/classify", "--set", "fit.epochs=6")
+    assert more.exit_code == 0, more.output
+    assert json.loads(Path("runs/classify/metrics.json").read_text())["epochs"] == 6
+    assert json.loads(Path("runs/classify/recipe.json").read_text())["settings"]["fit"]["epochs"] == 6
+
+
+def test_digits_go_on_too(monkeypatch):
+    quick = ["--set", "fit.epochs=2", "--set", "model.hidden_size=8", "--device", "cpu"]
+    assert call("train", "mnist", *quick, "--out", "whole").exit_code == 0
+    monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+        assert call("train", "mnist", *quick, "--out", "part").exit_code == 130
+    assert call("train", "--resume", "part").exit_code == 0
+    assert same(weights("part"), weights("whole"))
+
+
+@pytest.mark.parametrize(("folder", "words"), [("nowhere", "does not exist"), ("empty", "has no recipe.json")])
+def test_what_cannot_be_resumed(folder, words):
+    Path("empty").mkdir()
+    assert refused(call("train", "--resume", folder), words)
