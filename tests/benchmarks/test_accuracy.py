@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
-from benchmarks.accuracy import finished, render
+from benchmarks.accuracy import JOBS, finished, possible, render, resolve
+from rnnkit import recipes
+from rnnkit.recipes.overrides import override
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,3 +37,15 @@ def test_a_run_of_another_recipe_or_an_interrupted_one_is_not(tmp_path):
     assert not finished(tmp_path, Recipe(sizes=(28, 64)))
     write_run(tmp_path, Recipe(), stopped="interrupted")
     assert not finished(tmp_path, Recipe())
+
+
+def test_settings_fit_their_recipes_and_files_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
+    for job in JOBS.values():
+        assert override(recipes.find(job.recipe)(), resolve(job)).seed == 0
+    assert possible(JOBS["mnist"])
+    assert not possible(JOBS["GunPoint"])
+    (tmp_path / "ucr_uea" / "GunPoint").mkdir(parents=True)
+    for part in ("TRAIN", "TEST"):
+        (tmp_path / "ucr_uea" / "GunPoint" / f"GunPoint_{part}.ts").write_text("")
+    assert possible(JOBS["GunPoint"])

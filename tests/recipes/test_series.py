@@ -54,6 +54,9 @@ def test_classes_from_a_file_of_ones_own():
     assert list(rows[0]) == ["id", "true", "prediction", "probability_fast", "probability_slow"]
     assert all(row["true"] == row["prediction"] for row in rows)
     assert all(float(row["probability_fast"]) + float(row["probability_slow"]) == pytest.approx(1) for row in rows)
+    model, inputs, labels, loss = recipe.batch(folder)
+    assert (len(inputs), len(labels), loss) == (6, 6, "cross_entropy")
+    assert (model(inputs.values, lengths=inputs.lengths).argmax(1) == labels).all()
     # The same files without labels, and other rows with them.
     answers = recipe.predict(folder, Path(write("new.csv", labels=False)))
     assert answers["id"] == [f"s{row}" for row in range(30)]
@@ -88,7 +91,7 @@ def test_all_rows_can_be_trained_on():
     folder, metrics = train(recipe, "run")
     assert "test" not in metrics
     assert not (folder / "predictions.csv").exists()
-    with pytest.raises(DataError, match=r"data.test_share=0\); name a file"):
+    with pytest.raises(DataError, match=r"data\.test_share=0\); name a file"):
         recipe.evaluate(folder)
 
 

@@ -62,6 +62,10 @@ class Regress:
         """Returns the errors of the folder's model on its held-out rows, or on those of another file."""
         return series.evaluate(self, "regress", self.data.columns(), folder, data)
 
+    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
+        """Returns the folder's model, and rows to look into it with (held out, or another file's), and the loss."""
+        return series.batch(self, "regress", self.data.columns(), folder, data)
+
     def predict(self, folder: Path, file: Path) -> Columns:
         """Returns id and numbers for the rows of a file, a list a column."""
         return series.predict(self.device, folder, file)

@@ -239,14 +239,34 @@ def evaluate(recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: 
     from ..tasks import series
 
     task = series.load(folder, device=recipe.device)
+    return task.evaluate(_rows(recipe, kind, columns, task, data, folder))
+
+
+def batch(
+    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None
+) -> tuple[Any, Any, Any, str]:
+    """The folder's model, inputs and targets to look into it with (held-out rows, or a file's), and the loss."""
+    from ..tasks import series
+
+    task = series.load(folder, device=recipe.device)
+    rows = _rows(recipe, kind, columns, task, data, folder)
+    targets = task.preprocessing.transform_targets(rows)
+    if kind == "regress":
+        targets = targets.reshape(len(rows), -1)
+    return task.model, task.inputs(rows), targets, "cross_entropy" if kind == "classify" else recipe.fit.loss
+
+
+def _rows(
+    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], task: SeriesTask, data: Path | None, folder: Path
+) -> SeriesSet:
     if data is not None:
-        return task.evaluate(task.preprocessing.read(data, targets="labels" if kind == "classify" else "numbers"))
+        return task.preprocessing.read(data, targets="labels" if kind == "classify" else "numbers")
     parts = divide(kind, recipe.data, columns)
     if parts.test is None:
         raise DataError(
-            f"{folder} held no rows back (data.test_share=0); name a file: rnnkit evaluate {folder} --data FILE"
+            f"{folder} held no rows back (data.test_share=0); name a file of rows with their answers: --data FILE"
         )
-    return task.evaluate(parts.test)
+    return parts.test
 
 
 def predict(device: str, folder: Path, file: Path) -> Columns:
