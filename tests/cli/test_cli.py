@@ -71,6 +71,7 @@ def test_train_makes_the_run_folder_and_ends_with_the_accuracy():
     folder = Path("runs/mnist")
     assert {path.name for path in folder.iterdir()} == {
         "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors",
+        "training.safetensors", "diagnostics.json",
         "curves.png", "confusion.png", "mistakes.png",
     }  # fmt: skip
     recipe = json.loads((folder / "recipe.json").read_text())
@@ -221,11 +222,15 @@ def test_predict_names_each_image_and_goes_on_after_an_unreadable_one():
 
 def test_recipes_are_listed_and_shown():
     listed = call("recipes", "list").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == ["mnist", "mnist-founding"]
+    assert [line.split()[0] for line in listed] == list(rnnkit.recipes.RECIPES)
     shown = call("recipes", "show", "mnist-founding").stdout
     assert re.search(r"^model\.init=keras +auto \| identity \| keras \| torch$", shown, re.MULTILINE)
     assert re.search(
-        r"^fit\.schedule=none +cosine | warmup_cosine or none$".replace(" | ", r" \| "), shown, re.MULTILINE
+        r"^fit\.schedule=none +cosine | warmup_cosine | one_cycle | slanted_triangular or none$".replace(
+            " | ", r" \| "
+        ),
+        shown,
+        re.MULTILINE,
     )
     assert refused(call("recipes", "show", "mnst"), "did you mean 'mnist'?")
 

@@ -15,6 +15,7 @@ from rnnkit.training.progress import Progress
 
 FILES = {
     "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors", "training.safetensors",
+    "diagnostics.json",
     "curves.png", "confusion.png", "mistakes.png",
 }  # fmt: skip
 SMALL = Mnist(model=Model(hidden_size=16, init="keras"), fit=Fit(epochs=2, lr=0.005), device="cpu")
@@ -126,7 +127,7 @@ def interrupt_at_step(monkeypatch, wanted):
 def test_ctrl_c_leaves_a_usable_folder(monkeypatch, step, epochs):
     interrupt_at_step(monkeypatch, step)  # an epoch has 10 steps
     folder, metrics = train(SMALL)
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == FILES - ({"diagnostics.json"} if epochs == 0 else set())
     assert (metrics["stopped"], metrics["epochs"]) == ("interrupted", epochs)
     assert metrics["chosen_on"] == "last step before Ctrl-C; nothing was chosen on test data"
     assert (metrics["samples_per_second"] is None) == (epochs == 0)
