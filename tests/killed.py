@@ -70,6 +70,6 @@ def train(folder: str, optimizer: str, moment: str | None, nth: int) -> None:
     data = (x, (x.sum((1, 2)) > 0).long())
     learner.fit(
         data, validation=0.2, epochs=4, batch_size=8, schedule="warmup_cosine", seed=1, restore_best=True,
-        checkpoint=folder, resume=True, checkpoint_every=1, progress=False,
+        checkpoint=folder, resume=True, checkpoint_every=1, average="ema", progress=False,
     )  # fmt: skip
     learner.save(os.path.join(folder, "final.safetensors"))

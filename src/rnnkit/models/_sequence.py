@@ -13,6 +13,7 @@ from ..layers.augment import SeriesAugment
 from ..layers.conv import ConvFront
 from ..layers.pixels import PixelFront
 from ..ops.padding import valid_steps
+from ..types import State
 
 Tensor = torch.Tensor
 Front = ConvFront | PixelFront
@@ -80,11 +81,63 @@ class SequenceModel(torch.nn.Module):
     def _drop(self, x: Tensor) -> Tensor:
         return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x
 
-    def _run_body(self, x: Tensor, lengths: Lengths | None) -> tuple[Tensor, Any]:
+    @property
+    def carry_problem(self) -> str | None:
+        """Why :meth:`run` cannot go on from chunk to chunk; None where it can."""
+        if self.body.bidirectional:
+            return "its body is bidirectional, and reads each sequence from its end too: build it with one direction"
+        if self.front is not None or self.augment is not None:
+            return "it has a front or an augmentation, which needs whole sequences: apply it to the data beforehand"
+        return None
+
+    @property
+    def state_batch_axis(self) -> int:
+        """Where the batch lies in the tensors of a state."""
+        return self.body.state_batch_axis
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State:
+        """The state before the first step; see the body's."""
+        return self.body.initial_state(batch, device, dtype)
+
+    def run(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """As a call, from a state on, for sequences that come in chunks.
+
+        Args:
+            x: [B, T, I], or what the call takes.
+            state: what this method returned for the chunk before; None for the beginning.
+            lengths, resets: as for the body: valid steps [B], and where a row begins anew [B, T].
+
+        Returns:
+            what the call returns for these steps, and the state after them.
+
+        Raises:
+            ConfigError: the model cannot go on from a state; `carry_problem` says why.
+        """
+        if self.carry_problem is not None:
+            raise ConfigError(f"{type(self).__name__}.run goes on from a state, but {self.carry_problem}")
+        output, state = self._run_body(x, lengths, state, resets)
+        return self._put_out(output, state, lengths), state
+
+    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        """What the model makes of the body's outputs [B, T, D·H] and its last state."""
+        raise NotImplementedError
+
+    def _run_body(
+        self, x: Tensor, lengths: Lengths | None, state: State | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
         """x [B, T, I] to outputs [B, T, D·H] and the state, whichever layout the body has."""
         if self.body.batch_first:
-            return self.body(x, lengths=lengths)  # type: ignore[no-any-return]
-        output, state = self.body(x.transpose(0, 1), lengths=lengths)
+            return self.body(x, state, lengths=lengths, resets=resets)  # type: ignore[no-any-return]
+        output, state = self.body(x.transpose(0, 1), state, lengths=lengths, resets=resets)
         return output.transpose(0, 1), state
 
 
@@ -120,6 +173,18 @@ class PooledModel(SequenceModel):
         if self.front is not None:
             x, lengths = self.front(x, lengths)
         output, state = self._run_body(x, lengths)
+        return self._put_out(output, state, lengths)
+
+    @property
+    def carry_problem(self) -> str | None:
+        if self.pooling != "last":
+            return (
+                f"its pooling={self.pooling!r} looks at all steps of a sequence: use pooling='last', or the body's "
+                "recompute=K for less memory"
+            )
+        return super().carry_problem
+
+    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         return self.head(self._drop(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
 
     def _pool(self, output: Tensor, state: Any, lengths: Lengths | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from ..errors import ConfigError, suggest
 from ..layers._checks import Lengths
 from ..layers._recurrent import RecurrentLayer
+from ..types import State
 from ._sequence import SequenceModel, valid_outputs
 
 Tensor = torch.Tensor
@@ -60,7 +61,9 @@ class SequenceTagger(SequenceModel):
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """x [B, T, I] and lengths [B] or None to [B, T, outputs]."""
-        output, _ = self._run_body(x, lengths)
+        return self._put_out(*self._run_body(x, lengths), lengths)
+
+    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         y: Tensor = self.head(self._drop(output))
         if self._activate is not None:
             y = self._activate(y)

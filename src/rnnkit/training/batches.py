@@ -131,11 +131,41 @@ class ArrayBatches:
         return inputs.to(self.device), targets.to(self.device)
 
 
-class StreamBatches:
-    """The batches of any iterable, each checked and brought to the model's dtype and device."""
+@dataclass(frozen=True)
+class Chunk:
+    """A piece [B, T, ...] of B streams that go on from batch to batch.
 
-    def __init__(self, source: Iterable[Any], prepare: Prepare, *, dtype: torch.dtype, device: torch.device) -> None:
+    `resets`, bool, says where a stream begins anew: [B] with the chunk's first step, [B, T] before that step.
+    """
+
+    values: Tensor
+    resets: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to(self, device: torch.device) -> Chunk:
+        return Chunk(self.values.to(device), None if self.resets is None else self.resets.to(device))
+
+
+class StreamBatches:
+    """The batches of any iterable, each checked and brought to the model's dtype and device.
+
+    Where it is `stateful`, they are chunks of streams: (inputs, targets) or (inputs, targets, resets), and their inputs
+    come as `Chunk`.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Any],
+        prepare: Prepare,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        stateful: bool = False,
+    ) -> None:
         self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
+        self.stateful = stateful
         try:
             self.steps: int | None = len(source)  # type: ignore[arg-type]
         except TypeError:  # also raised by a DataLoader whose data set has no length
@@ -144,6 +174,9 @@ class StreamBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for step, pair in enumerate(self.source):
+            resets = None
+            if self.stateful and isinstance(pair, tuple | list) and len(pair) == 3:
+                *pair, resets = pair
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise DataError(
                     f"batch {step} is {describe(pair)}; expected a pair (inputs, targets). "
@@ -151,11 +184,28 @@ class StreamBatches:
                 )
             inputs = to_inputs(pair[0], self.dtype)
             targets = self.prepare(inputs, to_targets(pair[1], self.dtype))
-            self.last = step, (inputs.to(self.device), targets.to(self.device))
+            batch: Any = _chunk(inputs, resets, step) if self.stateful else inputs
+            self.last = step, (batch.to(self.device), targets.to(self.device))
             yield self.last[1]
 
     def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
-        return None, self.last[1] if self.last and self.last[0] == step else None
+        if not self.last or self.last[0] != step:
+            return None, None
+        inputs: Any = self.last[1][0]
+        return None, (inputs.values if self.stateful else inputs, self.last[1][1])
+
+
+def _chunk(inputs: Inputs, resets: Any, step: int) -> Chunk:
+    if isinstance(inputs, Sequences):
+        raise DataError(f"batch {step} has rows of unequal length; with stateful=True the rows of a batch end together")
+    if resets is not None:
+        resets = torch.as_tensor(resets)
+        if resets.dtype != torch.bool or resets.shape not in (inputs.shape[:1], inputs.shape[:2]):
+            raise DataError(
+                f"batch {step} has resets {list(resets.shape)} of {resets.dtype} with inputs {list(inputs.shape)}; "
+                f"expected truth values, [{len(inputs)}], or {list(inputs.shape[:2])} for resets between steps"
+            )
+    return Chunk(inputs, resets)
 
 
 Batches = ArrayBatches | StreamBatches

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -45,7 +46,8 @@ class Checkpoint:
             :mod:`rnnkit.training.identity`); `epochs` and `seed` of the run.
         parts: what the state consists of, by name; `place` is among them.
         random: the generators that the run draws from.
-        write_model: writes the model as it is after the epoch of that row.
+        write_model: writes the model as it is, for the epoch of that row.
+        averaged: has the model show its averaged weights for a while, where there are any.
         can_pause: whether the state within an epoch can be stored at all.
         rank, processes: under torchrun; the first process alone writes, between epochs alone.
     """
@@ -59,12 +61,14 @@ class Checkpoint:
         parts: Mapping[str, Stateful],
         random: RandomStates,
         write_model: Callable[[Row], None],
+        averaged: Callable[[], AbstractContextManager[None]],
         can_pause: bool,
         rank: int,
         processes: int,
     ) -> None:
         self.path, self.file, self.facts = Path(path), state_file(path), facts
         self.parts, self.random, self.write_model = dict(parts), random, write_model
+        self.averaged = averaged
         self.within = can_pause and processes == 1
         self.rank = rank
         self.steps = every if isinstance(every, int) else None
@@ -105,7 +109,8 @@ class Checkpoint:
         try:
             self._write(random)
             if row is not None:
-                self.write_model(row)
+                with self.averaged():
+                    self.write_model(row)
             self.error = None
         except OSError as error:
             self.error = error
@@ -132,17 +137,15 @@ class Checkpoint:
         except TypeError as error:
             raise ConfigError(f"the state of the run cannot be stored: {error}") from None
 
-    def finish(self, row: Row | None) -> None:
-        """Tries once more if the last checkpoint could not be written; `row` as for `save`.
+    def retry(self) -> None:
+        """Writes the state once more if the last one could not be."""
+        if self.error is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.save()
 
-        Raises:
-            CheckpointError: it cannot.
-        """
-        if self.error is None:
-            return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.save(row)
+    def finish(self) -> None:
+        """Raises `CheckpointError` if the last checkpoint is not on the disk."""
         if self.error is not None:
             raise CheckpointError(
                 f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
@@ -176,9 +179,12 @@ class Checkpoint:
                 "go on with the model, data and settings it began with, or start anew in another folder"
             )
 
-    def repair(self, row: Row | None) -> None:
-        """Writes the model again if it is missing, or that of another epoch than `row`."""
-        if self.rank != 0 or row is None:
+    def repair(self, row: Row) -> None:
+        """Writes the model again if it is missing, or that of another epoch than `row`.
+
+        One whose epoch is not noted was saved by somebody else, who knows what for.
+        """
+        if self.rank != 0:
             return
         try:
             extra = read_config(self.path)["extra"]
@@ -224,7 +230,7 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
         )
 
 
-def find_state(path: str | Path, *, resume: bool, rank: int) -> State | None:
+def find_state(path: str | Path, *, resume: bool, rank: int = 0) -> State | None:
     """Returns the state to resume from; None where there is none, or a run that is over is to begin anew.
 
     Raises:

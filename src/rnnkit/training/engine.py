@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,6 +44,19 @@ def from_all_processes(value: Any) -> list[Any]:
     values: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)
     return values
+
+
+@contextmanager
+def exchanged_once(fabric: Fabric, module: Any) -> Iterator[None]:
+    """Within, each of several processes adds up gradients of its own, however often; at the end they are averaged."""
+    with fabric.no_backward_sync(module):
+        yield
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= torch.distributed.get_world_size()
 
 
 def make_fabric(device: torch.device, precision: Any) -> Fabric | None:

@@ -18,12 +18,14 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..serialization import save_module
+from .averaging import NTASGD, Average, resolve_average
 from .batches import Batches, hold_out
 from .callbacks import CallbackLike, Callbacks
 from .checkpoint import Checkpoint, State, check_every, find_state, is_over
 from .contexts import CatchInterrupt, mode, seeded
 from .cross_entropy import balance
-from .follow import Kept, follow, open_history
+from .engine import exchanged_once
+from .follow import Kept, follow, open_history, repair_model
 from .forward import Forward
 from .history import History, Recorded, Row
 from .identity import describe_data, describe_model, describe_settings
@@ -32,6 +34,7 @@ from .optimizer_state import OptimizerState
 from .progress import Progress
 from .random_states import RandomStates
 from .schedules import Rates, Schedule, resolve_schedule
+from .truncated import Carrying
 
 if TYPE_CHECKING:
     from .learner import Learner
@@ -54,6 +57,9 @@ class Settings:
     resume: bool
     checkpoint_every: int | timedelta | None
     accumulate: int
+    bptt: int | None
+    stateful: bool
+    average: str | Average | None
     callbacks: Iterable[CallbackLike]
     progress: bool | None
 
@@ -66,6 +72,7 @@ class Settings:
             batch_size=self.batch_size,
             early_stopping=self.early_stopping,
             accumulate=self.accumulate,
+            bptt=self.bptt,
         )
         check_every(self.checkpoint_every, processes)
         if self.checkpoint is None and (self.resume or self.checkpoint_every is not None):
@@ -77,7 +84,9 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     began = time.monotonic()  # the checks belong to the run
     settings.check(learner._processes)
     schedule = resolve_schedule(settings.schedule)
+    average = resolve_average(settings.average)
     watched = settings.early_stopping is not None or settings.restore_best or hasattr(schedule, "epoch")
+    watched = watched or isinstance(average, NTASGD)
     validated = settings.validation is not None
     history = open_history(settings.monitor, learner._metrics, validated=validated, watched=watched)
     callbacks = Callbacks(learner, settings.callbacks)
@@ -91,12 +100,13 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     generator = torch.Generator().manual_seed(seed)
     learner.history = history
     size, order = settings.batch_size, generator if settings.shuffle else None
-    forward, batches = learner._data(train, size, order, passes=settings.epochs, even=True)
+    carry = {"bptt": settings.bptt, "stateful": settings.stateful}
+    forward, batches = learner._data(train, size, order, passes=settings.epochs, even=True, **carry)
     held_out: tuple[Forward, Batches] | None = None
     if isinstance(settings.validation, float):
         held_out = forward, hold_out(batches, settings.validation)
     elif validated:
-        held_out = learner._data(settings.validation, max(size, 256), passes=settings.epochs)
+        held_out = learner._data(settings.validation, max(size, 256), passes=settings.epochs, **carry)
     balance(learner._loss, batches)
     optimizer = learner._optimizer = learner._optimizer or learner._make_optimizer()
     steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
@@ -116,12 +126,16 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
         interrupt=CatchInterrupt(),
         progress=Progress(settings.progress is not False and learner._rank == 0, settings.epochs, steps),
         processes=learner._processes,
+        exchange=partial(exchanged_once, fabric, learner._module) if fabric and learner._processes > 1 else None,
         callbacks=callbacks,
         losses=LossMeter(forward.device, strict=True),
+        average=average,
         accumulate=settings.accumulate,
     )
     run.metrics.reset()
-    kept, recorded = Kept(learner.model, settings.restore_best), Recorded(history, began)
+    if average is not None:
+        average.begin(learner.model, monitor=history.monitor, higher_is_better=history.higher_is_better)
+    kept, recorded = Kept(learner.model, settings.restore_best, average), Recorded(history, began)
     # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
     catching = run.interrupt if learner._processes == 1 else nullcontext()
     random = seeded(None if settings.seed is None else seed + learner._rank, learner.device)
@@ -174,8 +188,12 @@ def _checkpoint(
         "metrics": run.metrics,
         **parts,
     }
+    if isinstance(run.forward, Carrying):
+        parts["carried"] = run.forward
     if run.rates is not None:
         parts["rates"] = run.rates
+    if run.average is not None:
+        parts["average"] = run.average
     if fabric is not None:
         parts["precision"] = fabric.strategy.precision
     own = {"order": generator}
@@ -200,6 +218,7 @@ def _checkpoint(
         parts=parts,
         random=RandomStates(learner.device, own),
         write_model=partial(_write_model, learner, path),
+        averaged=run.averaged,
         can_pause=run.metrics.can_pause,
         rank=learner._rank,
         processes=learner._processes,
@@ -217,10 +236,7 @@ def _resume(run: Run, checkpoint: Checkpoint, state: State, history: History, ke
         raise ConfigError(f"epochs={run.epochs} arrived, but {done} epochs of the run at {checkpoint.path} are done")
     checkpoint.restore(state)
     _say_if_the_schedule_moves(run, state["epochs"])
-    if run.at.batch == 0 and history.rows:
-        row = history.rows[history.best_epoch - 1 if kept.restore_best and history.best_epoch else -1]
-        with kept.showing():
-            checkpoint.repair(row)
+    repair_model(checkpoint, history, kept)
 
 
 def _say_if_the_schedule_moves(run: Run, epochs: int) -> None:

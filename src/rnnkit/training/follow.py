@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DivergenceError, suggest
+from .averaging import Average
+from .checkpoint import Checkpoint
 from .divergence import NonFinite, explain
-from .history import History, Row
+from .history import History
 from .loop import Run, train
 from .metrics import Metrics
 
@@ -19,15 +21,15 @@ Weights = dict[str, Tensor]
 
 
 class Kept:
-    """The weights that a run may go back to: those of the last epoch and, where they are wanted, of the best.
+    """The weights that a run may go back to, or end with: of the last epoch, and where they are wanted of the best.
 
     Attributes:
-        last, best: the weights.
+        last, best: the weights; the averaged ones, where there is an average.
         since: what the last are those of.
     """
 
-    def __init__(self, model: torch.nn.Module, restore_best: bool) -> None:
-        self.model, self.restore_best = model, restore_best
+    def __init__(self, model: torch.nn.Module, restore_best: bool, average: Average | None) -> None:
+        self.model, self.restore_best, self.average = model, restore_best, average
         self.last = self.best = weights(model)
         self.since = "before training"
 
@@ -47,9 +49,11 @@ class Kept:
             self.model.load_state_dict(now)
 
     def finish(self) -> None:
-        """Puts the best weights into the model, where they are wanted."""
+        """Puts into the model what the run ends with: its best weights, else the averaged, else those it has."""
         if self.restore_best:
             self.model.load_state_dict(self.best)
+        elif self.average is not None:
+            self.average.finish()
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best} if self.restore_best else {}
@@ -63,11 +67,13 @@ class Kept:
 def follow(run: Run, history: History, kept: Kept, *, patience: int | None) -> None:
     """Runs the loop and fills `history`; see `Learner.fit` for what the arguments mean."""
     checkpoint = run.checkpoint
-    saved: Row | None = None
     try:
         for row in train(run):
             better = history.add(row)
-            kept.epoch(len(history.rows), better)
+            with run.averaged():
+                kept.epoch(len(history.rows), better)
+            if run.average is not None:
+                run.average.epoch(row)
             run.progress.epoch(row)
             run.callbacks.epoch_end(row)
             if patience is not None and len(history.rows) - (history.best_epoch or 0) >= patience:
@@ -75,8 +81,7 @@ def follow(run: Run, history: History, kept: Kept, *, patience: int | None) -> N
             elif len(history.rows) < run.epochs and (run.stop or run.interrupt.requested):
                 history.stopped = "callback" if run.stop else "interrupted"
             if checkpoint is not None:
-                saved = row if better or not kept.restore_best else saved
-                checkpoint.save(row if saved is row else None)
+                checkpoint.save(row if better or not kept.restore_best else None)
             if history.stopped != "finished":
                 break
         if history.stopped == "finished" and len(history.rows) < run.epochs:  # within an epoch
@@ -88,9 +93,21 @@ def follow(run: Run, history: History, kept: Kept, *, patience: int | None) -> N
         kept.model.load_state_dict(kept.last)
         run.optimizer.state.clear()  # its averages may hold NaN too
         raise DivergenceError(message) from None
+    if checkpoint is not None and checkpoint.error is not None:
+        checkpoint.retry()
+        if checkpoint.error is None:
+            repair_model(checkpoint, history, kept)
     kept.finish()
     if checkpoint is not None:
-        checkpoint.finish(saved)
+        checkpoint.finish()
+
+
+def repair_model(checkpoint: Checkpoint, history: History, kept: Kept) -> None:
+    """Sees that the model on the disk is the one that belongs to the state, where the state has its weights."""
+    best = history.best_epoch if kept.restore_best else None
+    if history.rows and (best is not None or checkpoint.place.batch == 0):
+        with kept.showing():
+            checkpoint.repair(history.rows[-1 if best is None else best - 1])
 
 
 def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watched: bool) -> History:
@@ -104,8 +121,8 @@ def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watc
     if monitor is None:
         if watched and not validated:
             raise ConfigError(
-                "early_stopping, restore_best and the schedule 'plateau' watch 'val_loss': pass validation=..., "
-                "or name a figure of the training data, as in monitor='loss'"
+                "early_stopping, restore_best, the schedule 'plateau' and average='nt-asgd' watch 'val_loss': pass "
+                "validation=..., or name a figure of the training data, as in monitor='loss'"
             )
         monitor = "val_loss" if validated else "loss"
     known = columns + [f"val_{name}" for name in columns] * validated

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,15 @@ class Forward:
         self.module, self.loss, self.dtype, self.device = module, loss, dtype, device
         self.per_step = False
         self._outputs: torch.Size | None = None  # the output's axes after B, or after B and T
+
+    cuts = False  # whether `pieces` are more than one
+
+    def begin(self) -> None:
+        """Called before an epoch, and before an evaluation."""
+
+    def pieces(self, inputs: Inputs, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields the batch's outputs with their targets: all at once, or piece by piece, each backpropagated alone."""
+        yield self(inputs, targets)
 
     def __call__(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         output = self.output(inputs)

@@ -19,6 +19,7 @@ from ..finetuning.forgetting import Protection
 from ..serialization import save_module
 from ..types import Sequences
 from .arrays import check_inputs, select, to_inputs
+from .averaging import Average
 from .batches import ArrayBatches, Batches, Mixed, Order, StreamBatches, in_memory, stream
 from .callbacks import CallbackLike
 from .clipping import Clipping, gradient_norm
@@ -38,6 +39,7 @@ from .rate_finder import RateSweep, find_rate
 from .regularisation import Regularisation
 from .schedules import Schedule
 from .summary import Summary, learner_summary
+from .truncated import Carrying, check_carries
 
 
 class Learner:
@@ -176,6 +178,9 @@ class Learner:
         resume: bool = False,
         checkpoint_every: int | timedelta | None = None,
         accumulate: int = 1,
+        bptt: int | None = None,
+        stateful: bool = False,
+        average: str | Average | None = None,
         callbacks: Iterable[CallbackLike] = (),
         progress: bool | None = None,
     ) -> History:
@@ -216,6 +221,17 @@ class Learner:
             accumulate: batches whose gradients are joined for one step, weighted by their numbers of targets: the
                 gradient of one batch that is as many times as large. What is left at the end of an epoch makes a step,
                 too. Schedule, clipping and steps count such steps.
+            bptt: truncated backpropagation through time: gradients go back this many steps at most, in memory for as
+                many; the state is carried on. Still one step a batch; see `training.truncated`. For models that tell
+                their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
+            stateful: the batches, of an iterable, are consecutive chunks of streams: row i goes on in row i of the next
+                batch, where its state is carried to, without gradient. A batch may be (inputs, targets, resets), with
+                truth values [B] for rows whose stream begins anew with this chunk, or [B, T] before a step. An epoch
+                begins with fresh states. Validation data is of the same kind.
+            average: average the weights over the steps: "ema" (an exponential moving average), "nt-asgd" (the mean from
+                when `monitor` no longer gets better), or either with settings, as in EMA(decay=0.99), see
+                `training.averaging`. What is validated, compared, stored and kept at the end are then the averaged
+                weights; training goes on with its own.
             callbacks: :class:`rnnkit.Callback` objects, or callables: called as `callback(learner, row)` after each
                 epoch. Any of them may end the run with `learner.stop()`.
             progress: False for silence; else a bar on a terminal, elsewhere a line for each epoch.
@@ -245,14 +261,16 @@ class Learner:
             raise ConfigError("learner.stop() ends a run, but none is under way; call it from a callback")
         self._run.stop = True
 
-    def evaluate(self, data: Any, *, batch_size: int = 256) -> dict[str, float]:
+    def evaluate(self, data: Any, *, batch_size: int = 256, stateful: bool = False) -> dict[str, float]:
         """Returns the mean loss as "loss" and the metrics by name, over `data`, in evaluation mode.
+
+        With `stateful` the data is of consecutive chunks of streams, as for `fit`.
 
         Raises:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
         check_counts(batch_size=batch_size)
-        return evaluate(*self._data(data, batch_size), self._metrics)
+        return evaluate(*self._data(data, batch_size, stateful=stateful), self._metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
@@ -389,8 +407,18 @@ class Learner:
         if self._fabric is not None:
             self._module = self._fabric.setup_module(self.model)
 
-    def _forward(self) -> Forward:
-        return Forward(self._module, self._loss, dtype=self._dtype, device=self.device)
+    def _forward(self, bptt: int | None = None, stateful: bool = False) -> Forward:
+        place: Any = {"dtype": self._dtype, "device": self.device}
+        if bptt is None and not stateful:
+            return Forward(self._module, self._loss, **place)
+        check_carries(self.model, "stateful=True" if stateful else f"bptt={bptt}")
+        model: Any = self.model
+        if self._fabric is not None:
+            place["autocast"] = self._fabric.autocast
+            if self._processes > 1:  # through the wrapper, which sees to the exchange of gradients
+                model = self._module
+                model.mark_forward_method("run")
+        return Carrying(self._module, self._loss, model=model, steps=bptt, stateful=stateful, **place)
 
     def _draw_seed(self) -> int:
         """A seed for a run that was given none, the same in all processes."""
@@ -405,17 +433,26 @@ class Learner:
         *,
         passes: int = 1,
         even: bool = False,
+        bptt: int | None = None,
+        stateful: bool = False,
     ) -> tuple[Forward, Batches]:
         """Returns the batches of `data`, checked as far as it is in memory, and how the model is run on them."""
 
         def order(count: int) -> Order:
             return Order(torch.arange(count), generator, rank=self._rank, world=self._processes, even=even)
 
-        forward = self._forward()
+        forward = self._forward(bptt, stateful)
         arrays = in_memory(data, self._dtype)
         if arrays is None:
             source = stream(data, order, batch_size=batch_size, passes=passes)
-            return forward, StreamBatches(source, forward.prepare, dtype=self._dtype, device=self.device)
+            return forward, StreamBatches(
+                source, forward.prepare, dtype=self._dtype, device=self.device, stateful=stateful
+            )
+        if stateful:
+            raise ConfigError(
+                "stateful=True goes on from batch to batch, so it takes an iterable of batches, chunk by chunk; arrays "
+                "(X, y) of whole sequences are cut by bptt=100"
+            )
         inputs, targets = arrays[0], forward.prepare(*arrays)
         rows = data.order(order(len(inputs))) if isinstance(data, Mixed) else order(len(inputs))
         return forward, ArrayBatches(inputs, targets, rows, batch_size, device=self.device, per_step=forward.per_step)

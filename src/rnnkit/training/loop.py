@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import DataError
+from .averaging import Average
 from .batches import Batch, Batches
 from .callbacks import Callbacks
 from .contexts import CatchInterrupt, mode
@@ -74,17 +76,24 @@ class Run:
     interrupt: CatchInterrupt
     progress: Progress
     processes: int
+    exchange: Callable[[], AbstractContextManager[None]] | None  # of several processes: gradients meet once an update
     callbacks: Callbacks
     losses: LossMeter
+    average: Average | None = None
     at: Place = field(default_factory=Place)
     accumulate: int = 1  # batches of an update
     checkpoint: Checkpoint | None = None
     stop: bool = False  # set by `Learner.stop`
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Has the model show its averaged weights for a while, where there are any."""
+        return nullcontext() if self.average is None else self.average.swapped()
+
     def updates(self) -> Iterator[Sequence[Batch]]:
         """The rest of the epoch's batches, as many at a time as one update learns from."""
         if self.at.batch == 0:
             self.at.began = time.monotonic()
+            self.forward.begin()
         start = iter if self.checkpoint is None else self.checkpoint.start
         batches = start(self.batches)
         if self.accumulate == 1:
@@ -93,13 +102,14 @@ class Run:
 
     def pieces(self, batches: Sequence[Batch]) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Runs the model on the batches of an update: outputs, their targets, and their share of all its targets."""
-        whole = len(batches) == 1
+        whole = len(batches) == 1 and not self.forward.cuts
         total = 0 if whole else sum(self.forward.count(*batch) for batch in batches)
-        for inputs, targets in batches:
-            output, targets = self.forward(inputs, targets)
-            yield output, targets, 1.0 if whole else len(targets) / total
-            self.at.batch += 1
-            self.at.rows += len(inputs)
+        with nullcontext() if whole or self.exchange is None else self.exchange():
+            for inputs, expected in batches:
+                for output, targets in self.forward.pieces(inputs, expected):
+                    yield output, targets, 1.0 if whole else len(targets) / total
+                self.at.batch += 1
+                self.at.rows += len(inputs)
 
 
 def train(run: Run) -> Iterator[Row]:
@@ -132,6 +142,8 @@ def train(run: Run) -> Iterator[Row]:
             if run.rates is not None:
                 run.rates.set(at.step)
             run.optimizer.step()
+            if run.average is not None:
+                run.average.update()
             for hook in step_end:
                 hook(at.step)
             at.step += 1
@@ -145,7 +157,8 @@ def train(run: Run) -> Iterator[Row]:
         row = {"epoch": at.epoch, "loss": losses.mean(), **run.metrics.compute()}
         seconds = time.monotonic() - at.began
         if run.validate is not None:
-            row |= {f"val_{name}": value for name, value in run.validate().items()}
+            with run.averaged():
+                row |= {f"val_{name}": value for name, value in run.validate().items()}
         row["lr"] = run.optimizer.param_groups[0]["lr"]
         row["samples_per_second"] = at.rows * run.processes / seconds
         row["seconds"] = time.monotonic() - at.began
@@ -160,6 +173,7 @@ def evaluate(forward: Forward, batches: Batches, metrics: Metrics) -> Row:
     """Returns the mean loss and the metrics over all batches; the module's modes are left as they were."""
     losses = LossMeter(forward.device, strict=False)
     metrics.reset()
+    forward.begin()
     with mode(forward.module, training=False):
         for inputs, targets in batches:
             with torch.inference_mode():  # not around the metrics: their sums outlive it
