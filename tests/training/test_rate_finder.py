@@ -37,6 +37,19 @@ def test_the_sweep_is_gradient_descent_at_rising_rates():
     assert sweep.stopped == "end"
 
 
+def test_the_noise_of_the_batches_is_taken_out():
+    """Rows of very different losses, which no rate below 1e-4 moves: the adjusted curve is flat, then falls."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(256, 5, generator=generator) * torch.logspace(-0.7, 0.7, 256)[:, None]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 5), nn.Dropout(0.5), nn.Linear(5, 1))
+    sweep = Learner(model, loss="mse").find_rate((x, x.sum(1)), batch_size=16, low=1e-6, high=1.0, steps=150)
+    early = slice(0, 50)  # up to 1e-4
+    assert np.std(sweep.adjusted[early]) < 0.05 * np.std(sweep.losses[early])
+    assert np.mean(sweep.adjusted[early]) == pytest.approx(np.mean(sweep.losses), rel=0.5)
+    assert 1e-4 < sweep.suggestion < 0.3
+
+
 def test_it_stops_at_a_blow_up_and_suggests_a_rate_below_it():
     learner, data = quadratic()
     sweep = learner.find_rate(data, low=1e-4, high=1e4, steps=200)

@@ -366,7 +366,8 @@ class Learner:
     ) -> RateSweep:
         """Trains for some steps at rates that rise from `low` to `high`, and returns how the loss took it.
 
-        Smith 2017 ("Cyclical learning rates for training neural networks"), with an exponential rise. The sweep ends
+        Smith 2017 ("Cyclical learning rates for training neural networks"), with an exponential rise; each loss is
+        compared with that of the initial weights on the same batch, which takes the batches' noise out. The sweep ends
         before `high` where the loss blows up: the mean of three batches is above the lowest so far by 3 times the
         lowest, or by 3 times the fall to it. Afterwards weights, buffers, gradients, optimizer, generators and modes
         are as they were; the learner's `lr` too: pass the suggestion on.

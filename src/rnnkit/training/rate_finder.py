@@ -21,6 +21,7 @@ from ..errors import ConfigError, DataError, DivergenceError
 from ..serialization import replacing
 from .contexts import mode, seeded
 from .cross_entropy import balance
+from .forward import Forward
 from .schedules import Rates
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class RateSweep:
     Attributes:
         rates: the learning rate of each step; of the first group of parameters, where there are several.
         losses: the loss of each step's batch, before the step.
-        smoothed: the same without their noise, see `suggest_rate`.
+        adjusted: the same without what is the batch's doing rather than the weights': less the loss of the initial
+            weights on that batch (with the same dropout), plus the mean of those.
+        smoothed: the adjusted losses without their noise, see `suggest_rate`.
         suggestion: a rate to train with, None where no rate lowered the loss.
         reason: in a sentence, why this one or why none.
         stopped: "end" of the range, or "blow-up" of the loss before it.
@@ -44,6 +47,7 @@ class RateSweep:
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
+    adjusted: tuple[float, ...]
     smoothed: tuple[float, ...]
     suggestion: float | None
     reason: str
@@ -60,13 +64,13 @@ class RateSweep:
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e6e6", linewidth=0.8)
-        axes.plot(self.rates, self.losses, color="#bbbbbb", linewidth=1, label="loss of a batch")
+        axes.plot(self.rates, self.adjusted, color="#bbbbbb", linewidth=1, label="loss, adjusted for its batch")
         axes.plot(self.rates, self.smoothed, color="#0072B2", label="smoothed")
         if self.suggestion is not None:
             label = f"suggested {self.suggestion:.2g}"
             axes.axvline(self.suggestion, color="#D55E00", linestyle="--", label=label)
         # What blew up must not flatten the rest.
-        low, high = min(self.smoothed), max(self.smoothed[0], float(np.median(self.losses)))
+        low, high = min(self.smoothed), max(self.smoothed[0], float(np.median(self.adjusted)))
         margin = 0.5 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - margin, high + margin)
         axes.set_xscale("log")
@@ -89,7 +93,7 @@ def find_rate(
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     if isinstance(data, Iterator):
         raise ConfigError("data that can be read once arrived; find_rate would use it up: pass a list or a DataLoader")
-    rates, losses = [], []
+    rates, losses, initial = [], [], []
     with _restoring(learner, data), seeded(seed, learner.device), torch.enable_grad():
         forward, batches = learner._data(data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
         balance(learner._loss, batches)
@@ -98,13 +102,15 @@ def find_rate(
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
             clip = learner._clipping(optimizer)
             backward = Tensor.backward if learner._fabric is None else learner._fabric.backward
+            start = [parameter.detach().clone() for parameter in learner.model.parameters()]
             stopped: Literal["end", "blow-up"] = "end"
             for step, (inputs, targets) in enumerate(_cycle(batches, steps)):
+                initial.append(_initial_loss(learner, forward, start, inputs, targets))
                 output, compared = forward(inputs, targets)
                 loss = forward.loss.function(output, compared)
                 rates.append(low * (high / low) ** (step / (steps - 1)))
                 losses.append(loss.item())
-                if _blown_up(losses):
+                if _blown_up(_adjust(losses, initial)):
                     stopped = "blow-up"
                     break
                 for parameter in learner.model.parameters():
@@ -114,8 +120,27 @@ def find_rate(
                     clip()
                 sweep.set(step)
                 optimizer.step()
-    smoothed, suggestion, reason = suggest_rate(rates, losses)
-    return RateSweep(tuple(rates), tuple(losses), tuple(smoothed), suggestion, reason, stopped)
+    adjusted = _adjust(losses, initial)
+    smoothed, suggestion, reason = suggest_rate(rates, adjusted)
+    return RateSweep(tuple(rates), tuple(losses), tuple(adjusted), tuple(smoothed), suggestion, reason, stopped)
+
+
+@torch.no_grad()
+def _initial_loss(learner: Learner, forward: Forward, start: list[Tensor], inputs: Any, targets: Tensor) -> float:
+    """The loss that the initial weights have on a batch, with the dropout that the next call of the model draws."""
+    parameters = [parameter.detach() for parameter in learner.model.parameters()]
+    now = [parameter.clone() for parameter in parameters]
+    with torch.random.fork_rng([learner.device] if learner.device.type == "cuda" else []):
+        torch._foreach_copy_(parameters, start)
+        output, compared = forward(inputs, targets)
+        loss = forward.loss.function(output, compared).item()
+        torch._foreach_copy_(parameters, now)
+    return float(loss)
+
+
+def _adjust(losses: list[float], initial: list[float]) -> list[float]:
+    level = float(np.mean(initial))
+    return [loss - before + level for loss, before in zip(losses, initial, strict=True)]
 
 
 def suggest_rate(rates: list[float], losses: list[float]) -> tuple[list[float], float | None, str]:
@@ -145,7 +170,10 @@ def suggest_rate(rates: list[float], losses: list[float]) -> tuple[list[float], 
     lowest = int(smoothed.argmin())
     start = float(np.median(y[: max(1, len(y) // 10)]))
     fall = start - float(smoothed[lowest])
-    noise = 1.48 * float(np.median(np.abs(y - smoothed)[: lowest + 1])) * float(np.sqrt((kernel**2).sum(1).max()))
+    near = kernel[lowest]
+    apart = np.abs(y - smoothed)
+    deviation = max(float(np.sqrt((near * apart**2).sum())), 1.48 * float(np.median(apart[: lowest + 1])))
+    noise = deviation * float(np.sqrt((near**2).sum()))
     if lowest == 0 or fall <= max(3 * noise, 1e-3 * abs(start)):
         return smoothed.tolist(), None, "no rate lowered the loss: the curve is flat"
     steepest = int(np.gradient(smoothed, x)[: lowest + 1].argmin())
