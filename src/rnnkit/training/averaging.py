@@ -43,6 +43,7 @@ class _Average:
             weights = [*weights.parameters(), *weights.buffers()]
         self.weights = [weight.detach() for weight in weights if weight.is_floating_point()]
         self.average = [weight.float() if weight.dtype in _HALF else weight.clone() for weight in self.weights]
+        self._half = any(weight.dtype in _HALF for weight in self.weights)
         self.steps, self.monitor, self.higher_is_better = 0, monitor, higher_is_better
 
     def update(self) -> None:
@@ -100,7 +101,7 @@ class _Average:
     def _move(self, share: float) -> None:
         """average ← average + share · (weights − average)."""
         weights = self.weights
-        if any(weight.dtype in _HALF for weight in weights):
+        if self._half:
             weights = [weight.float() if weight.dtype in _HALF else weight for weight in weights]
         torch._foreach_lerp_(self.average, weights, share)
 

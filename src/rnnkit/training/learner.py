@@ -370,7 +370,7 @@ class Learner:
         compared with that of the initial weights on the same batch, which takes the batches' noise out. The sweep ends
         before `high` where the loss blows up: the mean of three batches is above the lowest so far by 3 times the
         lowest, or by 3 times the fall to it. Afterwards weights, buffers, gradients, optimizer, generators and modes
-        are as they were; the learner's `lr` too: pass the suggestion on.
+        are as they were; the learner's `lr` too: pass the suggestion on, in `learner.lr` before the first `fit`.
 
             sweep = learner.find_rate((X, y))
             sweep.plot("rates.png")
