@@ -28,12 +28,13 @@ def test_any_module_is_walked_from_input_to_output():
             self.front = nn.Sequential(nn.Conv1d(4, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 4, 3))
             self.body = nn.GRU(4, 6, 2)
             self.attention = nn.MultiheadAttention(6, 2)
+            self.side = rnnkit.ConvFront(6, 4, (3, 5))
             self.scale = nn.Parameter(torch.ones(()))
 
     model = Net()
     groups = layer_groups(model)
     assert list(groups) == [
-        "scale", "embedding", "front.0", "front.3", "body.l0", "body.l1", "attention", "head"
+        "scale", "embedding", "front.0", "front.3", "body.l0", "body.l1", "attention", "side", "head"
     ]  # fmt: skip
     assert len(groups["front.0"]) == 4  # with its normalisation
     together = [id(parameter) for group in groups.values() for parameter in group]

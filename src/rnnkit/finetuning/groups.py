@@ -9,7 +9,13 @@ import torch
 from torch.nn import Module, Parameter
 
 _LAYER = re.compile(r"_l(\d+)(?:_reverse)?(?:\.|$)")
-_CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+_CONTAINERS = (
+    torch.nn.Sequential,
+    torch.nn.ModuleList,
+    torch.nn.ModuleDict,
+    torch.nn.TransformerEncoder,
+    torch.nn.TransformerDecoder,
+)
 
 
 def layer_groups(model: Module) -> dict[str, list[Parameter]]:
@@ -17,7 +23,7 @@ def layer_groups(model: Module) -> dict[str, list[Parameter]]:
 
     A group is what Howard & Ruder (2018) call a layer: a recurrent layer with both its directions, an embedding, a
     convolution, a head. Modules count in the order of their registration (``head`` of the model last, wherever it was
-    made); containers, and modules with a recurrent layer or a container inside, are opened, all others stay whole.
+    made); containers and modules with a recurrent layer inside are opened, all others, such as a front, stay whole.
     Parameters of a normalisation, all vectors, go with the layer before it. A tied parameter is in its first group
     alone; a learned initial state goes with the first recurrent layer.
 
@@ -80,8 +86,6 @@ def _walk(module: Module, path: str, root: bool = False) -> Iterator[tuple[str, 
 
 
 def _opens(module: Module) -> bool:
-    """Whether a module is a row of layers rather than one layer; what a parametrisation adds is no layer."""
-    if isinstance(module, (*_CONTAINERS, torch.nn.RNNBase)):
-        return True
-    own = getattr(module, "parametrizations", None)
-    return any(_opens(child) for child in module.children() if child is not own)
+    """Whether a module is a row of layers rather than one layer."""
+    recurrent = (torch.nn.RNNBase, torch.nn.RNNCellBase)
+    return isinstance(module, _CONTAINERS) or any(isinstance(part, recurrent) for part in module.modules())
