@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import rnnkit
+from rnnkit.cli.main import app
+from rnnkit.serialization import save_module
+
+QUICK = ["--set", "fit.epochs=2", "--set", "model.hidden_size=8", "--device", "cpu"]
+OWN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Own:
+    def run(self, folder):
+        import rnnkit
+        from rnnkit.serialization import save_module
+        save_module(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), folder)
+
+def recipe():
+    return Own()
+"""
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(result, *words):
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("Error: ")
+    assert all(word in result.stderr for word in words), result.stderr
+    return True
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.npz"
+    rng = np.random.default_rng(0)
+    np.savez(path, x=rng.normal(size=(5, 30, 2)), y=rng.normal(size=5), lengths=[30, 4, 9, 30, 1])
+    return path
+
+
+def test_a_run_of_mnist_gets_a_verdict_and_a_page():
+    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+    result = call("inspect", "run")
+    assert result.exit_code == 0, result.output
+    verdict, seen, *_, last = result.stdout.splitlines()
+    assert verdict.endswith(".")
+    assert seen.endswith("of 28 steps back.")
+    assert last == f"Page: {Path('run/report.html')}"
+    text = Path("run/report.html").read_text(encoding="utf-8")
+    assert f"<h1>{verdict}</h1>" in text
+    for title in ("Gradients through time", "Update-to-weight ratios", "Learning curves"):
+        assert f"<h3>{title}</h3>" in text
+    assert "looked at on 64 rows of up to 28 steps" in text
+    assert "Loss and metrics over 2 epochs" in text
+
+
+def test_other_rows_of_another_file_and_another_place_for_the_page(tmp_path):
+    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+    np.savez("digits.npz", x=np.random.default_rng(0).random((3, 28, 28)), y=[1, 2, 3])
+    result = call("inspect", "run", "--data", "digits.npz", "--out", "pages/mine.html", "--rows", 2)
+    assert result.exit_code == 0, result.output
+    assert "looked at on 2 rows" in Path("pages/mine.html").read_text(encoding="utf-8")
+    assert not Path("run/report.html").exists()
+
+
+@pytest.mark.parametrize("named", ["model.safetensors", ""])
+def test_a_saved_model_with_rows_to_measure_on(rows, named):
+    torch.manual_seed(0)
+    save_module(rnnkit.SequenceRegressor(rnnkit.SimpleRNN(2, 6)), Path("saved/model.safetensors"))
+    result = call("inspect", Path("saved") / named, "--data", rows)
+    assert result.exit_code == 0, result.output
+    assert "looked at on 5 rows of up to 30 steps" in Path("saved/report.html").read_text(encoding="utf-8")
+    assert "Gradients through time" in Path("saved/report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_of_a_recipe_in_a_file_is_not_executed_for_its_model(rows):
+    Path("own.py").write_text(OWN)
+    assert call("train", "./own.py", "--out", "run").exit_code == 0
+    Path("own.py").write_text("raise SystemExit('executed')")
+    assert refused(call("inspect", "run"), "trained from the file ./own.py", "--recipe")
+    result = call("inspect", "run", "--data", rows)
+    assert result.exit_code == 0, result.output
+    Path("own.py").write_text(OWN)
+    assert refused(call("inspect", "run", "--recipe", "./own.py"), "without batch(folder, data)", "--data rows.npz")
+
+
+def test_what_cannot_be_inspected_is_refused_before_a_page_is_written(rows):
+    assert refused(call("inspect", "nowhere"), "nowhere does not exist", "runs/mnist")
+    Path("empty").mkdir()
+    assert refused(call("inspect", "empty"), "holds no model.safetensors")
+    save_module(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), Path("saved/model.safetensors"))
+    assert refused(call("inspect", "saved"), "is a model without a recipe", "--data rows.npz")
+    assert refused(call("inspect", "saved", "--data", "no.npz"), "no.npz does not exist")
+    assert refused(call("inspect", "saved", "--data", rows, "--out", "page.txt"), "expected the name of a page")
+    np.savez("odd.npz", z=[1.0])
+    assert refused(call("inspect", "saved", "--data", "odd.npz"), "holds z; expected x [N, T, I]")
+    np.savez("words.npz", x=["a"])
+    assert refused(call("inspect", "saved", "--data", "words.npz"), "x is of type <U1")
+    np.savez("objects.npz", x=np.array([{}], dtype=object))
+    assert refused(call("inspect", "saved", "--data", "objects.npz"), "no .npz file of plain arrays")
+    np.savez("nan.npz", x=np.full((2, 3, 2), np.nan))
+    assert refused(call("inspect", "saved", "--data", "nan.npz"), "inputs hold nan")
+    assert [path.name for path in Path("saved").iterdir()] == ["model.safetensors"]
+    assert refused(call("inspect", "saved", "--data", rows, "--out", "saved/model.safetensors/page.html"), "--out")
+
+
+def test_a_model_without_recurrent_layers_is_refused(monkeypatch, rows):
+    save_module(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), Path("saved/model.safetensors"))
+    monkeypatch.setattr(rnnkit, "load", lambda path: torch.nn.Linear(2, 1))
+    assert refused(call("inspect", "saved", "--data", rows), "Linear has no recurrent layer")
+
+
+def test_damaged_records_are_named():
+    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+    Path("run/diagnostics.json").write_text("{")
+    assert refused(call("inspect", "run"), "diagnostics.json holds no records")
