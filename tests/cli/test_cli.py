@@ -70,9 +70,8 @@ def test_train_makes_the_run_folder_and_ends_with_the_accuracy():
     result = train("--set", "model.cell=lstm", "--seed", 5)
     folder = Path("runs/mnist")
     assert {path.name for path in folder.iterdir()} == {
-        "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors",
-        "training.safetensors", "diagnostics.json",
-        "curves.png", "confusion.png", "mistakes.png",
+        "recipe.json", "versions.json", "metrics.json", "history.csv", "diagnostics.json", "model.safetensors",
+        "training.safetensors", "curves.png", "confusion.png", "mistakes.png",
     }  # fmt: skip
     recipe = json.loads((folder / "recipe.json").read_text())
     assert recipe["recipe"] == "mnist"

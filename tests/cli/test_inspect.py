@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from series_files import write_waves
 from typer.testing import CliRunner
 
 import rnnkit
@@ -58,6 +59,24 @@ def test_a_run_of_mnist_gets_a_verdict_and_a_page():
         assert f"<h3>{title}</h3>" in text
     assert "looked at on 64 rows of up to 28 steps" in text
     assert "Loss and metrics over 2 epochs" in text
+
+
+@pytest.mark.parametrize("recipe", ["classify", "regress"])
+def test_runs_on_series_of_ones_own(recipe):
+    last = "label" if recipe == "classify" else "target"
+    write_waves("waves.csv", last=last)
+    settings = ["data.path=waves.csv", "fit.steps=12", "model.hidden_size=8"]
+    settings += [f"data.label={last}"] if recipe == "classify" else [f"data.target={last}"]
+    trained = call("train", recipe, *[part for one in settings for part in ("--set", one)], "--out", "run")
+    assert trained.exit_code == 0, trained.output
+    assert call("inspect", "run").exit_code == 0
+    text = Path("run/report.html").read_text(encoding="utf-8")
+    assert "looked at on 6 rows of up to 1" in text
+    assert "<h3>Update-to-weight ratios</h3>" in text
+    write_waves("new.csv", count=4, seed=1, last=last)
+    result = call("inspect", "run", "--data", "new.csv")
+    assert result.exit_code == 0, result.output
+    assert "looked at on 4 rows" in Path("run/report.html").read_text(encoding="utf-8")
 
 
 def test_other_rows_of_another_file_and_another_place_for_the_page(tmp_path):

@@ -140,6 +140,7 @@ def test_training_records_and_curves():
     assert overfitting.rule == "overfitting"
     assert "from 0.5 (epoch 2) to 0.7" in overfitting.problem
     assert names(history=risen[:2]) == []
+    assert names(history=[{"loss": 0.1, "val_loss": 0.5}, {"loss": 0.2, "val_loss": 0.9}]) == []  # both rise
     assert names(features=(1e-5, 1e-5)) == ["small_inputs"]
     assert names(features=(0.0, 1.0)) == []
 

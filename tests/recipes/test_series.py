@@ -23,6 +23,7 @@ FILES = {
     "versions.json",
     "metrics.json",
     "history.csv",
+    "diagnostics.json",
     "model.safetensors",
     "predictions.csv",
 } | PICTURES

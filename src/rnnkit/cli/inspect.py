@@ -27,6 +27,7 @@ def inspect(
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
     from ..recipes import inspecting
+    from ..recipes.listing import read_history
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
@@ -42,7 +43,7 @@ def inspect(
         found = diagnose(
             model, inputs, targets, loss, rows=rows,
             records=inspecting.read_training(folder) if of_run else (),
-            history=inspecting.read_history(folder) if of_run else (),
+            history=read_history(folder) if of_run else (),
         )  # fmt: skip
     typer.echo(str(found))
     try:
@@ -55,9 +56,10 @@ def inspect(
 def _batch(run: Path, data: Path | None, recipe: str | None) -> tuple[Any, Any, Any, Any]:
     """Model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
     from ..recipes import inspecting
+    from ..recipes.listing import is_run
 
     chosen = None
-    if recipe is not None or inspecting.is_run(run):
+    if recipe is not None or is_run(run):
         # A run that was trained from a file needs no recipe, if data comes with it: nothing is executed then.
         bare = recipe is None and data is not None and data.suffix == ".npz" and not _known(run)
         chosen = None if bare else recipe_of(run, recipe)

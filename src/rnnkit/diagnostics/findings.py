@@ -146,7 +146,8 @@ RULES: dict[str, Rule] = {
     ),
     "overfitting": Rule(
         "The network learns by heart", "last validation loss over its lowest, at least", 1.2,
-        "The validation loss has risen from {lowest:.4g} (epoch {epoch}) to {last:.4g}, while training goes on.",
+        "The validation loss has risen from {lowest:.4g} (epoch {epoch}) to {last:.4g}, while the training loss "
+        "fell.",
         "Stop earlier (early_stopping=, restore_best=True); more dropout or weight decay; fewer units; more data.",
     ),
 }  # fmt: skip
@@ -277,12 +278,17 @@ def _curves(evidence: Evidence) -> Iterator[Finding]:
         yield _finding(
             "not_learning", "the loss", losses[-1] / losses[0], epochs=len(losses), first=losses[0], last=losses[-1]
         )
-    held_out = _column(evidence.history, "val_loss")
-    if held_out and min(held_out) > 0 and _above("overfitting", held_out[-1] / min(held_out)):
-        lowest = min(held_out)
+    both = [
+        row for row in evidence.history if all(math.isfinite(row.get(name, math.nan)) for name in ("loss", "val_loss"))
+    ]
+    if not both:
+        return
+    best, last = min(both, key=lambda row: row["val_loss"]), both[-1]
+    ratio = last["val_loss"] / best["val_loss"] if best["val_loss"] > 0 else 1.0
+    if _above("overfitting", ratio) and last["loss"] < best["loss"]:
         yield _finding(
-            "overfitting", "the validation loss", held_out[-1] / lowest, lowest=lowest,
-            epoch=held_out.index(lowest) + 1, last=held_out[-1],
+            "overfitting", "the validation loss", ratio, lowest=best["val_loss"], last=last["val_loss"],
+            epoch=both.index(best) + 1,
         )  # fmt: skip
 
 

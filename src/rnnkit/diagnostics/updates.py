@@ -141,7 +141,7 @@ class Diagnostics:
             }
         self.records.append(record)
         self._forget()
-        if self.file is not None:
+        if self.file is not None and getattr(learner, "rank", 0) == 0:
             write_records(self.records, self.file)
 
     def on_fit_end(self, learner: Any, history: Any) -> None:

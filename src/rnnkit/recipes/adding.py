@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -117,6 +117,7 @@ class Adding:
             schedule=fit.schedule,
             seed=self.seed,
             checkpoint=folder,
+            callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
         )
         learner.save(folder)
         metrics: Metrics = {
@@ -135,6 +136,12 @@ class Adding:
     def evaluate(self, folder: Path) -> dict[str, float]:
         """Returns the errors of the folder's model on the rows that judge."""
         return rnnkit.Learner(rnnkit.load(folder), metrics="mse", device=self.device).evaluate(self.test())
+
+    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
+        """Returns the folder's model, rows and sums to look into it with (those that judge, or x and y of an .npz)."""
+        from rnnkit.recipes.inspecting import read_npz
+
+        return rnnkit.load(folder), *(self.test() if data is None else read_npz(data)), "mse"
 
     def learner(self) -> rnnkit.Learner:
         """Returns a learner with a network whose weights are drawn with the seed."""

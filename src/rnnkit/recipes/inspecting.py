@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, RunFolderError
 from ..serialization import FILE
-from .runs import RECIPE
 
-HISTORY = "history.csv"
 INPUTS, TARGETS = ("x", "X", "inputs", "values"), ("y", "Y", "targets", "labels")
 
 
@@ -55,33 +52,12 @@ def _tensor(array: Any, name: str, path: Path) -> Any:
     return torch.from_numpy(np.ascontiguousarray(array.astype(kind)))
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's, made by a recipe."""
-    return (folder / RECIPE).is_file()
-
-
 def check_model(path: Path) -> None:
     """Raises RunFolderError where there is neither a run folder nor a saved model."""
     if not path.exists():
         raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
     if path.is_dir() and not (path / FILE).is_file():
         raise RunFolderError(f"{path} holds no {FILE}: no epoch has ended there, or it is no run folder")
-
-
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's history, none where there is no such file.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    path = folder / HISTORY
-    if not path.is_file():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}); remove it to inspect the run without") from None
 
 
 def read_training(folder: Path) -> list[dict[str, Any]]:

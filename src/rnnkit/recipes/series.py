@@ -127,7 +127,8 @@ class Prepared:
 
     def run(self, folder: Path) -> Metrics:
         """Trains, judges on the held-out rows, and writes model, metrics, history, predictions and pictures."""
-        from ..diagnostics import pictures
+        from ..diagnostics import Diagnostics, pictures
+        from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
         recipe, (train, validation, test, said) = self.recipe, self.parts
@@ -143,6 +144,7 @@ class Prepared:
             device=recipe.device,
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
+            callbacks=[Diagnostics(file=folder / DIAGNOSTICS)],
             progress=None,
         )
         task.save(folder)
