@@ -25,7 +25,7 @@ RECORD = ROOT / "runs" / "benchmarks.json"
 
 TRAINERS = PEERS[1:]
 LOADS: dict[str, Sequence[Workload]] = {
-    "around": WORKLOADS[:1],
+    "around": WORKLOADS,
     "steps": WORKLOADS,
     "untuned": UNTUNED,
     "layers": SMALL,
@@ -136,11 +136,11 @@ def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
     if "around" in loads:
         say("start-up")
         figures = around.startup(repeats=2 if wanted.quick else 7)
-        figures.insert(0, around.epoch(loads["around"][0], race))
     rows = [race.row(load) for load in loads.get("steps", ())]
     untuned = [brisk.row(load) for load in loads.get("untuned", ())]
     small = [brisk.row(load, steps=False) for load in loads.get("layers", ())]
     measurers: dict[str, Callable[[Sequence[Workload]], Part]] = {
+        "around": partial(around.fit, race),
         "ragged": partial(ragged.measure, race),
         "inference": partial(inference.measure, brisk),
         "streaming": partial(streaming.measure, brisk),

@@ -1,21 +1,32 @@
-"""What is around the step: an epoch of `Learner.fit`, `import rnnkit`, `rnnkit --help`."""
+"""What is around the step: `Learner.fit`, `import rnnkit`, `rnnkit --help`."""
 
 import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.race import Race
-from benchmarks.results import OURS, Figure, Run
+from benchmarks.race import PILOT_REPEATS, Race
+from benchmarks.results import OURS, Figure, Line, Part, Run
+from benchmarks.tables import milliseconds
+from benchmarks.workers.client import WorkerError
 from benchmarks.workloads import WORKLOADS, Workload
 
 FIRST_USE = "from rnnkit import GRU, LSTM, Learner, SequenceClassifier, SimpleRNN"
 
-
 LAYER_SHARE = 0.6  # what the first workload's recurrent layer must reach of the peak
-EPOCH_STEPS, EPOCH_OVERHEAD = 60_000 // 32, 1.3
+FIT_LIMIT = 1.3
+FIT_ROWS = 60_000  # of an epoch at most, as many as MNIST has images
+EPOCH_SECONDS, LEAST_STEPS = 0.5, 10
+
+FIT_TEXT = """\
+An epoch of `Learner.fit` (rows picked in a new order, loss, accuracy or absolute error, checks, history, a line of
+progress) beside as many bare steps on one batch that is there already; both divided by the steps of the epoch,
+milliseconds. An epoch has 60,000 rows, or as many as half a second takes, but ten steps at least. Each round times
+both in turn, and the figure is the median of the rounds' quotients.
+"""
 
 
 def startup(repeats: int) -> list[Figure]:
@@ -52,18 +63,43 @@ def layer_figures(run: Run) -> list[Figure]:
     return [Figure(name, share, LAYER_SHARE, "share of the peak", at_least=True)]
 
 
-def epoch(load: Workload, race: Race) -> Figure:
-    """An epoch of `Learner.fit` beside as many bare steps, taken in turn."""
-    steps, epochs = [], []
-    for number in range(1 if race.rounds < 3 else 3):
-        race.say(f"{load.name}: epoch {number + 1}")
-        epochs += race.turn(OURS, "epoch", load.name)
-        steps += race.turn(OURS, "step", load.name, repeats=EPOCH_STEPS // 2)
-    bare, whole = median(steps), median(epochs)
-    return Figure(
-        "Epoch of `Learner.fit`, 60,000 images",
-        whole / (EPOCH_STEPS * bare),
-        EPOCH_OVERHEAD,
-        f"{whole / 1e3:.2f} s beside {EPOCH_STEPS} bare steps of {bare:.3f} ms",
-        " ×",
-    )
+def fit(race: Race, loads: Sequence[Workload]) -> Part:
+    """What `Learner.fit` adds to the bare step of each workload."""
+    lines, problems = [], {}
+    for load in loads:
+        try:
+            lines.append(judge(load, *fit_rounds(race, load)))
+        except WorkerError as error:
+            problems[load.label] = str(error)
+            lines.append(judge(load, None, [], []))
+    columns = ("B, T, I, H", "steps an epoch", "bare step", "step of `fit`")
+    return Part("What `Learner.fit` costs", FIT_TEXT, columns, "fit ÷ bare", lines, problems)
+
+
+def fit_rounds(race: Race, load: Workload) -> tuple[int, list[float], list[float]]:
+    """The steps of an epoch, and each round's milliseconds of a bare step and of a step of `fit`."""
+    race.say(f"{load.name}: fit, pilot")
+    pilot = median(race.turn(OURS, "step", load.name, repeats=PILOT_REPEATS))
+    steps = min(FIT_ROWS // load.batch, max(LEAST_STEPS, round(1e3 * EPOCH_SECONDS / pilot)))
+    repeats = max(3, round(1e3 * race.turn_seconds / pilot))
+    bare, whole = [], []
+    for number in range(race.rounds):
+        race.say(f"{load.name}: fit, round {number + 1} of {race.rounds}")
+
+        def one_bare() -> None:
+            bare.append(median(race.turn(OURS, "step", load.name, repeats=repeats)))
+
+        def one_epoch() -> None:
+            whole.append(median(race.turn(OURS, "epoch", load.name, str(steps))) / steps)
+
+        for act in (one_bare, one_epoch) if number % 2 else (one_epoch, one_bare):
+            act()
+    return steps, bare, whole
+
+
+def judge(load: Workload, steps: int | None, bare: Sequence[float], whole: Sequence[float]) -> Line:
+    if steps is None:
+        return Line((load.sizes, "—", "—", "—"), Figure(load.title, None, FIT_LIMIT, unit=" ×"))
+    ratio = median(epoch / step for epoch, step in zip(whole, bare, strict=True))
+    cells = (load.sizes, str(steps), milliseconds(median(bare)), milliseconds(median(whole)))
+    return Line(cells, Figure(load.title, ratio, FIT_LIMIT, unit=" ×"))

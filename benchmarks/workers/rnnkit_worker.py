@@ -9,12 +9,11 @@ from torch import Tensor, nn
 import rnnkit
 from benchmarks.workers.protocol import Step, serve
 from benchmarks.workers.rounding import errors
-from benchmarks.workers.torch_steps import Library, layer_step, loaded
+from benchmarks.workers.torch_steps import Library, initialise, layer_step, loaded
 from benchmarks.workers.torch_worker import torch_body
 from benchmarks.workloads import ALL, OPTIONS, STREAM_STEPS, Workload, workload
 from rnnkit.errors import BackendError
 
-EPOCH_IMAGES = 60_000
 RESETS = 0.05  # of all steps, where resets are timed
 
 
@@ -39,15 +38,17 @@ LIBRARY = Library(rnnkit_body, rnnkit_model, run)
 
 
 @functools.cache
-def epoch(name: str) -> Step:
-    """One epoch over as many made images as MNIST has, with everything that `fit` does."""
+def epoch(name: str, steps: int) -> Step:
+    """One epoch of so many steps over made rows, with everything that `fit` does."""
     load = workload(name)
-    images = torch.rand(EPOCH_IMAGES, load.time, load.inputs)
-    labels = torch.randint(load.outputs, (EPOCH_IMAGES,))
+    rows = steps * load.batch
+    x = torch.rand(rows, load.time, load.inputs)
+    y = torch.rand(rows, 1) if load.outputs == 1 else torch.randint(load.outputs, (rows,))
     learner = rnnkit.Learner(rnnkit_model(load), device="cpu")
+    initialise(learner.model)
 
     def step() -> None:
-        learner.fit((images, labels), epochs=1, batch_size=load.batch)
+        learner.fit((x, y), epochs=1, batch_size=load.batch)
 
     return step
 
@@ -102,7 +103,7 @@ def note(load: Workload) -> str:
 def main() -> None:
     def prepare(what: str, on: str, tuning: str) -> Step:
         if what == "epoch":
-            return epoch(on)
+            return epoch(on, int(tuning))
         if what == "option":
             return optional(on, tuning)
         return streamed(on) if what == "streamed" else LIBRARY.build(what, on)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from benchmarks import errors, inference, memory, options, ragged, streaming
+from benchmarks import around, errors, inference, memory, options, ragged, streaming
 from benchmarks.results import Timing
+from benchmarks.workers import rnnkit_worker
+from benchmarks.workers.client import WorkerError
 from benchmarks.workloads import STREAMED, workload
 
 
@@ -87,6 +89,51 @@ def test_errors_are_judged_by_the_worse_quotient(found, quotient):
 
 def test_errors_that_could_not_be_found():
     assert errors.judge(workload("lstm_28"), None).cells == ("32, 28, 28, 128", "—", "—", "—", "—")
+
+
+class Turns:
+    """A race in which a step of one workload takes 2 ms, and an epoch what is given."""
+
+    rounds, turn_seconds = 3, 0.01
+
+    def __init__(self, epochs):
+        self.epochs, self.log = epochs, []
+
+    def say(self, message):
+        pass
+
+    def turn(self, system, what, on, tuning="default", repeats=1):
+        self.log.append((what, tuning))
+        if what == "step":
+            return [2.0] * repeats
+        if on == "lstm_512":
+            raise WorkerError("no memory")
+        return [self.epochs.pop(0) * int(tuning)]
+
+
+def test_fit_is_beside_the_bare_step_round_by_round():
+    race = Turns([2.4, 9.0, 2.6])
+    part = around.fit(race, [workload("lstm_28"), workload("lstm_512")])
+    first, failed = part.lines
+    assert first.cells == ("32, 28, 28, 128", "250", "2.00", "2.60")
+    assert (first.figure.value, first.figure.limit, first.figure.met) == (pytest.approx(1.3), 1.3, True)
+    assert [what for what, _ in race.log[1:7]] == ["epoch", "step", "step", "epoch", "epoch", "step"]
+    assert (failed.figure.value, failed.figure.met) == (None, False)
+    assert part.problems == {"LSTM (32, 64, 512, 512)": "no memory"}
+
+
+@pytest.mark.parametrize("name", ["lstm_28", "stacked_simple_rnn_100"])
+def test_an_epoch_has_as_many_steps_as_asked(name, monkeypatch):
+    seen = []
+    original = rnnkit_worker.rnnkit.Learner.fit
+
+    def fit(self, data, **settings):
+        history = original(self, data, **settings, progress=False)
+        seen.append((len(data[0]) // settings["batch_size"], len(history.rows)))
+
+    monkeypatch.setattr(rnnkit_worker.rnnkit.Learner, "fit", fit)
+    rnnkit_worker.epoch.__wrapped__(name, 3)()
+    assert seen == [(3, 1)]
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
