@@ -115,7 +115,7 @@ def test_fit_is_beside_the_bare_step_round_by_round():
     race = Turns([2.4, 9.0, 2.6])
     part = around.fit(race, [workload("lstm_28"), workload("lstm_512")])
     first, failed = part.lines
-    assert first.cells == ("32, 28, 28, 128", "250", "2.00", "2.60")
+    assert first.cells == ("32, 28, 28, 128", "500", "2.00", "2.60")
     assert (first.figure.value, first.figure.limit, first.figure.met) == (pytest.approx(1.3), 1.3, True)
     assert [what for what, _ in race.log[1:7]] == ["epoch", "step", "step", "epoch", "epoch", "step"]
     assert (failed.figure.value, failed.figure.met) == (None, False)
