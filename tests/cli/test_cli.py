@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 import rnnkit
+from rnnkit import recipes
 from rnnkit.cli.main import app
 from rnnkit.data.images import prepare_digit
 from rnnkit.layers.capabilities import capabilities
@@ -221,7 +222,8 @@ def test_predict_names_each_image_and_goes_on_after_an_unreadable_one():
 
 def test_recipes_are_listed_and_shown():
     listed = call("recipes", "list").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == list(rnnkit.recipes.RECIPES)
+    assert [line.split()[0] for line in listed] == list(recipes.RECIPES)
+    assert {"classify", "regress", "mnist", "mnist-founding"} <= set(recipes.RECIPES)
     shown = call("recipes", "show", "mnist-founding").stdout
     assert re.search(r"^model\.init=keras +auto \| identity \| keras \| torch$", shown, re.MULTILINE)
     assert re.search(

@@ -15,8 +15,7 @@ from rnnkit.training.progress import Progress
 
 FILES = {
     "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors", "training.safetensors",
-    "diagnostics.json",
-    "curves.png", "confusion.png", "mistakes.png",
+    "diagnostics.json", "curves.png", "confusion.png", "mistakes.png",
 }  # fmt: skip
 SMALL = Mnist(model=Model(hidden_size=16, init="keras"), fit=Fit(epochs=2, lr=0.005), device="cpu")
 

@@ -1,0 +1,16 @@
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_data.py"
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_example_runs(monkeypatch, capsys, real):
+    if not real:  # where RNNKIT_DATA is not set both runs are on made data
+        monkeypatch.delenv("RNNKIT_DATA", raising=False)
+    figures = runpy.run_path(str(EXAMPLE))["main"](rows=16, steps=30)
+    assert figures["classification"]["accuracy"] > 0.6
+    assert 0 < figures["regression"]["rmse"] < 8
+    assert "16 recordings to learn from, 16 to judge by" in capsys.readouterr().out
