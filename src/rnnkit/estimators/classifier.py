@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
@@ -217,7 +218,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:
             raise DataError("RNNClassifier requires y to be passed, but the target y is None: pass a label a row of X")
-        y = validate_data(self, y=y)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if fresh:
             self.classes_ = np.unique(y if classes is None else column_or_1d(classes))

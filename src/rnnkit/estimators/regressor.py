@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array
 
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
@@ -160,14 +160,14 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:
             raise DataError("RNNRegressor requires y to be passed, but the target y is None: pass a number a row of X")
-        y = validate_data(self, y=y, multi_output=True, y_numeric=True)
-        if y.dtype.kind not in "biuf" or y.ndim > 2:
-            raise DataError(f"y of {y.dtype} {y.shape} arrived; expected numbers, (rows,) or (rows, numbers a row)")
+        y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y", estimator=self)
+        if y.ndim > 2:
+            raise DataError(f"y of shape {y.shape} arrived; expected (rows,) or (rows, numbers a row)")
         if fresh:
             self._shape = y.shape[1:]
         elif y.shape[1:] != self._shape:
             raise DataError(f"y of shape {y.shape} arrived; expected {('rows', *self._shape)} as in the first fit")
-        return y.reshape(len(y), -1).astype(np.float64)  # type: ignore[no-any-return]
+        return y.reshape(len(y), -1)  # type: ignore[no-any-return]
 
     def _with_targets(self, plain: Preprocessing, targets: Array, weights: Array) -> Preprocessing:
         center = np.average(targets, 0, weights)
