@@ -245,6 +245,35 @@ def test_fine_tuning_moves_a_regression_to_new_data():
         regressor().fine_tune(X, y)
 
 
+def test_fine_tuning_to_other_classes_keeps_what_stays():
+    X, y = waves(48)
+    model = classifier().fit(X, y)
+    falls, chance = model.module_.head.weight[0].detach().clone(), model.predict_proba(X)
+    with pytest.raises(DataError, match="y holds 'soars', which is none of the classes"):
+        model.fine_tune(X, np.where(y == "rises", "soars", y))
+    with pytest.raises(ConfigError):
+        model.fine_tune(X, y, classes=["falls", "rises", "stays", "soars"], lr=-1.0)
+    assert np.array_equal(model.predict_proba(X), chance)
+    soaring = X[y == "rises"] * 4
+    new = (np.concatenate([X, soaring]), np.concatenate([y, ["soars"] * len(soaring)]))
+    model.fine_tune(*new, classes=["falls", "rises", "stays", "soars"], epochs=20, lr=0.02, replay=8, old_data=(X, y))
+    assert model.classes_.tolist() == ["falls", "rises", "soars", "stays"]
+    assert model.preprocessing_.classes == ("falls", "rises", "soars", "stays")
+    assert model.score(*new) > 0.9
+    assert "soars" in pickle.loads(pickle.dumps(model)).predict(soaring)
+    assert (model.module_.head.weight[0] - falls).norm() < falls.norm()  # it began where it was
+
+
+def test_adapters_are_merged():
+    X, y = waves()
+    model = classifier().fit(X, y)
+    names = list(model.module_.state_dict())
+    model.fine_tune(-X, y, adapters=rnnkit.LoRA(rank=2), epochs=10, lr=0.05)
+    assert list(model.module_.state_dict()) == names
+    assert np.array_equal(copy.deepcopy(model).predict_proba(X), model.predict_proba(X))
+    assert model.partial_fit(X, y).n_iter_ == 23
+
+
 # Pickles, clones, searches --------------------------------------------------------------------------------------------
 
 

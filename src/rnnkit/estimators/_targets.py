@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DataError
+from ..training.cross_entropy import CrossEntropy
 
 Array = np.ndarray
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -38,9 +39,11 @@ def packed(targets: Array, weights: Array) -> Tensor:
 def cross_entropy(smoothing: float) -> Loss:
     """mean over rows of w_i · cross_entropy(output_i, label_i), the weights w of mean 1."""
 
+    plain = CrossEntropy(smoothing) if smoothing else F.cross_entropy  # the recipe's own, to the last bit
+
     def loss(output: Tensor, target: Tensor) -> Tensor:
         if target.dim() == 1:
-            return F.cross_entropy(output, target, label_smoothing=smoothing)
+            return plain(output, target)
         each = F.cross_entropy(output, target[:, 0].long(), reduction="none", label_smoothing=smoothing)
         return (each * target[:, 1]).mean()
 
