@@ -3,8 +3,9 @@
 Digits by the founding settings, by the recipe's own and by gates; three sets of the UCR and UEA archives by the recipe
 for series as it is (their TRAIN file to train on, their TEST file to judge by; read from the folder in RNNKIT_DATA, and
 left out where there is none); the adding problem over 400 and 1,000 steps, every seed of which must pass; and digits
-read one pixel a step, one seed, which take most of the two or three hours that all of it needs on two cores. Finished runs are kept in runs/accuracy and used again; `--fresh` trains them anew, as a
-change of the code needs; `--only NAME` trains one.
+read one pixel a step, one seed, which take most of the two or three hours that all of it needs on two cores. Finished
+runs are kept in runs/accuracy and used again; `--fresh` trains them anew, as a change of the code needs; `--only NAME`
+trains one.
 """
 
 import argparse
