@@ -236,7 +236,9 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     )
 
 
-def evaluate(recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None) -> Any:
+def evaluate(
+    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None
+) -> dict[str, float]:
     """Figures of the folder's model on its held-out rows, or on a file of the same columns."""
     from ..tasks import series
 

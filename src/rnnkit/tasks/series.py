@@ -274,11 +274,11 @@ def load(path: str | PathLike[str], *, device: str = "auto") -> SeriesTask:
     Raises:
         DataError: there is no such file, or it holds no task on series.
     """
-    extra = read_config(path)["extra"]
+    extra = read_config(Path(path))["extra"]
     if "preprocessing" not in extra or "task" not in extra:
         raise DataError(f"{path} holds a network without its preprocessing; load it with rnnkit.load(path)")
     preprocessing = Preprocessing.from_json(extra["preprocessing"])
-    return SeriesTask(load_model(path), preprocessing, tuple(extra["task"]["target_names"]), device)
+    return SeriesTask(load_model(Path(path)), preprocessing, tuple(extra["task"]["target_names"]), device)
 
 
 def build(kind: Kind, model: Model, features: int, outputs: int, steps: int) -> SequenceClassifier | SequenceRegressor:
@@ -347,13 +347,15 @@ def check_targets(series: SeriesSet, kind: Kind) -> None:
         raise DataError(f"{where}the targets are labels; expected numbers: floats, or read_series(targets='numbers')")
 
 
-def _training_rows(kind: Kind, train: Any, targets: Any) -> SeriesSet:
-    if not isinstance(train, SeriesSet):
+def _training_rows(kind: Kind, given: Any, targets: Any) -> SeriesSet:
+    if isinstance(given, SeriesSet):
+        train = given
+    else:
         if targets is None:
             raise DataError("arrays arrived without targets; pass one for each row, as in classify(x, y)")
         values = np.asarray(targets)
         values = values.astype(np.float64) if kind == "regress" else np.array([str(label) for label in values.tolist()])
-        train = SeriesSet.from_arrays(train, values, source="the training data")
+        train = SeriesSet.from_arrays(given, values, source="the training data")
     check_targets(train, kind)
     if len(train) < 2:
         raise DataError(f"{train.source or 'the training data'}: {len(train)} row to train on; expected at least 2")
