@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import random
+import resource
+import signal
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 
+import numpy as np
 import pytest
 import torch
 from fitting import quiet, same, weights
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+from rnnkit.errors import CheckpointError, ConfigError, DataError, RunFolderError
+from rnnkit.serialization import read_config, read_values
 from rnnkit.training.averaging import NTASGD
 from rnnkit.training.callbacks import Callback
 from rnnkit.training.learner import Learner
@@ -46,6 +56,12 @@ def figures(history):
     times = ("seconds", "samples_per_second")
     rows = [{name: value for name, value in row.items() if name not in times} for row in history.rows]
     return rows, history.best_epoch, history.stopped
+
+
+def stored(folder, model):
+    """The weights in the model's file, in the order of `weights`."""
+    found = load_file(folder / "model.safetensors")
+    return [found[name] for name in model.state_dict()]
 
 
 SETTINGS = {
@@ -111,3 +127,313 @@ def test_a_resumed_run_takes_no_step_twice_or_never(classifier, blobs, tmp_path)
     first, second = run(callbacks=[CutAt(7)], **settings), run(**settings)
     assert first + second == [*whole[:8], *whole[7:]]  # the step that was cut off is the one that is repeated
     assert len(whole) == 12
+
+
+# What a run that is over, or another one, finds ----------------------------------------------------------------------
+
+
+def test_a_run_that_is_over_returns_at_once(classifier, blobs, tmp_path):
+    settings = {"validation": 0.25, "restore_best": True, "average": "ema", "checkpoint": tmp_path, "resume": True}
+    first = Learner(classifier(), lr=0.5)
+    history = quiet(first, blobs, **settings)
+
+    class Never(Callback):
+        def on_fit_begin(self, learner, run):
+            raise AssertionError("it began")
+
+    (tmp_path / "model.safetensors").unlink()  # as if it had been killed before it was written
+    again = Learner(classifier(), lr=0.5)
+    found = quiet(again, blobs, callbacks=[Never()], **settings)
+    assert found is again.history
+    assert (found.rows, found.best_epoch, found.stopped) == (history.rows, history.best_epoch, "finished")
+    assert 0 < found.seconds <= history.seconds
+    assert same(weights(again.model), weights(first.model))
+    assert same(stored(tmp_path, again.model), weights(again.model))
+    assert read_config(tmp_path)["extra"]["epoch"] == history.best_epoch
+
+
+def test_a_run_that_is_over_goes_on_for_more_epochs(classifier, blobs, tmp_path):
+    whole = Learner(classifier(dropout=0.3), lr=0.1)
+    settings = {"validation": 0.25, "restore_best": True, "average": "ema"}
+    expected = figures(quiet(whole, blobs, epochs=5, **settings))
+    settings |= {"checkpoint": tmp_path, "resume": True}
+    quiet(Learner(classifier(dropout=0.3), lr=0.1), blobs, epochs=2, **settings)
+    longer = Learner(classifier(dropout=0.3), lr=0.1)
+    assert figures(quiet(longer, blobs, epochs=5, **settings)) == expected
+    assert same(weights(longer.model), weights(whole.model))
+    with pytest.raises(ConfigError, match="epochs=4 arrived, but 5 epochs"):
+        quiet(Learner(classifier(), lr=0.1), blobs, epochs=4, **settings)
+
+
+def test_more_epochs_move_a_schedule_and_say_so(classifier, blobs, tmp_path):
+    settings = {"schedule": "cosine", "checkpoint": tmp_path, "resume": True}
+    quiet(Learner(classifier()), blobs, epochs=2, **settings)
+    with pytest.warns(UserWarning, match=r"begun with 2 epochs and goes on with 4.*step 6 .* is 0\.5, not 0"):
+        history = quiet(Learner(classifier()), blobs, epochs=4, **settings)
+    assert history.rows[2]["lr"] == pytest.approx(0.001 * (1 + np.cos(np.pi * 8 / 12)) / 2)
+
+
+def test_a_stop_is_kept_and_a_pause_goes_on(classifier, blobs, tmp_path):
+    class Stop(Callback):
+        def __init__(self, how):
+            self.how = how
+
+        def on_step_end(self, learner, step):
+            if step == 4:
+                self.how(learner)
+
+    whole = Learner(classifier())
+    quiet(whole, blobs)
+    pause = Stop(lambda learner: signal.raise_signal(signal.SIGINT))
+    settings = {"resume": True, "checkpoint": tmp_path / "paused"}
+    assert quiet(Learner(classifier()), blobs, callbacks=[pause], **settings).stopped == "interrupted"
+    learner = Learner(classifier())
+    assert quiet(learner, blobs, **settings).stopped == "finished"
+    assert same(weights(learner.model), weights(whole.model))
+
+    settings["checkpoint"] = tmp_path / "stopped"
+    stopped = Learner(classifier())
+    quiet(stopped, blobs, callbacks=[Stop(Learner.stop)], **settings)
+    learner = Learner(classifier())
+    assert quiet(learner, blobs, **settings).stopped == "callback"
+    assert same(weights(learner.model), weights(stopped.model))
+
+
+OTHER = {
+    "lr was 0.001, is 0.01": ({"lr": 0.01}, {}),
+    "batch_size was 32, is 16": ({}, {"batch_size": 16}),
+    "optimizer was 'adam', is 'sgd'": ({"optimizer": "sgd"}, {}),
+    "schedule was None, is 'cosine'": ({}, {"schedule": "cosine"}),
+    "average was None, is 'ema'": ({}, {"average": "ema"}),
+    "seed was 0, is 1": ({}, {"seed": 1}),
+    r"model: head.weight was 'float32 \[2, 8\]', is 'float32 \[3, 8\]'": ({"outputs": 3}, {}),
+    "data: rows was 96, is 95": ({}, {"data": lambda x, y: (x[:95], y[:95])}),
+    "data: hash was": ({}, {"data": lambda x, y: (x + 1, y)}),
+    "validation: rows was None, is 96": ({}, {"validation": True}),
+}
+
+
+@pytest.mark.parametrize("message", OTHER)
+def test_another_run_is_refused_by_what_differs(classifier, blobs, tmp_path, message):
+    settings = {"epochs": 2, "checkpoint": tmp_path, "resume": True}
+    with pytest.raises(Cut):
+        quiet(Learner(classifier()), blobs, callbacks=[CutAt(4)], **settings)
+    before = (tmp_path / "training.safetensors").read_bytes()
+    options, other = (dict(part) for part in OTHER[message])
+    model = classifier(options.pop("outputs", 2))
+    start = weights(model)
+    data = other.pop("data", lambda *data: data)(*blobs)
+    if other.pop("validation", False):
+        other["validation"] = blobs
+    with pytest.raises(ConfigError, match=message):
+        quiet(Learner(model, **options), data, **settings | other)
+    assert same(weights(model), start)
+    with pytest.raises(RunFolderError, match="not over, 1 of 2 epochs: pass resume=True"):
+        quiet(Learner(classifier()), blobs, **settings | {"resume": False})
+    assert (tmp_path / "training.safetensors").read_bytes() == before
+    quiet(Learner(classifier()), blobs, **settings)
+    quiet(Learner(classifier()), blobs, **settings | {"resume": False})  # over: it may begin anew
+
+
+def test_a_damaged_state_is_refused(classifier, blobs, tmp_path):
+    (tmp_path / "training.safetensors").write_bytes(b"\x80\x04nonsense")
+    with pytest.raises(DataError, match="training.safetensors is damaged"):
+        quiet(Learner(classifier()), blobs, checkpoint=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("every", [0, -1, 2.5, True, timedelta(0)])
+def test_bad_intervals_are_refused(classifier, blobs, tmp_path, every):
+    with pytest.raises(ConfigError, match="checkpoint_every="):
+        quiet(Learner(classifier()), blobs, checkpoint=tmp_path, checkpoint_every=every)
+    with pytest.raises(ConfigError, match="pass checkpoint="):
+        quiet(Learner(classifier()), blobs, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_by_time(classifier, blobs, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("rnnkit.training.checkpoint.write_values", lambda state, file: written.append(state["place"]))
+    settings = {"epochs": 1, "batch_size": 16, "checkpoint": tmp_path}
+    quiet(Learner(classifier()), blobs, checkpoint_every=timedelta(microseconds=1), **settings)
+    assert [place["step"] for place in written] == [0, 1, 2, 3, 4, 5, 6, 6]
+    written.clear()
+    quiet(Learner(classifier()), blobs, **settings)  # within minutes, an epoch's end alone
+    assert [place["step"] for place in written] == [0, 6]
+
+
+# What is kept --------------------------------------------------------------------------------------------------------
+
+
+class Counter(Callback):
+    """Counts epochs, in numbers and in a tensor."""
+
+    def __init__(self):
+        self.epochs, self.tensor, self.began = 0, torch.zeros(2), None
+
+    def on_fit_begin(self, learner, run):
+        self.began = len(learner.history.rows)
+
+    def on_epoch_end(self, learner, row):
+        self.epochs += 1
+        self.tensor += row["epoch"]
+
+    def state_dict(self):
+        return {"epochs": self.epochs, "tensor": self.tensor}
+
+    def load_state_dict(self, state):
+        self.epochs, self.tensor = state["epochs"], state["tensor"]
+
+
+def test_callbacks_get_their_states_back(classifier, blobs, tmp_path):
+    settings = {"checkpoint": tmp_path, "resume": True}
+    with pytest.raises(Cut):
+        quiet(Learner(classifier()), blobs, callbacks=[Counter(), CutAt(7)], **settings)
+    counter, new = Counter(), Counter()
+    quiet(Learner(classifier()), blobs, callbacks=[counter, new], **settings)
+    assert (counter.epochs, counter.tensor.tolist(), counter.began) == (3, [6.0, 6.0], 2)
+    assert new.epochs == 1  # the second of its class, which the first run did not have
+
+    foreign = Callback()
+    foreign.state_dict = lambda: {"a": [object()]}
+    with pytest.raises(ConfigError, match=r"callbacks\.Callback 1\.a\.0 is a object"):
+        quiet(Learner(classifier()), blobs, callbacks=[foreign], checkpoint=tmp_path / "other")
+
+
+def test_generators_outside_of_torch_are_kept_where_they_are_drawn_from(classifier, blobs, tmp_path):
+    x, y = blobs
+
+    def noisy():
+        """Batches in an order of Python's generator, with noise of numpy's: what many an augmentation does."""
+
+        class Noisy:
+            def __iter__(self):
+                for at in random.sample(range(6), 6):
+                    noise = np.random.normal(size=(16, 5, 2)).astype(np.float32)  # noqa: NPY002
+                    yield x[16 * at : 16 * at + 16] + torch.from_numpy(noise), y[16 * at : 16 * at + 16]
+
+            def __len__(self):
+                return 6
+
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
+        return Noisy()
+
+    def loader():
+        return DataLoader(TensorDataset(*blobs), 16, shuffle=True)
+
+    def seeded_loader():
+        return DataLoader(TensorDataset(*blobs), 16, shuffle=True, generator=torch.Generator().manual_seed(1))
+
+    for number, data in enumerate((noisy, loader, seeded_loader)):
+        whole = Learner(classifier(dropout=0.3))
+        expected = figures(quiet(whole, data(), epochs=2))
+        found, history = cut_and_resume(
+            lambda: Learner(classifier(dropout=0.3)), data, tmp_path / str(number), (0, 4, 8), epochs=2
+        )
+        assert same(found, weights(whole.model))
+        assert history == expected
+    state = read_values(tmp_path / "1" / "training.safetensors")["random"][0]
+    assert "numpy" not in state
+    assert "python" not in state
+
+
+def test_a_state_is_safetensors_alone(classifier, blobs, tmp_path):
+    quiet(Learner(classifier()), blobs, checkpoint=tmp_path / "best.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"best.safetensors", "best.training.safetensors"}
+    with safe_open(tmp_path / "best.training.safetensors", "pt") as opened:
+        assert "optimizer.state.0.exp_avg" in opened.keys()  # noqa: SIM118 (no mapping)
+        assert "model.head.weight" in opened.keys()  # noqa: SIM118
+
+
+# A disk that is full -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def full(size=2000):
+    """No file may grow beyond this: what a full disk does, without filling one."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+class Fill(Callback):
+    """Fills the disk before a step, and makes room before another."""
+
+    def __init__(self, at, until):
+        self.at, self.until, self.disk = at, until, full()
+
+    def on_backward_end(self, learner, step):
+        if step == self.at:
+            self.disk.__enter__()
+        if step == self.until:
+            self.disk.__exit__(None, None, None)
+
+    def on_fit_end(self, learner, history):
+        if self.until > 8:
+            self.disk.__exit__(None, None, None)
+
+
+def test_a_full_disk_loses_nothing_and_stops_nothing(classifier, blobs, tmp_path):
+    whole = Learner(classifier())
+    expected = figures(quiet(whole, blobs))
+    learner = Learner(classifier())
+    with pytest.warns(UserWarning, match="step 6 .epoch 3. could not be written.*The run goes on"):
+        history = quiet(learner, blobs, checkpoint=tmp_path, callbacks=[Fill(3, 6)])
+    assert figures(history) == expected
+    assert same(weights(learner.model), weights(whole.model))
+    assert read_config(tmp_path)["extra"]["epoch"] == 3
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_disk_that_stays_full_is_told_at_the_end_and_the_earlier_checkpoint_serves(classifier, blobs, tmp_path):
+    whole = Learner(classifier(), lr=0.1)
+    settings = {"validation": 0.25, "restore_best": True}
+    quiet(whole, blobs, batch_size=24, **settings)
+    settings |= {"checkpoint": tmp_path, "batch_size": 24}
+    learner = Learner(classifier(), lr=0.1)
+    with (
+        pytest.warns(UserWarning, match="goes on"),
+        pytest.raises(CheckpointError, match="complete: make room and call learner.save"),
+    ):
+        quiet(learner, blobs, callbacks=[Fill(3, 9)], **settings)
+    assert same(weights(learner.model), weights(whole.model))  # nothing of the run is lost
+    assert len(learner.history.rows) == 3
+    state = read_values(tmp_path / "training.safetensors")
+    assert state["place"]["step"] == 3
+    assert read_config(tmp_path)["extra"]["epoch"] == 1
+    resumed = Learner(classifier(), lr=0.1)
+    quiet(resumed, blobs, resume=True, **settings)
+    assert same(weights(resumed.model), weights(whole.model))
+
+
+def test_a_disk_that_is_full_at_first_is_told_at_once(classifier, blobs, tmp_path):
+    with full(), pytest.raises(OSError, match="File too large"):
+        quiet(Learner(classifier()), blobs, checkpoint=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_on_the_disk_belongs_to_the_state(classifier, blobs, tmp_path, monkeypatch):
+    """Whatever is written when the disk is full for a moment: the state first, and a model that is late comes later."""
+    from rnnkit.training import fitting
+
+    save, failing = fitting.save_module, []
+
+    def save_module(*args, **kwargs):
+        if failing:
+            raise OSError(28, "No space left on device")
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "save_module", save_module)
+    last = [lambda learner, row: row["epoch"] == 3 and failing.append(1)]
+    settings = {"checkpoint": tmp_path, "average": "ema"}
+    with pytest.warns(UserWarning, match="No space left"), pytest.raises(CheckpointError, match="No space left"):
+        quiet(Learner(classifier()), blobs, callbacks=last, **settings)
+    assert read_config(tmp_path)["extra"]["epoch"] == 2
+    failing.clear()
+    learner = Learner(classifier())
+    quiet(learner, blobs, resume=True, **settings)
+    assert read_config(tmp_path)["extra"]["epoch"] == 3
+    assert same(stored(tmp_path, learner.model), weights(learner.model))

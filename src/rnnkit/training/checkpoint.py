@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -75,6 +75,7 @@ class Checkpoint:
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
         self.next = time.monotonic() + self.seconds
         self.error: OSError | None = None  # why the last one is not on the disk
+        self.stale = False  # whether the model there is older than the state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
 
@@ -106,19 +107,14 @@ class Checkpoint:
         random = from_all_processes(self.random.state_dict())
         if self.rank != 0 or (self.place.batch and not self.within):
             return
-        try:
+        with self._failing():
             self._write(random)
             if row is not None:
+                self.stale = True
                 with self.averaged():
                     self.write_model(row)
+                self.stale = False
             self.error = None
-        except OSError as error:
-            self.error = error
-            warnings.warn(
-                f"the checkpoint of step {self.place.step} (epoch {self.place.epoch}) could not be written to "
-                f"{self.file.parent}: {error}. The run goes on; the last one that could be is still there",
-                stacklevel=2,
-            )
         self.next = time.monotonic() + self.seconds
 
     def begin(self) -> None:
@@ -136,13 +132,6 @@ class Checkpoint:
             self._write(random)
         except TypeError as error:
             raise ConfigError(f"the state of the run cannot be stored: {error}") from None
-
-    def retry(self) -> None:
-        """Writes the state once more if the last one could not be."""
-        if self.error is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self.save()
 
     def finish(self) -> None:
         """Raises `CheckpointError` if the last checkpoint is not on the disk."""
@@ -190,8 +179,24 @@ class Checkpoint:
             extra = read_config(self.path)["extra"]
         except DataError:
             extra = {"epoch": None}
-        if "epoch" in extra and (extra["epoch"] != row["epoch"] or extra.get("metrics") != row):
-            self.write_model(row)
+        with self._failing():
+            if "epoch" in extra and (extra["epoch"] != row["epoch"] or extra.get("metrics") != row):
+                self.stale = True
+                self.write_model(row)
+            self.stale = False
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Warns of a disk that is full, say, and keeps the error."""
+        try:
+            yield
+        except OSError as error:
+            self.error = error
+            warnings.warn(
+                f"the checkpoint of step {self.place.step} (epoch {self.place.epoch}) could not be written to "
+                f"{self.file.parent}: {error}. The run goes on; the last one that could be is still there",
+                stacklevel=3,
+            )
 
     def _write(self, random: list[State]) -> None:
         within = {"metrics", "losses"} if not self.place.batch else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -93,10 +94,12 @@ def follow(run: Run, history: History, kept: Kept, *, patience: int | None) -> N
         kept.model.load_state_dict(kept.last)
         run.optimizer.state.clear()  # its averages may hold NaN too
         raise DivergenceError(message) from None
-    if checkpoint is not None and checkpoint.error is not None:
-        checkpoint.retry()
-        if checkpoint.error is None:
-            repair_model(checkpoint, history, kept)
+    if checkpoint is not None and (checkpoint.error is not None or checkpoint.stale):  # there may be room again
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            checkpoint.save()
+            if checkpoint.error is None:
+                repair_model(checkpoint, history, kept)
     kept.finish()
     if checkpoint is not None:
         checkpoint.finish()
