@@ -14,7 +14,7 @@ import typer
 import typer.core
 
 from ..errors import RnnkitError
-from . import doctor, evaluate, inspect, predict, recipes, runs, train
+from . import doctor, evaluate, finetune, inspect, predict, recipes, runs, train
 from .output import complain
 
 
@@ -42,6 +42,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("finetune")(finetune.finetune)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("runs")(runs.runs)

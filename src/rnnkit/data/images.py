@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
@@ -10,6 +11,7 @@ from ..errors import DataError
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import torch
     from PIL.Image import Image
 
 SIZE = 28  # of the whole image
@@ -50,6 +52,30 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     grain = 6 * float(np.median(np.abs(border - paper))) / darkest
     ink[ink < min(max(_FAINT, grain), 0.5)] = 0
     return _centre(_shrink(_crop(ink)))
+
+
+def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Reads a folder that holds a folder of images for each digit, named "0" to "9"; some may be missing.
+
+    Returns:
+        Images, float32 [N, 28, 28] as :func:`prepare_digit` makes them, and their digits, int64 [N], by digit and name.
+
+    Raises:
+        DataError: no such folder, a folder in it that is no digit or empty, or a file that is no image.
+    """
+    import numpy as np
+    import torch
+
+    from .readers.folders import walk
+
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is no folder; expected one with a folder of images for each digit: {folder}/7/a.png")
+    files = [(file, name) for name, file in walk(Path(folder))]
+    wrong = [name for _, name in files if name not in set("0123456789")]
+    if wrong:
+        raise DataError(f"{folder} holds {wrong[0]!r}; expected folders of images named 0 to 9")
+    images = np.stack([prepare_digit(file) for file, _ in files])
+    return torch.from_numpy(images), torch.tensor([int(name) for _, name in files])
 
 
 def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:

@@ -113,6 +113,21 @@ class Inspecting(Protocol):
         ...
 
 
+@runtime_checkable
+class FineTuning(Protocol):
+    """A recipe whose runs can be taught something new: ``rnnkit finetune``."""
+
+    def lesson(self, folder: Path, data: Path, settings: Any) -> Any:
+        """Returns a :class:`rnnkit.recipes.finetuning.Lesson`, read and checked; it writes nothing.
+
+        Args:
+            folder: the run folder.
+            data: the file or folder with what to learn.
+            settings: a :class:`rnnkit.recipes.finetuning.FineTune`.
+        """
+        ...
+
+
 def find(name: str) -> Callable[[], Recipe]:
     """Returns the recipe function of that name.
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from rnnkit.data.mnist import Split
+    from rnnkit.recipes.finetuning import FineTune, Lesson
     from rnnkit.training.history import History
 
 DIGITS = tuple("0123456789")
@@ -212,6 +213,17 @@ class Mnist:
 
         images, labels = self.splits()[2] if data is None else read_npz(data)
         return rnnkit.load(folder), images, labels, "cross_entropy"
+
+    def lesson(self, folder: Path, data: Path, settings: FineTune) -> Lesson:
+        """Returns the folder's model with new images to learn: a folder with a folder of images for each digit."""
+        from rnnkit.data.images import read_digits
+        from rnnkit.recipes.finetuning import Lesson, divide
+
+        new, validation = divide(*read_digits(data), settings)
+        train, _, test = self.splits()
+        fit = self.fit
+        learner = rnnkit.Learner(rnnkit.load(folder), lr=fit.lr, clip_norm=fit.clip_norm, device=settings.device)
+        return Lesson(learner, new, validation, lambda: train, test, learner.save)
 
     def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
         """Returns a function from an image file to its digit and the digit's probability."""

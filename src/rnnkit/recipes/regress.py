@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.recipes import Metrics, series
+from rnnkit.recipes.finetuning import FineTune, Lesson, series_lesson
 from rnnkit.recipes.tables import Columns
 from rnnkit.tasks.settings import Fit, Model
 
@@ -69,6 +70,10 @@ class Regress:
     def predict(self, folder: Path, file: Path) -> Columns:
         """Returns id and numbers for the rows of a file, a list a column."""
         return series.predict(self.device, folder, file)
+
+    def lesson(self, folder: Path, data: Path, settings: FineTune) -> Lesson:
+        """Returns the folder's model with the rows of a file to learn, read as its own were."""
+        return series_lesson("regress", self, self.data.columns(), folder, data, settings)
 
 
 def regress() -> Regress:

@@ -1,0 +1,46 @@
+"""``rnnkit finetune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import recipes
+from ..errors import ConfigError
+from ..recipes.overrides import override
+from .evaluate import RecipeFile, Run, recipe_of
+from .output import plain_warnings
+
+
+def finetune(
+    run: Run,
+    data: Annotated[Path, typer.Option(help="What to learn: a file or folder like the one the run was trained on.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Change a setting, as in epochs=3, rank=8 or replay=none."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
+    device: Annotated[str | None, typer.Option(help="Same as --set device=NAME: auto, cpu, cuda, cuda:1, mps.")] = None,
+    recipe: RecipeFile = None,
+) -> None:
+    """Teach a trained run something new, in a run folder of its own; report what was learned and what was lost."""
+    from ..recipes import runs
+    from ..recipes.finetuning import FineTune, learn
+
+    shorthands = {"seed": seed, "device": device}
+    assignments = [f"{name}={value}" for name, value in shorthands.items() if value is not None]
+    settings = override(FineTune(), [*(set_ or []), *assignments])
+    stored, chosen = runs.read_recipe(run), recipe_of(run, recipe)
+    if not isinstance(chosen, recipes.FineTuning):
+        raise ConfigError(f"the recipe of {run} has no lesson(...), so its runs cannot be fine-tuned")
+    with plain_warnings():
+        lesson = chosen.lesson(run, data, settings)
+        with runs.start(stored.name, chosen, out) as folder:
+            typer.echo(f"Run folder: {folder}")
+            report = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})
+    typer.echo(str(report))

@@ -1,0 +1,273 @@
+"""Fine-tuning a run: what ``rnnkit finetune`` may be told, and what is kept of it in a run folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import ConfigError, DataError
+from ..serialization import replacing
+from . import Metrics, runs
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..data.preprocessing import Preprocessing
+    from ..data.series import SeriesSet
+    from ..tasks.series import Kind
+    from ..training.fine_tuning_report import FineTuningReport
+    from ..training.learner import Learner
+    from .series import SeriesRecipe
+
+Pair = tuple[Any, Any]
+SETTINGS, REPORT, ADAPTERS, PICTURE = "finetune.json", "report.json", "adapters.safetensors", "before_after.png"
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """The settings; ``rnnkit finetune RUN --set FIELD=VALUE`` changes one. See ``Learner.fine_tune`` for what they do.
+
+    Attributes:
+        epochs, batch_size: the training.
+        lr: learning rate; none is a tenth of the one the run was trained with, with adapters the whole of it.
+        schedule: factor on the rate over the steps.
+        freeze: names of groups or parameters that do not train.
+        gradual_unfreezing: the head alone in the first epoch, a layer more in each that follows.
+        discriminative: by how much the rate falls from a layer to the one below; 2.6 in ULMFiT.
+        rank: train low-rank adapters of that rank, and the head, alone; they are merged into the saved model.
+        classes: unknown classes in the new data join the old ones, or the new data's classes take their place.
+        replay: old rows mixed into each epoch: a share of its rows (0.5), or how many (from 1 on); none: no old rows.
+        protect: hold the weights near what they were.
+        strength: of the protection: L2-SP's alpha, or EWC's lambda; none is its usual one.
+        validation: share of the new rows kept from training, to judge by.
+    """
+
+    epochs: int = 10
+    batch_size: int = 16
+    lr: float | None = None
+    schedule: Literal["slanted_triangular", "warmup_cosine", "cosine", "constant"] = "slanted_triangular"
+    freeze: tuple[str, ...] = ()
+    gradual_unfreezing: bool = False
+    discriminative: float | None = None
+    rank: int | None = None
+    classes: Literal["add", "replace"] = "add"
+    replay: float | None = 0.5
+    protect: Literal["l2-sp", "ewc"] | None = None
+    strength: float | None = None
+    validation: float = 0.2
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "rank"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name}={value} arrived; expected at least 1")
+        if not 0 <= self.validation < 1:
+            raise ConfigError(f"validation={self.validation} arrived; expected a share of 0 or more, below 1")
+        if self.replay is not None and (self.replay <= 0 or (self.replay >= 1 and self.replay != int(self.replay))):
+            raise ConfigError(
+                f"replay={self.replay} arrived; expected a share of an epoch's rows (0.5) or a number of rows (100)"
+            )
+        if self.classes == "replace" and self.replay is not None:
+            raise ConfigError("classes=replace leaves no old classes to replay; add --set replay=none")
+        if self.strength is not None and self.protect is None:
+            raise ConfigError(f"strength={self.strength} is of a protection; add --set protect=l2-sp or protect=ewc")
+
+    def arguments(self) -> dict[str, Any]:
+        """What of it ``Learner.fine_tune`` takes."""
+        from ..finetuning.adapters import LoRA
+        from ..finetuning.forgetting import EWC, L2SP
+
+        strength = () if self.strength is None else (self.strength,)
+        protect = {"l2-sp": lambda: L2SP(*strength), "ewc": lambda: EWC(*strength), None: lambda: None}[self.protect]()
+        replay = self.replay if self.replay is None or self.replay < 1 else int(self.replay)
+        same = ("epochs", "batch_size", "lr", "schedule", "freeze", "gradual_unfreezing", "discriminative", "seed")
+        return {name: getattr(self, name) for name in same} | {
+            "adapters": None if self.rank is None else LoRA(self.rank),
+            "replay": replay,
+            "protect": protect,
+        }
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A trained network with what it shall learn and what it shall keep, read and checked.
+
+    Attributes:
+        learner: of the network.
+        new: `(X, y)` to learn, in the new head's labels.
+        validation: more of it, to judge by; None: `new`.
+        old: gives `(X, y)` of the run's own training rows; called where they are needed.
+        old_test: its rows held out; None where it has none.
+        save: writes the model and all that predicting takes into a folder.
+        classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
+    """
+
+    learner: Learner
+    new: Pair
+    validation: Pair | None
+    old: Callable[[], Pair]
+    old_test: Pair | None
+    save: Callable[[Path], None]
+    classes: tuple[str, ...] | None = None
+    old_classes: tuple[str, ...] | None = None
+
+
+def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
+    """New rows to learn and to judge by, some of each class."""
+    import torch
+
+    generator = torch.Generator().manual_seed(settings.seed)
+    held_out = []
+    for label in y.unique():
+        rows = (y == label).nonzero()[:, 0]
+        held_out.append(rows[torch.randperm(len(rows), generator=generator)[: round(len(rows) * settings.validation)]])
+    judged = torch.zeros(len(y), dtype=torch.bool)
+    judged[torch.cat(held_out)] = True
+    return (x[~judged], y[~judged]), (x[judged], y[judged]) if bool(judged.any()) else None
+
+
+def series_lesson(
+    kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], folder: Path, data: Path, settings: FineTune
+) -> Lesson:
+    """What the recipes for series have to learn: rows of a file like their own.
+
+    Args:
+        kind: "classify" or "regress".
+        recipe: as the run was trained.
+        columns: the arguments of ``read_series`` for the run's own files.
+        folder, data, settings: see :class:`rnnkit.recipes.FineTuning`.
+
+    Raises:
+        DataError: rows that the network cannot read, or old rows that are wanted and cannot be found.
+    """
+    from ..data.labels import sorted_classes
+    from ..data.splits import split
+    from ..tasks import series
+    from .series import divide as divide_series
+
+    task = series.load(folder, device=settings.device)
+    before = task.preprocessing
+    rows = before.read(data, targets="labels" if kind == "classify" else "numbers")
+    series.check_targets(rows, kind)
+    after = before
+    if before.classes is not None and rows.targets is not None:
+        found = sorted_classes(rows.targets)
+        added = tuple(name for name in found if name not in before.classes)
+        after = replace(before, classes=found if settings.classes == "replace" else before.classes + added)
+        if settings.classes == "replace" and len(found) < 2:
+            raise DataError(
+                f"{data}: all rows are {found[0]!r}; with classes=replace at least two classes are expected"
+            )
+
+    def pair(rows: SeriesSet, preprocessing: Preprocessing) -> Pair:
+        return preprocessing.transform(rows), preprocessing.transform_targets(rows)
+
+    new, held_out = rows, None
+    if settings.validation:
+        by: Any = "random" if rows.groups is None else "group"
+        new, held_out = split(rows, shares=(1 - settings.validation, settings.validation), by=by, seed=settings.seed)
+    train = test = None
+    try:
+        parts = divide_series(kind, recipe.data, columns)
+        train, test = parts.train, parts.test
+    except DataError as error:
+        if settings.replay is not None or settings.protect == "ewc":
+            raise DataError(
+                f"the rows that {folder} was trained on cannot be read ({error}); without them add --set replay=none"
+            ) from None
+    learner = series.make_learner(
+        kind, task.model, recipe.fit, device=settings.device, metrics="accuracy" if kind == "classify" else "mae"
+    )
+    kept = series.SeriesTask(task.model, after, task.target_names, settings.device)
+    return Lesson(
+        learner,
+        pair(new, after),
+        None if held_out is None else pair(held_out, after),
+        (lambda: pair(train, before)) if train is not None else _no_rows,
+        None if test is None else pair(test, before),
+        kept.save,
+        after.classes,
+        before.classes,
+    )
+
+
+def _no_rows() -> Pair:
+    raise DataError("there are no old rows")
+
+
+def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str, str]) -> FineTuningReport:
+    """Fine-tunes, and writes model, adapters, report, metrics, history and pictures into the folder.
+
+    Args:
+        lesson: what to learn.
+        settings: how.
+        folder: the new run's; ``metrics.json`` in it has quality on the old held-out rows under "test", as ``rnnkit
+            evaluate`` prints it, and on the new ones under "validation".
+        origin: names of the run and of the data, for ``finetune.json``.
+    """
+    from ..diagnostics import pictures
+    from ..finetuning.adapters import merge_adapters, save_adapters
+
+    learner = lesson.learner
+    needed = settings.replay is not None or settings.protect == "ewc"
+    new_head = None if lesson.classes == lesson.old_classes else lesson.classes
+    history = learner.fine_tune(
+        lesson.new,
+        validation=lesson.validation,
+        old_data=lesson.old() if needed else lesson.old_test,
+        old_validation=lesson.old_test,
+        classes=new_head,
+        old_classes=None if new_head is None else lesson.old_classes,
+        **settings.arguments(),
+    )
+    report = history.report
+    assert report is not None
+    if settings.rank is not None:
+        save_adapters(learner.model, folder / ADAPTERS)
+        merge_adapters(learner.model)
+    lesson.save(folder)
+    runs.write_json(folder / SETTINGS, {**origin, "settings": asdict(settings)})
+    report.to_json(folder / REPORT)
+    metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
+    if report.old is not None and report.old.after is not None:
+        metrics["test"] = dict(report.old.after)
+    metrics |= {
+        "chosen_on": "last epoch; nothing was chosen on test data",
+        "epochs": len(history.rows),
+        "seconds": history.seconds,
+        "stopped": history.stopped,
+    }
+    runs.write_json(folder / runs.METRICS, metrics)
+    with replacing(folder / "history.csv") as temporary:
+        history.to_csv(temporary)
+    pictures.curves(history.rows, folder / "curves.png")
+    _draw(report, folder / PICTURE)
+    return report
+
+
+def _draw(report: FineTuningReport, path: Path) -> None:
+    """A panel for each figure: before and after, on the new data and on the old."""
+    from ..diagnostics._style import BLUE, FAINT, ORANGE, figure, open_axes, write
+
+    sides = {name: one for name, one in (("new", report.new), ("old", report.old)) if one is not None}
+    names = list(dict.fromkeys(key for one in sides.values() for key in {**(one.before or {}), **(one.after or {})}))
+    drawn = figure(3.4 * max(len(names), 1), 3.2)
+    for axes, name in zip(drawn.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
+        open_axes(axes)
+        axes.set_ylabel(name)
+        for at, (side, quality) in enumerate(sides.items()):
+            for offset, colour, values, label in (
+                (-0.2, FAINT, quality.before, "before"),
+                (0.2, BLUE if side == "new" else ORANGE, quality.after, "after"),
+            ):
+                value = (values or {}).get(name)
+                if value is not None:
+                    bars = axes.bar(at + offset, value, 0.36, color=colour)
+                    axes.bar_label(bars, [f"{label}\n{value:.3g}"], fontsize=8, padding=2)
+        axes.set_xticks(range(len(sides)), [f"{side} data" for side in sides])
+        axes.margins(y=0.2)
+    write(drawn, path)

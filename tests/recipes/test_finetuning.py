@@ -1,0 +1,183 @@
+"""Fine-tuning a run folder: classes that join or take over, rows of one's own, digits of one's own."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import rnnkit
+from rnnkit.cli.main import app
+from rnnkit.data import mnist
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import classify as classify_recipe
+from rnnkit.recipes import finetuning, runs
+from rnnkit.recipes import regress as regress_recipe
+from rnnkit.recipes.classify import Classify
+from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.regress import Regress
+from rnnkit.tasks.settings import Fit, Model
+
+SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
+QUICK = ["--set", "epochs=2", "--set", "lr=0.01"]
+
+
+def write(path, last="label", seed=0):
+    """A long table of slow and fast waves, 30 of 12 steps."""
+    random = np.random.default_rng(seed)
+    with Path(path).open("w") as file:
+        print(f"id,time,height,{last}", file=file)
+        for row in range(30):
+            fast, phase = row % 2, random.uniform(0, 6)
+            answer = ["slow", "fast"][fast] if last == "label" else f"{3 + 2 * fast + phase / 100:.4f}"
+            for step in range(12):
+                print(f"s{row},{step},{np.sin(phase + step * (0.3 + fast)):.4f},{answer}", file=file)
+    return str(path)
+
+
+def train(recipe, name):
+    with runs.start(name, recipe, Path("run")) as folder:
+        return folder, recipe.prepare().run(folder)
+
+
+def read(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = Classify(**SMALL, data=classify_recipe.Data(path=write("my.csv")))
+    return train(recipe, "classify")[0]
+
+
+def renamed(path, **names):
+    text = Path(write("other.csv", seed=3)).read_text()
+    for old, new in names.items():
+        text = text.replace(f",{old}\n", f",{new}\n")
+    Path(path).write_text(text)
+    return path
+
+
+def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
+    before = contents(base)
+    data = renamed("new.csv", fast="rapid")
+    result = call("finetune", base, "--data", data, "--out", "more", *QUICK, "--set", "replay=20")
+    assert result.exit_code == 0, result.output
+    assert "new accuracy (6 rows)" in result.stdout
+    assert "old accuracy (6 rows)" in result.stdout
+    assert contents(base) == before
+    folder = Path("more")
+    names = {"model.safetensors", "report.json", "before_after.png", "finetune.json", "metrics.json", "history.csv"}
+    assert names <= {path.name for path in folder.iterdir()}
+    assert rnnkit.load(folder).head.out_features == 3
+    report = json.loads((folder / "report.json").read_text())
+    assert report["method"]["classes"] == "('fast', 'slow', 'rapid')"
+    told = json.loads((folder / "finetune.json").read_text())
+    assert (told["from"], told["data"], told["settings"]["epochs"]) == ("run", "new.csv", 2)
+    # The new run is one like any other.
+    assert call("predict", "more", data, "--out", "p.csv").exit_code == 0
+    assert set(read("p.csv")[0]) == {"id", "prediction", "probability_fast", "probability_slow", "probability_rapid"}
+    shown = call("evaluate", "more").stdout
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert f"Accuracy: {metrics['test']['accuracy']:.2%}" in shown
+
+
+def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
+    data = renamed("new.csv", fast="rapid", slow="steady")
+    assert "classes to replay" in call("finetune", base, "--data", data, "--set", "classes=replace").stderr
+    more = ["--set", "classes=replace", "--set", "replay=none", "--set", "rank=2", "--set", "validation=0"]
+    result = call("finetune", base, "--data", data, "--out", "more", *QUICK, *more)
+    assert result.exit_code == 0, result.output
+    assert Path("more/adapters.safetensors").stat().st_size < Path("more/model.safetensors").stat().st_size
+    assert "parametrizations" not in str(list(rnnkit.load("more").state_dict()))
+    assert json.loads(Path("more/report.json").read_text())["old"]["after"] is None
+    assert call("predict", "more", data, "--out", "p.csv").exit_code == 0
+    assert {row["prediction"] for row in read("p.csv")} <= {"rapid", "steady"}
+
+
+def test_numbers_are_learned_too_and_old_rows_that_are_gone_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = Regress(**SMALL, data=regress_recipe.Data(path=write("my.csv", last="y"), target=("y",)))
+    folder = train(recipe, "regress")[0]
+    data = write("new.csv", last="y", seed=5)
+    result = call("finetune", folder, "--data", data, "--out", "more", *QUICK, "--set", "protect=ewc")
+    assert result.exit_code == 0, result.output
+    assert "old mae (6 rows)" in result.stdout
+    Path("my.csv").unlink()
+    result = call("finetune", folder, "--data", data, *QUICK)
+    assert result.exit_code == 2
+    assert "replay=none" in result.stderr
+    assert not Path("runs").exists()
+    assert call("finetune", folder, "--data", data, *QUICK, "--set", "replay=none").exit_code == 0
+    assert json.loads(Path("runs/regress/report.json").read_text())["old"] is None
+
+
+def test_digits_of_ones_own_are_learned_by_a_run_of_mnist(tmp_path, monkeypatch):
+    from digits import made_mnist
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist())
+    small = ["--set", "model.hidden_size=8", "--set", "fit.epochs=1", "--device", "cpu", "--out", "run"]
+    assert call("train", "mnist", *small).exit_code == 0
+    images, labels = mnist.load().train
+    for digit in (3, 8):
+        Path("mine", str(digit)).mkdir(parents=True)
+        for at in (labels == digit).nonzero()[:5, 0].tolist():
+            pixels = (255 * (1 - images[at].numpy())).astype(np.uint8)
+            Image.fromarray(pixels).save(f"mine/{digit}/{at}.png")
+    result = call("finetune", "run", "--data", "mine", "--out", "more", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "new accuracy (2 rows)" in result.stdout
+    assert "old accuracy (80 rows)" in result.stdout
+    assert call("evaluate", "more").exit_code == 0
+    Path("mine", "x").mkdir()
+    Path("mine", "x", "a.png").write_bytes(Path("mine/3").iterdir().__next__().read_bytes())
+    assert "named 0 to 9" in call("finetune", "run", "--data", "mine", *QUICK).stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"rank": 0}, "rank=0"),
+        ({"validation": 1.0}, "validation=1.0"),
+        ({"replay": 1.5}, "replay=1.5"),
+        ({"replay": 0.0}, "replay=0.0"),
+        ({"strength": 2.0}, "add --set protect"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        FineTune(**settings)
+
+
+def test_settings_reach_the_learner():
+    found = FineTune(replay=30.0, protect="ewc", strength=7.0, rank=3).arguments()
+    assert (found["replay"], found["protect"].strength, found["adapters"].rank) == (30, 7.0, 3)
+    assert isinstance(found["replay"], int)
+
+
+def test_other_columns_are_refused_and_nothing_is_written(base):
+    Path("odd.csv").write_text(Path(write("new.csv")).read_text().replace("height", "depth", 1))
+    result = call("finetune", base, "--data", "odd.csv", *QUICK)
+    assert result.exit_code == 2
+    assert "height" in result.stderr
+    assert not Path("runs").exists()
+    with pytest.raises(DataError):
+        finetuning.series_lesson("classify", Classify(data=classify_recipe.Data(path="my.csv")), {}, base,
+                                 Path("none.csv"), FineTune())  # fmt: skip
+    assert runs.read_recipe(base).name
