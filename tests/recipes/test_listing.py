@@ -81,6 +81,20 @@ def test_an_unfinished_run_tells_its_last_checkpoint():
     assert listing.read(folder).stopped == "unfinished"
 
 
+def test_an_unfinished_runs_curves_are_those_of_its_checkpoint():
+    folder = made("killed")
+    for name in ("metrics.json", "history.csv"):
+        (folder / name).unlink()
+    assert listing.read(folder).history() == []
+    learner = rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+    history = learner.fit((torch.ones(8, 2), torch.ones(8)), epochs=2, checkpoint=folder, progress=False)
+    run = listing.read(folder)
+    assert (run.stopped, run.epochs) == ("unfinished", 2)
+    assert [row["loss"] for row in run.history()] == [row["loss"] for row in history.rows]
+    (folder / "training.safetensors").write_bytes(b"torn")
+    assert listing.read(folder).history() == []
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [

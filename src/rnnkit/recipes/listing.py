@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DataError, RunFolderError, suggest
+from ..errors import ConfigError, DataError, RnnkitError, RunFolderError, suggest
 from .runs import METRICS, RECIPE, VERSIONS
 
 HISTORY = "history.csv"
@@ -59,8 +59,8 @@ class StoredRun:
     size: int
 
     def history(self) -> list[dict[str, float]]:
-        """The epochs' figures, as far as they can be read."""
-        return read_history(self.folder)
+        """The epochs' figures, as far as they can be read; of an unfinished run from its checkpoint."""
+        return read_history(self.folder) or _checkpointed_history(self.folder)
 
     def as_json(self) -> dict[str, Any]:
         """Strict JSON: no NaN, no dates."""
@@ -348,6 +348,17 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
     except (DataError, OSError):
         return {}
     return extra if isinstance(extra, dict) else {}
+
+
+def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
+    from ..training.checkpoint import find_state
+
+    try:
+        state = find_state(folder, resume=True, rank=0)
+        rows = [] if state is None else list(state["history"]["rows"])
+    except (RnnkitError, OSError, ValueError, KeyError, TypeError):
+        return []
+    return [row for row in rows if isinstance(row, dict) and "epoch" in row]
 
 
 def _started(folder: Path, versions: Mapping[str, Any]) -> datetime | None:
