@@ -10,8 +10,10 @@ import pytest
 import torch
 
 import rnnkit
+from rnnkit import recipes
 from rnnkit.errors import ConfigError, RunFolderError
 from rnnkit.recipes import listing, runs
+from rnnkit.recipes.overrides import override
 from rnnkit.serialization import save_module
 
 
@@ -88,9 +90,13 @@ def test_an_unfinished_runs_curves_are_those_of_its_checkpoint():
     assert listing.read(folder).history() == []
     learner = rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
     history = learner.fit((torch.ones(8, 2), torch.ones(8)), epochs=2, checkpoint=folder, progress=False)
+    (folder / ".training.safetensors.being-written").write_text("by a run that is under way")
+    before = sorted(folder.iterdir())
     run = listing.read(folder)
     assert (run.stopped, run.epochs) == ("unfinished", 2)
+    assert sorted(folder.iterdir()) == before
     assert [row["loss"] for row in run.history()] == [row["loss"] for row in history.rows]
+    assert sorted(folder.iterdir()) == before
     (folder / "training.safetensors").write_bytes(b"torn")
     assert listing.read(folder).history() == []
 
@@ -215,9 +221,7 @@ def test_a_real_run_is_listed(monkeypatch):
     from digits import made_mnist
 
     monkeypatch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist())
-    recipe = rnnkit.recipes.overrides.override(
-        rnnkit.recipes.find("mnist")(), ["fit.epochs=1", "model.hidden_size=4", "data.limit=64", "device=cpu"]
-    )
+    recipe = override(recipes.find("mnist")(), ["fit.epochs=1", "model.hidden_size=4", "data.limit=64", "device=cpu"])
     with runs.start("mnist", recipe) as folder:
         recipe.run(folder)
     run = listing.read(folder)

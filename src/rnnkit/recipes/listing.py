@@ -351,11 +351,12 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
-    from ..training.checkpoint import find_state
+    from ..serialization import read_values
+    from ..training.checkpoint import state_file
 
     try:
-        state = find_state(folder, resume=True, rank=0)
-        rows = [] if state is None else list(state["history"]["rows"])
+        # Read, and nothing else: the run may be under way.
+        rows = list(read_values(state_file(folder))["history"]["rows"]) if state_file(folder).is_file() else []
     except (RnnkitError, OSError, ValueError, KeyError, TypeError):
         return []
     return [row for row in rows if isinstance(row, dict) and "epoch" in row]

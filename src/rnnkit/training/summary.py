@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.optim import Optimizer
 
 from ..errors import ConfigError, DataError, ShapeError
 from ..layers._options import suffix_of
@@ -20,14 +19,14 @@ from .batches import Order, in_memory, stream
 from .calls import Watch, units
 from .contexts import mode
 from .forward import run_model
-from .optimizers import OptimizerLike, check_optimizer, make_optimizer
+from .optimizer_bytes import StateBytes, state_bytes
+from .optimizers import OptimizerLike, check_optimizer
 from .preserved import generators
 from .tables import aligned, html, quantity, size
 
 if TYPE_CHECKING:
     from .learner import Learner
 
-StateBytes = Callable[[nn.Parameter], int | None]
 _NOT_COUNTED = "not counted"
 _WHOLE = "(model)"
 _HEADER = ("layer", "kind", "output", "trainable", "frozen", "forward", "backward", "weights", "activations")
@@ -239,7 +238,7 @@ def summary(
     inputs = None if data_or_shape is None else _inputs(model, data_or_shape, batch_size)
     if inputs is not None:
         _run(model, inputs, watch)
-    name, state = _state_bytes(optimizer)
+    name, state = state_bytes(optimizer)
     rows = list(_rows(model, watch, state, ran=inputs is not None))
     return Summary(tuple(rows), name, inputs is not None)
 
@@ -382,44 +381,3 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
     """The sum, or None where one of them is."""
     known = list(numbers)
     return None if any(number is None for number in known) else sum(number or 0 for number in known)
-
-
-# --- the optimizer's state -------------------------------------------------------------------------------------------
-
-
-def _state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
-    """The optimizer's name, and a function from a parameter to the bytes of its state (None: not known).
-
-    Found by a step on a parameter of a few numbers: tensors of its shape grow with the parameter, single numbers do
-    not, anything else is not known.
-    """
-    given = getattr(optimizer, "optimizer", optimizer)  # Fabric wraps its optimizers
-    held = given.state if isinstance(given, Optimizer) else {}
-    probe = nn.Parameter(torch.zeros(2, 3))
-    try:
-        if isinstance(given, Optimizer):
-            trial = type(given)([probe], **given.defaults)
-        else:
-            trial = make_optimizer(given, nn.ParameterList([probe]), lr=1e-3, weight_decay=0.0, fused=False)
-        probe.grad = torch.zeros_like(probe)
-        trial.step()
-    except Exception:  # whatever an optimizer of the user's raises on a parameter that is not its own
-        name = given if isinstance(given, str) else type(given).__name__
-        return name, lambda parameter: _held(held, parameter)
-    state = [one for one in trial.state.get(probe, {}).values() if isinstance(one, Tensor)]
-    alike = sum(1 for one in state if one.shape == probe.shape)
-    single = sum(one.nbytes for one in state if one.numel() == 1)
-    known = all(one.shape == probe.shape or one.numel() == 1 for one in state)
-
-    def of(parameter: nn.Parameter) -> int | None:
-        if held.get(parameter):
-            return _held(held, parameter)
-        return alike * parameter.nbytes + single if known else None
-
-    return type(trial).__name__, of
-
-
-def _held(state: Any, parameter: nn.Parameter) -> int | None:
-    """Bytes of the state that is there already."""
-    there = state.get(parameter)
-    return sum(one.nbytes for one in there.values() if isinstance(one, Tensor)) if there else None
