@@ -111,6 +111,7 @@ def test_all_rows_can_be_trained_on():
         (["data.path=my.csv", "fit.loss=l1"], "is for numbers"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:the training part has no row")
 def test_what_is_wrong_is_said_before_anything_is_written(assignments, message):
     write("my.csv")
     text = Path("my.csv").read_text()
