@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import data, diagnostics, finetuning, ops
+    from . import estimators as estimators
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
-    from .estimators.classifier import RNNClassifier
-    from .estimators.regressor import RNNRegressor
+    from .estimators.classifier import RNNClassifier as RNNClassifier
+    from .estimators.regressor import RNNRegressor as RNNRegressor
     from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
@@ -62,8 +63,9 @@ _NAMES = {
     "load": "models.loading",
     "summary": "training.summary",
 }
-_MODULES = ("data", "diagnostics", "errors", "finetuning", "ops")
+_MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "ops")
 
+# RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
     "GRU",
     "LSTM",
@@ -76,8 +78,6 @@ __all__ = [
     "Learner",
     "LoRA",
     "PixelFront",
-    "RNNClassifier",
-    "RNNRegressor",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
