@@ -27,7 +27,7 @@ VALUES = "rnnkit values"  # the metadata's key for what is no tensor
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary path beside ``path``; what is written there takes its place at the end, whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,13 +56,13 @@ def _umask() -> int:
     return mask
 
 
-def model_file(path: str | Path) -> Path:
+def model_file(path: str | os.PathLike[str]) -> Path:
     """The file that ``path`` means: itself, or ``model.safetensors`` in the folder it names."""
     path = Path(path)
     return path / FILE if path.is_dir() or not path.suffix else path
 
 
-def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any] | None = None) -> Path:
+def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> Path:
     """Writes weights, ``module.config()`` and which of them have adapters to one file, atomically.
 
     Args:
@@ -88,7 +88,7 @@ def save_module(module: torch.nn.Module, path: str | Path, extra: dict[str, Any]
     return file
 
 
-def write_values(value: Any, path: str | Path) -> None:
+def write_values(value: Any, path: str | os.PathLike[str]) -> None:
     """Writes nested dicts, lists and tuples of tensors and JSON values to one safetensors file, whole or not at all.
 
     The tensors lie in the file under their path in the nest (``optimizer.state.0.exp_avg``), the rest in its metadata.
@@ -105,7 +105,7 @@ def write_values(value: Any, path: str | Path) -> None:
         save_file(tensors, str(temporary), {VALUES: text})
 
 
-def read_values(path: str | Path) -> Any:
+def read_values(path: str | os.PathLike[str]) -> Any:
     """Returns what :func:`write_values` wrote, the tensors on the CPU.
 
     Raises:
@@ -181,7 +181,7 @@ def _os_errors() -> Iterator[None]:
         raise OSError(int(number[1]), f"{os.strerror(int(number[1]))} ({error})") from None
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """``{"config": …, "extra": …}`` of a file that :func:`save_module` wrote.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ def build(config: dict[str, Any]) -> torch.nn.Module:
     return module
 
 
-def load(path: str | Path, model: torch.nn.Module | None = None) -> torch.nn.Module:
+def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> torch.nn.Module:
     """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
 
     Args:

@@ -82,7 +82,8 @@ class FineTune:
         from ..finetuning.forgetting import EWC, L2SP
 
         strength = () if self.strength is None else (self.strength,)
-        protect = {"l2-sp": lambda: L2SP(*strength), "ewc": lambda: EWC(*strength), None: lambda: None}[self.protect]()
+        kinds: dict[str, type[L2SP] | type[EWC]] = {"l2-sp": L2SP, "ewc": EWC}
+        protect = None if self.protect is None else kinds[self.protect](*strength)
         replay = self.replay if self.replay is None or self.replay < 1 else int(self.replay)
         same = ("epochs", "batch_size", "lr", "schedule", "freeze", "gradual_unfreezing", "discriminative", "seed")
         return {name: getattr(self, name) for name in same} | {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,7 +55,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | PathLike[str],
         every: int | timedelta | None,
         *,
         facts: State,
@@ -205,7 +206,7 @@ class Checkpoint:
         write_values(state, self.file)
 
 
-def state_file(path: str | Path) -> Path:
+def state_file(path: str | PathLike[str]) -> Path:
     """Where the state of a run lies whose model goes to `path`.
 
     Example:
@@ -235,7 +236,7 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
         )
 
 
-def find_state(path: str | Path, *, resume: bool, rank: int = 0) -> State | None:
+def find_state(path: str | PathLike[str], *, resume: bool, rank: int = 0) -> State | None:
     """Returns the state to resume from; None where there is none, or a run that is over is to begin anew.
 
     Raises:

@@ -100,7 +100,7 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     generator = torch.Generator().manual_seed(seed)
     learner.history = history
     size, order = settings.batch_size, generator if settings.shuffle else None
-    carry = {"bptt": settings.bptt, "stateful": settings.stateful}
+    carry: Any = {"bptt": settings.bptt, "stateful": settings.stateful}
     forward, batches = learner._data(train, size, order, passes=settings.epochs, even=True, **carry)
     held_out: tuple[Forward, Batches] | None = None
     if isinstance(settings.validation, float):
@@ -197,9 +197,9 @@ def _checkpoint(
     if fabric is not None:
         parts["precision"] = fabric.strategy.precision
     own = {"order": generator}
-    source = getattr(run.batches, "source", None)
-    if isinstance(getattr(source, "generator", None), torch.Generator):
-        own["loader"] = source.generator
+    loader = getattr(getattr(run.batches, "source", None), "generator", None)
+    if isinstance(loader, torch.Generator):
+        own["loader"] = loader
 
     free = {*Settings.free, "history", "extra", "model"}
     chosen = {**vars(learner), **{field.name: getattr(settings, field.name) for field in fields(settings)}}

@@ -55,4 +55,4 @@ class RandomStates:
 
 def _outside() -> dict[str, Any]:
     kind, words, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (the global one is meant)
-    return {"python": random.getstate(), "numpy": (kind, tuple(words.tolist()), *rest)}
+    return {"python": random.getstate(), "numpy": (kind, tuple(np.asarray(words).tolist()), *rest)}
