@@ -18,6 +18,6 @@ EXPECTED_FAILED_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": (
         "A row of weight 2 counts in the loss as two such rows do, but they fall into mini-batches, meet dropout and "
         "are changed at random one by one; and float32 does not reach the 1e-7 that the check asks for. In full "
-        "batches without randomness both trainings agree to about 1e-5."
+        "batches without randomness both trainings agree to about 1e-3."
     ),
 }
