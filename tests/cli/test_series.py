@@ -128,17 +128,6 @@ def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs():
     assert json.loads(Path("runs/classify/recipe.json").read_text())["settings"]["fit"]["epochs"] == 6
 
 
-def test_digits_go_on_too(monkeypatch):
-    quick = ["--set", "fit.epochs=2", "--set", "model.hidden_size=8", "--device", "cpu"]
-    assert call("train", "mnist", *quick, "--out", "whole").exit_code == 0
-    monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
-    with monkeypatch.context() as patch:
-        patch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
-        assert call("train", "mnist", *quick, "--out", "part").exit_code == 130
-    assert call("train", "--resume", "part").exit_code == 0
-    assert same(weights("part"), weights("whole"))
-
-
 @pytest.mark.parametrize(("folder", "words"), [("nowhere", "does not exist"), ("empty", "has no recipe.json")])
 def test_what_cannot_be_resumed(folder, words):
     Path("empty").mkdir()

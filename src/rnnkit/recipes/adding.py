@@ -117,6 +117,7 @@ class Adding:
             schedule=fit.schedule,
             seed=self.seed,
             checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
             callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
         )
         learner.save(folder)
