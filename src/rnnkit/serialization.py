@@ -105,8 +105,12 @@ def write_values(value: Any, path: str | os.PathLike[str]) -> None:
         save_file(tensors, str(temporary), {VALUES: text})
 
 
-def read_values(path: str | os.PathLike[str]) -> Any:
+def read_values(path: str | os.PathLike[str], *, tensors: bool = True) -> Any:
     """Returns what :func:`write_values` wrote, the tensors on the CPU.
+
+    Args:
+        path: the file.
+        tensors: False leaves None in their places, and reads the file's head alone.
 
     Raises:
         DataError: the file is damaged, or something else wrote it.
@@ -115,7 +119,8 @@ def read_values(path: str | os.PathLike[str]) -> Any:
 
     try:
         with safe_open(str(path), "pt") as opened:
-            return _rebuild(json.loads((opened.metadata() or {})[VALUES]), opened.get_tensor)
+            tensor = opened.get_tensor if tensors else lambda name: None
+            return _rebuild(json.loads((opened.metadata() or {})[VALUES]), tensor)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged, or rnnkit did not write it ({error!r})") from None
 
@@ -150,7 +155,7 @@ def _describe(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
-def _rebuild(value: Any, tensor: Callable[[str], torch.Tensor]) -> Any:
+def _rebuild(value: Any, tensor: Callable[[str], torch.Tensor | None]) -> Any:
     if isinstance(value, list):
         return [_rebuild(part, tensor) for part in value]
     if not isinstance(value, dict):

@@ -21,6 +21,7 @@ from rnnkit.errors import CheckpointError, ConfigError, DataError, RunFolderErro
 from rnnkit.serialization import read_config, read_values
 from rnnkit.training.averaging import NTASGD
 from rnnkit.training.callbacks import Callback
+from rnnkit.training.checkpoint import find_state
 from rnnkit.training.learner import Learner
 
 
@@ -437,3 +438,16 @@ def test_the_model_on_the_disk_belongs_to_the_state(classifier, blobs, tmp_path,
     quiet(learner, blobs, resume=True, **settings)
     assert read_config(tmp_path)["extra"]["epoch"] == 3
     assert same(stored(tmp_path, learner.model), weights(learner.model))
+
+
+def test_reading_a_state_leaves_what_is_being_written_and_going_on_takes_it_away(classifier, blobs, tmp_path):
+    quiet(Learner(classifier()), blobs, checkpoint=tmp_path, epochs=1)
+    names = {"model.safetensors", "training.safetensors"}
+    for resume in (True, False):
+        for name in names:
+            (tmp_path / f".{name}.torn").write_text("half")
+        before = sorted(tmp_path.iterdir())
+        assert (find_state(tmp_path, resume=resume) is not None) == resume
+        assert sorted(tmp_path.iterdir()) == before
+        quiet(Learner(classifier()), blobs, checkpoint=tmp_path, resume=resume, epochs=1)
+        assert {path.name for path in tmp_path.iterdir()} == names

@@ -356,7 +356,8 @@ def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
 
     try:
         # Read, and nothing else: the run may be under way.
-        rows = list(read_values(state_file(folder))["history"]["rows"]) if state_file(folder).is_file() else []
+        file = state_file(folder)
+        rows = list(read_values(file, tensors=False)["history"]["rows"]) if file.is_file() else []
     except (RnnkitError, OSError, ValueError, KeyError, TypeError):
         return []
     return [row for row in rows if isinstance(row, dict) and "epoch" in row]

@@ -66,7 +66,7 @@ def progress(folder: Path) -> State:
 
     before = _read(folder / runs.VERSIONS)
     metrics = _read(folder / runs.METRICS)
-    state = find_state(folder, resume=True, rank=0)
+    state = find_state(folder, resume=True)
     if state is None:
         if metrics:
             raise RunFolderError(f"{folder} holds no state of its training to go on from; train into a new folder")

@@ -129,6 +129,7 @@ class Checkpoint:
         if self.rank != 0:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._tidy()
         try:
             self._write(random)
         except TypeError as error:
@@ -150,6 +151,7 @@ class Checkpoint:
             ConfigError: it is that of another run; the message names what differs.
         """
         self.check(state)
+        self._tidy()
         for name, part in self.parts.items():
             if name in state:
                 part.load_state_dict(state[name])
@@ -185,6 +187,12 @@ class Checkpoint:
                 self.stale = True
                 self.write_model(row)
             self.stale = False
+
+    def _tidy(self) -> None:
+        """Takes away what a run that was killed while writing left behind; only for who writes here from now on."""
+        if self.rank == 0:
+            remove_leftovers(model_file(self.path))
+            remove_leftovers(self.file)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -236,17 +244,16 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
         )
 
 
-def find_state(path: str | PathLike[str], *, resume: bool, rank: int = 0) -> State | None:
+def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
     """Returns the state to resume from; None where there is none, or a run that is over is to begin anew.
+
+    It reads only: the run may be under way.
 
     Raises:
         RunFolderError: a run that is not over would be overwritten.
         DataError: the state is damaged.
     """
     file = state_file(path)
-    if rank == 0:
-        remove_leftovers(model_file(path))
-        remove_leftovers(file)
     if not from_all_processes(file.exists())[0]:
         return None
     state: State = read_values(file)

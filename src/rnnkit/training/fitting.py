@@ -92,7 +92,7 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     callbacks = Callbacks(learner, settings.callbacks)
     state, seed = None, settings.seed
     if settings.checkpoint is not None:
-        state = find_state(settings.checkpoint, resume=settings.resume, rank=learner._rank)
+        state = find_state(settings.checkpoint, resume=settings.resume)
     if state is not None:
         seed = int(state["seed"])
     elif seed is None:
