@@ -63,6 +63,18 @@ def test_lengths_reach_torchs_layers_through_the_models_call_and_packed_sequence
     torch.testing.assert_close(seen(packed, x, lengths=lengths), written_out(each, lengths))
 
 
+def test_a_chunk_that_runs_past_the_models_call_is_not_of_another_calls_lengths():
+    model, x, lengths = rnnkit.SequenceTagger(rnnkit.GRU(2, 3), 2), torch.randn(3, 6, 2), torch.tensor([4, 1, 6])
+    with Regularisation(model, recurrent_l2=0.0, ar=AR, tar=TAR) as penalty:
+        for grad in (True, False):  # a step, or an evaluation, and then a chunk
+            with torch.set_grad_enabled(grad):
+                model(x, lengths=lengths)
+            if grad:
+                penalty()
+            model.run(x[:2])
+            torch.testing.assert_close(penalty(), written_out(model.body(x[:2])[0], [6, 6]))
+
+
 def test_a_single_step_has_no_change_and_padding_may_hold_nan(tagger):
     model = tagger()
     model.body = rnnkit.RNN(nn.GRUCell(2, 8), batch_first=True)

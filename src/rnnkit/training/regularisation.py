@@ -62,7 +62,7 @@ class Regularisation:
     def __exit__(self, *_: object) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._hooks, self._output = [], None
+        self._hooks, self._output, self._called = [], None, (None, None)
 
     def __call__(self) -> Tensor:
         penalty = torch.zeros(())
@@ -71,9 +71,12 @@ class Regularisation:
         if self._output is not None:
             penalty = penalty + activation_penalty(*self._output, ar=self.ar, tar=self.tar)
             self._output = None  # the graph is not kept any longer than the step
+        self._called = None, None  # chunks run past the model's call, and are not of its lengths
         return penalty
 
     def _see_call(self, model: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        if not torch.is_grad_enabled():  # evaluating
+            return
         x = arguments[0] if arguments else None
         steps = x.shape[1] if isinstance(x, Tensor) and x.dim() >= 2 else None
         self._called = steps, keywords.get("lengths")
