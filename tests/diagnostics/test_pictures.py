@@ -1,3 +1,4 @@
+import re
 import sys
 from subprocess import run
 
@@ -5,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnnkit.diagnostics import pictures
+from rnnkit.diagnostics import _style, pictures
+from rnnkit.diagnostics.compare import curves_of_runs
 from rnnkit.errors import DataError
 
 ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "lr": 0.1, "samples_per_second": 100.0, "seconds": 2.0}
@@ -69,6 +71,29 @@ def test_confusion_shows_each_count_and_share(tmp_path, drawn):
     assert [cells[k, k] for k in range(3)] == ["8", "0", "3"]
     assert {"80.0%", "–", "75.0%"} <= set(cells.values())
     assert axes.get_title() == "3 of 14 wrong (78.57% right)"
+
+
+def test_names_are_drawn_as_they_stand(tmp_path):
+    names = [r"$\x$", "$5_$", "_a"]
+    pictures.confusion(np.eye(3, dtype=int), names, tmp_path / "m.svg")
+    pictures.against(np.eye(3), np.eye(3), names, tmp_path / "a.svg")
+    curves_of_runs(dict.fromkeys(names, ROWS), tmp_path / "r.svg")
+    for name in ("m", "a", "r"):
+        assert is_drawn(names, (tmp_path / f"{name}.svg").read_text())
+
+
+def is_drawn(names, svg):
+    """Whether each name stands in the drawing: matplotlib notes every text beside its outlines."""
+    return all(re.search(rf"<!--[\w ]*{re.escape(name)} -->", svg) for name in names)
+
+
+def test_powers_of_ten_stay_formulas(tmp_path):
+    figure = _style.figure(3, 3)
+    axes = figure.subplots()
+    axes.semilogy([1, 2, 3], [1e-3, 1, 1e3])
+    _style.write(figure, tmp_path / "log.png")
+    assert all(text.get_parse_math() for text in axes.get_yticklabels())
+    assert not any(text.get_parse_math() for text in axes.get_xticklabels())
 
 
 def test_confusion_without_a_mistake_or_without_anything(tmp_path):

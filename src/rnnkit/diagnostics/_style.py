@@ -37,8 +37,24 @@ def open_axes(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def label(name: str) -> str:
+    """A name as a legend takes it: matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def write(figure: Figure, path: Path) -> None:
-    """Writes a figure in the format of the path's suffix, whole or not at all."""
+    """Writes a figure in the format of the path's suffix, whole or not at all, every text as it stands.
+
+    Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    # Labels of ticks are made when they are first asked for; 10² on a logarithmic scale is matplotlib's own formula.
+    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+        for text in axis.get_ticklabels(which="both"):
+            text.set_parse_math(axis.get_scale() != "linear")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
 
