@@ -264,6 +264,25 @@ def test_fine_tuning_to_other_classes_keeps_what_stays():
     assert (model.module_.head.weight[0] - falls).norm() < falls.norm()  # it began where it was
 
 
+def test_weighted_rows_are_mixed_with_a_replay():
+    X, y = waves()
+    few = np.flatnonzero(y == "falls")[:2].tolist() + np.flatnonzero(y != "falls").tolist()
+    model = classifier(class_weight="balanced", epochs=1).fit(X, y)
+    model.fine_tune(X[few], y[few], epochs=1, replay=(X, y))
+    model.fine_tune(X, y, np.arange(36) % 2 + 1, epochs=1, replay=0.5, old_data=(X, y))
+    targets = []
+    model._loss = lambda plan: lambda output, target: targets.append(target) or output.sum()
+    model._learner = model._make_learner(model._recipe[1])
+    labels = ["falls", "more", "rises", "stays"]  # so that two of the old classes have other numbers
+    model.fine_tune(
+        X[few], np.where(y[few] == "falls", "more", "rises"), epochs=1, classes=labels, replay=(X[:3], y[:3])
+    )
+    seen = torch.cat(targets)
+    assert sorted(seen[seen[:, 1] == 1][:, 0].tolist()) == [0, 2, 3]  # none of the new rows weighs just 1
+    numbers = regressor(epochs=1).fit(X, np.arange(36.0))
+    numbers.fine_tune(X, np.arange(36.0), np.arange(36) + 1, epochs=1, replay=(X, np.arange(36.0)))
+
+
 def test_adapters_are_merged():
     X, y = waves()
     model = classifier().fit(X, y)

@@ -19,6 +19,8 @@ from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..data.series import SeriesSet
 from ..errors import ConfigError, DataError
 from ..finetuning.adapters import merge_adapters
+from ..finetuning.forgetting import Replay
+from ..finetuning.heads import same_name
 from ..models.loading import build as rebuild
 from ..tasks.series import Kind, SeriesTask, build, make_learner, usual_steps
 from ..tasks.settings import Fit, Model
@@ -120,7 +122,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         """Trains on new series at a lower rate, from where `fit` ended and with its scaling.
 
         Args:
-            X, y, sample_weight: as in `fit`.
+            X, y, sample_weight: as in `fit`; rows of a replay count as much as one of X does on average.
             epochs: number of epochs.
             **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters` (which are merged at the end),
                 `protect`, `replay` and `old_data`, these two as (X, y) ...
@@ -133,7 +135,8 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         settings = self._tuning_data(settings, ("old_data", "replay", "validation"))
 
         def tune(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
-            return learner.fine_tune(data, **defaults | {"schedule": None, "epochs": epochs} | settings)
+            replay = self._weighted_replay(settings, data[1])
+            return learner.fine_tune(data, **defaults | {"schedule": None, "epochs": epochs} | settings | replay)
 
         self._train(X, y, sample_weight, fresh=False, run=tune)
         if settings.get("adapters") is not None:
@@ -150,6 +153,26 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
                     series, targets = check_series(self, X, reset=False), self._encode(y, False, None)
                     found[name] = self._inputs(series), packed(self._scaled(targets), np.ones(len(targets)))
         return found
+
+    def _weighted_replay(self, settings: dict[str, Any], new: torch.Tensor) -> dict[str, Any]:
+        """The replay with weights of 1 and the new numbers of its classes, where the new targets have weights."""
+        given = settings.get("replay")
+        if isinstance(given, int | float):
+            given = Replay(rows=given)
+        elif isinstance(given, tuple):
+            given = Replay(data=given)
+        pair = settings.get("old_data") if given is None or given.data is None else given.data
+        if given is None or pair is None or pair[1].shape[1:] == new.shape[1:]:
+            return {}
+        targets = pair[1]
+        if settings.get("classes") is not None:
+            numbers = torch.full((len(settings["old_classes"]),), -1)
+            for now, old in same_name(settings["old_classes"], settings["classes"]).items():
+                numbers[old] = now
+            targets = numbers[targets]
+            if (targets < 0).any():  # a class that is no more: the learner says so
+                return {}
+        return {"replay": Replay((pair[0], torch.column_stack([targets, torch.ones(len(targets))])), given.rows)}
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes network, weights, scaling and classes to one .safetensors file.

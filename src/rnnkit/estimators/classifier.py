@@ -172,7 +172,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         """Trains on new series at a lower rate, from where `fit` ended and with its scaling.
 
         Args:
-            X, y, sample_weight: as in `fit`.
+            X, y, sample_weight: as in `fit`; rows of a replay count as much as one of X does on average.
             epochs: number of epochs.
             classes: the labels that the network shall know from now on, where they are others than `classes_`: it gets
                 a new last layer, whose weights for the classes that stay are the old ones.
