@@ -31,6 +31,13 @@ def test_balanced_weights_are_those_of_the_training_rows(classifier, blobs):
     assert learner._loss.function.weights.tolist() == [1.0, 1.0, 1.0]
 
 
+def test_balanced_weights_count_the_old_rows_that_an_epoch_draws(classifier, blobs):
+    x, y = blobs[0], torch.arange(96) % 2
+    learner = Learner(classifier(), class_weights="balanced")
+    learner.fine_tune((x[:20], torch.full((20,), 2)), classes=3, replay=20, old_data=(x, y), epochs=1, progress=False)
+    assert learner._loss.function.weights.tolist() == pytest.approx([4 / 3, 4 / 3, 2 / 3])
+
+
 def test_balanced_weights_of_steps_leave_padding_out(tagger):
     rows, labels = [torch.randn(2, 2), torch.randn(6, 2)], [torch.tensor([1, 1]), torch.zeros(6, dtype=torch.long)]
     learner = Learner(tagger(), class_weights="balanced")

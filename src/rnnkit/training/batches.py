@@ -223,7 +223,7 @@ def hold_out(batches: Batches, share: float) -> ArrayBatches:
         )
     rows = order.rows if order.generator is None else torch.randperm(count, generator=order.generator)
     held_out = copy.copy(batches)
-    held_out.order = replace(order, rows=rows[-size:].sort().values, generator=None, even=False)
+    held_out.order = replace(order, rows=rows[-size:].sort().values, generator=None, even=False, old=None, drawn=0)
     batches.order = replace(order, rows=rows[:-size].sort().values)
     return held_out
 

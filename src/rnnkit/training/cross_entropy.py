@@ -118,13 +118,20 @@ def balance(loss: Loss, batches: Batches) -> None:
             "class_weights='balanced' counts the labels of data in memory, (X, y); for an iterable of batches pass "
             "the weights, class_weights=[1.0, 3.5]"
         )
-    labels, rows = select(batches.targets, batches.order.rows), batches.order.rows
+    order = batches.order
+    counts = _counts(batches, order.rows, function.classes)
+    if order.old is not None:  # of which an epoch sees a part
+        counts += _counts(batches, order.old, function.classes) * (order.drawn / len(order.old))
+    present = counts > 0
+    weights = counts.sum() / (present.sum() * counts)
+    function.weights = torch.where(present, weights, 1.0).float()
+
+
+def _counts(batches: ArrayBatches, rows: Tensor, classes: int) -> Tensor:
+    labels = select(batches.targets, rows)
     if batches.per_step and isinstance(batches.inputs, Sequences):
         labels = labels[valid_steps(batches.inputs.lengths[rows], labels.shape[1], labels.device)]
-    counts = torch.bincount(labels.flatten(), minlength=function.classes).double()
-    present = counts > 0
-    weights = counts.sum() / (present.sum() * counts.clamp(min=1))
-    function.weights = torch.where(present, weights, 1.0).float()
+    return torch.bincount(labels.flatten(), minlength=classes).double()
 
 
 def _numbers(weights: Any) -> Tensor:
