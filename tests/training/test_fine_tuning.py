@@ -163,6 +163,18 @@ def trained(classifier, blobs):
     return learner
 
 
+def test_a_run_goes_on_only_as_it_was_begun(classifier, blobs, tmp_path):
+    def tune(epochs, **plan):
+        settings = {"checkpoint": tmp_path, "resume": True, "seed": 0, "progress": False}
+        return Learner(classifier()).fine_tune(blobs, epochs=epochs, **{"lr": 1e-3, **plan}, **settings)
+
+    tune(1)
+    for plan, named in (({"lr": 0.1}, "lr"), ({"protect": "l2-sp"}, "protect"), ({"replay": blobs}, "replay")):
+        with pytest.raises(ConfigError, match=f"fine_tune: {named} was"):
+            tune(2, **plan)
+    assert len(tune(2).rows) == 2
+
+
 def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier, blobs, three):
     learner = trained(classifier, blobs)
     old_rows = learner.model.head.weight.detach().clone()

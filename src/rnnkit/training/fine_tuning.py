@@ -29,6 +29,7 @@ from .callbacks import Callback
 from .contexts import mode, seeded
 from .fine_tuning_report import FineTuningReport, Quality
 from .forward import Forward
+from .identity import describe_settings
 
 if TYPE_CHECKING:
     from .history import History, Row
@@ -73,6 +74,12 @@ class Plan:
             found["schedule"] = settings["schedule"]
         return {name: str(value) for name, value in found.items()}
 
+    def identity(self) -> dict[str, Any]:
+        """All of it but the data, as JSON values: what a run that goes on must share with the one before."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
+        found |= {"protect": resolve_protection(self.protect), "replay": self.method({}).get("replay")}
+        return {"fine_tune": describe_settings(found)}
+
 
 def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, settings: dict[str, Any]) -> History:
     """`Learner.fine_tune` with its arguments sorted; ``settings`` are those of `fit`."""
@@ -106,7 +113,7 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
         try:
             stages = _stages(learner, plan)
             trained = sum(one.numel() for one in learner.model.parameters() if one.requires_grad)
-            callbacks: list[Any] = [Thaw(stages)] if stages else []
+            callbacks: list[Any] = [Asked(plan.identity()), *([Thaw(stages)] if stages else [])]
             if protect is not None:
                 callbacks.append(Penalty(_references(learner, protect, importance, start, keep)))
             learner._optimizer = _optimizer(learner, plan)
@@ -312,6 +319,13 @@ def _rows(data: Any) -> int | None:
 
 
 # --- what trains, and how --------------------------------------------------------------------------------------------
+
+
+class Asked(Callback):
+    """Has the state of the run say how it fine-tunes, so that it is not gone on with in another way."""
+
+    def __init__(self, identity: Mapping[str, Any]) -> None:
+        self.identity = identity
 
 
 class Thaw(Callback):

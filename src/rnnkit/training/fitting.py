@@ -211,6 +211,8 @@ def _checkpoint(
         "data": describe_data(run.batches),
         "validation": describe_data(None if held_out is None else held_out[1]),
     }
+    for callback in run.callbacks.all:
+        identity |= getattr(callback, "identity", {})
     return Checkpoint(
         path,
         settings.checkpoint_every,
