@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit.cli.main import app
+from rnnkit.cli.train import recipe_of
 from rnnkit.data import mnist
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import classify as classify_recipe
@@ -93,6 +94,10 @@ def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     shown = call("evaluate", "more").stdout
     metrics = json.loads((folder / "metrics.json").read_text())
     assert f"Accuracy: {metrics['test']['accuracy']:.2%}" in shown
+    evaluated = recipe_of(Path("run"), None).evaluate(folder)
+    assert metrics["test"] == report["old"]["after"] == pytest.approx(evaluated)  # its loss is not smoothed
+    assert report["old"]["before"] == pytest.approx(recipe_of(Path("run"), None).evaluate(base))
+    assert set(metrics["validation"]) == set(report["new"]["before"]) == set(evaluated)
 
 
 def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
@@ -116,6 +121,9 @@ def test_numbers_are_learned_too_and_old_rows_that_are_gone_are_asked_for(tmp_pa
     result = call("finetune", folder, "--data", data, "--out", "more", *QUICK, "--set", "protect=ewc")
     assert result.exit_code == 0, result.output
     assert "old mae (6 rows)" in result.stdout
+    metrics, report = (json.loads(Path("more", name).read_text()) for name in ("metrics.json", "report.json"))
+    assert metrics["test"] == pytest.approx(recipe.evaluate(Path("more")))  # in the numbers' own unit
+    assert report["old"]["before"] == pytest.approx(recipe.evaluate(folder))
     Path("my.csv").unlink()
     result = call("finetune", folder, "--data", data, *QUICK)
     assert result.exit_code == 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
     from ..tasks.series import Kind
-    from ..training.fine_tuning_report import FineTuningReport
+    from ..training.fine_tuning_report import FineTuningReport, Quality
     from ..training.learner import Learner
     from .series import SeriesRecipe
 
@@ -105,6 +105,8 @@ class Lesson:
         old_test: its rows held out; None where it has none.
         save: writes the model and all that predicting takes into a folder.
         classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
+        evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows to judge by or the "old" ones, as
+            the network is then; the second argument tells whether it still has its old head. None: the learner's.
     """
 
     learner: Learner
@@ -115,6 +117,7 @@ class Lesson:
     save: Callable[[Path], None]
     classes: tuple[str, ...] | None = None
     old_classes: tuple[str, ...] | None = None
+    evaluate: Callable[[Literal["new", "old"], bool], dict[str, float]] | None = None
 
 
 def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
@@ -184,6 +187,12 @@ def series_lesson(
         kind, task.model, recipe.fit, device=settings.device, metrics="accuracy" if kind == "classify" else "mae"
     )
     kept = series.SeriesTask(task.model, after, task.target_names, settings.device)
+
+    def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
+        rows = (new if held_out is None else held_out) if which == "new" else (train if test is None else test)
+        assert rows is not None  # only what the learner could measure is asked for
+        return (task if old_head else kept).evaluate(rows)
+
     return Lesson(
         learner,
         pair(new, after),
@@ -193,6 +202,7 @@ def series_lesson(
         kept.save,
         after.classes,
         before.classes,
+        evaluate,
     )
 
 
@@ -212,21 +222,33 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     """
     from ..diagnostics import pictures
     from ..finetuning.adapters import merge_adapters, save_adapters
+    from ..training.callbacks import Callback
 
     learner = lesson.learner
     needed = settings.replay is not None or settings.protect == "ewc"
+    old = lesson.old() if needed else lesson.old_test
     new_head = None if lesson.classes == lesson.old_classes else lesson.classes
+    before = {} if old is None or lesson.evaluate is None else {"old": lesson.evaluate("old", True)}
+
+    class Before(Callback):
+        """Measures the new rows once a new head is there, and nothing has trained yet."""
+
+        def on_fit_begin(self, learner: Learner, run: Any) -> None:
+            if lesson.evaluate is not None:
+                before["new"] = lesson.evaluate("new", False)
+
     history = learner.fine_tune(
         lesson.new,
         validation=lesson.validation,
-        old_data=lesson.old() if needed else lesson.old_test,
+        old_data=old,
         old_validation=lesson.old_test,
         classes=new_head,
         old_classes=None if new_head is None else lesson.old_classes,
+        callbacks=[Before()],
         **settings.arguments(),
     )
-    report = history.report
-    assert report is not None
+    assert history.report is not None
+    report = history.report if lesson.evaluate is None else _in_own_unit(history.report, before, lesson.evaluate)
     if settings.rank is not None:
         save_adapters(learner.model, folder / ADAPTERS)
         merge_adapters(learner.model)
@@ -234,7 +256,7 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     runs.write_json(folder / SETTINGS, {**origin, "settings": asdict(settings)})
     report.to_json(folder / REPORT)
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
-    if report.old is not None and report.old.after is not None:
+    if lesson.old_test is not None and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
     metrics |= {
         "chosen_on": "last epoch; nothing was chosen on test data",
@@ -248,6 +270,21 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     pictures.curves(history.rows, folder / "curves.png")
     _draw(report, folder / PICTURE)
     return report
+
+
+def _in_own_unit(
+    report: FineTuningReport,
+    before: Mapping[str, Mapping[str, float]],
+    evaluate: Callable[[Literal["new", "old"], bool], dict[str, float]],
+) -> FineTuningReport:
+    """The same report with figures as ``rnnkit evaluate`` prints them, where the learner knows scaled numbers alone."""
+
+    def side(which: Literal["new", "old"], one: Quality | None) -> Quality | None:
+        if one is None:
+            return None
+        return replace(one, before=before.get(which), after=None if one.after is None else evaluate(which, False))
+
+    return replace(report, new=side("new", report.new), old=side("old", report.old))
 
 
 def _draw(report: FineTuningReport, path: Path) -> None:
