@@ -2,6 +2,7 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from series_files import write_waves
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit.cli.main import app
+from rnnkit.serialization import save_module
 from rnnkit.training.progress import Progress
 
 QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
@@ -74,6 +76,23 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written():
     assert refused(call("evaluate", "runs/classify", "--data", "odd.csv"), "unseen class 'still'")
     assert refused(call("evaluate", "runs/classify", "--data", "new.csv"))
     assert sorted(path.name for path in Path().glob("answers*")) == []
+
+
+@pytest.mark.parametrize("saved", ["saved", "saved/model.safetensors", "mine.safetensors"])
+def test_an_estimator_that_was_saved_answers_for_a_file(saved):
+    x = np.random.default_rng(0).normal(size=(6, 9, 2)).astype(np.float32)
+    settings = {"steps": 2, "channels": 4}
+    network = rnnkit.RNNClassifier(hidden_size=4, settings=settings, random_state=0, device="cpu").fit(x, list("ababab"))
+    network.save("mine.safetensors" if saved.startswith("mine") else "saved")
+    np.savez("new.npz", x=x)
+    result = call("predict", saved, "new.npz", "--out", "answers.json")
+    assert result.exit_code == 0, result.output
+    assert [row["prediction"] for row in json.loads(Path("answers.json").read_text())] == network.predict(x).tolist()
+
+
+def test_a_network_alone_answers_for_no_file():
+    save_module(rnnkit.SequenceClassifier(rnnkit.GRU(2, 3), 2), "alone")
+    assert refused(call("predict", "alone", "new.npz"), "without its preprocessing")
 
 
 def test_what_cannot_be_trained_leaves_nothing():

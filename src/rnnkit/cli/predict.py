@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +11,12 @@ import typer
 
 from .. import recipes
 from ..errors import ConfigError, DataError
-from .evaluate import RecipeFile, Run, recipe_of
+from .evaluate import RecipeFile, recipe_of
 from .output import complain, plain_warnings
 
 
 def predict(
-    run: Run,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved estimator.")],
     files: Annotated[
         list[Path],
         typer.Argument(metavar="FILE...", help="Images (mnist), or files of series as the run was trained on."),
@@ -26,9 +28,14 @@ def predict(
     ] = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
+    if recipe is None and _is_saved_alone(run):
+        from ..recipes import series
+
+        _tables(partial(series.predict, "auto", run), files, out)
+        return
     chosen = recipe_of(run, recipe)
     if isinstance(chosen, recipes.PredictingTables):
-        _tables(chosen, run, files, out)
+        _tables(partial(chosen.predict, run), files, out)
         return
     if not isinstance(chosen, recipes.Predicting):
         raise ConfigError(f"the recipe of {run} has no predictor(folder), so its model cannot be used on files")
@@ -54,13 +61,21 @@ def predict(
         raise typer.Exit(1)
 
 
-def _tables(chosen: recipes.PredictingTables, run: Path, files: list[Path], out: Path | None) -> None:
+def _is_saved_alone(run: Path) -> bool:
+    """Whether a model lies there without a run's recipe, as the estimators save theirs."""
+    from ..recipes.runs import RECIPE
+    from ..serialization import model_file
+
+    return not (run / RECIPE).exists() and model_file(run).is_file()
+
+
+def _tables(predict: Callable[[Path], dict[str, list[object]]], files: list[Path], out: Path | None) -> None:
     from ..recipes.tables import as_text
 
     if out is not None:
         _check_out(out)
     with plain_warnings():
-        found = [chosen.predict(run, file) for file in files]
+        found = [predict(file) for file in files]
     answers = {name: [value for table in found for value in table[name]] for name in found[0]}
     if len(files) > 1:
         names = [str(file) for file, table in zip(files, found, strict=True) for _ in table["prediction"]]
