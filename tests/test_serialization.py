@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from rnnkit.serialization import read_values, write_values
+from rnnkit.errors import DataError
+from rnnkit.serialization import VALUES, read_json, read_values, write_values
 
 
 def test_values_are_read_without_their_tensors(tmp_path):
@@ -11,3 +13,21 @@ def test_values_are_read_without_their_tensors(tmp_path):
     write_values(value, tmp_path / "state.safetensors")
     found = read_values(tmp_path / "state.safetensors", tensors=False)
     assert found == {"rows": [{"loss": 0.5}], "pair": (None, {1: None})}
+
+
+@pytest.mark.parametrize("text", ['{"dict": 5}', '{"dict": [1]}', '{"pairs": 5}', '{"tensor": 5}', "[" * 100_000, "{"])
+def test_damaged_values_are_data_errors(tmp_path, text):
+    save_file({}, tmp_path / "state.safetensors", {VALUES: text})
+    with pytest.raises(DataError, match="is damaged"):
+        read_values(tmp_path / "state.safetensors")
+
+
+def test_json_of_a_file():
+    assert read_json('{"a": ' + "[" * 99 + "]" * 99 + "}")["a"] != []
+    for text, words in {
+        "[1]": "holds a list",
+        '{"a": ' + "[" * 101 + "]" * 101 + "}": "deeper",
+        "{": "Expecting",
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            read_json(text)

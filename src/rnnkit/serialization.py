@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "model.safetensors"
 VALUES = "rnnkit values"  # the metadata's key for what is no tensor
+_LEVELS = 100
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def read_values(path: str | os.PathLike[str], *, tensors: bool = True) -> Any:
         with safe_open(str(path), "pt") as opened:
             tensor = opened.get_tensor if tensors else lambda name: None
             return _rebuild(json.loads((opened.metadata() or {})[VALUES]), tensor)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is damaged, or rnnkit did not write it ({error!r})") from None
 
 
@@ -187,7 +188,7 @@ def _os_errors() -> Iterator[None]:
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """``{"config": …, "extra": …}`` of a file that :func:`save_module` wrote.
+    """``{"config": …, "extra": …}`` of a file that :func:`save_module` wrote; config may be None, extra is a dict.
 
     Raises:
         DataError: there is no such file, or rnnkit did not write it.
@@ -199,8 +200,35 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise DataError(f"{file} does not exist; save a model with learner.save(path)")
     try:
         with safe_open(str(file), "pt") as opened:
-            metadata = opened.metadata() or {}
-            found: dict[str, Any] = json.loads(metadata["rnnkit"])
-            return found
+            found = read_json((opened.metadata() or {})["rnnkit"])
+        if not isinstance(found["config"], dict | None) or not isinstance(found["extra"], dict):
+            raise ValueError("its description has other parts")
+        return found
     except (SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"{file} is not a model that rnnkit saved ({error})") from None
+
+
+def read_json(text: str) -> dict[str, Any]:
+    """The object that a JSON text holds, of no more than 100 levels, so that it can be walked without a care.
+
+    Raises:
+        ValueError: it is damaged, too deep, or holds something else.
+
+    Example:
+        >>> read_json('{"epochs": 3}')
+        {'epochs': 3}
+    """
+    deep = f"it is nested deeper than {_LEVELS} levels"
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError(deep) from None
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds a {type(found).__name__}; expected an object")
+    level: list[Any] = [found]
+    for _ in range(_LEVELS):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [one for one in level if isinstance(one, dict | list)]
+    if level:
+        raise ValueError(deep)
+    return found

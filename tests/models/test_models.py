@@ -1,5 +1,8 @@
+import json
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
@@ -121,6 +124,31 @@ def test_bad_files_say_what_they_are(tmp_path):
     (tmp_path / "text.safetensors").write_text("not weights")
     with pytest.raises(DataError, match="is not a model that rnnkit saved"):
         rnnkit.load(tmp_path / "text.safetensors")
+
+
+CELL = {"builder": "GRU", "arguments": {"input_size": 1, "hidden_size": 2}}
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        [1],
+        {"config": CELL},
+        {"config": None, "extra": 3},
+        {"config": [CELL], "extra": {}},
+        {"config": {"arguments": {}}, "extra": {}},
+        {"config": {"builder": ["GRU"], "arguments": {}}, "extra": {}},
+        {"config": {"builder": "GRU", "arguments": 3}, "extra": {}},
+        {"config": {"builder": "GRU", "arguments": {"size": 3}}, "extra": {}},
+        {"config": CELL, "extra": {}, "adapters": [1]},
+        {"config": CELL, "extra": {}, "adapters": {"parametrizations.weight_ih_l0.0": {"rank": "many"}}},
+    ],
+)
+def test_damaged_descriptions_are_data_errors(tmp_path, described):
+    file = tmp_path / "model.safetensors"
+    save_file(dict(rnnkit.GRU(1, 2).state_dict()), file, {"rnnkit": json.dumps(described)})
+    with pytest.raises(DataError, match="damaged|rnnkit saved"):
+        rnnkit.load(file)
 
 
 def test_a_file_cannot_name_other_classes(tmp_path):

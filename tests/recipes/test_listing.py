@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import rnnkit
 from rnnkit import recipes
@@ -105,13 +106,14 @@ def test_an_unfinished_runs_curves_are_those_of_its_checkpoint():
     ("file", "text", "words"),
     [
         ("recipe.json", '{"recipe": "mni', "recipe.json cannot be read"),
-        ("recipe.json", "[]", "recipe.json holds a list"),
+        ("recipe.json", "[]", "recipe.json cannot be read (it holds a list"),
         ("recipe.json", '{"recipe": "mnist"}', "names no recipe with settings"),
         ("recipe.json", None, "recipe.json is missing"),
         ("metrics.json", "{", "metrics.json cannot be read"),
         ("metrics.json", "[" * 100_000, "metrics.json cannot be read"),
+        ("metrics.json", '{"test":' + "[" * 600 + "]" * 600 + "}", "metrics.json cannot be read"),
         ("metrics.json", b"\xff\xfe", "metrics.json cannot be read"),
-        ("versions.json", "3", "versions.json holds a int"),
+        ("versions.json", "3", "versions.json cannot be read (it holds a int"),
     ],
 )
 def test_a_damaged_run_is_shown_beside_the_others(file, text, words):
@@ -130,12 +132,17 @@ def test_a_damaged_run_is_shown_beside_the_others(file, text, words):
 
 
 def test_odd_but_whole_reports():
-    odd = made("odd", epochs="three", seconds=None, stopped=None, test={"loss": math.nan, "words": "none", "ok": True})
+    odd = made(
+        "odd",
+        epochs="three",
+        seconds=None,
+        stopped=None,
+        test={"loss": math.nan, "words": "none", "ok": True, "error": 1},
+    )
     run = listing.read(odd)
     assert (run.epochs, run.seconds, run.stopped) == (None, None, "None")
-    assert [name for name in run.figures if name.startswith("test")] == ["test.loss"]
+    assert [name for name in run.figures if name.startswith("test")] == ["test.error"]
     facts = json.loads(json.dumps(run.as_json(), allow_nan=False))
-    assert facts["figures"]["test.loss"] is None
     assert facts["started"] == "2030-01-02T03:04:05+00:00"
 
 
@@ -229,3 +236,25 @@ def test_a_real_run_is_listed(monkeypatch):
     assert run.figures["test.accuracy"] <= 1
     assert run.settings["model.hidden_size"] == 4
     assert len(run.history()) == 1
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1" + "0" * 400])
+def test_a_report_with_what_is_no_finite_number_stops_no_list(number):
+    made("whole")
+    odd = made("odd", started="0001-01-01T00:00:00+14:00") / "metrics.json"
+    odd.write_text(f'{{"epochs": {number}, "seconds": {number}, "test": {{"loss": {number}}}}}')
+    found = {run.name: run for run in listing.find(Path("runs"))}
+    assert found["whole"].epochs == 3
+    assert (found["odd"].epochs, found["odd"].seconds, found["odd"].figures) == (None, None, {})
+    assert found["odd"].started.year > 1
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"extra": 3, "config": null}', '{"dict": 5}', "[" * 100_000, "{"])
+def test_a_checkpoint_that_says_something_else_tells_nothing(text):
+    folder = made("killed")
+    for name in ("metrics.json", "history.csv"):
+        (folder / name).unlink()
+    save_file({}, folder / "model.safetensors", {"rnnkit": text})
+    save_file({}, folder / "training.safetensors", {"rnnkit values": text})
+    run = listing.read(folder)
+    assert (run.stopped, run.epochs, run.figures, run.history()) == ("unfinished", None, {}, [])

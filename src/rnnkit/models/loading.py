@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
 import torch
 from safetensors import safe_open
 
-from ..errors import ConfigError, DataError, suggest
+from ..errors import ConfigError, DataError, RnnkitError, suggest
 from ..finetuning.adapters import restore_adapters
 from ..layers.augment import SeriesAugment
 from ..layers.conv import ConvFront
@@ -47,6 +49,17 @@ def build(config: dict[str, Any]) -> torch.nn.Module:
     return module
 
 
+@contextmanager
+def _damaged(path: str | PathLike[str]) -> Iterator[None]:
+    """Raises `DataError` where a description lacks something, or has it of another type."""
+    try:
+        yield
+    except RnnkitError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise DataError(f"{path} is damaged: no model can be built as it describes one ({error!r})") from error
+
+
 def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> torch.nn.Module:
     """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
 
@@ -55,8 +68,8 @@ def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> tor
         model: a module to load the weights into; needed for modules that rnnkit cannot rebuild by name.
 
     Raises:
-        DataError: the file is missing or was not written by rnnkit, or its weights do not fit.
-        ConfigError: the file names a builder that rnnkit does not have.
+        DataError: the file is missing, damaged or was not written by rnnkit, or its weights do not fit.
+        ConfigError: the file names a builder that rnnkit does not have, or settings that the builder refuses.
 
     Example:
         >>> import rnnkit, tempfile, torch
@@ -72,11 +85,13 @@ def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> tor
     if model is None:
         if config is None:
             raise DataError(f"{path} holds weights of a module of your own; pass rnnkit.load(path, model=module)")
-        model = build(config)
+        with _damaged(path):
+            model = build(config)
     parts = dict(model.named_modules())
-    adapters = {name: one for name, one in described.get("adapters", {}).items() if name not in parts}
-    if adapters:
-        restore_adapters(model, adapters)
+    with _damaged(path):
+        adapters = {name: one for name, one in described.get("adapters", {}).items() if name not in parts}
+        if adapters:
+            restore_adapters(model, adapters)
     file = model_file(path)
     with safe_open(str(file), "pt") as opened:
         weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)

@@ -6,7 +6,6 @@ A folder may be unfinished, damaged or not ours at all; each says so, and none s
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DataError, RnnkitError, RunFolderError, suggest
+from ..serialization import read_json
 from .runs import METRICS, RECIPE, VERSIONS
 
 HISTORY = "history.csv"
@@ -128,8 +128,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
-    found = [{str(key): number for key, text in row.items() if (number := _parsed(text)) is not None} for row in rows]
-    return [row for row in found if "epoch" in row]
+    return _numeric(rows)
 
 
 def locate(names: Sequence[Path], among: Path = Path("runs")) -> list[StoredRun]:
@@ -298,18 +297,14 @@ def _below(folder: Path, top: Path) -> str:
 
 def _json(path: Path, problems: list[str], *, required: bool) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if required:
             problems.append(f"{path.name} is missing")
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         problems.append(f"{path.name} cannot be read ({error})")
         return {}
-    if not isinstance(found, dict):
-        problems.append(f"{path.name} holds a {type(found).__name__}; expected an object")
-        return {}
-    return found
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -360,14 +355,22 @@ def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
         rows = list(read_values(file, tensors=False)["history"]["rows"]) if file.is_file() else []
     except (RnnkitError, OSError, ValueError, KeyError, TypeError):
         return []
-    return [row for row in rows if isinstance(row, dict) and "epoch" in row]
+    return _numeric([row for row in rows if isinstance(row, dict)])
+
+
+def _numeric(rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, float]]:
+    """Rows with an epoch, and of each what is a number."""
+    found = [{str(key): number for key, one in row.items() if (number := _parsed(one)) is not None} for row in rows]
+    return [row for row in found if "epoch" in row]
 
 
 def _started(folder: Path, versions: Mapping[str, Any]) -> datetime | None:
     try:
         found = datetime.fromisoformat(versions["started"])
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    except (KeyError, TypeError, ValueError):
+        found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        found.astimezone()  # the first and last days of all time are none everywhere
+        return found
+    except (KeyError, TypeError, ValueError, OverflowError):
         pass
     for path in (folder / RECIPE, folder):
         try:
@@ -389,11 +392,13 @@ def _size(folder: Path) -> int:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number as it is, None for all else."""
+    number = _parsed(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if number is not None and math.isfinite(number) else None
 
 
-def _parsed(text: Any) -> float | None:
+def _parsed(value: Any) -> float | None:
     try:
-        return float(text)
-    except (TypeError, ValueError):
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
         return None

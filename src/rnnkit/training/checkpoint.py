@@ -257,7 +257,7 @@ def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
     if not from_all_processes(file.exists())[0]:
         return None
     state: State = read_values(file)
-    if state.get("version") != VERSION:
+    if not isinstance(state, dict) or state.get("version") != VERSION:
         raise DataError(f"{file} was written by another version of rnnkit; begin anew in another folder")
     if resume:
         return state
