@@ -8,6 +8,7 @@ from fitting import quiet
 from torch import nn
 
 from rnnkit.errors import ConfigError
+from rnnkit.training.batches import Mixed, hold_out
 from rnnkit.training.cross_entropy import CrossEntropy
 from rnnkit.training.learner import Learner
 
@@ -36,6 +37,13 @@ def test_balanced_weights_count_the_old_rows_that_an_epoch_draws(classifier, blo
     learner = Learner(classifier(), class_weights="balanced")
     learner.fine_tune((x[:20], torch.full((20,), 2)), classes=3, replay=20, old_data=(x, y), epochs=1, progress=False)
     assert learner._loss.function.weights.tolist() == pytest.approx([4 / 3, 4 / 3, 2 / 3])
+
+
+def test_a_share_held_out_of_new_rows_and_old_ones_has_no_old_row(classifier, blobs):
+    learner = Learner(classifier(), loss="cross_entropy")
+    batches = learner._data(Mixed(*blobs, new=20, drawn=30), 8)[1]
+    assert len(hold_out(batches, 0.25).order.draw()) == 5
+    assert len(batches.order.draw()) == 15 + 30
 
 
 def test_balanced_weights_of_steps_leave_padding_out(tagger):
