@@ -29,6 +29,10 @@ class Regularisation:
 
     Used as a context while training, it watches the layers; a call gives the penalty of the model's last call.
 
+    The means are those of one call. Where an update joins several, `accumulate` or `bptt`, each one's penalty has the
+    weight of its loss, its share of the targets: with one target per sequence and rows of unequal length, that is not
+    its share of the steps, so that the sum is not the penalty of the joined batch, in which every step counts the same.
+
     Args:
         model: what is trained.
         recurrent_l2, ar, tar: the coefficients, 0 for none.
