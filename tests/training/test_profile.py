@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -270,6 +271,17 @@ def test_it_reads_well(data):
     assert found._repr_html_().count("<tr>") == 2 + len(found.parts)
     if found.peak_memory is not None:
         assert found.peak_memory > 2**20
+
+
+@pytest.mark.parametrize("look", ["profile", "summary", "find_rate"])
+@pytest.mark.parametrize("own", [None, torch.Generator()], ids=["torch's generator", "its own"])
+def test_a_loader_draws_the_same_afterwards(data, look, own):
+    loader = DataLoader(TensorDataset(*data), 8, shuffle=True, generator=own)
+    learner, generator = make(), own or torch.default_generator
+    before = generator.get_state()
+    settings = {"profile": {"steps": 2}, "summary": {}, "find_rate": {"steps": 10}}
+    getattr(learner, look)(loader, **settings[look])
+    assert torch.equal(generator.get_state(), before)
 
 
 def test_what_cannot_be_profiled(data):

@@ -1,25 +1,82 @@
-"""What a look at a model must leave as it found it: generators, weights, buffers, gradients."""
+"""What a look at a model or a learner must leave as it found it: generators, weights, gradients, the optimizer."""
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+if TYPE_CHECKING:
+    from .learner import Learner
 
 
 @contextmanager
-def generators(device: torch.device) -> Iterator[None]:
-    """Puts the states of torch's global generators, Python's and numpy's back to what they were."""
+def learner(one: Learner, data: Any) -> Iterator[None]:
+    """Puts weights, buffers, gradients, optimizer, float16's scale, generators and the learner's fields back.
+
+    A loss that is a module is the learner's too. Modes are not looked at: what trains a model puts them back itself.
+    """
+    fields, loss = dict(vars(one)), one._loss.function
+    scaler = getattr(getattr(one._fabric, "_precision", None), "scaler", None)
+    scale = None if scaler is None else scaler.state_dict()
+    given: Any = one._optimizer if one._optimizer is not None else one.optimizer
+    modules = (one.model, loss) if isinstance(loss, torch.nn.Module) else (one.model,)
+    with generators(one.device, data), tensors(*modules), _optimizer(getattr(given, "optimizer", given)):  # in Fabric's
+        try:
+            yield
+        finally:
+            if scaler is not None:
+                scaler.load_state_dict(scale)
+            vars(one).clear()
+            vars(one).update(fields)
+
+
+@contextmanager
+def _optimizer(given: Any) -> Iterator[None]:
+    """Puts an optimizer's state, the same tensors, and its groups' settings back; nothing of what is none."""
+    if not isinstance(given, Optimizer):
+        yield
+        return
+    state, groups = given.state, [dict(group) for group in given.param_groups]
+    given.state = defaultdict(dict, {parameter: _copied(held) for parameter, held in state.items()})
+    try:
+        yield
+    finally:
+        given.state = state
+        for group, before in zip(given.param_groups, groups, strict=True):
+            group.clear()
+            group.update(before)
+
+
+def _copied(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    return {key: _copied(one) for key, one in state.items()} if isinstance(state, dict) else deepcopy(state)
+
+
+@contextmanager
+def generators(device: torch.device, data: Any = None) -> Iterator[None]:
+    """Puts the states of torch's global generators, Python's, numpy's and a DataLoader's own back to what they were."""
+    places = (data, data.sampler, getattr(data.batch_sampler, "sampler", None)) if isinstance(data, DataLoader) else ()
+    found = [getattr(place, "generator", None) for place in places]
+    own = [(one, one.get_state()) for one in found if isinstance(one, torch.Generator)]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (the global one is meant)
     metal = torch.mps.get_rng_state() if device.type == "mps" else None
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield
     finally:
+        for one, state in own:
+            one.set_state(state)
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
         if metal is not None:

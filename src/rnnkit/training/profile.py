@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
 from ..errors import ConfigError
 from ..ops.machine import matrix_peak
+from . import preserved
 from .arrays import describe
 from .clocks import BETWEEN, DATA, LOSS, OPTIMIZER, WARM, Clock, WholeSteps, layer_part, opened
-from .preserved import generators, tensors
 from .tables import aligned, html, quantity, size
 
 if TYPE_CHECKING:
@@ -172,10 +168,10 @@ def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 3
         )
     device = learner.device
     peak = matrix_peak(device, learner._dtype)
-    with _preserved(learner):
+    with preserved.learner(learner, data):
         bare = WholeSteps(steps, device)
         _fit(learner, data, batch_size, bare)
-    with _preserved(learner):
+    with preserved.learner(learner, data):
         clock = Clock(learner.model, steps, device)
         _fit(learner, data, batch_size, clock)
     peak = max(peak, matrix_peak(device, learner._dtype))  # what slowed one of them is not the machine
@@ -198,41 +194,6 @@ def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 3
 def _fit(learner: Learner, data: Any, batch_size: int, watch: WholeSteps) -> None:
     """As many epochs as it takes; the watch ends it."""
     learner.fit(data, epochs=WARM + watch.steps, batch_size=batch_size, seed=0, callbacks=[watch], progress=False)
-
-
-@contextmanager
-def _preserved(learner: Learner) -> Iterator[None]:
-    """Puts weights, buffers, gradients, the optimizer's state and rates, generators and the learner's own fields back.
-
-    Modes are `fit`'s own to put back, and so are its hooks.
-    """
-    fields = dict(vars(learner))
-    loss = learner._loss.function
-    given: Any = learner._optimizer if learner._optimizer is not None else learner.optimizer
-    given = getattr(given, "optimizer", given)  # Fabric wraps its optimizers
-    optimizer = given if isinstance(given, Optimizer) else None
-    modules = (learner.model, loss) if isinstance(loss, nn.Module) else (learner.model,)
-    state: Any = None if optimizer is None else optimizer.state
-    groups = [] if optimizer is None else [dict(group) for group in optimizer.param_groups]
-    with generators(learner.device), tensors(*modules):
-        if optimizer is not None:
-            optimizer.state = defaultdict(dict, {parameter: _copied(one) for parameter, one in optimizer.state.items()})
-        try:
-            yield
-        finally:
-            if optimizer is not None:
-                optimizer.state = state
-                for group, before in zip(optimizer.param_groups, groups, strict=True):
-                    group.clear()
-                    group.update(before)
-            vars(learner).clear()
-            vars(learner).update(fields)
-
-
-def _copied(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    return {key: _copied(one) for key, one in state.items()} if isinstance(state, dict) else deepcopy(state)
 
 
 # --- what is made of it ----------------------------------------------------------------------------------------------

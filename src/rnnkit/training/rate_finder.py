@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, DataError, DivergenceError
 from ..serialization import replacing
+from . import preserved
 from .contexts import mode, seeded
 from .cross_entropy import balance
 from .forward import Forward
@@ -94,11 +92,11 @@ def find_rate(
     if isinstance(data, Iterator):
         raise ConfigError("data that can be read once arrived; find_rate would use it up: pass a list or a DataLoader")
     rates, losses, initial = [], [], []
-    with _restoring(learner, data), seeded(seed, learner.device), torch.enable_grad():
+    with preserved.learner(learner, data), seeded(seed, learner.device), torch.enable_grad():
         forward, batches = learner._data(data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
         balance(learner._loss, batches)
         optimizer, penalty = learner._make_optimizer(), learner._penalty()
-        with _restoring_optimizer(optimizer), mode(learner._module, training=True), penalty or nullcontext():
+        with mode(learner._module, training=True), penalty or nullcontext():
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
             clip = learner._clipping(optimizer)
             backward = Tensor.backward if learner._fabric is None else learner._fabric.backward
@@ -215,63 +213,3 @@ def _cycle(batches: Any, steps: int) -> Iterator[Any]:
                 return
         if done == before:
             raise DataError("no data arrived: there was not a single batch")
-
-
-@contextmanager
-def _restoring(learner: Learner, data: Any) -> Iterator[None]:
-    """Puts back weights, buffers, gradients, the scale of float16's gradients, and generators, all to the bit."""
-    model, loss = learner.model, learner._loss.function
-    modules = [*model.modules(), *(loss.modules() if isinstance(loss, torch.nn.Module) else ())]
-    held = [kind for module in modules for kind in (module._parameters, module._buffers)]
-    tensors = [tensor for kind in held for tensor in kind.values() if tensor is not None]
-    values = [tensor.detach().clone() for tensor in tensors]
-    buffers = [(module, dict(module._buffers)) for module in modules]
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
-    scaler = getattr(getattr(learner._fabric, "_precision", None), "scaler", None)
-    scale = None if scaler is None else scaler.state_dict()
-    own = data.generator if isinstance(data, DataLoader) else None
-    drawn = None if own is None else own.get_state()
-    # Data sets may draw from these.
-    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-        if own is not None:
-            own.set_state(drawn)
-        if scaler is not None:
-            scaler.load_state_dict(scale)
-        for module, before in buffers:
-            module._buffers.update(before)
-        with torch.no_grad():
-            for tensor, value in zip(tensors, values, strict=True):
-                tensor.copy_(value)
-        for parameter, gradient in gradients:
-            parameter.grad = gradient
-
-
-@contextmanager
-def _restoring_optimizer(optimizer: Optimizer) -> Iterator[None]:
-    """Puts back state and settings of an optimizer; one that was given to the learner finished goes on afterwards."""
-    states = {
-        parameter: {
-            name: (value, value.clone() if isinstance(value, Tensor) else value) for name, value in held.items()
-        }
-        for parameter, held in optimizer.state.items()
-    }
-    groups = [dict(group) for group in optimizer.param_groups]
-    try:
-        yield
-    finally:
-        optimizer.state.clear()
-        for parameter, held in states.items():
-            for value, kept in held.values():
-                if isinstance(value, Tensor):
-                    value.copy_(kept)
-            optimizer.state[parameter] = {name: value for name, (value, _) in held.items()}
-        for group, kept in zip(optimizer.param_groups, groups, strict=True):
-            group.clear()
-            group.update(kept)

@@ -235,9 +235,12 @@ def summary(
     if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
         raise ConfigError(f"{lazy[0]} has no shape yet; call the model once on a batch, then ask for its summary")
     watch = Watch(model, count_products=True)
-    inputs = None if data_or_shape is None else _inputs(model, data_or_shape, batch_size)
-    if inputs is not None:
-        _run(model, inputs, watch)
+    inputs = None
+    if data_or_shape is not None:
+        device = next((one.device for one in model.parameters()), torch.device("cpu"))
+        with generators(device, data_or_shape):  # a DataLoader draws its order, and perhaps its rows
+            inputs = _inputs(model, data_or_shape, batch_size)
+            _run(model, inputs, watch)
     name, state = state_bytes(optimizer)
     rows = list(_rows(model, watch, state, ran=inputs is not None))
     return Summary(tuple(rows), name, inputs is not None)
@@ -286,8 +289,7 @@ def _first_batch(given: Any, like: Tensor, batch_size: int) -> Inputs:
 
 def _run(model: nn.Module, inputs: Inputs, watch: Watch) -> None:
     """One forward pass under the watch, as if for training: only so it shows where gradients will flow."""
-    device = (inputs if isinstance(inputs, Tensor) else inputs.values).device
-    with generators(device), mode(model, training=False), torch.enable_grad(), watch:
+    with mode(model, training=False), torch.enable_grad(), watch:
         try:
             run_model(model, inputs)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
