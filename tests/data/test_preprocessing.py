@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rnnkit.data import Preprocessing, SeriesSet, check_columns, class_weights, read_series
+from rnnkit.data import Preprocessing, SeriesSet, check_columns, read_series
 from rnnkit.data.labels import encode_labels, sorted_classes
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.types import Sequences
@@ -97,8 +97,6 @@ def test_labels_are_numbered_in_order():
     assert sorted_classes(["b", "-1", "a"]) == ("-1", "a", "b")
     with pytest.raises(DataError, match=r"unseen classes '7', '8', first in series q; known: '9', '10'"):
         prepare.transform_targets(series_of([1], [2], [1], targets=["9", "8", "7"], ids=["p", "q", "r"]))
-    assert class_weights(["b", "a", "a", "a"]).tolist() == pytest.approx([2 / 3, 2])
-    assert class_weights(["b", "a", "a", "a"], ("b", "c", "a")).tolist() == pytest.approx([2, 0, 2 / 3])
     assert encode_labels([1, 2], ("2", "1")).tolist() == [1, 0]
 
 

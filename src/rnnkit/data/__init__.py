@@ -9,7 +9,6 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .checks import check_columns
-    from .labels import class_weights
     from .preprocessing import Preprocessing
     from .series import SeriesSet, read_like, read_series
     from .splits import split
@@ -18,7 +17,6 @@ _NAMES = {
     "Preprocessing": "preprocessing",
     "SeriesSet": "series",
     "check_columns": "checks",
-    "class_weights": "labels",
     "read_like": "series",
     "read_series": "series",
     "split": "splits",
@@ -28,7 +26,6 @@ __all__ = [
     "Preprocessing",
     "SeriesSet",
     "check_columns",
-    "class_weights",
     "mnist",
     "problems",
     "read_like",

@@ -1,4 +1,4 @@
-"""Class labels: their order, their numbers, and weights that balance them."""
+"""Class labels: their order and their numbers."""
 
 from __future__ import annotations
 
@@ -53,32 +53,6 @@ def encode_labels(labels: Any, classes: Sequence[str], ids: Sequence[str] | None
             f"{_list(classes)}. Drop these rows, or train on data that has them"
         )
     return np.array([index[name] for name in names], np.int64)
-
-
-def class_weights(labels: Any, classes: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
-    """Weights that give each class the same share of the loss: N / (C · N_c), as scikit-learn's "balanced".
-
-    Args:
-        labels: [N] of the training part.
-        classes: their order, else sorted (numbers as numbers). A class without a row gets weight 0.
-
-    Returns:
-        float32 [C]; the mean over the rows is 1.
-
-    Raises:
-        DataError: no label arrived, or one is not in `classes`.
-
-    Example:
-        >>> class_weights(["a", "a", "a", "b"]).round(3).tolist()
-        [0.6669999957084656, 2.0]
-    """
-    order = sorted_classes(labels) if classes is None else tuple(classes)
-    if not len(labels):
-        raise DataError("no labels arrived; expected those of the training part")
-    counts = np.bincount(encode_labels(labels, order), minlength=len(order))
-    present = int((counts > 0).sum())
-    weights = np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0)
-    return weights.astype(np.float32)
 
 
 def _list(names: Sequence[str], most: int = 10) -> str:
