@@ -1,8 +1,10 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from digits import made_mnist
 from series_files import write_waves
 from typer.testing import CliRunner
 
@@ -45,8 +47,23 @@ def rows(tmp_path):
     return path
 
 
-def test_a_run_of_mnist_gets_a_verdict_and_a_page():
-    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of the digits, trained once."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist(40, 80))
+        assert call("train", "mnist", *QUICK, "--out", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it, in the test's own folder."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def test_a_run_of_mnist_gets_a_verdict_and_a_page(run):
     result = call("inspect", "run")
     assert result.exit_code == 0, result.output
     verdict, seen, *_, last = result.stdout.splitlines()
@@ -79,8 +96,7 @@ def test_runs_on_series_of_ones_own(recipe):
     assert "looked at on 4 rows" in Path("run/report.html").read_text(encoding="utf-8")
 
 
-def test_other_rows_of_another_file_and_another_place_for_the_page(tmp_path):
-    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+def test_other_rows_of_another_file_and_another_place_for_the_page(run):
     np.savez("digits.npz", x=np.random.default_rng(0).random((3, 28, 28)), y=[1, 2, 3])
     result = call("inspect", "run", "--data", "digits.npz", "--out", "pages/mine.html", "--rows", 2)
     assert result.exit_code == 0, result.output
@@ -135,7 +151,6 @@ def test_a_model_without_recurrent_layers_is_refused(monkeypatch, rows):
     assert refused(call("inspect", "saved", "--data", rows), "Linear has no recurrent layer")
 
 
-def test_damaged_records_are_named():
-    assert call("train", "mnist", *QUICK, "--out", "run").exit_code == 0
+def test_damaged_records_are_named(run):
     Path("run/diagnostics.json").write_text("{")
     assert refused(call("inspect", "run"), "diagnostics.json holds no records")
