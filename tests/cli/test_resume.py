@@ -1,6 +1,8 @@
 """Every recipe's run goes on where Ctrl-C stopped it."""
 
+import json
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,7 +38,11 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name)
         patch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
         stopped = call(*line, "--out", "part")
     assert stopped.exit_code == 130, stopped.output
+    metrics = json.loads(Path("part/metrics.json").read_text())
+    assert metrics["chosen_on"] == "last step before Ctrl-C; nothing was chosen on test data"
+    assert metrics["samples_per_second"] is None
     resumed = call("train", "--resume", "part")
     assert resumed.exit_code == 0, resumed.output
     whole, part = (rnnkit.load(folder).state_dict() for folder in ("whole", "part"))
     assert all(torch.equal(whole[key], part[key]) for key in whole)
+    assert json.loads(Path("part/metrics.json").read_text())["samples_per_second"] > 0

@@ -82,7 +82,9 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written():
 def test_an_estimator_that_was_saved_answers_for_a_file(saved):
     x = np.random.default_rng(0).normal(size=(6, 9, 2)).astype(np.float32)
     settings = {"steps": 2, "channels": 4}
-    network = rnnkit.RNNClassifier(hidden_size=4, settings=settings, random_state=0, device="cpu").fit(x, list("ababab"))
+    network = rnnkit.RNNClassifier(hidden_size=4, settings=settings, random_state=0, device="cpu").fit(
+        x, list("ababab")
+    )
     network.save("mine.safetensors" if saved.startswith("mine") else "saved")
     np.savez("new.npz", x=x)
     result = call("predict", saved, "new.npz", "--out", "answers.json")

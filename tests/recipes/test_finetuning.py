@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.regress import Regress
 from rnnkit.tasks.settings import Fit, Model
+from rnnkit.training.progress import Progress
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
 QUICK = ["--set", "epochs=2", "--set", "lr=0.01"]
@@ -98,6 +100,16 @@ def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     assert metrics["test"] == report["old"]["after"] == pytest.approx(evaluated)  # its loss is not smoothed
     assert report["old"]["before"] == pytest.approx(recipe_of(Path("run"), None).evaluate(base))
     assert set(metrics["validation"]) == set(report["new"]["before"]) == set(evaluated)
+
+
+def test_ctrl_c_is_told_of_and_the_speed_too(base, monkeypatch):
+    assert call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK).exit_code == 0
+    assert json.loads(Path("more/metrics.json").read_text())["samples_per_second"] > 0
+    monkeypatch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+    call("finetune", base, "--data", "new.csv", "--out", "less", *QUICK)
+    told = json.loads(Path("less/metrics.json").read_text())
+    assert told["stopped"] == "interrupted"
+    assert told["chosen_on"] == "last step before Ctrl-C; nothing was chosen on test data"
 
 
 def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):

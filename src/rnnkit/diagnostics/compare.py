@@ -64,7 +64,9 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
                             linestyle=STYLES[index // len(COLOURS) % len(STYLES)])[0]
         for index in range(len(drawn))
     ]  # fmt: skip
-    figure.legend(lines, [label(name) for name in drawn], loc="outside lower left", frameon=False, ncols=max(1, len(panels)))
+    figure.legend(
+        lines, [label(name) for name in drawn], loc="outside lower left", frameon=False, ncols=max(1, len(panels))
+    )
     if any("val_loss" in row for rows in drawn.values() for row in rows):
         figure.suptitle("validation; training thin", fontsize=10)
     write(figure, path)

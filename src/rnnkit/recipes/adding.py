@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.recipes import Metrics, runs
-from rnnkit.serialization import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +104,6 @@ class Adding:
     def run(self, folder: Path) -> Metrics:
         """Trains, evaluates on rows made anew, and writes model, metrics, history and curves into the folder."""
         from rnnkit.data.problems import adding
-        from rnnkit.diagnostics import pictures
 
         learner = self.learner()
         fit, data = self.fit, self.data
@@ -121,18 +119,8 @@ class Adding:
             callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
         )
         learner.save(folder)
-        metrics: Metrics = {
-            "test": learner.evaluate(self.test()),
-            "chosen_on": "last epoch; nothing was chosen on test data",
-            "epochs": len(history.rows),
-            "seconds": history.seconds,
-            "stopped": history.stopped,
-        }
-        runs.write_json(folder / runs.METRICS, metrics)
-        with replacing(folder / "history.csv") as temporary:
-            history.to_csv(temporary)
-        pictures.curves(history.rows, folder / "curves.png", final=metrics["test"])
-        return metrics
+        figures = learner.evaluate(self.test())
+        return runs.record(folder, history, {"test": figures}, final=figures)
 
     def evaluate(self, folder: Path) -> dict[str, float]:
         """Returns the errors of the folder's model on the rows that judge."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, DataError
-from ..serialization import replacing
 from . import Metrics, runs
 
 if TYPE_CHECKING:
@@ -220,7 +219,6 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
             evaluate`` prints it, and on the new ones under "validation".
         origin: names of the run and of the data, for ``finetune.json``.
     """
-    from ..diagnostics import pictures
     from ..finetuning.adapters import merge_adapters, save_adapters
     from ..training.callbacks import Callback
 
@@ -258,16 +256,7 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
     if lesson.old_test is not None and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
-    metrics |= {
-        "chosen_on": "last epoch; nothing was chosen on test data",
-        "epochs": len(history.rows),
-        "seconds": history.seconds,
-        "stopped": history.stopped,
-    }
-    runs.write_json(folder / runs.METRICS, metrics)
-    with replacing(folder / "history.csv") as temporary:
-        history.to_csv(temporary)
-    pictures.curves(history.rows, folder / "curves.png")
+    runs.record(folder, history, metrics)
     _draw(report, folder / PICTURE)
     return report
 

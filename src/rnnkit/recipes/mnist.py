@@ -26,20 +26,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.recipes import Metrics, runs
-from rnnkit.serialization import replacing
 
 if TYPE_CHECKING:
     import torch
 
     from rnnkit.data.mnist import Split
     from rnnkit.recipes.finetuning import FineTune, Lesson
-    from rnnkit.training.history import History
 
 DIGITS = tuple("0123456789")
 MISTAKES_SHOWN = 40
@@ -187,20 +184,9 @@ class Mnist:
         metrics: Metrics = {"test": learner.evaluate(test)}
         if validation is not None:
             metrics["validation"] = learner.evaluate(validation)
-        metrics |= {
-            "chosen_on": self._chosen_on(history),
-            "epochs": len(history.rows),
-            "seconds": history.seconds,
-            "samples_per_second": (
-                harmonic_mean(row["samples_per_second"] for row in history.rows) if history.rows else None
-            ),
-            "stopped": history.stopped,
-        }
-        runs.write_json(folder / runs.METRICS, metrics)
-        with replacing(folder / "history.csv") as temporary:
-            history.to_csv(temporary)
-        draw(folder, history, metrics, test, learner.predict(test.images).softmax(1))
-        return metrics
+        judged = None if fit.early_stopping is None else f"validation ({self.data.holdout} held-out training images)"
+        draw(folder, test, learner.predict(test.images).softmax(1))
+        return runs.record(folder, history, metrics, chosen_on=judged, final=metrics["test"])
 
     def evaluate(self, folder: Path) -> dict[str, float]:
         """Returns loss and accuracy of the folder's model on the test images."""
@@ -275,12 +261,6 @@ class Mnist:
         validation = part(train, slice(total - held_out, total)) if held_out else None
         return part(train, slice(total - held_out)), validation, part(test, slice(None))
 
-    def _chosen_on(self, history: History) -> str:
-        if self.fit.early_stopping is not None:
-            return f"validation ({self.data.holdout} held-out training images)"
-        last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
-        return f"{last}; nothing was chosen on test data"
-
 
 def mnist() -> Mnist:
     """Reads MNIST's digits row by row with a SimpleRNN(128, relu): 10 epochs, batch 32, Adam, cosine decay."""
@@ -348,8 +328,8 @@ def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
     return model
 
 
-def draw(folder: Path, history: History, metrics: Metrics, test: Split, shares: torch.Tensor) -> None:
-    """Draws the learning curves, the confusion matrix, and the mistakes the network was surest of.
+def draw(folder: Path, test: Split, shares: torch.Tensor) -> None:
+    """Draws the confusion matrix, and the mistakes the network was surest of.
 
     Args:
         shares: its probabilities for the test images [N, 10].
@@ -357,8 +337,6 @@ def draw(folder: Path, history: History, metrics: Metrics, test: Split, shares: 
     import torch
 
     from rnnkit.diagnostics import pictures
-
-    pictures.curves(history.rows, folder / "curves.png", final=metrics["test"])
 
     sureness, predicted = shares.max(1)
     pairs = test.labels * len(DIGITS) + predicted

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import harmonic_mean
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
 from ..serialization import replacing
 
+if TYPE_CHECKING:
+    from ..training.history import History
+    from . import Metrics
+
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
+HISTORY, CURVES = "history.csv", "curves.png"
 STATE = "training.safetensors"  # of a training that can be resumed
 PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
 
@@ -66,6 +72,45 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
         # What diverged in its first epoch would only do so again.
         _discard_unused(folder, {STATE} if isinstance(error, RnnkitError) else set())
         raise
+
+
+def record(
+    folder: Path,
+    history: History,
+    metrics: Metrics,
+    *,
+    chosen_on: str | None = None,
+    final: Mapping[str, float] | None = None,
+) -> Metrics:
+    """Writes ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
+
+    Args:
+        folder: the run's.
+        history: of its training.
+        metrics: what was measured.
+        chosen_on: what the weights were chosen on; None: on nothing, they are the last.
+        final: results on the test set, to be drawn beside the curves.
+
+    Returns:
+        `metrics` with what the history tells besides.
+    """
+    from ..diagnostics import pictures
+
+    last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
+    speeds = [row["samples_per_second"] for row in history.rows]
+    told: Metrics = {
+        **metrics,
+        "chosen_on": chosen_on or f"{last}; nothing was chosen on test data",
+        "epochs": len(history.rows),
+        "seconds": history.seconds,
+        "samples_per_second": harmonic_mean(speeds) if speeds else None,
+        "stopped": history.stopped,
+    }
+    write_json(folder / METRICS, told)
+    with replacing(folder / HISTORY) as temporary:
+        history.to_csv(temporary)
+    pictures.curves(history.rows, folder / CURVES, final=final)
+    return told
 
 
 def environment() -> dict[str, Any]:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..errors import ConfigError, DataError
-from ..serialization import replacing
 from ..tasks.settings import Fit, Model
 from . import Metrics, runs
 from .tables import Columns, write_table
@@ -127,7 +125,7 @@ class Prepared:
 
     def run(self, folder: Path) -> Metrics:
         """Trains, judges on the held-out rows, and writes model, metrics, history, predictions and pictures."""
-        from ..diagnostics import Diagnostics, pictures
+        from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
@@ -156,23 +154,14 @@ class Prepared:
         if validation is not None:
             metrics["validation"] = task.evaluate(validation)
         counts = {"train": train, "validation": validation, "test": test}
-        metrics |= {
-            "split": said,
-            "rows": {name: len(rows) for name, rows in counts.items() if rows is not None},
-            "chosen_on": _chosen_on(recipe, history.stopped, validation),
-            "epochs": len(history.rows),
-            "seconds": history.seconds,
-            "samples_per_second": (
-                harmonic_mean(row["samples_per_second"] for row in history.rows) if history.rows else None
-            ),
-            "stopped": history.stopped,
-        }
-        runs.write_json(folder / runs.METRICS, metrics)
-        with replacing(folder / "history.csv") as temporary:
-            history.to_csv(temporary)
+        metrics["split"] = said
+        metrics["rows"] = {name: len(rows) for name, rows in counts.items() if rows is not None}
+        judged = None
+        if recipe.fit.early_stopping is not None and validation is not None:
+            judged = f"validation ({len(validation)} rows held out from training)"
         # The loss that was trained on may be smoothed or scaled: no point of the test's belongs on its curve.
         final = {name: value for name, value in metrics.get("test", {}).items() if name != "loss"}
-        pictures.curves(history.rows, folder / "curves.png", final=final)
+        metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
         held_out = validation if test is None else test
         if held_out is not None:
             write_table(answers(task, held_out, true=True), folder / PREDICTIONS)
@@ -296,10 +285,3 @@ def answers(task: SeriesTask, series: SeriesSet, *, true: bool = False) -> Colum
         for at, name in enumerate(task.target_names):
             columns[f"true{name.removeprefix('prediction')}"] = wanted[:, at].tolist()
     return columns | {name: numbers[:, at].tolist() for at, name in enumerate(task.target_names)}
-
-
-def _chosen_on(recipe: SeriesRecipe, stopped: str, validation: SeriesSet | None) -> str:
-    if recipe.fit.early_stopping is not None and validation is not None:
-        return f"validation ({len(validation)} rows held out from training)"
-    last = "last step before Ctrl-C" if stopped == "interrupted" else "last epoch"
-    return f"{last}; nothing was chosen on test data"
