@@ -120,6 +120,17 @@ def test_grid(tmp_path, drawn, count):
     assert drawn[0].get_suptitle() == "All of them"
 
 
+def test_before_and_after(tmp_path, drawn):
+    sides = {"new data": ({"mae": 2.0}, {"mae": 1.0, "r2": 0.5}), "old data": ({"mae": 3.0}, {})}
+    pictures.before_after(sides, tmp_path / "b.png")
+    assert is_picture(tmp_path / "b.png")
+    mae, r2 = drawn[0].axes
+    assert (mae.get_ylabel(), r2.get_ylabel()) == ("mae", "r2")
+    assert [bar.get_height() for bar in mae.patches] == [2.0, 1.0, 3.0]
+    assert texts(mae) == ["before\n2", "after\n1", "before\n3"]
+    assert [text.get_text() for text in r2.get_xticklabels()] == ["new data", "old data"]
+
+
 def test_the_suffix_chooses_the_format_and_nothing_else_is_left(tmp_path):
     pictures.curves(ROWS, tmp_path / "c.svg")
     assert b"<svg" in (tmp_path / "c.svg").read_bytes()

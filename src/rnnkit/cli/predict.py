@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def _is_saved_alone(run: Path) -> bool:
     return not (run / RECIPE).exists() and model_file(run).is_file()
 
 
-def _tables(predict: Callable[[Path], dict[str, list[object]]], files: list[Path], out: Path | None) -> None:
+def _tables(predict: Callable[[Path], dict[str, list[Any]]], files: list[Path], out: Path | None) -> None:
     from ..recipes.tables import as_text
 
     if out is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ._style import BLUE, FAINT, GREEN, INK, ORANGE
+from ._style import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE
 from ._style import figure as _figure
 from ._style import open_axes as _open
 from ._style import write as _write
@@ -186,3 +186,25 @@ def against(true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], names: 
         axes.set_title(f"{len(x):,} rows: rmse {error**0.5:.4g}{share}", fontsize=11)
         axes.legend(frameon=False)
     _write(figure, path)
+
+
+def before_after(sides: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]], path: Path) -> None:
+    """Draws figures before and after, a panel for each figure, a pair of bars for each kind of data.
+
+    Args:
+        sides: figures by their names, before and after; a missing one is not drawn.
+        path: the file to write.
+    """
+    names = list(dict.fromkeys(name for pair in sides.values() for figures in pair for name in figures))
+    drawn = _figure(3.4 * max(len(names), 1), 3.2)
+    for axes, name in zip(drawn.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
+        _open(axes)
+        axes.set_ylabel(name)
+        for at, ((before, after), colour) in enumerate(zip(sides.values(), COLOURS, strict=False)):
+            for offset, shade, figures, when in ((-0.2, FAINT, before, "before"), (0.2, colour, after, "after")):
+                if name in figures:
+                    bars = axes.bar(at + offset, figures[name], 0.36, color=shade)
+                    axes.bar_label(bars, [f"{when}\n{figures[name]:.3g}"], fontsize=8, padding=2)
+        axes.set_xticks(range(len(sides)), list(sides))
+        axes.margins(y=0.2)
+    _write(drawn, path)

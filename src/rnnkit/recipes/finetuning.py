@@ -219,6 +219,7 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
             evaluate`` prints it, and on the new ones under "validation".
         origin: names of the run and of the data, for ``finetune.json``.
     """
+    from ..diagnostics import pictures
     from ..finetuning.adapters import merge_adapters, save_adapters
     from ..training.callbacks import Callback
 
@@ -257,7 +258,9 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     if lesson.old_test is not None and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
     runs.record(folder, history, metrics)
-    _draw(report, folder / PICTURE)
+    sides = {"new data": report.new, "old data": report.old}
+    told = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
+    pictures.before_after(told, folder / PICTURE)
     return report
 
 
@@ -274,27 +277,3 @@ def _in_own_unit(
         return replace(one, before=before.get(which), after=None if one.after is None else evaluate(which, False))
 
     return replace(report, new=side("new", report.new), old=side("old", report.old))
-
-
-def _draw(report: FineTuningReport, path: Path) -> None:
-    """A panel for each figure: before and after, on the new data and on the old."""
-    from ..diagnostics._style import BLUE, FAINT, ORANGE, figure, open_axes, write
-
-    sides = {name: one for name, one in (("new", report.new), ("old", report.old)) if one is not None}
-    names = list(dict.fromkeys(key for one in sides.values() for key in {**(one.before or {}), **(one.after or {})}))
-    drawn = figure(3.4 * max(len(names), 1), 3.2)
-    for axes, name in zip(drawn.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
-        open_axes(axes)
-        axes.set_ylabel(name)
-        for at, (side, quality) in enumerate(sides.items()):
-            for offset, colour, values, label in (
-                (-0.2, FAINT, quality.before, "before"),
-                (0.2, BLUE if side == "new" else ORANGE, quality.after, "after"),
-            ):
-                value = (values or {}).get(name)
-                if value is not None:
-                    bars = axes.bar(at + offset, value, 0.36, color=colour)
-                    axes.bar_label(bars, [f"{label}\n{value:.3g}"], fontsize=8, padding=2)
-        axes.set_xticks(range(len(sides)), [f"{side} data" for side in sides])
-        axes.margins(y=0.2)
-    write(drawn, path)
