@@ -1,11 +1,14 @@
 """Files of values: what is read from them, and what is refused."""
 
+import json
+import math
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from rnnkit.errors import DataError
-from rnnkit.serialization import VALUES, read_json, read_values, write_values
+from rnnkit.serialization import VALUES, json_text, read_json, read_values, write_values
 
 
 def test_values_are_read_without_their_tensors(tmp_path):
@@ -31,3 +34,9 @@ def test_json_of_a_file():
     }.items():
         with pytest.raises(ValueError, match=words):
             read_json(text)
+
+
+def test_json_is_strict():
+    value = {"figures": (math.nan, -math.inf, 0.5), 1: "é"}
+    assert json.loads(json_text(value)) == {"figures": [None, None, 0.5], "1": "é"}
+    assert "é" in json_text(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import re
 import tempfile
@@ -206,6 +207,25 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         return found
     except (SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"{file} is not a model that rnnkit saved ({error})") from None
+
+
+def strict(value: Any) -> Any:
+    """The same with None where a number is NaN or infinite, which JSON has no word for; tuples become lists."""
+    if isinstance(value, dict):
+        return {str(key): strict(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(value: Any, *, indent: int = 2) -> str:
+    """JSON that every program reads: null for NaN and infinities; a line break at its end.
+
+    Example:
+        >>> json_text([0.5, float("nan")], indent=0).split()
+        ['[', '0.5,', 'null', ']']
+    """
+    return json.dumps(strict(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(text: str) -> dict[str, Any]:

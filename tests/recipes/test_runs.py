@@ -135,3 +135,8 @@ def test_a_copy_is_the_recipe(name):
     assert type(copied).__module__ == "rnnkit_recipe_copy"
     # Dataclasses of two modules are never equal, but print alike.
     assert repr(copied) == repr(recipes.find(name)())
+
+
+def test_json_files_are_strict(tmp_path):
+    runs.write_json(tmp_path / "metrics.json", {"test": {"loss": float("nan"), "accuracy": 0.5}})
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"test": {"loss": None, "accuracy": 0.5}}

@@ -218,6 +218,7 @@ def test_a_model_without_a_default_loss_needs_one():
     ("settings", "message"),
     [
         ({"epochs": 0}, "epochs=0"),
+        ({"epochs": True}, "epochs=True"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 3.5}, "batch_size=3.5"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),

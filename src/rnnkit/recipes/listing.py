@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DataError, RnnkitError, RunFolderError, suggest
-from ..serialization import read_json
+from ..serialization import read_json, strict
 from .runs import METRICS, RECIPE, VERSIONS
 
 HISTORY = "history.csv"
@@ -266,15 +266,6 @@ def flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{key}"] = value
     return found
-
-
-def strict(value: Any) -> Any:
-    """The same with null where a number is NaN or infinite, which JSON has no word for."""
-    if isinstance(value, dict):
-        return {str(key): strict(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _walk(folder: Path, depth: int) -> Iterable[Path]:

@@ -18,7 +18,7 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
-from ..serialization import replacing
+from ..serialization import json_text, replacing
 
 if TYPE_CHECKING:
     from ..training.history import History
@@ -148,9 +148,9 @@ def read_recipe(folder: Path) -> StoredRecipe:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; null where a number is NaN or infinite."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(value), encoding="utf-8")
 
 
 def _claim(folder: Path) -> Path:

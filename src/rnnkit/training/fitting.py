@@ -258,5 +258,5 @@ def _say_if_the_schedule_moves(run: Run, epochs: int) -> None:
 def check_counts(**counts: int | None) -> None:
     """Raises `ConfigError` for what is no whole number of at least 1, or None."""
     for name, value in counts.items():
-        if value is not None and not (isinstance(value, int) and value >= 1):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")
