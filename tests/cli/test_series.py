@@ -97,6 +97,18 @@ def test_a_network_alone_answers_for_no_file():
     assert refused(call("predict", "alone", "new.npz"), "without its preprocessing")
 
 
+def test_answers_replace_neither_what_was_read_nor_a_file_of_the_run():
+    train(epochs=1)
+    write_waves("keep.csv", 3, labels=False)
+    Path("link.csv").symlink_to("keep.csv")
+    before = {path: path.read_bytes() for path in (Path("keep.csv"), *Path("runs/classify").iterdir())}
+    for out in ("keep.csv", "./keep.csv", "link.csv"):
+        assert refused(call("predict", "runs/classify", "keep.csv", "--out", out), "is data to predict on")
+    for out in ("runs/classify/predictions.csv", "runs/classify/new.csv"):
+        assert refused(call("predict", "runs/classify", "keep.csv", "--out", out), "the run's folder runs/classify")
+    assert {path: path.read_bytes() for path in (Path("keep.csv"), *Path("runs/classify").iterdir())} == before
+
+
 def test_what_cannot_be_trained_leaves_nothing():
     assert refused(call("train", "classify"), "data.path is missing")
     assert refused(call("train", "classify", "--set", "data.path=none.csv"), "none.csv")

@@ -31,16 +31,16 @@ def predict(
     if recipe is None and _is_saved_alone(run):
         from ..recipes import series
 
-        _tables(partial(series.predict, "auto", run), files, out)
+        _tables(partial(series.predict, "auto", run), run, files, out)
         return
     chosen = recipe_of(run, recipe)
     if isinstance(chosen, recipes.PredictingTables):
-        _tables(partial(chosen.predict, run), files, out)
+        _tables(partial(chosen.predict, run), run, files, out)
         return
     if not isinstance(chosen, recipes.Predicting):
         raise ConfigError(f"the recipe of {run} has no predictor(folder), so its model cannot be used on files")
     if out is not None:
-        _check_out(out)
+        _check_out(out, run, files)
     classify = chosen.predictor(run)
     answers: dict[str, list[object]] = {"file": [], "prediction": [], "confidence": []}
     failed = False
@@ -69,11 +69,11 @@ def _is_saved_alone(run: Path) -> bool:
     return not (run / RECIPE).exists() and model_file(run).is_file()
 
 
-def _tables(predict: Callable[[Path], dict[str, list[Any]]], files: list[Path], out: Path | None) -> None:
+def _tables(predict: Callable[[Path], dict[str, list[Any]]], run: Path, files: list[Path], out: Path | None) -> None:
     from ..recipes.tables import as_text
 
     if out is not None:
-        _check_out(out)
+        _check_out(out, run, files)
     with plain_warnings():
         found = [predict(file) for file in files]
     answers = {name: [value for table in found for value in table[name]] for name in found[0]}
@@ -86,10 +86,16 @@ def _tables(predict: Callable[[Path], dict[str, list[Any]]], files: list[Path], 
         typer.echo(line)
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, run: Path, files: list[Path]) -> None:
+    """Refuses a name that no table can have, and those of files that the command reads."""
     from ..recipes.tables import check_suffix
 
     check_suffix(out)
+    for file in files:
+        if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
+            raise ConfigError(f"--out {out} is data to predict on; name another file")
+    if run.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
 
 
 def _write(answers: dict[str, list[object]], out: Path) -> None:
