@@ -161,6 +161,19 @@ def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs():
     assert json.loads(Path("runs/classify/recipe.json").read_text())["settings"]["fit"]["epochs"] == 6
 
 
+def test_a_run_that_was_killed_between_its_first_two_files_goes_on():
+    train(epochs=1)
+    whole = weights("runs/classify")
+    for path in Path("runs/classify").iterdir():
+        if path.name != "recipe.json":
+            path.unlink()
+    resumed = call("train", "--resume", "runs/classify")
+    assert resumed.exit_code == 0, resumed.output
+    assert "no epoch is done yet" in resumed.stdout
+    assert same(weights("runs/classify"), whole)
+    assert json.loads(Path("runs/classify/versions.json").read_text())["threads"] == torch.get_num_threads()
+
+
 @pytest.mark.parametrize(("folder", "words"), [("nowhere", "does not exist"), ("empty", "has no recipe.json")])
 def test_what_cannot_be_resumed(folder, words):
     Path("empty").mkdir()

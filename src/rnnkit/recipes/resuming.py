@@ -80,14 +80,19 @@ def progress(folder: Path) -> State:
     if over and stopped == "early stopping":
         said += ", ended by early stopping"
     now = {"device": before.get("device"), **runs.environment()}
-    changed = [f"{name} was {before[name]}, now {now[name]}" for name in _MATTERS if before.get(name) != now.get(name)]
-    return State(finished, said, metrics.get("test", {}), changed if before else [])
+    differ = [name for name in _MATTERS if before and before.get(name) != now.get(name)]
+    changed = [f"{name} was {before.get(name)}, now {now[name]}" for name in differ]
+    return State(finished, said, metrics.get("test", {}), changed)
 
 
 @contextmanager
 def reopen(folder: Path, recipe: Any) -> Iterator[Path]:
-    """Writes the settings that a run goes on with into its folder."""
+    """Writes the settings that a run goes on with into its folder, and what it runs on where that was never written."""
+    from ..training.engine import find_device
+
     name = runs.read_recipe(folder).name
+    if not (folder / runs.VERSIONS).exists():
+        runs.write_versions(folder, recipe, str(find_device(getattr(recipe, "device", "auto"))))
     if is_dataclass(recipe) and not isinstance(recipe, type):
         runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})
     yield folder

@@ -65,8 +65,7 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
         write_json(folder / RECIPE, {"recipe": name, "settings": settings})
-        facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
-        write_json(folder / VERSIONS, {**facts, "device": str(device), **environment()})
+        write_versions(folder, recipe, str(device))
         yield folder
     except BaseException as error:
         # What diverged in its first epoch would only do so again.
@@ -111,6 +110,12 @@ def record(
         history.to_csv(temporary)
     pictures.curves(history.rows, folder / CURVES, final=final)
     return told
+
+
+def write_versions(folder: Path, recipe: Any, device: str) -> None:
+    """Writes ``versions.json``: when a run began, its seed and device, and what its numbers depend on besides."""
+    facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
+    write_json(folder / VERSIONS, {**facts, "device": device, **environment()})
 
 
 def environment() -> dict[str, Any]:
