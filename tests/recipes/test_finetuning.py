@@ -112,6 +112,14 @@ def test_ctrl_c_is_told_of_and_the_speed_too(base, monkeypatch):
     assert told["chosen_on"] == "last step before Ctrl-C; nothing was chosen on test data"
 
 
+def test_ctrl_c_ends_as_an_interrupted_training_does(base, monkeypatch):
+    monkeypatch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+    result = call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK)
+    assert result.exit_code == 130, result.output
+    assert "Interrupted; the model as it was then is in more" in result.stderr
+    assert rnnkit.load("more") is not None
+
+
 def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
     data = renamed("new.csv", fast="rapid", slow="steady")
     assert "classes to replay" in call("finetune", base, "--data", data, "--set", "classes=replace").stderr

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..recipes.overrides import override
 from .evaluate import RecipeFile, Run, recipe_of
 from .output import plain_warnings
+from .train import INTERRUPTED
 
 
 def finetune(
@@ -42,5 +43,11 @@ def finetune(
         lesson = chosen.lesson(run, data, settings)
         with runs.start(stored.name, chosen, out) as folder:
             typer.echo(f"Run folder: {folder}")
-            report = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})
-    typer.echo(str(report))
+            history = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})
+    interrupted = history.stopped == "interrupted"
+    if interrupted:
+        again = f"rnnkit finetune {run} --data {data} --out NEW"
+        typer.echo(f"Interrupted; the model as it was then is in {folder}; `{again}` begins anew", err=True)
+    typer.echo(str(history.report))
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)

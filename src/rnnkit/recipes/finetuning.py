@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..data.series import SeriesSet
     from ..tasks.series import Kind
     from ..training.fine_tuning_report import FineTuningReport, Quality
+    from ..training.history import History
     from ..training.learner import Learner
     from .series import SeriesRecipe
 
@@ -209,7 +210,7 @@ def _no_rows() -> Pair:
     raise DataError("there are no old rows")
 
 
-def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str, str]) -> FineTuningReport:
+def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str, str]) -> History:
     """Fine-tunes, and writes model, adapters, report, metrics, history and pictures into the folder.
 
     Args:
@@ -218,6 +219,9 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
         folder: the new run's; ``metrics.json`` in it has quality on the old held-out rows under "test", as ``rnnkit
             evaluate`` prints it, and on the new ones under "validation".
         origin: names of the run and of the data, for ``finetune.json``.
+
+    Returns:
+        The history, its `report` as it was written; `stopped` is "interrupted" after Ctrl-C.
     """
     from ..diagnostics import pictures
     from ..finetuning.adapters import merge_adapters, save_adapters
@@ -261,7 +265,8 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     sides = {"new data": report.new, "old data": report.old}
     told = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
     pictures.before_after(told, folder / PICTURE)
-    return report
+    history.report = report
+    return history
 
 
 def _in_own_unit(
