@@ -120,6 +120,27 @@ def test_ctrl_c_ends_as_an_interrupted_training_does(base, monkeypatch):
     assert rnnkit.load("more") is not None
 
 
+def test_a_fine_tuning_that_was_killed_is_not_resumed_as_a_training(base, monkeypatch):
+    data = write("new.csv", seed=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_discard_unused", lambda *_: None)  # as SIGKILL leaves the folder
+        patch.setattr(Progress, "step", lambda *_: 1 / 0)
+        assert call("finetune", base, "--data", data, "--out", "more", *QUICK).exit_code == 1
+    before = contents("more")
+    assert "model.safetensors" not in before
+    result = call("train", "--resume", "more")
+    assert result.exit_code == 2, result.output
+    assert "more began as a fine-tuning" in result.stderr
+    assert "rnnkit finetune run --data new.csv --out NEW" in result.stderr
+    assert contents("more") == before
+
+
+def test_a_fine_tuning_that_fails_leaves_no_folder(base, monkeypatch):
+    monkeypatch.setattr(Progress, "step", lambda *_: 1 / 0)
+    assert call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK).exit_code == 1
+    assert not Path("more").exists()
+
+
 def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
     data = renamed("new.csv", fast="rapid", slow="steady")
     assert "classes to replay" in call("finetune", base, "--data", data, "--set", "classes=replace").stderr

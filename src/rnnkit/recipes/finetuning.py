@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .series import SeriesRecipe
 
 Pair = tuple[Any, Any]
-SETTINGS, REPORT, ADAPTERS, PICTURE = "finetune.json", "report.json", "adapters.safetensors", "before_after.png"
+REPORT, ADAPTERS, PICTURE = "report.json", "adapters.safetensors", "before_after.png"
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,8 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     from ..finetuning.adapters import merge_adapters, save_adapters
     from ..training.callbacks import Callback
 
+    # First of all: a folder that is left half done must not pass for a training of the recipe's own.
+    runs.write_json(folder / runs.FINETUNE, {**origin, "settings": asdict(settings)})
     learner = lesson.learner
     needed = settings.replay is not None or settings.protect == "ewc"
     old = lesson.old() if needed else lesson.old_test
@@ -256,7 +258,6 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
         save_adapters(learner.model, folder / ADAPTERS)
         merge_adapters(learner.model)
     lesson.save(folder)
-    runs.write_json(folder / SETTINGS, {**origin, "settings": asdict(settings)})
     report.to_json(folder / REPORT)
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
     if lesson.old_test is not None and report.old is not None and report.old.after is not None:

@@ -39,7 +39,11 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
 
     Raises:
         ConfigError: they differ, or there would be fewer epochs.
+        RunFolderError: the run began as a fine-tuning, which has settings of its own.
     """
+    if (told := _read(folder / runs.FINETUNE)) or (folder / runs.FINETUNE).exists():
+        again = f"rnnkit finetune {told.get('from', 'RUN')} --data {told.get('data', 'FILE')} --out NEW"
+        raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
     if not is_dataclass(stored):
         return
     before, now = settings(stored), settings(wanted)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
 HISTORY, CURVES = "history.csv", "curves.png"
+FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
 STATE = "training.safetensors"  # of a training that can be resumed
 PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
 
@@ -185,7 +186,7 @@ def _claim_next(parent: Path, name: str) -> Path:
 
 
 def _discard_unused(folder: Path, also: set[str]) -> None:
-    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS} | also:
+    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE} | also:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
