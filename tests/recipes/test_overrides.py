@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, Optional
 
@@ -24,6 +25,7 @@ class Outer:
     pair: tuple[int, float] = (1, 0.5)
     shuffle: bool = True
     root: Optional[str] = None  # noqa: UP045 (the older spelling is read too)
+    names: tuple[str, ...] = ()
     level: Literal[1, 2] = 1
     odd: dict[str, int] | None = None
 
@@ -49,7 +51,14 @@ class Outer:
         ("shuffle=TRUE", ("shuffle",), True),
         ("root=/data/a=b", ("root",), "/data/a=b"),
         ("root=none", ("root",), None),
+        ("root=", ("root",), ""),
+        ("root=\t", ("root",), "\t"),
+        ('root="none"', ("root",), "none"),
         ("level=1", ("level",), 1),
+        ("names=temp (C)", ("names",), ("temp (C)",)),
+        ("names=[temp (C), (a) b (c)]", ("names",), ("temp (C)", "(a) b (c)")),
+        ("names=(a) b (c)", ("names",), ("(a) b (c)",)),
+        ('names="x,y", z', ("names",), ("x,y", "z")),
     ],
 )
 def test_values_are_read_by_the_fields_type(text, path, value):
@@ -99,7 +108,7 @@ def test_several_are_applied_at_once_and_the_last_of_a_field_holds():
 
 def test_only_dataclasses_can_be_changed():
     thing = object()
-    assert override(thing, []) is thing
+    assert override(thing, []) is restore(thing, {}) is thing
     with pytest.raises(ConfigError, match="the recipe is a object, not a dataclass"):
         override(thing, ["lr=1"])
 
@@ -133,3 +142,30 @@ def test_settings_of_a_run_come_back():
 def test_every_field_of_the_recipe_can_be_set():
     for name, setting in settings(mnist()).items():
         assert override(mnist(), [f"{name}={show(setting.value)}"]) == replace(Mnist())
+
+
+@pytest.mark.parametrize("names", [("a,b", "c"), ("none",), ("(a)",), ("temp (C)",), ('5" pipe', "[x"), ()])
+def test_names_come_back_from_json_and_from_text(names):
+    recipe = replace_names(names)
+    assert restore(Outer(), json.loads(json.dumps(asdict(recipe)))) == recipe
+    assert override(Outer(), [f"names={show(names)}"]) == replace_names(names, root=None)
+
+
+def replace_names(names, root="none"):
+    return replace(Outer(), names=names, root=root)
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"fit": {"epochs": "3"}}, "fit.epochs is '3'; expected a whole number"),
+        ({"fit": {"epochs": True}}, "fit.epochs is True"),
+        ({"pair": [1]}, r"pair is \[1\]; expected 2 values"),
+        ({"fit": {"epoch": 3}}, "no field 'fit.epoch'; did you mean 'fit.epochs'"),
+        ({"fit": 3}, "no field 'fit'"),
+        ({"fit": {"lr": {"x": 3}}}, "no field 'fit.lr.x'"),
+    ],
+)
+def test_stored_values_of_another_type_are_refused(stored, message):
+    with pytest.raises(ConfigError, match=message):
+        restore(Outer(), stored)

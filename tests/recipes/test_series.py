@@ -151,6 +151,14 @@ def test_every_setting_can_be_set_and_comes_back(recipe):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "delimiter"), [("tab", "\t"), ("\\t", "\t"), ("\t", "\t"), ("blank", " "), (" ", " "), (";", ";")]
+)
+def test_a_delimiter_that_no_shell_passes_on_has_a_name(text, delimiter):
+    chosen = override(classify(), [f"data.delimiter={text}"])
+    assert chosen.data.columns() == {"delimiter": delimiter}
+
+
 TABLE = {"id": ["a", "b,c"], "prediction": ["x", "ü"], "probability_x": [0.1, 1 / 3]}
 
 

@@ -7,6 +7,7 @@ each of them ``| None``.
 
 from __future__ import annotations
 
+import csv
 import math
 import types
 from collections.abc import Iterable, Mapping
@@ -69,7 +70,8 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
     known = settings(recipe)
     changes: dict[str, Any] = {}
     for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip() or value  # a blank alone is a delimiter
         if not equals or not name:
             example = next(iter(known), "fit.lr")
             raise ConfigError(f"{text!r} arrived; expected FIELD=VALUE, as in {example}={show(known[example].value)}")
@@ -88,16 +90,33 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
 
 
 def restore(recipe: R, stored: Mapping[str, Any]) -> R:
-    """Returns the recipe with the values of a nested mapping, as ``recipe.json`` holds them."""
+    """Returns the recipe with the values of a nested mapping, as ``recipe.json`` holds them.
 
-    def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
-        for name, value in values.items():
+    They are taken as they are, not read from text: a column may be called ``a,b`` or ``none``.
+
+    Raises:
+        ConfigError: no such field, or a value of another type.
+    """
+    if not stored:
+        return recipe
+    if not is_dataclass(recipe) or isinstance(recipe, type):
+        raise ConfigError(f"settings are stored, but the recipe is a {type(recipe).__name__}, not a dataclass")
+    known = settings(recipe)
+
+    def check(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for last, value in values.items():
+            name = prefix + last
             if isinstance(value, Mapping):
-                yield from flatten(value, f"{prefix}{name}.")
+                found[last] = check(value, f"{name}.")
+            elif name not in known:
+                raise ConfigError(f"the recipe has no field {name!r}{suggest(name, list(known))}")
             else:
-                yield f"{prefix}{name}={show(value)}"
+                found[last] = _take_field(name, value, known[name])
+        return found
 
-    return override(recipe, flatten(stored))
+    changed: R = _apply(recipe, check(stored))
+    return changed
 
 
 def show(value: Any) -> str:
@@ -112,7 +131,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):
-        return ",".join(map(show, value))
+        return ",".join(map(_quoted, map(show, value)))
     return str(value)
 
 
@@ -125,6 +144,8 @@ def parse(text: str, annotation: Any) -> Any:
     Example:
         >>> parse("1e-3", float), parse("none", int | None), parse("3,5", tuple[int, ...])
         (0.001, None, (3, 5))
+        >>> parse('temp (C),"x,y"', tuple[str, ...])  # quotation marks keep a comma
+        ('temp (C)', 'x,y')
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
@@ -143,7 +164,8 @@ def parse(text: str, annotation: Any) -> Any:
                 return choice
         raise ValueError(text)
     if origin is tuple:
-        parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+        cells = next(csv.reader([_unbracketed(text.strip())], skipinitialspace=True), [])
+        parts = [part.strip() for part in cells if part.strip()]
         members = arguments[:1] * len(parts) if arguments[-1:] == (...,) else arguments
         return tuple(parse(part, member) for part, member in zip(parts, members, strict=True))
     if annotation is bool:
@@ -155,8 +177,10 @@ def parse(text: str, annotation: Any) -> Any:
         if not math.isfinite(number):
             raise ValueError(text)
         return number
-    if annotation in (int, str):
-        return annotation(text)
+    if annotation is int:
+        return int(text)
+    if annotation is str:  # "none" in quotation marks is the word
+        return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
     raise TypeError(f"a field of type {annotation} cannot be set from text")
 
 
@@ -178,6 +202,54 @@ def describe(annotation: Any) -> str:
         return f"{len(arguments)} values separated by commas"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return words.get(annotation, str(annotation))
+
+
+def _unbracketed(text: str) -> str:
+    """Without the one pair of brackets around the whole, as in (3, 5), but not in (a) b (c)."""
+    if text[:1] + text[-1:] not in ("()", "[]"):
+        return text
+    depth = 0
+    for at, mark in enumerate(text):
+        depth += (mark == text[0]) - (mark == text[-1])
+        if depth == 0:
+            return text[1:-1] if at == len(text) - 1 else text
+    return text
+
+
+def _quoted(part: str) -> str:
+    """A part of a list in quotation marks, where :func:`parse` would not read it back without."""
+    plain = part and part == part.strip() and "," not in part and '"' not in part and part[0] not in "(["
+    return part if plain else '"' + part.replace('"', '""') + '"'
+
+
+def _take(value: Any, annotation: Any) -> Any:
+    """A JSON value as one of the annotated type; raises ValueError if it is none."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        for member in arguments:
+            try:
+                return _take(value, member)
+            except ValueError:
+                continue
+    elif origin is Literal:
+        if any(value == choice and type(value) is type(choice) for choice in arguments):
+            return value
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        members = arguments[:1] * len(value) if arguments[-1:] == (...,) else arguments
+        return tuple(_take(one, member) for one, member in zip(value, members, strict=True))
+    elif annotation is float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    elif origin is None and type(value) is annotation:
+        return value
+    raise ValueError(value)
+
+
+def _take_field(name: str, value: Any, setting: Setting) -> Any:
+    try:
+        return _take(value, setting.annotation)
+    except ValueError:
+        raise ConfigError(f"{name} is {value!r}; expected {describe(setting.annotation)}") from None
 
 
 def _parse_field(name: str, text: str, setting: Setting) -> Any:

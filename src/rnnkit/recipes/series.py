@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..tasks.series import Kind, SeriesTask
 
 PREDICTIONS = "predictions.csv"
+_DELIMITERS = {"\\t": "\t", "tab": "\t", "blank": " "}  # what a shell does not pass on easily
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Source:
         id, time, group: names of columns.
         values: names of the columns that hold the measurements; none takes all that are nothing else.
         ignore: names of columns to leave out.
-        encoding, delimiter, decimal, header, time_format, duplicates: see ``rnnkit.data.read_series``.
+        encoding, delimiter, decimal, header, time_format, duplicates: see ``rnnkit.data.read_series``; a delimiter may
+            be named "tab" or "blank".
         scale: of each channel, measured on the training rows.
         missing: gaps are filled; indicator tells the network where, indicator+elapsed also since when.
     """
@@ -82,6 +84,7 @@ class Source:
         roles |= {"ignore": "ignore_columns"}
         same = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
         found = {new: getattr(self, old) for old, new in roles.items()} | {name: getattr(self, name) for name in same}
+        found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
         return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
 
 
