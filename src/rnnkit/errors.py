@@ -48,8 +48,9 @@ class MissingExtraError(RnnkitError, ImportError):
 
 
 def suggest(name: object, known: list[str] | tuple[str, ...]) -> str:
-    """Returns ``"; did you mean 'x'?"`` for the nearest known name, else the list of known names."""
+    """Returns ``"; did you mean 'x'?"`` for the nearest known name in any case, else the list of known names."""
     import difflib
 
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(repr, known))}"
+    plain = {other.lower(): other for other in reversed(known)}
+    near = difflib.get_close_matches(str(name).lower(), plain, n=1, cutoff=0.5)
+    return f"; did you mean {plain[near[0]]!r}?" if near else f"; known: {', '.join(map(repr, known))}"

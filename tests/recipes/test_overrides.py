@@ -169,3 +169,8 @@ def replace_names(names, root="none"):
 def test_stored_values_of_another_type_are_refused(stored, message):
     with pytest.raises(ConfigError, match=message):
         restore(Outer(), stored)
+
+
+def test_the_nearest_name_is_found_in_any_case():
+    with pytest.raises(ConfigError, match=r"no field 'FIT.LR'; did you mean 'fit\.lr'\?$"):
+        override(Outer(), ["FIT.LR=3"])

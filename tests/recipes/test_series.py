@@ -101,7 +101,7 @@ def test_all_rows_can_be_trained_on():
     [
         ([], "data.path is missing"),
         (["data.path=none.csv"], "none.csv: there is no such file"),
-        (["data.path=my.csv", "data.label=lable"], "lable"),
+        (["data.path=my.csv", "data.label=lable"], r"did you mean 'label'\? Columns: 'id'"),
         (["data.path=my.csv", "data.split=group"], "group"),
         (["data.path=my.csv", "data.test_share=0.99"], "expected at least 2"),
         (["data.path=my.csv", "data.test=odd.csv"], "unseen class"),

@@ -141,7 +141,7 @@ class _Guess:
 
     def _error(self, problem: str) -> DataError:
         shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
-        return DataError(f"{self.place}: {problem}. Columns: {shown}")
+        return DataError(f"{self.place}: {problem}{'' if problem.endswith('?') else '.'} Columns: {shown}")
 
     def _exist(self) -> None:
         options = self.options
