@@ -26,5 +26,6 @@ def test_the_gates_keep_gradients_that_tanh_loses():
         far[name] = gradient_flow(model, x, y, torch.nn.functional.mse_loss).layers[0].far_to_near
     assert far["tanh"] < 1e-20
     assert far["GRU"] < 1e-3
+    assert far["ReLU, identity × 1.02"] > 10
     assert 0.05 < far["GRU, chrono"] < 20
     assert 0.05 < far["ReLU, identity"] < 20
