@@ -25,6 +25,6 @@ def test_the_example_runs(tmp_path, monkeypatch):
 
 
 def test_the_arguments_exist():
-    named = set(re.findall(r"\b([a-z_]+)=", GUIDE)) - {"shares", "seed", "by", "missing", "path"}
+    named = set(re.findall(r"\b([a-z_]+)=", GUIDE)) - {"shares", "seed", "by", "missing", "path", "class_weights"}
     assert {"id_column", "ignore_columns", "duplicates", "time_format", "size"} <= named
     assert named <= {option.name for option in fields(Options)}

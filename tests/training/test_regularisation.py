@@ -64,11 +64,11 @@ def test_lengths_reach_torchs_layers_through_the_models_call_and_packed_sequence
 
 
 def test_a_chunk_that_runs_past_the_models_call_is_not_of_another_calls_lengths():
-    model, x, lengths = rnnkit.SequenceTagger(rnnkit.GRU(2, 3), 2), torch.randn(3, 6, 2), torch.tensor([4, 1, 6])
+    model, x = rnnkit.SequenceTagger(rnnkit.GRU(2, 3, batch_first=True), 2), torch.randn(3, 6, 2)
     with Regularisation(model, recurrent_l2=0.0, ar=AR, tar=TAR) as penalty:
         for grad in (True, False):  # a step, or an evaluation, and then a chunk
             with torch.set_grad_enabled(grad):
-                model(x, lengths=lengths)
+                model(x, lengths=torch.tensor([4, 1, 6]))
             if grad:
                 penalty()
             model.run(x[:2])
