@@ -178,3 +178,41 @@ def test_a_run_that_was_killed_between_its_first_two_files_goes_on():
 def test_what_cannot_be_resumed(folder, words):
     Path("empty").mkdir()
     assert refused(call("train", "--resume", folder), words)
+
+
+def test_files_in_another_encoding_than_the_training_file():
+    text = Path(write_waves("my.csv")).read_text().replace("height", "高度").replace("slow", "慢")
+    Path("my.csv").write_bytes(text.encode("gb18030"))
+    assert refused(call("train", "classify", *QUICK), "type --set data.encoding=gb18030")
+    named = call("train", "classify", *QUICK, "--set", "data.encoding=gb18030", "--set", "fit.epochs=1")
+    assert named.exit_code == 0, named.output
+    Path("utf8.csv").write_text(text, encoding="utf-8")
+    Path("utf16.csv").write_bytes(text.encode("utf-16-le"))
+    assert call("predict", "runs/classify", "utf8.csv").stdout == call("predict", "runs/classify", "my.csv").stdout
+    assert refused(call("predict", "runs/classify", "utf16.csv"), "--encoding utf-16-le")
+    of_it = ["--encoding", "utf-16-le"]
+    assert call("predict", "runs/classify", "utf16.csv", *of_it).exit_code == 0
+    for verb in ("evaluate", "inspect"):
+        result = call(verb, "runs/classify", "--data", "utf16.csv", *of_it)
+        assert result.exit_code == 0, result.output
+    assert refused(call("evaluate", "runs/classify", *of_it), "name it with --data FILE")
+    tuned = call("finetune", "runs/classify", "--data", "utf16.csv", *of_it, "--set", "epochs=1", "--device", "cpu")
+    assert tuned.exit_code == 0, tuned.output
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "words"),
+    [
+        ("id,time,x,t5,label\na,0,1,u,w\na,1,2,v,w\nb,0,1,u,z\n", [], ["left out by --set data.ignore=t5"]),
+        ("time,a,b,label\n1,2,3,u\n", ["data.layout=wide", "data.values=a,c"], ["there is no column 'c'"]),
+        ("id,time,x\na,0,1\na,1,1\nb,0,1\n", [], ["no column of labels found; type --set data.label=. Columns"]),
+        ("id,time,x,label\na,0,1,\nb,0,1,u\n", [], ["the label is missing; give it or drop the line"]),
+        ("1,2,3\n1,2,4\n2,2,5\n2,2,6\n", [], ["--set data.label=first", "--set data.label=last"]),
+        ("a,b,c\n1,2,3\n", [], ["type --set data.layout=long", "--set data.layout=wide"]),
+    ],
+)
+def test_errors_of_readers_name_the_fields_of_the_recipe(content, fields, words):
+    Path("my.csv").write_text(content)
+    result = call("train", "classify", *QUICK, *(part for field in fields for part in ("--set", field)))
+    assert refused(result, *words)
+    assert not any(word in result.stderr for word in ("_column", "targets=", "['"))

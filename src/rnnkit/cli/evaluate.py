@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,20 @@ RecipeFile = Annotated[
     typer.Option("--recipe", help="The recipe's file, for a run that was trained from one; it is executed."),
 ]
 
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Of the file, such as gb18030, if it is neither UTF-8 nor as the training data."),
+]
+
+
+def in_encoding(method: Callable[..., Any], encoding: str | None) -> dict[str, Any]:
+    """The argument of a recipe's method that reads a file in that encoding, none if none was named."""
+    if encoding is None:
+        return {}
+    if "encoding" not in inspect.signature(method).parameters:
+        raise ConfigError(f"--encoding {encoding} arrived, but this run's recipe reads no text files")
+    return {"encoding": encoding}
+
 
 def evaluate(
     run: Run,
@@ -28,6 +43,7 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="A file of other rows, with the columns of the training data and the answers.")
     ] = None,
+    encoding: Encoding = None,
 ) -> None:
     """Evaluate a run's model on the test set again, or on other data."""
     chosen = recipe_of(run, recipe)
@@ -40,5 +56,6 @@ def evaluate(
         if "data" not in inspect.signature(chosen.evaluate).parameters:
             raise ConfigError(f"--data {data} arrived, but the recipe of {run} evaluates on its own test set alone")
         more["data"] = data
+    more |= in_encoding(chosen.evaluate, encoding)
     with plain_warnings():
         report(chosen.evaluate(run, **more))

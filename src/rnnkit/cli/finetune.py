@@ -10,7 +10,7 @@ import typer
 from .. import recipes
 from ..errors import ConfigError
 from ..recipes.overrides import override
-from .evaluate import RecipeFile, Run, recipe_of
+from .evaluate import Encoding, RecipeFile, Run, in_encoding, recipe_of
 from .output import plain_warnings
 from .train import INTERRUPTED
 
@@ -28,6 +28,7 @@ def finetune(
     seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
     device: Annotated[str | None, typer.Option(help="Same as --set device=NAME: auto, cpu, cuda, cuda:1, mps.")] = None,
     recipe: RecipeFile = None,
+    encoding: Encoding = None,
 ) -> None:
     """Teach a trained run something new, in a run folder of its own; report what was learned and what was lost."""
     from ..recipes import runs
@@ -39,8 +40,9 @@ def finetune(
     stored, chosen = runs.read_recipe(run), recipe_of(run, recipe)
     if not isinstance(chosen, recipes.FineTuning):
         raise ConfigError(f"the recipe of {run} has no lesson(...), so its runs cannot be fine-tuned")
+    more = in_encoding(chosen.lesson, encoding)
     with plain_warnings():
-        lesson = chosen.lesson(run, data, settings)
+        lesson = chosen.lesson(run, data, settings, **more)
         with runs.start(stored.name, chosen, out) as folder:
             typer.echo(f"Run folder: {folder}")
             history = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})

@@ -9,7 +9,7 @@ import typer
 
 from .. import recipes
 from ..errors import ConfigError
-from .evaluate import RecipeFile, recipe_of
+from .evaluate import Encoding, RecipeFile, in_encoding, recipe_of
 from .output import plain_warnings
 
 REPORT = "report.html"
@@ -24,6 +24,7 @@ def inspect(
     out: Annotated[Path | None, typer.Option(help="The page to write; else report.html beside the model.")] = None,
     recipe: RecipeFile = None,
     rows: Annotated[int, typer.Option(help="How many rows to look at.")] = 64,
+    encoding: Encoding = None,
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
     from ..recipes import inspecting
@@ -34,7 +35,7 @@ def inspect(
     inspecting.check_model(run)
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
-        model, inputs, targets, loss = _batch(run, data, recipe)
+        model, inputs, targets, loss = _batch(run, data, recipe, encoding)
 
         from ..diagnostics import diagnose
         from ..diagnostics.page import write_page
@@ -53,7 +54,7 @@ def inspect(
     typer.echo(f"Page: {page}")
 
 
-def _batch(run: Path, data: Path | None, recipe: str | None) -> tuple[Any, Any, Any, Any]:
+def _batch(run: Path, data: Path | None, recipe: str | None, encoding: str | None) -> tuple[Any, Any, Any, Any]:
     """Model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
     from ..recipes import inspecting
     from ..recipes.listing import is_run
@@ -64,7 +65,7 @@ def _batch(run: Path, data: Path | None, recipe: str | None) -> tuple[Any, Any, 
         bare = recipe is None and data is not None and data.suffix == ".npz" and not _known(run)
         chosen = None if bare else recipe_of(run, recipe)
     if isinstance(chosen, recipes.Inspecting):
-        return chosen.batch(run, data)
+        return chosen.batch(run, data, **in_encoding(chosen.batch, encoding))
     if data is None:
         why = "is a model without a recipe" if chosen is None else "was trained by a recipe without batch(folder, data)"
         raise ConfigError(f"{run} {why}; add rows to measure on: --data rows.npz with x [N, T, I] and y")

@@ -11,7 +11,7 @@ import typer
 
 from .. import recipes
 from ..errors import ConfigError, DataError
-from .evaluate import RecipeFile, recipe_of
+from .evaluate import Encoding, RecipeFile, in_encoding, recipe_of
 from .output import complain, plain_warnings
 
 
@@ -26,19 +26,21 @@ def predict(
         Path | None,
         typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
     ] = None,
+    encoding: Encoding = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
     if recipe is None and _is_saved_alone(run):
         from ..recipes import series
 
-        _tables(partial(series.predict, "auto", run), run, files, out)
+        _tables(partial(series.predict, "auto", run, encoding=encoding), run, files, out)
         return
     chosen = recipe_of(run, recipe)
     if isinstance(chosen, recipes.PredictingTables):
-        _tables(partial(chosen.predict, run), run, files, out)
+        _tables(partial(chosen.predict, run, **in_encoding(chosen.predict, encoding)), run, files, out)
         return
     if not isinstance(chosen, recipes.Predicting):
         raise ConfigError(f"the recipe of {run} has no predictor(folder), so its model cannot be used on files")
+    in_encoding(chosen.predictor, encoding)
     if out is not None:
         _check_out(out, run, files)
     classify = chosen.predictor(run)

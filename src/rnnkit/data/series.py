@@ -264,7 +264,8 @@ def read_like(
     """Reads a file as another one was read.
 
     Args:
-        roles: `SeriesSet.roles` of the other one. They are left aside if `path` has another form, say `.ts` not CSV.
+        roles: `SeriesSet.roles` of the other one. They are left aside if `path` has another form, say `.ts` not CSV;
+            its encoding is, if all of `path` is UTF-8.
         path, targets, columns: as in :func:`read_series`; what is named here counts more than `roles`.
 
     Example:
@@ -281,7 +282,26 @@ def read_like(
         raise DataError(f"{path}: there is no such file or folder")
     if roles.get("form") != _form(_reader(Path(path), columns.get("format"))):
         named = {}
+    if "encoding" in named and _is_utf8(Path(path)):
+        del named["encoding"]
     return read_series(path, targets=targets, **{**named, **columns})
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether the file, or every file in the folder, is UTF-8 beyond ASCII: text in another encoding is so by no chance
+    that matters, while ASCII may be either (UTF-16 is, with zero bytes)."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    beyond = False
+    for file in files:
+        try:
+            raw = file.read_bytes()
+            raw.decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+        if b"\0" in raw:
+            return False
+        beyond = beyond or not raw.isascii()
+    return beyond
 
 
 def _form(reader: str) -> str:

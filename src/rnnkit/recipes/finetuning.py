@@ -135,7 +135,13 @@ def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, 
 
 
 def series_lesson(
-    kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], folder: Path, data: Path, settings: FineTune
+    kind: Kind,
+    recipe: SeriesRecipe,
+    columns: dict[str, Any],
+    folder: Path,
+    data: Path,
+    settings: FineTune,
+    encoding: str | None = None,
 ) -> Lesson:
     """What the recipes for series have to learn: rows of a file like their own.
 
@@ -144,6 +150,7 @@ def series_lesson(
         recipe: as the run was trained.
         columns: the arguments of ``read_series`` for the run's own files.
         folder, data, settings: see :class:`rnnkit.recipes.FineTuning`.
+        encoding: of `data`, where it is another than the run's file had.
 
     Raises:
         DataError: rows that the network cannot read, or old rows that are wanted and cannot be found.
@@ -152,10 +159,11 @@ def series_lesson(
     from ..data.splits import split
     from ..tasks import series
     from .series import divide as divide_series
+    from .series import read_new
 
     task = series.load(folder, device=settings.device)
     before = task.preprocessing
-    rows = before.read(data, targets="labels" if kind == "classify" else "numbers")
+    rows = read_new(before, kind, data, encoding)
     series.check_targets(rows, kind)
     after = before
     if before.classes is not None and rows.targets is not None:

@@ -59,21 +59,21 @@ class Regress:
         """Trains, judges on the held-out rows, and writes model, metrics, predictions and pictures into the folder."""
         return self.prepare().run(folder)
 
-    def evaluate(self, folder: Path, data: Path | None = None) -> dict[str, float]:
+    def evaluate(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> dict[str, float]:
         """Returns the errors of the folder's model on its held-out rows, or on those of another file."""
-        return series.evaluate(self, "regress", self.data.columns(), folder, data)
+        return series.evaluate(self, "regress", self.data.columns(), folder, data, encoding)
 
-    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
+    def batch(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> tuple[Any, Any, Any, Any]:
         """Returns the folder's model, and rows to look into it with (held out, or another file's), and the loss."""
-        return series.batch(self, "regress", self.data.columns(), folder, data)
+        return series.batch(self, "regress", self.data.columns(), folder, data, encoding)
 
-    def predict(self, folder: Path, file: Path) -> Columns:
+    def predict(self, folder: Path, file: Path, encoding: str | None = None) -> Columns:
         """Returns id and numbers for the rows of a file, a list a column."""
-        return series.predict(self.device, folder, file)
+        return series.predict(self.device, folder, file, encoding)
 
-    def lesson(self, folder: Path, data: Path, settings: FineTune) -> Lesson:
+    def lesson(self, folder: Path, data: Path, settings: FineTune, encoding: str | None = None) -> Lesson:
         """Returns the folder's model with the rows of a file to learn, read as its own were."""
-        return series_lesson("regress", self, self.data.columns(), folder, data, settings)
+        return series_lesson("regress", self, self.data.columns(), folder, data, settings, encoding)
 
 
 def regress() -> Regress:

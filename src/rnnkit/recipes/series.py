@@ -14,6 +14,7 @@ from ..errors import ConfigError, DataError
 from ..tasks.settings import Fit, Model
 from . import Metrics, runs
 from .tables import Columns, write_table
+from .wording import in_settings
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
@@ -188,14 +189,15 @@ def prepare(kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], names: tu
     from ..data.preprocessing import Preprocessing
     from ..tasks.series import check_targets
 
-    parts = divide(kind, recipe.data, columns)
-    check_targets(parts.train, kind)
-    preprocessing = Preprocessing.fit(parts.train, scale=recipe.data.scale, missing=recipe.data.missing)
-    for rows in (parts.validation, parts.test):
-        if rows is not None:
-            check_targets(rows, kind)
-            preprocessing.transform(rows[:1])
-            preprocessing.transform_targets(rows)
+    with in_settings(kind):
+        parts = divide(kind, recipe.data, columns)
+        check_targets(parts.train, kind)
+        preprocessing = Preprocessing.fit(parts.train, scale=recipe.data.scale, missing=recipe.data.missing)
+        for rows in (parts.validation, parts.test):
+            if rows is not None:
+                check_targets(rows, kind)
+                preprocessing.transform(rows[:1])
+                preprocessing.transform_targets(rows)
     recipe.fit.check(kind, validated=parts.validation is not None)
     return Prepared(kind, recipe, parts, preprocessing, names, draw)
 
@@ -208,8 +210,9 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     if data.path is None:
         raise ConfigError("data.path is missing; name the file to learn from, as in --set data.path=my.csv")
     targets: Any = "labels" if kind == "classify" else "numbers"
-    whole = read_series(data.path, targets=targets, **columns)
-    test = None if data.test is None else read_series(data.test, targets=targets, **columns)
+    with in_settings(kind):
+        whole = read_series(data.path, targets=targets, **columns)
+        test = None if data.test is None else read_series(data.test, targets=targets, **columns)
     shares = {"validation": data.validation, "test": data.test_share if test is None else 0.0}
     shares = {name: share for name, share in shares.items() if share}
     how = {"random": f"at random (split_seed {data.split_seed})", "time": "by time, the latest"}
@@ -219,7 +222,9 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     said += [f"test: {data.test}"] if test is not None else []
     found = {"train": whole}
     if shares:
-        parts = split(whole, shares=(1 - sum(shares.values()), *shares.values()), by=data.split, seed=data.split_seed)
+        portions = (1 - sum(shares.values()), *shares.values())
+        with in_settings(kind):
+            parts = split(whole, shares=portions, by=data.split, seed=data.split_seed)
         found = dict(zip(("train", *shares), parts, strict=True))
     if len(found["train"]) < 2:
         raise DataError(f"{data.path}: {len(found['train'])} series to train on; expected at least 2")
@@ -229,23 +234,33 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
 
 
 def evaluate(
-    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None
+    recipe: SeriesRecipe,
+    kind: Kind,
+    columns: dict[str, Any],
+    folder: Path,
+    data: Path | None,
+    encoding: str | None = None,
 ) -> dict[str, float]:
-    """Figures of the folder's model on its held-out rows, or on a file of the same columns."""
+    """Figures of the folder's model on its held-out rows, or on a file of the same columns (in that encoding)."""
     from ..tasks import series
 
     task = series.load(folder, device=recipe.device)
-    return task.evaluate(_rows(recipe, kind, columns, task, data, folder))
+    return task.evaluate(_rows(recipe, kind, columns, task, data, folder, encoding))
 
 
 def batch(
-    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], folder: Path, data: Path | None
+    recipe: SeriesRecipe,
+    kind: Kind,
+    columns: dict[str, Any],
+    folder: Path,
+    data: Path | None,
+    encoding: str | None = None,
 ) -> tuple[Any, Any, Any, str]:
     """The folder's model, inputs and targets to look into it with (held-out rows, or a file's), and the loss."""
     from ..tasks import series
 
     task = series.load(folder, device=recipe.device)
-    rows = _rows(recipe, kind, columns, task, data, folder)
+    rows = _rows(recipe, kind, columns, task, data, folder, encoding)
     targets = task.preprocessing.transform_targets(rows)
     if kind == "regress":
         targets = targets.reshape(len(rows), -1)
@@ -253,10 +268,18 @@ def batch(
 
 
 def _rows(
-    recipe: SeriesRecipe, kind: Kind, columns: dict[str, Any], task: SeriesTask, data: Path | None, folder: Path
+    recipe: SeriesRecipe,
+    kind: Kind,
+    columns: dict[str, Any],
+    task: SeriesTask,
+    data: Path | None,
+    folder: Path,
+    encoding: str | None,
 ) -> SeriesSet:
     if data is not None:
-        return task.preprocessing.read(data, targets="labels" if kind == "classify" else "numbers")
+        return read_new(task.preprocessing, kind, data, encoding)
+    if encoding is not None:
+        raise ConfigError(f"--encoding {encoding} is of a file; name it with --data FILE")
     parts = divide(kind, recipe.data, columns)
     if parts.test is None:
         raise DataError(
@@ -265,12 +288,23 @@ def _rows(
     return parts.test
 
 
-def predict(device: str, folder: Path, file: Path) -> Columns:
+def read_new(
+    preprocessing: Preprocessing, kind: Kind, file: Path, encoding: str | None = None, *, targets: bool = True
+) -> SeriesSet:
+    """Rows of a file like the training file, with their answers or without."""
+    wanted: Any = ("labels" if kind == "classify" else "numbers") if targets else None
+    named = {} if encoding is None else {"encoding": encoding}
+    with in_settings(kind, encoding="--encoding "):
+        return preprocessing.read(file, targets=wanted, **named)
+
+
+def predict(device: str, folder: Path, file: Path, encoding: str | None = None) -> Columns:
     """The answers of the folder's model for the rows of a file: id, prediction, a probability for each class."""
     from ..tasks import series
 
     task = series.load(folder, device=device)
-    return answers(task, task.preprocessing.read(file, targets=None))
+    kind: Kind = "regress" if task.classes is None else "classify"
+    return answers(task, read_new(task.preprocessing, kind, file, encoding, targets=False))
 
 
 def answers(task: SeriesTask, series: SeriesSet, *, true: bool = False) -> Columns:
