@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import rnnkit
 from rnnkit import recipes
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit.recipes import listing, runs
+from rnnkit.recipes import comparing, listing, runs, stored
 from rnnkit.recipes.overrides import override
 from rnnkit.serialization import save_module
 
@@ -58,7 +58,7 @@ def test_a_run_as_it_was_reported():
     assert run.settings == {"model.cell": "lstm", "model.sizes": [], "fit.lr": 0.1, "fit.epochs": 3, "seed": 0}
     assert run.size == sum(path.stat().st_size for path in folder.iterdir())
     assert run.problems == ()
-    assert listing.read(folder).history()[:2] == [
+    assert stored.read(folder).history()[:2] == [
         {"epoch": 1, "loss": 0.9, "val_loss": 1.0, "lr": 0.1},
         {"epoch": 2, "loss": 0.5, "lr": 0.1},
     ]
@@ -74,32 +74,32 @@ def test_what_a_started_run_writes_is_read():
 def test_an_unfinished_run_tells_its_last_checkpoint():
     folder = made("killed")
     (folder / "metrics.json").unlink()
-    assert listing.read(folder).epochs is None
+    assert stored.read(folder).epochs is None
     row = {"epoch": 2, "loss": 0.4, "val_loss": 0.6, "val_accuracy": 0.75}
     save_module(torch.nn.Linear(2, 2), folder, extra={"epoch": 2, "metrics": row})
-    run = listing.read(folder)
+    run = stored.read(folder)
     assert (run.stopped, run.epochs, run.problems) == ("unfinished", 2, ())
     assert run.figures == {"validation.loss": 0.6, "validation.accuracy": 0.75}
     (folder / "model.safetensors").write_bytes(b"torn")
-    assert listing.read(folder).stopped == "unfinished"
+    assert stored.read(folder).stopped == "unfinished"
 
 
 def test_an_unfinished_runs_curves_are_those_of_its_checkpoint():
     folder = made("killed")
     for name in ("metrics.json", "history.csv"):
         (folder / name).unlink()
-    assert listing.read(folder).history() == []
+    assert stored.read(folder).history() == []
     learner = rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
     history = learner.fit((torch.ones(8, 2), torch.ones(8)), epochs=2, checkpoint=folder, progress=False)
     (folder / ".training.safetensors.being-written").write_text("by a run that is under way")
     before = sorted(folder.iterdir())
-    run = listing.read(folder)
+    run = stored.read(folder)
     assert (run.stopped, run.epochs) == ("unfinished", 2)
     assert sorted(folder.iterdir()) == before
     assert [row["loss"] for row in run.history()] == [row["loss"] for row in history.rows]
     assert sorted(folder.iterdir()) == before
     (folder / "training.safetensors").write_bytes(b"torn")
-    assert listing.read(folder).history() == []
+    assert stored.read(folder).history() == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_damaged_run_is_shown_beside_the_others(file, text, words):
     assert found["broken"].stopped == "damaged"
     assert words in found["broken"].problems[0]
     json.dumps(found["broken"].as_json(), allow_nan=False)
-    assert listing.compare(list(found.values())).runs[1].name in found
+    assert comparing.compare(list(found.values())).runs[1].name in found
 
 
 def test_odd_but_whole_reports():
@@ -139,7 +139,7 @@ def test_odd_but_whole_reports():
         stopped=None,
         test={"loss": math.nan, "words": "none", "ok": True, "error": 1},
     )
-    run = listing.read(odd)
+    run = stored.read(odd)
     assert (run.epochs, run.seconds, run.stopped) == (None, None, "None")
     assert [name for name in run.figures if name.startswith("test")] == ["test.error"]
     facts = json.loads(json.dumps(run.as_json(), allow_nan=False))
@@ -167,7 +167,7 @@ def test_the_oldest_comes_first_and_old_folders_have_the_time_of_their_recipe():
     old = made("old", started=None)
     os.utime(old / "recipe.json", (0, 0))
     assert names(listing.find(Path("runs"))) == ["old", "early", "late"]
-    assert listing.read(old).started == datetime(1970, 1, 1, tzinfo=UTC)
+    assert stored.read(old).started == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_sorting_puts_the_best_first_and_the_unknown_last():
@@ -191,7 +191,7 @@ def test_sorting_puts_the_best_first_and_the_unknown_last():
 def test_runs_side_by_side():
     made("one", lr=0.1, accuracy=0.9)
     made("other", lr=0.01, accuracy=0.95, seconds=10.0, extra={"wer": 0.5})
-    found = listing.compare(listing.locate([Path("one"), Path("other")]))
+    found = comparing.compare(listing.locate([Path("one"), Path("other")]))
     assert found.settings == {"fit.lr": (0.1, 0.01)}
     assert found.same == 5
     assert found.figures["test.accuracy"] == (0.9, 0.95)
@@ -219,7 +219,7 @@ def test_settings_of_another_recipe_are_none():
     made("one")
     stranger = made("two")
     runs.write_json(stranger / runs.RECIPE, {"recipe": "./mine.py", "settings": {"words": "x"}})
-    found = listing.compare(listing.find(Path("runs")))
+    found = comparing.compare(listing.find(Path("runs")))
     assert found.settings["recipe"] == ("mnist", "./mine.py")
     assert found.settings["words"] == (None, "x")
 
@@ -231,7 +231,7 @@ def test_a_real_run_is_listed(monkeypatch):
     recipe = override(recipes.find("mnist")(), ["fit.epochs=1", "model.hidden_size=4", "data.limit=64", "device=cpu"])
     with runs.start("mnist", recipe) as folder:
         recipe.run(folder)
-    run = listing.read(folder)
+    run = stored.read(folder)
     assert (run.stopped, run.epochs, run.problems) == ("finished", 1, ())
     assert run.figures["test.accuracy"] <= 1
     assert run.settings["model.hidden_size"] == 4
@@ -256,5 +256,5 @@ def test_a_checkpoint_that_says_something_else_tells_nothing(text):
         (folder / name).unlink()
     save_file({}, folder / "model.safetensors", {"rnnkit": text})
     save_file({}, folder / "training.safetensors", {"rnnkit values": text})
-    run = listing.read(folder)
+    run = stored.read(folder)
     assert (run.stopped, run.epochs, run.figures, run.history()) == ("unfinished", None, {}, [])

@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
     from ..recipes import inspecting
-    from ..recipes.listing import read_history
+    from ..recipes.stored import read_history
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
@@ -57,7 +57,7 @@ def inspect(
 def _batch(run: Path, data: Path | None, recipe: str | None, encoding: str | None) -> tuple[Any, Any, Any, Any]:
     """Model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
     from ..recipes import inspecting
-    from ..recipes.listing import is_run
+    from ..recipes.stored import is_run
 
     chosen = None
     if recipe is not None or is_run(run):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..recipes import listing
+from ..recipes import comparing, listing
 
 if TYPE_CHECKING:
-    from ..recipes.listing import Comparison, StoredRun
+    from ..recipes.comparing import Comparison
+    from ..recipes.stored import StoredRun
 
 RUNS = Path("runs")
 
@@ -44,10 +45,10 @@ def runs(
     if sort is not None and found:
         found = listing.order(found, sort)
     if as_json:
-        typer.echo(json.dumps(listing.compare(found).as_json() if compare else [run.as_json() for run in found],
+        typer.echo(json.dumps(comparing.compare(found).as_json() if compare else [run.as_json() for run in found],
                               indent=2, ensure_ascii=False, default=str))  # fmt: skip
     elif compare:
-        _show_comparison(listing.compare(found))
+        _show_comparison(comparing.compare(found))
     elif found:
         _show(found)
     else:
@@ -168,6 +169,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _size(number: float) -> str:
+    # Not that of training.tables: a list of runs is there at once, without importing torch.
     return f"{number / 2**20:.1f} MiB" if number >= 2**20 else f"{number / 2**10:.1f} KiB"
 
 
