@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 FILE = "model.safetensors"
+STATE = "training.safetensors"  # beside it, where its training can be resumed
 VALUES = "rnnkit values"  # the metadata's key for what is no tensor
 _LEVELS = 100
 

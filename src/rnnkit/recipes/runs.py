@@ -18,7 +18,7 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
-from ..serialization import json_text, replacing
+from ..serialization import STATE, json_text, replacing
 
 if TYPE_CHECKING:
     from ..training.history import History
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
 HISTORY, CURVES = "history.csv", "curves.png"
 FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
-STATE = "training.safetensors"  # of a training that can be resumed
 PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
 
 

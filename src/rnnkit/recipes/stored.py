@@ -13,9 +13,7 @@ from typing import Any
 
 from ..errors import DataError, RnnkitError
 from ..serialization import read_json, strict
-from .runs import METRICS, RECIPE, VERSIONS
-
-HISTORY = "history.csv"
+from .runs import HISTORY, METRICS, RECIPE, VERSIONS
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import CheckpointError, ConfigError, DataError, RunFolderError
-from ..serialization import model_file, read_config, read_values, remove_leftovers, write_values
+from ..serialization import FILE, STATE, model_file, read_config, read_values, remove_leftovers, write_values
 from .batches import Batch, Batches
 from .engine import from_all_processes
 from .history import Row
@@ -222,9 +222,7 @@ def state_file(path: str | PathLike[str]) -> Path:
         ('training.safetensors', 'best.training.safetensors')
     """
     file = model_file(path)
-    return file.with_name(
-        "training.safetensors" if file.name == "model.safetensors" else f"{file.stem}.training.safetensors"
-    )
+    return file.with_name(STATE if file.name == FILE else f"{file.stem}.{STATE}")
 
 
 def check_every(every: int | timedelta | None, processes: int) -> None:
