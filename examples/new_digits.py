@@ -1,9 +1,9 @@
 """A reader of the digits 0 to 4 learns 5 to 9 from 100 images of each: every way of fine-tuning, and what it forgets.
 
-An LSTM(256) reads MNIST's images row by row. It is trained on the 30,000 images of 0 to 4, and then meets 500 images of
-5 to 9. First with a new head of five, so that only the new digits count: all of the network trained, its head alone, its
-layers thawed one by one, adapters, and for comparison a network that starts from nothing. Then with one head of ten, the
-old five rows kept: without protection, held by L2-SP or EWC, and with 20 old images of each digit replayed.
+An LSTM(256) reads MNIST's images row by row. It is trained on the images of 0 to 4, and then meets 500 images of 5 to
+9. First with a new head of five, so that only the new digits count: all of the network trained, its head alone, its
+layers thawed one by one, adapters, and for comparison a network that starts from nothing. Then with one head of ten,
+the old five rows kept: without protection, held by L2-SP or EWC, and with 20 old images of each digit replayed.
 
 Run: python examples/new_digits.py [--seeds 0 1 2] [--held-out]
 
@@ -30,6 +30,7 @@ from rnnkit.finetuning import EWC, L2SP, LoRA, Replay, memory, merge_adapters
 
 FOLDER = Path("runs") / "new_digits"
 HELD_OUT = 10_000
+PLAN: dict[str, Any] = {"schedule": "warmup_cosine", "batch_size": 16, "progress": False}
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -116,22 +117,14 @@ def five(pair: Pair) -> Pair:
 def from_nothing(digits: Digits, size: Size, seed: int, *, lr: float, times: int = 1) -> dict[str, Any]:
     """A fresh network on the new images alone, for so many times the epochs."""
     learner = rnnkit.Learner(network(size, 5, seed), lr=lr, clip_norm=1.0)
-    plan = {"batch_size": 16, "schedule": "warmup_cosine", "seed": seed, "progress": False}
-    history = learner.fit(five(digits.new), epochs=times * size.epochs, **plan)
+    history = learner.fit(five(digits.new), epochs=times * size.epochs, seed=seed, **PLAN)
     count = sum(one.numel() for one in learner.model.parameters())
     return {"new": learner.evaluate(five(digits.new_judged))["accuracy"], "trained": count, "seconds": history.seconds}
 
 
 def of_five(digits: Digits, size: Size, seed: int, **how: Any) -> dict[str, Any]:
     """The trained network with a new head of five."""
-    plan = {
-        "schedule": "warmup_cosine",
-        "epochs": size.epochs,
-        "batch_size": 16,
-        "seed": seed,
-        "progress": False,
-        **how,
-    }
+    plan = {**PLAN, "epochs": size.epochs, "seed": seed, **how}
     learner = base(digits, size, seed)
     classes = {"classes": tuple("56789"), "old_classes": tuple("01234")}
     report = learner.fine_tune(five(digits.new), validation=five(digits.new_judged), **classes, **plan).report
@@ -145,14 +138,7 @@ def of_five(digits: Digits, size: Size, seed: int, **how: Any) -> dict[str, Any]
 
 def of_ten(digits: Digits, size: Size, seed: int, *, moved: bool = False, **how: Any) -> dict[str, Any]:
     """The trained network with a head of ten, the rows of the old five kept; judged on all ten."""
-    plan = {
-        "schedule": "warmup_cosine",
-        "epochs": size.epochs,
-        "batch_size": 16,
-        "seed": seed,
-        "progress": False,
-        **how,
-    }
+    plan = {**PLAN, "epochs": size.epochs, "seed": seed, **how}
     learner = base(digits, size, seed)
     if moved:
         learner.model.augment = Moved()
