@@ -161,6 +161,27 @@ def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs():
     assert json.loads(Path("runs/classify/recipe.json").read_text())["settings"]["fit"]["epochs"] == 6
 
 
+def test_a_run_that_counts_steps_goes_on_by_steps():
+    write_waves("my.csv")
+    line = ["train", "classify", *QUICK, "--set", "fit.batch_size=8"]
+    assert call(*line, "--set", "fit.steps=6").exit_code == 0
+    assert "add --set fit.steps=N" in call("train", "--resume", "runs/classify").stdout
+    assert refused(call("train", "--resume", "runs/classify", "--set", "fit.steps=3"), "begun with 6; expected more")
+    more = call("train", "--resume", "runs/classify", "--set", "fit.steps=9")
+    assert more.exit_code == 0, more.output
+    assert json.loads(Path("runs/classify/metrics.json").read_text())["epochs"] == 3
+
+
+def test_a_run_whose_length_the_recipe_chose_gets_no_shorter(monkeypatch):
+    monkeypatch.setattr("rnnkit.tasks.settings.Fit.schedule_for", lambda self, rows: (8, self.epochs or 3))
+    write_waves("my.csv")
+    assert call("train", "classify", *QUICK).exit_code == 0
+    resume = ["train", "--resume", "runs/classify", "--set"]
+    assert refused(call(*resume, "fit.epochs=2"), "fit.epochs=2 arrived", "begun with 3; expected more")
+    assert call(*resume, "fit.epochs=4").exit_code == 0
+    assert json.loads(Path("runs/classify/metrics.json").read_text())["epochs"] == 4
+
+
 def test_a_run_that_was_killed_between_its_first_two_files_goes_on():
     train(epochs=1)
     whole = weights("runs/classify")

@@ -57,16 +57,20 @@ def train(
 
 def _resume(folder: Path, file: str | None, assignments: list[str]) -> None:
     from ..recipes import resuming
+    from ..recipes.series import Prepared
 
     stored = recipe_of(folder, file)
     chosen = override(stored, assignments)
     resuming.check_settings(folder, stored, chosen)
     state = resuming.progress(folder)
     if state.finished and chosen == stored:
-        typer.echo(f"{folder} is finished ({state.said}); to train it longer add --set fit.epochs=N")
+        more = f"--set {resuming.length_of(stored)}=N"
+        typer.echo(f"{folder} is finished ({state.said}); to train it longer add {more}")
         report(state.test)
         return
     ready = chosen.prepare() if isinstance(chosen, recipes.Preparing) else chosen
+    if isinstance(ready, Prepared):
+        ready.check(folder)
     typer.echo(f"Run folder: {folder}")
     typer.echo(f"Going on: {state.said}")
     for line in state.changed:

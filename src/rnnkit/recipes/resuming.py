@@ -15,7 +15,7 @@ from .overrides import settings, show
 
 # A run of these goes on to other bits than an unbroken one.
 _MATTERS = ("device", "threads", "torch", "rnnkit", "native core")
-EPOCHS = "fit.epochs"
+EPOCHS, STEPS = "fit.epochs", "fit.steps"
 
 
 class State(NamedTuple):
@@ -35,29 +35,42 @@ class State(NamedTuple):
 
 
 def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
-    """Refuses settings that differ from those of the run, but for more epochs.
+    """Refuses settings that differ from those of the run, but for a longer training.
 
     Raises:
-        ConfigError: they differ, or there would be fewer epochs.
+        ConfigError: they differ, or the training would be shorter.
         RunFolderError: the run began as a fine-tuning, which has settings of its own.
     """
-    if (told := _read(folder / runs.FINETUNE)) or (folder / runs.FINETUNE).exists():
+    if (folder / runs.FINETUNE).exists():
+        told = _read(folder / runs.FINETUNE)
         again = f"rnnkit finetune {told.get('from', 'RUN')} --data {told.get('data', 'FILE')} --out NEW"
         raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
+    from ..training.checkpoint import find_state
+
     if not is_dataclass(stored):
         return
     before, now = settings(stored), settings(wanted)
     changed = [name for name in now if now[name].value != before[name].value]
-    other = [f"{name}={show(before[name].value)}, not {show(now[name].value)}" for name in changed if name != EPOCHS]
+    length = length_of(stored)
+    other = [f"{name}={show(before[name].value)}, not {show(now[name].value)}" for name in changed if name != length]
     if other:
         raise ConfigError(
             f"{folder} was begun with {'; '.join(other)}. A run goes on with the settings it has, but for a higher "
-            f"{EPOCHS}; for other settings train into a new folder"
+            f"{length}; for other settings train into a new folder"
         )
-    if EPOCHS in changed:
-        old, new = before[EPOCHS].value, now[EPOCHS].value
-        if new is None or (old is not None and new < old):
-            raise ConfigError(f"{EPOCHS}={show(new)} arrived, but {folder} was begun with {show(old)}; expected more")
+    if length in changed:
+        old, new = before[length].value, now[length].value
+        if old is None:  # the recipe chose how many
+            state = find_state(folder, resume=True)
+            old = 0 if state is None else state["epochs"]
+        if new is None or new < old:
+            raise ConfigError(f"{length}={show(new)} arrived, but {folder} was begun with {show(old)}; expected more")
+
+
+def length_of(recipe: Any) -> str:
+    """The name of the setting that says how long a recipe trains."""
+    known = settings(recipe) if is_dataclass(recipe) else {}
+    return STEPS if STEPS in known and known[STEPS].value is not None else EPOCHS
 
 
 def progress(folder: Path) -> State:
