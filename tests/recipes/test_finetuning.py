@@ -141,6 +141,28 @@ def test_a_fine_tuning_that_fails_leaves_no_folder(base, monkeypatch):
     assert not Path("more").exists()
 
 
+def test_rows_of_a_file_that_has_changed_are_no_rows_held_back(base):
+    data = write("new.csv", seed=2)
+    assert call("finetune", base, "--data", data, "--out", "more", *QUICK).exit_code == 0
+    assert call("evaluate", "more").exit_code == 0
+    with Path("my.csv").open("a") as file:
+        file.writelines(f"late,{step},0.5,slow\n" for step in range(12))
+    for run in (base, "more"):
+        for verb in ("evaluate", "inspect"):
+            result = call(verb, run)
+            assert result.exit_code == 2, result.output
+            assert f"my.csv has changed since {run} was trained" in result.stderr
+            assert "--data FILE" in result.stderr
+        assert call("evaluate", run, "--data", "my.csv").exit_code == 0
+        result = call("finetune", run, "--data", data, *QUICK)
+        assert result.exit_code == 2, result.output
+        assert "my.csv has changed" in result.stderr
+    before = contents(base)
+    assert "train into a new folder" in call("train", "--resume", base, "--set", "fit.steps=80").stderr
+    assert contents(base) == before
+    assert not Path("runs").exists()
+
+
 def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
     data = renamed("new.csv", fast="rapid", slow="steady")
     assert "classes to replay" in call("finetune", base, "--data", data, "--set", "classes=replace").stderr
@@ -152,6 +174,13 @@ def test_the_new_classes_may_take_over_and_adapters_are_kept_apart(base):
     assert json.loads(Path("more/report.json").read_text())["old"]["after"] is None
     assert call("predict", "more", data, "--out", "p.csv").exit_code == 0
     assert {row["prediction"] for row in read("p.csv")} <= {"rapid", "steady"}
+    for verb in ("evaluate", "inspect"):
+        shown = call(verb, "more").stderr
+        assert "more was fine-tuned from other classes to 'rapid', 'steady'" in shown
+        assert "my.csv, have 'fast', 'slow'; name rows of the new classes: --data FILE" in shown
+    assert call("evaluate", "more", "--data", data).exit_code == 0
+    again = call("finetune", "more", "--data", data, *QUICK, "--set", "replay=none")
+    assert again.exit_code == 0, again.output
 
 
 def test_numbers_are_learned_too_and_old_rows_that_are_gone_are_asked_for(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ PICTURES = {"curves.png"}
 FILES = {
     "recipe.json",
     "versions.json",
+    "data.json",
     "metrics.json",
     "history.csv",
     "diagnostics.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -158,6 +159,7 @@ def series_lesson(
     from ..data.labels import sorted_classes
     from ..data.splits import split
     from ..tasks import series
+    from . import same_data
     from .series import divide as divide_series
     from .series import read_new
 
@@ -185,16 +187,24 @@ def series_lesson(
     train = test = None
     try:
         parts = divide_series(kind, recipe.data, columns)
+        same_data.check(folder, parts.digests, "its old version is expected")
+        same_data.check_classes(folder, parts.train, before.classes)
         train, test = parts.train, parts.test
     except DataError as error:
         if settings.replay is not None or settings.protect == "ewc":
             raise DataError(
-                f"the rows that {folder} was trained on cannot be read ({error}); without them add --set replay=none"
+                f"the rows that {folder} was trained on cannot be used ({error}); without them add --set replay=none"
             ) from None
+        warnings.warn(f"what it still knows of the old rows is not measured: {error}", stacklevel=2)
     learner = series.make_learner(
         kind, task.model, recipe.fit, device=settings.device, metrics="accuracy" if kind == "classify" else "mae"
     )
     kept = series.SeriesTask(task.model, after, task.target_names, settings.device)
+
+    def save(to: Path) -> None:
+        kept.save(to)
+        if digests := same_data.read(folder):
+            same_data.record(to, digests)
 
     def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
         rows = (new if held_out is None else held_out) if which == "new" else (train if test is None else test)
@@ -207,7 +217,7 @@ def series_lesson(
         None if held_out is None else pair(held_out, after),
         (lambda: pair(train, before)) if train is not None else _no_rows,
         None if test is None else pair(test, before),
-        kept.save,
+        save,
         after.classes,
         before.classes,
         evaluate,

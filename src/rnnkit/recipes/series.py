@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..errors import ConfigError, DataError
 from ..tasks.settings import Fit, Model
-from . import Metrics, runs
+from . import Metrics, runs, same_data
 from .tables import Columns, write_table
 from .wording import in_settings
 
@@ -105,12 +105,13 @@ class SeriesRecipe(Protocol):
 
 
 class Parts(NamedTuple):
-    """The rows of a run, and in words how they were divided."""
+    """The rows of a run, in words how they were divided, and a digest of each file as it was read."""
 
     train: SeriesSet
     validation: SeriesSet | None
     test: SeriesSet | None
     said: str
+    digests: dict[str, str]
 
 
 Draw = Callable[["SeriesTask", "SeriesSet", Path], None]
@@ -127,13 +128,18 @@ class Prepared:
     target_names: tuple[str, ...]
     draw: Draw
 
+    def check(self, folder: Path) -> None:
+        """Raises DataError where the run in a folder was begun on other rows than these."""
+        same_data.check(folder, self.parts.digests, "train into a new folder")
+
     def run(self, folder: Path) -> Metrics:
         """Trains, judges on the held-out rows, and writes model, metrics, history, predictions and pictures."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
-        recipe, (train, validation, test, said) = self.recipe, self.parts
+        recipe, (train, validation, test, said, digests) = self.recipe, self.parts
+        same_data.record(folder, digests)
         task = train_series(
             self.kind,
             train,
@@ -228,9 +234,9 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
         found = dict(zip(("train", *shares), parts, strict=True))
     if len(found["train"]) < 2:
         raise DataError(f"{data.path}: {len(found['train'])} series to train on; expected at least 2")
-    return Parts(
-        found["train"], found.get("validation"), found.get("test", test), "; ".join(said) or "all rows were trained on"
-    )
+    digests = {data.path: same_data.digest(whole)} | ({} if test is None else {str(data.test): same_data.digest(test)})
+    said_all = "; ".join(said) or "all rows were trained on"
+    return Parts(found["train"], found.get("validation"), found.get("test", test), said_all, digests)
 
 
 def evaluate(
@@ -285,6 +291,11 @@ def _rows(
         raise DataError(
             f"{folder} held no rows back (data.test_share=0); name a file of rows with their answers: --data FILE"
         )
+    # A test file of its own was never divided: that the other has changed says nothing of its rows.
+    judged = {recipe.data.test or str(recipe.data.path)}
+    digests = {file: found for file, found in parts.digests.items() if file in judged}
+    same_data.check(folder, digests, "judge on a file of other rows: --data FILE")
+    same_data.check_classes(folder, parts.test, task.classes)
     return parts.test
 
 

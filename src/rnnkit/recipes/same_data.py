@@ -1,0 +1,85 @@
+"""Whether a run's files still hold what it was trained on: only then are the rows held back the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError, RunFolderError
+from . import runs
+
+if TYPE_CHECKING:
+    from ..data.series import SeriesSet
+
+FILE = "data.json"
+
+
+def digest(rows: SeriesSet) -> str:
+    """SHA-256 of all that decides how rows are divided and judged: ids, values, targets, groups and times."""
+    import numpy as np
+
+    hashed = hashlib.sha256(json.dumps([rows.ids, rows.channels, [len(one) for one in rows.values]]).encode())
+    for values in rows.values:
+        hashed.update(np.ascontiguousarray(values).tobytes())
+    for column in (rows.targets, rows.groups, rows.times):
+        hashed.update(repr(None if column is None else np.asarray(column).tolist()).encode())
+    return hashed.hexdigest()
+
+
+def record(folder: Path, digests: Mapping[str, str]) -> None:
+    """Writes what a run was trained on, a digest for each file; of a run that goes on it must be the same.
+
+    Raises:
+        DataError: a file has changed since the run began.
+    """
+    check(folder, digests, "train into a new folder")
+    runs.write_json(folder / FILE, {"sha256": dict(digests)})
+
+
+def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
+    """Compares with what a run was trained on; a run that kept no record of it passes.
+
+    Args:
+        folder: the run's.
+        digests: of the files as they are now.
+        instead: what to do if one has changed.
+
+    Raises:
+        DataError: a file has changed since.
+    """
+    before = read(folder)
+    for file, now in digests.items():
+        if before.get(file, now) != now:
+            raise DataError(
+                f"{file} has changed since {folder} was trained on it, so that rows it was trained on could pass for "
+                f"rows held back; {instead}"
+            )
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The digests that a run recorded, by file; {} where it recorded none."""
+    try:
+        return {str(file): str(found) for file, found in json.loads((folder / FILE).read_text())["sha256"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{folder / FILE} is damaged ({error!r}); train again into a new folder") from None
+
+
+def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None) -> None:
+    """Refuses rows from before a fine-tuning that put other classes in place of theirs.
+
+    Raises:
+        DataError: the network has not these rows' classes any more.
+    """
+    if classes is None or rows.targets is None or not (folder / runs.FINETUNE).exists():
+        return
+    lost = sorted(set(map(str, rows.targets.tolist())) - set(classes))
+    if lost:
+        raise DataError(
+            f"{folder} was fine-tuned from other classes to {', '.join(map(repr, classes))}, and the rows of the first "
+            f"training, {rows.source}, have {', '.join(map(repr, lost[:5]))}; name rows of the new classes: --data FILE"
+        )
