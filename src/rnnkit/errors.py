@@ -54,3 +54,16 @@ def suggest(name: object, known: list[str] | tuple[str, ...]) -> str:
     plain = {other.lower(): other for other in reversed(known)}
     near = difflib.get_close_matches(str(name).lower(), plain, n=1, cutoff=0.5)
     return f"; did you mean {plain[near[0]]!r}?" if near else f"; known: {', '.join(map(repr, known))}"
+
+
+def check_seed(seed: int | None, name: str = "seed") -> None:
+    """Raises ConfigError for a seed that the generators of random numbers cannot take; None is no seed.
+
+    Example:
+        >>> check_seed(-1, "data.split_seed")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: data.split_seed=-1 arrived; expected a whole number of at least 0 and below 2**63
+    """
+    if seed is not None and not 0 <= seed < 2**63:
+        raise ConfigError(f"{name}={seed} arrived; expected a whole number of at least 0 and below 2**63")

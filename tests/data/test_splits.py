@@ -99,6 +99,7 @@ def test_by_time_no_group_is_in_two_parts():
         (numbered(9), {"shares": (0.5, 0.4)}, ConfigError, "expected two or more positive numbers whose sum is 1"),
         (numbered(9), {"shares": (1.0,)}, ConfigError, "two or more"),
         (numbered(9), {"shares": (1.5, -0.5)}, ConfigError, "positive"),
+        (numbered(9), {"seed": -1}, ConfigError, "seed=-1 arrived; expected a whole number of at least 0"),
         (numbered(9), {"by": "groups"}, ConfigError, "by='groups' arrived"),
         (numbered(9), {"by": "group"}, DataError, "no groups to split by; name their column: group_column="),
         (numbered(9), {"by": "time"}, DataError, "no time stamps to split by; name their column: time_column="),

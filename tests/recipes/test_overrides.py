@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnkit.errors import ConfigError
+from rnnkit.recipes.adding import adding
+from rnnkit.recipes.classify import classify
+from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.mnist import Mnist, mnist
 from rnnkit.recipes.overrides import describe, override, parse, restore, settings, show
+from rnnkit.recipes.regress import regress
 
 
 @dataclass(frozen=True)
@@ -174,3 +178,15 @@ def test_stored_values_of_another_type_are_refused(stored, message):
 def test_the_nearest_name_is_found_in_any_case():
     with pytest.raises(ConfigError, match=r"no field 'FIT.LR'; did you mean 'fit\.lr'\?$"):
         override(Outer(), ["FIT.LR=3"])
+
+
+@pytest.mark.parametrize(
+    "recipe", [adding(), classify(), mnist(), regress(), FineTune()], ids=lambda one: type(one).__name__
+)
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_no_generator_takes_is_refused(recipe, seed):
+    with pytest.raises(ConfigError, match=f"seed={seed} arrived; expected"):
+        override(recipe, [f"seed={seed}"])
+    if "data.split_seed" in settings(recipe):
+        with pytest.raises(ConfigError, match=f"data.split_seed={seed} arrived"):
+            override(recipe, [f"data.split_seed={seed}"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_seed
 from .gaps import seconds
 from .series import SeriesSet
 
@@ -46,7 +46,7 @@ def split(
         One set a share; rows keep their order ("time": in order of time).
 
     Raises:
-        ConfigError: shares that do not make 1, or `by` has no such value.
+        ConfigError: shares that do not make 1, `by` has no such value, or a seed below 0 or too large.
         DataError: no groups or times to split by, or a part would be empty.
 
     Example:
@@ -58,6 +58,7 @@ def split(
     portions = np.asarray(shares, np.float64)
     if portions.ndim != 1 or len(portions) < 2 or not (portions > 0).all() or abs(portions.sum() - 1) > 1e-6:
         raise ConfigError(f"shares={tuple(shares)} arrived; expected two or more positive numbers whose sum is 1")
+    check_seed(seed)
     if by not in ("random", "group", "time"):
         raise ConfigError(f"by={by!r} arrived; expected 'random', 'group' or 'time'")
     if len(series) < len(portions):

@@ -101,6 +101,10 @@ class Adding:
     seed: int = 0
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < TEST_SEED // 2:
+            raise ConfigError(f"seed={self.seed} arrived; expected at least 0 and below {TEST_SEED // 2:,}")
+
     def run(self, folder: Path) -> Metrics:
         """Trains, evaluates on rows made anew, and writes model, metrics, history and curves into the folder."""
         from rnnkit.data.problems import adding

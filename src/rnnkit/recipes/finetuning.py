@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_seed
 from . import Metrics, runs
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class FineTune:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name in ("epochs", "batch_size", "rank"):
             value = getattr(self, name)
             if value is not None and value < 1:

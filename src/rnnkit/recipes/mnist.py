@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, check_seed
 from rnnkit.recipes import Metrics, runs
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class Mnist:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.fit.early_stopping is not None and not self.data.holdout:
             raise ConfigError("fit.early_stopping needs images to judge by; add data.holdout=5000")
 

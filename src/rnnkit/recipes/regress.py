@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnkit.errors import check_seed
 from rnnkit.recipes import Metrics, series
 from rnnkit.recipes.finetuning import FineTune, Lesson, series_lesson
 from rnnkit.recipes.tables import Columns
@@ -49,6 +50,9 @@ class Regress:
     data: Data = field(default_factory=Data)
     seed: int = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def prepare(self) -> series.Prepared:
         """Reads, divides and checks the data, and writes nothing."""

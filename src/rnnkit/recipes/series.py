@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_seed
 from ..tasks.settings import Fit, Model
 from . import Metrics, runs, same_data
 from .tables import Columns, write_table
@@ -70,6 +70,7 @@ class Source:
     missing: Literal["fill", "indicator", "indicator+elapsed"] = "fill"
 
     def __post_init__(self) -> None:
+        check_seed(self.split_seed, "data.split_seed")
         for name in ("test_share", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} arrived; expected a share of 0 or more, below 1")
