@@ -51,6 +51,13 @@ class RateSweep:
     reason: str
     stopped: Literal["end", "blow-up"]
 
+    def __repr__(self) -> str:
+        tried = (
+            f"{len(self.rates)} rates from {self.rates[0]:.2g} to {self.rates[-1]:.2g}" if self.rates else "no rates"
+        )
+        found = "none" if self.suggestion is None else f"{self.suggestion:.2g}"
+        return f"RateSweep({tried}, stopped={self.stopped!r}, suggestion={found})"
+
     def plot(self, path: str | PathLike[str]) -> None:
         """Draws loss against rate; the suffix of `path` chooses the format (.png, .svg, .pdf)."""
         from matplotlib.figure import Figure
