@@ -133,6 +133,12 @@ def test_what_is_wrong_is_said_before_anything_is_written(assignments, message):
         (["model.hidden_size=0"], "model.hidden_size=0"),
         (["model.dropout=1"], "model.dropout=1.0"),
         (["fit.steps=0"], "fit.steps=0"),
+        (["fit.lr=-1"], "fit.lr=-1"),
+        (["fit.clip_norm=-1"], "fit.clip_norm=-1"),
+        (["fit.weight_decay=-1"], "fit.weight_decay=-1"),
+        (["model.kernel_sizes=3,-3"], "model.kernel_sizes=3,-3"),
+        (["model.kernel_sizes="], "model.kernel_sizes="),
+        (["model.jitter=-1"], "model.jitter=-1"),
         (["fit.label_smoothing=1"], "fit.label_smoothing"),
     ],
 )

@@ -31,6 +31,7 @@ def finetune(
     encoding: Encoding = None,
 ) -> None:
     """Teach a trained run something new, in a run folder of its own; report what was learned and what was lost."""
+    from ..finetuning.freeze import matching
     from ..recipes import runs
     from ..recipes.finetuning import FineTune, learn
 
@@ -43,6 +44,7 @@ def finetune(
     more = in_encoding(chosen.lesson, encoding)
     with plain_warnings():
         lesson = chosen.lesson(run, data, settings, **more)
+        matching(lesson.learner.model, settings.freeze)  # a name that means nothing is refused before there is a folder
         with runs.start(stored.name, chosen, out) as folder:
             typer.echo(f"Run folder: {folder}")
             history = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})

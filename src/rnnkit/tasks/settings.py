@@ -48,6 +48,12 @@ class Model:
         for name in ("dropout", "front_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected at least 0 and less than 1")
+        for name in ("jitter", "scale", "warp"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected 0 or more")
+        if not self.kernel_sizes or min(self.kernel_sizes) < 1:
+            shown = ",".join(map(str, self.kernel_sizes))
+            raise ConfigError(f"model.kernel_sizes={shown} arrived; expected one or several widths of at least 1")
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,12 @@ class Fit:
         at_least_one("fit", self, "epochs", "steps", "batch_size", "early_stopping")
         if self.epochs is not None and self.steps is not None:
             raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
+        for name in ("lr", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"fit.{name}={value} arrived; expected more than 0")
+        if self.weight_decay < 0:
+            raise ConfigError(f"fit.weight_decay={self.weight_decay} arrived; expected 0 or more")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(
                 f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
