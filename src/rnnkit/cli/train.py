@@ -13,6 +13,7 @@ from ..recipes.overrides import override
 from .output import plain_warnings, report
 
 INTERRUPTED = 130
+FEW = 10  # rows to judge by, of which one weighs a tenth or more
 
 
 def train(
@@ -89,6 +90,9 @@ def _conclude(folder: Path, metrics: recipes.Metrics | None) -> None:
             err=True,
         )
     report(metrics.get("test", metrics.get("validation", {})))
+    judged = metrics.get("rows", {}).get("test" if "test" in metrics else "validation")
+    if judged is not None and judged < FEW:
+        typer.echo(f"Judged on {judged} {'row' if judged == 1 else 'rows'} alone, which says little", err=True)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -106,11 +110,14 @@ def recipe_of(run: Path, file: str | None, how: str = "--recipe ") -> recipes.Re
     A folder may come from anywhere, so it only names a recipe: a file is executed when the user names it.
     """
     from ..recipes.overrides import restore
-    from ..recipes.runs import read_recipe
+    from ..recipes.runs import RECIPE, read_recipe
 
     stored = read_recipe(run)
     if file is None and stored.name not in recipes.RECIPES:
         raise ConfigError(
             f"{run} was trained from the file {stored.name}; if you trust that file, add {how}{stored.name}"
         )
-    return restore(open_recipe(file or stored.name), stored.settings)
+    try:
+        return restore(open_recipe(file or stored.name), stored.settings)
+    except ConfigError as error:
+        raise ConfigError(f"{run / RECIPE}: {error}") from error

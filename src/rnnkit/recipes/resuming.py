@@ -9,7 +9,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ConfigError, RunFolderError
+from ..errors import ConfigError, DataError, RunFolderError
 from . import runs
 from .overrides import settings, show
 
@@ -83,7 +83,10 @@ def progress(folder: Path) -> State:
 
     before = _read(folder / runs.VERSIONS)
     metrics = _read(folder / runs.METRICS)
-    state = find_state(folder, resume=True)
+    try:
+        state = find_state(folder, resume=True)
+    except DataError as error:
+        raise RunFolderError(f"{error}; train again into a new folder") from error
     if state is None:
         if metrics:
             raise RunFolderError(f"{folder} holds no state of its training to go on from; train into a new folder")
