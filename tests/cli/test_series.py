@@ -46,6 +46,7 @@ def same(one, other):
 def test_train_evaluate_predict():
     trained = train()
     assert trained.stdout.splitlines()[-1].startswith("Accuracy: ")
+    assert "Judged on 6 rows alone" in trained.stderr
     again = call("evaluate", "runs/classify")
     assert again.stdout.splitlines() == trained.stdout.splitlines()[-3:]
     write_waves("other.csv", 8, seed=1)
@@ -228,12 +229,36 @@ def test_files_in_another_encoding_than_the_training_file():
         ("time,a,b,label\n1,2,3,u\n", ["data.layout=wide", "data.values=a,c"], ["there is no column 'c'"]),
         ("id,time,x\na,0,1\na,1,1\nb,0,1\n", [], ["no column of labels found; type --set data.label=. Columns"]),
         ("id,time,x,label\na,0,1,\nb,0,1,u\n", [], ["the label is missing; give it or drop the line"]),
-        ("1,2,3\n1,2,4\n2,2,5\n2,2,6\n", [], ["--set data.label=first", "--set data.label=last"]),
+        ("1,2,1\n1,2,1\n2,2,2\n2,2,2\n", [], ["--set data.label=first", "--set data.label=last"]),
+        ("id,x1,x2,label\na,1,2,u\nb,2,1,u\nc,2,2,u\n", [], ["my.csv: all 2 series", "--set data.label="]),
+        ("id,x1,x2,label\na,1,2,u\nb,2,1,v\n", [], ["2 series, of which 1 would be held back", "data.test_share=0"]),
+        (
+            "id,x1,x2,label\n" + "".join(f"{n},1,{n},{n}.5\n" for n in range(20)),
+            [],
+            ["20 labels for 20 rows", "regress"],
+        ),
         ("a,b,c\n1,2,3\n", [], ["type --set data.layout=long", "--set data.layout=wide"]),
     ],
 )
 def test_errors_of_readers_name_the_fields_of_the_recipe(content, fields, words):
     Path("my.csv").write_text(content)
-    result = call("train", "classify", *QUICK, *(part for field in fields for part in ("--set", field)))
+    quick = [*QUICK, "--set", "fit.epochs=1"]
+    result = call("train", "classify", *quick, *(part for field in fields for part in ("--set", field)))
     assert refused(result, *words)
     assert not any(word in result.stderr for word in ("_column", "targets=", "['"))
+
+
+def test_text_is_no_number_to_learn():
+    write_waves("my.csv")
+    result = call("train", "regress", *QUICK, "--set", "data.target=label")
+    assert refused(result, "'slow' is no finite number", "--set data.target=", "use `rnnkit train classify`")
+    assert "empty cell" not in result.stderr
+
+
+def test_what_is_damaged_is_named_with_advice():
+    train(epochs=1)
+    Path("runs/classify/training.safetensors").write_bytes(b"damaged")
+    assert refused(call("train", "--resume", "runs/classify"), "training.safetensors", "train again into a new folder")
+    stored = json.loads(Path("runs/classify/recipe.json").read_text())
+    Path("runs/classify/recipe.json").write_text(json.dumps(stored | {"recipe": "regress"}))
+    assert refused(call("evaluate", "runs/classify"), "runs/classify/recipe.json: the recipe has no field 'data.label'")

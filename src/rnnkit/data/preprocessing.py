@@ -128,7 +128,7 @@ class Preprocessing:
             )
         center = {"standard": mean, "minmax": low, "none": np.zeros_like(mean)}[scale]
         spread = {"standard": deviation, "minmax": high - low, "none": np.ones_like(mean)}[scale]
-        classes, target_center, target_spread = _fit_targets(train.targets, target_scale)
+        classes, target_center, target_spread = _fit_targets(train, target_scale)
         return Preprocessing(
             channels=train.channels,
             scale=scale,
@@ -261,22 +261,23 @@ class Preprocessing:
 
 
 def _fit_targets(
-    targets: npt.NDArray[Any] | None, scale: str
+    train: SeriesSet, scale: str
 ) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
     """(classes, None, None) of labels, (None, center, spread) of numbers."""
+    targets, place = train.targets, f"{train.source}: " if train.source else ""
     if targets is None:
         return None, None, None
     if targets.dtype.kind != "f":
         classes = sorted_classes(targets)
         if len(classes) < 2:
             raise DataError(
-                f"all {len(targets)} series of the training part have the label {classes[0]!r}; expected "
-                "at least two classes"
+                f"{place}all {len(targets)} series of the training part have the label {classes[0]!r}; expected "
+                "at least two classes. If another column holds the label, type target_column="
             )
         return classes, None, None
     numbers = targets.reshape(len(targets), -1).astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise DataError(f"target {int((~np.isfinite(numbers)).any(1).argmax())} is not finite; expected numbers")
+        raise DataError(f"{place}target {int((~np.isfinite(numbers)).any(1).argmax())} is not finite; expected numbers")
     if scale == "none":
         return None, (0.0,) * numbers.shape[1], (1.0,) * numbers.shape[1]
     mean, deviation = numbers.mean(0), numbers.std(0)

@@ -220,6 +220,7 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     with in_settings(kind):
         whole = read_series(data.path, targets=targets, **columns)
         test = None if data.test is None else read_series(data.test, targets=targets, **columns)
+    _check_labels(whole)
     shares = {"validation": data.validation, "test": data.test_share if test is None else 0.0}
     shares = {name: share for name, share in shares.items() if share}
     how = {"random": f"at random (split_seed {data.split_seed})", "time": "by time, the latest"}
@@ -228,6 +229,12 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     said = [f"{name}: {share:.0%} of {data.path} {how[by]}" for name, share in shares.items()]
     said += [f"test: {data.test}"] if test is not None else []
     found = {"train": whole}
+    if shares and len(whole) - len(shares) < 2:
+        advice = " ".join(f"--set data.{'test_share' if name == 'test' else name}=0" for name in shares)
+        raise DataError(
+            f"{data.path}: {len(whole)} series, of which {len(shares)} would be held back; expected 2 or more to train "
+            f"on: add {advice}, or more rows"
+        )
     if shares:
         portions = (1 - sum(shares.values()), *shares.values())
         with in_settings(kind):
@@ -238,6 +245,24 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     digests = {data.path: same_data.digest(whole)} | ({} if test is None else {str(data.test): same_data.digest(test)})
     said_all = "; ".join(said) or "all rows were trained on"
     return Parts(found["train"], found.get("validation"), found.get("test", test), said_all, digests)
+
+
+def _check_labels(rows: SeriesSet) -> None:
+    """Refuses classes that are measurements: all numbers, and hardly two rows alike."""
+    from ..data.labels import sorted_classes
+
+    if rows.targets is None or rows.targets.dtype.kind == "f":
+        return
+    names = sorted_classes(rows.targets)
+    try:
+        [float(name) for name in names]
+    except ValueError:
+        return
+    if len(names) > max(8, 0.8 * len(rows)):
+        raise DataError(
+            f"{rows.source}: {len(names)} labels for {len(rows)} rows, all numbers; to learn numbers use `rnnkit train "
+            "regress`, or name the column of the classes: --set data.label="
+        )
 
 
 def evaluate(

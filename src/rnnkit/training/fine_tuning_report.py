@@ -80,7 +80,7 @@ class FineTuningReport:
 
 def _lines(which: str, quality: Quality) -> list[tuple[str, str, str, str]]:
     before, after = quality.before or {}, quality.after or {}
-    size = "" if quality.rows is None else f" ({quality.rows:,} rows)"
+    size = "" if quality.rows is None else f" ({quality.rows:,} {'row' if quality.rows == 1 else 'rows'})"
     lines = []
     for name in dict.fromkeys([*before, *after]):
         pair = before.get(name), after.get(name)

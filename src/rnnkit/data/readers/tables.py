@@ -136,7 +136,7 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
     )
 
 
-def _numbers(table: Table, name: str) -> npt.NDArray[np.float64]:
+def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray[np.float64]:
     """A column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
     import pandas as pd
 
@@ -153,6 +153,11 @@ def _numbers(table: Table, name: str) -> npt.NDArray[np.float64]:
     suspects = suspects[~suspects.astype(str).str.strip().str.lower().isin(text.MISSING)]
     if len(suspects):
         row = int(suspects.index[0])
+        if of_target:
+            raise DataError(
+                f"{table.place(row)}: column {name}: {str(suspects.iloc[0]).strip()[:40]!r} is no finite number, and a "
+                'target is one; name another column by target_column=, or read classes: type targets="labels"'
+            )
         raise DataError(
             f"{table.place(row)}: column {name}: {text.refusal(str(suspects.iloc[0]))}; "
             f"a column that is no channel is left out by ignore_columns=[{name!r}]"
@@ -214,7 +219,7 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
                 text.check_label(label, f"{table.place(int((codes == code).argmax()))}: column {name}")
         labels: npt.NDArray[Any] = text.labels(names).astype(object)[codes]  # objects compare fast
         return labels
-    numbers = np.stack([_numbers(table, name) for name in roles.targets], 1)
+    numbers = np.stack([_numbers(table, name, of_target=True) for name in roles.targets], 1)
     gone = np.isnan(numbers)
     if gone.any():
         row, column_index = np.argwhere(gone)[0].tolist()
