@@ -80,7 +80,7 @@ def _tables(predict: Callable[[Path], dict[str, list[Any]]], run: Path, files: l
         found = [predict(file) for file in files]
     answers = {name: [value for table in found for value in table[name]] for name in found[0]}
     if len(files) > 1:
-        names = [str(file) for file, table in zip(files, found, strict=True) for _ in table["prediction"]]
+        names: list[object] = [str(file) for file, table in zip(files, found, strict=True) for _ in table["prediction"]]
         answers = {"file": names, **answers}
     if out is not None:
         _write(answers, out)
