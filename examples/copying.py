@@ -1,0 +1,94 @@
+"""The copying problem: a word of ten symbols, a pause, and the word asked for again; which networks hold it.
+
+Where the adding problem asks for two numbers over a long time, this asks for everything over some time: every unit has
+to keep what it was given until the signal comes. Networks of equal width are trained on the same fresh rows, and judged
+on rows of another seed by how many of the ten symbols they repeat. Who remembers nothing gets one in eight right, at a
+cross-entropy of 10 ln 8 / T a step.
+
+Run: python examples/copying.py [pause] [folder for the picture]
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+import rnnkit
+from rnnkit.data.problems import copying
+
+LENGTH, SYMBOLS = 10, 8
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#B88A00", "#56B4E9")
+
+
+def networks(delay: int, hidden: int) -> dict[str, tuple[torch.nn.RNNBase, float]]:
+    """A recurrence by name, with its learning rate."""
+    size = SYMBOLS + 2
+    found = {
+        "tanh": (rnnkit.SimpleRNN(size, hidden), 1e-3),
+        "ReLU, identity": (rnnkit.SimpleRNN(size, hidden, nonlinearity="relu", init="identity"), 1e-3),
+        "LSTM": (rnnkit.LSTM(size, hidden, init="keras"), 5e-3),
+        "LSTM, chrono": (rnnkit.LSTM(size, hidden, init="keras"), 5e-3),
+        "GRU": (rnnkit.GRU(size, hidden, init="keras"), 5e-3),
+        "GRU, chrono": (rnnkit.GRU(size, hidden, init="keras"), 5e-3),
+    }
+    for name, (layer, _) in found.items():
+        if name.endswith("chrono"):
+            rnnkit.chrono_(layer, delay + 2 * LENGTH)
+    return found
+
+
+def repeated(model: torch.nn.Module, rows: tuple[torch.Tensor, torch.Tensor]) -> float:
+    """The share of symbols that come back right."""
+    model.eval()
+    with torch.no_grad():
+        answer = model(rows[0])[:, -LENGTH:].argmax(-1)
+    return float((answer == rows[1][:, -LENGTH:]).float().mean())
+
+
+def main(
+    delay: int = 100, folder: Path = Path("copying"), *, rows: int = 20_000, epochs: int = 10, hidden: int = 128
+) -> dict[str, float]:
+    """Trains the networks, draws their losses, and returns the share of symbols each repeats."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = delay + 2 * LENGTH
+    nothing = LENGTH * math.log(SYMBOLS) / steps
+    train, test = copying(rows, delay, seed=0), copying(max(rows // 20, 10), delay, seed=1)
+    print(f"copying problem, a pause of {delay} steps, {rows:,} rows, {hidden} units")
+    print(f"cross-entropy of remembering nothing: {nothing:.4f}")
+    print(f"{'network':16} {'loss':>8} {'symbols repeated':>16}")
+    shares, curves = {}, {}
+    for name in networks(delay, hidden):
+        torch.manual_seed(0)
+        layer, lr = networks(delay, hidden)[name]
+        model = rnnkit.SequenceTagger(layer, SYMBOLS + 1)
+        learner = rnnkit.Learner(model, lr=lr, clip_norm=1.0, metrics=())
+        plan = {"epochs": epochs, "batch_size": 50, "schedule": "warmup_cosine", "seed": 0, "progress": False}
+        history = learner.fit(train, validation=test, **plan)
+        curves[name] = [row["val_loss"] for row in history.rows]
+        shares[name] = repeated(model, test)
+        print(f"{name:16} {curves[name][-1]:8.4f} {shares[name]:16.1%}", flush=True)
+    draw(curves, nothing, folder / "copying.png")
+    print(f"Picture: {folder}/copying.png")
+    return shares
+
+
+def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> None:
+    """Draws the loss after each epoch, a line a network."""
+    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
+        axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
+    axes.axhline(nothing, color="0.6", linestyle=":", linewidth=1)
+    axes.set(xlabel="epoch", ylabel="cross-entropy a step", yscale="log")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main(*(int(text) for text in sys.argv[1:2]), *(Path(text) for text in sys.argv[2:3]))
