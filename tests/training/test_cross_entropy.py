@@ -10,6 +10,7 @@ from torch import nn
 from rnnkit.errors import ConfigError
 from rnnkit.training.batches import Mixed, hold_out
 from rnnkit.training.cross_entropy import CrossEntropy
+from rnnkit.training.feeding import batches_of
 from rnnkit.training.learner import Learner
 
 
@@ -41,7 +42,7 @@ def test_balanced_weights_count_the_old_rows_that_an_epoch_draws(classifier, blo
 
 def test_a_share_held_out_of_new_rows_and_old_ones_has_no_old_row(classifier, blobs):
     learner = Learner(classifier(), loss="cross_entropy")
-    batches = learner._data(Mixed(*blobs, new=20, drawn=30), 8)[1]
+    batches = batches_of(learner, Mixed(*blobs, new=20, drawn=30), 8)[1]
     assert len(hold_out(batches, 0.25).order.draw()) == 5
     assert len(batches.order.draw()) == 15 + 30
 

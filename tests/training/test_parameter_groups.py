@@ -11,6 +11,7 @@ from fitting import quiet, same, weights
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.finetuning.rates import discriminative_rates
+from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimizers import make_optimizer
 
@@ -129,7 +130,7 @@ def test_a_callable_gets_the_groups_and_a_tied_parameter_goes_by_both_names(clas
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.5),
         parameter_groups={"tied.weight": {"lr": 0.0}},
     )
-    optimizer = learner._make_optimizer()
+    optimizer = optimizer_of(learner)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.0]
     assert optimizer.param_groups[1]["params"] == [model.head.weight]
 

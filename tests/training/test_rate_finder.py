@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rnnkit.errors import ConfigError, DataError, DivergenceError
+from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
 from rnnkit.training.rate_finder import suggest_rate
 
@@ -87,7 +88,7 @@ def test_everything_is_as_before_and_training_goes_on_to_the_same_bits(blobs, gi
     quiet(learner, blobs, epochs=1)
     other = Learner(twin := copy.deepcopy(model), loss="cross_entropy", clip_norm=1.0)
     other.optimizer = torch.optim.Adam(twin.parameters(), lr=0.01, amsgrad=True) if given else "adam"
-    other._optimizer = other._make_optimizer()
+    other._optimizer = optimizer_of(other)
     other._optimizer.load_state_dict(copy.deepcopy(learner._optimizer.state_dict()))
     generator = torch.Generator().manual_seed(5)
     data = DataLoader(TensorDataset(*blobs), 16, shuffle=True, generator=generator) if loader else blobs

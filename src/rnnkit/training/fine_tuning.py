@@ -24,6 +24,7 @@ from ..finetuning.heads import find_head, put_head, replace_head, same_index, sa
 from ..finetuning.rates import check_divisor, divide_rates
 from ..types import Sequences
 from .arrays import Inputs, select
+from .assembly import optimizer_of
 from .batches import Mixed, in_memory
 from .callbacks import Callback
 from .contexts import mode, seeded
@@ -376,7 +377,7 @@ def _stages(learner: Learner, plan: Plan) -> list[tuple[int, list[Parameter]]]:
 
 
 def _optimizer(learner: Learner, plan: Plan) -> Optimizer:
-    optimizer = learner._make_optimizer()
+    optimizer = optimizer_of(learner)
     highest = max(group["lr"] for group in optimizer.param_groups)
     usual = 1.0 if plan.adapters is not None else 0.1
     for group in optimizer.param_groups:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..serialization import save_module
+from .assembly import clipping_of, optimizer_of, penalty_of
 from .averaging import NTASGD, Average, resolve_average
 from .batches import Batches, hold_out
 from .callbacks import CallbackLike, Callbacks
@@ -25,6 +26,7 @@ from .checkpoint import Checkpoint, State, check_every, find_state, is_over
 from .contexts import CatchInterrupt, mode, seeded
 from .cross_entropy import balance
 from .engine import exchanged_once
+from .feeding import batches_of
 from .follow import Kept, follow, open_history, repair_model
 from .forward import Forward
 from .history import History, Recorded, Row
@@ -101,17 +103,17 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     learner.history = history
     size, order = settings.batch_size, generator if settings.shuffle else None
     carry: Any = {"bptt": settings.bptt, "stateful": settings.stateful}
-    forward, batches = learner._data(train, size, order, passes=settings.epochs, even=True, **carry)
+    forward, batches = batches_of(learner, train, size, order, passes=settings.epochs, even=True, **carry)
     held_out: tuple[Forward, Batches] | None = None
     if isinstance(settings.validation, float):
         held_out = forward, hold_out(batches, settings.validation)
     elif validated:
-        held_out = learner._data(settings.validation, max(size, 256), passes=settings.epochs, **carry)
+        held_out = batches_of(learner, settings.validation, max(size, 256), passes=settings.epochs, **carry)
     balance(learner._loss, batches)
-    optimizer = learner._optimizer = learner._optimizer or learner._make_optimizer()
+    optimizer = learner._optimizer = learner._optimizer or optimizer_of(learner)
     steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
     rates = None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history)
-    fabric, penalty = learner._fabric, learner._penalty()
+    fabric, penalty = learner._fabric, penalty_of(learner)
     run = Run(
         forward=forward,
         batches=batches,
@@ -119,7 +121,7 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
         optimizer=optimizer,
         epochs=settings.epochs,
         backward=Tensor.backward if fabric is None else fabric.backward,
-        clip=learner._clipping(optimizer),
+        clip=clipping_of(learner, optimizer),
         penalty=penalty,
         rates=rates,
         validate=None if held_out is None else partial(evaluate, *held_out, learner._metrics),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
@@ -13,33 +12,28 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
 from ..serialization import save_module
-from ..types import Sequences
-from .arrays import check_inputs, select, to_inputs
+from .assembly import check_settings
 from .averaging import Average
-from .batches import ArrayBatches, Batches, Mixed, Order, StreamBatches, in_memory, stream
 from .callbacks import CallbackLike
-from .clipping import Clipping, gradient_norm
-from .contexts import mode
+from .clipping import gradient_norm
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .engine import find_device, make_fabric
+from .feeding import batches_of, predict
 from .fitting import Settings, check_counts, fit
-from .forward import Forward
 from .history import History
 from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
-from .optimizers import OptimizerLike, check_optimizer, make_optimizer
+from .optimizers import OptimizerLike
 from .parameter_groups import ParameterGroups, by_names
 from .profile import Profile, profile
 from .rate_finder import RateSweep, find_rate
-from .regularisation import Regularisation
 from .schedules import Schedule
 from .summary import Summary, learner_summary
-from .truncated import Carrying, check_carries
 
 
 class Learner:
@@ -117,20 +111,13 @@ class Learner:
         device: str | torch.device = "auto",
         precision: str = "32-true",
     ) -> None:
-        _check_numbers(lr=lr, weight_decay=weight_decay, l2=l2, recurrent_l2=recurrent_l2, ar=ar, tar=tar)
-        for name, most in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if most is not None and not most > 0:
-                raise ConfigError(f"{name}={most!r} arrived; expected a number above 0, or None for no clipping")
-        check_optimizer(optimizer)
         self.model, self.optimizer = model, optimizer
         self.lr, self.weight_decay, self.l2, self.decay_biases = lr, weight_decay, l2, decay_biases
         self.parameter_groups = None if parameter_groups is None else by_names(model, parameter_groups)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.recurrent_l2, self.ar, self.tar = recurrent_l2, ar, tar
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
-        if not callable(optimizer):
-            self._new_optimizer(fused=False)  # for the errors that its settings may have
-        self._penalty()
+        check_settings(self)
         self.history = History()
         self.extra: dict[str, Any] = {}
         self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
@@ -142,8 +129,7 @@ class Learner:
 
     def _place(self, device: torch.device, precision: str) -> None:
         """Moves the model to its device, and wraps it where Fabric is needed."""
-        fabric = make_fabric(device, precision)
-        self._fabric = fabric
+        fabric = self._fabric = make_fabric(device, precision)
         self.device = device if fabric is None else fabric.device
         self._module = self.model.to(device) if fabric is None else fabric.setup_module(self.model)
         self._rank, self._processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
@@ -151,8 +137,7 @@ class Learner:
             self._loss.function.to(self.device)
         # One kernel a step where there is one; Fabric cannot undo float16's scaling in front of it.
         self._fused = self.device.type in ("cpu", "cuda", "mps") and precision != "16-mixed"
-        floats = (p.dtype for p in self.model.parameters() if p.is_floating_point())
-        self._dtype = next(floats, torch.float32)
+        self._dtype = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
         self._optimizer: Optimizer | None = None
         self._run: Run | None = None
 
@@ -270,7 +255,7 @@ class Learner:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
         check_counts(batch_size=batch_size)
-        return evaluate(*self._data(data, batch_size, stateful=stateful), self._metrics)
+        return evaluate(*batches_of(self, data, batch_size, stateful=stateful), self._metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
@@ -281,18 +266,7 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_counts(batch_size=batch_size)
-        if isinstance(x, tuple):
-            raise DataError(f"a tuple of {len(x)} arrived; predict takes the inputs alone, without targets")
-        inputs = to_inputs(x, self._dtype)
-        check_inputs(inputs)
-        forward = self._forward()
-        longest = len(inputs.values[0]) if isinstance(inputs, Sequences) else None
-        with mode(self._module, training=False), torch.inference_mode():
-            outputs = [
-                forward.padded(select(inputs, rows).to(self.device), longest).cpu()
-                for rows in torch.arange(len(inputs)).split(batch_size)
-            ]
-        return torch.cat(outputs)  # out here, so that it is a tensor autograd can take
+        return predict(self, x, batch_size)
 
     def fine_tune(
         self,
@@ -408,84 +382,10 @@ class Learner:
         if self._fabric is not None:
             self._module = self._fabric.setup_module(self.model)
 
-    def _forward(self, bptt: int | None = None, stateful: bool = False) -> Forward:
-        place: Any = {"dtype": self._dtype, "device": self.device}
-        if bptt is None and not stateful:
-            return Forward(self._module, self._loss, **place)
-        check_carries(self.model, "stateful=True" if stateful else f"bptt={bptt}")
-        model: Any = self.model
-        if self._fabric is not None:
-            place["autocast"] = self._fabric.autocast
-            if self._processes > 1:  # through the wrapper, which sees to the exchange of gradients
-                model = self._module
-                model.mark_forward_method("run")
-        return Carrying(self._module, self._loss, model=model, steps=bptt, stateful=stateful, **place)
-
     def _draw_seed(self) -> int:
         """A seed for a run that was given none, the same in all processes."""
         seed = int(torch.randint(2**62, ()))
         return seed if self._fabric is None else self._fabric.broadcast(seed)
-
-    def _data(
-        self,
-        data: Any,
-        batch_size: int,
-        generator: torch.Generator | None = None,
-        *,
-        passes: int = 1,
-        even: bool = False,
-        bptt: int | None = None,
-        stateful: bool = False,
-    ) -> tuple[Forward, Batches]:
-        """Returns the batches of `data`, checked as far as it is in memory, and how the model is run on them."""
-
-        def order(count: int) -> Order:
-            return Order(torch.arange(count), generator, rank=self._rank, world=self._processes, even=even)
-
-        forward = self._forward(bptt, stateful)
-        arrays = in_memory(data, self._dtype)
-        if arrays is None:
-            source = stream(data, order, batch_size=batch_size, passes=passes)
-            return forward, StreamBatches(
-                source, forward.prepare, dtype=self._dtype, device=self.device, stateful=stateful
-            )
-        if stateful:
-            raise ConfigError(
-                "stateful=True goes on from batch to batch, so it takes an iterable of batches, chunk by chunk; arrays "
-                "(X, y) of whole sequences are cut by bptt=100"
-            )
-        inputs, targets = arrays[0], forward.prepare(*arrays)
-        rows = data.order(order(len(inputs))) if isinstance(data, Mixed) else order(len(inputs))
-        return forward, ArrayBatches(inputs, targets, rows, batch_size, device=self.device, per_step=forward.per_step)
-
-    def _make_optimizer(self) -> Optimizer:
-        if not any(parameter.requires_grad for parameter in self.model.parameters()):
-            raise ConfigError("there is nothing to train: no parameter of the model requires a gradient")
-        optimizer = self._new_optimizer(fused=self._fused)
-        return optimizer if self._fabric is None else self._fabric.setup_optimizers(optimizer)  # type: ignore[return-value]
-
-    def _new_optimizer(self, *, fused: bool) -> Optimizer:
-        return make_optimizer(
-            self.optimizer,
-            self.model,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            l2=self.l2,
-            decay_biases=self.decay_biases,
-            parameter_groups=self.parameter_groups,
-            fused=fused,
-        )
-
-    def _penalty(self) -> Regularisation | None:
-        """What is added to the loss, None for nothing: a context to train in, and the penalty of a step by a call."""
-        penalty = Regularisation(self.model, recurrent_l2=self.recurrent_l2, ar=self.ar, tar=self.tar)
-        return penalty if self.recurrent_l2 or self.ar or self.tar else None
-
-    def _clipping(self, optimizer: Optimizer) -> Clipping | None:
-        if self.clip_norm is None and self.clip_value is None:
-            return None
-        limits = self.clip_norm, self.clip_value
-        return Clipping(self.model, *limits, fabric=self._fabric, module=self._module, optimizer=optimizer)
 
     @property
     def gradient_norm(self) -> float:
@@ -495,11 +395,5 @@ class Learner:
         has it already, else the gradients are read once.
         """
         clip = None if self._run is None else self._run.clip
-        known = clip.norm_before if isinstance(clip, Clipping) else None
+        known = None if clip is None else clip.norm_before
         return gradient_norm(self.model) if known is None else known.item()
-
-
-def _check_numbers(**numbers: float) -> None:
-    for name, value in numbers.items():
-        if not 0 <= value < math.inf:
-            raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")

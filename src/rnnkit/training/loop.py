@@ -18,6 +18,7 @@ from ..errors import DataError
 from .averaging import Average
 from .batches import Batch, Batches
 from .callbacks import Callbacks
+from .clipping import Clipping
 from .contexts import CatchInterrupt, mode
 from .divergence import NonFinite, all_finite
 from .engine import several_processes
@@ -69,7 +70,7 @@ class Run:
     optimizer: Optimizer
     epochs: int
     backward: Callable[[Tensor], object]
-    clip: Callable[[], object] | None
+    clip: Clipping | None
     penalty: Callable[[], Tensor] | None
     rates: Rates | None
     validate: Callable[[], Row] | None

@@ -17,8 +17,10 @@ from torch import Tensor
 from ..errors import ConfigError, DataError, DivergenceError
 from ..serialization import replacing
 from . import preserved
+from .assembly import clipping_of, optimizer_of, penalty_of
 from .contexts import mode, seeded
 from .cross_entropy import balance
+from .feeding import batches_of
 from .forward import Forward
 from .schedules import Rates
 
@@ -100,12 +102,12 @@ def find_rate(
         raise ConfigError("data that can be read once arrived; find_rate would use it up: pass a list or a DataLoader")
     rates, losses, initial = [], [], []
     with preserved.learner(learner, data), seeded(seed, learner.device), torch.enable_grad():
-        forward, batches = learner._data(data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
+        forward, batches = batches_of(learner, data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
         balance(learner._loss, batches)
-        optimizer, penalty = learner._make_optimizer(), learner._penalty()
+        optimizer, penalty = optimizer_of(learner), penalty_of(learner)
         with mode(learner._module, training=True), penalty or nullcontext():
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
-            clip = learner._clipping(optimizer)
+            clip = clipping_of(learner, optimizer)
             backward = Tensor.backward if learner._fabric is None else learner._fabric.backward
             start = [parameter.detach().clone() for parameter in learner.model.parameters()]
             stopped: Literal["end", "blow-up"] = "end"
