@@ -175,6 +175,44 @@ def test_a_run_goes_on_only_as_it_was_begun(classifier, blobs, tmp_path):
     assert len(tune(2).rows) == 2
 
 
+def test_a_run_goes_on_with_the_old_rows_it_was_begun_with(classifier, blobs, tmp_path):
+    x, y = blobs
+
+    def tune(epochs, old):
+        settings = {"checkpoint": tmp_path, "resume": True, "seed": 0, "progress": False}
+        return Learner(classifier()).fine_tune(blobs, epochs=epochs, replay=20, old_data=old, **settings)
+
+    tune(1, blobs)
+    for old in ((x + 1, y), (x[:40], y[:40])):
+        with pytest.raises(ConfigError, match="data: hash was"):
+            tune(2, old)
+    assert len(tune(2, blobs).rows) == 2
+
+
+def test_a_run_without_a_seed_goes_on_with_what_the_first_one_drew(classifier, blobs, tmp_path):
+    def tune(epochs, folder):
+        settings = {"checkpoint": tmp_path / folder, "resume": True, "validation": 0.25, "progress": False}
+        model = classifier()
+        protect = EWC(strength=1e4, rows=10)
+        Learner(model, lr=0.05).fine_tune(blobs, epochs=epochs, protect=protect, old_data=blobs, **settings)
+        return weights(model)
+
+    torch.manual_seed(0)
+    whole = tune(2, "whole")
+    torch.manual_seed(0)
+    tune(1, "parts")
+    torch.manual_seed(1)
+    assert same(tune(2, "parts"), whole)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_validation_as_a_share_takes_the_rows_that_fit_takes(classifier, blobs, shuffle):
+    settings = {"validation": 0.25, "epochs": 1, "seed": 3, "shuffle": shuffle, "progress": False}
+    fitted = Learner(classifier(), lr=0.0).fit(blobs, **settings)
+    tuned = Learner(classifier()).fine_tune(blobs, lr=0.0, **settings)
+    assert tuned.rows[0]["val_loss"] == pytest.approx(fitted.rows[0]["val_loss"], rel=1e-6)
+
+
 def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier, blobs, three):
     learner = trained(classifier, blobs)
     old_rows = learner.model.head.weight.detach().clone()

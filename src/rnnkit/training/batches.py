@@ -215,17 +215,29 @@ def hold_out(batches: Batches, share: float) -> ArrayBatches:
     """Takes a share of the rows out of `batches` and returns it: drawn at random, without a generator the last."""
     if not isinstance(batches, ArrayBatches):
         raise ConfigError(f"validation={share} takes data in memory; pass the validation data itself")
-    order, count = batches.order, len(batches.order.rows)
+    order = batches.order
+    rest, rows = share_of(order.rows, share, order.generator)
+    held_out = copy.copy(batches)
+    held_out.order = replace(order, rows=rows, generator=None, even=False, old=None, drawn=0)
+    batches.order = replace(order, rows=rest)
+    return held_out
+
+
+def share_of(rows: Tensor, share: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """The rows that stay and the share to validate on, each in their order: a random one, without a generator the end.
+
+    Raises:
+        ConfigError: no rows would be left on one side.
+    """
+    count = len(rows)
     size = max(1, round(count * share))
-    if not 0 < share < 1 or size == count:
+    if not 0 < share < 1 or size >= count:
         raise ConfigError(
             f"validation={share} of {count} rows arrived; expected a share that leaves rows on both sides"
         )
-    rows = order.rows if order.generator is None else torch.randperm(count, generator=order.generator)
-    held_out = copy.copy(batches)
-    held_out.order = replace(order, rows=rows[-size:].sort().values, generator=None, even=False, old=None, drawn=0)
-    batches.order = replace(order, rows=rows[:-size].sort().values)
-    return held_out
+    if generator is not None:
+        rows = rows[torch.randperm(count, generator=generator)]
+    return rows[:-size].sort().values, rows[-size:].sort().values
 
 
 def in_memory(data: Any, dtype: torch.dtype) -> tuple[Inputs, Inputs] | None:

@@ -22,15 +22,16 @@ from ..finetuning.forgetting import Protection, Reference, Replay, resolve_prote
 from ..finetuning.freeze import Patterns, matching, unfreezing_order
 from ..finetuning.heads import find_head, put_head, replace_head, same_index, same_name
 from ..finetuning.rates import check_divisor, divide_rates
-from ..types import Sequences
-from .arrays import Inputs, select
+from .arrays import select
 from .assembly import optimizer_of
-from .batches import Mixed, in_memory
+from .batches import Mixed
 from .callbacks import Callback
 from .contexts import mode, seeded
 from .fine_tuning_report import FineTuningReport, Quality
+from .fitting import state_and_seed
 from .forward import Forward
 from .identity import describe_settings
+from .old_and_new import Pair, mix, pair, split, translate
 
 if TYPE_CHECKING:
     from .history import History, Row
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FineTuningReport", "Plan", "fine_tune"]
 
-Pair = tuple[Inputs, Inputs]
 _DATA = ("old_data", "old_validation", "replay")
 
 
@@ -85,15 +85,23 @@ class Plan:
 def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, settings: dict[str, Any]) -> History:
     """`Learner.fine_tune` with its arguments sorted; ``settings`` are those of `fit`."""
     protect, replay, keep, outputs = _checked(learner, plan)
-    new, validation = _split(learner, new_data, validation, settings["seed"])
-    old = None if plan.old_data is None else _pair(learner, plan.old_data, "old_data")
+    if settings["seed"] is None:  # a run that goes on draws what the one before drew
+        where = settings.get("checkpoint"), settings.get("resume", False)
+        settings = {**settings, "seed": state_and_seed(learner, None, *where)[1]}
+    new = new_data
+    if isinstance(validation, float):
+        generator = torch.Generator().manual_seed(settings["seed"]) if settings.get("shuffle", True) else None
+        rows = pair(new_data, f"data with validation={validation}", learner._dtype)
+        new, validation = split(rows, validation, generator)
+    old = None if plan.old_data is None else pair(plan.old_data, "old_data", learner._dtype)
     measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
 
-    judged = old if plan.old_validation is None else _pair(learner, plan.old_validation, "old_validation")
+    judged = old if plan.old_validation is None else pair(plan.old_validation, "old_validation", learner._dtype)
     before_old = None if judged is None else learner.evaluate(judged)
     importance: dict[str, Tensor] = {}
     if protect is not None and protect.needs_old_data:
-        importance = protect.measure(dict(learner.model.named_parameters()), _losses(learner, old, protect, settings))
+        named = dict(learner.model.named_parameters())
+        importance = protect.measure(named, _losses(learner, old, protect, settings["seed"]))
 
     new_head = outputs is not None
     with _undone_if_it_fails(learner, plan):
@@ -107,8 +115,9 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
                 add_adapters(learner.model, one.rank, one.alpha, one.targets, train=find_head(learner.model)[0])
         if new_head or plan.adapters is not None:
             learner._rewrap()
-        translated = None if judged is None else _translate(judged, keep if new_head else None)
-        data = _mixed(learner, new, replay, keep if new_head else None)
+        labels = keep if new_head else None
+        translated = None if judged is None else translate(judged, labels)
+        data = new if replay is None else _mixed(learner, new, replay, labels)
         before_new = _evaluate(learner, measured)
         flags = [(parameter, parameter.requires_grad) for parameter in learner.model.parameters()]
         try:
@@ -211,92 +220,23 @@ def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
     return same_name(plan.old_classes, plan.classes), len(plan.classes)
 
 
-def _pair(learner: Learner, data: Any, name: str) -> Pair:
-    arrays = in_memory(data, learner._dtype)
-    if arrays is None:
-        raise ConfigError(f"{name} has to be in memory, (X, y) or a TensorDataset; a {type(data).__name__} arrived")
-    return arrays
+# --- what is measured, and trained on --------------------------------------------------------------------------------
 
 
-def _split(learner: Learner, data: Any, validation: Any, seed: int | None) -> tuple[Any, Any]:
-    """New data to train on and to measure on, where validation is a share of it."""
-    if not isinstance(validation, float):
-        return data, validation
-    inputs, targets = _pair(learner, data, f"data with validation={validation}")
-    count = len(inputs)
-    size = max(1, round(count * validation))
-    if not 0 < validation < 1 or size >= count:
-        raise ConfigError(
-            f"validation={validation} of {count} rows arrived; expected a share that leaves rows on both sides"
-        )
-    rows = torch.randperm(count, generator=_generator(learner, seed))
-    parts = [part.sort().values for part in (rows[size:], rows[:size])]
-    train, held_out = [(select(inputs, part), select(targets, part)) for part in parts]
-    return train, held_out
-
-
-# --- data ------------------------------------------------------------------------------------------------------------
-
-
-def _translate(pair: Pair, keep: Mapping[int, int] | None) -> Pair | None:
-    """Old data with the new head's labels; None where the new head lacks some of them."""
-    inputs, targets = pair
-    values = targets.values if isinstance(targets, Sequences) else targets
-    if keep is None or values.is_floating_point() or all(new == old for new, old in keep.items()):
-        known = None if keep is None else set(keep.values())
-        lost = known is not None and not values.is_floating_point() and not set(values.unique().tolist()) <= known
-        return None if lost else pair
-    table = {old: new for new, old in keep.items()}
-    labels = values.unique().tolist()
-    if any(label not in table for label in labels):
-        return None
-    changed = values.clone()
-    for label in labels:
-        changed[values == label] = table[label]
-    return inputs, (Sequences(changed, targets.lengths) if isinstance(targets, Sequences) else changed)
-
-
-def _mixed(learner: Learner, new: Any, replay: Replay | None, keep: Mapping[int, int] | None) -> Any:
-    """The new data, and behind it the old rows that an epoch draws from."""
-    if replay is None:
-        return new
-    pair = _translate(_pair(learner, replay.data, "old data to replay"), keep)
-    if pair is None:
+def _mixed(learner: Learner, new: Any, replay: Replay, keep: Mapping[int, int] | None) -> Mixed:
+    old = translate(pair(replay.data, "old data to replay", learner._dtype), keep)
+    if old is None:
         raise DataError(
             "the replay has rows of classes that the new head lacks; name them in classes, or leave the rows out"
         )
-    fresh = _pair(learner, new, "new data, mixed with a replay,")
-    drawn = replay.drawn(len(fresh[0]), len(pair[0]))
-    inputs, targets = (_joined(one, other) for one, other in zip(fresh, pair, strict=True))
-    return Mixed(inputs, targets, new=len(fresh[0]), drawn=drawn)
+    return mix(pair(new, "new data, mixed with a replay,", learner._dtype), old, replay)
 
 
-def _joined(one: Inputs, other: Inputs) -> Inputs:
-    if isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape[1:] == other.shape[1:]:
-        return torch.cat((one, other.to(one.device)))
-    ragged = [part if isinstance(part, Sequences) else _whole(part) for part in (one, other)]
-    features = [part.values.shape[2:] for part in ragged]
-    if features[0] != features[1]:
-        raise DataError(f"new rows have {list(features[0])} features a step and old ones {list(features[1])}")
-    longest = max(part.values.shape[1] for part in ragged)
-    values = [
-        torch.cat((part.values, part.values.new_zeros(len(part), longest - part.values.shape[1], *features[0])), 1)
-        for part in ragged
-    ]
-    return Sequences(torch.cat(values), torch.cat([part.lengths for part in ragged]))
-
-
-def _whole(values: Tensor) -> Sequences:
-    if values.dim() < 2:
-        raise DataError(f"values of shape {list(values.shape)} cannot be mixed with sequences; expected a row of steps")
-    return Sequences(values, torch.full((len(values),), values.shape[1]))
-
-
-def _losses(learner: Learner, old: Pair | None, protect: Any, settings: Mapping[str, Any]) -> Iterator[Tensor]:
+def _losses(learner: Learner, old: Pair | None, protect: Any, seed: int) -> Iterator[Tensor]:
     """−log p of old rows, one by one, in evaluation mode."""
     assert old is not None
     count, most = len(old[0]), getattr(protect, "rows", len(old[0]))
-    rows = torch.randperm(count, generator=_generator(learner, settings["seed"]))[:most].sort().values
+    rows = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most].sort().values
     # The bare model: wrappers for several processes expect a backward pass behind each call.
     forward = Forward(learner.model, learner._loss, dtype=learner._dtype, device=learner.device)
     inputs, targets = select(old[0], rows), select(old[1], rows)
@@ -425,7 +365,3 @@ def _undone_if_it_fails(learner: Learner, plan: Plan) -> Iterator[None]:
                 put_head(model, *place)
             learner._rewrap()
         raise
-
-
-def _generator(learner: Learner, seed: int | None) -> torch.Generator:
-    return torch.Generator().manual_seed(learner._draw_seed() if seed is None else seed)

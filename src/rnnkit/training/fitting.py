@@ -92,13 +92,7 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     validated = settings.validation is not None
     history = open_history(settings.monitor, learner._metrics, validated=validated, watched=watched)
     callbacks = Callbacks(learner, settings.callbacks)
-    state, seed = None, settings.seed
-    if settings.checkpoint is not None:
-        state = find_state(settings.checkpoint, resume=settings.resume)
-    if state is not None:
-        seed = int(state["seed"])
-    elif seed is None:
-        seed = learner._draw_seed()
+    state, seed = state_and_seed(learner, settings.seed, settings.checkpoint, settings.resume)
     generator = torch.Generator().manual_seed(seed)
     learner.history = history
     size, order = settings.batch_size, generator if settings.shuffle else None
@@ -166,6 +160,16 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
         if rates is not None:
             rates.restore()
     return history
+
+
+def state_and_seed(
+    learner: Learner, seed: int | None, checkpoint: str | PathLike[str] | None, resume: bool
+) -> tuple[State | None, int]:
+    """The state to go on from, None where a run begins; and the run's seed: the state's, the given one, or a draw."""
+    state = None if checkpoint is None else find_state(checkpoint, resume=resume)
+    if state is not None:
+        seed = int(state["seed"])
+    return state, learner._draw_seed() if seed is None else seed
 
 
 def _checkpoint(

@@ -25,25 +25,29 @@ def describe_model(model: torch.nn.Module) -> dict[str, str]:
 
 
 def describe_data(batches: Batches | None) -> dict[str, Any]:
-    """Number of rows, shapes, dtypes and a hash of a few rows; of an iterable, its class and number of batches.
+    """Number of rows, old rows of a replay among them, shapes, dtypes and a hash; of an iterable its class and length.
 
-    The hash is of all rows' order and lengths and of 64 of them, evenly spaced: it costs milliseconds, and tells other
-    data, another order and another split, not that a single row was touched.
+    The hash is of all rows' order and lengths and of 64 new and 64 old ones, evenly spaced: it costs milliseconds, and
+    tells other data, another order and another split, not that a single row was touched.
     """
     if batches is None:
         return {}
     if not isinstance(batches, ArrayBatches):
         return {"kind": type(batches.source).__name__, "batches": batches.steps}
-    rows, inputs = batches.order.rows, batches.inputs
+    order, inputs = batches.order, batches.inputs
     values = inputs.values if isinstance(inputs, Sequences) else inputs
-    sample = rows[:: max(1, len(rows) // SAMPLE)].to(values.device)
     hashed = hashlib.sha256()
-    for tensor in (rows, values[sample], batches.targets[sample]):
-        hashed.update(_bytes(tensor))
+    for rows in (order.rows, order.old):
+        if rows is not None:
+            sample = rows[:: max(1, len(rows) // SAMPLE)].to(values.device)
+            for tensor in (rows, values[sample], batches.targets[sample]):
+                hashed.update(_bytes(tensor))
     if isinstance(inputs, Sequences):
         hashed.update(_bytes(inputs.lengths))
+    old = {} if order.old is None else {"old rows": len(order.old), "drawn of them": order.drawn}
     return {
-        "rows": len(rows),
+        "rows": len(order.rows),
+        **old,
         "inputs": _kind(values[:0]),
         "targets": _kind(batches.targets[:0]),
         "hash": hashed.hexdigest()[:16],
