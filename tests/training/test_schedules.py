@@ -10,13 +10,13 @@ from fitting import quiet, same, weights
 
 from rnnkit.errors import ConfigError
 from rnnkit.training.learner import Learner
+from rnnkit.training.rates import Rates
 from rnnkit.training.schedules import (
     SCHEDULES,
     Constant,
     Cosine,
     OneCycle,
     Plateau,
-    Rates,
     SlantedTriangular,
     resolve_schedule,
 )  # fmt: skip

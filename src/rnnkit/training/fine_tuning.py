@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from .learner import Learner
     from .loop import Run
 
-__all__ = ["FineTuningReport", "Plan", "fine_tune"]
-
 _DATA = ("old_data", "old_validation", "replay")
 
 

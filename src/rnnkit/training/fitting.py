@@ -35,7 +35,8 @@ from .loop import LossMeter, Run, evaluate
 from .optimizer_state import OptimizerState
 from .progress import Progress
 from .random_states import RandomStates
-from .schedules import Rates, Schedule, resolve_schedule
+from .rates import Rates
+from .schedules import Schedule, resolve_schedule
 from .truncated import Carrying
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .fine_tuning import FineTuningReport
+    from .fine_tuning_report import FineTuningReport
 
 Row = dict[str, float]
 

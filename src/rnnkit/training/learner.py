@@ -33,7 +33,8 @@ from .parameter_groups import ParameterGroups, by_names
 from .profile import Profile, profile
 from .rate_finder import RateSweep, find_rate
 from .schedules import Schedule
-from .summary import Summary, learner_summary
+from .summary import learner_summary
+from .summary_table import Summary
 
 
 class Learner:

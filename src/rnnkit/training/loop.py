@@ -26,7 +26,7 @@ from .forward import Forward
 from .history import Row
 from .metrics import Metrics
 from .progress import Progress
-from .schedules import Rates
+from .rates import Rates
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint

@@ -22,7 +22,7 @@ from .contexts import mode, seeded
 from .cross_entropy import balance
 from .feeding import batches_of
 from .forward import Forward
-from .schedules import Rates
+from .rates import Rates
 
 if TYPE_CHECKING:
     from .learner import Learner
