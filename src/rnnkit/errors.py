@@ -6,6 +6,9 @@ Every class also derives from the built-in error users would catch, so that
 
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
+
 
 class RnnkitError(Exception):
     """Base of all errors that rnnkit raises on purpose."""
@@ -65,5 +68,34 @@ def check_seed(seed: int | None, name: str = "seed") -> None:
         ...
         rnnkit.errors.ConfigError: data.split_seed=-1 arrived; expected a whole number of at least 0 and below 2**63
     """
-    if seed is not None and not 0 <= seed < 2**63:
-        raise ConfigError(f"{name}={seed} arrived; expected a whole number of at least 0 and below 2**63")
+    whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if seed is not None and not (whole and 0 <= seed < 2**63):
+        raise ConfigError(f"{name}={seed!r} arrived; expected a whole number of at least 0 and below 2**63")
+
+
+def check_whole(value: object, name: str, least: int = 1, *, optional: bool = False) -> None:
+    """Raises ConfigError for what is no whole number of at least ``least``; None is let through where ``optional``.
+
+    Example:
+        >>> check_whole(2.5, "epochs")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: epochs=2.5 arrived; expected a whole number of at least 1
+    """
+    if (value is None and optional) or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+        return
+    none = ", or None" if optional else ""
+    raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least {least}{none}")
+
+
+def check_number(value: object, name: str) -> None:
+    """Raises ConfigError for what is no finite number of at least 0.
+
+    Example:
+        >>> check_number(-0.1, "weight_decay")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: weight_decay=-0.1 arrived; expected a number of at least 0
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+        raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")

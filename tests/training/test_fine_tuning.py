@@ -390,6 +390,7 @@ def test_ragged_old_rows_and_new_ones_of_another_length_are_mixed(classifier, bl
         ({"replay": 0.2}, r"pass old_data=\(X, y\)"),
         ({"old_classes": ["a", "b"]}, "without classes"),
         ({"classes": 3, "old_classes": ["a", "b"]}, "names for both"),
+        ({"classes": 0}, "classes=0"),
         ({"classes": ["a", "b"]}, "names of the new and of the old"),
         ({"classes": ["a"], "old_classes": ["a"]}, "1 names but the model's head has 2"),
         ({"validation": 1.0}, "leaves rows on both sides"),

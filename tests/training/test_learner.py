@@ -199,6 +199,7 @@ def test_optimizers_as_callable_and_object(classifier, blobs):
         ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"metrics": [len, len]}, "two metrics are called 'len'"),
         ({"lr": -1.0}, "lr=-1.0"),
+        ({"lr": "0.1"}, "lr='0.1'"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"precision": "bf16-mix"}, "did you mean 'bf16-mixed'"),
@@ -219,6 +220,9 @@ def test_a_model_without_a_default_loss_needs_one():
     [
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": True}, "epochs=True"),
+        ({"epochs": None}, "epochs=None"),
+        ({"bptt": 0}, "bptt=0 .* or None"),
+        ({"seed": 1.5}, "seed=1.5"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 3.5}, "batch_size=3.5"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),

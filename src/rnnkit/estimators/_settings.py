@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_whole, suggest
 from ..tasks.settings import Fit, Model
 
 # Where the estimators have the name that scikit-learn's users know.
@@ -61,8 +61,7 @@ def share(name: str, value: Any) -> float:
 def count(name: str, value: Any) -> int:
     """A whole number of at least 1."""
     number: int = _number(name, value, int)
-    if number < 1:
-        raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")
+    check_whole(number, name)
     return number
 
 

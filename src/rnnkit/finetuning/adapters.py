@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.nn.utils import parametrize
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_whole
 from ..serialization import replacing
 from .freeze import Patterns, matching, plain_name
 from .heads import find_head, replace_head
@@ -117,8 +117,7 @@ def add_adapters(
         >>> sum(p.numel() for p in model.parameters() if p.requires_grad)
         21226
     """
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise ConfigError(f"rank={rank!r} arrived; expected a whole number of at least 1, such as 8")
+    check_whole(rank, "rank")
     alpha = 2.0 * rank if alpha is None else alpha
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not alpha > 0:
         raise ConfigError(f"alpha={alpha!r} arrived; expected a number above 0, or None for twice the rank")

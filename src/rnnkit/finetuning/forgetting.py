@@ -6,7 +6,6 @@ head's rows), C classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch.nn import Parameter
 
-from ..errors import ConfigError, DataError, suggest
+from ..errors import ConfigError, DataError, check_number, check_whole, suggest
 from ..types import Sequences
 
 Tensor = torch.Tensor
@@ -71,8 +70,7 @@ def memory(data: tuple[Any, Any], per_class: int, seed: int = 0) -> tuple[Any, A
         [0, 0, 1, 1]
     """
     x, y = data
-    if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
-        raise ConfigError(f"per_class={per_class!r} arrived; expected a whole number of at least 1")
+    check_whole(per_class, "per_class")
     labels = torch.as_tensor(y)
     if labels.dim() != 1 or labels.is_floating_point():
         raise DataError(f"labels of shape {tuple(labels.shape)} and {labels.dtype} arrived; expected integers [N]")
@@ -142,7 +140,8 @@ class L2SP:
     needs_old_data: bool = False
 
     def __init__(self, alpha: float = 0.1, beta: float = 0.01) -> None:
-        _check(alpha=alpha, beta=beta)
+        check_number(alpha, "alpha")
+        check_number(beta, "beta")
         self.alpha, self.beta = alpha, beta
 
     def __repr__(self) -> str:
@@ -196,9 +195,8 @@ class EWC:
     needs_old_data: bool = True
 
     def __init__(self, strength: float = 1000.0, rows: int = 1000) -> None:
-        _check(strength=strength)
-        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-            raise ConfigError(f"rows={rows!r} arrived; expected a whole number of at least 1")
+        check_number(strength, "strength")
+        check_whole(rows, "rows")
         self.strength, self.rows = strength, rows
 
     def __repr__(self) -> str:
@@ -250,9 +248,3 @@ def resolve_protection(protect: str | Protection | None) -> Protection | None:
 
 def _distance(weight: Tensor, start: Tensor) -> Tensor:
     return torch.nn.functional.mse_loss(weight, start, reduction="sum")
-
-
-def _check(**numbers: float) -> None:
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_whole
 
 
 def find_head(model: nn.Module) -> tuple[str, nn.Linear]:
@@ -82,8 +82,7 @@ def replace_head(
         >>> bool(torch.equal(head.weight[0], old[2])), model.config()["arguments"]["classes"]
         (True, 4)
     """
-    if isinstance(outputs, bool) or not isinstance(outputs, int) or outputs < 1:
-        raise ConfigError(f"{outputs!r} outputs were asked for; expected a whole number of at least 1")
+    check_whole(outputs, "outputs")
     name, old = find_head(model)
     if "parametrizations" in dict(old.named_children()):
         raise ConfigError(f"{name} has adapters on; merge_adapters(model) first, or give the adapters other targets")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from torch.optim import Optimizer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_number
 from .clipping import Clipping
 from .optimizers import check_optimizer, make_optimizer
 from .regularisation import Regularisation
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 def check_settings(learner: Learner) -> None:
     """Raises `ConfigError` for settings that no run could be put together of."""
     for name in ("lr", "weight_decay", "l2", "recurrent_l2", "ar", "tar"):
-        if not 0 <= getattr(learner, name) < math.inf:
-            raise ConfigError(f"{name}={getattr(learner, name)!r} arrived; expected a number of at least 0")
+        check_number(getattr(learner, name), name)
     for name in ("clip_norm", "clip_value"):
         most = getattr(learner, name)
         if most is not None and not most > 0:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, DataError, suggest
+from ..errors import ConfigError, DataError, check_whole, suggest
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -183,8 +183,7 @@ class NTASGD(_Average):
     n: int = 5
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.n, int) and self.n >= 1):
-            raise ConfigError(f"NTASGD(n={self.n!r}) arrived; expected a whole number of at least 1")
+        check_whole(self.n, "n")
         # What it learns: no settings, so no fields.
         self.figures: list[float] = []
         self.triggered = False

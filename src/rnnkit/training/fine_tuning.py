@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.utils.data import TensorDataset
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_number, check_whole
 from ..finetuning.adapters import LoRA, add_adapters, remove_adapters
 from ..finetuning.forgetting import Protection, Reference, Replay, resolve_protection
 from ..finetuning.freeze import Patterns, matching, unfreezing_order
@@ -157,15 +157,14 @@ def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | 
             f"fine_tune makes a fresh optimizer, but the learner was given a finished {kind}; give it a name or a "
             f"callable, as in Learner(model, optimizer=lambda parameters: torch.optim.{kind}(parameters, lr=0.1))"
         )
-    if plan.lr is not None and not 0 <= plan.lr < float("inf"):
-        raise ConfigError(f"lr={plan.lr!r} arrived; expected a number of at least 0")
+    if plan.lr is not None:
+        check_number(plan.lr, "lr")
     if plan.discriminative is not None:
         check_divisor(plan.discriminative)
     if plan.freeze:
         matching(learner.model, plan.freeze)
     frozen_epochs = plan.freeze_body_epochs
-    if not isinstance(frozen_epochs, int) or isinstance(frozen_epochs, bool) or frozen_epochs < 0:
-        raise ConfigError(f"freeze_body_epochs={frozen_epochs!r} arrived; expected a whole number of at least 0")
+    check_whole(frozen_epochs, "freeze_body_epochs", least=0)
     if frozen_epochs and not isinstance(getattr(learner.model, "body", None), torch.nn.Module):
         raise ConfigError(f"freeze_body_epochs={frozen_epochs} needs a model with a body; this has none")
     if frozen_epochs and plan.gradual_unfreezing:
@@ -207,6 +206,7 @@ def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
     if isinstance(plan.classes, int) and not isinstance(plan.classes, bool):
         if plan.old_classes is not None:
             raise ConfigError(f"classes={plan.classes} is a number where old_classes are names; pass names for both")
+        check_whole(plan.classes, "classes")
         return same_index(outputs, plan.classes), plan.classes
     if isinstance(plan.classes, str | bool) or plan.old_classes is None or isinstance(plan.old_classes, str):
         raise ConfigError(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_seed, check_whole
 from ..serialization import save_module
 from .assembly import clipping_of, optimizer_of, penalty_of
 from .averaging import NTASGD, Average, resolve_average
@@ -70,13 +70,11 @@ class Settings:
     free = ("validation", "epochs", "checkpoint", "resume", "checkpoint_every", "callbacks", "progress")
 
     def check(self, processes: int) -> None:
-        check_counts(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            early_stopping=self.early_stopping,
-            accumulate=self.accumulate,
-            bptt=self.bptt,
-        )
+        for name in ("epochs", "batch_size", "accumulate"):
+            check_whole(getattr(self, name), name)
+        for name in ("early_stopping", "bptt"):
+            check_whole(getattr(self, name), name, optional=True)
+        check_seed(self.seed)
         check_every(self.checkpoint_every, processes)
         if self.checkpoint is None and (self.resume or self.checkpoint_every is not None):
             raise ConfigError("resume and checkpoint_every need a place: pass checkpoint='runs/my-run'")
@@ -260,10 +258,3 @@ def _say_if_the_schedule_moves(run: Run, epochs: int) -> None:
             f"{run.at.step} the factor on the learning rate is {new:.3g}, not {old:.3g}",
             stacklevel=4,
         )
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raises `ConfigError` for what is no whole number of at least 1, or None."""
-    for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least 1")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_whole
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
 from ..serialization import save_module
@@ -23,7 +23,7 @@ from .clipping import gradient_norm
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .engine import find_device, make_fabric
 from .feeding import batches_of, predict
-from .fitting import Settings, check_counts, fit
+from .fitting import Settings, fit
 from .history import History
 from .loop import Run, evaluate
 from .losses import LossFunction, resolve_loss
@@ -255,7 +255,7 @@ class Learner:
         Raises:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
-        check_counts(batch_size=batch_size)
+        check_whole(batch_size, "batch_size")
         return evaluate(*batches_of(self, data, batch_size, stateful=stateful), self._metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
@@ -266,7 +266,7 @@ class Learner:
         Raises:
             DataError: no rows, or NaN among them.
         """
-        check_counts(batch_size=batch_size)
+        check_whole(batch_size, "batch_size")
         return predict(self, x, batch_size)
 
     def fine_tune(
@@ -363,7 +363,6 @@ class Learner:
             ConfigError: a setting out of range, data that can be read only once.
             DivergenceError: the loss is NaN or infinite before the first step.
         """
-        check_counts(batch_size=batch_size)
         return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
 
     def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:

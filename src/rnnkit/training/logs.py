@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ..errors import ConfigError, DataError, MissingExtraError
+from ..errors import DataError, MissingExtraError, check_whole
 from ..serialization import replacing
 from .callbacks import Callback
 from .history import History, Row
@@ -31,8 +31,7 @@ class _Log(Callback):
     """Gathers the figures of a step, each `every` steps: `steps` counts updates, from 1 for the first."""
 
     def __init__(self, every: int | None) -> None:
-        if every is not None and not (isinstance(every, int) and every >= 1):
-            raise ConfigError(f"every={every!r} arrived; expected a whole number of steps, at least 1, or None")
+        check_whole(every, "every", optional=True)
         self.every = every
         self._run: Run | None = None
         self._seen = (0.0, 0)  # sum and number of the epoch's losses at the last line
@@ -166,8 +165,7 @@ class TensorBoard(_Log):
 
     def __init__(self, folder: str | PathLike[str], every: int | None = None, *, histograms: int | None = None) -> None:
         super().__init__(every)
-        if histograms is not None and not (isinstance(histograms, int) and histograms >= 1):
-            raise ConfigError(f"histograms={histograms!r} arrived; expected a number of epochs, at least 1, or None")
+        check_whole(histograms, "histograms", optional=True)
         try:
             import tensorboard  # noqa: F401
         except ImportError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_whole
 from ..ops.machine import matrix_peak
 from . import preserved
 from .arrays import describe
@@ -159,8 +159,7 @@ class Profile:
 
 def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
     """Times training steps of a learner and leaves everything as it was; see `Learner.profile`."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ConfigError(f"steps={steps!r} arrived; expected a whole number of at least 1, such as 20")
+    check_whole(steps, "steps")
     if isinstance(data, Iterator):
         raise ConfigError(
             f"{describe(data)} can be read once, but profile reads the data twice; pass (X, y), a Dataset or a list of "

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, DataError, DivergenceError
+from ..errors import ConfigError, DataError, DivergenceError, check_seed, check_whole
 from ..serialization import replacing
 from . import preserved
 from .assembly import clipping_of, optimizer_of, penalty_of
@@ -94,8 +94,9 @@ def find_rate(
     """See `Learner.find_rate`."""
     if not 0 < low < high < math.inf:
         raise ConfigError(f"low={low!r}, high={high!r} arrived; expected learning rates with 0 < low < high")
-    if not (isinstance(steps, int) and steps >= 10):
-        raise ConfigError(f"steps={steps!r} arrived; expected a whole number of at least 10")
+    check_whole(steps, "steps", least=10)
+    check_whole(batch_size, "batch_size")
+    check_seed(seed)
     if learner._processes > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     if isinstance(data, Iterator):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_whole, suggest
 
 Schedule = Callable[[int, int], float]
 
@@ -231,10 +231,8 @@ class Plateau:
         _check_shares(self, "threshold", "lowest")
         if not 0 < self.factor < 1:
             raise ConfigError(f"Plateau(factor={self.factor!r}) arrived; expected a number between 0 and 1")
-        for name, least in (("patience", 1), ("cooldown", 0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= least):
-                raise ConfigError(f"Plateau({name}={value!r}) arrived; expected a whole number of at least {least}")
+        check_whole(self.patience, "patience")
+        check_whole(self.cooldown, "cooldown", least=0)
         # What it learns: no settings, so no fields.
         self.now, self.best, self.waited, self.cooling = 1.0, math.nan, 0, 0
 
