@@ -58,6 +58,7 @@ def train(folder: str, optimizer: str, moment: str | None, nth: int) -> None:
         save_file(tensors, path, metadata)
         if moment == "half" and nth <= next(calls) * 2:  # every second file is a model, and not written here
             os.truncate(path, os.path.getsize(path) // 2)
+            os.link(path, os.path.join(os.path.dirname(path), ".tmpUEvWHn"))  # as safetensors writes
             os.kill(os.getpid(), signal.SIGKILL)
 
     if moment == "half":

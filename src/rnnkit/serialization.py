@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,26 +32,26 @@ _LEVELS = 100
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path beside ``path``; what is written there takes its place at the end, whole or not at all."""
+    """Gives a temporary path; what is written there takes the place of ``path`` at the end, whole or not at all.
+
+    It lies in a folder of its own beside ``path``, for safetensors writes to a temporary file in turn, by a name that
+    does not tell whose it is: whoever is killed meanwhile leaves one folder that does.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / path.name
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(path: Path) -> None:
     """Removes what a process that was killed left behind while it was :func:`replacing` the file ``path``."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        leftover.unlink(missing_ok=True)
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _umask() -> int:

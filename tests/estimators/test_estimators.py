@@ -22,7 +22,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
 import rnnkit
+from rnnkit.data.series import SeriesSet
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.finetuning.forgetting import Replay
 from rnnkit.tasks import series as task
 
 SMALL = {"front": "none", "hidden_size": 6, "epochs": 12, "learning_rate": 0.05, "random_state": 0}
@@ -281,6 +283,27 @@ def test_weighted_rows_are_mixed_with_a_replay():
     assert sorted(seen[seen[:, 1] == 1][:, 0].tolist()) == [0, 2, 3]  # none of the new rows weighs just 1
     numbers = regressor(epochs=1).fit(X, np.arange(36.0))
     numbers.fine_tune(X, np.arange(36.0), np.arange(36) + 1, epochs=1, replay=(X, np.arange(36.0)))
+
+
+def test_all_data_of_a_fine_tuning_is_scaled_and_encoded():
+    X, y = waves()
+    old, seen = (100 * X + 7, y), []
+    tensors = torch.from_numpy(old[0]), y
+    model = classifier(epochs=1).fit(*old)
+    tune = model._learner.fine_tune
+    model._learner.fine_tune = lambda data, **settings: seen.append(settings) or tune(data, **settings)
+    for pair in (old, tensors):
+        model.fine_tune(
+            *pair, epochs=1, old_data=pair, old_validation=pair, validation=pair, replay=Replay(pair, rows=0.5)
+        )
+    expected = model.preprocessing_.transform(SeriesSet.from_arrays(old[0], source="X"))
+    for settings in seen:
+        for given, labels in (settings[name] for name in ("old_data", "old_validation", "validation")):
+            assert torch.equal(given, expected)
+            assert labels.tolist() == np.searchsorted(model.classes_, y).tolist()
+        assert torch.equal(settings["replay"].data[0], expected)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fine_tune(X, y, old_validation=(X, y[:-1]))
 
 
 def test_adapters_are_merged():

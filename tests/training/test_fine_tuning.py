@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import rnnkit
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.finetuning.forgetting import EWC, L2SP
 from rnnkit.training.callbacks import Callback
+from rnnkit.training.fine_tuning_report import Quality
 from rnnkit.training.learner import Learner
 
 
@@ -361,6 +363,8 @@ def test_the_report_is_measured_on_validation_and_written_as_json(classifier, bl
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["new"]["before"].keys() == {"loss", "accuracy"}
     assert content["parameters"] == sum(p.numel() for p in learner.model.parameters())
+    replace(report, new=Quality(1, None, {"odd": float("nan")})).to_json(tmp_path / "report.json")
+    assert '"odd": null' in (tmp_path / "report.json").read_text()
     text = str(report)
     assert "old accuracy (96 rows)" in text
     assert "parameters trained: 114 of 114 (100.0%)" in text

@@ -75,8 +75,7 @@ def test_killed_at_random_moments(whole, tmp_path, optimizer):
 @pytest.mark.parametrize(("moment", "nth"), [("half", 1), ("half", 9), ("before", 12), ("after", 11), ("before", 25)])
 def test_killed_while_a_checkpoint_is_written(whole, tmp_path, moment, nth):
     assert run(tmp_path, "adam", moment, nth) == -signal.SIGKILL
-    left = list(tmp_path.glob(".*"))
-    assert len(left) == (0 if moment == "after" else 1)
+    assert len(list(tmp_path.glob(".*"))) == 1
     assert run(tmp_path, "adam") == 0
     assert list(tmp_path.glob(".*")) == []
     check_same(outcome(tmp_path), whole["adam"])

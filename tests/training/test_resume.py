@@ -445,7 +445,8 @@ def test_reading_a_state_leaves_what_is_being_written_and_going_on_takes_it_away
     names = {"model.safetensors", "training.safetensors"}
     for resume in (True, False):
         for name in names:
-            (tmp_path / f".{name}.torn").write_text("half")
+            (tmp_path / f".{name}.torn").mkdir()
+            (tmp_path / f".{name}.torn" / name).write_text("half")
         before = sorted(tmp_path.iterdir())
         assert (find_state(tmp_path, resume=resume) is not None) == resume
         assert sorted(tmp_path.iterdir()) == before

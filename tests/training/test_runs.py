@@ -15,6 +15,7 @@ from torch import nn
 
 from rnnkit.errors import ConfigError, DivergenceError
 from rnnkit.serialization import read_config
+from rnnkit.training.callbacks import Callback
 from rnnkit.training.contexts import CatchInterrupt
 from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
@@ -189,9 +190,27 @@ def test_a_second_ctrl_c_raises_at_once(classifier, blobs):
         interrupt()
         interrupt()
 
+    learner = Learner(classifier())
     with pytest.raises(KeyboardInterrupt):
-        quiet(Learner(classifier()), blobs, callbacks=[twice])
+        quiet(learner, blobs, callbacks=[twice])
+    assert learner.history.stopped == "interrupted"
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize(("raised", "stopped"), [(KeyboardInterrupt, "interrupted"), (OSError, "error")])
+def test_what_is_raised_in_a_hook_is_why_the_run_ended(classifier, blobs, raised, stopped):
+    seen = []
+
+    class Hooks(Callback):
+        def on_step_end(self, learner, step):
+            raise raised
+
+        def on_fit_end(self, learner, history):
+            seen.append(history.stopped)
+
+    with pytest.raises(raised):
+        quiet(Learner(classifier()), blobs, callbacks=[Hooks()])
+    assert seen == [stopped]
 
 
 def test_signals_that_are_ignored_or_not_ours_stay_so(classifier, blobs):

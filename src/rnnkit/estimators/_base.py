@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral
 from os import PathLike
 from typing import Any, Self
@@ -32,6 +33,7 @@ from ._input import Series, check_series, rows_of
 from ._settings import count, recipe, share
 from ._targets import Array, Loss, check_weights, packed
 
+OLD_DATA = ("old_data", "old_validation", "replay")  # of fine_tune
 MODEL, FIT = Model(), Fit()  # whose values are the estimators' own defaults: there is one recipe
 Network = Callable[[int, int], torch.nn.Module]
 Run = Callable[[Learner, Any, dict[str, Any]], History]
@@ -125,14 +127,18 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
             X, y, sample_weight: as in `fit`; rows of a replay count as much as one of X does on average.
             epochs: number of epochs.
             **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters` (which are merged at the end),
-                `protect`, `replay` and `old_data`, these two as (X, y) ...
+                `protect`, `replay`, `old_data`, `old_validation`, `validation`, these as (X, y) ...
 
         Raises:
             NotFittedError: before `fit`. DataError: as in `fit`.
             ConfigError: as in `fit` and `rnnkit.Learner.fine_tune`.
         """
         check_is_fitted(self, "module_")
-        settings = self._tuning_data(settings, ("old_data", "replay", "validation"))
+        return self._tune(X, y, sample_weight, epochs, self._prepared(settings, OLD_DATA))
+
+    def _tune(self, X: Any, y: Any, sample_weight: Any, epochs: int, settings: dict[str, Any]) -> Self:
+        """`fine_tune` from where the old data is prepared."""
+        settings = self._prepared(settings, ("validation",))
 
         def tune(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
             replay = self._weighted_replay(settings, data[1])
@@ -143,16 +149,19 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
             merge_adapters(self.module_)
         return self
 
-    def _tuning_data(self, settings: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-        """The settings with their pairs (X, y) as the learner takes them."""
-        found = dict(settings)
-        for name in names:
-            if isinstance(found.get(name), tuple):
-                X, y = found[name]
-                if not isinstance(X, torch.Tensor | Sequences):  # which they are the second time
-                    series, targets = check_series(self, X, reset=False), self._encode(y, False, None)
-                    found[name] = self._inputs(series), packed(self._scaled(targets), np.ones(len(targets)))
-        return found
+    def _prepared(self, settings: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+        """The settings, those of these names that are pairs (X, y) as the learner takes them."""
+        return {name: self._pair(value) if name in names else value for name, value in settings.items()}
+
+    def _pair(self, given: Any) -> Any:
+        """(X, y), also within a `Replay`, scaled and encoded as for training; what is no pair stays as it is."""
+        if isinstance(given, Replay):
+            return replace(given, data=self._pair(given.data))
+        if not isinstance(given, tuple):
+            return given
+        series, targets = check_series(self, given[0], reset=False), self._encode(given[1], False, None)
+        check_consistent_length(series, targets)
+        return self._inputs(series), packed(self._scaled(targets), np.ones(len(targets)))
 
     def _weighted_replay(self, settings: dict[str, Any], new: torch.Tensor) -> dict[str, Any]:
         """The replay with weights of 1 and the new numbers of its classes, where the new targets have weights."""

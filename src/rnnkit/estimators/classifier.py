@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
 from ..tasks.settings import Fit
-from ._base import FIT, MODEL, Network, RecurrentEstimator
+from ._base import FIT, MODEL, OLD_DATA, Network, RecurrentEstimator
 from ._targets import Array, Loss, accuracy, cross_entropy
 
 
@@ -177,7 +177,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
             classes: the labels that the network shall know from now on, where they are others than `classes_`: it gets
                 a new last layer, whose weights for the classes that stay are the old ones.
             **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters` (which are merged at the end),
-                `protect`, `replay` and `old_data`, these two as (X, y) with the old labels ...
+                `protect`, `validation` as (X, y), `replay`, `old_data` and `old_validation` as (X, y) with the old
+                labels ...
 
         Raises:
             NotFittedError: before `fit`. DataError: labels that are not among the classes, and as in `fit`.
@@ -186,11 +187,11 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         check_is_fitted(self, "module_")
         if classes is None:
             return super().fine_tune(X, y, sample_weight, epochs=epochs, **settings)
-        settings = self._tuning_data(settings, ("old_data", "replay"))
+        settings = self._prepared(settings, OLD_DATA)  # while the labels are the old ones
         old, self.classes_ = self.classes_, np.unique(column_or_1d(classes))
         names = {"classes": tuple(map(str, self.classes_.tolist())), "old_classes": tuple(map(str, old.tolist()))}
         try:
-            super().fine_tune(X, y, sample_weight, epochs=epochs, **settings, **names)
+            self._tune(X, y, sample_weight, epochs, settings | names)
         except BaseException:
             self.classes_ = old
             raise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..serialization import replacing
+from ..serialization import json_text, replacing
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ class FineTuningReport:
     def to_json(self, path: str | PathLike[str]) -> None:
         """Writes the report as JSON, whole or not at all."""
         with replacing(Path(path)) as temporary:
-            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+            temporary.write_text(json_text(self.to_dict()), encoding="utf-8")
 
 
 def _lines(which: str, quality: Quality) -> list[tuple[str, str, str, str]]:

@@ -151,6 +151,9 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
                 if run.checkpoint is not None and state is None:
                     run.checkpoint.begin()
                 follow(run, history, kept, patience=settings.early_stopping)
+            except BaseException as error:
+                recorded.broke_off(error)
+                raise
             finally:
                 recorded.stop()
                 callbacks.fit_end(history)

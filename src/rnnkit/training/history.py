@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import CheckpointError
+
 if TYPE_CHECKING:
     from .fine_tuning_report import FineTuningReport
 
@@ -26,7 +28,8 @@ class History:
         monitor: the column that tells the best epoch, and
         higher_is_better: whether more of it is better.
         best_epoch: the epoch with the best `monitor`; None before one has finished.
-        stopped: why the run ended; "callback": one called `learner.stop()`.
+        stopped: why the run ended; "callback": one called `learner.stop()`; "interrupted": by Ctrl-C, or a
+            KeyboardInterrupt; "error": by another one, which `fit` raised.
         seconds: how long it took, checks and checkpoints included.
         report: of a fine-tuning, what it changed; None otherwise.
 
@@ -42,7 +45,7 @@ class History:
     monitor: str = "loss"
     higher_is_better: bool = False
     best_epoch: int | None = None
-    stopped: Literal["finished", "early stopping", "callback", "interrupted"] = "finished"
+    stopped: Literal["finished", "early stopping", "callback", "interrupted", "error"] = "finished"
     seconds: float = 0.0
     report: FineTuningReport | None = None
 
@@ -74,6 +77,11 @@ class Recorded:
 
     def stop(self) -> None:
         self.history.seconds = time.monotonic() - self.began
+
+    def broke_off(self, error: BaseException) -> None:
+        """Notes what ended a run that was not over."""
+        if self.history.stopped == "finished" and not isinstance(error, CheckpointError):
+            self.history.stopped = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
 
     def state_dict(self) -> dict[str, Any]:
         self.stop()

@@ -10,7 +10,6 @@ had been logged beyond it goes. Under torchrun the first process writes, its own
 from __future__ import annotations
 
 import json
-import math
 import time
 from datetime import UTC, datetime
 from os import PathLike
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import DataError, MissingExtraError, check_whole
-from ..serialization import replacing
+from ..serialization import replacing, strict
 from .callbacks import Callback
 from .history import History, Row
 
@@ -138,11 +137,7 @@ class JSONLines(_Log):
 
     def _write(self, of: str, steps: int, figures: dict[str, Any]) -> None:
         assert self._file is not None
-        finite = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in figures.items()
-        }
-        self._file.write(json.dumps({"of": of, "steps": steps, **finite}) + "\n")
+        self._file.write(json.dumps({"of": of, "steps": steps, **strict(figures)}) + "\n")
         self._file.flush()
 
 
