@@ -97,5 +97,5 @@ def check_number(value: object, name: str) -> None:
         ...
         rnnkit.errors.ConfigError: weight_decay=-0.1 arrived; expected a number of at least 0
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
         raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")

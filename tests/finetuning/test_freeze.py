@@ -61,5 +61,5 @@ def test_rates_fall_by_2_6_a_layer_and_keep_other_settings(model):
         ("head", 0.26, 0.1), ("head", 0.26, 0.0), ("body.l1", 0.1, 0.1), ("body.l1", 0.1, 0.0)
     ]  # fmt: skip
     assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(model.parameters()))
-    with pytest.raises(ConfigError, match="discriminative=0.5"):
+    with pytest.raises(ConfigError, match="divisor=0.5"):
         discriminative_rates(model, 0.1, 0.5)

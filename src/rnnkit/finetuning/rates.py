@@ -65,7 +65,7 @@ def divide_rates(optimizer: Optimizer, model: Module, divisor: float) -> None:
     optimizer.param_groups[:] = split
 
 
-def check_divisor(divisor: float) -> None:
+def check_divisor(divisor: float, name: str = "divisor") -> None:
     """Raises ConfigError for a divisor below 1, or no number."""
     if isinstance(divisor, bool) or not isinstance(divisor, int | float) or not 1 <= divisor < math.inf:
-        raise ConfigError(f"discriminative={divisor!r} arrived; expected by how much a layer's rate is divided: 2.6")
+        raise ConfigError(f"{name}={divisor!r} arrived; expected by how much a layer's rate is divided: 2.6")

@@ -265,12 +265,18 @@ def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes:
         return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
     if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
         raise DataError(f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches")
-    if isinstance(data, Iterator) and passes > 1:
-        raise ConfigError(
-            f"{describe(data)} can be read once, but {passes} epochs were asked for; pass epochs=1, or something "
-            "that can be iterated again (a list, a DataLoader, a class with __iter__)"
-        )
+    if passes > 1:
+        check_rereadable(data, f"{passes} epochs were asked for", "pass epochs=1")
     return data
+
+
+def check_rereadable(data: Any, why: str, instead: str) -> None:
+    """Raises `ConfigError` for what can be iterated only once, and says why that will not do."""
+    if isinstance(data, Iterator):
+        raise ConfigError(
+            f"{describe(data)} can be read once, but {why}; {instead}, or something that can be iterated again (a "
+            "list, a DataLoader, a class with __iter__)"
+        )
 
 
 def _loader(data: Dataset[Any], batch_size: int, sampler: Order | None) -> DataLoader[Any]:

@@ -160,7 +160,7 @@ def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | 
     if plan.lr is not None:
         check_number(plan.lr, "lr")
     if plan.discriminative is not None:
-        check_divisor(plan.discriminative)
+        check_divisor(plan.discriminative, "discriminative")
     if plan.freeze:
         matching(learner.model, plan.freeze)
     frozen_epochs = plan.freeze_body_epochs

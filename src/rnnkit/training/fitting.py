@@ -86,10 +86,15 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     settings.check(learner._processes)
     schedule = resolve_schedule(settings.schedule)
     average = resolve_average(settings.average)
-    watched = settings.early_stopping is not None or settings.restore_best or hasattr(schedule, "epoch")
-    watched = watched or isinstance(average, NTASGD)
+    watch = {
+        "early_stopping": settings.early_stopping is not None,
+        "restore_best": settings.restore_best,
+        f"schedule={settings.schedule!r}": hasattr(schedule, "epoch"),
+        f"average={settings.average!r}": isinstance(average, NTASGD),
+    }
+    watchers = [name for name, watches in watch.items() if watches]
     validated = settings.validation is not None
-    history = open_history(settings.monitor, learner._metrics, validated=validated, watched=watched)
+    history = open_history(settings.monitor, learner._metrics, validated=validated, watchers=watchers)
     callbacks = Callbacks(learner, settings.callbacks)
     state, seed = state_and_seed(learner, settings.seed, settings.checkpoint, settings.resume)
     generator = torch.Generator().manual_seed(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,19 +113,19 @@ def repair_model(checkpoint: Checkpoint, history: History, kept: Kept) -> None:
             checkpoint.repair(history.rows[-1 if best is None else best - 1])
 
 
-def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watched: bool) -> History:
+def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watchers: Sequence[str]) -> History:
     """Returns an empty history that knows which column tells the best epoch.
 
     Raises:
-        ConfigError: the run has no such column, or it does not tell whether more is better; or, where the run is
-            `watched` for a best epoch, there is neither a monitor nor validation.
+        ConfigError: the run has no such column, or it does not tell whether more is better; or there are
+            `watchers`, settings that look at it, but neither a monitor nor validation.
     """
     columns = ["loss", *metrics.names]
     if monitor is None:
-        if watched and not validated:
+        if watchers and not validated:
             raise ConfigError(
-                "early_stopping, restore_best, the schedule 'plateau' and average='nt-asgd' watch 'val_loss': pass "
-                "validation=..., or name a figure of the training data, as in monitor='loss'"
+                f"there is no 'val_loss' to watch for {' and '.join(watchers)}: pass validation=..., or name a figure "
+                "of the training data, as in monitor='loss'"
             )
         monitor = "val_loss" if validated else "loss"
     known = columns + [f"val_{name}" for name in columns] * validated

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..errors import ConfigError, check_whole
+from ..errors import check_whole
 from ..ops.machine import matrix_peak
 from . import preserved
-from .arrays import describe
+from .batches import check_rereadable
 from .clocks import BETWEEN, DATA, LOSS, OPTIMIZER, WARM, Clock, WholeSteps, layer_part, opened
 from .tables import aligned, html, quantity, size
 
@@ -160,11 +159,7 @@ class Profile:
 def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
     """Times training steps of a learner and leaves everything as it was; see `Learner.profile`."""
     check_whole(steps, "steps")
-    if isinstance(data, Iterator):
-        raise ConfigError(
-            f"{describe(data)} can be read once, but profile reads the data twice; pass (X, y), a Dataset or a list of "
-            "batches"
-        )
+    check_rereadable(data, "profile reads the data twice", "pass (X, y)")
     device = learner.device
     peak = matrix_peak(device, learner._dtype)
     with preserved.learner(learner, data):

@@ -18,6 +18,7 @@ from ..errors import ConfigError, DataError, DivergenceError, check_seed, check_
 from ..serialization import replacing
 from . import preserved
 from .assembly import clipping_of, optimizer_of, penalty_of
+from .batches import check_rereadable
 from .contexts import mode, seeded
 from .cross_entropy import balance
 from .feeding import batches_of
@@ -99,8 +100,7 @@ def find_rate(
     check_seed(seed)
     if learner._processes > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
-    if isinstance(data, Iterator):
-        raise ConfigError("data that can be read once arrived; find_rate would use it up: pass a list or a DataLoader")
+    check_rereadable(data, "find_rate would use it up", "pass (X, y)")
     rates, losses, initial = [], [], []
     with preserved.learner(learner, data), seeded(seed, learner.device), torch.enable_grad():
         forward, batches = batches_of(learner, data, batch_size, torch.Generator().manual_seed(seed), passes=steps)

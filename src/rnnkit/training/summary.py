@@ -14,7 +14,7 @@ from ..layers._options import suffix_of
 from ..layers.costs import Cost, count, rule_of
 from ..types import Sequences
 from .arrays import Inputs, describe, select, to_inputs
-from .batches import Order, in_memory, stream
+from .batches import Order, check_rereadable, in_memory, stream
 from .calls import Watch, units
 from .contexts import mode
 from .forward import run_model
@@ -115,7 +115,8 @@ def _inputs(model: nn.Module, given: Any, batch_size: int) -> Inputs:
 
 def _first_batch(given: Any, like: Tensor, batch_size: int) -> Inputs:
     """The inputs of the first of the batches that `fit` would train on."""
-    source = stream(given, lambda rows: Order(torch.arange(rows)), batch_size=batch_size, passes=2)
+    check_rereadable(given, "a summary would use its first batch up", "pass that batch")
+    source = stream(given, lambda rows: Order(torch.arange(rows)), batch_size=batch_size, passes=1)
     pair = next(iter(source), None)
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         what = "nothing" if pair is None else describe(pair)
