@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from ..errors import ConfigError, DataError, ShapeError, suggest
+from ..errors import ConfigError, DataError, ShapeError
+from ..ops.losses import LossFunction, resolve_loss
 from ..ops.padding import valid_steps
 from ..types import Sequences
 
 Tensor = torch.Tensor
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 Inputs = Tensor | Sequences | PackedSequence
-
-# The names that models give as their `default_loss`, and whether targets are numbers shaped like the output.
-_LOSSES: dict[str, tuple[LossFunction, bool]] = {
-    "cross_entropy": (F.cross_entropy, False),
-    "mse": (F.mse_loss, True),
-    "l1": (F.l1_loss, True),
-    "huber": (F.huber_loss, True),
-    "bce": (F.binary_cross_entropy, True),
-    "bce_logits": (F.binary_cross_entropy_with_logits, True),
-}
 
 
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
@@ -129,7 +118,7 @@ def loss_of(
     Raises:
         ConfigError: no loss is known. ShapeError: targets do not fit. DataError: the loss is NaN or infinite.
     """
-    function, numbers = _loss_function(model, loss)
+    chosen = resolve_loss(loss, model)
     if isinstance(targets, Sequences):
         targets = targets.values
     targets = _usable(torch.as_tensor(targets).to(output.device))
@@ -139,33 +128,19 @@ def loss_of(
             output, targets = output[valid], targets[valid]
         else:
             output, targets = output.flatten(0, 1), targets.flatten(0, 1)
-    if numbers:
+    if chosen.targets == "numbers":
         if targets.numel() != output.numel():
             raise ShapeError(
                 f"targets of shape {tuple(targets.shape)} arrived for outputs of shape {tuple(output.shape)}; "
                 "expected a number for each"
             )
         targets = targets.reshape(output.shape).to(output.dtype)
-    value = function(output, targets)
+    value = chosen.function(output, targets)
     if value.dim() != 0:
         raise ShapeError(f"the loss has shape {tuple(value.shape)}; expected one number: take its mean")
     if not value.isfinite():
         raise DataError(f"the loss is {value.item()}, so its gradient says nothing; look at the last finite weights")
     return value
-
-
-def _loss_function(model: torch.nn.Module, loss: str | LossFunction | None) -> tuple[LossFunction, bool]:
-    chosen: Any = getattr(model, "default_loss", None) if loss is None else loss
-    if callable(chosen):
-        return chosen, False
-    if chosen is None:
-        raise ConfigError(
-            f"{type(model).__name__} has no default_loss; pass loss= with one of {', '.join(map(repr, _LOSSES))}, or "
-            "a callable (output, targets) -> loss"
-        )
-    if chosen not in _LOSSES:
-        raise ConfigError(f"unknown loss {chosen!r}{suggest(str(chosen), tuple(_LOSSES))}")
-    return _LOSSES[chosen]
 
 
 def _usable(tensor: Tensor) -> Tensor:

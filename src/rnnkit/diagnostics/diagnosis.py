@@ -10,9 +10,10 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import ConfigError, DataError
+from ..ops.losses import LossFunction
 from ..ops.padding import valid_steps
 from ..types import Sequences
-from ._calls import LossFunction, batch_axis, rows_of, taken, unwrapped
+from ._calls import batch_axis, rows_of, taken, unwrapped
 from ._trace import recurrent_layers
 from .activity import Activity, saturation
 from .findings import Evidence, Finding, findings

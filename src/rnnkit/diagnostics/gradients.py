@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ._calls import LossFunction, loss_of, measuring, output_of, taken, unwrapped
+from ..ops.losses import LossFunction
+from ._calls import loss_of, measuring, output_of, taken, unwrapped
 from ._trace import Track, recurrent_layers, traced
 
 Tensor = torch.Tensor

@@ -23,6 +23,7 @@ from ..finetuning.adapters import merge_adapters
 from ..finetuning.forgetting import Replay
 from ..finetuning.heads import same_name
 from ..models.loading import build as rebuild
+from ..ops.losses import LossFunction
 from ..tasks.series import Kind, SeriesTask, build, make_learner, usual_steps
 from ..tasks.settings import Fit, Model
 from ..training.contexts import seeded
@@ -31,7 +32,7 @@ from ..training.learner import Learner
 from ..types import Sequences
 from ._input import Series, check_series, rows_of
 from ._settings import count, recipe, share
-from ._targets import Array, Loss, check_weights, packed
+from ._targets import Array, check_weights, packed
 
 OLD_DATA = ("old_data", "old_validation", "replay")  # of fine_tune
 MODEL, FIT = Model(), Fit()  # whose values are the estimators' own defaults: there is one recipe
@@ -318,7 +319,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         """The preprocessing with the classes, or the scale of the training targets."""
 
     @abstractmethod
-    def _loss(self, plan: Fit) -> Loss: ...
+    def _loss(self, plan: Fit) -> LossFunction: ...
 
     def _scaled(self, targets: Array) -> Array:
         return targets

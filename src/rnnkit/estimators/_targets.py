@@ -12,12 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DataError
+from ..ops.losses import LOSSES, LossFunction
 from ..training.cross_entropy import CrossEntropy
 
 Array = np.ndarray
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-_ERRORS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 
 
 def check_weights(sample_weight: Any, rows: int) -> Array:
@@ -36,7 +34,7 @@ def packed(targets: Array, weights: Array) -> Tensor:
     return torch.from_numpy(np.column_stack([targets, weights / weights.mean()]).astype(np.float32))
 
 
-def cross_entropy(smoothing: float) -> Loss:
+def cross_entropy(smoothing: float) -> LossFunction:
     """mean over rows of w_i · cross_entropy(output_i, label_i), the weights w of mean 1."""
 
     plain = CrossEntropy(smoothing) if smoothing else F.cross_entropy  # the recipe's own, to the last bit
@@ -50,13 +48,15 @@ def cross_entropy(smoothing: float) -> Loss:
     return loss
 
 
-def error(name: str) -> Loss:
+def error(name: str) -> LossFunction:
     """mean over rows of w_i · mean over their K numbers of the named loss, the weights w of mean 1."""
+
+    function: Callable[..., Tensor] = LOSSES[name].function
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
         if target.shape == output.shape:
-            return _ERRORS[name](output, target)
-        each = _ERRORS[name](output, target[:, :-1], reduction="none").mean(1)
+            return function(output, target)
+        each = function(output, target[:, :-1], reduction="none").mean(1)
         return (each * target[:, -1]).mean()
 
     return loss

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
+from ..ops.losses import LossFunction
 from ..tasks.settings import Fit
 from ._base import FIT, MODEL, OLD_DATA, Network, RecurrentEstimator
-from ._targets import Array, Loss, accuracy, cross_entropy
+from ._targets import Array, accuracy, cross_entropy
 
 
 class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
@@ -243,7 +244,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
             raise DataError(f"y holds one class, {self.classes_[0]!r}; expected at least two classes")
         return replace(plain, classes=tuple(map(str, self.classes_.tolist())))
 
-    def _loss(self, plan: Fit) -> Loss:
+    def _loss(self, plan: Fit) -> LossFunction:
         return cross_entropy(plan.label_smoothing)
 
     def _metrics(self) -> Any:

@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_array
 
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
+from ..ops.losses import LossFunction
 from ..tasks.settings import Fit
 from ._base import FIT, MODEL, Network, RecurrentEstimator
-from ._targets import Array, Loss, error
+from ._targets import Array, error
 
 
 class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
@@ -179,7 +180,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         center, spread = self.preprocessing_.target_center, self.preprocessing_.target_spread
         return (targets - np.array(center)) / np.array(spread)  # type: ignore[no-any-return]
 
-    def _loss(self, plan: Fit) -> Loss:
+    def _loss(self, plan: Fit) -> LossFunction:
         return error(plan.loss)
 
     def __sklearn_tags__(self) -> Any:

@@ -18,8 +18,8 @@ from .arrays import select
 from .batches import ArrayBatches
 
 if TYPE_CHECKING:
+    from ..ops.losses import Loss
     from .batches import Batches
-    from .losses import Loss
 
 ClassWeights = str | Tensor | Sequence[float] | Mapping[int, float]
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError, ShapeError
+from ..ops.losses import Loss
 from ..ops.padding import valid_steps
 from ..types import Sequences
 from .arrays import Inputs, check_finite, check_inputs, describe, select
 from .contexts import mode
-from .losses import Loss, fit_targets
+from .targets import fit_targets
 
 
 class Forward:

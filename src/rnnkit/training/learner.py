@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from ..errors import ConfigError, check_whole
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
+from ..ops.losses import LossFunction, resolve_loss
 from ..serialization import save_module
 from .assembly import check_settings
 from .averaging import Average
@@ -26,7 +27,6 @@ from .feeding import batches_of, predict
 from .fitting import Settings, fit
 from .history import History
 from .loop import Run, evaluate
-from .losses import LossFunction, resolve_loss
 from .metrics import MetricLike, Metrics
 from .optimizers import OptimizerLike
 from .parameter_groups import ParameterGroups, by_names

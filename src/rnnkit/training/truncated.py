@@ -33,7 +33,7 @@ from .batches import Chunk
 from .forward import Forward
 
 if TYPE_CHECKING:
-    from .losses import Loss
+    from ..ops.losses import Loss
 
 _HALF = (torch.float16, torch.bfloat16)
 
