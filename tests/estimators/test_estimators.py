@@ -243,6 +243,7 @@ def test_fine_tuning_moves_a_regression_to_new_data():
     model.fine_tune(X, 2 * y, epochs=20, lr=0.02)
     assert model.score(X, 2 * y) > before
     assert model.n_iter_ == 50
+    assert model.history_.report.epochs == 20
     with pytest.raises(NotFittedError):
         regressor().fine_tune(X, y)
 

@@ -16,6 +16,7 @@ from rnnkit.finetuning.forgetting import EWC, L2SP
 from rnnkit.training.callbacks import Callback
 from rnnkit.training.fine_tuning_report import Quality
 from rnnkit.training.learner import Learner
+from rnnkit.training.old_and_new import translate
 
 
 class Recorder:
@@ -272,6 +273,15 @@ def test_classes_by_name_keep_their_rows_and_old_labels_are_translated(classifie
         )
     assert learner.model.head.out_features == 2
     assert torch.equal(learner.model.head.weight[0], row)  # nothing had changed
+
+
+def test_padding_is_no_label_of_the_old_data():
+    x = rnnkit.Sequences(torch.zeros(2, 3, 1), torch.tensor([3, 1]))
+    y = rnnkit.Sequences(torch.tensor([[2, 1, 1], [2, 0, 0]]), x.lengths)
+    targets = translate((x, y), {0: 1, 1: 2})[1]
+    assert targets.values[0].tolist() == [1, 0, 0]
+    assert targets.values[1, 0] == 1
+    assert translate((x, y), {0: 0, 1: 1}) is None
 
 
 # Protection ----------------------------------------------------------------------------------------------------------

@@ -198,6 +198,7 @@ def test_optimizers_as_callable_and_object(classifier, blobs):
         ({"optimizer": "adan"}, "did you mean 'adam'"),
         ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"metrics": [len, len]}, "two metrics are called 'len'"),
+        ({"metrics": {"loss": len}}, "a metric is called 'loss'"),
         ({"lr": -1.0}, "lr=-1.0"),
         ({"lr": "0.1"}, "lr='0.1'"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),

@@ -130,6 +130,9 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
             **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters` (which are merged at the end),
                 `protect`, `replay`, `old_data`, `old_validation`, `validation`, these as (X, y) ...
 
+        Returns:
+            The estimator itself; `print(model.history_.report)` shows what changed.
+
         Raises:
             NotFittedError: before `fit`. DataError: as in `fit`.
             ConfigError: as in `fit` and `rnnkit.Learner.fine_tune`.
@@ -250,6 +253,8 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         else:  # one history of all that the weights have been through
             for row in history.rows:
                 self.history_.rows.append({**row, "epoch": len(self.history_.rows) + 1})
+            self.history_.seconds += history.seconds
+            self.history_.stopped, self.history_.report = history.stopped, history.report
         self.n_iter_ = len(self.history_.rows)
 
     def _seed(self, fresh: bool) -> int:

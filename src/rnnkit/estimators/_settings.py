@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import ConfigError, check_whole, suggest
+from ..errors import ConfigError, check_number, check_whole, suggest
 from ..tasks.settings import Fit, Model
 
 # Where the estimators have the name that scikit-learn's users know.
@@ -88,6 +88,6 @@ def _number(name: str, value: Any, kind: type) -> Any:
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool | np.bool_)):
         what = {int: "a whole number", float: "a number", bool: "True or False"}[kind]
         raise ConfigError(f"{name}={value!r} arrived; expected {what}")
-    if kind is float and not 0 <= float(value) < float("inf"):
-        raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
+    if kind is float:
+        check_number(value, name)
     return kind(value)

@@ -181,6 +181,9 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
                 `protect`, `validation` as (X, y), `replay`, `old_data` and `old_validation` as (X, y) with the old
                 labels ...
 
+        Returns:
+            The estimator itself; `print(model.history_.report)` shows what changed.
+
         Raises:
             NotFittedError: before `fit`. DataError: labels that are not among the classes, and as in `fit`.
             ConfigError: as in `fit` and `rnnkit.Learner.fine_tune`.

@@ -15,6 +15,8 @@ MetricLike = str | Callable[..., Any]  # torchmetrics' objects are callable too
 
 # Outputs wait until they hold this many numbers (16 MB of float32), then the metrics get them at once.
 _WAITING = 1 << 22
+# What a row of the history has beside the metrics.
+_COLUMNS = frozenset({"epoch", "loss", "lr", "samples_per_second", "seconds"})
 
 
 class Metrics:
@@ -147,8 +149,16 @@ def _parts(metric: Any) -> list[Any]:
 
 
 def _by_name(chosen: Any) -> dict[str, Any]:
-    if isinstance(chosen, Mapping):
-        return dict(chosen)
+    named = dict(chosen) if isinstance(chosen, Mapping) else _named(chosen)
+    if taken := _COLUMNS.intersection(named):
+        raise ConfigError(
+            f"a metric is called {min(taken)!r}, as a column of every history is; pass it by another name: "
+            "metrics={'some name': metric}"
+        )
+    return named
+
+
+def _named(chosen: Any) -> dict[str, Any]:
     several = [chosen] if isinstance(chosen, str) or callable(chosen) else list(chosen)
     named: dict[str, Any] = {}
     for metric in several:
