@@ -53,3 +53,6 @@ def test_refused():
         override(adding(), ["model.cell=simple_rnn"])
     with pytest.raises(ConfigError, match=r"data\.steps=2"):
         replace(adding(), data=Data(steps=2))
+    for name, value in {"fit.lr": "-1", "fit.clip_norm": "0", "fit.epochs": "0", "model.init": "identity"}.items():
+        with pytest.raises(ConfigError, match=f"{name}={value}"):
+            override(adding(), [f"{name}={value}"])

@@ -2,6 +2,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,9 +10,22 @@ import torch
 import rnnkit
 from rnnkit.errors import ConfigError, DivergenceError, RnnkitError
 from rnnkit.recipes import runs
-from rnnkit.recipes.mnist import Data, Fit, Mnist, Model, build, founding, mnist, permuted, pixels, rows_gated
+from rnnkit.recipes.mnist import (
+    Data,
+    Fit,
+    Mnist,
+    Model,
+    Schedule,
+    build,
+    founding,
+    mnist,
+    permuted,
+    pixels,
+    rows_gated,
+)
 from rnnkit.recipes.overrides import override
 from rnnkit.training.progress import Progress
+from rnnkit.training.schedules import SCHEDULES
 
 FILES = {
     "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors", "training.safetensors",
@@ -90,6 +104,21 @@ def test_the_founding_program_to_the_letter():
     assert (model.cell, model.hidden_size, model.num_layers, model.nonlinearity) == ("simple_rnn", 128, 1, "relu")
 
 
+def test_eps_leaves_the_decay_decoupled():
+    """Adam and AdamW differ in their decay alone, and by name both decouple it."""
+    images, labels = torch.rand(64, 28, 28), torch.arange(64) % 10
+    weights = []
+    for optimizer in ("adam", "adamw"):
+        learner = replace(SMALL, fit=Fit(eps=1e-7, weight_decay=0.1, optimizer=optimizer)).learner()
+        learner.fit((images, labels), epochs=1, batch_size=16, seed=0, progress=False)
+        weights.append(torch.cat([weight.flatten() for weight in learner.model.state_dict().values()]))
+    assert torch.equal(*weights)
+
+
+def test_every_schedule_of_the_learner_has_its_name():
+    assert set(get_args(Schedule)) == set(SCHEDULES)
+
+
 def test_images_held_out_are_not_trained_on():
     recipe = replace(SMALL, data=Data(holdout=20))
     everything = rnnkit.data.mnist.load()
@@ -146,10 +175,16 @@ def test_a_run_that_diverges_keeps_what_it_had():
         (["model.num_layers=0"], "model.num_layers=0"),
         (["model.dropout=1"], "model.dropout=1.0 arrived"),
         (["model.cell=gru", "model.nonlinearity=tanh"], "gru has its own"),
-        (["model.cell=gru", "model.init=identity"], "identity"),
+        (["model.cell=gru", "model.init=identity"], "model.init=identity"),
         (["fit.epochs=0"], "epochs=0"),
         (["fit.batch_size=0"], "batch_size=0"),
-        (["fit.lr=-1"], "lr=-1"),
+        (["fit.lr=-1"], "fit.lr=-1"),
+        (["fit.clip_norm=0"], "fit.clip_norm=0"),
+        (["fit.weight_decay=-1"], "fit.weight_decay=-1"),
+        (["fit.recurrent_l2=-1"], "fit.recurrent_l2=-1"),
+        (["fit.eps=0"], "fit.eps=0"),
+        (["fit.eps=1", "fit.optimizer=sgd"], "fit.eps=1.0 arrived for sgd"),
+        (["fit.schedule=plateau"], "fit.schedule=plateau needs images to judge by; add data.holdout=5000"),
         (["fit.early_stopping=2"], "add data.holdout=5000"),
         (["data.holdout=-1"], "data.holdout=-1"),
         (["data.holdout=320"], "expected less than the 320 training images"),

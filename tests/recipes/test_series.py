@@ -139,6 +139,8 @@ def test_what_is_wrong_is_said_before_anything_is_written(assignments, message):
         (["model.kernel_sizes=3,-3"], "model.kernel_sizes=3,-3"),
         (["model.kernel_sizes="], "model.kernel_sizes="),
         (["model.jitter=-1"], "model.jitter=-1"),
+        (["model.warp=0.5"], "model.warp=0.5"),
+        (["model.channels=2"], "model.channels=2 and model.kernel_sizes=3,9,27"),
         (["fit.label_smoothing=1"], "fit.label_smoothing"),
     ],
 )

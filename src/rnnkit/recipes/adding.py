@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.recipes import Metrics, runs
+from rnnkit.tasks.settings import at_least_one, more_than_zero
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +50,9 @@ class Model:
     chrono: bool = True
 
     def __post_init__(self) -> None:
-        if self.hidden_size < 1:
-            raise ConfigError(f"model.hidden_size={self.hidden_size} arrived; expected at least 1")
+        at_least_one("model.", self, "hidden_size")
+        if self.cell != "simple_rnn" and self.init == "identity":
+            raise ConfigError(f"model.init=identity is for model.cell=simple_rnn; {self.cell} starts as keras or torch")
         if self.chrono and self.cell == "simple_rnn":
             raise ConfigError("model.chrono is for gates, which a simple_rnn lacks; add --set model.chrono=false")
 
@@ -66,10 +68,8 @@ class Fit:
     schedule: Literal["warmup_cosine", "cosine"] | None = "warmup_cosine"
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ConfigError(
-                f"fit.epochs={self.epochs} and fit.batch_size={self.batch_size} arrived; expected at least 1"
-            )
+        at_least_one("fit.", self, "epochs", "batch_size")
+        more_than_zero("fit.", self, "lr", "clip_norm")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, DataError, check_seed
+from ..tasks.settings import at_least_one, more_than_zero, zero_or_more
 from . import Metrics, runs
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ class FineTune:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        for name in ("epochs", "batch_size", "rank"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name}={value} arrived; expected at least 1")
+        at_least_one("", self, "epochs", "batch_size", "rank", "discriminative")
+        more_than_zero("", self, "lr")
+        zero_or_more("", self, "strength")
         if not 0 <= self.validation < 1:
             raise ConfigError(f"validation={self.validation} arrived; expected a share of 0 or more, below 1")
         if self.replay is not None and (self.replay <= 0 or (self.replay >= 1 and self.replay != int(self.replay))):
@@ -77,6 +77,11 @@ class FineTune:
             raise ConfigError("classes=replace leaves no old classes to replay; add --set replay=none")
         if self.strength is not None and self.protect is None:
             raise ConfigError(f"strength={self.strength} is of a protection; add --set protect=l2-sp or protect=ewc")
+        if self.protect is not None and self.rank is not None:
+            raise ConfigError(
+                f"protect={self.protect} and rank={self.rank} arrived; adapters leave the old weights as they are, so "
+                "choose one of them"
+            )
 
     def arguments(self) -> dict[str, Any]:
         """What of it ``Learner.fine_tune`` takes."""

@@ -24,13 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
 from rnnkit.errors import ConfigError, check_seed
 from rnnkit.recipes import Metrics, runs
+from rnnkit.tasks.settings import at_least_one, more_than_zero, zero_or_more
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +43,9 @@ MISTAKES_SHOWN = 40
 # Of the training pixels, and the seed of the one permutation that every permuted run reads in.
 MEAN, STD = 0.1307, 0.3081
 PERMUTATION = 92916
+Schedule = Literal[
+    "constant", "warmup_constant", "cosine", "warmup_cosine", "one_cycle", "slanted_triangular", "plateau"
+]
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,15 @@ class Model:
     pooling: Literal["last", "mean", "max", "concat"] = "last"
 
     def __post_init__(self) -> None:
-        if self.hidden_size < 1 or self.num_layers < 1:
-            raise ConfigError(
-                f"model.hidden_size={self.hidden_size} and model.num_layers={self.num_layers} arrived; "
-                "expected at least 1 of each"
-            )
+        at_least_one("model.", self, "hidden_size", "num_layers")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.dropout={self.dropout} arrived; expected at least 0 and less than 1")
         if self.cell != "simple_rnn" and self.nonlinearity != "relu":
             raise ConfigError(
                 f"model.nonlinearity={self.nonlinearity} is for model.cell=simple_rnn; {self.cell} has its own"
             )
+        if self.cell != "simple_rnn" and self.init == "identity":
+            raise ConfigError(f"model.init=identity is for model.cell=simple_rnn; {self.cell} starts as keras or torch")
         if self.chrono and self.cell == "simple_rnn":
             raise ConfigError("model.chrono is for gates, which a simple_rnn lacks; take model.cell=gru or lstm")
 
@@ -100,7 +101,7 @@ class Fit:
     epochs: int = 10
     batch_size: int = 32
     lr: float = 1e-3
-    schedule: Literal["cosine", "warmup_cosine", "one_cycle", "slanted_triangular"] | None = "warmup_cosine"
+    schedule: Schedule | None = "warmup_cosine"
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     eps: float | None = None
     weight_decay: float = 0.0
@@ -109,14 +110,11 @@ class Fit:
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "early_stopping"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"fit.{name}={value} arrived; expected at least 1")
-        if self.eps is not None and (self.eps <= 0 or self.optimizer not in ("adam", "adamw")):
-            raise ConfigError(
-                f"fit.eps={self.eps} arrived for {self.optimizer}; expected more than 0, with adam or adamw"
-            )
+        at_least_one("fit.", self, "epochs", "batch_size", "early_stopping")
+        more_than_zero("fit.", self, "lr", "eps", "clip_norm")
+        zero_or_more("fit.", self, "weight_decay", "recurrent_l2")
+        if self.eps is not None and self.optimizer not in ("adam", "adamw"):
+            raise ConfigError(f"fit.eps={self.eps} arrived for {self.optimizer}; it is a setting of adam and adamw")
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,9 @@ class Mnist:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        if self.fit.early_stopping is not None and not self.data.holdout:
-            raise ConfigError("fit.early_stopping needs images to judge by; add data.holdout=5000")
+        judging = "fit.schedule=plateau" if self.fit.schedule == "plateau" else "fit.early_stopping"
+        if not self.data.holdout and (self.fit.schedule == "plateau" or self.fit.early_stopping is not None):
+            raise ConfigError(f"{judging} needs images to judge by; add data.holdout=5000")
 
     def run(self, folder: Path) -> Metrics:
         """Trains, evaluates on the test images, and writes model, metrics, history and pictures into the folder."""
@@ -234,17 +233,14 @@ class Mnist:
 
         torch.manual_seed(self.seed)
         fit = self.fit
-        optimizer: Any = fit.optimizer
-        if fit.eps is not None:
-            kind = torch.optim.Adam if fit.optimizer == "adam" else torch.optim.AdamW
-            optimizer = partial(kind, lr=fit.lr, weight_decay=fit.weight_decay, eps=fit.eps, fused=True)
         return rnnkit.Learner(
             build(self.model, self.data),
-            optimizer=optimizer,
-            lr=self.fit.lr,
-            weight_decay=self.fit.weight_decay,
-            recurrent_l2=self.fit.recurrent_l2,
-            clip_norm=self.fit.clip_norm,
+            optimizer=fit.optimizer,
+            lr=fit.lr,
+            weight_decay=fit.weight_decay,
+            parameter_groups=None if fit.eps is None else {"*": {"eps": fit.eps}},
+            recurrent_l2=fit.recurrent_l2,
+            clip_norm=fit.clip_norm,
             device=self.device,
         )
 

@@ -44,16 +44,21 @@ class Model:
     warp: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least_one("model", self, "hidden_size", "num_layers", "channels", "max_steps")
+        at_least_one("model.", self, "hidden_size", "num_layers", "channels", "max_steps")
         for name in ("dropout", "front_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected at least 0 and less than 1")
-        for name in ("jitter", "scale", "warp"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected 0 or more")
+        zero_or_more("model.", self, "jitter", "scale", "warp")
+        if self.warp >= 0.5:
+            raise ConfigError(f"model.warp={self.warp} arrived; expected less than 0.5")
+        shown = ",".join(map(str, self.kernel_sizes))
         if not self.kernel_sizes or min(self.kernel_sizes) < 1:
-            shown = ",".join(map(str, self.kernel_sizes))
             raise ConfigError(f"model.kernel_sizes={shown} arrived; expected one or several widths of at least 1")
+        if self.front == "conv" and self.channels < len(self.kernel_sizes):
+            raise ConfigError(
+                f"model.channels={self.channels} and model.kernel_sizes={shown} arrived; expected as many channels as "
+                "kernels, or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -87,15 +92,11 @@ class Fit:
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
-        at_least_one("fit", self, "epochs", "steps", "batch_size", "early_stopping")
+        at_least_one("fit.", self, "epochs", "steps", "batch_size", "early_stopping")
         if self.epochs is not None and self.steps is not None:
             raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
-        for name in ("lr", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"fit.{name}={value} arrived; expected more than 0")
-        if self.weight_decay < 0:
-            raise ConfigError(f"fit.weight_decay={self.weight_decay} arrived; expected 0 or more")
+        more_than_zero("fit.", self, "lr", "clip_norm")
+        zero_or_more("fit.", self, "weight_decay")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(
                 f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
@@ -133,9 +134,25 @@ class Fit:
         return batch, self.epochs or max(1, -(-steps // each))
 
 
-def at_least_one(group: str, settings: object, *names: str) -> None:
+def at_least_one(prefix: str, settings: object, *names: str) -> None:
     """Raises ConfigError for a setting below 1; none is no setting."""
     for name in names:
         value = getattr(settings, name)
         if value is not None and value < 1:
-            raise ConfigError(f"{group}.{name}={value} arrived; expected at least 1")
+            raise ConfigError(f"{prefix}{name}={value} arrived; expected at least 1")
+
+
+def more_than_zero(prefix: str, settings: object, *names: str) -> None:
+    """Raises ConfigError for a setting of 0 or less; none is no setting."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{prefix}{name}={value} arrived; expected more than 0")
+
+
+def zero_or_more(prefix: str, settings: object, *names: str) -> None:
+    """Raises ConfigError for a setting below 0; none is no setting."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= 0:
+            raise ConfigError(f"{prefix}{name}={value} arrived; expected 0 or more")
