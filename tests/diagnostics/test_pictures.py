@@ -2,6 +2,7 @@ import re
 import sys
 from subprocess import run
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,6 +86,24 @@ def test_names_are_drawn_as_they_stand(tmp_path):
 def is_drawn(names, svg):
     """Whether each name stands in the drawing: matplotlib notes every text beside its outlines."""
     return all(re.search(rf"<!--[\w ]*{re.escape(name)} -->", svg) for name in names)
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_that_no_font_can_write_are_numbered_and_told(tmp_path, drawn):
+    with pytest.warns(UserWarning, match="pictures number them") as told:
+        pictures.confusion(np.eye(3, dtype=int), ["ok", "\u5496\u5561 \u732b", "\u732b"], tmp_path / "c.png")
+    assert [text.get_text() for text in drawn[0].axes[0].get_xticklabels()] == ["ok", "#1", "#2"]
+    assert "#1 \u5496\u5561 \u732b, #2 \u732b. With" in str(told[0].message)
+    assert len(told) == 1  # of all glyphs that matplotlib misses
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_are_written_in_an_installed_font_that_can(tmp_path, monkeypatch):
+    before = dict(matplotlib.rcParams)
+    monkeypatch.setattr(_style, "_FAMILIES", ("nowhere", "STIXGeneral"))  # which matplotlib brings along
+    pictures.confusion(np.eye(2, dtype=int), ["\u24b6", "b"], tmp_path / "c.svg")
+    assert is_drawn(["\u24b6", "b"], (tmp_path / "c.svg").read_text(encoding="utf-8"))
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_powers_of_ten_stay_formulas(tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,9 @@ from ..serialization import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; the last ones where there are many lines.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9"
@@ -21,6 +26,13 @@ _DARK = {
     BLUE: SKY, ORANGE: "#F08A3C", GREEN: "#2FCB9B", PURPLE: "#E3A6C8", YELLOW: "#E6C34A", SKY: "#A9DBF7",
     INK: "#e8e8e8", BLACK: "#e8e8e8", FAINT: "#9a9a9a", GRID: "#3a3d42", PAPER: "#1c1e22", "#cccccc": "#5a5e66",
 }  # fmt: skip
+# Fonts with Chinese, Japanese and Korean characters, as Linux, macOS and Windows have them; the first one serves.
+_FAMILIES = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Source Han Sans SC",
+    "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC",
+    "PingFang HK", "Hiragino Sans GB", "Heiti TC", "STHeiti", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei",
+    "SimHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
 
 
 def figure(width: float, height: float) -> Figure:
@@ -45,18 +57,82 @@ def label(name: str) -> str:
 def write(figure: Figure, path: Path) -> None:
     """Writes a figure in the format of the path's suffix, whole or not at all, every text as it stands.
 
-    Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on.
+    Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on, or characters that its own
+    font lacks: these are written in an installed font that has them, and numbered where there is none.
     """
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
+    axises = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     # Labels of ticks are made when they are first asked for; 10² on a logarithmic scale is matplotlib's own formula.
-    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+    texts = [text for axis in axises for text in axis.get_ticklabels(which="both")] + figure.findobj(Text)
+    families, lacking = _fonts_for({mark for text in texts for mark in text.get_text()})
+    if lacking:
+        _number(axises, texts, lacking)
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_fontfamily([*text.get_fontfamily(), *families])
+    for axis in axises:
         for text in axis.get_ticklabels(which="both"):
             text.set_parse_math(axis.get_scale() != "linear")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
+
+
+def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
+    """Families of installed fonts for those characters that the usual font lacks, and what all of them lack."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    lacking = {mark for mark in marks if not (mark.isascii() and mark.isprintable()) and mark != "\n"}
+    families: list[str] = []
+    if not lacking:
+        return families, lacking
+
+    def without(properties: FontProperties) -> set[str]:
+        font = get_font(findfont(properties))
+        return {mark for mark in lacking if not font.get_char_index(ord(mark))}
+
+    lacking = without(FontProperties())
+    for family in _FAMILIES:
+        if lacking and family in _installed() and (left := without(FontProperties(family=family))) != lacking:
+            families.append(family)
+            lacking = left
+    return families, lacking
+
+
+@cache
+def _installed() -> set[str]:
+    """Families that matplotlib can draw, those included that were installed after it wrote its list."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    listed = {font.fname for font in fontManager.ttflist}
+    for file in findSystemFonts():
+        if file not in listed:
+            with suppress(OSError, RuntimeError, ValueError):  # one that it cannot read
+                fontManager.addfont(file)
+    return {font.name for font in fontManager.ttflist}
+
+
+def _number(axises: list[Axis], texts: list[Text], lacking: set[str]) -> None:
+    """Puts a number in the place of the words that hold characters no font has, and says once which is which."""
+    word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
+    names = re.compile(f"{word}(?: {word})*")
+    numbers: dict[str, str] = {}
+
+    def renamed(text: Text) -> str:
+        return names.sub(lambda found: numbers.setdefault(found[0], f"#{len(numbers) + 1}"), text.get_text())
+
+    for axis in axises:
+        labels = axis.get_ticklabels()
+        if any(names.search(text.get_text()) for text in labels):  # its formatter would write them again
+            axis.set_ticks(axis.get_majorticklocs(), [renamed(text) for text in labels])
+    for text in texts:
+        text.set_text(renamed(text))
+    shown = ", ".join(f"{number} {name}" for name, number in numbers.items())
+    warnings.warn(
+        f"no installed font can write these names, so that pictures number them: {shown}. With a font that can, such "
+        "as Noto Sans CJK, they are written out",
+        stacklevel=4,
+    )
 
 
 def dark_svg(svg: str) -> str:

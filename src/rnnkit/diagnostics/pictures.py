@@ -100,6 +100,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
 
     side = max(4.0, 0.58 * size + 1.8)
     figure = _figure(side + 0.4, side)
+    figure.set_layout_engine("compressed")  # made for squares; "constrained" cuts off what stands beside few of them
     axes = figure.subplots()
     axes.imshow(np.ma.masked_equal(mistakes, 0), cmap="Oranges", vmin=0, vmax=worst * 1.25)
     for row in range(size):
@@ -114,6 +115,8 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
                 continue
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9.5, **style)
     axes.set_xticks(range(size), classes)
+    if max(map(len, classes), default=0) > 5:  # wider than a square
+        axes.tick_params(axis="x", rotation=90)
     axes.set_yticks(range(size), classes)
     axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
