@@ -135,6 +135,32 @@ def test_a_fine_tuning_that_was_killed_is_not_resumed_as_a_training(base, monkey
     assert contents("more") == before
 
 
+def test_a_fine_tuning_is_marked_as_one_before_anything_else(base, monkeypatch):
+    seen = []
+
+    def note(path, value):
+        seen.append(path.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "write_json", note)
+    call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK)
+    assert seen == ["finetune.json"]
+
+
+def test_fine_tuned_twice(base):
+    """The old rows are still those of the first training, and the report says so."""
+    once = call("finetune", base, "--data", write("new.csv", seed=2), "--out", "one", *QUICK)
+    assert "old data: rows of my.csv\n" in once.stdout
+    twice = call("finetune", "one", "--data", write("newer.csv", seed=3), "--out", "two", *QUICK)
+    said = "rows of my.csv, of the first training; none of new.csv, which one learned later"
+    assert f"old data: {said}\n" in twice.stdout
+    assert json.loads(Path("two/report.json").read_text())["method"]["old data"] == said
+    compared = json.loads(call("runs", "--compare", base, "two", "--json").stdout)["settings"]
+    assert compared["finetune.from"] == {"run": None, "two": "one"}
+    assert compared["finetune.data"] == {"run": None, "two": "newer.csv"}
+    assert compared["finetune.replay"] == {"run": None, "two": 0.5}
+
+
 def test_a_fine_tuning_that_fails_leaves_no_folder(base, monkeypatch):
     monkeypatch.setattr(Progress, "step", lambda *_: 1 / 0)
     assert call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK).exit_code == 1

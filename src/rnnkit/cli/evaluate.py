@@ -13,7 +13,7 @@ from .. import recipes
 from ..errors import ConfigError
 from ..recipes.overrides import override
 from .output import plain_warnings, report
-from .train import recipe_of as recipe_of
+from .train import recipe_of
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
 RecipeFile = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,9 @@ import typer
 from .. import recipes
 from ..errors import ConfigError
 from ..recipes.overrides import override
-from .evaluate import Encoding, RecipeFile, Run, in_encoding, recipe_of
+from .evaluate import Encoding, RecipeFile, Run, in_encoding
 from .output import plain_warnings
-from .train import INTERRUPTED
+from .train import INTERRUPTED, recipe_of
 
 
 def finetune(
@@ -45,9 +46,10 @@ def finetune(
     with plain_warnings():
         lesson = chosen.lesson(run, data, settings, **more)
         matching(lesson.learner.model, settings.freeze)  # a name that means nothing is refused before there is a folder
-        with runs.start(stored.name, chosen, out) as folder:
+        facts = {"from": str(run), "data": str(data), "settings": asdict(settings)}
+        with runs.start(stored.name, chosen, out, finetune=facts) as folder:
             typer.echo(f"Run folder: {folder}")
-            history = learn(lesson, settings, folder, {"from": str(run), "data": str(data)})
+            history = learn(lesson, settings, folder)
     interrupted = history.stopped == "interrupted"
     if interrupted:
         again = f"rnnkit finetune {run} --data {data} --out NEW"

@@ -9,8 +9,9 @@ import typer
 
 from .. import recipes
 from ..errors import ConfigError
-from .evaluate import Encoding, RecipeFile, in_encoding, recipe_of
+from .evaluate import Encoding, RecipeFile, in_encoding
 from .output import plain_warnings
+from .train import recipe_of
 
 REPORT = "report.html"
 

@@ -11,8 +11,9 @@ import typer
 
 from .. import recipes
 from ..errors import ConfigError, DataError
-from .evaluate import Encoding, RecipeFile, in_encoding, recipe_of
+from .evaluate import Encoding, RecipeFile, in_encoding
 from .output import complain, plain_warnings
+from .train import recipe_of
 
 
 def predict(

@@ -76,8 +76,8 @@ def _resume(folder: Path, file: str | None, assignments: list[str]) -> None:
     typer.echo(f"Going on: {state.said}")
     for line in state.changed:
         typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
-    with resuming.reopen(folder, chosen):
-        metrics = ready.run(folder)
+    resuming.reopen(folder, chosen)
+    metrics = ready.run(folder)
     _conclude(folder, metrics)
 
 

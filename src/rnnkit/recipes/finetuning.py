@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,6 +110,7 @@ class Lesson:
         validation: more of it, to judge by; None: `new`.
         old: gives `(X, y)` of the run's own training rows; called where they are needed.
         old_test: its rows held out; None where it has none.
+        old_from: where the old rows come from, for the report.
         save: writes the model and all that predicting takes into a folder.
         classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
         evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows to judge by or the "old" ones, as
@@ -121,6 +122,7 @@ class Lesson:
     validation: Pair | None
     old: Callable[[], Pair]
     old_test: Pair | None
+    old_from: str
     save: Callable[[Path], None]
     classes: tuple[str, ...] | None = None
     old_classes: tuple[str, ...] | None = None
@@ -223,6 +225,7 @@ def series_lesson(
         None if held_out is None else pair(held_out, after),
         (lambda: pair(train, before)) if train is not None else _no_rows,
         None if test is None else pair(test, before),
+        name_old(folder, f"rows of {recipe.data.test or recipe.data.path}"),
         save,
         after.classes,
         before.classes,
@@ -230,11 +233,17 @@ def series_lesson(
     )
 
 
+def name_old(folder: Path, rows: str) -> str:
+    """In words which rows count as the old ones of the run in a folder: those of its first training."""
+    later = runs.read_facts(folder / runs.FINETUNE).get("data")
+    return rows if later is None else f"{rows}, of the first training; none of {later}, which {folder} learned later"
+
+
 def _no_rows() -> Pair:
     raise DataError("there are no old rows")
 
 
-def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str, str]) -> History:
+def learn(lesson: Lesson, settings: FineTune, folder: Path) -> History:
     """Fine-tunes, and writes model, adapters, report, metrics, history and pictures into the folder.
 
     Args:
@@ -242,7 +251,6 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
         settings: how.
         folder: the new run's; ``metrics.json`` in it has quality on the old held-out rows under "test", as ``rnnkit
             evaluate`` prints it, and on the new ones under "validation".
-        origin: names of the run and of the data, for ``finetune.json``.
 
     Returns:
         The history, its `report` as it was written; `stopped` is "interrupted" after Ctrl-C.
@@ -251,8 +259,6 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     from ..finetuning.adapters import merge_adapters, save_adapters
     from ..training.callbacks import Callback
 
-    # First of all: a folder that is left half done must not pass for a training of the recipe's own.
-    runs.write_json(folder / runs.FINETUNE, {**origin, "settings": asdict(settings)})
     learner = lesson.learner
     needed = settings.replay is not None or settings.protect == "ewc"
     old = lesson.old() if needed else lesson.old_test
@@ -278,6 +284,8 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path, origin: Mapping[str,
     )
     assert history.report is not None
     report = history.report if lesson.evaluate is None else _in_own_unit(history.report, before, lesson.evaluate)
+    if report.old is not None:
+        report = replace(report, method={"old data": lesson.old_from, **report.method})
     if settings.rank is not None:
         save_adapters(learner.model, folder / ADAPTERS)
         merge_adapters(learner.model)

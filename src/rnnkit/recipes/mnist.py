@@ -203,13 +203,14 @@ class Mnist:
     def lesson(self, folder: Path, data: Path, settings: FineTune) -> Lesson:
         """Returns the folder's model with new images to learn: a folder with a folder of images for each digit."""
         from rnnkit.data.images import read_digits
-        from rnnkit.recipes.finetuning import Lesson, divide
+        from rnnkit.recipes.finetuning import Lesson, divide, name_old
 
         new, validation = divide(*read_digits(data), settings)
         train, _, test = self.splits()
         fit = self.fit
         learner = rnnkit.Learner(rnnkit.load(folder), lr=fit.lr, clip_norm=fit.clip_norm, device=settings.device)
-        return Lesson(learner, new, validation, lambda: train, test, learner.save)
+        old = name_old(folder, "MNIST's images")
+        return Lesson(learner, new, validation, lambda: train, test, old, learner.save)
 
     def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
         """Returns a function from an image file to its digit and the digit's probability."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,11 +39,9 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
         RunFolderError: the run began as a fine-tuning, which has settings of its own.
     """
     if (folder / runs.FINETUNE).exists():
-        told = _read(folder / runs.FINETUNE)
+        told = runs.read_facts(folder / runs.FINETUNE)
         again = f"rnnkit finetune {told.get('from', 'RUN')} --data {told.get('data', 'FILE')} --out NEW"
         raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
-    from ..training.checkpoint import find_state
-
     if not is_dataclass(stored):
         return
     before, now = settings(stored), settings(wanted)
@@ -61,7 +56,7 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
     if length in changed:
         old, new = before[length].value, now[length].value
         if old is None:  # the recipe chose how many
-            state = find_state(folder, resume=True)
+            state = _state(folder)
             old = 0 if state is None else state["epochs"]
         if new is None or new < old:
             raise ConfigError(f"{length}={show(new)} arrived, but {folder} was begun with {show(old)}; expected more")
@@ -79,14 +74,11 @@ def progress(folder: Path) -> State:
     Raises:
         RunFolderError: it is no run folder, or holds no state to go on from.
     """
-    from ..training.checkpoint import find_state, is_over
+    from ..training.checkpoint import is_over
 
-    before = _read(folder / runs.VERSIONS)
-    metrics = _read(folder / runs.METRICS)
-    try:
-        state = find_state(folder, resume=True)
-    except DataError as error:
-        raise RunFolderError(f"{error}; train again into a new folder") from error
+    before = runs.read_facts(folder / runs.VERSIONS)
+    metrics = runs.read_facts(folder / runs.METRICS)
+    state = _state(folder)
     if state is None:
         if metrics:
             raise RunFolderError(f"{folder} holds no state of its training to go on from; train into a new folder")
@@ -105,8 +97,25 @@ def progress(folder: Path) -> State:
     return State(finished, said, metrics.get("test", {}), changed)
 
 
-@contextmanager
-def reopen(folder: Path, recipe: Any) -> Iterator[Path]:
+def _state(folder: Path) -> dict[str, Any] | None:
+    """The figures of the state that a run goes on from, without its tensors; None where there is none yet."""
+    from ..serialization import read_values
+    from ..training.checkpoint import VERSION, state_file
+
+    file = state_file(folder)
+    if not file.exists():
+        return None
+    again = "train again into a new folder"
+    try:
+        state = read_values(file, tensors=False)
+    except DataError as error:
+        raise RunFolderError(f"{error}; {again}") from error
+    if not isinstance(state, dict) or state.get("version") != VERSION:
+        raise RunFolderError(f"{file} was written by another version of rnnkit; {again}")
+    return state
+
+
+def reopen(folder: Path, recipe: Any) -> None:
     """Writes the settings that a run goes on with into its folder, and what it runs on where that was never written."""
     from ..training.engine import find_device
 
@@ -115,14 +124,3 @@ def reopen(folder: Path, recipe: Any) -> Iterator[Path]:
         runs.write_versions(folder, recipe, str(find_device(getattr(recipe, "device", "auto"))))
     if is_dataclass(recipe) and not isinstance(recipe, type):
         runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})
-    yield folder
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}); train again into a new folder") from None
-    return found

@@ -18,7 +18,7 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
-from ..serialization import STATE, json_text, replacing
+from ..serialization import STATE, json_text, read_json, replacing
 
 if TYPE_CHECKING:
     from ..training.history import History
@@ -38,13 +38,16 @@ class StoredRecipe(NamedTuple):
 
 
 @contextmanager
-def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
+def start(
+    name: str, recipe: Any, out: Path | None = None, *, finetune: Mapping[str, Any] | None = None
+) -> Iterator[Path]:
     """Makes the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
 
     Args:
         name: the recipe's name, or the file it stands in.
         recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them.
         out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
+        finetune: of a fine-tuning, what ``finetune.json`` shall hold: where it comes from, and its settings.
 
     Yields:
         The folder. If the block fails before it wrote anything, the folder is taken away again.
@@ -64,6 +67,8 @@ def start(name: str, recipe: Any, out: Path | None = None) -> Iterator[Path]:
         raise RunFolderError(f"no run folder can be made here ({error}); name another place with --out") from error
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
+        if finetune is not None:  # first: a folder left half done must not pass for a training of the recipe's own
+            write_json(folder / FINETUNE, finetune)
         write_json(folder / RECIPE, {"recipe": name, "settings": settings})
         write_versions(folder, recipe, str(device))
         yield folder
@@ -150,6 +155,20 @@ def read_recipe(folder: Path) -> StoredRecipe:
         raise RunFolderError(f"{folder} {what}; expected the folder of a run, such as runs/mnist") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / RECIPE} is damaged ({error!r}); train again into a new folder") from None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The object in a run's JSON file, {} where there is no such file.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    try:
+        return read_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); train again into a new folder") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DataError, RnnkitError
 from ..serialization import read_json, strict
-from .runs import HISTORY, METRICS, RECIPE, VERSIONS
+from .runs import FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class StoredRun:
         figures: numbers reported, by "test.accuracy", "validation.loss" …; of an unfinished run those of its last
             checkpoint.
         chosen_on: what the weights were chosen on.
-        settings: by "fit.lr" …; versions: software, seed, device, threads.
+        settings: by "fit.lr" …, those of a fine-tuning by "finetune.lr" …, with "finetune.from" and
+            "finetune.data"; versions: software, seed, device, threads.
         size: bytes of all its files.
     """
 
@@ -70,6 +71,7 @@ def read(folder: Path, name: str | None = None) -> StoredRun:
     """Reads a run folder, whatever state it is in."""
     problems: list[str] = []
     stored = _json(folder / RECIPE, problems, required=True)
+    finetune = _json(folder / FINETUNE, problems, required=False)
     versions = _json(folder / VERSIONS, problems, required=False)
     metrics = _json(folder / METRICS, problems, required=False)
     settings, recipe = stored.get("settings"), stored.get("recipe")
@@ -93,7 +95,7 @@ def read(folder: Path, name: str | None = None) -> StoredRun:
         seconds=seconds,
         figures=figures,
         chosen_on=metrics["chosen_on"] if isinstance(metrics.get("chosen_on"), str) else None,
-        settings=flat(settings) if isinstance(settings, dict) else {},
+        settings=(flat(settings) if isinstance(settings, dict) else {}) | flat(_told(finetune), "finetune."),
         versions=versions,
         size=_size(folder),
     )
@@ -130,6 +132,13 @@ def _json(path: Path, problems: list[str], *, required: bool) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         problems.append(f"{path.name} cannot be read ({error})")
         return {}
+
+
+def _told(finetune: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fine-tuning was told, its settings beside where it came from."""
+    told = dict(finetune)
+    settings = told.pop("settings", None)
+    return told | settings if isinstance(settings, dict) else told
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
