@@ -248,6 +248,16 @@ def test_errors_of_readers_name_the_fields_of_the_recipe(content, fields, words)
     assert not any(word in result.stderr for word in ("_column", "targets=", "['"))
 
 
+def test_warnings_of_readers_name_the_fields_of_the_recipe():
+    text = "time,id,x,label\n" + "".join(f"{t},{n},{n + t},{'ab'[n % 2]}\n" for n in range(8) for t in (1, 1, 2))
+    Path("my.csv").write_text(text)
+    trained = call("train", "classify", *QUICK, "--set", "fit.epochs=1")
+    assert "all are kept in the file's order (--set data.duplicates=keep)" in trained.stderr
+    told = call("predict", "runs/classify", "my.csv")
+    assert told.exit_code == 0, told.output
+    assert "(data.duplicates=keep)" in told.stderr  # of the training file: there is nothing to set now
+
+
 def test_text_is_no_number_to_learn():
     write_waves("my.csv")
     result = call("train", "regress", *QUICK, "--set", "data.target=label")

@@ -7,7 +7,7 @@ from torch import nn
 
 import rnnkit
 from rnnkit.diagnostics import update_ratios
-from rnnkit.diagnostics.updates import Diagnostics, read_records
+from rnnkit.diagnostics.updates import Diagnostics, read_records, write_records
 from rnnkit.errors import ConfigError, DataError
 
 
@@ -102,6 +102,12 @@ def test_frozen_weights_are_left_out_and_zero_gradients_do_no_harm():
         (x, y), epochs=1, callbacks=[dead], progress=False
     )
     assert dead.records[0]["gradient_peak"] is None
+
+
+def test_records_of_a_network_that_blew_up_are_strict_json(tmp_path):
+    write_records([{"epoch": 1, "saturation": {"dead": float("nan")}}], tmp_path / "d.json")
+    json.loads((tmp_path / "d.json").read_text(), parse_constant=pytest.fail)
+    assert read_records(tmp_path / "d.json") == [{"epoch": 1, "saturation": {"dead": None}}]
 
 
 def test_what_cannot_be_used_is_refused(tmp_path):

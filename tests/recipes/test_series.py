@@ -187,6 +187,12 @@ def test_tables_read_back_the_same():
     ]  # fmt: skip
 
 
+def test_a_table_in_json_is_strict():
+    tables.write_table({"prediction": [0.5, float("nan"), float("inf")]}, Path("table.json"))
+    found = json.loads(Path("table.json").read_text(), parse_constant=pytest.fail)
+    assert found == [{"prediction": 0.5}, {"prediction": None}, {"prediction": None}]
+
+
 def test_where_no_table_can_go(monkeypatch):
     with pytest.raises(ConfigError, match=r"\.csv, \.json, \.parquet"):
         tables.check_suffix(Path("table.xlsx"))

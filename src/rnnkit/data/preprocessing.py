@@ -117,7 +117,7 @@ class Preprocessing:
         empty = np.isnan(flat).all(0)
         if empty.any():
             names = ", ".join(map(repr, np.asarray(train.channels)[empty].tolist()))
-            raise DataError(f"channel {names} has no value in the training part; leave it out by ignore_columns")
+            raise DataError(f"channel {names} has no value in the training part; leave it out by ignore_columns=")
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
         constant = np.asarray(deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high)))

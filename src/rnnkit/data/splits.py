@@ -184,10 +184,12 @@ def _warn_about_classes(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -
     names, counts = np.unique(series.targets, return_counts=True)
     absent = sorted(set(names.tolist()) - set(series.targets[parts[0]].tolist()))
     if absent:
-        warnings.warn(f"the training part has no row of {absent}; more groups or data, or another seed", stacklevel=3)
+        shown = ", ".join(map(repr, absent))
+        warnings.warn(f"the training part has no row of {shown}; more groups or data, or another seed=", stacklevel=3)
     single = [name for name, count in zip(names.tolist(), counts, strict=True) if count == 1 and name not in absent]
     if single:
-        warnings.warn(f"classes with one row stay in training and are not validated: {single}", stacklevel=3)
+        shown = ", ".join(map(repr, single))
+        warnings.warn(f"classes with one row stay in training and are not validated: {shown}", stacklevel=3)
 
 
 def _place(series: SeriesSet) -> str:

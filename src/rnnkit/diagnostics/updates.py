@@ -14,7 +14,7 @@ import torch
 
 from ..errors import ConfigError, DataError
 from ..finetuning.groups import named_groups
-from ..serialization import replacing
+from ..serialization import json_text, replacing
 from .activity import saturation
 
 Tensor = torch.Tensor
@@ -159,7 +159,7 @@ class Diagnostics:
 def write_records(records: list[Record], path: str | PathLike[str]) -> None:
     """Writes records as JSON, whole or not at all."""
     with replacing(Path(path)) as temporary:
-        temporary.write_text(json.dumps({"records": records}, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json_text({"records": records}, indent=1), encoding="utf-8")
 
 
 def read_records(path: str | PathLike[str]) -> list[Record]:

@@ -331,7 +331,7 @@ def read_new(
     """Rows of a file like the training file, with their answers or without."""
     wanted: Any = ("labels" if kind == "classify" else "numbers") if targets else None
     named = {} if encoding is None else {"encoding": encoding}
-    with in_settings(kind, encoding="--encoding "):
+    with in_settings(kind, new=True):
         return preprocessing.read(file, targets=wanted, **named)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, MissingExtraError
-from ..serialization import replacing
+from ..serialization import json_text, replacing
 
 Columns = dict[str, list[Any]]
 SUFFIXES = (".csv", ".json", ".parquet")
@@ -28,7 +27,7 @@ def check_suffix(path: Path) -> None:
 def write_table(columns: Columns, path: Path) -> None:
     """Writes a table, whole or not at all: ``.csv`` (UTF-8), ``.json`` (a list of objects, one a row), ``.parquet``.
 
-    Numbers are written so that they read back the same.
+    Numbers are written so that they read back the same; in ``.json`` null stands for NaN and infinities.
 
     Raises:
         ConfigError: another suffix. MissingExtraError: parquet without pyarrow.
@@ -43,7 +42,7 @@ def write_table(columns: Columns, path: Path) -> None:
                 writer.writerows(_rows(columns))
         elif kind == ".json":
             rows = [dict(zip(columns, row, strict=True)) for row in _rows(columns)]
-            temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(rows, indent=1), encoding="utf-8")
         else:
             arrow, parquet = _pyarrow()
             parquet.write_table(arrow.table(columns), str(temporary))

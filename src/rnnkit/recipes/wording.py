@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,11 +12,12 @@ from ..errors import ConfigError, DataError
 from .overrides import show
 
 _FIELDS = {
-    "id_column": "--set data.id",
-    "time_column": "--set data.time",
-    "group_column": "--set data.group",
-    "value_columns": "--set data.values",
-    "ignore_columns": "--set data.ignore",
+    "id_column": "id",
+    "time_column": "time",
+    "group_column": "group",
+    "value_columns": "values",
+    "ignore_columns": "ignore",
+    "seed": "split_seed",
 }
 _SAME = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
 _VALUE = r"""\[[^\]]*\]|'[^']*'|"[^"]*"|True|False"""
@@ -26,12 +28,12 @@ _OTHER_KIND = re.compile(r"""(?:read (?:the file|them) with|type|or) targets=["'
 
 
 @contextmanager
-def in_settings(kind: str, *, encoding: str = "--set data.encoding=") -> Iterator[None]:
-    """Says errors about data that are raised in a block as one who types ``rnnkit`` can follow them.
+def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
+    """Says errors and warnings about data that a block raises as one who types ``rnnkit`` can follow them.
 
     Args:
         kind: "classify" or "regress".
-        encoding: how an encoding is named: as a field of the recipe, or ``--encoding``.
+        new: whether the data is read as that of a run was, which can be told the encoding alone: ``--encoding``.
 
     Example:
         >>> with in_settings("classify"):
@@ -40,19 +42,25 @@ def in_settings(kind: str, *, encoding: str = "--set data.encoding=") -> Iterato
         ...
         rnnkit.errors.DataError: my.csv: type --set data.label=, or --set data.ignore=t5,"a,b"
     """
+    caught: list[warnings.WarningMessage] = []
     try:
-        yield
+        with warnings.catch_warnings(record=True) as caught:
+            yield
     except (DataError, ConfigError) as error:
-        raise type(error)(_translate(str(error), kind, encoding)) from error
+        raise type(error)(_translate(str(error), kind, new)) from error
+    finally:
+        for one in caught:
+            warnings.warn(_translate(str(one.message), kind, new), one.category, stacklevel=3)
 
 
-def _translate(message: str, kind: str, encoding: str) -> str:
-    names = {**_FIELDS, **{name: f"--set data.{name}" for name in _SAME}}
-    names["target_column"] = "--set data.label" if kind == "classify" else "--set data.target"
+def _translate(message: str, kind: str, new: bool) -> str:
+    names = {**{name: name for name in _SAME}, **_FIELDS, "target_column": "label" if kind == "classify" else "target"}
 
     def field(match: re.Match[str]) -> str:
         name, value = match[1], match[2]
-        shown = encoding if name == "encoding" and value else names[name] + value[:1]
+        shown = f"{'' if new else '--set '}data.{names[name]}{value[:1]}"
+        if name == "encoding" and value and new:
+            shown = "--encoding "
         return shown + (show(ast.literal_eval(value[1:])) if value[1:] else "")
 
     message = _WITHOUT.sub("", message)
