@@ -225,6 +225,7 @@ def test_files_in_another_encoding_than_the_training_file():
 @pytest.mark.parametrize(
     ("content", "fields", "words"),
     [
+        ("id;time;x;label\na;0;1;w\n", ["data.delimiter=,"], ["type --set 'data.delimiter=;'"]),
         ("id,time,x,t5,label\na,0,1,u,w\na,1,2,v,w\nb,0,1,u,z\n", [], ["left out by --set data.ignore=t5"]),
         ("time,a,b,label\n1,2,3,u\n", ["data.layout=wide", "data.values=a,c"], ["there is no column 'c'"]),
         ("id,time,x\na,0,1\na,1,1\nb,0,1\n", [], ["no column of labels found; type --set data.label=. Columns"]),

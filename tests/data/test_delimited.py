@@ -235,6 +235,11 @@ def test_what_is_refused(read, content, message):
     assert message in str(caught.value)
 
 
+def test_a_column_to_leave_out_that_is_not_there_is_told(read):
+    with pytest.warns(UserWarning, match=r"data.csv: there is no column 'tine' to leave out; did you mean 'time'\?"):
+        read("id,time,x,label\na,0,1,u\nb,0,2,v\n", ignore_columns=["tine"])
+
+
 @pytest.mark.parametrize(
     ("raw", "options", "message"),
     [
@@ -250,6 +255,7 @@ def test_what_is_refused(read, content, message):
         (b"id,tine,x\na,1,2\n", {"time_column": "time"}, "there is no column 'time'; did you mean 'tine'?"),
         (b"id,x\na,1\n", {"value_columns": ["y", "z"]}, "there are no columns 'y', 'z'. Columns: 'id', 'x'"),
         (b"id,x\na,1\n", {"value_colums": ["x"]}, "has no argument 'value_colums'; did you mean 'value_columns'?"),
+        (b"id;t;x\na;1;2\n", {"delimiter": ","}, "delimiter=',' cuts nothing, ';' would; type delimiter=';'"),
         (b"id,x\na,1\n", {"targets": "label"}, "targets='label' arrived"),
         (b"id,x\na,1\n", {"format": "cvs"}, "format='cvs' arrived; did you mean 'csv'?"),
         (b"id,x\na,1\na,2\n", {"layout": "wide", "targets": None}, "data.csv:3: the id 'a' occurs twice"),

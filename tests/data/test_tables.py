@@ -121,6 +121,18 @@ def test_a_folder_of_images_a_class(images):
         read_series(images)
 
 
+def test_without_targets_a_folder_needs_no_classes_and_an_image_no_folder(images, tmp_path):
+    one = read_series(images / "a/2.png", targets=None)
+    assert (one.ids, float(one.values[0].mean())) == (("2.png",), pytest.approx(0.2))
+    assert read_series(images / "a", targets=None).ids == ("1.png", "2.png")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat/1.csv").write_text("x,y\n1,2\n3,4\n")
+    flat = read_series(tmp_path / "flat", targets=None)
+    assert (flat.ids, flat.channels, flat.targets) == (("1.csv",), ("x", "y"), None)
+    with pytest.raises(DataError, match="an image alone has no class"):
+        read_series(images / "a/2.png")
+
+
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [

@@ -200,7 +200,8 @@ def read_series(
     ``.parquet``        as CSV; a wide table may hold a list in each cell, a column a channel
     ``.npz``            ``X`` [N, T], [N, T, channels] or [sum of T, channels]; ``y``; ``lengths``, ``ids``, ``groups``
     ``.ts`` ``.arff``   the formats of the UCR and UEA archives, one or several channels
-    a folder            of one folder a class with tables (a file a series), or images (read by rows)
+    a folder            of one folder a class with tables (a file a series), or images (read by rows); without targets
+                        also one of such files, or an image
     ==================  ==========================================================================================
 
     The roles of columns are guessed from their names (``id``, ``time`` or ``date``, ``label`` or ``target`` and the
@@ -321,6 +322,10 @@ def _reader(path: Path, format: str | None) -> str:
 
             format = kind(path)
         return FOLDERS[format]
+    from .readers.folders import IMAGES
+
+    if format == "images" or (format is None and path.suffix.lower() in IMAGES):
+        return FOLDERS["images"]
     name = format or path.suffix.removeprefix(".").lower()
     if name not in READERS:
         raise DataError(

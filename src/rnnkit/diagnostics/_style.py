@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -112,7 +113,7 @@ def _installed() -> set[str]:
     return {font.name for font in fontManager.ttflist}
 
 
-def _number(axises: list[Axis], texts: list[Text], lacking: set[str]) -> None:
+def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
     """Puts a number in the place of the words that hold characters no font has, and says once which is which."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")

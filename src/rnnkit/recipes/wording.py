@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _ARGUMENT = re.compile(rf"(?<![\w.-])({'|'.join([*_FIELDS, *_SAME, 'target_colum
 _WITHOUT = re.compile(r"(?:, or|;)[^,;]*\btargets=None(?: if there is none)?")
 _OTHER_KIND = re.compile(r"""(?:read (?:the file|them) with|type|or) targets=["'](labels|numbers)["']""")
 
+_LEFT_OUT = re.compile(r"a column that is no channel is left out by ignore_columns=.*$")
+
 
 @contextmanager
 def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
@@ -40,7 +43,7 @@ def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
         ...     raise DataError("my.csv: type target_column=, or ignore_columns=['t5', 'a,b']")
         Traceback (most recent call last):
         ...
-        rnnkit.errors.DataError: my.csv: type --set data.label=, or --set data.ignore=t5,"a,b"
+        rnnkit.errors.DataError: my.csv: type --set data.label=, or --set 'data.ignore=t5,"a,b"'
     """
     caught: list[warnings.WarningMessage] = []
     try:
@@ -58,12 +61,15 @@ def _translate(message: str, kind: str, new: bool) -> str:
 
     def field(match: re.Match[str]) -> str:
         name, value = match[1], match[2]
-        shown = f"{'' if new else '--set '}data.{names[name]}{value[:1]}"
-        if name == "encoding" and value and new:
-            shown = "--encoding "
-        return shown + (show(ast.literal_eval(value[1:])) if value[1:] else "")
+        typed = show(ast.literal_eval(value[1:])) if value[1:] else ""
+        if new and name == "encoding" and value:
+            return f"--encoding {typed}"
+        setting = f"data.{names[name]}{value[:1]}{typed}"
+        return ("" if new else "--set ") + (shlex.quote(setting) if typed else setting)  # a shell cuts at ; and "
 
     message = _WITHOUT.sub("", message)
+    if new:  # the columns are those of the training data
+        message = _LEFT_OUT.sub("if the training data had no such column, take it out of the file", message)
     message = _OTHER_KIND.sub(
         lambda match: f"use `rnnkit train {'classify' if match[1] == 'labels' else 'regress'}`", message
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,10 @@ class _Guess:
         missing = [name for name in needed if name is not None and name not in self.names]
         if len(missing) == 1:
             raise self._error(f"there is no column {missing[0]!r}{suggest(missing[0], self.names[:20])}")
+        unknown = [name for name in options.ignore_columns if name not in self.names]
+        if unknown and options.targets is not None:  # a file to predict on may lack what is not needed
+            said = suggest(unknown[0], self.names[:20])
+            warnings.warn(f"{self.place}: there is no column {unknown[0]!r} to leave out{said}", stacklevel=7)
         if missing:
             raise self._error(f"there are no columns {', '.join(map(repr, missing))}")
 

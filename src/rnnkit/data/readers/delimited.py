@@ -36,7 +36,10 @@ def read(path: Path, options: Options) -> SeriesSet:
     first = [line for line in content.split("\n", _LOOKED_AT * 2)[:-1] or [content] if line.strip()][:_LOOKED_AT]
     if not first:
         raise DataError(f"{path}: the file is empty; expected at least one series")
-    delimiter = options.delimiter or (said[1] if said else _delimiter(first))
+    guessed = said[1] if said else _delimiter(first)
+    delimiter = options.delimiter or guessed
+    if len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)) and guessed != _BLANKS:
+        raise DataError(f"{path}: delimiter={delimiter!r} cuts nothing, {guessed!r} would; type delimiter={guessed!r}")
     decimal = options.decimal or _decimal(first, delimiter)
     if decimal == delimiter:
         raise DataError(f"{path}: the comma cannot be both delimiter and decimal mark; type delimiter= and decimal=")

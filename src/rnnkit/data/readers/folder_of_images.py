@@ -1,4 +1,7 @@
-"""A folder of images a class: ``folder/class/image.png``, read by rows: a row of pixels is a step."""
+"""A folder of images a class: ``folder/class/image.png``, read by rows: a row of pixels is a step.
+
+Without targets also a folder of images, or one image.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,16 @@ import numpy as np
 from ...errors import DataError
 from ..images import read_grey
 from ..series import Options, SeriesSet
-from .folders import IMAGES, walk
+from .folders import IMAGES, name, walk
 
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Reads a folder of images as grey values in [0, 1]; see :func:`rnnkit.data.read_series`."""
     if options.targets == "numbers":
         raise DataError(f'{path}: the folders name classes; expected targets="labels" or None')
-    files = walk(path, IMAGES)
+    files = [("", path)] if path.is_file() else walk(path, IMAGES, flat=options.targets is None)
+    if path.is_file() and options.targets is not None:
+        raise DataError(f"{path}: an image alone has no class; expected a folder of one folder of images a class")
     images = [read_grey(file, options.size) for _, file in files]
     for (_, file), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
@@ -28,7 +33,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         values=images,
         channels=tuple(f"column {index}" for index in range(images[0].shape[1])),
         targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
-        ids=tuple(f"{label}/{file.name}" for label, file in files),
+        ids=tuple(name(label, file) for label, file in files),
         source=str(path),
         roles={"size": list(images[0].shape)},
     )

@@ -1,4 +1,7 @@
-"""A folder of tables a class: ``folder/class/file.csv``, each file a series (or several, if it has ids)."""
+"""A folder of tables a class: ``folder/class/file.csv``, each file a series (or several, if it has ids).
+
+Without targets also a folder of tables.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from ...errors import DataError
 from ..checks import check_columns
 from ..series import Options, SeriesSet
 from . import delimited, parquet
-from .folders import TABLES, walk
+from .folders import TABLES, name, walk
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -22,7 +25,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     parts: list[SeriesSet] = []
     labels: list[str] = []
     ids: list[str] = []
-    for label, file in walk(path, TABLES):
+    for label, file in walk(path, TABLES, flat=options.targets is None):
         part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
         if parts:
             part = check_columns(part, parts[0].channels, parts[0].steps)
@@ -30,8 +33,8 @@ def read(path: Path, options: Options) -> SeriesSet:
                 raise DataError(f"{file}: only some of the files have time stamps; name their column: time_column=")
         parts.append(part)
         labels += [label] * len(part)
-        name = f"{label}/{file.name}"
-        ids += [name] if len(part) == 1 else [f"{name}:{row}" for row in part.ids]
+        called = name(label, file)
+        ids += [called] if len(part) == 1 else [f"{called}:{row}" for row in part.ids]
     first = parts[0]
     return SeriesSet(
         values=[row for part in parts for row in part.values],

@@ -13,7 +13,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".p
 
 def kind(path: Path) -> str:
     """ "tables" or "images", by the files in the classes' folders."""
-    suffixes = {file.suffix.lower() for _, file in walk(path)}
+    suffixes = {file.suffix.lower() for _, file in walk(path, flat=True)}
     if suffixes <= set(TABLES):
         return "tables"
     if suffixes <= set(IMAGES):
@@ -26,22 +26,38 @@ def kind(path: Path) -> str:
     )
 
 
-def walk(path: Path, suffixes: tuple[str, ...] | None = None) -> list[tuple[str, Path]]:
+def walk(path: Path, suffixes: tuple[str, ...] | None = None, *, flat: bool = False) -> list[tuple[str, Path]]:
     """(class, file) of ``path/class/file``, sorted; names that begin with a dot do not count.
+
+    Args:
+        path: the folder.
+        suffixes: those of files that count; None: all.
+        flat: whether, where there are no classes, its own files do, each as ("", file).
 
     Raises:
         DataError: there is none, or a class's folder holds no file.
     """
     folders = sorted(item for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))
+    if flat and not folders and (files := _files(path, suffixes)):
+        return [("", file) for file in files]
     if not folders:
         raise DataError(f"{path}: holds no folders; expected one a class, each with its files: {path.name}/class/file")
     found = []
     for folder in folders:
-        items = [item for item in sorted(folder.iterdir()) if item.name[0] != "." and item.name.lower() not in _LITTER]
-        files = [item for item in items if item.is_file() and (suffixes is None or item.suffix.lower() in suffixes)]
+        files = _files(folder, suffixes)
         if not files:
-            inner = next((item for item in items if item.is_dir()), None)
+            inner = next((item for item in folder.iterdir() if item.is_dir() and item.name[0] != "."), None)
             hint = f"; if the classes are in {folder}, type that path" if inner else "; remove it or fill it"
             raise DataError(f"{folder}: holds no files of a class{hint}")
         found += [(folder.name, file) for file in files]
     return found
+
+
+def name(label: str, file: Path) -> str:
+    """What the series of a file is called: class/file, or file where there are no classes."""
+    return f"{label}/{file.name}" if label else file.name
+
+
+def _files(folder: Path, suffixes: tuple[str, ...] | None) -> list[Path]:
+    found = [item for item in sorted(folder.iterdir()) if item.name[0] != "." and item.name.lower() not in _LITTER]
+    return [item for item in found if item.is_file() and (suffixes is None or item.suffix.lower() in suffixes)]

@@ -25,7 +25,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     if options.value_columns is not None and len(options.value_columns) != 1:
         raise DataError(f"{path}: value_columns names the one array of values; arrived {list(options.value_columns)}")
     named = options.value_columns[0] if options.value_columns else None
-    key = _pick(arrays, named, _VALUES, "value_columns=[...]", path)
+    key = _pick(arrays, named, _VALUES, "value_columns=", path)
     target_key = None
     if options.targets is not None:
         if len(options.target_columns) > 1:
