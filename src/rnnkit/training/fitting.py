@@ -42,6 +42,8 @@ from .truncated import Carrying
 if TYPE_CHECKING:
     from .learner import Learner
 
+HeldOut = tuple[Forward, Batches]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -86,27 +88,14 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     settings.check(learner._processes)
     schedule = resolve_schedule(settings.schedule)
     average = resolve_average(settings.average)
-    watch = {
-        "early_stopping": settings.early_stopping is not None,
-        "restore_best": settings.restore_best,
-        f"schedule={settings.schedule!r}": hasattr(schedule, "epoch"),
-        f"average={settings.average!r}": isinstance(average, NTASGD),
-    }
-    watchers = [name for name, watches in watch.items() if watches]
+    watchers = _watchers(settings, schedule, average)
     validated = settings.validation is not None
     history = open_history(settings.monitor, learner._metrics, validated=validated, watchers=watchers)
     callbacks = Callbacks(learner, settings.callbacks)
     state, seed = state_and_seed(learner, settings.seed, settings.checkpoint, settings.resume)
     generator = torch.Generator().manual_seed(seed)
     learner.history = history
-    size, order = settings.batch_size, generator if settings.shuffle else None
-    carry: Any = {"bptt": settings.bptt, "stateful": settings.stateful}
-    forward, batches = batches_of(learner, train, size, order, passes=settings.epochs, even=True, **carry)
-    held_out: tuple[Forward, Batches] | None = None
-    if isinstance(settings.validation, float):
-        held_out = forward, hold_out(batches, settings.validation)
-    elif validated:
-        held_out = batches_of(learner, settings.validation, max(size, 256), passes=settings.epochs, **carry)
+    forward, batches, held_out = _data(learner, train, settings, generator if settings.shuffle else None)
     balance(learner._loss, batches)
     optimizer = learner._optimizer = learner._optimizer or optimizer_of(learner)
     steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
@@ -169,6 +158,30 @@ def fit(learner: Learner, train: Any, settings: Settings) -> History:
     return history
 
 
+def _watchers(settings: Settings, schedule: Schedule | None, average: Average | None) -> list[str]:
+    """The settings that look at the monitored figure of an epoch."""
+    found = {
+        "early_stopping": settings.early_stopping is not None,
+        "restore_best": settings.restore_best,
+        f"schedule={settings.schedule!r}": hasattr(schedule, "epoch"),
+        f"average={settings.average!r}": isinstance(average, NTASGD),
+    }
+    return [name for name, watches in found.items() if watches]
+
+
+def _data(
+    learner: Learner, train: Any, settings: Settings, order: torch.Generator | None
+) -> tuple[Forward, Batches, HeldOut | None]:
+    """How the model is run on batches, those to train on, and what to validate on."""
+    alike: Any = {"passes": settings.epochs, "bptt": settings.bptt, "stateful": settings.stateful}
+    forward, batches = batches_of(learner, train, settings.batch_size, order, even=True, **alike)
+    if settings.validation is None:
+        return forward, batches, None
+    if isinstance(settings.validation, float):
+        return forward, batches, (forward, hold_out(batches, settings.validation))
+    return forward, batches, batches_of(learner, settings.validation, max(settings.batch_size, 256), **alike)
+
+
 def state_and_seed(
     learner: Learner, seed: int | None, checkpoint: str | PathLike[str] | None, resume: bool
 ) -> tuple[State | None, int]:
@@ -184,7 +197,7 @@ def _checkpoint(
     settings: Settings,
     run: Run,
     parts: dict[str, Any],
-    held_out: tuple[Forward, Batches] | None,
+    held_out: HeldOut | None,
     seed: int,
     generator: torch.Generator,
 ) -> Checkpoint:
