@@ -206,8 +206,7 @@ class Learner:
                 point, so it should yield the same each time.
             accumulate: batches whose gradients are joined for one step, weighted by their numbers of targets: the
                 gradient of one batch that is as many times as large. What is left at the end of an epoch makes a step,
-                too. Schedule, clipping and steps count such steps. `ar` and `tar` are weighted by targets, too, not by
-                steps: see `training.regularisation`.
+                too. Schedule and clipping count such steps. `ar` and `tar` are weighted by targets, too, not by steps.
             bptt: truncated backpropagation through time: gradients go back this many steps at most, in memory for as
                 many; the state is carried on. Still one step a batch; see `training.truncated`. For models that tell
                 their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
