@@ -188,7 +188,7 @@ def test_npz_that_is_refused(save, arrays, message):
 
 def test_what_is_no_npz_file(tmp_path):
     (tmp_path / "data.npz").write_bytes(b"PK\x03\x04 nonsense")
-    with pytest.raises(DataError, match="data.npz: cannot be read as a .npz file"):
+    with pytest.raises(DataError, match="data.npz: is no .npz file"):
         read_series(tmp_path / "data.npz")
     with pytest.raises(DataError, match="there is no such file"):
         read_series(tmp_path / "none.npz")

@@ -64,8 +64,12 @@ def test_an_explicit_folder_may_be_new_or_empty_but_not_used():
 
 @pytest.mark.parametrize("error", [ConfigError("no"), KeyboardInterrupt()])
 def test_a_run_that_came_to_nothing_leaves_no_folder(error):
-    with pytest.raises(type(error)), runs.start("small", Small()):
+    def fail(folder):
+        runs.write_json(folder / runs.DATA, {})
         raise error
+
+    with pytest.raises(type(error)), runs.start("small", Small()) as folder:
+        fail(folder)
     assert list(Path("runs").iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from rnnkit.recipes import runs, tables
 from rnnkit.recipes.classify import Classify, classify
 from rnnkit.recipes.overrides import override, restore, settings, show
 from rnnkit.recipes.regress import Regress, regress
+from rnnkit.recipes.wording import in_settings
 from rnnkit.tasks.settings import Fit, Model
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
@@ -185,6 +186,11 @@ def test_tables_read_back_the_same():
     assert tables.as_text(TABLE, most=2) == [
         "id   prediction", "a    x", "b,c  ü", "(1 more columns; --out FILE.csv writes all)",
     ]  # fmt: skip
+
+
+def test_words_that_are_no_arguments_stay():
+    with pytest.raises(DataError, match=r"^a.arff: expected the .arff format$"), in_settings("classify"):
+        raise DataError("a.arff: expected the .arff format")
 
 
 def test_a_table_in_json_is_strict():

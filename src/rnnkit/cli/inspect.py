@@ -49,7 +49,8 @@ def inspect(
         )  # fmt: skip
     typer.echo(str(found))
     try:
-        page = write_page(found, folder / REPORT if out is None else out, name=str(run))
+        with plain_warnings():
+            page = write_page(found, folder / REPORT if out is None else out, name=str(run))
     except OSError as error:
         raise ConfigError(f"the page cannot be written ({error}); name another place with --out") from error
     typer.echo(f"Page: {page}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..recipes import comparing, listing
+from .output import plain_warnings
 
 if TYPE_CHECKING:
     from ..recipes.comparing import Comparison
@@ -65,7 +66,8 @@ def runs(
 def _draw(found: Sequence[StoredRun], picture: Path) -> None:
     from ..diagnostics.compare import curves_of_runs
 
-    missing = curves_of_runs({run.name: run.history() for run in found}, picture)
+    with plain_warnings():
+        missing = curves_of_runs({run.name: run.history() for run in found}, picture)
     also = f", without {', '.join(missing)}, which have no epoch" if missing else ""
     typer.echo(f"Drew {picture}{also}", err=True)
 

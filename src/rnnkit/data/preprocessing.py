@@ -116,8 +116,12 @@ class Preprocessing:
         flat = np.concatenate(train.values).astype(np.float64)
         empty = np.isnan(flat).all(0)
         if empty.any():
-            names = ", ".join(map(repr, np.asarray(train.channels)[empty].tolist()))
-            raise DataError(f"channel {names} has no value in the training part; leave it out by ignore_columns=")
+            names = np.asarray(train.channels)[empty].tolist()
+            place = f"{train.source}: " if train.source else ""
+            raise DataError(
+                f"{place}channel {', '.join(map(repr, names))} has no value in the training part; leave it out by "
+                f"ignore_columns={names}"
+            )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
         constant = np.asarray(deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high)))
@@ -196,7 +200,10 @@ class Preprocessing:
             raise DataError(f"{series.source or 'the data'}: has no targets; expected labels or numbers")
         if self.classes is not None:
             names = targets.tolist() if targets.dtype.kind != "f" else [f"{value:g}" for value in targets.tolist()]
-            return torch.from_numpy(encode_labels(names, self.classes, series.ids))
+            try:
+                return torch.from_numpy(encode_labels(names, self.classes, series.ids))
+            except DataError as error:
+                raise DataError(f"{series.source}: {error}" if series.source else str(error)) from None
         if self.target_center is None or self.target_spread is None:
             raise DataError("the training part had no targets, so there is nothing to compare these with")
         numbers = _as_numbers(targets, series)

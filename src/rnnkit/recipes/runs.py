@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
 HISTORY, CURVES = "history.csv", "curves.png"
+DATA = "data.json"  # digests of the files that were trained on
 FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
 PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
 
@@ -204,7 +205,7 @@ def _claim_next(parent: Path, name: str) -> Path:
 
 
 def _discard_unused(folder: Path, also: set[str]) -> None:
-    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE} | also:
+    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE, DATA} | also:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

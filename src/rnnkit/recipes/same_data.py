@@ -14,8 +14,6 @@ from . import runs
 if TYPE_CHECKING:
     from ..data.series import SeriesSet
 
-FILE = "data.json"
-
 
 def digest(rows: SeriesSet) -> str:
     """SHA-256 of all that decides how rows are divided and judged: ids, values, targets, groups and times."""
@@ -36,7 +34,7 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
         DataError: a file has changed since the run began.
     """
     check(folder, digests, "train into a new folder")
-    runs.write_json(folder / FILE, {"sha256": dict(digests)})
+    runs.write_json(folder / runs.DATA, {"sha256": dict(digests)})
 
 
 def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
@@ -62,11 +60,11 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
 def read(folder: Path) -> dict[str, str]:
     """The digests that a run recorded, by file; {} where it recorded none."""
     try:
-        return {str(file): str(found) for file, found in json.loads((folder / FILE).read_text())["sha256"].items()}
+        return {str(file): str(found) for file, found in json.loads((folder / runs.DATA).read_text())["sha256"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFolderError(f"{folder / FILE} is damaged ({error!r}); train again into a new folder") from None
+        raise RunFolderError(f"{folder / runs.DATA} is damaged ({error!r}); train again into a new folder") from None
 
 
 def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None) -> None:

@@ -22,11 +22,12 @@ _FIELDS = {
 }
 _SAME = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
 _VALUE = r"""\[[^\]]*\]|'[^']*'|"[^"]*"|True|False"""
-_ARGUMENT = re.compile(rf"(?<![\w.-])({'|'.join([*_FIELDS, *_SAME, 'target_column'])})(=(?:{_VALUE})?|(?=$|[;.]))")
+# A column's role may also end a sentence; the other names are words of English there.
+_NAMED = rf"(?<![\w.-])({'|'.join([*_FIELDS, *_SAME, 'target_column'])})"
+_ARGUMENT = re.compile(rf"{_NAMED}(=(?:{_VALUE})?|(?:(?<=_column)|(?<=_columns))(?=$|[;.]))")
 # Both recipes need targets, so to read without them is no advice.
 _WITHOUT = re.compile(r"(?:, or|;)[^,;]*\btargets=None(?: if there is none)?")
 _OTHER_KIND = re.compile(r"""(?:read (?:the file|them) with|type|or) targets=["'](labels|numbers)["']""")
-
 _LEFT_OUT = re.compile(r"a column that is no channel is left out by ignore_columns=.*$")
 
 

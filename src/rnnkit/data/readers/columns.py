@@ -144,6 +144,11 @@ class _Guess:
         shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
         return DataError(f"{self.place}: {problem}{'' if problem.endswith('?') else '.'} Columns: {shown}")
 
+    def _near(self, name: str) -> str:
+        """The nearest name, if one is near: the message lists all of them."""
+        found = suggest(name, self.names[:20])
+        return found if found.endswith("?") else ""
+
     def _exist(self) -> None:
         options = self.options
         needed = [options.id_column, options.time_column, *(options.value_columns or ())]
@@ -151,11 +156,11 @@ class _Guess:
             needed += [*options.target_columns, options.group_column]
         missing = [name for name in needed if name is not None and name not in self.names]
         if len(missing) == 1:
-            raise self._error(f"there is no column {missing[0]!r}{suggest(missing[0], self.names[:20])}")
+            raise self._error(f"there is no column {missing[0]!r}{self._near(missing[0])}")
         unknown = [name for name in options.ignore_columns if name not in self.names]
         if unknown and options.targets is not None:  # a file to predict on may lack what is not needed
-            said = suggest(unknown[0], self.names[:20])
-            warnings.warn(f"{self.place}: there is no column {unknown[0]!r} to leave out{said}", stacklevel=7)
+            said = self._error(f"there is no column {unknown[0]!r} to leave out{self._near(unknown[0])}")
+            warnings.warn(str(said), stacklevel=7)
         if missing:
             raise self._error(f"there are no columns {', '.join(map(repr, missing))}")
 

@@ -52,12 +52,10 @@ def read(path: Path, options: Options) -> SeriesSet:
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: is no .npz file, as np.savez(path, X=..., y=...) writes one")
     try:
         with np.load(path, allow_pickle=False) as stored:
-            if not hasattr(stored, "files"):
-                raise DataError(
-                    f"{path}: holds one array; expected several by name, as np.savez(path, X=..., y=...) writes"
-                )
             arrays = {}
             for name in stored.files:
                 try:
