@@ -87,7 +87,7 @@ def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     assert names <= {path.name for path in folder.iterdir()}
     assert rnnkit.load(folder).head.out_features == 3
     report = json.loads((folder / "report.json").read_text())
-    assert report["method"]["classes"] == "('fast', 'slow', 'rapid')"
+    assert report["method"]["classes"] == "fast, slow, rapid"
     told = json.loads((folder / "finetune.json").read_text())
     assert (told["from"], told["data"], told["settings"]["epochs"]) == ("run", "new.csv", 2)
     # The new run is one like any other.

@@ -330,7 +330,8 @@ def _reader(path: Path, format: str | None) -> str:
     if name not in READERS:
         raise DataError(
             f"{path}: a file of this kind is not known; expected one of .{', .'.join(READERS)}, a folder of one "
-            "folder a class, or format= with one of these names"
+            "folder a class, or format= with one of these names; save a spreadsheet as CSV first, and unpack what is "
+            "packed (.gz, .zip)"
         )
     return READERS[name]
 

@@ -27,9 +27,9 @@ def find_device(name: str | torch.device) -> torch.device:
     except RuntimeError:
         raise ConfigError(f"unknown device {name!r}{suggest(str(name), ('auto', 'cpu', 'cuda', 'mps'))}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for but torch finds no CUDA device; pass device='cpu'")
+        raise ConfigError(f"device {name!r} was asked for but torch finds no CUDA device; take device 'auto' or 'cpu'")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError(f"device {name!r} was asked for but torch finds no Metal device; pass device='cpu'")
+        raise ConfigError(f"device {name!r} was asked for but torch finds no Metal device; take device 'auto' or 'cpu'")
     return device
 
 

@@ -71,7 +71,8 @@ class Plan:
             )
         if settings.get("schedule") is not None:
             found["schedule"] = settings["schedule"]
-        return {name: str(value) for name, value in found.items()}
+        lists = {name: ", ".join(map(str, value)) for name, value in found.items() if isinstance(value, list | tuple)}
+        return {name: str(value) for name, value in (found | lists).items()}
 
     def identity(self) -> dict[str, Any]:
         """All of it but the data, as JSON values: what a run that goes on must share with the one before."""
