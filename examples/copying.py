@@ -79,13 +79,13 @@ def main(
 
 def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> None:
     """Draws the loss after each epoch, a line a network."""
-    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+    figure = Figure(figsize=(6.8, 3.2), layout="constrained")
     axes = figure.subplots()
     for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
         axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
     axes.axhline(nothing, color="0.6", linestyle=":", linewidth=1)
     axes.set(xlabel="epoch", ylabel="cross-entropy a step", yscale="log")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
 

@@ -89,14 +89,14 @@ def main(
 
 def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
     """Draws the error after each epoch, a line a network."""
-    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+    figure = Figure(figsize=(6.8, 3.2), layout="constrained")
     axes = figure.subplots()
     for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
         style = ":" if name == UNCLIPPED else "-"
         axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=style, label=name)
     axes.axhline(CONSTANT, color="0.6", linestyle=":", linewidth=1)
     axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
 
