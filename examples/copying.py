@@ -51,7 +51,7 @@ def repeated(model: torch.nn.Module, rows: tuple[torch.Tensor, torch.Tensor]) ->
 
 
 def main(
-    delay: int = 100, folder: Path = Path("copying"), *, rows: int = 20_000, epochs: int = 10, hidden: int = 128
+    delay: int = 50, folder: Path = Path("copying"), *, rows: int = 20_000, epochs: int = 20, hidden: int = 128
 ) -> dict[str, float]:
     """Trains the networks, draws their losses, and returns the share of symbols each repeats."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +85,7 @@ def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> N
         axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
     axes.axhline(nothing, color="0.6", linestyle=":", linewidth=1)
     axes.set(xlabel="epoch", ylabel="cross-entropy a step", yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)

@@ -82,7 +82,9 @@ def check_whole(value: object, name: str, least: int = 1, *, optional: bool = Fa
         ...
         rnnkit.errors.ConfigError: epochs=2.5 arrived; expected a whole number of at least 1
     """
-    if (value is None and optional) or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+    if (value is None and optional) or (
+        isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    ):
         return
     none = ", or None" if optional else ""
     raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least {least}{none}")

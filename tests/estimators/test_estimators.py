@@ -108,6 +108,19 @@ def test_what_is_no_series_is_refused(X, complaint):
         classifier().fit(X, ["a", "b", "a"])
 
 
+@pytest.mark.parametrize(
+    ("model", "y", "complaint"),
+    [
+        (classifier(), ["a", "a", "a"], "y holds one class, 'a'"),
+        (classifier(), np.array(["a", 1, "b"], dtype=object), r"y holds text and other labels; make"),
+        (regressor(), [1e300, 0.0, 1.0], r"up to 1e\+300; expected at most 1e\+150"),
+    ],
+)
+def test_targets_that_cannot_be_learned_are_refused(model, y, complaint):
+    with pytest.raises(DataError, match=complaint):
+        model.fit(np.random.default_rng(0).normal(size=(3, 5)), y)
+
+
 def test_predict_compares_with_fit():
     X, y = waves(channels=2)
     model = classifier().fit(X, y)

@@ -405,6 +405,8 @@ def test_ragged_old_rows_and_new_ones_of_another_length_are_mixed(classifier, bl
         ({"old_classes": ["a", "b"]}, "without classes"),
         ({"classes": 3, "old_classes": ["a", "b"]}, "names for both"),
         ({"classes": 0}, "classes=0"),
+        ({"classes": 1}, "at least two classes apart"),
+        ({"classes": ["c"], "old_classes": ["a", "b"]}, "at least two classes apart"),
         ({"classes": ["a", "b"]}, "names of the new and of the old"),
         ({"classes": ["a"], "old_classes": ["a"]}, "1 names but the model's head has 2"),
         ({"validation": 1.0}, "leaves rows on both sides"),
@@ -419,3 +421,14 @@ def test_settings_that_do_not_go_together_are_refused_before_anything_changes(cl
     assert same(weights(learner.model), before)
     assert all(p.requires_grad for p in learner.model.parameters())
     assert learner._optimizer is None
+
+
+def test_old_data_with_other_features_is_named(classifier, blobs):
+    fewer = blobs[0][..., :1], blobs[1]
+    with pytest.raises(DataError, match=r"old_data has \[1\] features a step and the new data \[2\]"):
+        Learner(classifier()).fine_tune(blobs, old_data=fewer, replay=0.2, epochs=1, progress=False)
+
+
+def test_a_replay_by_share_is_reported_as_one(classifier, blobs):
+    report = Learner(classifier()).fine_tune(blobs, old_data=blobs, replay=0.25, epochs=1, progress=False).report
+    assert report.method["replay"] == "old rows are 25% of each epoch"

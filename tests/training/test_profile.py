@@ -70,6 +70,14 @@ def test_operations_are_the_summarys(data):
     assert body.peak_share == pytest.approx(body.gflops * 1e9 / found.peak)
 
 
+def test_no_part_is_faster_than_the_peak(data, monkeypatch):
+    monkeypatch.setattr(
+        "rnnkit.training.profile.matrix_peak", lambda device, dtype: 1.0
+    )  # as if other work had slowed it
+    found = make().profile(data, steps=2, batch_size=8)
+    assert max(one.peak_share for one in found.parts if one.peak_share) == pytest.approx(1)
+
+
 def test_true_lengths_count(data):
     rows = [torch.randn(length, 3) for length in (2, 6, 4, 4)]
     found = make().profile((rows, torch.arange(4)), steps=2, batch_size=4)

@@ -119,8 +119,8 @@ class Preprocessing:
             names = np.asarray(train.channels)[empty].tolist()
             place = f"{train.source}: " if train.source else ""
             raise DataError(
-                f"{place}channel {', '.join(map(repr, names))} has no value in the training part; leave it out by "
-                f"ignore_columns={names}"
+                f"{place}channel {', '.join(map(repr, names))} has no value in the training part; leave it out "
+                f"(of a table by ignore_columns={names})"
             )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)

@@ -224,6 +224,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         if y is None:
             raise DataError("RNNClassifier requires y to be passed, but the target y is None: pass a label a row of X")
         y = column_or_1d(y, warn=True)
+        if y.dtype == object and len({isinstance(label, str) for label in y.tolist()}) > 1:
+            raise DataError("y holds text and other labels; make them of one kind: y.astype(str)")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if fresh:
@@ -244,7 +246,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
 
     def _with_targets(self, plain: Preprocessing, targets: Array, weights: Array) -> Preprocessing:
         if len(self.classes_) < 2:
-            raise DataError(f"y holds one class, {self.classes_[0]!r}; expected at least two classes")
+            raise DataError(f"y holds one class, {self.classes_.tolist()[0]!r}; expected at least two classes")
         return replace(plain, classes=tuple(map(str, self.classes_.tolist())))
 
     def _loss(self, plan: Fit) -> LossFunction:

@@ -16,6 +16,8 @@ from ..tasks.settings import Fit
 from ._base import FIT, MODEL, Network, RecurrentEstimator
 from ._targets import Array, error
 
+_LARGEST = 1e150  # float64 holds its square, which the spread is made of
+
 
 class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
     """One or several numbers of a series by a recurrent network: scikit-learn's face of ``rnnkit train regress``.
@@ -164,6 +166,10 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y", estimator=self)
         if y.ndim > 2:
             raise DataError(f"y of shape {y.shape} arrived; expected (rows,) or (rows, numbers a row)")
+        if (largest := np.abs(y).max(initial=0)) > _LARGEST:
+            raise DataError(
+                f"y holds numbers of up to {largest:g}; expected at most {_LARGEST:g}; give y in a larger unit"
+            )
         if fresh:
             self._shape = y.shape[1:]
         elif y.shape[1:] != self._shape:

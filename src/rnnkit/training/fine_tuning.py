@@ -31,7 +31,7 @@ from .fine_tuning_report import FineTuningReport, Quality
 from .fitting import state_and_seed
 from .forward import Forward
 from .identity import describe_settings
-from .old_and_new import Pair, mix, pair, split, translate
+from .old_and_new import Pair, check_alike, mix, pair, split, translate
 
 if TYPE_CHECKING:
     from .history import History, Row
@@ -67,8 +67,10 @@ class Plan:
         if self.replay is not None:
             rows = self.replay.rows if isinstance(self.replay, Replay) else self.replay
             found["replay"] = (
-                f"{rows} old rows an epoch" if isinstance(rows, int | float) else "all old rows each epoch"
-            )
+                f"old rows are {rows:.0%} of each epoch" if isinstance(rows, float)
+                else f"{rows} old rows an epoch" if isinstance(rows, int)
+                else "all old rows each epoch"
+            )  # fmt: skip
         if settings.get("schedule") is not None:
             found["schedule"] = settings["schedule"]
         lists = {name: ", ".join(map(str, value)) for name, value in found.items() if isinstance(value, list | tuple)}
@@ -96,6 +98,8 @@ def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, sett
     measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
 
     judged = old if plan.old_validation is None else pair(plan.old_validation, "old_validation", learner._dtype)
+    if judged is not None:
+        check_alike(new, judged, "old_validation" if plan.old_validation is not None else "old_data", learner._dtype)
     before_old = None if judged is None else learner.evaluate(judged)
     importance: dict[str, Tensor] = {}
     if protect is not None and protect.needs_old_data:
@@ -208,6 +212,7 @@ def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
         if plan.old_classes is not None:
             raise ConfigError(f"classes={plan.classes} is a number where old_classes are names; pass names for both")
         check_whole(plan.classes, "classes")
+        _check_several(learner, plan.classes, plan.classes)
         return same_index(outputs, plan.classes), plan.classes
     if isinstance(plan.classes, str | bool) or plan.old_classes is None or isinstance(plan.old_classes, str):
         raise ConfigError(
@@ -216,7 +221,13 @@ def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
         )
     if len(plan.old_classes) != outputs:
         raise ConfigError(f"old_classes has {len(plan.old_classes)} names but the model's head has {outputs} outputs")
+    _check_several(learner, plan.classes, len(plan.classes))
     return same_name(plan.old_classes, plan.classes), len(plan.classes)
+
+
+def _check_several(learner: Learner, classes: Any, count: int) -> None:
+    if count < 2 and learner._loss.targets == "labels":
+        raise ConfigError(f"classes={classes!r} arrived; a classifier tells at least two classes apart")
 
 
 # --- what is measured, and trained on --------------------------------------------------------------------------------

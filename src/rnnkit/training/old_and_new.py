@@ -26,6 +26,16 @@ def pair(data: Any, name: str, dtype: torch.dtype) -> Pair:
     return arrays
 
 
+def check_alike(new: Any, old: Pair, name: str, dtype: torch.dtype) -> None:
+    """Raises DataError where old rows, called `name` by the user, have other features a step than the new ones."""
+    arrays = in_memory(new, dtype)
+    if arrays is None:
+        return
+    ours, theirs = (list(_values(inputs).shape[2:]) for inputs in (arrays[0], old[0]))
+    if ours != theirs:
+        raise DataError(f"{name} has {theirs} features a step and the new data {ours}; expected the same of both")
+
+
 def split(data: Pair, share: float, generator: torch.Generator | None) -> tuple[Pair, Pair]:
     """New data to train on and to measure on, the rows that `fit(validation=share)` would take."""
     inputs, targets = data
@@ -77,6 +87,10 @@ def _joined(one: Inputs, other: Inputs) -> Inputs:
         for part in ragged
     ]
     return Sequences(torch.cat(values), torch.cat([part.lengths for part in ragged]))
+
+
+def _values(inputs: Inputs) -> Tensor:
+    return inputs.values if isinstance(inputs, Sequences) else inputs
 
 
 def _whole(values: Tensor) -> Sequences:

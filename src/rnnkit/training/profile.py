@@ -69,7 +69,8 @@ class Profile:
         step_ms: milliseconds of a whole step as `fit` takes it, nothing else measured: the median over ``steps``.
         watched_ms: the same while the parts were timed; what it is longer by is the price of looking.
         sequences, tokens: rows and valid time steps a second, at ``step_ms``.
-        peak: FLOP/s of the best matrix product of PyTorch in the model's dtype, measured in this call.
+        peak: FLOP/s of the best matrix product of PyTorch in the model's dtype, measured in this call; of the fastest
+            part where that was faster, as on a machine with other work.
         threads: PyTorch's threads; device: where it ran.
         peak_memory: bytes at most during the steps: on CUDA of all tensors, on Linux of the whole process; else None.
         memory_rise: by how much that is above what was held just before; what the process had free within it is not
@@ -168,10 +169,12 @@ def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 3
     with preserved.learner(learner, data):
         clock = Clock(learner.model, steps, device)
         _fit(learner, data, batch_size, clock)
-    peak = max(peak, matrix_peak(device, learner._dtype))  # what slowed one of them is not the machine
+    parts = _parts(clock)
+    # What slowed one of them is not the machine, and no part is faster than it.
+    peak = max(peak, matrix_peak(device, learner._dtype), *(1e9 * part.gflops for part in parts if part.gflops))
     step = median(bare.seconds)
     return Profile(
-        parts=tuple(_parts(clock, peak)),
+        parts=tuple(replace(one, peak_share=one.gflops and one.gflops * 1e9 / peak) for one in parts),
         steps=len(bare.seconds),
         step_ms=step * 1e3,
         watched_ms=median(clock.seconds) * 1e3,
@@ -193,7 +196,7 @@ def _fit(learner: Learner, data: Any, batch_size: int, watch: WholeSteps) -> Non
 # --- what is made of it ----------------------------------------------------------------------------------------------
 
 
-def _parts(clock: Clock, peak: float) -> list[Part]:
+def _parts(clock: Clock) -> list[Part]:
     def times(name: str) -> tuple[float, float]:
         forward, backward = (clock.times.get((name, way)) for way in ("forward", "backward"))
         return (median(forward) * 1e3 if forward else 0.0), (median(backward) * 1e3 if backward else 0.0)
@@ -202,22 +205,22 @@ def _parts(clock: Clock, peak: float) -> list[Part]:
     for name, unit in clock.units.items():
         kind = nn.utils.parametrize.type_before_parametrizations(unit).__name__
         layers = [layer_part(name, index) for index in range(opened(unit))]
-        inside = [_part(f"  layer {at}", "", times(one), clock, one, peak) for at, one in enumerate(layers)]
+        inside = [_part(f"  layer {at}", "", times(one), clock, one) for at, one in enumerate(layers)]
         own = times(name)
         both = own[0] + sum(one.forward for one in inside), own[1] + sum(one.backward for one in inside)
-        parts.append(_part(name or "(model)", kind, both, clock, name, peak))
+        parts.append(_part(name or "(model)", kind, both, clock, name))
         parts += [replace(one, level=1) for one in inside if one.ms]
     parts += [Part(text, "", *times(key)) for key, text in _OTHERS.items()]
     whole = sum(part.ms for part in parts if part.level == 0)
     return [replace(part, share=part.ms / whole) for part in parts]
 
 
-def _part(name: str, kind: str, times: tuple[float, float], clock: Clock, key: str, peak: float) -> Part:
+def _part(name: str, kind: str, times: tuple[float, float], clock: Clock, key: str) -> Part:
     part, flops = Part(name.strip(), kind, *times), clock.flops.get(key, 0.0)
     if flops is None or not part.ms:
         return part
     speed = flops / len(clock.seconds) / part.ms / 1e6
-    return replace(part, flops=flops / len(clock.seconds), gflops=speed, peak_share=speed * 1e9 / peak)
+    return replace(part, flops=flops / len(clock.seconds), gflops=speed)
 
 
 def _where(found: Profile) -> str:
