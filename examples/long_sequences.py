@@ -62,13 +62,14 @@ def main(
     x, y = train[0][:64], train[1][:64]
     flows, errors, curves = {}, {}, {}
     print(f"adding problem, {steps} steps, {rows:,} rows, {hidden} units; the constant answer: {CONSTANT:.3f}")
-    print(f"{'network':34} {'radius':>6} {'far / near':>10} {'sees back':>9} {'error':>9}")
+    print(f"{'network':34} {'radius':>6} {'far / near':>10} {'sees back':>9} {'trained':>7} {'error':>9}")
     for name, (make, lr, clip_norm) in networks(steps, hidden).items():
         torch.manual_seed(0)
         model = rnnkit.SequenceRegressor(make())
         flows[name] = gradient_flow(model, x, y, torch.nn.functional.mse_loss)
         radius = max(one.radius for one in spectra(model))
         far = flows[name].layers[0].far_to_near
+        seen = horizon(model, test[0][:16]).steps
         learner = rnnkit.Learner(model, metrics=(), lr=lr, clip_norm=clip_norm)
         try:
             history = learner.fit(
@@ -78,8 +79,8 @@ def main(
             errors[name] = learner.evaluate(test)["loss"]
         except rnnkit.errors.DivergenceError:  # the cure is clipping, and a smaller radius
             curves[name], errors[name] = [], float("nan")
-        seen = horizon(model, test[0][:16]).steps
-        print(f"{name:34} {radius:6.2f} {far:10.1e} {seen:9} {errors[name]:9.5f}", flush=True)
+        then = horizon(model, test[0][:16]).steps
+        print(f"{name:34} {radius:6.2f} {far:10.1e} {seen:9} {then:7} {errors[name]:9.5f}", flush=True)
     del flows[UNCLIPPED]  # before training it is the clipped one
     gradients(flows, folder / "gradients.png")
     draw(curves, folder / "learning.png")
