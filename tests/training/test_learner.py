@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from fitting import quiet, same, weights
 from torch import nn
 
+import rnnkit
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.training.learner import Learner
 
@@ -59,6 +61,16 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_generator_alone
     torch.set_rng_state(before)
     assert same(results[0], results[1])
     assert not same(results[0], results[2])
+
+
+def test_whole_numbers_may_be_numpys(classifier, blobs, tmp_path):
+    two = np.int64(2)
+    plain, own = Learner(classifier()), Learner(classifier())
+    plain.fit(blobs, epochs=2, seed=2, accumulate=2, progress=False)
+    own.fit(blobs, epochs=two, seed=two, accumulate=two, checkpoint=tmp_path, progress=False)
+    assert same(weights(own.model), weights(plain.model))
+    own.fine_tune(blobs, epochs=two, seed=two, adapters=rnnkit.LoRA(two), checkpoint=tmp_path / "lora", progress=False)
+    assert torch.equal(own.predict(blobs[0], batch_size=two), own.predict(blobs[0]))
 
 
 def test_without_a_seed_the_global_generator_decides(classifier, blobs):

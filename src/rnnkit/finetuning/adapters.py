@@ -118,6 +118,7 @@ def add_adapters(
         21226
     """
     check_whole(rank, "rank")
+    rank = int(rank)  # of numpy's
     alpha = 2.0 * rank if alpha is None else alpha
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not alpha > 0:
         raise ConfigError(f"alpha={alpha!r} arrived; expected a number above 0, or None for twice the rank")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
     from .learner import Learner
 
 HeldOut = tuple[Forward, Batches]
+
+
+def as_python(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with numpy's whole numbers as Python's, which generators of random numbers and JSON ask for."""
+    return {name: int(one) if isinstance(one, np.integer) else one for name, one in settings.items()}
 
 
 @dataclass(frozen=True)

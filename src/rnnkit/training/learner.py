@@ -24,7 +24,7 @@ from .clipping import gradient_norm
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .engine import find_device, make_fabric
 from .feeding import batches_of, predict
-from .fitting import Settings, fit
+from .fitting import Settings, as_python, fit
 from .history import History
 from .loop import Run, evaluate
 from .metrics import MetricLike, Metrics
@@ -232,7 +232,7 @@ class Learner:
                 epoch; the optimizer forgets its averages.
         """
         arguments = {name: value for name, value in locals().items() if name not in ("self", "train")}
-        return fit(self, train, Settings(**arguments))
+        return fit(self, train, Settings(**as_python(arguments)))
 
     def stop(self) -> None:
         """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
@@ -256,7 +256,7 @@ class Learner:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
         check_whole(batch_size, "batch_size")
-        return evaluate(*batches_of(self, data, batch_size, stateful=stateful), self._metrics)
+        return evaluate(*batches_of(self, data, int(batch_size), stateful=stateful), self._metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
@@ -267,7 +267,7 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_whole(batch_size, "batch_size")
-        return predict(self, x, batch_size)
+        return predict(self, x, int(batch_size))
 
     def fine_tune(
         self,
@@ -330,7 +330,7 @@ class Learner:
             protect=protect, old_data=old_data, old_validation=old_validation,
         )  # fmt: skip
         settings |= {"epochs": epochs, "schedule": schedule, "seed": seed, "callbacks": callbacks}
-        return fine_tune(self, new_data, plan, validation, settings)
+        return fine_tune(self, new_data, plan, validation, as_python(settings))
 
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
         """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
