@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -194,3 +196,10 @@ def test_a_finished_preprocessing_is_taken_as_it_is(tmp_path, monkeypatch):
     kept = Preprocessing.fit(rows, scale="minmax")
     assert series.classify(rows, preprocessing=kept, **(QUICK | {"fit": Fit(steps=1)})).preprocessing is kept
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1])
+@pytest.mark.parametrize("name", ["epochs", "lr", "weight_decay"])
+def test_settings_are_finite_numbers(name, value):
+    with pytest.raises(ConfigError, match=rf"fit\.{name}={value} arrived"):
+        Fit(**{name: value})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_number
 
 
 @dataclass(frozen=True)
@@ -135,24 +136,24 @@ class Fit:
 
 
 def at_least_one(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting below 1; none is no setting."""
+    """Raises ConfigError for a setting below 1, NaN or infinite; none is no setting."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and value < 1:
+        if value is not None and not 1 <= value < math.inf:
             raise ConfigError(f"{prefix}{name}={value} arrived; expected at least 1")
 
 
 def more_than_zero(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting of 0 or less; none is no setting."""
+    """Raises ConfigError for a setting of 0 or less, NaN or infinite; none is no setting."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not value > 0:
-            raise ConfigError(f"{prefix}{name}={value} arrived; expected more than 0")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{prefix}{name}={value} arrived; expected a number of more than 0")
 
 
 def zero_or_more(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting below 0; none is no setting."""
+    """Raises ConfigError for a setting below 0, NaN or infinite; none is no setting."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not value >= 0:
-            raise ConfigError(f"{prefix}{name}={value} arrived; expected 0 or more")
+        if value is not None:
+            check_number(value, f"{prefix}{name}")

@@ -14,6 +14,7 @@ from ..ops.padding import valid_steps
 from ..types import Sequences
 
 Inputs = Tensor | Sequences
+HALF = (torch.float16, torch.bfloat16)
 
 
 def to_inputs(data: Any, dtype: torch.dtype) -> Inputs:

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError, check_whole, suggest
-
-_HALF = (torch.float16, torch.bfloat16)
+from .arrays import HALF
 
 
 class _Average:
@@ -42,8 +41,8 @@ class _Average:
         if isinstance(weights, torch.nn.Module):
             weights = [*weights.parameters(), *weights.buffers()]
         self.weights = [weight.detach() for weight in weights if weight.is_floating_point()]
-        self.average = [weight.float() if weight.dtype in _HALF else weight.clone() for weight in self.weights]
-        self._half = any(weight.dtype in _HALF for weight in self.weights)
+        self.average = [weight.float() if weight.dtype in HALF else weight.clone() for weight in self.weights]
+        self._half = any(weight.dtype in HALF for weight in self.weights)
         self.steps, self.monitor, self.higher_is_better = 0, monitor, higher_is_better
 
     def update(self) -> None:
@@ -102,7 +101,7 @@ class _Average:
         """average ← average + share · (weights − average)."""
         weights = self.weights
         if self._half:
-            weights = [weight.float() if weight.dtype in _HALF else weight for weight in weights]
+            weights = [weight.float() if weight.dtype in HALF else weight for weight in weights]
         torch._foreach_lerp_(self.average, weights, share)
 
 

@@ -28,14 +28,12 @@ from ..errors import ConfigError, DataError
 from ..ops.padding import valid_steps
 from ..ops.state import detach, map_state, reorder, reset, tensors
 from ..types import Sequences, State
-from .arrays import Inputs
+from .arrays import HALF, Inputs
 from .batches import Chunk
 from .forward import Forward
 
 if TYPE_CHECKING:
     from ..ops.losses import Loss
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def check_carries(model: torch.nn.Module, setting: str) -> None:
@@ -180,7 +178,7 @@ class Carrying(Forward):
             keywords["resets"] = resets
         with self.autocast():
             output, state = self.model.run(values, state, **keywords)
-        return output.float() if output.dtype in _HALF else output, state
+        return output.float() if output.dtype in HALF else output, state
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state}
