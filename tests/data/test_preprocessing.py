@@ -192,3 +192,16 @@ def test_steps_of_a_wide_table_are_compared_by_name(tmp_path):
     assert plain.read(headerless).values[0].tolist() == [[0.5], [0.25]]  # no label, nothing set aside
     headerless.write_text("2,0.5,0.75,7.5\n2,0.5,0.75,1\n")  # the label alone would not be told from these
     assert plain.read(headerless, targets="labels").targets.tolist() == ["2", "2"]
+
+
+def test_new_series_of_another_length_than_all_trained_on_are_told(tmp_path, recwarn):
+    rows = np.arange(8.0).reshape(2, 4)
+    np.savez(tmp_path / "train.npz", x=rows, y=np.array(["a", "b"]))
+    np.savez(tmp_path / "new.npz", x=rows[:, :3], y=np.array(["a", "b"]))
+    prepare = Preprocessing.fit(read_series(tmp_path / "train.npz"))
+    prepare.read(tmp_path / "train.npz")
+    before_it_was_kept = {name: value for name, value in prepare.to_json().items() if name != "lengths"}
+    Preprocessing.from_json(before_it_was_kept).read(tmp_path / "new.npz")
+    assert not recwarn
+    with pytest.warns(UserWarning, match="new.npz: series of 3 steps arrived; all that .* trained on have 4"):
+        prepare.read(tmp_path / "new.npz")

@@ -57,6 +57,7 @@ class Preprocessing:
         median_step: Δ, in seconds where time stamps are dates.
         classes: the labels in order, None without.
         target_center, target_spread: [K] of numeric targets, None without.
+        lengths: the fewest and the most steps of a training series, None where that was not kept.
         steps, roles: what the training file looked like, for :meth:`read`.
 
     Example:
@@ -83,6 +84,7 @@ class Preprocessing:
     target_spread: tuple[float, ...] | None = None
     steps: tuple[str, ...] = ()
     roles: Mapping[str, Any] = field(default_factory=dict)
+    lengths: tuple[int, int] | None = None
 
     @staticmethod
     def fit(
@@ -146,6 +148,7 @@ class Preprocessing:
             target_spread=target_spread,
             steps=train.steps,
             roles=dict(train.roles),
+            lengths=_lengths(train),
         )
 
     @property
@@ -237,6 +240,8 @@ class Preprocessing:
     def read(self, path: str | os.PathLike[str], *, targets: Targets | None = None, **columns: Any) -> SeriesSet:
         """Reads new data as the training data was read, and brings its columns into the same order.
 
+        Where all training series were of one length and the new ones are of another, it warns.
+
         Args:
             path: a file or folder of the same form.
             targets: "labels" or "numbers" to compare predictions with, None to set them aside if there are any.
@@ -245,7 +250,19 @@ class Preprocessing:
         Raises:
             DataError: the file cannot be read so, or its columns do not match; missing and extra ones are named.
         """
-        return check_columns(read_like(self.roles, path, targets=targets, **columns), self.channels, self.steps)
+        found = check_columns(read_like(self.roles, path, targets=targets, **columns), self.channels, self.steps)
+        if self.steps and found.steps:  # columns that were compared by name; a row may end in empty cells
+            return found
+        if len(found) and self.lengths is not None and self.lengths[0] == self.lengths[1]:
+            low, high = _lengths(found)
+            if (low, high) != self.lengths:
+                arrived = f"{low}" if low == high else f"{low} to {high}"
+                warnings.warn(
+                    f"{found.source or path}: series of {arrived} steps arrived; all that the model was trained on "
+                    f"have {self.lengths[0]}, so what it says of others may mean little",
+                    stacklevel=2,
+                )
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """JSON values from which :meth:`from_json` makes an equal object."""
@@ -259,12 +276,19 @@ class Preprocessing:
             DataError: `stored` is something else, or from a later version of rnnkit.
         """
         names = {item.name for item in fields(Preprocessing)}
+        if isinstance(stored, Mapping) and "lengths" not in stored:  # files from before it was kept
+            stored = {**stored, "lengths": None}
         if not isinstance(stored, Mapping) or set(stored) - {"version"} != names or stored["version"] != _VERSION:
             raise DataError("this is no preprocessing that this version of rnnkit wrote; train again")
         values: dict[str, Any] = {}
         for name in names:
             values[name] = tuple(stored[name]) if isinstance(stored[name], list) else stored[name]
         return Preprocessing(**values)
+
+
+def _lengths(series: SeriesSet) -> tuple[int, int]:
+    lengths = [len(row) for row in series.values]
+    return min(lengths), max(lengths)
 
 
 def _fit_targets(
