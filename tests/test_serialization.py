@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from rnnkit.errors import DataError
-from rnnkit.serialization import VALUES, json_text, read_json, read_values, write_values
+from rnnkit.serialization import VALUES, json_text, read_json, read_values, remove_leftovers, write_values
 
 
 def test_values_are_read_without_their_tensors(tmp_path):
@@ -40,3 +40,13 @@ def test_json_is_strict():
     value = {"figures": (math.nan, -math.inf, 0.5), 1: "é"}
     assert json.loads(json_text(value)) == {"figures": [None, None, 0.5], "1": "é"}
     assert "é" in json_text(value)
+
+
+def test_leftovers_of_our_own_names_are_removed_files_and_folders_alike(tmp_path):
+    kept = {"a.st", ".a.st.mine", ".a.st.12345678.bak", ".b.st.12345678"}
+    for name in (*kept, ".a.st.abc_1234"):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".a.st.abcd1234").mkdir()
+    (tmp_path / ".a.st.abcd1234" / "a.st").write_text("half")
+    remove_leftovers(tmp_path / "a.st")
+    assert {path.name for path in tmp_path.iterdir()} == kept

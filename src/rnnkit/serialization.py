@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +50,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def remove_leftovers(path: Path) -> None:
     """Removes what a process that was killed left behind while it was :func:`replacing` the file ``path``."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as tempfile names what replacing makes
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if not ours.fullmatch(leftover.name):
+            continue
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                leftover.unlink()
 
 
 def _umask() -> int:
@@ -200,7 +207,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     file = model_file(path)
     if not file.is_file():
-        raise DataError(f"{file} does not exist; save a model with learner.save(path)")
+        raise DataError(f"{file} does not exist; expected a model that learner.save(path) wrote")
     try:
         with safe_open(str(file), "pt") as opened:
             found = read_json((opened.metadata() or {})["rnnkit"])
@@ -208,7 +215,9 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise ValueError("its description has other parts")
         return found
     except (SafetensorError, KeyError, ValueError) as error:
-        raise DataError(f"{file} is not a model that rnnkit saved ({error})") from None
+        raise DataError(
+            f"{file} is not a model that rnnkit saved, or is damaged ({error}); take a copy of it, or train again"
+        ) from None
 
 
 def strict(value: Any) -> Any:
