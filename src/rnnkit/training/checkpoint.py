@@ -76,6 +76,7 @@ class Checkpoint:
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
         self.next = time.monotonic() + self.seconds
         self.error: OSError | None = None  # why the last one is not on the disk
+        self.written = "no checkpoint is on the disk"  # which one is
         self.stale = False  # whether the model there is older than the state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
@@ -140,8 +141,7 @@ class Checkpoint:
         if self.error is not None:
             raise CheckpointError(
                 f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
-                "The model in memory is complete: make room and call learner.save(path); an earlier checkpoint is "
-                "still on the disk"
+                f"The model in memory is complete: make room and call learner.save(path); {self.written}"
             ) from self.error
 
     def restore(self, state: State) -> None:
@@ -161,6 +161,7 @@ class Checkpoint:
             self._here = here
         else:
             self.random.load_state_dict(here)
+        self._note()
 
     def check(self, state: State) -> None:
         other = differences(state["identity"], self.facts["identity"])
@@ -202,8 +203,8 @@ class Checkpoint:
         except OSError as error:
             self.error = error
             warnings.warn(
-                f"the checkpoint of step {self.place.step} (epoch {self.place.epoch}) could not be written to "
-                f"{self.file.parent}: {error}. The run goes on; the last one that could be is still there",
+                f"the checkpoint {self._when()} could not be written to {self.file.parent}: {error}. The run goes on; "
+                f"{self.written}",
                 stacklevel=3,
             )
 
@@ -212,6 +213,17 @@ class Checkpoint:
         parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
         state = {"version": VERSION, **self.facts, "random": random, "epoch_random": self._epoch, **parts}
         write_values(state, self.file)
+        self._note()
+
+    def _note(self) -> None:
+        self.written = f"the checkpoint {self._when()} is still on the disk"
+
+    def _when(self) -> str:
+        """Which checkpoint one of now is, in words."""
+        place = self.place
+        if place.batch:
+            return f"of step {place.step} (in epoch {place.epoch})"
+        return f"of step {place.step} (epoch {place.epoch - 1})" if place.step else "from before the training"
 
 
 def state_file(path: str | PathLike[str]) -> Path:
