@@ -1,3 +1,4 @@
+import errno
 import json
 import signal
 from pathlib import Path
@@ -10,7 +11,12 @@ from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit.cli.main import app
-from rnnkit.serialization import save_module
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.classify import Classify
+from rnnkit.recipes.resuming import check_settings
+from rnnkit.serialization import read_values, save_module, write_values
+from rnnkit.tasks.settings import Fit
+from rnnkit.training import checkpoint
 from rnnkit.training.progress import Progress
 
 QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
@@ -273,3 +279,65 @@ def test_what_is_damaged_is_named_with_advice():
     stored = json.loads(Path("runs/classify/recipe.json").read_text())
     Path("runs/classify/recipe.json").write_text(json.dumps(stored | {"recipe": "regress"}))
     assert refused(call("evaluate", "runs/classify"), "runs/classify/recipe.json: the recipe has no field 'data.label'")
+
+
+def test_resuming_tells_another_device_and_refuses_one_of_another_kind():
+    train()
+    versions = Path("runs/classify/versions.json")
+    versions.write_text(versions.read_text().replace('"device": "cpu"', '"device": "cpu:1"'))
+    resume = ["train", "--resume", "runs/classify", "--set"]
+    assert "device was cpu:1, now cpu; the weights will not be the same bits" in call(*resume, "fit.epochs=5").stderr
+    file = Path("runs/classify/training.safetensors")
+    state = read_values(file)
+    state["identity"]["device"] = "cuda"
+    write_values(state, file)
+    assert refused(call(*resume, "fit.epochs=6"), "was trained on cuda, and here it would go on on cpu")
+
+
+@pytest.mark.parametrize("until", ["begin", "save"])
+def test_a_full_disk_is_told_to_one_who_can_only_type_a_command(monkeypatch, until):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_waves("my.csv")
+    line = ["train", "classify", *QUICK, "--set", "fit.epochs=2", "--out", "runs/a b"]
+    with monkeypatch.context() as patch:
+        written = iter(range(1 if until == "save" else 0))
+        write = checkpoint.write_values
+        patch.setattr(checkpoint, "write_values", lambda *a: write(*a) if next(written, None) is not None else full())
+        result = call(*line)
+    if until == "begin":
+        assert refused(result, "No space left on device. Make room and train again")
+        assert not Path("runs/a b").exists()
+    else:
+        assert refused(
+            result, "Make room and go on with `rnnkit train --resume 'runs/a b'`; the checkpoint from before"
+        )
+        assert "(epoch 2) could not be written" in result.stderr
+        assert "(epoch 3)" not in result.stderr
+        assert call("train", "--resume", "runs/a b").exit_code == 0
+
+
+def test_a_run_without_a_sound_model_says_what_helps():
+    train()
+    model, finetune = Path("runs/classify/model.safetensors"), Path("runs/classify/finetune.json")
+    model.write_bytes(model.read_bytes()[:100])
+    assert refused(call("evaluate", "runs/classify"), "damaged", "take a copy of it, or train again")
+    model.unlink()
+    assert refused(call("predict", "runs/classify", "my.csv"), "`rnnkit train --resume runs/classify` goes on with it")
+    finetune.write_text('{"from": "runs/a", "data": "b.csv"}')
+    assert refused(call("evaluate", "runs/classify"), "`rnnkit finetune runs/a --data b.csv --out NEW` begins anew")
+
+
+@pytest.mark.parametrize(("rows", "words"), [(1, "to train on: add more rows"), (2, "add --set data.test_share=0, or")])
+def test_advice_for_few_rows_helps(rows, words):
+    write_waves("my.csv", rows)
+    assert refused(call("train", "classify", *QUICK), words)
+
+
+def test_before_anything_is_trained_any_length_will_do():
+    train()
+    Path("runs/classify/training.safetensors").unlink()
+    check_settings(Path("runs/classify"), *(Classify(fit=Fit(epochs=epochs)) for epochs in (None, 1)))
+    with pytest.raises(ConfigError, match="begun with 4"):
+        check_settings(Path("runs/classify"), *(Classify(fit=Fit(epochs=epochs)) for epochs in (4, 3)))

@@ -13,7 +13,7 @@ from .. import recipes
 from ..errors import ConfigError
 from ..recipes.overrides import override
 from .output import plain_warnings, report
-from .train import recipe_of
+from .train import trained_recipe_of
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
 RecipeFile = Annotated[
@@ -46,7 +46,7 @@ def evaluate(
     encoding: Encoding = None,
 ) -> None:
     """Evaluate a run's model on the test set again, or on other data."""
-    chosen = recipe_of(run, recipe)
+    chosen = trained_recipe_of(run, recipe)
     if device is not None:
         chosen = override(chosen, [f"device={device}"])
     if not isinstance(chosen, recipes.Evaluating):

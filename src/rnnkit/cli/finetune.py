@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..recipes.overrides import override
 from .evaluate import Encoding, RecipeFile, Run, in_encoding
 from .output import plain_warnings
-from .train import INTERRUPTED, recipe_of
+from .train import INTERRUPTED, trained_recipe_of
 
 
 def finetune(
@@ -39,7 +39,7 @@ def finetune(
     shorthands = {"seed": seed, "device": device}
     assignments = [f"{name}={value}" for name, value in shorthands.items() if value is not None]
     settings = override(FineTune(), [*(set_ or []), *assignments])
-    stored, chosen = runs.read_recipe(run), recipe_of(run, recipe)
+    stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
     if not isinstance(chosen, recipes.FineTuning):
         raise ConfigError(f"the recipe of {run} has no lesson(...), so its runs cannot be fine-tuned")
     more = in_encoding(chosen.lesson, encoding)

@@ -29,11 +29,12 @@ def inspect(
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
     from ..recipes import inspecting
+    from ..recipes.runs import check_model
     from ..recipes.stored import read_history
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
-    inspecting.check_model(run)
+    check_model(run)
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
         model, inputs, targets, loss = _batch(run, data, recipe, encoding)

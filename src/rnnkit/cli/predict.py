@@ -13,7 +13,7 @@ from .. import recipes
 from ..errors import ConfigError, DataError
 from .evaluate import Encoding, RecipeFile, in_encoding
 from .output import complain, plain_warnings
-from .train import recipe_of
+from .train import trained_recipe_of
 
 
 def predict(
@@ -35,7 +35,7 @@ def predict(
 
         _tables(partial(series.predict, "auto", run, encoding=encoding), run, files, out)
         return
-    chosen = recipe_of(run, recipe)
+    chosen = trained_recipe_of(run, recipe)
     if isinstance(chosen, recipes.PredictingTables):
         _tables(partial(chosen.predict, run, **in_encoding(chosen.predict, encoding)), run, files, out)
         return

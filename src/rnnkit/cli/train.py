@@ -10,6 +10,7 @@ import typer
 from .. import recipes
 from ..errors import ConfigError
 from ..recipes.overrides import override
+from ..recipes.wording import on_full_disk
 from .output import plain_warnings, report
 
 INTERRUPTED = 130
@@ -52,7 +53,8 @@ def train(
         ready = chosen.prepare() if isinstance(chosen, recipes.Preparing) else chosen
         with runs.start(recipe, chosen, out) as folder:
             typer.echo(f"Run folder: {folder}")
-            metrics = ready.run(folder)
+            with on_full_disk(folder):
+                metrics = ready.run(folder)
     _conclude(folder, metrics)
 
 
@@ -69,15 +71,17 @@ def _resume(folder: Path, file: str | None, assignments: list[str]) -> None:
         typer.echo(f"{folder} is finished ({state.said}); to train it longer add {more}")
         report(state.test)
         return
+    changes = resuming.changes(folder, chosen)
     ready = chosen.prepare() if isinstance(chosen, recipes.Preparing) else chosen
     if isinstance(ready, Prepared):
         ready.check(folder)
     typer.echo(f"Run folder: {folder}")
     typer.echo(f"Going on: {state.said}")
-    for line in state.changed:
+    for line in changes:
         typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
     resuming.reopen(folder, chosen)
-    metrics = ready.run(folder)
+    with on_full_disk(folder):
+        metrics = ready.run(folder)
     _conclude(folder, metrics)
 
 
@@ -102,6 +106,16 @@ def open_recipe(name: str) -> recipes.Recipe:
     if name.endswith(".py") or "/" in name or "\\" in name:
         return recipes.from_file(Path(name))
     return recipes.find(name)()
+
+
+def trained_recipe_of(run: Path, file: str | None) -> recipes.Recipe:
+    """As `recipe_of`, of a run whose model is to be used; a recipe from a file may keep its own in its own way."""
+    from ..recipes.runs import check_model
+
+    chosen = recipe_of(run, file)
+    if file is None:
+        check_model(run)
+    return chosen
 
 
 def recipe_of(run: Path, file: str | None, how: str = "--recipe ") -> recipes.Recipe:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, RunFolderError
-from ..serialization import FILE
+from ..errors import DataError
 
 INPUTS, TARGETS = ("x", "X", "inputs", "values"), ("y", "Y", "targets", "labels")
 
@@ -50,14 +49,6 @@ def _tensor(array: Any, name: str, path: Path) -> Any:
         raise DataError(f"{path}: {name} is of type {array.dtype}; expected numbers (for classes their numbers from 0)")
     kind = np.float32 if array.dtype.kind == "f" else np.int64
     return torch.from_numpy(np.ascontiguousarray(array.astype(kind)))
-
-
-def check_model(path: Path) -> None:
-    """Raises RunFolderError where there is neither a run folder nor a saved model."""
-    if not path.exists():
-        raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
-    if path.is_dir() and not (path / FILE).is_file():
-        raise RunFolderError(f"{path} holds no {FILE}: no epoch has ended there, or it is no run folder")
 
 
 def read_training(folder: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from . import runs
 from .overrides import settings, show
 
 # A run of these goes on to other bits than an unbroken one.
-_MATTERS = ("device", "threads", "torch", "rnnkit", "native core")
+_MATTERS = ("device", "gpu", "threads", "torch", "rnnkit", "native core")
 EPOCHS, STEPS = "fit.epochs", "fit.steps"
 
 
@@ -22,25 +22,23 @@ class State(NamedTuple):
         finished: whether nothing is left to do by the settings it has.
         said: that in words.
         test: its results on the test rows, {} before there are any.
-        changed: what of the software and machine has changed since, a phrase each.
     """
 
     finished: bool
     said: str
     test: dict[str, float]
-    changed: list[str]
 
 
 def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
     """Refuses settings that differ from those of the run, but for a longer training.
 
     Raises:
-        ConfigError: they differ, or the training would be shorter.
+        ConfigError: they differ, or the training would be shorter; where the recipe chose its length itself, shorter
+            than the checkpoint says, and any will do while there is none.
         RunFolderError: the run began as a fine-tuning, which has settings of its own.
     """
     if (folder / runs.FINETUNE).exists():
-        told = runs.read_facts(folder / runs.FINETUNE)
-        again = f"rnnkit finetune {told.get('from', 'RUN')} --data {told.get('data', 'FILE')} --out NEW"
+        again = runs.finetune_again(folder)
         raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
     if not is_dataclass(stored):
         return
@@ -76,7 +74,6 @@ def progress(folder: Path) -> State:
     """
     from ..training.checkpoint import is_over
 
-    before = runs.read_facts(folder / runs.VERSIONS)
     metrics = runs.read_facts(folder / runs.METRICS)
     state = _state(folder)
     if state is None:
@@ -91,10 +88,32 @@ def progress(folder: Path) -> State:
     finished = over and stopped in ("finished", "early stopping", "callback")
     if over and stopped == "early stopping":
         said += ", ended by early stopping"
-    now = {"device": before.get("device"), **runs.environment()}
-    differ = [name for name in _MATTERS if before and before.get(name) != now.get(name)]
-    changed = [f"{name} was {before.get(name)}, now {now[name]}" for name in differ]
-    return State(finished, said, metrics.get("test", {}), changed)
+    return State(finished, said, metrics.get("test", {}))
+
+
+def changes(folder: Path, recipe: Any) -> list[str]:
+    """What of the software and the machine has changed since the run began, a phrase each.
+
+    Args:
+        folder: the run's.
+        recipe: with the settings that it shall go on with.
+
+    Raises:
+        ConfigError: its device does not exist here, or is of another kind than the state in the folder is of.
+    """
+    from ..training.engine import find_device
+
+    device, state = find_device(getattr(recipe, "device", "auto")), _state(folder)
+    kind = device.type if state is None else state["identity"].get("device", device.type)
+    if kind != device.type:
+        raise ConfigError(
+            f"{folder} was trained on {kind}, and here it would go on on {device.type}, where its random numbers would "
+            f"be others; go on with it where there is {kind}, or train into a new folder"
+        )
+    before = runs.read_facts(folder / runs.VERSIONS)
+    now = runs.describe_device(device) | runs.environment()
+    differ = [name for name in _MATTERS if name in before and before[name] != now.get(name)]
+    return [f"{name} was {before[name]}, now {now.get(name)}" for name in differ]
 
 
 def _state(folder: Path) -> dict[str, Any] | None:
@@ -121,6 +140,6 @@ def reopen(folder: Path, recipe: Any) -> None:
 
     name = runs.read_recipe(folder).name
     if not (folder / runs.VERSIONS).exists():
-        runs.write_versions(folder, recipe, str(find_device(getattr(recipe, "device", "auto"))))
+        runs.write_versions(folder, recipe, find_device(getattr(recipe, "device", "auto")))
     if is_dataclass(recipe) and not isinstance(recipe, type):
         runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -18,9 +19,11 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
-from ..serialization import STATE, json_text, read_json, replacing
+from ..serialization import FILE, STATE, json_text, read_json, replacing
 
 if TYPE_CHECKING:
+    import torch
+
     from ..training.history import History
     from . import Metrics
 
@@ -68,14 +71,18 @@ def start(
         raise RunFolderError(f"no run folder can be made here ({error}); name another place with --out") from error
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
-        if finetune is not None:  # first: a folder left half done must not pass for a training of the recipe's own
-            write_json(folder / FINETUNE, finetune)
-        write_json(folder / RECIPE, {"recipe": name, "settings": settings})
-        write_versions(folder, recipe, str(device))
+        try:
+            if finetune is not None:  # first: a folder left half done must not pass for a training of the recipe's own
+                write_json(folder / FINETUNE, finetune)
+            write_json(folder / RECIPE, {"recipe": name, "settings": settings})
+            write_versions(folder, recipe, device)
+        except OSError as error:
+            raise RunFolderError(f"{folder}: {error}; make room, or name another place with --out") from error
         yield folder
     except BaseException as error:
-        # What diverged in its first epoch would only do so again.
-        _discard_unused(folder, {STATE} if isinstance(error, RnnkitError) else set())
+        # What diverged in its first epoch would only do so again; a full disk (an OSError) is another matter.
+        again = isinstance(error, RnnkitError) and not isinstance(error, OSError)
+        _discard_unused(folder, {STATE} if again else set())
         raise
 
 
@@ -118,10 +125,18 @@ def record(
     return told
 
 
-def write_versions(folder: Path, recipe: Any, device: str) -> None:
+def write_versions(folder: Path, recipe: Any, device: torch.device) -> None:
     """Writes ``versions.json``: when a run began, its seed and device, and what its numbers depend on besides."""
     facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
-    write_json(folder / VERSIONS, {**facts, "device": device, **environment()})
+    write_json(folder / VERSIONS, {**facts, **describe_device(device), **environment()})
+
+
+def describe_device(device: torch.device) -> dict[str, str]:
+    """The device that a run computes on, and which GPU that is."""
+    import torch
+
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"device": str(device), **gpu}
 
 
 def environment() -> dict[str, Any]:
@@ -156,6 +171,27 @@ def read_recipe(folder: Path) -> StoredRecipe:
         raise RunFolderError(f"{folder} {what}; expected the folder of a run, such as runs/mnist") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / RECIPE} is damaged ({error!r}); train again into a new folder") from None
+
+
+def check_model(path: Path) -> None:
+    """Raises RunFolderError where there is neither a run folder with a model nor a saved model, and says what helps."""
+    if not path.exists():
+        raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
+    if not path.is_dir() or (path / FILE).is_file():
+        return
+    if (path / FINETUNE).exists():
+        why = f"its fine-tuning did not come to an end; `{finetune_again(path)}` begins anew"
+    elif (path / STATE).is_file():
+        why = f"no epoch has ended there; `rnnkit train --resume {path}` goes on with it"
+    else:
+        why = "no epoch has ended there, or it is no run folder"
+    raise RunFolderError(f"{path} holds no {FILE}: {why}")
+
+
+def finetune_again(folder: Path) -> str:
+    """What to type to begin the fine-tuning anew that a run folder was made by."""
+    told = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
+    return shlex.join(["rnnkit", "finetune", str(told["from"]), "--data", str(told["data"]), "--out", "NEW"])
 
 
 def read_facts(path: Path) -> dict[str, Any]:

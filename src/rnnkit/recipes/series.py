@@ -231,9 +231,10 @@ def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
     found = {"train": whole}
     if shares and len(whole) - len(shares) < 2:
         advice = " ".join(f"--set data.{'test_share' if name == 'test' else name}=0" for name in shares)
+        add = f"{advice}, or more rows" if len(whole) >= 2 else "more rows"
         raise DataError(
             f"{data.path}: {len(whole)} series, of which {len(shares)} would be held back; expected 2 or more to train "
-            f"on: add {advice}, or more rows"
+            f"on: add {add}"
         )
     if shares:
         portions = (1 - sum(shares.values()), *shares.values())

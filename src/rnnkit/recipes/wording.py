@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import errno
 import re
 import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from ..errors import ConfigError, DataError
+from ..errors import CheckpointError, ConfigError, DataError, RnnkitError, RunFolderError
+from ..serialization import STATE
 from .overrides import show
 
 _FIELDS = {
@@ -29,6 +32,31 @@ _ARGUMENT = re.compile(rf"{_NAMED}(=(?:{_VALUE})?|(?:(?<=_column)|(?<=_columns))
 _WITHOUT = re.compile(r"(?:, or|;)[^,;]*\btargets=None(?: if there is none)?")
 _OTHER_KIND = re.compile(r"""(?:read (?:the file|them) with|type|or) targets=["'](labels|numbers)["']""")
 _LEFT_OUT = re.compile(r"a column that is no channel is left out by ignore_columns=.*$")
+_IN_MEMORY = re.compile(r"The model in memory is complete: make room and call learner.save\(path\)")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def on_full_disk(folder: Path) -> Iterator[None]:
+    """Says what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
+
+    Example:
+        >>> with on_full_disk(Path("runs/a")):
+        ...     raise OSError(errno.ENOSPC, "No space left on device")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.RunFolderError: runs/a: [Errno 28] No space left on device. Make room and train again
+    """
+    resume = f"`rnnkit train --resume {shlex.quote(str(folder))}`"
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(_IN_MEMORY.sub(f"Make room and go on with {resume}", str(error))) from error
+    except OSError as error:
+        if isinstance(error, RnnkitError) or error.errno not in _FULL:
+            raise
+        then = f"go on with {resume}" if (folder / STATE).exists() else "train again"
+        raise RunFolderError(f"{folder}: {error}. Make room and {then}") from error
 
 
 @contextmanager
