@@ -256,9 +256,9 @@ class Preprocessing:
         if len(found) and self.lengths is not None and self.lengths[0] == self.lengths[1]:
             low, high = _lengths(found)
             if (low, high) != self.lengths:
-                arrived = f"{low}" if low == high else f"{low} to {high}"
+                arrived = "1 step" if high == 1 else f"{low} steps" if low == high else f"{low} to {high} steps"
                 warnings.warn(
-                    f"{found.source or path}: series of {arrived} steps arrived; all that the model was trained on "
+                    f"{found.source or path}: series of {arrived} arrived; all that the model was trained on "
                     f"have {self.lengths[0]}, so what it says of others may mean little",
                     stacklevel=2,
                 )
