@@ -15,13 +15,13 @@ def test_the_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = [f"{row},{step},{row + step},{step % 3},{'ab'[row % 2]}" for row in range(20) for step in range(4)]
     Path("machines.csv").write_text("\n".join(["id,time,heat,load,state", *lines]).replace("state", "label"))
-    Path("new.csv").write_text("load,id,heat,time\n1,x,2,0\n")
+    Path("new.csv").write_text("load,id,heat,time\n1,x,2,0\n" + "".join(f"1,x,2,{step}\n" for step in (1, 2, 3)))
     names: dict = {}
     exec(re.findall(r"```python\n(.*?)```", GUIDE, re.S)[0], names)
     assert [len(names[part]) for part in ("train", "validation", "test")] == [14, 3, 3]
     assert names["inputs"].shape == (14, 4, 2)
     assert names["targets"].dtype == torch.int64
-    assert names["new"].values[0].tolist() == [[2, 1]]
+    assert names["new"].values[0].tolist() == [[2, 1]] * 4
 
 
 def test_the_arguments_exist():
