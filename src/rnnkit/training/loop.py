@@ -116,8 +116,8 @@ class Run:
 def train(run: Run) -> Iterator[Row]:
     """Trains epoch by epoch, yielding the figures of each. After a Ctrl-C or a stop it ends with the step at hand.
 
-    This is the whole loop. What it adds to a step on a CPU, beside picking the rows, the model, the loss, the backward
-    pass and the optimizer, takes about 5 µs.
+    This is the whole loop. On a CPU `fit` adds 12 to 20 µs to a step that is picking the rows, the model, the loss, the
+    backward pass and the optimizer alone, the setting up of a run of 1,500 steps included.
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     loss_function = run.forward.loss.function
