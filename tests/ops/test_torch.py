@@ -203,6 +203,7 @@ FAMILY_PROGRAM = """
 import contract, torch, rnnkit
 from rnnkit.ops.backend import native_core
 assert native_core().cpu_info()["chosen"] == {family!r}
+torch.manual_seed(0)  # one draw of weights in 2,000 has a ReLU within rounding of its kink, and another gradient there
 OPTIONS = dict(nonlinearity="relu"), dict(nonlinearity="sigmoid"), dict(layer_norm=True)
 for dtype in (torch.float32, torch.float64):
     for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
