@@ -7,7 +7,7 @@ import pytest
 
 from rnnkit import recipes
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit.recipes import runs
+from rnnkit.recipes import resuming, runs
 
 
 @dataclass(frozen=True)
@@ -144,3 +144,11 @@ def test_a_copy_is_the_recipe(name):
 def test_json_files_are_strict(tmp_path):
     runs.write_json(tmp_path / "metrics.json", {"test": {"loss": float("nan"), "accuracy": 0.5}})
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"test": {"loss": None, "accuracy": 0.5}}
+
+
+def test_a_device_is_compared_only_where_the_recipe_names_one(tmp_path):
+    folder = begin(tmp_path / "run")
+    facts = json.loads((folder / runs.VERSIONS).read_text()) | {"device": "cuda:0"}
+    (folder / runs.VERSIONS).write_text(json.dumps(facts))
+    assert resuming.changes(folder, Small()) == ["device was cuda:0, now cpu"]
+    assert resuming.changes(folder, object()) == []

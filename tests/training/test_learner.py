@@ -10,6 +10,7 @@ from torch import nn
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.finetuning import merge_adapters
 from rnnkit.training.learner import Learner
 
 # Learning ------------------------------------------------------------------------------------------------------------
@@ -70,6 +71,12 @@ def test_whole_numbers_may_be_numpys(classifier, blobs, tmp_path):
     own.fit(blobs, epochs=two, seed=two, accumulate=two, checkpoint=tmp_path, progress=False)
     assert same(weights(own.model), weights(plain.model))
     own.fine_tune(blobs, epochs=two, seed=two, adapters=rnnkit.LoRA(two), checkpoint=tmp_path / "lora", progress=False)
+    merge_adapters(own.model)
+    settings = {"freeze_body_epochs": np.int64(1), "lr": np.float32(0.01), "replay": np.int64(5), "old_data": blobs}
+    report = own.fine_tune(blobs, epochs=two, checkpoint=tmp_path / "more", progress=False, **settings).report
+    assert report.method["replay"] == "5 old rows an epoch"
+    own.find_rate(blobs, steps=np.int64(10), batch_size=np.int64(8), seed=two)
+    Learner(classifier(), lr=np.float32(0.01)).fit(blobs, epochs=1, checkpoint=tmp_path / "rate", progress=False)
     assert torch.equal(own.predict(blobs[0], batch_size=two), own.predict(blobs[0]))
 
 

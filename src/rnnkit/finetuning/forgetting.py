@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch.nn import Parameter
 
@@ -36,6 +37,8 @@ class Replay:
     rows: int | float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.rows, np.number):
+            object.__setattr__(self, "rows", self.rows.item())
         rows = self.rows
         if rows is None or (isinstance(rows, int) and not isinstance(rows, bool) and rows >= 1):
             return
@@ -74,7 +77,7 @@ def memory(data: tuple[Any, Any], per_class: int, seed: int = 0) -> tuple[Any, A
     labels = torch.as_tensor(y)
     if labels.dim() != 1 or labels.is_floating_point():
         raise DataError(f"labels of shape {tuple(labels.shape)} and {labels.dtype} arrived; expected integers [N]")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     found = []
     for label in labels.unique():
         rows = (labels == label).nonzero()[:, 0]

@@ -276,7 +276,7 @@ def rows_gated() -> Mnist:
 
 
 def pixels() -> Mnist:
-    """Sequential MNIST: one pixel a step, 784 steps, by a GRU(128) whose gates start slow; about 25 minutes."""
+    """Sequential MNIST: one pixel a step, 784 steps, by a GRU(128) whose gates start slow; about half an hour."""
     model = Model(cell="gru", chrono=True, pooling="concat", dropout=0.2)
     fit = Fit(epochs=22, batch_size=64, lr=3e-3, clip_norm=1.0)
     return replace(mnist(), model=model, fit=fit, data=Data(order="pixels", shift=1))

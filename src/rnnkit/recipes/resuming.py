@@ -103,17 +103,19 @@ def changes(folder: Path, recipe: Any) -> list[str]:
     """
     from ..training.engine import find_device
 
-    device, state = find_device(getattr(recipe, "device", "auto")), _state(folder)
-    kind = device.type if state is None else state["identity"].get("device", device.type)
-    if kind != device.type:
-        raise ConfigError(
-            f"{folder} was trained on {kind}, and here it would go on on {device.type}, where its random numbers would "
-            f"be others; go on with it where there is {kind}, or train into a new folder"
-        )
+    now, asked, state = runs.environment(), getattr(recipe, "device", None), _state(folder)
+    if asked is not None:  # a recipe without such a field knows itself where it computes
+        device = find_device(asked)
+        now |= {"gpu": None, **runs.describe_device(device)}
+        kind = device.type if state is None else state["identity"].get("device", device.type)
+        if kind != device.type:
+            raise ConfigError(
+                f"{folder} was trained on {kind}, and here it would go on on {device.type}, where its random numbers "
+                f"would be others; go on with it where there is {kind}, or train into a new folder"
+            )
     before = runs.read_facts(folder / runs.VERSIONS)
-    now = runs.describe_device(device) | runs.environment()
-    differ = [name for name in _MATTERS if name in before and before[name] != now.get(name)]
-    return [f"{name} was {before[name]}, now {now.get(name)}" for name in differ]
+    differ = [name for name in _MATTERS if name in before and name in now and before[name] != now[name]]
+    return [f"{name} was {before[name]}, now {now[name]}" for name in differ]
 
 
 def _state(folder: Path) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ class Plan:
         if self.replay is not None:
             rows = self.replay.rows if isinstance(self.replay, Replay) else self.replay
             found["replay"] = (
-                f"old rows are {rows:.0%} of each epoch" if isinstance(rows, float)
+                f"old rows are {100 * rows:.3g}% of each epoch" if isinstance(rows, float)
                 else f"{rows} old rows an epoch" if isinstance(rows, int)
                 else "all old rows each epoch"
             )  # fmt: skip

@@ -47,8 +47,8 @@ HeldOut = tuple[Forward, Batches]
 
 
 def as_python(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with numpy's whole numbers as Python's, which generators of random numbers and JSON ask for."""
-    return {name: int(one) if isinstance(one, np.integer) else one for name, one in settings.items()}
+    """Settings with numpy's numbers as Python's, which generators of random numbers and JSON ask for."""
+    return {name: one.item() if isinstance(one, np.number) else one for name, one in settings.items()}
 
 
 @dataclass(frozen=True)

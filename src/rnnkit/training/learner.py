@@ -324,13 +324,13 @@ class Learner:
         """
         from .fine_tuning import Plan, fine_tune
 
-        plan = Plan(
-            lr=lr, freeze=freeze, freeze_body_epochs=freeze_body_epochs, gradual_unfreezing=gradual_unfreezing,
-            discriminative=discriminative, adapters=adapters, classes=classes, old_classes=old_classes, replay=replay,
-            protect=protect, old_data=old_data, old_validation=old_validation,
-        )  # fmt: skip
+        asked = {
+            "lr": lr, "freeze": freeze, "freeze_body_epochs": freeze_body_epochs, "classes": classes, "replay": replay,
+            "gradual_unfreezing": gradual_unfreezing, "discriminative": discriminative, "adapters": adapters,
+            "protect": protect, "old_classes": old_classes, "old_data": old_data, "old_validation": old_validation,
+        }  # fmt: skip
         settings |= {"epochs": epochs, "schedule": schedule, "seed": seed, "callbacks": callbacks}
-        return fine_tune(self, new_data, plan, validation, as_python(settings))
+        return fine_tune(self, new_data, Plan(**as_python(asked)), validation, as_python(settings))
 
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
         """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""

@@ -150,9 +150,9 @@ def _parts(metric: Any) -> list[Any]:
 
 def _by_name(chosen: Any) -> dict[str, Any]:
     named = dict(chosen) if isinstance(chosen, Mapping) else _named(chosen)
-    if taken := _COLUMNS.intersection(named):
+    if taken := [name for name in named if name in _COLUMNS or name.startswith("val_")]:
         raise ConfigError(
-            f"a metric is called {min(taken)!r}, as a column of every history is; pass it by another name: "
+            f"a metric is called {taken[0]!r}, as a column of the history is; pass it by another name: "
             "metrics={'some name': metric}"
         )
     return named

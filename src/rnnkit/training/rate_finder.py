@@ -98,6 +98,7 @@ def find_rate(
     check_whole(steps, "steps", least=10)
     check_whole(batch_size, "batch_size")
     check_seed(seed)
+    steps, batch_size, seed = int(steps), int(batch_size), int(seed)  # of numpy's
     if learner._processes > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     check_rereadable(data, "find_rate would use it up", "pass (X, y)")

@@ -38,7 +38,8 @@ def read(path: Path, options: Options) -> SeriesSet:
         raise DataError(f"{path}: the file is empty; expected at least one series")
     guessed = said[1] if said else _delimiter(first)
     delimiter = options.delimiter or guessed
-    if len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)) and guessed != _BLANKS:
+    other = guessed not in (_BLANKS, options.decimal)
+    if other and len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)):
         raise DataError(f"{path}: delimiter={delimiter!r} cuts nothing, {guessed!r} would; type delimiter={guessed!r}")
     decimal = options.decimal or _decimal(first, delimiter)
     if decimal == delimiter:
