@@ -169,7 +169,9 @@ def test_decimal_commas_and_semicolons(read):
     assert values(series) == [[[2], [1.5]], [[-3.25]]]
     assert values(read("id;t;x;label\na;0;1.5;u\nb;1;3.25;v\n")) == [[[1.5]], [[3.25]]]
     assert values(read("1;0,5;2,5\n2;1,5;3,5\n")) == [[[0.5], [2.5]], [[1.5], [3.5]]]
-    assert values(read("1,5\n2,5\n", targets=None, delimiter=";", decimal=",")) == [[[1.5]], [[2.5]]]
+    plain = read("1,5\n2,5\n", targets=None, layout="long", delimiter=";", decimal=",")
+    assert values(plain) == [[[1.5], [2.5]]]
+    assert (plain.roles["delimiter"], plain.roles["decimal"]) == (";", ",")
     with pytest.raises(DataError, match=r"""data.csv:3: column x: '1,5' is not a number.*type decimal=","$|; a col"""):
         read('id,t,x,label\na,0,1.5,u\na,1,"1,5",u\nb,0,1,v\n')
     with pytest.raises(DataError, match=r"data.csv:3: column x: '1,5' is not a number"):

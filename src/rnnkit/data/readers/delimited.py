@@ -137,12 +137,11 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
             raise DataError(f"{place}: the series has no value at all; drop the line")
         rows.append(values)
         places.append(place)
-    roles: dict[str, Any] = {"header": False, "layout": "wide"}
+    roles = _stored("wide", options)
     if target is not None:
         roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
         if len(widths) == 1:
             roles["cells"] = widths.pop()
-    roles |= {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal") if getattr(options, name)}
     return assemble(path, options, rows, places, labels if target is not None else None, roles=roles)
 
 
@@ -200,8 +199,14 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
         None,
         (path.name,),
         source=str(path),
-        roles={"header": False, "layout": "long"},
+        roles=_stored("long", options),
     )
+
+
+def _stored(layout: str, options: Options) -> dict[str, Any]:
+    """The arguments that read a file without a header in the same way; JSON values."""
+    named = {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal")}
+    return {"header": False, "layout": layout, **{name: value for name, value in named.items() if value}}
 
 
 def _table(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> Table:
