@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,9 +15,6 @@ from ..errors import ConfigError, suggest
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from .learner import Learner
-
-_learners: weakref.WeakSet[Learner] = weakref.WeakSet()  # of several processes
 PRECISIONS = ("32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed")
 
 
@@ -64,8 +59,8 @@ def exchanged_once(fabric: Fabric, module: Any) -> Iterator[None]:
             parameter.grad /= torch.distributed.get_world_size()
 
 
-def make_fabric(device: torch.device, precision: Any, learner: Learner) -> Fabric | None:
-    """Returns the Fabric that a learner runs on; None for one process in "32-true": it needs none and is faster bare.
+def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
+    """Returns the Fabric to run on, or None for one process in "32-true", which needs none and is faster bare.
 
     Fabric's wrappers take about 50 µs a step and its import takes two seconds. Under torchrun (WORLD_SIZE > 1) it
     runs one process per device.
@@ -90,18 +85,11 @@ def make_fabric(device: torch.device, precision: Any, learner: Learner) -> Fabri
         )
     fabric.launch()
     if world > 1:
-        _learners.add(learner)
         atexit.register(_leave)
     return fabric
 
 
 def _leave() -> None:
-    """Ends the process group before Python does: its threads, left running, can abort the process at its exit.
-
-    They run as long as somebody holds the group, and the wrapper around a model does.
-    """
+    """Ends the process group before Python does: its threads, left running, can abort the process at its exit."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    for learner in _learners:
-        learner._module = learner.model
-    gc.collect()

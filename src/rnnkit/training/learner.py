@@ -130,7 +130,7 @@ class Learner:
 
     def _place(self, device: torch.device, precision: str) -> None:
         """Moves the model to its device, and wraps it where Fabric is needed."""
-        fabric = self._fabric = make_fabric(device, precision, self)
+        fabric = self._fabric = make_fabric(device, precision)
         self.device = device if fabric is None else fabric.device
         self._module = self.model.to(device) if fabric is None else fabric.setup_module(self.model)
         self._rank, self._processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
