@@ -15,7 +15,7 @@ import torch
 from rnnkit.training.learner import Learner
 
 TRAIN = """
-import json, sys, torch
+import json, os, sys, torch
 from torch import nn
 from rnnkit.training.learner import Learner
 
@@ -29,6 +29,8 @@ history = learner.fit((x, y), epochs=2, batch_size=int(sys.argv[1]), validation=
 row = {name: value for name, value in history.rows[-1].items() if name not in ("seconds", "samples_per_second")}
 with open(f"{sys.argv[2]}-{learner._rank}.json", "w") as file:
     json.dump([row, [p.flatten().tolist() for p in model.parameters()]], file)
+sys.stdout.flush()
+os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chance: pytorch/pytorch issue 190489
 """
 
 
