@@ -16,8 +16,8 @@ from rnnkit.cli.train import recipe_of
 from rnnkit.data import mnist
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import classify as classify_recipe
-from rnnkit.recipes import finetuning, runs
 from rnnkit.recipes import regress as regress_recipe
+from rnnkit.recipes import runs
 from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.regress import Regress
@@ -287,6 +287,5 @@ def test_other_columns_are_refused_and_nothing_is_written(base):
     assert "height" in result.stderr
     assert not Path("runs").exists()
     with pytest.raises(DataError):
-        finetuning.series_lesson("classify", Classify(data=classify_recipe.Data(path="my.csv")), {}, base,
-                                 Path("none.csv"), FineTune())  # fmt: skip
+        Classify(data=classify_recipe.Data(path="my.csv")).lesson(base, Path("none.csv"), FineTune())
     assert runs.read_recipe(base).name

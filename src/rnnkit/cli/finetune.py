@@ -52,7 +52,7 @@ def finetune(
             history = learn(lesson, settings, folder)
     interrupted = history.stopped == "interrupted"
     if interrupted:
-        again = f"rnnkit finetune {run} --data {data} --out NEW"
+        again = runs.finetune_again(folder)
         typer.echo(f"Interrupted; the model as it was then is in {folder}; `{again}` begins anew", err=True)
     typer.echo(str(history.report))
     if interrupted:

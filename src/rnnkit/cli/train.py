@@ -86,11 +86,13 @@ def _resume(folder: Path, file: str | None, assignments: list[str]) -> None:
 
 
 def _conclude(folder: Path, metrics: recipes.Metrics | None) -> None:
+    from ..recipes.runs import resume_again
+
     metrics = metrics or {}
     interrupted = metrics.get("stopped") == "interrupted"
     if interrupted:
         typer.echo(
-            f"Interrupted; the model as it was then is in {folder}, and `rnnkit train --resume {folder}` goes on",
+            f"Interrupted; the model as it was then is in {folder}, and `{resume_again(folder)}` goes on",
             err=True,
         )
     report(metrics.get("test", metrics.get("validation", {})))

@@ -20,7 +20,7 @@ from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..data.series import SeriesSet
 from ..errors import ConfigError, DataError
 from ..finetuning.adapters import merge_adapters
-from ..finetuning.forgetting import Replay
+from ..finetuning.forgetting import Replay, resolve_replay
 from ..finetuning.heads import same_name
 from ..models.loading import build as rebuild
 from ..ops.losses import LossFunction
@@ -169,11 +169,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _weighted_replay(self, settings: dict[str, Any], new: torch.Tensor) -> dict[str, Any]:
         """The replay with weights of 1 and the new numbers of its classes, where the new targets have weights."""
-        given = settings.get("replay")
-        if isinstance(given, int | float):
-            given = Replay(rows=given)
-        elif isinstance(given, tuple):
-            given = Replay(data=given)
+        given = resolve_replay(settings.get("replay"))
         pair = settings.get("old_data") if given is None or given.data is None else given.data
         if given is None or pair is None or pair[1].shape[1:] == new.shape[1:]:
             return {}

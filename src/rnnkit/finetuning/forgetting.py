@@ -55,6 +55,13 @@ class Replay:
         return max(1, round(new * self.rows / (1 - self.rows))) if isinstance(self.rows, float) else self.rows
 
 
+def resolve_replay(replay: Any) -> Replay | None:
+    """Returns a replay as `fine_tune(replay=...)` takes it: a number or a share of rows, `(X, y)`, or a Replay."""
+    if replay is None or isinstance(replay, Replay):
+        return replay
+    return Replay(**{"rows" if isinstance(replay, int | float | np.number) else "data": replay})
+
+
 def memory(data: tuple[Any, Any], per_class: int, seed: int = 0) -> tuple[Any, Any]:
     """So many rows of each class, drawn at random: what is kept of the old data when the rest is gone.
 

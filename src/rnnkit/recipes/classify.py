@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.errors import check_seed
-from rnnkit.recipes import Metrics, series
-from rnnkit.recipes.finetuning import FineTune, Lesson, series_lesson
-from rnnkit.recipes.tables import Columns
+from rnnkit.recipes import series
 from rnnkit.tasks.settings import Fit, Model
 
 if TYPE_CHECKING:
@@ -41,41 +38,19 @@ class Data(series.Source):
 
 
 @dataclass(frozen=True)
-class Classify:
+class Classify(series.SeriesRecipe):
     """The whole run; ``rnnkit train classify --set GROUP.FIELD=VALUE`` changes a field."""
 
+    kind: ClassVar = "classify"
     model: Model = field(default_factory=Model)
     fit: Fit = field(default_factory=Fit)
     data: Data = field(default_factory=Data)
     seed: int = 0
     device: str = "auto"
 
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-
     def prepare(self) -> series.Prepared:
         """Reads, divides and checks the data, and writes nothing."""
-        return series.prepare("classify", self, self.data.columns(), (), draw)
-
-    def run(self, folder: Path) -> Metrics:
-        """Trains, judges on the held-out rows, and writes model, metrics, predictions and pictures into the folder."""
-        return self.prepare().run(folder)
-
-    def evaluate(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> dict[str, float]:
-        """Returns loss and accuracy of the folder's model on its held-out rows, or on those of another file."""
-        return series.evaluate(self, "classify", self.data.columns(), folder, data, encoding)
-
-    def batch(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> tuple[Any, Any, Any, Any]:
-        """Returns the folder's model, and rows to look into it with (held out, or another file's), and the loss."""
-        return series.batch(self, "classify", self.data.columns(), folder, data, encoding)
-
-    def predict(self, folder: Path, file: Path, encoding: str | None = None) -> Columns:
-        """Returns id, class and probabilities for the rows of a file, a list a column."""
-        return series.predict(self.device, folder, file, encoding)
-
-    def lesson(self, folder: Path, data: Path, settings: FineTune, encoding: str | None = None) -> Lesson:
-        """Returns the folder's model with the rows of a file to learn, read as its own were."""
-        return series_lesson("classify", self, self.data.columns(), folder, data, settings, encoding)
+        return series.prepare(self, (), draw)
 
 
 def classify() -> Classify:

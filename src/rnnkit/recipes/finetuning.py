@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
-    from ..tasks.series import Kind
     from ..training.fine_tuning_report import FineTuningReport, Quality
     from ..training.history import History
     from ..training.learner import Learner
@@ -144,20 +143,12 @@ def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, 
 
 
 def series_lesson(
-    kind: Kind,
-    recipe: SeriesRecipe,
-    columns: dict[str, Any],
-    folder: Path,
-    data: Path,
-    settings: FineTune,
-    encoding: str | None = None,
+    recipe: SeriesRecipe, folder: Path, data: Path, settings: FineTune, encoding: str | None = None
 ) -> Lesson:
     """What the recipes for series have to learn: rows of a file like their own.
 
     Args:
-        kind: "classify" or "regress".
         recipe: as the run was trained.
-        columns: the arguments of ``read_series`` for the run's own files.
         folder, data, settings: see :class:`rnnkit.recipes.FineTuning`.
         encoding: of `data`, where it is another than the run's file had.
 
@@ -171,7 +162,7 @@ def series_lesson(
     from .series import divide as divide_series
     from .series import read_new
 
-    task = series.load(folder, device=settings.device)
+    kind, task = recipe.kind, series.load(folder, device=settings.device)
     before = task.preprocessing
     rows = read_new(before, kind, data, encoding)
     series.check_targets(rows, kind)
@@ -194,7 +185,7 @@ def series_lesson(
         new, held_out = split(rows, shares=(1 - settings.validation, settings.validation), by=by, seed=settings.seed)
     train = test = None
     try:
-        parts = divide_series(kind, recipe.data, columns)
+        parts = divide_series(recipe)
         same_data.check(folder, parts.digests, "its old version is expected")
         same_data.check_classes(folder, parts.train, before.classes)
         train, test = parts.train, parts.test

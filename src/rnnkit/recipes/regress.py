@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.errors import check_seed
-from rnnkit.recipes import Metrics, series
-from rnnkit.recipes.finetuning import FineTune, Lesson, series_lesson
-from rnnkit.recipes.tables import Columns
+from rnnkit.recipes import series
 from rnnkit.tasks.settings import Fit, Model
 
 if TYPE_CHECKING:
@@ -42,42 +39,20 @@ class Data(series.Source):
 
 
 @dataclass(frozen=True)
-class Regress:
+class Regress(series.SeriesRecipe):
     """The whole run; ``rnnkit train regress --set GROUP.FIELD=VALUE`` changes a field."""
 
+    kind: ClassVar = "regress"
     model: Model = field(default_factory=Model)
     fit: Fit = field(default_factory=Fit)
     data: Data = field(default_factory=Data)
     seed: int = 0
     device: str = "auto"
 
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-
     def prepare(self) -> series.Prepared:
         """Reads, divides and checks the data, and writes nothing."""
         names = tuple(f"prediction_{name}" for name in self.data.target) if len(self.data.target) > 1 else ()
-        return series.prepare("regress", self, self.data.columns(), names, draw)
-
-    def run(self, folder: Path) -> Metrics:
-        """Trains, judges on the held-out rows, and writes model, metrics, predictions and pictures into the folder."""
-        return self.prepare().run(folder)
-
-    def evaluate(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> dict[str, float]:
-        """Returns the errors of the folder's model on its held-out rows, or on those of another file."""
-        return series.evaluate(self, "regress", self.data.columns(), folder, data, encoding)
-
-    def batch(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> tuple[Any, Any, Any, Any]:
-        """Returns the folder's model, and rows to look into it with (held out, or another file's), and the loss."""
-        return series.batch(self, "regress", self.data.columns(), folder, data, encoding)
-
-    def predict(self, folder: Path, file: Path, encoding: str | None = None) -> Columns:
-        """Returns id and numbers for the rows of a file, a list a column."""
-        return series.predict(self.device, folder, file, encoding)
-
-    def lesson(self, folder: Path, data: Path, settings: FineTune, encoding: str | None = None) -> Lesson:
-        """Returns the folder's model with the rows of a file to learn, read as its own were."""
-        return series_lesson("regress", self, self.data.columns(), folder, data, settings, encoding)
+        return series.prepare(self, names, draw)
 
 
 def regress() -> Regress:

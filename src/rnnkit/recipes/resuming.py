@@ -138,10 +138,8 @@ def _state(folder: Path) -> dict[str, Any] | None:
 
 def reopen(folder: Path, recipe: Any) -> None:
     """Writes the settings that a run goes on with into its folder, and what it runs on where that was never written."""
-    from ..training.engine import find_device
-
     name = runs.read_recipe(folder).name
     if not (folder / runs.VERSIONS).exists():
-        runs.write_versions(folder, recipe, find_device(getattr(recipe, "device", "auto")))
+        runs.write_versions(folder, recipe)
     if is_dataclass(recipe) and not isinstance(recipe, type):
         runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})

@@ -62,7 +62,7 @@ def start(
     """
     from ..training.engine import find_device
 
-    device = find_device(getattr(recipe, "device", "auto"))
+    find_device(getattr(recipe, "device", "auto"))  # before there is a folder
     try:
         folder = _claim(out) if out is not None else _claim_next(Path("runs"), Path(name).stem)
     except RunFolderError:
@@ -75,7 +75,7 @@ def start(
             if finetune is not None:  # first: a folder left half done must not pass for a training of the recipe's own
                 write_json(folder / FINETUNE, finetune)
             write_json(folder / RECIPE, {"recipe": name, "settings": settings})
-            write_versions(folder, recipe, device)
+            write_versions(folder, recipe)
         except OSError as error:
             raise RunFolderError(f"{folder}: {error}; make room, or name another place with --out") from error
         yield folder
@@ -125,8 +125,11 @@ def record(
     return told
 
 
-def write_versions(folder: Path, recipe: Any, device: torch.device) -> None:
+def write_versions(folder: Path, recipe: Any) -> None:
     """Writes ``versions.json``: when a run began, its seed and device, and what its numbers depend on besides."""
+    from ..training.engine import find_device
+
+    device = find_device(getattr(recipe, "device", "auto"))
     facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
     write_json(folder / VERSIONS, {**facts, **describe_device(device), **environment()})
 
@@ -182,10 +185,15 @@ def check_model(path: Path) -> None:
     if (path / FINETUNE).exists():
         why = f"its fine-tuning did not come to an end; `{finetune_again(path)}` begins anew"
     elif (path / STATE).is_file():
-        why = f"no epoch has ended there; `rnnkit train --resume {path}` goes on with it"
+        why = f"no epoch has ended there; `{resume_again(path)}` goes on with it"
     else:
         why = "no epoch has ended there, or it is no run folder"
     raise RunFolderError(f"{path} holds no {FILE}: {why}")
+
+
+def resume_again(folder: Path) -> str:
+    """What to type to go on with the training in a run folder."""
+    return shlex.join(["rnnkit", "train", "--resume", str(folder)])
 
 
 def finetune_again(folder: Path) -> str:

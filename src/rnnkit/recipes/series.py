@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from ..errors import ConfigError, DataError, check_seed
 from ..tasks.settings import Fit, Model
 from . import Metrics, runs, same_data
 from .tables import Columns, write_table
-from .wording import in_settings
+from .wording import ROLES, SAME, in_settings
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
     from ..tasks.series import Kind, SeriesTask
+    from .finetuning import FineTune, Lesson
 
 PREDICTIONS = "predictions.csv"
 _DELIMITERS = {"\\t": "\t", "tab": "\t", "blank": " "}  # what a shell does not pass on easily
@@ -82,27 +83,54 @@ class Source:
 
     def columns(self) -> dict[str, Any]:
         """The arguments of ``read_series`` that were set."""
-        roles = {"id": "id_column", "time": "time_column", "group": "group_column", "values": "value_columns"}
-        roles |= {"ignore": "ignore_columns"}
-        same = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
-        found = {new: getattr(self, old) for old, new in roles.items()} | {name: getattr(self, name) for name in same}
+        found = {argument: getattr(self, field) for argument, field in (*ROLES.items(), *zip(SAME, SAME, strict=True))}
         found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
         return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
 
 
-class SeriesRecipe(Protocol):
-    """The fields that both recipes have, and what differs between them."""
+class SeriesRecipe:
+    """What both recipes for series do with a run; each has these fields, and prepares it in its own way."""
 
-    @property
-    def model(self) -> Model: ...
-    @property
-    def fit(self) -> Fit: ...
-    @property
-    def data(self) -> Source: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def device(self) -> str: ...
+    kind: ClassVar[Literal["classify", "regress"]]
+    model: Model
+    fit: Fit
+    data: Source
+    seed: int
+    device: str
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    def prepare(self) -> Prepared:
+        """Reads, divides and checks the data, and writes nothing."""
+        raise NotImplementedError
+
+    def run(self, folder: Path) -> Metrics:
+        """Trains, judges on the held-out rows, and writes model, metrics, predictions and pictures into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> dict[str, float]:
+        """Figures of the folder's model on its held-out rows, or on a file of the same columns (in that encoding)."""
+        task, rows = _to_judge(self, folder, data, encoding)
+        return task.evaluate(rows)
+
+    def batch(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> tuple[Any, Any, Any, Any]:
+        """The folder's model, inputs and targets to look into it with (held-out rows, or a file's), and the loss."""
+        task, rows = _to_judge(self, folder, data, encoding)
+        targets = task.preprocessing.transform_targets(rows)
+        if self.kind == "regress":
+            targets = targets.reshape(len(rows), -1)
+        return task.model, task.inputs(rows), targets, "cross_entropy" if self.kind == "classify" else self.fit.loss
+
+    def predict(self, folder: Path, file: Path, encoding: str | None = None) -> Columns:
+        """The answers for the rows of a file, a list a column: id, prediction, a probability for each class."""
+        return predict(self.device, folder, file, encoding)
+
+    def lesson(self, folder: Path, data: Path, settings: FineTune, encoding: str | None = None) -> Lesson:
+        """The folder's model with the rows of a file to learn, read as its own were."""
+        from .finetuning import series_lesson
+
+        return series_lesson(self, folder, data, settings, encoding)
 
 
 class Parts(NamedTuple):
@@ -122,7 +150,6 @@ Draw = Callable[["SeriesTask", "SeriesSet", Path], None]
 class Prepared:
     """A run whose data was read, divided and measured, so that what can go wrong with it has gone wrong."""
 
-    kind: Kind
     recipe: SeriesRecipe
     parts: Parts
     preprocessing: Preprocessing
@@ -142,7 +169,7 @@ class Prepared:
         recipe, (train, validation, test, said, digests) = self.recipe, self.parts
         same_data.record(folder, digests)
         task = train_series(
-            self.kind,
+            recipe.kind,
             train,
             validation=validation,
             model=recipe.model,
@@ -180,13 +207,11 @@ class Prepared:
         return metrics
 
 
-def prepare(kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], names: tuple[str, ...], draw: Draw) -> Prepared:
+def prepare(recipe: SeriesRecipe, names: tuple[str, ...], draw: Draw) -> Prepared:
     """Reads and divides the data, and measures the training rows.
 
     Args:
-        kind: "classify" or "regress".
         recipe: the settings.
-        columns: the arguments of ``read_series``.
         names: what a regression's numbers are called.
         draw: draws the pictures of the task on the held-out rows into the folder.
 
@@ -196,8 +221,9 @@ def prepare(kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], names: tu
     from ..data.preprocessing import Preprocessing
     from ..tasks.series import check_targets
 
+    kind = recipe.kind
     with in_settings(kind):
-        parts = divide(kind, recipe.data, columns)
+        parts = divide(recipe)
         check_targets(parts.train, kind)
         preprocessing = Preprocessing.fit(parts.train, scale=recipe.data.scale, missing=recipe.data.missing)
         for rows in (parts.validation, parts.test):
@@ -206,20 +232,21 @@ def prepare(kind: Kind, recipe: SeriesRecipe, columns: dict[str, Any], names: tu
                 preprocessing.transform(rows[:1])
                 preprocessing.transform_targets(rows)
     recipe.fit.check(kind, validated=parts.validation is not None)
-    return Prepared(kind, recipe, parts, preprocessing, names, draw)
+    return Prepared(recipe, parts, preprocessing, names, draw)
 
 
-def divide(kind: Kind, data: Source, columns: dict[str, Any]) -> Parts:
+def divide(recipe: SeriesRecipe) -> Parts:
     """Reads the files and divides their rows."""
     from ..data.series import read_series
     from ..data.splits import split
 
+    kind, data = recipe.kind, recipe.data
     if data.path is None:
         raise ConfigError("data.path is missing; name the file to learn from, as in --set data.path=my.csv")
-    targets: Any = "labels" if kind == "classify" else "numbers"
     with in_settings(kind):
-        whole = read_series(data.path, targets=targets, **columns)
-        test = None if data.test is None else read_series(data.test, targets=targets, **columns)
+        columns = {"targets": _targets(kind), **data.columns()}
+        whole = read_series(data.path, **columns)
+        test = None if data.test is None else read_series(data.test, **columns)
     _check_labels(whole)
     shares = {"validation": data.validation, "test": data.test_share if test is None else 0.0}
     shares = {name: share for name, share in shares.items() if share}
@@ -266,54 +293,18 @@ def _check_labels(rows: SeriesSet) -> None:
         )
 
 
-def evaluate(
-    recipe: SeriesRecipe,
-    kind: Kind,
-    columns: dict[str, Any],
-    folder: Path,
-    data: Path | None,
-    encoding: str | None = None,
-) -> dict[str, float]:
-    """Figures of the folder's model on its held-out rows, or on a file of the same columns (in that encoding)."""
+def _to_judge(
+    recipe: SeriesRecipe, folder: Path, data: Path | None, encoding: str | None
+) -> tuple[SeriesTask, SeriesSet]:
+    """The folder's model, and the rows it held out or those of a file."""
     from ..tasks import series
 
     task = series.load(folder, device=recipe.device)
-    return task.evaluate(_rows(recipe, kind, columns, task, data, folder, encoding))
-
-
-def batch(
-    recipe: SeriesRecipe,
-    kind: Kind,
-    columns: dict[str, Any],
-    folder: Path,
-    data: Path | None,
-    encoding: str | None = None,
-) -> tuple[Any, Any, Any, str]:
-    """The folder's model, inputs and targets to look into it with (held-out rows, or a file's), and the loss."""
-    from ..tasks import series
-
-    task = series.load(folder, device=recipe.device)
-    rows = _rows(recipe, kind, columns, task, data, folder, encoding)
-    targets = task.preprocessing.transform_targets(rows)
-    if kind == "regress":
-        targets = targets.reshape(len(rows), -1)
-    return task.model, task.inputs(rows), targets, "cross_entropy" if kind == "classify" else recipe.fit.loss
-
-
-def _rows(
-    recipe: SeriesRecipe,
-    kind: Kind,
-    columns: dict[str, Any],
-    task: SeriesTask,
-    data: Path | None,
-    folder: Path,
-    encoding: str | None,
-) -> SeriesSet:
     if data is not None:
-        return read_new(task.preprocessing, kind, data, encoding)
+        return task, read_new(task.preprocessing, recipe.kind, data, encoding)
     if encoding is not None:
         raise ConfigError(f"--encoding {encoding} is of a file; name it with --data FILE")
-    parts = divide(kind, recipe.data, columns)
+    parts = divide(recipe)
     if parts.test is None:
         raise DataError(
             f"{folder} held no rows back (data.test_share=0); name a file of rows with their answers: --data FILE"
@@ -323,17 +314,21 @@ def _rows(
     digests = {file: found for file, found in parts.digests.items() if file in judged}
     same_data.check(folder, digests, "judge on a file of other rows: --data FILE")
     same_data.check_classes(folder, parts.test, task.classes)
-    return parts.test
+    return task, parts.test
 
 
 def read_new(
     preprocessing: Preprocessing, kind: Kind, file: Path, encoding: str | None = None, *, targets: bool = True
 ) -> SeriesSet:
     """Rows of a file like the training file, with their answers or without."""
-    wanted: Any = ("labels" if kind == "classify" else "numbers") if targets else None
     named = {} if encoding is None else {"encoding": encoding}
     with in_settings(kind, new=True):
-        return preprocessing.read(file, targets=wanted, **named)
+        return preprocessing.read(file, targets=_targets(kind) if targets else None, **named)
+
+
+def _targets(kind: Kind) -> Literal["labels", "numbers"]:
+    """What the answers in a file are read as."""
+    return "labels" if kind == "classify" else "numbers"
 
 
 def predict(device: str, folder: Path, file: Path, encoding: str | None = None) -> Columns:

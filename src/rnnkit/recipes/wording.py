@@ -13,20 +13,21 @@ from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError, DataError, RnnkitError, RunFolderError
 from ..serialization import STATE
+from . import runs
 from .overrides import show
 
-_FIELDS = {
+# What the arguments of ``read_series`` are called among a recipe's settings of ``data``.
+ROLES = {
     "id_column": "id",
     "time_column": "time",
     "group_column": "group",
     "value_columns": "values",
     "ignore_columns": "ignore",
-    "seed": "split_seed",
 }
-_SAME = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
+SAME = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
 _VALUE = r"""\[[^\]]*\]|'[^']*'|"[^"]*"|True|False"""
 # A column's role may also end a sentence; the other names are words of English there.
-_NAMED = rf"(?<![\w.-])({'|'.join([*_FIELDS, *_SAME, 'target_column'])})"
+_NAMED = rf"(?<![\w.-])({'|'.join([*ROLES, *SAME, 'seed', 'target_column'])})"
 _ARGUMENT = re.compile(rf"{_NAMED}(=(?:{_VALUE})?|(?:(?<=_column)|(?<=_columns))(?=$|[;.]))")
 # Both recipes need targets, so to read without them is no advice.
 _WITHOUT = re.compile(r"(?:, or|;)[^,;]*\btargets=None(?: if there is none)?")
@@ -47,7 +48,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
         ...
         rnnkit.errors.RunFolderError: runs/a: [Errno 28] No space left on device. Make room and train again
     """
-    resume = f"`rnnkit train --resume {shlex.quote(str(folder))}`"
+    resume = f"`{runs.resume_again(folder)}`"
     try:
         yield
     except CheckpointError as error:
@@ -86,7 +87,8 @@ def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
 
 
 def _translate(message: str, kind: str, new: bool) -> str:
-    names = {**{name: name for name in _SAME}, **_FIELDS, "target_column": "label" if kind == "classify" else "target"}
+    names = {name: name for name in SAME} | ROLES | {"seed": "split_seed"}
+    names["target_column"] = "label" if kind == "classify" else "target"
 
     def field(match: re.Match[str]) -> str:
         name, value = match[1], match[2]

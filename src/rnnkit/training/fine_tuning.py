@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 
 from ..errors import ConfigError, DataError, check_number, check_whole
 from ..finetuning.adapters import LoRA, add_adapters, remove_adapters
-from ..finetuning.forgetting import Protection, Reference, Replay, resolve_protection
+from ..finetuning.forgetting import Protection, Reference, Replay, resolve_protection, resolve_replay
 from ..finetuning.freeze import Patterns, matching, unfreezing_order
 from ..finetuning.heads import find_head, put_head, replace_head, same_index, same_name
 from ..finetuning.rates import check_divisor, divide_rates
@@ -64,8 +64,8 @@ class Plan:
         found = {name: value for name, value in found.items() if value or (name == "lr" and value is not None)}
         if self.protect is not None:
             found["protect"] = resolve_protection(self.protect)
-        if self.replay is not None:
-            rows = self.replay.rows if isinstance(self.replay, Replay) else self.replay
+        if (replay := resolve_replay(self.replay)) is not None:
+            rows = replay.rows
             found["replay"] = (
                 f"old rows are {100 * rows:.3g}% of each epoch" if isinstance(rows, float)
                 else f"{rows} old rows an epoch" if isinstance(rows, int)
@@ -188,17 +188,12 @@ def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | 
 
 
 def _replay(plan: Plan) -> Replay | None:
-    if plan.replay is None:
-        return None
-    if isinstance(plan.replay, Replay):
-        replay = plan.replay
-    elif isinstance(plan.replay, int | float):
-        replay = Replay(rows=plan.replay)
-    else:
-        replay = Replay(data=plan.replay)
-    if replay.data is None and plan.old_data is None:
+    replay = resolve_replay(plan.replay)
+    if replay is None or replay.data is not None:
+        return replay
+    if plan.old_data is None:
         raise ConfigError(f"replay={plan.replay!r} says how many old rows, but not which; pass old_data=(X, y) too")
-    return replay if replay.data is not None else Replay(plan.old_data, replay.rows)
+    return Replay(plan.old_data, replay.rows)
 
 
 def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
