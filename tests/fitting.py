@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -19,3 +21,17 @@ def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
 
 def quiet(learner: Learner, data: object, **settings: object) -> History:
     return learner.fit(data, **{"progress": False, "seed": 0, "epochs": 3, **settings})
+
+
+def figures(history: History) -> tuple[list[dict[str, float]], int | None, str]:
+    """What of a history is no time."""
+    times = ("seconds", "samples_per_second")
+    rows = [{name: value for name, value in row.items() if name not in times} for row in history.rows]
+    return rows, history.best_epoch, history.stopped
+
+
+def trained(classifier: Callable[[], nn.Module], blobs: object) -> Learner:
+    """A learner that tells the two blobs apart."""
+    learner = Learner(classifier(), lr=0.02)
+    quiet(learner, blobs, epochs=5, seed=0)
+    return learner

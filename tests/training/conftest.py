@@ -76,3 +76,11 @@ def blobs() -> tuple[Tensor, Tensor]:
     y = torch.arange(96) % 2
     x = torch.randn(96, 5, 2, generator=generator) + (2.0 * y - 1)[:, None, None]
     return x, y
+
+
+@pytest.fixture
+def three(blobs):
+    """A third class beside the two: [48, 5, 2] with a mean of its own."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(48, 5, 2, generator=generator) + torch.tensor([4.0, -4.0])
+    return x, torch.full((48,), 2)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fitting import quiet, same, weights
+from fitting import quiet, same, trained, weights
 from torch import nn
 
 import rnnkit
@@ -16,7 +16,6 @@ from rnnkit.finetuning.forgetting import EWC, L2SP
 from rnnkit.training.callbacks import Callback
 from rnnkit.training.fine_tuning_report import Quality
 from rnnkit.training.learner import Learner
-from rnnkit.training.old_and_new import translate
 
 
 class Recorder:
@@ -149,21 +148,7 @@ def test_what_is_frozen_by_name_does_not_train(classifier, blobs):
     assert history.report.trained == 16 + 8 + 8
 
 
-# Other classes -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def three(blobs):
-    """A third class beside the two: [48, 5, 2] with a mean of its own."""
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(48, 5, 2, generator=generator) + torch.tensor([4.0, -4.0])
-    return x, torch.full((48,), 2)
-
-
-def trained(classifier, blobs):
-    learner = Learner(classifier(), lr=0.02)
-    quiet(learner, blobs, epochs=5, seed=0)
-    return learner
+# Going on ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_goes_on_only_as_it_was_begun(classifier, blobs, tmp_path):
@@ -176,20 +161,6 @@ def test_a_run_goes_on_only_as_it_was_begun(classifier, blobs, tmp_path):
         with pytest.raises(ConfigError, match=f"fine_tune: {named} was"):
             tune(2, **plan)
     assert len(tune(2).rows) == 2
-
-
-def test_a_run_goes_on_with_the_old_rows_it_was_begun_with(classifier, blobs, tmp_path):
-    x, y = blobs
-
-    def tune(epochs, old):
-        settings = {"checkpoint": tmp_path, "resume": True, "seed": 0, "progress": False}
-        return Learner(classifier()).fine_tune(blobs, epochs=epochs, replay=20, old_data=old, **settings)
-
-    tune(1, blobs)
-    for old in ((x + 1, y), (x[:40], y[:40])):
-        with pytest.raises(ConfigError, match="data: hash was"):
-            tune(2, old)
-    assert len(tune(2, blobs).rows) == 2
 
 
 def test_a_run_without_a_seed_goes_on_with_what_the_first_one_drew(classifier, blobs, tmp_path):
@@ -214,74 +185,6 @@ def test_validation_as_a_share_takes_the_rows_that_fit_takes(classifier, blobs, 
     fitted = Learner(classifier(), lr=0.0).fit(blobs, **settings)
     tuned = Learner(classifier()).fine_tune(blobs, lr=0.0, **settings)
     assert tuned.rows[0]["val_loss"] == pytest.approx(fitted.rows[0]["val_loss"], rel=1e-6)
-
-
-def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier, blobs, three):
-    learner = trained(classifier, blobs)
-    old_rows = learner.model.head.weight.detach().clone()
-    seen = []
-    hook = learner.model.register_forward_pre_hook(
-        lambda module, x: seen.append(len(x[0])) if module.training else None
-    )
-    history = learner.fine_tune(
-        three, lr=0.02, epochs=8, classes=3, replay=20, old_data=blobs, seed=0, batch_size=17, progress=False
-    )
-    hook.remove()
-    assert seen == [17, 17, 17, 17] * 8  # 48 new rows and 20 old ones an epoch
-    report = history.report
-    assert report.new.after["accuracy"] > 0.95 > 0.5 > report.new.before["accuracy"]
-    assert report.old.before["accuracy"] - report.old.after["accuracy"] < 0.1
-    assert report.old.rows == 96
-    assert learner.model.head.out_features == 3
-    assert not torch.equal(learner.model.head.weight[:2], old_rows)
-    assert "replay: 20 old rows an epoch" in str(report)
-
-    forgetful = trained(classifier, blobs)
-    lost = forgetful.fine_tune(three, lr=0.02, epochs=8, classes=3, old_data=blobs, seed=0, progress=False).report
-    assert lost.old.after["accuracy"] < report.old.after["accuracy"] - 0.2
-
-
-def test_old_rows_are_drawn_anew_each_epoch_all_before_any_comes_again():
-    from rnnkit.training.batches import Mixed, Order
-
-    data = Mixed(None, None, new=4, drawn=3)
-    order = data.order(Order(torch.arange(10), torch.Generator().manual_seed(0)))
-    epochs = [order.draw().tolist() for _ in range(6)]
-    assert all(len(order) == 7 == len(set(rows)) and set(rows) >= {0, 1, 2, 3} for rows in epochs)
-    assert len({tuple(sorted(rows)) for rows in epochs}) > 1
-    twice = Mixed(None, None, new=4, drawn=14).order(Order(torch.arange(10), torch.Generator()))
-    assert sorted(torch.bincount(twice.draw())[4:].tolist()) == [2, 2, 2, 2, 3, 3]
-    parts = [Mixed(None, None, new=4, drawn=3).order(Order(torch.arange(10), None, rank, 2, True)) for rank in (0, 1)]
-    assert [len(part) for part in parts] == [len(part.draw()) for part in parts] == [4, 4]
-
-
-def test_classes_by_name_keep_their_rows_and_old_labels_are_translated(classifier, blobs):
-    learner = trained(classifier, blobs)
-    row = learner.model.head.weight.detach()[1].clone()
-    x, y = blobs
-    only = y == 1
-    history = learner.fine_tune(
-        (x, 1 - y), lr=0.0, epochs=1, classes=["one", "zero"], old_classes=["zero", "one"], replay=blobs,
-        old_data=(x[only], y[only]), progress=False,
-    )  # fmt: skip
-    assert torch.equal(learner.model.head.weight[0], row)
-    assert history.report.old.before == history.report.old.after
-    assert history.report.new.after["accuracy"] == pytest.approx(learner.evaluate((x, 1 - y))["accuracy"])
-    with pytest.raises(DataError, match="classes that the new head lacks"):
-        learner.fine_tune(
-            blobs, classes=["new", "one"], old_classes=["one", "zero"], replay=blobs, epochs=1, progress=False
-        )
-    assert learner.model.head.out_features == 2
-    assert torch.equal(learner.model.head.weight[0], row)  # nothing had changed
-
-
-def test_padding_is_no_label_of_the_old_data():
-    x = rnnkit.Sequences(torch.zeros(2, 3, 1), torch.tensor([3, 1]))
-    y = rnnkit.Sequences(torch.tensor([[2, 1, 1], [2, 0, 0]]), x.lengths)
-    targets = translate((x, y), {0: 1, 1: 2})[1]
-    assert targets.values[0].tolist() == [1, 0, 0]
-    assert targets.values[1, 0] == 1
-    assert translate((x, y), {0: 0, 1: 1}) is None
 
 
 # Protection ----------------------------------------------------------------------------------------------------------
@@ -380,15 +283,6 @@ def test_the_report_is_measured_on_validation_and_written_as_json(classifier, bl
     assert "parameters trained: 114 of 114 (100.0%)" in text
 
 
-def test_ragged_old_rows_and_new_ones_of_another_length_are_mixed(classifier, blobs):
-    x, y = blobs
-    rows = [row[: 2 + index % 4] for index, row in enumerate(x)]
-    history = Learner(classifier()).fine_tune((x[:, :4], y), replay=(rows, y), epochs=1, progress=False)
-    assert history.rows[0]["samples_per_second"] > 0
-    with pytest.raises(DataError, match=r"\[2\] features a step and old ones \[3\]"):
-        Learner(classifier()).fine_tune(blobs, replay=(torch.zeros(4, 5, 3), y[:4]), epochs=1, progress=False)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -421,14 +315,3 @@ def test_settings_that_do_not_go_together_are_refused_before_anything_changes(cl
     assert same(weights(learner.model), before)
     assert all(p.requires_grad for p in learner.model.parameters())
     assert learner._optimizer is None
-
-
-def test_old_data_with_other_features_is_named(classifier, blobs):
-    fewer = blobs[0][..., :1], blobs[1]
-    with pytest.raises(DataError, match=r"old_data has \[1\] features a step and the new data \[2\]"):
-        Learner(classifier()).fine_tune(blobs, old_data=fewer, replay=0.2, epochs=1, progress=False)
-
-
-def test_a_replay_by_share_is_reported_as_one(classifier, blobs):
-    report = Learner(classifier()).fine_tune(blobs, old_data=blobs, replay=0.25, epochs=1, progress=False).report
-    assert report.method["replay"] == "old rows are 25% of each epoch"
