@@ -27,7 +27,7 @@ model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
 learner = Learner(model, loss="cross_entropy", metrics="accuracy", optimizer="sgd", lr=0.1, device="cpu")
 history = learner.fit((x, y), epochs=2, batch_size=int(sys.argv[1]), validation=(x[:31], y[:31]), shuffle=False)
 row = {name: value for name, value in history.rows[-1].items() if name not in ("seconds", "samples_per_second")}
-with open(f"{sys.argv[2]}-{learner._rank}.json", "w") as file:
+with open(f"{sys.argv[2]}-{learner.rank}.json", "w") as file:
     json.dump([row, [p.flatten().tolist() for p in model.parameters()]], file)
 sys.stdout.flush()
 os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chance: pytorch/pytorch issue 190489

@@ -30,7 +30,7 @@ def saved(monkeypatch):
     def save_module(module, path, extra=None):
         calls.append((extra and extra["epoch"], weights(module)))
 
-    monkeypatch.setattr("rnnkit.training.fitting.save_module", save_module)
+    monkeypatch.setattr("rnnkit.training.resuming.checkpoint.save_module", save_module)
     return calls
 
 

@@ -83,7 +83,7 @@ class SequenceModel(torch.nn.Module):
 
     @property
     def carry_problem(self) -> str | None:
-        """Why :meth:`run` cannot go on from chunk to chunk; None where it can."""
+        """Why :meth:`forward_chunk` cannot go on from chunk to chunk; None where it can."""
         if self.body.bidirectional:
             return "its body is bidirectional, and reads each sequence from its end too: build it with one direction"
         if self.front is not None or self.augment is not None:
@@ -101,7 +101,7 @@ class SequenceModel(torch.nn.Module):
         """The state before the first step; see the body's."""
         return self.body.initial_state(batch, device, dtype)
 
-    def run(
+    def forward_chunk(
         self,
         x: Tensor,
         state: State | None = None,
@@ -123,7 +123,7 @@ class SequenceModel(torch.nn.Module):
             ConfigError: the model cannot go on from a state; `carry_problem` says why.
         """
         if self.carry_problem is not None:
-            raise ConfigError(f"{type(self).__name__}.run goes on from a state, but {self.carry_problem}")
+            raise ConfigError(f"{type(self).__name__}.forward_chunk goes on from a state, but {self.carry_problem}")
         output, state = self._run_body(x, lengths, state, resets)
         return self._put_out(output, state, lengths), state
 
