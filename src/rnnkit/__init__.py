@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from .training.learner import Learner
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
-    from .types import Sequences
+    from .types import Batch, Sequences
 
 _NAMES = {
+    "Batch": "types",
     "Callback": "training.watching.callbacks",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
@@ -70,6 +71,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Batch",
     "Callback",
     "ConvFront",
     "Diagnostics",
