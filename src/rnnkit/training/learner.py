@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, DataError, check_whole, suggest
+from ..errors import ConfigError, check_whole, suggest
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction
@@ -39,6 +38,7 @@ from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
 from .sources import make_batches, predict
+from .user_data import class_names_of, encode_labels, joined, warn_of_bytes
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.history import History
 from .watching.metrics import MetricLike, Metrics
@@ -71,6 +71,10 @@ class Learner:
         loss: "cross_entropy", "mse", "l1", "huber", "bce" (the model returns probabilities), "bce_logits", or a
             callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
             [n, outputs] against [n, ...], without the padding.
+        objective: which output belongs to which target: "sequence" (one target a sequence), "step" (one an input
+            step), "horizon" (target steps of their own), "ctc", "seq2seq", or an `Objective` such as
+            `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none gets
+            "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
             and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
@@ -297,12 +301,13 @@ class Learner:
             "checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "accumulate": accumulate, "bptt": bptt,
             "stateful": stateful, "average": average, "callbacks": callbacks, "progress": progress,
         }  # fmt: skip
-        settings = FitSettings(
-            **as_python(given), validation=self._with_labels(validation), sample_weight=sample_weight
-        )
-        data = self._with_labels(_joined(train, y), learn=True)
-        _warn_of_unscaled(data)
-        return fit(self._session, self.config, data, settings, partial(Callbacks, self))
+        data = joined(train, y)
+        warn_of_bytes(data)
+        if self.class_names is None or not self.history.rows:
+            self._class_names = getattr(self.model, "class_names", None) or class_names_of(data)
+        held_out = self._encoded(joined(validation, None))
+        settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
+        return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
 
     def stop(self) -> None:
         """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
@@ -327,7 +332,7 @@ class Learner:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
         check_whole(batch_size, "batch_size")
-        session, data = self._session, self._with_labels(_joined(data, y))
+        session, data = self._session, self._encoded(joined(data, y))
         found = make_batches(session.execution, session.objective, data, int(batch_size), stateful=stateful)
         return evaluate(*found, session.metrics)
 
@@ -466,7 +471,7 @@ class Learner:
         return find_rate(
             self._session,
             self.config,
-            self._with_labels(data),
+            self._encoded(joined(data, None)),
             low=low,
             high=high,
             steps=steps,
@@ -486,25 +491,8 @@ class Learner:
         """
         save_module(self.model, Path(path), self.extra)
 
-    def _with_labels(self, data: Any, *, learn: bool = False) -> Any:
-        """Return (X, y) with the numbers of classes in place of their names."""
-        if hasattr(data, "arrays"):
-            data = data.arrays()
-        if type(data) is not tuple or len(data) != 2 or not _are_names(data[1]):
-            return data
-        labels = np.asarray(data[1]).astype(str)
-        if self._session.objective.loss.targets != "labels":
-            raise DataError(f"labels such as {labels.flat[0]!r} arrived; the loss expects numbers")
-        known = self.class_names
-        if known is None or (learn and not self.history.rows):
-            known = tuple(getattr(self.model, "class_names", None) or np.unique(labels).tolist())
-        missing = sorted(set(labels.ravel().tolist()) - set(known))
-        if missing:
-            raise DataError(f"the label {missing[0]!r} is none of the classes{suggest(missing[0], known)}")
-        if learn:
-            self._class_names = known
-        table = {name: index for index, name in enumerate(known)}
-        return data[0], np.vectorize(table.__getitem__, otypes=[np.int64])(labels)
+    def _encoded(self, data: Any) -> Any:
+        return encode_labels(data, self.class_names, self._session.objective.loss)
 
     @property
     def gradient_norm(self) -> float:
@@ -517,33 +505,6 @@ class Learner:
         clip = None if run is None else run.clip
         known = None if clip is None else clip.norm_before
         return gradient_norm(self.model) if known is None else known.item()
-
-
-def _joined(x: Any, y: Any) -> Any:
-    """Return (x, y) where both were passed, else x."""
-    return x if y is None else (x, y)
-
-
-def _are_names(targets: Any) -> bool:
-    if isinstance(targets, Tensor) or (
-        not isinstance(targets, np.ndarray | list | tuple) and not hasattr(targets, "iloc")
-    ):
-        return False
-    try:
-        kind = np.asarray(targets).dtype.kind
-    except ValueError:  # rows of unequal lengths
-        return False
-    return kind in "UST" or (kind == "O" and len(targets) > 0 and isinstance(next(iter(targets)), str))
-
-
-def _warn_of_unscaled(data: Any) -> None:
-    """Warn of images that arrive as bytes."""
-    x: Any = data[0] if type(data) is tuple and data else None
-    if getattr(x, "ndim", 0) >= 3 and str(getattr(x, "dtype", "")).endswith("uint8") and int(x.max()) > 16:
-        warnings.warn(
-            f"the inputs are bytes up to {int(x.max())}; networks learn best from about [-1, 1]: divide by 255",
-            stacklevel=3,
-        )
 
 
 def _unknown_setting(name: str) -> str:
