@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .config import LearnerConfig
     from .execution import Execution
+    from .history import History
     from .learner import Learner
     from .loop import Run
     from .objectives.ctc import CTC
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .resuming.checkpoint import Checkpoints
     from .watching.callbacks import Callback
     from .watching.early_stopping import EarlyStopping
-    from .watching.history import History
     from .watching.logs import JSONLines, TensorBoard
     from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
@@ -37,7 +37,7 @@ _NAMES = {
     "EMA": "optimization.averaging",
     "EarlyStopping": "watching.early_stopping",
     "Execution": "execution",
-    "History": "watching.history",
+    "History": "history",
     "HorizonObjective": "objectives.objective",
     "JSONLines": "watching.logs",
     "Learner": "learner",

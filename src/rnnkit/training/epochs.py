@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..errors import ConfigError, suggest
+from .history import History
 from .loop import Run, train
-from .watching.history import History
 from .watching.metrics import Metrics
 
 StoppedBy = Literal["finished", "early stopping", "callback", "interrupted"]

@@ -21,6 +21,7 @@ from .batching.iterables import IterableBatches
 from .config import LearnerConfig
 from .contexts import CatchInterrupt, mode, seeded
 from .epochs import open_history, run_epochs
+from .history import History, Recorded
 from .loop import Run, evaluate
 from .objectives.forward import Forward
 from .optimization.averaging import Average
@@ -32,7 +33,6 @@ from .session import Session
 from .sources import balance_classes, make_batches
 from .watching.callbacks import Callback, CallbackLike, Callbacks, check_callbacks, with_defaults
 from .watching.early_stopping import EarlyStopping
-from .watching.history import History, Recorded
 from .watching.losses import LossMeter
 from .watching.progress import Progress
 from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging

@@ -23,6 +23,7 @@ from .config import LearnerConfig
 from .execution import Execution
 from .fine_tuning.fine_tune import FineTuning, Plan
 from .fitting import FitSettings, as_python, fit
+from .history import History
 from .loop import evaluate
 from .objectives.cross_entropy import ClassWeights
 from .objectives.objective import Objective
@@ -40,7 +41,6 @@ from .session import Session
 from .sources import make_batches, predict
 from .user_data import class_names_of, encode_labels, joined, warn_of_bytes
 from .watching.callbacks import CallbackLike, Callbacks
-from .watching.history import History
 from .watching.metrics import MetricLike, Metrics
 
 # What users of other libraries type, and what it is called here.

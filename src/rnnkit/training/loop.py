@@ -18,13 +18,13 @@ from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches
 from .contexts import CatchInterrupt, mode
 from .execution import Execution
+from .history import History, Recorded, Row
 from .objectives.forward import Forward
 from .objectives.objective import Score
 from .optimization.clipping import Clipping
 from .optimization.rates import Rates
 from .watching.callbacks import Callbacks
 from .watching.divergence import NonFinite, all_finite
-from .watching.history import History, Recorded, Row
 from .watching.losses import LossMeter
 from .watching.metrics import Metrics
 from .watching.progress import Progress

@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 
 from .config import LearnerConfig
 from .execution import Execution
+from .history import History
 from .loop import Run
 from .objectives.objective import Objective
-from .watching.history import History
 from .watching.metrics import Metrics
 
 

@@ -28,12 +28,12 @@ from ..batching.order import ReplayData
 from ..config import LearnerConfig
 from ..contexts import mode, seeded
 from ..fitting import state_and_seed
+from ..history import History, Row
 from ..loop import Run
 from ..objectives.forward import Forward
 from ..resuming.run_fingerprint import describe_settings
 from ..session import Session
 from ..watching.callbacks import Callback
-from ..watching.history import History, Row
 from .old_and_new import check_alike, mix, rows_of, split, translate
 from .report import FineTuningReport, Quality
 

@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import PackedSequence
 from ...layers._recurrent import RecurrentLayer
 from ...layers.costs import Call, count
 from ...ops.machine import reset_peak, resident, synchronise
+from ..history import History
 from ..watching.callbacks import Callback
-from ..watching.history import History
 from .calls import call_of, units
 
 WARM = 3

@@ -29,9 +29,9 @@ from ...serialization import (
 )
 from ...types import Batch
 from ..execution import from_all_processes
+from ..history import History, Row
 from ..optimization.optimizer_state import OptimizerState
 from ..watching.callbacks import Callback
-from ..watching.history import History, Row
 from ..watching.weights import BestWeights
 from .random_states import RandomStates
 from .run_fingerprint import differences

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ...errors import ConfigError
-from .history import History, Row
+from ..history import History, Row
 
 
 class Callback:

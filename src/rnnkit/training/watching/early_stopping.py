@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ...errors import check_whole
+from ..history import Row
 from .callbacks import Callback
-from .history import Row
 
 
 class EarlyStopping(Callback):

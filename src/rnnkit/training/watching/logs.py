@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from ...errors import DataError, MissingExtraError, check_whole
 from ...serialization import replacing, strict
+from ..history import History, Row
 from .callbacks import Callback
-from .history import History, Row
 
 
 class _Log(Callback):

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, Self
 
-from .history import Row
+from ..history import Row
 from .losses import LossMeter
 from .metrics import Metrics
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ...errors import DivergenceError
+from ..history import History, Row
 from ..optimization.averaging import NTASGD, Average, resolve_average
 from .callbacks import Callback
 from .divergence import NonFinite, explain
-from .history import History, Row
 
 Weights = dict[str, Tensor]
 
