@@ -190,7 +190,7 @@ def describe_cell(cell: Any) -> dict[str, Any] | None:
 
 
 def _own_config(cell: torch.nn.RNNCellBase) -> dict[str, Any]:
-    arguments = {"input_size": cell.input_size, "hidden_size": cell.hidden_size, "bias": cell.bias}
+    arguments: dict[str, Any] = {"input_size": cell.input_size, "hidden_size": cell.hidden_size, "bias": cell.bias}
     if isinstance(cell, torch.nn.RNNCell):
         arguments["nonlinearity"] = cell.nonlinearity
     return {"builder": parametrize.type_before_parametrizations(cell).__name__, "arguments": arguments}

@@ -264,7 +264,7 @@ class RNN(torch.nn.Module):
         if self.initial is not None or None in described.values():
             return None
         sizes = {"input_size": self._input_size, "output_size": self._output_size}
-        arguments = {name: size for name, size in sizes.items() if size is not None}
+        arguments: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
         arguments |= {"batch_first": self.batch_first, "recompute": self.recompute}
         return {"builder": "RNN", "arguments": {**described, **arguments}}
 
@@ -272,6 +272,8 @@ class RNN(torch.nn.Module):
         shown = [] if isinstance(self.cell, torch.nn.Module) else [f"cell={cell_name(self.cell)}"]
         if self.reverse_cell is not None and not isinstance(self.reverse_cell, torch.nn.Module):
             shown.append(f"reverse_cell={cell_name(self.reverse_cell)}")
+        sizes = {"input_size": self._input_size, "output_size": self._output_size}
+        shown += [f"{name}={size}" for name, size in sizes.items() if size is not None]
         return ", ".join([*shown, f"batch_first={self.batch_first}", f"recompute={self.recompute}"])
 
     # --- one direction -----------------------------------------------------------------------------------------------
