@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -11,9 +11,7 @@ from ..errors import ShapeError
 from ..ops.backend import tracing
 from ..ops.state import tensors
 from ..types import State
-
-if TYPE_CHECKING:
-    from ._recurrent import RecurrentLayer
+from ._base import RecurrentBase
 
 Tensor = torch.Tensor
 Lengths = Tensor | Sequence[int]
@@ -82,7 +80,7 @@ def described(value: object) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def check_input(x: Tensor, layer: RecurrentLayer) -> None:
+def check_input(x: Tensor, layer: RecurrentBase) -> None:
     """Raises ShapeError unless x is [T, B, I] (or [B, T, I]) with the layer's features, device and dtype."""
     layout = "(batch, time, features)" if layer.batch_first else "(time, batch, features)"
     if x.dim() != 3:
@@ -101,7 +99,7 @@ def check_input(x: Tensor, layer: RecurrentLayer) -> None:
         raise ShapeError(f"input is {x.dtype} and the layer's weights are {weight.dtype}; convert one with .to(dtype)")
 
 
-def check_state(state: State, layer: RecurrentLayer, batch: int, x: Tensor) -> None:
+def check_state(state: State, layer: RecurrentBase, batch: int, x: Tensor) -> None:
     """Raises ShapeError unless the state has the layer's shapes for this batch, and the device and dtype of x."""
     expected = [tuple(leaf.shape) for leaf in tensors(layer.initial_state(batch, "meta"))]
     if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):

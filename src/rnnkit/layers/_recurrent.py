@@ -8,7 +8,7 @@ state tensors.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch.nn.utils import parametrize
@@ -16,18 +16,18 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
 from ..ops.backend import choose_backend, native_problem
-from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
+from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights
 from ..ops.draws import bernoulli
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
+from ._base import RecurrentBase
 from ._checks import Lengths, check_input, check_lengths, check_resets, check_state
+from ._option_tensors import direction_options, parameter_shapes
 from ._options import (
     DEFAULTS,
     Options,
     check_options,
-    direction_options,
     non_default_options,
-    parameter_shapes,
     suffix_of,
     unsupported_by_torch,
 )
@@ -43,27 +43,8 @@ def _autocast(x: Tensor) -> bool:
     return not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
-class RecurrentLayer(torch.nn.RNNBase):
-    """See the module.
-
-    ``init``, ``backend`` and ``options`` have their defaults on the class. So a layer of PyTorch's becomes one of these
-    when its class is changed (:func:`rnnkit.accelerate`).
-
-    Attributes:
-        state_names: the names of the tensors of a state: h, and c for an LSTM.
-        state_batch_axis: the axis of the batch in the tensors of a state.
-        kernel: the name of the native kernel.
-        gates: the number of gate blocks in the rows of a weight.
-    """
-
-    state_names: ClassVar[tuple[str, ...]] = ("h",)
-    state_batch_axis: ClassVar[int] = 1
-    kernel: ClassVar[str]
-    gates: ClassVar[int]
-    init: Init = "torch"
-    backend: Backend = "auto"
-    options: Options = DEFAULTS
-    weight_ih_l0: Tensor
+class RecurrentLayer(RecurrentBase):
+    """See the module."""
 
     def _configure(self, mode: str, init: Init, backend: Backend, **options: Any) -> None:
         """Checks and stores rnnkit's own arguments. Called before PyTorch's constructor, which draws the weights."""
@@ -92,22 +73,7 @@ class RecurrentLayer(torch.nn.RNNBase):
         # PyTorch's constructor has drawn the others, so the same seed gives the same weights with and without options.
         initialise(self, self.init, None if self.options.coupled_gates else set(parameter_shapes(self)))
 
-    # --- what a concrete layer adds ----------------------------------------------------------------------------------
-
-    def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
-        """Runs one layer in one direction over whole sequences, natively or by the reference."""
-        raise NotImplementedError
-
-    def _run_step(
-        self,
-        x: Tensor,
-        state: State,
-        weights: RecurrentWeights,
-        options: RecurrentOptions = NO_OPTIONS,
-        gates: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, State]:
-        """Runs one step [B, I] of one layer; ``gates``, where given, receives the values of its gates."""
-        raise NotImplementedError
+    # --- what a concrete layer may change ----------------------------------------------------------------------------
 
     def _own_arguments(self) -> dict[str, Any]:
         """Constructor arguments that this layer has and other recurrences do not."""
@@ -138,47 +104,6 @@ class RecurrentLayer(torch.nn.RNNBase):
             return NO_OPTIONS
         return direction_options(self, x, batch, time, suffix_of(layer, reverse))
 
-    # --- states ------------------------------------------------------------------------------------------------------
-
-    @property
-    def state_sizes(self) -> dict[str, int]:
-        """Features of each tensor of a state by its name: P for h with a projection, else H."""
-        h_size = self.proj_size or self.hidden_size
-        return {name: h_size if name == "h" else self.hidden_size for name in self.state_names}
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State:
-        """Returns the state before the first step, for ``batch`` rows: zeros, or what was learned.
-
-        Args:
-            batch: B.
-            device, dtype: those of the weights unless given.
-
-        Returns:
-            h [L·D, B, H], or (h, c) for an LSTM.
-        """
-        weight = self.weight_ih_l0
-        device, dtype = device or weight.device, dtype or weight.dtype
-        if self.options.learn_initial_state:
-            learned = [getattr(self, f"initial_{name}") for name in self.state_names]
-            leaves = [one.to(device, dtype).expand(-1, batch, -1) for one in learned]
-        else:
-            rows = self.num_layers * self.num_directions
-            leaves = [torch.zeros(rows, batch, size, device=device, dtype=dtype) for size in self.state_sizes.values()]
-        return leaves[0] if len(leaves) == 1 else tuple(leaves)
-
-    def final_output(self, state: State) -> Tensor:
-        """Returns the top layer's output at each row's last valid step, both directions side by side: [B, D·H].
-
-        Args:
-            state: as :meth:`forward` returns it.
-        """
-        h = tensors(state)[0]
-        if len(h) == 1:
-            return h.squeeze(0)  # a view; the gradient of h[-1] would be a new tensor of zeros and a copy
-        return h[-1] if self.num_directions == 1 else torch.cat((h[-2], h[-1]), -1)
-
     # --- the public calls --------------------------------------------------------------------------------------------
 
     def reset_parameters(self) -> None:
@@ -189,16 +114,6 @@ class RecurrentLayer(torch.nn.RNNBase):
         """Prepares the weights for cuDNN where PyTorch's own layer can serve; does nothing otherwise."""
         if self._torch_problem() is None:
             super().flatten_parameters()
-
-    @property
-    def kernel_variant(self) -> int:
-        """The number of the native kernel's variant."""
-        return 0
-
-    @property
-    def num_directions(self) -> int:
-        """D, 1 or 2."""
-        return 2 if self.bidirectional else 1
 
     def backend_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
@@ -324,10 +239,16 @@ class RecurrentLayer(torch.nn.RNNBase):
         """
         return Stream(self, batch, reuse_output=reuse_output)
 
-    @property
-    def output_size(self) -> int:
-        """Features of an output: D·H, or D·P with a projection."""
-        return self.num_directions * (self.proj_size or self.hidden_size)
+    def final_output(self, state: State) -> Tensor:
+        """Returns the top layer's output at each row's last valid step, both directions side by side: [B, D·H].
+
+        Args:
+            state: as :meth:`forward` returns it.
+        """
+        h = tensors(state)[0]
+        if len(h) == 1:
+            return h.squeeze(0)  # a view; the gradient of h[-1] would be a new tensor of zeros and a copy
+        return h[-1] if self.num_directions == 1 else torch.cat((h[-2], h[-1]), -1)
 
     def config(self) -> dict[str, Any]:
         """Returns the builder and the arguments that make this layer again, for ``rnnkit.load``."""

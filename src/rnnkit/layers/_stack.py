@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -10,9 +10,7 @@ from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, Re
 from ..ops.recompute import in_chunks
 from ..ops.state import map_state
 from ..types import Backend, State
-
-if TYPE_CHECKING:
-    from ._recurrent import RecurrentLayer
+from ._base import RecurrentBase
 
 Tensor = torch.Tensor
 
@@ -32,7 +30,7 @@ class StackResult(NamedTuple):
 
 
 def run_stack(
-    layer: RecurrentLayer,
+    layer: RecurrentBase,
     x: Tensor,
     hx: State | None,
     lengths: Tensor | None,
@@ -89,7 +87,7 @@ def state_row(state: State | None, row: int) -> State | None:
     return None if state is None else map_state(lambda leaf: leaf[row], state)
 
 
-def dropout_between_layers(layer: RecurrentLayer, x: Tensor, index: int) -> Tensor:
+def dropout_between_layers(layer: RecurrentBase, x: Tensor, index: int) -> Tensor:
     """The outputs of layer number ``index`` as the next layer reads them."""
     if not (layer.dropout and layer.training and index < layer.num_layers - 1):
         return x
@@ -99,7 +97,7 @@ def dropout_between_layers(layer: RecurrentLayer, x: Tensor, index: int) -> Tens
     return torch.nn.functional.dropout(x.transpose(0, 1).contiguous(), layer.dropout).transpose(0, 1)
 
 
-def run_in_chunks(layer: RecurrentLayer, call: DirectionCall, backend: Backend) -> DirectionResult:
+def run_in_chunks(layer: RecurrentBase, call: DirectionCall, backend: Backend) -> DirectionResult:
     """As ``layer._run_direction``, with memory for ``recompute`` steps at a time.
 
     The chunks are cut along time, so sequences are time first here: x, both zoneouts, and the cells beside the outputs.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from statistics import median
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,10 +12,8 @@ from ..errors import BackendError, ConfigError, ShapeError
 from ..ops.native_stream import NativeStream
 from ..ops.state import map_state, reset, tensors
 from ..types import State
+from ._base import RecurrentBase
 from ._stack import state_row
-
-if TYPE_CHECKING:
-    from ._recurrent import RecurrentLayer
 
 Tensor = torch.Tensor
 
@@ -37,7 +34,7 @@ class Stream:
     Legend: B batch, I input, H hidden, L layers, P projected (H without a projection).
     """
 
-    def __init__(self, layer: RecurrentLayer, batch: int, *, reuse_output: bool = False) -> None:
+    def __init__(self, layer: RecurrentBase, batch: int, *, reuse_output: bool = False) -> None:
         if layer.bidirectional:
             raise BackendError("a bidirectional layer needs the whole sequence and has no stream: call layer(x)")
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
@@ -48,7 +45,7 @@ class Stream:
         with torch.inference_mode(False):  # buffers made inside it could not be written outside
             self._build(layer, batch)
 
-    def _build(self, layer: RecurrentLayer, batch: int) -> None:
+    def _build(self, layer: RecurrentBase, batch: int) -> None:
         weight = layer.weight_ih_l0
         frozen = copy.deepcopy(layer).eval().requires_grad_(False)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
@@ -128,7 +125,7 @@ class Stream:
         return median(seconds)
 
 
-def _packed(layer: RecurrentLayer, state: State, batch: int) -> NativeStream:
+def _packed(layer: RecurrentBase, state: State, batch: int) -> NativeStream:
     """Packs the layers of ``layer`` for the native core, with ``state`` as its state buffers."""
     stream = NativeStream(batch, layer.input_size, layer.weight_ih_l0.dtype)
     for index in range(layer.num_layers):
