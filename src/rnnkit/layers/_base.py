@@ -37,9 +37,9 @@ class RecurrentBase(torch.nn.RNNBase):
     weight_ih_l0: Tensor
 
     @property
-    def kernel_variant(self) -> int:
-        """The number of the native kernel's variant."""
-        return 0
+    def kernel_variant(self) -> str:
+        """The name of the native kernel's variant."""
+        return "standard"
 
     @property
     def num_directions(self) -> int:

@@ -97,9 +97,9 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         self._complete()
 
     @property
-    def kernel_variant(self) -> int:
-        """The number of the native kernel's variant: 0 with ``reset_after``, else 1."""
-        return int(not self.options.reset_after)
+    def kernel_variant(self) -> str:
+        """The name of the native kernel's variant."""
+        return "reset_after" if self.options.reset_after else "reset_before"
 
     def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
         run = gru if backend == "native" else gru_reference

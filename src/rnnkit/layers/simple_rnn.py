@@ -117,9 +117,9 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         self._complete()
 
     @property
-    def kernel_variant(self) -> int:
-        """The number of the native kernel's variant: the place of the nonlinearity among NONLINEARITIES."""
-        return NONLINEARITIES.index(self.nonlinearity)
+    def kernel_variant(self) -> str:
+        """The name of the native kernel's variant: the nonlinearity."""
+        return str(self.nonlinearity)
 
     def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
         run = simple_rnn if backend == "native" else simple_rnn_reference

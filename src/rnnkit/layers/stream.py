@@ -32,6 +32,14 @@ class Stream:
     Several threads may each have a stream. If two share one, their steps run one after the other, in no fixed order.
 
     Legend: B batch, I input, H hidden, L layers, P projected (H without a projection).
+
+    Example:
+        >>> import rnnkit
+        >>> layer, x = rnnkit.LSTM(3, 5), torch.randn(7, 2, 3)
+        >>> stream = layer.stream(batch=2)
+        >>> outputs = torch.stack([stream(x_t) for x_t in x])
+        >>> bool(torch.allclose(outputs, layer(x)[0], atol=1e-5))
+        True
     """
 
     def __init__(self, layer: RecurrentBase, batch: int, *, reuse_output: bool = False) -> None:

@@ -16,9 +16,16 @@ import torch
 
 from ..types import State
 from .native import recurrence
+from .native_call import whole_zone as expand_zoneout
 from .unroll import unroll
 
 Tensor = torch.Tensor
+VARIANTS = {
+    "simple_rnn": ("tanh", "relu", "sigmoid"),
+    "lstm": ("standard",),
+    "gru": ("reset_after", "reset_before"),
+}
+"""The variants of each native kernel, in the order of the native enumeration."""
 
 
 class RecurrentWeights(NamedTuple):
@@ -117,21 +124,6 @@ class DirectionResult(NamedTuple):
     cells: Tensor | None = None
 
 
-def expand_zoneout(zoneout: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | None:
-    """Returns zoneout as the native kernels take it, [B, T, H]; a constant is expanded and not copied.
-
-    Args:
-        zoneout: [B, T, H], [B, H], [H], a number, or None.
-        x: the sequences [T, B, I], or [B, T, I] with ``batch_first``.
-        batch_first: the layout of ``x``.
-    """
-    if zoneout is None or zoneout.dim() == 3:
-        return zoneout
-    batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
-    zoneout = torch.atleast_1d(zoneout)
-    return (zoneout if zoneout.dim() == 1 else zoneout[:, None]).expand(batch, time, -1)
-
-
 def zoneout_by_step(zoneout: Tensor | None, x: Tensor) -> Tensor | None:
     """Returns zoneout as :func:`rnnkit.ops.unroll.unroll` takes it, [T, B, H], for sequences x [T, B, ...].
 
@@ -144,13 +136,13 @@ def zoneout_by_step(zoneout: Tensor | None, x: Tensor) -> Tensor | None:
     return zoneout.transpose(0, 1) if zoneout.dim() == 3 else torch.atleast_1d(zoneout).expand(*x.shape[:2], -1)
 
 
-def run_native(kernel: str, call: DirectionCall, variant: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run_native(kernel: str, call: DirectionCall, variant: str = "standard") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the native kernel, differentiable.
 
     Args:
         kernel: ``"simple_rnn"``, ``"lstm"`` or ``"gru"``.
         call: float32 or float64 on the CPU.
-        variant: the number of the kernel's variant.
+        variant: one of the kernel's VARIANTS.
 
     Returns:
         output, last h, last c (empty but for the LSTM) and the rows that were saved for the backward pass.
@@ -161,10 +153,11 @@ def run_native(kernel: str, call: DirectionCall, variant: int = 0) -> tuple[Tens
     x, weights, options = call.x, call.weights, call.options
     h0, c0 = _h_and_c(call.state)
     reset_h, reset_c = _h_and_c(call.initial)
+    norm = None if options.norm is None else tuple(weight for weight in options.norm if weight is not None)
     return recurrence(
-        kernel, x, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh, kind=variant, reverse=call.reverse,
-        batch_first=call.batch_first, norm=options.norm, cells=call.return_cells, h0=h0, c0=c0, reset_h=reset_h,
-        reset_c=reset_c, w_hr=weights.w_hr, peephole=options.peephole, mask=options.mask,
+        kernel, x, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh, kind=VARIANTS[kernel].index(variant),
+        reverse=call.reverse, batch_first=call.batch_first, norm=norm, cells=call.return_cells, h0=h0, c0=c0,
+        reset_h=reset_h, reset_c=reset_c, w_hr=weights.w_hr, peephole=options.peephole, mask=options.mask,
         zone_h=expand_zoneout(options.zoneout_h, x, call.batch_first),
         zone_c=expand_zoneout(options.zoneout_c, x, call.batch_first), lengths=call.lengths, resets=call.resets,
     )  # fmt: skip

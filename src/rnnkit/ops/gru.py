@@ -63,6 +63,11 @@ def gru_step(
 
     Raises:
         ConfigError: norm together with ``reset_after=False``.
+
+    Example:
+        >>> x, h = torch.randn(4, 3), torch.zeros(4, 5)
+        >>> tuple(gru_step(x, h, RecurrentWeights(torch.randn(15, 3), torch.randn(15, 5))).shape)
+        (4, 5)
     """
     w_ih, w_hh, b_ih, b_hh, _ = weights
     norm, zoneout = options.norm, options.zoneout_h
@@ -100,6 +105,12 @@ def gru_reference(call: DirectionCall, *, reset_after: bool = True) -> Direction
 
     Raises:
         ConfigError: norm together with ``reset_after=False``.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(15, 3), torch.randn(15, 5))
+        >>> output, h, _ = gru_reference(DirectionCall(torch.randn(7, 4, 3), weights))
+        >>> tuple(output.shape), tuple(h.shape)
+        ((7, 4, 5), (4, 5))
     """
 
     def step(x_t: Tensor, before: Tensor, options: RecurrentOptions) -> tuple[Tensor, Tensor]:
@@ -123,8 +134,14 @@ def gru(call: DirectionCall, *, reset_after: bool = True) -> DirectionResult:
     Raises:
         ShapeError: a shape, dtype or device does not fit.
         ConfigError: norm together with ``reset_after=False``.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(15, 3), torch.randn(15, 5))
+        >>> output, h, _ = gru(DirectionCall(torch.randn(7, 4, 3), weights))
+        >>> tuple(output.shape), tuple(h.shape)
+        ((7, 4, 5), (4, 5))
     """
     if call.options.norm is not None and not reset_after:
         raise ConfigError(NORM_NEEDS_RESET_AFTER)
-    output, h, _, _ = run_native("gru", call, variant=int(not reset_after))
+    output, h, _, _ = run_native("gru", call, variant="reset_after" if reset_after else "reset_before")
     return DirectionResult(output, h)

@@ -83,6 +83,10 @@ def coupled_peephole(peephole: Tensor) -> Tensor:
 
     Raises:
         ShapeError: there are not two rows.
+
+    Example:
+        >>> coupled_peephole(torch.tensor([[1.0], [2.0]])).tolist()
+        [[1.0], [-1.0], [2.0]]
     """
     if peephole.dim() != 2 or peephole.shape[0] != 2:
         raise ShapeError(
@@ -108,6 +112,12 @@ def lstm_step(
         weights: [4H, I], [4H, P], [4H], [4H], [P, H]; biases and projection may be None.
         options: see the module.
         gates: a dictionary that receives this step's i, f, g, o, [B, H] each.
+
+    Example:
+        >>> x, state = torch.randn(4, 3), (torch.zeros(4, 5), torch.zeros(4, 5))
+        >>> h, c = lstm_step(x, state, RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5)))
+        >>> tuple(h.shape), tuple(c.shape)
+        ((4, 5), (4, 5))
     """
     h, c = state
     norm, peephole, zoneout_h, zoneout_c = options.norm, options.peephole, options.zoneout_h, options.zoneout_c
@@ -147,6 +157,12 @@ def lstm_reference(call: DirectionCall) -> DirectionResult:
 
     Returns:
         every h, the last (h, c), and every c.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5))
+        >>> output, (h, c), cells = lstm_reference(DirectionCall(torch.randn(7, 4, 3), weights, return_cells=True))
+        >>> tuple(output.shape), tuple(h.shape), tuple(cells.shape)
+        ((7, 4, 5), (4, 5), (7, 4, 5))
     """
     x, weights = call.x, call.weights
     projected, hidden = weights.w_hh.shape[1], weights.w_hh.shape[0] // 4
@@ -173,6 +189,12 @@ def lstm(call: DirectionCall) -> DirectionResult:
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5))
+        >>> output, (h, c), cells = lstm(DirectionCall(torch.randn(7, 4, 3), weights, return_cells=True))
+        >>> tuple(output.shape), tuple(h.shape), tuple(cells.shape)
+        ((7, 4, 5), (4, 5), (7, 4, 5))
     """
     output, h, c, saved = run_native("lstm", call)
     if not call.return_cells:

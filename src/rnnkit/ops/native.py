@@ -32,11 +32,12 @@ from .native_call import (
     like,
     saved_width,
     sizes_of,
+    whole_zone,
 )
 from .padding import valid_steps
 from .recompute import in_first_pass
 
-__all__ = ["cell_states", "recurrence"]
+__all__ = ["cell_states", "recurrence", "whole_zone"]
 
 Tensor = torch.Tensor
 
@@ -49,7 +50,7 @@ def recurrence(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    norm: tuple[Tensor | None, ...] | None = None,
+    norm: tuple[Tensor, ...] | None = None,
     kind: int = 0,
     reverse: bool = False,
     batch_first: bool = False,

@@ -66,6 +66,15 @@ DIFFERENTIABLE = Inputs._fields[: Inputs._fields.index("mask")]
 COUNT = len(Inputs._fields)
 
 
+def whole_zone(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | None:
+    """A zone [B, T, H], or a constant that broadcasts to [B, H], as [B, T, H]; constants are not copied."""
+    if zone is None or zone.dim() == 3:
+        return zone
+    batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+    zone = torch.atleast_1d(zone)
+    return (zone if zone.dim() == 1 else zone[:, None]).expand(batch, time, -1)
+
+
 def saved_width(kernel: str, hidden: int, *, normed: bool, zoned: bool) -> int:
     """Elements that a kernel saves of each step for the backward call, beside the output; its header says which."""
     if kernel == "simple_rnn":

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from .backend import native_core
-from .direction import RecurrentOptions, RecurrentWeights, expand_zoneout
-from .native_call import KERNELS, Flags, Inputs, check, compact, describe, forward_addresses, like, sizes_of
+from .direction import VARIANTS, RecurrentOptions, RecurrentWeights
+from .native_call import KERNELS, Flags, Inputs, check, compact, describe, forward_addresses, like, sizes_of, whole_zone
 
 Tensor = torch.Tensor
 
@@ -27,16 +27,16 @@ class NativeStream:
         self.output = torch.zeros(batch, features, dtype=dtype, device="cpu")
 
     def add(
-        self, kernel: str, kind: int, weights: RecurrentWeights, state: list[Tensor], options: RecurrentOptions
+        self, kernel: str, variant: str, weights: RecurrentWeights, state: list[Tensor], options: RecurrentOptions
     ) -> None:
         """One more layer: ``weights`` and ``options`` as the recurrence takes them, ``state`` its buffers, updated."""
         x = self.output[:, None]
         gains: dict[str, Any] = {} if options.norm is None else options.norm._asdict()
         tensors: dict[str, Any] = dict(zip(("h0", "c0"), state, strict=False)) | weights._asdict() | gains
-        tensors["zone_h"] = expand_zoneout(options.zoneout_h, x, True)
-        tensors["zone_c"] = expand_zoneout(options.zoneout_c, x, True)
+        tensors["zone_h"] = whole_zone(options.zoneout_h, x, True)
+        tensors["zone_c"] = whole_zone(options.zoneout_c, x, True)
         inputs = compact(Inputs(x=x, peephole=options.peephole, **tensors))
-        flags = Flags(KERNELS.index(kernel), kind, False, True, False)
+        flags = Flags(KERNELS.index(kernel), VARIANTS[kernel].index(variant), False, True, False)
         sizes = sizes_of(inputs, flags)
         check(inputs, flags, sizes)
         description = describe(self._core, inputs, flags, sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .direction import DirectionCall, DirectionResult, LayerNormWeights, RecurrentOptions, RecurrentWeights
+from .direction import VARIANTS, DirectionCall, DirectionResult, LayerNormWeights, RecurrentOptions, RecurrentWeights
 from .gru import gru_reference
 from .lstm import lstm_reference
 from .native_call import KERNELS, Flags, Inputs, Tensor
@@ -33,7 +33,7 @@ def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor 
         return output, h, c, cells
     result: DirectionResult
     if kernel == "gru":
-        result = gru_reference(call, reset_after=flags.kind == 0)
+        result = gru_reference(call, reset_after=VARIANTS["gru"][flags.kind] == "reset_after")
     else:
         result = simple_rnn_reference(call, nonlinearity=NONLINEARITIES[flags.kind])
     return result.output, result.state, None, None

@@ -32,7 +32,7 @@ from .direction import (
 from .normalisation import pre_activation
 
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
-NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")  # the order of the native enumeration
+NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")
 
 Tensor = torch.Tensor
 
@@ -53,6 +53,11 @@ def simple_rnn_step(
         weights: [H, I], [H, H], [H], [H]; biases may be None.
         options: see the module.
         nonlinearity: σ.
+
+    Example:
+        >>> x, h = torch.randn(4, 3), torch.zeros(4, 5)
+        >>> tuple(simple_rnn_step(x, h, RecurrentWeights(torch.randn(5, 3), torch.randn(5, 5))).shape)
+        (4, 5)
     """
     norm, zoneout = options.norm, options.zoneout_h
     gain_ih, gain_hh = (None, None) if norm is None else (norm.gain_ih, norm.gain_hh)
@@ -75,6 +80,12 @@ def simple_rnn_reference(call: DirectionCall, *, nonlinearity: Nonlinearity = "t
 
     Returns:
         every h and the last h.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(5, 3), torch.randn(5, 5))
+        >>> output, h, _ = simple_rnn_reference(DirectionCall(torch.randn(7, 4, 3), weights))
+        >>> tuple(output.shape), tuple(h.shape)
+        ((7, 4, 5), (4, 5))
     """
 
     def step(x_t: Tensor, before: Tensor, options: RecurrentOptions) -> tuple[Tensor, Tensor]:
@@ -97,6 +108,12 @@ def simple_rnn(call: DirectionCall, *, nonlinearity: Nonlinearity = "tanh") -> D
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(5, 3), torch.randn(5, 5))
+        >>> output, h, _ = simple_rnn(DirectionCall(torch.randn(7, 4, 3), weights))
+        >>> tuple(output.shape), tuple(h.shape)
+        ((7, 4, 5), (4, 5))
     """
-    output, h, _, _ = run_native("simple_rnn", call, variant=NONLINEARITIES.index(nonlinearity))
+    output, h, _, _ = run_native("simple_rnn", call, variant=nonlinearity)
     return DirectionResult(output, h)

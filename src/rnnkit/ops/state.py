@@ -30,7 +30,13 @@ def tensors(state: State) -> list[torch.Tensor]:
 
 
 def detach(state: State) -> State:
-    """Returns the same state without its graph, for truncated backpropagation through time."""
+    """Returns the same state without its graph, for truncated backpropagation through time.
+
+    Example:
+        >>> h = torch.ones(1, 2, 3, requires_grad=True) * 2
+        >>> detach((h, h))[0].requires_grad
+        False
+    """
     return map_state(torch.Tensor.detach, state)
 
 
@@ -41,6 +47,11 @@ def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
         state: any state.
         index: integers [B'].
         batch_axis: the axis of the batch in each tensor.
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reorder(h, torch.tensor([1, 1, 0]), batch_axis=0).tolist()
+        [[2.0], [2.0], [1.0]]
     """
     return map_state(lambda leaf: leaf.index_select(batch_axis, index), state)
 
@@ -56,6 +67,11 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
 
     Raises:
         ShapeError: ``mask`` has another dtype or shape.
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reset(h, torch.tensor([True, False]), batch_axis=0).tolist()
+        [[0.0], [2.0]]
     """
 
     def one(leaf: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -73,7 +89,16 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
 
 
 def save(state: State, path: str | Path) -> None:
-    """Writes a state to one safetensors file; the names of the tensors store the nesting."""
+    """Writes a state to one safetensors file; the names of the tensors store the nesting.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save((torch.ones(1, 2, 3), torch.zeros(1, 2, 3)), path)
+        >>> h, c = load(path)
+        >>> tuple(h.shape)
+        (1, 2, 3)
+    """
     from safetensors.torch import save_file
 
     named: dict[str, torch.Tensor] = {}
@@ -94,6 +119,13 @@ def load(path: str | Path) -> State:
 
     Raises:
         DataError: the file holds no state.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save(torch.ones(1, 2, 3), path)
+        >>> tuple(load(path).shape)
+        (1, 2, 3)
     """
     from safetensors.torch import load_file
 
