@@ -60,7 +60,7 @@ class RecurrentBase(torch.nn.RNNBase):
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Returns the state before the first step, for ``batch`` rows: zeros, or what was learned.
+        """Return the state before the first step, for ``batch`` rows: zeros, or what was learned.
 
         Args:
             batch: B.
@@ -82,11 +82,11 @@ class RecurrentBase(torch.nn.RNNBase):
     def backend_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
     ) -> Backend:
-        """Returns the backend that would serve a call."""
+        """Return the backend that would serve a call."""
         raise NotImplementedError
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Runs one time step."""
+        """Run one time step."""
         raise NotImplementedError
 
     # --- one layer and direction -------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class RecurrentBase(torch.nn.RNNBase):
         raise NotImplementedError
 
     def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
-        """Runs one layer in one direction over whole sequences, natively or by the reference."""
+        """Run one layer in one direction over whole sequences, natively or by the reference."""
         raise NotImplementedError
 
     def _run_step(
@@ -111,5 +111,5 @@ class RecurrentBase(torch.nn.RNNBase):
         options: RecurrentOptions = NO_OPTIONS,
         gates: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, State]:
-        """Runs one step [B, I] of one layer; ``gates``, where given, receives the values of its gates."""
+        """Run one step [B, I] of one layer; ``gates``, where given, receives the values of its gates."""
         raise NotImplementedError

@@ -38,18 +38,18 @@ def explains_torch_call(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def cell_name(cell: Cell) -> str:
-    """Returns the name of a function, or of a module's class."""
+    """Return the name of a function, or of a module's class."""
     return getattr(cell, "__name__", type(cell).__name__)
 
 
 def cell_output_size(cell: Cell) -> int | None:
-    """Returns the features of a cell's output: its ``output_size`` or ``hidden_size``; None where it has neither."""
+    """Return the features of a cell's output: its ``output_size`` or ``hidden_size``; None where it has neither."""
     size: int | None = getattr(cell, "output_size", None)
     return getattr(cell, "hidden_size", None) if size is None else size
 
 
 def check_cell(cell: object, argument: str) -> None:
-    """Raises ConfigError unless ``cell`` can be called as a step; ``argument`` is its name in the message."""
+    """Raise ConfigError unless ``cell`` can be called as a step; ``argument`` is its name in the message."""
     if isinstance(cell, type) or not callable(cell):
         arrived = f"the class {cell.__name__}" if isinstance(cell, type) else f"a {type(cell).__name__}"
         raise ConfigError(
@@ -63,7 +63,7 @@ def check_cell(cell: object, argument: str) -> None:
 
 
 def own_initial_state(cell: Cell, batch: int, device: torch.device, dtype: torch.dtype) -> State:
-    """Returns the initial state that the cell gives; raises ConfigError where it gives none."""
+    """Return the initial state that the cell gives; raise ConfigError where it gives none."""
     own = getattr(cell, "initial_state", None)
     if callable(own):
         return own(batch, device, dtype)
@@ -78,7 +78,7 @@ def own_initial_state(cell: Cell, batch: int, device: torch.device, dtype: torch
 
 
 def state_shapes(state: State, name: str) -> Any:
-    """Returns the nested shapes of a state; raises ShapeError where it is no state."""
+    """Return the nested shapes of a state; raise ShapeError where it is no state."""
     if isinstance(state, Tensor):
         return tuple(state.shape)
     if type(state) is not tuple:  # a named tuple or a list would come back as a plain tuple
@@ -87,7 +87,7 @@ def state_shapes(state: State, name: str) -> Any:
 
 
 def checked_step(cell: Cell) -> Callable[[Tensor, State], tuple[Tensor, State]]:
-    """Returns the cell as ``(x_t, state) -> (output_t, state)`` with a check of what it returns."""
+    """Return the cell as ``(x_t, state) -> (output_t, state)`` with a check of what it returns."""
 
     def step(x: Tensor, before: State) -> tuple[Tensor, State]:
         returned = cell(x, before)

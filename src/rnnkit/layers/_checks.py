@@ -18,7 +18,7 @@ Lengths = Tensor | Sequence[int]
 
 
 def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
-    """Returns the lengths as int64 [B] on the CPU, each from 1 to T.
+    """Return the lengths as int64 [B] on the CPU, each from 1 to T.
 
     Args:
         lengths: what the user gave.
@@ -55,7 +55,7 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
 
 
 def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> Tensor:
-    """Returns the resets as bool [B, T].
+    """Return the resets as bool [B, T].
 
     Args:
         resets: what the user gave.
@@ -76,12 +76,12 @@ def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> 
 
 
 def described(value: object) -> str:
-    """Describes a value for a message: a tensor by its shape, anything else by its type."""
+    """Describe a value for a message: a tensor by its shape, anything else by its type."""
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def check_input(x: Tensor, layer: RecurrentBase) -> None:
-    """Raises ShapeError unless x is [T, B, I] (or [B, T, I]) with the layer's features, device and dtype."""
+    """Raise ShapeError unless x is [T, B, I] (or [B, T, I]) with the layer's features, device and dtype."""
     layout = "(batch, time, features)" if layer.batch_first else "(time, batch, features)"
     if x.dim() != 3:
         raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}, or (time, features) unbatched")
@@ -100,7 +100,7 @@ def check_input(x: Tensor, layer: RecurrentBase) -> None:
 
 
 def check_state(state: State, layer: RecurrentBase, batch: int, x: Tensor) -> None:
-    """Raises ShapeError unless the state has the layer's shapes for this batch, and the device and dtype of x."""
+    """Raise ShapeError unless the state has the layer's shapes for this batch, and the device and dtype of x."""
     expected = [tuple(leaf.shape) for leaf in tensors(layer.initial_state(batch, "meta"))]
     if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):
         raise ShapeError(f"hx is {type(state).__name__}; expected the layer's state, tensors of {expected}")

@@ -13,7 +13,7 @@ Tensor = torch.Tensor
 
 
 def parameter_shapes(layer: RecurrentBase) -> dict[str, tuple[int, ...]]:
-    """Returns names and shapes of the parameters that the options add, in the order of their registration."""
+    """Return names and shapes of the parameters that the options add, in the order of their registration."""
     options, hidden = layer.options, layer.hidden_size
     shapes: dict[str, tuple[int, ...]] = {}
     gate_rows = (layer.gates - options.coupled_gates) * hidden
@@ -36,7 +36,7 @@ def parameter_shapes(layer: RecurrentBase) -> dict[str, tuple[int, ...]]:
 
 
 def direction_options(layer: RecurrentBase, x: Tensor, batch: int, time: int, suffix: str) -> RecurrentOptions:
-    """Returns the tensors of the options for one call of one layer and direction; while training, masks are drawn.
+    """Return the tensors of the options for one call of one layer and direction; while training, masks are drawn.
 
     Args:
         layer: the recurrent layer.

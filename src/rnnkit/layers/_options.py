@@ -40,7 +40,7 @@ DEFAULTS = Options()
 
 
 def check_options(options: Options, *, pairs: bool) -> None:
-    """Checks the range of each argument, and arguments that exclude each other.
+    """Check the range of each argument, and arguments that exclude each other.
 
     Args:
         options: what to check.
@@ -76,7 +76,7 @@ def check_options(options: Options, *, pairs: bool) -> None:
 
 
 def non_default_options(options: Options) -> dict[str, Any]:
-    """Returns the arguments that differ from their defaults."""
+    """Return the arguments that differ from their defaults."""
     return {
         field.name: getattr(options, field.name)
         for field in fields(options)
@@ -85,12 +85,12 @@ def non_default_options(options: Options) -> dict[str, Any]:
 
 
 def unsupported_by_torch(options: Options, training: bool) -> str | None:
-    """Names the options that PyTorch's own layers cannot compute, as a sentence; None where they can compute all."""
+    """Name the options that PyTorch's own layers cannot compute, as a sentence; None where they can compute all."""
     supported = {"learn_initial_state"} if training else {"learn_initial_state", "recurrent_dropout", "weight_dropout"}
     names = [name for name in non_default_options(options) if name not in supported]
     return f"PyTorch's layers have no {', '.join(names)}" if names else None
 
 
 def suffix_of(layer: int, reverse: bool) -> str:
-    """Returns the suffix of PyTorch's parameter names for a layer and direction."""
+    """Return the suffix of PyTorch's parameter names for a layer and direction."""
     return f"_l{layer}_reverse" if reverse else f"_l{layer}"

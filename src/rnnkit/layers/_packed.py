@@ -13,7 +13,7 @@ from ..types import State
 
 
 def refuse_beside_packed(lengths: Any, resets: Any) -> None:
-    """Raises ShapeError where lengths or resets are given with a packed sequence."""
+    """Raise ShapeError where lengths or resets are given with a packed sequence."""
     if lengths is not None or resets is not None:
         raise ShapeError("a PackedSequence carries its lengths and takes no resets; pass a padded tensor instead")
 
@@ -21,7 +21,7 @@ def refuse_beside_packed(lengths: Any, resets: Any) -> None:
 def run_padded(
     call: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, State]], packed: PackedSequence, batch_first: bool
 ) -> tuple[PackedSequence, State]:
-    """Runs ``call(padded, lengths) -> (output, state)`` on a packed sequence; all results keep its order of rows."""
+    """Run ``call(padded, lengths) -> (output, state)`` on a packed sequence; all results keep its order of rows."""
     padded, rows = pad_packed_sequence(packed, batch_first)
     output, state = call(padded, rows)
     if packed.sorted_indices is not None:

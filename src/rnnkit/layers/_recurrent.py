@@ -47,7 +47,7 @@ class RecurrentLayer(RecurrentBase):
     """See the module."""
 
     def _configure(self, mode: str, init: Init, backend: Backend, **options: Any) -> None:
-        """Checks and stores rnnkit's own arguments. Called before PyTorch's constructor, which draws the weights."""
+        """Check and store rnnkit's own arguments. Called before PyTorch's constructor, which draws the weights."""
         check_init(init, mode)
         if backend not in BACKENDS:
             raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
@@ -57,7 +57,7 @@ class RecurrentLayer(RecurrentBase):
         check_options(self.options, pairs="c" in self.state_names)
 
     def _complete(self) -> None:
-        """Adds the parameters of the options. Called after PyTorch's constructor."""
+        """Add the parameters of the options. Called after PyTorch's constructor."""
         weight = self.weight_ih_l0
 
         def new(shape: tuple[int, ...]) -> torch.nn.Parameter:
@@ -86,7 +86,7 @@ class RecurrentLayer(RecurrentBase):
     # --- weights and options of one layer and direction --------------------------------------------------------------
 
     def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:
-        """Reads the weights by name at each call, so that parametrisations and tied weights take effect."""
+        """Read the weights by name at each call, so that parametrisations and tied weights take effect."""
         suffix = suffix_of(layer, reverse)
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
         plain = self._parameters  # a microsecond each faster than getattr, which finds parametrised weights too
@@ -107,18 +107,18 @@ class RecurrentLayer(RecurrentBase):
     # --- the public calls --------------------------------------------------------------------------------------------
 
     def reset_parameters(self) -> None:
-        """Draws all weights again, as ``init`` says."""
+        """Draw all weights again, as ``init`` says."""
         initialise(self, self.init)
 
     def flatten_parameters(self) -> None:
-        """Prepares the weights for cuDNN where PyTorch's own layer can serve; does nothing otherwise."""
+        """Prepare the weights for cuDNN where PyTorch's own layer can serve; do nothing otherwise."""
         if self._torch_problem() is None:
             super().flatten_parameters()
 
     def backend_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
     ) -> Backend:
-        """Returns the backend that would serve a call.
+        """Return the backend that would serve a call.
 
         Args:
             device, dtype: those of the input.
@@ -141,7 +141,7 @@ class RecurrentLayer(RecurrentBase):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Any, State]:
-        """Runs whole sequences.
+        """Run whole sequences.
 
         Args:
             input: [T, B, I], or [B, T, I] with ``batch_first``, or [T, I] unbatched, or a ``PackedSequence``.
@@ -173,7 +173,7 @@ class RecurrentLayer(RecurrentBase):
         return output, state
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Runs one time step, without side effects and differentiable: the same as a sequence of one step.
+        """Run one time step, without side effects and differentiable: the same as a sequence of one step.
 
         Args:
             x: [B, I].
@@ -217,7 +217,7 @@ class RecurrentLayer(RecurrentBase):
         return x, map_state(lambda *leaves: torch.stack(leaves), *following)
 
     def stream(self, batch: int = 1, *, reuse_output: bool = False) -> Stream:
-        """Returns the layer as a stream of single steps: fast, without gradients, see :class:`Stream`.
+        """Return the layer as a stream of single steps: fast, without gradients, see :class:`Stream`.
 
         Args:
             batch: the number of rows that step together.
@@ -240,7 +240,7 @@ class RecurrentLayer(RecurrentBase):
         return Stream(self, batch, reuse_output=reuse_output)
 
     def final_output(self, state: State) -> Tensor:
-        """Returns the top layer's output at each row's last valid step, both directions side by side: [B, D·H].
+        """Return the top layer's output at each row's last valid step, both directions side by side: [B, D·H].
 
         Args:
             state: as :meth:`forward` returns it.
@@ -251,7 +251,7 @@ class RecurrentLayer(RecurrentBase):
         return h[-1] if self.num_directions == 1 else torch.cat((h[-2], h[-1]), -1)
 
     def config(self) -> dict[str, Any]:
-        """Returns the builder and the arguments that make this layer again, for ``rnnkit.load``."""
+        """Return the builder and the arguments that make this layer again, for ``rnnkit.load``."""
         names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
         arguments = {name: getattr(self, name) for name in (*names, "init", "backend")}
         arguments |= self._own_arguments() | non_default_options(self.options)

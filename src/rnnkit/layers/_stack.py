@@ -39,7 +39,7 @@ def run_stack(
     *,
     return_cells: bool = False,
 ) -> StackResult:
-    """Runs all layers and directions of a recurrent layer over whole sequences, natively or by the reference.
+    """Run all layers and directions of a recurrent layer over whole sequences, natively or by the reference.
 
     Args:
         layer: whose weights and options are used.

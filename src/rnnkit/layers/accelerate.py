@@ -86,7 +86,7 @@ class Acceleration:
 
 
 def accelerate(model: torch.nn.Module) -> Acceleration:
-    """Replaces every ``torch.nn.RNN``, ``LSTM`` and ``GRU`` in a model by the rnnkit layer of the same recurrence.
+    """Replace every ``torch.nn.RNN``, ``LSTM`` and ``GRU`` in a model by the rnnkit layer of the same recurrence.
 
     y = model(x) stays the same function of the same parameters. Each layer remains the same object and changes its
     class to a subclass of the class that it had. So parameters (also those that an optimizer or a tied layer holds),

@@ -25,7 +25,7 @@ class Capability:
 
 
 def capabilities() -> list[Capability]:
-    """Returns every layer with each of its options, in the order of ``rnnkit doctor``."""
+    """Return every layer with each of its options, in the order of ``rnnkit doctor``."""
     plain: list[tuple[str, RecurrentLayer]] = [
         ("tanh, relu", SimpleRNN(1, 1)),
         ("sigmoid", SimpleRNN(1, 1, nonlinearity="sigmoid")),

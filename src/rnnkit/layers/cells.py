@@ -19,7 +19,7 @@ TORCH_CELLS = (torch.nn.LSTMCell, torch.nn.GRUCell, torch.nn.RNNCell)
 
 
 class LSTMCell(torch.nn.LSTMCell):
-    """Runs one LSTM step, (h, c) = cell(x, (h, c)); equations in :mod:`rnnkit.ops.lstm`.
+    """Run one LSTM step, (h, c) = cell(x, (h, c)); equations in :mod:`rnnkit.ops.lstm`.
 
     A ``torch.nn.LSTMCell`` in every respect (arguments, parameter names, gate order; state dicts load both ways), which
     checks its arguments. PyTorch's fused cell computes it: that was faster than the written-out step on one thread of
@@ -45,25 +45,25 @@ class LSTMCell(torch.nn.LSTMCell):
     """
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Runs one step; see the class."""
+        """Run one step; see the class."""
         if hx is not None and not (isinstance(hx, tuple | list) and len(hx) == 2):
             raise ShapeError(f"hx is {described(hx)}; an LSTM cell carries a pair: pass (h, c)")
         _check_call(self, input, () if hx is None else hx)
         return super().forward(input, hx)
 
     def config(self) -> dict[str, Any]:
-        """Returns the builder and the arguments that make this cell again."""
+        """Return the builder and the arguments that make this cell again."""
         return _own_config(self)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Returns zeros (h, c), [B, H] each."""
+        """Return zeros (h, c), [B, H] each."""
         return zeros(self, batch, device, dtype)
 
 
 class GRUCell(torch.nn.GRUCell):
-    """Runs one GRU step, h = cell(x, h); equations in :mod:`rnnkit.ops.gru`.
+    """Run one GRU step, h = cell(x, h); equations in :mod:`rnnkit.ops.gru`.
 
     A ``torch.nn.GRUCell`` in every respect, which checks its arguments. PyTorch's fused cell computes it: that was
     faster than the written-out step on one thread of an EPYC (Zen 5) with H = 32: 12 against 23 µs at batch 1, 20
@@ -87,23 +87,23 @@ class GRUCell(torch.nn.GRUCell):
     """
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """Runs one step; see the class."""
+        """Run one step; see the class."""
         _check_call(self, input, () if hx is None else (hx,))
         return super().forward(input, hx)
 
     def config(self) -> dict[str, Any]:
-        """Returns the builder and the arguments that make this cell again."""
+        """Return the builder and the arguments that make this cell again."""
         return _own_config(self)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Returns zeros [B, H]."""
+        """Return zeros [B, H]."""
         return zeros(self, batch, device, dtype)
 
 
 class SimpleRNNCell(torch.nn.RNNCell):
-    """Runs one step of a simple recurrence, h = σ(W x + b_ih + U h + b_hh); see :mod:`rnnkit.ops.simple_rnn`.
+    """Run one step of a simple recurrence, h = σ(W x + b_ih + U h + b_hh); see :mod:`rnnkit.ops.simple_rnn`.
 
     A ``torch.nn.RNNCell`` in every respect, which also takes σ = sigmoid and checks its arguments (PyTorch's cell
     broadcasts h [H, H] over an unbatched input). PyTorch's cell computes tanh and relu: that was faster than the
@@ -145,7 +145,7 @@ class SimpleRNNCell(torch.nn.RNNCell):
         super().__init__(input_size, hidden_size, bias, nonlinearity, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """Runs one step; see the class."""
+        """Run one step; see the class."""
         _check_call(self, input, () if hx is None else (hx,))
         if self.nonlinearity != "sigmoid":
             return super().forward(input, hx)
@@ -154,27 +154,27 @@ class SimpleRNNCell(torch.nn.RNNCell):
         return simple_rnn_step(input, h, weights, nonlinearity="sigmoid")
 
     def config(self) -> dict[str, Any]:
-        """Returns the builder and the arguments that make this cell again."""
+        """Return the builder and the arguments that make this cell again."""
         return _own_config(self)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Returns zeros [B, H]."""
+        """Return zeros [B, H]."""
         return zeros(self, batch, device, dtype)
 
 
 def zeros(
     cell: torch.nn.RNNCellBase, batch: int, device: torch.device | str | None, dtype: torch.dtype | None
 ) -> State:
-    """Returns the zero state of one of PyTorch's cells: h [B, H], or (h, c) for an LSTM's."""
+    """Return the zero state of one of PyTorch's cells: h [B, H], or (h, c) for an LSTM's."""
     weight = cell.weight_ih
     h = torch.zeros(batch, cell.hidden_size, device=device or weight.device, dtype=dtype or weight.dtype)
     return (h, torch.zeros_like(h)) if isinstance(cell, torch.nn.LSTMCell) else h
 
 
 def describe_cell(cell: Any) -> dict[str, Any] | None:
-    """Returns ``{"builder": name, "arguments": {...}}`` of a cell: by its ``config()``, or of PyTorch's cells.
+    """Return ``{"builder": name, "arguments": {...}}`` of a cell: by its ``config()``, or of PyTorch's cells.
 
     Returns:
         None for a function and for a module without ``config()``.

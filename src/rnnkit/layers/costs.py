@@ -85,7 +85,7 @@ class Call:
 
 
 def count(layer: torch.nn.Module, call: Call) -> list[Cost] | None:
-    """Returns the cost of a call: one entry, or one for each layer of a recurrent stack; None where it is unknown.
+    """Return the cost of a call: one entry, or one for each layer of a recurrent stack; None where it is unknown.
 
     A subclass with its own ``forward`` may compute anything, so its cost is unknown.
 
@@ -102,12 +102,12 @@ def count(layer: torch.nn.Module, call: Call) -> list[Cost] | None:
 
 
 def rule_of(layer: torch.nn.Module) -> Callable[[Any, Call], list[Cost]] | None:
-    """Returns the function that counts a layer, or None."""
+    """Return the function that counts a layer, or None."""
     return None if "forward" in vars(layer) else _RULES.get(type(layer).forward)
 
 
 def recurrent(layer: torch.nn.RNNBase, call: Call) -> list[Cost]:
-    """Counts the cost of each layer of a recurrent stack, both directions together.
+    """Count the cost of each layer of a recurrent stack, both directions together.
 
     In each direction, with inputs of I features (of a later layer D·P) and per valid step
 
@@ -212,7 +212,7 @@ def _kept(layer: torch.nn.RNNBase, batch: int, time: int, features: int, suffix:
 
 
 def cell(layer: torch.nn.RNNCellBase, call: Call) -> list[Cost]:
-    """Counts one step of a cell: forward 2·B·G·H·(I + H); backward the same for dU, dh, dW and, where it flows on, dx.
+    """Count one step of a cell: forward 2·B·G·H·(I + H); backward the same for dU, dh, dW and, where it flows on, dx.
 
     Stored, output included: B·H (RNN), B·7·H (GRU), B·6·H (LSTM).
     """
@@ -230,13 +230,13 @@ def cell(layer: torch.nn.RNNCellBase, call: Call) -> list[Cost]:
 
 
 def linear(layer: torch.nn.Linear, call: Call) -> list[Cost]:
-    """Counts y = W x + b over n rows: 2·n·I·O forward, and backward for dW and, where it flows on, for dx."""
+    """Count y = W x + b over n rows: 2·n·I·O forward, and backward for dW and, where it flows on, for dx."""
     products = 2 * prod(call.input) * layer.out_features
     return [_products(layer, products, call)]
 
 
 def convolution(layer: Any, call: Call) -> list[Cost]:
-    """Counts O filters of k = ∏ kernel numbers over C channels in g groups: forward 2·k·C/g for each output number.
+    """Count O filters of k = ∏ kernel numbers over C channels in g groups: forward 2·k·C/g for each output number.
 
     Backward the same for dW, and for dx where it flows on.
     """
@@ -245,14 +245,14 @@ def convolution(layer: Any, call: Call) -> list[Cost]:
 
 
 def embedding(layer: torch.nn.Embedding, call: Call) -> list[Cost]:
-    """Counts a look-up: no arithmetic forward, n additions backward for an output of n numbers."""
+    """Count a look-up: no arithmetic forward, n additions backward for an output of n numbers."""
     trains = layer.weight.requires_grad
     kept = prod(call.output) * _element(layer)
     return [Cost(0, prod(call.output) if trains else 0, kept, "a look-up, no arithmetic forward")]
 
 
 def normalisation(layer: Any, call: Call) -> list[Cost]:
-    """Counts LayerNorm, BatchNorm and StepNorm (padding included) in training, y = γ ⊙ (x − μ)·s + β over n numbers.
+    """Count LayerNorm, BatchNorm and StepNorm (padding included) in training, y = γ ⊙ (x − μ)·s + β over n numbers.
 
     Forward 5·n (mean 1, difference 1, variance 2, times s 1), + n for γ, + n for β. Backward, with d = γ ⊙ dy and N
     the normalised input, dx = s·(d − mean(d) − N·mean(d ⊙ N)): 7·n, + 3·n for γ (d and dγ), + n for β. Stored: the
@@ -269,7 +269,7 @@ def normalisation(layer: Any, call: Call) -> list[Cost]:
 
 
 def reshape(layer: torch.nn.Module, call: Call) -> list[Cost]:
-    """Counts Identity, Flatten and Unflatten: another view of the same numbers."""
+    """Count Identity, Flatten and Unflatten: another view of the same numbers."""
     return [Cost(0, 0, 0, "another view of the same numbers")]
 
 

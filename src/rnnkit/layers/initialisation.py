@@ -25,7 +25,7 @@ INITS: tuple[Init, ...] = ("torch", "keras", "identity")
 
 
 def check_init(init: str, mode: str) -> None:
-    """Raises ConfigError where ``init`` is unknown or unfit for ``mode`` (PyTorch's name of the recurrence)."""
+    """Raise ConfigError where ``init`` is unknown or unfit for ``mode`` (PyTorch's name of the recurrence)."""
     if init not in INITS:
         raise ConfigError(f"init={init!r} is unknown{suggest(init, INITS)}")
     if init == "identity" and mode in ("LSTM", "GRU"):
@@ -34,7 +34,7 @@ def check_init(init: str, mode: str) -> None:
 
 @torch.no_grad()
 def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = None) -> None:
-    """Draws the weights of a recurrent layer again, in the order of its parameters: all, or those in ``names``."""
+    """Draw the weights of a recurrent layer again, in the order of its parameters: all, or those in ``names``."""
     for name, weight in layer.named_parameters():
         if names is not None and name not in names:
             continue
@@ -67,7 +67,7 @@ def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = Non
 
 @torch.no_grad()
 def chrono_(layer: torch.nn.RNNBase, longest: int) -> None:
-    """Draws the biases of an LSTM's or GRU's gates so that its units forget over 2 to ``longest`` steps.
+    """Draw the biases of an LSTM's or GRU's gates so that its units forget over 2 to ``longest`` steps.
 
         LSTM   b_f = log u,  b_i = −b_f        GRU   b_z = log u        u uniform in [1, longest − 1]
 

@@ -102,7 +102,7 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     def cell_states(
         self, input: Tensor, hx: State | None = None, *, lengths: Lengths | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, Tensor, State]:
-        """Runs whole sequences as :meth:`forward` and also returns every cell state c, differentiable like the output.
+        """Run whole sequences as :meth:`forward` and also return every cell state c, differentiable like the output.
 
         Args:
             input: [T, B, I], or [B, T, I] with ``batch_first``; not packed and not unbatched.

@@ -31,7 +31,7 @@ Tensor = torch.Tensor
 
 
 class RNN(torch.nn.Module):
-    """Runs y_t, s_t = cell(x_t, s_{t-1}) over whole sequences, with the same call as rnnkit's layers.
+    """Run y_t, s_t = cell(x_t, s_{t-1}) over whole sequences, with the same call as rnnkit's layers.
 
     The cell is one step of your own: a function, or a module (its parameters become this module's). Its state is a
     tensor or a nested tuple of tensors of any shapes, with the batch on axis 0. PyTorch's and rnnkit's ``LSTMCell``,
@@ -150,7 +150,7 @@ class RNN(torch.nn.Module):
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Returns the state before the first step, for ``batch`` rows.
+        """Return the state before the first step, for ``batch`` rows.
 
         Args:
             batch: B.
@@ -179,7 +179,7 @@ class RNN(torch.nn.Module):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Any, State]:
-        """Runs whole sequences.
+        """Run whole sequences.
 
         Args:
             input: [T, B, ...], or [B, T, ...] with ``batch_first``, or a ``PackedSequence``.
@@ -219,7 +219,7 @@ class RNN(torch.nn.Module):
         return output.transpose(0, 1) if self.batch_first else output, state
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Runs one time step, without side effects and differentiable: the same as a sequence of one step.
+        """Run one time step, without side effects and differentiable: the same as a sequence of one step.
 
         Args:
             x: [B, ...].
@@ -239,7 +239,7 @@ class RNN(torch.nn.Module):
         return checked_step(self.cell)(x, state)
 
     def final_output(self, state: State) -> Tensor | None:
-        """Returns the output at each row's last valid step [B, F], where the state holds it: with PyTorch's cells.
+        """Return the output at each row's last valid step [B, F], where the state holds it: with PyTorch's cells.
 
         Args:
             state: as :meth:`forward` returns it.
@@ -253,7 +253,7 @@ class RNN(torch.nn.Module):
         return last[0] if len(last) == 1 else torch.cat(last, -1)
 
     def config(self) -> dict[str, Any] | None:
-        """Returns the builder and the arguments that make this layer again, for ``rnnkit.load``.
+        """Return the builder and the arguments that make this layer again, for ``rnnkit.load``.
 
         Returns:
             None where they cannot be written to a file: with ``initial_state``, and with a cell that is a function or a

@@ -19,7 +19,7 @@ Tensor = torch.Tensor
 
 
 class Stream:
-    """Runs h_t = layer.step(x_t, h_{t-1}) and holds the state; ``layer.stream(batch)`` makes one.
+    """Run h_t = layer.step(x_t, h_{t-1}) and hold the state; ``layer.stream(batch)`` makes one.
 
     On the native core a step is one call. The weights were packed when the stream was made, so later changes of the
     layer's weights do not reach the stream. Small steps stay on the calling thread. Dropout is off and zoneout takes
@@ -64,7 +64,7 @@ class Stream:
         self._output = weight.new_empty(batch, layer.output_size) if self._native is None else self._native.output
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Runs one step.
+        """Run one step.
 
         Args:
             x: [B, I], of the layer's dtype and device.
@@ -107,11 +107,11 @@ class Stream:
             map_state(torch.Tensor.copy_, self._state, state)
 
     def reset(self, mask: Tensor | None = None) -> None:
-        """Puts the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""
+        """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""
         self.state = self._initial if mask is None else reset(self._state, mask, self._initial)
 
     def seconds_per_step(self, x: Tensor, repeats: int = 1000) -> float:
-        """Measures the median time of a step on x [B, I], inside the core where it serves; the state moves on.
+        """Measure the median time of a step on x [B, I], inside the core where it serves; the state moves on.
 
         Args:
             x: [B, I].
@@ -134,7 +134,7 @@ class Stream:
 
 
 def _packed(layer: RecurrentBase, state: State, batch: int) -> NativeStream:
-    """Packs the layers of ``layer`` for the native core, with ``state`` as its state buffers."""
+    """Pack the layers of ``layer`` for the native core, with ``state`` as its state buffers."""
     stream = NativeStream(batch, layer.input_size, layer.weight_ih_l0.dtype)
     for index in range(layer.num_layers):
         own = tensors(state_row(state, index))

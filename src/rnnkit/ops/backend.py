@@ -15,7 +15,7 @@ _core: list[Any] = []  # the native module after its import; a list, because tor
 
 
 def native_core() -> Any | None:
-    """Returns the native module, or None where rnnkit was installed without it."""
+    """Return the native module, or None where rnnkit was installed without it."""
     if not _core:
         _core.append(_load_core())
     return _core[0]
@@ -32,7 +32,7 @@ def _load_core() -> Any | None:
 
 
 def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Returns why the native core cannot compute with such tensors, or None where it can."""
+    """Return why the native core cannot compute with such tensors, or None where it can."""
     if native_core() is None:
         return "rnnkit was installed without its native core (see `rnnkit doctor`)"
     if device.type != "cpu":
@@ -43,7 +43,7 @@ def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def tracing() -> bool:
-    """Returns whether operations are recorded or tensors hold no data (torch.compile, jit.trace, make_fx, FakeTensor).
+    """Return whether operations are recorded or tensors hold no data (torch.compile, jit.trace, make_fx, FakeTensor).
 
     Then a call must use the operator, which has shape functions. Addresses of tensors have no meaning then.
     """
@@ -69,7 +69,7 @@ def _warn_once(layer: str, reason: str) -> None:
 
 
 def choose_backend(layer: str, requested: Backend, native: str | None, torch_own: str | None) -> Backend:
-    """Returns the backend that serves a call.
+    """Return the backend that serves a call.
 
     Args:
         layer: the layer's name, for messages.

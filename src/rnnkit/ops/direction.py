@@ -125,7 +125,7 @@ class DirectionResult(NamedTuple):
 
 
 def zoneout_by_step(zoneout: Tensor | None, x: Tensor) -> Tensor | None:
-    """Returns zoneout as :func:`rnnkit.ops.unroll.unroll` takes it, [T, B, H], for sequences x [T, B, ...].
+    """Return zoneout as :func:`rnnkit.ops.unroll.unroll` takes it, [T, B, H], for sequences x [T, B, ...].
 
     Args:
         zoneout: [B, T, H], a constant that broadcasts to [B, H], or None.
@@ -137,7 +137,7 @@ def zoneout_by_step(zoneout: Tensor | None, x: Tensor) -> Tensor | None:
 
 
 def run_native(kernel: str, call: DirectionCall, variant: str = "standard") -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Runs the native kernel, differentiable.
+    """Run the native kernel, differentiable.
 
     Args:
         kernel: ``"simple_rnn"``, ``"lstm"`` or ``"gru"``.
@@ -170,7 +170,7 @@ def _h_and_c(state: State | None) -> tuple[Tensor | None, Tensor | None]:
 def run_steps(
     step: Callable[[Tensor, State, RecurrentOptions], tuple[Tensor, State]], call: DirectionCall, zeros: State
 ) -> tuple[Tensor, State]:
-    """Runs ``step(x_t, state, options_t) -> (output_t, state)`` over a call's sequences, in a plain loop.
+    """Run ``step(x_t, state, options_t) -> (output_t, state)`` over a call's sequences, in a plain loop.
 
     Args:
         step: takes x_t [B, I], the state before, and the options with the zoneout of that step.

@@ -10,7 +10,7 @@ Tensor = torch.Tensor
 
 
 def bernoulli(shape: tuple[int, ...], probability: float, value: float, like: Tensor) -> Tensor:
-    """Draws a tensor that holds ``value`` with the given probability, else 0.
+    """Draw a tensor that holds ``value`` with the given probability, else 0.
 
     PyTorch's generator gives the seed, so ``torch.manual_seed`` repeats the draw. The numbers do not depend on the
     number of threads or the CPU family. Where the core cannot serve (other devices and dtypes, ``torch.compile`` and

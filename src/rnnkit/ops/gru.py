@@ -52,7 +52,7 @@ def gru_step(
     reset_after: bool = True,
     gates: dict[str, Tensor] | None = None,
 ) -> Tensor:
-    """Computes one step: x [B, I] and h [B, H] to the next h [B, H].
+    """Compute one step: x [B, I] and h [B, H] to the next h [B, H].
 
     Args:
         x: [B, I].
@@ -94,7 +94,7 @@ def gru_step(
 
 
 def gru_reference(call: DirectionCall, *, reset_after: bool = True) -> DirectionResult:
-    """Runs :func:`gru_step` over whole sequences in a plain loop, on any device and in any dtype.
+    """Run :func:`gru_step` over whole sequences in a plain loop, on any device and in any dtype.
 
     Args:
         call: see :class:`rnnkit.ops.direction.DirectionCall`; the states are h [B, H].
@@ -122,7 +122,7 @@ def gru_reference(call: DirectionCall, *, reset_after: bool = True) -> Direction
 
 
 def gru(call: DirectionCall, *, reset_after: bool = True) -> DirectionResult:
-    """Runs the native kernel over whole sequences, differentiable (twice: the second time through the reference).
+    """Run the native kernel over whole sequences, differentiable (twice: the second time through the reference).
 
     Args:
         call: as for :func:`gru_reference`, in float32 or float64 on the CPU.

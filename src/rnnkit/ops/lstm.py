@@ -50,7 +50,7 @@ LstmState = tuple[Tensor, Tensor]
 
 
 def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
-    """Expands the weights of coupled gates to those of an LSTM with f = 1 − i.
+    """Expand the weights of coupled gates to those of an LSTM with f = 1 − i.
 
     Since 1 − σ(a) = σ(−a), the rows of f are the negative rows of i.
 
@@ -79,7 +79,7 @@ def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
 
 
 def coupled_peephole(peephole: Tensor) -> Tensor:
-    """Expands the peephole of coupled gates, [2, H] with rows i and o, to [3, H] with rows i, −i, o.
+    """Expand the peephole of coupled gates, [2, H] with rows i and o, to [3, H] with rows i, −i, o.
 
     Raises:
         ShapeError: there are not two rows.
@@ -104,7 +104,7 @@ def lstm_step(
     *,
     gates: dict[str, Tensor] | None = None,
 ) -> LstmState:
-    """Computes one step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
+    """Compute one step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
 
     Args:
         x: [B, I].
@@ -150,7 +150,7 @@ def lstm_step(
 
 
 def lstm_reference(call: DirectionCall) -> DirectionResult:
-    """Runs :func:`lstm_step` over whole sequences in a plain loop, on any device and in any dtype.
+    """Run :func:`lstm_step` over whole sequences in a plain loop, on any device and in any dtype.
 
     Args:
         call: see :class:`rnnkit.ops.direction.DirectionCall`; the states are (h [B, P], c [B, H]).
@@ -179,7 +179,7 @@ def lstm_reference(call: DirectionCall) -> DirectionResult:
 
 
 def lstm(call: DirectionCall) -> DirectionResult:
-    """Runs the native kernel over whole sequences, differentiable (twice: the second time through the reference).
+    """Run the native kernel over whole sequences, differentiable (twice: the second time through the reference).
 
     Args:
         call: as for :func:`lstm_reference`, in float32 or float64 on the CPU.

@@ -18,7 +18,7 @@ EPS = 1e-5  # as in PyTorch
 
 
 def normalise(x: Tensor, eps: float = EPS) -> Tensor:
-    """Computes N(x) over the last axis: [..., n] to [..., n].
+    """Compute N(x) over the last axis: [..., n] to [..., n].
 
     Example:
         >>> normalise(torch.tensor([[1.0, 3.0]]), eps=0.0)
@@ -29,7 +29,7 @@ def normalise(x: Tensor, eps: float = EPS) -> Tensor:
 
 
 def pre_activation(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """Computes W x + b, or gain ⊙ N(W x) + b with a gain.
+    """Compute W x + b, or gain ⊙ N(W x) + b with a gain.
 
     Args:
         x: [B, I].

@@ -6,7 +6,7 @@ import torch
 
 
 def valid_steps(lengths: torch.Tensor, time: int, device: torch.device) -> torch.Tensor:
-    """Returns bool [B, T], true at valid steps and false in padding.
+    """Return bool [B, T], true at valid steps and false in padding.
 
     Args:
         lengths: valid steps of each row [B].

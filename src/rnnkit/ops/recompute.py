@@ -37,7 +37,7 @@ def in_chunks(
     reverse: bool = False,
     shared: State = (),
 ) -> tuple[Tensor, State]:
-    """Runs a sequence in chunks of ``steps`` steps and stores the intermediate values of one chunk at a time.
+    """Run a sequence in chunks of ``steps`` steps and store the intermediate values of one chunk at a time.
 
     Args:
         run: ``run(x, state, shared, *, lengths, resets) -> (output, state)`` over one chunk, time first. ``state`` is
@@ -117,7 +117,7 @@ class _FirstPass:
 
 
 def _taken_out(nested: Any, leaves: list[Tensor]) -> Any:
-    """Appends the tensors of a nested tuple to ``leaves``; returns the tuple with their indices in place of them."""
+    """Append the tensors of a nested tuple to ``leaves``; return the tuple with their indices in place of them."""
     if nested is None:
         return None
     if isinstance(nested, Tensor):

@@ -10,7 +10,7 @@ from .simple_rnn import NONLINEARITIES, simple_rnn_reference
 
 
 def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Returns output, last h, last c and every c of the call, as a graph of PyTorch's operations."""
+    """Return output, last h, last c and every c of the call, as a graph of PyTorch's operations."""
     kernel = KERNELS[flags.kernel]
     is_lstm = kernel == "lstm"
     norm = None

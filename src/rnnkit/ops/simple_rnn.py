@@ -45,7 +45,7 @@ def simple_rnn_step(
     *,
     nonlinearity: Nonlinearity = "tanh",
 ) -> Tensor:
-    """Computes one step: x [B, I] and h [B, H] to the next h [B, H].
+    """Compute one step: x [B, I] and h [B, H] to the next h [B, H].
 
     Args:
         x: [B, I].
@@ -72,7 +72,7 @@ _SIGMA = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 
 
 def simple_rnn_reference(call: DirectionCall, *, nonlinearity: Nonlinearity = "tanh") -> DirectionResult:
-    """Runs :func:`simple_rnn_step` over whole sequences in a plain loop, on any device and in any dtype.
+    """Run :func:`simple_rnn_step` over whole sequences in a plain loop, on any device and in any dtype.
 
     Args:
         call: see :class:`rnnkit.ops.direction.DirectionCall`; the states are h [B, H].
@@ -97,7 +97,7 @@ def simple_rnn_reference(call: DirectionCall, *, nonlinearity: Nonlinearity = "t
 
 
 def simple_rnn(call: DirectionCall, *, nonlinearity: Nonlinearity = "tanh") -> DirectionResult:
-    """Runs the native kernel over whole sequences, differentiable (twice: the second time through the reference).
+    """Run the native kernel over whole sequences, differentiable (twice: the second time through the reference).
 
     Args:
         call: as for :func:`simple_rnn_reference`, in float32 or float64 on the CPU.

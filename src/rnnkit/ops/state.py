@@ -18,19 +18,19 @@ from ..types import State
 
 
 def map_state(function: Callable[..., torch.Tensor], state: State, *others: State) -> State:
-    """Applies ``function`` to every tensor of ``state`` and the matching tensors of ``others``."""
+    """Apply ``function`` to every tensor of ``state`` and the matching tensors of ``others``."""
     if isinstance(state, torch.Tensor):
         return function(state, *others)
     return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))
 
 
 def tensors(state: State) -> list[torch.Tensor]:
-    """Returns the tensors of a state, in order."""
+    """Return the tensors of a state, in order."""
     return [state] if isinstance(state, torch.Tensor) else [leaf for part in state for leaf in tensors(part)]
 
 
 def detach(state: State) -> State:
-    """Returns the same state without its graph, for truncated backpropagation through time.
+    """Return the same state without its graph, for truncated backpropagation through time.
 
     Example:
         >>> h = torch.ones(1, 2, 3, requires_grad=True) * 2
@@ -41,7 +41,7 @@ def detach(state: State) -> State:
 
 
 def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
-    """Selects rows of a state, as beam search needs: row ``index[i]`` becomes row i.
+    """Select rows of a state, as beam search needs: row ``index[i]`` becomes row i.
 
     Args:
         state: any state.
@@ -57,7 +57,7 @@ def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
 
 
 def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_axis: int = 1) -> State:
-    """Puts the rows where ``mask`` is true back to an initial state.
+    """Put the rows where ``mask`` is true back to an initial state.
 
     Args:
         state: any state.
@@ -89,7 +89,7 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
 
 
 def save(state: State, path: str | Path) -> None:
-    """Writes a state to one safetensors file; the names of the tensors store the nesting.
+    """Write a state to one safetensors file; the names of the tensors store the nesting.
 
     Example:
         >>> import tempfile
@@ -115,7 +115,7 @@ def save(state: State, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> State:
-    """Reads a state that :func:`save` wrote.
+    """Read a state that :func:`save` wrote.
 
     Raises:
         DataError: the file holds no state.

@@ -24,7 +24,7 @@ def unroll(
     resets: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, State]:
-    """Applies ``step(x_t, state) -> (y_t, state)`` over time.
+    """Apply ``step(x_t, state) -> (y_t, state)`` over time.
 
     Args:
         step: takes what ``x`` holds at step t, and the state before it.
