@@ -16,6 +16,7 @@ from ..types import State
 from ._checks import Lengths, check_lengths, check_resets, described
 from ._packed import refuse_beside_packed, through_padding
 from .cells import TORCH_CELLS, zeros
+from .description import describe
 
 Tensor = torch.Tensor
 Cell = Callable[..., Any]
@@ -95,6 +96,29 @@ class RNN(torch.nn.Module):
     def bidirectional(self) -> bool:
         """Whether there is a second direction."""
         return self.reverse_cell is not None
+
+    @property
+    def input_size(self) -> int | None:
+        """Features of a step of the input, as the cell's ``input_size`` says; None where it has none."""
+        found: int | None = getattr(self.cell, "input_size", None)
+        return found
+
+    @property
+    def output_size(self) -> int | None:
+        """Features of an output, by the cells' ``output_size`` or ``hidden_size``; None where a cell has neither."""
+        sizes = [getattr(cell, "output_size", getattr(cell, "hidden_size", None)) for cell in self._cells()]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def config(self) -> dict[str, Any] | None:
+        """Builder and arguments that make this layer anew, for ``rnnkit.load``; None where a cell does not tell its."""
+        if self.initial is not None:
+            return None
+        cells = {"cell": self.cell} | ({} if self.reverse_cell is None else {"reverse_cell": self.reverse_cell})
+        described = {name: describe(cell) for name, cell in cells.items()}
+        if None in described.values():
+            return None
+        arguments = {**described, "batch_first": self.batch_first, "recompute": self.recompute}
+        return {"builder": "RNN", "arguments": arguments}
 
     def _registered(self, state: State, name: str) -> Any:
         if not isinstance(state, Tensor):

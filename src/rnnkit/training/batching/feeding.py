@@ -72,7 +72,7 @@ def forward_of(learner: Learner, bptt: int | None = None, stateful: bool = False
         place["autocast"] = learner._fabric.autocast
         if learner._processes > 1:  # through the wrapper, which sees to the exchange of gradients
             model = learner._module
-            model.mark_forward_method("run")
+            model.mark_forward_method("forward_chunk")
     return Carrying(learner._module, learner._loss, model=model, steps=bptt, stateful=stateful, **place)
 
 

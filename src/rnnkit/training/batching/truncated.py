@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 def check_carries(model: torch.nn.Module, setting: str) -> None:
     """Raises `ConfigError` for a model whose state cannot be carried from chunk to chunk, and says why."""
     problem: str | None = getattr(model, "carry_problem", None)
-    if not callable(getattr(model, "run", None)):
+    if not callable(getattr(model, "forward_chunk", None)):
         problem = (
-            f"{type(model).__name__} does not tell its state; give it a method run(x, state=None) -> (output, state), "
-            "as rnnkit.SequenceTagger and rnnkit.SequenceClassifier have it"
+            f"{type(model).__name__} does not tell its state; give it a method "
+            "forward_chunk(x, state=None) -> (output, state), as rnnkit.SequenceTagger and rnnkit.SequenceClassifier "
+            "have it"
         )
     if problem is not None:
         raise ConfigError(f"{setting} carries the state of the model from one chunk to the next, but {problem}")
@@ -51,9 +52,9 @@ def check_carries(model: torch.nn.Module, setting: str) -> None:
 class Carrying(Forward):
     """Runs a model on chunks, its state carried from each to the next without a gradient.
 
-    The model's door is `run(x, state=None, *, lengths=None, resets=None) -> (output, state)`, called with the keywords
-    that are needed; `initial_state(batch, device, dtype)`, zeros where it has none; and `state_batch_axis`, 1 where it
-    says nothing.
+    The model's method is `forward_chunk(x, state=None, *, lengths=None, resets=None) -> (output, state)`, called with
+    the keywords that are needed. The model may have `initial_state(batch, device, dtype)`, zeros otherwise, and
+    `state_batch_axis`, 1 otherwise.
 
     Args:
         module: the model as its calls go, with Fabric's wrapper.
@@ -177,7 +178,7 @@ class Carrying(Forward):
         if resets is not None and resets.dim() == 2:
             keywords["resets"] = resets
         with self.autocast():
-            output, state = self.model.run(values, state, **keywords)
+            output, state = self.model.forward_chunk(values, state, **keywords)
         return output.float() if output.dtype in HALF else output, state
 
     def state_dict(self) -> dict[str, Any]:
