@@ -48,7 +48,33 @@ class Differences(rnnkit.SequenceModule):
 
     def forward(self, x, lengths=None):
         y = nn.functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 1, 0))
-        return rnnkit.layers.sequence_module.masked(y, lengths), lengths, None
+        return self.masked(y, lengths), lengths, None
+
+
+class Decay(rnnkit.SequenceModule):
+    """s_t = r s_{t-1} + x_t, r = sigmoid(rate): a recurrence of the user's over whole sequences, time on axis 1."""
+
+    stateful, state_batch_axis = True, 1
+
+    def __init__(self, features):
+        super().__init__()
+        self.input_size = self.output_size = features
+        self.rate = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x, lengths=None):
+        y, state = self.forward_chunk(x, lengths=lengths)
+        return y, lengths, state
+
+    def forward_chunk(self, x, state=None, *, lengths=None, resets=None):
+        h = (self.initial_state(len(x), x.device, x.dtype) if state is None else state)[0]
+        x = self.masked(x, lengths)
+        powers = torch.sigmoid(self.rate) ** torch.arange(x.shape[1] + 1)[:, None]
+        y = torch.stack([(powers[: t + 1].flip(0) * x[:, : t + 1]).sum(1) for t in range(x.shape[1])], 1)
+        y = y + powers[1:] * h[:, None]
+        return self.masked(y, lengths), self.last_output(y, lengths, None)[None]
+
+    def initial_state(self, batch, device=None, dtype=None):
+        return torch.zeros(1, batch, self.output_size, device=device, dtype=dtype)
 
 
 class Square(nn.Module):
@@ -76,6 +102,7 @@ BODIES = {
     "two own cells": lambda: rnnkit.RNN(LeakyCell(4, 5), reverse_cell=LeakyCell(4, 3)),
     "chain": lambda: rnnkit.Chain(rnnkit.GRU(4, 6), nn.Linear(6, 5), nn.LSTM(5, 3)),
     "sequential": lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Conv1d(6, 5, 3, padding="same")),
+    "own recurrence": lambda: Decay(4),
     "convolution": lambda: nn.Conv1d(4, 6, 2, stride=2, padding=1),
 }
 
@@ -232,7 +259,12 @@ def test_files_of_before_still_load(tmp_path):
 @pytest.mark.parametrize("kind", [rnnkit.SequenceClassifier, rnnkit.SequenceTagger])
 def test_the_state_is_carried_from_chunk_to_chunk(kind):
     x = tokens(rows=3, time=9)
-    for body in (rnnkit.RNN(LeakyCell(4, 5)), nn.LSTM(4, 5, 2), rnnkit.Chain(rnnkit.GRU(4, 4), nn.LSTM(4, 5))):
+    for body in (
+        rnnkit.RNN(LeakyCell(4, 5)),
+        nn.LSTM(4, 5, 2),
+        Decay(4),
+        rnnkit.Chain(rnnkit.GRU(4, 4), nn.LSTM(4, 5)),
+    ):
         model = kind(body, 2, front=nn.Embedding(11, 4)).eval()
         assert model.carry_problem is None
         state, outputs = model.initial_state(3), []
@@ -304,6 +336,21 @@ def test_adapters_reach_the_cells_of_the_users_and_compute_their_weights_once_a_
     monkeypatch.setattr(LowRank, "forward", lambda self, weight: calls.append(1) or plain(self, weight))
     model(x).sum().backward()
     assert len(calls) == 2
+    tied = rnnkit.RNN(LeakyCell(4, 5), recompute=2, batch_first=True)
+    plain_layer = rnnkit.RNN(tied.cell, batch_first=True)
+    gradients = []
+    for layer in (tied, plain_layer):
+        model = rnnkit.SequenceTagger(layer, 2, head=nn.Linear(10, 2))
+        model.head.load_state_dict({"weight": torch.ones(2, 10).tril(), "bias": torch.zeros(2)})
+        if not gradients:
+            add_adapters(model, rank=2)
+            nn.init.ones_(tied.cell.parametrizations.recurrent[0].B)
+        tied.zero_grad()
+        model(torch.ones(2, 5, 4), lengths=[5, 3]).square().sum().backward()
+        gradients.append([one.grad for one in tied.parameters() if one.requires_grad])
+    assert len(gradients[0]) == 4
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
     with pytest.raises(ConfigError, match="no weight"):
         add_adapters(rnnkit.SequenceTagger(nn.Linear(3, 4), 2))
 
@@ -332,7 +379,7 @@ def test_it_is_inspected():
     flow = rnnkit.diagnostics.gradient_flow(model, x, y)
     assert flow is not None
     assert str(rnnkit.diagnose(model, x, y))
-    for body in (nn.LSTM(4, 5), rnnkit.Chain(nn.Linear(4, 4), rnnkit.GRU(4, 5)), nn.Sequential(nn.GRU(4, 5))):
+    for body in (nn.LSTM(4, 5), Decay(4), rnnkit.Chain(nn.Linear(4, 4), rnnkit.GRU(4, 5)), nn.Sequential(nn.GRU(4, 5))):
         assert str(rnnkit.diagnose(rnnkit.SequenceClassifier(body, 2, front=nn.Embedding(11, 4)), x, y))
 
 

@@ -79,7 +79,7 @@ class SequenceModule(torch.nn.Module):
         >>> class Differences(rnnkit.SequenceModule):
         ...     def forward(self, x, lengths=None):
         ...         y = torch.nn.functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 1, 0))
-        ...         return rnnkit.layers.sequence_module.masked(y, lengths), lengths, None
+        ...         return self.masked(y, lengths), lengths, None
         >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2, front=Differences())
         >>> tuple(model(torch.zeros(4, 10, 3)).shape)
         (4, 2)
@@ -133,6 +133,11 @@ class SequenceModule(torch.nn.Module):
         if type(self).forward_chunk is SequenceModule.forward_chunk:
             return f"its {type(self).__name__} {self.whole_sequences}"
         return None
+
+    @staticmethod
+    def masked(x: Tensor, lengths: Lengths | None) -> Tensor:
+        """x [B, T, ...] with 0 behind each row's length; x itself without lengths."""
+        return masked(x, lengths)
 
     def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
         """The output at each row's last valid step [B, F], of what ``forward`` returned."""
