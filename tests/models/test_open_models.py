@@ -453,6 +453,12 @@ def test_inputs_that_do_not_fit_say_what_to_type():
         model(torch.randn(10, 4))
     with pytest.raises(ShapeError, match=r"type x\.transpose\(1, 2\)"):
         model(torch.randn(3, 4, 10))
+    with pytest.raises(ShapeError, match=r"\[3, 5, 10\].*build it with 10 input features"):
+        model(torch.randn(3, 5, 10))
+    with pytest.raises(ShapeError, match="it has no time step"):
+        model(torch.randn(3, 0, 4))
+    with pytest.raises(ShapeError, match=r"x is a list; expected a tensor: torch\.as_tensor\(x\)"):
+        model([[1.0]])
     with pytest.raises(ShapeError, match=r"front=torch\.nn\.Embedding\(vocabulary, 4\)"):
         model(tokens())
     for body in (rnnkit.GRU(1, 4), nn.GRU(1, 4), rnnkit.RNN(LeakyCell(1, 4))):

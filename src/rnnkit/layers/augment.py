@@ -34,6 +34,7 @@ class SeriesAugment(SequenceModule):
 
     Shapes:
         x [B, T, I] (and ``lengths`` [B]) → y [B, T, I], the same lengths, and None for a state.
+        What stands behind a row's length in evaluation is what stood there in x.
 
     Raises:
         ConfigError: a setting below 0, or a warp of 0.5 and more.

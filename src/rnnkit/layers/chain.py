@@ -9,7 +9,7 @@ import torch
 from ..errors import ConfigError, ShapeError
 from ..types import State
 from ._checks import Lengths
-from .description import describe
+from .description import describe, short_repr
 from .sequence_adapters import Chained, as_sequence_module, check_fit
 from .sequence_module import SequenceModule, check_features, masked
 
@@ -97,6 +97,9 @@ class Chain(SequenceModule):
         """Why :meth:`forward_chunk` cannot serve; None where it can."""
         return self._chained().carry_problem
 
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(short_repr(part) for part in self._modules.values())})"
+
     def _chained(self) -> Chained:
         return Chained([as_sequence_module(part) for part in self._modules.values()])
 
@@ -157,3 +160,7 @@ class PerStep(SequenceModule):
             what = f"shape {list(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
             raise ShapeError(f"{type(self.module).__name__} returned {what}; expected {list(x.shape[:2])} and features")
         return masked(y, lengths), None
+
+    def __repr__(self) -> str:
+        size = "" if self.output_size is None else f", output_size={self.output_size}"
+        return f"PerStep({short_repr(self.module)}{size})"

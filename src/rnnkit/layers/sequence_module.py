@@ -191,8 +191,11 @@ def check_features(x: Any, features: int | None, name: str) -> None:
         both = ", ".join(part for part in (single, alone) if part)
         raise ShapeError(f"x has shape {shown}; {name} expects {expected}" + (f": {both}" if both else ""))
     if x.dim() != 3 or (features is not None and x.shape[2] != features):
-        swapped = x.dim() == 3 and x.shape[1] == features
-        hint = "; for [batch, features, time] type x.transpose(1, 2)" if swapped else ""
+        hint = ""
+        if x.dim() == 3:
+            hint = f": build it with {x.shape[2]} input features, or check the order of the axes"
+            if x.shape[1] == features:
+                hint = ": for [batch, features, time] type x.transpose(1, 2)"
         raise ShapeError(f"x has shape {shown}; {name} expects {expected}{hint}")
     if x.shape[1] == 0:
         raise ShapeError(f"x has shape {shown}: it has no time step")
