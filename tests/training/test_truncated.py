@@ -171,7 +171,7 @@ def test_resets_begin_rows_anew(steps, bptt):
     assert loss(at_begin) == pytest.approx(loss(chunks(x, y, 4, by_step)), rel=1e-6)
 
 
-def test_own_models_have_the_same_door(steps):
+def test_own_models_have_the_same_method(steps):
     x, y, _ = steps
 
     class Own(nn.Module):
