@@ -1,10 +1,11 @@
-// Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides, in the order in which
-// rnnkit/ops/native_call.py lists them; their dtype, device and shape have been checked there, where the tensors are owned.
+// Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides, in the order in
+// which rnnkit/ops/native_call.py lists them; their dtype, device and shape have been checked there, where the tensors
+// are owned.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <vector>
 
@@ -24,32 +25,32 @@ using Numbers = std::vector<int64_t>;
 
 enum Kernel : int { simple_rnn = 0, lstm = 1, gru = 2 };
 
-#define RNNKIT_KERNEL(kernel, what, ...)                  \
-    switch (kernel) {                                     \
-        case simple_rnn:                                  \
-            return simple_rnn_##what(__VA_ARGS__);        \
-        case lstm:                                        \
-            return lstm_##what(__VA_ARGS__);              \
-        case gru:                                         \
-            return gru_##what(__VA_ARGS__);               \
-    }                                                     \
-    throw nb::value_error("kernel must be 0, 1 or 2");
+#define RNNKIT_KERNEL(kernel, what, ...)           \
+    switch (kernel) {                              \
+        case simple_rnn:                           \
+            return simple_rnn_##what(__VA_ARGS__); \
+        case lstm:                                 \
+            return lstm_##what(__VA_ARGS__);       \
+        case gru:                                  \
+            return gru_##what(__VA_ARGS__);        \
+    }                                              \
+    throw nb::value_error("kernel must be 0, 1 or 2")
 
 size_t scratch(int kernel, const RecurrentSizes& sizes, size_t element, bool backward) {
-    RNNKIT_KERNEL(kernel, scratch, sizes, element, backward)
+    RNNKIT_KERNEL(kernel, scratch, sizes, element, backward);
 }
-int64_t saved(int kernel, const RecurrentSizes& sizes) { RNNKIT_KERNEL(kernel, saved, sizes) }
+int64_t saved(int kernel, const RecurrentSizes& sizes) { RNNKIT_KERNEL(kernel, saved, sizes); }
 template <class T>
 void pack(int kernel, const RecurrentSizes& sizes, const RecurrentWeights<T>& weights, void* memory) {
-    RNNKIT_KERNEL(kernel, pack, sizes, weights, memory)
+    RNNKIT_KERNEL(kernel, pack, sizes, weights, memory);
 }
 template <class T>
 void run(int kernel, const RecurrentSizes& sizes, const RecurrentForward<T>& call) {
-    RNNKIT_KERNEL(kernel, run, sizes, call)
+    RNNKIT_KERNEL(kernel, run, sizes, call);
 }
 template <class T>
 void run_back(int kernel, const RecurrentSizes& sizes, const RecurrentBackward<T>& call) {
-    RNNKIT_KERNEL(kernel, backward, sizes, call)
+    RNNKIT_KERNEL(kernel, backward, sizes, call);
 }
 
 // Takes addresses and strides one after the other.
@@ -74,7 +75,8 @@ public:
         w.w = pointer<const T>(), w.u = pointer<const T>();
         w.bias[0] = pointer<const T>(), w.bias[1] = pointer<const T>();
         w.projection = pointer<const T>(), w.peephole = pointer<const T>();
-        w.gain_x = pointer<const T>(), w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(), w.shift_c = pointer<const T>();
+        w.gain_x = pointer<const T>(), w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(),
+        w.shift_c = pointer<const T>();
         return w;
     }
 
@@ -111,7 +113,8 @@ RecurrentBackward<T> read_backward(const Numbers& numbers) {
     call.dw = in.pointer<T>(), call.du = in.pointer<T>();
     call.db[0] = in.pointer<T>(), call.db[1] = in.pointer<T>();
     call.dprojection = in.pointer<T>(), call.dpeephole = in.pointer<T>();
-    call.dgain_x = in.pointer<T>(), call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(), call.dshift_c = in.pointer<T>();
+    call.dgain_x = in.pointer<T>(), call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(),
+    call.dshift_c = in.pointer<T>();
     call.dh0 = in.pointer<T>(), call.dc0 = in.pointer<T>();
     call.dreset_h = in.pointer<T>(), call.dreset_c = in.pointer<T>();
     call.scratch = in.pointer<void>();
@@ -134,9 +137,9 @@ void backward(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
 }
 
 // The last check before memory is touched: an index out of range here would read somebody else's memory.
-RecurrentSizes sizes_of(int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind, bool reverse,
-                        int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
-                        int64_t resets_time) {
+RecurrentSizes sizes_of(int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind,
+                        bool reverse, int options, int threads, uintptr_t lengths, uintptr_t resets,
+                        int64_t resets_batch, int64_t resets_time) {
     if (batch < 0 || time < 1 || input < 0 || hidden < 1 || state < 1 || state > hidden || kind < 0 || kind > 2)
         throw nb::value_error("sizes are out of range");
     const int64_t* rows = reinterpret_cast<const int64_t*>(lengths);
@@ -234,15 +237,14 @@ NB_MODULE(_native, module) {
 
     nb::class_<RecurrentSizes>(module, "RecurrentSizes")
         .def("__init__",
-             [](RecurrentSizes* self, int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind,
-                bool reverse, int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
-                int64_t resets_time) {
+             [](RecurrentSizes* self, int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state,
+                int kind, bool reverse, int options, int threads, uintptr_t lengths, uintptr_t resets,
+                int64_t resets_batch, int64_t resets_time) {
                  new (self) RecurrentSizes(sizes_of(batch, time, input, hidden, state, kind, reverse, options, threads,
                                                     lengths, resets, resets_batch, resets_time));
              })
-        .def("scratch", [](const RecurrentSizes& self, int kernel, size_t element, bool backward) {
-            return scratch(kernel, self, element, backward);
-        })
+        .def("scratch", [](const RecurrentSizes& self, int kernel, size_t element,
+                           bool backward) { return scratch(kernel, self, element, backward); })
         .def("saved", [](const RecurrentSizes& self, int kernel) { return saved(kernel, self); });
 
     module.def("forward_f32", &forward<float>);

@@ -168,10 +168,10 @@ constexpr int64_t pair_block = 128;
 template <class T>
 constexpr int64_t outer_scratch = pair_block * max_cols * lanes<T>;
 
-// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows. Each block of pairs is summed by itself,
-// in the order of k: one long chain would gather more rounding. Rows of c are `stride` apart. The right sides are copied
-// panel by panel: adjacent in memory they stay in the first-level cache, where rows a power of two apart would push each
-// other out.
+// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows. Each block of pairs is summed by
+// itself, in the order of k: one long chain would gather more rounding. Rows of c are `stride` apart. The right sides
+// are copied panel by panel: adjacent in memory they stay in the first-level cache, where rows a power of two apart
+// would push each other out.
 template <class T>
 void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const* b, int64_t b_from, int64_t n,
                    int64_t depth, T* c, int64_t stride, bool first, T* scratch) {
@@ -195,8 +195,7 @@ void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const*
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int v = 0; v < C; ++v)
-                            acc[r][v] = vec<T>{};
+                        for (int v = 0; v < C; ++v) acc[r][v] = vec<T>{};
                     const T* right = scratch;
                     for (int64_t k = 0; k < pairs; ++k, right += C * lanes<T>) {
                         const T* const left = a[done + k] + a_from + row;

@@ -22,23 +22,23 @@ struct Strided {
 // What a call computes: the sizes of its scratch and of its saved rows follow from this alone.
 struct RecurrentSizes {
     int64_t batch, time, input, hidden;
-    int64_t state;           // S
-    int kind;                // the kernel's own variants, see its header
-    bool reverse;            // from each row's last valid step to its first
+    int64_t state;                                     // S
+    int kind;                                          // the kernel's own variants, see its header
+    bool reverse;                                      // from each row's last valid step to its first
     bool masked, zoned_h, zoned_c, peepholes, normed;  // which options are given
-    int threads;             // an upper bound; small calls use fewer
-    const int64_t* lengths;  // [B], 0 <= length <= T, or null: all T
-    Strided<const uint8_t> resets;  // [B, T]: non-zero puts the row back before that step; or null
+    int threads;                                       // an upper bound; small calls use fewer
+    const int64_t* lengths;                            // [B], 0 <= length <= T, or null: all T
+    Strided<const uint8_t> resets;                     // [B, T]: non-zero puts the row back before that step; or null
 };
 
 // The weights. The gains are there with `normed`, those of c in the LSTM alone.
 template <class T>
 struct RecurrentWeights {
-    const T* w;           // [G·H, I]
-    const T* u;           // [G·H, S]
-    const T* bias[2];     // [G·H] each: of W x and of U h
-    const T* projection;  // [S, H]
-    const T* peephole;    // [3, H]
+    const T* w;                 // [G·H, I]
+    const T* u;                 // [G·H, S]
+    const T* bias[2];           // [G·H] each: of W x and of U h
+    const T* projection;        // [S, H]
+    const T* peephole;          // [3, H]
     const T *gain_x, *gain_h;   // [G·H] each
     const T *gain_c, *shift_c;  // [H] each
 };
@@ -54,8 +54,8 @@ struct RecurrentForward {
     Strided<T> out;                   // [B, T, S], zeros behind a row's length
     T* hn;                            // [B, S], the state after the last valid step
     T* cn;                            // [B, H]
-    Strided<T> saved;                 // [B, T, saved elements] for the backward call, unset behind a row's length; or null
-    void* scratch;                    // any content
+    Strided<T> saved;  // [B, T, saved elements] for the backward call, unset behind a row's length; or null
+    void* scratch;     // any content
 };
 
 // Gradients: those not wanted are null. `db` are the gradients of the two biases: the same numbers twice where a kernel
@@ -66,11 +66,11 @@ struct RecurrentBackward {
     RecurrentWeights<T> weights;
     const T *h0, *c0, *reset_h, *reset_c, *mask;
     Strided<const T> zone_h, zone_c;
-    Strided<const T> out, saved;      // the forward call's results
-    Strided<const T> dout;            // null: zeros
-    Strided<const T> dcells;          // [B, T, H] gradient of every c; null: zeros
-    const T *dhn, *dcn;               // null: zeros
-    Strided<T> dx;                    // zeros behind a row's length
+    Strided<const T> out, saved;  // the forward call's results
+    Strided<const T> dout;        // null: zeros
+    Strided<const T> dcells;      // [B, T, H] gradient of every c; null: zeros
+    const T *dhn, *dcn;           // null: zeros
+    Strided<T> dx;                // zeros behind a row's length
     T *dw, *du, *db[2], *dprojection, *dpeephole, *dgain_x, *dgain_h, *dgain_c, *dshift_c;
     T *dh0, *dc0, *dreset_h, *dreset_c;
     void* scratch;
@@ -82,14 +82,14 @@ struct RecurrentBackward {
 //   NAME_pack       packs the weights into a forward call's scratch
 //   NAME_run        the forward call on weights packed there; any number of times
 //   NAME_backward
-#define RNNKIT_DECLARE_RECURRENT(name)                                                          \
-    size_t name##_scratch(const RecurrentSizes&, size_t element, bool backward);                \
-    int64_t name##_saved(const RecurrentSizes&);                                                \
-    void name##_pack(const RecurrentSizes&, const RecurrentWeights<float>&, void* scratch);      \
-    void name##_pack(const RecurrentSizes&, const RecurrentWeights<double>&, void* scratch);     \
-    void name##_run(const RecurrentSizes&, const RecurrentForward<float>&);                      \
-    void name##_run(const RecurrentSizes&, const RecurrentForward<double>&);                     \
-    void name##_backward(const RecurrentSizes&, const RecurrentBackward<float>&);                \
+#define RNNKIT_DECLARE_RECURRENT(name)                                                       \
+    size_t name##_scratch(const RecurrentSizes&, size_t element, bool backward);             \
+    int64_t name##_saved(const RecurrentSizes&);                                             \
+    void name##_pack(const RecurrentSizes&, const RecurrentWeights<float>&, void* scratch);  \
+    void name##_pack(const RecurrentSizes&, const RecurrentWeights<double>&, void* scratch); \
+    void name##_run(const RecurrentSizes&, const RecurrentForward<float>&);                  \
+    void name##_run(const RecurrentSizes&, const RecurrentForward<double>&);                 \
+    void name##_backward(const RecurrentSizes&, const RecurrentBackward<float>&);            \
     void name##_backward(const RecurrentSizes&, const RecurrentBackward<double>&);
 
 }  // namespace rnnkit

@@ -10,15 +10,15 @@ size_t RNNKIT_NAME(scratch)(const RecurrentSizes& sizes, size_t element, bool ba
 }
 int64_t RNNKIT_NAME(saved)(const RecurrentSizes& sizes) { return RNNKIT_CELL<float>::saved_size(sizes); }
 
-#define RNNKIT_DEFINE(T)                                                                                   \
+#define RNNKIT_DEFINE(T)                                                                                     \
     void RNNKIT_NAME(pack)(const RecurrentSizes& sizes, const RecurrentWeights<T>& weights, void* scratch) { \
-        Forward<T, RNNKIT_CELL>(sizes, scratch).pack(weights);                                             \
-    }                                                                                                      \
+        Forward<T, RNNKIT_CELL>(sizes, scratch).pack(weights);                                               \
+    }                                                                                                        \
     void RNNKIT_NAME(run)(const RecurrentSizes& sizes, const RecurrentForward<T>& call) {                    \
-        Forward<T, RNNKIT_CELL>(sizes, call.scratch).run(call);                                            \
-    }                                                                                                      \
+        Forward<T, RNNKIT_CELL>(sizes, call.scratch).run(call);                                              \
+    }                                                                                                        \
     void RNNKIT_NAME(backward)(const RecurrentSizes& sizes, const RecurrentBackward<T>& call) {              \
-        Backward<T, RNNKIT_CELL>(sizes, &call, call.scratch).run();                                        \
+        Backward<T, RNNKIT_CELL>(sizes, &call, call.scratch).run();                                          \
     }
 RNNKIT_DEFINE(float)
 RNNKIT_DEFINE(double)

@@ -11,9 +11,9 @@ template <class T>
 struct BackRows {
     int64_t count, place;
     int64_t *batch, *time;
-    const T **h, **c;              // the state before the step
+    const T **h, **c;                          // the state before the step
     const T **out, **saved, **dout, **dcells;  // dout and dcells null where there are none
-    T **carry_h, **carry_c;        // gradient that reaches the state from later steps; the cell replaces it
+    T **carry_h, **carry_c;                    // gradient that reaches the state from later steps; the cell replaces it
     T **ring, **dx;
 
     void take(Arena& arena, int64_t n) {
@@ -24,22 +24,21 @@ struct BackRows {
         for (T*** pointers : written) *pointers = arena.take<T*>(n);
     }
     BackRows from(int64_t p) const {
-        return {0, p, batch + p, time + p, h + p, c + p, out + p, saved + p, dout + p, dcells + p, carry_h + p, carry_c + p, ring + p, dx + p};
+        return {0,         p,        batch + p,  time + p,    h + p,       c + p,    out + p,
+                saved + p, dout + p, dcells + p, carry_h + p, carry_c + p, ring + p, dx + p};
     }
 };
 
 // Walks back. A cell that can step back has, beside gates, alone(), saved_size() and c_from():
-//   ring_size(sizes)            elements of a ring row; it begins with the gradients before the nonlinearities, of which
-//   bias_size(sizes)            are summed over steps for `biases`
-//   recurrent_from(sizes)       where the ring row keeps what U was multiplied by, or -1: it was h
-//   depth_h(sizes)              rows of U that dh is made of
-//   x_from, h_from              where the left sides of dx and dh begin in a ring row
-//   pack_w(sizes, weights, panels, panel, packed)     B of dx; its rows in the order of the ring
-//   adds(sizes)                 whether the cell leaves its own part of dh in carry_h, for the product to add to
-//   sums(sizes, sums, begin, end, transposed, list) -> number
-//   take, prepare               as forward, without a bias
-//   differentiate(sizes, call, rows, begin, end, sums)   from dout, carries and saved rows to ring rows and carries
-//   one_bias                    whether both biases have the same gradient; biases(sizes, total, db) writes them
+//   ring_size(sizes)            elements of a ring row; it begins with the gradients before the nonlinearities, of
+//   which bias_size(sizes)            are summed over steps for `biases` recurrent_from(sizes)       where the ring row
+//   keeps what U was multiplied by, or -1: it was h depth_h(sizes)              rows of U that dh is made of x_from,
+//   h_from              where the left sides of dx and dh begin in a ring row pack_w(sizes, weights, panels, panel,
+//   packed)     B of dx; its rows in the order of the ring adds(sizes)                 whether the cell leaves its own
+//   part of dh in carry_h, for the product to add to sums(sizes, sums, begin, end, transposed, list) -> number take,
+//   prepare               as forward, without a bias differentiate(sizes, call, rows, begin, end, sums)   from dout,
+//   carries and saved rows to ring rows and carries one_bias                    whether both biases have the same
+//   gradient; biases(sizes, total, db) writes them
 template <class T, template <class> class Cell>
 class Backward {
 public:
@@ -97,10 +96,10 @@ private:
     int64_t block_size(int i) const {
         const int64_t G = Cell<T>::gates, H = s_.hidden;
         const bool projected = s_.state != H;
-        const int64_t sizes[blocks] = {G * H * s_.input, G * H * s_.state, Cell<T>::bias_size(s_), projected ? s_.state * H : 0,
-                                       s_.peepholes ? 3 * H : 0, s_.normed ? G * H : 0, s_.normed ? G * H : 0,
-                                       s_.normed ? G * H : 0, s_.normed ? G * H : 0,
-                                       s_.normed ? H : 0, s_.normed ? H : 0};
+        const int64_t sizes[blocks] = {
+            G * H * s_.input,         G * H * s_.state,      Cell<T>::bias_size(s_), projected ? s_.state * H : 0,
+            s_.peepholes ? 3 * H : 0, s_.normed ? G * H : 0, s_.normed ? G * H : 0,  s_.normed ? G * H : 0,
+            s_.normed ? G * H : 0,    s_.normed ? H : 0,     s_.normed ? H : 0};
         return sizes[i];
     }
     int64_t block_start(int block) const {
@@ -174,7 +173,8 @@ private:
         const auto sums_of = [&](int thread, Sum<T>* list) {
             Sums<T> sums{};
             sums.dw = call_->dw, sums.du = call_->du, sums.dbias = wants_bias() ? bias_total_ : nullptr;
-            return Cell<T>::sums(s_, sums, share_begin(s_.hidden, threads, thread), share_begin(s_.hidden, threads, thread + 1), false, list);
+            return Cell<T>::sums(s_, sums, share_begin(s_.hidden, threads, thread),
+                                 share_begin(s_.hidden, threads, thread + 1), false, list);
         };
         const auto flush = [&](int thread) {
             Sum<T> list[max_sums];
@@ -194,7 +194,8 @@ private:
             Sums<T> own{};
             own.dpeephole = call_->dpeephole;
             parallel(threads, [&](int thread, int) {
-                cell_.differentiate(s_, *call_, rows, share_begin(s_.hidden, threads, thread), share_begin(s_.hidden, threads, thread + 1), own);
+                cell_.differentiate(s_, *call_, rows, share_begin(s_.hidden, threads, thread),
+                                    share_begin(s_.hidden, threads, thread + 1), own);
             });
             parallel(threads, [&](int thread, int) {
                 propagate_x(rows, thread, threads);
@@ -363,7 +364,8 @@ private:
                       share_begin(s_.state, shares(), thread));
         for (int64_t r = 0; s_.masked && r < rows.count; ++r)
             for (int64_t i = 0; i < s_.state; ++i)
-                rows.carry_h[r][i] = (adds ? rows.carry_h[r][i] : T(0)) + call_->mask[rows.batch[r] * s_.state + i] * to[r][i];
+                rows.carry_h[r][i] =
+                    (adds ? rows.carry_h[r][i] : T(0)) + call_->mask[rows.batch[r] * s_.state + i] * to[r][i];
     }
 
     // After a step that began at a reset the gradient belongs to what that put back.

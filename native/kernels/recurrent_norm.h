@@ -1,4 +1,5 @@
-// Layer normalisation of a row, y = shift + gain ⊙ (a − mean) · scale with scale = 1 / √(variance + ε), and its way back.
+// Layer normalisation of a row, y = shift + gain ⊙ (a − mean) · scale with scale = 1 / √(variance + ε), and its way
+// back.
 #pragma once
 
 #include "../common/simd.h"
@@ -32,7 +33,7 @@ struct Moments {
 
     // Four sums side by side: one would wait for itself.
     static Moments of(const T* a, int64_t n) {
-        const int64_t whole = n / (4 * lanes<T>) * (4 * lanes<T>);
+        const int64_t whole = n / (4 * lanes<T>)*(4 * lanes<T>);
         vec<T> totals[4] = {}, squares[4] = {};
         for (int64_t i = 0; i < whole; i += 4 * lanes<T>)
             for (int k = 0; k < 4; ++k) totals[k] += load(a + i + k * lanes<T>);
@@ -88,7 +89,8 @@ void denormalise(const T* a, Moments<T> m, const T* gain, const T* dy, T* da, T*
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
         const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale;
-        store_upto(da + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope), left);
+        store_upto(da + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope),
+                   left);
     }
 }
 

@@ -16,11 +16,11 @@ template <class T>
 struct Sum {
     enum class Right { x, state, ring };
     Right right;
-    int64_t from, rows;             // of the left side
+    int64_t from, rows;  // of the left side
     int64_t right_from, columns;
     T* to;
     int64_t stride;
-    bool transposed;                // to [columns, rows]: fills the vectors better where columns are few
+    bool transposed;  // to [columns, rows]: fills the vectors better where columns are few
 };
 constexpr int max_sums = 8;
 
@@ -40,8 +40,8 @@ public:
     void begin() { count_ = states_count_ = 0, first_ = true; }
     bool lacks_room_for(int64_t rows) const { return count_ + rows > capacity_; }
 
-    // A ring row for a step; `state` is null where it started from zeros. With `keeps` >= 0 U was multiplied by what the
-    // ring row holds there.
+    // A ring row for a step; `state` is null where it started from zeros. With `keeps` >= 0 U was multiplied by what
+    // the ring row holds there.
     T* add(const T* x, const T* state, int64_t keeps) {
         T* const row = ring_ + count_ * stride_;
         rows_[count_] = row, x_[count_++] = x;
@@ -58,9 +58,11 @@ public:
             const T* const* right = state ? states_ : one.right == Sum<T>::Right::x ? x_ : rows_;
             const int64_t pairs = state ? states_count_ : count_;
             if (one.transposed)
-                outer_product(right, one.right_from, one.columns, left, one.from, one.rows, pairs, one.to, one.stride, first_, scratch);
+                outer_product(right, one.right_from, one.columns, left, one.from, one.rows, pairs, one.to, one.stride,
+                              first_, scratch);
             else
-                outer_product(left, one.from, one.rows, right, one.right_from, one.columns, pairs, one.to, one.stride, first_, scratch);
+                outer_product(left, one.from, one.rows, right, one.right_from, one.columns, pairs, one.to, one.stride,
+                              first_, scratch);
         }
     }
     // to[i] (+)= Σ of element `from` + i of the ring rows.

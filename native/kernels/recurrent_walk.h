@@ -3,8 +3,8 @@
 //
 // The work is split over threads in one of two ways. By rows: each thread takes its own rows through the whole sequence
 // and meets no other. By hidden units, where the weights outgrow a core's cache or rows are fewer than threads: each
-// thread computes its own units of all rows, with its own part of the weights, and they meet once a step. What an index of
-// parallel() computes never depends on how many threads really run.
+// thread computes its own units of all rows, with its own part of the weights, and they meet once a step. What an index
+// of parallel() computes never depends on how many threads really run.
 #pragma once
 
 #include "../common/parallel.h"
@@ -70,7 +70,8 @@ inline Split split_for(const RecurrentSizes& s, int64_t gates, bool alone, size_
     return {static_cast<int>(by_rows < 1 ? 1 : by_rows), false};
 }
 
-// Rows [from, from + count) of the weights give columns [to, to + count) of a work row, by the input, the state or both.
+// Rows [from, from + count) of the weights give columns [to, to + count) of a work row, by the input, the state or
+// both.
 struct Part {
     int64_t from, count, to;
     bool with_x, with_h;
@@ -119,8 +120,9 @@ struct Share {
             const Part& part = parts[i];
             const Panels<T> panels(part.count);
             const T* const start = bias != nullptr ? bias + part.to : nullptr;
-            const Segment<T> both[] = {{x, at, part.with_x ? s.input : 0},
-                                       {h, at + (part.with_x ? panels.padded() * s.input : 0), part.with_h ? s.state : 0}};
+            const Segment<T> both[] = {
+                {x, at, part.with_x ? s.input : 0},
+                {h, at + (part.with_x ? panels.padded() * s.input : 0), part.with_h ? s.state : 0}};
             multiply_rows(panels, 0, panels.count, rows, both, Begin::at_bias, start, work, part.to);
             at += panels.padded() * (both[0].depth + both[1].depth);
         }
@@ -143,7 +145,8 @@ struct Rows {
         out = arena.take<T*>(n), saved = arena.take<T*>(n);
     }
     Rows from(int64_t begin) const {
-        return {0, begin, batch + begin, time + begin, x + begin, h + begin, c + begin, recurrent + begin, out + begin, saved + begin};
+        return {0,         begin,     batch + begin,     time + begin, x + begin,
+                h + begin, c + begin, recurrent + begin, out + begin,  saved + begin};
     }
 };
 
@@ -234,7 +237,9 @@ private:
     }
     int share_count() const { return split_.by_units ? split_.threads : 1; }
     // Row b of an array of states, or zeros.
-    const T* row_of(const T* states, int64_t b, int64_t width) const { return states != nullptr ? states + b * width : zeros_; }
+    const T* row_of(const T* states, int64_t b, int64_t width) const {
+        return states != nullptr ? states + b * width : zeros_;
+    }
 
     void start(const RecurrentForward<T>& call, Rows<T>& rows, int64_t begin, int64_t end) {
         rows.count = end - begin;

@@ -104,8 +104,9 @@ rnnkit::RecurrentSizes Call<T>::sizes() const {
 
 template <class T>
 rnnkit::RecurrentWeights<T> Call<T>::weights() const {
-    return {pointer(w),        pointer(u),      {pointer(b_x), pointer(b_h)}, pointer(projection), pointer(peephole),
-            pointer(gain_x),   pointer(gain_h), pointer(gain_c),              pointer(shift_c)};
+    return {pointer(w),          pointer(u),        {pointer(b_x), pointer(b_h)},
+            pointer(projection), pointer(peephole), pointer(gain_x),
+            pointer(gain_h),     pointer(gain_c),   pointer(shift_c)};
 }
 
 template <class T>

@@ -8,16 +8,18 @@
 
 namespace core {
 
-#define RNNKIT_TEST_KERNEL(what, ...)                                              \
-    (kernel == ::simple_rnn ? rnnkit::simple_rnn_##what(__VA_ARGS__)               \
-     : kernel == ::lstm     ? rnnkit::lstm_##what(__VA_ARGS__) : rnnkit::gru_##what(__VA_ARGS__))
+#define RNNKIT_TEST_KERNEL(what, ...)                                \
+    (kernel == ::simple_rnn ? rnnkit::simple_rnn_##what(__VA_ARGS__) \
+     : kernel == ::lstm     ? rnnkit::lstm_##what(__VA_ARGS__)       \
+                            : rnnkit::gru_##what(__VA_ARGS__))
 
 inline size_t scratch(Kernel kernel, const rnnkit::RecurrentSizes& sizes, size_t element, bool backward) {
     return RNNKIT_TEST_KERNEL(scratch, sizes, element, backward);
 }
 inline int64_t saved(Kernel kernel, const rnnkit::RecurrentSizes& sizes) { return RNNKIT_TEST_KERNEL(saved, sizes); }
 template <class T>
-void pack(Kernel kernel, const rnnkit::RecurrentSizes& sizes, const rnnkit::RecurrentWeights<T>& weights, void* scratch) {
+void pack(Kernel kernel, const rnnkit::RecurrentSizes& sizes, const rnnkit::RecurrentWeights<T>& weights,
+          void* scratch) {
     RNNKIT_TEST_KERNEL(pack, sizes, weights, scratch);
 }
 template <class T>

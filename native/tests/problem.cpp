@@ -4,15 +4,15 @@
 #include <limits>
 #include <random>
 
-const char* const field_names[fields] = {"x",      "w",      "u",      "b_x",     "b_h", "projection", "peephole",
-                                         "gain_x", "gain_h", "gain_c", "shift_c", "h0",  "c0",         "reset_h",
-                                         "reset_c"};
+const char* const field_names[fields] = {"x",          "w",        "u",      "b_x",     "b_h",
+                                         "projection", "peephole", "gain_x", "gain_h",  "gain_c",
+                                         "shift_c",    "h0",       "c0",     "reset_h", "reset_c"};
 
 namespace {
 const char* const kernel_names[] = {"simple_rnn", "lstm", "gru"};
-const char* const option_names[option_count] = {"masked", "zoned_h", "zoned_c", "even_zones", "peepholes", "projected",
-                                                "normed", "before",  "bias_x",  "bias_h",     "state",     "ragged",
-                                                "resets", "initial", "backwards", "every_c",  "ends"};
+const char* const option_names[option_count] = {
+    "masked", "zoned_h", "zoned_c", "even_zones", "peepholes", "projected", "normed",  "before", "bias_x",
+    "bias_h", "state",   "ragged",  "resets",     "initial",   "backwards", "every_c", "ends"};
 }  // namespace
 
 std::string Case::name() const {

@@ -55,8 +55,8 @@ void test_streams(Tally& tally) {
         tally.expect(c, "double", run<double>(problem, truth));
     };
     for (Kernel kernel : kernels) {
-        for (unsigned more : {0u, zoned_h | zoned_c, peepholes | projected, unsigned{before}, unsigned{normed}, possible,
-                              possible & ~before})
+        for (unsigned more : {0u, zoned_h | zoned_c, peepholes | projected, unsigned{before}, unsigned{normed},
+                              possible, possible & ~before})
             both({kernel, 3, 6, 2, 21, served(kernel, usual | more)});
         const Case wide{kernel, 2, 3, 20, 700, served(kernel, usual | zoned_h), 0, 3};
         Case step = wide;

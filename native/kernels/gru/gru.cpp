@@ -6,8 +6,8 @@
 
 namespace rnnkit::RNNKIT_FAMILY {
 
-// Ring rows hold dn, dr, dz, dq: W takes the first three, U the last three. With `normed` dr, dz, dn for W follow, each part
-// through its own normalisation. With the reset gate before the product they hold dr, dz, dn, and r ⊙ h.
+// Ring rows hold dn, dr, dz, dq: W takes the first three, U the last three. With `normed` dr, dz, dn for W follow, each
+// part through its own normalisation. With the reset gate before the product they hold dr, dz, dn, and r ⊙ h.
 template <class T>
 struct Gru {
     static constexpr int64_t gates = 3;
@@ -74,8 +74,8 @@ struct Gru {
             reset_first(s, rows);
             const Panels<T> panels(H);
             const Segment<T> segment[] = {{product_rows + rows.place, packed, H}};
-            multiply_rows(panels, 0, panels.count, rows.count, segment, Begin::at_content, static_cast<const T*>(nullptr),
-                          rows.saved, 2 * H);
+            multiply_rows(panels, 0, panels.count, rows.count, segment, Begin::at_content,
+                          static_cast<const T*>(nullptr), rows.saved, 2 * H);
         }
         for (int64_t r = 0; r < rows.count; ++r) {
             T* const row = rows.saved[r];
@@ -90,8 +90,8 @@ struct Gru {
                 normalise(raw_x + 2 * H, of_x, gain_x + 2 * H, bias + 2 * H, row + 2 * H, H);
                 normalise(raw_h + 2 * H, of_h, gain_h + 2 * H, bias + 3 * H, row + 3 * H, H);
             }
-            gate(row, rows.h[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr, before(s),
-                 rows.out[r], H, share.begin, share.end);
+            gate(row, rows.h[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr, before(s), rows.out[r], H, share.begin,
+                 share.end);
         }
     }
 
@@ -140,14 +140,16 @@ struct Gru {
     static int64_t x_from(const RecurrentSizes& s) { return s.normed ? 4 * s.hidden : 0; }
     static int64_t h_from(const RecurrentSizes& s) { return before(s) ? 0 : s.hidden; }
     static bool adds(const RecurrentSizes&) { return true; }
-    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
+    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p,
+                       T* to) {
         const int64_t H = s.hidden, I = s.input, width = panels.width(p) * lanes<T>;
         if (before(s) || s.normed) return pack_panel(panels, p, weights.w, I, false, 3 * H, to);
         pack_panel(panels, p, weights.w + 2 * H * I, I, false, H, to);
         pack_panel(panels, p, weights.w, I, false, 2 * H, to + H * width);
     }
 
-    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed, Sum<T>* list) {
+    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed,
+                    Sum<T>* list) {
         using Right = typename Sum<T>::Right;
         const int64_t H = s.hidden, I = s.input, units = end - begin;
         int n = 0;
@@ -156,7 +158,9 @@ struct Gru {
         };
         const auto dw = [&](int64_t gate, int64_t from, int64_t rows) {
             if (to.dw != nullptr)
-                list[n++] = {Right::x, from, rows, 0, I, to.dw + (transposed ? gate : gate * I), transposed ? 3 * H : I, transposed};
+                list[n++] = {
+                    Right::x,  from, rows, 0, I, to.dw + (transposed ? gate : gate * I), transposed ? 3 * H : I,
+                    transposed};
         };
         if (before(s)) {
             du(0, 0, 2 * H), dw(0, 0, 3 * H);
@@ -187,8 +191,8 @@ struct Gru {
     }
     void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights) const { pack_last(s, weights, false); }
 
-    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows, int64_t begin,
-                       int64_t end, const Sums<T>& sums) const {
+    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows,
+                       int64_t begin, int64_t end, const Sums<T>& sums) const {
         const int64_t H = s.hidden;
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t b = rows.batch[r], t = rows.time[r];
@@ -199,19 +203,22 @@ struct Gru {
             const T *const row = rows.saved[r], *const m = row + moments(s);
             T* const of_x = ring + x_from(s);
             copy(of_x, ring + H, 2 * H), copy(of_x + 2 * H, ring, H);
-            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, of_x, of_x, sums.dgain_x, sums.dshift_x, 3 * H);
-            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring + H, ring + H, sums.dgain_h, sums.dshift_h, 3 * H);
+            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, of_x, of_x, sums.dgain_x,
+                        sums.dshift_x, 3 * H);
+            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring + H, ring + H, sums.dgain_h,
+                        sums.dshift_h, 3 * H);
         }
         if (before(s)) reset_back(s, call, rows);
     }
 
-    // Gradients before the nonlinearities for units [begin, end); the state's own part stays in the carry. With the reset
-    // gate before the product dr is still open.
+    // Gradients before the nonlinearities for units [begin, end); the state's own part stays in the carry. With the
+    // reset gate before the product dr is still open.
     static void slope(const T* row, const T* h, T* carry, const T* dout, const T* zone, bool before, T* ring, int64_t H,
                       int64_t begin, int64_t end) {
         for (int64_t u = begin; u < end; u += lanes<T>) {
             const int64_t left = end - u;
-            const vec<T> r = load_upto(row + u, left), z = load_upto(row + H + u, left), n = load_upto(row + 2 * H + u, left);
+            const vec<T> r = load_upto(row + u, left), z = load_upto(row + H + u, left),
+                         n = load_upto(row + 2 * H + u, left);
             vec<T> d = load_upto(carry + u, left), kept{};
             if (dout != nullptr) d += load_upto(dout + u, left);
             if (zone != nullptr) {

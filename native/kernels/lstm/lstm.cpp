@@ -14,8 +14,8 @@ struct LstmLayout {
     explicit LstmLayout(const RecurrentSizes& s)
         : H(s.hidden), S(s.state), normed(s.normed), projected(s.state != s.hidden), masked(s.masked) {}
     int64_t c() const { return 4 * H; }
-    int64_t raw_h() const { return 5 * H; }  // U h
-    int64_t raw_x() const { return 9 * H; }  // W x
+    int64_t raw_h() const { return 5 * H; }     // U h
+    int64_t raw_x() const { return 9 * H; }     // W x
     int64_t moments() const { return 13 * H; }  // of W x, of U h and of c̃
     int64_t saved() const { return normed ? 13 * H + 6 : 5 * H; }
 
@@ -69,7 +69,8 @@ struct Lstm {
         if (s.state == s.hidden) return;
         const Panels<T> panels(s.state);
         for (int64_t p = 0; p < panels.count; ++p)
-            pack_panel(panels, p, weights.projection, s.hidden, true, s.hidden, packed + panels.start(p) * lanes<T> * s.hidden);
+            pack_panel(panels, p, weights.projection, s.hidden, true, s.hidden,
+                       packed + panels.start(p) * lanes<T> * s.hidden);
     }
 
     void step(const RecurrentSizes& s, const RecurrentForward<T>& call, const Rows<T>& rows, const Share<T>& share,
@@ -82,7 +83,8 @@ struct Lstm {
             T* const row = rows.saved[r];
             const int64_t b = rows.batch[r], t = rows.time[r];
             if (s.normed) {
-                T *const moments = row + layout.moments(), *const raw_x = row + layout.raw_x(), *const raw_h = row + layout.raw_h();
+                T *const moments = row + layout.moments(), *const raw_x = row + layout.raw_x(),
+                         *const raw_h = row + layout.raw_h();
                 const auto of_x = Moments<T>::of(raw_x, 4 * H), of_h = Moments<T>::of(raw_h, 4 * H);
                 moments[0] = of_x.mean, moments[1] = of_x.scale, moments[2] = of_h.mean, moments[3] = of_h.scale;
                 normalise_both(raw_x, of_x, weights.gain_x, raw_h, of_h, weights.gain_h, bias, row, 4 * H);
@@ -90,14 +92,17 @@ struct Lstm {
             const T* const zone_c = s.zoned_c ? at(call.zone_c, b, t) : nullptr;
             const T* const zone_h = s.zoned_h ? at(call.zone_h, b, t) : nullptr;
             T* const whole = two_passes(s) ? candidate_rows[rows.place + r] : nullptr;
-            gate(row, rows.c[r], rows.h[r], weights.peephole, zone_c, zone_h, whole, rows.out[r], H, share.begin, share.end);
+            gate(row, rows.c[r], rows.h[r], weights.peephole, zone_c, zone_h, whole, rows.out[r], H, share.begin,
+                 share.end);
             if (whole == nullptr) continue;
-            expose(s, weights, row, row + layout.moments() + 4, whole, layout.projected ? whole : rows.out[r], layout.projected ? nullptr : zone_h, rows.h[r]);
+            expose(s, weights, row, row + layout.moments() + 4, whole, layout.projected ? whole : rows.out[r],
+                   layout.projected ? nullptr : zone_h, rows.h[r]);
         }
         if (!layout.projected) return;
         const Panels<T> panels(s.state);
         const Segment<T> segment[] = {{candidate_rows + rows.place, packed, H}};
-        multiply_rows(panels, 0, panels.count, rows.count, segment, Begin::at_bias, static_cast<const T*>(nullptr), rows.out, 0);
+        multiply_rows(panels, 0, panels.count, rows.count, segment, Begin::at_bias, static_cast<const T*>(nullptr),
+                      rows.out, 0);
         for (int64_t r = 0; s.zoned_h && r < rows.count; ++r)
             keep(rows.out[r], rows.h[r], at(call.zone_h, rows.batch[r], rows.time[r]), s.state);
     }
@@ -170,11 +175,13 @@ struct Lstm {
     static int64_t x_from(const RecurrentSizes&) { return 0; }
     static int64_t h_from(const RecurrentSizes& s) { return LstmLayout(s).of_h(); }
     static bool adds(const RecurrentSizes& s) { return s.zoned_h; }
-    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
+    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p,
+                       T* to) {
         pack_panel(panels, p, weights.w, s.input, false, 4 * s.hidden, to);
     }
 
-    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed, Sum<T>* list) {
+    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed,
+                    Sum<T>* list) {
         using Right = typename Sum<T>::Right;
         const LstmLayout layout(s);
         const int64_t H = s.hidden, I = s.input;
@@ -182,9 +189,13 @@ struct Lstm {
         int n = 0;
         for (int64_t g = 0; g < (whole ? 1 : 4); ++g) {
             const int64_t from = g * H + begin, rows = whole ? 4 * H : end - begin;
-            if (to.du != nullptr) list[n++] = {Right::state, layout.of_h() + from, rows, 0, s.state, to.du + from * s.state, s.state, false};
+            if (to.du != nullptr)
+                list[n++] = {Right::state, layout.of_h() + from,   rows,    0,
+                             s.state,      to.du + from * s.state, s.state, false};
             if (to.dw != nullptr)
-                list[n++] = {Right::x, from, rows, 0, I, to.dw + (transposed ? from : from * I), transposed ? 4 * H : I, transposed};
+                list[n++] = {
+                    Right::x,  from, rows, 0, I, to.dw + (transposed ? from : from * I), transposed ? 4 * H : I,
+                    transposed};
         }
         if (to.dprojection != nullptr)
             list[n++] = {Right::ring, layout.dh(), s.state, layout.cell(), H, to.dprojection, H, false};
@@ -201,11 +212,12 @@ struct Lstm {
         if (s.state == s.hidden) return;
         const Panels<T> panels(s.hidden);
         for (int64_t p = 0; p < panels.count; ++p)
-            pack_panel(panels, p, weights.projection, s.hidden, false, s.state, packed + panels.start(p) * lanes<T> * s.state);
+            pack_panel(panels, p, weights.projection, s.hidden, false, s.state,
+                       packed + panels.start(p) * lanes<T> * s.state);
     }
 
-    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows, int64_t begin,
-                       int64_t end, const Sums<T>& sums) const {
+    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows,
+                       int64_t begin, int64_t end, const Sums<T>& sums) const {
         const LstmLayout layout(s);
         const RecurrentWeights<T>& weights = call.weights;
         const int64_t H = s.hidden;
@@ -217,16 +229,16 @@ struct Lstm {
             T* const whole = two_passes(s) ? candidate_rows[rows.place + r] : nullptr;
             const T* const zone_h = s.zoned_h && !layout.projected ? at(call.zone_h, b, t) : nullptr;
             open(s, weights, row, rows.c[r], layout.projected ? whole : rows.carry_h[r],
-                 layout.projected ? nullptr : rows.dout[r], zone_h, layout.projected ? nullptr : rows.carry_h[r], whole, ring,
-                 layout.projected ? ring + layout.cell() : nullptr, sums, begin, end);
-            close(weights.peephole, sums.dpeephole, row, rows.c[r], rows.dcells[r], s.zoned_c ? at(call.zone_c, b, t) : nullptr,
-                  rows.carry_c[r], ring, H, begin, end);
+                 layout.projected ? nullptr : rows.dout[r], zone_h, layout.projected ? nullptr : rows.carry_h[r], whole,
+                 ring, layout.projected ? ring + layout.cell() : nullptr, sums, begin, end);
+            close(weights.peephole, sums.dpeephole, row, rows.c[r], rows.dcells[r],
+                  s.zoned_c ? at(call.zone_c, b, t) : nullptr, rows.carry_c[r], ring, H, begin, end);
             if (!s.normed) continue;
             const T* const moments = row + layout.moments();
-            denormalise(row + layout.raw_h(), Moments<T>{moments[2], moments[3]}, weights.gain_h, ring, ring + layout.of_h(),
-                        sums.dgain_h, static_cast<T*>(nullptr), 4 * H);
-            denormalise(row + layout.raw_x(), Moments<T>{moments[0], moments[1]}, weights.gain_x, ring, ring, sums.dgain_x,
-                        sums.dshift_x, 4 * H);
+            denormalise(row + layout.raw_h(), Moments<T>{moments[2], moments[3]}, weights.gain_h, ring,
+                        ring + layout.of_h(), sums.dgain_h, static_cast<T*>(nullptr), 4 * H);
+            denormalise(row + layout.raw_x(), Moments<T>{moments[0], moments[1]}, weights.gain_x, ring, ring,
+                        sums.dgain_x, sums.dshift_x, 4 * H);
         }
     }
 
@@ -252,14 +264,15 @@ struct Lstm {
         }
     }
 
-    // From dh to the gradient before o's nonlinearity, and to that of c̃, left in the ring's place of g. `whole` is a row
-    // of scratch that takes c̃ for the normalisation.
-    static void open(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const T* row, const T* before, const T* dh,
-                     const T* dout, const T* zone, T* carry, T* whole, T* ring, T* cell, const Sums<T>& sums, int64_t begin,
-                     int64_t end) {
+    // From dh to the gradient before o's nonlinearity, and to that of c̃, left in the ring's place of g. `whole` is a
+    // row of scratch that takes c̃ for the normalisation.
+    static void open(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const T* row, const T* before,
+                     const T* dh, const T* dout, const T* zone, T* carry, T* whole, T* ring, T* cell,
+                     const Sums<T>& sums, int64_t begin, int64_t end) {
         const int64_t H = s.hidden;
         const auto candidate = [&](int64_t u, int64_t n) __attribute__((always_inline)) {
-            return load_upto(row + H + u, n) * load_upto(before + u, n) + load_upto(row + u, n) * load_upto(row + 2 * H + u, n);
+            return load_upto(row + H + u, n) * load_upto(before + u, n) +
+                   load_upto(row + u, n) * load_upto(row + 2 * H + u, n);
         };
         Moments<T> m{};
         if (s.normed) m = {row[LstmLayout(s).moments() + 4], row[LstmLayout(s).moments() + 5]};
@@ -274,7 +287,9 @@ struct Lstm {
             }
             const vec<T> c = candidate(u, n);
             if (s.normed) store_upto(whole + u, c, n);  // dh, where it lay there, is read
-            const vec<T> seen = s.normed ? load_upto(weights.gain_c + u, n) * ((c - m.mean) * m.scale) + load_upto(weights.shift_c + u, n) : c;
+            const vec<T> seen = s.normed ? load_upto(weights.gain_c + u, n) * ((c - m.mean) * m.scale) +
+                                               load_upto(weights.shift_c + u, n)
+                                         : c;
             const vec<T> o = load_upto(row + 3 * H + u, n), shown = tanh<T>(seen);
             const vec<T> before_o = d * shown * (o * (T(1) - o));
             vec<T> dc = d * o * (T(1) - shown * shown);
@@ -310,7 +325,9 @@ struct Lstm {
             if (peephole != nullptr) kept += di * load_upto(peephole + u, n) + df * load_upto(peephole + H + u, n);
             if (dpeephole != nullptr) {
                 const vec<T> candidate = f * was + i * g;
-                const auto gather = [&](T* to, vec<T> v) __attribute__((always_inline)) { store_upto(to + u, load_upto(to + u, n) + v, n); };
+                const auto gather = [&](T* to, vec<T> v) __attribute__((always_inline)) {
+                    store_upto(to + u, load_upto(to + u, n) + v, n);
+                };
                 gather(dpeephole, di * was), gather(dpeephole + H, df * was);
                 gather(dpeephole + 2 * H, load_upto(ring + 3 * H + u, n) * candidate);
             }

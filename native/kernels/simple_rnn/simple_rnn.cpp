@@ -17,7 +17,9 @@ struct SimpleRnn {
     static int64_t raw_h(const RecurrentSizes& s) { return s.hidden; }
     static int64_t raw_x(const RecurrentSizes& s) { return 2 * s.hidden; }
     static int64_t moments(const RecurrentSizes& s) { return 3 * s.hidden; }
-    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 3 * s.hidden + 4 : s.zoned_h ? s.hidden : 0; }
+    static int64_t saved_size(const RecurrentSizes& s) {
+        return s.normed ? 3 * s.hidden + 4 : s.zoned_h ? s.hidden : 0;
+    }
     static int64_t c_from(const RecurrentSizes&) { return -1; }
     void take(Arena&, const RecurrentSizes&) {}
 
@@ -43,10 +45,12 @@ struct SimpleRnn {
             const int64_t b = rows.batch[r], t = rows.time[r];
             T* const row = work[r];
             if (s.normed) {
-                const auto of_x = Moments<T>::of(row + raw_x(s), s.hidden), of_h = Moments<T>::of(row + raw_h(s), s.hidden);
+                const auto of_x = Moments<T>::of(row + raw_x(s), s.hidden),
+                           of_h = Moments<T>::of(row + raw_h(s), s.hidden);
                 T* const m = row + moments(s);
                 m[0] = of_x.mean, m[1] = of_x.scale, m[2] = of_h.mean, m[3] = of_h.scale;
-                normalise_both(row + raw_x(s), of_x, call.weights.gain_x, row + raw_h(s), of_h, call.weights.gain_h, bias, row, s.hidden);
+                normalise_both(row + raw_x(s), of_x, call.weights.gain_x, row + raw_h(s), of_h, call.weights.gain_h,
+                               bias, row, s.hidden);
             }
             activate(s.kind, row, share.begin, share.end);
             if (s.zoned_h) {
@@ -62,7 +66,8 @@ struct SimpleRnn {
     // σ in place. NaN stays NaN.
     static void activate(int kind, T* row, int64_t begin, int64_t end) {
         const auto each = [&](auto&& f) __attribute__((always_inline)) {
-            for (int64_t i = begin; i < end; i += lanes<T>) store_upto(row + i, f(load_upto(row + i, end - i)), end - i);
+            for (int64_t i = begin; i < end; i += lanes<T>)
+                store_upto(row + i, f(load_upto(row + i, end - i)), end - i);
         };
         if (kind == of_relu)
             each([](vec<T> v) __attribute__((always_inline)) { return v < T(0) ? vec<T>{} : v; });
@@ -74,7 +79,8 @@ struct SimpleRnn {
 
     // --- backward ----------------------------------------------------------------------------------------------------
 
-    // The gradient before σ, through W's normalisation where there is one; then that through U's; then what U was given.
+    // The gradient before σ, through W's normalisation where there is one; then that through U's; then what U was
+    // given.
     static int64_t kept(const RecurrentSizes& s) { return s.normed ? 2 * s.hidden : s.hidden; }
     static int64_t ring_size(const RecurrentSizes& s) { return kept(s) + (s.masked ? s.hidden : 0); }
     static int64_t bias_size(const RecurrentSizes& s) { return s.hidden; }
@@ -83,17 +89,20 @@ struct SimpleRnn {
     static int64_t x_from(const RecurrentSizes&) { return 0; }
     static int64_t h_from(const RecurrentSizes& s) { return s.normed ? s.hidden : 0; }
     static bool adds(const RecurrentSizes& s) { return s.zoned_h; }
-    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
+    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p,
+                       T* to) {
         pack_panel(panels, p, weights.w, s.input, false, s.hidden, to);
     }
 
-    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed, Sum<T>* list) {
+    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed,
+                    Sum<T>* list) {
         using Right = typename Sum<T>::Right;
         const int64_t H = s.hidden, I = s.input, units = end - begin;
         int n = 0;
         if (to.du != nullptr) list[n++] = {Right::state, h_from(s) + begin, units, 0, H, to.du + begin * H, H, false};
         if (to.dw != nullptr)
-            list[n++] = {Right::x, begin, units, 0, I, to.dw + (transposed ? begin : begin * I), transposed ? H : I, transposed};
+            list[n++] = {Right::x,           begin,     units, 0, I, to.dw + (transposed ? begin : begin * I),
+                         transposed ? H : I, transposed};
         return n;
     }
     static void biases(const RecurrentSizes& s, const T* total, T* const* db) {
@@ -102,19 +111,20 @@ struct SimpleRnn {
     }
     void prepare(const RecurrentSizes&, const RecurrentWeights<T>&) const {}
 
-    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows, int64_t begin,
-                       int64_t end, const Sums<T>& sums) const {
+    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows,
+                       int64_t begin, int64_t end, const Sums<T>& sums) const {
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t b = rows.batch[r], t = rows.time[r];
             T* const ring = rows.ring[r];
             const T* const zone = s.zoned_h ? at(call.zone_h, b, t) : nullptr;
-            slope(s.kind, saved_size(s) > 0 ? rows.saved[r] : rows.out[r], rows.carry_h[r], rows.dout[r], zone, ring, begin, end);
+            slope(s.kind, saved_size(s) > 0 ? rows.saved[r] : rows.out[r], rows.carry_h[r], rows.dout[r], zone, ring,
+                  begin, end);
             if (!s.normed) continue;
             const T *const row = rows.saved[r], *const m = row + moments(s);
-            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring, ring + h_from(s), sums.dgain_h,
-                        static_cast<T*>(nullptr), s.hidden);
-            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, ring, ring, sums.dgain_x, sums.dshift_x,
-                        s.hidden);
+            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring, ring + h_from(s),
+                        sums.dgain_h, static_cast<T*>(nullptr), s.hidden);
+            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, ring, ring, sums.dgain_x,
+                        sums.dshift_x, s.hidden);
         }
     }
 
