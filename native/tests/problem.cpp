@@ -17,8 +17,8 @@ const char* const option_names[option_count] = {
 
 std::string Case::name() const {
     std::string text = kernel_names[kernel];
-    const int64_t numbers[] = {batch, time, input, hidden, kind, threads, static_cast<int64_t>(layout)};
-    const char* const names[] = {" B ", " T ", " I ", " H ", " kind ", " threads ", " layout "};
+    const int64_t numbers[] = {batch, time, input, hidden, nonlinearity, threads, static_cast<int64_t>(layout)};
+    const char* const names[] = {" B ", " T ", " I ", " H ", " nonlinearity ", " threads ", " layout "};
     for (int i = 0; i < 7; ++i) text += names[i] + std::to_string(numbers[i]);
     for (int i = 0; i < option_count; ++i)
         if (has(1u << i)) text += std::string(" ") + option_names[i];

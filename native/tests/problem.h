@@ -37,7 +37,7 @@ struct Case {
     Kernel kernel;
     int64_t batch, time, input, hidden;
     unsigned options;
-    int kind = 0;  // of the simple layer: tanh, relu, sigmoid
+    int nonlinearity = 0;  // of the simple layer: tanh, relu, sigmoid
     int threads = 1;
     Layout layout = Layout::time_first;
 

@@ -56,8 +56,10 @@ unsigned Draw::next(unsigned below) {
 Case Draw::of(Kernel kernel, int64_t batch, int64_t time, int64_t input, int64_t hidden, unsigned from) {
     unsigned options = 0;
     for (int i = 0; i < option_count; ++i) options |= next(2) << i;
-    const auto kind = static_cast<int>(next(3));
-    return {kernel, batch, time, input, hidden, served(kernel, options & from), kind, 1, static_cast<Layout>(next(3))};
+    const auto nonlinearity = static_cast<int>(next(3));
+    return {kernel,       batch,  time,
+            input,        hidden, served(kernel, options & from),
+            nonlinearity, 1,      static_cast<Layout>(next(3))};
 }
 
 int main() {

@@ -109,7 +109,7 @@ private:
         return plus_bias(a, bias, 0);
     }
     Slice from_h(Slice seen) { return product(u, seen, gain_h, b_h); }
-    Slice activate(Slice a) { return c_.kind == 0 ? tanh(a) : c_.kind == 1 ? relu(a) : sigmoid(a); }
+    Slice activate(Slice a) { return c_.nonlinearity == 0 ? tanh(a) : c_.nonlinearity == 1 ? relu(a) : sigmoid(a); }
 
     State lstm_step(Slice from_x, Slice from_state, Slice c) {
         const Slice all = tape_.plus(from_x, from_state);

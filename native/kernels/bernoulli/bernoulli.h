@@ -13,4 +13,13 @@ namespace rnnkit {
 void bernoulli(float* to, int64_t count, double probability, float value, uint64_t seed, int threads);
 void bernoulli(double* to, int64_t count, double probability, double value, uint64_t seed, int threads);
 
+#define RNNKIT_DECLARE_BERNOULLI(family)                             \
+    namespace family {                                               \
+    void bernoulli(float*, int64_t, double, float, uint64_t, int);   \
+    void bernoulli(double*, int64_t, double, double, uint64_t, int); \
+    }
+RNNKIT_DECLARE_BERNOULLI(generic)
+RNNKIT_DECLARE_BERNOULLI(avx2)
+RNNKIT_DECLARE_BERNOULLI(avx512)
+
 }  // namespace rnnkit

@@ -129,9 +129,9 @@ class RecurrentLayer(torch.nn.RNNBase):
             super().flatten_parameters()
 
     @property
-    def kind(self) -> int:
+    def kind(self) -> str:
         """The native kernel's variant."""
-        return 0
+        return "standard"
 
     @property
     def num_directions(self) -> int:

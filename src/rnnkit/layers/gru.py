@@ -97,9 +97,9 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         self._complete()
 
     @property
-    def kind(self) -> int:
+    def kind(self) -> str:
         """The native kernel's variant."""
-        return int(not self.options.reset_after)
+        return "reset_after" if self.options.reset_after else "reset_before"
 
     def _direction(
         self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any

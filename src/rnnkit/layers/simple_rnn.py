@@ -114,9 +114,9 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         self._complete()
 
     @property
-    def kind(self) -> int:
+    def kind(self) -> str:
         """The native kernel's variant."""
-        return NONLINEARITIES.index(self.nonlinearity)
+        return str(self.nonlinearity)
 
     def _direction(
         self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any

@@ -25,7 +25,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import ConfigError
-from .native import recurrence, whole_zone
+from .native import expand_zoneout, recurrence
 from .normalisation import pre_activation
 from .unroll import over_time, unroll
 
@@ -154,8 +154,8 @@ def gru(
     if norm is not None and not reset_after:
         raise ConfigError(NORM_NEEDS_RESET_AFTER)
     out, hn, _, _ = recurrence(
-        "gru", x, w_ih, w_hh, b_ih, b_hh, kind=int(not reset_after), reverse=reverse, batch_first=batch_first,
-        norm=norm, h0=h0, reset_h=initial, mask=mask, zone_h=whole_zone(zone, x, batch_first),
-        lengths=lengths, resets=resets,
+        "gru", x, w_ih, w_hh, b_ih, b_hh, variant="reset_after" if reset_after else "reset_before", reverse=reverse,
+        batch_first=batch_first, norm=norm, h0=h0, reset_h=initial, mask=mask,
+        zone_h=expand_zoneout(zone, x, batch_first), lengths=lengths, resets=resets,
     )  # fmt: skip
     return out, hn

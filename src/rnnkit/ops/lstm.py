@@ -31,7 +31,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import ShapeError
-from .native import cell_states, recurrence, whole_zone
+from .native import cell_states, expand_zoneout, recurrence
 from .normalisation import normalise, pre_activation
 from .padding import valid_steps
 from .unroll import over_time, unroll
@@ -216,7 +216,7 @@ def lstm(
     out, hn, cn, saved = recurrence(
         "lstm", x, w_ih, w_hh, b_ih, b_hh, reverse=reverse, batch_first=batch_first, norm=norm, cells=cells, h0=h0,
         c0=c0, reset_h=reset_h, reset_c=reset_c, w_hr=w_hr, peephole=peephole, mask=mask,
-        zone_h=whole_zone(zone_h, x, batch_first), zone_c=whole_zone(zone_c, x, batch_first),
+        zone_h=expand_zoneout(zone_h, x, batch_first), zone_c=expand_zoneout(zone_c, x, batch_first),
         lengths=lengths, resets=resets,
     )  # fmt: skip
     if not cells:

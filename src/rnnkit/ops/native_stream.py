@@ -7,56 +7,74 @@ from typing import Any
 import torch
 
 from .backend import native_core
-from .native_call import KERNELS, Flags, Inputs, check, compact, describe, forward_addresses, like, sizes_of, whole_zone
+from .native_call import (
+    Flags,
+    Inputs,
+    check,
+    compact,
+    empty_sequence,
+    expand_zoneout,
+    forward_arrays,
+    recurrent_problem,
+    sizes_of,
+)
 
 Tensor = torch.Tensor
 
 
 class NativeStream:
-    """Layers on the native core that take one step at a time, on buffers that stay; see :class:`rnnkit.layers.stream`.
+    """Stacked layers on the native core that take one step at a time, see :class:`rnnkit.layers.stream`.
 
-    ``output`` [B, S] is what the last layer wrote.
+    The core holds the addresses of the weights, states and outputs, so this object owns those tensors. ``output``
+    [B, S] is what the last layer wrote.
     """
 
     def __init__(self, batch: int, features: int, dtype: torch.dtype) -> None:
         core: Any = native_core()
-        self._core, self._dtype = core, dtype
         self._stream = core.StreamF32() if dtype == torch.float32 else core.StreamF64()
-        self._kept: list[Any] = []  # what the core holds addresses of
+        self._owned: list[Any] = []
         self.output = torch.zeros(batch, features, dtype=dtype, device="cpu")
 
     def add(
-        self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Any]
+        self, kernel: str, variant: str, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Any]
     ) -> None:
-        """One more layer: ``weights`` and ``options`` as the recurrence takes them, ``state`` its buffers, updated."""
+        """Add a layer that reads the output so far.
+
+        Args:
+            kernel, variant: see :class:`rnnkit.ops.native_call.Flags`.
+            weights: w_ih, w_hh, b_ih, b_hh and, with a projection, w_hr; a bias may be None.
+            state: the tensors of the state, updated in place by every step.
+            options: peephole, norm, zone, zone_h and zone_c as the recurrence takes them.
+
+        Raises:
+            ShapeError: a shape, dtype or device does not fit.
+        """
         x, names = self.output[:, None], ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
-        zones = {name: whole_zone(options.get(name), x, True) for name in ("zone_h", "zone_c") if name in options}
+        zones = {name: expand_zoneout(options.get(name), x, True) for name in ("zone_h", "zone_c") if name in options}
         if "zone" in options:
-            zones["zone_h"] = whole_zone(options["zone"], x, True)
+            zones["zone_h"] = expand_zoneout(options["zone"], x, True)
         given = dict(zip(names, weights, strict=False)) | dict(zip(("h0", "c0"), state, strict=False)) | zones
         gains = dict(zip(("gain_ih", "gain_hh", "gain_c", "shift_c"), options.get("norm", ()), strict=False))
         inputs = compact(Inputs(x=x, peephole=options.get("peephole"), **gains, **given))  # type: ignore[arg-type]
-        flags = Flags(KERNELS.index(kernel), kind, False, True, False)
+        flags = Flags(kernel, variant, reverse=False, batch_first=True, save_for_backward=False)
         sizes = sizes_of(inputs, flags)
         check(inputs, flags, sizes)
-        description = describe(self._core, inputs, flags, sizes)
-        scratch = torch.empty(
-            description.scratch(flags.kernel, x.element_size(), False), dtype=torch.uint8, device="cpu"
-        )
-        out = like(x, sizes, sizes.state, True)
+        problem = recurrent_problem(inputs, flags, sizes)
+        scratch = torch.empty(problem.scratch(False), dtype=torch.uint8, device="cpu")
+        out = empty_sequence(x, sizes, sizes.state, True)
         h, c = inputs.h0, inputs.c0
         assert h is not None
-        self._stream.add(flags.kernel, description, forward_addresses(inputs, out, h, c, None, scratch, True))
-        self._kept.append((inputs, out, scratch))
+        self._stream.add(problem, forward_arrays(inputs, out, h, c, scratch, True))
+        self._owned.append((inputs, out, scratch))
         self.output = out[:, 0]
 
     def step(self, x: Tensor) -> None:
-        """One step on x [B, I]."""
+        """Take one step on x [B, I]."""
         x = x.contiguous()  # a copy keeps its name until the call is over
         self._stream.step(x.data_ptr())
 
     def seconds_per_step(self, x: Tensor, repeats: int) -> float:
-        """The median of so many steps, timed inside the core."""
+        """Return the median of so many steps, timed inside the core."""
         x = x.contiguous()
         seconds: float = self._stream.seconds_per_step(x.data_ptr(), repeats)
         return seconds

@@ -6,14 +6,13 @@ from typing import Any
 
 from .gru import gru_reference
 from .lstm import lstm_reference
-from .native_call import KERNELS, Flags, Inputs, Tensor
-from .simple_rnn import NONLINEARITIES, simple_rnn_reference
+from .native_call import Flags, Inputs, Tensor
+from .simple_rnn import simple_rnn_reference
 
 
 def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """out, hn, cn and every c of the call, as a graph of PyTorch's operations."""
-    kernel = KERNELS[flags.kernel]
-    x = inputs.x
+    kernel, x = flags.kernel, inputs.x
     common: dict[str, Any] = {
         "lengths": inputs.lengths, "resets": inputs.resets, "mask": inputs.mask, "reverse": flags.reverse,
         "batch_first": flags.batch_first,
@@ -29,10 +28,10 @@ def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor 
             initial=initial, **common,
         )  # fmt: skip
         return out, hn, cn, cells
-    common["initial"] = inputs.reset_h
+    common["initial"], common["zone"] = inputs.reset_h, inputs.zone_h
     if kernel == "gru":
-        out, hn = gru_reference(x, inputs.h0, *weights, reset_after=flags.kind == 0, zone=inputs.zone_h, **common)
+        out, hn = gru_reference(x, inputs.h0, *weights, reset_after=flags.variant == "reset_after", **common)
     else:
-        kind = NONLINEARITIES[flags.kind]
-        out, hn = simple_rnn_reference(x, inputs.h0, *weights, nonlinearity=kind, zone=inputs.zone_h, **common)
+        common["nonlinearity"] = flags.variant
+        out, hn = simple_rnn_reference(x, inputs.h0, *weights, **common)
     return out, hn, None, None

@@ -20,12 +20,12 @@ from typing import Literal
 
 import torch
 
-from .native import recurrence, whole_zone
+from .native import expand_zoneout, recurrence
 from .normalisation import pre_activation
 from .unroll import over_time, unroll
 
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
-NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")  # the order of the native enumeration
+NONLINEARITIES: tuple[Nonlinearity, ...] = ("tanh", "relu", "sigmoid")
 
 Tensor = torch.Tensor
 SimpleRnnNorm = tuple[Tensor, Tensor]
@@ -136,8 +136,8 @@ def simple_rnn(
         ShapeError: a shape, dtype or device does not fit.
     """
     out, hn, _, _ = recurrence(
-        "simple_rnn", x, w_ih, w_hh, b_ih, b_hh, kind=NONLINEARITIES.index(nonlinearity), reverse=reverse,
-        batch_first=batch_first, norm=norm, h0=h0, reset_h=initial, mask=mask, zone_h=whole_zone(zone, x, batch_first),
-        lengths=lengths, resets=resets,
+        "simple_rnn", x, w_ih, w_hh, b_ih, b_hh, variant=nonlinearity, reverse=reverse, batch_first=batch_first,
+        norm=norm, h0=h0, reset_h=initial, mask=mask, zone_h=expand_zoneout(zone, x, batch_first), lengths=lengths,
+        resets=resets,
     )  # fmt: skip
     return out, hn
