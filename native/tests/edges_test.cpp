@@ -1,4 +1,4 @@
-// Gradients that nobody wants, and calls with nothing to do.
+// Gradients that are not wanted, and calls with nothing to do.
 #include "split.h"
 #include "tests.h"
 

@@ -1,5 +1,5 @@
-// Vectors of numbers that remember how they were made, so that the truth about gradients needs no derivation of its
-// own: each operation states its slope, and the way back is the same for all.
+// Vectors of numbers that remember how they were made. Each operation states its own derivative, and backpropagation is
+// the same for all, so the true gradients need no derivation of their own.
 #pragma once
 
 #include <cmath>
