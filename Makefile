@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NATIVE := $(shell find native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
+CPP := $(shell find native -name '*.cpp' -o -name '*.h')
+NATIVE := $(CPP) native/CMakeLists.txt native/tests/CMakeLists.txt CMakeLists.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -39,11 +40,13 @@ test: install  ## run the tests (ARGS="-k simple_rnn")
 lint: install  ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
 	@$(BIN)/mypy
 
 format: install  ## mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP)
 
 sanitize: install  ## run the core's own tests under the address and undefined-behaviour sanitizers
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DRNNKIT_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
