@@ -31,6 +31,15 @@ class Stream:
     Several threads may each have a stream; two that share one take turns, in no particular order.
 
     Legend: B batch, I input, H hidden, L layers, P projected (H without a projection).
+
+    Example:
+        >>> import rnnkit
+        >>> layer = rnnkit.LSTM(3, 5)
+        >>> x = torch.randn(7, 2, 3)
+        >>> stream = layer.stream(batch=2)
+        >>> outputs = torch.stack([stream(x_t).clone() for x_t in x])
+        >>> bool(torch.allclose(outputs, layer(x)[0], atol=1e-5))
+        True
     """
 
     def __init__(self, layer: RecurrentLayer, batch: int) -> None:

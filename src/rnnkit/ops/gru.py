@@ -61,6 +61,11 @@ def gru_step(
 
     Raises:
         ConfigError: norm together with ``reset_after=False``.
+
+    Example:
+        >>> x, h = torch.randn(4, 3), torch.zeros(4, 5)
+        >>> gru_step(x, h, torch.randn(15, 3), torch.randn(15, 5)).shape
+        torch.Size([4, 5])
     """
     gain_ih, gain_hh = (None, None) if norm is None else norm
     from_r, from_z, from_n = pre_activation(x, w_ih, b_ih, gain_ih).chunk(3, dim=1)
@@ -110,6 +115,11 @@ def gru_reference(
         zone: [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either direction, or a constant.
         initial: what resets go back to, as ``h0``.
         lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`gru_step`.
+
+    Example:
+        >>> output, h = gru_reference(torch.randn(7, 4, 3), None, torch.randn(15, 3), torch.randn(15, 5))
+        >>> output.shape, h.shape
+        (torch.Size([7, 4, 5]), torch.Size([4, 5]))
     """
     x = x.transpose(0, 1) if batch_first else x
     zeros = x.new_zeros(x.shape[1], w_hh.shape[1])
@@ -150,6 +160,11 @@ def gru(
 
     Raises:
         ShapeError: a shape, dtype or device does not fit. ConfigError: norm together with ``reset_after=False``.
+
+    Example:
+        >>> output, h = gru(torch.randn(7, 4, 3), None, torch.randn(15, 3), torch.randn(15, 5))
+        >>> output.shape, h.shape
+        (torch.Size([7, 4, 5]), torch.Size([4, 5]))
     """
     if norm is not None and not reset_after:
         raise ConfigError(NORM_NEEDS_RESET_AFTER)

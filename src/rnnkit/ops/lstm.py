@@ -73,6 +73,10 @@ def coupled_peephole(peephole: Tensor) -> Tensor:
 
     Raises:
         ShapeError: there are not two rows.
+
+    Example:
+        >>> coupled_peephole(torch.tensor([[1.0], [2.0]])).tolist()
+        [[1.0], [-1.0], [2.0]]
     """
     if peephole.dim() != 2 or peephole.shape[0] != 2:
         raise ShapeError(
@@ -105,6 +109,12 @@ def lstm_step(
         norm: (gain_ih [4H], gain_hh [4H], gain_c [H], shift_c [H]).
         peephole, mask, zone_h, zone_c: see the module.
         gates: gets this step's i, f, g, o, [B, H] each, where somebody wants to look at them.
+
+    Example:
+        >>> x, state = torch.randn(4, 3), (torch.zeros(4, 5), torch.zeros(4, 5))
+        >>> h, c = lstm_step(x, state, torch.randn(20, 3), torch.randn(20, 5))
+        >>> h.shape, c.shape
+        (torch.Size([4, 5]), torch.Size([4, 5]))
     """
     h, c = state
     gain_ih, gain_hh = (None, None) if norm is None else norm[:2]
@@ -162,6 +172,11 @@ def lstm_reference(
 
     Returns:
         every h as x with P features, every c as x with H features, and the last (h, c).
+
+    Example:
+        >>> output, cells, (h, c) = lstm_reference(torch.randn(7, 4, 3), None, torch.randn(20, 3), torch.randn(20, 5))
+        >>> output.shape, cells.shape, c.shape
+        (torch.Size([7, 4, 5]), torch.Size([7, 4, 5]), torch.Size([4, 5]))
     """
     x = x.transpose(0, 1) if batch_first else x
     projected, hidden = w_hh.shape[1], w_hh.shape[0] // 4
@@ -210,6 +225,11 @@ def lstm(
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
+
+    Example:
+        >>> output, cells, (h, c) = lstm(torch.randn(7, 4, 3), None, torch.randn(20, 3), torch.randn(20, 5))
+        >>> output.shape, cells, c.shape
+        (torch.Size([7, 4, 5]), None, torch.Size([4, 5]))
     """
     h0, c0 = (None, None) if state is None else state
     reset_h, reset_c = (None, None) if initial is None else initial

@@ -50,6 +50,11 @@ def simple_rnn_step(
         w_ih, w_hh, b_ih, b_hh: [H, I], [H, H], [H], [H]; biases may be None.
         norm: (gain_ih [H], gain_hh [H]).
         nonlinearity, mask, zone: see the module.
+
+    Example:
+        >>> x, h = torch.randn(4, 3), torch.zeros(4, 5)
+        >>> simple_rnn_step(x, h, torch.randn(5, 3), torch.randn(5, 5)).shape
+        torch.Size([4, 5])
     """
     gain_ih, gain_hh = (None, None) if norm is None else norm
     recurrent = h if mask is None else mask * h
@@ -82,6 +87,11 @@ def simple_rnn_reference(
         norm: (gain_ih [H], gain_hh [H]).
         mask: [B, H], one for the whole sequence.
         zone: [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either direction, or a constant.
+
+    Example:
+        >>> output, h = simple_rnn_reference(torch.randn(7, 4, 3), None, torch.randn(5, 3), torch.randn(5, 5))
+        >>> output.shape, h.shape
+        (torch.Size([7, 4, 5]), torch.Size([4, 5]))
     """
     x = x.transpose(0, 1) if batch_first else x
     zeros = x.new_zeros(x.shape[1], w_hh.shape[1])
@@ -134,6 +144,11 @@ def simple_rnn(
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
+
+    Example:
+        >>> output, h = simple_rnn(torch.randn(7, 4, 3), None, torch.randn(5, 3), torch.randn(5, 5))
+        >>> output.shape, h.shape
+        (torch.Size([7, 4, 5]), torch.Size([4, 5]))
     """
     out, hn, _, _ = recurrence(
         "simple_rnn", x, w_ih, w_hh, b_ih, b_hh, kind=NONLINEARITIES.index(nonlinearity), reverse=reverse,

@@ -30,17 +30,35 @@ def tensors(state: State) -> list[torch.Tensor]:
 
 
 def detach(state: State) -> State:
-    """The same state cut off from the graph, for truncated backpropagation through time."""
+    """The same state cut off from the graph, for truncated backpropagation through time.
+
+    Example:
+        >>> h = torch.ones(1, 2, 3, requires_grad=True) * 2
+        >>> detach((h, h))[0].requires_grad
+        False
+    """
     return map_state(torch.Tensor.detach, state)
 
 
 def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
-    """Row ``index[i]`` becomes row i, as beam search needs; ``index`` is an integer tensor [B']."""
+    """Row ``index[i]`` becomes row i, as beam search needs; ``index`` is an integer tensor [B'].
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reorder(h, torch.tensor([1, 1, 0]), batch_axis=0).tolist()
+        [[2.0], [2.0], [1.0]]
+    """
     return map_state(lambda leaf: leaf.index_select(batch_axis, index), state)
 
 
 def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_axis: int = 1) -> State:
-    """Puts the rows where ``mask`` [B] is true back to ``initial`` (zeros by default)."""
+    """Puts the rows where ``mask`` [B] is true back to ``initial`` (zeros by default).
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reset(h, torch.tensor([True, False]), batch_axis=0).tolist()
+        [[0.0], [2.0]]
+    """
 
     def one(leaf: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         if mask.dtype != torch.bool:
@@ -57,7 +75,16 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
 
 
 def save(state: State, path: str | Path) -> None:
-    """Writes a state to one safetensors file; its nesting is kept in the tensors' names."""
+    """Writes a state to one safetensors file; its nesting is kept in the tensors' names.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save((torch.ones(1, 2, 3), torch.zeros(1, 2, 3)), path)
+        >>> h, c = load(path)
+        >>> h.shape
+        torch.Size([1, 2, 3])
+    """
     from safetensors.torch import save_file
 
     named: dict[str, torch.Tensor] = {}
@@ -74,7 +101,15 @@ def save(state: State, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> State:
-    """Reads what :func:`save` wrote."""
+    """Reads what :func:`save` wrote.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save(torch.ones(1, 2, 3), path)
+        >>> load(path).shape
+        torch.Size([1, 2, 3])
+    """
     from safetensors.torch import load_file
 
     named = load_file(str(path))
