@@ -16,7 +16,7 @@ import torch
 from torch.nn.utils import vector_to_parameters
 
 import rnnkit
-from rnnkit.training.schedules import OneCycle
+from rnnkit.training import OneCycle
 
 WINDOW = 30
 COLUMNS = ["temp_max", "temp_min", "precipitation", "wind"]

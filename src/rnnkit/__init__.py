@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
-    from .training.callbacks import Callback
     from .training.learner import Learner
-    from .training.summary import summary
+    from .training.reports.summary import summary
+    from .training.watching.callbacks import Callback
     from .types import Sequences
 
 _NAMES = {
-    "Callback": "training.callbacks",
+    "Callback": "training.watching.callbacks",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
     "GRU": "layers.gru",
@@ -61,7 +61,7 @@ _NAMES = {
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
     "load": "models.loading",
-    "summary": "training.summary",
+    "summary": "training.reports.summary",
 }
 _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "ops")
 

@@ -16,7 +16,7 @@ from rnnkit import recipes
 from rnnkit.cli.main import app
 from rnnkit.data.images import prepare_digit
 from rnnkit.layers.capabilities import capabilities
-from rnnkit.training.progress import Progress
+from rnnkit.training.watching.progress import Progress
 
 QUICK = ["--set", "fit.epochs=1", "--set", "model.hidden_size=8", "--device", "cpu"]
 OWN = """

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import rnnkit
 from rnnkit.cli.main import app
 from rnnkit.recipes import RECIPES
-from rnnkit.training.progress import Progress
+from rnnkit.training.watching.progress import Progress
 
 ADDING = ["data.steps=5", "data.rows=40", "fit.batch_size=20"]
 SERIES = ["model.channels=4", "fit.steps=none", "data.path=my.csv"]

@@ -16,8 +16,8 @@ from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.resuming import check_settings
 from rnnkit.serialization import read_values, save_module, write_values
 from rnnkit.tasks.settings import Fit
-from rnnkit.training import checkpoint
-from rnnkit.training.progress import Progress
+from rnnkit.training.resuming import checkpoint
+from rnnkit.training.watching.progress import Progress
 
 QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
 

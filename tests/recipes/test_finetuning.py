@@ -22,7 +22,7 @@ from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.regress import Regress
 from rnnkit.tasks.settings import Fit, Model
-from rnnkit.training.progress import Progress
+from rnnkit.training.watching.progress import Progress
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
 QUICK = ["--set", "epochs=2", "--set", "lr=0.01"]

@@ -24,8 +24,8 @@ from rnnkit.recipes.mnist import (
     rows_gated,
 )
 from rnnkit.recipes.overrides import override
-from rnnkit.training.progress import Progress
-from rnnkit.training.schedules import SCHEDULES
+from rnnkit.training.optimization.schedules import SCHEDULES
+from rnnkit.training.watching.progress import Progress
 
 FILES = {
     "recipe.json", "versions.json", "metrics.json", "history.csv", "model.safetensors", "training.safetensors",

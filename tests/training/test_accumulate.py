@@ -7,8 +7,8 @@ import torch
 from fitting import quiet, same, weights
 
 from rnnkit.errors import ConfigError
-from rnnkit.training.callbacks import Callback
 from rnnkit.training.learner import Learner
+from rnnkit.training.watching.callbacks import Callback
 from rnnkit.types import Sequences
 
 

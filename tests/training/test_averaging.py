@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.training.averaging import EMA, NTASGD, resolve_average
+from rnnkit.training.optimization.averaging import EMA, NTASGD, resolve_average
 
 
 def walk(model, average, steps, seed=0):

@@ -6,8 +6,8 @@ import itertools
 
 import torch
 
-from rnnkit.training.arrays import to_inputs, to_targets
-from rnnkit.training.batches import ArrayBatches, Order
+from rnnkit.training.batching.arrays import to_inputs, to_targets
+from rnnkit.training.batching.batches import ArrayBatches, Order
 from rnnkit.types import Sequences
 
 

@@ -7,8 +7,8 @@ import torch
 from fitting import quiet, same, weights
 
 from rnnkit.errors import ConfigError
-from rnnkit.training.callbacks import Callback, Callbacks
 from rnnkit.training.learner import Learner
+from rnnkit.training.watching.callbacks import Callback, Callbacks
 
 
 class Notes(Callback):

@@ -8,10 +8,10 @@ from fitting import quiet
 from torch import nn
 
 from rnnkit.errors import ConfigError
-from rnnkit.training.batches import Mixed, hold_out
-from rnnkit.training.cross_entropy import CrossEntropy
-from rnnkit.training.feeding import batches_of
+from rnnkit.training.batching.batches import Mixed, hold_out
+from rnnkit.training.batching.feeding import batches_of
 from rnnkit.training.learner import Learner
+from rnnkit.training.objectives.cross_entropy import CrossEntropy
 
 
 def test_equals_the_equation_written_out_and_torchs_up_to_its_divisor():

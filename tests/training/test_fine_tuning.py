@@ -13,9 +13,9 @@ from torch import nn
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.finetuning.forgetting import EWC, L2SP
-from rnnkit.training.callbacks import Callback
-from rnnkit.training.fine_tuning_report import Quality
+from rnnkit.training.fine_tuning.report import Quality
 from rnnkit.training.learner import Learner
+from rnnkit.training.watching.callbacks import Callback
 
 
 class Recorder:

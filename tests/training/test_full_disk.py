@@ -10,8 +10,8 @@ from fitting import figures, quiet, same, weights
 
 from rnnkit.errors import CheckpointError
 from rnnkit.serialization import read_config, read_values
-from rnnkit.training.callbacks import Callback
 from rnnkit.training.learner import Learner
+from rnnkit.training.watching.callbacks import Callback
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_whole_numbers_may_be_numpys(classifier, blobs, tmp_path):
     assert report.method["replay"] == "5 old rows an epoch"
     own.find_rate(blobs, steps=np.int64(10), batch_size=np.int64(8), seed=two)
     Learner(classifier(), lr=np.float32(0.01)).fit(blobs, epochs=1, checkpoint=tmp_path / "rate", progress=False)
-    assert torch.equal(own.predict(blobs[0], batch_size=two), own.predict(blobs[0]))
+    assert torch.equal(own.predict(blobs[0], batch_size=two), own.predict(blobs[0], batch_size=2))
 
 
 def test_without_a_seed_the_global_generator_decides(classifier, blobs):

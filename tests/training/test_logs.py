@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rnnkit import Callback
 from rnnkit.errors import ConfigError, DataError, MissingExtraError
 from rnnkit.training.learner import Learner
-from rnnkit.training.logs import JSONLines, TensorBoard
+from rnnkit.training.watching.logs import JSONLines, TensorBoard
 
 
 def read(path, *timed):

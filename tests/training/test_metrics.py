@@ -7,8 +7,8 @@ import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from rnnkit.errors import ConfigError
-from rnnkit.training import metrics as module
-from rnnkit.training.metrics import Metrics
+from rnnkit.training.watching import metrics as module
+from rnnkit.training.watching.metrics import Metrics
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from fitting import trained
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.training.fine_tuning.old_and_new import translate
 from rnnkit.training.learner import Learner
-from rnnkit.training.old_and_new import translate
 
 
 def test_a_run_goes_on_with_the_old_rows_it_was_begun_with(classifier, blobs, tmp_path):
@@ -52,7 +52,7 @@ def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier,
 
 
 def test_old_rows_are_drawn_anew_each_epoch_all_before_any_comes_again():
-    from rnnkit.training.batches import Mixed, Order
+    from rnnkit.training.batching.batches import Mixed, Order
 
     data = Mixed(None, None, new=4, drawn=3)
     order = data.order(Order(torch.arange(10), torch.Generator().manual_seed(0)))

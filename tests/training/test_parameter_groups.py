@@ -13,7 +13,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.finetuning.rates import discriminative_rates
 from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
-from rnnkit.training.optimizers import make_optimizer
+from rnnkit.training.optimization.optimizers import make_optimizer
 
 
 def trained(model, make, steps=3):

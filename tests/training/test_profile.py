@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.training.preserved import generators
+from rnnkit.training.resuming.preserve import generators
 
 SLOW = 0.02
 
@@ -72,7 +72,7 @@ def test_operations_are_the_summarys(data):
 
 def test_no_part_is_faster_than_the_peak(data, monkeypatch):
     monkeypatch.setattr(
-        "rnnkit.training.profile.matrix_peak", lambda device, dtype: 1.0
+        "rnnkit.training.reports.profile.matrix_peak", lambda device, dtype: 1.0
     )  # as if other work had slowed it
     found = make().profile(data, steps=2, batch_size=8)
     assert max(one.peak_share for one in found.parts if one.peak_share) == pytest.approx(1)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from rnnkit.errors import ConfigError, DataError, DivergenceError
 from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
-from rnnkit.training.rate_finder import suggest_rate
+from rnnkit.training.reports.rate_finder import suggest_rate
 
 
 def quadratic(curvature=4.0):

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.training.learner import Learner
-from rnnkit.training.regularisation import Regularisation
+from rnnkit.training.optimization.regularisation import Regularisation
 
 AR, TAR = 2.0, 3.0
 

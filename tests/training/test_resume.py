@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from rnnkit.errors import CheckpointError, ConfigError, DataError, RunFolderError
 from rnnkit.serialization import read_config, read_values
-from rnnkit.training.averaging import NTASGD
-from rnnkit.training.callbacks import Callback
-from rnnkit.training.checkpoint import find_state
 from rnnkit.training.learner import Learner
+from rnnkit.training.optimization.averaging import NTASGD
+from rnnkit.training.resuming.checkpoint import find_state
+from rnnkit.training.watching.callbacks import Callback
 
 
 class Cut(BaseException):
@@ -245,7 +245,9 @@ def test_bad_intervals_are_refused(classifier, blobs, tmp_path, every):
 
 def test_checkpoints_by_time(classifier, blobs, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr("rnnkit.training.checkpoint.write_values", lambda state, file: written.append(state["place"]))
+    monkeypatch.setattr(
+        "rnnkit.training.resuming.checkpoint.write_values", lambda state, file: written.append(state["place"])
+    )
     settings = {"epochs": 1, "batch_size": 16, "checkpoint": tmp_path}
     quiet(Learner(classifier()), blobs, checkpoint_every=timedelta(microseconds=1), **settings)
     assert [place["step"] for place in written] == [0, 1, 2, 3, 4, 5, 6, 6]

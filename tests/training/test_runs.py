@@ -15,11 +15,11 @@ from torch import nn
 
 from rnnkit.errors import ConfigError, DivergenceError
 from rnnkit.serialization import read_config
-from rnnkit.training.callbacks import Callback
 from rnnkit.training.contexts import CatchInterrupt
-from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
-from rnnkit.training.progress import Progress
+from rnnkit.training.watching.callbacks import Callback
+from rnnkit.training.watching.history import History
+from rnnkit.training.watching.progress import Progress
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def test_a_bar_on_a_terminal_with_a_line_above_it_for_each_epoch(classifier, blo
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then draws as on a terminal
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr("rnnkit.training.progress._REFRESH_SECONDS", 0.0)  # every step is drawn
+    monkeypatch.setattr("rnnkit.training.watching.progress._REFRESH_SECONDS", 0.0)  # every step is drawn
     Learner(classifier()).fit(blobs, epochs=2, seed=0)
     out = capsys.readouterr().out
     assert "epoch 1/2  loss" in out  # the line
@@ -317,7 +317,7 @@ def test_a_bar_on_a_terminal_with_a_line_above_it_for_each_epoch(classifier, blo
 
 def test_steps_do_not_redraw_the_bar_more_than_ten_times_a_second(monkeypatch):
     clock = iter(index * 0.01 for index in range(1000))
-    monkeypatch.setattr("rnnkit.training.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("rnnkit.training.watching.progress.time.monotonic", lambda: next(clock))
     drawn = []
 
     class Bar:

@@ -10,8 +10,8 @@ from fitting import quiet, same, weights
 
 from rnnkit.errors import ConfigError
 from rnnkit.training.learner import Learner
-from rnnkit.training.rates import Rates
-from rnnkit.training.schedules import (
+from rnnkit.training.optimization.rates import Rates
+from rnnkit.training.optimization.schedules import (
     SCHEDULES,
     Constant,
     Cosine,

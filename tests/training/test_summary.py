@@ -9,7 +9,7 @@ from torch import nn
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.training.preserved import tensors
+from rnnkit.training.resuming.preserve import tensors
 
 
 @pytest.fixture

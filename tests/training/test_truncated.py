@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from rnnkit import GRU, LSTM, Learner, SequenceClassifier, Sequences, SequenceTagger
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.training.callbacks import Callback
+from rnnkit.training.watching.callbacks import Callback
 
 T = 11
 LENGTHS = torch.tensor([11, 3, 7, 8, 1, 4])

@@ -171,7 +171,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _size(number: float) -> str:
-    # Not that of training.tables: a list of runs is there at once, without importing torch.
+    # Not that of training.reports.tables: a list of runs is there at once, without importing torch.
     return f"{number / 2**20:.1f} MiB" if number >= 2**20 else f"{number / 2**10:.1f} KiB"
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import DataError
 from ..ops.losses import LOSSES, LossFunction
-from ..training.cross_entropy import CrossEntropy
+from ..training.objectives.cross_entropy import CrossEntropy
 
 Array = np.ndarray
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
-    from ..training.fine_tuning_report import FineTuningReport, Quality
-    from ..training.history import History
+    from ..training.fine_tuning.report import FineTuningReport, Quality
     from ..training.learner import Learner
+    from ..training.watching.history import History
     from .series import SeriesRecipe
 
 Pair = tuple[Any, Any]
@@ -248,7 +248,7 @@ def learn(lesson: Lesson, settings: FineTune, folder: Path) -> History:
     """
     from ..diagnostics import pictures
     from ..finetuning.adapters import merge_adapters, save_adapters
-    from ..training.callbacks import Callback
+    from ..training.watching.callbacks import Callback
 
     learner = lesson.learner
     needed = settings.replay is not None or settings.protect == "ewc"

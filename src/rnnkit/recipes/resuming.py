@@ -72,7 +72,7 @@ def progress(folder: Path) -> State:
     Raises:
         RunFolderError: it is no run folder, or holds no state to go on from.
     """
-    from ..training.checkpoint import is_over
+    from ..training.resuming.checkpoint import is_over
 
     metrics = runs.read_facts(folder / runs.METRICS)
     state = _state(folder)
@@ -101,7 +101,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
     Raises:
         ConfigError: its device does not exist here, or is of another kind than the state in the folder is of.
     """
-    from ..training.engine import find_device
+    from ..training.execution import find_device
 
     now, asked, state = runs.environment(), getattr(recipe, "device", None), _state(folder)
     if asked is not None:  # a recipe without such a field knows itself where it computes
@@ -121,7 +121,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
 def _state(folder: Path) -> dict[str, Any] | None:
     """The figures of the state that a run goes on from, without its tensors; None where there is none yet."""
     from ..serialization import read_values
-    from ..training.checkpoint import VERSION, state_file
+    from ..training.resuming.checkpoint import VERSION, state_file
 
     file = state_file(folder)
     if not file.exists():

@@ -24,7 +24,7 @@ from ..serialization import FILE, STATE, json_text, read_json, replacing
 if TYPE_CHECKING:
     import torch
 
-    from ..training.history import History
+    from ..training.watching.history import History
     from . import Metrics
 
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
@@ -60,7 +60,7 @@ def start(
         RunFolderError: `out` is in use, or no folder.
         ConfigError: the device does not exist.
     """
-    from ..training.engine import find_device
+    from ..training.execution import find_device
 
     find_device(getattr(recipe, "device", "auto"))  # before there is a folder
     try:
@@ -127,7 +127,7 @@ def record(
 
 def write_versions(folder: Path, recipe: Any) -> None:
     """Writes ``versions.json``: when a run began, its seed and device, and what its numbers depend on besides."""
-    from ..training.engine import find_device
+    from ..training.execution import find_device
 
     device = find_device(getattr(recipe, "device", "auto"))
     facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}

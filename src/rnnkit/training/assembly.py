@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_number
-from .clipping import Clipping
-from .optimizers import check_optimizer, make_optimizer
-from .regularisation import Regularisation
+from .optimization.clipping import Clipping
+from .optimization.optimizers import check_optimizer, make_optimizer
+from .optimization.regularisation import Regularisation
 
 if TYPE_CHECKING:
     from .learner import Learner

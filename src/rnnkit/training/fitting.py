@@ -20,25 +20,25 @@ from torch import Tensor
 from ..errors import ConfigError, check_seed, check_whole
 from ..serialization import save_module
 from .assembly import clipping_of, optimizer_of, penalty_of
-from .averaging import NTASGD, Average, resolve_average
-from .batches import Batches, hold_out
-from .callbacks import CallbackLike, Callbacks
-from .checkpoint import Checkpoint, State, check_every, find_state, is_over
+from .batching.batches import Batches, hold_out
+from .batching.feeding import batches_of
+from .batching.truncated import Carrying
 from .contexts import CatchInterrupt, mode, seeded
-from .cross_entropy import balance
-from .engine import exchanged_once
-from .feeding import batches_of
-from .follow import Kept, follow, open_history, repair_model
-from .forward import Forward
-from .history import History, Recorded, Row
-from .identity import describe_data, describe_model, describe_settings
+from .epochs import Kept, follow, open_history, repair_model
+from .execution import exchanged_once
 from .loop import LossMeter, Run, evaluate
-from .optimizer_state import OptimizerState
-from .progress import Progress
-from .random_states import RandomStates
-from .rates import Rates
-from .schedules import Schedule, resolve_schedule
-from .truncated import Carrying
+from .objectives.cross_entropy import balance
+from .objectives.forward import Forward
+from .optimization.averaging import NTASGD, Average, resolve_average
+from .optimization.optimizer_state import OptimizerState
+from .optimization.rates import Rates
+from .optimization.schedules import Schedule, resolve_schedule
+from .resuming.checkpoint import Checkpoint, State, check_every, find_state, is_over
+from .resuming.random_states import RandomStates
+from .resuming.run_fingerprint import describe_data, describe_model, describe_settings
+from .watching.callbacks import CallbackLike, Callbacks
+from .watching.history import History, Recorded, Row
+from .watching.progress import Progress
 
 if TYPE_CHECKING:
     from .learner import Learner

@@ -18,23 +18,23 @@ from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction, resolve_loss
 from ..serialization import save_module
 from .assembly import check_settings
-from .averaging import Average
-from .callbacks import CallbackLike
-from .clipping import gradient_norm
-from .cross_entropy import ClassWeights, make_cross_entropy
-from .engine import find_device, make_fabric
-from .feeding import batches_of, predict
+from .batching.feeding import batches_of, predict
+from .execution import find_device, make_fabric
 from .fitting import Settings, as_python, fit
-from .history import History
 from .loop import Run, evaluate
-from .metrics import MetricLike, Metrics
-from .optimizers import OptimizerLike
-from .parameter_groups import ParameterGroups, by_names
-from .profile import Profile, profile
-from .rate_finder import RateSweep, find_rate
-from .schedules import Schedule
-from .summary import learner_summary
-from .summary_table import Summary
+from .objectives.cross_entropy import ClassWeights, make_cross_entropy
+from .optimization.averaging import Average
+from .optimization.clipping import gradient_norm
+from .optimization.optimizers import OptimizerLike
+from .optimization.parameter_groups import ParameterGroups, by_names
+from .optimization.schedules import Schedule
+from .reports.profile import Profile, profile
+from .reports.rate_finder import RateSweep, find_rate
+from .reports.summary import learner_summary
+from .reports.summary_table import Summary
+from .watching.callbacks import CallbackLike
+from .watching.history import History
+from .watching.metrics import MetricLike, Metrics
 
 
 class Learner:
@@ -50,7 +50,7 @@ class Learner:
         loss: "cross_entropy", "mse", "l1", "huber", "bce" (the model returns probabilities), "bce_logits", or a
             callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
             [n, outputs] against [n, ...], without the padding.
-        label_smoothing, class_weights: of the cross-entropy, see `training.cross_entropy.CrossEntropy`: ε in [0, 1);
+        label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
             and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
@@ -58,15 +58,15 @@ class Learner:
             several or a mapping from names; None: the model's `default_metrics`, with its default loss.
         lr: learning rate.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
-            the gradient (what PyTorch's Adam calls weight_decay); equations in `training.optimizers`.
+            the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
         decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
         parameter_groups: settings for some of the parameters, patterns on their names -> settings, as in
             {"body.*": {"lr": 1e-4}, "*bias*": {"weight_decay": 0}}, or PyTorch's list of dicts; see
-            `training.parameter_groups`.
+            `training.group_parameters`.
         recurrent_l2: coefficient of the sum of squares of the recurrent weights (parameters with `weight_hh` in
             their name), added to what is minimised. Reported losses leave it out, so that they compare.
         ar, tar: coefficients of the mean square of the last recurrent layer's outputs, and of their differences in
-            time (Merity et al. 2017; 2 and 1 there), also added and left out; see `training.regularisation`.
+            time (Merity et al. 2017; 2 and 1 there), also added and left out; see `optimization/regularisation.py`.
         clip_norm: the norm that gradients are scaled down to where theirs is larger; None: never.
         clip_value: the magnitude that each entry of the gradients is cut to, before `clip_norm`; None: never.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps".
@@ -184,7 +184,7 @@ class Learner:
             shuffle: whether each epoch visits the rows in a new order.
             schedule: factor on the learning rates, anew for every step: "constant", "warmup_constant", "cosine",
                 "warmup_cosine", "one_cycle", "slanted_triangular", "plateau" (watches `monitor`); the same with
-                settings, as in OneCycle(peak=3e-3, warmup=0.3), see `training.schedules`; or a callable (step from 0,
+                settings, as in OneCycle(peak=3e-3, warmup=0.3), see `rnnkit.training`; or a callable (step from 0,
                 total steps) -> factor. The rates are put back when the run ends.
             seed: makes the run a function of weights, data and this number: shuffling has a generator of its own,
                 and torch's global ones (dropout) are seeded for the run and put back. None draws a seed from torch's
@@ -208,7 +208,7 @@ class Learner:
                 gradient of one batch that is as many times as large. What is left at the end of an epoch makes a step,
                 too. Schedule and clipping count such steps. `ar` and `tar` are weighted by targets, too, not by steps.
             bptt: truncated backpropagation through time: gradients go back this many steps at most, in memory for as
-                many; the state is carried on. Still one step a batch; see `training.truncated`. For models that tell
+                many; the state is carried on. Still one step a batch; see `batching/truncated.py`. For models that tell
                 their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
             stateful: the batches, of an iterable, are consecutive chunks of streams: row i goes on in row i of the next
                 batch, where its state is carried to, without gradient. A batch may be (inputs, targets, resets), with
@@ -216,7 +216,7 @@ class Learner:
                 begins with fresh states. Validation data is of the same kind.
             average: average the weights over the steps: "ema" (an exponential moving average), "nt-asgd" (the mean from
                 when `monitor` no longer gets better), or either with settings, as in EMA(decay=0.99), see
-                `training.averaging`. What is validated, compared, stored and kept at the end are then the averaged
+                `rnnkit.training`. What is validated, compared, stored and kept at the end are then the averaged
                 weights; training goes on with its own.
             callbacks: :class:`rnnkit.Callback` objects, or callables: called as `callback(learner, row)` after each
                 epoch. Any of them may end the run with `learner.stop()`.
@@ -322,7 +322,7 @@ class Learner:
             ConfigError: settings that exclude each other, or an optimizer that cannot be made anew; what `fit` raises.
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
-        from .fine_tuning import Plan, fine_tune
+        from .fine_tuning.fine_tune import Plan, fine_tune
 
         asked = {
             "lr": lr, "freeze": freeze, "freeze_body_epochs": freeze_body_epochs, "classes": classes, "replay": replay,
@@ -366,7 +366,7 @@ class Learner:
         return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
 
     def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
-        """Says where the time of a training step goes, see :func:`rnnkit.training.profile.profile`; trains nothing."""
+        """Says where the time of a training step goes, see `Profile`; trains nothing."""
         return profile(self, data, steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:

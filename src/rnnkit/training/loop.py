@@ -15,21 +15,21 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import DataError
-from .averaging import Average
-from .batches import Batch, Batches
-from .callbacks import Callbacks
-from .clipping import Clipping
+from .batching.batches import Batch, Batches
 from .contexts import CatchInterrupt, mode
-from .divergence import NonFinite, all_finite
-from .engine import several_processes
-from .forward import Forward
-from .history import Row
-from .metrics import Metrics
-from .progress import Progress
-from .rates import Rates
+from .execution import several_processes
+from .objectives.forward import Forward
+from .optimization.averaging import Average
+from .optimization.clipping import Clipping
+from .optimization.rates import Rates
+from .watching.callbacks import Callbacks
+from .watching.divergence import NonFinite, all_finite
+from .watching.history import Row
+from .watching.metrics import Metrics
+from .watching.progress import Progress
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint
+    from .resuming.checkpoint import Checkpoint
 
 
 @dataclass

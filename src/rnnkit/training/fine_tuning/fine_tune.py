@@ -1,0 +1,372 @@
+"""Fine-tuning, step by step: measure, change the head, put adapters on, freeze, set rates, train, measure again.
+
+The pieces are in :mod:`rnnkit.finetuning`; here they are put together around `Learner.fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.utils.data import TensorDataset
+
+from ...errors import ConfigError, DataError, check_number, check_whole
+from ...finetuning.adapters import LoRA, add_adapters, remove_adapters
+from ...finetuning.forgetting import Protection, Reference, Replay, resolve_protection, resolve_replay
+from ...finetuning.freeze import Patterns, matching, unfreezing_order
+from ...finetuning.heads import find_head, put_head, replace_head, same_index, same_name
+from ...finetuning.rates import check_divisor, divide_rates
+from ..assembly import optimizer_of
+from ..batching.arrays import select
+from ..batching.batches import Mixed
+from ..contexts import mode, seeded
+from ..fitting import state_and_seed
+from ..objectives.forward import Forward
+from ..resuming.run_fingerprint import describe_settings
+from ..watching.callbacks import Callback
+from .old_and_new import Pair, check_alike, mix, pair, split, translate
+from .report import FineTuningReport, Quality
+
+if TYPE_CHECKING:
+    from ..learner import Learner
+    from ..loop import Run
+    from ..watching.history import History, Row
+
+_DATA = ("old_data", "old_validation", "replay")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `Learner.fine_tune` was asked for; see there."""
+
+    lr: float | None = None
+    freeze: Patterns = ()
+    freeze_body_epochs: int = 0
+    gradual_unfreezing: bool = False
+    discriminative: float | None = None
+    adapters: LoRA | None = None
+    classes: int | Sequence[str] | None = None
+    old_classes: Sequence[str] | None = None
+    replay: Any = None
+    protect: str | Protection | None = None
+    old_data: Any = field(default=None, repr=False)
+    old_validation: Any = field(default=None, repr=False)
+
+    def method(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What of it differs from plain training, in words."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
+        found = {name: value for name, value in found.items() if value or (name == "lr" and value is not None)}
+        if self.protect is not None:
+            found["protect"] = resolve_protection(self.protect)
+        if (replay := resolve_replay(self.replay)) is not None:
+            rows = replay.rows
+            found["replay"] = (
+                f"old rows are {100 * rows:.3g}% of each epoch" if isinstance(rows, float)
+                else f"{rows} old rows an epoch" if isinstance(rows, int)
+                else "all old rows each epoch"
+            )  # fmt: skip
+        if settings.get("schedule") is not None:
+            found["schedule"] = settings["schedule"]
+        lists = {name: ", ".join(map(str, value)) for name, value in found.items() if isinstance(value, list | tuple)}
+        return {name: str(value) for name, value in (found | lists).items()}
+
+    def identity(self) -> dict[str, Any]:
+        """All of it but the data, as JSON values: what a run that goes on must share with the one before."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
+        found |= {"protect": resolve_protection(self.protect), "replay": self.method({}).get("replay")}
+        return {"fine_tune": describe_settings(found)}
+
+
+def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, settings: dict[str, Any]) -> History:
+    """`Learner.fine_tune` with its arguments sorted; ``settings`` are those of `fit`."""
+    protect, replay, keep, outputs = _checked(learner, plan)
+    if settings["seed"] is None:  # a run that goes on draws what the one before drew
+        where = settings.get("checkpoint"), settings.get("resume", False)
+        settings = {**settings, "seed": state_and_seed(learner, None, *where)[1]}
+    new = new_data
+    if isinstance(validation, float):
+        generator = torch.Generator().manual_seed(settings["seed"]) if settings.get("shuffle", True) else None
+        rows = pair(new_data, f"data with validation={validation}", learner._dtype)
+        new, validation = split(rows, validation, generator)
+    old = None if plan.old_data is None else pair(plan.old_data, "old_data", learner._dtype)
+    measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
+
+    judged = old if plan.old_validation is None else pair(plan.old_validation, "old_validation", learner._dtype)
+    if judged is not None:
+        check_alike(new, judged, "old_validation" if plan.old_validation is not None else "old_data", learner._dtype)
+    before_old = None if judged is None else learner.evaluate(judged)
+    importance: dict[str, Tensor] = {}
+    if protect is not None and protect.needs_old_data:
+        named = dict(learner.model.named_parameters())
+        importance = protect.measure(named, _losses(learner, old, protect, settings["seed"]))
+
+    new_head = outputs is not None
+    with _undone_if_it_fails(learner, plan):
+        start = None
+        with seeded(settings["seed"], torch.device("cpu")):
+            if outputs is not None:
+                start = find_head(learner.model)[0]
+                replace_head(learner.model, outputs, keep)
+            if plan.adapters is not None:
+                one = plan.adapters
+                add_adapters(learner.model, one.rank, one.alpha, one.targets, train=find_head(learner.model)[0])
+        if new_head or plan.adapters is not None:
+            learner._rewrap()
+        labels = keep if new_head else None
+        translated = None if judged is None else translate(judged, labels)
+        data = new if replay is None else _mixed(learner, new, replay, labels)
+        before_new = _evaluate(learner, measured)
+        flags = [(parameter, parameter.requires_grad) for parameter in learner.model.parameters()]
+        try:
+            stages = _stages(learner, plan)
+            trained = sum(one.numel() for one in learner.model.parameters() if one.requires_grad)
+            callbacks: list[Any] = [Asked(plan.identity()), *([Thaw(stages)] if stages else [])]
+            if protect is not None:
+                callbacks.append(Penalty(_references(learner, protect, importance, start, keep)))
+            learner._optimizer = _optimizer(learner, plan)
+            settings = {**settings, "callbacks": [*callbacks, *settings["callbacks"]]}
+            history = learner.fit(data, validation=validation, **settings)
+        finally:
+            learner._optimizer = None  # the next fit is at the learner's own rate again
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
+
+    after_old = None if translated is None else learner.evaluate(translated)
+    history.report = FineTuningReport(
+        new=Quality(_rows(measured), before_new, _evaluate(learner, measured)),
+        old=None if judged is None else Quality(_rows(judged), before_old, after_old),
+        new_from=new_from,
+        trained=trained,
+        parameters=sum(one.numel() for one in learner.model.parameters()),
+        epochs=len(history.rows),
+        seconds=history.seconds,
+        method=plan.method(settings),
+    )
+    return history
+
+
+# --- before anything changes -----------------------------------------------------------------------------------------
+
+
+def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | None, dict[int, int], int | None]:
+    """Protection, replay, classes that stay and the new head's outputs; raises ConfigError for what cannot be."""
+    if isinstance(learner.optimizer, Optimizer):
+        kind = type(learner.optimizer).__name__
+        raise ConfigError(
+            f"fine_tune makes a fresh optimizer, but the learner was given a finished {kind}; give it a name or a "
+            f"callable, as in Learner(model, optimizer=lambda parameters: torch.optim.{kind}(parameters, lr=0.1))"
+        )
+    if plan.lr is not None:
+        check_number(plan.lr, "lr")
+    if plan.discriminative is not None:
+        check_divisor(plan.discriminative, "discriminative")
+    if plan.freeze:
+        matching(learner.model, plan.freeze)
+    frozen_epochs = plan.freeze_body_epochs
+    check_whole(frozen_epochs, "freeze_body_epochs", least=0)
+    if frozen_epochs and not isinstance(getattr(learner.model, "body", None), torch.nn.Module):
+        raise ConfigError(f"freeze_body_epochs={frozen_epochs} needs a model with a body; this has none")
+    if frozen_epochs and plan.gradual_unfreezing:
+        raise ConfigError("gradual_unfreezing says itself when the body trains; leave freeze_body_epochs out")
+    if plan.adapters is not None and not isinstance(plan.adapters, LoRA):
+        raise ConfigError(f"adapters={plan.adapters!r} arrived; expected rnnkit.LoRA(rank=8)")
+    protect, replay = resolve_protection(plan.protect), _replay(plan)
+    if protect is not None and plan.adapters is not None:
+        raise ConfigError(
+            "protect holds weights near what they were, and adapters leave them as they were; choose one of them, or "
+            "adapters with replay=(X, y)"
+        )
+    if protect is not None and protect.needs_old_data and plan.old_data is None:
+        raise ConfigError(f"protect={plan.protect!r} measures on old data; pass old_data=(X, y)")
+    return protect, replay, *_classes(learner, plan)
+
+
+def _replay(plan: Plan) -> Replay | None:
+    replay = resolve_replay(plan.replay)
+    if replay is None or replay.data is not None:
+        return replay
+    if plan.old_data is None:
+        raise ConfigError(f"replay={plan.replay!r} says how many old rows, but not which; pass old_data=(X, y) too")
+    return Replay(plan.old_data, replay.rows)
+
+
+def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
+    """Classes that stay, new index → old index, and how many outputs the new head has; None for no new head."""
+    if plan.classes is None:
+        if plan.old_classes is not None:
+            raise ConfigError("old_classes arrived without classes; pass the names of the new head's classes too")
+        return {}, None
+    outputs = find_head(learner.model)[1].out_features
+    if isinstance(plan.classes, int) and not isinstance(plan.classes, bool):
+        if plan.old_classes is not None:
+            raise ConfigError(f"classes={plan.classes} is a number where old_classes are names; pass names for both")
+        check_whole(plan.classes, "classes")
+        _check_several(learner, plan.classes, plan.classes)
+        return same_index(outputs, plan.classes), plan.classes
+    if isinstance(plan.classes, str | bool) or plan.old_classes is None or isinstance(plan.old_classes, str):
+        raise ConfigError(
+            f"classes={plan.classes!r} arrived with old_classes={plan.old_classes!r}; expected a number of classes, or "
+            "the names of the new and of the old ones"
+        )
+    if len(plan.old_classes) != outputs:
+        raise ConfigError(f"old_classes has {len(plan.old_classes)} names but the model's head has {outputs} outputs")
+    _check_several(learner, plan.classes, len(plan.classes))
+    return same_name(plan.old_classes, plan.classes), len(plan.classes)
+
+
+def _check_several(learner: Learner, classes: Any, count: int) -> None:
+    if count < 2 and learner._loss.targets == "labels":
+        raise ConfigError(f"classes={classes!r} arrived; a classifier tells at least two classes apart")
+
+
+# --- what is measured, and trained on --------------------------------------------------------------------------------
+
+
+def _mixed(learner: Learner, new: Any, replay: Replay, keep: Mapping[int, int] | None) -> Mixed:
+    old = translate(pair(replay.data, "old data to replay", learner._dtype), keep)
+    if old is None:
+        raise DataError(
+            "the replay has rows of classes that the new head lacks; name them in classes, or leave the rows out"
+        )
+    return mix(pair(new, "new data, mixed with a replay,", learner._dtype), old, replay)
+
+
+def _losses(learner: Learner, old: Pair | None, protect: Any, seed: int) -> Iterator[Tensor]:
+    """−log p of old rows, one by one, in evaluation mode."""
+    assert old is not None
+    count, most = len(old[0]), getattr(protect, "rows", len(old[0]))
+    rows = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    # The bare model: wrappers for several processes expect a backward pass behind each call.
+    forward = Forward(learner.model, learner._loss, dtype=learner._dtype, device=learner.device)
+    inputs, targets = select(old[0], rows), select(old[1], rows)
+    prepared = forward.prepare(inputs, targets)
+    no_cudnn = torch.backends.cudnn.flags(enabled=False)  # its layers have no gradients in evaluation mode
+    with mode(learner.model, False), torch.enable_grad(), no_cudnn:
+        for row in range(len(rows)):
+            at = torch.tensor([row])
+            output, target = forward(select(inputs, at).to(learner.device), prepared[at].to(learner.device))
+            yield learner._loss.function(output, target) * len(target)
+
+
+def _evaluate(learner: Learner, data: Any) -> dict[str, float] | None:
+    return None if isinstance(data, Iterator) else learner.evaluate(data)  # reading it would use it up
+
+
+def _rows(data: Any) -> int | None:
+    if isinstance(data, tuple):
+        return len(data[0])
+    return len(data.tensors[0]) if isinstance(data, TensorDataset) else None
+
+
+# --- what trains, and how --------------------------------------------------------------------------------------------
+
+
+class Asked(Callback):
+    """Has the state of the run say how it fine-tunes, so that it is not gone on with in another way."""
+
+    def __init__(self, identity: Mapping[str, Any]) -> None:
+        self.identity = identity
+
+
+class Thaw(Callback):
+    """Lets parameters train after so many epochs; before that they do not."""
+
+    def __init__(self, stages: Sequence[tuple[int, Sequence[Parameter]]]) -> None:
+        self.stages = stages
+
+    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+        self._show(len(learner.history.rows))
+
+    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+        self._show(int(row["epoch"]))
+
+    def _show(self, done: int) -> None:
+        for after, parameters in self.stages:
+            for parameter in parameters:
+                parameter.requires_grad_(done >= after)
+
+
+class Penalty(Callback):
+    """Adds a penalty to what is minimised; reported losses leave it out."""
+
+    def __init__(self, penalty: Any) -> None:
+        self.penalty = penalty
+
+    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+        before, ours = run.penalty, self.penalty
+        run.penalty = ours if before is None else lambda: before() + ours()
+
+
+def _stages(learner: Learner, plan: Plan) -> list[tuple[int, list[Parameter]]]:
+    """Freezes what shall not train, and says what trains from which epoch on."""
+    model = learner.model
+    if plan.freeze:
+        for parameter in matching(model, plan.freeze).values():
+            parameter.requires_grad_(False)
+    stages: list[tuple[int, list[Parameter]]] = []
+    if plan.gradual_unfreezing:
+        stages = list(enumerate(unfreezing_order(model)))
+    elif plan.freeze_body_epochs:
+        body: Any = model.body
+        stages = [(plan.freeze_body_epochs, [one for one in body.parameters() if one.requires_grad])]
+    later = {id(one) for after, parameters in stages if after for one in parameters}
+    if not any(one.requires_grad and id(one) not in later for one in model.parameters()):
+        raise ConfigError("there is nothing to train in the first epoch: all parameters are frozen then; freeze fewer")
+    return stages
+
+
+def _optimizer(learner: Learner, plan: Plan) -> Optimizer:
+    optimizer = optimizer_of(learner)
+    highest = max(group["lr"] for group in optimizer.param_groups)
+    usual = 1.0 if plan.adapters is not None else 0.1
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * usual if plan.lr is None else plan.lr * (group["lr"] / highest if highest else 1)
+    if plan.discriminative is not None:
+        divide_rates(optimizer, learner.model, plan.discriminative)
+    return optimizer
+
+
+def _references(
+    learner: Learner, protect: Protection, importance: Mapping[str, Tensor], head: str | None, keep: Mapping[int, int]
+) -> Any:
+    """The penalty of `protect` on the parameters as they are now."""
+    references = []
+    rows = torch.tensor(list(keep.items()), dtype=torch.int64).reshape(-1, 2)
+    for name, parameter in learner.model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        found, old = importance.get(name), None
+        if head is not None and name in (f"{head}.weight", f"{head}.bias"):
+            old = torch.zeros(len(parameter), *[1] * (parameter.dim() - 1), dtype=torch.bool, device=parameter.device)
+            old[rows[:, 0]] = True
+            if found is not None:
+                moved = torch.zeros_like(parameter)
+                moved[rows[:, 0]] = found[rows[:, 1]]
+                found = moved
+        references.append(Reference(name, parameter, parameter.detach().clone(), old, found))
+    return protect.penalty(references)
+
+
+@contextmanager
+def _undone_if_it_fails(learner: Learner, plan: Plan) -> Iterator[None]:
+    """Puts the old head back and takes adapters off where an error came before an epoch had ended."""
+    model = learner.model
+    history = learner.history
+    place = find_head(model) if plan.classes is not None else None
+    adapted = any("parametrizations" in name for name in model.state_dict())
+    try:
+        yield
+    except Exception:
+        if learner.history is history or not learner.history.rows:
+            if plan.adapters is not None and not adapted and any(".0.A" in name for name in model.state_dict()):
+                remove_adapters(model)
+            if place is not None:
+                put_head(model, *place)
+            learner._rewrap()
+        raise

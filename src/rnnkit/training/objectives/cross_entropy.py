@@ -1,0 +1,146 @@
+"""Cross-entropy with class weights and smoothed labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import ConfigError
+from ...ops.padding import valid_steps
+from ...types import Sequences
+from ..batching.arrays import select
+from ..batching.batches import ArrayBatches
+
+if TYPE_CHECKING:
+    from ...ops.losses import Loss
+    from ..batching.batches import Batches
+
+ClassWeights = str | Tensor | Sequence[float] | Mapping[int, float]
+
+
+class CrossEntropy(torch.nn.Module):
+    """The cross-entropy of logits z [N, C] and labels y [N], with weights a class and smoothed labels.
+
+    L = −(1/N) Σ_n Σ_c w_c q_nc log softmax(z_n)_c  with  q_nc = (1 − ε) [c = y_n] + ε / C
+
+    Smoothing (ε) is Szegedy et al. 2016's. PyTorch's `nn.CrossEntropyLoss(weight=w)` divides by the sum of the batch's
+    weights instead of by N; here a row counts the same in whichever batch it lands, so that batch size, accumulation
+    and several processes change nothing. "balanced" weights (King & Zeng 2001; scikit-learn's) are N / (K N_c) for the
+    N_c training rows (or valid steps) of class c and the K classes that occur: each class has the same share of the
+    loss, and the mean weight is 1. A class that does not occur keeps 1.
+
+    Args:
+        smoothing: ε, in [0, 1).
+        weights: C numbers of at least 0, one a class; a mapping from class to number (others: 1); "balanced"; or None.
+
+    Raises:
+        ConfigError: a setting out of range, or weights that are not as many as the model's classes.
+
+    Example:
+        >>> rare = CrossEntropy(weights=[1.0, 3.0])
+        >>> rare(torch.zeros(2, 2), torch.tensor([0, 1])) / torch.log(torch.tensor(2.0))
+        tensor(2.)
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, smoothing: float = 0.0, weights: ClassWeights | None = None) -> None:
+        super().__init__()
+        if not 0 <= smoothing < 1:
+            raise ConfigError(f"label_smoothing={smoothing!r} arrived; expected at least 0 and less than 1")
+        self.smoothing, self.balanced = smoothing, isinstance(weights, str)
+        if self.balanced and weights != "balanced":
+            raise ConfigError(f"class_weights={weights!r} is unknown; expected 'balanced', numbers or a mapping")
+        self.by_class = dict(weights) if isinstance(weights, Mapping) else {}
+        for label in self.by_class:
+            if not isinstance(label, Integral) or label < 0:
+                raise ConfigError(f"class_weights has the key {label!r}; expected the number of a class, from 0")
+        if weights is None or self.balanced:
+            numbers = None
+        else:
+            numbers = _numbers(list(self.by_class.values()) if self.by_class else weights)
+        self.register_buffer("weights", None if self.by_class else numbers, persistent=False)
+
+    def forward(self, output: Tensor, labels: Tensor) -> Tensor:
+        weights = None if self.weights is None else self.weights.to(output.device, output.dtype)
+        total = F.cross_entropy(output, labels, weights, reduction="sum", label_smoothing=self.smoothing)
+        return total / labels.numel()
+
+    def fit_classes(self, classes: int) -> None:
+        """Learns how many classes the model tells apart; raises `ConfigError` where the weights are for others."""
+        self.classes = classes
+        if self.by_class:
+            if max(self.by_class) >= classes:
+                raise ConfigError(
+                    f"class_weights has the key {max(self.by_class)} but the model has {classes} classes; "
+                    f"expected 0 to {classes - 1}"
+                )
+            self.weights = _numbers([self.by_class.get(label, 1.0) for label in range(classes)])
+        if self.weights is not None and len(self.weights) != classes:
+            if self.balanced:  # of earlier data, for a head of other classes
+                self.weights = None
+                return
+            raise ConfigError(
+                f"class_weights has {len(self.weights)} numbers but the model has {classes} classes; "
+                "expected one for each"
+            )
+
+
+def make_cross_entropy(loss: Loss, label_smoothing: float, class_weights: ClassWeights | None) -> Loss:
+    """Returns the loss with smoothing and weights where there are any; they are for "cross_entropy" alone."""
+    if not label_smoothing and class_weights is None:
+        return loss
+    if loss.targets != "labels":
+        setting = "label_smoothing" if label_smoothing else "class_weights"
+        raise ConfigError(
+            f"{setting} is for loss='cross_entropy', but the loss is {loss.name!r}, whose weights are its own affair"
+        )
+    return replace(loss, function=CrossEntropy(label_smoothing, class_weights))
+
+
+def balance(loss: Loss, batches: Batches) -> None:
+    """Sets "balanced" weights from the labels of the rows to train on, where the loss asks for them.
+
+    Raises:
+        ConfigError: the labels cannot be counted, since the data comes in batches.
+    """
+    function = loss.function
+    if not isinstance(function, CrossEntropy) or not function.balanced:
+        return
+    if not isinstance(batches, ArrayBatches):
+        raise ConfigError(
+            "class_weights='balanced' counts the labels of data in memory, (X, y); for an iterable of batches pass "
+            "the weights, class_weights=[1.0, 3.5]"
+        )
+    order = batches.order
+    counts = _counts(batches, order.rows, function.classes)
+    if order.old is not None:  # of which an epoch sees a part
+        counts += _counts(batches, order.old, function.classes) * (order.drawn / len(order.old))
+    present = counts > 0
+    weights = counts.sum() / (present.sum() * counts)
+    function.weights = torch.where(present, weights, 1.0).float()
+
+
+def _counts(batches: ArrayBatches, rows: Tensor, classes: int) -> Tensor:
+    labels = select(batches.targets, rows)
+    if batches.per_step and isinstance(batches.inputs, Sequences):
+        labels = labels[valid_steps(batches.inputs.lengths[rows], labels.shape[1], labels.device)]
+    return torch.bincount(labels.flatten(), minlength=classes).double()
+
+
+def _numbers(weights: Any) -> Tensor:
+    try:
+        numbers = torch.as_tensor(weights, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"class_weights={weights!r} arrived; expected one number a class") from None
+    if numbers.dim() != 1 or not bool((numbers >= 0).all()) or not bool(numbers.isfinite().all()):
+        raise ConfigError(f"class_weights={weights!r} arrived; expected finite numbers of at least 0, one a class")
+    if not bool(numbers.any()):
+        raise ConfigError("class_weights are all 0, which leaves nothing to learn; expected one above 0")
+    return numbers

@@ -1,0 +1,224 @@
+"""Averages of the weights over a run: often better than its last weights, and less of a gamble.
+
+`Learner.fit(average="ema")` or `average=EMA(decay=0.99)` trains as ever, validates and ends with the average. A run
+calls an average so: `begin` once, `update` after each step, `epoch` with each row, `swapped` around what is to see the
+average, `finish` at the end. Floating buffers (running means of a batch normalisation) are averaged like parameters;
+whole numbers stay those of the run. Weights in half precision are averaged in float32.
+
+Legend: θ_t the weights after step t, t from 1; s_t their average.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError, DataError, check_whole, suggest
+from ..batching.arrays import HALF
+
+
+class _Average:
+    """What the averages share: copies of the weights, and how they change places."""
+
+    def begin(
+        self,
+        weights: torch.nn.Module | Iterable[Tensor],
+        *,
+        monitor: str = "val_loss",
+        higher_is_better: bool = False,
+    ) -> None:
+        """Starts to follow the weights: a model (its parameters and buffers) or tensors that change in place.
+
+        `monitor` is the column of the rows that `epoch` gets, for an average that looks at it.
+        """
+        if isinstance(weights, torch.nn.Module):
+            weights = [*weights.parameters(), *weights.buffers()]
+        self.weights = [weight.detach() for weight in weights if weight.is_floating_point()]
+        self.average = [weight.float() if weight.dtype in HALF else weight.clone() for weight in self.weights]
+        self._half = any(weight.dtype in HALF for weight in self.weights)
+        self.steps, self.monitor, self.higher_is_better = 0, monitor, higher_is_better
+
+    def update(self) -> None:
+        """Takes the weights after a step into the average."""
+        raise NotImplementedError
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Takes note of an epoch's figures."""
+
+    @property
+    def averaging(self) -> bool:
+        """Whether there is an average other than the weights themselves."""
+        return self.steps > 0
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """Puts the average in, and the weights back, to the bit; nothing may train meanwhile."""
+        if not self.averaging:
+            yield
+            return
+        raw = [weight.clone() for weight in self.weights]
+        self.finish()
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self.weights, raw)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Puts the average in to stay."""
+        if self.averaging:
+            torch._foreach_copy_(self.weights, self.average)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: tensors and JSON values."""
+        return {"steps": self.steps, "average": self.average}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back what `state_dict` gave, after `begin`.
+
+        Raises:
+            DataError: it is the state of other weights.
+        """
+        average = state["average"]
+        shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (average, self.average)]
+        if shapes[0] != shapes[1]:
+            raise DataError(
+                f"the averages of {len(average)} tensors arrived for {len(self.average)}, or their shapes differ; "
+                "expected the state of a run of the same model"
+            )
+        torch._foreach_copy_(self.average, list(average))
+        self.steps = state["steps"]
+
+    @torch.no_grad()
+    def _move(self, share: float) -> None:
+        """average ← average + share · (weights − average)."""
+        weights = self.weights
+        if self._half:
+            weights = [weight.float() if weight.dtype in HALF else weight for weight in weights]
+        torch._foreach_lerp_(self.average, weights, share)
+
+
+@dataclass
+class EMA(_Average):
+    """The exponential moving average  s_t = d_t s_{t−1} + (1 − d_t) θ_t,  s_0 = θ_0.
+
+    With `warmup` d_t = min(decay, (1 + t) / (10 + t)), so that an early average is not the initial weights: after t
+    steps they weigh 10! (t + 1)! / (t + 10)!, 0.1% at t = 6; without, d_t = decay. It looks back over about
+    1 / (1 − decay) steps: choose a tenth of the run's, or less.
+
+    Polyak & Juditsky 1992 for averaging; this form is Tarvainen & Valpola 2017's teacher, the warm-up TensorFlow's.
+
+    Args:
+        decay: d, in (0, 1).
+        warmup: see above.
+
+    Raises:
+        ConfigError: a decay outside its range.
+
+    Example:
+        >>> weight = torch.zeros(1)
+        >>> average = EMA(decay=0.5, warmup=False)
+        >>> average.begin([weight])
+        >>> for value in (8.0, 4.0):
+        ...     _ = weight.fill_(value)
+        ...     average.update()
+        >>> with average.swapped():
+        ...     weight.item()
+        4.0
+        >>> average.average[0].item(), weight.item()
+        (4.0, 4.0)
+    """
+
+    decay: float = 0.999
+    warmup: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay < 1:
+            raise ConfigError(f"EMA(decay={self.decay!r}) arrived; expected a number between 0 and 1, such as 0.999")
+
+    def update(self) -> None:
+        self.steps += 1
+        early = (1 + self.steps) / (10 + self.steps)
+        self._move(1 - (min(self.decay, early) if self.warmup else self.decay))
+
+
+@dataclass
+class NTASGD(_Average):
+    """The mean of all weights since the run stopped getting better:  s_t = (θ_{T+1} + … + θ_t) / (t − T).
+
+    T, the trigger, is the end of the first epoch whose monitored figure v is worse than the best of all epochs but
+    the last n before it:  v_e > min(v_1, …, v_{e−1−n}),  e > n + 1. Until then there is no average and everything sees
+    the weights themselves; from then on validation sees the average.
+
+    Merity, Keskar & Socher 2018 ("Regularizing and optimizing LSTM language models", algorithm 1: non-monotonically
+    triggered averaged SGD). They use SGD without momentum at a constant rate, where it has its theory; any optimizer
+    and schedule may be used here, but under a falling rate the late weights move too little for a mean to help.
+
+    Args:
+        n: how many epochs may pass without a better figure, at least 1 (theirs: 5).
+
+    Raises:
+        ConfigError: n below 1.
+
+    Example:
+        >>> average = NTASGD(n=1)
+        >>> average.begin([torch.zeros(1)])
+        >>> for loss in (3.0, 2.0, 2.5):
+        ...     average.epoch({"val_loss": loss})
+        >>> average.triggered
+        False
+        >>> average.epoch({"val_loss": 2.6})
+        >>> average.triggered
+        True
+    """
+
+    n: int = 5
+
+    def __post_init__(self) -> None:
+        check_whole(self.n, "n")
+        # What it learns: no settings, so no fields.
+        self.figures: list[float] = []
+        self.triggered = False
+
+    def update(self) -> None:
+        if self.triggered:
+            self.steps += 1
+            self._move(1 / self.steps)
+
+    def epoch(self, row: dict[str, float]) -> None:
+        figure = -row[self.monitor] if self.higher_is_better else row[self.monitor]
+        earlier = [value for value in self.figures[: -self.n] if not math.isnan(value)]
+        if earlier and figure > min(earlier):
+            self.triggered = True
+        self.figures.append(figure)
+
+    def state_dict(self) -> dict[str, Any]:
+        figures = [None if math.isnan(figure) else figure for figure in self.figures]  # JSON knows no NaN
+        return {**super().state_dict(), "figures": figures, "triggered": self.triggered}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.figures = [math.nan if figure is None else figure for figure in state["figures"]]
+        self.triggered = state["triggered"]
+
+
+Average = EMA | NTASGD
+AVERAGES: dict[str, Callable[[], Average]] = {"ema": EMA, "nt-asgd": NTASGD}
+
+
+def resolve_average(average: str | Average | None) -> Average | None:
+    """Returns the average of that name, or a copy of the one given, so that a run does not depend on an earlier one."""
+    if isinstance(average, str):
+        if average not in AVERAGES:
+            raise ConfigError(f"unknown average {average!r}{suggest(average, tuple(AVERAGES))}")
+        return AVERAGES[average]()
+    if average is not None and not isinstance(average, _Average):
+        raise ConfigError(f"average={average!r} arrived; expected 'ema', 'nt-asgd', EMA(...), NTASGD(...) or None")
+    return copy.deepcopy(average)

@@ -1,0 +1,120 @@
+"""Optimizers, by name or as the user's own, and the two kinds of decay.
+
+Legend: θ a parameter, g its gradient (clipped already), η its learning rate, λ `weight_decay`, μ `l2`.
+
+- `weight_decay` is decoupled from the gradient (AdamW; Loshchilov & Hutter 2019): θ ← (1 − η λ) θ before the step, for
+  every named optimizer. It shrinks all weights alike, however large their gradients are.
+- `l2` is the gradient of (μ / 2) ‖θ‖²: g ← g + μ θ. What an adaptive optimizer makes of g it makes of this too, so
+  weights with large gradients shrink less. PyTorch's `Adam(weight_decay=μ)` and `SGD(weight_decay=μ)` are this one.
+
+For SGD without momentum both are the same, μ = λ. `recurrent_l2` of the Learner is of the recurrent weights alone,
+without the half, and part of what is clipped.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from ...errors import ConfigError, suggest
+from .parameter_groups import ParameterGroups, Settings, group_parameters
+
+OptimizerLike = str | Optimizer | Callable[[Iterable[Any]], Optimizer]
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+# One step of Adam over 6 tensors of 21,514 numbers on a CPU: fused 46 µs, foreach 118 µs, neither 152 µs.
+_HAVE_FUSED = ("adam", "adamw", "sgd")
+_HAVE_DECOUPLED = ("adam", "adamw")
+# Settings of PyTorch's optimizers that say how they compute rather than what.
+_NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable", "maximize", "decoupled_weight_decay"}
+
+
+def check_optimizer(optimizer: OptimizerLike) -> None:
+    """Raises `ConfigError` for a name that is unknown."""
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+        raise ConfigError(f"unknown optimizer {optimizer!r}{suggest(optimizer, tuple(OPTIMIZERS))}")
+    if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
+        raise ConfigError(
+            f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "
+            "from the parameters"
+        )
+
+
+def make_optimizer(
+    optimizer: OptimizerLike,
+    model: torch.nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    l2: float = 0.0,
+    decay_biases: bool = True,
+    parameter_groups: ParameterGroups | None = None,
+    fused: bool = False,
+) -> Optimizer:
+    """Returns the optimizer of that name, what the callable makes of the parameters, or the given one.
+
+    Args:
+        optimizer: see the Learner.
+        model: whose parameters are trained.
+        lr, weight_decay, l2: settings of the named optimizers; see the module for the two kinds of decay.
+        decay_biases, parameter_groups: see `parameter_groups`. A callable gets the groups as PyTorch's list of dicts.
+        fused: ask for one kernel per step where there is one.
+
+    Raises:
+        ConfigError: settings for an optimizer that brings its own; groups that do not fit the model.
+    """
+    grouped = parameter_groups is not None or not decay_biases
+    if not isinstance(optimizer, str) and l2:
+        raise ConfigError(f"l2={l2} is for optimizers by name; give your own its weight_decay")
+    if isinstance(optimizer, Optimizer):
+        if grouped:
+            raise ConfigError(
+                f"parameter_groups and decay_biases make the groups of an optimizer, but a finished "
+                f"{type(optimizer).__name__} arrived, which has its own; pass a name or a callable"
+            )
+        return optimizer
+    if callable(optimizer):
+        if not grouped:
+            return optimizer(list(model.parameters()))
+        return optimizer(group_parameters(model, parameter_groups, None, decay_biases=decay_biases))
+    kind = OPTIMIZERS[optimizer]
+    settings: Settings = {"lr": lr, "weight_decay": weight_decay, "l2": l2}
+    own = tuple(name for name in inspect.signature(kind).parameters if name not in _NOT_OF_A_GROUP)
+    groups = group_parameters(model, parameter_groups, (*own, "l2"), decay_biases=decay_biases)
+    groups = [_translate(optimizer, {**settings, **group}) for group in groups]
+    if any(group.get("decoupled_weight_decay") is False for group in groups):
+        kind = torch.optim.Adam  # AdamW, restored from a state, would take every decay for a decoupled one
+    made = kind(groups, lr=lr, **({"fused": True} if fused and optimizer in _HAVE_FUSED else {}))
+    if any("decay" in group for group in groups):
+        made.register_step_pre_hook(_decay)
+    return made
+
+
+def _translate(optimizer: str, settings: Settings) -> Settings:
+    """The settings of a group in PyTorch's words; `decay` is what its optimizer cannot do and `_decay` does."""
+    decay, l2 = settings.pop("weight_decay"), settings.pop("l2")
+    if optimizer in _HAVE_DECOUPLED and decay and not l2:
+        return {**settings, "weight_decay": decay, "decoupled_weight_decay": True}
+    translated = {**settings, "weight_decay": l2}
+    if optimizer in _HAVE_DECOUPLED and l2:
+        translated["decoupled_weight_decay"] = False
+    return {**translated, "decay": decay} if decay else translated
+
+
+@torch.no_grad()
+def _decay(optimizer: Optimizer, *_: Any) -> None:
+    for group in optimizer.param_groups:
+        if group.get("decay"):
+            trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if trained:
+                torch._foreach_mul_(trained, 1 - group["lr"] * group["decay"])

@@ -1,0 +1,1 @@
+"""Summary, profile and the learning-rate sweep."""

@@ -1,0 +1,1 @@
+"""Checkpoints, and what a resumed run must share."""

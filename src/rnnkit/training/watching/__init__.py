@@ -1,0 +1,1 @@
+"""Callbacks, metrics, history, progress, logs."""

@@ -1,0 +1,66 @@
+"""What is said when a loss turns NaN or infinite."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ...ops.padding import valid_steps
+from ...types import Sequences
+from ..batching.arrays import Inputs
+from ..batching.batches import Batch
+
+
+class NonFinite(Exception):
+    """Raised inside the loop, to be explained outside: what went wrong at which step (from 0) of the epoch."""
+
+    def __init__(self, what: str, step: int) -> None:
+        super().__init__(what, step)
+        self.what, self.step = what, step
+
+
+def all_finite(parameters: list[Tensor]) -> bool:
+    return all(math.isfinite(_largest(parameter)) for parameter in parameters)
+
+
+def explain(model: torch.nn.Module, rows: list[int] | None, batch: Batch | None) -> list[str]:
+    """Returns lines that say which batch it was and what was large."""
+    lines = []
+    if rows is not None:
+        lines.append("batch: rows " + _some(rows, 8))
+    if batch is not None:
+        inputs, targets = batch
+        compared: Inputs = targets
+        if isinstance(inputs, Sequences) and targets.shape[1:2] == inputs.values.shape[1:2]:
+            compared = Sequences(targets, inputs.lengths)  # targets per step are padded like the inputs
+        lines.append(f"largest input {_largest(inputs):.4g}, largest target {_largest(compared):.4g}")
+    gradients = [torch.linalg.vector_norm(p.grad) for p in model.parameters() if p.grad is not None]
+    if gradients:
+        lines.append(f"norm of the last gradient {torch.linalg.vector_norm(torch.stack(gradients)).item():.4g}")
+    sizes = {name: _largest(parameter) for name, parameter in model.named_parameters()}
+    lost = [name for name, size in sizes.items() if not math.isfinite(size)]
+    if lost:
+        lines.append("weights not finite: " + _some(lost, 4))
+    finite = sorted((name for name in sizes if name not in lost), key=lambda name: -sizes[name])[:3]
+    if finite:
+        lines.append("largest weights " + ", ".join(f"{name} {sizes[name]:.4g}" for name in finite))
+    return lines
+
+
+def _largest(data: Inputs) -> float:
+    """The largest magnitude at steps that are no padding; NaN or infinite if one of them is."""
+    if isinstance(data, Sequences):
+        values = data.values[valid_steps(data.lengths, data.values.shape[1], data.values.device)]
+    else:
+        values = data.detach()
+    if values.numel() == 0:
+        return 0.0
+    low, high = torch.aminmax(values)
+    return max(abs(low.item()), abs(high.item()))
+
+
+def _some(items: list[int] | list[str], count: int) -> str:
+    more = f", … ({len(items)} in all)" if len(items) > count else ""
+    return ", ".join(map(str, items[:count])) + more

@@ -1,0 +1,248 @@
+"""Logs of a run as callbacks: lines of JSON, and TensorBoard's files.
+
+    from rnnkit.training.watching.logs import JSONLines, TensorBoard
+    learner.fit(data, callbacks=[JSONLines("runs/a/log.jsonl", every=50), TensorBoard("runs/a/tensorboard")])
+
+Both write after each epoch and, with `every`, each so many steps. A resumed run goes on where its checkpoint was: what
+had been logged beyond it goes. Under torchrun the first process writes, its own figures.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ...errors import DataError, MissingExtraError, check_whole
+from ...serialization import replacing, strict
+from .callbacks import Callback
+from .history import History, Row
+
+if TYPE_CHECKING:
+    from ..learner import Learner
+    from ..loop import Run
+
+
+class _Log(Callback):
+    """Gathers the figures of a step, each `every` steps: `steps` counts updates, from 1 for the first."""
+
+    def __init__(self, every: int | None) -> None:
+        check_whole(every, "every", optional=True)
+        self.every = every
+        self._run: Run | None = None
+        self._seen = (0.0, 0)  # sum and number of the epoch's losses at the last line
+        self._resumed = False
+
+    def _begin(self, run: Run) -> bool:
+        """Starts with a run; returns whether it goes on with one that was logged before."""
+        resumed, self._resumed, self._run = self._resumed, False, run
+        if not resumed:
+            self._seen = 0.0, 0
+        return resumed
+
+    def on_step_end(self, learner: Learner, step: int) -> None:
+        steps, run = step + 1, self._run
+        if run is None or self.every is None or steps % self.every:
+            return
+        run.losses.read()
+        total, count = run.losses.total, run.losses.count
+        loss = (total - self._seen[0]) / max(1, count - self._seen[1])
+        self._seen = total, count
+        lr = run.optimizer.param_groups[0]["lr"]
+        self._write_step(steps, {"loss": loss, "lr": lr, "gradient_norm": learner.gradient_norm})
+
+    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+        self._seen = 0.0, 0
+        if self._run is not None:
+            self._write_epoch(self._run.at.step, row)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": list(self._seen)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        total, count = state["seen"]
+        self._seen, self._resumed = (total, count), True
+
+    def _write_step(self, steps: int, figures: dict[str, float]) -> None:
+        raise NotImplementedError
+
+    def _write_epoch(self, steps: int, row: Row) -> None:
+        raise NotImplementedError
+
+
+class JSONLines(_Log):
+    """Appends a line of JSON for each epoch, each `every` steps, and each begin and end of a run.
+
+    Each line says what it is of, `"of": "begin" | "step" | "epoch" | "end"`, and `steps`, the updates of the weights so
+    far. A line of an epoch is its row of the history. One of a step has `loss` (the mean since the last such line of
+    the epoch), `lr`, `gradient_norm` (before `clip_norm`) and `seconds` into the epoch. NaN and infinity are null.
+
+    Each line is written whole and flushed at once. A line that a crash has torn is taken off when the file is opened
+    again, and so are the lines past the checkpoint that a resumed run begins at: its log ends up with the lines of an
+    uninterrupted one. Another run's lines stay above.
+
+    Args:
+        path: the file; its folder is made.
+        every: a line each so many steps; None: for epochs alone.
+
+    Raises:
+        ConfigError: `every` below 1.
+        DataError: the file is there and holds something else.
+
+    Example:
+        >>> import json, tempfile, torch, rnnkit
+        >>> learner = rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log = JSONLines(f"{folder}/log.jsonl", every=2)
+        ...     _ = learner.fit((torch.ones(96, 2), torch.ones(96)), epochs=1, callbacks=[log], progress=False)
+        ...     [json.loads(line)["of"] for line in open(f"{folder}/log.jsonl")]
+        ['begin', 'step', 'epoch', 'end']
+    """
+
+    def __init__(self, path: str | PathLike[str], every: int | None = None) -> None:
+        super().__init__(every)
+        self.path = Path(path)
+        self._file: IO[str] | None = None
+
+    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+        if learner.rank:
+            return
+        resumed = self._begin(run)
+        lines = _read(self.path)
+        kept = _until(lines, run.at.step, run.at.epoch) if resumed else lines
+        if kept != lines or (self.path.exists() and not self.path.read_bytes().endswith(b"\n")):
+            with replacing(self.path) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a", encoding="utf-8")
+        if not (resumed and kept):
+            self._write("begin", run.at.step, {"time": datetime.now(UTC).isoformat(timespec="seconds")})
+
+    def on_fit_end(self, learner: Learner, history: History) -> None:
+        if self._file is not None and self._run is not None:
+            self._write("end", self._run.at.step, {"stopped": history.stopped, "seconds": history.seconds})
+            self._file.close()
+        self._run = self._file = None
+
+    def _write_step(self, steps: int, figures: dict[str, float]) -> None:
+        assert self._run is not None
+        at = self._run.at
+        self._write("step", steps, {"epoch": at.epoch, **figures, "seconds": time.monotonic() - at.began})
+
+    def _write_epoch(self, steps: int, row: Row) -> None:
+        self._write("epoch", steps, dict(row))
+
+    def _write(self, of: str, steps: int, figures: dict[str, Any]) -> None:
+        assert self._file is not None
+        self._file.write(json.dumps({"of": of, "steps": steps, **strict(figures)}) + "\n")
+        self._file.flush()
+
+
+class TensorBoard(_Log):
+    """Writes scalars for TensorBoard (`tensorboard --logdir FOLDER`), and histograms on request.
+
+    After each epoch `loss/training`, `loss/validation`, the same of each metric, `lr` and `samples_per_second`; each
+    `every` steps `step/loss`, `step/lr` and `step/gradient_norm`. The axis counts updates of the weights. In a resumed
+    run TensorBoard hides what lies beyond its checkpoint.
+
+    Args:
+        folder: gets a file for each time the run was begun or resumed.
+        every: figures of single steps each so many; None: none.
+        histograms: of all weights, and of the gradients of the last step, each so many epochs; None: none.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed.
+        ConfigError: `every` or `histograms` below 1.
+
+    Example:
+        >>> import tempfile
+        >>> log = TensorBoard(tempfile.mkdtemp(), every=50)  # learner.fit(data, callbacks=[log])
+        >>> log.every
+        50
+    """
+
+    def __init__(self, folder: str | PathLike[str], every: int | None = None, *, histograms: int | None = None) -> None:
+        super().__init__(every)
+        check_whole(histograms, "histograms", optional=True)
+        try:
+            import tensorboard  # noqa: F401
+        except ImportError:
+            raise MissingExtraError(
+                "TensorBoard needs the package tensorboard; install it with: pip install 'rnnkit[tensorboard]'"
+            ) from None
+        self.folder, self.histograms = Path(folder), histograms
+        self._writer: Any = None
+
+    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+        if learner.rank:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = run.at.step + 1 if self._begin(run) else None
+        self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+
+    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+        super().on_epoch_end(learner, row)
+        if self._writer is None or self._run is None:
+            return
+        if self.histograms is not None and int(row["epoch"]) % self.histograms == 0:
+            for name, parameter in learner.model.named_parameters():
+                self._writer.add_histogram(f"weights/{name}", parameter.detach().float(), self._run.at.step)
+                if parameter.grad is not None and bool(parameter.grad.isfinite().all()):
+                    self._writer.add_histogram(f"gradients/{name}", parameter.grad.float(), self._run.at.step)
+        self._writer.flush()
+
+    def on_fit_end(self, learner: Learner, history: History) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._run = self._writer = None
+
+    def _write_step(self, steps: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(f"step/{name}", value, steps)
+
+    def _write_epoch(self, steps: int, row: Row) -> None:
+        for name, value in row.items():
+            if name in ("lr", "samples_per_second"):
+                self._writer.add_scalar(name, value, steps)
+            elif name.startswith("val_"):
+                self._writer.add_scalar(f"{name.removeprefix('val_')}/validation", value, steps)
+            elif name not in ("epoch", "seconds"):
+                self._writer.add_scalar(f"{name}/training", value, steps)
+
+
+def _read(path: Path) -> list[str]:
+    """The whole lines of a log, their ends included, without one that was torn."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            whole = line.endswith("\n") and "of" in json.loads(line)
+        except (ValueError, TypeError):
+            whole = False
+        if not whole and number < len(lines):
+            raise DataError(
+                f"{path}:{number} is no line of a log: {line.strip()[:60]!r}; name another file for the log"
+            )
+        if not whole:
+            if number == 1 and not line.startswith("{"):
+                raise DataError(f"{path} is there and is no log; name another file for the log")
+            return lines[:-1]
+    return lines
+
+
+def _until(lines: list[str], steps: int, epoch: int) -> list[str]:
+    """The lines of earlier runs, and those of the last one up to so many steps and before the end of this epoch."""
+    parsed = [json.loads(line) for line in lines]
+    begin = max((index for index, line in enumerate(parsed) if line["of"] == "begin"), default=0)
+
+    def before(line: dict[str, Any]) -> bool:
+        if line["of"] == "epoch":
+            return bool(line["epoch"] < epoch)
+        return bool(line["of"] == "begin" or (line["of"] == "step" and line["steps"] <= steps))
+
+    return [line for index, (line, made) in enumerate(zip(lines, parsed, strict=True)) if index < begin or before(made)]
