@@ -32,15 +32,12 @@ MODULES = {
     "rnnkit.recipes.regress": ("Regress", "regress"),
     "rnnkit.serialization": ("read_config",),
     "rnnkit.tasks.series": ("SeriesTask", "classify", "load", "regress"),
-    "rnnkit.training.averaging": ("EMA", "NTASGD"),
-    "rnnkit.training.cross_entropy": ("CrossEntropy",),
-    "rnnkit.training.fine_tuning_report": ("FineTuningReport",),
-    "rnnkit.training.logs": ("JSONLines", "TensorBoard"),
-    "rnnkit.training.profile": ("Profile",),
-    "rnnkit.training.rate_finder": ("RateSweep",),
-    "rnnkit.training.regularisation": ("Regularisation",),
-    "rnnkit.training.schedules": ("Constant", "Cosine", "OneCycle", "Plateau", "SlantedTriangular"),
-    "rnnkit.training.summary_table": ("Summary",),
+    "rnnkit.training.objectives.cross_entropy": ("CrossEntropy",),
+    "rnnkit.training.fine_tuning.report": ("FineTuningReport",),
+    "rnnkit.training.reports.profile": ("Profile",),
+    "rnnkit.training.reports.rate_finder": ("RateSweep",),
+    "rnnkit.training.optimization.regularisation": ("Regularisation",),
+    "rnnkit.training.reports.summary_table": ("Summary",),
 }
 PACKAGES = ("rnnkit", "rnnkit.data", "rnnkit.diagnostics", "rnnkit.finetuning", "rnnkit.training")
 
@@ -97,7 +94,7 @@ RETURNED = {
     "rnnkit.diagnostics.spectrum.Spectrum": "rnnkit.diagnostics.spectra",
     "rnnkit.layers.accelerate.Acceleration": "rnnkit.accelerate",
     "rnnkit.tasks.series.SeriesTask": "rnnkit.tasks.series.classify",
-    "rnnkit.training.summary_table.Summary": "rnnkit.summary",
+    "rnnkit.training.reports.summary_table.Summary": "rnnkit.summary",
 }
 
 
