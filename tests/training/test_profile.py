@@ -196,7 +196,7 @@ def test_nothing_is_trained(data):
     assert torch.equal(torch.get_rng_state(), drawn[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == drawn[1:]  # noqa: NPY002
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in profiled.model.modules())
-    assert "_direction" not in vars(profiled.model.body)
+    assert "_run_direction" not in vars(profiled.model.body)
     # and the next run is the one it would have been
     profiled.model.head.train()
     for learner in (profiled, plain):
@@ -232,7 +232,7 @@ def test_an_error_leaves_nothing_behind(data):
     with pytest.raises(KeyError):
         broken.profile(data, steps=4, batch_size=8)
     assert all(torch.equal(one, before[name]) for name, one in learner.model.state_dict().items())
-    assert "_direction" not in vars(learner.model.body)
+    assert "_run_direction" not in vars(learner.model.body)
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in learner.model.modules())
 
 

@@ -114,8 +114,8 @@ class Clock(WholeSteps):
             ]
             if isinstance(unit, RecurrentLayer) and opened(unit):
                 # An attribute of the object, in front of its class's method.
-                unit.__dict__["_direction"] = partial(self._run_layer, name, unit, unit._direction)
-                self._undo.append(partial(unit.__dict__.pop, "_direction"))
+                unit.__dict__["_run_direction"] = partial(self._run_layer, name, unit, unit._run_direction)
+                self._undo.append(partial(unit.__dict__.pop, "_run_direction"))
         hooks.append(self.model.register_forward_hook(self._leave_model, with_kwargs=True))
         self._undo += [hook.remove for hook in hooks]
         super().on_fit_begin(learner, run)
@@ -179,18 +179,16 @@ class Clock(WholeSteps):
         self._calls.append((name, call_of(unit, args, kwargs, output)))
         self._watch(name, BETWEEN, (*args, *kwargs.values()), output)
 
-    def _run_layer(
-        self, name: str, unit: RecurrentLayer, run: Callable[..., Any], x: Tensor, *args: Any, **call: Any
-    ) -> Any:
+    def _run_layer(self, name: str, unit: RecurrentLayer, run: Callable[..., Any], direction: Any, *args: Any) -> Any:
         """One direction of one layer of a stack; they come in their order."""
         if self._backward:
-            return run(x, *args, **call)
+            return run(direction, *args)
         part = layer_part(name, self._place[name] // unit.num_directions)
         self._place[name] += 1
         self._to(part)
-        made = run(x, *args, **call)
+        made = run(direction, *args)
         self._to(name)
-        self._watch(part, name, x, made)
+        self._watch(part, name, direction.x, made)
         return made
 
     def _watch(self, part: str, outside: str, given: Any, made: Any) -> None:
