@@ -39,7 +39,7 @@ MODULES = {
     "rnnkit.training.optimization.regularisation": ("Regularisation",),
     "rnnkit.training.reports.summary_table": ("Summary",),
 }
-PACKAGES = ("rnnkit", "rnnkit.data", "rnnkit.diagnostics", "rnnkit.finetuning", "rnnkit.training")
+PACKAGES = ("rnnkit", "rnnkit.data", "rnnkit.diagnostics", "rnnkit.finetuning", "rnnkit.models", "rnnkit.training")
 
 
 def public_names() -> dict[str, object]:
@@ -94,6 +94,11 @@ RETURNED = {
     "rnnkit.diagnostics.spectrum.Spectrum": "rnnkit.diagnostics.spectra",
     "rnnkit.layers.accelerate.Acceleration": "rnnkit.accelerate",
     "rnnkit.tasks.series.SeriesTask": "rnnkit.tasks.series.classify",
+    "rnnkit.training.Execution": "rnnkit.Learner",
+    "rnnkit.training.LearnerConfig": "rnnkit.Learner",
+    "rnnkit.training.Objective": "rnnkit.training.HorizonObjective",
+    "rnnkit.training.Run": "rnnkit.Callback",
+    "rnnkit.training.Score": "rnnkit.training.HorizonObjective",
     "rnnkit.training.reports.summary_table.Summary": "rnnkit.summary",
 }
 

@@ -177,8 +177,8 @@ def test_nothing_is_trained(data):
     for learner in (profiled, plain):
         learner.fit(data, epochs=1, seed=1, progress=False)
     weights = copy.deepcopy(profiled.model.state_dict())
-    state = copy.deepcopy(profiled._optimizer.state_dict())
-    optimizer, history = profiled._optimizer, profiled.history
+    state = copy.deepcopy(profiled._session.optimizer.state_dict())
+    optimizer, history = profiled._session.optimizer, profiled.history
     gradients = [parameter.grad for parameter in profiled.model.parameters()]
     profiled.model.head.eval()
     drawn = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
@@ -186,7 +186,7 @@ def test_nothing_is_trained(data):
     profiled.profile(data, steps=3, batch_size=8)
 
     assert all(torch.equal(one, weights[name]) for name, one in profiled.model.state_dict().items())
-    assert profiled._optimizer is optimizer
+    assert profiled._session.optimizer is optimizer
     assert profiled.history is history
     for index, of in state["state"].items():
         assert all(torch.equal(one, optimizer.state_dict()["state"][index][name]) for name, one in of.items())
@@ -213,7 +213,7 @@ def test_a_finished_optimizer_and_batch_statistics_come_back():
     learner.profile((torch.randn(16, 2, 3), torch.randn(16)), steps=2, batch_size=4)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
     assert optimizer.state == {}
-    assert learner._optimizer is None
+    assert learner._session.optimizer is None
 
 
 def test_an_error_leaves_nothing_behind(data):

@@ -18,13 +18,16 @@ from ..errors import ConfigError
 from ..layers._options import DEFAULTS
 from ..layers._recurrent import RecurrentLayer
 from ..layers.cells import TORCH_CELLS
+from ..layers.chain import Chain
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.rnn import RNN
+from ..layers.sequence_module import SequenceModule
 from ..layers.simple_rnn import SimpleRNN
 from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, run_steps
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
+from ..ops.unroll import unroll
 from ..types import State
 
 Tensor = torch.Tensor
@@ -66,6 +69,8 @@ class Track:
 def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
     """The layers that can be traced, by name: rnnkit's, ``torch.nn.RNN``, ``LSTM``, ``GRU`` and cells of these.
 
+    A :class:`rnnkit.SequenceModule` with a state is traced as a whole, unless it has such layers inside.
+
     Raises:
         ConfigError: ``model`` is no module or has none.
     """
@@ -79,13 +84,18 @@ def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
             continue
         if isinstance(module, RNN):
             inside |= set(module.modules())
-        elif not isinstance(module, RecurrentLayer | torch.nn.RNNCellBase) and _kind(module) not in _TORCH:
+        elif not (
+            isinstance(module, RecurrentLayer | torch.nn.RNNCellBase)
+            or _kind(module) in _TORCH
+            or _own_recurrence(module)
+        ):
             continue
         found[name] = module
     if not found:
         raise ConfigError(
             f"{type(model).__name__} has no recurrent layer that can be looked into; expected rnnkit.SimpleRNN, LSTM, "
-            "GRU or RNN, torch.nn.RNN, LSTM or GRU, or a cell of these, anywhere in the model"
+            "GRU or RNN, torch.nn.RNN, LSTM or GRU, a cell of these, or a rnnkit.SequenceModule with a state, anywhere "
+            "in the model"
         )
     return found
 
@@ -112,6 +122,8 @@ def traced(model: torch.nn.Module) -> Iterator[list[Track]]:
                 put(module, _run_direction=_Cells(name, module, tracks), recompute=None)
             elif isinstance(module, torch.nn.RNNCellBase):
                 hooks.append(module.register_forward_hook(_CellCalls(name, module, tracks)))
+            elif isinstance(module, SequenceModule):
+                put(module, forward=_Steps(name, module, tracks))
             else:
                 put(module, forward=_TorchLayer(name, module, tracks))
         yield tracks
@@ -254,6 +266,47 @@ class _Cells:
             track.valid = valid_steps(lengths, x.shape[0], x.device)
         self.tracks.append(track)
         return output, last
+
+
+def _own_recurrence(module: torch.nn.Module) -> bool:
+    """Whether a module is a recurrence of the user's over whole sequences, which can go on from a state."""
+    if not isinstance(module, SequenceModule) or isinstance(module, Chain):
+        return False
+    known = (RecurrentLayer, RNN, torch.nn.RNNBase, torch.nn.RNNCellBase)
+    inside = any(isinstance(part, known) for part in module.modules())
+    return module.stateful and module.carry_problem is None and not inside
+
+
+class _Steps:
+    """In place of the ``forward`` of a recurrence of the user's: the same, step by step."""
+
+    def __init__(self, name: str, module: SequenceModule, tracks: list[Track]) -> None:
+        self.name, self.module, self.tracks = name, module, tracks
+
+    def __call__(self, x: Tensor, lengths: Any = None) -> tuple[Tensor, Any, State]:
+        module, axis = self.module, self.module.state_batch_axis
+        track = Track(self.name, "own")
+
+        def batch_first(state: State) -> State:
+            return map_state(lambda leaf: leaf.movedim(axis, 0), state)
+
+        def as_module(state: State) -> State:
+            return map_state(lambda leaf: leaf.movedim(0, axis), state)
+
+        def step(x_t: Tensor, before: State) -> tuple[Tensor, State]:
+            y, after = module.step(x_t, as_module(before))
+            after = batch_first(after)
+            track.states.append(_floats(after))
+            track.gates.append({})
+            return y, after
+
+        start = _watched(batch_first(module.initial_state(len(x), x.device, x.dtype)))
+        rows = None if lengths is None else torch.as_tensor(lengths)
+        output, last = unroll(step, x.transpose(0, 1), start, lengths=rows)
+        if rows is not None:
+            track.valid = valid_steps(rows, x.shape[1], x.device)
+        self.tracks.append(track)
+        return output.transpose(0, 1), lengths, as_module(last)
 
 
 class _CellCalls:

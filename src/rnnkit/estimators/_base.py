@@ -27,8 +27,8 @@ from ..ops.losses import LossFunction
 from ..tasks.series import Kind, SeriesTask, build, make_learner, usual_steps
 from ..tasks.settings import Fit, Model
 from ..training.contexts import seeded
+from ..training.history import History
 from ..training.learner import Learner
-from ..training.watching.history import History
 from ..types import Sequences
 from ._input import Series, check_series, rows_of
 from ._settings import count, recipe, share

@@ -173,22 +173,6 @@ def zeros(
     return (h, torch.zeros_like(h)) if isinstance(cell, torch.nn.LSTMCell) else h
 
 
-def describe_cell(cell: Any) -> dict[str, Any] | None:
-    """Return ``{"builder": name, "arguments": {...}}`` of a cell: by its ``config()``, or of PyTorch's cells.
-
-    Returns:
-        None for a function and for a module without ``config()``.
-    """
-    config = getattr(cell, "config", None)
-    if callable(config):
-        described: dict[str, Any] = config()
-        return described
-    if parametrize.type_before_parametrizations(cell) in TORCH_CELLS:
-        own = _own_config(cell)
-        return own | {"builder": f"torch.nn.{own['builder']}"}
-    return None
-
-
 def _own_config(cell: torch.nn.RNNCellBase) -> dict[str, Any]:
     arguments: dict[str, Any] = {"input_size": cell.input_size, "hidden_size": cell.hidden_size, "bias": cell.bias}
     if isinstance(cell, torch.nn.RNNCell):

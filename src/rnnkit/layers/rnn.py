@@ -25,7 +25,8 @@ from ._cell_checks import (
 )
 from ._checks import Lengths, check_lengths, check_resets, described
 from ._packed import refuse_beside_packed, run_padded
-from .cells import TORCH_CELLS, describe_cell
+from .cells import TORCH_CELLS
+from .description import describe
 
 Tensor = torch.Tensor
 
@@ -260,7 +261,7 @@ class RNN(torch.nn.Module):
             module without a method ``config() -> {"builder": name, "arguments": {...}}``.
         """
         cells = {"cell": self.cell, "reverse_cell": self.reverse_cell}
-        described = {name: describe_cell(cell) for name, cell in cells.items() if cell is not None}
+        described = {name: describe(cell) for name, cell in cells.items() if cell is not None}
         if self.initial is not None or None in described.values():
             return None
         sizes = {"input_size": self._input_size, "output_size": self._output_size}

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
     from ..training.fine_tuning.report import FineTuningReport, Quality
+    from ..training.history import History
     from ..training.learner import Learner
-    from ..training.watching.history import History
     from .series import SeriesRecipe
 
 Pair = tuple[Any, Any]

@@ -24,7 +24,7 @@ from ..serialization import FILE, STATE, json_text, read_json, replacing
 if TYPE_CHECKING:
     import torch
 
-    from ..training.watching.history import History
+    from ..training.history import History
     from . import Metrics
 
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"

@@ -35,8 +35,8 @@ from ..models.regressor import SequenceRegressor
 from ..serialization import read_config, save_module
 from ..training.contexts import seeded
 from ..training.execution import find_device
+from ..training.history import History
 from ..training.learner import Learner
-from ..training.watching.history import History
 from ..types import Sequences
 from .settings import Fit, Model
 
