@@ -53,6 +53,13 @@ def group_parameters(
     Raises:
         ConfigError: a pattern or a name that matches nothing, a parameter listed twice, a setting that is unknown or
             negative.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> groups = group_parameters(model, {"head.*": {"lr": 0.01}}, None, decay_biases=True)
+        >>> [(group.get("lr"), len(group["params"])) for group in groups]
+        [(None, 4), (0.01, 2)]
     """
     names: dict[Tensor, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):

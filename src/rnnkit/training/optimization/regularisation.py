@@ -39,6 +39,14 @@ class Regularisation:
 
     Raises:
         ConfigError: the model has no such weights, or no such layer.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> model = rnnkit.SequenceRegressor(rnnkit.GRU(2, 8))
+        >>> with Regularisation(model, recurrent_l2=0.0, ar=2.0, tar=1.0) as penalty:
+        ...     _ = model(torch.randn(4, 5, 2))
+        ...     bool(penalty() > 0)
+        True
     """
 
     def __init__(self, model: torch.nn.Module, *, recurrent_l2: float, ar: float, tar: float) -> None:

@@ -74,6 +74,14 @@ class Profile:
         peak_memory: bytes at most during the steps: on CUDA of all tensors, on Linux of the whole process; else None.
         memory_rise: by how much that is above what was held just before; what the process had free within it is not
             seen, so this is a lower bound.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x = torch.randn(64, 5, 2)
+        >>> learner = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 8)))
+        >>> profile = learner.profile((x, x.sum((1, 2))), steps=2)
+        >>> any(part.name == "body" for part in profile.parts)
+        True
     """
 
     parts: tuple[Part, ...]

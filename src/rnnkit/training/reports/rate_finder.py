@@ -42,6 +42,14 @@ class RateSweep:
         suggestion: a rate to train with, None where no rate lowered the loss.
         reason: in a sentence, why this one or why none.
         stopped: "end" of the range, or "blow-up" of the loss before it.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x = torch.randn(64, 5, 2)
+        >>> learner = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 8)))
+        >>> sweep = learner.find_rate((x, x.sum((1, 2))), steps=20)
+        >>> len(sweep.rates) == len(sweep.losses)
+        True
     """
 
     rates: tuple[float, ...]

@@ -152,6 +152,12 @@ class TensorBoard(_Log):
     Raises:
         MissingExtraError: TensorBoard is not installed.
         ConfigError: `every` or `histograms` below 1.
+
+    Example:
+        >>> import tempfile
+        >>> log = TensorBoard(tempfile.mkdtemp(), every=50)  # learner.fit(data, callbacks=[log])
+        >>> log.every
+        50
     """
 
     def __init__(self, folder: str | PathLike[str], every: int | None = None, *, histograms: int | None = None) -> None:
