@@ -311,7 +311,7 @@ def test_a_full_disk_is_told_to_one_who_can_only_type_a_command(monkeypatch, unt
         assert not Path("runs/a b").exists()
     else:
         assert refused(
-            result, "Make room and go on with `rnnkit train --resume 'runs/a b'`; the checkpoint from before"
+            result, "Make room and go on with `rnnkit train --resume 'runs/a b'`. The checkpoint from before"
         )
         assert "(epoch 2) could not be written" in result.stderr
         assert "(epoch 3)" not in result.stderr

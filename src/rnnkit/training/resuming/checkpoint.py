@@ -140,8 +140,9 @@ class Checkpoint:
         """Raises `CheckpointError` if the last checkpoint is not on the disk."""
         if self.error is not None:
             raise CheckpointError(
-                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
-                f"The model in memory is complete: make room and call learner.save(path); {self.written}"
+                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}.",
+                remedy="The model in memory is complete: make room and call learner.save(path)",
+                note=self.written,
             ) from self.error
 
     def restore(self, state: State) -> None:
