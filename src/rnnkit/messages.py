@@ -86,7 +86,13 @@ class Remedy:
 
 
 class Words:
-    """How a front end writes arguments and remedies; this class writes them as Python."""
+    """How a front end writes arguments and remedies; this class writes them as Python.
+
+    Attributes:
+        verbs: how clauses begin; of neighbouring clauses only the first keeps a verb that both have.
+    """
+
+    verbs: tuple[str, ...] = ("type",)
 
     def assignment(self, argument: str, value: Any) -> str:
         """Writes an argument and its value; the value is left out where it is `OPEN`."""
@@ -129,7 +135,7 @@ class Message:
         """Joins place, problem, remedies and note in the words of a front end."""
         text = self.problem_in(words)
         told = [words.clause(one) if isinstance(one, Remedy) else words.sentence(one) for one in self.remedies]
-        advice = ", or ".join(clause for clause in told if clause)
+        advice = _join([clause for clause in told if clause], words.verbs)
         if advice:
             text += f" {advice[0].upper()}{advice[1:]}" if text.endswith(("?", ".")) else f"; {advice}"
         if self.note:
@@ -146,6 +152,16 @@ class Message:
     def problem_in(self, words: Words) -> str:
         """Writes the problem in the words of a front end."""
         return self.problem
+
+
+def _join(clauses: list[str], verbs: tuple[str, ...]) -> str:
+    """Alternatives in one sentence; a verb that is the same as in the clause before is not repeated."""
+    pairs = zip(["", *clauses], clauses, strict=False)
+    found = []
+    for before, clause in pairs:
+        same = next((verb for verb in verbs if before.startswith(verb) and clause.startswith(verb)), "")
+        found.append(clause.removeprefix(same).lstrip())
+    return ", or ".join(found)
 
 
 def _literal(value: Any) -> str:

@@ -10,15 +10,16 @@ from . import mnist, problems
 if TYPE_CHECKING:
     from .checks import check_columns
     from .preprocessing import Preprocessing
-    from .series import SeriesSet, read_like, read_series
+    from .reading import read_like, read_series
+    from .series import SeriesSet
     from .splits import split
 
 _NAMES = {
     "Preprocessing": "preprocessing",
     "SeriesSet": "series",
     "check_columns": "checks",
-    "read_like": "series",
-    "read_series": "series",
+    "read_like": "reading",
+    "read_series": "reading",
     "split": "splits",
 }
 

@@ -239,7 +239,7 @@ def prepare(recipe: SeriesRecipe, names: tuple[str, ...], draw: Draw) -> Prepare
 
 def divide(recipe: SeriesRecipe) -> Parts:
     """Reads the files and divides their rows."""
-    from ..data.series import read_series
+    from ..data.reading import read_series
     from ..data.splits import split
 
     kind, data = recipe.kind, recipe.data

@@ -53,6 +53,8 @@ class CommandLine(Words):
         ('use `rnnkit train regress`', None)
     """
 
+    verbs = ("type", "train again with")
+
     def __init__(self, kind: str, *, new: bool = False) -> None:
         self.new = new
         self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": "label" if kind == "classify" else "target"}
