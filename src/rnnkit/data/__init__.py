@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 from . import mnist, problems
 
 if TYPE_CHECKING:
+    from .arrays import ArrayDataset, IndexedBatches
     from .checks import check_columns
     from .preprocessing import Preprocessing
     from .reading import read_like, read_series
     from .series import SeriesSet
     from .splits import split
+    from .streams import StreamedBatches
+    from .tokens import TokenArray, TokenBatches
 
 _NAMES = {
+    "ArrayDataset": "arrays",
+    "IndexedBatches": "arrays",
+    "StreamedBatches": "streams",
+    "TokenArray": "tokens",
+    "TokenBatches": "tokens",
     "Preprocessing": "preprocessing",
     "SeriesSet": "series",
     "check_columns": "checks",
@@ -24,8 +32,13 @@ _NAMES = {
 }
 
 __all__ = [
+    "ArrayDataset",
+    "IndexedBatches",
     "Preprocessing",
     "SeriesSet",
+    "StreamedBatches",
+    "TokenArray",
+    "TokenBatches",
     "check_columns",
     "mnist",
     "problems",
