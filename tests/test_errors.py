@@ -15,6 +15,8 @@ from rnnkit import errors
 from rnnkit.data import Preprocessing, SeriesSet, read_series, split
 from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Place, Remedy, RnnkitError, Words
 from rnnkit.messages import Message
+from rnnkit.recipes.classify import classify
+from rnnkit.recipes.overrides import override
 from rnnkit.recipes.wording import SETTINGS, CommandLine, in_settings
 
 LONG = "id,time,x,label\n"
@@ -123,6 +125,8 @@ def test_the_remedies_of_folders_work(tmp_path):
     size = refused(tmp_path)
     assert size.remedies == (Remedy("size", (4, 3), "to resize them"),)
     assert len(read_series(tmp_path, **size.remedies[0].arguments)) == 3
+    recipe = override(classify(), [f"data.path={tmp_path}", "data.size=4,3"])
+    assert len(read_series(tmp_path, **recipe.data.columns())) == 3
     assert CommandLine("classify").clause(size.remedies[0]) == "type --set data.size=4,3 to resize them"
     one = refused(tmp_path / "a/1.png")
     assert len(read_series(tmp_path / "a/1.png", **one.remedies[0].arguments)) == 1
