@@ -31,7 +31,7 @@ from ..training.history import History
 from ..training.learner import Learner
 from ..types import Sequences
 from ._input import Series, check_series, rows_of
-from ._settings import count, recipe, share
+from ._settings import count, in_estimator_words, recipe, share
 from ._targets import Array, check_weights, packed
 
 OLD_DATA = ("old_data", "old_validation", "replay")  # of fine_tune
@@ -264,7 +264,8 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
         """Fits the preprocessing, and makes the network and its learner anew."""
         arrived = SeriesSet.from_arrays(series, source="X")
-        plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
+        with in_estimator_words():
+            plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
         self.preprocessing_ = self._with_targets(plain, targets, weights)
         features, outputs = self.preprocessing_.input_size, self.preprocessing_.output_size or 0
         with seeded(seed, torch.device("cpu")):

@@ -14,7 +14,7 @@ from ..errors import ConfigError, DataError, check_seed
 from ..tasks.settings import Fit, Model
 from . import Metrics, runs, same_data
 from .tables import Columns, write_table
-from .wording import ROLES, SAME, in_settings
+from .wording import SETTINGS, in_settings
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
@@ -44,6 +44,7 @@ class Source:
         ignore: names of columns to leave out.
         encoding, delimiter, decimal, header, time_format, duplicates: see ``rnnkit.data.read_series``; a delimiter may
             be named "tab" or "blank".
+        size: height and width to which images are resized; none expects images of one size.
         scale: of each channel, measured on the training rows.
         missing: gaps are filled; indicator tells the network where, indicator+elapsed also since when.
     """
@@ -67,6 +68,7 @@ class Source:
     header: bool | None = None
     time_format: str | None = None
     duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
+    size: tuple[int, int] | None = None
     scale: Literal["standard", "minmax", "none"] = "standard"
     missing: Literal["fill", "indicator", "indicator+elapsed"] = "fill"
 
@@ -83,7 +85,7 @@ class Source:
 
     def columns(self) -> dict[str, Any]:
         """The arguments of ``read_series`` that were set."""
-        found = {argument: getattr(self, field) for argument, field in (*ROLES.items(), *zip(SAME, SAME, strict=True))}
+        found = {argument: getattr(self, field) for argument, field in SETTINGS.items()}
         found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
         return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
 
@@ -237,7 +239,7 @@ def prepare(recipe: SeriesRecipe, names: tuple[str, ...], draw: Draw) -> Prepare
 
 def divide(recipe: SeriesRecipe) -> Parts:
     """Reads the files and divides their rows."""
-    from ..data.series import read_series
+    from ..data.reading import read_series
     from ..data.splits import split
 
     kind, data = recipe.kind, recipe.data

@@ -47,11 +47,9 @@ class Model:
     def __post_init__(self) -> None:
         at_least_one("model.", self, "hidden_size", "num_layers", "channels", "max_steps")
         for name in ("dropout", "front_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}={getattr(self, name)} arrived; expected at least 0 and less than 1")
+            check_number(getattr(self, name), f"model.{name}", below=1)
         zero_or_more("model.", self, "jitter", "scale", "warp")
-        if self.warp >= 0.5:
-            raise ConfigError(f"model.warp={self.warp} arrived; expected less than 0.5")
+        check_number(self.warp, "model.warp", below=0.5)
         shown = ",".join(map(str, self.kernel_sizes))
         if not self.kernel_sizes or min(self.kernel_sizes) < 1:
             raise ConfigError(f"model.kernel_sizes={shown} arrived; expected one or several widths of at least 1")
@@ -98,10 +96,7 @@ class Fit:
             raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
         more_than_zero("fit.", self, "lr", "clip_norm")
         zero_or_more("fit.", self, "weight_decay")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(
-                f"fit.label_smoothing={self.label_smoothing} arrived; expected at least 0 and less than 1"
-            )
+        check_number(self.label_smoothing, "fit.label_smoothing", below=1)
 
     def check(self, kind: str, *, validated: bool) -> None:
         """Raises ConfigError for settings that the kind of task, or a run without validation rows, cannot use."""
@@ -140,15 +135,14 @@ def at_least_one(prefix: str, settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if value is not None and not 1 <= value < math.inf:
-            raise ConfigError(f"{prefix}{name}={value} arrived; expected at least 1")
+            raise ConfigError.of(f"{prefix}{name}", value, "expected at least 1")
 
 
 def more_than_zero(prefix: str, settings: object, *names: str) -> None:
     """Raises ConfigError for a setting of 0 or less, NaN or infinite; none is no setting."""
     for name in names:
-        value = getattr(settings, name)
-        if value is not None and not 0 < value < math.inf:
-            raise ConfigError(f"{prefix}{name}={value} arrived; expected a number of more than 0")
+        if getattr(settings, name) is not None:
+            check_number(getattr(settings, name), f"{prefix}{name}", above=0)
 
 
 def zero_or_more(prefix: str, settings: object, *names: str) -> None:
