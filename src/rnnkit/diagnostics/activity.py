@@ -39,6 +39,12 @@ class Activity:
     dead: Tensor
     constant: Tensor
 
+    def __repr__(self) -> str:
+        shares = [f"{gate} {share:.1%}" for gate, share in self.saturated.items()]
+        saturated = f"saturated {', '.join(shares)}; " if shares else ""
+        idle = f"dead {self.dead_share:.1%}, constant {self.constant_share:.1%}"
+        return f"Activity({self.layer}, {self.kind}; {saturated}{idle})"
+
     @property
     def saturated(self) -> dict[str, float]:
         """Share at either end, by gate."""

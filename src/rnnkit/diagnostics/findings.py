@@ -42,6 +42,9 @@ class Finding:
     figure: float
     problem: str
 
+    def __repr__(self) -> str:
+        return f"Finding({self.rule}, {self.where}: {self.figure:.3g}, threshold {self.threshold:g})"
+
     @property
     def title(self) -> str:
         """What is wrong, in a few words."""
@@ -171,6 +174,9 @@ class Evidence:
     history: Sequence[Mapping[str, float]] = ()
     problems: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Evidence({', '.join(name for name, value in vars(self).items() if value not in (None, (), []))})"
+
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Applies every rule to what was measured; the worst come first."""
@@ -285,7 +291,9 @@ def _curves(evidence: Evidence) -> Iterator[Finding]:
         return
     best, last = min(both, key=lambda row: row["val_loss"]), both[-1]
     ratio = last["val_loss"] / best["val_loss"] if best["val_loss"] > 0 else 1.0
-    if _above("overfitting", ratio) and last["loss"] < best["loss"]:
+    after = [row["loss"] for row in both[both.index(best) :]]
+    kept = after[-1] < after[0] and after[-1] <= (after[0] + min(after)) / 2
+    if _above("overfitting", ratio) and kept:  # a training loss that lost half of its fall rises: nothing is learned
         yield _finding(
             "overfitting", "the validation loss", ratio, lowest=best["val_loss"], last=last["val_loss"],
             epoch=both.index(best) + 1,

@@ -32,6 +32,9 @@ class LayerGradients:
     cell_rows: Tensor | None = None
     reverse: bool = False
 
+    def __repr__(self) -> str:
+        return f"LayerGradients({self.layer}, {self.rows.shape[1]} steps, far to near {self.far_to_near:.3g})"
+
     @property
     def norms(self) -> Tensor:
         """‖∂L/∂h_t‖ over all rows, [T]: the root of the sum of squares."""
@@ -63,6 +66,10 @@ class GradientFlow:
 
     loss: float
     layers: tuple[LayerGradients, ...]
+
+    def __repr__(self) -> str:
+        ratios = ", ".join(f"{one.layer} {one.far_to_near:.3g}" for one in self.layers)
+        return f"GradientFlow(loss {self.loss:.4g}; gradient at the far end over the near end: {ratios})"
 
     def __getitem__(self, layer: str) -> LayerGradients:
         return {one.layer: one for one in self.layers}[layer]

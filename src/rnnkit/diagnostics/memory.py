@@ -38,6 +38,9 @@ class Horizon:
     threshold: float
     per_step: bool
 
+    def __repr__(self) -> str:
+        return f"Horizon(sees {self.steps} of {self.length} steps back, at {self.threshold:g} of the largest gradient)"
+
     @property
     def length(self) -> int:
         """T, the steps of the longest row."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from ..plotting.style import dark_svg
 from ..serialization import replacing
 from . import measurement_pictures, pictures
-from ._style import dark_svg
 from .diagnosis import Diagnosis
 from .findings import RULES, Evidence
 

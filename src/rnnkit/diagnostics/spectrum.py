@@ -32,6 +32,10 @@ class Spectrum:
     eigenvalues: Tensor
     singular_values: Tensor
 
+    def __repr__(self) -> str:
+        size = len(self.singular_values)
+        return f"Spectrum({self.layer} {self.gate}, {size} units, radius {self.radius:.3g}, norm {self.norm:.3g})"
+
     @property
     def radius(self) -> float:
         """The spectral radius max |λ|: the rate at which U^k grows or shrinks in the long run. NaN for NaN weights."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,14 +13,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ..data.preprocessing import Missing, Preprocessing, Scale
+from ..data.preprocessing import Preprocessing
 from ..errors import DataError
 from ..ops.losses import LossFunction
+from ..tasks.series import Kind
 from ..tasks.settings import Fit
-from ._base import FIT, MODEL, OLD_DATA, Network, RecurrentEstimator
+from ._base import FIT, OLD_DATA, RecurrentEstimator
 from ._targets import Array, accuracy, cross_entropy
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     """The class of a series by a recurrent network: scikit-learn's face of ``rnnkit train classify``.
 
@@ -67,7 +69,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         classes_: the labels [C], sorted.
         n_features_in_: steps of a series where X was [N, T]; else channels.
         n_channels_: channels.
-        feature_names_in_: names of the columns, where X was a table [N, T] with names of text.
+        feature_names_in_: names of the columns, where X was a DataFrame [N, T] with names of text.
+        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels].
         module_: the trained `torch.nn.Module`.
         preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
         history_: figures of each epoch, `rnnkit.training.watching.history.History`: `history_.rows[-1]["loss"]`.
@@ -95,65 +98,10 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         True
     """
 
-    _kind = "classify"
-    classes_: Array
+    _kind: ClassVar[Kind] = "classify"
 
-    def __init__(
-        self,
-        *,
-        cell: str = MODEL.cell,
-        hidden_size: int = MODEL.hidden_size,
-        num_layers: int = MODEL.num_layers,
-        bidirectional: bool = MODEL.bidirectional,
-        pooling: str = MODEL.pooling,
-        dropout: float = MODEL.dropout,
-        front: str = MODEL.front,
-        augment: float = 1.0,
-        scale: Scale = "standard",
-        missing: Missing = "fill",
-        epochs: int | None = FIT.epochs,
-        batch_size: int | None = FIT.batch_size,
-        learning_rate: float = FIT.lr,
-        weight_decay: float = FIT.weight_decay,
-        label_smoothing: float = FIT.label_smoothing,
-        class_weight: dict[Any, float] | str | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
-        verbose: bool = False,
-        settings: dict[str, Any] | None = None,
-        network: Network | None = None,
-    ) -> None:
-        super().__init__(
-            cell=cell,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            dropout=dropout,
-            front=front,
-            augment=augment,
-            scale=scale,
-            missing=missing,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            random_state=random_state,
-            device=device,
-            verbose=verbose,
-            settings=settings,
-            network=network,
-        )
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
+    label_smoothing: float = FIT.label_smoothing
+    class_weight: dict[Any, float] | str | None = None
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Trains for one epoch on a part of the data; the first call fits the scaling, and makes the network.
@@ -192,7 +140,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         if classes is None:
             return super().fine_tune(X, y, sample_weight, epochs=epochs, **settings)
         settings = self._prepared(settings, OLD_DATA)  # while the labels are the old ones
-        old, self.classes_ = self.classes_, np.unique(column_or_1d(classes))
+        old: Array = self.classes_
+        self.classes_: Array = np.unique(column_or_1d(classes))
         names = {"classes": tuple(map(str, self.classes_.tolist())), "old_classes": tuple(map(str, old.tolist()))}
         try:
             self._tune(X, y, sample_weight, epochs, settings | names)

@@ -50,6 +50,17 @@ def check_optimizer(optimizer: OptimizerLike) -> None:
         )
 
 
+def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
+    """Raises `ConfigError` for an optimizer that holds no parameter of the model: nothing would train."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in held for parameter in model.parameters()):
+        kind = type(optimizer).__name__
+        raise ConfigError(
+            f"the {kind} holds no parameter of this {type(model).__name__}, so nothing would train; make it from "
+            f"model.parameters() of the same model, or pass a name such as 'adam', or the class {kind}"
+        )
+
+
 def make_optimizer(
     optimizer: OptimizerLike,
     model: torch.nn.Module,
@@ -71,7 +82,8 @@ def make_optimizer(
         fused: ask for one kernel per step where there is one.
 
     Raises:
-        ConfigError: settings for an optimizer that brings its own; groups that do not fit the model.
+        ConfigError: settings for an optimizer that brings its own; groups that do not fit the model; an optimizer of
+            another model.
     """
     grouped = parameter_groups is not None or not decay_biases
     if not isinstance(optimizer, str) and l2:
@@ -82,11 +94,13 @@ def make_optimizer(
                 f"parameter_groups and decay_biases make the groups of an optimizer, but a finished "
                 f"{type(optimizer).__name__} arrived, which has its own; pass a name or a callable"
             )
+        check_trains(optimizer, model)
         return optimizer
     if callable(optimizer):
-        if not grouped:
-            return optimizer(list(model.parameters()))
-        return optimizer(group_parameters(model, parameter_groups, None, decay_biases=decay_biases))
+        whole = group_parameters(model, parameter_groups, None, decay_biases=decay_biases) if grouped else None
+        made = optimizer(list(model.parameters()) if whole is None else whole)
+        check_trains(made, model)
+        return made
     kind = OPTIMIZERS[optimizer]
     settings: Settings = {"lr": lr, "weight_decay": weight_decay, "l2": l2}
     own = tuple(name for name in inspect.signature(kind).parameters if name not in _NOT_OF_A_GROUP)

@@ -114,6 +114,11 @@ class Profile:
         """Where the time goes, in plain words."""
         return _sentence(self)
 
+    def __repr__(self) -> str:
+        return (
+            f"Profile({self.step_ms:.3g} ms a step, {self.sequences:,.0f} sequences a second; print it for the table)"
+        )
+
     def __str__(self) -> str:
         return "\n".join([aligned(_HEADER, [*self._cells(), self._totals()], left=2, total=True), *self._below()])
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, DivergenceError, check_seed, check_whole
-from ...serialization import replacing
 from ..assembly import clipping_of, optimizer_of, penalty_of
 from ..batching.batches import check_rereadable
 from ..batching.feeding import batches_of
@@ -66,21 +65,20 @@ class RateSweep:
 
     def plot(self, path: str | PathLike[str]) -> None:
         """Draws loss against rate; the suffix of `path` chooses the format (.png, .svg, .pdf)."""
-        from matplotlib.figure import Figure
+        from ...plotting.style import BLUE, ORANGE, figure, open_axes, write
 
         path = Path(path)
         if path.suffix[1:] not in ("png", "svg", "pdf", "jpg"):
             raise ConfigError(f"{path} arrived for the picture; expected a name that ends in .png, .svg, .pdf or .jpg")
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e6e6e6", linewidth=0.8)
+        drawn = figure(5.6, 3.6)
+        axes = drawn.subplots()
+        open_axes(axes)
         axes.plot(self.rates, self.adjusted, color="#bbbbbb", linewidth=1, label="loss, adjusted for its batch")
-        axes.plot(self.rates, self.smoothed, color="#0072B2", label="smoothed")
+        axes.plot(self.rates, self.smoothed, color=BLUE, label="smoothed")
         if self.suggestion is not None:
             label = f"suggested {self.suggestion:.2g}"
-            axes.axvline(self.suggestion, color="#D55E00", linestyle="--", label=label)
-        # What blew up must not flatten the rest.
+            axes.axvline(self.suggestion, color=ORANGE, linestyle="--", label=label)
+        # A blow-up must not flatten the rest.
         low, high = min(self.smoothed), max(self.smoothed[0], float(np.median(self.adjusted)))
         margin = 0.5 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - margin, high + margin)
@@ -88,8 +86,7 @@ class RateSweep:
         axes.set_xlabel("learning rate")
         axes.set_ylabel("loss")
         axes.legend(frameon=False)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=150, facecolor="white", format=path.suffix[1:])
+        write(drawn, path)
 
 
 def find_rate(

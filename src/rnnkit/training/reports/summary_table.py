@@ -115,6 +115,10 @@ class Summary:
     def _layers(self) -> list[Row]:
         return [row for row in self.rows if row.level == 0]
 
+    def __repr__(self) -> str:
+        step = f", {quantity(self.flops, 'FLOP')} a step" if self.ran else ""
+        return f"Summary({len(self._layers)} layers, {self.parameters:,} parameters{step}; print it for the table)"
+
     def __str__(self) -> str:
         return "\n".join([aligned(_HEADER, [*self._cells(), self._totals()], left=3, total=True), *self._below()])
 

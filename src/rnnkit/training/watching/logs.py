@@ -107,6 +107,9 @@ class JSONLines(_Log):
         self.path = Path(path)
         self._file: IO[str] | None = None
 
+    def __repr__(self) -> str:
+        return f"JSONLines({str(self.path)!r}, every={self.every})"
+
     def on_fit_begin(self, learner: Learner, run: Run) -> None:
         if learner.rank:
             return
@@ -169,6 +172,9 @@ class TensorBoard(_Log):
             ) from None
         self.folder, self.histograms = Path(folder), histograms
         self._writer: Any = None
+
+    def __repr__(self) -> str:
+        return f"TensorBoard({str(self.folder)!r}, every={self.every}, histograms={self.histograms})"
 
     def on_fit_begin(self, learner: Learner, run: Run) -> None:
         if learner.rank:
