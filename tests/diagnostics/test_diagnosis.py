@@ -144,7 +144,7 @@ def test_training_records_and_curves():
     both = [
         {"loss": loss, "val_loss": value} for loss, value in zip((2.0, 0.5, 0.4, 1.6), (1, 1.2, 1.4, 2), strict=True)
     ]
-    assert names(history=both) == []  # a training loss that rises again is not learned by heart
+    assert names(history=both) == []  # a training loss that rises again is no overfitting
     small = [{"loss": loss, "val_loss": value} for loss, value in zip((2.0, 0.001, 0.003), (1, 1.2, 1.4), strict=True)]
     assert names(history=small) == ["overfitting"]
     assert names(features=(1e-5, 1e-5)) == ["small_inputs"]

@@ -19,6 +19,20 @@ def test_an_optimizer_of_another_model_is_refused(classifier, blobs, made):
         quiet(Learner(model, optimizer=given if made else lambda parameters: given), blobs)
 
 
+@pytest.mark.parametrize("rate", [None, "fast", float("nan"), -1.0])
+def test_a_rate_that_is_no_number_is_refused(classifier, blobs, rate):
+    """None is what a sweep suggests that found no rate."""
+
+    def use(verb):
+        learner = Learner(classifier())
+        learner.lr = rate
+        verb(learner)
+
+    for verb in (lambda learner: quiet(learner, blobs), lambda learner: learner.find_rate(blobs)):
+        with pytest.raises(ConfigError, match=r"lr=.* arrived; expected a number of at least 0"):
+            use(verb)
+
+
 def test_an_optimizer_of_a_part_of_the_model_trains_that_part(classifier, blobs):
     model = classifier()
     last = list(model.parameters())[-1]

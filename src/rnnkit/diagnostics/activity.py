@@ -1,4 +1,4 @@
-"""Units that no longer take part: saturated gates and states, dead and constant units."""
+"""Inactive units: saturated gates and states, dead and constant units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONSTANT = 1e-6
 
 @dataclass(frozen=True)
 class Activity:
-    """How busy the units of one layer in one direction are.
+    """Saturated and idle units of one layer in one direction.
 
     Attributes:
         layer: the module's name and PyTorch's suffix: ``body.l0``, ``body.l0_reverse``.

@@ -1,4 +1,4 @@
-"""The gradient on its way back through time: the norm of ∂L/∂h_t, by layer, direction and time step."""
+"""Gradients through time: the norm of ∂L/∂h_t by layer, direction and time step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class LayerGradients:
-    """What arrives at one layer in one direction.
+    """The gradients of one layer in one direction.
 
     Attributes:
         layer: the module's name and PyTorch's suffix: ``body.l0``, ``body.l0_reverse``.
@@ -47,7 +47,7 @@ class LayerGradients:
 
     @property
     def far_to_near(self) -> float:
-        """How a gradient fares on its way through time: its norm at the far end over that at the near end.
+        """The gradient's norm at the far end of time over its norm at the near end.
 
         The near end is the last valid step, where the recurrence stops, the far end the first (the reverse direction
         has them the other way round). Below 1 gradients vanish, above it they explode; the median over rows.
@@ -62,7 +62,7 @@ class LayerGradients:
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """The loss, and what of its gradient arrives at each layer, from input to output."""
+    """The loss, and its gradients at each layer, from input to output."""
 
     loss: float
     layers: tuple[LayerGradients, ...]

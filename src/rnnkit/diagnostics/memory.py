@@ -22,7 +22,7 @@ OUTPUTS = 16
 
 @dataclass(frozen=True)
 class Horizon:
-    """What the output sees of each step back.
+    """How far back the output depends on the input.
 
     Attributes:
         gradient: [T], entry k is ‖∂y_T/∂x_{T-k}‖ averaged over rows and outputs; of rows of unequal lengths those that

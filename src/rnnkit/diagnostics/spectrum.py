@@ -1,4 +1,4 @@
-"""Spectra of the recurrent weights: what one step does to the state, over and over."""
+"""Spectra of the recurrent weights, which each step applies to the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both estimators share: fitting by the recipe for series, going on from there, prediction, pickling."""
+"""Base of both estimators: training by the recipe for series, continued training, prediction, pickling."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     network: Network | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains on series X and their targets y, anew or with `warm_start` from where the last `fit` ended.
+        """Trains on series X and their targets y; with `warm_start` from where the last `fit` ended.
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a

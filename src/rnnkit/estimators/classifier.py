@@ -1,4 +1,4 @@
-"""One class a series, with scikit-learn's face."""
+"""Classification of series, with scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ._targets import Array, accuracy, cross_entropy
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
-    """The class of a series by a recurrent network: scikit-learn's face of ``rnnkit train classify``.
+    """Classify series with a recurrent network: ``rnnkit train classify`` in scikit-learn's interface.
 
         p(class | x) = softmax(W pool(h_1 … h_T) + b),  h = recurrence(front(x))
 
@@ -37,24 +37,24 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         cell: the recurrence, "gru", "lstm" or "simple_rnn".
         hidden_size: H, units of a layer and direction.
         num_layers: L, layers one above the other.
-        bidirectional: whether the steps are read from the end too.
-        pooling: what of the outputs over time the last layer sees: "last", "mean", "max", or "concat", all three.
+        bidirectional: whether the steps are also read from the end.
+        pooling: how the outputs over time are joined for the last layer: "last", "mean", "max", or all three, "concat".
         dropout: probability of dropping a feature in front of the last layer, and an output between layers.
         front: "conv" for convolutions in front of the recurrence, else "none".
-        augment: how much series are changed at random while training: a factor on the recipe's noise, changes of
-            height and of speed; 0 for none.
+        augment: the strength of random changes of the series while training: a factor on the recipe's noise, changes
+            of height and of speed; 0: none.
         scale: of the values of a channel, measured on the training rows: "standard", "minmax" or "none".
-        missing: what becomes of NaN: "fill" (the last value before it), "indicator" (also a channel that tells) or
-            "indicator+elapsed" (and one with the time since the last value).
-        epochs: passes over the data; None: as many as the recipe's number of steps takes.
-        batch_size: rows of a step; None: 16, and more where there are many rows.
+        missing: what replaces NaN: "fill" (the last value before it), "indicator" (and a channel that marks it) or
+            "indicator+elapsed" (and a channel with the time since the last value).
+        epochs: passes over the data; None: as many as the recipe's number of steps needs.
+        batch_size: rows of a step; None: 16, and more for large data.
         learning_rate, weight_decay: of AdamW; the rate warms up and then falls to 0 as a cosine.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
         class_weight: factors on the loss of rows by class, {label: factor}; "balanced": N / (C · rows of the class).
-        early_stopping: keep a share of the rows out, end after `n_iter_no_change` epochs in a row without a lower loss
-            on them, and keep the best epoch's weights. Only in `fit`.
-        validation_fraction: that share.
-        n_iter_no_change: that number of epochs.
+        early_stopping: hold rows out, end after `n_iter_no_change` epochs in a row without a lower loss on them, and
+            keep the best epoch's weights. Only in `fit`.
+        validation_fraction: the share of rows that `early_stopping` holds out.
+        n_iter_no_change: the number of epochs that `early_stopping` waits.
         warm_start: whether `fit` goes on from where the last one ended, with its scaling and classes.
         random_state: a number makes fit, weights and predictions a function of the data and it, bit for bit on the
             same machine and thread count; a RandomState gives each fit another seed; None draws one.
@@ -62,8 +62,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         verbose: whether progress is shown.
         settings: further settings of the recipe by name, such as {"steps": 1200, "kernel_sizes": (5, 15)}: fields of
             `rnnkit.tasks.settings.Model` and `Fit`.
-        network: a function (features of a step, outputs) -> module, for a network of your own in place of the one
-            that the settings above describe. To pickle the estimator, the module must pickle.
+        network: a function (features of a step, outputs) -> module, for your own network in place of the one that the
+            settings above describe. To pickle the estimator, the module must be picklable.
 
     Attributes:
         classes_: the labels [C], sorted.

@@ -1,4 +1,4 @@
-"""One or several numbers a series, with scikit-learn's face."""
+"""Regression on series, with scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LARGEST = 1e150  # float64 holds its square, which the spread is made of
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
-    """One or several numbers of a series by a recurrent network: scikit-learn's face of ``rnnkit train regress``.
+    """Predict numbers of series with a recurrent network: ``rnnkit train regress`` in scikit-learn's interface.
 
         ŷ = σ_y (W pool(h_1 … h_T) + b) + μ_y,  h = recurrence(front(x)),  μ_y and σ_y of the training targets
 
@@ -35,23 +35,23 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         cell: the recurrence, "gru", "lstm" or "simple_rnn".
         hidden_size: H, units of a layer and direction.
         num_layers: L, layers one above the other.
-        bidirectional: whether the steps are read from the end too.
-        pooling: what of the outputs over time the last layer sees: "last", "mean", "max", or "concat", all three.
+        bidirectional: whether the steps are also read from the end.
+        pooling: how the outputs over time are joined for the last layer: "last", "mean", "max", or all three, "concat".
         dropout: probability of dropping a feature in front of the last layer, and an output between layers.
         front: "conv" for convolutions in front of the recurrence, else "none".
-        augment: how much series are changed at random while training: a factor on the recipe's noise, changes of
-            height and of speed; 0 for none.
+        augment: the strength of random changes of the series while training: a factor on the recipe's noise, changes
+            of height and of speed; 0: none.
         scale: of the values of a channel, measured on the training rows: "standard", "minmax" or "none".
-        missing: what becomes of NaN: "fill" (the last value before it), "indicator" (also a channel that tells) or
-            "indicator+elapsed" (and one with the time since the last value).
-        epochs: passes over the data; None: as many as the recipe's number of steps takes.
-        batch_size: rows of a step; None: 16, and more where there are many rows.
+        missing: what replaces NaN: "fill" (the last value before it), "indicator" (and a channel that marks it) or
+            "indicator+elapsed" (and a channel with the time since the last value).
+        epochs: passes over the data; None: as many as the recipe's number of steps needs.
+        batch_size: rows of a step; None: 16, and more for large data.
         learning_rate, weight_decay: of AdamW; the rate warms up and then falls to 0 as a cosine.
         loss: of the scaled targets: "mse", "huber" (of width 1) or "l1".
-        early_stopping: keep a share of the rows out, end after `n_iter_no_change` epochs in a row without a lower loss
-            on them, and keep the best epoch's weights. Only in `fit`.
-        validation_fraction: that share.
-        n_iter_no_change: that number of epochs.
+        early_stopping: hold rows out, end after `n_iter_no_change` epochs in a row without a lower loss on them, and
+            keep the best epoch's weights. Only in `fit`.
+        validation_fraction: the share of rows that `early_stopping` holds out.
+        n_iter_no_change: the number of epochs that `early_stopping` waits.
         warm_start: whether `fit` goes on from where the last one ended, with its scaling.
         random_state: a number makes fit, weights and predictions a function of the data and it, bit for bit on the
             same machine and thread count; a RandomState gives each fit another seed; None draws one.
@@ -59,8 +59,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         verbose: whether progress is shown.
         settings: further settings of the recipe by name, such as {"steps": 1200, "kernel_sizes": (5, 15)}: fields of
             `rnnkit.tasks.settings.Model` and `Fit`.
-        network: a function (features of a step, outputs) -> module, for a network of your own in place of the one
-            that the settings above describe. To pickle the estimator, the module must pickle.
+        network: a function (features of a step, outputs) -> module, for your own network in place of the one that the
+            settings above describe. To pickle the estimator, the module must be picklable.
 
     Attributes:
         n_features_in_: steps of a series where X was [N, T]; else channels.

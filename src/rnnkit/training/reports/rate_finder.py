@@ -1,4 +1,4 @@
-"""The learning-rate range test: a short run at rising rates tells which rate to train with."""
+"""The learning-rate range test: a short run at rising rates, which suggests a rate to train with."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class RateSweep:
     """What `Learner.find_rate` found.
 
     Attributes:
-        rates: the learning rate of each step; of the first group of parameters, where there are several.
+        rates: the learning rate of each step; the rate of the first group of parameters if there are several.
         losses: the loss of each step's batch, before the step.
-        adjusted: the same without what is the batch's doing rather than the weights': less the loss of the initial
-            weights on that batch (with the same dropout), plus the mean of those.
+        adjusted: the losses without the differences between batches: minus the loss of the initial weights on that
+            batch (with the same dropout), plus the mean of those.
         smoothed: the adjusted losses without their noise, see `suggest_rate`.
-        suggestion: a rate to train with, None where no rate lowered the loss.
-        reason: in a sentence, why this one or why none.
-        stopped: "end" of the range, or "blow-up" of the loss before it.
+        suggestion: a rate to train with; None if no rate lowered the loss.
+        reason: a sentence that says why this rate, or why none.
+        stopped: "end" of the range, or "blow-up" of the loss before the end.
     """
 
     rates: tuple[float, ...]
@@ -136,7 +136,7 @@ def find_rate(
 
 @torch.no_grad()
 def _initial_loss(learner: Learner, forward: Forward, start: list[Tensor], inputs: Any, targets: Tensor) -> float:
-    """The loss that the initial weights have on a batch, with the dropout that the next call of the model draws."""
+    """Returns the loss of the initial weights on a batch, with the dropout of the model's next call."""
     parameters = [parameter.detach() for parameter in learner.model.parameters()]
     now = [parameter.clone() for parameter in parameters]
     with torch.random.fork_rng([learner.device] if learner.device.type == "cuda" else []):
@@ -163,7 +163,7 @@ def suggest_rate(rates: list[float], losses: list[float]) -> tuple[list[float], 
     There is no suggestion where the curve is flat: the lowest is less than a thousandth below the start, or the mean
     loss of the last 0.3 decades is nowhere below the start by 6 of its standard errors. The noise is that of the same
     0.3 decades: losses scatter more at higher rates, and most behind the lowest. Once the curve has fallen, what
-    counts ends where it is back at the start: a second valley behind that is one of other weights.
+    counts ends where it is back at the start: a second valley after that belongs to other weights.
 
     Example:
         >>> rates = [10 ** (i / 10 - 6) for i in range(60)]
@@ -208,7 +208,7 @@ def _falls_in_errors(x: np.ndarray, y: np.ndarray, start: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """A factor that rises by the same share each step, to 1 at `peak`."""
+    """A factor that is multiplied by the same number each step, up to 1 at `peak`."""
 
     low: float
     peak: float
@@ -218,7 +218,7 @@ class _Sweep:
 
 
 def _blown_up(losses: list[float]) -> bool:
-    """Whether the loss rose to the lowest so far plus 3 times its size, or 3 times the fall to it if that is more."""
+    """Whether the loss rose by 3 times the lowest so far, or by 3 times the fall to it if that is more."""
     if not math.isfinite(losses[-1]):
         if len(losses) == 1:
             raise DivergenceError(f"the loss is {losses[0]} before the first step; look at the data and the weights")
@@ -229,7 +229,7 @@ def _blown_up(losses: list[float]) -> bool:
 
 
 def _cycle(batches: Any, steps: int) -> Iterator[Any]:
-    """So many batches, from as many epochs as that takes."""
+    """Yields this number of batches, from as many epochs as needed."""
     done = 0
     while done < steps:
         before = done

@@ -24,7 +24,7 @@ class Row:
         weights, gradients: bytes of parameters and buffers, and of the gradients that training gives them.
         optimizer: bytes of the optimizer's state; None: not known.
         activations: bytes kept for the backward pass; None: not known.
-        note: what to know of the numbers.
+        note: a remark on the numbers.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Summary:
     Attributes:
         rows: in the order of the model's modules.
         optimizer: the optimizer that the bytes of its state are of.
-        ran: whether a shape or a batch was there to run on: without one no shapes, FLOPs and activations are known.
+        ran: whether the model was run on a shape or a batch: otherwise shapes, FLOPs and activations are unknown.
     """
 
     rows: tuple[Row, ...]
