@@ -56,7 +56,7 @@ def _bare_optimizer(learner: Learner, *, fused: bool) -> Optimizer:
     return make_optimizer(
         learner.optimizer,
         learner.model,
-        lr=float(learner.lr),  # of numpy's kinds too, which no state could hold
+        lr=learner.lr,
         weight_decay=learner.weight_decay,
         l2=learner.l2,
         decay_biases=learner.decay_biases,

@@ -106,7 +106,7 @@ def make_optimizer(
     if not isinstance(lr, Real) or not 0 <= float(lr) < math.inf:
         advice = "; a sweep without a suggestion found no rate, see its reason" if lr is None else ""
         raise ConfigError(f"lr={lr!r} arrived; expected a number of at least 0, such as 1e-3{advice}")
-    kind = OPTIMIZERS[optimizer]
+    kind, lr = OPTIMIZERS[optimizer], float(lr)  # a state cannot hold numpy's numbers
     settings: Settings = {"lr": lr, "weight_decay": weight_decay, "l2": l2}
     own = tuple(name for name in inspect.signature(kind).parameters if name not in _NOT_OF_A_GROUP)
     groups = group_parameters(model, parameter_groups, (*own, "l2"), decay_biases=decay_biases)
