@@ -12,6 +12,12 @@
 #endif
 
 #define RNNKIT_INLINE inline __attribute__((always_inline))
+// One copy for all callers: GCC would make one for each kernel, with its arguments taken apart.
+#if defined(__clang__)
+#define RNNKIT_ONE_COPY
+#else
+#define RNNKIT_ONE_COPY __attribute__((noclone))
+#endif
 
 namespace rnnkit::RNNKIT_FAMILY {
 

@@ -130,8 +130,8 @@ struct Target {
 
 // The panels [panel, panel_end) of the product, for `count` rows. Nothing is written behind the last column.
 template <class T, int Segments>
-void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
-                   const Segment<T> (&segments)[Segments], Target<T> target) {
+RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
+                                   const Segment<T> (&segments)[Segments], Target<T> target) {
     T* const* const out = target.rows;
     const T* const bias = target.bias;
     const int64_t to = target.column;
