@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rnnkit import runs
 from rnnkit.cli.main import app
-from rnnkit.recipes import runs
 
 
 def call(*arguments):

@@ -13,7 +13,7 @@ import rnnkit
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.classify import Classify
-from rnnkit.recipes.resuming import check_settings
+from rnnkit.runs.resuming import check_settings
 from rnnkit.serialization import read_values, save_module, write_values
 from rnnkit.tasks.settings import Fit
 from rnnkit.training.resuming import checkpoint

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..recipes import comparing, listing
+from ..runs import compare as comparing
+from ..runs import listing
 from .output import plain_warnings
 
 if TYPE_CHECKING:
-    from ..recipes.comparing import Comparison
-    from ..recipes.stored import StoredRun
+    from ..runs.compare import Comparison
+    from ..runs.stored import StoredRun
 
 RUNS = Path("runs")
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
 from ..ops.losses import LossFunction
+from ..tasks.classification import Classification
 from ..tasks.settings import Fit
 from ._base import FIT, MODEL, OLD_DATA, Network, RecurrentEstimator
 from ._targets import Array, accuracy, cross_entropy
@@ -95,7 +96,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         True
     """
 
-    _kind = "classify"
+    _task = Classification()
     classes_: Array
 
     def __init__(

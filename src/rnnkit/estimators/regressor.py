@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..errors import DataError
 from ..ops.losses import LossFunction
+from ..tasks.regression import Regression
 from ..tasks.settings import Fit
 from ._base import FIT, MODEL, Network, RecurrentEstimator
 from ._targets import Array, error
@@ -86,7 +87,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         ((3, 2), True)
     """
 
-    _kind = "regress"
+    _task = Regression()
 
     def __init__(
         self,

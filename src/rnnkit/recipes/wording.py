@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError, DataError, RnnkitError, RunFolderError
+from ..runs import folders
+from ..runs.settings import show
 from ..serialization import STATE
-from . import runs
-from .overrides import show
 
 # What the arguments of ``read_series`` are called among a recipe's settings of ``data``.
 ROLES = {
@@ -48,7 +48,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
         ...
         rnnkit.errors.RunFolderError: runs/a: [Errno 28] No space left on device. Make room and train again
     """
-    resume = f"`{runs.resume_again(folder)}`"
+    resume = f"`{folders.resume_again(folder)}`"
     try:
         yield
     except CheckpointError as error:

@@ -11,7 +11,7 @@ from rnnkit.recipes.adding import adding
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.mnist import Mnist, mnist
-from rnnkit.recipes.overrides import describe, override, parse, restore, settings, show
+from rnnkit.runs.settings import describe, override, parse, restore, settings, show
 from rnnkit.recipes.regress import regress
 
 
