@@ -25,7 +25,10 @@ def find_device(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"unknown device {name!r}{suggest(str(name), ('auto', 'cpu', 'cuda', 'mps'))}") from None
+        known = ("cuda",) if str(name).lower().startswith("gpu") else ("auto", "cpu", "cuda", "mps")
+        raise ConfigError(
+            f"unknown device {name!r}{suggest('cuda' if len(known) == 1 else str(name), known)}"
+        ) from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} was asked for but torch finds no CUDA device; take device 'auto' or 'cpu'")
     if device.type == "mps" and not torch.backends.mps.is_available():
