@@ -19,9 +19,8 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from benchmarks.tables import table, verdict
-from rnnkit import recipes
-from rnnkit.recipes import runs
-from rnnkit.recipes.overrides import override
+from rnnkit import recipes, runs
+from rnnkit.runs.settings import override
 
 FOLDER = Path("runs") / "accuracy"
 SEEDS = (0, 1, 2)

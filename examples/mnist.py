@@ -1,8 +1,14 @@
-"""The main job in ten lines: a recurrent network reads MNIST images row by row."""
+"""The main job in ten lines: a recurrent network reads MNIST images row by row.
+
+Run: python examples/mnist.py
+"""
+
+import argparse
 
 import rnnkit
 from rnnkit.data import mnist
 
+argparse.ArgumentParser(description=__doc__).parse_args()
 train, test = mnist.load()
 body = rnnkit.SimpleRNN(28, 128, nonlinearity="relu", init="keras")
 model = rnnkit.SequenceClassifier(body, classes=10)

@@ -9,7 +9,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "rnnkit"
 # Each room may import those on floors below its own.
 FLOORS = [
     {"cli"},
-    {"recipes", "serve", "estimators"},
+    {"recipes"},
+    {"runs", "serve", "estimators"},
     {"tasks"},
     {"models", "data", "training", "generation", "diagnostics", "interop"},
     {"finetuning"},

@@ -5,7 +5,7 @@ import json
 
 from benchmarks.accuracy import JOBS, finished, possible, render, resolve
 from rnnkit import recipes
-from rnnkit.recipes.overrides import override
+from rnnkit.runs.settings import override
 
 
 @dataclasses.dataclass(frozen=True)

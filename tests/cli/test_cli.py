@@ -22,9 +22,10 @@ QUICK = ["--set", "fit.epochs=1", "--set", "model.hidden_size=8", "--device", "c
 OWN = """
 from dataclasses import dataclass
 from pathlib import Path
+from rnnkit.recipes import Recipe
 
 @dataclass(frozen=True)
-class Own:
+class Own(Recipe):
     words: str = "hello"
 
     def run(self, folder):
@@ -126,8 +127,13 @@ def test_a_recipe_of_ones_own():
     assert refused(call("train", "./mine.py", "--set", "word=x"), "did you mean 'words'?")
     assert refused(call("train", "./mine.py", "--seed", "1"), "no field 'seed'")
     assert refused(call("evaluate", "runs/mine"), "trained from the file ./mine.py", "--recipe ./mine.py")
-    assert refused(call("evaluate", "runs/mine", "--recipe", "./mine.py"), "no evaluate(folder)")
-    assert refused(call("predict", "runs/mine", "x.png", "--recipe", "./mine.py"), "no predictor(folder)")
+    assert refused(call("evaluate", "runs/mine", "--recipe", "./mine.py"), "has no evaluate(...)", "it can train")
+    assert refused(call("predict", "runs/mine", "x.png", "--recipe", "./mine.py"), "has no predict(...)")
+
+
+def test_an_object_that_is_no_recipe_is_refused_with_what_to_type():
+    Path("mine.py").write_text(OWN.replace("METRICS", "").replace("class Own(Recipe)", "class Own"))
+    assert refused(call("train", "./mine.py"), "from rnnkit.recipes import Recipe", "`class Own(Recipe):`")
 
 
 def test_a_recipe_that_reports_nothing():
@@ -228,6 +234,9 @@ def test_recipes_are_listed_and_shown():
     assert {"classify", "regress", "mnist", "mnist-founding"} <= set(recipes.RECIPES)
     shown = call("recipes", "show", "mnist-founding").stdout
     assert re.search(r"^model\.init=keras +auto \| identity \| keras \| torch$", shown, re.MULTILINE)
+    assert re.search(
+        r"^fit\.epochs=10 +a whole number, at least 1\n +passes .* Same as --epochs\.$", shown, re.MULTILINE
+    )
     assert re.search(r"^fit\.schedule=none +constant \| .*warmup_cosine \| .* or none$", shown, re.MULTILINE)
     assert refused(call("recipes", "show", "mnst"), "did you mean 'mnist'?")
 
@@ -280,7 +289,18 @@ def test_doctor_without_the_native_core():
     assert re.search(r"SimpleRNN +tanh, relu +torch", result.stdout)
 
 
-@pytest.mark.parametrize("line", ["--help", "train --help", "recipes list", "recipes show mnist"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "--version",
+        "train --help",
+        "train classify --help",
+        "finetune --help",
+        "recipes list",
+        "recipes show mnist",
+    ],
+)
 def test_help_and_lists_load_nothing_heavy(line):
     program = (
         "import sys; from rnnkit.cli.main import app\n"
@@ -291,5 +311,112 @@ def test_help_and_lists_load_nothing_heavy(line):
 
 
 def test_a_wrong_option_is_a_mistake_too():
-    assert call("train", "mnist", "--epochs", "3").exit_code == 2
+    assert call("train", "mnist", "--epohcs", "3").exit_code == 2
     assert call("trian").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("train mnist --learning-rate 0.1", "--lr"),
+        ("train mnist --n_epochs 3", "--epochs"),
+        ("train mnist --units 3", "--hidden"),
+        ("train mnist --random-state 3", "--seed"),
+        ("train mnist --gpu", "--device cuda"),
+        ("train mnist --dropout 0.1", "--set model.dropout=VALUE"),
+        ("train classify --validation-split 0.1", "--set data.validation=VALUE"),
+        ("finetune run new.csv --freeze body", "--set freeze=VALUE"),
+        ("finetune run new.csv --learning-rate 0.1", "--lr"),
+        ("evaluate run --file x.csv", "--data"),
+    ],
+)
+def test_options_of_other_tools_are_answered_with_ours(line, meant):
+    assert refused(call(*line.split()), f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "meant"),
+    [("learning_rate=1", "fit.lr"), ("fit.n_epochs=1", "fit.epochs"), ("units=3", "model.hidden_size")],
+)
+def test_settings_of_other_libraries_are_answered_with_ours(assignment, meant):
+    assert refused(call("train", "mnist", "--set", assignment), f"did you mean '{meant}'?")
+
+
+def test_the_version():
+    from importlib.metadata import version
+
+    assert call("--version").stdout == f"rnnkit {version('rnnkit')}\n"
+
+
+def test_a_gpu_is_called_cuda():
+    assert refused(call("train", "mnist", "--device", "gpu"), "did you mean 'cuda'?")
+
+
+# short options, data files
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("mnist", "fit."), ("adding", "fit."), ("classify", "fit."), ("regress", "fit.")]
+)
+def test_short_options_serve_every_recipe(name, prefix):
+    from rnnkit.cli.arguments import shorthands
+    from rnnkit.runs.settings import override
+
+    recipe = recipes.find(name)()
+    given = {"--epochs": 3, "--batch-size": 8, "--lr": 0.5, "--hidden": 7, "--seed": 5, "--device": "cpu"}
+    changed = override(recipe, shorthands(recipe, given))
+    assert (changed.fit.epochs, changed.fit.batch_size, changed.fit.lr) == (3, 8, 0.5)
+    assert (changed.model.hidden_size, changed.seed, changed.device) == (7, 5, "cpu")
+
+
+def test_a_short_option_without_a_setting_names_the_nearest_and_set():
+    result = call("train", "adding", "--layers", "2")
+    assert refused(result, "--layers 2 arrived", "no field 'num_layers'", "--set FIELD=VALUE")
+    Path("mine.py").write_text(
+        OWN.replace("METRICS", "").replace("words: str", "hidden_sizes: int = 3\n    words: str")
+    )
+    assert refused(call("train", "./mine.py", "--hidden", "2"), "did you mean 'hidden_sizes'?")
+
+
+def test_a_recipe_that_makes_its_rows_takes_no_file():
+    assert refused(call("train", "adding", "my.csv"), "my.csv arrived, but the recipe adding takes no data file")
+
+
+def test_a_data_file_in_place_of_a_recipe_is_told_apart():
+    Path("my.csv").write_text("a,b\n")
+    assert refused(call("train", "my.csv"), "`rnnkit train classify my.csv`")
+
+
+def test_a_folder_of_images_is_named_as_any_data():
+    trained = call("train", "mnist", "somewhere", *QUICK, "--out", "run")
+    assert trained.exit_code == 0, trained.output
+    assert json.loads(Path("run/recipe.json").read_text())["settings"]["data"]["root"] == "somewhere"
+
+
+def test_a_run_folder_deleted_meanwhile_is_an_error():
+    text = OWN.replace("METRICS", "").replace("(folder /", "import shutil; shutil.rmtree(folder); (folder /")
+    Path("mine.py").write_text(text)
+    result = call("train", "./mine.py", "--out", "gone")
+    assert result.exit_code == 2, result.output
+    assert "gone was deleted while the run wrote into it" in result.stderr
+    Path("mine.py").write_text(text.replace("(folder /", "folder.mkdir(); (folder /"))
+    result = call("train", "./mine.py", "--out", "gone")
+    assert result.exit_code == 2, result.output
+    assert "lies there, incomplete. Train again into a new folder" in result.stderr
+
+
+@pytest.mark.parametrize("name", list(recipes.RECIPES))
+def test_help_lists_every_setting_of_the_recipe_that_is_named(name):
+    from rnnkit.runs.settings import settings
+
+    text = call("train", name, "--help").stdout
+    shown = call("recipes", "show", name).stdout
+    for setting in settings(recipes.find(name)()):
+        assert f"  {setting}=" in text
+        assert f"{setting}=" in shown
+    assert "--epochs" in text
+
+
+def test_help_of_fine_tuning_lists_its_settings():
+    text = call("finetune", "--help").stdout
+    assert re.search(r"  replay=0\.5 +a number or none, more than 0\n +old rows mixed into each epoch", text)

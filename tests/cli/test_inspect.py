@@ -15,9 +15,10 @@ from rnnkit.serialization import save_module
 QUICK = ["--set", "fit.epochs=2", "--set", "model.hidden_size=8", "--device", "cpu"]
 OWN = """
 from dataclasses import dataclass
+from rnnkit.recipes import Recipe
 
 @dataclass(frozen=True)
-class Own:
+class Own(Recipe):
     def run(self, folder):
         import rnnkit
         from rnnkit.serialization import save_module
@@ -122,7 +123,9 @@ def test_a_run_of_a_recipe_in_a_file_is_not_executed_for_its_model(rows):
     result = call("inspect", "run", "--data", rows)
     assert result.exit_code == 0, result.output
     Path("own.py").write_text(OWN)
-    assert refused(call("inspect", "run", "--recipe", "./own.py"), "without batch(folder, data)", "--data rows.npz")
+    assert refused(
+        call("inspect", "run", "--recipe", "./own.py"), "without inspection_data(folder, data)", "--data rows.npz"
+    )
 
 
 def test_what_cannot_be_inspected_is_refused_before_a_page_is_written(rows):

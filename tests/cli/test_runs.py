@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rnnkit import runs
 from rnnkit.cli.main import app
-from rnnkit.recipes import runs
 
 
 def call(*arguments):
@@ -124,3 +124,23 @@ def test_nothing_to_list():
     assert (result.exit_code, result.stdout) == (0, "")
     assert "No run in empty" in result.stderr
     assert json.loads(call("empty", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("width", [80, 110, 140])
+def test_no_word_is_broken_on_a_narrow_terminal(monkeypatch, width):
+    monkeypatch.setattr("rnnkit.cli.runs._terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    figures = {"loss": 0.2, "balanced_accuracy": 0.9, "accuracy": 0.9}
+    metrics = {"test": figures, "validation": figures, "epochs": 12, "seconds": 75.0, "stopped": "early stopping"}
+    chosen_on = "validation (5000 held-out training images)"
+    runs.write_json(Path("runs/first", runs.METRICS), metrics | {"chosen_on": chosen_on})
+    text = call().stdout
+    assert max(map(len, text.splitlines())) <= width
+    words = set(text.split())
+    assert {"run", "first", "second", "broken", "early", "stopping", "finished"} <= words
+    assert words & {"test.accuracy", "validation.accuracy"}
+    _, _, *lines = [line for line in text.splitlines() if line.strip()]
+    assert [line.split()[0] for line in lines[:3]] == ["first", "second", "broken"]  # none takes a second line
+    assert len(lines) == 3 or "Not shown, for the width of" in text
+    if width == 110:
+        assert "--json has all" in text

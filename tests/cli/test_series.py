@@ -13,7 +13,7 @@ import rnnkit
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.classify import Classify
-from rnnkit.recipes.resuming import check_settings
+from rnnkit.runs.resuming import check_settings
 from rnnkit.serialization import read_values, save_module, write_values
 from rnnkit.tasks.settings import Fit
 from rnnkit.training.resuming import checkpoint
@@ -68,6 +68,47 @@ def test_train_evaluate_predict():
     both = call("predict", "runs/classify", "new.csv", "other.csv", "--out", "answers.csv")
     assert both.stdout == "Wrote 11 rows to answers.csv\n"
     assert Path("answers.csv").read_text().startswith("file,id,prediction,")
+
+
+def test_a_data_file_is_named_alike_for_every_verb():
+    write_waves("my.csv")
+    write_waves("new.csv", seed=3)
+    quick = ["--epochs", 1, "--hidden", 6, "--set", "model.channels=6", "--device", "cpu", "--out"]
+    forms = {"position": ["my.csv"], "option": ["--data", "my.csv"], "setting": ["--set", "data.path=my.csv"]}
+    for name, form in forms.items():
+        assert call("train", "classify", *form, *quick, name).exit_code == 0
+        assert same(weights(name), weights("position"))
+        assert json.loads(Path(name, "recipe.json").read_text())["settings"]["data"]["path"] == "my.csv"
+    for verb in ("evaluate", "predict", "inspect"):
+        results = [call(verb, "position", *form).stdout for form in (["new.csv"], ["--data", "new.csv"])]
+        assert results[0] == results[1] != ""
+    for name, form in (("one", ["new.csv"]), ("two", ["--data", "new.csv"])):
+        tuned = call("finetune", "position", *form, "--epochs", 1, "--device", "cpu", "--out", name)
+        assert tuned.exit_code == 0, tuned.output
+    assert same(weights("one"), weights("two"))
+    for verb in ("evaluate", "predict", "inspect", "finetune"):
+        both = call(verb, "position", "new.csv", "--data", "new.csv")
+        assert refused(both, "new.csv and --data new.csv arrived; expected one of them")
+    assert refused(call("train", "classify", "my.csv", "--data", "my.csv"), "expected one of them")
+    assert refused(call("finetune", "position"), "no data arrived", "`rnnkit finetune position FILE`")
+    assert refused(call("predict", "position"), "no file arrived", "`rnnkit predict position FILE`")
+
+
+def test_images_of_mixed_sizes_are_resized_by_a_setting():
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for at in range(12):
+        folder = Path("pictures", "ab"[at % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 99, (12 + at // 6, 10)) + 100 * (at % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{at}.png")
+    quick = ["--epochs", 1, "--hidden", 6, "--set", "model.channels=6", "--device", "cpu", "--out", "run"]
+    assert refused(call("train", "classify", "pictures", *quick), "expected images of one size")
+    trained = call("train", "classify", "pictures", *quick, "--set", "data.size=12,10")
+    assert trained.exit_code == 0, trained.output
+    assert call("predict", "run", "pictures/a/10.png", "pictures/a/0.png").exit_code == 0
+    assert refused(call("train", "classify", "pictures", "--set", "data.size=0,10"), "data.size=0,10 arrived")
 
 
 def test_files_that_do_not_fit_are_refused_and_nothing_is_written():

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import rnnkit
+from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes import runs
 from rnnkit.recipes.adding import Adding, Data, Fit, Model, adding, build, plain
-from rnnkit.recipes.overrides import override
+from rnnkit.runs.settings import override
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import rnnkit
+from rnnkit import runs
+from rnnkit.cli.arguments import recipe_of
 from rnnkit.cli.main import app
-from rnnkit.cli.train import recipe_of
 from rnnkit.data import mnist
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import DataRequest
 from rnnkit.recipes import classify as classify_recipe
 from rnnkit.recipes import regress as regress_recipe
-from rnnkit.recipes import runs
 from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.regress import Regress
@@ -123,7 +124,7 @@ def test_ctrl_c_ends_as_an_interrupted_training_does(base, monkeypatch):
 def test_a_fine_tuning_that_was_killed_is_not_resumed_as_a_training(base, monkeypatch):
     data = write("new.csv", seed=2)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_discard_unused", lambda *_: None)  # as SIGKILL leaves the folder
+        patch.setattr("rnnkit.runs.folders._discard_unused", lambda *_: None)  # as SIGKILL leaves the folder
         patch.setattr(Progress, "step", lambda *_: 1 / 0)
         assert call("finetune", base, "--data", data, "--out", "more", *QUICK).exit_code == 1
     before = contents("more")
@@ -142,7 +143,7 @@ def test_a_fine_tuning_is_marked_as_one_before_anything_else(base, monkeypatch):
         seen.append(path.name)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "write_json", note)
+    monkeypatch.setattr("rnnkit.runs.folders.write_json", note)
     call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK)
     assert seen == ["finetune.json"]
 
@@ -287,5 +288,7 @@ def test_other_columns_are_refused_and_nothing_is_written(base):
     assert "height" in result.stderr
     assert not Path("runs").exists()
     with pytest.raises(DataError):
-        Classify(data=classify_recipe.Data(path="my.csv")).lesson(base, Path("none.csv"), FineTune())
+        Classify(data=classify_recipe.Data(path="my.csv")).fine_tune_job(
+            base, DataRequest(Path("none.csv")), FineTune()
+        )
     assert runs.read_recipe(base).name

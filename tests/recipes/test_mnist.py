@@ -8,14 +8,13 @@ import pytest
 import torch
 
 import rnnkit
+from rnnkit import runs
 from rnnkit.errors import ConfigError, DivergenceError, RnnkitError
-from rnnkit.recipes import runs
 from rnnkit.recipes.mnist import (
     Data,
     Fit,
     Mnist,
     Model,
-    Schedule,
     build,
     founding,
     mnist,
@@ -23,7 +22,8 @@ from rnnkit.recipes.mnist import (
     pixels,
     rows_gated,
 )
-from rnnkit.recipes.overrides import override
+from rnnkit.runs.settings import override
+from rnnkit.tasks.settings import Schedule
 from rnnkit.training.optimization.schedules import SCHEDULES
 from rnnkit.training.watching.progress import Progress
 

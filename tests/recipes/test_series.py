@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from series_files import write_waves as write
 
+from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError, MissingExtraError
+from rnnkit.recipes import DataRequest
 from rnnkit.recipes import classify as classify_recipe
 from rnnkit.recipes import regress as regress_recipe
-from rnnkit.recipes import runs, tables
 from rnnkit.recipes.classify import Classify, classify
-from rnnkit.recipes.overrides import override, restore, settings, show
 from rnnkit.recipes.regress import Regress, regress
 from rnnkit.recipes.wording import in_settings
+from rnnkit.runs import tables
+from rnnkit.runs.settings import override, restore, settings, show
 from rnnkit.tasks.settings import Fit, Model
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
@@ -57,14 +59,14 @@ def test_classes_from_a_file_of_ones_own():
     assert list(rows[0]) == ["id", "true", "prediction", "probability_fast", "probability_slow"]
     assert all(row["true"] == row["prediction"] for row in rows)
     assert all(float(row["probability_fast"]) + float(row["probability_slow"]) == pytest.approx(1) for row in rows)
-    model, inputs, labels, loss = recipe.batch(folder)
+    model, inputs, labels, loss = recipe.inspection_data(folder)
     assert (len(inputs), len(labels), loss) == (6, 6, "cross_entropy")
     assert (model(inputs.values, lengths=inputs.lengths).argmax(1) == labels).all()
     # The same files without labels, and other rows with them.
-    answers = recipe.predict(folder, Path(write("new.csv", labels=False)))
+    answers = recipe.predict(folder, DataRequest(Path(write("new.csv", labels=False))))
     assert answers["id"] == [f"s{row}" for row in range(30)]
     assert answers["prediction"] == ["slow", "fast"] * 15
-    assert recipe.evaluate(folder, Path(write("more.csv", seed=1)))["accuracy"] == 1
+    assert recipe.evaluate(folder, DataRequest(Path(write("more.csv", seed=1))))["accuracy"] == 1
 
 
 def test_numbers_from_a_file_of_ones_own():

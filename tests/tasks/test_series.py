@@ -8,7 +8,10 @@ import rnnkit
 from rnnkit.data import Preprocessing, SeriesSet
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.tasks import series
-from rnnkit.tasks.series import Fit, Model
+from rnnkit.tasks.classification import Classification
+from rnnkit.tasks.network import build
+from rnnkit.tasks.regression import Regression
+from rnnkit.tasks.settings import Fit, Model
 
 QUICK = {"model": Model(hidden_size=8, channels=12), "fit": Fit(steps=60, lr=0.01), "device": "cpu"}
 
@@ -101,14 +104,14 @@ def test_the_seed_leaves_the_users_generator_alone():
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "simple_rnn"])
 def test_plain_recurrent_networks_are_there_too(cell):
-    model = series.build("classify", Model(cell=cell, front="none", bidirectional=False, pooling="last"), 3, 4, 50)
+    model = build(Classification(), Model(cell=cell, front="none", bidirectional=False, pooling="last"), 3, 4, 50)
     assert model.front is None
     assert type(model.body).__name__.lower() == cell.replace("_", "")
     assert (model.body.input_size, model.body.num_directions, model.head.out_features) == (3, 1, 4)
 
 
 def test_long_series_are_shortened_before_the_recurrence():
-    steps = {length: series.build("regress", Model(), 1, 1, length).front.stride for length in (24, 160, 161, 1000)}
+    steps = {length: build(Regression(), Model(), 1, 1, length).front.stride for length in (24, 160, 161, 1000)}
     assert steps == {24: 1, 160: 1, 161: 2, 1000: 7}
 
 
@@ -163,17 +166,17 @@ def test_labels_are_no_numbers():
 
 
 @pytest.mark.parametrize(
-    ("kind", "fit", "message"),
+    ("task", "fit", "message"),
     [
-        ("classify", Fit(early_stopping=3), "data.validation"),
-        ("classify", Fit(loss="huber"), "fit.loss=huber is for numbers"),
-        ("regress", Fit(class_weights="balanced"), "class_weights"),
+        (Classification(), Fit(early_stopping=3), "data.validation"),
+        (Classification(), Fit(loss="huber"), "fit.loss=huber is for numbers"),
+        (Regression(), Fit(class_weights="balanced"), "class_weights"),
     ],
 )
-def test_settings_that_do_not_go_together(kind, fit, message):
+def test_settings_that_do_not_go_together(task, fit, message):
     x, slope = slopes(6)
     with pytest.raises(ConfigError, match=message):
-        series.train_series(kind, x, slope if kind == "regress" else named(slope), fit=fit)
+        series.train_series(task, x, slope if task.name == "regress" else named(slope), fit=fit)
 
 
 def test_unseen_classes_are_named():

@@ -6,10 +6,10 @@ import math
 
 import pytest
 from fitting import quiet
-from rnnkit.training.history import History
 
 import rnnkit
 from rnnkit.errors import ConfigError
+from rnnkit.training.history import History
 
 
 @pytest.fixture

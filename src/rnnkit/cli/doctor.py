@@ -11,7 +11,7 @@ import typer
 
 def doctor() -> None:
     """Show versions, what the native core and torch make of this machine, and which layer runs where."""
-    from ..recipes.runs import environment
+    from ..runs.versions import environment
 
     facts = environment()
     elsewhere = ("threads", "native core")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .. import recipes
 from ..errors import ConfigError
-from .evaluate import Encoding, RecipeFile, in_encoding
+from ..recipes import RECIPES, DataRequest, InspectionData
+from .arguments import Encoding, File, RecipeFile, data_request, recipe_of
 from .output import plain_warnings
-from .train import recipe_of
 
 REPORT = "report.html"
 
 
 def inspect(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved model.")],
+    file: File = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Rows to measure on, if not the run's own; for a saved model an .npz with x and y."),
@@ -28,16 +28,16 @@ def inspect(
     encoding: Encoding = None,
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
-    from ..recipes import inspecting
-    from ..recipes.runs import check_model
-    from ..recipes.stored import read_history
+    from ..runs.folders import check_model
+    from ..runs.stored import read_history, read_training
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
     check_model(run)
+    request = data_request(file, data, encoding)
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
-        model, inputs, targets, loss = _batch(run, data, recipe, encoding)
+        model, inputs, targets, loss = _inspection_data(run, request, recipe)
 
         from ..diagnostics import diagnose
         from ..diagnostics.page import write_page
@@ -45,7 +45,7 @@ def inspect(
         of_run = run.is_dir()
         found = diagnose(
             model, inputs, targets, loss, rows=rows,
-            records=inspecting.read_training(folder) if of_run else (),
+            records=read_training(folder) if of_run else (),
             history=read_history(folder) if of_run else (),
         )  # fmt: skip
     typer.echo(str(found))
@@ -57,28 +57,30 @@ def inspect(
     typer.echo(f"Page: {page}")
 
 
-def _batch(run: Path, data: Path | None, recipe: str | None, encoding: str | None) -> tuple[Any, Any, Any, Any]:
-    """Model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
-    from ..recipes import inspecting
-    from ..recipes.stored import is_run
+def _inspection_data(run: Path, data: DataRequest | None, recipe: str | None) -> InspectionData:
+    """Return model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
+    from ..recipes.inspection import read_npz
+    from ..runs.stored import is_run
 
     chosen = None
     if recipe is not None or is_run(run):
         # A run that was trained from a file needs no recipe, if data comes with it: nothing is executed then.
-        bare = recipe is None and data is not None and data.suffix == ".npz" and not _known(run)
+        bare = recipe is None and data is not None and data.path.suffix == ".npz" and not _known(run)
         chosen = None if bare else recipe_of(run, recipe)
-    if isinstance(chosen, recipes.Inspecting):
-        return chosen.batch(run, data, **in_encoding(chosen.batch, encoding))
+    if chosen is not None and "inspect" in chosen.capabilities():
+        return chosen.inspection_data(run, data)
     if data is None:
-        why = "is a model without a recipe" if chosen is None else "was trained by a recipe without batch(folder, data)"
+        why = "is a model without a recipe"
+        if chosen is not None:
+            why = "was trained by a recipe without inspection_data(folder, data)"
         raise ConfigError(f"{run} {why}; add rows to measure on: --data rows.npz with x [N, T, I] and y")
 
     import rnnkit
 
-    return rnnkit.load(run), *inspecting.read_npz(data), None
+    return InspectionData(rnnkit.load(run), *read_npz(data.without_encoding()), None)
 
 
 def _known(run: Path) -> bool:
-    from ..recipes.runs import read_recipe
+    from ..runs import read_recipe
 
-    return read_recipe(run).name in recipes.RECIPES
+    return read_recipe(run).name in RECIPES

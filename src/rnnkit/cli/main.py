@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
 from ..errors import RnnkitError
 from . import doctor, evaluate, finetune, inspect, predict, recipes, runs, train
+from .command import FineTuneVerb, Train, Verb
 from .output import complain
 
 
@@ -31,6 +32,14 @@ class Verbs(typer.core.TyperGroup):
             raise typer.Exit(2) from error
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"rnnkit {version('rnnkit')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="rnnkit",
     help="Train, fine-tune, understand and deploy recurrent neural networks.",
@@ -39,11 +48,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("finetune")(finetune.finetune)
-app.command("inspect")(inspect.inspect)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train, fine-tune, understand and deploy recurrent neural networks."""
+
+
+app.command("train", cls=Train)(train.train)
+app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("predict", cls=Verb)(predict.predict)
+app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
+app.command("inspect", cls=Verb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("runs")(runs.runs)
 app.command("doctor")(doctor.doctor)

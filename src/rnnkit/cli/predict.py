@@ -2,86 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .. import recipes
 from ..errors import ConfigError, DataError
-from .evaluate import Encoding, RecipeFile, in_encoding
+from ..recipes import DataRequest
+from ..recipes.base import Columns, Predictor
+from .arguments import Encoding, RecipeFile, trained_recipe_of
 from .output import complain, plain_warnings
-from .train import trained_recipe_of
 
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved estimator.")],
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Images (mnist), or files of series as the run was trained on."),
-    ],
-    recipe: RecipeFile = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Images (mnist), or files of series as the run was trained on; may be repeated."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
     ] = None,
     encoding: Encoding = None,
+    recipe: RecipeFile = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
+    if files and data:
+        raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
+    paths = files or data
+    if not paths:
+        raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
+    requests = [DataRequest(path, encoding) for path in paths]
     if recipe is None and _is_saved_alone(run):
-        from ..recipes import series
+        from ..recipes.series import predictor_of
 
-        _tables(partial(series.predict, "auto", run, encoding=encoding), run, files, out)
+        _check_out(out, run, paths)
+        _answer_all(predictor_of(run, "auto"), requests, out)
         return
-    chosen = trained_recipe_of(run, recipe)
-    if isinstance(chosen, recipes.PredictingTables):
-        _tables(partial(chosen.predict, run, **in_encoding(chosen.predict, encoding)), run, files, out)
-        return
-    if not isinstance(chosen, recipes.Predicting):
-        raise ConfigError(f"the recipe of {run} has no predictor(folder), so its model cannot be used on files")
-    in_encoding(chosen.predictor, encoding)
-    if out is not None:
-        _check_out(out, run, files)
-    classify = chosen.predictor(run)
-    answers: dict[str, list[object]] = {"file": [], "prediction": [], "confidence": []}
+    chosen = trained_recipe_of(run, recipe).require("predict", run)
+    _check_out(out, run, paths)
+    if chosen.one_answer_a_file:
+        _answer_each(chosen.predictor(run), requests, out)
+    else:
+        _answer_all(chosen.predictor(run), requests, out)
+
+
+def _answer_each(predictor: Predictor, requests: list[DataRequest], out: Path | None) -> None:
+    """Print a line a file as soon as its answer is there, and continue after a file that cannot be read."""
+    answers: Columns = {}
     failed = False
-    for file in files:
+    for request in requests:
         try:
-            label, confidence = classify(file)
+            with plain_warnings():
+                answer = {"file": [str(request.path)], **predictor(request)}
         except DataError as error:
             complain(error)
             failed = True
-        else:
-            for column, value in zip(answers.values(), (str(file), label, confidence), strict=True):
-                column.append(value)
-            if out is None:
-                typer.echo(f"{file}\t{label}\t{confidence:.1%}")
+            continue
+        for name, values in answer.items():
+            answers.setdefault(name, []).extend(values)
+        if out is None:
+            typer.echo("\t".join(_cell(values[0]) for values in answer.values()))
     if out is not None:
-        _write(answers, out)
+        _write(answers or {"file": []}, out)
     if failed:
         raise typer.Exit(1)
 
 
-def _is_saved_alone(run: Path) -> bool:
-    """Whether a model lies there without a run's recipe, as the estimators save theirs."""
-    from ..recipes.runs import RECIPE
-    from ..serialization import model_file
-
-    return not (run / RECIPE).exists() and model_file(run).is_file()
+def _cell(value: object) -> str:
+    return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
-def _tables(predict: Callable[[Path], dict[str, list[Any]]], run: Path, files: list[Path], out: Path | None) -> None:
-    from ..recipes.tables import as_text
+def _answer_all(predictor: Predictor, requests: list[DataRequest], out: Path | None) -> None:
+    """Print or write one table of all files; a file that cannot be read ends the command."""
+    from ..runs.tables import as_text
 
-    if out is not None:
-        _check_out(out, run, files)
     with plain_warnings():
-        found = [predict(file) for file in files]
+        found = [predictor(request) for request in requests]
     answers = {name: [value for table in found for value in table[name]] for name in found[0]}
-    if len(files) > 1:
-        names: list[object] = [str(file) for file, table in zip(files, found, strict=True) for _ in table["prediction"]]
+    if len(requests) > 1:
+        names: list[object] = [
+            str(request.path)
+            for request, table in zip(requests, found, strict=True)
+            for _ in next(iter(table.values()))
+        ]
         answers = {"file": names, **answers}
     if out is not None:
         _write(answers, out)
@@ -89,10 +95,20 @@ def _tables(predict: Callable[[Path], dict[str, list[Any]]], run: Path, files: l
         typer.echo(line)
 
 
-def _check_out(out: Path, run: Path, files: list[Path]) -> None:
-    """Refuses a name that no table can have, and those of files that the command reads."""
-    from ..recipes.tables import check_suffix
+def _is_saved_alone(run: Path) -> bool:
+    """Whether a model lies there without a run's recipe, as the estimators save theirs."""
+    from ..runs import RECIPE
+    from ..serialization import model_file
 
+    return not (run / RECIPE).exists() and model_file(run).is_file()
+
+
+def _check_out(out: Path | None, run: Path, files: list[Path]) -> None:
+    """Refuses a name that no table can have, and those of files that the command reads."""
+    from ..runs.tables import check_suffix
+
+    if out is None:
+        return
     check_suffix(out)
     for file in files:
         if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
@@ -101,8 +117,8 @@ def _check_out(out: Path, run: Path, files: list[Path]) -> None:
         raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
 
 
-def _write(answers: dict[str, list[object]], out: Path) -> None:
-    from ..recipes.tables import write_table
+def _write(answers: Columns, out: Path) -> None:
+    from ..runs.tables import write_table
 
     try:
         write_table(answers, out)

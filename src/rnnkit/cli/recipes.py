@@ -9,7 +9,7 @@ import typer
 
 from .. import recipes
 from ..errors import RunFolderError
-from ..recipes.overrides import describe, settings, show
+from .command import setting_lines
 
 app = typer.Typer(help="See the recipes, their settings, and take one to change.", no_args_is_help=True)
 
@@ -25,13 +25,10 @@ def list_() -> None:
 
 
 @app.command("show")
-def show_(name: Name) -> None:
-    """Show a recipe's settings, as --set takes them, and what each may be."""
-    found = settings(recipes.find(name)())
-    lines = {field: f"{field}={show(setting.value)}" for field, setting in found.items()}
-    width = max(map(len, lines.values()))
-    for field, line in lines.items():
-        typer.echo(f"{line:{width}}  {describe(found[field].annotation)}")
+def show_(name: Annotated[str, typer.Argument(help="A recipe's name, or a file ./my_recipe.py.")]) -> None:
+    """Show a recipe's settings as --set takes them: default, what each may be, and what it means."""
+    for line in setting_lines(recipes.open_recipe(name)):
+        typer.echo(line)
 
 
 @app.command("copy")
@@ -40,7 +37,7 @@ def copy(
     file: Annotated[Path | None, typer.Argument(help="The file to write; else NAME.py here.")] = None,
 ) -> None:
     """Write a recipe's source to a file of your own, to be changed and run with `rnnkit train ./FILE`."""
-    text = recipes.source(name)
+    text = recipes.source_text(name)
     file = file or Path(f"{name}.py")
     try:
         with file.open("x", encoding="utf-8") as opened:  # never over another file

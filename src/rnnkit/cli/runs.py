@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..recipes import comparing, listing
+from ..runs import compare as comparing
+from ..runs import listing
 from .output import plain_warnings
 
 if TYPE_CHECKING:
-    from ..recipes.comparing import Comparison
-    from ..recipes.stored import StoredRun
+    from ..runs.compare import Comparison
+    from ..runs.stored import StoredRun
 
 RUNS = Path("runs")
 
@@ -98,7 +99,20 @@ def _show(found: Sequence[StoredRun]) -> None:
         ]
         for run in found
     ]  # fmt: skip
-    _table(header, rows, left=4)
+    _table(header, rows, left=4, drop=_least_first(shown))
+
+
+def _least_first(figures: Sequence[str]) -> list[str]:
+    """Return the columns that a narrow terminal goes without, the one that says least about a run first."""
+    losses = [name for name in figures if name.endswith(".loss")]
+    others = [name for name in figures if name not in losses and not name.endswith(".accuracy")]
+    best = sorted((name for name in figures if name.endswith(".accuracy")), key=lambda name: name.startswith("test."))
+    kept = (best or others or losses)[-1:]
+    return [
+        name
+        for name in ("chosen on", "size", *losses, "time", *others, "when", *best, "epochs", "recipe")
+        if name not in kept
+    ]
 
 
 def _when(run: StoredRun) -> str:
@@ -185,15 +199,31 @@ def _tabs(rows: Sequence[Sequence[Any]]) -> None:
         typer.echo("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, drop: Sequence[str] = ()) -> None:
+    """Print a table for a terminal; columns of `drop` are left out, in that order, until the others fit whole."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    widths = {name: max(len(name), *(len(row[at]) for row in rows)) for at, name in enumerate(header)}
+    left_out: list[str] = []
+    for name in drop:
+        if sum(widths.values()) + 3 * len(widths) <= console.width:  # with what parts them
+            break
+        if name in widths:
+            del widths[name]
+            left_out.append(name)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for at, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if at < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # as it is: a name may hold what rich reads as markup
-    Console().print(table)
+        if name in widths:
+            justify: Any = "left" if at < left else "right"
+            table.add_column(Text(name), justify=justify, overflow="fold")
+    for row in rows:  # as it is: a name may hold what rich reads as markup
+        table.add_row(*(Text(cell) for name, cell in zip(header, row, strict=True) if name in widths))
+    console.print(table)
+    if left_out:
+        console.print(
+            f"Not shown, for the width of {console.width}: {', '.join(left_out)}; --json has all", highlight=False
+        )

@@ -24,8 +24,10 @@ from ..finetuning.forgetting import Replay, resolve_replay
 from ..finetuning.heads import same_name
 from ..models.loading import build as rebuild
 from ..ops.losses import LossFunction
-from ..tasks.series import Kind, SeriesTask, build, make_learner, usual_steps
+from ..tasks.network import build, make_learner, usual_steps
+from ..tasks.series import SeriesPredictor
 from ..tasks.settings import Fit, Model
+from ..tasks.task import Task
 from ..training.contexts import seeded
 from ..training.history import History
 from ..training.learner import Learner
@@ -51,7 +53,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     The fields are scikit-learn's parameters: a dataclass makes the constructor of each estimator from them.
     """
 
-    _kind: ClassVar[Kind]
+    _task: ClassVar[Task]
 
     cell: str = MODEL.cell
     hidden_size: int = MODEL.hidden_size
@@ -169,9 +171,8 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
             NotFittedError: before `fit`.
         """
         check_is_fitted(self, "module_")
-        outputs = 0 if self.preprocessing_.classes else self.preprocessing_.output_size or 0
-        names = ["prediction"] if outputs == 1 else [f"prediction {index}" for index in range(outputs)]
-        SeriesTask(self.module_, self.preprocessing_, tuple(names)).save(path)
+        names = self._task.answer_names(self._task.output_size(self.preprocessing_))
+        SeriesPredictor(self.module_, self.preprocessing_, self._task, names).save(path)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         def one_epoch(learner: Learner, data: Any, defaults: dict[str, Any]) -> History:
@@ -250,7 +251,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
                 self.module_ = self.network(features, outputs)
             else:
                 steps = usual_steps(self.preprocessing_.transform(arrived))
-                self.module_ = build(self._kind, model, features, outputs, steps)
+                self.module_ = build(self._task, model, features, outputs, steps)
         self._recipe = model, plan
         self._learner = self._make_learner(plan)
 
@@ -268,7 +269,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _make_learner(self, plan: Fit) -> Learner:
         own = {"loss": self._loss(plan), "metrics": self._metrics(), "label_smoothing": 0.0}
-        return make_learner(self._kind, self.module_, plan, device=self.device, **own)
+        return make_learner(self._task, self.module_, plan, device=self.device, **own)
 
     def _inputs(self, series: Series) -> torch.Tensor | Sequences:
         return self.preprocessing_.transform(SeriesSet.from_arrays(series, source="X"))

@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ..data.preprocessing import Preprocessing
 from ..errors import DataError
 from ..ops.losses import LossFunction
-from ..tasks.series import Kind
+from ..tasks.classification import Classification
 from ..tasks.settings import Fit
+from ..tasks.task import Task
 from ._base import FIT, OLD_DATA, RecurrentEstimator
 from ._targets import Array, accuracy, cross_entropy
 
@@ -98,7 +99,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         True
     """
 
-    _kind: ClassVar[Kind] = "classify"
+    _task: ClassVar[Task] = Classification()
 
     label_smoothing: float = FIT.label_smoothing
     class_weight: dict[Any, float] | str | None = None

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_array
 from ..data.preprocessing import Preprocessing
 from ..errors import DataError
 from ..ops.losses import LossFunction
-from ..tasks.series import Kind
+from ..tasks.regression import Regression
 from ..tasks.settings import Fit
+from ..tasks.task import Task
 from ._base import FIT, RecurrentEstimator
 from ._targets import Array, error
 
@@ -89,7 +90,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         ((3, 2), True)
     """
 
-    _kind: ClassVar[Kind] = "regress"
+    _task: ClassVar[Task] = Regression()
 
     loss: str = FIT.loss
 

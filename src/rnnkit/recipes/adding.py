@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import rnnkit
-from rnnkit.errors import ConfigError
-from rnnkit.recipes import Metrics, runs
-from rnnkit.tasks.settings import at_least_one, more_than_zero
+from rnnkit import runs
+from rnnkit.recipes.base import DataRequest, InspectionData, Recipe, refuse_data
+from rnnkit.tasks.ranges import Count, Positive, Range, Settings
+from rnnkit.tasks.settings import NetworkSettings, TrainingSettings
 
 if TYPE_CHECKING:
     import torch
@@ -32,125 +33,105 @@ TEST_SEED = 1_000_000
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkSettings):
     """The network.
 
     Attributes:
-        cell: the recurrence.
-        hidden_size: its units.
-        nonlinearity: simple_rnn's.
+        nonlinearity: of a simple_rnn; lstm and gru have their own.
         init: initial weights of the recurrence.
-        chrono: whether gates start so that units forget over 2 to ``data.steps`` steps.
+        chrono: whether gates start so that units forget over 2 to `data.steps` steps.
     """
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
-    hidden_size: int = 64
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     init: Literal["keras", "torch", "identity"] = "keras"
     chrono: bool = True
 
     def __post_init__(self) -> None:
-        at_least_one("model.", self, "hidden_size")
-        if self.cell != "simple_rnn" and self.init == "identity":
-            raise ConfigError(f"model.init=identity is for model.cell=simple_rnn; {self.cell} starts as keras or torch")
-        if self.chrono and self.cell == "simple_rnn":
-            raise ConfigError("model.chrono is for gates, which a simple_rnn lacks; add --set model.chrono=false")
+        super().__post_init__()
+        self.check_gates(init=self.init, chrono=self.chrono)
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(TrainingSettings):
     """The training; see ``rnnkit.Learner``."""
 
-    epochs: int = 12
-    batch_size: int = 50
-    lr: float = 5e-3
-    clip_norm: float | None = 1.0
+    epochs: Count = 12
+    batch_size: Count = 50
+    lr: Positive = 5e-3
     schedule: Literal["warmup_cosine", "cosine"] | None = "warmup_cosine"
-
-    def __post_init__(self) -> None:
-        at_least_one("fit.", self, "epochs", "batch_size")
-        more_than_zero("fit.", self, "lr", "clip_norm")
+    clip_norm: Positive | None = 1.0
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Settings):
     """The rows, all made.
 
     Attributes:
-        steps: T.
+        steps: T, the length of a row.
         rows: to train on; a tenth as many judge after each epoch and at the end.
     """
 
-    steps: int = 400
-    rows: int = 10_000
+    group_name: ClassVar[str] = "data"
 
-    def __post_init__(self) -> None:
-        if self.steps < 4 or self.rows < 10:
-            raise ConfigError(
-                f"data.steps={self.steps} and data.rows={self.rows} arrived; expected at least 4 steps and 10 rows"
-            )
+    steps: Annotated[int, Range(least=4, whole=True)] = 400
+    rows: Annotated[int, Range(least=10, whole=True)] = 10_000
 
 
 @dataclass(frozen=True)
-class Adding:
-    """The whole run; ``rnnkit train adding --set GROUP.FIELD=VALUE`` changes a field."""
+class Adding(Recipe):
+    """The whole run; ``rnnkit train adding --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of rows, weights and the order of the rows; test rows come from seeds above.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
 
     model: Model = Model()
     fit: Fit = Fit()
     data: Data = Data()
-    seed: int = 0
+    seed: Annotated[int, Range(least=0, below=TEST_SEED // 2, whole=True)] = 0
     device: str = "auto"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < TEST_SEED // 2:
-            raise ConfigError(f"seed={self.seed} arrived; expected at least 0 and below {TEST_SEED // 2:,}")
-
-    def run(self, folder: Path) -> Metrics:
-        """Trains, evaluates on rows made anew, and writes model, metrics, history and curves into the folder."""
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, evaluate on rows made anew, and write model, metrics, history and curves into the folder."""
         from rnnkit.data.problems import adding
 
-        learner = self.learner()
-        fit, data = self.fit, self.data
+        learner, data = self.learner(), self.data
         history = learner.fit(
             adding(data.rows, data.steps, seed=self.seed),
             validation=adding(data.rows // 10, data.steps, seed=TEST_SEED - 1 - self.seed),
-            epochs=fit.epochs,
-            batch_size=fit.batch_size,
-            schedule=fit.schedule,
             seed=self.seed,
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
             callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
+            **self.fit.fit_settings(),
         )
         learner.save(folder)
         figures = learner.evaluate(self.test())
         return runs.record(folder, history, {"test": figures}, final=figures)
 
-    def evaluate(self, folder: Path) -> dict[str, float]:
-        """Returns the errors of the folder's model on the rows that judge."""
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return the errors of the folder's model on the rows that judge."""
+        refuse_data(data, folder)
         return rnnkit.Learner(rnnkit.load(folder), metrics="mse", device=self.device).evaluate(self.test())
 
-    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
-        """Returns the folder's model, rows and sums to look into it with (those that judge, or x and y of an .npz)."""
-        from rnnkit.recipes.inspecting import read_npz
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, rows and sums: those that judge, or x and y of an .npz file."""
+        from rnnkit.recipes.inspection import read_npz
 
-        return rnnkit.load(folder), *(self.test() if data is None else read_npz(data)), "mse"
+        rows, sums = self.test() if data is None else read_npz(data.without_encoding())
+        return InspectionData(rnnkit.load(folder), rows, sums, "mse")
 
     def learner(self) -> rnnkit.Learner:
-        """Returns a learner with a network whose weights are drawn with the seed."""
+        """Return a learner with a network whose weights are drawn with the seed."""
         import torch
 
         torch.manual_seed(self.seed)
-        return rnnkit.Learner(
-            build(self.model, self.data.steps),
-            metrics="mse",
-            lr=self.fit.lr,
-            clip_norm=self.fit.clip_norm,
-            device=self.device,
-        )
+        model = build(self.model, self.data.steps)
+        return rnnkit.Learner(model, metrics="mse", device=self.device, **self.fit.learner_settings())
 
     def test(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the rows that judge."""
+        """Return the rows that judge."""
         from rnnkit.data.problems import adding
 
         return adding(self.data.rows // 10, self.data.steps, seed=TEST_SEED + self.seed)

@@ -22,41 +22,37 @@ Three more read them with gates: ``rows_gated()`` row by row, ``pixels()`` and `
 # This file uses rnnkit as anybody may: `rnnkit recipes copy mnist` hands it out to be edited.
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import rnnkit
-from rnnkit.errors import ConfigError, check_seed
-from rnnkit.recipes import Metrics, runs
-from rnnkit.tasks.settings import at_least_one, more_than_zero, zero_or_more
+from rnnkit import runs
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, Recipe, refuse_data
+from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings, Share, WholeNumber
+from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 
 if TYPE_CHECKING:
     import torch
 
     from rnnkit.data.mnist import Split
-    from rnnkit.recipes.finetuning import FineTune, Lesson
+    from rnnkit.recipes.finetuning import FineTune, FineTuneJob
 
 DIGITS = tuple("0123456789")
 MISTAKES_SHOWN = 40
 # Of the training pixels, and the seed of the one permutation that every permuted run reads in.
 MEAN, STD = 0.1307, 0.3081
 PERMUTATION = 92916
-Schedule = Literal[
-    "constant", "warmup_constant", "cosine", "warmup_cosine", "one_cycle", "slanted_triangular", "plateau"
-]
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkSettings):
     """The network.
 
     Attributes:
-        cell: the recurrence.
-        hidden_size: units of a layer and direction.
         num_layers: layers, one above the other.
-        nonlinearity: simple_rnn's; lstm and gru have their own.
+        nonlinearity: of a simple_rnn; lstm and gru have their own.
         init: initial weights; "auto" is identity for a simple_rnn with relu, but Glorot's input weights; else keras.
         chrono: whether gates start so that units forget over 2 to all steps (:func:`rnnkit.chrono_`).
         bidirectional: whether the rows are read from the bottom up too.
@@ -64,61 +60,56 @@ class Model:
         pooling: what of the 28 outputs the head sees.
     """
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "simple_rnn"
-    hidden_size: int = 128
-    num_layers: int = 1
+    cell: Cell = "simple_rnn"
+    hidden_size: Count = 128
+    num_layers: Count = 1
     nonlinearity: Literal["relu", "tanh", "sigmoid"] = "relu"
     init: Literal["auto", "identity", "keras", "torch"] = "auto"
     chrono: bool = False
     bidirectional: bool = False
-    dropout: float = 0.0
+    dropout: Share = 0.0
     pooling: Literal["last", "mean", "max", "concat"] = "last"
 
     def __post_init__(self) -> None:
-        at_least_one("model.", self, "hidden_size", "num_layers")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"model.dropout={self.dropout} arrived; expected at least 0 and less than 1")
+        super().__post_init__()
         if self.cell != "simple_rnn" and self.nonlinearity != "relu":
             raise ConfigError(
                 f"model.nonlinearity={self.nonlinearity} is for model.cell=simple_rnn; {self.cell} has its own"
             )
-        if self.cell != "simple_rnn" and self.init == "identity":
-            raise ConfigError(f"model.init=identity is for model.cell=simple_rnn; {self.cell} starts as keras or torch")
-        if self.chrono and self.cell == "simple_rnn":
-            raise ConfigError("model.chrono is for gates, which a simple_rnn lacks; take model.cell=gru or lstm")
+        self.check_gates(init=self.init, chrono=self.chrono)
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(OptimizerSettings):
     """The training; see ``rnnkit.Learner`` for what each setting does.
 
     Attributes:
+        epochs: passes over the training images.
+        batch_size: images of an optimizer step.
         eps: what Adam adds to the root of the mean square; none is PyTorch's 1e-8. Keras adds 1e-7.
-        early_stopping: end after so many epochs without a lower loss on the images held out (``data.holdout``), and
+        recurrent_l2: coefficient of the sum of squares of the recurrent weights, added to what is minimised.
+        early_stopping: end after so many epochs without a lower loss on the images held out (`data.holdout`), and
             keep the best epoch's weights; none trains to the end and keeps the last.
     """
 
-    epochs: int = 10
-    batch_size: int = 32
-    lr: float = 1e-3
-    schedule: Schedule | None = "warmup_cosine"
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    eps: float | None = None
-    weight_decay: float = 0.0
-    recurrent_l2: float = 0.0
-    clip_norm: float | None = None
-    early_stopping: int | None = None
+    epochs: Count = 10
+    batch_size: Count = 32
+    eps: Positive | None = None
+    recurrent_l2: NotNegative = 0.0
 
     def __post_init__(self) -> None:
-        at_least_one("fit.", self, "epochs", "batch_size", "early_stopping")
-        more_than_zero("fit.", self, "lr", "eps", "clip_norm")
-        zero_or_more("fit.", self, "weight_decay", "recurrent_l2")
+        super().__post_init__()
         if self.eps is not None and self.optimizer not in ("adam", "adamw"):
             raise ConfigError(f"fit.eps={self.eps} arrived for {self.optimizer}; it is a setting of adam and adamw")
 
+    def learner_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``rnnkit.Learner`` among these settings."""
+        groups = None if self.eps is None else {"*": {"eps": self.eps}}
+        return {**super().learner_settings(), "recurrent_l2": self.recurrent_l2, "parameter_groups": groups}
+
 
 @dataclass(frozen=True)
-class Data:
+class Data(Settings):
     """The images.
 
     Attributes:
@@ -126,127 +117,134 @@ class Data:
         holdout: so many of the training images, the last ones, are kept from training, to choose settings on.
         order: what a step reads: a row of 28 pixels, or one pixel of 784, row by row or in one fixed permutation.
         shift: with single pixels, by how many pixels each training image is moved at random, at most.
-        limit: use only the first so many images of each split, for a quick look.
+        limit: use only the first so many images of each split, for a quick look; none uses all.
     """
 
+    group_name: ClassVar[str] = "data"
+
     root: str | None = None
-    holdout: int = 0
+    holdout: WholeNumber = 0
     order: Literal["rows", "pixels", "permuted"] = "rows"
-    shift: int = 0
-    limit: int | None = None
+    shift: WholeNumber = 0
+    limit: Count | None = None
 
     def __post_init__(self) -> None:
-        if self.shift < 0 or (self.shift and self.order == "rows"):
+        super().__post_init__()
+        if self.shift and self.order == "rows":
             raise ConfigError(
                 f"data.shift={self.shift} arrived with data.order={self.order}; expected 0, or data.order=pixels"
             )
-        if self.holdout < 0:
-            raise ConfigError(f"data.holdout={self.holdout} arrived; expected 0 or more images")
-        if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"data.limit={self.limit} arrived; expected at least 1 image, or none for all")
 
 
 @dataclass(frozen=True)
-class Mnist:
-    """The whole run; ``rnnkit train mnist --set GROUP.FIELD=VALUE`` changes a field."""
+class Mnist(Recipe):
+    """The whole run; ``rnnkit train mnist --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order of the images and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.root"
+    one_answer_a_file: ClassVar[bool] = True
 
     model: Model = Model()
     fit: Fit = Fit()
     data: Data = Data()
-    seed: int = 0
+    seed: Seed = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        super().__post_init__()
         judging = "fit.schedule=plateau" if self.fit.schedule == "plateau" else "fit.early_stopping"
         if not self.data.holdout and (self.fit.schedule == "plateau" or self.fit.early_stopping is not None):
             raise ConfigError(f"{judging} needs images to judge by; add data.holdout=5000")
 
-    def run(self, folder: Path) -> Metrics:
-        """Trains, evaluates on the test images, and writes model, metrics, history and pictures into the folder."""
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, evaluate on the test images, and write model, metrics, history and pictures into the folder."""
         learner = self.learner()
         train, validation, test = self.splits()
-        fit = self.fit
         history = learner.fit(
             train,
             validation=validation,
-            epochs=fit.epochs,
-            batch_size=fit.batch_size,
-            schedule=fit.schedule,
             seed=self.seed,
-            early_stopping=fit.early_stopping,
-            restore_best=fit.early_stopping is not None,
             checkpoint=folder,
             callbacks=[rnnkit.Diagnostics(every=100, inputs=train.images[:64], file=folder / "diagnostics.json")],
             resume=True,  # of a new folder there is nothing to resume
+            **self.fit.fit_settings(),
         )
         learner.save(folder)
-        metrics: Metrics = {"test": learner.evaluate(test)}
+        metrics: runs.Metrics = {"test": learner.evaluate(test)}
         if validation is not None:
             metrics["validation"] = learner.evaluate(validation)
-        judged = None if fit.early_stopping is None else f"validation ({self.data.holdout} held-out training images)"
+        judged = (
+            None if self.fit.early_stopping is None else f"validation ({self.data.holdout} held-out training images)"
+        )
         draw(folder, test, learner.predict(test.images).softmax(1))
         return runs.record(folder, history, metrics, chosen_on=judged, final=metrics["test"])
 
-    def evaluate(self, folder: Path) -> dict[str, float]:
-        """Returns loss and accuracy of the folder's model on the test images."""
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return loss and accuracy of the folder's model on the test images."""
+        refuse_data(data, folder)
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
         return learner.evaluate(self.splits()[2])
 
-    def batch(self, folder: Path, data: Path | None = None) -> tuple[Any, Any, Any, Any]:
-        """Returns the folder's model, images and digits to look into it with (test images, or x and y of an .npz)."""
-        from rnnkit.recipes.inspecting import read_npz
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model and images with their digits: test images, or x and y of an .npz file."""
+        from rnnkit.recipes.inspection import read_npz
 
-        images, labels = self.splits()[2] if data is None else read_npz(data)
-        return rnnkit.load(folder), images, labels, "cross_entropy"
+        images, labels = self.splits()[2] if data is None else read_npz(data.without_encoding())
+        return InspectionData(rnnkit.load(folder), images, labels, "cross_entropy")
 
-    def lesson(self, folder: Path, data: Path, settings: FineTune) -> Lesson:
-        """Returns the folder's model with new images to learn: a folder with a folder of images for each digit."""
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with new images to learn: a folder with a folder of images for each digit."""
         from rnnkit.data.images import read_digits
-        from rnnkit.recipes.finetuning import Lesson, divide, name_old
+        from rnnkit.recipes.finetuning import FineTuneJob, divide, name_old
 
-        new, validation = divide(*read_digits(data), settings)
+        new, validation = divide(*read_digits(data.without_encoding()), settings)
         train, _, test = self.splits()
         fit = self.fit
         learner = rnnkit.Learner(rnnkit.load(folder), lr=fit.lr, clip_norm=fit.clip_norm, device=settings.device)
-        old = name_old(folder, "MNIST's images")
-        return Lesson(learner, new, validation, lambda: train, test, old, learner.save)
+        return FineTuneJob(
+            learner=learner,
+            new=new,
+            save=learner.save,
+            validation=validation,
+            old=lambda: train,
+            old_test=test,
+            old_from=name_old(folder, "MNIST's images"),
+        )
 
-    def predictor(self, folder: Path) -> Callable[[Path], tuple[str, float]]:
-        """Returns a function from an image file to its digit and the digit's probability."""
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the digit that an image shows, and its probability."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from an image file to its digit and the digit's probability."""
         import torch
 
         from rnnkit.data.images import prepare_digit
 
         model = rnnkit.load(folder)
 
-        def predict(file: Path) -> tuple[str, float]:
+        def answer(data: DataRequest) -> Columns:
+            image = torch.from_numpy(prepare_digit(data.without_encoding()))[None]
             with torch.inference_mode():
-                shares = model(torch.from_numpy(prepare_digit(file))[None]).softmax(1)[0]
+                shares = model(image).softmax(1)[0]
             best = int(shares.argmax())
-            return DIGITS[best], float(shares[best])
+            return {"prediction": [DIGITS[best]], "confidence": [float(shares[best])]}
 
-        return predict
+        return answer
 
     def learner(self) -> rnnkit.Learner:
-        """Returns a learner with a network whose weights are drawn with the seed."""
+        """Return a learner with a network whose weights are drawn with the seed."""
         import torch
 
         torch.manual_seed(self.seed)
-        fit = self.fit
-        return rnnkit.Learner(
-            build(self.model, self.data),
-            optimizer=fit.optimizer,
-            lr=fit.lr,
-            weight_decay=fit.weight_decay,
-            parameter_groups=None if fit.eps is None else {"*": {"eps": fit.eps}},
-            recurrent_l2=fit.recurrent_l2,
-            clip_norm=fit.clip_norm,
-            device=self.device,
-        )
+        return rnnkit.Learner(build(self.model, self.data), device=self.device, **self.fit.learner_settings())
 
     def splits(self) -> tuple[Split, Split | None, Split]:
-        """Returns the images and labels to train on, those held out if any, and the test set's."""
+        """Return the images and labels to train on, those held out if any, and the test set's."""
         train, test = rnnkit.data.mnist.load(self.data.root)
         held_out, total = self.data.holdout, len(train.labels)
         if held_out >= total:

@@ -1,183 +1,174 @@
-"""What the recipes for series share: where the rows come from, how they are divided, and what is kept of a run.
+"""What the recipes for series share: how a run trains and what it keeps, and how new files are answered.
 
 Importing this loads no torch and no numpy: that is left to the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from ..errors import ConfigError, DataError, check_seed
+from ..errors import ConfigError, DataError
+from ..runs import Metrics, data_digests, record
+from ..runs.tables import Columns, write_table
+from ..tasks.ranges import Seed
 from ..tasks.settings import Fit, Model
-from . import Metrics, runs, same_data
-from .tables import Columns, write_table
-from .wording import SETTINGS, in_settings
+from .base import DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from .source import Source
+from .wording import in_settings
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
     from ..data.series import SeriesSet
-    from ..tasks.series import Kind, SeriesTask
-    from .finetuning import FineTune, Lesson
+    from ..tasks.series import SeriesPredictor
+    from ..tasks.task import Task
+    from .finetuning import FineTune, FineTuneJob
 
 PREDICTIONS = "predictions.csv"
-_DELIMITERS = {"\\t": "\t", "tab": "\t", "blank": " "}  # what a shell does not pass on easily
 
 
 @dataclass(frozen=True)
-class Source:
-    """The files, and how their rows are divided and prepared. Columns are guessed where they are not named.
+class SeriesRecipe(Recipe):
+    """Base of the recipes for series; a recipe says which task it trains, and which column holds the targets.
 
     Attributes:
-        path: a CSV, TSV, .npz, .parquet, .ts or .arff file, or a folder with a folder of CSVs or images for each class.
-        test: a second file to judge by; none holds `test_share` of the rows of `path` back.
-        test_share: share of the rows held back, where no `test` is given; 0 trains on all.
-        validation: share of the rows watched while training, for `fit.early_stopping`.
-        split: rows at random (each class alike), whole groups, or the earliest for training and the latest for test.
-        split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same rows.
-        format: of the files, where their suffix does not say it.
-        layout: long (a row a time step) or wide (a row a series).
-        id, time, group: names of columns.
-        values: names of the columns that hold the measurements; none takes all that are nothing else.
-        ignore: names of columns to leave out.
-        encoding, delimiter, decimal, header, time_format, duplicates: see ``rnnkit.data.read_series``; a delimiter may
-            be named "tab" or "blank".
-        size: height and width to which images are resized; none expects images of one size.
-        scale: of each channel, measured on the training rows.
-        missing: gaps are filled; indicator tells the network where, indicator+elapsed also since when.
+        seed: of weights, order of the rows, dropout and changes of the series.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    path: str | None = None
-    test: str | None = None
-    test_share: float = 0.2
-    validation: float = 0.0
-    split: Literal["random", "group", "time"] = "random"
-    split_seed: int = 0
-    format: str | None = None
-    layout: Literal["long", "wide"] | None = None
-    id: str | None = None
-    time: str | None = None
-    group: str | None = None
-    values: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    header: bool | None = None
-    time_format: str | None = None
-    duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
-    size: tuple[int, int] | None = None
-    scale: Literal["standard", "minmax", "none"] = "standard"
-    missing: Literal["fill", "indicator", "indicator+elapsed"] = "fill"
+    data_setting: ClassVar[str | None] = "data.path"
 
-    def __post_init__(self) -> None:
-        check_seed(self.split_seed, "data.split_seed")
-        for name in ("test_share", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"data.{name}={getattr(self, name)} arrived; expected a share of 0 or more, below 1")
-        if self.validation + (self.test_share if self.test is None else 0) >= 1:
-            raise ConfigError(
-                f"data.validation={self.validation} and data.test_share={self.test_share} arrived; expected shares "
-                "that leave rows to train on"
+    model: Model = field(default_factory=Model)
+    fit: Fit = field(default_factory=Fit)
+    data: Source = field(default_factory=Source)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def task(self) -> Task:
+        """Return the task that the recipe trains; every recipe for series overrides this."""
+        raise NotImplementedError(f"{type(self).__name__} has no task()")
+
+    def answer_names(self) -> tuple[str, ...]:
+        """Return what the answers are called; () leaves it to the task."""
+        return ()
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of rows in the task's words."""
+        return f"{count} {self.task().row_words[count != 1]}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the data, and write nothing.
+
+        Raises:
+            ConfigError, DataError: settings or data that cannot be used.
+        """
+        from ..data.preprocessing import Preprocessing
+
+        task = self.task()
+        with in_settings(task.name):
+            parts = divide(self, task)
+            task.check_targets(parts.train)
+            preprocessing = Preprocessing.fit(
+                parts.train, scale=self.data.scale, missing=self.data.missing, target_scale=task.target_scale
             )
+            for rows in (parts.validation, parts.test):
+                if rows is not None:
+                    task.check_targets(rows)
+                    preprocessing.transform(rows[:1])
+                    task.encode_targets(rows, preprocessing)
+        self.fit.check_validation(parts.validation is not None)
+        task.check_settings(self.fit)
+        return PreparedSeries(self, task, parts, preprocessing)
 
-    def columns(self) -> dict[str, Any]:
-        """The arguments of ``read_series`` that were set."""
-        found = {argument: getattr(self, field) for argument, field in SETTINGS.items()}
-        found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
-        return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
-
-
-class SeriesRecipe:
-    """What both recipes for series do with a run; each has these fields, and prepares it in its own way."""
-
-    kind: ClassVar[Literal["classify", "regress"]]
-    model: Model
-    fit: Fit
-    data: Source
-    seed: int
-    device: str
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-
-    def prepare(self) -> Prepared:
-        """Reads, divides and checks the data, and writes nothing."""
-        raise NotImplementedError
-
-    def run(self, folder: Path) -> Metrics:
-        """Trains, judges on the held-out rows, and writes model, metrics, predictions and pictures into the folder."""
+    def run(self, folder: Path) -> Metrics | None:
+        """Train, judge on the held-out rows, and write model, metrics, predictions and pictures into the folder."""
         return self.prepare().run(folder)
 
-    def evaluate(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> dict[str, float]:
-        """Figures of the folder's model on its held-out rows, or on a file of the same columns (in that encoding)."""
-        task, rows = _to_judge(self, folder, data, encoding)
-        return task.evaluate(rows)
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return figures of the folder's model on its held-out rows, or on a file of the same columns."""
+        predictor, rows = self._to_judge(folder, data)
+        return predictor.evaluate(rows)
 
-    def batch(self, folder: Path, data: Path | None = None, encoding: str | None = None) -> tuple[Any, Any, Any, Any]:
-        """The folder's model, inputs and targets to look into it with (held-out rows, or a file's), and the loss."""
-        task, rows = _to_judge(self, folder, data, encoding)
-        targets = task.preprocessing.transform_targets(rows)
-        if self.kind == "regress":
-            targets = targets.reshape(len(rows), -1)
-        return task.model, task.inputs(rows), targets, "cross_entropy" if self.kind == "classify" else self.fit.loss
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, its held-out rows or those of a file, and the loss."""
+        predictor, rows = self._to_judge(folder, data)
+        targets = predictor.task.inspection_targets(rows, predictor.preprocessing)
+        return InspectionData(predictor.model, predictor.inputs(rows), targets, predictor.task.loss(self.fit))
 
-    def predict(self, folder: Path, file: Path, encoding: str | None = None) -> Columns:
-        """The answers for the rows of a file, a list a column: id, prediction, a probability for each class."""
-        return predict(self.device, folder, file, encoding)
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the answers for the rows of a file, a list a column: id, and the task's columns."""
+        return self.predictor(folder)(data)
 
-    def lesson(self, folder: Path, data: Path, settings: FineTune, encoding: str | None = None) -> Lesson:
-        """The folder's model with the rows of a file to learn, read as its own were."""
-        from .finetuning import series_lesson
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function that answers for the rows of a file."""
+        return predictor_of(folder, self.device, self.task())
 
-        return series_lesson(self, folder, data, settings, encoding)
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with the rows of a file to learn, read as its own were."""
+        from .series_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+    def _to_judge(self, folder: Path, data: DataRequest | None) -> tuple[SeriesPredictor, SeriesSet]:
+        """Return the folder's model, and the rows it held out or those of a file."""
+        from ..tasks import series
+
+        predictor = series.load(folder, device=self.device, task=self.task())
+        if data is not None:
+            return predictor, read_new(predictor.preprocessing, predictor.task, data)
+        parts = divide(self, predictor.task)
+        if parts.test is None:
+            raise DataError(
+                f"{folder} held no rows back (data.test_share=0); name a file of rows with their answers: --data FILE"
+            )
+        # A test file of its own was never divided: that the other has changed says nothing of its rows.
+        judged = {self.data.test or str(self.data.path)}
+        digests = {file: found for file, found in parts.digests.items() if file in judged}
+        data_digests.check(folder, digests, "judge on a file of other rows: --data FILE")
+        data_digests.check_classes(folder, parts.test, predictor.classes)
+        return predictor, parts.test
 
 
 class Parts(NamedTuple):
-    """The rows of a run, in words how they were divided, and a digest of each file as it was read."""
+    """The rows of a run, a sentence about how they were divided, and a digest of each file as it was read."""
 
     train: SeriesSet
     validation: SeriesSet | None
     test: SeriesSet | None
-    said: str
+    division: str
     digests: dict[str, str]
 
 
-Draw = Callable[["SeriesTask", "SeriesSet", Path], None]
-
-
 @dataclass(frozen=True)
-class Prepared:
-    """A run whose data was read, divided and measured, so that what can go wrong with it has gone wrong."""
+class PreparedSeries(PreparedRun):
+    """A run whose data was read, divided and measured."""
 
     recipe: SeriesRecipe
+    task: Task
     parts: Parts
     preprocessing: Preprocessing
-    target_names: tuple[str, ...]
-    draw: Draw
 
-    def check(self, folder: Path) -> None:
-        """Raises DataError where the run in a folder was begun on other rows than these."""
-        same_data.check(folder, self.parts.digests, "train into a new folder")
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other rows than these."""
+        data_digests.check(folder, self.parts.digests, "train into a new folder")
 
     def run(self, folder: Path) -> Metrics:
-        """Trains, judges on the held-out rows, and writes model, metrics, history, predictions and pictures."""
+        """Train, judge on the held-out rows, and write model, metrics, history, predictions and pictures."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
-        recipe, (train, validation, test, said, digests) = self.recipe, self.parts
-        same_data.record(folder, digests)
-        task = train_series(
-            recipe.kind,
+        recipe, (train, validation, test, division, digests) = self.recipe, self.parts
+        data_digests.record(folder, digests)
+        predictor = train_series(
+            self.task,
             train,
             validation=validation,
             model=recipe.model,
             fit=recipe.fit,
             preprocessing=self.preprocessing,
-            target_names=self.target_names,
+            target_names=recipe.answer_names(),
             seed=recipe.seed,
             device=recipe.device,
             checkpoint=folder,
@@ -185,68 +176,40 @@ class Prepared:
             callbacks=[Diagnostics(file=folder / DIAGNOSTICS)],
             progress=None,
         )
-        task.save(folder)
-        history = task.history
+        predictor.save(folder)
+        history = predictor.history
         assert history is not None
         metrics: Metrics = {}
         if test is not None:
-            metrics["test"] = task.evaluate(test)
+            metrics["test"] = predictor.evaluate(test)
         if validation is not None:
-            metrics["validation"] = task.evaluate(validation)
+            metrics["validation"] = predictor.evaluate(validation)
         counts = {"train": train, "validation": validation, "test": test}
-        metrics["split"] = said
+        metrics["split"] = division
         metrics["rows"] = {name: len(rows) for name, rows in counts.items() if rows is not None}
         judged = None
         if recipe.fit.early_stopping is not None and validation is not None:
             judged = f"validation ({len(validation)} rows held out from training)"
         # The loss that was trained on may be smoothed or scaled: no point of the test's belongs on its curve.
         final = {name: value for name, value in metrics.get("test", {}).items() if name != "loss"}
-        metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
+        metrics = record(folder, history, metrics, chosen_on=judged, final=final)
         held_out = validation if test is None else test
         if held_out is not None:
-            write_table(answers(task, held_out, true=True), folder / PREDICTIONS)
-            self.draw(task, held_out, folder)
+            write_table(predictor.table(held_out, true=True), folder / PREDICTIONS)
+            predictor.draw(held_out, folder)
         return metrics
 
 
-def prepare(recipe: SeriesRecipe, names: tuple[str, ...], draw: Draw) -> Prepared:
-    """Reads and divides the data, and measures the training rows.
-
-    Args:
-        recipe: the settings.
-        names: what a regression's numbers are called.
-        draw: draws the pictures of the task on the held-out rows into the folder.
-
-    Raises:
-        ConfigError, DataError: settings or data that cannot be used; nothing has been written.
-    """
-    from ..data.preprocessing import Preprocessing
-    from ..tasks.series import check_targets
-
-    kind = recipe.kind
-    with in_settings(kind):
-        parts = divide(recipe)
-        check_targets(parts.train, kind)
-        preprocessing = Preprocessing.fit(parts.train, scale=recipe.data.scale, missing=recipe.data.missing)
-        for rows in (parts.validation, parts.test):
-            if rows is not None:
-                check_targets(rows, kind)
-                preprocessing.transform(rows[:1])
-                preprocessing.transform_targets(rows)
-    recipe.fit.check(kind, validated=parts.validation is not None)
-    return Prepared(recipe, parts, preprocessing, names, draw)
-
-
-def divide(recipe: SeriesRecipe) -> Parts:
-    """Reads the files and divides their rows."""
+def divide(recipe: SeriesRecipe, task: Task) -> Parts:
+    """Read the files and divide their rows."""
     from ..data.reading import read_series
     from ..data.splits import split
 
-    kind, data = recipe.kind, recipe.data
+    data = recipe.data
     if data.path is None:
-        raise ConfigError("data.path is missing; name the file to learn from, as in --set data.path=my.csv")
-    with in_settings(kind):
-        columns = {"targets": _targets(kind), **data.columns()}
+        raise ConfigError(f"data.path is missing; name the file to learn from, as in `rnnkit train {task.name} my.csv`")
+    with in_settings(task.name):
+        columns = {"targets": task.target_type, **data.columns()}
         whole = read_series(data.path, **columns)
         test = None if data.test is None else read_series(data.test, **columns)
     _check_labels(whole)
@@ -267,14 +230,16 @@ def divide(recipe: SeriesRecipe) -> Parts:
         )
     if shares:
         portions = (1 - sum(shares.values()), *shares.values())
-        with in_settings(kind):
+        with in_settings(task.name):
             parts = split(whole, shares=portions, by=data.split, seed=data.split_seed)
         found = dict(zip(("train", *shares), parts, strict=True))
     if len(found["train"]) < 2:
         raise DataError(f"{data.path}: {len(found['train'])} series to train on; expected at least 2")
-    digests = {data.path: same_data.digest(whole)} | ({} if test is None else {str(data.test): same_data.digest(test)})
-    said_all = "; ".join(said) or "all rows were trained on"
-    return Parts(found["train"], found.get("validation"), found.get("test", test), said_all, digests)
+    digests = {data.path: data_digests.digest(whole)} | (
+        {} if test is None else {str(data.test): data_digests.digest(test)}
+    )
+    division = "; ".join(said) or "all rows were trained on"
+    return Parts(found["train"], found.get("validation"), found.get("test", test), division, digests)
 
 
 def _check_labels(rows: SeriesSet) -> None:
@@ -295,65 +260,26 @@ def _check_labels(rows: SeriesSet) -> None:
         )
 
 
-def _to_judge(
-    recipe: SeriesRecipe, folder: Path, data: Path | None, encoding: str | None
-) -> tuple[SeriesTask, SeriesSet]:
-    """The folder's model, and the rows it held out or those of a file."""
+def read_new(preprocessing: Preprocessing, task: Task, data: DataRequest, *, targets: bool = True) -> SeriesSet:
+    """Return the rows of a file like the training file, with their targets or without."""
+    named = {} if data.encoding is None else {"encoding": data.encoding}
+    with in_settings(task.name, new=True):
+        return preprocessing.read(data.path, targets=task.target_type if targets else None, **named)
+
+
+def predictor_of(model: Path, device: str, task: Task | None = None) -> Predictor:
+    """Return a function from a file to the answers of a saved model, its columns id and those of the task.
+
+    Args:
+        model: a run folder, or the file or folder of a saved estimator.
+        device: where to compute.
+        task: of the model; None: as the file says.
+    """
     from ..tasks import series
 
-    task = series.load(folder, device=recipe.device)
-    if data is not None:
-        return task, read_new(task.preprocessing, recipe.kind, data, encoding)
-    if encoding is not None:
-        raise ConfigError(f"--encoding {encoding} is of a file; name it with --data FILE")
-    parts = divide(recipe)
-    if parts.test is None:
-        raise DataError(
-            f"{folder} held no rows back (data.test_share=0); name a file of rows with their answers: --data FILE"
-        )
-    # A test file of its own was never divided: that the other has changed says nothing of its rows.
-    judged = {recipe.data.test or str(recipe.data.path)}
-    digests = {file: found for file, found in parts.digests.items() if file in judged}
-    same_data.check(folder, digests, "judge on a file of other rows: --data FILE")
-    same_data.check_classes(folder, parts.test, task.classes)
-    return task, parts.test
+    predictor = series.load(model, device=device, task=task)
 
+    def answer(data: DataRequest) -> Columns:
+        return predictor.table(read_new(predictor.preprocessing, predictor.task, data, targets=False))
 
-def read_new(
-    preprocessing: Preprocessing, kind: Kind, file: Path, encoding: str | None = None, *, targets: bool = True
-) -> SeriesSet:
-    """Rows of a file like the training file, with their answers or without."""
-    named = {} if encoding is None else {"encoding": encoding}
-    with in_settings(kind, new=True):
-        return preprocessing.read(file, targets=_targets(kind) if targets else None, **named)
-
-
-def _targets(kind: Kind) -> Literal["labels", "numbers"]:
-    """What the answers in a file are read as."""
-    return "labels" if kind == "classify" else "numbers"
-
-
-def predict(device: str, folder: Path, file: Path, encoding: str | None = None) -> Columns:
-    """The answers of the folder's model for the rows of a file: id, prediction, a probability for each class."""
-    from ..tasks import series
-
-    task = series.load(folder, device=device)
-    kind: Kind = "regress" if task.classes is None else "classify"
-    return answers(task, read_new(task.preprocessing, kind, file, encoding, targets=False))
-
-
-def answers(task: SeriesTask, series: SeriesSet, *, true: bool = False) -> Columns:
-    """A column a list: id, the true targets if asked for, prediction, and for classes their probabilities."""
-    columns: Columns = {"id": list(series.ids)}
-    if task.classes is not None:
-        if true and series.targets is not None:
-            columns["true"] = series.targets.tolist()
-        shares = task.predict_proba(series)
-        columns["prediction"] = [task.classes[best] for best in shares.argmax(1).tolist()]
-        return columns | {f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(task.classes)}
-    numbers = task.predict(series).reshape(len(series), -1)
-    if true and series.targets is not None:
-        wanted = series.targets.reshape(len(series), -1)
-        for at, name in enumerate(task.target_names):
-            columns[f"true{name.removeprefix('prediction')}"] = wanted[:, at].tolist()
-    return columns | {name: numbers[:, at].tolist() for at, name in enumerate(task.target_names)}
+    return answer

@@ -12,27 +12,13 @@ from typing import Any
 
 from ..errors import OPEN, CheckpointError, ConfigError, DataError, Remedy, RnnkitError, RunFolderError, Words
 from ..messages import Message
+from ..runs import folders
+from ..runs.settings import show
 from ..serialization import STATE
-from . import runs
-from .overrides import show
+from .source import ARGUMENTS
 
 # Arguments of ``read_series`` → settings of ``data`` in a recipe.
-SETTINGS = {
-    "id_column": "id",
-    "time_column": "time",
-    "group_column": "group",
-    "value_columns": "values",
-    "ignore_columns": "ignore",
-    "format": "format",
-    "layout": "layout",
-    "encoding": "encoding",
-    "delimiter": "delimiter",
-    "decimal": "decimal",
-    "header": "header",
-    "time_format": "time_format",
-    "duplicates": "duplicates",
-    "size": "size",
-}
+SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
 # Arguments of other functions of ``rnnkit.data`` → settings of ``data``.
 _OTHER_SETTINGS = {"seed": "split_seed"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -92,7 +78,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
         ...
         rnnkit.errors.RunFolderError: runs/a: [Errno 28] No space left on device. Make room and train again
     """
-    resume = f"`{runs.resume_again(folder)}`"
+    resume = f"`{folders.resume_again(folder)}`"
     try:
         yield
     except CheckpointError as error:

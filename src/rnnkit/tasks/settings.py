@@ -1,55 +1,140 @@
-"""The settings of the default recipe for series: what network, how it is trained. Importing this loads no torch."""
+"""The settings that recipes share, and those of the network for series and its training. Importing loads no torch."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from ..errors import ConfigError, check_number
+from ..errors import ConfigError
+from .ranges import Count, NotNegative, Positive, Range, Settings, Share
+
+Cell = Literal["simple_rnn", "lstm", "gru"]
+Schedule = Literal[
+    "constant", "warmup_constant", "cosine", "warmup_cosine", "one_cycle", "slanted_triangular", "plateau"
+]
+Optimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
 
 
 @dataclass(frozen=True)
-class Model:
-    """The network: views of the series, convolutions, a recurrence, pooling over time, a linear head.
+class NetworkSettings(Settings):
+    """What every recipe says of its network.
 
     Attributes:
         cell: the recurrence.
         hidden_size: units of a layer and direction.
+    """
+
+    group_name: ClassVar[str] = "model"
+
+    cell: Cell = "gru"
+    hidden_size: Count = 64
+
+    def check_gates(self, *, init: str, chrono: bool) -> None:
+        """Raises ConfigError for initial weights that the recurrence cannot have.
+
+        Args:
+            init: the name of the initial weights.
+            chrono: whether gates start slow.
+        """
+        if self.cell != "simple_rnn" and init == "identity":
+            raise ConfigError(f"model.init=identity is for model.cell=simple_rnn; {self.cell} starts as keras or torch")
+        if chrono and self.cell == "simple_rnn":
+            raise ConfigError(
+                "model.chrono is for gates, which a simple_rnn lacks; add --set model.chrono=false, or take "
+                "model.cell=gru or lstm"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """What every recipe says of its training; a recipe's own ``Fit`` derives from it and adds or narrows fields.
+
+    Attributes:
+        epochs: passes over the training rows.
+        batch_size: rows of an optimizer step.
+        lr: learning rate.
+        schedule: how the rate changes over the steps; none keeps it.
+        clip_norm: gradients whose norm is larger are scaled down to this norm; none never scales.
+    """
+
+    group_name: ClassVar[str] = "fit"
+
+    epochs: Count | None = 10
+    batch_size: Count | None = 32
+    lr: Positive = 1e-3
+    schedule: Schedule | None = "warmup_cosine"
+    clip_norm: Positive | None = None
+
+    def learner_settings(self) -> dict[str, Any]:
+        """Returns the arguments of ``rnnkit.Learner`` among these settings."""
+        return {"lr": self.lr, "clip_norm": self.clip_norm}
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Returns the arguments of ``Learner.fit`` among these settings."""
+        return {"epochs": self.epochs, "batch_size": self.batch_size, "schedule": self.schedule}
+
+
+@dataclass(frozen=True)
+class OptimizerSettings(TrainingSettings):
+    """The training, with the choice of the optimizer and of the epoch whose weights are kept.
+
+    Attributes:
+        optimizer: the optimizer's name.
+        weight_decay: decay of the weights, decoupled from the gradient.
+        early_stopping: end after so many epochs without a lower loss on the validation rows, and keep the best
+            epoch's weights; none trains to the end and keeps the last.
+    """
+
+    optimizer: Optimizer = "adam"
+    weight_decay: NotNegative = 0.0
+    early_stopping: Count | None = None
+
+    def learner_settings(self) -> dict[str, Any]:
+        """Returns the arguments of ``rnnkit.Learner`` among these settings."""
+        return {**super().learner_settings(), "optimizer": self.optimizer, "weight_decay": self.weight_decay}
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Returns the arguments of ``Learner.fit`` among these settings."""
+        stopping = {"early_stopping": self.early_stopping, "restore_best": self.early_stopping is not None}
+        return {**super().fit_settings(), **stopping}
+
+
+@dataclass(frozen=True)
+class Model(NetworkSettings):
+    """The network for series: augmented series, convolutions, a recurrence, pooling over time, a linear head.
+
+    Attributes:
         num_layers: layers, one above the other.
         bidirectional: whether the steps are read from the end too.
         init: the recurrence's initial weights.
         pooling: what of the outputs the head sees; concat is last, max and mean side by side.
         dropout: probability of dropping a feature in front of the head, and an output between layers.
         front: whether convolutions stand before the recurrence (:class:`rnnkit.ConvFront`), or it reads the series.
-        channels, kernel_sizes: the convolutions' features, and the widths of their kernels in steps.
-        front_dropout: probability of dropping one of their features, for all steps of a series.
+        channels: the convolutions' features, as many as kernels or more.
+        kernel_sizes: widths of the convolutions' kernels in steps, each at least 1.
+        front_dropout: probability of dropping one of the convolutions' features, for all steps of a series.
         max_steps: series are shortened to about so many steps in front of the recurrence (needs the convolutions).
-        jitter, scale, warp: how much series are changed at random while training (:class:`rnnkit.SeriesAugment`).
+        jitter: noise that is added to series while training (:class:`rnnkit.SeriesAugment`).
+        scale: how much the height of series is changed at random while training.
+        warp: how much the speed of series is changed at random while training.
     """
 
-    cell: Literal["gru", "lstm", "simple_rnn"] = "gru"
-    hidden_size: int = 64
-    num_layers: int = 1
+    num_layers: Count = 1
     bidirectional: bool = True
     init: Literal["keras", "torch"] = "keras"
     pooling: Literal["concat", "last", "mean", "max"] = "concat"
-    dropout: float = 0.3
+    dropout: Share = 0.3
     front: Literal["conv", "none"] = "conv"
-    channels: int = 48
+    channels: Count = 48
     kernel_sizes: tuple[int, ...] = (3, 9, 27)
-    front_dropout: float = 0.1
-    max_steps: int = 160
-    jitter: float = 0.05
-    scale: float = 0.1
-    warp: float = 0.1
+    front_dropout: Share = 0.1
+    max_steps: Count = 160
+    jitter: NotNegative = 0.05
+    scale: NotNegative = 0.1
+    warp: Annotated[float, Range(least=0, below=0.5)] = 0.1
 
     def __post_init__(self) -> None:
-        at_least_one("model.", self, "hidden_size", "num_layers", "channels", "max_steps")
-        for name in ("dropout", "front_dropout"):
-            check_number(getattr(self, name), f"model.{name}", below=1)
-        zero_or_more("model.", self, "jitter", "scale", "warp")
-        check_number(self.warp, "model.warp", below=0.5)
+        super().__post_init__()
         shown = ",".join(map(str, self.kernel_sizes))
         if not self.kernel_sizes or min(self.kernel_sizes) < 1:
             raise ConfigError(f"model.kernel_sizes={shown} arrived; expected one or several widths of at least 1")
@@ -61,56 +146,45 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """The training; see ``rnnkit.Learner`` and its ``fit`` for what each setting does.
+class Fit(OptimizerSettings):
+    """The training on series.
 
     Attributes:
-        epochs: passes over the data; none takes as many as make `steps` steps.
+        epochs: passes over the training rows; none takes as many as make `steps` steps.
         steps: optimizer steps, rounded up to whole epochs; none takes 600, and more for large sets, see
             :meth:`schedule_for`. Not with `epochs`.
-        batch_size: none takes 16, and more where there are many rows.
-        lr, schedule, optimizer, weight_decay, clip_norm: the learner's.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016); of classes alone.
-        loss: of a regression; of the targets in units of their spread on the training data.
-        class_weights: balanced counts each class as often as the others, however many rows it has.
-        early_stopping: end after so many epochs without a lower loss on the validation rows, and keep the best
-            epoch's weights; none trains to the end and keeps the last.
+        batch_size: rows of an optimizer step; none takes 16, and more where there are many rows.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016); for classes alone.
+        loss: for numbers alone; of the targets in units of their spread on the training rows.
+        class_weights: balanced counts each class as often as the others, however many rows it has; for classes alone.
     """
 
-    epochs: int | None = None
-    steps: int | None = None
-    batch_size: int | None = None
-    lr: float = 2e-3
+    epochs: Count | None = None
+    steps: Count | None = None
+    batch_size: Count | None = None
+    lr: Positive = 2e-3
     schedule: Literal["warmup_cosine", "cosine"] | None = "warmup_cosine"
-    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
-    weight_decay: float = 1e-2
-    clip_norm: float | None = 1.0
-    label_smoothing: float = 0.1
+    optimizer: Optimizer = "adamw"
+    weight_decay: NotNegative = 1e-2
+    clip_norm: Positive | None = 1.0
+    label_smoothing: Share = 0.1
     loss: Literal["mse", "huber", "l1"] = "mse"
     class_weights: Literal["balanced"] | None = None
-    early_stopping: int | None = None
 
     def __post_init__(self) -> None:
-        at_least_one("fit.", self, "epochs", "steps", "batch_size", "early_stopping")
+        super().__post_init__()
         if self.epochs is not None and self.steps is not None:
             raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
-        more_than_zero("fit.", self, "lr", "clip_norm")
-        zero_or_more("fit.", self, "weight_decay")
-        check_number(self.label_smoothing, "fit.label_smoothing", below=1)
 
-    def check(self, kind: str, *, validated: bool) -> None:
-        """Raises ConfigError for settings that the kind of task, or a run without validation rows, cannot use."""
-        if self.early_stopping is not None and not validated:
+    def check_validation(self, present: bool) -> None:
+        """Raises ConfigError where early stopping is asked for and there are no validation rows."""
+        if self.early_stopping is not None and not present:
             raise ConfigError(
                 "fit.early_stopping needs rows to judge by; add data.validation=0.2 (in Python: pass validation=)"
             )
-        if kind == "regress" and self.class_weights is not None:
-            raise ConfigError(f"fit.class_weights={self.class_weights} is for classes; a regression has none")
-        if kind == "classify" and self.loss != "mse":
-            raise ConfigError(f"fit.loss={self.loss} is for numbers; classes are learned by the cross-entropy")
 
     def schedule_for(self, rows: int) -> tuple[int, int]:
-        """Batch size and epochs for so many training rows.
+        """Returns batch size and epochs for so many training rows.
 
         Batches hold about 16 rows, more (a twentieth of the rows, up to 128) in large sets, and are of equal size as
         far as that goes: one of a row or two at the end would spoil the batch normalisation. Unless told
@@ -128,26 +202,3 @@ class Fit:
         each = -(-rows // batch)
         steps = self.steps or max(600, min(15 * each, 10_000))
         return batch, self.epochs or max(1, -(-steps // each))
-
-
-def at_least_one(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting below 1, NaN or infinite; none is no setting."""
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not 1 <= value < math.inf:
-            raise ConfigError.of(f"{prefix}{name}", value, "expected at least 1")
-
-
-def more_than_zero(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting of 0 or less, NaN or infinite; none is no setting."""
-    for name in names:
-        if getattr(settings, name) is not None:
-            check_number(getattr(settings, name), f"{prefix}{name}", above=0)
-
-
-def zero_or_more(prefix: str, settings: object, *names: str) -> None:
-    """Raises ConfigError for a setting below 0, NaN or infinite; none is no setting."""
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None:
-            check_number(value, f"{prefix}{name}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DataError, RnnkitError
 from ..serialization import read_json, strict
-from .runs import FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS
+from .files import FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,15 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
     return _numeric(rows)
+
+
+def read_training(folder: Path) -> list[dict[str, Any]]:
+    """Returns what a :class:`rnnkit.Diagnostics` recorded in a run folder, nothing where there was none."""
+    from ..diagnostics.updates import FILE as RECORDS
+    from ..diagnostics.updates import read_records
+
+    path = folder / RECORDS
+    return read_records(path) if path.is_file() else []
 
 
 def flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError, RunFolderError
-from . import runs
+from . import files
 
 if TYPE_CHECKING:
     from ..data.series import SeriesSet
@@ -26,7 +26,7 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
         DataError: a file has changed since the run began.
     """
     check(folder, digests, "train into a new folder")
-    runs.write_json(folder / runs.DATA, {"sha256": dict(digests)})
+    files.write_json(folder / files.DATA, {"sha256": dict(digests)})
 
 
 def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
@@ -52,11 +52,12 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
 def read(folder: Path) -> dict[str, str]:
     """The digests that a run recorded, by file; {} where it recorded none."""
     try:
-        return {str(file): str(found) for file, found in json.loads((folder / runs.DATA).read_text())["sha256"].items()}
+        stored = json.loads((folder / files.DATA).read_text())["sha256"]
+        return {str(file): str(found) for file, found in stored.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFolderError(f"{folder / runs.DATA} is damaged ({error!r}); train again into a new folder") from None
+        raise RunFolderError(f"{folder / files.DATA} is damaged ({error!r}); train again into a new folder") from None
 
 
 def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None) -> None:
@@ -65,7 +66,7 @@ def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None
     Raises:
         DataError: the network has not these rows' classes any more.
     """
-    if classes is None or rows.targets is None or not (folder / runs.FINETUNE).exists():
+    if classes is None or rows.targets is None or not (folder / files.FINETUNE).exists():
         return
     lost = sorted(set(map(str, rows.targets.tolist())) - set(classes))
     if lost:

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 import rnnkit
-from rnnkit import recipes
+from rnnkit import recipes, runs
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit.recipes import comparing, listing, runs, stored
-from rnnkit.recipes.overrides import override
+from rnnkit.runs import compare as comparing
+from rnnkit.runs import listing, stored
+from rnnkit.runs.settings import override
 from rnnkit.serialization import save_module
 
 

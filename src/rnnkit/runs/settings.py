@@ -1,31 +1,74 @@
-"""Changing the fields of a recipe by their dotted names, as ``--set fit.lr=1e-3`` does.
+"""The fields of a recipe by their dotted names: listed with their meaning, changed as ``--set fit.lr=1e-3`` does.
 
-A recipe is a frozen dataclass whose fields are values or further frozen dataclasses (its groups).
-The annotation of a field decides how the text is read: int, float, bool, str, Literal, tuple, and
-each of them ``| None``.
+A recipe is a frozen dataclass whose fields are values or further frozen dataclasses (its groups). The annotation of a
+field decides how the text is read (int, float, bool, str, Literal, tuple, and each of them ``| None``) and may hold its
+range (:mod:`rnnkit.tasks.ranges`). Its meaning stands in the docstring of its dataclass, under ``Attributes:``.
 """
 
 from __future__ import annotations
 
 import csv
+import inspect
 import math
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import ConfigError, suggest
+from ..tasks.ranges import Range, range_of
 
 R = TypeVar("R")
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
+# What users of Keras and scikit-learn type → the last part of a setting's name here.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "units": "hidden_size",
+    "hidden": "hidden_size",
+    "hidden_units": "hidden_size",
+    "hidden_layer_sizes": "hidden_size",
+    "layers": "num_layers",
+    "n_layers": "num_layers",
+    "batch": "batch_size",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_iter": "epochs",
+    "patience": "early_stopping",
+    "n_iter_no_change": "early_stopping",
+    "validation_split": "validation",
+    "validation_fraction": "validation",
+    "random_state": "seed",
+    "clipnorm": "clip_norm",
+    "alpha": "weight_decay",
+    "class_weight": "class_weights",
+    "rnn": "cell",
+    "file": "path",
+}
+
+
 class Setting(NamedTuple):
-    """One field of a recipe: its value now and the type it was declared with."""
+    """One field of a recipe.
+
+    Attributes:
+        value: what it is now.
+        annotation: the type it was declared with.
+        meaning: a sentence about it, "" where its dataclass does not say.
+        allowed: the range of its numbers, None where any will do.
+    """
 
     value: Any
     annotation: Any
+    meaning: str = ""
+    allowed: Range | None = None
+
+    def accepted(self) -> str:
+        """Returns in words what may be typed for it, as in "a whole number or none, at least 1"."""
+        return describe(self.annotation) + (f", {self.allowed}" if self.allowed is not None else "")
 
 
 def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
@@ -33,18 +76,50 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
 
     Example:
         >>> from rnnkit.recipes.mnist import mnist
-        >>> settings(mnist())["fit.epochs"].value
-        10
+        >>> setting = settings(mnist())["fit.epochs"]
+        >>> setting.value, setting.meaning, setting.accepted()
+        (10, 'passes over the training images.', 'a whole number, at least 1')
     """
     found: dict[str, Setting] = {}
-    hints = get_type_hints(type(recipe))
+    cls = type(recipe)
+    hints, annotated, meant = get_type_hints(cls), get_type_hints(cls, include_extras=True), meanings(cls)
     for item in fields(recipe):
         value, name = getattr(recipe, item.name), prefix + item.name
         if is_dataclass(value):
             found |= settings(value, name + ".")
         else:
-            found[name] = Setting(value, hints[item.name])
+            allowed = range_of(annotated[item.name])
+            found[name] = Setting(value, hints[item.name], meant.get(item.name, ""), allowed)
     return found
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """Returns what the docstrings of a dataclass and its bases say of its fields under ``Attributes:``.
+
+    Example:
+        >>> class Fit:
+        ...     '''The training.
+        ...
+        ...     Attributes:
+        ...         lr, momentum: of the optimizer, see
+        ...             ``torch.optim.SGD``.
+        ...     '''
+        >>> meanings(Fit)["momentum"]
+        'of the optimizer, see torch.optim.SGD.'
+    """
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        lines = inspect.cleandoc(vars(base).get("__doc__") or "").splitlines()
+        names: list[str] = []
+        for line in lines[lines.index("Attributes:") + 1 :] if "Attributes:" in lines else ():
+            if line and not line.startswith("    "):
+                break
+            if entry := re.fullmatch(r"    (\w[\w, ]*): (.*)", line):
+                names = entry[1].split(", ")
+                found |= dict.fromkeys(names, entry[2])
+            else:
+                found |= {name: f"{found[name]} {line.strip()}".rstrip() for name in names}
+    return {name: re.sub(r":\w+:(?=`)|`", "", text) for name, text in found.items()}
 
 
 def override(recipe: R, assignments: Iterable[str]) -> R:
@@ -79,7 +154,7 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
             members = [other for other in known if other.startswith(name + ".")]
             if members:
                 raise ConfigError(f"{name!r} is a group of fields; set one of {', '.join(members)}")
-            raise ConfigError(f"the recipe has no field {name!r}{suggest(name, list(known))}")
+            raise ConfigError(f"the recipe has no field {name!r}{nearest(name, known)}")
         *groups, last = name.split(".")
         inner = changes
         for group in groups:
@@ -87,6 +162,18 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
         inner[last] = _parse_field(name, value, known[name])
     changed: R = _apply(recipe, changes)
     return changed
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns ``"; did you mean 'fit.lr'?"``, also for names that other libraries have for it.
+
+    Example:
+        >>> nearest("learning_rate", ["fit.lr", "fit.epochs"])
+        "; did you mean 'fit.lr'?"
+    """
+    names, last = list(known), name.rpartition(".")[2].lower().replace("-", "_")
+    meant = [other for other in names if other.rpartition(".")[2] == SYNONYMS.get(last, last)]
+    return f"; did you mean {meant[0]!r}?" if meant else suggest(name, names)
 
 
 def restore(recipe: R, stored: Mapping[str, Any]) -> R:

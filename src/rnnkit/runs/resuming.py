@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, DataError, RunFolderError
-from . import runs
-from .overrides import settings, show
+from . import files, folders, versions
+from .settings import settings, show
 
 # A run of these goes on to other bits than an unbroken one.
 _MATTERS = ("device", "gpu", "threads", "torch", "rnnkit", "native core")
@@ -37,8 +37,8 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
             than the checkpoint says, and any will do while there is none.
         RunFolderError: the run began as a fine-tuning, which has settings of its own.
     """
-    if (folder / runs.FINETUNE).exists():
-        again = runs.finetune_again(folder)
+    if (folder / files.FINETUNE).exists():
+        again = folders.finetune_again(folder)
         raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
     if not is_dataclass(stored):
         return
@@ -74,7 +74,7 @@ def progress(folder: Path) -> State:
     """
     from ..training.resuming.checkpoint import is_over
 
-    metrics = runs.read_facts(folder / runs.METRICS)
+    metrics = files.read_facts(folder / files.METRICS)
     state = _state(folder)
     if state is None:
         if metrics:
@@ -103,17 +103,17 @@ def changes(folder: Path, recipe: Any) -> list[str]:
     """
     from ..training.execution import find_device
 
-    now, asked, state = runs.environment(), getattr(recipe, "device", None), _state(folder)
+    now, asked, state = versions.environment(), getattr(recipe, "device", None), _state(folder)
     if asked is not None:  # a recipe without such a field knows itself where it computes
         device = find_device(asked)
-        now |= {"gpu": None, **runs.describe_device(device)}
+        now |= {"gpu": None, **versions.describe_device(device)}
         kind = device.type if state is None else state["identity"].get("device", device.type)
         if kind != device.type:
             raise ConfigError(
                 f"{folder} was trained on {kind}, and here it would go on on {device.type}, where its random numbers "
                 f"would be others; go on with it where there is {kind}, or train into a new folder"
             )
-    before = runs.read_facts(folder / runs.VERSIONS)
+    before = files.read_facts(folder / files.VERSIONS)
     differ = [name for name in _MATTERS if name in before and name in now and before[name] != now[name]]
     return [f"{name} was {before[name]}, now {now[name]}" for name in differ]
 
@@ -138,8 +138,8 @@ def _state(folder: Path) -> dict[str, Any] | None:
 
 def reopen(folder: Path, recipe: Any) -> None:
     """Writes the settings that a run goes on with into its folder, and what it runs on where that was never written."""
-    name = runs.read_recipe(folder).name
-    if not (folder / runs.VERSIONS).exists():
-        runs.write_versions(folder, recipe)
+    name = folders.read_recipe(folder).name
+    if not (folder / files.VERSIONS).exists():
+        versions.write_versions(folder, recipe)
     if is_dataclass(recipe) and not isinstance(recipe, type):
-        runs.write_json(folder / runs.RECIPE, {"recipe": name, "settings": asdict(recipe)})
+        files.write_json(folder / files.RECIPE, {"recipe": name, "settings": asdict(recipe)})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnkit import recipes
+from rnnkit import recipes, runs
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit.recipes import resuming, runs
+from rnnkit.runs import resuming
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def test_names_of_recipes():
     [
         (None, "mine.py does not exist; `rnnkit recipes copy mnist mine.py`"),
         ("x = 1", "mine.py has no function recipe()"),
-        ("def recipe():\n    return 3", "returned a int; expected an object with run(folder)"),
+        ("def recipe():\n    return 3", "returned a int; expected a rnnkit.recipes.Recipe: type `from rnnkit"),
         ("import nothing_of_this_name", "failed in line 1: ModuleNotFoundError"),
         ("def recipe():\n    x = 1\n    return x / 0", "failed in line 3: ZeroDivisionError"),
         ("def recipe(:", "SyntaxError"),
@@ -134,7 +134,7 @@ def test_files_that_are_no_recipes(text, message):
 
 @pytest.mark.parametrize("name", list(recipes.RECIPES))
 def test_a_copy_is_the_recipe(name):
-    Path("copy.py").write_text(recipes.source(name))
+    Path("copy.py").write_text(recipes.source_text(name))
     copied = recipes.from_file(Path("copy.py"))
     assert type(copied).__module__ == "rnnkit_recipe_copy"
     # Dataclasses of two modules are never equal, but print alike.

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnkit.errors import ConfigError
+from rnnkit.recipes import RECIPES, find
 from rnnkit.recipes.adding import adding
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.mnist import Mnist, mnist
-from rnnkit.recipes.overrides import describe, override, parse, restore, settings, show
 from rnnkit.recipes.regress import regress
+from rnnkit.runs.settings import describe, override, parse, restore, settings, show
 
 
 @dataclass(frozen=True)
@@ -190,3 +191,55 @@ def test_a_seed_that_no_generator_takes_is_refused(recipe, seed):
     if "data.split_seed" in settings(recipe):
         with pytest.raises(ConfigError, match=f"data.split_seed={seed} arrived"):
             override(recipe, [f"data.split_seed={seed}"])
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "finetune"])
+def test_every_setting_of_every_recipe_has_a_meaning_and_says_what_it_takes(name):
+    recipe = FineTune() if name == "finetune" else find(name)()
+    for setting, found in settings(recipe).items():
+        assert len(found.meaning) > 8, setting
+        assert found.accepted(), setting
+
+
+def test_a_range_is_shown_and_refused_alike():
+    found = settings(mnist())
+    assert found["fit.epochs"].accepted() == "a whole number, at least 1"
+    assert found["fit.clip_norm"].accepted() == "a number or none, more than 0"
+    assert found["model.dropout"].accepted() == "a number, at least 0 and less than 1"
+    assert found["seed"].accepted() == "a whole number, at least 0 and less than 2**63"
+    for text, allowed in (("fit.epochs=0", "at least 1"), ("model.dropout=1", "at least 0 and less than 1")):
+        with pytest.raises(ConfigError, match=f"arrived; expected {allowed}$"):
+            override(mnist(), [text])
+
+
+@dataclass(frozen=True)
+class Base:
+    """First line.
+
+    Attributes:
+        lr, momentum: of the optimizer; see
+            :class:`rnnkit.Learner` and ``torch``.
+        epochs: passes.
+
+    Example:
+        lr: no meaning.
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.9
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Derived(Base):
+    """Attributes:
+    epochs: passes over all rows.
+    """
+
+    extra: int = 3
+
+
+def test_meanings_come_from_the_docstrings_of_all_bases():
+    found = {name: setting.meaning for name, setting in settings(Derived()).items()}
+    both = "of the optimizer; see rnnkit.Learner and torch."
+    assert found == {"lr": both, "momentum": both, "epochs": "passes over all rows.", "extra": ""}

@@ -1,4 +1,4 @@
-"""What ``rnnkit inspect`` reads: rows to measure a network on, and what a run folder recorded."""
+"""Rows of an .npz file to measure a network on, for ``rnnkit inspect``."""
 
 from __future__ import annotations
 
@@ -49,12 +49,3 @@ def _tensor(array: Any, name: str, path: Path) -> Any:
         raise DataError(f"{path}: {name} is of type {array.dtype}; expected numbers (for classes their numbers from 0)")
     kind = np.float32 if array.dtype.kind == "f" else np.int64
     return torch.from_numpy(np.ascontiguousarray(array.astype(kind)))
-
-
-def read_training(folder: Path) -> list[dict[str, Any]]:
-    """What a :class:`rnnkit.Diagnostics` recorded in a run folder, nothing where there was none."""
-    from ..diagnostics.updates import FILE as RECORDS
-    from ..diagnostics.updates import read_records
-
-    path = folder / RECORDS
-    return read_records(path) if path.is_file() else []

@@ -7,31 +7,17 @@ start; the recipe writes the rest. Files appear whole or not at all, and no run 
 from __future__ import annotations
 
 import json
-import platform
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import harmonic_mean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
-from ..serialization import FILE, STATE, json_text, read_json, replacing
-
-if TYPE_CHECKING:
-    import torch
-
-    from ..training.history import History
-    from . import Metrics
-
-RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
-HISTORY, CURVES = "history.csv", "curves.png"
-DATA = "data.json"  # digests of the files that were trained on
-FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
-PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
+from ..serialization import FILE, STATE
+from .files import DATA, FINETUNE, RECIPE, VERSIONS, read_facts, write_json
+from .versions import write_versions
 
 
 class StoredRecipe(NamedTuple):
@@ -57,7 +43,7 @@ def start(
         The folder. If the block fails before it wrote anything, the folder is taken away again.
 
     Raises:
-        RunFolderError: `out` is in use, or no folder.
+        RunFolderError: `out` is in use, or no folder; or the folder was deleted while the run wrote into it.
         ConfigError: the device does not exist.
     """
     from ..training.execution import find_device
@@ -78,86 +64,17 @@ def start(
             write_versions(folder, recipe)
         except OSError as error:
             raise RunFolderError(f"{folder}: {error}; make room, or name another place with --out") from error
-        yield folder
+        try:
+            yield folder
+        except OSError:
+            check_complete(folder)  # whose error says more
+            raise
+        check_complete(folder)
     except BaseException as error:
         # What diverged in its first epoch would only do so again; a full disk (an OSError) is another matter.
         again = isinstance(error, RnnkitError) and not isinstance(error, OSError)
         _discard_unused(folder, {STATE} if again else set())
         raise
-
-
-def record(
-    folder: Path,
-    history: History,
-    metrics: Metrics,
-    *,
-    chosen_on: str | None = None,
-    final: Mapping[str, float] | None = None,
-) -> Metrics:
-    """Writes ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
-
-    Args:
-        folder: the run's.
-        history: of its training.
-        metrics: what was measured.
-        chosen_on: what the weights were chosen on; None: on nothing, they are the last.
-        final: results on the test set, to be drawn beside the curves.
-
-    Returns:
-        `metrics` with what the history tells besides.
-    """
-    from ..diagnostics import pictures
-
-    last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
-    speeds = [row["samples_per_second"] for row in history.rows]
-    told: Metrics = {
-        **metrics,
-        "chosen_on": chosen_on or f"{last}; nothing was chosen on test data",
-        "epochs": len(history.rows),
-        "seconds": history.seconds,
-        "samples_per_second": harmonic_mean(speeds) if speeds else None,
-        "stopped": history.stopped,
-    }
-    write_json(folder / METRICS, told)
-    with replacing(folder / HISTORY) as temporary:
-        history.to_csv(temporary)
-    pictures.curves(history.rows, folder / CURVES, final=final)
-    return told
-
-
-def write_versions(folder: Path, recipe: Any) -> None:
-    """Writes ``versions.json``: when a run began, its seed and device, and what its numbers depend on besides."""
-    from ..training.execution import find_device
-
-    device = find_device(getattr(recipe, "device", "auto"))
-    facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
-    write_json(folder / VERSIONS, {**facts, **describe_device(device), **environment()})
-
-
-def describe_device(device: torch.device) -> dict[str, str]:
-    """The device that a run computes on, and which GPU that is."""
-    import torch
-
-    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
-    return {"device": str(device), **gpu}
-
-
-def environment() -> dict[str, Any]:
-    """Versions and settings that a run's numbers depend on."""
-    import torch
-
-    from ..ops.backend import native_core
-
-    facts: dict[str, Any] = {"threads": torch.get_num_threads(), "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = None
-    core = native_core()
-    facts["native core"] = None if core is None else core.cpu_info()["chosen"]
-    facts["platform"] = platform.platform()
-    return facts
 
 
 def read_recipe(folder: Path) -> StoredRecipe:
@@ -174,6 +91,13 @@ def read_recipe(folder: Path) -> StoredRecipe:
         raise RunFolderError(f"{folder} {what}; expected the folder of a run, such as runs/mnist") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / RECIPE} is damaged ({error!r}); train again into a new folder") from None
+
+
+def check_complete(folder: Path) -> None:
+    """Raises RunFolderError where the folder was deleted while its run wrote into it."""
+    if not (folder / RECIPE).is_file():
+        left = "; what the run wrote later lies there, incomplete" if folder.is_dir() else ""
+        raise RunFolderError(f"{folder} was deleted while the run wrote into it{left}. Train again into a new folder")
 
 
 def check_model(path: Path) -> None:
@@ -200,26 +124,6 @@ def finetune_again(folder: Path) -> str:
     """What to type to begin the fine-tuning anew that a run folder was made by."""
     told = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
     return shlex.join(["rnnkit", "finetune", str(told["from"]), "--data", str(told["data"]), "--out", "NEW"])
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """The object in a run's JSON file, {} where there is no such file.
-
-    Raises:
-        RunFolderError: it is damaged.
-    """
-    try:
-        return read_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}); train again into a new folder") from None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, whole or not at all; null where a number is NaN or infinite."""
-    with replacing(path) as temporary:
-        temporary.write_text(json_text(value), encoding="utf-8")
 
 
 def _claim(folder: Path) -> Path:
@@ -249,6 +153,8 @@ def _claim_next(parent: Path, name: str) -> Path:
 
 
 def _discard_unused(folder: Path, also: set[str]) -> None:
+    if not folder.is_dir():
+        return
     if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE, DATA} | also:
         for path in folder.iterdir():
             path.unlink()

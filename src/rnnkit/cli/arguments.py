@@ -1,0 +1,136 @@
+"""Arguments that several verbs have: the run, the data file, the recipe's file, short options for settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from ..recipes import RECIPES, DataRequest, Recipe, open_recipe
+from ..runs.settings import nearest, settings
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")]
+RecipeFile = Annotated[
+    str | None,
+    typer.Option("--recipe", help="The recipe's file, for a run that was trained from one; it is executed."),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Of the file, such as gb18030, if it is neither UTF-8 nor as the training data."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change any setting, as in fit.epochs=3; may be repeated."),
+]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training rows.")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows of an optimizer step.")]
+Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.")]
+Hidden = Annotated[int | None, typer.Option(help="Units of a recurrent layer.")]
+Layers = Annotated[int | None, typer.Option(help="Recurrent layers.")]
+Cell = Annotated[str | None, typer.Option(help="The recurrence: simple_rnn, lstm or gru.")]
+Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
+Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
+Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")]
+
+# Short option → the last part of the name of the setting that it changes, whatever group that is in.
+SHORT = {
+    "--epochs": "epochs",
+    "--batch-size": "batch_size",
+    "--lr": "lr",
+    "--hidden": "hidden_size",
+    "--layers": "num_layers",
+    "--cell": "cell",
+    "--seed": "seed",
+    "--device": "device",
+}
+
+
+def one_file(file: Path | None, data: Path | None) -> Path | None:
+    """Return the data file that was named, as a positional argument or by --data.
+
+    Raises:
+        ConfigError: it was named in both ways.
+    """
+    if file is not None and data is not None:
+        raise ConfigError(f"{file} and --data {data} arrived; expected one of them, they mean the same")
+    return file if data is None else data
+
+
+def data_request(file: Path | None, data: Path | None, encoding: str | None) -> DataRequest | None:
+    """Return the data file that was named with its encoding; None where none was."""
+    path = one_file(file, data)
+    if path is None and encoding is not None:
+        raise ConfigError(f"--encoding {encoding} is of a file; name it with --data FILE")
+    return None if path is None else DataRequest(path, encoding)
+
+
+def shorthands(recipe: Any, given: Mapping[str, Any]) -> list[str]:
+    """Return assignments ``FIELD=VALUE`` for the short options that were given.
+
+    Args:
+        recipe: a dataclass of settings.
+        given: values by the option's name, a key of `SHORT`; None: it was not given.
+
+    Raises:
+        ConfigError: the recipe has no such setting, or several.
+    """
+    wanted = {option: value for option, value in given.items() if value is not None}
+    known = list(settings(recipe)) if is_dataclass(recipe) else []
+    assignments = []
+    for option, value in wanted.items():
+        last = SHORT[option]
+        found = [name for name in known if name.rpartition(".")[2] == last]
+        if not found:
+            raise ConfigError(
+                f"{option} {value} arrived, but the recipe has no field {last!r}{nearest(last, known)} "
+                "Change any of its settings by --set FIELD=VALUE"
+            )
+        if len(found) > 1:
+            choice = " or ".join(f"--set {name}={value}" for name in found)
+            raise ConfigError(
+                f"{option} {value} arrived, but the recipe has several settings of that name; type {choice}"
+            )
+        assignments.append(f"{found[0]}={value}")
+    return assignments
+
+
+def short_option_of(name: str, known: Sequence[str]) -> str | None:
+    """Return the short option that changes a setting, None where there is none."""
+    last = name.rpartition(".")[2]
+    if sum(other.rpartition(".")[2] == last for other in known) > 1:
+        return None
+    return next((option for option, part in SHORT.items() if part == last), None)
+
+
+def trained_recipe_of(run: Path, file: str | None) -> Recipe:
+    """As `recipe_of`, of a run whose model is to be used; a recipe from a file may store its model in its own way."""
+    from ..runs.folders import check_model
+
+    chosen = recipe_of(run, file)
+    if file is None:
+        check_model(run)
+    return chosen
+
+
+def recipe_of(run: Path, file: str | None, how: str = "--recipe ") -> Recipe:
+    """Return the recipe that a run folder was made with, with the settings it had.
+
+    A folder may come from anywhere, so it only names a recipe: a file is executed when the user names it.
+    """
+    from ..runs import RECIPE, read_recipe
+    from ..runs.settings import restore
+
+    stored = read_recipe(run)
+    if file is None and stored.name not in RECIPES:
+        raise ConfigError(
+            f"{run} was trained from the file {stored.name}; if you trust that file, add {how}{stored.name}"
+        )
+    try:
+        return restore(open_recipe(file or stored.name), stored.settings)
+    except ConfigError as error:
+        raise ConfigError(f"{run / RECIPE}: {error}") from error

@@ -1,0 +1,129 @@
+"""A verb as typer runs it: its help lists the settings, and an unknown option is answered with what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+import typer
+import typer.core
+
+from ..errors import ConfigError, RnnkitError
+from ..recipes import RECIPES, open_recipe
+from ..runs.settings import SYNONYMS, settings, show
+from .arguments import short_option_of
+
+_WORDS = "rnnkit.words"  # what was typed, in the context of a command
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings click along, or depends on it
+# What users of other tools type → the option here.
+_OPTIONS = {
+    "learning-rate": "--lr",
+    "epoch": "--epochs",
+    "n-epochs": "--epochs",
+    "num-epochs": "--epochs",
+    "max-iter": "--epochs",
+    "batch": "--batch-size",
+    "bs": "--batch-size",
+    "hidden-size": "--hidden",
+    "hidden-units": "--hidden",
+    "units": "--hidden",
+    "num-layers": "--layers",
+    "n-layers": "--layers",
+    "random-state": "--seed",
+    "gpu": "--device cuda",
+    "cuda": "--device cuda",
+    "cpu": "--device cpu",
+    "output": "--out",
+    "output-dir": "--out",
+    "out-dir": "--out",
+    "save": "--out",
+    "file": "--data",
+    "path": "--data",
+    "input": "--data",
+    "csv": "--data",
+    "test": "--set data.test=FILE",
+    "target": "--set data.target=COLUMN",
+    "label": "--set data.label=COLUMN",
+}
+
+
+class Verb(typer.core.TyperCommand):
+    """A verb whose unknown options are answered with the option or setting that is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            option = getattr(error, "option_name", None)
+            if option is None:
+                raise
+            meant = self._meant(ctx, option)
+            if meant is None:
+                raise
+            raise ConfigError(f"there is no option {option}; did you mean {meant}?") from error
+
+    def _meant(self, ctx: Any, option: str) -> str | None:
+        name = option.lstrip("-").replace("_", "-")
+        has = {one for parameter in self.params for one in parameter.opts}
+        meant = f"--{name}" if f"--{name}" in has else _OPTIONS.get(name)
+        if meant is not None and (meant.split()[0] in has):
+            return meant
+        last = SYNONYMS.get(name.replace("-", "_"), name.replace("-", "_"))
+        known = [one for one in self.known_settings(ctx) if one.rpartition(".")[2] == last]
+        return f"--set {known[0]}=VALUE" if known else None
+
+    def known_settings(self, ctx: Any) -> list[str]:
+        """Return the names of the settings that --set takes."""
+        recipe = self.settings_of(ctx)
+        return list(settings(recipe)) if is_dataclass(recipe) else []
+
+    def settings_of(self, ctx: Any) -> Any:
+        """Return the recipe, or another dataclass, whose settings the verb changes; None for none."""
+        return None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        recipe = self.settings_of(ctx)
+        if is_dataclass(recipe):
+            typer.echo("\n Settings, each changed by --set FIELD=VALUE:\n")
+            for line in setting_lines(recipe):
+                typer.echo(f"  {line}")
+
+
+class Train(Verb):
+    """The verb train: settings are those of the recipe that is named."""
+
+    def settings_of(self, ctx: Any) -> Any:
+        for word in ctx.meta.get(_WORDS, ()):
+            if word in RECIPES or word.endswith(".py"):
+                try:
+                    return open_recipe(word)
+                except RnnkitError:
+                    return None
+        return None
+
+
+class FineTuneVerb(Verb):
+    """The verb finetune."""
+
+    def settings_of(self, ctx: Any) -> Any:
+        from ..recipes.finetuning import FineTune
+
+        return FineTune()
+
+
+def setting_lines(recipe: Any) -> Iterator[str]:
+    """Give two lines for each setting: ``name=default`` with what it takes, and below its meaning."""
+    found = settings(recipe)
+    names: Sequence[str] = list(found)
+    lines = {name: f"{name}={show(setting.value)}" for name, setting in found.items()}
+    width = max(map(len, lines.values()), default=0)
+    for name, setting in found.items():
+        yield f"{lines[name]:{width}}  {setting.accepted()}"
+        option = short_option_of(name, names)
+        parts = (setting.meaning, f"Same as {option}." if option is not None else "")
+        meaning = " ".join(part for part in parts if part)
+        if meaning:
+            yield f"    {meaning}"

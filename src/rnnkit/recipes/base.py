@@ -1,0 +1,204 @@
+"""The interface of a recipe: one base class, whose methods are what the verbs of the command line call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from ..errors import ConfigError
+from ..runs import Metrics
+from ..tasks.ranges import Settings
+
+if TYPE_CHECKING:
+    from .finetuning import FineTune, FineTuneJob
+
+Columns = dict[str, list[Any]]
+Predictor = Callable[["DataRequest"], Columns]
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """A file or folder that the user names beside a run, and how it is to be read.
+
+    Attributes:
+        path: the file or folder.
+        encoding: of text in it; None: as the training data was read.
+
+    Example:
+        >>> DataRequest(Path("new.csv"), encoding="gb18030").encoding
+        'gb18030'
+    """
+
+    path: Path
+    encoding: str | None = None
+
+    def without_encoding(self) -> Path:
+        """Returns the path, for a recipe that reads no text.
+
+        Raises:
+            ConfigError: an encoding is named.
+        """
+        if self.encoding is not None:
+            raise ConfigError(f"--encoding {self.encoding} arrived, but this run's recipe reads no text files")
+        return self.path
+
+
+class InspectionData(NamedTuple):
+    """What a network is measured on by ``rnnkit inspect``.
+
+    Attributes:
+        model: the network.
+        inputs: a tensor [N, T, I] or ``Sequences``.
+        targets: one a row; None: nothing that needs a loss is measured.
+        loss: its name or a callable (output, target) → scalar; None: the model's default.
+    """
+
+    model: Any
+    inputs: Any
+    targets: Any
+    loss: Any
+
+
+class PreparedRun:
+    """A run whose data was read and checked, so that errors about data surface before a folder exists."""
+
+    def check_data(self, folder: Path) -> None:
+        """Raises DataError where the run in a folder was begun on other data; every data passes unless overridden."""
+
+    def run(self, folder: Path) -> Metrics | None:
+        """Train, and write the results into the folder.
+
+        Args:
+            folder: the run folder; it holds ``recipe.json`` and ``versions.json``, and a checkpoint when resumed.
+
+        Returns:
+            What is reported at the end; None for nothing.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run(folder)")
+
+
+class Recipe(Settings, PreparedRun):
+    """Base of all recipes: a frozen dataclass of settings, and the methods that a recipe is able to do.
+
+    A recipe overrides `run`, and of the others those that it can do: `evaluate`, `predict`, `inspection_data`,
+    `fine_tune_job`. The command line refuses a verb whose method is not overridden. Fields may be groups, which are
+    frozen dataclasses themselves; fields ``seed`` and ``device`` are recorded in the run folder.
+
+    Attributes:
+        data_setting: the setting that names the training data, which ``rnnkit train NAME FILE`` sets; None: the recipe
+            makes or finds its data itself.
+        one_answer_a_file: whether a file (such as an image) has one answer. ``rnnkit predict`` then prints each answer
+            at once, and continues after a file that cannot be read.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Count(Recipe):
+        ...     up_to: int = 3
+        ...     def run(self, folder):
+        ...         (folder / "said.txt").write_text(" ".join(map(str, range(self.up_to))))
+        >>> Count().capabilities()
+        ('train',)
+    """
+
+    data_setting: ClassVar[str | None] = None
+    one_answer_a_file: ClassVar[bool] = False
+
+    def prepare(self) -> PreparedRun:
+        """Read and check the data before there is a run folder.
+
+        Returns:
+            What will run: the recipe itself unless overridden.
+        """
+        return self
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return figures of the folder's model.
+
+        Args:
+            folder: the run folder.
+            data: rows to evaluate on; None: the rows that the run held back.
+        """
+        raise _missing(self, "evaluate", "be evaluated")
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the answers of the folder's model for a file, a list a column, "prediction" among them.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        raise _missing(self, "predict", "predict")
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function that answers for one file after another; override it to load the model once."""
+
+        def answer(data: DataRequest) -> Columns:
+            return self.predict(folder, data)
+
+        return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, and rows to measure it on.
+
+        Args:
+            folder: the run folder.
+            data: a file of rows; None: rows of the run's own.
+        """
+        raise _missing(self, "inspection_data", "be inspected")
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with what it shall learn, read and checked; write nothing.
+
+        Args:
+            folder: the run folder.
+            data: the file or folder with the new rows.
+            settings: of the fine-tuning.
+        """
+        raise _missing(self, "fine_tune_job", "be fine-tuned")
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of rows in words, as in "1 row"."""
+        return f"{count} {'row' if count == 1 else 'rows'}"
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        """Return the verbs of the command line that the recipe serves, those whose method is overridden."""
+        return tuple(verb for verb, method in METHODS.items() if getattr(cls, method) is not getattr(Recipe, method))
+
+    def require(self, verb: str, run: Path) -> Self:
+        """Return the recipe itself where it serves a verb.
+
+        Args:
+            verb: a key of `METHODS`.
+            run: the run folder, for the message.
+
+        Raises:
+            ConfigError: it does not; the message names the method to write.
+        """
+        if verb not in self.capabilities():
+            able = ", ".join(self.capabilities())
+            raise ConfigError(
+                f"the recipe of {run} has no {METHODS[verb]}(...), which `rnnkit {verb}` needs; it can {able}"
+            )
+        return self
+
+
+# Verb of the command line → the method of a recipe that serves it.
+METHODS = {
+    "train": "run",
+    "evaluate": "evaluate",
+    "predict": "predict",
+    "inspect": "inspection_data",
+    "finetune": "fine_tune_job",
+}
+
+
+def refuse_data(data: DataRequest | None, run: Path) -> None:
+    """Raise ConfigError where a file arrived for a recipe that evaluates on its own test set alone."""
+    if data is not None:
+        raise ConfigError(f"--data {data.path} arrived, but the recipe of {run} evaluates on its own test set alone")
+
+
+def _missing(recipe: Recipe, method: str, what: str) -> ConfigError:
+    return ConfigError(f"{type(recipe).__name__} has no method {method}, so its runs cannot {what}")

@@ -1,0 +1,63 @@
+"""The network for series with fresh weights, and the learner that trains it.
+
+views of the series → convolutions of three widths → bidirectional GRU(64) → last, max and mean over time → Linear
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..layers.augment import SeriesAugment
+from ..layers.conv import ConvFront
+from ..layers.gru import GRU
+from ..layers.lstm import LSTM
+from ..layers.simple_rnn import SimpleRNN
+from ..training.learner import Learner
+from ..types import Sequences
+from .settings import Fit, Model
+from .task import Task
+
+
+def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> torch.nn.Module:
+    """Returns the network with fresh weights.
+
+    Args:
+        task: decides which model the network is.
+        model: its settings.
+        features: numbers a step.
+        outputs: the task's outputs, such as classes.
+        steps: the usual length of a series; longer than ``model.max_steps``, several steps become one.
+    """
+    front = None
+    if model.front == "conv":
+        front = ConvFront(
+            features,
+            model.channels,
+            model.kernel_sizes,
+            stride=-(-steps // model.max_steps),
+            dropout=model.front_dropout,
+        )
+    cell = {"gru": GRU, "lstm": LSTM, "simple_rnn": SimpleRNN}[model.cell]
+    body = cell(
+        features if front is None else front.output_size,
+        model.hidden_size,
+        num_layers=model.num_layers,
+        batch_first=True,
+        bidirectional=model.bidirectional,
+        dropout=model.dropout if model.num_layers > 1 else 0.0,
+        init=model.init,
+    )
+    augment = SeriesAugment(model.jitter, model.scale, model.warp)
+    return task.build(body, outputs, pooling=model.pooling, dropout=model.dropout, front=front, augment=augment)
+
+
+def make_learner(task: Task, model: torch.nn.Module, fit: Fit, **others: Any) -> Learner:
+    """Returns the learner that trains `model` as `fit` says; `others` are further settings, or replace these."""
+    return Learner(model, **(task.learner_settings(fit) | fit.learner_settings() | others))
+
+
+def usual_steps(inputs: torch.Tensor | Sequences) -> int:
+    """Returns the median of the series' lengths."""
+    return int(inputs.shape[1] if isinstance(inputs, torch.Tensor) else inputs.lengths.median())
