@@ -127,6 +127,16 @@ class SeriesSet:
             said.append(f"{len(np.unique(self.groups))} groups")
         return f"SeriesSet({'; '.join(said)}{f'; from {self.source}' if self.source else ''})"
 
+    def arrays(self) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
+        """Return (X, y) as `Learner.fit` takes them: arrays [T_i, channels], and labels or numbers.
+
+        Raises:
+            DataError: the rows have no targets.
+        """
+        if self.targets is None:
+            raise DataError("the rows have no targets; expected a label or a number for each", Place(self.source))
+        return list(self.values), self.targets
+
     @property
     def schema(self) -> tuple[Field, ...]:
         """Name, dtype and shape of a row's inputs and of its targets; labels are text (str)."""

@@ -97,7 +97,7 @@ class IterableBatches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._start = int(state["position"])
         source: Any = self.source
-        if self.own_position:
+        if self.own_position and "source" in state:
             source.load_state_dict(state["source"])
 
     def fingerprint(self) -> dict[str, Any]:
