@@ -310,7 +310,7 @@ def state_file(path: str | PathLike[str]) -> Path:
 
 
 def check_every(every: int | timedelta | None, processes: int) -> None:
-    """Raises `ConfigError` for a `checkpoint_every` that means nothing."""
+    """Raise `ConfigError` for a `checkpoint_every` that means nothing."""
     if every is None:
         return
     whole = isinstance(every, int) and not isinstance(every, bool) and every >= 1
@@ -327,7 +327,7 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
 
 
 def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
-    """Returns the state to resume from; None where there is none, or a run that is over is to begin anew.
+    """Return the state to resume from; None where there is none, or a run that is over is to begin anew.
 
     It reads only: the run may be under way.
 
