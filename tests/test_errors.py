@@ -16,8 +16,8 @@ from rnnkit.data import Preprocessing, SeriesSet, read_series, split
 from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Place, Remedy, RnnkitError, Words
 from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
-from rnnkit.runs.settings import override
 from rnnkit.recipes.wording import SETTINGS, CommandLine, in_settings
+from rnnkit.runs.settings import override
 
 LONG = "id,time,x,label\n"
 
