@@ -1,7 +1,7 @@
-"""Three recurrences of one's own, each a step of a few lines that ``rnnkit.RNN`` runs, and each learning a little.
+"""Three recurrences of your own: each is a step of a few lines, runs in ``rnnkit.RNN`` and learns a small task.
 
-- A Jordan network, whose only memory is its own output, learns the parity of the bits seen so far.
-- A closed loop continues a wave: given values first, then, where the input is NaN, its own predictions.
+- A Jordan network, whose only memory is its own output, learns the parity of the bits so far.
+- A closed loop continues a wave. It reads given values first and, where the input is NaN, its own predictions.
 - An LSTM with layer normalisation recalls the first symbol of sequences of unequal length.
 
 Run: python examples/own_cells.py (seconds)
@@ -77,7 +77,7 @@ class LayerNormLSTMCell(torch.nn.Module):
 
 
 def fit(module: torch.nn.Module, loss: Callable[[], Tensor], steps: int, rate: float = 0.01) -> None:
-    """Adam on fresh data at each step."""
+    """Trains with Adam on new data at each step."""
     optimizer = torch.optim.Adam(module.parameters(), rate)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -106,7 +106,7 @@ def parity() -> float:
 
 
 def continued_wave() -> tuple[float, float]:
-    """Learns to continue waves on its own; returns its error and that of repeating the last value."""
+    """Learns to continue waves; returns its error and the error of repeating the last value."""
     given, free = 20, 30
 
     def waves() -> Tensor:
@@ -118,7 +118,7 @@ def continued_wave() -> tuple[float, float]:
     def errors() -> Pair:
         wave = waves()
         x = wave[:-1].clone()
-        x[given:] = math.nan  # from here on it reads its own predictions
+        x[given:] = math.nan  # from this step on it reads its own predictions
         return (network(x)[0] - wave[1:]).square(), (wave[given - 1] - wave[given:]).square()
 
     fit(network, lambda: errors()[0].mean(), steps=300)
@@ -128,9 +128,9 @@ def continued_wave() -> tuple[float, float]:
 
 
 def recalled_symbol() -> float:
-    """Learns which symbol stood first, 10 to 25 steps ago; returns the share of right answers."""
+    """Learns to name the first symbol after 10 to 25 steps; returns the share of right answers."""
     symbols, hidden = 4, 24
-    # Where it starts is learned too: one row, which all rows share.
+    # The initial state is learned: one row, from which all rows start.
     start = (torch.nn.Parameter(torch.zeros(1, hidden)), torch.nn.Parameter(torch.zeros(1, hidden)))
     network = rnnkit.RNN(LayerNormLSTMCell(symbols + 1, hidden), initial_state=start)
     head = torch.nn.Linear(hidden, symbols)
@@ -149,7 +149,7 @@ def recalled_symbol() -> float:
 
 
 def main() -> dict[str, float]:
-    """Trains all three, and prints and returns what they learned."""
+    """Trains all three; prints and returns their results."""
     torch.manual_seed(0)
     right = parity()
     print(f"Jordan network, parity of 200 bits after learning on 8: {right:.1%} right")

@@ -1,6 +1,12 @@
-"""What every recurrence promises, as functions that each layer's test calls with a builder of that layer.
+"""The properties that every recurrence has, one named check a property.
 
-A builder is ``make(input_size, hidden_size, **options) -> layer``; layers here are time-first unless told otherwise.
+A check is ``check(make, **options)``, where ``make(input_size, hidden_size, **options)`` returns a layer in time-first
+layout. A layer's test runs all of them, one test a property:
+
+    @pytest.mark.parametrize("check", contract.checks(torch.float32, bidirectional=True))
+    def test_contract(check):
+        check(make, bidirectional=True)
+
 All data is made here: random numbers from a fixed seed.
 """
 
@@ -33,8 +39,13 @@ def random_state(layer, batch):
 
 
 def lengths_for(batch, time):
-    """From 1 to T in no order, T among them."""
+    """From 1 to T in no order, including T."""
     return torch.tensor([1 + (time - 1 - 3 * row) % time for row in range(batch)])
+
+
+def resets_for(batch, time):
+    """Every third step, another one in each row."""
+    return (torch.arange(batch)[:, None] + torch.arange(time)[None, :]) % 3 == 0
 
 
 def gradients(outcome, inputs):
@@ -64,18 +75,37 @@ def check_same(layer, other, *, batch, time, state=False, **ragged):
 
 
 def check_reference(make, **options):
-    """The backend that serves agrees with the written-out reference, over all sizes, ragged or not, reset or not."""
+    """The backend that serves agrees with the written-out reference, over all sizes."""
+    for layer, reference, batch, time in _beside_reference(make, options):
+        check_same(layer, reference, batch=batch, time=time)
+
+
+def check_reference_lengths(make, **options):
+    """The same with lengths, from a given state."""
+    for layer, reference, batch, time in _beside_reference(make, options):
+        check_same(layer, reference, batch=batch, time=time, state=True, lengths=lengths_for(batch, time))
+
+
+def check_reference_resets(make, **options):
+    """The same with resets, from a given state."""
+    for layer, reference, batch, time in _beside_reference(make, options):
+        check_same(layer, reference, batch=batch, time=time, state=True, resets=resets_for(batch, time))
+
+
+def check_reference_lengths_and_resets(make, **options):
+    """The same with lengths and resets, from a given state."""
+    for layer, reference, batch, time in _beside_reference(make, options):
+        ragged = {"lengths": lengths_for(batch, time), "resets": resets_for(batch, time)}
+        check_same(layer, reference, batch=batch, time=time, state=True, **ragged)
+
+
+def _beside_reference(make, options):
+    """Pairs of a layer and its copy on the reference, with a batch and a time."""
     for batch, time, inputs, hidden in SIZES:
         layer = make(inputs, hidden, **options)
         reference = copy.deepcopy(layer)
         reference.backend = "reference"
-        lengths = lengths_for(batch, time)
-        check_same(layer, reference, batch=batch, time=time)
-        check_same(layer, reference, batch=batch, time=time, state=True, lengths=lengths)
-        if not layer.bidirectional:
-            resets = (torch.arange(batch)[:, None] + torch.arange(time)[None, :]) % 3 == 0
-            check_same(layer, reference, batch=batch, time=time, state=True, resets=resets)
-            check_same(layer, reference, batch=batch, time=time, state=True, lengths=lengths, resets=resets)
+        yield layer, reference, batch, time
 
 
 def check_steps(make, **options):
@@ -108,7 +138,7 @@ def check_split(make, **options):
 
 
 def check_padding(make, **options):
-    """What lies behind a row's length, NaN too, reaches nothing; each row is as if it were alone."""
+    """Values past a row's length, NaN too, change no result; each row gives the same as alone."""
     layer = make(4, 9, **options)
     batch, time = 5, 6
     lengths = lengths_for(batch, time)
@@ -133,7 +163,7 @@ def check_padding(make, **options):
 
 
 def check_scratch(make, **options):
-    """Fresh memory full of NaN reaches no result: outputs, states and gradients are the same after poisoning it."""
+    """NaN in newly allocated memory changes no result: neither outputs nor states nor gradients."""
     layer = make(5, 21, **options)
     x = sequence(layer, 4, 6)
     lengths = torch.tensor([6, 2, 5, 1])
@@ -156,8 +186,8 @@ def check_scratch(make, **options):
         assert torch.equal(once, filled)
 
 
-def check_layouts(make, **options):
-    """Batch-first, unbatched, packed, non-contiguous and expanded inputs all mean the same."""
+def check_batch_first(make, **options):
+    """Batch-first input gives the same outputs in that layout, and the same state."""
     layer = make(3, 6, **options)
     batch_first = copy.deepcopy(layer)
     batch_first.batch_first = True
@@ -166,16 +196,34 @@ def check_layouts(make, **options):
     other, same_state = batch_first(x.transpose(0, 1).contiguous())
     assert_close(other.transpose(0, 1), output)
     assert_close(same_state, state)
+    assert_close(batch_first(x.transpose(0, 1))[0].transpose(0, 1), output)
+
+
+def check_strided_input(make, **options):
+    """Non-contiguous and expanded inputs give what contiguous ones give."""
+    layer = make(3, 6, **options)
+    x = sequence(layer, 4, 5)
     strided = torch.stack([x, x], dim=-1)[..., 0]
     assert not strided.is_contiguous()
-    assert_close(layer(strided), (output, state))
-    assert_close(batch_first(x.transpose(0, 1))[0].transpose(0, 1), output)
+    assert_close(layer(strided), layer(x))
     expanded = x[:, :1].expand(5, 4, 3)
     assert_close(layer(expanded)[0], layer(expanded.contiguous())[0])
+
+
+def check_unbatched(make, **options):
+    """A sequence without a batch axis gives its row of the batch."""
+    layer = make(3, 6, **options)
+    x = sequence(layer, 4, 5)
+    output, state = layer(x)
     alone, alone_state = layer(x[:, 2])
     assert_close(alone, output[:, 2])
     assert_close(alone_state, map_state(lambda leaf: leaf[:, 2], state))
 
+
+def check_packed(make, **options):
+    """A packed sequence gives what padded rows with lengths give, in its own order of rows."""
+    layer = make(3, 6, **options)
+    x = sequence(layer, 4, 5)
     lengths = torch.tensor([2, 5, 1, 5])
     padded, padded_state = layer(x, lengths=lengths)
     for order, sorted_ in ((torch.arange(4), False), (torch.tensor([1, 3, 0, 2]), True)):
@@ -188,7 +236,7 @@ def check_layouts(make, **options):
 
 
 def check_gradient_layouts(make, **options):
-    """Expanded and strided gradients, as sums and slices of the output send them, mean what contiguous ones mean."""
+    """Expanded and strided gradients of the output give what contiguous ones give."""
     layer = make(3, 40, **options)
     x = sequence(layer, 6, 5).requires_grad_()
     inputs = [x, *layer.parameters()]
@@ -227,7 +275,7 @@ def check_torch(make, make_torch, **options):
 
 
 def check_module(make, **options):
-    """Copies, pickles and state files keep weights and meaning."""
+    """Copies and pickles compute the same and have the same config."""
     layer = make(3, 6, **options)
     x = sequence(layer, 2, 4)
     expected = layer(x)
@@ -238,7 +286,7 @@ def check_module(make, **options):
 
 
 def check_autocast(make, **options):
-    """Under autocast, halved inputs and carried states are taken, and gradients arrive in the weights' dtype."""
+    """Under autocast, inputs and states in half precision are accepted; gradients have the weights' dtype."""
     layer = make(4, 5, **options)
     x = sequence(layer, 2, 6)
     with torch.autocast("cpu", torch.bfloat16):
@@ -262,7 +310,7 @@ def check_deterministic(make, **options):
 
 
 def check_bad_input(make):
-    """Every wrong call names what arrived and what was expected."""
+    """Every wrong call raises an error that says what arrived and what was expected."""
     layer = make(3, 6)
     x = torch.zeros(5, 4, 3)
     cases = [
@@ -300,18 +348,41 @@ def check_bad_input(make):
         both.step(torch.zeros(4, 3))
 
 
-def check_recurrence(make, **options):
-    """Everything above that needs no second layer to compare with."""
-    check_reference(make, **options)
-    check_padding(make, **options)
-    check_scratch(make, **options)
-    check_layouts(make, **options)
-    check_gradient_layouts(make, **options)
-    check_empty_batch(make, **options)
-    check_module(make, **options)
-    check_deterministic(make, **options)
-    if make(1, 1, **options).weight_ih_l0.dtype == torch.float32:
-        check_autocast(make, **options)
-    if not options.get("bidirectional"):
-        check_steps(make, **options)
-        check_split(make, **options)
+REFERENCE_CHECKS = (check_reference, check_reference_lengths)
+RESET_CHECKS = (check_reference_resets, check_reference_lengths_and_resets)
+CHECKS = (
+    *REFERENCE_CHECKS,
+    check_padding,
+    check_scratch,
+    check_batch_first,
+    check_strided_input,
+    check_unbatched,
+    check_packed,
+    check_gradient_layouts,
+    check_empty_batch,
+    check_module,
+    check_deterministic,
+)
+ONE_DIRECTION_CHECKS = (*RESET_CHECKS, check_steps, check_split)
+
+
+def checks(dtype, **options):
+    """The checks for layers of this dtype with these options: resets and steps need a single direction."""
+    found = [*CHECKS, *([check_autocast] if dtype == torch.float32 else [])]
+    return found if options.get("bidirectional") else [*found, *ONE_DIRECTION_CHECKS]
+
+
+def cases(*settings):
+    """One ``pytest.param(*setting, check)`` for each property of each setting; ids name the property.
+
+    A setting is a tuple whose first entry is a dtype and whose last one is a dictionary of options.
+    """
+    return [
+        pytest.param(*setting, check, id="-".join([*map(_shown, setting), check.__name__.removeprefix("check_")]))
+        for setting in settings
+        for check in checks(setting[0], **setting[-1])
+    ]
+
+
+def _shown(value):
+    return value.__name__ if isinstance(value, type) else str(value)

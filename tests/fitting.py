@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
-from rnnkit.training.watching.history import History
 
 
 def weights(model: nn.Module) -> list[torch.Tensor]:

@@ -68,7 +68,7 @@ def optional(name: str, option: str) -> Step:
 @functools.cache
 def stream(name: str) -> tuple[Any, Tensor]:
     load = workload(name)
-    return loaded(rnnkit_body(load), load).stream(1), torch.rand(1, load.inputs)
+    return loaded(rnnkit_body(load), load).stream(1, reuse_output=True), torch.rand(1, load.inputs)
 
 
 def streamed(name: str) -> Step:

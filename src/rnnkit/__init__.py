@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, diagnostics, finetuning, ops
+    from . import data, diagnostics, finetuning, models, ops
     from . import estimators as estimators
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+    from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
     from .layers.rnn import RNN
+    from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
     from .models.classifier import SequenceClassifier
     from .models.loading import load
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from .training.learner import Learner
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
-    from .types import Sequences
+    from .types import Batch, Sequences
 
 _NAMES = {
+    "Batch": "types",
     "Callback": "training.watching.callbacks",
+    "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
     "GRU": "layers.gru",
@@ -46,12 +50,14 @@ _NAMES = {
     "LSTMCell": "layers.cells",
     "Learner": "training.learner",
     "LoRA": "finetuning.adapters",
+    "PerStep": "layers.chain",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "RNNClassifier": "estimators.classifier",
     "RNNRegressor": "estimators.regressor",
     "SeriesAugment": "layers.augment",
     "SequenceClassifier": "models.classifier",
+    "SequenceModule": "layers.sequence_module",
     "SequenceRegressor": "models.regressor",
     "SequenceTagger": "models.tagger",
     "Sequences": "types",
@@ -63,22 +69,26 @@ _NAMES = {
     "load": "models.loading",
     "summary": "training.reports.summary",
 }
-_MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "ops")
+_MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "models", "ops")
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Batch",
     "Callback",
+    "Chain",
     "ConvFront",
     "Diagnostics",
     "GRUCell",
     "LSTMCell",
     "Learner",
     "LoRA",
+    "PerStep",
     "PixelFront",
     "SequenceClassifier",
+    "SequenceModule",
     "SequenceRegressor",
     "SequenceTagger",
     "Sequences",
@@ -92,6 +102,7 @@ __all__ = [
     "diagnostics",
     "finetuning",
     "load",
+    "models",
     "ops",
     "summary",
 ]

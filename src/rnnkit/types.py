@@ -1,10 +1,10 @@
-"""Types that every room shares. Legend: B batch, T time, I input, H hidden, L layers, D directions."""
+"""Types that every package shares. Legend: B batch, T time, I input, H hidden, L layers, D directions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -76,3 +76,113 @@ class Sequences:
     def to(self, device: Any) -> Sequences:
         """Moves the values; lengths stay on the CPU, where the layers read them."""
         return Sequences(self.values.to(device), self.lengths)
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """One batch of training data, as a model and an objective read it.
+
+    Legend: B batch, T input steps, S target steps.
+
+    Attributes:
+        inputs: what the model is called with: a tensor [B, T, ...], padded on the right where rows differ in length.
+        targets: what the objective compares with: [B], [B, ...], [B, T, ...] or [B, S, ...]; None where there are none.
+        input_lengths: int64 [B] on the CPU, the valid steps of each row; None: all are valid.
+        target_lengths: int64 [B] on the CPU, the valid steps of each row's targets; None: all are valid, or the
+            targets have the lengths of the inputs, as the objective says.
+        weights: what the loss of a target is multiplied by, [B] or shaped like the targets; None: 1 for each.
+        resets: bool, where a stream begins anew: [B] at the first step, [B, T] before that step.
+
+    Example:
+        >>> import torch
+        >>> batch = Batch(torch.zeros(2, 5, 3), torch.tensor([0, 1]), input_lengths=torch.tensor([5, 2]))
+        >>> len(batch), batch
+        (2, Batch(inputs [2, 5, 3], targets [2], input_lengths [2]))
+    """
+
+    inputs: Any
+    targets: torch.Tensor | None = None
+    input_lengths: torch.Tensor | None = None
+    target_lengths: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+    resets: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __repr__(self) -> str:
+        filled = [(name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) is not None]
+        shown = (
+            f"{name} {list(value.shape)}" if hasattr(value, "shape") else f"{name} {type(value).__name__}"
+            for name, value in filled
+        )
+        return f"Batch({', '.join(shown)})"
+
+    def to(self, device: Any) -> Batch:
+        """Move all but the lengths to a device; lengths stay on the CPU, where the layers read them."""
+        tensors = (None if one is None else one.to(device) for one in (self.targets, self.weights, self.resets))
+        targets, weights, resets = tensors
+        return Batch(self.inputs.to(device), targets, self.input_lengths, self.target_lengths, weights, resets)
+
+
+class Field(NamedTuple):
+    """One entry of a dataset's schema.
+
+    Attributes:
+        name: "x", "y", or what the file calls it.
+        dtype: as NumPy names it: "float32", "int64".
+        shape: the axes of one row; None for an axis whose size differs from row to row, such as time.
+        role: what the entry is for.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    role: Literal["input", "target", "weight", "length"]
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A source of rows: in memory, mapped from a file, or streamed.
+
+    `Learner.fit` takes any object that has these members and `batches`.
+    """
+
+    @property
+    def schema(self) -> tuple[Field, ...]:
+        """The entries of a row."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A digest that changes with the content and its order; it may look at a sample of a large source."""
+        ...
+
+    def shard(self, rank: int, world: int) -> Dataset:
+        """The share of one of `world` processes; shares are disjoint, and together they are the whole."""
+        ...
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """The batches of a run: what `Learner.fit` trains on, whatever they come from."""
+
+    @property
+    def steps(self) -> int | None:
+        """The number of batches of an epoch; None if unknown."""
+        ...
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of one epoch; after `load_state_dict` those that are left of it."""
+        ...
+
+    def fingerprint(self) -> Any:
+        """JSON values that tell the data of one run from that of another."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the epoch, behind the batch that was yielded last: numbers and tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have the next iteration go on behind that position, with the same batches to the bit."""
+        ...

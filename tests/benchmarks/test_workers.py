@@ -64,11 +64,13 @@ class Stream:
 
 def test_streaming_asks_for_what_the_layers_promise(monkeypatch):
     made = Stream()
-    monkeypatch.setattr(rnnkit.LSTM, "stream", lambda self, batch: made, raising=False)
+    asked = []
+    monkeypatch.setattr(rnnkit.LSTM, "stream", lambda self, batch, **options: asked.append(options) or made)
     rnnkit_worker.stream.cache_clear()
     rnnkit_worker.streamed("lstm_28_streamed")()
     assert made.calls == STREAM_STEPS
     assert rnnkit_worker.seconds_per_step("lstm_28_streamed") == [5e-6]
+    assert asked == [{"reuse_output": True}]
     rnnkit_worker.stream.cache_clear()
 
 

@@ -2,7 +2,9 @@
 
 import copy
 import io
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.layers.accelerate import Left
+from rnnkit.layers.accelerate import SkippedLayer
 
 LENGTHS = [3, 9, 1, 6]
 PLAIN = [
@@ -238,8 +240,8 @@ def test_wrappers_go_on_working(wrap):
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
-        (lambda: nn.LSTMCell(4, 6), "runs through PyTorch's own cell either way"),
-        (lambda: rnnkit.GRU(4, 6), "already rnnkit's"),
+        (lambda: nn.LSTMCell(4, 6), "use PyTorch's cells too"),
+        (lambda: rnnkit.GRU(4, 6), "already an rnnkit layer"),
         (lambda: Subclass(4, 6), "a subclass may compute something else"),
         (quantised, "quantised"),
         (scripted, "scripted"),
@@ -248,17 +250,20 @@ def test_wrappers_go_on_working(wrap):
         (lambda: changed(nn.LSTM(4, 6), forward=lambda x: x), "its forward was replaced"),
         (lambda: changed(nn.LSTM(4, 6), step=3), "uses itself: step"),
         (lambda: changed(nn.RNN(4, 6), weight_ih_l0=nn.UninitializedParameter()), "has no shape yet"),
-        (lambda: changed(nn.RNN(4, 6), weight_ih_l0=Special(torch.zeros(6, 4))), "is a Special and no plain parameter"),
-        (lambda: changed(nn.RNN(4, 6), hidden_size=5), "where the layer's sizes say"),
+        (
+            lambda: changed(nn.RNN(4, 6), weight_ih_l0=Special(torch.zeros(6, 4))),
+            "is a Special, not a plain",
+        ),
+        (lambda: changed(nn.RNN(4, 6), hidden_size=5), "the layer's sizes give"),
     ],
 )
-def test_what_is_left_says_why(build, reason):
+def test_skipped_layers_have_a_reason(build, reason):
     layer = build()
     kind = type(layer)
     report = rnnkit.accelerate(nn.Sequential(nn.Linear(4, 4), layer))
     assert report.swapped == ()
-    assert [left.name for left in report.left] == ["1"]
-    assert reason in report.left[0].reason
+    assert [skipped.name for skipped in report.skipped] == ["1"]
+    assert reason in report.skipped[0].reason
     assert reason in str(report)
     assert type(layer) is kind
 
@@ -266,10 +271,17 @@ def test_what_is_left_says_why(build, reason):
 def test_the_report_reads_well():
     model = nn.ModuleDict({"body": nn.RNN(4, 6), "decoder": Subclass(4, 6)})
     text = str(rnnkit.accelerate(model)).splitlines()
-    assert text[0] == "1 recurrent layer swapped, 1 left"
+    assert text[0] == "1 recurrent layer swapped, 1 skipped"
     assert text[1].split() == ["body", "torch.nn.RNN", "→", "rnnkit.SimpleRNN", "native", "on", "cpu,", "float32"]
     assert text[2].startswith("  decoder  ")
-    assert "left: a subclass" in text[2]
+    assert "skipped: a subclass" in text[2]
+
+
+def test_the_guide_shows_its_report(capsys):
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "accelerate.md").read_text()
+    code, shown = re.findall(r"```(?:python)?\n(.*?)```", guide, re.S)
+    exec(code, {})
+    assert capsys.readouterr().out == shown
 
 
 def test_twice_is_harmless():
@@ -278,14 +290,14 @@ def test_twice_is_harmless():
     layer.backend = "reference"
     again = rnnkit.accelerate(layer)
     assert again.swapped == ()
-    assert again.left == (Left("", "rnnkit.SimpleRNN", "already rnnkit's"),)
+    assert again.skipped == (SkippedLayer("", "rnnkit.SimpleRNN", "already an rnnkit layer"),)
     assert layer.backend == "reference"
     assert "(the model)" in str(again)
 
 
 def test_nothing_to_swap():
     report = rnnkit.accelerate(nn.Linear(2, 2))
-    assert report.swapped == report.left == ()
+    assert report.swapped == report.skipped == ()
     assert str(report).startswith("no recurrent layer found")
 
 

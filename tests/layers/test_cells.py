@@ -6,6 +6,7 @@ from tolerances import assert_close
 
 import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
+from rnnkit.ops.direction import RecurrentWeights
 from rnnkit.ops.simple_rnn import simple_rnn_step
 from rnnkit.ops.state import tensors
 
@@ -39,7 +40,7 @@ def test_is_pytorchs_cell(own, torchs, options):
 def test_sigmoid_follows_the_equation():
     cell = rnnkit.SimpleRNNCell(3, 5, nonlinearity="sigmoid")
     x, h = torch.randn(2, 3), torch.randn(2, 5)
-    expected = simple_rnn_step(x, h, *cell.parameters(), nonlinearity="sigmoid")
+    expected = simple_rnn_step(x, h, RecurrentWeights(*cell.parameters()), nonlinearity="sigmoid")
     assert_close(cell(x, h), expected)
     assert_close(cell(x[1], h[1]), expected[1])
     assert_close(cell(x), cell(x, torch.zeros(2, 5)))

@@ -27,10 +27,10 @@ def warmed(stride):
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_padded_row_is_seen_as_if_alone(stride):
     front, x = warmed(stride), ragged()
-    together, lengths = front(x, LENGTHS)
+    together, lengths, _ = front(x, LENGTHS)
     assert lengths.tolist() == [-(-length // stride) for length in LENGTHS]
     for row, length in enumerate(LENGTHS):
-        alone, none = front(x[row : row + 1, :length])
+        alone, none, _ = front(x[row : row + 1, :length])
         assert none is None
         assert_close(together[row : row + 1, : lengths[row]], alone)
         assert not together[row, lengths[row] :].any()
@@ -43,7 +43,7 @@ def test_padding_has_no_part_in_training(stride):
     results = []
     for padded in (x, wider):
         front.zero_grad()
-        features, lengths = front(padded, LENGTHS)
+        features, lengths, _ = front(padded, LENGTHS)
         features.square().sum().backward()
         results.append([features[:, : int(lengths.max())], front.norm.running_var.clone(), front.convs[0].weight.grad])
         front.norm.reset_running_stats()

@@ -29,11 +29,17 @@ def torch_maker(layer):
     return lambda inputs, hidden, **options: layer(inputs, hidden + (options.get("proj_size") == hidden), **options)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize(("layer", "peer", "fixed"), LAYERS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_contract(dtype, layer, peer, fixed, options):
-    contract.check_recurrence(maker(layer, dtype, backend="native"), **fixed, **options)
+CONTRACT = [
+    (dtype, layer, fixed | options)
+    for dtype in (torch.float32, torch.float64)
+    for layer, _, fixed in LAYERS
+    for options in OPTIONS
+]
+
+
+@pytest.mark.parametrize(("dtype", "layer", "options", "check"), contract.cases(*CONTRACT))
+def test_contract(dtype, layer, options, check):
+    check(maker(layer, dtype, backend="native"), **options)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -9,7 +9,7 @@ from rnnkit.errors import ConfigError, ShapeError
 
 def test_pixels_come_in_reading_order_and_standardised():
     images = torch.rand(4, 3, 5)
-    x, lengths = rnnkit.PixelFront(3, 5, mean=0.25, std=0.5)(images)
+    x, lengths, _ = rnnkit.PixelFront(3, 5, mean=0.25, std=0.5)(images)
     assert lengths is None
     assert torch.allclose(x, ((images.reshape(4, 15) - 0.25) / 0.5)[:, :, None])
 

@@ -14,6 +14,7 @@ from tolerances import assert_close
 
 import rnnkit
 from rnnkit.errors import BackendError, ConfigError, ShapeError
+from rnnkit.ops.direction import RecurrentWeights
 from rnnkit.ops.lstm import lstm_step
 from rnnkit.ops.state import map_state, tensors
 
@@ -31,7 +32,7 @@ class OwnLSTM(torch.nn.Module):
             self.register_parameter(name, torch.nn.Parameter(getattr(layer, name + suffix).detach().clone()))
 
     def forward(self, x, state):
-        h, c = lstm_step(x, state, *self.parameters())
+        h, c = lstm_step(x, state, RecurrentWeights(*self.parameters()))
         return h, (h, c)
 
     def initial_state(self, batch, device, dtype):
@@ -194,7 +195,7 @@ def test_initial_states_in_their_order():
     start = torch.nn.Linear(1, 1)
     start.forward = lambda batch, device, dtype: start.bias.expand(batch, H)
     assert next(iter(rnnkit.RNN(leaky, initial_state=start).state_dict())) == "initial.weight"
-    with pytest.raises(ConfigError, match=r"leaky says nothing.*initial_state=torch.zeros\(1, hidden\)"):
+    with pytest.raises(ConfigError, match=r"initial state of leaky is unknown.*initial_state=torch.zeros\(1, hidden\)"):
         rnnkit.RNN(leaky)(x)
     assert rnnkit.RNN(leaky)(x, torch.zeros(B, H))[0].shape == x.shape
 
@@ -272,12 +273,14 @@ def test_wrong_returns_are_named_at_the_first_step(cell, message):
 def test_bad_arguments():
     zeros = torch.zeros(1, H)
     cases = [
-        (lambda: rnnkit.RNN(3), "cell is a int; expected a function or a module"),
+        (lambda: rnnkit.RNN(3.0), "cell is a float; expected a function or a module"),
         (lambda: rnnkit.RNN(Leaky), "cell is the class Leaky"),
         (lambda: rnnkit.RNN(leaky, reverse_cell=3), "reverse_cell is a int"),
         (lambda: rnnkit.RNN(rnnkit.LSTM(3, 5)), "cell is a LSTM, which runs whole sequences itself"),
         (lambda: rnnkit.RNN(leaky, recompute=0), "recompute=0; expected the number of steps"),
         (lambda: rnnkit.RNN(leaky, recompute=True), "recompute=True"),
+        (lambda: rnnkit.RNN(leaky, input_size=0), "input_size=0; expected a number of features"),
+        (lambda: rnnkit.RNN(leaky, output_size="5"), "output_size='5'; expected a number of features"),
         (lambda: rnnkit.RNN(leaky, initial_state=torch.zeros(5)), r"shape \(5,\); expected a batch of 1"),
     ]
     for call, message in cases:
@@ -285,6 +288,86 @@ def test_bad_arguments():
             call()
     with pytest.raises(ShapeError, match="initial_state holds a list"):
         rnnkit.RNN(leaky, initial_state=[zeros])
+
+
+@pytest.mark.parametrize(
+    ("call", "typed"),
+    [
+        (lambda: rnnkit.RNN(28, 128), "rnnkit.SimpleRNN(28, 128)"),
+        (lambda: rnnkit.RNN(28, 128, 2, batch_first=True), "rnnkit.SimpleRNN(28, 128, 2, batch_first=True)"),
+        (lambda: rnnkit.RNN(input_size=28, hidden_size=128), "rnnkit.SimpleRNN(input_size=28, hidden_size=128)"),
+        (lambda: rnnkit.RNN(28), "rnnkit.SimpleRNN(28, hidden_size)"),
+    ],
+)
+def test_a_call_of_pytorchs_rnn_says_what_to_type(call, typed):
+    with pytest.raises(ConfigError, match=r"expected a cell.*rnnkit\.RNN\(cell\)") as error:
+        call()
+    assert str(error.value).endswith(typed)
+    layer = eval(typed, {"rnnkit": rnnkit, "hidden_size": 128})
+    assert (layer.input_size, layer.hidden_size) == (28, 128)
+
+
+class Described(Leaky):
+    """A cell that tells its sizes and how to make it again."""
+
+    input_size = output_size = I
+
+    def config(self):
+        return {"builder": "Described", "arguments": {}}
+
+
+def test_sizes_are_those_of_the_cells_or_as_given():
+    for cell, sizes in (
+        (leaky, (None, None)),
+        (Described(), (I, I)),
+        (rnnkit.LSTMCell(I, H), (I, H)),
+        (torch.nn.GRUCell(I, H), (I, H)),
+    ):
+        layer = rnnkit.RNN(cell)
+        assert (layer.input_size, layer.output_size) == sizes
+        assert (layer.bidirectional, layer.batch_first, layer.state_batch_axis) == (False, False, 0)
+    both_ways = rnnkit.RNN(rnnkit.LSTMCell(I, H), reverse_cell=Described())
+    assert (both_ways.bidirectional, both_ways.output_size) == (True, H + I)
+    assert rnnkit.RNN(rnnkit.LSTMCell(I, H), reverse_cell=leaky).output_size is None
+    given = rnnkit.RNN(leaky, input_size=I, output_size=2)
+    assert (given.input_size, given.output_size) == (I, 2)
+
+
+@pytest.mark.parametrize("cell", [rnnkit.LSTMCell, rnnkit.SimpleRNNCell, torch.nn.GRUCell])
+def test_final_outputs_are_known_with_pytorchs_cells(cell):
+    x = x_and_state(torch.float32)[0]
+    layer = rnnkit.RNN(cell(I, H), reverse_cell=cell(I, H))
+    output, state = layer(x, lengths=LENGTHS)
+    last = output[LENGTHS - 1, torch.arange(B), :H]
+    assert torch.equal(layer.final_output(state), torch.cat((last, output[0, :, H:]), -1))
+    one_way = rnnkit.RNN(cell(I, H))
+    output, state = one_way(x, lengths=LENGTHS)
+    assert torch.equal(one_way.final_output(state), output[LENGTHS - 1, torch.arange(B)])
+    assert rnnkit.RNN(Leaky()).final_output(rnnkit.RNN(Leaky()).initial_state(2)) is None
+
+
+def test_configs_make_the_layer_again():
+    def build(config):
+        builders = {"Described": Described, "torch.nn.RNNCell": torch.nn.RNNCell, "RNN": rnnkit.RNN}
+        arguments = {
+            name: build(value) if isinstance(value, dict) else value for name, value in config["arguments"].items()
+        }
+        name = config["builder"]
+        return builders[name](**arguments) if name in builders else getattr(rnnkit, name)(**arguments)
+
+    x = x_and_state(torch.float32)[0]
+    for layer in (
+        rnnkit.RNN(rnnkit.SimpleRNNCell(I, H, bias=False, nonlinearity="sigmoid"), input_size=I, recompute=3),
+        rnnkit.RNN(torch.nn.RNNCell(I, H, nonlinearity="relu"), reverse_cell=Described(), batch_first=True),
+    ):
+        again = build(layer.config())
+        assert repr(again) == repr(layer)
+        assert again.config() == layer.config()
+        again.load_state_dict(layer.state_dict())
+        assert_close(again(x)[0], layer(x)[0])
+    assert rnnkit.RNN(leaky).config() is None
+    assert rnnkit.RNN(Leaky()).config() is None
+    assert rnnkit.RNN(Described(), initial_state=torch.zeros(1, I, I)).config() is None
 
 
 def test_bad_input():
@@ -330,9 +413,10 @@ ROOT = Path(__file__).parents[2]
 def test_the_guide_runs_and_shows_the_examples_cells():
     example = (ROOT / "examples" / "own_cells.py").read_text()
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guides" / "your_own_cell.md").read_text(), re.S)
-    names = {"Tensor": torch.Tensor, "Pair": tuple}
+    names = {}  # nothing but what the page imports and defines
     for block in blocks:
         exec(block, names)
+    assert (names["body"].input_size, names["body"].output_size) == (1, 1)
     cells = re.findall(r"^class \w+.*?(?=\n\n\n)", "".join(blocks), re.S | re.M)
     assert len(cells) == 3
     assert all(cell in example for cell in cells)

@@ -1,3 +1,5 @@
+import itertools
+
 import contract
 import pytest
 import torch
@@ -22,15 +24,19 @@ def maker(dtype=torch.float32, **fixed):
     return make
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_contract(dtype, options):
-    contract.check_recurrence(maker(dtype, backend="native"), **options)
+DTYPES = [torch.float32, torch.float64]
 
 
-@pytest.mark.parametrize("options", OPTIONS[:1] + OPTIONS[-1:], ids=str)
-def test_contract_without_the_core(options):
-    contract.check_recurrence(maker(torch.float64, backend="reference"), **options)
+@pytest.mark.parametrize(("dtype", "options", "check"), contract.cases(*itertools.product(DTYPES, OPTIONS)))
+def test_contract(dtype, options, check):
+    check(maker(dtype, backend="native"), **options)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "check"), contract.cases((torch.float64, OPTIONS[0]), (torch.float64, OPTIONS[-1]))
+)
+def test_contract_without_the_core(dtype, options, check):
+    check(maker(dtype, backend="reference"), **options)
 
 
 @pytest.mark.parametrize("options", [option for option in OPTIONS if option["nonlinearity"] != "sigmoid"], ids=str)

@@ -1,5 +1,6 @@
 """layer.stream(batch): one step at a time, equal to the whole sequence."""
 
+import itertools
 import threading
 
 import pytest
@@ -35,7 +36,7 @@ def test_equals_the_whole_sequence(layer, options, batch):
     module = made(layer, options)
     x = torch.randn(7, batch, 3, dtype=module.weight_ih_l0.dtype)
     stream = module.stream(batch)
-    outputs = torch.stack([stream(x_t).clone() for x_t in x])
+    outputs = torch.stack([stream(x_t) for x_t in x])
     expected, state = module.eval()(x)
     assert_close(outputs, expected)
     assert_close(stream.state, state)
@@ -45,16 +46,16 @@ def test_wide_layers_share_units_over_threads():
     module = made(rnnkit.LSTM, {}, hidden=700)
     x = torch.randn(4, 1, 3)
     stream = module.stream()
-    assert_close(torch.stack([stream(x_t).clone() for x_t in x]), module(x)[0])
+    assert_close(torch.stack([stream(x_t) for x_t in x]), module(x)[0])
 
 
 def test_state_and_reset():
     module = made(rnnkit.LSTM, {})
     x = torch.randn(4, 2, 3)
     stream = module.stream(batch=2)
-    first = stream(x[0]).clone()
+    first = stream(x[0])
     after = stream.state
-    second = stream(x[1]).clone()
+    second = stream(x[1])
     stream.reset()
     assert torch.equal(stream(x[0]), first)
     stream.state = after
@@ -70,7 +71,7 @@ def test_state_and_reset():
 def test_weights_are_a_snapshot_and_the_layer_keeps_its_mode():
     module = made(rnnkit.GRU, {"recurrent_dropout": 0.5, "layer_norm": True})
     stream, x = module.stream(), torch.ones(1, 3)
-    before = stream(x).clone()
+    before = stream(x)
     with torch.no_grad():
         module.weight_ih_l0.zero_()
     stream.reset()
@@ -78,23 +79,35 @@ def test_weights_are_a_snapshot_and_the_layer_keeps_its_mode():
     assert module.training
 
 
-def test_nothing_is_allocated():
-    """The output is one buffer; a strided x is taken too."""
-    stream = made(rnnkit.LSTM, {}).stream(batch=4)
+def test_every_step_returns_a_new_tensor():
+    """README's example: a list of the outputs holds all of them."""
+    layer, xs = made(rnnkit.LSTM, {}), torch.randn(7, 1, 3)
+    stream = layer.stream(batch=1)
+    outputs = [stream(x_t) for x_t in xs]
+    assert len({output.data_ptr() for output in outputs}) == 7
+    assert_close(torch.stack(outputs), layer(xs)[0])
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_the_shared_buffer_on_request(backend):
+    """The output is one buffer, which the next step overwrites; a strided x is taken too."""
+    layer = made(rnnkit.LSTM, {"backend": backend})
+    stream, fresh = layer.stream(batch=4, reuse_output=True), layer.stream(batch=4)
     x = torch.randn(4, 6)[:, ::2]
     first = stream(x)
-    place = first.data_ptr()
-    assert stream(x).data_ptr() == place
+    assert torch.equal(first, fresh(x))
+    assert stream(x) is first
+    assert torch.equal(first, fresh(x))
     assert 0 < stream.seconds_per_step(x, 10) < 1
 
 
 def test_strided_and_self_fed_inputs_are_read_as_they_were():
     module = made(rnnkit.SimpleRNN, {})
     x = torch.randn(3, 4).T
-    assert_close(module.stream(4)(x).clone(), module.step(x)[0])
-    for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
+    assert_close(module.stream(4)(x), module.step(x)[0])
+    for layer, reuse in itertools.product((rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU), (False, True)):
         own = layer(300, 300)
-        stream, state, y = own.stream(2), None, torch.randn(2, 300)
+        stream, state, y = own.stream(2, reuse_output=reuse), None, torch.randn(2, 300)
         expected = y
         for _ in range(3):
             y = stream(y)
@@ -106,7 +119,7 @@ def test_a_stream_made_in_inference_mode_goes_on_outside():
     module = made(rnnkit.GRU, {})
     with torch.inference_mode():
         stream = module.stream()
-        first = stream(torch.ones(1, 3)).clone()
+        first = stream(torch.ones(1, 3))
     stream.reset()
     assert torch.equal(stream(torch.ones(1, 3)), first)
 
@@ -118,7 +131,7 @@ def test_streams_in_threads_do_not_meet():
 
     def run(index):
         stream = module.stream()
-        found[index] = torch.stack([stream(x_t).clone() for x_t in x])
+        found[index] = torch.stack([stream(x_t) for x_t in x])
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
     for thread in threads:

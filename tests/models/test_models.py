@@ -162,8 +162,8 @@ def test_a_file_cannot_name_other_classes(tmp_path):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ConfigError, match="expected an rnnkit layer"):
-        rnnkit.SequenceClassifier(torch.nn.RNN(3, 4), 2)
+    with pytest.raises(ConfigError, match="expected a layer over sequences"):
+        rnnkit.SequenceClassifier(torch.nn.RNNCell(3, 4), 2)
     with pytest.raises(ConfigError, match="did you mean 'mean'"):
         rnnkit.SequenceClassifier(rnnkit.GRU(3, 4), 2, pooling="meen")
     with pytest.raises(ConfigError, match="0 outputs"):

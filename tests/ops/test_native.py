@@ -9,6 +9,7 @@ import pytest
 import torch
 from tolerances import assert_close
 
+from rnnkit.ops.direction import DirectionCall, LayerNormWeights, RecurrentOptions, RecurrentWeights
 from rnnkit.ops.gru import gru, gru_reference
 from rnnkit.ops.lstm import lstm, lstm_reference
 from rnnkit.ops.simple_rnn import simple_rnn, simple_rnn_reference
@@ -61,12 +62,12 @@ def problem(kernel, sizes, options, dtype, batch_first=False, reverse=False):
     else:
         state = numbers(batch, hidden) if "state" in options else None
     if "norm" in options and "before" not in options:
-        found["norm"] = (numbers(wide), numbers(wide))
+        found["norm"] = LayerNormWeights(numbers(wide), numbers(wide))
         if kernel == "lstm":
-            found["norm"] += (numbers(hidden), numbers(hidden))
+            found["norm"] = LayerNormWeights(*found["norm"][:2], numbers(hidden), numbers(hidden))
     if "mask" in options:
         found["mask"] = (torch.rand(batch, out, generator=generator) < 0.7).to(dtype) / 0.7
-    zones = (("zone_h", out), ("zone_c", hidden)) if kernel == "lstm" else (("zone", hidden),)
+    zones = (("zoneout_h", out), ("zoneout_c", hidden)) if kernel == "lstm" else (("zoneout_h", hidden),)
     for name, width in zones:
         if "zone" in options:
             found[name] = (torch.rand(batch, time, width, generator=generator) < 0.3).to(dtype)
@@ -86,12 +87,17 @@ def problem(kernel, sizes, options, dtype, batch_first=False, reverse=False):
     native, reference = {
         "simple_rnn": (simple_rnn, simple_rnn_reference),
         "gru": (gru, gru_reference),
-        "lstm": (lambda *a, **k: lstm(*a, **k, cells=True), lstm_reference),
+        "lstm": (lstm, lstm_reference),
     }[kernel]
-    return (lambda: native(x, state, *weights, **found)), (lambda: reference(x, state, *weights, **found)), leaves
+    flags = {name: found.pop(name) for name in ("reset_after", "nonlinearity") if name in found}
+    named = RecurrentOptions(**{name: found.pop(name) for name in RecurrentOptions._fields if name in found})
+    call = DirectionCall(x, RecurrentWeights(*weights), named, state, return_cells=kernel == "lstm", **found)
+    return (lambda: native(call, **flags)), (lambda: reference(call, **flags)), leaves
 
 
 def flat(outcome):
+    if outcome is None:
+        return []
     return [outcome] if isinstance(outcome, torch.Tensor) else [leaf for part in outcome for leaf in flat(part)]
 
 

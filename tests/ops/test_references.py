@@ -1,6 +1,7 @@
 """The references' options: against scalar formulas, their own limits, and row by row on ragged batches."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from contract import gradients
 from tolerances import assert_close
 
 from rnnkit.errors import ConfigError, ShapeError
+from rnnkit.ops.direction import DirectionCall, LayerNormWeights, RecurrentOptions, RecurrentWeights
 from rnnkit.ops.gru import gru_reference, gru_step
 from rnnkit.ops.lstm import coupled, coupled_peephole, lstm_reference, lstm_step
 from rnnkit.ops.normalisation import EPS, normalise
@@ -20,14 +22,9 @@ GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 STEPS = {"simple_rnn": simple_rnn_step, "gru": gru_step, "lstm": lstm_step}
 
 
-def lstm_outputs(*arguments, **options):
-    out, _, state = lstm_reference(*arguments, **options)
-    return out, state
-
-
-REFERENCES = {"simple_rnn": simple_rnn_reference, "gru": gru_reference, "lstm": lstm_outputs}
+REFERENCES = {"simple_rnn": simple_rnn_reference, "gru": gru_reference, "lstm": lstm_reference}
 FORMS = [*GATES, "gru, reset before"]
-ZONES = ("zone", "zone_h", "zone_c")
+ZONEOUTS = ("zoneout_h", "zoneout_c")
 LENGTHS = torch.tensor([T, 0, 3, 1, 4])
 
 
@@ -48,16 +45,16 @@ def start(name):
 
 
 def options(form):
-    """The recurrence's name and all of its options at once, zones as whole arrays [B, T, H]."""
+    """The recurrence's name and all of its options at once, zoneouts as whole arrays [B, T, H]."""
     name = form.split(",")[0]
     rows, state = GATES[name] * H, P if name == "lstm" else H
     found = {"mask": draw(B, state, seed=7), "norm": (1 + draw(rows, seed=8), 1 + draw(rows, seed=9))}
     if name == "lstm":
         found["peephole"] = draw(3, H, seed=10)
         found["norm"] += (1 + draw(H, seed=11), draw(H, seed=12))
-        found |= {"zone_h": draw(B, T, P, seed=13).sigmoid(), "zone_c": draw(B, T, H, seed=14).sigmoid()}
+        found |= {"zoneout_h": draw(B, T, P, seed=13).sigmoid(), "zoneout_c": draw(B, T, H, seed=14).sigmoid()}
     else:
-        found["zone"] = draw(B, T, H, seed=13).sigmoid()
+        found["zoneout_h"] = draw(B, T, H, seed=13).sigmoid()
     if form != name:
         del found["norm"]
         found["reset_after"] = False
@@ -65,7 +62,27 @@ def options(form):
 
 
 def at_step(found, t):
-    return {key: value[:, t] if key in ZONES else value for key, value in found.items()}
+    return {key: value[:, t] if key in ZONEOUTS else value for key, value in found.items()}
+
+
+def split(found):
+    """The tensors of the options, and the other arguments of a recurrence."""
+    flags = {key: found[key] for key in ("reset_after", "nonlinearity") if key in found}
+    named = {key: value for key, value in found.items() if key not in flags}
+    if "norm" in named:
+        named["norm"] = LayerNormWeights(*named["norm"])
+    return RecurrentOptions(**named), flags
+
+
+def run_step(name, x, state, w, found):
+    named, flags = split(found)
+    return STEPS[name](x, state, RecurrentWeights(*w), named, **flags)
+
+
+def run_sequence(name, x, state, w, found, **ragged):
+    named, flags = split(found)
+    result = REFERENCES[name](DirectionCall(x, RecurrentWeights(*w), named, state, **ragged), **flags)
+    return result.output, result.state
 
 
 # --- scalar formulas: one row, lists of numbers ----------------------------------------------------------------------
@@ -95,17 +112,17 @@ def sums(x, h, w_ih, w_hh, b_ih, b_hh, norm, mask):
     return pairs
 
 
-def between(zone, before, after):
-    return [z * old + (1 - z) * new for z, old, new in zip(zone, before, after, strict=True)]
+def between(zoneout, before, after):
+    return [z * old + (1 - z) * new for z, old, new in zip(zoneout, before, after, strict=True)]
 
 
-def scalar_simple_rnn(x, h, w, *, nonlinearity="tanh", norm=None, mask=(1,) * H, zone=(0,) * H):
+def scalar_simple_rnn(x, h, w, *, nonlinearity="tanh", norm=None, mask=(1,) * H, zoneout_h=(0,) * H):
     function = {"tanh": math.tanh, "sigmoid": sigmoid, "relu": lambda a: max(a, 0)}[nonlinearity]
     from_x, from_h = sums(x, h, *w, norm, mask)
-    return between(zone, h, [function(from_x[k] + from_h[k]) for k in range(H)])
+    return between(zoneout_h, h, [function(from_x[k] + from_h[k]) for k in range(H)])
 
 
-def scalar_gru(x, h, w, *, reset_after=True, norm=None, mask=(1,) * H, zone=(0,) * H):
+def scalar_gru(x, h, w, *, reset_after=True, norm=None, mask=(1,) * H, zoneout_h=(0,) * H):
     from_x, from_h = sums(x, h, *w, norm, mask)
     r = [sigmoid(from_x[k] + from_h[k]) for k in range(H)]
     z = [sigmoid(from_x[H + k] + from_h[H + k]) for k in range(H)]
@@ -115,10 +132,12 @@ def scalar_gru(x, h, w, *, reset_after=True, norm=None, mask=(1,) * H, zone=(0,)
     else:
         inner = [sum(w_hh[2 * H + k][j] * r[j] * mask[j] * h[j] for j in range(H)) + b_hh[2 * H + k] for k in range(H)]
     n = [math.tanh(from_x[2 * H + k] + inner[k]) for k in range(H)]
-    return between(zone, h, [(1 - z[k]) * n[k] + z[k] * h[k] for k in range(H)])
+    return between(zoneout_h, h, [(1 - z[k]) * n[k] + z[k] * h[k] for k in range(H)])
 
 
-def scalar_lstm(x, state, w, *, peephole=((0,) * H,) * 3, norm=None, mask=(1,) * P, zone_h=(0,) * P, zone_c=(0,) * H):
+def scalar_lstm(
+    x, state, w, *, peephole=((0,) * H,) * 3, norm=None, mask=(1,) * P, zoneout_h=(0,) * P, zoneout_c=(0,) * H
+):
     (h, c), w_hr = state, w[4]
     from_x, from_h = sums(x, h, *w[:4], norm and norm[:2], mask)
     i, f, g, o = ([from_x[gate * H + k] + from_h[gate * H + k] for k in range(H)] for gate in range(4))
@@ -128,7 +147,7 @@ def scalar_lstm(x, state, w, *, peephole=((0,) * H,) * 3, norm=None, mask=(1,) *
     ]
     inner = layer_norm(new_c, norm[2], norm[3]) if norm else new_c
     unprojected = [sigmoid(o[k] + peephole[2][k] * new_c[k]) * math.tanh(inner[k]) for k in range(H)]
-    return between(zone_h, h, product(w_hr, unprojected)), between(zone_c, c, new_c)
+    return between(zoneout_h, h, product(w_hr, unprojected)), between(zoneout_c, c, new_c)
 
 
 SCALARS = {"simple_rnn": scalar_simple_rnn, "gru": scalar_gru, "lstm": scalar_lstm}
@@ -141,9 +160,9 @@ def lists(value):
 def assert_scalar(name, found, **flags):
     """One step of every row by the tensors' formula and by the scalar one."""
     x, state, w = draw(B, INPUTS, seed=20), start(name), weights(name)
-    actual = STEPS[name](x, state, *w, **found, **flags)
+    actual = run_step(name, x, state, w, found | flags)
     for row in range(B):
-        own = {key: lists(value[row] if key in ("mask", *ZONES) else value) for key, value in found.items()}
+        own = {key: lists(value[row] if key in ("mask", *ZONEOUTS) else value) for key, value in found.items()}
         before = lists(map_state(lambda leaf, at=row: leaf[at], state))
         expected = SCALARS[name](x[row].tolist(), before, lists(w), **own, **flags)
         for ours, theirs in zip(tensors(actual), expected if name == "lstm" else [expected], strict=True):
@@ -170,7 +189,8 @@ def test_gru_with_reset_before_by_hand():
     column = [torch.tensor(values, dtype=torch.float64) for values in ([1.0, -1.0, 0.5], [2.0, 3.0, 3.0])]
     biases = [torch.tensor(values, dtype=torch.float64) for values in ([0.0, 0.0, 0.1], [0.0, 0.0, 0.2])]
     x, h = torch.full((1, 1), 0.5, dtype=torch.float64), torch.full((1, 1), 0.25, dtype=torch.float64)
-    found = gru_step(x, h, *(weight[:, None] for weight in column), *biases, reset_after=False)
+    own = RecurrentWeights(*(weight[:, None] for weight in column), *biases)
+    found = gru_step(x, h, own, reset_after=False)
     r, z = 1 / (1 + math.e**-1), 1 / (1 + math.exp(-0.25))
     assert found.item() == pytest.approx((1 - z) * math.tanh(0.55 + 0.75 * r) + z * 0.25, abs=1e-12)
 
@@ -186,9 +206,10 @@ def test_layer_norm_equals_pytorchs():
     from_h = functional.layer_norm(h @ w_hh.T, (3 * H,), gain_hh, b_hh)
     r, z = torch.sigmoid(from_x + from_h)[:, : 2 * H].chunk(2, 1)
     expected = (1 - z) * torch.tanh(from_x[:, 2 * H :] + r * from_h[:, 2 * H :]) + z * h
-    assert_close(gru_step(x, h, w_ih, w_hh, b_ih, b_hh, norm=(gain_ih, gain_hh)), expected)
+    own, norm = RecurrentWeights(w_ih, w_hh, b_ih, b_hh), RecurrentOptions(LayerNormWeights(gain_ih, gain_hh))
+    assert_close(gru_step(x, h, own, norm), expected)
     with pytest.raises(ConfigError, match="layer_norm needs reset_after=True"):
-        gru_step(x, h, w_ih, w_hh, norm=(gain_ih, gain_hh), reset_after=False)
+        gru_step(x, h, own, norm, reset_after=False)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -199,12 +220,14 @@ def test_neutral_options_change_nothing_and_full_zones_keep_the_state(form):
     name, found = options(form)
     x, state, w = draw(B, INPUTS, seed=20), start(name), weights(name)
     found = at_step(found, 0)
-    neutral = {key: torch.zeros_like(value) for key, value in found.items() if key in (*ZONES, "peephole")}
+    neutral = {key: torch.zeros_like(value) for key, value in found.items() if key in (*ZONEOUTS, "peephole")}
     rest = {key: value for key, value in found.items() if key in ("norm", "reset_after")}
-    plain = STEPS[name](x, state, *w, **rest)
-    assert_close(STEPS[name](x, state, *w, **rest, **neutral, mask=torch.ones_like(found["mask"])), plain)
-    full = {key: torch.ones_like(value) if key in ZONES else value for key, value in found.items()}
-    for kept, before, moved in zip(*map(tensors, (STEPS[name](x, state, *w, **full), state, plain)), strict=True):
+    plain = run_step(name, x, state, w, rest)
+    neutral |= {"mask": torch.ones_like(found["mask"])}
+    assert_close(run_step(name, x, state, w, rest | neutral), plain)
+    full = {key: torch.ones_like(value) if key in ZONEOUTS else value for key, value in found.items()}
+    kept_state = run_step(name, x, state, w, full)
+    for kept, before, moved in zip(*map(tensors, (kept_state, state, plain)), strict=True):
         assert torch.equal(kept, before)
         assert not torch.isclose(moved, before).any()
 
@@ -221,7 +244,7 @@ def test_coupled_gates(normalised):
         i = torch.sigmoid(i + peephole[0] * c)
         cell = (1 - i) * c + i * torch.tanh(g)
         expected = torch.sigmoid(o + peephole[1] * cell) * torch.tanh(cell), cell
-        assert_close(lstm_step(x, (h, c), *four, coupled(bias), **extra), expected)
+        assert_close(run_step("lstm", x, (h, c), (*four, coupled(bias)), extra), expected)
     else:
         gains = [draw(3 * H, seed=seed) for seed in (8, 9)]
         for gain in gains:
@@ -229,9 +252,9 @@ def test_coupled_gates(normalised):
         bias[H : 2 * H] = 30  # g = tanh(30) = 1
         extra["norm"] = (*map(coupled, gains), draw(H, seed=10), draw(H, seed=11))
         ones = torch.ones(B, H, dtype=torch.float64)
-        assert_close(lstm_step(x, (h, ones), *four, coupled(bias), **extra)[1], ones)
+        assert_close(run_step("lstm", x, (h, ones), (*four, coupled(bias)), extra)[1], ones)
         wrong = [coupled(weight) for weight in (w_ih, w_hh)]
-        assert not torch.allclose(lstm_step(x, (h, ones), *wrong, coupled(bias), **extra)[1], ones)
+        assert not torch.allclose(run_step("lstm", x, (h, ones), (*wrong, coupled(bias)), extra)[1], ones)
 
 
 def test_coupled_refuses_other_shapes():
@@ -244,7 +267,7 @@ def test_coupled_refuses_other_shapes():
 @pytest.mark.parametrize("form", FORMS)
 def test_gradcheck_of_a_step_with_all_options(form):
     name, found = options(form)
-    found = {key: value[:2] if key in ("mask", *ZONES) else value for key, value in at_step(found, 1).items()}
+    found = {key: value[:2] if key in ("mask", *ZONEOUTS) else value for key, value in at_step(found, 1).items()}
     flags = {key: found.pop(key) for key in ("reset_after",) if key in found}
     state = map_state(lambda leaf: leaf[:2], start(name))
     tree = (draw(2, INPUTS, seed=20), state, weights(name), tuple(found.values()))
@@ -252,7 +275,7 @@ def test_gradcheck_of_a_step_with_all_options(form):
     def run(*flat):
         given = iter(flat)
         x, before, w, values = map_state(lambda _: next(given), tree)
-        return STEPS[name](x, before, *w, **dict(zip(found, values, strict=True)), **flags)
+        return run_step(name, x, before, w, dict(zip(found, values, strict=True)) | flags)
 
     inputs = [leaf.clone().requires_grad_() for leaf in tensors(tree)]
     assert torch.autograd.gradcheck(run, inputs)
@@ -269,12 +292,17 @@ def test_a_ragged_batch_equals_its_rows_alone(form, reverse):
     name, found = options(form)
     x, state, w = draw(T, B, INPUTS, seed=20).requires_grad_(), start(name), weights(name)
     leaves = [leaf.requires_grad_() for leaf in (x, *tensors(state), *w, *found.get("norm", ()), found["mask"])]
-    leaves += [value.requires_grad_() for key, value in found.items() if key in (*ZONES, "peephole")]
+    leaves += [value.requires_grad_() for key, value in found.items() if key in (*ZONEOUTS, "peephole")]
     behind = torch.arange(T) >= LENGTHS[:, None]
-    poisoned = {key: value.masked_fill(behind[:, :, None], math.nan) for key, value in found.items() if key in ZONES}
-    run = REFERENCES[name]
-    out, last = run(
-        x.masked_fill(behind.T[:, :, None], math.nan), state, *w, **found | poisoned, lengths=LENGTHS, reverse=reverse
+    poisoned = {key: value.masked_fill(behind[:, :, None], math.nan) for key, value in found.items() if key in ZONEOUTS}
+    out, last = run_sequence(
+        name,
+        x.masked_fill(behind.T[:, :, None], math.nan),
+        state,
+        w,
+        found | poisoned,
+        lengths=LENGTHS,
+        reverse=reverse,
     )
     assert not out[behind.T].any()
     outputs, finals = torch.zeros_like(out), []
@@ -282,9 +310,9 @@ def test_a_ragged_batch_equals_its_rows_alone(form, reverse):
         before = map_state(lambda leaf, at=row: leaf[at : at + 1], state)
         finals.append(before)
         if length:
-            own = {key: value[row : row + 1, :length] for key, value in found.items() if key in ZONES}
+            own = {key: value[row : row + 1, :length] for key, value in found.items() if key in ZONEOUTS}
             own["mask"] = found["mask"][row : row + 1]
-            alone, finals[row] = run(x[:length, row : row + 1], before, *w, **found | own, reverse=reverse)
+            alone, finals[row] = run_sequence(name, x[:length, row : row + 1], before, w, found | own, reverse=reverse)
             outputs[:length, row] = alone[:, 0]
     expected = outputs, map_state(lambda *rows: torch.cat(rows), *finals)
     assert_close((out, last), expected)
@@ -296,34 +324,34 @@ def test_a_ragged_batch_equals_its_rows_alone(form, reverse):
 def test_forms_of_the_same_sequence(form):
     """Steps in a row, a flipped sequence, batch_first, resets, no state and constant zones mean what they say."""
     name, found = options(form)
-    x, state, w, run = draw(T, B, INPUTS, seed=20), start(name), weights(name), REFERENCES[name]
-    out, last = run(x, state, *w, **found)
+    x, state, w, run = draw(T, B, INPUTS, seed=20), start(name), weights(name), partial(run_sequence, name)
+    out, last = run(x, state, w, found)
     steps, after = [], state
     for t in range(T):
-        after = STEPS[name](x[t], after, *w, **at_step(found, t))
+        after = run_step(name, x[t], after, w, at_step(found, t))
         steps.append(tensors(after)[0])
     assert_close((out, last), (torch.stack(steps), after))
 
-    flipped = found | {key: value.flip(1) for key, value in found.items() if key in ZONES}
-    backward = run(x.flip(0), state, *w, **flipped, reverse=True)
+    flipped = found | {key: value.flip(1) for key, value in found.items() if key in ZONEOUTS}
+    backward = run(x.flip(0), state, w, flipped, reverse=True)
     assert_close((backward[0].flip(0), backward[1]), (out, last))
-    swapped = run(x.transpose(0, 1), state, *w, **found, batch_first=True)
+    swapped = run(x.transpose(0, 1), state, w, found, batch_first=True)
     assert_close((swapped[0].transpose(0, 1), swapped[1]), (out, last))
 
     resets = torch.zeros(B, T, dtype=torch.bool)
     resets[1, 2] = resets[3, 4] = True
-    reset_out = run(x, state, *w, **found, resets=resets, initial=state)[0]
+    reset_out = run(x, state, w, found, resets=resets, initial=state)[0]
     for row, t in ((1, 2), (3, 4)):
-        rest = found | {key: value[:, t:] for key, value in found.items() if key in ZONES}
-        assert_close(reset_out[:, row], torch.cat([out[:t, row], run(x[t:], state, *w, **rest)[0][:, row]]))
+        rest = found | {key: value[:, t:] for key, value in found.items() if key in ZONEOUTS}
+        assert_close(reset_out[:, row], torch.cat([out[:t, row], run(x[t:], state, w, rest)[0][:, row]]))
     assert_close(reset_out[:, 0], out[:, 0])
 
     zeros = map_state(torch.zeros_like, state)
-    assert_close(run(x, None, *w, **found), run(x, zeros, *w, **found))
-    constant = {key: value[0, 0] for key, value in found.items() if key in ZONES}
+    assert_close(run(x, None, w, found), run(x, zeros, w, found))
+    constant = {key: value[0, 0] for key, value in found.items() if key in ZONEOUTS}
     whole = {key: value.expand(B, T, -1) for key, value in constant.items()}
     for ragged in ({}, {"lengths": LENGTHS}):
-        assert_close(run(x, state, *w, **found | constant, **ragged), run(x, state, *w, **found | whole, **ragged))
+        assert_close(run(x, state, w, found | constant, **ragged), run(x, state, w, found | whole, **ragged))
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -356,10 +384,10 @@ def test_unroll_takes_nested_inputs_and_states(reverse):
 def test_compile_takes_a_reference_whole():
     name, found = options("lstm")
     x, state, w = draw(2, B, INPUTS, seed=20), start(name), weights(name)
-    found |= {key: found[key][:, :2] for key in ("zone_h", "zone_c")}
+    found |= {key: found[key][:, :2] for key in ZONEOUTS}
     lengths = LENGTHS.clamp(max=2)
 
     def run(x, lengths):
-        return lstm_outputs(x, state, *w, **found, lengths=lengths)
+        return run_sequence("lstm", x, state, w, found, lengths=lengths)
 
     assert_close(torch.compile(run, backend="eager", fullgraph=True)(x, lengths), run(x, lengths))

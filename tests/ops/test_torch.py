@@ -209,7 +209,8 @@ for dtype in (torch.float32, torch.float64):
     for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
         for options in OPTIONS if layer is rnnkit.SimpleRNN else ({{}}, dict(layer_norm=True)):
             make = lambda i, h, **o: layer(i, h, dtype=dtype, backend="native", **options, **o)
-            contract.check_reference(make)
+            for check in (*contract.REFERENCE_CHECKS, *contract.RESET_CHECKS):
+                check(make)
             contract.check_padding(make, bidirectional=True)
 print("served")
 """

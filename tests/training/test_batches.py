@@ -6,24 +6,25 @@ import itertools
 
 import torch
 
-from rnnkit.training.batching.arrays import to_inputs, to_targets
-from rnnkit.training.batching.batches import ArrayBatches, Order
+from rnnkit.training.batching.arrays import to_batch, to_inputs, to_targets
+from rnnkit.training.batching.batches import ArrayBatches
+from rnnkit.training.batching.order import Order
 from rnnkit.types import Sequences
 
 
-def batches(inputs, targets, order, size=4, per_step=False):
-    return ArrayBatches(inputs, targets, order, size, device=torch.device("cpu"), per_step=per_step)
+def batches(inputs, targets, order, size=4, follow="rows"):
+    return ArrayBatches(to_batch(inputs, targets), order, size, device=torch.device("cpu"), follow=follow)
 
 
 def test_every_row_once_an_epoch_in_a_new_order_each_time():
     order = Order(torch.arange(10), torch.Generator().manual_seed(0))
     data = batches(torch.arange(10.0), torch.arange(10), order)
     assert data.steps == 3
-    epochs = [[row for _, targets in data for row in targets.tolist()] for _ in range(2)]
+    epochs = [[row for batch in data for row in batch.targets.tolist()] for _ in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
     assert epochs[0] != epochs[1]
-    rows, (inputs, targets) = data.recall(2)
-    assert rows == epochs[1][8:] == targets.tolist() == inputs.tolist()
+    rows, batch = data.recall(2)
+    assert rows == epochs[1][8:] == batch.targets.tolist() == batch.inputs.tolist()
 
 
 def test_processes_share_the_rows():
@@ -42,8 +43,8 @@ def test_processes_share_the_rows():
 
 def test_batches_of_sequences_are_as_long_as_their_longest():
     sequences = Sequences(torch.zeros(4, 9, 1), torch.tensor([2, 9, 3, 1]))
-    data = batches(sequences, torch.zeros(4, 9), Order(torch.arange(4)), size=2, per_step=True)
-    assert [(inputs.values.shape[1], targets.shape[1]) for inputs, targets in data] == [(9, 9), (3, 3)]
+    data = batches(sequences, torch.zeros(4, 9), Order(torch.arange(4)), size=2, follow="inputs")
+    assert [(batch.inputs.shape[1], batch.targets.shape[1]) for batch in data] == [(9, 9), (3, 3)]
 
 
 def test_what_arrays_become():

@@ -8,10 +8,11 @@ from fitting import quiet
 from torch import nn
 
 from rnnkit.errors import ConfigError
-from rnnkit.training.batching.batches import Mixed, hold_out
-from rnnkit.training.batching.feeding import batches_of
+from rnnkit.training.batching.batches import hold_out
+from rnnkit.training.batching.order import ReplayData
 from rnnkit.training.learner import Learner
 from rnnkit.training.objectives.cross_entropy import CrossEntropy
+from rnnkit.training.sources import make_batches
 
 
 def test_equals_the_equation_written_out_and_torchs_up_to_its_divisor():
@@ -28,21 +29,22 @@ def test_balanced_weights_are_those_of_the_training_rows(classifier, blobs):
     x, y = blobs[0], torch.tensor([0] * 60 + [1] * 20 + [0] * 16)
     learner = Learner(classifier(3), class_weights="balanced")
     quiet(learner, (x, y), epochs=1, validation=1 / 6, shuffle=False)  # leaves 60 of class 0, 20 of class 1
-    assert learner._loss.function.weights.tolist() == pytest.approx([80 / 120, 80 / 40, 1.0])
+    assert learner._session.objective.loss.function.weights.tolist() == pytest.approx([80 / 120, 80 / 40, 1.0])
     quiet(learner, (x[:40], y[40:80]), epochs=1)  # other data, other weights
-    assert learner._loss.function.weights.tolist() == [1.0, 1.0, 1.0]
+    assert learner._session.objective.loss.function.weights.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_balanced_weights_count_the_old_rows_that_an_epoch_draws(classifier, blobs):
     x, y = blobs[0], torch.arange(96) % 2
     learner = Learner(classifier(), class_weights="balanced")
     learner.fine_tune((x[:20], torch.full((20,), 2)), classes=3, replay=20, old_data=(x, y), epochs=1, progress=False)
-    assert learner._loss.function.weights.tolist() == pytest.approx([4 / 3, 4 / 3, 2 / 3])
+    assert learner._session.objective.loss.function.weights.tolist() == pytest.approx([4 / 3, 4 / 3, 2 / 3])
 
 
 def test_a_share_held_out_of_new_rows_and_old_ones_has_no_old_row(classifier, blobs):
     learner = Learner(classifier(), loss="cross_entropy")
-    batches = batches_of(learner, Mixed(*blobs, new=20, drawn=30), 8)[1]
+    session = learner._session
+    batches = make_batches(session.execution, session.objective, ReplayData(blobs, new=20, drawn=30), 8)[1]
     assert len(hold_out(batches, 0.25).order.draw()) == 5
     assert len(batches.order.draw()) == 15 + 30
 
@@ -51,7 +53,7 @@ def test_balanced_weights_of_steps_leave_padding_out(tagger):
     rows, labels = [torch.randn(2, 2), torch.randn(6, 2)], [torch.tensor([1, 1]), torch.zeros(6, dtype=torch.long)]
     learner = Learner(tagger(), class_weights="balanced")
     quiet(learner, (rows, labels), epochs=1)
-    assert learner._loss.function.weights.tolist() == pytest.approx([8 / 12, 8 / 4])
+    assert learner._session.objective.loss.function.weights.tolist() == pytest.approx([8 / 12, 8 / 4])
 
 
 def test_a_mapping_leaves_other_classes_at_one_and_batches_do_not_matter(classifier, blobs):

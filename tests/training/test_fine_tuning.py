@@ -124,7 +124,7 @@ def test_rates_fall_by_layer_and_follow_the_slanted_triangle(blobs):
 
     class Watch(Callback):
         def on_step_end(self, learner, step):
-            rates.append([group["lr"] for group in learner._optimizer.param_groups])
+            rates.append([group["lr"] for group in learner._session.optimizer.param_groups])
 
     learner = Learner(model, lr=0.01)
     learner.fine_tune(
@@ -135,7 +135,7 @@ def test_rates_fall_by_layer_and_follow_the_slanted_triangle(blobs):
     assert max(rates) == pytest.approx([0.1, 0.05, 0.025])
     assert rates.index(max(rates)) == 1
     assert rates[-1][0] < rates[-2][0] < rates[2][0]
-    assert learner._optimizer is None
+    assert learner._session.optimizer is None
 
 
 def test_what_is_frozen_by_name_does_not_train(classifier, blobs):
@@ -314,4 +314,4 @@ def test_settings_that_do_not_go_together_are_refused_before_anything_changes(cl
         learner.fine_tune(blobs, epochs=1, progress=False, **settings)
     assert same(weights(learner.model), before)
     assert all(p.requires_grad for p in learner.model.parameters())
-    assert learner._optimizer is None
+    assert learner._session.optimizer is None

@@ -39,7 +39,7 @@ def test_a_line_for_each_epoch_and_each_so_many_steps(classifier, blobs, tmp_pat
 
     class Watch(Callback):
         def on_step_end(self, learner, step):
-            seen.append((learner._run.losses.total, learner._run.losses.count, learner.gradient_norm))
+            seen.append((learner._session.run.losses.total, learner._session.run.losses.count, learner.gradient_norm))
 
     log = JSONLines(path, every=2)
     history = quiet(learner, blobs, epochs=2, validation=blobs, schedule="cosine", callbacks=[Watch(), log])

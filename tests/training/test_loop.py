@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rnnkit.errors import DataError
-from rnnkit.training.loop import LossMeter
 from rnnkit.training.watching.divergence import NonFinite
+from rnnkit.training.watching.losses import LossMeter
 
 
 def test_losses_weigh_as_many_rows_as_they_are_the_mean_of():

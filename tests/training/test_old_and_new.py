@@ -8,6 +8,7 @@ from fitting import trained
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.training.batching.arrays import to_batch
 from rnnkit.training.fine_tuning.old_and_new import translate
 from rnnkit.training.learner import Learner
 
@@ -52,16 +53,16 @@ def test_a_class_more_with_a_replay_is_learned_and_the_old_ones_kept(classifier,
 
 
 def test_old_rows_are_drawn_anew_each_epoch_all_before_any_comes_again():
-    from rnnkit.training.batching.batches import Mixed, Order
+    from rnnkit.training.batching.order import Order, ReplayData
 
-    data = Mixed(None, None, new=4, drawn=3)
+    data = ReplayData(None, new=4, drawn=3)
     order = data.order(Order(torch.arange(10), torch.Generator().manual_seed(0)))
     epochs = [order.draw().tolist() for _ in range(6)]
     assert all(len(order) == 7 == len(set(rows)) and set(rows) >= {0, 1, 2, 3} for rows in epochs)
     assert len({tuple(sorted(rows)) for rows in epochs}) > 1
-    twice = Mixed(None, None, new=4, drawn=14).order(Order(torch.arange(10), torch.Generator()))
+    twice = ReplayData(None, new=4, drawn=14).order(Order(torch.arange(10), torch.Generator()))
     assert sorted(torch.bincount(twice.draw())[4:].tolist()) == [2, 2, 2, 2, 3, 3]
-    parts = [Mixed(None, None, new=4, drawn=3).order(Order(torch.arange(10), None, rank, 2, True)) for rank in (0, 1)]
+    parts = [ReplayData(None, new=4, drawn=3).order(Order(torch.arange(10), None, rank, 2, True)) for rank in (0, 1)]
     assert [len(part) for part in parts] == [len(part.draw()) for part in parts] == [4, 4]
 
 
@@ -88,10 +89,10 @@ def test_classes_by_name_keep_their_rows_and_old_labels_are_translated(classifie
 def test_padding_is_no_label_of_the_old_data():
     x = rnnkit.Sequences(torch.zeros(2, 3, 1), torch.tensor([3, 1]))
     y = rnnkit.Sequences(torch.tensor([[2, 1, 1], [2, 0, 0]]), x.lengths)
-    targets = translate((x, y), {0: 1, 1: 2})[1]
-    assert targets.values[0].tolist() == [1, 0, 0]
-    assert targets.values[1, 0] == 1
-    assert translate((x, y), {0: 0, 1: 1}) is None
+    targets = translate(to_batch(x, y), {0: 1, 1: 2}).targets
+    assert targets[0].tolist() == [1, 0, 0]
+    assert targets[1, 0] == 1
+    assert translate(to_batch(x, y), {0: 0, 1: 1}) is None
 
 
 def test_ragged_old_rows_and_new_ones_of_another_length_are_mixed(classifier, blobs):

@@ -11,7 +11,6 @@ from fitting import quiet, same, weights
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.finetuning.rates import discriminative_rates
-from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimization.optimizers import make_optimizer
 
@@ -130,7 +129,7 @@ def test_a_callable_gets_the_groups_and_a_tied_parameter_goes_by_both_names(clas
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.5),
         parameter_groups={"tied.weight": {"lr": 0.0}},
     )
-    optimizer = optimizer_of(learner)
+    optimizer = learner.config.make_optimizer(learner._session.execution)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.0]
     assert optimizer.param_groups[1]["params"] == [model.head.weight]
 

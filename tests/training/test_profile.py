@@ -177,8 +177,8 @@ def test_nothing_is_trained(data):
     for learner in (profiled, plain):
         learner.fit(data, epochs=1, seed=1, progress=False)
     weights = copy.deepcopy(profiled.model.state_dict())
-    state = copy.deepcopy(profiled._optimizer.state_dict())
-    optimizer, history = profiled._optimizer, profiled.history
+    state = copy.deepcopy(profiled._session.optimizer.state_dict())
+    optimizer, history = profiled._session.optimizer, profiled.history
     gradients = [parameter.grad for parameter in profiled.model.parameters()]
     profiled.model.head.eval()
     drawn = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
@@ -186,7 +186,7 @@ def test_nothing_is_trained(data):
     profiled.profile(data, steps=3, batch_size=8)
 
     assert all(torch.equal(one, weights[name]) for name, one in profiled.model.state_dict().items())
-    assert profiled._optimizer is optimizer
+    assert profiled._session.optimizer is optimizer
     assert profiled.history is history
     for index, of in state["state"].items():
         assert all(torch.equal(one, optimizer.state_dict()["state"][index][name]) for name, one in of.items())
@@ -196,7 +196,7 @@ def test_nothing_is_trained(data):
     assert torch.equal(torch.get_rng_state(), drawn[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == drawn[1:]  # noqa: NPY002
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in profiled.model.modules())
-    assert "_direction" not in vars(profiled.model.body)
+    assert "_run_direction" not in vars(profiled.model.body)
     # and the next run is the one it would have been
     profiled.model.head.train()
     for learner in (profiled, plain):
@@ -213,7 +213,7 @@ def test_a_finished_optimizer_and_batch_statistics_come_back():
     learner.profile((torch.randn(16, 2, 3), torch.randn(16)), steps=2, batch_size=4)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
     assert optimizer.state == {}
-    assert learner._optimizer is None
+    assert learner._session.optimizer is None
 
 
 def test_an_error_leaves_nothing_behind(data):
@@ -232,7 +232,7 @@ def test_an_error_leaves_nothing_behind(data):
     with pytest.raises(KeyError):
         broken.profile(data, steps=4, batch_size=8)
     assert all(torch.equal(one, before[name]) for name, one in learner.model.state_dict().items())
-    assert "_direction" not in vars(learner.model.body)
+    assert "_run_direction" not in vars(learner.model.body)
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in learner.model.modules())
 
 

@@ -13,7 +13,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rnnkit.errors import ConfigError, DataError, DivergenceError
-from rnnkit.training.assembly import optimizer_of
 from rnnkit.training.learner import Learner
 from rnnkit.training.reports.rate_finder import suggest_rate
 
@@ -88,8 +87,8 @@ def test_everything_is_as_before_and_training_goes_on_to_the_same_bits(blobs, gi
     quiet(learner, blobs, epochs=1)
     other = Learner(twin := copy.deepcopy(model), loss="cross_entropy", clip_norm=1.0)
     other.optimizer = torch.optim.Adam(twin.parameters(), lr=0.01, amsgrad=True) if given else "adam"
-    other._optimizer = optimizer_of(other)
-    other._optimizer.load_state_dict(copy.deepcopy(learner._optimizer.state_dict()))
+    other._session.optimizer = other.config.make_optimizer(other._session.execution)
+    other._session.optimizer.load_state_dict(copy.deepcopy(learner._session.optimizer.state_dict()))
     generator = torch.Generator().manual_seed(5)
     data = DataLoader(TensorDataset(*blobs), 16, shuffle=True, generator=generator) if loader else blobs
 
@@ -97,7 +96,7 @@ def test_everything_is_as_before_and_training_goes_on_to_the_same_bits(blobs, gi
         return torch.get_rng_state(), generator.get_state(), torch.tensor(np.random.get_state()[1].tolist())  # noqa: NPY002
 
     before, flags, gradients = drawn(), [m.training for m in model.modules()], [p.grad for p in model.parameters()]
-    kept, of_python, groups = weights(model), random.getstate(), copy.deepcopy(learner._optimizer.param_groups)
+    kept, of_python, groups = weights(model), random.getstate(), copy.deepcopy(learner._session.optimizer.param_groups)
     sweep = learner.find_rate(data, steps=30, high=100.0)
     assert len(set(sweep.losses)) > 5
     assert same(weights(model), kept)
@@ -106,7 +105,7 @@ def test_everything_is_as_before_and_training_goes_on_to_the_same_bits(blobs, gi
     assert random.getstate() == of_python
     assert [m.training for m in model.modules()] == flags
     assert all(p.grad is gradient for p, gradient in zip(model.parameters(), gradients, strict=True))
-    assert [g["lr"] for g in learner._optimizer.param_groups] == [g["lr"] for g in groups]
+    assert [g["lr"] for g in learner._session.optimizer.param_groups] == [g["lr"] for g in groups]
     quiet(learner, blobs, epochs=2)
     quiet(other, blobs, epochs=2)
     assert same(weights(model), weights(twin))
@@ -115,7 +114,7 @@ def test_everything_is_as_before_and_training_goes_on_to_the_same_bits(blobs, gi
 def test_balanced_weights_are_those_of_the_data_and_put_back(classifier, blobs):
     learner = Learner(classifier(), class_weights="balanced")
     learner.find_rate(blobs, steps=10)
-    assert learner._loss.function.weights is None
+    assert learner._session.objective.loss.function.weights is None
 
 
 def test_it_is_restored_after_an_error_too(classifier, blobs):

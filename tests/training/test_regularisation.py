@@ -71,7 +71,7 @@ def test_a_chunk_that_runs_past_the_models_call_is_not_of_another_calls_lengths(
                 model(x, lengths=torch.tensor([4, 1, 6]))
             if grad:
                 penalty()
-            model.run(x[:2])
+            model.forward_chunk(x[:2])
             torch.testing.assert_close(penalty(), written_out(model.body(x[:2])[0], [6, 6]))
 
 

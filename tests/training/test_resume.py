@@ -345,16 +345,16 @@ def test_a_state_is_safetensors_alone(classifier, blobs, tmp_path):
 
 def test_the_model_on_the_disk_belongs_to_the_state(classifier, blobs, tmp_path, monkeypatch):
     """Whatever is written when the disk is full for a moment: the state first, and a model that is late comes later."""
-    from rnnkit.training import fitting
+    from rnnkit.training.resuming import checkpoint as module
 
-    save, failing = fitting.save_module, []
+    save, failing = module.save_module, []
 
     def save_module(*args, **kwargs):
         if failing:
             raise OSError(28, "No space left on device")
         save(*args, **kwargs)
 
-    monkeypatch.setattr(fitting, "save_module", save_module)
+    monkeypatch.setattr(module, "save_module", save_module)
     last = [lambda learner, row: row["epoch"] == 3 and failing.append(1)]
     settings = {"checkpoint": tmp_path, "average": "ema"}
     with pytest.warns(UserWarning, match="No space left"), pytest.raises(CheckpointError, match="No space left"):

@@ -16,9 +16,9 @@ from torch import nn
 from rnnkit.errors import ConfigError, DivergenceError
 from rnnkit.serialization import read_config
 from rnnkit.training.contexts import CatchInterrupt
+from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
 from rnnkit.training.watching.callbacks import Callback
-from rnnkit.training.watching.history import History
 from rnnkit.training.watching.progress import Progress
 
 
@@ -30,7 +30,7 @@ def saved(monkeypatch):
     def save_module(module, path, extra=None):
         calls.append((extra and extra["epoch"], weights(module)))
 
-    monkeypatch.setattr("rnnkit.training.fitting.save_module", save_module)
+    monkeypatch.setattr("rnnkit.training.resuming.checkpoint.save_module", save_module)
     return calls
 
 

@@ -160,7 +160,7 @@ def test_the_optimizers_state_is_what_it_will_be(optimizer, each, single):
     assert found.optimizer_state == 4 * each * 18 + 2 * single
     learner = rnnkit.Learner(model, loss="mse", optimizer=optimizer)
     learner.fit((torch.zeros(4, 5), torch.zeros(4, 3)), epochs=1, progress=False)
-    state = learner._optimizer.state
+    state = learner._session.optimizer.state
     held = sum(one.nbytes for of in state.values() for one in of.values() if isinstance(one, torch.Tensor))
     assert found.optimizer_state == held == learner.summary().optimizer_state
 
@@ -190,7 +190,7 @@ def test_learner_summary_takes_its_own_optimizer_and_data(model):
     found = learner.summary((x, torch.zeros(40, dtype=torch.int64)))
     assert found == rnnkit.summary(model, (32, 7, 3), optimizer="sgd")
     assert (found.optimizer, found.optimizer_state) == ("SGD", 0)
-    assert learner._optimizer is None
+    assert learner._session.optimizer is None
 
 
 def test_the_table_reads_well(model):

@@ -171,7 +171,7 @@ def test_resets_begin_rows_anew(steps, bptt):
     assert loss(at_begin) == pytest.approx(loss(chunks(x, y, 4, by_step)), rel=1e-6)
 
 
-def test_own_models_have_the_same_door(steps):
+def test_own_models_have_the_same_method(steps):
     x, y, _ = steps
 
     class Own(nn.Module):
@@ -181,9 +181,9 @@ def test_own_models_have_the_same_door(steps):
             self.body, self.head = nn.GRU(2, 5, batch_first=True), nn.Linear(5, 3)
 
         def forward(self, x):
-            return self.run(x)[0]
+            return self.forward_chunk(x)[0]
 
-        def run(self, x, state=None):
+        def forward_chunk(self, x, state=None):
             output, state = self.body(x, state)
             return self.head(output), state
 
@@ -209,7 +209,7 @@ def test_mixed_precision_carries_the_state_whole(steps):
     [
         (lambda: classifier("mean"), {"bptt": 3}, "pooling='mean' looks at all steps"),
         (lambda: classifier(bidirectional=True), {"bptt": 3}, "bidirectional"),
-        (lambda: nn.Linear(2, 3), {"bptt": 3, "loss": "mse"}, "Linear does not tell its state"),
+        (lambda: nn.Linear(2, 3), {"bptt": 3, "loss": "mse"}, "Linear does not return its state"),
         (classifier, {"bptt": 0}, "bptt=0"),
         (classifier, {"stateful": True}, "takes an iterable of batches"),
     ],

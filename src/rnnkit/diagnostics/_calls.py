@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..errors import ConfigError, DataError, ShapeError
+from ..layers.rnn import RNN
 from ..ops.losses import LossFunction, resolve_loss
 from ..ops.padding import valid_steps
 from ..types import Sequences
@@ -98,7 +99,7 @@ def output_of(model: torch.nn.Module, inputs: Inputs) -> Tensor:
 
 def batch_axis(model: torch.nn.Module) -> int:
     """0, or 1 where the model is itself a layer that takes time first."""
-    bare = isinstance(model, torch.nn.RNNBase) or type(model).__name__ == "RNN"
+    bare = isinstance(model, torch.nn.RNNBase | RNN)
     return 1 if bare and not getattr(model, "batch_first", True) else 0
 
 

@@ -18,18 +18,20 @@ from ..errors import ConfigError
 from ..layers._options import DEFAULTS
 from ..layers._recurrent import RecurrentLayer
 from ..layers.cells import TORCH_CELLS
+from ..layers.chain import Chain
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.rnn import RNN
+from ..layers.sequence_module import SequenceModule
 from ..layers.simple_rnn import SimpleRNN
+from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, run_steps
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
-from ..ops.unroll import over_time, unroll
+from ..ops.unroll import unroll
 from ..types import State
 
 Tensor = torch.Tensor
 _TORCH: dict[type, Any] = {torch.nn.RNN: SimpleRNN, torch.nn.LSTM: LSTM, torch.nn.GRU: GRU}
-_ZONES = ("zone", "zone_h", "zone_c")
 
 
 @dataclass
@@ -67,6 +69,8 @@ class Track:
 def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
     """The layers that can be traced, by name: rnnkit's, ``torch.nn.RNN``, ``LSTM``, ``GRU`` and cells of these.
 
+    A :class:`rnnkit.SequenceModule` with a state is traced as a whole, unless it has such layers inside.
+
     Raises:
         ConfigError: ``model`` is no module or has none.
     """
@@ -80,13 +84,18 @@ def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
             continue
         if isinstance(module, RNN):
             inside |= set(module.modules())
-        elif not isinstance(module, RecurrentLayer | torch.nn.RNNCellBase) and _kind(module) not in _TORCH:
+        elif not (
+            isinstance(module, RecurrentLayer | torch.nn.RNNCellBase)
+            or _kind(module) in _TORCH
+            or _own_recurrence(module)
+        ):
             continue
         found[name] = module
     if not found:
         raise ConfigError(
             f"{type(model).__name__} has no recurrent layer that can be looked into; expected rnnkit.SimpleRNN, LSTM, "
-            "GRU or RNN, torch.nn.RNN, LSTM or GRU, or a cell of these, anywhere in the model"
+            "GRU or RNN, torch.nn.RNN, LSTM or GRU, a cell of these, or a rnnkit.SequenceModule with a state, anywhere "
+            "in the model"
         )
     return found
 
@@ -107,12 +116,14 @@ def traced(model: torch.nn.Module) -> Iterator[list[Track]]:
         for name, module in recurrent_layers(model).items():
             if isinstance(module, RecurrentLayer):
                 options = replace(module.options, recompute=None)
-                # The reference is the way through `_direction` on every device.
-                put(module, _direction=_Directions(name, module, tracks), backend="reference", options=options)
+                # The reference is the way through `_run_direction` on every device.
+                put(module, _run_direction=_Directions(name, module, tracks), backend="reference", options=options)
             elif isinstance(module, RNN):
-                put(module, _direction=_Cells(name, module, tracks), recompute=None)
+                put(module, _run_direction=_Cells(name, module, tracks), recompute=None)
             elif isinstance(module, torch.nn.RNNCellBase):
                 hooks.append(module.register_forward_hook(_CellCalls(name, module, tracks)))
+            elif isinstance(module, SequenceModule):
+                put(module, forward=_Steps(name, module, tracks))
             else:
                 put(module, forward=_TorchLayer(name, module, tracks))
         yield tracks
@@ -152,50 +163,40 @@ def _floats(state: State) -> tuple[Tensor, ...]:
 
 
 class _Directions:
-    """In place of ``RecurrentLayer._direction``: one layer in one direction, step by step."""
+    """In place of ``RecurrentLayer._run_direction``: one layer in one direction, step by step."""
 
     def __init__(self, name: str, layer: RecurrentLayer, tracks: list[Track]) -> None:
         self.name, self.layer, self.tracks, self.calls = name, layer, tracks, 0
 
-    def __call__(
-        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: str, **call: Any
-    ) -> tuple[Tensor, State]:
-        layer = self.layer
+    def __call__(self, call: DirectionCall, backend: str) -> DirectionResult:
+        layer, reverse = self.layer, call.reverse
         index = self.calls // layer.num_directions % layer.num_layers  # they are called in order
         self.calls += 1
         kind = getattr(layer, "nonlinearity", layer.kernel)
         track = Track(_joined(self.name, f"l{index}" + ("_reverse" if reverse else "")), kind, reverse)
-        every: list[Tensor] | None = call.pop("cells", None)
-        ragged = {name: call.pop(name) for name in ("lengths", "resets")}
-        x = x.transpose(0, 1) if layer.batch_first else x
-        time, batch = x.shape[:2]
-        zeros = map_state(lambda leaf: leaf[0], _zeros(layer, batch, x))
-        start = _watched(zeros if state is None else state)
-        initial = call.pop("initial")
-        zones = {name: over_time(call.pop(name), x) for name in _ZONES if name in call}
+        batch, time = (call.x.shape[0], call.x.shape[1]) if call.batch_first else (call.x.shape[1], call.x.shape[0])
+        zeros = map_state(lambda leaf: leaf[0], _zeros(layer, batch, call.x))
 
-        def step(inputs: tuple[Any, ...], before: State) -> tuple[Tensor, State]:
-            x_t, *cut = inputs
+        def step(x_t: Tensor, before: State, options: RecurrentOptions) -> tuple[Tensor, State]:
             gates: dict[str, Tensor] = {}
-            own = {"gates": gates} if layer.gates > 1 else {}
-            h, after = layer._cell(x_t, before, weights, **call, **dict(zip(zones, cut, strict=True)), **own)
+            h, after = layer._run_step(x_t, before, call.weights, options, gates)
             track.states.append(_floats(after))
             track.gates.append(gates)
             return h, after
 
-        initial = zeros if initial is None else initial
-        output, last = unroll(step, (x, *zones.values()), start, initial=initial, reverse=reverse, **ragged)
+        start = _watched(zeros if call.state is None else call.state)
+        output, last = run_steps(step, call._replace(state=start), zeros)
         if reverse:
             track.states.reverse()
             track.gates.reverse()
-        if ragged["lengths"] is not None:
-            track.valid = valid_steps(ragged["lengths"], time, x.device)
+        if call.lengths is not None:
+            track.valid = valid_steps(call.lengths, time, call.x.device)
         self.tracks.append(track)
-        if every is not None:
-            cells = track.over_time(1)
-            cells = cells if track.valid is None else cells.masked_fill(~track.valid[..., None], 0)
-            every.append(cells if layer.batch_first else cells.transpose(0, 1))
-        return output.transpose(0, 1) if layer.batch_first else output, last
+        if not call.return_cells:
+            return DirectionResult(output, last)
+        cells = track.over_time(1)
+        cells = cells if track.valid is None else cells.masked_fill(~track.valid[..., None], 0)
+        return DirectionResult(output, last, cells if call.batch_first else cells.transpose(0, 1))
 
 
 def _zeros(layer: RecurrentLayer, batch: int, x: Tensor) -> State:
@@ -219,7 +220,7 @@ class _TorchLayer:
             layer.training
         )
         self.shadow.options = DEFAULTS
-        vars(self.shadow)["_direction"] = _Directions(name, self.shadow, tracks)
+        vars(self.shadow)["_run_direction"] = _Directions(name, self.shadow, tracks)
 
     def __call__(self, input: Any, hx: Any = None) -> Any:
         # By name and at each call: parametrisations and hooks set weights then.
@@ -229,7 +230,7 @@ class _TorchLayer:
 
 
 class _Cells:
-    """Around ``RNN._direction``: the same loop, with a cell that notes its states."""
+    """Around ``RNN._run_direction``: the same loop, with a cell that notes its states."""
 
     def __init__(self, name: str, layer: RNN, tracks: list[Track]) -> None:
         self.name, self.layer, self.tracks = name, layer, tracks
@@ -256,7 +257,7 @@ class _Cells:
             track.gates.append({})
             return returned
 
-        output, last = type(self.layer)._direction(
+        output, last = type(self.layer)._run_direction(
             self.layer, noted, x, _watched(state), lengths, resets, reverse=reverse
         )
         if reverse:
@@ -265,6 +266,47 @@ class _Cells:
             track.valid = valid_steps(lengths, x.shape[0], x.device)
         self.tracks.append(track)
         return output, last
+
+
+def _own_recurrence(module: torch.nn.Module) -> bool:
+    """Whether a module is a recurrence of the user's over whole sequences, which can go on from a state."""
+    if not isinstance(module, SequenceModule) or isinstance(module, Chain):
+        return False
+    known = (RecurrentLayer, RNN, torch.nn.RNNBase, torch.nn.RNNCellBase)
+    inside = any(isinstance(part, known) for part in module.modules())
+    return module.stateful and module.carry_problem is None and not inside
+
+
+class _Steps:
+    """In place of the ``forward`` of a recurrence of the user's: the same, step by step."""
+
+    def __init__(self, name: str, module: SequenceModule, tracks: list[Track]) -> None:
+        self.name, self.module, self.tracks = name, module, tracks
+
+    def __call__(self, x: Tensor, lengths: Any = None) -> tuple[Tensor, Any, State]:
+        module, axis = self.module, self.module.state_batch_axis
+        track = Track(self.name, "own")
+
+        def batch_first(state: State) -> State:
+            return map_state(lambda leaf: leaf.movedim(axis, 0), state)
+
+        def as_module(state: State) -> State:
+            return map_state(lambda leaf: leaf.movedim(0, axis), state)
+
+        def step(x_t: Tensor, before: State) -> tuple[Tensor, State]:
+            y, after = module.step(x_t, as_module(before))
+            after = batch_first(after)
+            track.states.append(_floats(after))
+            track.gates.append({})
+            return y, after
+
+        start = _watched(batch_first(module.initial_state(len(x), x.device, x.dtype)))
+        rows = None if lengths is None else torch.as_tensor(lengths)
+        output, last = unroll(step, x.transpose(0, 1), start, lengths=rows)
+        if rows is not None:
+            track.valid = valid_steps(rows, x.shape[1], x.device)
+        self.tracks.append(track)
+        return output.transpose(0, 1), lengths, as_module(last)
 
 
 class _CellCalls:

@@ -173,7 +173,7 @@ def _first_layer(model: torch.nn.Module) -> Iterator[list[_Source]]:
             return None
         if isinstance(inputs, Tensor) and inputs.dim() < 3:
             return None  # unbatched
-        source = _given(inputs, batch_axis=0 if layer.batch_first else 1)
+        source = _given(inputs, batch_axis=0 if getattr(layer, "batch_first", True) else 1)
         if (lengths := named.get("lengths")) is not None:
             source = replace(source, lengths=torch.as_tensor(lengths).to(source.leaf.device))
         found.append(source)

@@ -29,8 +29,8 @@ from ..tasks.series import SeriesPredictor
 from ..tasks.settings import Fit, Model
 from ..tasks.task import Task
 from ..training.contexts import seeded
+from ..training.history import History
 from ..training.learner import Learner
-from ..training.watching.history import History
 from ..types import Sequences
 from ._input import Series, check_series, rows_of
 from ._settings import count, recipe, share

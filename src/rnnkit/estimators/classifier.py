@@ -71,7 +71,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         feature_names_in_: names of the columns, where X was a table [N, T] with names of text.
         module_: the trained `torch.nn.Module`.
         preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
-        history_: figures of each epoch, `rnnkit.training.watching.history.History`: `history_.rows[-1]["loss"]`.
+        history_: figures of each epoch, `rnnkit.training.history.History`: `history_.rows[-1]["loss"]`.
         n_iter_: epochs trained, all of them where training went on.
 
     Differs from scikit-learn's other estimators: X may have three axes or rows of unequal length; series [N, T, C] and

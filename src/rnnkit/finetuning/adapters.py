@@ -29,6 +29,7 @@ from torch.nn import Parameter
 from torch.nn.utils import parametrize
 
 from ..errors import ConfigError, DataError, check_whole
+from ..layers.rnn import RNN
 from ..serialization import replacing
 from .freeze import Patterns, matching, plain_name
 from .heads import find_head, replace_head
@@ -91,9 +92,9 @@ def add_adapters(
 ) -> list[str]:
     """Puts a low-rank adapter on every weight that ``targets`` names, in place, and freezes all else.
 
-    W + (α/r) B A; as B is 0, the model computes what it did. Works on rnnkit's layers, on PyTorch's, on cells, and on
-    ``torch.nn.Linear`` and ``torch.nn.Embedding`` where a target names them (an embedding's whole table is then made
-    anew for each call).
+    W + (α/r) B A; as B is 0, the model computes what it did. Works on rnnkit's layers, on PyTorch's, on cells, on the
+    cell of an ``rnnkit.RNN``, and on ``torch.nn.Linear`` and ``torch.nn.Embedding`` where a target names them (an
+    embedding's whole table is then made anew for each call).
 
     Args:
         model: any module.
@@ -101,6 +102,7 @@ def add_adapters(
             input weight of a series with one channel gets rank 1.
         alpha: α; None: 2·r, so that α/r = 2 whatever the rank.
         targets: patterns for names of weights, whole ("head.weight") or their last part ("weight_hh_l0"), with ``*``.
+            The default is the weights of recurrent layers, and every matrix in a cell of your own (``rnnkit.RNN``).
         train: groups or parameters that go on training whole, such as a new "head".
 
     Returns:
@@ -126,6 +128,8 @@ def add_adapters(
         raise ConfigError(f"{there[0].name} has an adapter already; merge_adapters(model) or remove_adapters(model)")
     patterns = [targets] if isinstance(targets, str) else list(targets)
     found = dict.fromkeys(weight for pattern in patterns for weight in _targets(model, pattern))
+    if patterns == list(TARGETS):
+        found |= dict.fromkeys(_cell_weights(model))
     whole = {id(parameter) for parameter in (matching(model, train).values() if train else ())}
     froze = [one for one in model.parameters() if one.requires_grad and id(one) not in whole]
     ranks = {name: min(rank, *model.get_parameter(name).shape) for name in found}
@@ -303,6 +307,16 @@ def _targets(model: nn.Module, pattern: str) -> list[str]:
     if not found and pattern not in TARGETS:  # PyTorch's names of both kinds, of which a model may lack one
         raise ConfigError(f"{pattern!r} matches no weight of {type(model).__name__}; it has {', '.join(names)}")
     return found
+
+
+def _cell_weights(model: nn.Module) -> list[str]:
+    """The names of the matrices in the cells of ``rnnkit.RNN``."""
+    found: dict[int, str] = {}
+    inside = [f"{name}." if name else "" for name, module in model.named_modules() if isinstance(module, RNN)]
+    for name, one in model.named_parameters():
+        if one.dim() == 2 and name.startswith(tuple(inside)) and not name.rpartition(".")[2].startswith("initial_"):
+            found[id(one)] = name
+    return list(found.values())
 
 
 def _put(model: nn.Module, adapters: dict[str, dict[str, Any]], froze: list[Parameter]) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch.nn import Module, Parameter
 
+from ..layers.chain import Chain
+
 _LAYER = re.compile(r"_l(\d+)(?:_reverse)?(?:\.|$)")
 _CONTAINERS = (
     torch.nn.Sequential,
+    Chain,
     torch.nn.ModuleList,
     torch.nn.ModuleDict,
     torch.nn.TransformerEncoder,

@@ -118,6 +118,8 @@ def put_head(model: nn.Module, name: str, head: nn.Linear) -> None:
     put = getattr(model, "set_head", None)
     if callable(put) and name == "head":  # a model of rnnkit, which describes itself
         put(head)
+    elif callable(put) and name.startswith("head."):
+        put(head, name)
     else:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, head)

@@ -1,9 +1,9 @@
-"""Checks at the door that every layer over sequences shares."""
+"""Checks of the arguments that all layers over sequences take."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -11,16 +11,18 @@ from ..errors import ShapeError
 from ..ops.backend import tracing
 from ..ops.state import tensors
 from ..types import State
-
-if TYPE_CHECKING:
-    from ._recurrent import RecurrentLayer
+from ._base import RecurrentBase
 
 Tensor = torch.Tensor
 Lengths = Tensor | Sequence[int]
 
 
 def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
-    """Lengths as int64 [B] on the CPU, each from 1 to T.
+    """Return the lengths as int64 [B] on the CPU, each from 1 to T.
+
+    Args:
+        lengths: what the user gave.
+        batch, time: B and T of the input.
 
     Raises:
         ShapeError: they are no integers, not one a row, or out of range.
@@ -30,11 +32,11 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
     except (TypeError, ValueError):
         raise ShapeError(f"lengths is {lengths!r}; expected {batch} integers, one a row") from None
     if lengths.shape == (batch, time) and lengths.dtype == torch.bool:
-        left = (lengths[:, 1:] & ~lengths[:, :-1]).any(1).nonzero()
+        gaps = (lengths[:, 1:] & ~lengths[:, :-1]).any(1).nonzero()
         raise ShapeError(
             "lengths is a mask; pass the number of valid steps of each row: lengths=mask.sum(1)"
-            if len(left) == 0
-            else f"lengths is a mask that is not right-padded (row {int(left[0])} begins or goes on after a gap); move "
+            if len(gaps) == 0
+            else f"lengths is a mask that is not right-padded (row {int(gaps[0])} begins or goes on after a gap); move "
             "each row's valid steps to its beginning and pass lengths=mask.sum(1)"
         )
     if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
@@ -53,10 +55,15 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
 
 
 def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> Tensor:
-    """Resets as bool [B, T].
+    """Return the resets as bool [B, T].
+
+    Args:
+        resets: what the user gave.
+        batch, time: B and T of the input.
+        bidirectional: whether the layer is.
 
     Raises:
-        ShapeError: the layer is bidirectional, or they have another shape or are no truth values.
+        ShapeError: the layer is bidirectional, or the resets have another shape or are no truth values.
     """
     if bidirectional:
         raise ShapeError("resets have no meaning for a bidirectional layer; split the rows at the resets instead")
@@ -69,12 +76,12 @@ def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> 
 
 
 def described(value: object) -> str:
-    """What arrived, for messages: a tensor by its shape, anything else by its type."""
+    """Describe a value for a message: a tensor by its shape, anything else by its type."""
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def check_input(x: Tensor, layer: RecurrentLayer) -> None:
-    """Raises ShapeError where x is no [T, B, I] (or [B, T, I]) of the layer's features, device and dtype."""
+def check_input(x: Tensor, layer: RecurrentBase) -> None:
+    """Raise ShapeError unless x is [T, B, I] (or [B, T, I]) with the layer's features, device and dtype."""
     layout = "(batch, time, features)" if layer.batch_first else "(time, batch, features)"
     if x.dim() != 3:
         raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}, or (time, features) unbatched")
@@ -92,15 +99,15 @@ def check_input(x: Tensor, layer: RecurrentLayer) -> None:
         raise ShapeError(f"input is {x.dtype} and the layer's weights are {weight.dtype}; convert one with .to(dtype)")
 
 
-def check_state(state: State, layer: RecurrentLayer, batch: int, x: Tensor) -> None:
-    """Raises ShapeError where a state is not as the layer shapes it for this batch, on x's device and in its dtype."""
+def check_state(state: State, layer: RecurrentBase, batch: int, x: Tensor) -> None:
+    """Raise ShapeError unless the state has the layer's shapes for this batch, and the device and dtype of x."""
     expected = [tuple(leaf.shape) for leaf in tensors(layer.initial_state(batch, "meta"))]
     if not isinstance(state, Tensor | tuple | list) or any(not isinstance(leaf, Tensor) for leaf in _flat(state)):
-        raise ShapeError(f"hx is {type(state).__name__}; expected what the layer returns, tensors of {expected}")
-    given = [tuple(leaf.shape) for leaf in tensors(state)]
-    if given != expected or isinstance(state, Tensor) != (len(expected) == 1):
-        kind = "a tensor" if len(expected) == 1 else "a tuple of tensors"
-        raise ShapeError(f"hx has shapes {given}; expected {kind} of {expected} for a batch of {batch}")
+        raise ShapeError(f"hx is {type(state).__name__}; expected the layer's state, tensors of {expected}")
+    shapes = [tuple(leaf.shape) for leaf in tensors(state)]
+    if shapes != expected or isinstance(state, Tensor) != (len(expected) == 1):
+        form = "a tensor" if len(expected) == 1 else "a tuple of tensors"
+        raise ShapeError(f"hx has shapes {shapes}; expected {form} of {expected} for a batch of {batch}")
     for leaf in tensors(state):
         if leaf.device != x.device:
             raise ShapeError(f"hx is on {leaf.device} and the input on {x.device}; move one with .to(...)")

@@ -1,4 +1,4 @@
-"""Packed sequences through layers that take padded ones with lengths."""
+"""Packed sequences for layers that take padded sequences with lengths."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..types import State
 
 
 def refuse_beside_packed(lengths: Any, resets: Any) -> None:
-    """Raises ShapeError where lengths or resets come with a packed sequence."""
+    """Raise ShapeError where lengths or resets are given with a packed sequence."""
     if lengths is not None or resets is not None:
         raise ShapeError("a PackedSequence carries its lengths and takes no resets; pass a padded tensor instead")
 
 
-def through_padding(
+def run_padded(
     call: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, State]], packed: PackedSequence, batch_first: bool
 ) -> tuple[PackedSequence, State]:
-    """``call(padded, lengths) -> (output, state)`` on a packed sequence, whose order of rows is kept in all results."""
+    """Run ``call(padded, lengths) -> (output, state)`` on a packed sequence; all results keep its order of rows."""
     padded, rows = pad_packed_sequence(packed, batch_first)
     output, state = call(padded, rows)
     if packed.sorted_indices is not None:

@@ -15,12 +15,14 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError
+from ..types import State
 from ._checks import Lengths
+from .sequence_module import SequenceModule
 
 Tensor = torch.Tensor
 
 
-class SeriesAugment(torch.nn.Module):
+class SeriesAugment(SequenceModule):
     """Changes series at random while training, and nothing in evaluation; see the module for the equations.
 
     Legend: B batch, T time, I input.
@@ -31,7 +33,8 @@ class SeriesAugment(torch.nn.Module):
         warp: largest share of a series that a window leaves out, and by which its speed bends.
 
     Shapes:
-        x [B, T, I] (and ``lengths`` [B]) → [B, T, I].
+        x [B, T, I] (and ``lengths`` [B]) → y [B, T, I], the same lengths, and None for a state.
+        What stands behind a row's length in evaluation is what stood there in x.
 
     Raises:
         ConfigError: a setting below 0, or a warp of 0.5 and more.
@@ -39,7 +42,9 @@ class SeriesAugment(torch.nn.Module):
     Example:
         >>> import torch, rnnkit
         >>> x = torch.zeros(2, 10, 3)
-        >>> bool((rnnkit.SeriesAugment(jitter=0.1)(x) != x).all()), bool((rnnkit.SeriesAugment().eval()(x) == x).all())
+        >>> changed, lengths, _ = rnnkit.SeriesAugment(jitter=0.1)(x)
+        >>> same, lengths, _ = rnnkit.SeriesAugment().eval()(x)
+        >>> bool((changed != x).all()), bool((same == x).all())
         (True, True)
     """
 
@@ -58,17 +63,20 @@ class SeriesAugment(torch.nn.Module):
             "arguments": {"jitter": self.jitter, "scale": self.scale, "warp": self.warp},
         }
 
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
-        """x [B, T, I] to one variant of it."""
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
+        """Maps x [B, T, I] to (one variant of it, lengths, None)."""
         if not self.training:
-            return x
+            return x, lengths, None
         if self.warp and x.shape[1] > 2:
             x = self._warped(x, lengths)
         if self.scale:
             x = x * (1 + self.scale * torch.randn(len(x), 1, 1, dtype=x.dtype, device=x.device))
         if self.jitter:
             x = x + self.jitter * torch.randn_like(x)
-        return x
+        return x, lengths, None
+
+    def extra_repr(self) -> str:
+        return f"jitter={self.jitter}, scale={self.scale}, warp={self.warp}"
 
     def _warped(self, x: Tensor, lengths: Lengths | None) -> Tensor:
         batch, time = x.shape[:2]

@@ -1,4 +1,4 @@
-"""Which backend serves which layer and option, asked of the layers themselves; ``rnnkit doctor`` prints it."""
+"""The backend that serves each layer and option, as the layers themselves say; ``rnnkit doctor`` prints it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .simple_rnn import SimpleRNN
 
 @dataclass(frozen=True)
 class Capability:
-    """One row: the backend that ``backend="auto"`` takes on each device."""
+    """One row: the backend that ``backend="auto"`` uses on each device."""
 
     layer: str
     option: str
@@ -25,7 +25,7 @@ class Capability:
 
 
 def capabilities() -> list[Capability]:
-    """Every layer with each of its options, in the order in which the doctor shows them."""
+    """Return every layer with each of its options, in the order of ``rnnkit doctor``."""
     plain: list[tuple[str, RecurrentLayer]] = [
         ("tanh, relu", SimpleRNN(1, 1)),
         ("sigmoid", SimpleRNN(1, 1, nonlinearity="sigmoid")),
@@ -46,10 +46,10 @@ def capabilities() -> list[Capability]:
     for option, layer in plain:
         rows.append(_row(layer, option))
         if option in ("tanh, relu", "plain"):
-            kind: Any = type(layer)
+            layer_class: Any = type(layer)
             rows.append(_row(layer, "lengths"))  # PyTorch's layers take them as packed sequences
             rows.append(_row(layer, "resets", resets=True))
-            rows += [_row(kind(1, 1, **options), name) for name, options in extras]
+            rows += [_row(layer_class(1, 1, **options), name) for name, options in extras]
             rows.append(_row(layer, "float16, bfloat16", dtype=torch.bfloat16))
     return rows
 
@@ -57,7 +57,7 @@ def capabilities() -> list[Capability]:
 def _row(layer: RecurrentLayer, option: str, dtype: torch.dtype = torch.float32, *, resets: bool = False) -> Capability:
     def serving(device: str) -> str:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # asked, not used
+            warnings.simplefilter("ignore")  # a question about a backend, not a use of it
             return layer.backend_for(device, dtype, resets=resets)
 
     return Capability(type(layer).__name__, option, serving("cpu"), serving("cuda"))

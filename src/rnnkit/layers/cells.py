@@ -1,12 +1,14 @@
-"""One step as a module: PyTorch's cells, with checks at the door and a sigmoid."""
+"""One step as a module: PyTorch's cells, with checks of their arguments and a sigmoid."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from torch.nn.utils import parametrize
 
 from ..errors import ConfigError, ShapeError, suggest
+from ..ops.direction import RecurrentWeights
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn_step
 from ..types import State
 from ._checks import described
@@ -17,11 +19,11 @@ TORCH_CELLS = (torch.nn.LSTMCell, torch.nn.GRUCell, torch.nn.RNNCell)
 
 
 class LSTMCell(torch.nn.LSTMCell):
-    """One LSTM step, (h, c) = cell(x, (h, c)); equations in :mod:`rnnkit.ops.lstm`.
+    """Run one LSTM step, (h, c) = cell(x, (h, c)); equations in :mod:`rnnkit.ops.lstm`.
 
-    A ``torch.nn.LSTMCell`` in every respect (arguments, parameter names, gate order; state dicts load both ways) that
-    refuses a state which does not fit. It computes through PyTorch's fused cell, which was faster than the written-out
-    step on one thread of an EPYC (Zen 5) with H = 32: 12 against 17 µs at batch 1, 24 against 29 µs at batch 32.
+    A ``torch.nn.LSTMCell`` in every respect (arguments, parameter names, gate order; state dicts load both ways), which
+    checks its arguments. PyTorch's fused cell computes it: that was faster than the written-out step on one thread of
+    an EPYC (Zen 5) with H = 32: 12 against 17 µs at batch 1, 24 against 29 µs at batch 32.
     ``rnnkit.RNN(cell)`` runs it over whole sequences, with h as its output.
 
     Legend: B batch, I input, H hidden.
@@ -43,25 +45,29 @@ class LSTMCell(torch.nn.LSTMCell):
     """
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """One step; see the class."""
+        """Run one step; see the class."""
         if hx is not None and not (isinstance(hx, tuple | list) and len(hx) == 2):
             raise ShapeError(f"hx is {described(hx)}; an LSTM cell carries a pair: pass (h, c)")
         _check_call(self, input, () if hx is None else hx)
         return super().forward(input, hx)
 
+    def config(self) -> dict[str, Any]:
+        """Return the builder and the arguments that make this cell again."""
+        return _own_config(self)
+
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Zeros (h, c), [B, H] each."""
+        """Return zeros (h, c), [B, H] each."""
         return zeros(self, batch, device, dtype)
 
 
 class GRUCell(torch.nn.GRUCell):
-    """One GRU step, h = cell(x, h); equations in :mod:`rnnkit.ops.gru`.
+    """Run one GRU step, h = cell(x, h); equations in :mod:`rnnkit.ops.gru`.
 
-    A ``torch.nn.GRUCell`` in every respect that refuses a state which does not fit. It computes through PyTorch's fused
-    cell, which was faster than the written-out step on one thread of an EPYC (Zen 5) with H = 32: 12 against 23 µs at
-    batch 1, 20 against 30 µs at batch 32. ``rnnkit.RNN(cell)`` runs it over whole sequences.
+    A ``torch.nn.GRUCell`` in every respect, which checks its arguments. PyTorch's fused cell computes it: that was
+    faster than the written-out step on one thread of an EPYC (Zen 5) with H = 32: 12 against 23 µs at batch 1, 20
+    against 30 µs at batch 32. ``rnnkit.RNN(cell)`` runs it over whole sequences.
 
     Legend: B batch, I input, H hidden.
 
@@ -81,24 +87,28 @@ class GRUCell(torch.nn.GRUCell):
     """
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """One step; see the class."""
+        """Run one step; see the class."""
         _check_call(self, input, () if hx is None else (hx,))
         return super().forward(input, hx)
+
+    def config(self) -> dict[str, Any]:
+        """Return the builder and the arguments that make this cell again."""
+        return _own_config(self)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Zeros [B, H]."""
+        """Return zeros [B, H]."""
         return zeros(self, batch, device, dtype)
 
 
 class SimpleRNNCell(torch.nn.RNNCell):
-    """One step of a simple recurrence, h = σ(W x + b_ih + U h + b_hh); see :mod:`rnnkit.ops.simple_rnn`.
+    """Run one step of a simple recurrence, h = σ(W x + b_ih + U h + b_hh); see :mod:`rnnkit.ops.simple_rnn`.
 
-    A ``torch.nn.RNNCell`` in every respect that also takes σ = sigmoid and refuses a state which does not fit
-    (PyTorch's broadcasts h [H, H] over an unbatched input). It computes through PyTorch's cell, which was faster than
-    the written-out step on one thread of an EPYC (Zen 5) with H = 32: 6 against 9 µs at batch 1, 10 against 13 µs at
-    batch 32; a sigmoid goes through the step. ``rnnkit.RNN(cell)`` runs it over whole sequences.
+    A ``torch.nn.RNNCell`` in every respect, which also takes σ = sigmoid and checks its arguments (PyTorch's cell
+    broadcasts h [H, H] over an unbatched input). PyTorch's cell computes tanh and relu: that was faster than the
+    written-out step on one thread of an EPYC (Zen 5) with H = 32: 6 against 9 µs at batch 1, 10 against 13 µs at batch
+    32. The written-out step computes sigmoid. ``rnnkit.RNN(cell)`` runs it over whole sequences.
 
     Legend: B batch, I input, H hidden.
 
@@ -135,28 +145,39 @@ class SimpleRNNCell(torch.nn.RNNCell):
         super().__init__(input_size, hidden_size, bias, nonlinearity, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """One step; see the class."""
+        """Run one step; see the class."""
         _check_call(self, input, () if hx is None else (hx,))
         if self.nonlinearity != "sigmoid":
             return super().forward(input, hx)
         h = input.new_zeros(*input.shape[:-1], self.hidden_size) if hx is None else hx
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return simple_rnn_step(input, h, *weights, nonlinearity="sigmoid")
+        weights = RecurrentWeights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return simple_rnn_step(input, h, weights, nonlinearity="sigmoid")
+
+    def config(self) -> dict[str, Any]:
+        """Return the builder and the arguments that make this cell again."""
+        return _own_config(self)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
-        """Zeros [B, H]."""
+        """Return zeros [B, H]."""
         return zeros(self, batch, device, dtype)
 
 
 def zeros(
     cell: torch.nn.RNNCellBase, batch: int, device: torch.device | str | None, dtype: torch.dtype | None
 ) -> State:
-    """The state of one of PyTorch's cells before the first step: h [B, H], or (h, c) for an LSTM's."""
+    """Return the zero state of one of PyTorch's cells: h [B, H], or (h, c) for an LSTM's."""
     weight = cell.weight_ih
     h = torch.zeros(batch, cell.hidden_size, device=device or weight.device, dtype=dtype or weight.dtype)
     return (h, torch.zeros_like(h)) if isinstance(cell, torch.nn.LSTMCell) else h
+
+
+def _own_config(cell: torch.nn.RNNCellBase) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"input_size": cell.input_size, "hidden_size": cell.hidden_size, "bias": cell.bias}
+    if isinstance(cell, torch.nn.RNNCell):
+        arguments["nonlinearity"] = cell.nonlinearity
+    return {"builder": parametrize.type_before_parametrizations(cell).__name__, "arguments": arguments}
 
 
 def _check_call(cell: torch.nn.RNNCellBase, x: Tensor, states: Any) -> None:

@@ -21,12 +21,14 @@ import torch
 
 from ..errors import ConfigError, ShapeError
 from ..ops.padding import valid_steps
+from ..types import State
 from ._checks import Lengths
+from .sequence_module import SequenceModule
 
 Tensor = torch.Tensor
 
 
-class ConvFront(torch.nn.Module):
+class ConvFront(SequenceModule):
     """Convolutions over time, in front of a recurrent body; see the module for the equations.
 
     Legend: B batch, T time, I input, S stride.
@@ -41,7 +43,8 @@ class ConvFront(torch.nn.Module):
         dropout: probability of dropping a feature of all steps of a series while training.
 
     Shapes:
-        x [B, T, I] (and ``lengths`` [B]) → features [B, ceil(T / S), channels], and their lengths (None without).
+        x [B, T, I] (and ``lengths`` [B]) → features [B, ceil(T / S), channels], their lengths (None without), and None
+        for a state.
         Nothing behind a row's length is read; features there are 0.
 
     Raises:
@@ -50,7 +53,7 @@ class ConvFront(torch.nn.Module):
     Example:
         >>> import torch, rnnkit
         >>> front = rnnkit.ConvFront(3, channels=12, stride=4)
-        >>> features, lengths = front(torch.zeros(2, 10, 3), lengths=[10, 5])
+        >>> features, lengths, _ = front(torch.zeros(2, 10, 3), lengths=[10, 5])
         >>> tuple(features.shape), lengths.tolist()
         ((2, 3, 12), [3, 2])
     """
@@ -94,8 +97,8 @@ class ConvFront(torch.nn.Module):
         arguments = {name: getattr(self, name) for name in names} | {"channels": self.output_size}
         return {"builder": type(self).__name__, "arguments": arguments}
 
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor | None]:
-        """x [B, T, I] and lengths [B] or None to features [B, ceil(T / S), channels] and their lengths or None."""
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
+        """Maps x [B, T, I] and lengths [B] or None to (features [B, ceil(T / S), channels], their lengths, None)."""
         if x.dim() != 3 or x.shape[2] != self.input_size:
             raise ShapeError(f"x has shape {tuple(x.shape)}; expected (batch, time, {self.input_size})")
         valid = None
@@ -114,7 +117,12 @@ class ConvFront(torch.nn.Module):
         b = torch.relu(self.mix_norm(b, valid))
         if self.dropout and self.training:
             b = torch.nn.functional.dropout1d(b.transpose(1, 2), self.dropout).transpose(1, 2)
-        return b, lengths
+        return b, lengths, None
+
+    def __repr__(self) -> str:
+        """The arguments on one line, without the layers inside."""
+        arguments = self.config()["arguments"]
+        return f"ConvFront({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
     def _views(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """The views side by side, [B, views, T], 0 behind a row's length."""

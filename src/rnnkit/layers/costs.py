@@ -1,15 +1,16 @@
-"""What a layer costs: floating-point operations of a training step and the bytes it keeps for the backward pass.
+"""The cost of a layer: floating-point operations of a training step, and bytes stored for the backward pass.
 
-Counted are the matrix products, a multiply-add as 2 operations, and normalisations by their arithmetic. Left out, as
-``torch.utils.flop_counter`` leaves them out: biases, gate nonlinearities and other element-wise work, which is about
-1/H of the products. The numbers are the equations' arithmetic, whatever a backend spends on them; steps behind a row's
-length are not counted where the layer knows the lengths.
+Matrix products count, a multiply-add as 2 operations, and normalisations count by their arithmetic. Biases, gate
+nonlinearities and other element-wise operations do not count, as in ``torch.utils.flop_counter``; they are about 1/H of
+the products. The numbers are the arithmetic of the equations, not what a backend spends. Steps past a row's length do
+not count where the layer gets the lengths.
 
-Backward counts what is asked for: the gradient of a product's input only where one flows on (not to the data), that of
-its weights only where they train.
+The backward pass counts the gradients that are needed: that of a product's input only where it flows on to another
+layer (not to the data), that of its weights only where they train.
 
-Activations are a layer's output (what follows usually keeps it) and what it keeps besides, as while training; its
-input is its maker's, the batch itself nobody's. Padding takes memory like any step.
+Activations are a layer's output (the next layer usually stores it) and what the layer stores besides, while training.
+A layer's input counts as the output of the layer before; the batch itself does not count. Padding takes memory like
+any step.
 
 Legend: B batch, T time, N valid steps of all rows (B·T without padding), I input, H hidden, P length of h (with a
 projection, else H), G gates (1, LSTM 4, coupled LSTM 3, GRU 3), D directions, C channels, n numbers of a tensor.
@@ -37,12 +38,12 @@ _GAIN, _SHIFT = (1, 3), (1, 1)
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs of a layer's forward and backward pass, and the bytes it keeps between them.
+    """FLOPs of a layer's forward and backward pass, and the bytes it stores between them.
 
     Attributes:
         forward, backward: floating-point operations; a training step takes both.
-        activations: bytes; None where they are not known.
-        note: what a reader of these numbers should know.
+        activations: bytes; None where they are unknown.
+        note: a remark on these numbers for the reader.
 
     Example:
         >>> Cost(10, 20, 4) + Cost(1, 2, 4)
@@ -69,7 +70,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer, as far as its cost depends on it.
+    """The properties of a layer's call that its cost depends on.
 
     Attributes:
         input, output: shapes; of a recurrent layer's output the sequence, of a packed one the padded.
@@ -84,9 +85,9 @@ class Call:
 
 
 def count(layer: torch.nn.Module, call: Call) -> list[Cost] | None:
-    """Returns the cost of a call: one entry, or one for each layer of a recurrent stack; None where it is not known.
+    """Return the cost of a call: one entry, or one for each layer of a recurrent stack; None where it is unknown.
 
-    A subclass that has a ``forward`` of its own may compute anything, so it is not known either.
+    A subclass with its own ``forward`` may compute anything, so its cost is unknown.
 
     Example:
         >>> import torch
@@ -101,12 +102,12 @@ def count(layer: torch.nn.Module, call: Call) -> list[Cost] | None:
 
 
 def rule_of(layer: torch.nn.Module) -> Callable[[Any, Call], list[Cost]] | None:
-    """The function that counts a layer, or None."""
+    """Return the function that counts a layer, or None."""
     return None if "forward" in vars(layer) else _RULES.get(type(layer).forward)
 
 
 def recurrent(layer: torch.nn.RNNBase, call: Call) -> list[Cost]:
-    """The cost of each layer of a recurrent stack, both directions together.
+    """Count the cost of each layer of a recurrent stack, both directions together.
 
     In each direction, with inputs of I features (of a later layer D·P) and per valid step
 
@@ -116,15 +117,16 @@ def recurrent(layer: torch.nn.RNNBase, call: Call) -> list[Cost]:
     With ``layer_norm`` also 6 operations for each of the 2·G·H entries that are normalised and 7 for each of the LSTM's
     H, backward 10 and 11. With ``recompute=K`` and T > K the backward pass contains the forward pass once more.
 
-    Kept, in numbers (times the bytes of one), in each direction:
+    Stored, in numbers (times the bytes of one), in each direction:
 
-        native     B·T·P for the output and B·T·W for the rows that the kernel saves, W = 0 (simple), 5·H (LSTM) or 4·H
+        native     B·T·P for the output and B·T·W for the rows that the kernel saves: W = 0 (simple), 5·H (LSTM) or 4·H
                    (GRU), with layer_norm 3·H + 4, 13·H + 6 or 10·H + 4, of a simple layer with zoneout H
         torch      on the CPU, output included: B·T·H (RNN), B·T·7·H (GRU), B·T·(7·H + P) (LSTM with a projection),
                    about B·T·16·H (LSTM, oneDNN's own workspace; measured with torch 2.13)
-        options    B·T·P (LSTM: and B·T·H) for zoneout's draws, B·P for recurrent_dropout's, 2·G·H·P for the dropped
-                   weights and their mask, 4·H·(I + P + 2) for coupled gates' whole weights (2 with biases)
-        recompute  B·T·P for the output, B·P (LSTM: and B·H) for each of ⌈T/K⌉ states, and B·K·(P + W) for the stretch
+        options    B·T·P (LSTM: and B·T·H) for the draws of zoneout, B·P for those of recurrent_dropout, 2·G·H·P for
+                   the dropped weights and their mask, 4·H·(I + P + 2) for the expanded weights of coupled gates (2 with
+                   biases)
+        recompute  B·T·P for the output, B·P (LSTM: and B·H) for each of ⌈T/K⌉ states, and B·K·(P + W) for the chunk
                    that is computed again
 
     and, of both together, B·T·D·P for the joined output of two directions, 2·B·T·D·P for dropout between layers.
@@ -175,26 +177,26 @@ def _direction(
         backward += forward if steps is not None and time > steps else 0
     kept, note = _kept(layer, batch, time, features, suffix)
     if kept is not None and layer.batch_first and index == 0 and _backend(layer) == "torch":
-        kept += batch * time * features  # turned to time first
+        kept += batch * time * features  # a copy in time-first layout
     return Cost(forward, backward, None if kept is None else kept * _element(layer), note)
 
 
 def _kept(layer: torch.nn.RNNBase, batch: int, time: int, features: int, suffix: str) -> tuple[int | None, str]:
-    """The numbers that one direction keeps, and what to know of them; see `recurrent`."""
+    """The numbers that one direction stores, and a note on them; see `recurrent`."""
     hidden, state, steps = layer.hidden_size, layer.proj_size or layer.hidden_size, batch * time
     backend = _backend(layer)
     if backend == "torch":
         if layer.weight_ih_l0.device.type != "cpu":
-            return None, "cuDNN's reserve is its own"
+            return None, "cuDNN's workspace is unknown"
         width = {"LSTM": 16 * hidden, "GRU": 7 * hidden}.get(layer.mode, hidden)
         if layer.proj_size:
             return steps * (7 * hidden + state), ""
         return steps * width, "activations are about those of oneDNN" if layer.mode == "LSTM" else ""
     if backend == "reference" or not isinstance(layer, RecurrentLayer):
-        return None, "the reference keeps many tensors a step"
-    options, pair = layer.options, layer.mode == "LSTM"
+        return None, "the reference stores many tensors a step"
+    options, pair = layer.options, "c" in layer.state_names
     zoneout = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout, options.zoneout)
-    zones = steps * (state * bool(zoneout[0]) + hidden * bool(pair and zoneout[1]))
+    zoneout_draws = steps * (state * bool(zoneout[0]) + hidden * bool(pair and zoneout[1]))
     row = saved_width(layer.kernel, hidden, normed=options.layer_norm, zoned=bool(zoneout[0]))
     if options.recompute is not None and time > options.recompute:
         borders = ceil(time / options.recompute) * batch * (state + hidden * pair)
@@ -205,14 +207,14 @@ def _kept(layer: torch.nn.RNNBase, batch: int, time: int, features: int, suffix:
     draws = batch * state * bool(options.recurrent_dropout)
     if options.weight_dropout:
         draws += recurrent_weights * (1 if options.coupled_gates else 2)
-    whole = 4 * hidden * (features + state + 2 * layer.bias) if options.coupled_gates else 0
-    return sequence + zones + draws + whole, ""
+    expanded = 4 * hidden * (features + state + 2 * layer.bias) if options.coupled_gates else 0
+    return sequence + zoneout_draws + draws + expanded, ""
 
 
 def cell(layer: torch.nn.RNNCellBase, call: Call) -> list[Cost]:
-    """One step of a cell: forward 2·B·G·H·(I + H); backward as much for dU and dh and for dW, and dx where it flows on.
+    """Count one step of a cell: forward 2·B·G·H·(I + H); backward the same for dU, dh, dW and, where it flows on, dx.
 
-    Kept, output included: B·H (RNN), B·7·H (GRU), B·6·H (LSTM).
+    Stored, output included: B·H (RNN), B·7·H (GRU), B·6·H (LSTM).
     """
     batch = prod(call.input[:-1])
     gates = layer.weight_ih.shape[0] // layer.hidden_size
@@ -228,32 +230,32 @@ def cell(layer: torch.nn.RNNCellBase, call: Call) -> list[Cost]:
 
 
 def linear(layer: torch.nn.Linear, call: Call) -> list[Cost]:
-    """y = W x + b over n rows: forward 2·n·I·O; backward 2·n·I·O for dW and as much for dx where it flows on."""
+    """Count y = W x + b over n rows: 2·n·I·O forward, and backward for dW and, where it flows on, for dx."""
     products = 2 * prod(call.input) * layer.out_features
     return [_products(layer, products, call)]
 
 
 def convolution(layer: Any, call: Call) -> list[Cost]:
-    """O filters of k = ∏ kernel numbers over C channels in g groups: forward 2·k·C/g for each of the output's numbers.
+    """Count O filters of k = ∏ kernel numbers over C channels in g groups: forward 2·k·C/g for each output number.
 
-    Backward as much for dW, and for dx where it flows on.
+    Backward the same for dW, and for dx where it flows on.
     """
     products = 2 * prod(call.output) * prod(layer.kernel_size) * layer.in_channels // layer.groups
     return [_products(layer, products, call)]
 
 
 def embedding(layer: torch.nn.Embedding, call: Call) -> list[Cost]:
-    """A look-up: no arithmetic forward, n additions backward for an output of n numbers."""
+    """Count a look-up: no arithmetic forward, n additions backward for an output of n numbers."""
     trains = layer.weight.requires_grad
     kept = prod(call.output) * _element(layer)
     return [Cost(0, prod(call.output) if trains else 0, kept, "a look-up, no arithmetic forward")]
 
 
 def normalisation(layer: Any, call: Call) -> list[Cost]:
-    """LayerNorm, BatchNorm and StepNorm (padding included) while training, y = γ ⊙ (x − μ)·s + β over n numbers.
+    """Count LayerNorm, BatchNorm and StepNorm (padding included) in training, y = γ ⊙ (x − μ)·s + β over n numbers.
 
     Forward 5·n (mean 1, difference 1, variance 2, times s 1), + n for γ, + n for β. Backward, with d = γ ⊙ dy and N
-    the normalised input, dx = s·(d − mean(d) − N·mean(d ⊙ N)): 7·n, + 3·n for γ (d and dγ), + n for β. Kept: the
+    the normalised input, dx = s·(d − mean(d) − N·mean(d ⊙ N)): 7·n, + 3·n for γ (d and dγ), + n for β. Stored: the
     output and two numbers for each mean, rows of a LayerNorm, channels of a BatchNorm.
     """
     numbers = prod(call.input)
@@ -267,20 +269,20 @@ def normalisation(layer: Any, call: Call) -> list[Cost]:
 
 
 def reshape(layer: torch.nn.Module, call: Call) -> list[Cost]:
-    """Identity, Flatten, Unflatten: another view of the same numbers."""
+    """Count Identity, Flatten and Unflatten: another view of the same numbers."""
     return [Cost(0, 0, 0, "another view of the same numbers")]
 
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "RNN_SIGMOID": 1, "LSTM": 4, "GRU": 3}
-# By the function that computes: whoever overrides it computes something else.
+# By the forward function, because a subclass with another forward computes something else.
 _RULES: dict[Any, Callable[[Any, Call], list[Cost]]] = {
     RecurrentLayer.forward: recurrent,
     torch.nn.RNN.forward: recurrent,
     torch.nn.LSTM.forward: recurrent,
     torch.nn.GRU.forward: recurrent,
     **{
-        kind.forward: cell
-        for kind in (torch.nn.RNNCell, torch.nn.LSTMCell, torch.nn.GRUCell, SimpleRNNCell, LSTMCell, GRUCell)
+        cell_class.forward: cell
+        for cell_class in (torch.nn.RNNCell, torch.nn.LSTMCell, torch.nn.GRUCell, SimpleRNNCell, LSTMCell, GRUCell)
     },
     torch.nn.Linear.forward: linear,
     torch.nn.Embedding.forward: embedding,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
+from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
 from ..ops.gru import gru, gru_reference, gru_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
@@ -18,9 +17,9 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     """Gated recurrent units, stacked and in one or both directions; equations in :mod:`rnnkit.ops.gru`.
 
     A ``torch.nn.GRU`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
-    with a native kernel on CPUs and the options below; :meth:`stream` takes single steps fast. Second derivatives go
-    through the reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``.
-    Under autocast the layer computes in its weights' dtype.
+    with a native kernel on CPUs and the options below. :meth:`stream` runs single steps fast. Second derivatives are
+    computed through the reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or
+    ``"torch"``. Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions.
 
@@ -28,14 +27,15 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional: as in ``torch.nn.GRU``.
         init: ``"torch"`` or ``"keras"``, see :mod:`rnnkit.layers.initialisation`.
         backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
-        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
-            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
-        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
-        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
-            al. 2017).
+        recurrent_dropout: probability of dropping a unit of the state in the recurrent product while training; the same
+            units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability of dropping a recurrent weight for a call while training (AWD-LSTM).
+        zoneout: probability that a unit keeps its old state for a step while training; its expectation in evaluation
+            (Krueger et al. 2017).
         layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
-        learn_initial_state: the state before the first step is a parameter, zeros at first.
-        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
+        learn_initial_state: the state before the first step is a parameter, initially zeros.
+        recompute: K, to store the intermediate values of K steps at a time while training; the rest is computed again
+            in the backward pass, see :mod:`rnnkit.ops.recompute`.
         reset_after: False applies the reset gate before the recurrent product (the published form of Cho et al. 2014,
             Keras's option of that name).
 
@@ -97,20 +97,21 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         self._complete()
 
     @property
-    def kind(self) -> int:
-        """The native kernel's variant."""
-        return int(not self.options.reset_after)
+    def kernel_variant(self) -> str:
+        """The name of the native kernel's variant."""
+        return "reset_after" if self.options.reset_after else "reset_before"
 
-    def _direction(
-        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
+    def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
+        run = gru if backend == "native" else gru_reference
+        return run(call, reset_after=self.options.reset_after)
+
+    def _run_step(
+        self,
+        x: Tensor,
+        state: State,
+        weights: RecurrentWeights,
+        options: RecurrentOptions = NO_OPTIONS,
+        gates: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, State]:
-        run: Any = gru if backend == "native" else gru_reference
-        after = self.options.reset_after
-        result: tuple[Tensor, State] = run(
-            x, state, *weights, reset_after=after, reverse=reverse, batch_first=self.batch_first, **call
-        )
-        return result
-
-    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
-        h = gru_step(x, state, *weights, reset_after=self.options.reset_after, **call)
+        h = gru_step(x, state, weights, options, reset_after=self.options.reset_after, gates=gates)
         return h, h

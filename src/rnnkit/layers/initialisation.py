@@ -1,14 +1,14 @@
 """Initial weights of recurrent layers.
 
-- ``"torch"``: every entry uniform in ±1/√H, PyTorch's own.
+- ``"torch"``: every entry uniform in ±1/√H, as PyTorch draws them.
 - ``"keras"``: input weights Glorot uniform, recurrent weights orthogonal (each gate by itself), biases 0, and 1 for an
   LSTM's forget gate (Keras's defaults: ``glorot_uniform``, ``orthogonal``, ``unit_forget_bias``); peepholes 0.
 - ``"identity"``: recurrent weights the identity, input weights normal with standard deviation 0.001, biases 0, for
   ReLU networks over long sequences (Le, Jaitly & Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified
   Linear Units", arXiv:1504.00941). Simple recurrent layers only.
 
-Gains of layer normalisation start at 1, shifts and learned initial states at 0. Coupled gates have no forget gate of
-their own: with ``"keras"`` their biases start at 0 (i = f = 1/2).
+Gains of layer normalisation start at 1, shifts and learned initial states at 0. Coupled gates have no rows for the
+forget gate: with ``"keras"`` their biases start at 0 (i = f = 1/2).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INITS: tuple[Init, ...] = ("torch", "keras", "identity")
 
 
 def check_init(init: str, mode: str) -> None:
-    """Raises ConfigError where ``init`` is unknown or does not suit ``mode`` (PyTorch's name of the recurrence)."""
+    """Raise ConfigError where ``init`` is unknown or unfit for ``mode`` (PyTorch's name of the recurrence)."""
     if init not in INITS:
         raise ConfigError(f"init={init!r} is unknown{suggest(init, INITS)}")
     if init == "identity" and mode in ("LSTM", "GRU"):
@@ -34,7 +34,7 @@ def check_init(init: str, mode: str) -> None:
 
 @torch.no_grad()
 def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = None) -> None:
-    """Draws the weights of a recurrent layer anew, in the order of its parameters: all, or those named."""
+    """Draw the weights of a recurrent layer again, in the order of its parameters: all, or those in ``names``."""
     for name, weight in layer.named_parameters():
         if names is not None and name not in names:
             continue
@@ -59,7 +59,7 @@ def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = Non
         elif init == "identity" and name.startswith("weight_ih"):
             weight.normal_(0.0, 0.001)
         else:
-            # Keras counts all gates into the fan-out of one kernel [I, gates · H].
+            # Keras's fan-out counts all gates, because its kernel is [I, gates · H].
             fan_out, fan_in = weight.shape
             bound = math.sqrt(6 / (fan_in + fan_out))
             weight.uniform_(-bound, bound)
@@ -67,17 +67,17 @@ def initialise(layer: torch.nn.RNNBase, init: Init, names: set[str] | None = Non
 
 @torch.no_grad()
 def chrono_(layer: torch.nn.RNNBase, longest: int) -> None:
-    """Draws the biases of an LSTM's or GRU's gates anew, so that its units forget over 2 to ``longest`` steps.
+    """Draw the biases of an LSTM's or GRU's gates so that its units forget over 2 to ``longest`` steps.
 
         LSTM   b_f = log u,  b_i = −b_f        GRU   b_z = log u        u uniform in [1, longest − 1]
 
-    A gate held at σ(b) keeps a share of the state for about 1 + e^b steps, so from the first step on some units carry
-    what came ``longest`` steps ago, and its gradient. Tallec & Ollivier 2018, "Can recurrent neural networks warp
-    time?" (arXiv:1804.11188). The other biases of those gates become 0; all other weights stay as they are.
+    A gate at σ(b) keeps the state for about 1 + e^b steps. So from the first training step some units carry
+    information, and its gradient, over ``longest`` steps. Tallec & Ollivier 2018, "Can recurrent neural networks warp
+    time?" (arXiv:1804.11188). The second biases of those gates become 0. All other weights stay the same.
 
     Args:
         layer: ``rnnkit.LSTM`` or ``GRU``, or PyTorch's, with biases.
-        longest: the number of steps over which something has to be remembered, at least 3.
+        longest: the largest number of steps that the layer should remember over, at least 3.
 
     Raises:
         ConfigError: a layer without gates or biases, or ``longest`` below 3.
@@ -89,18 +89,18 @@ def chrono_(layer: torch.nn.RNNBase, longest: int) -> None:
         >>> bool((layer.bias_ih_l0[64:128] >= 0).all())
         True
     """
-    kind = getattr(layer, "mode", type(layer).__name__)
-    if kind not in ("LSTM", "GRU") or not layer.bias:
-        raise ConfigError(f"chrono_ sets the biases of an LSTM's or GRU's gates; a {kind} without them arrived")
+    recurrence = getattr(layer, "mode", type(layer).__name__)
+    if recurrence not in ("LSTM", "GRU") or not layer.bias:
+        raise ConfigError(f"chrono_ sets the biases of an LSTM's or GRU's gates; a {recurrence} without them arrived")
     if longest < 3:
-        raise ConfigError(f"longest={longest} arrived; expected the number of steps to be bridged, at least 3")
+        raise ConfigError(f"longest={longest} arrived; expected a number of steps of at least 3")
     for name, bias in layer.named_parameters():
         if not name.startswith("bias"):
             continue
         gates = bias.view(-1, layer.hidden_size)  # r, z, n; i, f, g, o; i, g, o where f is 1 − i
-        coupled = kind == "LSTM" and len(gates) == 3
+        coupled = recurrence == "LSTM" and len(gates) == 3
         keep = None if coupled else gates[1]
-        let_in = gates[0] if kind == "LSTM" else None
+        let_in = gates[0] if recurrence == "LSTM" else None
         drawn = bias.new_empty(layer.hidden_size).uniform_(1, longest - 1).log_()
         drawn *= name.startswith("bias_ih")  # the two biases of a gate are added
         if keep is not None:

@@ -7,24 +7,26 @@ from typing import Any
 import torch
 
 from ..ops.backend import choose_backend, native_problem
+from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
 from ..ops.lstm import coupled, coupled_peephole, lstm, lstm_reference, lstm_step
 from ..types import Backend, State
 from ._checks import Lengths
 from ._options import suffix_of
 from ._recurrent import RecurrentLayer
+from ._stack import run_stack
 from .initialisation import Init
 
 Tensor = torch.Tensor
-_NO_CELLS = "PyTorch's layers do not tell every cell state"
+_NO_CELLS = "PyTorch's layers do not return every cell state"
 
 
 class LSTM(RecurrentLayer, torch.nn.LSTM):
     """Long short-term memory, stacked and in one or both directions; equations in :mod:`rnnkit.ops.lstm`.
 
     A ``torch.nn.LSTM`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
-    with a native kernel on CPUs and the options below. :meth:`cell_states` tells every c, :meth:`stream` takes single
-    steps fast. Second derivatives go through the reference; ``torch.func`` and forward-mode differentiation need
-    ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
+    with a native kernel on CPUs and the options below. :meth:`cell_states` returns every c. :meth:`stream` runs single
+    steps fast. Second derivatives are computed through the reference; ``torch.func`` and forward-mode differentiation
+    need ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, P projected (H without), L layers, D directions.
 
@@ -32,16 +34,17 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in torch's.
         init: ``"torch"`` or ``"keras"``, see :mod:`rnnkit.layers.initialisation`.
         backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
-        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
-            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
-        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
-        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
-            al. 2017); one number for h and c, or a pair.
+        recurrent_dropout: probability of dropping a unit of the state in the recurrent product while training; the same
+            units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability of dropping a recurrent weight for a call while training (AWD-LSTM).
+        zoneout: probability that a unit keeps its old state for a step while training; its expectation in evaluation
+            (Krueger et al. 2017). One number for h and c, or a pair.
         layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
-        learn_initial_state: the state before the first step is a parameter, zeros at first.
-        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
-        peepholes: i and f also see c_{t-1}, o sees c_t, unit by unit (Gers & Schmidhuber 2000).
-        coupled_gates: f = 1 − i (CIFG, Greff et al. 2017); weights have the rows of i, g, o alone.
+        learn_initial_state: the state before the first step is a parameter, initially zeros.
+        recompute: K, to store the intermediate values of K steps at a time while training; the rest is computed again
+            in the backward pass, see :mod:`rnnkit.ops.recompute`.
+        peepholes: i and f also read c_{t-1}, o reads c_t, each unit its own (Gers & Schmidhuber 2000).
+        coupled_gates: f = 1 − i (CIFG, Greff et al. 2017); weights have the rows of i, g, o only.
 
     Shapes:
         input [T, B, I] → output [T, B, D·P], state (h [L·D, B, P], c [L·D, B, H]).
@@ -56,6 +59,7 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
         ((7, 4, 5), (2, 4, 5), (2, 4, 5))
     """
 
+    state_names = ("h", "c")
     kernel = "lstm"
     gates = 4
 
@@ -98,13 +102,17 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     def cell_states(
         self, input: Tensor, hx: State | None = None, *, lengths: Lengths | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, Tensor, State]:
-        """As :meth:`forward` on padded tensors, and every cell state c, differentiable as the output is.
+        """Run whole sequences as :meth:`forward` and also return every cell state c, differentiable like the output.
+
+        Args:
+            input: [T, B, I], or [B, T, I] with ``batch_first``; not packed and not unbatched.
+            hx, lengths, resets: as for :meth:`forward`.
 
         Returns:
-            output, cells [L, T, B, D·H] ([L, B, T, D·H] with ``batch_first``; 0 behind a row's length), and the state.
+            output, cells [L, T, B, D·H] ([L, B, T, D·H] with ``batch_first``; 0 past a row's length), and the state.
 
         Raises:
-            ShapeError, BackendError: as :meth:`forward`. PyTorch's own layers do not tell c.
+            ShapeError, BackendError: as :meth:`forward`. PyTorch's own layers do not return c.
 
         Example:
             >>> import torch, rnnkit
@@ -113,49 +121,52 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
             >>> tuple(cells.shape), torch.equal(cells[:, -1], c)
             ((2, 7, 4, 5), True)
         """
-        x, hx, valid, mask, backend = self._enter(input, hx, lengths, resets)
+        x, hx, rows, reset_mask, backend = self._checked(input, hx, lengths, resets)
         if backend == "torch":
             backend = choose_backend("LSTM.cell_states", self.backend, native_problem(x.device, x.dtype), _NO_CELLS)
-        every: list[Tensor] = []
-        output, state = self._through_layers(x, hx, valid, mask, backend, cells=every)
-        directions = [every[place :: self.num_directions] for place in range(self.num_directions)]
+        output, state, cells = run_stack(self, x, hx, rows, reset_mask, backend, return_cells=True)
+        directions = [cells[direction :: self.num_directions] for direction in range(self.num_directions)]
         return output, torch.stack([torch.cat(pair, -1) for pair in zip(*directions, strict=True)]), state
 
-    def _direction(
-        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
-    ) -> tuple[Tensor, State]:
-        every: list[Tensor] | None = call.pop("cells", None)
-        call |= {"reverse": reverse, "batch_first": self.batch_first}
-        if backend == "native":
-            output, cells, after = lstm(x, state, *weights, cells=every is not None, **call)
-        else:
-            output, cells, after = lstm_reference(x, state, *weights, **call)
-        if every is not None and cells is not None:
-            every.append(cells)
-        return output, after
+    def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
+        return lstm(call) if backend == "native" else lstm_reference(call)
 
-    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
-        h, c = lstm_step(x, state, *weights, **call)
+    def _run_step(
+        self,
+        x: Tensor,
+        state: State,
+        weights: RecurrentWeights,
+        options: RecurrentOptions = NO_OPTIONS,
+        gates: dict[str, Tensor] | None = None,
+    ) -> tuple[Tensor, State]:
+        h, c = lstm_step(x, state, weights, options, gates=gates)
         return h, (h, c)
 
-    def _weights(self, layer: int, reverse: bool = False) -> list[Any]:
-        """Those of :class:`RecurrentLayer`, with f's rows where gates are coupled, and the projection."""
-        found = super()._weights(layer, reverse)
+    def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:
+        """Those of :class:`RecurrentLayer`, with the rows of f where gates are coupled, and the projection."""
+        weights = super()._direction_weights(layer, reverse)
         if self.options.coupled_gates:
-            normed = self.options.layer_norm
-            found[:2] = [coupled(weight, normalised=normed) for weight in found[:2]]
-            found[2:] = [None if bias is None else coupled(bias) for bias in found[2:]]
-        return [*found, getattr(self, "weight_hr" + suffix_of(layer, reverse)) if self.proj_size else None]
+            norm = self.options.layer_norm
+            weights = RecurrentWeights(
+                coupled(weights.w_ih, normalised=norm),
+                coupled(weights.w_hh, normalised=norm),
+                None if weights.b_ih is None else coupled(weights.b_ih),
+                None if weights.b_hh is None else coupled(weights.b_hh),
+            )
+        if self.proj_size:
+            weights = weights._replace(w_hr=getattr(self, "weight_hr" + suffix_of(layer, reverse)))
+        return weights
 
-    def _chosen(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> dict[str, Any]:
-        found = super()._chosen(x, batch, time, layer, reverse)
+    def _direction_options(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> RecurrentOptions:
+        """Those of :class:`RecurrentLayer` and the peephole, with the rows of f where gates are coupled."""
+        options = super()._direction_options(x, batch, time, layer, reverse)
         if self.options.peepholes:
             peephole = getattr(self, "peephole" + suffix_of(layer, reverse))
-            found["peephole"] = coupled_peephole(peephole) if self.options.coupled_gates else peephole
-        if self.options.coupled_gates and "norm" in found:
-            gain_ih, gain_hh, *others = found["norm"]
-            found["norm"] = (coupled(gain_ih), coupled(gain_hh), *others)
-        return found
+            options = options._replace(peephole=coupled_peephole(peephole) if self.options.coupled_gates else peephole)
+        if self.options.coupled_gates and options.norm is not None:
+            norm = options.norm
+            options = options._replace(norm=norm._replace(gain_ih=coupled(norm.gain_ih), gain_hh=coupled(norm.gain_hh)))
+        return options
 
     def _own_arguments(self) -> dict[str, Any]:
         return {"proj_size": self.proj_size}

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, ShapeError
+from ..types import State
 from ._checks import Lengths
+from .sequence_module import SequenceModule
 
 Tensor = torch.Tensor
 
 
-class PixelFront(torch.nn.Module):
+class PixelFront(SequenceModule):
     """Reads grey images one pixel a step, in front of a recurrent body of ``input_size=1``; see the module.
 
     Args:
@@ -30,7 +32,7 @@ class PixelFront(torch.nn.Module):
             in is the image's own background, 0.
 
     Shapes:
-        x [B, height, width] → [B, height · width, 1]; no lengths.
+        x [B, height, width] → [B, height · width, 1], None for lengths and None for a state.
 
     Raises:
         ConfigError: a size below 1, a shift below 0 or no spread. ShapeError: images of another size, or lengths.
@@ -73,14 +75,18 @@ class PixelFront(torch.nn.Module):
         names = ("height", "width", "permutation", "mean", "std", "shift")
         return {"builder": type(self).__name__, "arguments": {name: getattr(self, name) for name in names}}
 
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, None]:
-        """x [B, height, width] to ([B, height · width, 1], None)."""
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
+        """Maps x [B, height, width] to ([B, height · width, 1], None, None)."""
         if lengths is not None or x.shape[1:] != (self.height, self.width):
             what = f"images {list(x.shape)}" + (" with lengths" if lengths is not None else "")
             raise ShapeError(f"{what} arrived; expected [B, {self.height}, {self.width}] without lengths")
         if self.training and self.shift:
             x = self._shifted(x)
-        return ((x.flatten(1)[:, self.order] - self.mean) / self.std)[:, :, None], None
+        return ((x.flatten(1)[:, self.order] - self.mean) / self.std)[:, :, None], None, None
+
+    def extra_repr(self) -> str:
+        names = ("height", "width", "permutation", "mean", "std", "shift")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _shifted(self, x: Tensor) -> Tensor:
         padded = torch.nn.functional.pad(x, (self.shift,) * 4)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, suggest
+from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
@@ -20,9 +21,9 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
 
     A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
     takes ``lengths`` and ``resets``, σ = sigmoid, three initialisations and the options below. On a CPU it runs on the
-    native core in float32 and float64, elsewhere and in other dtypes through PyTorch. Second derivatives go through the
-    reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or ``"torch"``. Under
-    autocast the layer computes in its weights' dtype.
+    native core in float32 and float64; on other devices and in other dtypes PyTorch's layer computes it. Second
+    derivatives are computed through the reference; ``torch.func`` and forward-mode differentiation need
+    ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
 
@@ -37,21 +38,23 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         bidirectional: a second direction from the last valid step to the first; outputs are concatenated.
         init: ``"torch"``, ``"keras"`` or ``"identity"``, see :mod:`rnnkit.layers.initialisation`.
         backend: ``"auto"``, ``"native"``, ``"torch"`` or ``"reference"``.
-        recurrent_dropout: probability with which, while training, a unit of the state is hidden from the recurrent
-            product, the same units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
-        weight_dropout: probability with which, while training, a recurrent weight is dropped for a call (AWD-LSTM).
-        zoneout: probability with which a unit keeps its old state for a step; its expectation in evaluation (Krueger et
-            al. 2017).
+        recurrent_dropout: probability of dropping a unit of the state in the recurrent product while training; the same
+            units at all steps of a call (variational dropout, Gal & Ghahramani 2016).
+        weight_dropout: probability of dropping a recurrent weight for a call while training (AWD-LSTM).
+        zoneout: probability that a unit keeps its old state for a step while training; its expectation in evaluation
+            (Krueger et al. 2017).
         layer_norm: normalise both products (Ba et al. 2016), see :mod:`rnnkit.ops.normalisation`.
-        learn_initial_state: the state before the first step is a parameter, zeros at first.
-        recompute: K, to keep memory for K steps at a time in training, see :mod:`rnnkit.ops.recompute`.
+        learn_initial_state: the state before the first step is a parameter, initially zeros.
+        recompute: K, to store the intermediate values of K steps at a time while training; the rest is computed again
+            in the backward pass, see :mod:`rnnkit.ops.recompute`.
 
     Shapes:
         input [T, B, I] → output [T, B, D·H], state [L·D, B, H].
 
     Raises:
-        ConfigError: an unknown option. ShapeError: an input that does not fit. BackendError: a backend was named that
-            cannot serve.
+        ConfigError: an argument is unknown or out of its range.
+        ShapeError: an input does not fit (in a call).
+        BackendError: the named backend cannot serve (in a call).
 
     Variant: Elman (1990), as in PyTorch.
 
@@ -95,7 +98,7 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
             recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout, zoneout=zoneout, layer_norm=layer_norm,
             learn_initial_state=learn_initial_state, recompute=recompute,
         )  # fmt: skip
-        # PyTorch's constructor knows no sigmoid; its own forward is never asked for one.
+        # PyTorch's constructor has no sigmoid. Its forward is never called for one.
         known = "tanh" if nonlinearity == "sigmoid" else nonlinearity
         torch.nn.RNN.__init__(
             self,
@@ -114,21 +117,23 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         self._complete()
 
     @property
-    def kind(self) -> int:
-        """The native kernel's variant."""
-        return NONLINEARITIES.index(self.nonlinearity)
+    def kernel_variant(self) -> str:
+        """The name of the native kernel's variant: the nonlinearity."""
+        return str(self.nonlinearity)
 
-    def _direction(
-        self, x: Tensor, state: State | None, weights: list[Any], reverse: bool, backend: Backend, **call: Any
+    def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
+        run = simple_rnn if backend == "native" else simple_rnn_reference
+        return run(call, nonlinearity=self.nonlinearity)
+
+    def _run_step(
+        self,
+        x: Tensor,
+        state: State,
+        weights: RecurrentWeights,
+        options: RecurrentOptions = NO_OPTIONS,
+        gates: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, State]:
-        run: Any = simple_rnn if backend == "native" else simple_rnn_reference
-        result: tuple[Tensor, State] = run(
-            x, state, *weights, nonlinearity=self.nonlinearity, reverse=reverse, batch_first=self.batch_first, **call
-        )
-        return result
-
-    def _cell(self, x: Tensor, state: State, weights: list[Any], **call: Any) -> tuple[Tensor, State]:
-        h = simple_rnn_step(x, state, *weights, nonlinearity=self.nonlinearity, **call)
+        h = simple_rnn_step(x, state, weights, options, nonlinearity=self.nonlinearity)
         return h, h
 
     def _torch_problem(self) -> str | None:

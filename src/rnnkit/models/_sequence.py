@@ -1,22 +1,24 @@
-"""What the models share: a batch-first body, pooling over valid steps, and the description that rebuilds them."""
+"""What the models share: layers over sequences, a head, and the description that rebuilds them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_whole, suggest
 from ..layers._checks import Lengths
-from ..layers._recurrent import RecurrentLayer
-from ..layers.augment import SeriesAugment
-from ..layers.conv import ConvFront
-from ..layers.pixels import PixelFront
+from ..layers.chain import Chain
+from ..layers.description import describe, short_repr
+from ..layers.sequence_adapters import Chained, as_sequence_module, check_fit
+from ..layers.sequence_module import SequenceInterface
 from ..ops.padding import valid_steps
 from ..types import State
 
 Tensor = torch.Tensor
-Front = ConvFront | PixelFront
+Front = torch.nn.Module | Sequence[torch.nn.Module]
 Pooling = Literal["last", "mean", "max", "concat"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat")
 
@@ -27,81 +29,125 @@ def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
 
 
 class SequenceModel(torch.nn.Module):
-    """Body and head over batch-first sequences.
+    """Augmentation, front, body and head over batch-first sequences; the first two may be absent.
+
+    Each of the first three is a layer over sequences (:func:`rnnkit.layers.sequence_adapters.as_sequence_module`).
 
     Attributes:
-        default_loss, default_metrics: what a :class:`rnnkit.Learner` uses unless told otherwise.
+        default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses unless told otherwise.
     """
 
     default_loss: str
     default_metrics: tuple[str, ...]
+    default_objective: ClassVar[str] = "sequence"
+    front: Any
+    body: Any
+    head: Any
 
     def __init__(
         self,
-        body: RecurrentLayer,
+        body: torch.nn.Module,
         outputs: int,
         dropout: float,
         arguments: dict[str, Any],
         *,
         front: Front | None = None,
-        augment: SeriesAugment | None = None,
-        width: int | None = None,
+        augment: torch.nn.Module | None = None,
+        head: torch.nn.Module | None = None,
+        features: int = 1,
     ) -> None:
         super().__init__()
-        if not isinstance(body, RecurrentLayer):
-            raise ConfigError(
-                f"body is a {type(body).__name__}; expected an rnnkit layer such as "
-                "rnnkit.SimpleRNN(input_size, hidden_size, batch_first=True)"
-            )
+        if isinstance(front, list | tuple):
+            front = Chain(*front) if len(front) != 1 else front[0]
+        named = [("augment", augment), ("front", front), ("body", body)]
+        parts = [(name, as_sequence_module(part, name)) for name, part in named if part is not None or name == "body"]
         if outputs < 1:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 1")
-        if front is not None and front.output_size != body.input_size:
+        check_fit(parts)
+        width = Chained([part for _, part in parts]).output_size
+        if width is None:
             raise ConfigError(
-                f"front puts out {front.output_size} features but body takes {body.input_size}; "
-                f"build the body with input_size={front.output_size}"
+                f"the body {short_repr(body)} does not tell how many features it puts out; give its cell an attribute "
+                "output_size (or hidden_size)"
             )
-        self.augment, self.front, self.body = augment, front, body  # from input to output, as groups of layers go
+        # From input to output, as groups of layers go.
+        self.augment, self.front, self.body = augment, front, body
         self.dropout = dropout
-        self.head = torch.nn.Linear(width or body.output_size, outputs)
-        if (dtype := body.weight_ih_l0.dtype) != self.head.weight.dtype:
-            self.head.to(dtype)
+        if head is None:
+            head = torch.nn.Linear(features * width, outputs)
+            weights = (
+                weight for part in (body, front) if isinstance(part, torch.nn.Module) for weight in part.parameters()
+            )
+            dtype = next((weight.dtype for weight in weights if weight.is_floating_point()), head.weight.dtype)
+            if dtype != head.weight.dtype:
+                head.to(dtype)
+        else:
+            _check_head(head, features * width, outputs)
+        self.head = head
         self._arguments = arguments
 
-    def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``."""
+    def config(self) -> dict[str, Any] | None:
+        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
         parts = {"body": self.body, "front": self.front, "augment": self.augment}
-        described = {name: part.config() for name, part in parts.items() if part is not None}
+        if type(self.head) is not torch.nn.Linear and not _plain_linear(self.head):
+            parts["head"] = self.head
+        described = {name: describe(part) for name, part in parts.items() if part is not None}
+        if None in described.values():
+            return None
         return {"builder": type(self).__name__, "arguments": {**described, **self._arguments}}
 
-    def set_head(self, head: torch.nn.Linear) -> None:
-        """Puts another output layer in place; ``config()`` tells its width."""
-        self.head = head
-        self._arguments["classes" if "classes" in self._arguments else "outputs"] = head.out_features
+    def set_head(self, head: torch.nn.Linear, name: str = "head") -> None:
+        """Puts another output layer in place; ``config()`` tells its width.
+
+        Args:
+            head: the layer.
+            name: where it goes; "head.2", say, for the last layer of a head of several.
+        """
+        parent, _, child = name.rpartition(".")
+        setattr(self.get_submodule(parent), child, head)
+        argument = "classes" if "classes" in self._arguments else "outputs"
+        before = self._arguments[argument]
+        if not isinstance(before, list) or len(before) != head.out_features:  # names of the same classes stay
+            self._arguments[argument] = head.out_features
 
     def _drop(self, x: Tensor) -> Tensor:
         return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x
 
+    def _layers(self) -> SequenceInterface:
+        """Augmentation, front and body as one."""
+        if self.front is None and self.augment is None:
+            return as_sequence_module(self.body, "body")
+        parts = (("augment", self.augment), ("front", self.front), ("body", self.body))
+        return Chained([as_sequence_module(part, name) for name, part in parts if part is not None])
+
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
+        """Maps x [B, T, I] (or what the front takes) and lengths [B] or None to the model's outputs."""
+        if isinstance(x, PackedSequence):
+            x, lengths = pad_packed_sequence(x, batch_first=True)
+        layers = self._layers()
+        output, lengths, state = layers(x, lengths)
+        return self._put_out(layers, output, state, lengths)
+
     @property
     def carry_problem(self) -> str | None:
-        """Why :meth:`run` cannot go on from chunk to chunk; None where it can."""
-        if self.body.bidirectional:
-            return "its body is bidirectional, and reads each sequence from its end too: build it with one direction"
-        if self.front is not None or self.augment is not None:
-            return "it has a front or an augmentation, which needs whole sequences: apply it to the data beforehand"
-        return None
+        """Why :meth:`forward_chunk` cannot go on from chunk to chunk; None where it can."""
+        layers = self._layers()
+        if layers.carry_problem is None and not layers.stateful:
+            return f"its body {short_repr(self.body)} has no state"
+        return layers.carry_problem
 
     @property
     def state_batch_axis(self) -> int:
         """Where the batch lies in the tensors of a state."""
-        return self.body.state_batch_axis
+        return self._layers().state_batch_axis
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> State:
         """The state before the first step; see the body's."""
-        return self.body.initial_state(batch, device, dtype)
+        return self._layers().initial_state(batch, device, dtype)
 
-    def run(
+    def forward_chunk(
         self,
         x: Tensor,
         state: State | None = None,
@@ -122,58 +168,68 @@ class SequenceModel(torch.nn.Module):
         Raises:
             ConfigError: the model cannot go on from a state; `carry_problem` says why.
         """
-        if self.carry_problem is not None:
-            raise ConfigError(f"{type(self).__name__}.run goes on from a state, but {self.carry_problem}")
-        output, state = self._run_body(x, lengths, state, resets)
-        return self._put_out(output, state, lengths), state
+        if (problem := self.carry_problem) is not None:
+            raise ConfigError(f"{type(self).__name__}.forward_chunk goes on from a state, but {problem}")
+        layers = self._layers()
+        output, state = layers.forward_chunk(x, state, lengths=lengths, resets=resets)
+        return self._put_out(layers, output, state, lengths), state
 
-    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
-        """What the model makes of the body's outputs [B, T, D·H] and its last state."""
+    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        """What the model makes of the layers' outputs [B, T, F] and their last state."""
         raise NotImplementedError
 
-    def _run_body(
-        self, x: Tensor, lengths: Lengths | None, state: State | None = None, resets: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
-        """x [B, T, I] to outputs [B, T, D·H] and the state, whichever layout the body has."""
-        if self.body.batch_first:
-            return self.body(x, state, lengths=lengths, resets=resets)  # type: ignore[no-any-return]
-        output, state = self.body(x.transpose(0, 1), state, lengths=lengths, resets=resets)
-        return output.transpose(0, 1), state
+    def __repr__(self) -> str:
+        shown = [short_repr(self.body)]
+        for name, default in self._shown_defaults().items():
+            value = self._arguments[name]
+            if value != default:
+                shown.append(f"{name}={value!r}")
+        shown += [
+            f"{name}={short_repr(part)}"
+            for name, part in (("front", self.front), ("augment", self.augment))
+            if part is not None
+        ]
+        if not _plain_linear(self.head):
+            shown.append(f"head={short_repr(self.head)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _shown_defaults(self) -> dict[str, Any]:
+        """Arguments in the order of the constructor, with the values that a repr leaves out."""
+        return {name: 0.0 if name == "dropout" else None for name in self._arguments}
 
 
 class PooledModel(SequenceModel):
     """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head.
 
-    ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`) or make them of images
-    (:class:`rnnkit.PixelFront`); ``augment`` stands before both and changes them while training
-    (:class:`rnnkit.SeriesAugment`).
+    ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`), make them of images
+    (:class:`rnnkit.PixelFront`) or of token ids (``torch.nn.Embedding``); ``augment`` stands before both and changes
+    them while training (:class:`rnnkit.SeriesAugment`).
     """
 
     def __init__(
         self,
-        body: RecurrentLayer,
+        body: torch.nn.Module,
         outputs: int,
         pooling: Pooling,
         dropout: float,
-        name: str,
+        arguments: dict[str, Any],
         front: Front | None,
-        augment: SeriesAugment | None,
+        augment: torch.nn.Module | None,
+        head: torch.nn.Module | None,
     ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling={pooling!r} is unknown{suggest(pooling, POOLINGS)}")
-        arguments = {name: outputs, "pooling": pooling, "dropout": dropout}
-        width = 3 * body.output_size if pooling == "concat" else None
-        super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, width=width)
+        super().__init__(
+            body,
+            outputs,
+            dropout,
+            {**arguments, "pooling": pooling, "dropout": dropout},
+            front=front,
+            augment=augment,
+            head=head,
+            features=3 if pooling == "concat" else 1,
+        )
         self.pooling = pooling
-
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
-        """x [B, T, I] and lengths [B] or None to [B, outputs]."""
-        if self.augment is not None:
-            x = self.augment(x, lengths)
-        if self.front is not None:
-            x, lengths = self.front(x, lengths)
-        output, state = self._run_body(x, lengths)
-        return self._put_out(output, state, lengths)
 
     @property
     def carry_problem(self) -> str | None:
@@ -184,18 +240,74 @@ class PooledModel(SequenceModel):
             )
         return super().carry_problem
 
-    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
-        return self.head(self._drop(self._pool(output, state, lengths)))  # type: ignore[no-any-return]
+    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        pooled = self._pool(layers, output, state, lengths)
+        return self.head(self._drop(pooled))  # type: ignore[no-any-return]
 
-    def _pool(self, output: Tensor, state: Any, lengths: Lengths | None) -> Tensor:
-        kinds = ("last", "max", "mean") if self.pooling == "concat" else (self.pooling,)
-        valid = None if lengths is None or kinds == ("last",) else valid_outputs(lengths, output)
-        last = self.body.final_output
-        pooled = [last(state) if kind == "last" else _over_time(output, valid, kind) for kind in kinds]
+    def _pool(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        names = ("last", "max", "mean") if self.pooling == "concat" else (self.pooling,)
+        valid = None if lengths is None or names == ("last",) else valid_outputs(lengths, output)
+        pooled = [
+            layers.last_output(output, lengths, state) if name == "last" else _over_time(output, valid, name)
+            for name in names
+        ]
         return pooled[0] if len(pooled) == 1 else torch.cat(pooled, -1)
 
+    def _shown_defaults(self) -> dict[str, Any]:
+        return super()._shown_defaults() | {"pooling": "last"}
 
-def _over_time(output: Tensor, valid: Tensor | None, kind: str) -> Tensor:
-    if kind == "max":
+
+def _over_time(output: Tensor, valid: Tensor | None, name: str) -> Tensor:
+    if name == "max":
         return (output if valid is None else output.masked_fill(~valid, float("-inf"))).amax(1)
     return output.mean(1) if valid is None else output.sum(1) / valid.sum(1)  # 0 behind a row's length
+
+
+def _plain_linear(head: torch.nn.Module) -> bool:
+    """Whether a head is one linear layer, with or without an adapter on it."""
+    return isinstance(head, torch.nn.Linear)
+
+
+def _check_head(head: torch.nn.Module, features: int, outputs: int) -> None:
+    if not isinstance(head, torch.nn.Module):
+        raise ConfigError(
+            f"head is {head!r}; expected a module such as torch.nn.Linear({features}, {outputs}), or None for that"
+        )
+    linears = [part for part in head.modules() if isinstance(part, torch.nn.Linear)]
+    if linears and linears[0].in_features != features:
+        raise ConfigError(
+            f"head takes {linears[0].in_features} features but {features} arrive; build it with {features} inputs"
+        )
+    if linears and linears[-1].out_features != outputs:
+        raise ConfigError(
+            f"head puts out {linears[-1].out_features} numbers but {outputs} were asked for; build it with {outputs} "
+            "outputs"
+        )
+
+
+def read_classes(classes: Any) -> tuple[int, tuple[str, ...] | None]:
+    """The number of classes and their names, of a number or of names.
+
+    Example:
+        >>> read_classes(["cat", "dog"]), read_classes(3)
+        ((2, ('cat', 'dog')), (3, None))
+    """
+    if isinstance(classes, str):
+        raise ConfigError(
+            f"classes={classes!r} arrived; expected a number or a list of names: classes=[{classes!r}, ...]"
+        )
+    try:
+        names = list(classes)
+    except TypeError:
+        if isinstance(classes, float | bool) or not hasattr(classes, "__index__"):
+            raise ConfigError(
+                f"classes={classes!r} arrived; expected a whole number or a list of names: classes=['a', 'b']"
+            ) from None
+        return int(classes), None
+    if any(not isinstance(name, str) for name in names):
+        raise ConfigError(f"classes={names!r} arrived; expected a number or names: classes={list(map(str, names))!r}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"the class names {twice} occur twice; each class needs a name of its own")
+    check_whole(len(names), "the number of class names")
+    return len(names), tuple(str(name) for name in names)

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from ..layers._recurrent import RecurrentLayer
-from ..layers.augment import SeriesAugment
-from ._sequence import Front, PooledModel, Pooling
+from collections.abc import Sequence
+
+import torch
+
+from ._sequence import Front, PooledModel, Pooling, read_classes
 
 
 class SequenceClassifier(PooledModel):
-    """logits = W pool(h_1 … h_T) + b, with h from a recurrent body.
+    """logits = W pool(h_1 … h_T) + b, with h from a body, recurrent as a rule.
 
-    Legend: B batch, T time, I input, C classes.
+    Legend: B batch, T time, I input, C classes, F features of the body's output.
 
     Args:
-        body: an rnnkit layer; models take batch-first input whatever the body's ``batch_first``.
-        classes: C.
+        body: a layer over sequences: ``rnnkit.SimpleRNN``, ``LSTM``, ``GRU``, ``rnnkit.RNN(cell)`` with a cell of your
+            own, ``torch.nn.LSTM``, ``GRU`` or ``RNN``, or a :class:`rnnkit.SequenceModule`. Models take batch-first
+            input whatever the body's ``batch_first``.
+        classes: C, or the names of the classes, which are kept as ``class_names``.
         pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"``, ``"max"``, or
             ``"concat"``: the three side by side (ULMFiT, Howard & Ruder 2018).
 
         dropout: probability with which pooled features are dropped while training.
+        front: one layer over sequences before the body, or a list of several: ``torch.nn.Embedding`` for token ids,
+            :class:`rnnkit.ConvFront`, :class:`rnnkit.PixelFront`, ``torch.nn.Linear`` and more.
+        augment: what changes the input while training, such as :class:`rnnkit.SeriesAugment`.
+        head: maps pooled features [B, F] (3·F with ``pooling="concat"``) to logits; None: a ``torch.nn.Linear``.
+
+    Attributes:
+        class_names: the names of the classes, or None.
 
     Shapes:
-        x [B, T, I] (and ``lengths`` [B]) → logits [B, C]; softmax gives probabilities.
+        x [B, T, I] (token ids [B, T] with an embedding; and ``lengths`` [B]) → logits [B, C]; softmax gives
+        probabilities.
 
     Raises:
-        ConfigError: an unknown option. ShapeError: an input that does not fit the body.
+        ConfigError: an unknown option. ShapeError: an input that does not fit the first layer.
 
     Example:
         >>> import torch, rnnkit
         >>> model = rnnkit.SequenceClassifier(rnnkit.SimpleRNN(28, 128, nonlinearity="relu"), classes=10)
         >>> tuple(model(torch.zeros(32, 28, 28)).shape)
         (32, 10)
+        >>> model = rnnkit.SequenceClassifier(
+        ...     rnnkit.GRU(16, 32), classes=["ham", "spam"], front=torch.nn.Embedding(1000, 16)
+        ... )
+        >>> tuple(model(torch.randint(1000, (4, 20)), lengths=[20, 3, 7, 12]).shape), model.class_names
+        ((4, 2), ('ham', 'spam'))
     """
 
     default_loss = "cross_entropy"
@@ -38,11 +55,20 @@ class SequenceClassifier(PooledModel):
 
     def __init__(
         self,
-        body: RecurrentLayer,
-        classes: int,
+        body: torch.nn.Module,
+        classes: int | Sequence[str],
         pooling: Pooling = "last",
         dropout: float = 0.0,
         front: Front | None = None,
-        augment: SeriesAugment | None = None,
+        augment: torch.nn.Module | None = None,
+        head: torch.nn.Module | None = None,
     ) -> None:
-        super().__init__(body, classes, pooling, dropout, "classes", front, augment)
+        outputs, names = read_classes(classes)
+        arguments = {"classes": outputs if names is None else list(names)}
+        super().__init__(body, outputs, pooling, dropout, arguments, front, augment, head)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, or None where only their number is known."""
+        names = self._arguments["classes"]
+        return tuple(names) if isinstance(names, list) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -13,40 +13,127 @@ from safetensors import safe_open
 from ..errors import ConfigError, DataError, RnnkitError, suggest
 from ..finetuning.adapters import restore_adapters
 from ..layers.augment import SeriesAugment
+from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.description import TORCH_ARGUMENTS
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
+from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
-# The only classes that a file can name.
-BUILDERS: dict[str, Any] = {
+Builder = Callable[..., torch.nn.Module]
+
+# What a file can name without the user's doing: rnnkit's own classes, and some of PyTorch's.
+BUILDERS: dict[str, Builder] = {
     "SimpleRNN": SimpleRNN,
     "LSTM": LSTM,
     "GRU": GRU,
+    "RNN": RNN,
+    "SimpleRNNCell": SimpleRNNCell,
+    "LSTMCell": LSTMCell,
+    "GRUCell": GRUCell,
     "ConvFront": ConvFront,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
+    "Chain": lambda parts: Chain(*parts),
+    "PerStep": PerStep,
     "SequenceClassifier": SequenceClassifier,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
+    **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }
+_REGISTERED: dict[str, Builder] = {}  # by register()
 
 
-def build(config: dict[str, Any]) -> torch.nn.Module:
-    """Makes the module that ``{"builder": name, "arguments": {...}}`` describes, with fresh weights."""
+def register(builder: Builder, name: str | None = None) -> None:
+    """Lets model files name a class of the user's, until Python ends.
+
+    A module of your own is saved with the rest of a model where it has a method
+    ``config() -> {"builder": name, "arguments": {...}}`` with plain arguments (numbers, text, lists, and descriptions
+    of further modules). Loading looks the name up among rnnkit's builders and those registered; nothing is imported or
+    executed by a name in a file. Registering a name again replaces the class.
+
+    Args:
+        builder: a class derived from ``torch.nn.Module``, or a function that returns a module.
+        name: as in ``config()``; None: the builder's own name.
+
+    Raises:
+        ConfigError: the builder is no class or function, or the name is that of a builder of rnnkit's.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> class Decay(torch.nn.Module):
+        ...     def __init__(self, features):
+        ...         super().__init__()
+        ...         self.input_size = self.output_size = features
+        ...         self.rate = torch.nn.Parameter(torch.zeros(features))
+        ...     def forward(self, x, state):
+        ...         state = torch.sigmoid(self.rate) * state + x
+        ...         return state, state
+        ...     def initial_state(self, batch, device, dtype):
+        ...         return torch.zeros(batch, self.output_size, device=device, dtype=dtype)
+        ...     def config(self):
+        ...         return {"builder": "Decay", "arguments": {"features": self.output_size}}
+        >>> rnnkit.models.register(Decay)
+        >>> rnnkit.models.build(rnnkit.RNN(Decay(3)).config()).output_size
+        3
+    """
+    _REGISTERED.update(_checked({_name_of(builder) if name is None else name: builder}))
+
+
+def build(config: Mapping[str, Any], builders: Mapping[str, Builder] | None = None) -> torch.nn.Module:
+    """Makes the module that ``{"builder": name, "arguments": {...}}`` describes, with fresh weights.
+
+    Args:
+        config: as the module's ``config()`` gives it.
+        builders: further builders by name, beside rnnkit's and those of :func:`register`.
+
+    Raises:
+        ConfigError: the description names an unknown builder, or settings that the builder refuses.
+    """
+    return _built(config, {**_REGISTERED, **_checked(builders or {}), **BUILDERS})
+
+
+def _built(config: Mapping[str, Any], known: Mapping[str, Builder]) -> torch.nn.Module:
     name, arguments = config["builder"], dict(config["arguments"])
-    if name not in BUILDERS:
-        raise ConfigError(f"builder {name!r} is unknown{suggest(name, list(BUILDERS))}")
-    for argument, value in arguments.items():
-        if isinstance(value, dict) and "builder" in value:
-            arguments[argument] = build(value)
-    module: torch.nn.Module = BUILDERS[name](**arguments)
-    return module
+    if name not in known:
+        raise ConfigError(
+            f"builder {name!r} is unknown{suggest(name, list(known))}. If it is a class of your own, type "
+            f"rnnkit.load(path, builders={{{name!r}: ...}}) or rnnkit.models.register(...) before"
+        )
+    return known[name](**{argument: _value(value, known) for argument, value in arguments.items()})
+
+
+def _value(value: Any, known: Mapping[str, Builder]) -> Any:
+    """An argument: a module where it is a description, or a list of such."""
+    if isinstance(value, dict) and "builder" in value:
+        return _built(value, known)
+    if isinstance(value, list):
+        return [_value(one, known) for one in value]
+    return value
+
+
+def _checked(builders: Mapping[str, Builder]) -> Mapping[str, Builder]:
+    for name, builder in builders.items():
+        if not callable(builder) or isinstance(builder, torch.nn.Module):
+            raise ConfigError(
+                f"the builder {name!r} is a {type(builder).__name__}; expected a class or a function that makes a "
+                "module: rnnkit.models.register(MyCell)"
+            )
+        if name in BUILDERS:
+            raise ConfigError(f"the name {name!r} is that of a builder of rnnkit's; give yours another name")
+    return builders
+
+
+def _name_of(builder: Any) -> str:
+    return getattr(builder, "__name__", type(builder).__name__)
 
 
 @contextmanager
@@ -60,16 +147,23 @@ def _damaged(path: str | PathLike[str]) -> Iterator[None]:
         raise DataError(f"{path} is damaged: no model can be built as it describes one ({error!r})") from error
 
 
-def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> torch.nn.Module:
+def load(
+    path: str | PathLike[str],
+    model: torch.nn.Module | None = None,
+    *,
+    builders: Mapping[str, Builder] | None = None,
+) -> torch.nn.Module:
     """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
 
     Args:
         path: the file, or a folder (such as a run folder) with a ``model.safetensors``.
         model: a module to load the weights into; needed for modules that rnnkit cannot rebuild by name.
+        builders: classes of your own that the file names, by name: ``{"MyCell": MyCell}``; beside those given to
+            :func:`rnnkit.models.register`.
 
     Raises:
         DataError: the file is missing, damaged or was not written by rnnkit, or its weights do not fit.
-        ConfigError: the file names a builder that rnnkit does not have, or settings that the builder refuses.
+        ConfigError: the file names an unknown builder, or settings that the builder refuses.
 
     Example:
         >>> import rnnkit, tempfile, torch
@@ -86,7 +180,7 @@ def load(path: str | PathLike[str], model: torch.nn.Module | None = None) -> tor
         if config is None:
             raise DataError(f"{path} holds weights of a module of your own; pass rnnkit.load(path, model=module)")
         with _damaged(path):
-            model = build(config)
+            model = build(config, builders)
     parts = dict(model.named_modules())
     with _damaged(path):
         adapters = {name: one for name, one in described.get("adapters", {}).items() if name not in parts}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from ..layers._recurrent import RecurrentLayer
-from ..layers.augment import SeriesAugment
+import torch
+
 from ._sequence import Front, PooledModel, Pooling
 
 
 class SequenceRegressor(PooledModel):
-    """y = W pool(h_1 … h_T) + b, with h from a recurrent body.
+    """y = W pool(h_1 … h_T) + b, with h from a body, recurrent as a rule.
 
     Legend: B batch, T time, I input.
 
     Args:
-        body, pooling, dropout: as in :class:`rnnkit.SequenceClassifier`.
+        body, pooling, dropout, front, augment, head: as in :class:`rnnkit.SequenceClassifier`.
         outputs: numbers a sequence.
 
     Shapes:
         x [B, T, I] (and ``lengths`` [B]) → [B, outputs].
 
     Raises:
-        ConfigError: an unknown option. ShapeError: an input that does not fit the body.
+        ConfigError: an unknown option. ShapeError: an input that does not fit the first layer.
 
     Example:
         >>> import torch, rnnkit
@@ -34,11 +34,12 @@ class SequenceRegressor(PooledModel):
 
     def __init__(
         self,
-        body: RecurrentLayer,
+        body: torch.nn.Module,
         outputs: int = 1,
         pooling: Pooling = "last",
         dropout: float = 0.0,
         front: Front | None = None,
-        augment: SeriesAugment | None = None,
+        augment: torch.nn.Module | None = None,
+        head: torch.nn.Module | None = None,
     ) -> None:
-        super().__init__(body, outputs, pooling, dropout, "outputs", front, augment)
+        super().__init__(body, outputs, pooling, dropout, {"outputs": outputs}, front, augment, head)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
 from ..errors import ConfigError, suggest
 from ..layers._checks import Lengths
-from ..layers._recurrent import RecurrentLayer
+from ..layers.sequence_module import SequenceInterface
 from ..types import State
-from ._sequence import SequenceModel, valid_outputs
+from ._sequence import Front, SequenceModel, valid_outputs
 
 Tensor = torch.Tensor
 Activation = Literal["none", "sigmoid", "tanh", "relu", "softmax"]
@@ -27,12 +27,12 @@ _ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor] | None, str, tuple[str,
 
 
 class SequenceTagger(SequenceModel):
-    """y_t = σ(W h_t + b) at every step, with h from a recurrent body.
+    """y_t = σ(W h_t + b) at every step, with h from a body, recurrent as a rule.
 
     Legend: B batch, T time, I input.
 
     Args:
-        body, dropout: as in :class:`rnnkit.SequenceClassifier`.
+        body, dropout, front, augment, head: as in :class:`rnnkit.SequenceClassifier`.
         outputs: numbers (or classes) a step.
         activation: σ: ``"none"`` (logits of classes, or plain numbers with ``loss="mse"``), ``"sigmoid"``
             (independent labels), ``"tanh"``, ``"relu"``, ``"softmax"`` (distributions). It also sets the loss that a
@@ -42,7 +42,7 @@ class SequenceTagger(SequenceModel):
         x [B, T, I] (and ``lengths`` [B]) → [B, T, outputs], 0 behind a row's length.
 
     Raises:
-        ConfigError: an unknown option. ShapeError: an input that does not fit the body.
+        ConfigError: an unknown option. ShapeError: an input that does not fit the first layer.
 
     Example:
         >>> import torch, rnnkit
@@ -51,20 +51,29 @@ class SequenceTagger(SequenceModel):
         (2, 7, 5)
     """
 
+    default_objective: ClassVar[str] = "step"
+
     def __init__(
-        self, body: RecurrentLayer, outputs: int, activation: Activation = "none", dropout: float = 0.0
+        self,
+        body: torch.nn.Module,
+        outputs: int,
+        activation: Activation = "none",
+        dropout: float = 0.0,
+        front: Front | None = None,
+        augment: torch.nn.Module | None = None,
+        head: torch.nn.Module | None = None,
     ) -> None:
         if activation not in _ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} is unknown{suggest(activation, list(_ACTIVATIONS))}")
-        super().__init__(body, outputs, dropout, {"outputs": outputs, "activation": activation, "dropout": dropout})
+        arguments = {"outputs": outputs, "activation": activation, "dropout": dropout}
+        super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
         self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]
 
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
-        """x [B, T, I] and lengths [B] or None to [B, T, outputs]."""
-        return self._put_out(*self._run_body(x, lengths), lengths)
-
-    def _put_out(self, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         y: Tensor = self.head(self._drop(output))
         if self._activate is not None:
             y = self._activate(y)
         return y if lengths is None else torch.where(valid_outputs(lengths, y), y, torch.zeros((), dtype=y.dtype))
+
+    def _shown_defaults(self) -> dict[str, Any]:
+        return super()._shown_defaults() | {"activation": "none"}

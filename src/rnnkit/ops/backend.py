@@ -1,4 +1,4 @@
-"""Which backend serves a call: the one place that chooses."""
+"""The choice of the backend that serves a call. It is made here and nowhere else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from ..errors import BackendError
 from ..types import Backend
 
-_core: list[Any] = []  # the native module once it was asked for; a list, since torch.compile warns of functools.cache
+_core: list[Any] = []  # the native module after its import; a list, because torch.compile warns of functools.cache
 
 
 def native_core() -> Any | None:
-    """The native module, or None where rnnkit was installed without it."""
+    """Return the native module, or None where rnnkit was installed without it."""
     if not _core:
         _core.append(_load_core())
     return _core[0]
@@ -32,7 +32,7 @@ def _load_core() -> Any | None:
 
 
 def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why the native core cannot take such tensors, or None where it can."""
+    """Return why the native core cannot compute with such tensors, or None where it can."""
     if native_core() is None:
         return "rnnkit was installed without its native core (see `rnnkit doctor`)"
     if device.type != "cpu":
@@ -43,9 +43,9 @@ def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def tracing() -> bool:
-    """Whether operations are recorded or tensors hold no data (torch.compile, jit.trace, make_fx, FakeTensor).
+    """Return whether operations are recorded or tensors hold no data (torch.compile, jit.trace, make_fx, FakeTensor).
 
-    Then calls go through the operator, which knows its shapes; addresses would mean nothing.
+    Then a call must use the operator, which has shape functions. Addresses of tensors have no meaning then.
     """
     return (
         torch.compiler.is_compiling()
@@ -54,33 +54,33 @@ def tracing() -> bool:
     )
 
 
-# torch.compile takes the answer as it stands, and need not look into the native module. The mark is what
-# torch.compiler.assume_constant_result sets, which would import the compiler: a second and a half for everybody.
+# torch.compile treats the result as a constant and does not trace into the native module. This is the mark that
+# torch.compiler.assume_constant_result sets; that function would import the compiler, which takes 1.5 seconds.
 native_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.cache
 def _warn_once(layer: str, reason: str) -> None:
     warnings.warn(
-        f"{layer} runs through its slow reference: {reason}. "
+        f"{layer} uses its slow reference: {reason}. "
         'Pass backend="reference" to choose it on purpose, or see `rnnkit doctor`.',
         stacklevel=8,
     )
 
 
 def choose_backend(layer: str, requested: Backend, native: str | None, torch_own: str | None) -> Backend:
-    """Resolves ``requested`` to the backend that serves.
+    """Return the backend that serves a call.
 
     Args:
-        layer: its name, for messages.
-        requested: what the user asked for.
+        layer: the layer's name, for messages.
+        requested: the backend that the user named.
         native, torch_own: why that backend cannot serve this call, or None where it can.
 
     Returns:
         "native", "torch" or "reference".
 
     Raises:
-        BackendError: a backend was named that cannot serve.
+        BackendError: the named backend cannot serve.
     """
     if requested == "auto":
         if native is None:

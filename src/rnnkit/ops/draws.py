@@ -1,4 +1,4 @@
-"""Random masks for dropout: drawn by the native core where it serves, several times faster than PyTorch draws them."""
+"""Random masks for dropout. The native core draws them several times faster than PyTorch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ Tensor = torch.Tensor
 
 
 def bernoulli(shape: tuple[int, ...], probability: float, value: float, like: Tensor) -> Tensor:
-    """A tensor of this shape that holds ``value`` with the given probability, else 0; dtype and device of ``like``.
+    """Draw a tensor that holds ``value`` with the given probability, else 0.
 
-    Seeded by PyTorch's generator: ``torch.manual_seed`` repeats it. The numbers do not depend on threads or CPU family;
-    where the core does not serve (other devices and dtypes, under ``torch.compile`` and other tracing) PyTorch draws
-    other ones.
+    PyTorch's generator gives the seed, so ``torch.manual_seed`` repeats the draw. The numbers do not depend on the
+    number of threads or the CPU family. Where the core cannot serve (other devices and dtypes, ``torch.compile`` and
+    other tracing) PyTorch draws, and its numbers differ.
+
+    Args:
+        shape: of the result.
+        probability: from 0 to 1.
+        value: what the drawn entries hold.
+        like: a tensor with the dtype and device of the result.
     """
     drawn = torch.empty(shape, dtype=like.dtype, device=like.device)
     if tracing() or native_problem(like.device, like.dtype) is not None:

@@ -1,4 +1,4 @@
-"""Losses by name, as they are for training, for measuring and for what a model calls its `default_loss`."""
+"""Losses by name, for training and for measuring."""
 
 from __future__ import annotations
 
@@ -17,34 +17,71 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, and what its targets are: class labels, numbers shaped like the output, or its own affair."""
+    """A loss, and what its targets are.
+
+    Attributes:
+        name: as users type it.
+        function: (output, targets) → the mean loss.
+        targets: "labels" (classes), "numbers" (shaped like the output), or "own" (the function decides).
+        has_weights: whether the function takes `reduction="none"`, and so can be weighted by target.
+    """
 
     name: str
     function: LossFunction
     targets: Literal["labels", "numbers", "own"] = "own"
+    has_weights: bool = False
+
+    def mean(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return (1/n) Σ w_i l_i over n targets; w = 1 without weights.
+
+        Args:
+            output: [n, ...].
+            targets: [n] or [n, ...].
+            weights: w [n].
+
+        Raises:
+            ConfigError: weights for a loss that is a callable of the user's.
+        """
+        if weights is None:
+            return self.function(output, targets)
+        if not self.has_weights:
+            raise ConfigError(
+                f"weights arrived, but the loss {self.name!r} returns a mean over all targets; pass a loss by name, "
+                f"one of {', '.join(map(repr, LOSSES))}"
+            )
+        function: Any = self.function
+        each = function(output, targets, reduction="none")
+        found: Tensor = each.flatten(1).mean(1) if each.dim() > 1 else each
+        return (found * weights).mean()
 
 
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
-        Loss("cross_entropy", F.cross_entropy, "labels"),
-        Loss("mse", F.mse_loss, "numbers"),
-        Loss("l1", F.l1_loss, "numbers"),
-        Loss("huber", F.huber_loss, "numbers"),
-        Loss("bce", F.binary_cross_entropy, "numbers"),
-        Loss("bce_logits", F.binary_cross_entropy_with_logits, "numbers"),
+        Loss("cross_entropy", F.cross_entropy, "labels", True),
+        Loss("mse", F.mse_loss, "numbers", True),
+        Loss("l1", F.l1_loss, "numbers", True),
+        Loss("huber", F.huber_loss, "numbers", True),
+        Loss("bce", F.binary_cross_entropy, "numbers", True),
+        Loss("bce_logits", F.binary_cross_entropy_with_logits, "numbers", True),
     )
 }
 
 
 def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Loss:
-    """Returns the loss of that name, the callable as a loss, or the model's `default_loss`."""
+    """Return the loss of that name, the callable as a loss, or the model's `default_loss`.
+
+    Raises:
+        ConfigError: no such name, a class in place of an instance, or no loss at all.
+    """
     chosen: Any = getattr(model, "default_loss", None) if loss is None else loss
     if chosen is None:
         raise ConfigError(
             f"{type(model).__name__} has no default_loss; pass loss= with one of "
             f"{', '.join(map(repr, LOSSES))}, or a callable (output, target) -> loss"
         )
+    if isinstance(chosen, type):
+        raise ConfigError(f"loss={chosen.__name__} is a class; pass an instance: loss={chosen.__name__}()")
     if callable(chosen):
         return Loss(getattr(chosen, "__name__", type(chosen).__name__), chosen)
     if chosen not in LOSSES:

@@ -10,11 +10,12 @@
 Options, all off by default, in any combination:
     peephole p [3, H]   + p_i ⊙ c_{t-1} inside σ of i_t, + p_f ⊙ c_{t-1} inside σ of f_t, + p_o ⊙ c̃_t inside σ of o_t
     mask m [B, P]       m ⊙ h_{t-1} in place of h_{t-1} in the product with U
-    norm                gain_ih ⊙ N(W x_t) and gain_hh ⊙ N(U h_{t-1}) in place of W x_t and U h_{t-1}, biases behind;
+    norm                gain_ih ⊙ N(W x_t) and gain_hh ⊙ N(U h_{t-1}) in place of W x_t and U h_{t-1}, then the biases;
                         tanh(gain_c ⊙ N(c̃_t) + shift_c) in place of tanh(c_t)
-    zone_h, zone_c      c_t = ζ_c ⊙ c_{t-1} + (1 − ζ_c) ⊙ c̃_t, h_t = ζ_h ⊙ h_{t-1} + (1 − ζ_h) ⊙ h̃_t
-where c̃_t and h̃_t are the c_t and h_t above: h̃_t is made from c̃_t, not from c_t, and is projected already.
-Coupled gates, f_t = 1 − i_t, are the same equations on weights that :func:`coupled` makes.
+    zoneout_h ζ_h       h_t = ζ_h ⊙ h_{t-1} + (1 − ζ_h) ⊙ h̃_t
+    zoneout_c ζ_c       c_t = ζ_c ⊙ c_{t-1} + (1 − ζ_c) ⊙ c̃_t
+Here c̃_t and h̃_t are the c_t and h_t of the equations above. h̃_t is computed from c̃_t, not from c_t, and includes the
+projection. Coupled gates, f_t = 1 − i_t, are the same equations with the weights that :func:`coupled` returns.
 
 Variant: Hochreiter & Schmidhuber (1997) with the forget gate of Gers, Schmidhuber & Cummins (2000); PyTorch's gate
 order i, f, g, o along the rows of W and U. Projection: Sak, Senior & Beaufays (2014). Peepholes: Gers & Schmidhuber
@@ -23,7 +24,7 @@ order i, f, g, o along the rows of W and U. Projection: Sak, Senior & Beaufays (
 evaluation. Coupled gates: Greff et al. (2017), CIFG.
 Legend: B batch, T time, I input, H hidden, P projected (H without a projection).
 Shapes: x [T, B, I], h [B, P], c [B, H], W [4H, I], U [4H, P], b [4H], projection [P, H], gain_ih and gain_hh [4H],
-gain_c and shift_c [H], mask [B, P], zone_h [B, P] and zone_c [B, H] or constants [P] and [H].
+gain_c and shift_c [H], mask [B, P], ζ_h [B, P] and ζ_c [B, H] or constants [P] and [H].
 """
 
 from __future__ import annotations
@@ -31,24 +32,33 @@ from __future__ import annotations
 import torch
 
 from ..errors import ShapeError
-from .native import cell_states, recurrence, whole_zone
+from .direction import (
+    NO_OPTIONS,
+    DirectionCall,
+    DirectionResult,
+    RecurrentOptions,
+    RecurrentWeights,
+    run_native,
+    run_steps,
+)
+from .native import cell_states
 from .normalisation import normalise, pre_activation
 from .padding import valid_steps
-from .unroll import over_time, unroll
 
 Tensor = torch.Tensor
 LstmState = tuple[Tensor, Tensor]
-LstmNorm = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
-    """Weights of coupled gates as those of an LSTM with f = 1 − i: since 1 − σ(a) = σ(−a), the rows of f are −i.
+    """Expand the weights of coupled gates to those of an LSTM with f = 1 − i.
+
+    Since 1 − σ(a) = σ(−a), the rows of f are the negative rows of i.
 
     Args:
         weight: [3H, ...], gate order i, g, o: w_ih, w_hh, a bias or a gain.
-        normalised: a product with this weight is layer-normalised (w_ih and w_hh together with norm). Its mean would
-            make −i no mirror image of i, so f gets i's rows as they are, and the sign comes from its gain and bias
-            alone. The statistics then count i twice.
+        normalised: true for w_ih and w_hh with ``norm``, whose products are normalised. The mean of such a product
+            would differ with −i, so f gets the rows of i unchanged and only its gain and bias change the sign. The
+            statistics then count i twice.
 
     Returns:
         [4H, ...], gate order i, −i (or i, with ``normalised``), g, o.
@@ -69,10 +79,14 @@ def coupled(weight: Tensor, *, normalised: bool = False) -> Tensor:
 
 
 def coupled_peephole(peephole: Tensor) -> Tensor:
-    """The same for a peephole: [2, H], rows i and o, to [3, H], rows i, −i, o.
+    """Expand the peephole of coupled gates, [2, H] with rows i and o, to [3, H] with rows i, −i, o.
 
     Raises:
         ShapeError: there are not two rows.
+
+    Example:
+        >>> coupled_peephole(torch.tensor([[1.0], [2.0]])).tolist()
+        [[1.0], [-1.0], [2.0]]
     """
     if peephole.dim() != 2 or peephole.shape[0] != 2:
         raise ShapeError(
@@ -85,32 +99,33 @@ def coupled_peephole(peephole: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor,
     state: LstmState,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    w_hr: Tensor | None = None,
+    weights: RecurrentWeights,
+    options: RecurrentOptions = NO_OPTIONS,
     *,
-    peephole: Tensor | None = None,
-    norm: LstmNorm | None = None,
-    mask: Tensor | None = None,
-    zone_h: Tensor | None = None,
-    zone_c: Tensor | None = None,
     gates: dict[str, Tensor] | None = None,
 ) -> LstmState:
-    """One step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
+    """Compute one step: x [B, I] and (h [B, P], c [B, H]) to the next (h, c).
 
     Args:
-        w_ih, w_hh, b_ih, b_hh, w_hr: [4H, I], [4H, P], [4H], [4H], [P, H]; biases and projection may be None.
-        norm: (gain_ih [4H], gain_hh [4H], gain_c [H], shift_c [H]).
-        peephole, mask, zone_h, zone_c: see the module.
-        gates: gets this step's i, f, g, o, [B, H] each, where somebody wants to look at them.
+        x: [B, I].
+        state: (h [B, P], c [B, H]).
+        weights: [4H, I], [4H, P], [4H], [4H], [P, H]; biases and projection may be None.
+        options: see the module.
+        gates: a dictionary that receives this step's i, f, g, o, [B, H] each.
+
+    Example:
+        >>> x, state = torch.randn(4, 3), (torch.zeros(4, 5), torch.zeros(4, 5))
+        >>> h, c = lstm_step(x, state, RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5)))
+        >>> tuple(h.shape), tuple(c.shape)
+        ((4, 5), (4, 5))
     """
     h, c = state
-    gain_ih, gain_hh = (None, None) if norm is None else norm[:2]
-    recurrent = h if mask is None else mask * h
-    pre = pre_activation(x, w_ih, b_ih, gain_ih) + pre_activation(recurrent, w_hh, b_hh, gain_hh)
-    pre_i, pre_f, pre_g, pre_o = pre.chunk(4, dim=1)
+    norm, peephole, zoneout_h, zoneout_c = options.norm, options.peephole, options.zoneout_h, options.zoneout_c
+    gain_ih, gain_hh = (None, None) if norm is None else (norm.gain_ih, norm.gain_hh)
+    recurrent = h if options.mask is None else options.mask * h
+    from_input = pre_activation(x, weights.w_ih, weights.b_ih, gain_ih)
+    from_state = pre_activation(recurrent, weights.w_hh, weights.b_hh, gain_hh)
+    pre_i, pre_f, pre_g, pre_o = (from_input + from_state).chunk(4, dim=1)
     if peephole is not None:
         pre_i = pre_i + peephole[0] * c
         pre_f = pre_f + peephole[1] * c
@@ -119,110 +134,73 @@ def lstm_step(
     if peephole is not None:
         pre_o = pre_o + peephole[2] * new_c
     o = torch.sigmoid(pre_o)
-    inner = new_c if norm is None else norm[2] * normalise(new_c) + norm[3]
+    inner = new_c
+    if norm is not None:
+        assert norm.gain_c is not None
+        assert norm.shift_c is not None
+        inner = norm.gain_c * normalise(new_c) + norm.shift_c
     new_h = o * torch.tanh(inner)
     if gates is not None:
         gates.update(i=i, f=f, g=g, o=o)
-    new_h = new_h if w_hr is None else new_h @ w_hr.T
+    new_h = new_h if weights.w_hr is None else new_h @ weights.w_hr.T
     return (
-        new_h if zone_h is None else zone_h * h + (1 - zone_h) * new_h,
-        new_c if zone_c is None else zone_c * c + (1 - zone_c) * new_c,
+        new_h if zoneout_h is None else zoneout_h * h + (1 - zoneout_h) * new_h,
+        new_c if zoneout_c is None else zoneout_c * c + (1 - zoneout_c) * new_c,
     )
 
 
-def lstm_reference(
-    x: Tensor,
-    state: LstmState | None,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    w_hr: Tensor | None = None,
-    *,
-    peephole: Tensor | None = None,
-    norm: LstmNorm | None = None,
-    mask: Tensor | None = None,
-    zone_h: Tensor | None = None,
-    zone_c: Tensor | None = None,
-    initial: LstmState | None = None,
-    lengths: Tensor | None = None,
-    resets: Tensor | None = None,
-    reverse: bool = False,
-    batch_first: bool = False,
-) -> tuple[Tensor, Tensor, LstmState]:
-    """A plain loop of :func:`lstm_step`: x [T, B, I] ([B, T, I] with ``batch_first``) to every h and every c.
+def lstm_reference(call: DirectionCall) -> DirectionResult:
+    """Run :func:`lstm_step` over whole sequences in a plain loop, on any device and in any dtype.
 
     Args:
-        state: (h [B, P], c [B, H]), or None for zeros.
-        mask: [B, P], one for the whole sequence.
-        zone_h, zone_c: [B, T, P] and [B, T, H] whatever ``batch_first``, where step t takes ``zone[:, t]`` in either
-            direction, or constants.
-        initial: what resets go back to, as ``state``.
-        lengths, resets, reverse: as in :func:`rnnkit.ops.unroll.unroll`; the others as in :func:`lstm_step`.
+        call: see :class:`rnnkit.ops.direction.DirectionCall`; the states are (h [B, P], c [B, H]).
 
     Returns:
-        every h as x with P features, every c as x with H features, and the last (h, c).
-    """
-    x = x.transpose(0, 1) if batch_first else x
-    projected, hidden = w_hh.shape[1], w_hh.shape[0] // 4
-    zeros = (x.new_zeros(x.shape[1], projected), x.new_zeros(x.shape[1], hidden))
-    state, initial = (zeros if given is None else given for given in (state, initial))
+        every h, the last (h, c), and every c.
 
-    def step(inputs: tuple[Tensor, Tensor | None, Tensor | None], before: LstmState) -> tuple[Tensor, LstmState]:
-        x_t, zone_h_t, zone_c_t = inputs
-        h, c = lstm_step(
-            x_t, before, w_ih, w_hh, b_ih, b_hh, w_hr,
-            peephole=peephole, norm=norm, mask=mask, zone_h=zone_h_t, zone_c=zone_c_t,
-        )  # fmt: skip
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5))
+        >>> output, (h, c), cells = lstm_reference(DirectionCall(torch.randn(7, 4, 3), weights, return_cells=True))
+        >>> tuple(output.shape), tuple(h.shape), tuple(cells.shape)
+        ((7, 4, 5), (4, 5), (7, 4, 5))
+    """
+    x, weights = call.x, call.weights
+    projected, hidden = weights.w_hh.shape[1], weights.w_hh.shape[0] // 4
+    batch = x.shape[0 if call.batch_first else 1]
+    zeros = (x.new_zeros(batch, projected), x.new_zeros(batch, hidden))
+
+    def step(x_t: Tensor, before: LstmState, options: RecurrentOptions) -> tuple[Tensor, LstmState]:
+        h, c = lstm_step(x_t, before, weights, options)
         return torch.cat((h, c), 1), (h, c)
 
-    inputs = (x, over_time(zone_h, x), over_time(zone_c, x))
-    both, last = unroll(step, inputs, state, initial=initial, lengths=lengths, resets=resets, reverse=reverse)
-    out, cells = (both.transpose(0, 1) if batch_first else both).split((projected, hidden), -1)
-    return out, cells, last
+    both, last = run_steps(step, call, zeros)
+    output, cells = both.split((projected, hidden), -1)
+    return DirectionResult(output, last, cells if call.return_cells else None)
 
 
-def lstm(
-    x: Tensor,
-    state: LstmState | None,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    w_hr: Tensor | None = None,
-    *,
-    peephole: Tensor | None = None,
-    norm: LstmNorm | None = None,
-    mask: Tensor | None = None,
-    zone_h: Tensor | None = None,
-    zone_c: Tensor | None = None,
-    initial: LstmState | None = None,
-    lengths: Tensor | None = None,
-    resets: Tensor | None = None,
-    reverse: bool = False,
-    batch_first: bool = False,
-    cells: bool = False,
-) -> tuple[Tensor, Tensor | None, LstmState]:
-    """The native kernel over whole sequences, differentiable (twice: the second time through the reference).
+def lstm(call: DirectionCall) -> DirectionResult:
+    """Run the native kernel over whole sequences, differentiable (twice: the second time through the reference).
 
-    Arguments and returns as in :func:`lstm_reference`, but every c only with ``cells``, else None; float32 or float64
-    on the CPU, lengths int64, resets bool.
+    Args:
+        call: as for :func:`lstm_reference`, in float32 or float64 on the CPU.
+
+    Returns:
+        what :func:`lstm_reference` returns.
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
+
+    Example:
+        >>> weights = RecurrentWeights(torch.randn(20, 3), torch.randn(20, 5))
+        >>> output, (h, c), cells = lstm(DirectionCall(torch.randn(7, 4, 3), weights, return_cells=True))
+        >>> tuple(output.shape), tuple(h.shape), tuple(cells.shape)
+        ((7, 4, 5), (4, 5), (7, 4, 5))
     """
-    h0, c0 = (None, None) if state is None else state
-    reset_h, reset_c = (None, None) if initial is None else initial
-    out, hn, cn, saved = recurrence(
-        "lstm", x, w_ih, w_hh, b_ih, b_hh, reverse=reverse, batch_first=batch_first, norm=norm, cells=cells, h0=h0,
-        c0=c0, reset_h=reset_h, reset_c=reset_c, w_hr=w_hr, peephole=peephole, mask=mask,
-        zone_h=whole_zone(zone_h, x, batch_first), zone_c=whole_zone(zone_c, x, batch_first),
-        lengths=lengths, resets=resets,
-    )  # fmt: skip
-    if not cells:
-        return out, None, (hn, cn)
-    every = cell_states(saved, w_hh.shape[0] // 4)
-    if lengths is not None:  # saved rows hold anything in the padding
-        valid = valid_steps(lengths, x.shape[1 if batch_first else 0], x.device)
-        every = every.masked_fill(~(valid if batch_first else valid.T)[..., None], 0)
-    return out, every, (hn, cn)
+    output, h, c, saved = run_native("lstm", call)
+    if not call.return_cells:
+        return DirectionResult(output, (h, c))
+    cells = cell_states(saved, call.weights.w_hh.shape[0] // 4)
+    if call.lengths is not None:  # saved rows are undefined in the padding
+        valid = valid_steps(call.lengths, call.x.shape[1 if call.batch_first else 0], call.x.device)
+        cells = cells.masked_fill(~(valid if call.batch_first else valid.T)[..., None], 0)
+    return DirectionResult(output, (h, c), cells)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .backend import native_core
+from .direction import VARIANTS, RecurrentOptions, RecurrentWeights
 from .native_call import KERNELS, Flags, Inputs, check, compact, describe, forward_addresses, like, sizes_of, whole_zone
 
 Tensor = torch.Tensor
@@ -26,17 +27,16 @@ class NativeStream:
         self.output = torch.zeros(batch, features, dtype=dtype, device="cpu")
 
     def add(
-        self, kernel: str, kind: int, weights: list[Tensor | None], state: list[Tensor], options: dict[str, Any]
+        self, kernel: str, variant: str, weights: RecurrentWeights, state: list[Tensor], options: RecurrentOptions
     ) -> None:
         """One more layer: ``weights`` and ``options`` as the recurrence takes them, ``state`` its buffers, updated."""
-        x, names = self.output[:, None], ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
-        zones = {name: whole_zone(options.get(name), x, True) for name in ("zone_h", "zone_c") if name in options}
-        if "zone" in options:
-            zones["zone_h"] = whole_zone(options["zone"], x, True)
-        given = dict(zip(names, weights, strict=False)) | dict(zip(("h0", "c0"), state, strict=False)) | zones
-        gains = dict(zip(("gain_ih", "gain_hh", "gain_c", "shift_c"), options.get("norm", ()), strict=False))
-        inputs = compact(Inputs(x=x, peephole=options.get("peephole"), **gains, **given))  # type: ignore[arg-type]
-        flags = Flags(KERNELS.index(kernel), kind, False, True, False)
+        x = self.output[:, None]
+        gains: dict[str, Any] = {} if options.norm is None else options.norm._asdict()
+        tensors: dict[str, Any] = dict(zip(("h0", "c0"), state, strict=False)) | weights._asdict() | gains
+        tensors["zone_h"] = whole_zone(options.zoneout_h, x, True)
+        tensors["zone_c"] = whole_zone(options.zoneout_c, x, True)
+        inputs = compact(Inputs(x=x, peephole=options.peephole, **tensors))
+        flags = Flags(KERNELS.index(kernel), VARIANTS[kernel].index(variant), False, True, False)
         sizes = sizes_of(inputs, flags)
         check(inputs, flags, sizes)
         description = describe(self._core, inputs, flags, sizes)

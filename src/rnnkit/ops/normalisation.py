@@ -2,9 +2,9 @@
 
     N(a) = (a − mean(a)) / sqrt(var(a) + ε)        over the last axis, the variance over n, not n − 1
 
-Variant: Ba, Kiros & Hinton, "Layer normalization" (2016), as in their LSTM: the product with the input and the product
-with the state are normalised apart, each over all gates together, each with a gain of its own; the biases are added
-behind the gain.
+Variant: Ba, Kiros & Hinton, "Layer normalization" (2016), as in their LSTM. The product with the input and the product
+with the state are normalised separately, each over all gates together and each with its own gain. The biases are added
+after the gain.
 Legend: G gates, H hidden.
 """
 
@@ -14,11 +14,11 @@ import torch
 
 Tensor = torch.Tensor
 
-EPS = 1e-5  # PyTorch's
+EPS = 1e-5  # as in PyTorch
 
 
 def normalise(x: Tensor, eps: float = EPS) -> Tensor:
-    """N(x) over the last axis: [..., n] to [..., n].
+    """Compute N(x) over the last axis: [..., n] to [..., n].
 
     Example:
         >>> normalise(torch.tensor([[1.0, 3.0]]), eps=0.0)
@@ -29,7 +29,16 @@ def normalise(x: Tensor, eps: float = EPS) -> Tensor:
 
 
 def pre_activation(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """W x + b, or gain ⊙ N(W x) + b with a gain: x [B, I], weight [G·H, I], bias and gain [G·H], to [B, G·H]."""
+    """Compute W x + b, or gain ⊙ N(W x) + b with a gain.
+
+    Args:
+        x: [B, I].
+        weight: [G·H, I].
+        bias, gain: [G·H], or None.
+
+    Returns:
+        [B, G·H].
+    """
     if gain is None:
         return torch.nn.functional.linear(x, weight, bias)
     normalised = gain * normalise(x @ weight.T)

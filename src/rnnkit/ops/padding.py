@@ -1,4 +1,4 @@
-"""Which steps of a padded batch are valid."""
+"""The valid steps of a padded batch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,15 @@ import torch
 
 
 def valid_steps(lengths: torch.Tensor, time: int, device: torch.device) -> torch.Tensor:
-    """Bool [B, T]: true at the steps of rows with these ``lengths`` [B] that are no padding."""
+    """Return bool [B, T], true at valid steps and false in padding.
+
+    Args:
+        lengths: valid steps of each row [B].
+        time: T.
+        device: of the result.
+
+    Example:
+        >>> valid_steps(torch.tensor([1, 3]), 3, torch.device("cpu")).tolist()
+        [[True, False, False], [True, True, True]]
+    """
     return torch.arange(time, device=device) < lengths.to(device)[:, None]

@@ -1,9 +1,9 @@
-"""Long sequences in the memory of a short stretch: what lies between is computed again in the backward pass.
+"""Train over long sequences in the memory of a short chunk: the rest is computed again in the backward pass.
 
-A sequence of T steps is cut into stretches of K. The forward pass keeps the state at the T/K borders alone; the
-backward pass runs each stretch once more before it goes through it. Memory for K steps and T/K states in place of T
-steps, at the price of one more forward pass. Values and gradients stay the same, random numbers too.
-The first call of a process imports PyTorch's compiler on behalf of its checkpoints, which takes a second.
+A sequence of T steps is split into chunks of K steps. The forward pass stores the state at the T/K chunk borders and
+nothing else. The backward pass runs each chunk forward once more before it differentiates it. This takes memory for K
+steps and T/K states in place of T steps, and costs one more forward pass. Values, gradients and random numbers are the
+same. The first call in a process takes one second more, because PyTorch's checkpoints import its compiler.
 
 Source: Chen, Xu, Zhang & Guestrin, "Training Deep Nets with Sublinear Memory Cost" (arXiv:1604.06174), over time
 instead of layers, as in Gruslys et al., "Memory-Efficient Backpropagation Through Time" (arXiv:1606.03401); borders at
@@ -37,24 +37,24 @@ def in_chunks(
     reverse: bool = False,
     shared: State = (),
 ) -> tuple[Tensor, State]:
-    """Runs a sequence ``steps`` steps at a time and keeps the memory of that many only.
+    """Run a sequence in chunks of ``steps`` steps and store the intermediate values of one chunk at a time.
 
     Args:
-        run: ``run(x, state, shared, *, lengths, resets) -> (output, state)`` over one stretch, time first. ``state`` is
-            where the stretch starts; what ``resets`` go back to is the caller's to share. A row whose length is 0 in
-            the stretch keeps its state. With ``reverse`` it runs from last to first. It is called twice a stretch, so
-            what it changes on the side (running averages of a batch norm) changes twice.
+        run: ``run(x, state, shared, *, lengths, resets) -> (output, state)`` over one chunk, time first. ``state`` is
+            the state before the chunk. The state that ``resets`` put a row back to belongs into ``shared``. A row
+            whose length is 0 in the chunk keeps its state. With ``reverse`` it runs from the last step to the first.
+            It is called twice a chunk, so a side effect (running averages of a batch norm) happens twice.
         x: [T, B, ...], or a nested tuple of such tensors and None.
         state: the state before the first step.
-        steps: K, the steps of a stretch.
+        steps: K, the steps of a chunk.
         lengths: [B], or None.
         resets: bool [B, T], or None.
-        reverse: stretches go from the last to the first.
-        shared: tensors that every stretch uses, such as weights, nested with None as x may be. PyTorch notices where
-            they change before the backward pass.
+        reverse: run the chunks from the last to the first.
+        shared: tensors that every chunk uses, such as weights: a nested tuple as ``x``; named tuples keep their type.
+            PyTorch raises where one is changed in place before the backward pass.
 
     Returns:
-        output [T, B, ...] and the last state, as ``run(x, state, shared, lengths=lengths, resets=resets)`` has them.
+        output [T, B, ...] and the last state, the same as ``run(x, state, shared, lengths=lengths, resets=resets)``.
     """
     columns: list[Tensor] = []
     nesting = _taken_out(x, columns)
@@ -91,11 +91,11 @@ def _recomputed(run: Run, *arguments: Any) -> tuple[Tensor, State]:
 
     options: dict[str, Any] = {}
     if not torch.compiler.is_compiling():
-        # What the first pass saves is dropped at once: the kernels need not write it. PyTorch would wonder why the
-        # second pass saves something of another shape.
+        # PyTorch drops what the first pass saves, so the kernels need not write it. The second pass saves tensors of
+        # other shapes, which the determinism check would refuse.
         options = {"context_fn": lambda: (_FirstPass(), nullcontext()), "determinism_check": "none"}
-    # Flat, because PyTorch notices a tensor that was changed in place before the backward pass only where it is an
-    # argument by itself; inside a tuple it would be recomputed from without a word.
+    # Flat arguments: PyTorch checks for changes in place only where a tensor is an argument of its own. A changed
+    # tensor inside a tuple would be used without an error.
     result: tuple[Tensor, State] = checkpoint(call, *leaves, use_reentrant=False, **options)
     return result
 
@@ -104,7 +104,7 @@ _passes = threading.local()
 
 
 def in_first_pass() -> bool:
-    """Whether what this computation saves for a backward pass will be dropped and computed again."""
+    """Whether this is a first pass, whose saved tensors are dropped and computed again."""
     return getattr(_passes, "first", 0) > 0
 
 
@@ -117,17 +117,24 @@ class _FirstPass:
 
 
 def _taken_out(nested: Any, leaves: list[Tensor]) -> Any:
-    """Appends the tensors of a nested tuple to ``leaves`` and returns it with their places in their stead."""
+    """Append the tensors of a nested tuple to ``leaves``; return the tuple with their indices in place of them."""
     if nested is None:
         return None
     if isinstance(nested, Tensor):
         leaves.append(nested)
         return len(leaves) - 1
-    return tuple(_taken_out(part, leaves) for part in nested)
+    return _of_type(nested, [_taken_out(part, leaves) for part in nested])
 
 
 def _put_back(nesting: Any, leaves: Sequence[Tensor]) -> Any:
-    """What :func:`_taken_out` took apart."""
+    """The nested tuple that :func:`_taken_out` took apart."""
     if nesting is None:
         return None
-    return leaves[nesting] if isinstance(nesting, int) else tuple(_put_back(part, leaves) for part in nesting)
+    if isinstance(nesting, int):
+        return leaves[nesting]
+    return _of_type(nesting, [_put_back(part, leaves) for part in nesting])
+
+
+def _of_type(nested: Any, parts: list[Any]) -> Any:
+    """The parts as a tuple of the type of ``nested``: a named tuple stays one."""
+    return type(nested)(*parts) if hasattr(nested, "_fields") else tuple(parts)

@@ -1,9 +1,8 @@
-"""The reference of a native call: what its second derivatives are computed through."""
+"""The reference of a native call: second derivatives are computed through it."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from .direction import VARIANTS, DirectionCall, DirectionResult, LayerNormWeights, RecurrentOptions, RecurrentWeights
 from .gru import gru_reference
 from .lstm import lstm_reference
 from .native_call import KERNELS, Flags, Inputs, Tensor
@@ -11,28 +10,30 @@ from .simple_rnn import NONLINEARITIES, simple_rnn_reference
 
 
 def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """out, hn, cn and every c of the call, as a graph of PyTorch's operations."""
+    """Return output, last h, last c and every c of the call, as a graph of PyTorch's operations."""
     kernel = KERNELS[flags.kernel]
-    x = inputs.x
-    common: dict[str, Any] = {
-        "lengths": inputs.lengths, "resets": inputs.resets, "mask": inputs.mask, "reverse": flags.reverse,
-        "batch_first": flags.batch_first,
-    }  # fmt: skip
-    weights = (inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh)
-    if inputs.gain_hh is not None:
-        common["norm"] = inputs[7:11][: 4 if kernel == "lstm" else 2]
-    if kernel == "lstm":
-        state = None if inputs.h0 is None or inputs.c0 is None else (inputs.h0, inputs.c0)
-        initial = None if inputs.reset_h is None or inputs.reset_c is None else (inputs.reset_h, inputs.reset_c)
-        out, cells, (hn, cn) = lstm_reference(
-            x, state, *weights, inputs.w_hr, peephole=inputs.peephole, zone_h=inputs.zone_h, zone_c=inputs.zone_c,
-            initial=initial, **common,
-        )  # fmt: skip
-        return out, hn, cn, cells
-    common["initial"] = inputs.reset_h
+    is_lstm = kernel == "lstm"
+    norm = None
+    if inputs.gain_ih is not None and inputs.gain_hh is not None:
+        norm = LayerNormWeights(inputs.gain_ih, inputs.gain_hh, inputs.gain_c, inputs.shift_c)
+    call = DirectionCall(
+        x=inputs.x,
+        weights=RecurrentWeights(inputs.w_ih, inputs.w_hh, inputs.b_ih, inputs.b_hh, inputs.w_hr),
+        options=RecurrentOptions(norm, inputs.mask, inputs.zone_h, inputs.zone_c, inputs.peephole),
+        state=(inputs.h0, inputs.c0) if is_lstm and inputs.h0 is not None else inputs.h0,
+        initial=(inputs.reset_h, inputs.reset_c) if is_lstm and inputs.reset_h is not None else inputs.reset_h,
+        lengths=inputs.lengths,
+        resets=inputs.resets,
+        reverse=flags.reverse,
+        batch_first=flags.batch_first,
+        return_cells=is_lstm,
+    )
+    if is_lstm:
+        output, (h, c), cells = lstm_reference(call)
+        return output, h, c, cells
+    result: DirectionResult
     if kernel == "gru":
-        out, hn = gru_reference(x, inputs.h0, *weights, reset_after=flags.kind == 0, zone=inputs.zone_h, **common)
+        result = gru_reference(call, reset_after=VARIANTS["gru"][flags.kind] == "reset_after")
     else:
-        kind = NONLINEARITIES[flags.kind]
-        out, hn = simple_rnn_reference(x, inputs.h0, *weights, nonlinearity=kind, zone=inputs.zone_h, **common)
-    return out, hn, None, None
+        result = simple_rnn_reference(call, nonlinearity=NONLINEARITIES[flags.kind])
+    return result.output, result.state, None, None

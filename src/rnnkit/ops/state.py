@@ -1,8 +1,8 @@
-"""Recurrent states: opaque nested tuples of tensors, handled by these functions alone.
+"""Functions on recurrent states, which are opaque nested tuples of tensors.
 
-Code outside ``ops`` never looks inside a state. Each layer declares where the batch lies in its tensors
-(``layer.state_batch_axis``; 1 for the classical layers, whose states are [L·D, B, H] as in PyTorch), so a
-recurrence whose state is a matrix per head fits the same functions.
+Code outside ``ops`` uses states through these functions only. Each layer declares the batch axis of its state tensors
+(``layer.state_batch_axis``; 1 for the classical layers, whose states are [L·D, B, H] as in PyTorch). So the same
+functions work for a recurrence whose state is a matrix per head.
 """
 
 from __future__ import annotations
@@ -18,29 +18,61 @@ from ..types import State
 
 
 def map_state(function: Callable[..., torch.Tensor], state: State, *others: State) -> State:
-    """Applies ``function`` to every tensor of ``state``, together with the matching tensors of ``others``."""
+    """Apply ``function`` to every tensor of ``state`` and the matching tensors of ``others``."""
     if isinstance(state, torch.Tensor):
         return function(state, *others)
     return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))
 
 
 def tensors(state: State) -> list[torch.Tensor]:
-    """The tensors of a state, in order."""
+    """Return the tensors of a state, in order."""
     return [state] if isinstance(state, torch.Tensor) else [leaf for part in state for leaf in tensors(part)]
 
 
 def detach(state: State) -> State:
-    """The same state cut off from the graph, for truncated backpropagation through time."""
+    """Return the same state without its graph, for truncated backpropagation through time.
+
+    Example:
+        >>> h = torch.ones(1, 2, 3, requires_grad=True) * 2
+        >>> detach((h, h))[0].requires_grad
+        False
+    """
     return map_state(torch.Tensor.detach, state)
 
 
 def reorder(state: State, index: torch.Tensor, batch_axis: int = 1) -> State:
-    """Row ``index[i]`` becomes row i, as beam search needs; ``index`` is an integer tensor [B']."""
+    """Select rows of a state, as beam search needs: row ``index[i]`` becomes row i.
+
+    Args:
+        state: any state.
+        index: integers [B'].
+        batch_axis: the axis of the batch in each tensor.
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reorder(h, torch.tensor([1, 1, 0]), batch_axis=0).tolist()
+        [[2.0], [2.0], [1.0]]
+    """
     return map_state(lambda leaf: leaf.index_select(batch_axis, index), state)
 
 
 def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_axis: int = 1) -> State:
-    """Puts the rows where ``mask`` [B] is true back to ``initial`` (zeros by default)."""
+    """Put the rows where ``mask`` is true back to an initial state.
+
+    Args:
+        state: any state.
+        mask: bool [B].
+        initial: a state of the same shapes; zeros by default.
+        batch_axis: the axis of the batch in each tensor.
+
+    Raises:
+        ShapeError: ``mask`` has another dtype or shape.
+
+    Example:
+        >>> h = torch.tensor([[1.0], [2.0]])
+        >>> reset(h, torch.tensor([True, False]), batch_axis=0).tolist()
+        [[0.0], [2.0]]
+    """
 
     def one(leaf: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         if mask.dtype != torch.bool:
@@ -57,24 +89,44 @@ def reset(state: State, mask: torch.Tensor, initial: State | None = None, batch_
 
 
 def save(state: State, path: str | Path) -> None:
-    """Writes a state to one safetensors file; its nesting is kept in the tensors' names."""
+    """Write a state to one safetensors file; the names of the tensors store the nesting.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save((torch.ones(1, 2, 3), torch.zeros(1, 2, 3)), path)
+        >>> h, c = load(path)
+        >>> tuple(h.shape)
+        (1, 2, 3)
+    """
     from safetensors.torch import save_file
 
     named: dict[str, torch.Tensor] = {}
 
-    def walk(part: State, name: str) -> None:
+    def collect(part: State, name: str) -> None:
         if isinstance(part, torch.Tensor):
             named[name] = part.detach().contiguous()
         else:
             for index, child in enumerate(part):
-                walk(child, f"{name}.{index}")
+                collect(child, f"{name}.{index}")
 
-    walk(state, "state")
+    collect(state, "state")
     save_file(named, str(path))
 
 
 def load(path: str | Path) -> State:
-    """Reads what :func:`save` wrote."""
+    """Read a state that :func:`save` wrote.
+
+    Raises:
+        DataError: the file holds no state.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/state.safetensors"
+        >>> save(torch.ones(1, 2, 3), path)
+        >>> tuple(load(path).shape)
+        (1, 2, 3)
+    """
     from safetensors.torch import load_file
 
     named = load_file(str(path))

@@ -1,4 +1,4 @@
-"""The plain loop over time that every reference stands on."""
+"""The plain loop over time that every reference uses."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def unroll(
     resets: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, State]:
-    """Applies ``step(x_t, state) -> (y_t, state)`` over time.
+    """Apply ``step(x_t, state) -> (y_t, state)`` over time.
 
     Args:
+        step: takes what ``x`` holds at step t, and the state before it.
         x: [T, B, ...], or a nested tuple of such tensors, of which ``step`` gets the same tuple of [B, ...]. The first
             is a tensor; None, for an input that is absent, stays None.
-        state: a state whose tensors have the batch on axis 0.
-        initial: what ``resets`` go back to; None for ``state``.
-        lengths: [B], valid steps of each row, 0 to T. Behind them ``step`` sees zeros for x, outputs are 0 and the
-            state stands still, from the start in a row of length 0; with ``reverse`` each row starts at its own last
-            valid step.
-        resets: [B, T], true where the row's state is put back before the step.
+        state: the state before the first step; its tensors have the batch on axis 0.
+        initial: the state that ``resets`` put a row back to; None for ``state``.
+        lengths: [B], valid steps of each row, 0 to T. Past them ``step`` gets zeros for x, outputs are 0 and the state
+            stays the same. With ``reverse`` each row starts at its own last valid step.
+        resets: bool [B, T], true where the row's state is put back before the step.
         reverse: from the last step to the first.
 
     Returns:
@@ -46,11 +46,11 @@ def unroll(
     time, device = first.shape[0], first.device
     initial = state if initial is None else initial
     padding = None if lengths is None else ~valid_steps(lengths, time, device).T
-    fresh = None if resets is None else resets.to(device)
+    resets = None if resets is None else resets.to(device)
     inputs = _steps(x, time, padding)
     outputs = []
     for t in reversed(range(time)) if reverse else range(time):
-        before = state if fresh is None else _choose(fresh[:, t], initial, state)
+        before = state if resets is None else _choose(resets[:, t], initial, state)
         output, following = step(inputs[t], before)
         state = following if padding is None else _choose(padding[t], state, following)
         outputs.append(output)
@@ -60,35 +60,21 @@ def unroll(
     return (out if padding is None else _zeroed(out, padding)), state
 
 
-def over_time(zone: Tensor | None, x: Tensor) -> Tensor | None:
-    """Zones as :func:`unroll` takes them, beside x [T, B, ...].
-
-    Args:
-        zone: [B, T, H], a constant that broadcasts to [B, H] (the same at every step), or None.
-
-    Returns:
-        [T, B, H], or None.
-    """
-    if zone is None:
-        return None
-    return zone.transpose(0, 1) if zone.dim() == 3 else torch.atleast_1d(zone).expand(*x.shape[:2], -1)
-
-
 def _steps(x: State, time: int, padding: Tensor | None) -> tuple[State, ...]:
-    """What ``step`` gets at each of the T steps, with zeros for padding."""
+    """The inputs of ``step`` at each of the T steps, with zeros for padding."""
     if x is None:
         return (None,) * time
     if isinstance(x, Tensor):
-        # Cut at once: the gradient of x[t] would be a tensor of x's size at every step.
+        # One unbind for all steps: the gradient of each x[t] would be a tensor of x's size.
         return (x if padding is None else _zeroed(x, padding)).unbind(0)
     return tuple(zip(*(_steps(part, time, padding) for part in x), strict=True))
 
 
 def _zeroed(x: Tensor, padding: Tensor) -> Tensor:
-    """x [T, B, ...] with zeros where ``padding`` [T, B] is true: NaN there reaches neither a value nor a gradient."""
+    """x [T, B, ...] with zeros where ``padding`` [T, B] is true, so that NaN there reaches no value and no gradient."""
     return x.masked_fill(padding.view(*padding.shape, *[1] * (x.dim() - 2)), 0)
 
 
-def _choose(rows: Tensor, there: State, elsewhere: State) -> State:
-    """The rows of ``there`` where ``rows`` [B] is true, else those of ``elsewhere``."""
-    return map_state(lambda a, b: torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b), there, elsewhere)
+def _choose(mask: Tensor, one: State, other: State) -> State:
+    """The rows of ``one`` where ``mask`` [B] is true, the rows of ``other`` elsewhere."""
+    return map_state(lambda a, b: torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b), one, other)

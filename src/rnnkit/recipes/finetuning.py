@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from ..training.fine_tuning.report import FineTuningReport, Quality
+    from ..training.history import History
     from ..training.learner import Learner
-    from ..training.watching.history import History
 
 Pair = tuple[Any, Any]
 REPORT, ADAPTERS, PICTURE = "report.json", "adapters.safetensors", "before_after.png"

@@ -23,8 +23,8 @@ from ..models.loading import load as load_model
 from ..serialization import read_config, save_module
 from ..training.contexts import seeded
 from ..training.execution import find_device
+from ..training.history import History
 from ..training.learner import Learner
-from ..training.watching.history import History
 from ..types import Sequences
 from .classification import Classification
 from .network import build, make_learner, usual_steps

@@ -9,43 +9,82 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .config import LearnerConfig
+    from .execution import Execution
+    from .history import History
     from .learner import Learner
+    from .loop import Run
+    from .objectives.ctc import CTC
+    from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
+    from .objectives.sequence_to_sequence import SequenceToSequence
     from .optimization.averaging import EMA, NTASGD
     from .optimization.parameter_groups import group_parameters
     from .optimization.schedules import Constant, Cosine, OneCycle, Plateau, SlantedTriangular
+    from .resuming.checkpoint import Checkpoints
     from .watching.callbacks import Callback
-    from .watching.history import History
+    from .watching.early_stopping import EarlyStopping
     from .watching.logs import JSONLines, TensorBoard
+    from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
 _NAMES = {
+    "BestWeights": "watching.weights",
+    "CTC": "objectives.ctc",
     "Callback": "watching.callbacks",
+    "Checkpoints": "resuming.checkpoint",
     "Constant": "optimization.schedules",
     "Cosine": "optimization.schedules",
+    "DivergenceRescue": "watching.weights",
     "EMA": "optimization.averaging",
-    "History": "watching.history",
+    "EarlyStopping": "watching.early_stopping",
+    "Execution": "execution",
+    "History": "history",
+    "HorizonObjective": "objectives.objective",
     "JSONLines": "watching.logs",
     "Learner": "learner",
+    "LearnerConfig": "config",
     "NTASGD": "optimization.averaging",
+    "Objective": "objectives.objective",
     "OneCycle": "optimization.schedules",
     "Plateau": "optimization.schedules",
+    "Run": "loop",
+    "Score": "objectives.objective",
+    "SequenceObjective": "objectives.objective",
+    "SequenceToSequence": "objectives.sequence_to_sequence",
     "SlantedTriangular": "optimization.schedules",
+    "StepObjective": "objectives.objective",
     "TensorBoard": "watching.logs",
+    "WeightAveraging": "watching.weights",
     "group_parameters": "optimization.parameter_groups",
 }
 
 __all__ = [
+    "CTC",
     "EMA",
     "NTASGD",
+    "BestWeights",
     "Callback",
+    "Checkpoints",
     "Constant",
     "Cosine",
+    "DivergenceRescue",
+    "EarlyStopping",
+    "Execution",
     "History",
+    "HorizonObjective",
     "JSONLines",
     "Learner",
+    "LearnerConfig",
+    "Objective",
     "OneCycle",
     "Plateau",
+    "Run",
+    "Score",
+    "SequenceObjective",
+    "SequenceToSequence",
     "SlantedTriangular",
+    "StepObjective",
     "TensorBoard",
+    "WeightAveraging",
     "group_parameters",
 ]
 

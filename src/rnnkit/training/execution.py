@@ -1,14 +1,17 @@
-"""Where a learner computes: the bare device, or Lightning Fabric for mixed precision and several processes."""
+"""Where a model computes: a device alone, or Lightning Fabric for mixed precision and several processes."""
 
 from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
 from ..errors import ConfigError, suggest
 
@@ -18,17 +21,93 @@ if TYPE_CHECKING:
 PRECISIONS = ("32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed")
 
 
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a model is computed. It is handed to whatever runs the model.
+
+    Attributes:
+        model: the model itself.
+        module: what is called in a step: the model, or Fabric's wrapper around it.
+        device: where parameters and batches are.
+        dtype: of the model's floating parameters.
+        precision: Lightning Fabric's name for it.
+        fabric: Lightning Fabric; None where it is not needed.
+        rank, world: the number of this process and of all processes.
+    """
+
+    model: torch.nn.Module
+    module: torch.nn.Module
+    device: torch.device
+    dtype: torch.dtype
+    precision: str = "32-true"
+    fabric: Fabric | None = None
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def create(cls, model: torch.nn.Module, device: str | torch.device, precision: str) -> Execution:
+        """Move a model to its device, and wrap it where Fabric is needed.
+
+        Raises:
+            ConfigError: an unknown device or precision.
+        """
+        found = find_device(device)
+        fabric = make_fabric(found, precision)
+        if fabric is None:
+            module, rank, world = model.to(found), 0, 1
+        else:
+            module, found = fabric.setup_module(model), fabric.device
+            rank, world = fabric.global_rank, fabric.world_size
+        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+        return cls(model, module, found, dtype, precision, fabric, rank, world)
+
+    def rewrapped(self) -> Execution:
+        """Return the execution of the same model after parameters were added or replaced."""
+        return self if self.fabric is None else replace(self, module=self.fabric.setup_module(self.model))
+
+    @property
+    def fused(self) -> bool:
+        """Whether an optimizer step may be one kernel; Fabric cannot undo float16's scaling in front of it."""
+        return self.device.type in ("cpu", "cuda", "mps") and self.precision != "16-mixed"
+
+    @property
+    def backward(self) -> Callable[[Tensor], object]:
+        return Tensor.backward if self.fabric is None else self.fabric.backward
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context that the precision computes in."""
+        return nullcontext() if self.fabric is None else self.fabric.autocast()
+
+    def setup_optimizer(self, optimizer: Optimizer) -> Optimizer:
+        return optimizer if self.fabric is None else self.fabric.setup_optimizers(optimizer)  # type: ignore[return-value]
+
+    def shared(self, value: Any) -> Any:
+        """Return the first process's value in all processes."""
+        return value if self.fabric is None else self.fabric.broadcast(value)
+
+    def joined_gradients(self) -> AbstractContextManager[None]:
+        """Within, several processes add up their own gradients; at the end the gradients are averaged."""
+        return nullcontext() if self.fabric is None or self.world == 1 else exchanged_once(self.fabric, self.module)
+
+    def sum_over_processes(self, number: int) -> int:
+        """Return the sum of a number of each process; all must call it."""
+        if self.world == 1:
+            return number
+        total = torch.tensor(number, device=self.device)
+        torch.distributed.all_reduce(total)
+        return int(total.item())
+
+
 def find_device(name: str | torch.device) -> torch.device:
-    """Returns the device of that name; "auto" is CUDA where there is one, else the CPU."""
+    """Return the device of that name; "auto" is CUDA where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        known = ("cuda",) if str(name).lower().startswith("gpu") else ("auto", "cpu", "cuda", "mps")
-        raise ConfigError(
-            f"unknown device {name!r}{suggest('cuda' if len(known) == 1 else str(name), known)}"
-        ) from None
+        if str(name).lower().startswith(("gpu", "nvidia")):
+            raise ConfigError(f"unknown device {name!r}; did you mean 'cuda'?") from None
+        raise ConfigError(f"unknown device {name!r}{suggest(str(name), ('auto', 'cpu', 'cuda', 'mps'))}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} was asked for but torch finds no CUDA device; take device 'auto' or 'cpu'")
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -41,7 +120,7 @@ def several_processes() -> bool:
 
 
 def from_all_processes(value: Any) -> list[Any]:
-    """Returns what each process gave, in the order of their ranks; all must call it."""
+    """Return what each process gave, in the order of their ranks; all must call it."""
     if not several_processes():
         return [value]
     values: list[Any] = [None] * torch.distributed.get_world_size()
@@ -51,7 +130,7 @@ def from_all_processes(value: Any) -> list[Any]:
 
 @contextmanager
 def exchanged_once(fabric: Fabric, module: Any) -> Iterator[None]:
-    """Within, each of several processes adds up gradients of its own, however often; at the end they are averaged."""
+    """Within, each process adds up its own gradients; at the end they are averaged over the processes."""
     with fabric.no_backward_sync(module):
         yield
     for parameter in module.parameters():
@@ -63,7 +142,7 @@ def exchanged_once(fabric: Fabric, module: Any) -> Iterator[None]:
 
 
 def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
-    """Returns the Fabric to run on, or None for one process in "32-true", which needs none and is faster bare.
+    """Return the Fabric to run on; None for one process in "32-true", which needs none and is faster without.
 
     Fabric's wrappers take about 50 µs a step and its import takes two seconds. Under torchrun (WORLD_SIZE > 1) it
     runs one process per device.

@@ -1,83 +1,79 @@
-"""What `Learner.fit` does: it makes a `Run` ready of a learner, data and settings, and follows it to its end."""
+"""What `Learner.fit` does: it makes a `Run` of settings and data, and runs its epochs."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..errors import ConfigError, check_seed, check_whole
-from ..serialization import save_module
-from .assembly import clipping_of, optimizer_of, penalty_of
-from .batching.batches import Batches, hold_out
-from .batching.feeding import batches_of
-from .batching.truncated import Carrying
+from .batching.batches import ArrayBatches, hold_out
+from .batching.iterables import IterableBatches
+from .config import LearnerConfig
 from .contexts import CatchInterrupt, mode, seeded
-from .epochs import Kept, follow, open_history, repair_model
-from .execution import exchanged_once
-from .loop import LossMeter, Run, evaluate
-from .objectives.cross_entropy import balance
+from .epochs import open_history, run_epochs
+from .history import History, Recorded
+from .loop import Run, evaluate
 from .objectives.forward import Forward
-from .optimization.averaging import NTASGD, Average, resolve_average
-from .optimization.optimizer_state import OptimizerState
+from .optimization.averaging import Average
 from .optimization.rates import Rates
 from .optimization.schedules import Schedule, resolve_schedule
-from .resuming.checkpoint import Checkpoint, State, check_every, find_state, is_over
-from .resuming.random_states import RandomStates
-from .resuming.run_fingerprint import describe_data, describe_model, describe_settings
-from .watching.callbacks import CallbackLike, Callbacks
-from .watching.history import History, Recorded, Row
+from .resuming.checkpoint import Checkpoints, State, check_every, find_state, is_over
+from .resuming.run_fingerprint import describe_model, describe_settings
+from .session import Session
+from .sources import balance_classes, make_batches
+from .watching.callbacks import Callback, CallbackLike, Callbacks, check_callbacks, with_defaults
+from .watching.early_stopping import EarlyStopping
+from .watching.losses import LossMeter
 from .watching.progress import Progress
-
-if TYPE_CHECKING:
-    from .learner import Learner
-
-HeldOut = tuple[Forward, Batches]
+from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
 
 def as_python(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with numpy's numbers as Python's, which generators of random numbers and JSON ask for."""
+    """Return settings with NumPy's numbers as Python's, which generators of random numbers and JSON ask for."""
     return {name: one.item() if isinstance(one, np.number) else one for name, one in settings.items()}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The arguments of `Learner.fit`, as it describes them."""
+class FitSettings:
+    """The arguments of `Learner.fit`, which describes them."""
 
-    validation: Any
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    schedule: str | Schedule | None
-    seed: int | None
-    early_stopping: int | None
-    restore_best: bool
-    monitor: str | None
-    checkpoint: str | PathLike[str] | None
-    resume: bool
-    checkpoint_every: int | timedelta | None
-    accumulate: int
-    bptt: int | None
-    stateful: bool
-    average: str | Average | None
-    callbacks: Iterable[CallbackLike]
-    progress: bool | None
+    validation: Any = None
+    epochs: int = 10
+    batch_size: int = 32
+    shuffle: bool = True
+    schedule: str | Schedule | None = None
+    seed: int | None = None
+    early_stopping: int | None = None
+    restore_best: bool = False
+    monitor: str | None = None
+    checkpoint: str | PathLike[str] | None = None
+    resume: bool = False
+    checkpoint_every: int | timedelta | None = None
+    accumulate: int = 1
+    bptt: int | None = None
+    stateful: bool = False
+    average: str | Average | None = None
+    callbacks: Iterable[CallbackLike] = ()
+    progress: bool | None = None
+    sample_weight: Any = None
 
-    # What a run that goes on may have otherwise, or is described apart.
-    free = ("validation", "epochs", "checkpoint", "resume", "checkpoint_every", "callbacks", "progress")
+    # Settings that a resumed run may change, or that are fingerprinted separately.
+    free: ClassVar[tuple[str, ...]] = (
+        "validation", "epochs", "checkpoint", "resume", "checkpoint_every", "callbacks", "progress", "sample_weight",
+    )  # fmt: skip
 
     def check(self, processes: int) -> None:
+        """Raise `ConfigError` for settings out of their range."""
         for name in ("epochs", "batch_size", "accumulate"):
             check_whole(getattr(self, name), name)
         for name in ("early_stopping", "bptt"):
@@ -87,201 +83,203 @@ class Settings:
         if self.checkpoint is None and (self.resume or self.checkpoint_every is not None):
             raise ConfigError("resume and checkpoint_every need a place: pass checkpoint='runs/my-run'")
 
+    def default_callbacks(self) -> list[Callback]:
+        """Return the built-in callbacks that these settings ask for."""
+        found: list[Callback] = [DivergenceRescue()]
+        if self.restore_best:
+            found.append(BestWeights())
+        if self.average is not None:
+            found.append(WeightAveraging(self.average))
+        if self.early_stopping is not None:
+            found.append(EarlyStopping(self.early_stopping))
+        if self.checkpoint is not None:
+            found.append(Checkpoints(self.checkpoint, self.checkpoint_every))
+        return found
 
-def fit(learner: Learner, train: Any, settings: Settings) -> History:
-    """See `Learner.fit`."""
+
+def fit(
+    session: Session, config: LearnerConfig, train: Any, settings: FitSettings, bind: Callable[..., Callbacks]
+) -> History:
+    """Train, and return the history.
+
+    Args:
+        session: model, objective, metrics, and the optimizer of earlier runs.
+        config: the learner's settings.
+        train: the data.
+        settings: of this run.
+        bind: makes the callbacks of a run of a list of them.
+    """
     began = time.monotonic()  # the checks belong to the run
-    settings.check(learner._processes)
+    execution = session.execution
+    settings.check(execution.world)
     schedule = resolve_schedule(settings.schedule)
-    average = resolve_average(settings.average)
-    watchers = _watchers(settings, schedule, average)
-    validated = settings.validation is not None
-    history = open_history(settings.monitor, learner._metrics, validated=validated, watchers=watchers)
-    callbacks = Callbacks(learner, settings.callbacks)
-    state, seed = state_and_seed(learner, settings.seed, settings.checkpoint, settings.resume)
+    chosen = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
+    checkpoints = next((one for one in chosen if isinstance(one, Checkpoints)), None)
+    history = open_history(
+        settings.monitor,
+        session.metrics,
+        validated=settings.validation is not None,
+        watchers=_watchers(settings, schedule, chosen),
+    )
+    state, seed = state_and_seed(
+        session, settings.seed, None if checkpoints is None else checkpoints.path, settings.resume
+    )
     generator = torch.Generator().manual_seed(seed)
-    learner.history = history
-    forward, batches, held_out = _data(learner, train, settings, generator if settings.shuffle else None)
-    balance(learner._loss, batches)
-    optimizer = learner._optimizer = learner._optimizer or optimizer_of(learner)
+    session.history = history
+    forward, batches, held_out = _data(session, train, settings, generator if settings.shuffle else None)
+    balance_classes(forward, batches)
+    optimizer = session.ready_optimizer(config)
     steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
-    rates = None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history)
-    fabric, penalty = learner._fabric, penalty_of(learner)
+    penalty = config.make_penalty(execution.model)
     run = Run(
+        execution=execution,
         forward=forward,
         batches=batches,
-        metrics=learner._metrics,
+        metrics=session.metrics,
         optimizer=optimizer,
         epochs=settings.epochs,
-        backward=Tensor.backward if fabric is None else fabric.backward,
-        clip=clipping_of(learner, optimizer),
-        penalty=penalty,
-        rates=rates,
-        validate=None if held_out is None else partial(evaluate, *held_out, learner._metrics),
+        history=history,
+        recorder=Recorded(history, began),
+        callbacks=bind(chosen),
+        losses=LossMeter(execution.device, strict=True),
         interrupt=CatchInterrupt(),
-        progress=Progress(settings.progress is not False and learner._rank == 0, settings.epochs, steps),
-        processes=learner._processes,
-        exchange=partial(exchanged_once, fabric, learner._module) if fabric and learner._processes > 1 else None,
-        callbacks=callbacks,
-        losses=LossMeter(forward.device, strict=True),
-        average=average,
+        progress=Progress(settings.progress is not False and execution.rank == 0, settings.epochs, steps),
+        clip=config.make_clipping(execution, optimizer),
+        penalty=penalty,
+        rates=None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history),
+        validate=None if held_out is None else partial(evaluate, *held_out, session.metrics),
         accumulate=settings.accumulate,
+        seed=seed,
+        generators=_generators(batches, generator),
+        extra=session.extra,
     )
+    run.identity = _identity(session, config, settings, run, held_out)
     run.metrics.reset()
-    if average is not None:
-        average.begin(learner.model, monitor=history.monitor, higher_is_better=history.higher_is_better)
-    kept, recorded = Kept(learner.model, settings.restore_best, average), Recorded(history, began)
     # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
-    catching = run.interrupt if learner._processes == 1 else nullcontext()
-    random = seeded(None if settings.seed is None else seed + learner._rank, learner.device)
-    training = mode(learner._module, training=True)
+    catching = run.interrupt if execution.world == 1 else nullcontext()
+    random = seeded(None if settings.seed is None else seed + execution.rank, execution.device)
+    training = mode(execution.module, training=True)
     try:
         with random, training, torch.enable_grad(), penalty or nullcontext(), catching, run.progress:
-            if settings.checkpoint is not None:
-                parts: dict[str, Any] = {"history": recorded, "kept": kept}
-                run.checkpoint = _checkpoint(learner, settings, run, parts, held_out, seed, generator)
-            if run.checkpoint is not None and state is not None:
-                _resume(run, run.checkpoint, state, history, kept)
+            run.callbacks.prepare(run)
+            if checkpoints is not None and state is not None:
+                _resume(run, checkpoints, state)
                 if is_over(state, settings.epochs):
-                    kept.finish()
+                    run.finish()
                     return history
-            learner._run = run
-            try:
-                callbacks.fit_begin(run)
-                if run.checkpoint is not None and state is None:
-                    run.checkpoint.begin()
-                follow(run, history, kept, patience=settings.early_stopping)
-            except BaseException as error:
-                recorded.broke_off(error)
-                raise
-            finally:
-                recorded.stop()
-                callbacks.fit_end(history)
+            session.run = run
+            _run(run)
     finally:
-        learner._run = None
-        if rates is not None:
-            rates.restore()
+        session.run = None
+        if run.rates is not None:
+            run.rates.restore()
     return history
 
 
-def _watchers(settings: Settings, schedule: Schedule | None, average: Average | None) -> list[str]:
-    """The settings that look at the monitored figure of an epoch."""
-    found = {
-        "early_stopping": settings.early_stopping is not None,
-        "restore_best": settings.restore_best,
-        f"schedule={settings.schedule!r}": hasattr(schedule, "epoch"),
-        f"average={settings.average!r}": isinstance(average, NTASGD),
-    }
-    return [name for name, watches in found.items() if watches]
+def _run(run: Run) -> None:
+    try:
+        run.callbacks.fit_begin(run)
+        run_epochs(run)
+    except BaseException as error:
+        run.recorder.broke_off(error)
+        raise
+    finally:
+        run.recorder.stop()
+        run.callbacks.fit_end(run.history)
+
+
+def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Iterable[CallbackLike]) -> list[str]:
+    """Return the settings that look at the monitored figure of an epoch, as users type them."""
+    names = {EarlyStopping: "early_stopping", BestWeights: "restore_best"}
+    if settings.average is not None:
+        names[WeightAveraging] = f"average={settings.average!r}"
+    found = [
+        next((name for kind, name in names.items() if isinstance(one, kind)), type(one).__name__)
+        for one in callbacks
+        if getattr(one, "watches_monitor", False)
+    ]
+    return found + ([f"schedule={settings.schedule!r}"] if hasattr(schedule, "epoch") else [])
+
+
+HeldOut = tuple[Forward, ArrayBatches | IterableBatches]
 
 
 def _data(
-    learner: Learner, train: Any, settings: Settings, order: torch.Generator | None
-) -> tuple[Forward, Batches, HeldOut | None]:
-    """How the model is run on batches, those to train on, and what to validate on."""
-    alike: Any = {"passes": settings.epochs, "bptt": settings.bptt, "stateful": settings.stateful}
-    forward, batches = batches_of(learner, train, settings.batch_size, order, even=True, **alike)
+    session: Session, train: Any, settings: FitSettings, order: torch.Generator | None
+) -> tuple[Forward, ArrayBatches | IterableBatches, HeldOut | None]:
+    """Return the forward pass, the batches to train on, and those to validate on with their forward pass."""
+    make = partial(
+        make_batches,
+        session.execution,
+        session.objective,
+        passes=settings.epochs,
+        bptt=settings.bptt,
+        stateful=settings.stateful,
+    )
+    forward, batches = make(train, settings.batch_size, order, even=True, weights=settings.sample_weight)
     if settings.validation is None:
         return forward, batches, None
     if isinstance(settings.validation, float):
         return forward, batches, (forward, hold_out(batches, settings.validation))
-    return forward, batches, batches_of(learner, settings.validation, max(settings.batch_size, 256), **alike)
+    return forward, batches, make(settings.validation, max(settings.batch_size, 256))
 
 
 def state_and_seed(
-    learner: Learner, seed: int | None, checkpoint: str | PathLike[str] | None, resume: bool
+    session: Session, seed: int | None, checkpoint: str | PathLike[str] | None, resume: bool
 ) -> tuple[State | None, int]:
-    """The state to go on from, None where a run begins; and the run's seed: the state's, the given one, or a draw."""
+    """Return the state to resume from (None: a run begins) and the seed: the state's, the given one, or a draw."""
     state = None if checkpoint is None else find_state(checkpoint, resume=resume)
     if state is not None:
         seed = int(state["seed"])
-    return state, learner._draw_seed() if seed is None else seed
+    return state, session.draw_seed() if seed is None else seed
 
 
-def _checkpoint(
-    learner: Learner,
-    settings: Settings,
-    run: Run,
-    parts: dict[str, Any],
-    held_out: HeldOut | None,
-    seed: int,
-    generator: torch.Generator,
-) -> Checkpoint:
-    """Gathers what the state of a run consists of, and what it must share with the run that it is resumed in."""
-    assert settings.checkpoint is not None
-    fabric, path = learner._fabric, settings.checkpoint
-    optimizer: Any = run.optimizer
-    parts = {
-        "place": run.at,
-        "model": learner.model,
-        "optimizer": OptimizerState(optimizer if fabric is None else optimizer.optimizer),
-        "callbacks": run.callbacks,
-        "losses": run.losses,
-        "metrics": run.metrics,
-        **parts,
-    }
-    if isinstance(run.forward, Carrying):
-        parts["carried"] = run.forward
-    if run.rates is not None:
-        parts["rates"] = run.rates
-    if run.average is not None:
-        parts["average"] = run.average
-    if fabric is not None:
-        parts["precision"] = fabric.strategy.precision
-    own = {"order": generator}
-    loader = getattr(getattr(run.batches, "source", None), "generator", None)
-    if isinstance(loader, torch.Generator):
-        own["loader"] = loader
+def _generators(batches: ArrayBatches | IterableBatches, order: torch.Generator) -> dict[str, torch.Generator]:
+    """Return the generators that the batches draw from: of the order of the rows, and a DataLoader's own."""
+    loader = getattr(getattr(batches, "source", None), "generator", None)
+    return {"order": order} | ({"loader": loader} if isinstance(loader, torch.Generator) else {})
 
-    free = {*Settings.free, "history", "extra", "model"}
-    chosen = {**vars(learner), **{field.name: getattr(settings, field.name) for field in fields(settings)}}
-    chosen = {name: value for name, value in chosen.items() if not name.startswith("_") and name not in free}
+
+def _identity(
+    session: Session, config: LearnerConfig, settings: FitSettings, run: Run, held_out: HeldOut | None
+) -> dict[str, Any]:
+    """Return what a run that goes on must share with this one, as JSON values."""
+    execution, objective = session.execution, session.objective
+    chosen = {one.name: getattr(config, one.name) for one in fields(config)}
+    chosen |= {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settings.free}
     identity = {
-        **describe_settings({**chosen, "loss": learner._loss.name, "device": learner.device.type}),
-        "processes": learner._processes,
-        "model": describe_model(learner.model),
-        "data": describe_data(run.batches),
-        "validation": describe_data(None if held_out is None else held_out[1]),
+        **describe_settings({**chosen, "loss": objective.loss.name, "device": execution.device.type}),
+        "processes": execution.world,
+        "model": describe_model(execution.model),
+        "data": run.batches.fingerprint(),
+        "validation": {} if held_out is None else held_out[1].fingerprint(),
     }
+    if objective.name not in ("inferred", "sequence", "step"):  # those the model and the data tell
+        identity["objective"] = objective.name
     for callback in run.callbacks.all:
         identity |= getattr(callback, "identity", {})
-    return Checkpoint(
-        path,
-        settings.checkpoint_every,
-        facts={"identity": identity, "epochs": run.epochs, "steps": run.batches.steps, "seed": seed},
-        parts=parts,
-        random=RandomStates(learner.device, own),
-        write_model=partial(_write_model, learner, path),
-        averaged=run.averaged,
-        can_pause=run.metrics.can_pause,
-        rank=learner._rank,
-        processes=learner._processes,
-    )
+    return identity
 
 
-def _write_model(learner: Learner, path: str | PathLike[str], row: Row) -> None:
-    save_module(learner.model, Path(path), extra={**learner.extra, "epoch": row["epoch"], "metrics": row})
-
-
-def _resume(run: Run, checkpoint: Checkpoint, state: State, history: History, kept: Kept) -> None:
-    """Puts a run where an earlier one was, its model file with it."""
+def _resume(run: Run, checkpoints: Checkpoints, state: State) -> None:
+    """Put a run where an earlier one was, its model file with it."""
     done = len(state["history"]["rows"])
     if run.epochs < done:
-        raise ConfigError(f"epochs={run.epochs} arrived, but {done} epochs of the run at {checkpoint.path} are done")
-    checkpoint.restore(state)
-    _say_if_the_schedule_moves(run, state["epochs"])
-    repair_model(checkpoint, history, kept)
+        raise ConfigError(f"epochs={run.epochs} arrived, but {done} epochs of the run at {checkpoints.path} are done")
+    checkpoints.restore(state)
+    _warn_of_a_changed_schedule(run, state["epochs"])
+    checkpoints.repair()
 
 
-def _say_if_the_schedule_moves(run: Run, epochs: int) -> None:
+def _warn_of_a_changed_schedule(run: Run, epochs: int) -> None:
     rates = run.rates
     if rates is None or epochs == run.epochs:
         return
     before = rates.total // run.epochs * epochs
-    old, new = (rates.schedule(run.at.step, total) for total in (before, rates.total))
+    old, new = (rates.schedule(run.position.step, total) for total in (before, rates.total))
     if old != new:
         warnings.warn(
             f"the run was begun with {epochs} epochs and goes on with {run.epochs}, and its schedule with it: at step "
-            f"{run.at.step} the factor on the learning rate is {new:.3g}, not {old:.3g}",
+            f"{run.position.step} the factor on the learning rate is {new:.3g}, not {old:.3g}",
             stacklevel=4,
         )

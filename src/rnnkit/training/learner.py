@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from ..errors import ConfigError, check_whole
+from ..errors import ConfigError, check_whole, suggest
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
-from ..ops.losses import LossFunction, resolve_loss
+from ..ops.losses import LossFunction
 from ..serialization import save_module
-from .assembly import check_settings
-from .batching.feeding import batches_of, predict
-from .execution import find_device, make_fabric
-from .fitting import Settings, as_python, fit
-from .loop import Run, evaluate
-from .objectives.cross_entropy import ClassWeights, make_cross_entropy
+from .config import LearnerConfig
+from .execution import Execution
+from .fine_tuning.fine_tune import FineTuning, Plan
+from .fitting import FitSettings, as_python, fit
+from .history import History
+from .loop import evaluate
+from .objectives.cross_entropy import ClassWeights
+from .objectives.objective import Objective
+from .objectives.resolve import resolve_objective
 from .optimization.averaging import Average
 from .optimization.clipping import gradient_norm
 from .optimization.optimizers import OptimizerLike
@@ -30,11 +35,27 @@ from .optimization.parameter_groups import ParameterGroups, by_names
 from .optimization.schedules import Schedule
 from .reports.profile import Profile, profile
 from .reports.rate_finder import RateSweep, find_rate
-from .reports.summary import learner_summary
+from .reports.summary import summary
 from .reports.summary_table import Summary
-from .watching.callbacks import CallbackLike
-from .watching.history import History
+from .session import Session
+from .sources import make_batches, predict
+from .user_data import class_names_of, encode_labels, joined, warn_of_bytes
+from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
+
+# What users of other libraries type, and what it is called here.
+_ELSEWHERE = {
+    "verbose": "progress=False for silence",
+    "validation_data": "validation=(X, y)",
+    "lr": "Learner(model, lr=...), or learner.lr = ... before fit",
+    "learning_rate": "Learner(model, lr=...), or learner.lr = ... before fit",
+    "n_epochs": "epochs=...",
+    "max_epochs": "epochs=...",
+    "class_weight": "Learner(model, class_weights=...)",
+    "workers": "a torch DataLoader as data",
+    "steps_per_epoch": "an iterable of so many batches as data",
+}
+_SETTINGS = tuple(one.name for one in fields(LearnerConfig))
 
 
 class Learner:
@@ -50,6 +71,10 @@ class Learner:
         loss: "cross_entropy", "mse", "l1", "huber", "bce" (the model returns probabilities), "bce_logits", or a
             callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
             [n, outputs] against [n, ...], without the padding.
+        objective: which output belongs to which target: "sequence" (one target a sequence), "step" (one an input
+            step), "horizon" (target steps of their own), "ctc", "seq2seq", or an `Objective` such as
+            `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none gets
+            "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
             and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
@@ -95,6 +120,7 @@ class Learner:
         model: torch.nn.Module,
         *,
         loss: str | LossFunction | None = None,
+        objective: str | Objective | None = None,
         label_smoothing: float = 0.0,
         class_weights: ClassWeights | None = None,
         optimizer: OptimizerLike = "adam",
@@ -118,40 +144,67 @@ class Learner:
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.recurrent_l2, self.ar, self.tar = recurrent_l2, ar, tar
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
-        check_settings(self)
-        self.history = History()
-        self.extra: dict[str, Any] = {}
-        self._loss = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
+        self.config.check(model)
+        chosen = resolve_objective(objective, loss, model, label_smoothing, class_weights)
         if metrics is None:  # the model's defaults belong to its default loss
-            own = loss in (None, getattr(model, "default_loss", None))
+            own = objective is None and loss in (None, getattr(model, "default_loss", None))
             metrics = getattr(model, "default_metrics", ()) if own else ()
-        self._metrics = Metrics(metrics, logits=self._loss.name == "bce_logits")
-        self._place(find_device(device), precision)
+        execution = Execution.create(model, device, precision)
+        if isinstance(chosen.loss.function, torch.nn.Module):
+            chosen.loss.function.to(execution.device)
+        self._session = Session(execution, chosen, Metrics(metrics, logits=chosen.loss.name == "bce_logits"))
+        self._class_names: tuple[str, ...] | None = None
 
-    def _place(self, device: torch.device, precision: str) -> None:
-        """Moves the model to its device, and wraps it where Fabric is needed."""
-        fabric = self._fabric = make_fabric(device, precision)
-        self.device = device if fabric is None else fabric.device
-        self._module = self.model.to(device) if fabric is None else fabric.setup_module(self.model)
-        self._rank, self._processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
-        if isinstance(self._loss.function, torch.nn.Module):
-            self._loss.function.to(self.device)
-        # One kernel a step where there is one; Fabric cannot undo float16's scaling in front of it.
-        self._fused = self.device.type in ("cpu", "cuda", "mps") and precision != "16-mixed"
-        self._dtype = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
-        self._optimizer: Optimizer | None = None
-        self._run: Run | None = None
+    @property
+    def config(self) -> LearnerConfig:
+        """The settings as they are now; a run takes those of its beginning."""
+        return LearnerConfig(**{name: getattr(self, name) for name in _SETTINGS})
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is computed."""
+        return self._session.execution.device
 
     @property
     def rank(self) -> int:
         """The number of this process under torchrun, from 0; 0 where there is but one."""
-        return self._rank
+        return self._session.execution.rank
+
+    @property
+    def history(self) -> History:
+        """What the last run recorded."""
+        return self._session.history
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """JSON values that are stored beside the model."""
+        return self._session.extra
+
+    @extra.setter
+    def extra(self, values: dict[str, Any]) -> None:
+        self._session.extra = values
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes: the model's, or those of the labels it was trained on; None: numbers."""
+        return self._class_names or getattr(self.model, "class_names", None)
+
+    def __repr__(self) -> str:
+        loss, device = self._session.objective.loss.name, self.device
+        optimizer = self.optimizer if isinstance(self.optimizer, str) else type(self.optimizer).__name__
+        trained = len(self.history.rows)
+        after = f", trained for {trained} epoch{'s' if trained > 1 else ''}" if trained else ""
+        kind = type(self.model).__name__
+        return f"Learner({kind}, loss={loss!r}, optimizer={optimizer!r}, lr={self.lr:g}, device='{device}'{after})"
 
     def fit(
         self,
         train: Any,
+        y: Any = None,
         *,
         validation: Any = None,
+        validation_split: float | None = None,
+        sample_weight: Any = None,
         epochs: int = 10,
         batch_size: int = 32,
         shuffle: bool = True,
@@ -169,6 +222,7 @@ class Learner:
         average: str | Average | None = None,
         callbacks: Iterable[CallbackLike] = (),
         progress: bool | None = None,
+        **unknown: Any,
     ) -> History:
         """Trains the model, and returns what it recorded (also kept as `self.history`).
 
@@ -176,9 +230,13 @@ class Learner:
         hand, a second one at once.
 
         Args:
-            train: the data; see the class.
+            train: the data; see the class. `fit(X, y)` and `fit((X, y))` are the same.
+            y: the targets, where `train` is X alone.
             validation: data to evaluate after each epoch, or the share of `train` (arrays or tensors) to keep for
                 that: shuffled with the seed, or without `shuffle` the last rows.
+            validation_split: such a share, as Keras calls it.
+            sample_weight: what the loss of each target is multiplied by, [N], or [N, T] for targets per step; the mean
+                is over all targets, whatever their weights. For data in memory and losses by name.
             epochs: number of passes over the data.
             batch_size: rows of a batch, where the data does not come in batches.
             shuffle: whether each epoch visits the rows in a new order.
@@ -231,8 +289,25 @@ class Learner:
             DivergenceError: the loss became NaN or infinite. The weights are put back to those of the last finished
                 epoch; the optimizer forgets its averages.
         """
-        arguments = {name: value for name, value in locals().items() if name not in ("self", "train")}
-        return fit(self, train, Settings(**as_python(arguments)))
+        if unknown:
+            raise ConfigError(_unknown_setting(next(iter(unknown))))
+        if validation_split is not None:
+            if validation is not None:
+                raise ConfigError("validation and validation_split arrived; pass one of them")
+            validation = float(validation_split)
+        given = {
+            "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "schedule": schedule, "seed": seed,
+            "early_stopping": early_stopping, "restore_best": restore_best, "monitor": monitor, "resume": resume,
+            "checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "accumulate": accumulate, "bptt": bptt,
+            "stateful": stateful, "average": average, "callbacks": callbacks, "progress": progress,
+        }  # fmt: skip
+        data = joined(train, y)
+        warn_of_bytes(data)
+        if self.class_names is None or not self.history.rows:
+            self._class_names = getattr(self.model, "class_names", None) or class_names_of(data)
+        held_out = self._encoded(joined(validation, None))
+        settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
+        return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
 
     def stop(self) -> None:
         """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
@@ -243,20 +318,23 @@ class Learner:
         Raises:
             ConfigError: no run is under way.
         """
-        if self._run is None:
+        if self._session.run is None:
             raise ConfigError("learner.stop() ends a run, but none is under way; call it from a callback")
-        self._run.stop = True
+        self._session.run.stop_reason = "callback"
 
-    def evaluate(self, data: Any, *, batch_size: int = 256, stateful: bool = False) -> dict[str, float]:
-        """Returns the mean loss as "loss" and the metrics by name, over `data`, in evaluation mode.
+    def evaluate(self, data: Any, y: Any = None, *, batch_size: int = 256, stateful: bool = False) -> dict[str, float]:
+        """Return the mean loss as "loss" and the metrics by name, over `data`, in evaluation mode.
 
-        With `stateful` the data is of consecutive chunks of streams, as for `fit`.
+        `evaluate(X, y)` and `evaluate((X, y))` are the same. With `stateful` the data is of consecutive chunks of
+        streams, as for `fit`.
 
         Raises:
             DataError, ShapeError: data that does not fit the model or the loss.
         """
         check_whole(batch_size, "batch_size")
-        return evaluate(*batches_of(self, data, int(batch_size), stateful=stateful), self._metrics)
+        session, data = self._session, self._encoded(joined(data, y))
+        found = make_batches(session.execution, session.objective, data, int(batch_size), stateful=stateful)
+        return evaluate(*found, session.metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
@@ -267,7 +345,34 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_whole(batch_size, "batch_size")
-        return predict(self, x, int(batch_size))
+        return predict(self._session.execution, self._session.objective, x, int(batch_size))
+
+    def predict_proba(self, x: Any, *, batch_size: int = 256) -> Tensor:
+        """Return the probability of each class, as `predict` returns outputs: softmax or sigmoid as the loss has it.
+
+        Raises:
+            ConfigError: the loss has no probabilities.
+        """
+        loss, outputs = self._session.objective.loss, self.predict(x, batch_size=batch_size)
+        if loss.targets == "labels":
+            return outputs.softmax(-1)
+        if loss.name in ("bce", "bce_logits"):
+            return outputs.sigmoid() if loss.name == "bce_logits" else outputs
+        raise ConfigError(f"the loss {loss.name!r} has no probabilities; call predict for the model's outputs")
+
+    def predict_classes(self, x: Any, *, batch_size: int = 256) -> Any:
+        """Return the class of each row (or step): an array of names where `class_names` are known, else a tensor.
+
+        With a binary loss it is 1 where the probability is above one half. Classes of padded steps mean nothing.
+
+        Raises:
+            ConfigError: the loss has no classes.
+        """
+        shares = self.predict_proba(x, batch_size=batch_size)
+        binary = self._session.objective.loss.targets != "labels"
+        classes = (shares > 0.5).long() if binary else shares.argmax(-1)
+        names = self.class_names
+        return classes if names is None or binary else np.asarray(names)[classes.numpy()]
 
     def fine_tune(
         self,
@@ -322,19 +427,19 @@ class Learner:
             ConfigError: settings that exclude each other, or an optimizer that cannot be made anew; what `fit` raises.
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
-        from .fine_tuning.fine_tune import Plan, fine_tune
-
         asked = {
             "lr": lr, "freeze": freeze, "freeze_body_epochs": freeze_body_epochs, "classes": classes, "replay": replay,
             "gradual_unfreezing": gradual_unfreezing, "discriminative": discriminative, "adapters": adapters,
             "protect": protect, "old_classes": old_classes, "old_data": old_data, "old_validation": old_validation,
         }  # fmt: skip
         settings |= {"epochs": epochs, "schedule": schedule, "seed": seed, "callbacks": callbacks}
-        return fine_tune(self, new_data, Plan(**as_python(asked)), validation, as_python(settings))
+        tuning = FineTuning(self._session, self.config, Plan(**as_python(asked)), self.fit, self.evaluate)
+        return tuning.run(new_data, validation, as_python(settings))
 
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
         """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
-        return learner_summary(self, data_or_shape, batch_size)
+        optimizer: OptimizerLike = self.optimizer if self._session.optimizer is None else self._session.optimizer
+        return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
 
     def find_rate(
         self, data: Any, *, low: float = 1e-6, high: float = 10.0, steps: int = 100, batch_size: int = 32, seed: int = 0
@@ -363,11 +468,20 @@ class Learner:
             ConfigError: a setting out of range, data that can be read only once.
             DivergenceError: the loss is NaN or infinite before the first step.
         """
-        return find_rate(self, data, low=low, high=high, steps=steps, batch_size=batch_size, seed=seed)
+        return find_rate(
+            self._session,
+            self.config,
+            self._encoded(joined(data, None)),
+            low=low,
+            high=high,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+        )
 
     def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
         """Says where the time of a training step goes, see `Profile`; trains nothing."""
-        return profile(self, data, steps=steps, batch_size=batch_size)
+        return profile(self._session, self.optimizer, self.fit, data, steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
@@ -377,15 +491,8 @@ class Learner:
         """
         save_module(self.model, Path(path), self.extra)
 
-    def _rewrap(self) -> None:
-        """Takes note of parameters that were added to the model or put in the place of others."""
-        if self._fabric is not None:
-            self._module = self._fabric.setup_module(self.model)
-
-    def _draw_seed(self) -> int:
-        """A seed for a run that was given none, the same in all processes."""
-        seed = int(torch.randint(2**62, ()))
-        return seed if self._fabric is None else self._fabric.broadcast(seed)
+    def _encoded(self, data: Any) -> Any:
+        return encode_labels(data, self.class_names, self._session.objective.loss)
 
     @property
     def gradient_norm(self) -> float:
@@ -394,6 +501,13 @@ class Learner:
         For callbacks in `on_step_end` and `on_epoch_end`. Costs nothing where nobody asks; with `clip_norm` the loop
         has it already, else the gradients are read once.
         """
-        clip = None if self._run is None else self._run.clip
+        run = self._session.run
+        clip = None if run is None else run.clip
         known = None if clip is None else clip.norm_before
         return gradient_norm(self.model) if known is None else known.item()
+
+
+def _unknown_setting(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"fit has no setting {name!r}; type {_ELSEWHERE[name]}"
+    return f"fit has no setting {name!r}{suggest(name, tuple(one.name for one in fields(FitSettings)))}"

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..errors import DataError
-from .batching.batches import Batch, Batches
+from ..types import Batch
+from .batching.batches import ArrayBatches
+from .batching.iterables import IterableBatches
 from .contexts import CatchInterrupt, mode
-from .execution import several_processes
+from .execution import Execution
+from .history import History, Recorded, Row
 from .objectives.forward import Forward
-from .optimization.averaging import Average
+from .objectives.objective import Score
 from .optimization.clipping import Clipping
 from .optimization.rates import Rates
 from .watching.callbacks import Callbacks
 from .watching.divergence import NonFinite, all_finite
-from .watching.history import Row
+from .watching.losses import LossMeter
 from .watching.metrics import Metrics
 from .watching.progress import Progress
+from .watching.weights import copy_weights
 
-if TYPE_CHECKING:
-    from .resuming.checkpoint import Checkpoint
+StopReason = Literal["early stopping", "callback"]
 
 
 @dataclass
-class Place:
+class TrainingPosition:
     """How far a run is.
 
     Attributes:
-        epoch: the epoch at hand, from 1.
+        epoch: the current epoch, from 1.
         step: updates of the weights, over the whole run.
         batch: batches of this epoch that were learned from.
         rows: rows in them.
@@ -62,176 +63,168 @@ class Place:
 
 @dataclass
 class Run:
-    """What `train` works with, made ready by `Learner.fit`."""
+    """The parts of a run, which `Learner.fit` makes and the loop uses. Callbacks may read and change them.
 
+    Attributes:
+        execution: the model and where it is computed.
+        forward: the forward pass and the objective.
+        batches: the data of an epoch.
+        epochs: how many the run has.
+        clip: clips the gradients; None: they are left as they are.
+        penalty: what is added to the loss of a batch; None: nothing.
+        rates: sets the learning rates; None: they are constant.
+        validate: returns the figures on the validation data; None: there is none.
+        accumulate: batches of an update.
+        identity: what a run that goes on must share with this one, as JSON values.
+        seed: of the run.
+        generators: those that the run draws from, by name.
+        extra: what is stored beside the model.
+        averaged: a context in which the model shows its averaged weights.
+        finishers: put the weights into the model that the run ends with.
+        begin_epoch: returns the batches that are left of an epoch.
+        stop_reason: why a callback ends the run.
+    """
+
+    execution: Execution
     forward: Forward
-    batches: Batches
+    batches: ArrayBatches | IterableBatches
     metrics: Metrics
     optimizer: Optimizer
     epochs: int
-    backward: Callable[[Tensor], object]
-    clip: Clipping | None
-    penalty: Callable[[], Tensor] | None
-    rates: Rates | None
-    validate: Callable[[], Row] | None
-    interrupt: CatchInterrupt
-    progress: Progress
-    processes: int
-    exchange: Callable[[], AbstractContextManager[None]] | None  # of several processes: gradients meet once an update
+    history: History
+    recorder: Recorded
     callbacks: Callbacks
     losses: LossMeter
-    average: Average | None = None
-    at: Place = field(default_factory=Place)
-    accumulate: int = 1  # batches of an update
-    checkpoint: Checkpoint | None = None
-    stop: bool = False  # set by `Learner.stop`
+    interrupt: CatchInterrupt
+    progress: Progress
+    clip: Clipping | None = None
+    penalty: Callable[[], Tensor] | None = None
+    rates: Rates | None = None
+    validate: Callable[[], Row] | None = None
+    accumulate: int = 1
+    identity: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    generators: dict[str, torch.Generator] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    position: TrainingPosition = field(default_factory=TrainingPosition)
+    averaged: Callable[[], AbstractContextManager[None]] = nullcontext
+    finishers: list[Callable[[], object]] = field(default_factory=list)
+    begin_epoch: Callable[[ArrayBatches | IterableBatches], Iterator[Batch]] = iter
+    stop_reason: StopReason | None = None
 
-    def averaged(self) -> AbstractContextManager[None]:
-        """Has the model show its averaged weights for a while, where there are any."""
-        return nullcontext() if self.average is None else self.average.swapped()
+    @property
+    def stopping(self) -> bool:
+        """Whether the run ends after the current step."""
+        return self.stop_reason is not None or self.interrupt.requested
+
+    @contextmanager
+    def final_weights(self) -> Iterator[None]:
+        """Have the model show, for a while, the weights that the run would end with now."""
+        now = copy_weights(self.execution.model)
+        self.finish()
+        try:
+            yield
+        finally:
+            self.execution.model.load_state_dict(now)
+
+    def finish(self) -> None:
+        """Put into the model what the run ends with: its best weights, else the averaged, else those it has."""
+        for put in self.finishers:
+            put()
 
     def updates(self) -> Iterator[Sequence[Batch]]:
-        """The rest of the epoch's batches, as many at a time as one update learns from."""
-        if self.at.batch == 0:
-            self.at.began = time.monotonic()
+        """Return the rest of the epoch's batches, as many at a time as one update learns from."""
+        if self.position.batch == 0:
+            self.position.began = time.monotonic()
             self.forward.begin()
-        start = iter if self.checkpoint is None else self.checkpoint.start
-        batches = start(self.batches)
+        batches = self.begin_epoch(self.batches)
         if self.accumulate == 1:
             return zip(batches)  # tuples of one
         return iter(lambda: tuple(islice(batches, self.accumulate)), ())
 
-    def pieces(self, batches: Sequence[Batch]) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Runs the model on the batches of an update: outputs, their targets, and their share of all its targets."""
-        whole = len(batches) == 1 and not self.forward.cuts
-        total = 0 if whole else sum(self.forward.count(*batch) for batch in batches)
-        with nullcontext() if whole or self.exchange is None else self.exchange():
-            for inputs, expected in batches:
-                for output, targets in self.forward.pieces(inputs, expected):
-                    yield output, targets, 1.0 if whole else len(targets) / total
-                self.at.batch += 1
-                self.at.rows += len(inputs)
+    def scores(self, batches: Sequence[Batch]) -> Iterator[tuple[Score, float]]:
+        """Run the model on the batches of an update.
+
+        Yields:
+            the score of a batch, or of a piece of it, and what its mean loss is multiplied by: its share of the targets
+            of the update, those of all processes together.
+        """
+        world, position = self.execution.world, self.position
+        whole = world == 1 and len(batches) == 1 and not self.forward.splits_batch
+        total = 1
+        if not whole:
+            total = self.execution.sum_over_processes(sum(self.forward.count(batch) for batch in batches))
+        alone = len(batches) == 1 and not self.forward.splits_batch
+        with nullcontext() if alone else self.execution.joined_gradients():
+            for batch in batches:
+                for score in self.forward.microbatches(batch):
+                    yield score, 1.0 if whole else score.count * world / total
+                position.batch += 1
+                position.rows += len(batch)
 
 
 def train(run: Run) -> Iterator[Row]:
-    """Trains epoch by epoch, yielding the figures of each. After a Ctrl-C or a stop it ends with the step at hand.
+    """Train epoch by epoch, yielding the figures of each. After Ctrl-C or a stop it ends with the current step.
 
     This is the whole loop. On a CPU `fit` adds 12 to 20 µs to a step that is picking the rows, the model, the loss, the
     backward pass and the optimizer alone, the setting up of a run of 1,500 steps included.
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-    loss_function = run.forward.loss.function
-    at, losses, backward_end, step_end = run.at, run.losses, run.callbacks.backward_end, run.callbacks.step_end
-    while at.epoch <= run.epochs:
+    position, losses, backward = run.position, run.losses, run.execution.backward
+    backward_end, step_end = run.callbacks.backward_end, run.callbacks.step_end
+    while position.epoch <= run.epochs:
         for batches in run.updates():
             first = True
-            for output, targets, share in run.pieces(batches):
-                loss = loss_function(output, targets)
-                losses.add(loss, len(targets), at.batch)  # raises if it is NaN or infinite
-                run.metrics.add(output, targets)
+            for score, share in run.scores(batches):
+                loss = score.loss
+                losses.add(loss, score.count, position.batch)  # raises if it is NaN or infinite
+                run.metrics.add(score.output, score.targets)
                 if first:  # not earlier: should the loss be NaN, the last gradient tells why
                     for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
                         parameter.grad = None
                     first = False
                 if run.penalty is not None:
                     loss = loss + run.penalty()
-                run.backward(loss if share == 1.0 else loss * share)
+                backward(loss if share == 1.0 else loss * share)
             for hook in backward_end:
-                hook(at.step)
+                hook(position.step)
             if run.clip is not None:
                 run.clip()
             if run.rates is not None:
-                run.rates.set(at.step)
+                run.rates.set(position.step)
             run.optimizer.step()
-            if run.average is not None:
-                run.average.update()
+            position.step += 1
             for hook in step_end:
-                hook(at.step)
-            at.step += 1
-            run.progress.step(at.step, at.epoch, at.rows, at.began, losses, run.metrics)
-            if run.interrupt.requested or run.stop:
+                hook(position.step - 1)
+            run.progress.step(position.step, position.epoch, position.rows, position.began, losses, run.metrics)
+            if run.stopping:
                 return
-            if run.checkpoint is not None and run.checkpoint.due(at.step):
-                run.checkpoint.save()
         if not all_finite(parameters):
-            raise NonFinite("the weights became NaN or infinite", at.batch - 1)
-        row = {"epoch": at.epoch, "loss": losses.mean(), **run.metrics.compute()}
-        seconds = time.monotonic() - at.began
+            raise NonFinite("the weights became NaN or infinite", position.batch - 1)
+        row = {"epoch": position.epoch, "loss": losses.mean(), **run.metrics.compute()}
+        seconds = time.monotonic() - position.began
         if run.validate is not None:
             with run.averaged():
                 row |= {f"val_{name}": value for name, value in run.validate().items()}
         row["lr"] = run.optimizer.param_groups[0]["lr"]
-        row["samples_per_second"] = at.rows * run.processes / seconds
-        row["seconds"] = time.monotonic() - at.began
+        row["samples_per_second"] = position.rows * run.execution.world / seconds
+        row["seconds"] = time.monotonic() - position.began
         if run.rates is not None:
             run.rates.epoch(row)
-        at.next_epoch()
+        position.next_epoch()
         losses.reset()
         yield row
 
 
-def evaluate(forward: Forward, batches: Batches, metrics: Metrics) -> Row:
-    """Returns the mean loss and the metrics over all batches; the module's modes are left as they were."""
+def evaluate(forward: Forward, batches: ArrayBatches | IterableBatches, metrics: Metrics) -> Row:
+    """Return the mean loss and the metrics over all batches; the module's modes are left as they were."""
     losses = LossMeter(forward.device, strict=False)
     metrics.reset()
     forward.begin()
     with mode(forward.module, training=False):
-        for inputs, targets in batches:
+        for batch in batches:
             with torch.inference_mode():  # not around the metrics: their sums outlive it
-                output, targets = forward(inputs, targets)
-                loss = forward.loss.function(output, targets)
-            losses.add(loss, len(targets), 0)
-            metrics.add(output, targets)
+                score = forward.score(batch)
+            losses.add(score.loss, score.count, 0)
+            metrics.add(score.output, score.targets)
     return {"loss": losses.mean(), **metrics.compute()}
-
-
-class LossMeter:
-    """The mean of losses, each weighted by the number of targets that it is itself the mean of.
-
-    To read a loss is to wait for an accelerator, so there 50 are read at once; on a CPU each is as it comes. Where
-    the meter is `strict`, one that is NaN or infinite raises `NonFinite`.
-    """
-
-    def __init__(self, device: torch.device, *, strict: bool) -> None:
-        self.device, self.strict = device, strict
-        self.every = 1 if device.type == "cpu" else 50
-        self.reset()
-
-    def reset(self) -> None:
-        self.waiting: list[tuple[Tensor, int, int]] = []
-        self.total, self.count = 0.0, 0
-
-    def add(self, loss: Tensor, count: int, batch: int) -> None:
-        """Takes the mean loss of `count` targets in a batch of that number (from 0) in the epoch."""
-        self.waiting.append((loss.detach(), count, batch))
-        if len(self.waiting) >= self.every:
-            self.read()
-
-    def read(self) -> None:
-        losses = [loss for loss, _, _ in self.waiting]
-        values = [losses[0].item()] if len(losses) == 1 else torch.stack(losses).tolist() if losses else []
-        for value, (_, count, batch) in zip(values, self.waiting, strict=True):
-            if self.strict and not math.isfinite(value):
-                raise NonFinite(f"the loss became {value}", batch)
-            self.total += value * count
-            self.count += count
-        self.waiting.clear()
-
-    def state_dict(self) -> dict[str, Any]:
-        self.read()
-        return {"total": self.total, "count": self.count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.total, self.count = state["total"], state["count"]
-
-    def mean(self, *, over_processes: bool = True) -> float:
-        """Returns the mean so far; under torchrun that of all processes, which then must all ask for it."""
-        self.read()
-        total, count = self.total, self.count
-        if over_processes and several_processes():
-            both = torch.tensor([total, count], dtype=torch.float64, device=self.device)
-            torch.distributed.all_reduce(both)
-            total, count = both.tolist()
-        if count == 0:
-            raise DataError("no data arrived: there was not a single batch")
-        return total / count

@@ -1,17 +1,18 @@
-"""What arrives as data becomes tensors here: dtypes, padding, and the checks that belong at the door."""
+"""Conversion of data to tensors: dtypes, padding, and the checks of what arrives."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Subset, TensorDataset
 
 from ...errors import DataError
 from ...ops.padding import valid_steps
-from ...types import Sequences
+from ...types import Batch, Sequences
 
 Inputs = Tensor | Sequences
 HALF = (torch.float16, torch.bfloat16)
@@ -45,31 +46,69 @@ def to_targets(data: Any, dtype: torch.dtype) -> Inputs:
     return _numbers(_tensor(data), dtype)
 
 
-@overload
-def select(data: Tensor, rows: Tensor) -> Tensor: ...
-@overload
-def select(data: Sequences, rows: Tensor) -> Sequences: ...
-def select(data: Inputs, rows: Tensor) -> Inputs:
-    """The given rows, on the device of `data`; `Sequences` without the padding that none of them needs."""
-    return data.index_select(0, rows.to(data.device)) if isinstance(data, Tensor) else data[rows]
+def to_batch(inputs: Inputs, targets: Inputs | None) -> Batch:
+    """Join inputs and targets, tensors or `Sequences`, to a `Batch`.
+
+    Raises:
+        DataError: not as many targets as inputs.
+    """
+    if targets is not None and len(inputs) != len(targets):
+        raise DataError(f"{len(inputs):,} inputs arrived with {len(targets):,} targets; expected one for each")
+    values, lengths = split_lengths(inputs)
+    if targets is None:
+        return Batch(values, input_lengths=lengths)
+    wanted, target_lengths = split_lengths(targets)
+    return Batch(values, wanted, lengths, target_lengths)
 
 
-def check_inputs(inputs: Inputs) -> None:
-    """Raises `DataError` where there is nothing to work on, or NaN in it."""
-    if len(inputs) == 0:
-        raise DataError("no data arrived: the inputs have 0 rows")
-    check_finite("inputs", inputs)
+def split_lengths(data: Inputs) -> tuple[Tensor, Tensor | None]:
+    """Return values and their lengths; a tensor has none."""
+    return (data, None) if isinstance(data, Tensor) else (data.values, data.lengths)
 
 
-def check_finite(what: str, data: Inputs) -> None:
-    """Raises `DataError` naming the first row that holds NaN or infinity at a step that is no padding."""
-    values = data if isinstance(data, Tensor) else data.values
+def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
+    """Return the given rows of a batch, without the padding that none of them needs.
+
+    Args:
+        batch: all rows, on one device.
+        rows: indices [n].
+        follow: "inputs": targets [N, T, ...] are cut as the inputs are; "targets": by their own lengths; else not.
+    """
+    inputs, input_lengths = _picked(batch.inputs, batch.input_lengths, rows)
+    targets, target_lengths, weights = batch.targets, batch.target_lengths, batch.weights
+    if targets is not None:
+        targets, target_lengths = _picked(targets, target_lengths, rows, cut=follow == "targets")
+        if follow == "inputs" and input_lengths is not None:
+            targets = targets[:, : inputs.shape[1]]
+        if weights is not None:
+            weights = weights.index_select(0, rows.to(weights.device))
+            if weights.dim() > 1:
+                weights = weights[:, : targets.shape[1]]
+    return Batch(inputs, targets, input_lengths, target_lengths, weights)
+
+
+def _picked(values: Tensor, lengths: Tensor | None, rows: Tensor, *, cut: bool = True) -> tuple[Tensor, Tensor | None]:
+    picked = values.index_select(0, rows.to(values.device))
+    if lengths is None:
+        return picked, None
+    lengths = lengths[rows]
+    return (picked[:, : int(lengths.max()) if lengths.numel() else 0] if cut else picked), lengths
+
+
+def check_finite_values(what: str, values: Tensor, lengths: Tensor | None) -> None:
+    """Raise `DataError` naming the first row that holds NaN or infinity at a valid step.
+
+    Args:
+        what: what the values are called.
+        values: [N, ...], or [N, T, ...] with lengths.
+        lengths: valid steps [N]; None: all are.
+    """
     # A sum is one pass without a temporary; NaN or infinity anywhere shows in it.
     if not values.is_floating_point() or math.isfinite(values.sum().item()):
         return
     bad = ~values.isfinite()
-    if isinstance(data, Sequences):
-        bad[~valid_steps(data.lengths, values.shape[1], values.device)] = False
+    if lengths is not None:
+        bad[~valid_steps(lengths, values.shape[1], values.device)] = False
     rows = bad.reshape(len(bad), -1).any(1).nonzero().flatten().tolist()
     if rows:
         value = values[rows[0]][bad[rows[0]]].flatten()[0].item()
@@ -78,6 +117,13 @@ def check_finite(what: str, data: Inputs) -> None:
             f"the {what} hold {value} in row {rows[0]}{more}; expected finite numbers: "
             "drop these rows or fill the gaps first"
         )
+
+
+def check_inputs(values: Tensor, lengths: Tensor | None) -> None:
+    """Raise `DataError` where there is nothing to work on, or NaN in it."""
+    if len(values) == 0:
+        raise DataError("no data arrived: the inputs have 0 rows")
+    check_finite_values("inputs", values, lengths)
 
 
 def describe(thing: Any) -> str:
@@ -107,3 +153,40 @@ def _numbers(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _measurements(values: Tensor, dtype: torch.dtype) -> Tensor:
     return _numbers(values, dtype) if values.dim() <= 2 else values.to(dtype)
+
+
+def in_memory(data: Any, dtype: torch.dtype) -> Batch | None:
+    """Return all rows of `data` where it holds them in memory, None where it has to be iterated.
+
+    Raises:
+        DataError: a tuple that is not (X, y), not as many targets as inputs, or values that are no numbers.
+    """
+    if isinstance(data, Batch):
+        return data
+    if isinstance(data, Subset) and isinstance(data.dataset, TensorDataset):
+        rows = torch.as_tensor(data.indices)
+        data = tuple(tensor[rows] for tensor in data.dataset.tensors)
+    elif isinstance(data, TensorDataset):
+        data = data.tensors
+    if isinstance(data, tuple):
+        if len(data) != 2 or isinstance(data[0], tuple):
+            raise DataError(
+                f"a tuple of {len(data)} ({', '.join(map(describe, data[:4]))}) arrived; expected (X, y). "
+                "Batches are passed as a list or any other iterable"
+            )
+        return to_batch(to_inputs(data[0], dtype), to_targets(data[1], dtype))
+    return None
+
+
+def tensor_kind(tensor: Tensor) -> str:
+    """Return dtype and shape in words.
+
+    Example:
+        >>> tensor_kind(torch.zeros(2, 3))
+        'float32 [2, 3]'
+    """
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def tensor_bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

@@ -5,10 +5,10 @@ The pieces are in :mod:`rnnkit.finetuning`; here they are put together around `L
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,21 +22,20 @@ from ...finetuning.forgetting import Protection, Reference, Replay, resolve_prot
 from ...finetuning.freeze import Patterns, matching, unfreezing_order
 from ...finetuning.heads import find_head, put_head, replace_head, same_index, same_name
 from ...finetuning.rates import check_divisor, divide_rates
-from ..assembly import optimizer_of
+from ...types import Batch
 from ..batching.arrays import select
-from ..batching.batches import Mixed
+from ..batching.order import ReplayData
+from ..config import LearnerConfig
 from ..contexts import mode, seeded
 from ..fitting import state_and_seed
+from ..history import History, Row
+from ..loop import Run
 from ..objectives.forward import Forward
 from ..resuming.run_fingerprint import describe_settings
+from ..session import Session
 from ..watching.callbacks import Callback
-from .old_and_new import Pair, check_alike, mix, pair, split, translate
+from .old_and_new import check_alike, mix, rows_of, split, translate
 from .report import FineTuningReport, Quality
-
-if TYPE_CHECKING:
-    from ..learner import Learner
-    from ..loop import Run
-    from ..watching.history import History, Row
 
 _DATA = ("old_data", "old_validation", "replay")
 
@@ -83,81 +82,105 @@ class Plan:
         return {"fine_tune": describe_settings(found)}
 
 
-def fine_tune(learner: Learner, new_data: Any, plan: Plan, validation: Any, settings: dict[str, Any]) -> History:
-    """`Learner.fine_tune` with its arguments sorted; ``settings`` are those of `fit`."""
-    protect, replay, keep, outputs = _checked(learner, plan)
-    if settings["seed"] is None:  # a run that goes on draws what the one before drew
-        where = settings.get("checkpoint"), settings.get("resume", False)
-        settings = {**settings, "seed": state_and_seed(learner, None, *where)[1]}
-    new = new_data
-    if isinstance(validation, float):
-        generator = torch.Generator().manual_seed(settings["seed"]) if settings.get("shuffle", True) else None
-        rows = pair(new_data, f"data with validation={validation}", learner._dtype)
-        new, validation = split(rows, validation, generator)
-    old = None if plan.old_data is None else pair(plan.old_data, "old_data", learner._dtype)
-    measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
+@dataclass
+class FineTuning:
+    """A fine-tuning, step by step.
 
-    judged = old if plan.old_validation is None else pair(plan.old_validation, "old_validation", learner._dtype)
-    if judged is not None:
-        check_alike(new, judged, "old_validation" if plan.old_validation is not None else "old_data", learner._dtype)
-    before_old = None if judged is None else learner.evaluate(judged)
-    importance: dict[str, Tensor] = {}
-    if protect is not None and protect.needs_old_data:
-        named = dict(learner.model.named_parameters())
-        importance = protect.measure(named, _losses(learner, old, protect, settings["seed"]))
+    Attributes:
+        session: of the learner.
+        config: its settings.
+        plan: what was asked for.
+        fit, evaluate: `Learner.fit` and `Learner.evaluate`.
+    """
 
-    new_head = outputs is not None
-    with _undone_if_it_fails(learner, plan):
-        start = None
-        with seeded(settings["seed"], torch.device("cpu")):
-            if outputs is not None:
-                start = find_head(learner.model)[0]
-                replace_head(learner.model, outputs, keep)
-            if plan.adapters is not None:
-                one = plan.adapters
-                add_adapters(learner.model, one.rank, one.alpha, one.targets, train=find_head(learner.model)[0])
-        if new_head or plan.adapters is not None:
-            learner._rewrap()
-        labels = keep if new_head else None
-        translated = None if judged is None else translate(judged, labels)
-        data = new if replay is None else _mixed(learner, new, replay, labels)
-        before_new = _evaluate(learner, measured)
-        flags = [(parameter, parameter.requires_grad) for parameter in learner.model.parameters()]
-        try:
-            stages = _stages(learner, plan)
-            trained = sum(one.numel() for one in learner.model.parameters() if one.requires_grad)
-            callbacks: list[Any] = [Asked(plan.identity()), *([Thaw(stages)] if stages else [])]
-            if protect is not None:
-                callbacks.append(Penalty(_references(learner, protect, importance, start, keep)))
-            learner._optimizer = _optimizer(learner, plan)
-            settings = {**settings, "callbacks": [*callbacks, *settings["callbacks"]]}
-            history = learner.fit(data, validation=validation, **settings)
-        finally:
-            learner._optimizer = None  # the next fit is at the learner's own rate again
-            for parameter, flag in flags:
-                parameter.requires_grad_(flag)
+    session: Session
+    config: LearnerConfig
+    plan: Plan
+    fit: Callable[..., History]
+    evaluate: Callable[..., dict[str, float]]
 
-    after_old = None if translated is None else learner.evaluate(translated)
-    history.report = FineTuningReport(
-        new=Quality(_rows(measured), before_new, _evaluate(learner, measured)),
-        old=None if judged is None else Quality(_rows(judged), before_old, after_old),
-        new_from=new_from,
-        trained=trained,
-        parameters=sum(one.numel() for one in learner.model.parameters()),
-        epochs=len(history.rows),
-        seconds=history.seconds,
-        method=plan.method(settings),
-    )
-    return history
+    def run(self, new_data: Any, validation: Any, settings: dict[str, Any]) -> History:
+        """Measure, change the model, train, measure again; `settings` are those of `fit`."""
+        session, plan = self.session, self.plan
+        model, dtype = session.model, session.execution.dtype
+        protect, replay, keep, outputs = _checked(session, self.config, plan)
+        if settings["seed"] is None:  # a run that goes on draws what the one before drew
+            where = settings.get("checkpoint"), settings.get("resume", False)
+            settings = {**settings, "seed": state_and_seed(session, None, *where)[1]}
+        new = new_data
+        if isinstance(validation, float):
+            generator = torch.Generator().manual_seed(settings["seed"]) if settings.get("shuffle", True) else None
+            rows = rows_of(new_data, f"data with validation={validation}", dtype)
+            new, validation = split(rows, validation, generator)
+        old = None if plan.old_data is None else rows_of(plan.old_data, "old_data", dtype)
+        measured, new_from = (new, "the training rows") if validation is None else (validation, "validation")
+
+        judged = old if plan.old_validation is None else rows_of(plan.old_validation, "old_validation", dtype)
+        if judged is not None:
+            check_alike(new, judged, "old_validation" if plan.old_validation is not None else "old_data", dtype)
+        before_old = None if judged is None else self.evaluate(judged)
+        importance: dict[str, Tensor] = {}
+        if protect is not None and protect.needs_old_data:
+            named = dict(model.named_parameters())
+            importance = protect.measure(named, _losses(session, old, protect, settings["seed"]))
+
+        new_head = outputs is not None
+        with _undone_if_it_fails(session, plan):
+            start = None
+            with seeded(settings["seed"], torch.device("cpu")):
+                if outputs is not None:
+                    start = find_head(model)[0]
+                    replace_head(model, outputs, keep)
+                if plan.adapters is not None:
+                    one = plan.adapters
+                    add_adapters(model, one.rank, one.alpha, one.targets, train=find_head(model)[0])
+            if new_head or plan.adapters is not None:
+                session.rewrap()
+            labels = keep if new_head else None
+            translated = None if judged is None else translate(judged, labels)
+            data = new if replay is None else _mixed(new, replay, labels, dtype)
+            before_new = self._measure(measured)
+            flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+            try:
+                stages = _stages(model, plan)
+                trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+                callbacks: list[Any] = [FineTuningIdentity(plan.identity()), *([Thaw(stages)] if stages else [])]
+                if protect is not None:
+                    callbacks.append(Penalty(_references(model, protect, importance, start, keep)))
+                session.optimizer, session.optimizer_settings = _optimizer(session, self.config, plan), None
+                settings = {**settings, "callbacks": [*callbacks, *settings["callbacks"]]}
+                history = self.fit(data, validation=validation, **settings)
+            finally:
+                session.optimizer = None  # the next fit is at the learner's own rate again
+                for parameter, flag in flags:
+                    parameter.requires_grad_(flag)
+
+        after_old = None if translated is None else self.evaluate(translated)
+        history.report = FineTuningReport(
+            new=Quality(_rows(measured), before_new, self._measure(measured)),
+            old=None if judged is None else Quality(_rows(judged), before_old, after_old),
+            new_from=new_from,
+            trained=trained,
+            parameters=sum(one.numel() for one in model.parameters()),
+            epochs=len(history.rows),
+            seconds=history.seconds,
+            method=plan.method(settings),
+        )
+        return history
+
+    def _measure(self, data: Any) -> dict[str, float] | None:
+        return None if isinstance(data, Iterator) else self.evaluate(data)  # reading it would use it up
 
 
 # --- before anything changes -----------------------------------------------------------------------------------------
 
 
-def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | None, dict[int, int], int | None]:
+def _checked(
+    session: Session, config: LearnerConfig, plan: Plan
+) -> tuple[Protection | None, Replay | None, dict[int, int], int | None]:
     """Protection, replay, classes that stay and the new head's outputs; raises ConfigError for what cannot be."""
-    if isinstance(learner.optimizer, Optimizer):
-        kind = type(learner.optimizer).__name__
+    if isinstance(config.optimizer, Optimizer):
+        kind = type(config.optimizer).__name__
         raise ConfigError(
             f"fine_tune makes a fresh optimizer, but the learner was given a finished {kind}; give it a name or a "
             f"callable, as in Learner(model, optimizer=lambda parameters: torch.optim.{kind}(parameters, lr=0.1))"
@@ -167,10 +190,10 @@ def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | 
     if plan.discriminative is not None:
         check_divisor(plan.discriminative, "discriminative")
     if plan.freeze:
-        matching(learner.model, plan.freeze)
+        matching(session.model, plan.freeze)
     frozen_epochs = plan.freeze_body_epochs
     check_whole(frozen_epochs, "freeze_body_epochs", least=0)
-    if frozen_epochs and not isinstance(getattr(learner.model, "body", None), torch.nn.Module):
+    if frozen_epochs and not isinstance(getattr(session.model, "body", None), torch.nn.Module):
         raise ConfigError(f"freeze_body_epochs={frozen_epochs} needs a model with a body; this has none")
     if frozen_epochs and plan.gradual_unfreezing:
         raise ConfigError("gradual_unfreezing says itself when the body trains; leave freeze_body_epochs out")
@@ -184,7 +207,7 @@ def _checked(learner: Learner, plan: Plan) -> tuple[Protection | None, Replay | 
         )
     if protect is not None and protect.needs_old_data and plan.old_data is None:
         raise ConfigError(f"protect={plan.protect!r} measures on old data; pass old_data=(X, y)")
-    return protect, replay, *_classes(learner, plan)
+    return protect, replay, *_classes(session, plan)
 
 
 def _replay(plan: Plan) -> Replay | None:
@@ -196,18 +219,18 @@ def _replay(plan: Plan) -> Replay | None:
     return Replay(plan.old_data, replay.rows)
 
 
-def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
+def _classes(session: Session, plan: Plan) -> tuple[dict[int, int], int | None]:
     """Classes that stay, new index → old index, and how many outputs the new head has; None for no new head."""
     if plan.classes is None:
         if plan.old_classes is not None:
             raise ConfigError("old_classes arrived without classes; pass the names of the new head's classes too")
         return {}, None
-    outputs = find_head(learner.model)[1].out_features
+    outputs = find_head(session.model)[1].out_features
     if isinstance(plan.classes, int) and not isinstance(plan.classes, bool):
         if plan.old_classes is not None:
             raise ConfigError(f"classes={plan.classes} is a number where old_classes are names; pass names for both")
         check_whole(plan.classes, "classes")
-        _check_several(learner, plan.classes, plan.classes)
+        _check_several(session, plan.classes, plan.classes)
         return same_index(outputs, plan.classes), plan.classes
     if isinstance(plan.classes, str | bool) or plan.old_classes is None or isinstance(plan.old_classes, str):
         raise ConfigError(
@@ -216,49 +239,47 @@ def _classes(learner: Learner, plan: Plan) -> tuple[dict[int, int], int | None]:
         )
     if len(plan.old_classes) != outputs:
         raise ConfigError(f"old_classes has {len(plan.old_classes)} names but the model's head has {outputs} outputs")
-    _check_several(learner, plan.classes, len(plan.classes))
+    _check_several(session, plan.classes, len(plan.classes))
     return same_name(plan.old_classes, plan.classes), len(plan.classes)
 
 
-def _check_several(learner: Learner, classes: Any, count: int) -> None:
-    if count < 2 and learner._loss.targets == "labels":
+def _check_several(session: Session, classes: Any, count: int) -> None:
+    if count < 2 and session.objective.loss.targets == "labels":
         raise ConfigError(f"classes={classes!r} arrived; a classifier tells at least two classes apart")
 
 
 # --- what is measured, and trained on --------------------------------------------------------------------------------
 
 
-def _mixed(learner: Learner, new: Any, replay: Replay, keep: Mapping[int, int] | None) -> Mixed:
-    old = translate(pair(replay.data, "old data to replay", learner._dtype), keep)
+def _mixed(new: Any, replay: Replay, keep: Mapping[int, int] | None, dtype: torch.dtype) -> ReplayData:
+    old = translate(rows_of(replay.data, "old data to replay", dtype), keep)
     if old is None:
         raise DataError(
             "the replay has rows of classes that the new head lacks; name them in classes, or leave the rows out"
         )
-    return mix(pair(new, "new data, mixed with a replay,", learner._dtype), old, replay)
+    return mix(rows_of(new, "new data, mixed with a replay,", dtype), old, replay)
 
 
-def _losses(learner: Learner, old: Pair | None, protect: Any, seed: int) -> Iterator[Tensor]:
-    """−log p of old rows, one by one, in evaluation mode."""
+def _losses(session: Session, old: Batch | None, protect: Any, seed: int) -> Iterator[Tensor]:
+    """Yield −log p of old rows, one by one, in evaluation mode."""
     assert old is not None
-    count, most = len(old[0]), getattr(protect, "rows", len(old[0]))
+    count, most = len(old), getattr(protect, "rows", len(old))
     rows = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    execution = session.execution
     # The bare model: wrappers for several processes expect a backward pass behind each call.
-    forward = Forward(learner.model, learner._loss, dtype=learner._dtype, device=learner.device)
-    inputs, targets = select(old[0], rows), select(old[1], rows)
-    prepared = forward.prepare(inputs, targets)
+    forward = Forward(replace(execution, module=session.model), session.objective)
+    prepared = forward.prepare(select(old, rows))
+    follow = forward.objective.targets_follow
     no_cudnn = torch.backends.cudnn.flags(enabled=False)  # its layers have no gradients in evaluation mode
-    with mode(learner.model, False), torch.enable_grad(), no_cudnn:
+    with mode(session.model, False), torch.enable_grad(), no_cudnn:
         for row in range(len(rows)):
-            at = torch.tensor([row])
-            output, target = forward(select(inputs, at).to(learner.device), prepared[at].to(learner.device))
-            yield learner._loss.function(output, target) * len(target)
-
-
-def _evaluate(learner: Learner, data: Any) -> dict[str, float] | None:
-    return None if isinstance(data, Iterator) else learner.evaluate(data)  # reading it would use it up
+            score = forward.score(select(prepared, torch.tensor([row]), follow=follow).to(execution.device))
+            yield score.loss * score.count
 
 
 def _rows(data: Any) -> int | None:
+    if isinstance(data, Batch):
+        return len(data)
     if isinstance(data, tuple):
         return len(data[0])
     return len(data.tensors[0]) if isinstance(data, TensorDataset) else None
@@ -267,8 +288,8 @@ def _rows(data: Any) -> int | None:
 # --- what trains, and how --------------------------------------------------------------------------------------------
 
 
-class Asked(Callback):
-    """Has the state of the run say how it fine-tunes, so that it is not gone on with in another way."""
+class FineTuningIdentity(Callback):
+    """Adds the plan of a fine-tuning to what a resumed run must share."""
 
     def __init__(self, identity: Mapping[str, Any]) -> None:
         self.identity = identity
@@ -280,10 +301,10 @@ class Thaw(Callback):
     def __init__(self, stages: Sequence[tuple[int, Sequence[Parameter]]]) -> None:
         self.stages = stages
 
-    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+    def on_fit_begin(self, learner: Any, run: Run) -> None:
         self._show(len(learner.history.rows))
 
-    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+    def on_epoch_end(self, learner: Any, row: Row) -> None:
         self._show(int(row["epoch"]))
 
     def _show(self, done: int) -> None:
@@ -298,14 +319,13 @@ class Penalty(Callback):
     def __init__(self, penalty: Any) -> None:
         self.penalty = penalty
 
-    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+    def on_fit_begin(self, learner: Any, run: Run) -> None:
         before, ours = run.penalty, self.penalty
         run.penalty = ours if before is None else lambda: before() + ours()
 
 
-def _stages(learner: Learner, plan: Plan) -> list[tuple[int, list[Parameter]]]:
+def _stages(model: Any, plan: Plan) -> list[tuple[int, list[Parameter]]]:
     """Freezes what shall not train, and says what trains from which epoch on."""
-    model = learner.model
     if plan.freeze:
         for parameter in matching(model, plan.freeze).values():
             parameter.requires_grad_(False)
@@ -321,24 +341,24 @@ def _stages(learner: Learner, plan: Plan) -> list[tuple[int, list[Parameter]]]:
     return stages
 
 
-def _optimizer(learner: Learner, plan: Plan) -> Optimizer:
-    optimizer = optimizer_of(learner)
+def _optimizer(session: Session, config: LearnerConfig, plan: Plan) -> Optimizer:
+    optimizer = config.make_optimizer(session.execution)
     highest = max(group["lr"] for group in optimizer.param_groups)
     usual = 1.0 if plan.adapters is not None else 0.1
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] * usual if plan.lr is None else plan.lr * (group["lr"] / highest if highest else 1)
     if plan.discriminative is not None:
-        divide_rates(optimizer, learner.model, plan.discriminative)
+        divide_rates(optimizer, session.model, plan.discriminative)
     return optimizer
 
 
 def _references(
-    learner: Learner, protect: Protection, importance: Mapping[str, Tensor], head: str | None, keep: Mapping[int, int]
+    model: Any, protect: Protection, importance: Mapping[str, Tensor], head: str | None, keep: Mapping[int, int]
 ) -> Any:
     """The penalty of `protect` on the parameters as they are now."""
     references = []
     rows = torch.tensor(list(keep.items()), dtype=torch.int64).reshape(-1, 2)
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         found, old = importance.get(name), None
@@ -354,19 +374,18 @@ def _references(
 
 
 @contextmanager
-def _undone_if_it_fails(learner: Learner, plan: Plan) -> Iterator[None]:
+def _undone_if_it_fails(session: Session, plan: Plan) -> Iterator[None]:
     """Puts the old head back and takes adapters off where an error came before an epoch had ended."""
-    model = learner.model
-    history = learner.history
+    model, history = session.model, session.history
     place = find_head(model) if plan.classes is not None else None
     adapted = any("parametrizations" in name for name in model.state_dict())
     try:
         yield
     except Exception:
-        if learner.history is history or not learner.history.rows:
+        if session.history is history or not session.history.rows:
             if plan.adapters is not None and not adapted and any(".0.A" in name for name in model.state_dict()):
                 remove_adapters(model)
             if place is not None:
                 put_head(model, *place)
-            learner._rewrap()
+            session.rewrap()
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,52 +12,48 @@ from torch import Tensor
 from ...errors import ConfigError, DataError
 from ...finetuning.forgetting import Replay
 from ...ops.padding import valid_steps
-from ...types import Sequences
-from ..batching.arrays import Inputs, select
-from ..batching.batches import Mixed, in_memory, share_of
-
-Pair = tuple[Inputs, Inputs]
+from ...types import Batch
+from ..batching.arrays import in_memory, select
+from ..batching.order import ReplayData, share_of
 
 
-def pair(data: Any, name: str, dtype: torch.dtype) -> Pair:
-    """`(X, y)` as tensors; `name` is what the user calls the data."""
-    arrays = in_memory(data, dtype)
-    if arrays is None:
+def rows_of(data: Any, name: str, dtype: torch.dtype) -> Batch:
+    """Return all rows of data in memory; `name` is what the user calls the data."""
+    batch = in_memory(data, dtype)
+    if batch is None:
         raise ConfigError(f"{name} has to be in memory, (X, y) or a TensorDataset; a {type(data).__name__} arrived")
-    return arrays
+    return batch
 
 
-def check_alike(new: Any, old: Pair, name: str, dtype: torch.dtype) -> None:
-    """Raises DataError where old rows, called `name` by the user, have other features a step than the new ones."""
-    arrays = in_memory(new, dtype)
-    if arrays is None:
+def check_alike(new: Any, old: Batch, name: str, dtype: torch.dtype) -> None:
+    """Raise DataError where old rows, called `name` by the user, have other features a step than the new ones."""
+    batch = in_memory(new, dtype)
+    if batch is None:
         return
-    ours, theirs = (list(_values(inputs).shape[2:]) for inputs in (arrays[0], old[0]))
+    ours, theirs = list(batch.inputs.shape[2:]), list(old.inputs.shape[2:])
     if ours != theirs:
         raise DataError(f"{name} has {theirs} features a step and the new data {ours}; expected the same of both")
 
 
-def split(data: Pair, share: float, generator: torch.Generator | None) -> tuple[Pair, Pair]:
-    """New data to train on and to measure on, the rows that `fit(validation=share)` would take."""
-    inputs, targets = data
-    train, held_out = (
-        (select(inputs, rows), select(targets, rows)) for rows in share_of(torch.arange(len(inputs)), share, generator)
-    )
+def split(data: Batch, share: float, generator: torch.Generator | None) -> tuple[Batch, Batch]:
+    """Return new data to train on and to measure on, the rows that `fit(validation=share)` would take."""
+    train, held_out = (select(data, rows) for rows in share_of(torch.arange(len(data)), share, generator))
     return train, held_out
 
 
-def translate(pair: Pair, keep: Mapping[int, int] | None) -> Pair | None:
-    """Old data with the new head's labels; None where the new head lacks some of them.
+def translate(data: Batch, keep: Mapping[int, int] | None) -> Batch | None:
+    """Return old data with the new head's labels; None where the new head lacks some of them.
 
     Args:
-        pair: the old data.
+        data: the old data.
         keep: classes that stay, new index → old index; None: the head is the old one.
     """
-    inputs, targets = pair
-    values = targets.values if isinstance(targets, Sequences) else targets
+    values = data.targets
+    assert values is not None
     if keep is None or values.is_floating_point():
-        return pair
-    valid = valid_steps(targets.lengths, values.shape[1], values.device) if isinstance(targets, Sequences) else ...
+        return data
+    lengths = data.target_lengths
+    valid = ... if lengths is None else valid_steps(lengths, values.shape[1], values.device)
     table = {old: new for new, old in keep.items()}
     labels = values[valid].unique().tolist()
     if any(label not in table for label in labels):
@@ -64,36 +61,42 @@ def translate(pair: Pair, keep: Mapping[int, int] | None) -> Pair | None:
     changed = values.clone()
     for label in labels:
         changed[values == label] = table[label]
-    return inputs, (Sequences(changed, targets.lengths) if isinstance(targets, Sequences) else changed)
+    return replace(data, targets=changed)
 
 
-def mix(new: Pair, old: Pair, replay: Replay) -> Mixed:
-    """The new rows, and behind them the old ones that an epoch draws from."""
-    drawn = replay.drawn(len(new[0]), len(old[0]))
-    inputs, targets = (_joined(one, other) for one, other in zip(new, old, strict=True))
-    return Mixed(inputs, targets, new=len(new[0]), drawn=drawn)
+def mix(new: Batch, old: Batch, replay: Replay) -> ReplayData:
+    """Return the new rows, then the old ones that an epoch draws from."""
+    drawn = replay.drawn(len(new), len(old))
+    inputs, input_lengths = _joined((new.inputs, new.input_lengths), (old.inputs, old.input_lengths))
+    assert new.targets is not None
+    assert old.targets is not None
+    targets, target_lengths = _joined((new.targets, new.target_lengths), (old.targets, old.target_lengths))
+    joined = Batch(inputs, targets, input_lengths, target_lengths)
+    return ReplayData(joined, new=len(new), drawn=drawn)
 
 
-def _joined(one: Inputs, other: Inputs) -> Inputs:
-    if isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape[1:] == other.shape[1:]:
-        return torch.cat((one, other.to(one.device)))
-    ragged = [part if isinstance(part, Sequences) else _whole(part) for part in (one, other)]
-    features = [part.values.shape[2:] for part in ragged]
+Padded = tuple[Tensor, Tensor | None]
+
+
+def _joined(one: Padded, other: Padded) -> Padded:
+    """Return the rows of both, padded to the longest where they differ in length."""
+    if one[1] is None and other[1] is None and one[0].shape[1:] == other[0].shape[1:]:
+        return torch.cat((one[0], other[0].to(one[0].device))), None
+    ragged = [_with_lengths(*part) for part in (one, other)]
+    features = [values.shape[2:] for values, _ in ragged]
     if features[0] != features[1]:
         raise DataError(f"new rows have {list(features[0])} features a step and old ones {list(features[1])}")
-    longest = max(part.values.shape[1] for part in ragged)
-    values = [
-        torch.cat((part.values, part.values.new_zeros(len(part), longest - part.values.shape[1], *features[0])), 1)
-        for part in ragged
+    longest = max(values.shape[1] for values, _ in ragged)
+    padded = [
+        torch.cat((values, values.new_zeros(len(values), longest - values.shape[1], *features[0])), 1)
+        for values, _ in ragged
     ]
-    return Sequences(torch.cat(values), torch.cat([part.lengths for part in ragged]))
+    return torch.cat(padded), torch.cat([lengths for _, lengths in ragged])
 
 
-def _values(inputs: Inputs) -> Tensor:
-    return inputs.values if isinstance(inputs, Sequences) else inputs
-
-
-def _whole(values: Tensor) -> Sequences:
+def _with_lengths(values: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    if lengths is not None:
+        return values, lengths
     if values.dim() < 2:
         raise DataError(f"values of shape {list(values.shape)} cannot be mixed with sequences; expected a row of steps")
-    return Sequences(values, torch.full((len(values),), values.shape[1]))
+    return values, torch.full((len(values),), values.shape[1])

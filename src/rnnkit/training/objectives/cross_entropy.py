@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import ConfigError
-from ...ops.padding import valid_steps
-from ...types import Sequences
-from ..batching.arrays import select
-from ..batching.batches import ArrayBatches
-
-if TYPE_CHECKING:
-    from ...ops.losses import Loss
-    from ..batching.batches import Batches
+from ...ops.losses import Loss
 
 ClassWeights = str | Tensor | Sequence[float] | Mapping[int, float]
 
@@ -67,10 +60,11 @@ class CrossEntropy(torch.nn.Module):
             numbers = _numbers(list(self.by_class.values()) if self.by_class else weights)
         self.register_buffer("weights", None if self.by_class else numbers, persistent=False)
 
-    def forward(self, output: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, output: Tensor, labels: Tensor, *, reduction: Literal["mean", "none"] = "mean") -> Tensor:
         weights = None if self.weights is None else self.weights.to(output.device, output.dtype)
-        total = F.cross_entropy(output, labels, weights, reduction="sum", label_smoothing=self.smoothing)
-        return total / labels.numel()
+        kind = "none" if reduction == "none" else "sum"
+        total = F.cross_entropy(output, labels, weights, reduction=kind, label_smoothing=self.smoothing)
+        return total if reduction == "none" else total / labels.numel()
 
     def fit_classes(self, classes: int) -> None:
         """Learns how many classes the model tells apart; raises `ConfigError` where the weights are for others."""
@@ -93,45 +87,29 @@ class CrossEntropy(torch.nn.Module):
 
 
 def make_cross_entropy(loss: Loss, label_smoothing: float, class_weights: ClassWeights | None) -> Loss:
-    """Returns the loss with smoothing and weights where there are any; they are for "cross_entropy" alone."""
+    """Return the loss with smoothing and weights where there are any; they are for "cross_entropy" alone."""
     if not label_smoothing and class_weights is None:
         return loss
     if loss.targets != "labels":
         setting = "label_smoothing" if label_smoothing else "class_weights"
         raise ConfigError(
-            f"{setting} is for loss='cross_entropy', but the loss is {loss.name!r}, whose weights are its own affair"
+            f"{setting} is for loss='cross_entropy', but the loss is {loss.name!r}, which has its own weights"
         )
     return replace(loss, function=CrossEntropy(label_smoothing, class_weights))
 
 
-def balance(loss: Loss, batches: Batches) -> None:
-    """Sets "balanced" weights from the labels of the rows to train on, where the loss asks for them.
-
-    Raises:
-        ConfigError: the labels cannot be counted, since the data comes in batches.
-    """
+def set_balanced_weights(loss: Loss, counts: Tensor) -> None:
+    """Set "balanced" weights from the number of targets of each class, [C] float64."""
     function = loss.function
-    if not isinstance(function, CrossEntropy) or not function.balanced:
-        return
-    if not isinstance(batches, ArrayBatches):
-        raise ConfigError(
-            "class_weights='balanced' counts the labels of data in memory, (X, y); for an iterable of batches pass "
-            "the weights, class_weights=[1.0, 3.5]"
-        )
-    order = batches.order
-    counts = _counts(batches, order.rows, function.classes)
-    if order.old is not None:  # of which an epoch sees a part
-        counts += _counts(batches, order.old, function.classes) * (order.drawn / len(order.old))
+    assert isinstance(function, CrossEntropy)
     present = counts > 0
     weights = counts.sum() / (present.sum() * counts)
     function.weights = torch.where(present, weights, 1.0).float()
 
 
-def _counts(batches: ArrayBatches, rows: Tensor, classes: int) -> Tensor:
-    labels = select(batches.targets, rows)
-    if batches.per_step and isinstance(batches.inputs, Sequences):
-        labels = labels[valid_steps(batches.inputs.lengths[rows], labels.shape[1], labels.device)]
-    return torch.bincount(labels.flatten(), minlength=classes).double()
+def is_balanced(loss: Loss) -> bool:
+    """Return whether the loss takes its class weights from the data that it is trained on."""
+    return isinstance(loss.function, CrossEntropy) and loss.function.balanced
 
 
 def _numbers(weights: Any) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ...errors import ConfigError
-from ..watching.history import History
+from ..history import History
 from .schedules import Schedule
 
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,9 @@ from torch.nn.utils.rnn import PackedSequence
 from ...layers._recurrent import RecurrentLayer
 from ...layers.costs import Call, count
 from ...ops.machine import reset_peak, resident, synchronise
+from ..history import History
 from ..watching.callbacks import Callback
 from .calls import call_of, units
-
-if TYPE_CHECKING:
-    from ..learner import Learner
-    from ..watching.history import History
 
 WARM = 3
 """Steps before those that count."""
@@ -48,7 +45,7 @@ class WholeSteps(Callback):
         synchronise(self.device)
         return time.perf_counter()
 
-    def on_fit_begin(self, learner: Learner, run: Any) -> None:
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
@@ -56,10 +53,10 @@ class WholeSteps(Callback):
             self.before = resident("VmRSS") or 0
         self._began = self.now()
 
-    def on_epoch_end(self, learner: Learner, row: Any) -> None:
+    def on_epoch_end(self, learner: Any, row: Any) -> None:
         self._began = self.now()  # what happens between two epochs belongs to no step
 
-    def on_step_end(self, learner: Learner, step: int) -> None:
+    def on_step_end(self, learner: Any, step: int) -> None:
         ended = self.now()
         if step >= WARM and self._began is not None:
             self.seconds.append(ended - self._began)
@@ -67,7 +64,7 @@ class WholeSteps(Callback):
             learner.stop()
         self._began = self.now()
 
-    def on_fit_end(self, learner: Learner, history: History) -> None:
+    def on_fit_end(self, learner: Any, history: History) -> None:
         if self.device.type == "cuda":
             self.peak = torch.cuda.max_memory_allocated(self.device)
         elif self.before:
@@ -105,7 +102,7 @@ class Clock(WholeSteps):
 
     # --- the run's events
 
-    def on_fit_begin(self, learner: Learner, run: Any) -> None:
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
         hooks = [self.model.register_forward_pre_hook(self._enter_model)]
         for name, unit in self.units.items():
             hooks += [
@@ -114,22 +111,22 @@ class Clock(WholeSteps):
             ]
             if isinstance(unit, RecurrentLayer) and opened(unit):
                 # An attribute of the object, in front of its class's method.
-                unit.__dict__["_direction"] = partial(self._run_layer, name, unit, unit._direction)
-                self._undo.append(partial(unit.__dict__.pop, "_direction"))
+                unit.__dict__["_run_direction"] = partial(self._run_layer, name, unit, unit._run_direction)
+                self._undo.append(partial(unit.__dict__.pop, "_run_direction"))
         hooks.append(self.model.register_forward_hook(self._leave_model, with_kwargs=True))
         self._undo += [hook.remove for hook in hooks]
         super().on_fit_begin(learner, run)
         self._since = self.now()
 
-    def on_epoch_end(self, learner: Learner, row: Any) -> None:
+    def on_epoch_end(self, learner: Any, row: Any) -> None:
         self._step.clear()
         super().on_epoch_end(learner, row)
         self._since = self.now()
 
-    def on_backward_end(self, learner: Learner, step: int) -> None:
+    def on_backward_end(self, learner: Any, step: int) -> None:
         self._to(OPTIMIZER)
 
-    def on_step_end(self, learner: Learner, step: int) -> None:
+    def on_step_end(self, learner: Any, step: int) -> None:
         self._to(DATA)
         if step >= WARM:
             for key in {*self.times, *self._step}:
@@ -142,7 +139,7 @@ class Clock(WholeSteps):
         super().on_step_end(learner, step)
         self._since = self.now()
 
-    def on_fit_end(self, learner: Learner, history: History) -> None:
+    def on_fit_end(self, learner: Any, history: History) -> None:
         for undo in self._undo:
             undo()
         super().on_fit_end(learner, history)
@@ -179,18 +176,16 @@ class Clock(WholeSteps):
         self._calls.append((name, call_of(unit, args, kwargs, output)))
         self._watch(name, BETWEEN, (*args, *kwargs.values()), output)
 
-    def _run_layer(
-        self, name: str, unit: RecurrentLayer, run: Callable[..., Any], x: Tensor, *args: Any, **call: Any
-    ) -> Any:
+    def _run_layer(self, name: str, unit: RecurrentLayer, run: Callable[..., Any], direction: Any, *args: Any) -> Any:
         """One direction of one layer of a stack; they come in their order."""
         if self._backward:
-            return run(x, *args, **call)
+            return run(direction, *args)
         part = layer_part(name, self._place[name] // unit.num_directions)
         self._place[name] += 1
         self._to(part)
-        made = run(x, *args, **call)
+        made = run(direction, *args)
         self._to(name)
-        self._watch(part, name, x, made)
+        self._watch(part, name, direction.x, made)
         return made
 
     def _watch(self, part: str, outside: str, given: Any, made: Any) -> None:

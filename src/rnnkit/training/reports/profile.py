@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from ...errors import check_whole
 from ...ops.machine import matrix_peak
-from ..batching.batches import check_rereadable
-from ..resuming.preserve import preserve_learner_state
+from ..batching.iterables import check_rereadable
+from ..resuming.preserve import preserve_session
+from ..session import Session
 from .clocks import BETWEEN, DATA, LOSS, OPTIMIZER, WARM, Clock, WholeSteps, layer_part, opened
 from .tables import aligned, html, quantity, size
-
-if TYPE_CHECKING:
-    from ..learner import Learner
 
 _HEADER = ("part", "kind", "forward ms", "backward ms", "share", "FLOPs", "GFLOP/s", "of the peak")
 _OTHERS = {
@@ -157,21 +156,34 @@ class Profile:
         return lines
 
 
-def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
-    """Times training steps of a learner and leaves everything as it was; see `Learner.profile`."""
+def profile(
+    session: Session, given: Any, fit: Callable[..., Any], data: Any, *, steps: int = 20, batch_size: int = 32
+) -> Profile:
+    """Time training steps and leave everything as it was; see `Learner.profile`.
+
+    Args:
+        session: of the learner.
+        given: its optimizer setting.
+        fit: trains on the data, with the settings of `Learner.fit`.
+        data: see the Learner.
+        steps, batch_size: see `Learner.profile`.
+    """
     check_whole(steps, "steps")
     check_rereadable(data, "profile reads the data twice", "pass (X, y)")
-    device = learner.device
-    peak = matrix_peak(device, learner._dtype)
-    with preserve_learner_state(learner, data):
-        bare = WholeSteps(steps, device)
-        _fit(learner, data, batch_size, bare)
-    with preserve_learner_state(learner, data):
-        clock = Clock(learner.model, steps, device)
-        _fit(learner, data, batch_size, clock)
+    device, dtype = session.execution.device, session.execution.dtype
+    peak = matrix_peak(device, dtype)
+
+    def run(watch: WholeSteps) -> None:
+        """Train for as many epochs as it takes; the callback ends the run."""
+        with preserve_session(session, given, data):
+            fit(data, epochs=WARM + steps, batch_size=batch_size, seed=0, callbacks=[watch], progress=False)
+
+    bare, clock = WholeSteps(steps, device), Clock(session.model, steps, device)
+    run(bare)
+    run(clock)
     parts = _parts(clock)
     # What slowed one of them is not the machine, and no part is faster than it.
-    peak = max(peak, matrix_peak(device, learner._dtype), *(1e9 * part.gflops for part in parts if part.gflops))
+    peak = max(peak, matrix_peak(device, dtype), *(1e9 * part.gflops for part in parts if part.gflops))
     step = median(bare.seconds)
     return Profile(
         parts=tuple(replace(one, peak_share=one.gflops and one.gflops * 1e9 / peak) for one in parts),
@@ -186,11 +198,6 @@ def profile(learner: Learner, data: Any, *, steps: int = 20, batch_size: int = 3
         peak_memory=bare.peak,
         memory_rise=None if bare.peak is None else max(0, bare.peak - bare.before),
     )
-
-
-def _fit(learner: Learner, data: Any, batch_size: int, watch: WholeSteps) -> None:
-    """As many epochs as it takes; the watch ends it."""
-    learner.fit(data, epochs=WARM + watch.steps, batch_size=batch_size, seed=0, callbacks=[watch], progress=False)
 
 
 # --- what is made of it ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,17 +16,15 @@ from torch import Tensor
 
 from ...errors import ConfigError, DataError, DivergenceError, check_seed, check_whole
 from ...serialization import replacing
-from ..assembly import clipping_of, optimizer_of, penalty_of
-from ..batching.batches import check_rereadable
-from ..batching.feeding import batches_of
+from ...types import Batch
+from ..batching.iterables import check_rereadable
+from ..config import LearnerConfig
 from ..contexts import mode, seeded
-from ..objectives.cross_entropy import balance
 from ..objectives.forward import Forward
 from ..optimization.rates import Rates
-from ..resuming.preserve import preserve_learner_state
-
-if TYPE_CHECKING:
-    from ..learner import Learner
+from ..resuming.preserve import preserve_session
+from ..session import Session
+from ..sources import balance_classes, make_batches
 
 _DECADES = 0.15  # standard deviation of the smoothing
 
@@ -90,7 +88,15 @@ class RateSweep:
 
 
 def find_rate(
-    learner: Learner, data: Any, *, low: float, high: float, steps: int, batch_size: int, seed: int
+    session: Session,
+    config: LearnerConfig,
+    data: Any,
+    *,
+    low: float,
+    high: float,
+    steps: int,
+    batch_size: int,
+    seed: int,
 ) -> RateSweep:
     """See `Learner.find_rate`."""
     if not 0 < low < high < math.inf:
@@ -98,33 +104,33 @@ def find_rate(
     check_whole(steps, "steps", least=10)
     check_whole(batch_size, "batch_size")
     check_seed(seed)
-    steps, batch_size, seed = int(steps), int(batch_size), int(seed)  # of numpy's
-    if learner._processes > 1:
+    steps, batch_size, seed = int(steps), int(batch_size), int(seed)  # NumPy's numbers too
+    execution = session.execution
+    if execution.world > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     check_rereadable(data, "find_rate would use it up", "pass (X, y)")
     rates, losses, initial = [], [], []
-    with preserve_learner_state(learner, data), seeded(seed, learner.device), torch.enable_grad():
-        forward, batches = batches_of(learner, data, batch_size, torch.Generator().manual_seed(seed), passes=steps)
-        balance(learner._loss, batches)
-        optimizer, penalty = optimizer_of(learner), penalty_of(learner)
-        with mode(learner._module, training=True), penalty or nullcontext():
+    with preserve_session(session, config.optimizer, data), seeded(seed, execution.device), torch.enable_grad():
+        order = torch.Generator().manual_seed(seed)
+        forward, batches = make_batches(execution, session.objective, data, batch_size, order, passes=steps)
+        balance_classes(forward, batches)
+        optimizer, penalty = config.make_optimizer(execution), config.make_penalty(session.model)
+        with mode(execution.module, training=True), penalty or nullcontext():
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
-            clip = clipping_of(learner, optimizer)
-            backward = Tensor.backward if learner._fabric is None else learner._fabric.backward
-            start = [parameter.detach().clone() for parameter in learner.model.parameters()]
+            clip = config.make_clipping(execution, optimizer)
+            start = [parameter.detach().clone() for parameter in session.model.parameters()]
             stopped: Literal["end", "blow-up"] = "end"
-            for step, (inputs, targets) in enumerate(_cycle(batches, steps)):
-                initial.append(_initial_loss(learner, forward, start, inputs, targets))
-                output, compared = forward(inputs, targets)
-                loss = forward.loss.function(output, compared)
+            for step, batch in enumerate(_cycle(batches, steps)):
+                initial.append(_initial_loss(forward, start, batch))
+                loss = forward.score(batch).loss
                 rates.append(low * (high / low) ** (step / (steps - 1)))
                 losses.append(loss.item())
                 if _blown_up(_adjust(losses, initial)):
                     stopped = "blow-up"
                     break
-                for parameter in learner.model.parameters():
+                for parameter in session.model.parameters():
                     parameter.grad = None
-                backward(loss if penalty is None else loss + penalty())
+                execution.backward(loss if penalty is None else loss + penalty())
                 if clip is not None:
                     clip()
                 sweep.set(step)
@@ -135,14 +141,13 @@ def find_rate(
 
 
 @torch.no_grad()
-def _initial_loss(learner: Learner, forward: Forward, start: list[Tensor], inputs: Any, targets: Tensor) -> float:
-    """The loss that the initial weights have on a batch, with the dropout that the next call of the model draws."""
-    parameters = [parameter.detach() for parameter in learner.model.parameters()]
+def _initial_loss(forward: Forward, start: list[Tensor], batch: Batch) -> float:
+    """Return the loss of the initial weights on a batch, with the dropout that the next call of the model draws."""
+    parameters = [parameter.detach() for parameter in forward.execution.model.parameters()]
     now = [parameter.clone() for parameter in parameters]
-    with torch.random.fork_rng([learner.device] if learner.device.type == "cuda" else []):
+    with torch.random.fork_rng([forward.device] if forward.device.type == "cuda" else []):
         torch._foreach_copy_(parameters, start)
-        output, compared = forward(inputs, targets)
-        loss = forward.loss.function(output, compared).item()
+        loss = forward.score(batch).loss.item()
         torch._foreach_copy_(parameters, now)
     return float(loss)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +12,17 @@ from torch.nn.parameter import is_lazy
 from ...errors import ConfigError, DataError, ShapeError
 from ...layers._options import suffix_of
 from ...layers.costs import Cost, count, rule_of
-from ...types import Sequences
-from ..batching.arrays import Inputs, describe, select, to_inputs
-from ..batching.batches import Order, check_rereadable, in_memory, stream
+from ...types import Batch, Sequences
+from ..batching.arrays import describe, in_memory, select, to_batch, to_inputs
+from ..batching.iterables import check_rereadable, stream
+from ..batching.order import Order
 from ..contexts import mode
-from ..objectives.forward import run_model
+from ..objectives.objective import call_model
 from ..optimization.optimizer_bytes import StateBytes, state_bytes
 from ..optimization.optimizers import OptimizerLike, check_optimizer
 from ..resuming.preserve import generators
 from .calls import Watch, units
 from .summary_table import Row, Summary, sum_or_none
-
-if TYPE_CHECKING:
-    from ..learner import Learner
 
 _WHOLE = "(model)"
 
@@ -71,40 +69,33 @@ def summary(
     if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
         raise ConfigError(f"{lazy[0]} has no shape yet; call the model once on a batch, then ask for its summary")
     watch = Watch(model, count_products=True)
-    inputs = None
+    batch = None
     if data_or_shape is not None:
         device = next((one.device for one in model.parameters()), torch.device("cpu"))
         with generators(device, data_or_shape):  # a DataLoader draws its order, and perhaps its rows
-            inputs = _inputs(model, data_or_shape, batch_size)
-            _run(model, inputs, watch)
+            batch = _batch(model, data_or_shape, batch_size)
+            _run(model, batch, watch)
     name, state = state_bytes(optimizer)
-    rows = list(_rows(model, watch, state, ran=inputs is not None))
-    return Summary(tuple(rows), name, inputs is not None)
+    rows = list(_rows(model, watch, state, ran=batch is not None))
+    return Summary(tuple(rows), name, batch is not None)
 
 
-def learner_summary(learner: Learner, data_or_shape: Any, batch_size: int) -> Summary:
-    """`Learner.summary`: of its model and optimizer."""
-    optimizer: OptimizerLike = learner.optimizer if learner._optimizer is None else learner._optimizer
-    return summary(learner.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
-
-
-def _inputs(model: nn.Module, given: Any, batch_size: int) -> Inputs:
-    """The batch to run on, on the model's device."""
+def _batch(model: nn.Module, given: Any, batch_size: int) -> Batch:
+    """Return the batch to run on, on the model's device."""
     first = next((one for one in model.parameters() if one.is_floating_point()), torch.empty(0))
     if isinstance(given, tuple | list) and given and all(type(axis) is int for axis in given):
         if min(given) < 1:
             raise ShapeError(f"shape {tuple(given)} arrived; expected sizes of at least 1, as in (32, 100, 28)")
         # As data of integers with one or two axes does, [B, T] stands for token ids: where there is a table of them.
         tokens = len(given) <= 2 and any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in model.modules())
-        return torch.zeros(given, dtype=torch.int64 if tokens else first.dtype, device=first.device)
+        return Batch(torch.zeros(given, dtype=torch.int64 if tokens else first.dtype, device=first.device))
     if isinstance(given, tuple) and len(given) == 2:
-        arrays = in_memory(given, first.dtype)
-        assert arrays is not None
-        rows = torch.arange(min(batch_size, len(arrays[0])))
-        return select(arrays[0], rows).to(first.device)
+        rows = in_memory(given, first.dtype)
+        assert rows is not None
+        return select(rows, torch.arange(min(batch_size, len(rows)))).to(first.device)
     of_batches = isinstance(given, list) and bool(given) and isinstance(given[0], tuple)
     if not of_batches and (isinstance(given, Tensor | Sequences | list) or hasattr(given, "__array__")):
-        batch = to_inputs(given, first.dtype)
+        batch = to_batch(to_inputs(given, first.dtype), None)
         if len(batch) == 0:
             raise DataError(
                 f"{describe(given)} without a row arrived; expected a batch, or a shape such as (32, 100, 28)"
@@ -113,24 +104,26 @@ def _inputs(model: nn.Module, given: Any, batch_size: int) -> Inputs:
     return _first_batch(given, first, batch_size)
 
 
-def _first_batch(given: Any, like: Tensor, batch_size: int) -> Inputs:
-    """The inputs of the first of the batches that `fit` would train on."""
+def _first_batch(given: Any, like: Tensor, batch_size: int) -> Batch:
+    """Return the inputs of the first of the batches that `fit` would train on."""
     check_rereadable(given, "a summary would use its first batch up", "pass that batch")
     source = stream(given, lambda rows: Order(torch.arange(rows)), batch_size=batch_size, passes=1)
     pair = next(iter(source), None)
+    if isinstance(pair, Batch):
+        return pair.to(like.device)
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         what = "nothing" if pair is None else describe(pair)
         raise DataError(f"the first batch is {what}; expected a pair (inputs, targets), or pass a shape [B, T, I]")
-    return to_inputs(pair[0], like.dtype).to(like.device)
+    return to_batch(to_inputs(pair[0], like.dtype), None).to(like.device)
 
 
-def _run(model: nn.Module, inputs: Inputs, watch: Watch) -> None:
+def _run(model: nn.Module, batch: Batch, watch: Watch) -> None:
     """One forward pass under the watch, as if for training: only so it shows where gradients will flow."""
     with mode(model, training=False), torch.enable_grad(), watch:
         try:
-            run_model(model, inputs)
+            call_model(model, batch)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            shape = tuple((inputs if isinstance(inputs, Tensor) else inputs.values).shape)
+            shape = tuple(batch.inputs.shape)
             raise ShapeError(
                 f"the model does not run on a batch of shape {shape}: {error}. Pass what it takes, [B, T, I] for "
                 "sequences, [B, T] for token ids, or a batch"

@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ...errors import CheckpointError, ConfigError, DataError, RunFolderError
-from ...serialization import FILE, STATE, model_file, read_config, read_values, remove_leftovers, write_values
-from ..batching.batches import Batch, Batches
+from ...serialization import (
+    FILE,
+    STATE,
+    model_file,
+    read_config,
+    read_values,
+    remove_leftovers,
+    save_module,
+    write_values,
+)
+from ...types import Batch
 from ..execution import from_all_processes
-from ..loop import Place
-from ..watching.history import Row
+from ..history import History, Row
+from ..optimization.optimizer_state import OptimizerState
+from ..watching.callbacks import Callback
+from ..watching.weights import BestWeights
 from .random_states import RandomStates
 from .run_fingerprint import differences
 
@@ -37,90 +47,120 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
 
 
-class Checkpoint:
-    """Writes the state of a run, and puts it back.
+class Checkpoints(Callback):
+    """Writes the model after each epoch (with `BestWeights`: each best one), and the state of the run.
+
+    `fit(checkpoint=path)` adds it. A write that fails (a full disk) leaves the earlier checkpoint as it is: it warns,
+    the run goes on, and `CheckpointError` is raised at its end if the last one could still not be written.
 
     Args:
         path: where the model goes; the state lies beside it.
         every: steps, or time, between checkpoints within an epoch; None: 5 minutes.
-        facts: what the state holds beside its parts: `identity`, what a run that goes on must share (see
-            :mod:`rnnkit.training.resuming.run_fingerprint`); `epochs` and `seed` of the run.
-        parts: what the state consists of, by name; `place` is among them.
-        random: the generators that the run draws from.
-        write_model: writes the model as it is, for the epoch of that row.
-        averaged: has the model show its averaged weights for a while, where there are any.
-        can_pause: whether the state within an epoch can be stored at all.
-        rank, processes: under torchrun; the first process alone writes, between epochs alone.
+
+    Raises:
+        ConfigError: an `every` that is neither.
     """
 
-    def __init__(
-        self,
-        path: str | PathLike[str],
-        every: int | timedelta | None,
-        *,
-        facts: State,
-        parts: Mapping[str, Stateful],
-        random: RandomStates,
-        write_model: Callable[[Row], None],
-        averaged: Callable[[], AbstractContextManager[None]],
-        can_pause: bool,
-        rank: int,
-        processes: int,
-    ) -> None:
-        self.path, self.file, self.facts = Path(path), state_file(path), facts
-        self.parts, self.random, self.write_model = dict(parts), random, write_model
-        self.averaged = averaged
-        self.within = can_pause and processes == 1
-        self.rank = rank
+    order: ClassVar[int] = 90
+
+    def __init__(self, path: str | PathLike[str], every: int | timedelta | None = None) -> None:
+        check_every(every, 1)
+        self.path, self.file, self.every = Path(path), state_file(path), every
         self.steps = every if isinstance(every, int) else None
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
-        self.next = time.monotonic() + self.seconds
         self.error: OSError | None = None  # why the last one is not on the disk
         self.written = "no checkpoint is on the disk"  # which one is
         self.stale = False  # whether the model there is older than the state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
+        self._failed = False
 
-    @property
-    def place(self) -> Place:
-        place = self.parts["place"]
-        assert isinstance(place, Place)
-        return place
+    # --- the events of the run
 
-    def start(self, batches: Batches) -> Iterator[Batch]:
-        """Begins an epoch, or the rest of one: the batches that are still to come, in the order there was."""
+    def on_prepare(self, learner: Any, run: Any) -> None:
+        self.run = run
+        execution = run.execution
+        check_every(self.every, execution.world)
+        self.rank = execution.rank
+        self.within = run.metrics.can_pause and execution.world == 1
+        self.best_only = any(isinstance(one, BestWeights) for one in run.callbacks.all)
+        self.random = RandomStates(execution.device, run.generators)
+        self.parts = _parts(run)
+        self.next = time.monotonic() + self.seconds
+        run.begin_epoch = self.start
+
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
+        if run.position.step == 0 and not run.history.rows:
+            self.begin()
+
+    def on_step_end(self, learner: Any, step: int) -> None:
+        if self.within and not self.run.stopping and self._due(step + 1):
+            self.save()
+
+    def on_epoch_closed(self, learner: Any, row: Row) -> None:
+        history = self.run.history
+        better = history.best_epoch == len(history.rows)
+        self.save(row if better or not self.best_only else None)
+
+    def on_train_end(self, learner: Any, history: History) -> None:
+        if self.run.position.batch:  # stopped within an epoch
+            self.save()
+        if self.error is None and not self.stale:
+            return
+        with warnings.catch_warnings():  # there may be room again
+            warnings.simplefilter("ignore")
+            self.save()
+            if self.error is None:
+                self.repair()
+
+    def on_exception(self, learner: Any, error: BaseException) -> None:
+        self._failed = True
+
+    def on_fit_end(self, learner: Any, history: History) -> None:
+        """Raise `CheckpointError` if the last checkpoint is not on the disk."""
+        if self.error is not None and not self._failed:
+            raise CheckpointError(
+                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
+                f"The model in memory is complete: make room and call learner.save(path); {self.written}"
+            ) from self.error
+
+    # --- reading and writing
+
+    def start(self, batches: Any) -> Iterator[Batch]:
+        """Begin an epoch, or the rest of one: return the batches that are still to come, in the order there was."""
         self._epoch = from_all_processes(self.random.state_dict())
-        iterator = iter(batches)
-        done = self.place.batch
-        next(islice(iterator, done, done), None)
+        iterator: Iterator[Batch] = iter(batches)
         if self._here is not None:
             self.random.load_state_dict(self._here)
             self._here = None
         return iterator
 
-    def due(self, step: int) -> bool:
-        """Whether a state is to be written within an epoch, `step` updates into the run."""
-        if not self.within:
-            return False
+    def _due(self, step: int) -> bool:
+        """Return whether a state is to be written within an epoch, `step` updates into the run."""
         return step % self.steps == 0 if self.steps is not None else time.monotonic() >= self.next
 
     def save(self, row: Row | None = None) -> None:
-        """Writes the state, and with the row of an epoch the model too. If it cannot, it warns, and keeps why."""
+        """Write the state, and with the row of an epoch the model too. If that fails, warn and keep the reason."""
         random = from_all_processes(self.random.state_dict())
-        if self.rank != 0 or (self.place.batch and not self.within):
+        if self.rank != 0 or (self.run.position.batch and not self.within):
             return
         with self._failing():
             self._write(random)
             if row is not None:
                 self.stale = True
-                with self.averaged():
+                with self.run.averaged():
                     self.write_model(row)
                 self.stale = False
             self.error = None
         self.next = time.monotonic() + self.seconds
 
+    def write_model(self, row: Row) -> None:
+        """Write the model as it is, for the epoch of that row."""
+        run = self.run
+        save_module(run.execution.model, self.path, extra={**run.extra, "epoch": row["epoch"], "metrics": row})
+
     def begin(self) -> None:
-        """Writes the state of a run that has not begun, so that what cannot be written is known at once.
+        """Write the state of a run that has not begun, so that what cannot be written is known at once.
 
         Raises:
             OSError: it cannot.
@@ -136,16 +176,8 @@ class Checkpoint:
         except TypeError as error:
             raise ConfigError(f"the state of the run cannot be stored: {error}") from None
 
-    def finish(self) -> None:
-        """Raises `CheckpointError` if the last checkpoint is not on the disk."""
-        if self.error is not None:
-            raise CheckpointError(
-                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
-                f"The model in memory is complete: make room and call learner.save(path); {self.written}"
-            ) from self.error
-
     def restore(self, state: State) -> None:
-        """Puts a state back.
+        """Put a state back.
 
         Raises:
             ConfigError: it is that of another run; the message names what differs.
@@ -155,8 +187,11 @@ class Checkpoint:
         for name, part in self.parts.items():
             if name in state:
                 part.load_state_dict(state[name])
+        position = self.run.position
         here = state["random"][self.rank]
-        if self.place.batch:
+        if position.batch:
+            if "batches" not in state:  # written before batches had a state of their own
+                self.run.batches.load_state_dict({"position": position.batch})
             self.random.load_state_dict(state["epoch_random"][self.rank])
             self._here = here
         else:
@@ -164,7 +199,8 @@ class Checkpoint:
         self._note()
 
     def check(self, state: State) -> None:
-        other = differences(state["identity"], self.facts["identity"])
+        """Raise `ConfigError` for the state of a run with other settings, data or model."""
+        other = differences(state["identity"], self.run.identity)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
             raise ConfigError(
@@ -172,13 +208,16 @@ class Checkpoint:
                 "go on with the model, data and settings it began with, or start anew in another folder"
             )
 
-    def repair(self, row: Row) -> None:
-        """Writes the model again if it is missing, or that of another epoch than `row`.
+    def repair(self) -> None:
+        """Write the model again if it is missing, or not that of the state, where the state has its weights.
 
-        One whose epoch is not noted was saved by somebody else, who knows what for.
+        A model whose epoch is not noted was saved by somebody else and is left.
         """
-        if self.rank != 0:
+        history = self.run.history
+        best = history.best_epoch if self.best_only else None
+        if self.rank != 0 or not history.rows or (best is None and self.run.position.batch):
             return
+        row = history.rows[-1 if best is None else best - 1]
         try:
             extra = read_config(self.path)["extra"]
         except DataError:
@@ -186,18 +225,19 @@ class Checkpoint:
         with self._failing():
             if "epoch" in extra and (extra["epoch"] != row["epoch"] or extra.get("metrics") != row):
                 self.stale = True
-                self.write_model(row)
+                with self.run.final_weights():
+                    self.write_model(row)
             self.stale = False
 
     def _tidy(self) -> None:
-        """Takes away what a run that was killed while writing left behind; only for who writes here from now on."""
+        """Remove what a run that was killed while writing left behind; only who writes here from now on may."""
         if self.rank == 0:
             remove_leftovers(model_file(self.path))
             remove_leftovers(self.file)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Warns of a disk that is full, say, and keeps the error."""
+        """Warn of a disk that is full, say, and keep the error."""
         try:
             yield
         except OSError as error:
@@ -209,21 +249,45 @@ class Checkpoint:
             )
 
     def _write(self, random: list[State]) -> None:
-        within = {"metrics", "losses"} if not self.place.batch else set()
+        within = {"metrics", "losses", "batches"} if not self.run.position.batch else set()
         parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
-        state = {"version": VERSION, **self.facts, "random": random, "epoch_random": self._epoch, **parts}
-        write_values(state, self.file)
+        facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
+        state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
+        write_values({**state, **parts}, self.file)
         self._note()
 
     def _note(self) -> None:
         self.written = f"the checkpoint {self._when()} is still on the disk"
 
     def _when(self) -> str:
-        """Which checkpoint one of now is, in words."""
-        place = self.place
-        if place.batch:
-            return f"of step {place.step} (in epoch {place.epoch})"
-        return f"of step {place.step} (epoch {place.epoch - 1})" if place.step else "from before the training"
+        """Return in words which checkpoint one of now is."""
+        position = self.run.position
+        if position.batch:
+            return f"of step {position.step} (in epoch {position.epoch})"
+        return f"of step {position.step} (epoch {position.epoch - 1})" if position.step else "from before the training"
+
+
+def _parts(run: Any) -> dict[str, Stateful]:
+    """Return what the state of a run consists of, by name."""
+    optimizer, fabric = run.optimizer, run.execution.fabric
+    parts: dict[str, Stateful] = {
+        "place": run.position,
+        "model": run.execution.model,
+        "optimizer": OptimizerState(optimizer if fabric is None else optimizer.optimizer),
+        "callbacks": run.callbacks,
+        "losses": run.losses,
+        "metrics": run.metrics,
+        "batches": run.batches,
+        "history": run.recorder,
+        **run.callbacks.parts(),
+    }
+    if hasattr(run.forward, "state_dict"):
+        parts["carried"] = run.forward
+    if run.rates is not None:
+        parts["rates"] = run.rates
+    if fabric is not None:
+        parts["precision"] = fabric.strategy.precision
+    return parts
 
 
 def state_file(path: str | PathLike[str]) -> Path:

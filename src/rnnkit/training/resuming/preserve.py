@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,29 +15,31 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-if TYPE_CHECKING:
-    from ..learner import Learner
-
 
 @contextmanager
-def preserve_learner_state(one: Learner, data: Any) -> Iterator[None]:
-    """Puts weights, buffers, gradients, optimizer, float16's scale, generators and the learner's fields back.
+def preserve_session(session: Any, given: Any, data: Any) -> Iterator[None]:
+    """Put weights, buffers, gradients, optimizer, float16's scale, generators and the session's fields back.
 
-    A loss that is a module is the learner's too. Modes are not looked at: what trains a model puts them back itself.
+    A loss that is a module is preserved, too. Modes are not: what trains a model puts them back itself.
+
+    Args:
+        session: a `training.session.Session`.
+        given: the learner's optimizer setting, which may be an optimizer with a state.
+        data: what is read; a DataLoader's generators are put back.
     """
-    fields, loss = dict(vars(one)), one._loss.function
-    scaler = getattr(getattr(one._fabric, "_precision", None), "scaler", None)
+    fields, execution, loss = dict(vars(session)), session.execution, session.objective.loss.function
+    scaler = getattr(getattr(execution.fabric, "_precision", None), "scaler", None)
     scale = None if scaler is None else scaler.state_dict()
-    given: Any = one._optimizer if one._optimizer is not None else one.optimizer
-    modules = (one.model, loss) if isinstance(loss, torch.nn.Module) else (one.model,)
-    with generators(one.device, data), tensors(*modules), _optimizer(getattr(given, "optimizer", given)):  # in Fabric's
+    optimizer: Any = session.optimizer if session.optimizer is not None else given
+    modules = (session.model, loss) if isinstance(loss, torch.nn.Module) else (session.model,)
+    bare = getattr(optimizer, "optimizer", optimizer)  # in Fabric's wrapper
+    with generators(execution.device, data), tensors(*modules), _optimizer(bare):
         try:
             yield
         finally:
             if scaler is not None:
                 scaler.load_state_dict(scale)
-            vars(one).clear()
-            vars(one).update(fields)
+            vars(session).update(fields)
 
 
 @contextmanager

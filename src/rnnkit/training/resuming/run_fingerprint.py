@@ -1,8 +1,7 @@
-"""What makes a run the run it is: model, data and settings. A state is only resumed by the same run."""
+"""What a resumed run must share with the run that wrote the state: model, data and settings."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,46 +12,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ...types import Sequences
-from ..batching.batches import ArrayBatches, Batches
+from ..batching.arrays import tensor_kind
 
-SAMPLE = 64  # rows whose numbers are looked at
+MOST = 64  # numbers of a tensor that are described one by one
 
 
 def describe_model(model: torch.nn.Module) -> dict[str, str]:
     """The model's class, and dtype and shape of each parameter and buffer by name."""
-    tensors = {name: _kind(tensor) for name, tensor in model.state_dict().items() if isinstance(tensor, Tensor)}
+    tensors = {name: tensor_kind(tensor) for name, tensor in model.state_dict().items() if isinstance(tensor, Tensor)}
     return {"class": type(model).__name__, **tensors}
-
-
-def describe_data(batches: Batches | None) -> dict[str, Any]:
-    """Number of rows, old rows of a replay among them, shapes, dtypes and a hash; of an iterable its class and length.
-
-    The hash is of all rows' order and lengths and of 64 new and 64 old ones, evenly spaced: it costs milliseconds, and
-    tells other data, another order and another split, not that a single row was touched.
-    """
-    if batches is None:
-        return {}
-    if not isinstance(batches, ArrayBatches):
-        return {"kind": type(batches.source).__name__, "batches": batches.steps}
-    order, inputs = batches.order, batches.inputs
-    values = inputs.values if isinstance(inputs, Sequences) else inputs
-    hashed = hashlib.sha256()
-    for rows in (order.rows, order.old):
-        if rows is not None:
-            sample = rows[:: max(1, len(rows) // SAMPLE)].to(values.device)
-            for tensor in (rows, values[sample], batches.targets[sample]):
-                hashed.update(_bytes(tensor))
-    if isinstance(inputs, Sequences):
-        hashed.update(_bytes(inputs.lengths))
-    old = {} if order.old is None else {"old rows": len(order.old), "drawn of them": order.drawn}
-    return {
-        "rows": len(order.rows),
-        **old,
-        "inputs": _kind(values[:0]),
-        "targets": _kind(batches.targets[:0]),
-        "hash": hashed.hexdigest()[:16],
-    }
 
 
 def describe_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,19 +57,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Optimizer):
         return [type(value).__name__, {name: _plain(part) for name, part in value.defaults.items()}]
     if isinstance(value, Tensor):
-        return value.tolist() if value.numel() <= SAMPLE else _kind(value)
+        return value.tolist() if value.numel() <= MOST else tensor_kind(value)
     if hasattr(value, "__dataclass_fields__"):
         return [type(value).__name__, {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}]
     return getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def _kind(tensor: Tensor) -> str:
-    """Example:
-    >>> _kind(torch.zeros(2, 3))
-    'float32 [2, 3]'
-    """
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

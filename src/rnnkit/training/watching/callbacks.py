@@ -1,27 +1,41 @@
-"""What a user hangs into a run: hooks at its begin, in each step, after each epoch and at its end."""
+"""Callbacks: hooks at the begin of a run, in each step, after each epoch and at its end.
+
+The order of a run's callbacks is stated by their attribute `order`; equal ones are called as they were passed:
+
+| order | callback           | what it does                                                              |
+| ----: | ------------------ | ------------------------------------------------------------------------- |
+|     0 | `DivergenceRescue` | puts the last epoch's weights back when the loss turns NaN or infinite    |
+|     5 | `BestWeights`      | keeps the best epoch's weights, and ends the run with them                |
+|    10 | `WeightAveraging`  | averages the weights; validation and checkpoints see the average          |
+|    50 | the user's         |                                                                           |
+|    80 | `EarlyStopping`    | ends the run when the monitored figure gets no better                     |
+|    90 | `Checkpoints`      | writes the model and the state of the run                                 |
+
+`fit` adds the built-in ones that its arguments ask for. A callback of the same class, or a subclass, in
+`fit(callbacks=...)` takes the place of the built-in one. Hooks are called in this order, `on_train_end` in the reverse.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ...errors import ConfigError
-from .history import History, Row
-
-if TYPE_CHECKING:
-    from ..learner import Learner
-    from ..loop import Run
+from ..history import History, Row
 
 
 class Callback:
     """Hooks of a run; override those you need. A hook that no callback overrides is never called.
 
     A step is an update of the weights, counted from 0 over the whole run; with `accumulate=N` it learns from N batches.
-    `learner.stop()` in any hook ends the run after the step at hand, without further ado; `learner.model`,
-    `learner.history` and `run` (:class:`rnnkit.training.loop.Run`, the loop's own parts) may be looked at and changed.
-    Callbacks are called in the order in which they were passed, for each hook anew.
+    `learner.stop()` in any hook ends the run after the current step. `learner.model`, `learner.history` and `run`
+    (:class:`rnnkit.training.loop.Run`, the parts of the loop) may be read and changed.
+
+    Attributes:
+        order: see the module; 50 unless a subclass says otherwise.
+        state_name: the name of the callback's state in a checkpoint; None: by its class and number.
 
     Under torchrun every process calls them; those that write should look at `learner.rank` first.
 
@@ -43,19 +57,34 @@ class Callback:
         3
     """
 
-    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+    order: ClassVar[int] = 50
+    state_name: ClassVar[str | None] = None
+
+    def on_prepare(self, learner: Any, run: Any) -> None:
+        """The parts of the run are made; the state of a resumed run is not yet loaded."""
+
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
         """Before the first step, or the first after a resume: then `learner.history` holds the earlier epochs."""
 
-    def on_backward_end(self, learner: Learner, step: int) -> None:
+    def on_backward_end(self, learner: Any, step: int) -> None:
         """The gradients of the step are complete, not yet clipped; with precision="16-mixed" still scaled."""
 
-    def on_step_end(self, learner: Learner, step: int) -> None:
+    def on_step_end(self, learner: Any, step: int) -> None:
         """The optimizer has made the step; the gradients are still there."""
 
-    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+    def on_epoch_end(self, learner: Any, row: Row) -> None:
         """An epoch is over, its row the last of `learner.history`; its checkpoint is written next."""
 
-    def on_fit_end(self, learner: Learner, history: History) -> None:
+    def on_epoch_closed(self, learner: Any, row: Row) -> None:
+        """All callbacks have seen the epoch, and `learner.history.stopped` says whether the run goes on."""
+
+    def on_train_end(self, learner: Any, history: History) -> None:
+        """Training ended without an error; what the run ends with may still be put into the model."""
+
+    def on_exception(self, learner: Any, error: BaseException) -> None:
+        """An error ended the run. Raise another error here to replace it."""
+
+    def on_fit_end(self, learner: Any, history: History) -> None:
         """The run is over, also after an error or Ctrl-C; the weights are those that `fit` leaves."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -68,7 +97,7 @@ class Callback:
 
 @runtime_checkable
 class Hooks(Protocol):
-    """What every :class:`Callback` has: objects of rooms that may not import this one have it too."""
+    """What every :class:`Callback` has. Objects of packages that may not import this one have it too."""
 
     def on_fit_begin(self, learner: Any, run: Any) -> None: ...
     def on_backward_end(self, learner: Any, step: int) -> None: ...
@@ -79,31 +108,71 @@ class Hooks(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-CallbackLike = Hooks | Callable[["Learner", Row], object]
+CallbackLike = Hooks | Callable[[Any, Row], object]
+
+
+def check_callbacks(callbacks: Any) -> tuple[CallbackLike, ...]:
+    """Return the callbacks as a tuple.
+
+    Raises:
+        ConfigError: an object that is no callback, or a single callback instead of a list.
+    """
+    if isinstance(callbacks, Hooks) or callable(callbacks) or not isinstance(callbacks, Iterable):
+        raise ConfigError(f"callbacks={callbacks!r} arrived; expected a list: callbacks=[...]")
+    found = tuple(callbacks)
+    for callback in found:
+        if isinstance(callback, type) or not (isinstance(callback, Hooks) or callable(callback)):
+            what = f"the class {callback.__name__}" if isinstance(callback, type) else repr(callback)
+            raise ConfigError(
+                f"{what} arrived in callbacks; expected a rnnkit.Callback, or a callable (learner, row) for after "
+                "each epoch"
+            )
+    return found
+
+
+def with_defaults(callbacks: Iterable[CallbackLike], defaults: Iterable[Callback]) -> tuple[CallbackLike, ...]:
+    """Return callbacks and defaults in their order, without defaults of a class that the callbacks have."""
+    users = tuple(callbacks)
+    added = [one for one in defaults if not any(isinstance(user, type(one)) for user in users)]
+    return tuple(sorted((*added, *users), key=lambda one: getattr(one, "order", Callback.order)))
 
 
 class Callbacks:
-    """The callbacks of a run, sorted by the hooks that they override, so that a step pays for no other."""
+    """The callbacks of a run, sorted by the hooks that they override, so that a step pays for no other.
 
-    def __init__(self, learner: Learner, callbacks: Iterable[CallbackLike]) -> None:
+    Args:
+        learner: what the hooks are called with.
+        callbacks: in their order.
+    """
+
+    def __init__(self, learner: Any, callbacks: Iterable[CallbackLike]) -> None:
         self.learner, self.all = learner, tuple(callbacks)
-        for callback in self.all:
-            if isinstance(callback, type) or not (isinstance(callback, Hooks) or callable(callback)):
-                what = f"the class {callback.__name__}" if isinstance(callback, type) else repr(callback)
-                raise ConfigError(
-                    f"{what} arrived in callbacks; expected a rnnkit.Callback, or a callable (learner, row) for after "
-                    "each epoch"
-                )
         self.backward_end = self._hooks("on_backward_end")
         self.step_end = self._hooks("on_step_end")
 
-    def fit_begin(self, run: Run) -> None:
+    def prepare(self, run: Any) -> None:
+        for hook in self._hooks("on_prepare"):
+            hook(run)
+
+    def fit_begin(self, run: Any) -> None:
         for hook in self._hooks("on_fit_begin"):
             hook(run)
 
     def epoch_end(self, row: Row) -> None:
         for callback in self.all:
             (callback.on_epoch_end if isinstance(callback, Hooks) else callback)(self.learner, row)
+
+    def epoch_closed(self, row: Row) -> None:
+        for hook in self._hooks("on_epoch_closed"):
+            hook(row)
+
+    def train_end(self, history: History) -> None:
+        for hook in reversed(self._hooks("on_train_end")):
+            hook(history)
+
+    def exception(self, error: BaseException) -> None:
+        for hook in self._hooks("on_exception"):
+            hook(error)
 
     def fit_end(self, history: History) -> None:
         for hook in self._hooks("on_fit_end"):
@@ -113,22 +182,27 @@ class Callbacks:
         return {name: callback.state_dict() for name, callback in self._named()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Gives each callback its state back; one that the earlier run did not have starts anew."""
+        """Give each callback its state back; one that the earlier run did not have starts anew."""
         for name, callback in self._named():
             if name in state:
                 callback.load_state_dict(state[name])
 
+    def parts(self) -> dict[str, Hooks]:
+        """Return the callbacks whose state has a name of its own in a checkpoint."""
+        named = ((getattr(one, "state_name", None), one) for one in self.all)
+        return {name: one for name, one in named if name is not None and isinstance(one, Hooks)}
+
     def _named(self) -> Iterator[tuple[str, Hooks]]:
-        """The callbacks by their class and their number among those of that class: "Recorder 1", "Recorder 2"."""
+        """The others by their class and their number among those of that class: "Recorder 1", "Recorder 2"."""
         seen: Counter[str] = Counter()
         for callback in self.all:
-            if isinstance(callback, Hooks):
+            if isinstance(callback, Hooks) and getattr(callback, "state_name", None) is None:
                 name = type(callback).__name__
                 seen[name] += 1
                 yield f"{name} {seen[name]}", callback
 
     def _hooks(self, name: str) -> tuple[Callable[[Any], object], ...]:
-        """The methods of that name that somebody wrote, in the class or on the object, given the learner already."""
+        """The methods of that name that somebody wrote, in the class or on the object, with the learner bound."""
         stub = getattr(Callback, name)
-        hooks = [getattr(callback, name) for callback in self.all if isinstance(callback, Hooks)]
+        hooks = [getattr(callback, name, stub) for callback in self.all if isinstance(callback, Hooks)]
         return tuple(partial(hook, self.learner) for hook in hooks if getattr(hook, "__func__", hook) is not stub)

@@ -1,4 +1,4 @@
-"""What is said when a loss turns NaN or infinite."""
+"""What is reported when a loss turns NaN or infinite."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from ...ops.padding import valid_steps
-from ...types import Sequences
-from ..batching.arrays import Inputs
-from ..batching.batches import Batch
+from ...types import Batch
 
 
 class NonFinite(Exception):
-    """Raised inside the loop, to be explained outside: what went wrong at which step (from 0) of the epoch."""
+    """Raised in the loop, for `DivergenceRescue`: what became NaN or infinite, at which step (from 0) of the epoch."""
 
     def __init__(self, what: str, step: int) -> None:
         super().__init__(what, step)
@@ -31,11 +29,12 @@ def explain(model: torch.nn.Module, rows: list[int] | None, batch: Batch | None)
     if rows is not None:
         lines.append("batch: rows " + _some(rows, 8))
     if batch is not None:
-        inputs, targets = batch
-        compared: Inputs = targets
-        if isinstance(inputs, Sequences) and targets.shape[1:2] == inputs.values.shape[1:2]:
-            compared = Sequences(targets, inputs.lengths)  # targets per step are padded like the inputs
-        lines.append(f"largest input {_largest(inputs):.4g}, largest target {_largest(compared):.4g}")
+        inputs, targets, lengths = batch.inputs, batch.targets, batch.target_lengths
+        assert targets is not None
+        if lengths is None and targets.shape[1:2] == inputs.shape[1:2]:
+            lengths = batch.input_lengths  # targets per step are padded like the inputs
+        largest = _largest(inputs, batch.input_lengths), _largest(targets, lengths)
+        lines.append(f"largest input {largest[0]:.4g}, largest target {largest[1]:.4g}")
     gradients = [torch.linalg.vector_norm(p.grad) for p in model.parameters() if p.grad is not None]
     if gradients:
         lines.append(f"norm of the last gradient {torch.linalg.vector_norm(torch.stack(gradients)).item():.4g}")
@@ -49,12 +48,11 @@ def explain(model: torch.nn.Module, rows: list[int] | None, batch: Batch | None)
     return lines
 
 
-def _largest(data: Inputs) -> float:
-    """The largest magnitude at steps that are no padding; NaN or infinite if one of them is."""
-    if isinstance(data, Sequences):
-        values = data.values[valid_steps(data.lengths, data.values.shape[1], data.values.device)]
-    else:
-        values = data.detach()
+def _largest(data: Tensor, lengths: Tensor | None = None) -> float:
+    """Return the largest magnitude at steps that are no padding; NaN or infinite if one of them is."""
+    values = data.detach()
+    if lengths is not None:
+        values = values[valid_steps(lengths, values.shape[1], values.device)]
     if values.numel() == 0:
         return 0.0
     low, high = torch.aminmax(values)

@@ -14,16 +14,12 @@ import time
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from ...errors import DataError, MissingExtraError, check_whole
 from ...serialization import replacing, strict
+from ..history import History, Row
 from .callbacks import Callback
-from .history import History, Row
-
-if TYPE_CHECKING:
-    from ..learner import Learner
-    from ..loop import Run
 
 
 class _Log(Callback):
@@ -32,18 +28,18 @@ class _Log(Callback):
     def __init__(self, every: int | None) -> None:
         check_whole(every, "every", optional=True)
         self.every = every
-        self._run: Run | None = None
+        self._run: Any = None
         self._seen = (0.0, 0)  # sum and number of the epoch's losses at the last line
         self._resumed = False
 
-    def _begin(self, run: Run) -> bool:
+    def _begin(self, run: Any) -> bool:
         """Starts with a run; returns whether it goes on with one that was logged before."""
         resumed, self._resumed, self._run = self._resumed, False, run
         if not resumed:
             self._seen = 0.0, 0
         return resumed
 
-    def on_step_end(self, learner: Learner, step: int) -> None:
+    def on_step_end(self, learner: Any, step: int) -> None:
         steps, run = step + 1, self._run
         if run is None or self.every is None or steps % self.every:
             return
@@ -54,10 +50,10 @@ class _Log(Callback):
         lr = run.optimizer.param_groups[0]["lr"]
         self._write_step(steps, {"loss": loss, "lr": lr, "gradient_norm": learner.gradient_norm})
 
-    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+    def on_epoch_end(self, learner: Any, row: Row) -> None:
         self._seen = 0.0, 0
         if self._run is not None:
-            self._write_epoch(self._run.at.step, row)
+            self._write_epoch(self._run.position.step, row)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seen": list(self._seen)}
@@ -107,29 +103,29 @@ class JSONLines(_Log):
         self.path = Path(path)
         self._file: IO[str] | None = None
 
-    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
         if learner.rank:
             return
         resumed = self._begin(run)
         lines = _read(self.path)
-        kept = _until(lines, run.at.step, run.at.epoch) if resumed else lines
+        kept = _until(lines, run.position.step, run.position.epoch) if resumed else lines
         if kept != lines or (self.path.exists() and not self.path.read_bytes().endswith(b"\n")):
             with replacing(self.path) as temporary:
                 temporary.write_text("".join(kept), encoding="utf-8")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         if not (resumed and kept):
-            self._write("begin", run.at.step, {"time": datetime.now(UTC).isoformat(timespec="seconds")})
+            self._write("begin", run.position.step, {"time": datetime.now(UTC).isoformat(timespec="seconds")})
 
-    def on_fit_end(self, learner: Learner, history: History) -> None:
+    def on_fit_end(self, learner: Any, history: History) -> None:
         if self._file is not None and self._run is not None:
-            self._write("end", self._run.at.step, {"stopped": history.stopped, "seconds": history.seconds})
+            self._write("end", self._run.position.step, {"stopped": history.stopped, "seconds": history.seconds})
             self._file.close()
         self._run = self._file = None
 
     def _write_step(self, steps: int, figures: dict[str, float]) -> None:
         assert self._run is not None
-        at = self._run.at
+        at = self._run.position
         self._write("step", steps, {"epoch": at.epoch, **figures, "seconds": time.monotonic() - at.began})
 
     def _write_epoch(self, steps: int, row: Row) -> None:
@@ -170,26 +166,26 @@ class TensorBoard(_Log):
         self.folder, self.histograms = Path(folder), histograms
         self._writer: Any = None
 
-    def on_fit_begin(self, learner: Learner, run: Run) -> None:
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
         if learner.rank:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = run.at.step + 1 if self._begin(run) else None
+        purge = run.position.step + 1 if self._begin(run) else None
         self._writer = SummaryWriter(str(self.folder), purge_step=purge)
 
-    def on_epoch_end(self, learner: Learner, row: Row) -> None:
+    def on_epoch_end(self, learner: Any, row: Row) -> None:
         super().on_epoch_end(learner, row)
         if self._writer is None or self._run is None:
             return
         if self.histograms is not None and int(row["epoch"]) % self.histograms == 0:
             for name, parameter in learner.model.named_parameters():
-                self._writer.add_histogram(f"weights/{name}", parameter.detach().float(), self._run.at.step)
+                self._writer.add_histogram(f"weights/{name}", parameter.detach().float(), self._run.position.step)
                 if parameter.grad is not None and bool(parameter.grad.isfinite().all()):
-                    self._writer.add_histogram(f"gradients/{name}", parameter.grad.float(), self._run.at.step)
+                    self._writer.add_histogram(f"gradients/{name}", parameter.grad.float(), self._run.position.step)
         self._writer.flush()
 
-    def on_fit_end(self, learner: Learner, history: History) -> None:
+    def on_fit_end(self, learner: Any, history: History) -> None:
         if self._writer is not None:
             self._writer.close()
         self._run = self._writer = None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from .history import Row
-
-if TYPE_CHECKING:
-    from ..loop import LossMeter
-    from .metrics import Metrics
+from ..history import Row
+from .losses import LossMeter
+from .metrics import Metrics
 
 _REFRESH_SECONDS = 0.1
 

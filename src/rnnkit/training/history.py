@@ -7,12 +7,9 @@ import math
 import time
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ...errors import CheckpointError
-
-if TYPE_CHECKING:
-    from ..fine_tuning.report import FineTuningReport
+from ..errors import CheckpointError
 
 Row = dict[str, float]
 
@@ -31,7 +28,7 @@ class History:
         stopped: why the run ended; "callback": one called `learner.stop()`; "interrupted": by Ctrl-C, or a
             KeyboardInterrupt; "error": by another one, which `fit` raised.
         seconds: how long it took, checks and checkpoints included.
-        report: of a fine-tuning, what it changed; None otherwise.
+        report: of a fine-tuning, a `training.fine_tuning.report.FineTuningReport`; None otherwise.
 
     Example:
         >>> history = History()
@@ -47,7 +44,7 @@ class History:
     best_epoch: int | None = None
     stopped: Literal["finished", "early stopping", "callback", "interrupted", "error"] = "finished"
     seconds: float = 0.0
-    report: FineTuningReport | None = None
+    report: Any = None
 
     def add(self, row: Row) -> bool:
         """Appends an epoch's row; returns whether it is the best so far."""

@@ -18,122 +18,115 @@ Dropout masks, the "variational" ones too, are drawn anew for each chunk.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError
-from ...ops.padding import valid_steps
 from ...ops.state import detach, map_state, reorder, reset, tensors
-from ...types import Sequences, State
-from ..objectives.forward import Forward
-from .arrays import HALF, Inputs
-from .batches import Chunk
-
-if TYPE_CHECKING:
-    from ...ops.losses import Loss
+from ...types import Batch, State
+from ..batching.arrays import HALF
+from ..execution import Execution
+from .forward import Forward
+from .objective import Objective, Score
 
 
 def check_carries(model: torch.nn.Module, setting: str) -> None:
-    """Raises `ConfigError` for a model whose state cannot be carried from chunk to chunk, and says why."""
+    """Raise `ConfigError` for a model whose state cannot be carried from chunk to chunk."""
     problem: str | None = getattr(model, "carry_problem", None)
-    if not callable(getattr(model, "run", None)):
+    if not callable(getattr(model, "forward_chunk", None)):
         problem = (
-            f"{type(model).__name__} does not tell its state; give it a method run(x, state=None) -> (output, state), "
-            "as rnnkit.SequenceTagger and rnnkit.SequenceClassifier have it"
+            f"{type(model).__name__} does not return its state; give it a method forward_chunk(x, state=None) -> "
+            "(output, state), as rnnkit.SequenceTagger and rnnkit.SequenceClassifier have it"
         )
     if problem is not None:
         raise ConfigError(f"{setting} carries the state of the model from one chunk to the next, but {problem}")
 
 
-class Carrying(Forward):
-    """Runs a model on chunks, its state carried from each to the next without a gradient.
+class StatefulForward(Forward):
+    """Runs a model on chunks. The state is carried from chunk to chunk without a gradient.
 
-    The model's door is `run(x, state=None, *, lengths=None, resets=None) -> (output, state)`, called with the keywords
-    that are needed; `initial_state(batch, device, dtype)`, zeros where it has none; and `state_batch_axis`, 1 where it
-    says nothing.
+    It calls `model.forward_chunk(x, state=None, *, lengths=None, resets=None) -> (output, state)` with the keywords
+    that are needed; `model.initial_state(batch, device, dtype)`, zeros where the model has none; and reads
+    `model.state_batch_axis`, 1 where the model has none.
 
     Args:
-        module: the model as its calls go, with Fabric's wrapper.
-        model: itself.
+        execution, objective: see `Forward`.
         steps: K; None: batches are whole chunks.
-        stateful: whether batches go on where the one before ended.
-        autocast: the context of Fabric's precision.
+        stateful: whether a batch continues the one before.
     """
 
-    def __init__(
-        self,
-        module: torch.nn.Module,
-        loss: Loss,
-        *,
-        dtype: torch.dtype,
-        device: torch.device,
-        model: Any,
-        steps: int | None,
-        stateful: bool,
-        autocast: Any = nullcontext,
-    ) -> None:
-        super().__init__(module, loss, dtype=dtype, device=device)
-        self.model, self.steps, self.stateful, self.autocast = model, steps, stateful, autocast
-        self.cuts = steps is not None
+    def __init__(self, execution: Execution, objective: Objective, *, steps: int | None, stateful: bool) -> None:
+        super().__init__(execution, objective)
+        model: Any = execution.model
         self.axis = getattr(model, "state_batch_axis", 1)
+        if execution.world > 1:  # through the wrapper, which exchanges gradients
+            model = execution.module
+            model.mark_forward_method("forward_chunk")
+        self.model, self.steps, self.stateful = model, steps, stateful
+        self.splits_batch = steps is not None
         self.state: State | None = None
+        self.trying = False
 
     def begin(self) -> None:
         self.state = None
 
-    def output(self, inputs: Inputs | Chunk) -> Tensor:
-        if not self.stateful or not isinstance(inputs, Chunk):  # a trial on two rows is no chunk
-            return super().output(inputs)  # type: ignore[arg-type]
-        values, resets = _chunk(inputs)
-        output, state = self._run(values, self._start(values, resets), None, resets)
+    def output(self, batch: Batch) -> Tensor:
+        if not self.stateful or self.trying:  # a trial on two rows is no chunk of a stream
+            return super().output(batch)
+        output, state = self._run(batch.inputs, self._start(batch), None, batch.resets)
         self.state = detach(state)
         return output
 
-    def pieces(self, inputs: Inputs | Chunk, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _try(self, batch: Batch) -> torch.Size:
+        self.trying = True
+        try:
+            return super()._try(batch)
+        finally:
+            self.trying = False
+
+    def microbatches(self, batch: Batch) -> Iterator[Score]:
+        follow = self.objective.targets_follow
         if self.steps is None:
-            yield self(inputs, targets)  # type: ignore[arg-type]
-        elif self.per_step:
-            yield from self._per_step(inputs, targets, self.steps)
+            yield self.score(batch)
+        elif follow == "inputs" and batch.input_lengths is not None:
+            yield from self._ragged(batch, self.steps)
+        elif follow == "inputs":
+            yield from self._chunks(batch, self.steps)
         elif self.stateful:
             raise ConfigError("bptt with stateful=True is for targets per step; leave bptt away")
         else:
-            yield self._last_steps(inputs, self.steps), targets
+            yield self.objective(self._last_steps(batch, self.steps), batch)
 
-    def _per_step(self, inputs: Inputs | Chunk, targets: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        if isinstance(inputs, Sequences):
-            yield from self._ragged(inputs, targets, steps)
-            return
-        values, resets = _chunk(inputs)
-        state = self._start(values, resets)
-        for begin in range(0, values.shape[1], steps):
+    def _chunks(self, batch: Batch, steps: int) -> Iterator[Score]:
+        state, resets = self._start(batch), batch.resets
+        for begin in range(0, batch.inputs.shape[1], steps):
             here = slice(begin, begin + steps)
             over_time = resets[:, here] if resets is not None and resets.dim() == 2 else None
-            output, state = self._run(values[:, here], state, None, over_time)
+            output, state = self._run(batch.inputs[:, here], state, None, over_time)
             state = self.state = detach(state)
-            yield output.flatten(0, 1), targets[:, here].flatten(0, 1)
+            yield self.objective(output, _cut(batch, here))
 
-    def _ragged(self, rows: Sequences, targets: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        values, lengths, state = rows.values, rows.lengths, None
+    def _ragged(self, batch: Batch, steps: int) -> Iterator[Score]:
+        state: State | None = None
+        lengths = batch.input_lengths
+        assert lengths is not None
         for begin in range(0, int(lengths.max()), steps):
-            going = (lengths > begin).nonzero().flatten()
-            if len(going) < len(lengths):  # the others are over
-                lengths, index = lengths[going], going.to(values.device)
-                values, targets, state = values[index], targets[index], reorder(state, index, self.axis)
+            ongoing = (lengths > begin).nonzero().flatten()
+            if len(ongoing) < len(lengths):  # the other rows have ended
+                lengths, index = lengths[ongoing], ongoing.to(batch.inputs.device)
+                batch, state = _rows(batch, index), reorder(state, index, self.axis)
             left = (lengths - begin).clamp(max=steps)
             here = slice(begin, begin + int(left.max()))
-            output, state = self._run(values[:, here], state, left)
+            output, state = self._run(batch.inputs[:, here], state, left)
             state = detach(state)
-            valid = valid_steps(left, output.shape[1], output.device)
-            yield output[valid], targets[:, here][valid]
+            yield self.objective(output, replace(_cut(batch, here), input_lengths=left))
 
-    def _last_steps(self, inputs: Inputs | Chunk, steps: int) -> Tensor:
-        """Runs all but the last K steps of each row without a graph, and those from the state that this led to."""
-        values, lengths = (
-            (inputs.values, inputs.lengths) if isinstance(inputs, Sequences) else (_chunk(inputs)[0], None)
-        )
+    def _last_steps(self, batch: Batch, steps: int) -> Tensor:
+        """Run all but the last K steps of each row without a graph, then those K steps from the resulting state."""
+        values, lengths = batch.inputs, batch.input_lengths
         longest = values.shape[1] if lengths is None else int(lengths.max())
         if longest <= steps:
             return self._run(values[:, :longest], None, lengths)[0]
@@ -149,9 +142,9 @@ class Carrying(Forward):
         tail = values[torch.arange(len(values), device=values.device)[:, None], last]
         return self._run(tail, state, lengths.clamp(max=steps))[0]
 
-    def _start(self, values: Tensor, resets: Tensor | None) -> State | None:
-        """The state that a chunk starts from; `resets` [B] clears rows, [B, T] is the layer's affair."""
-        state = self.state if self.stateful else None
+    def _start(self, batch: Batch) -> State | None:
+        """Return the state that a chunk starts from; resets [B] are applied here, resets [B, T] by the layer."""
+        state, values, resets = self.state if self.stateful else None, batch.inputs, batch.resets
         if state is None:
             return None
         rows = tensors(state)[0].shape[self.axis]
@@ -176,8 +169,8 @@ class Carrying(Forward):
             keywords["lengths"] = lengths
         if resets is not None and resets.dim() == 2:
             keywords["resets"] = resets
-        with self.autocast():
-            output, state = self.model.run(values, state, **keywords)
+        with self.execution.autocast():
+            output, state = self.model.forward_chunk(values, state, **keywords)
         return output.float() if output.dtype in HALF else output, state
 
     def state_dict(self) -> dict[str, Any]:
@@ -188,8 +181,18 @@ class Carrying(Forward):
         self.state = None if kept is None else map_state(lambda leaf: leaf.to(self.device), kept)
 
 
-def _chunk(inputs: Inputs | Chunk) -> tuple[Tensor, Tensor | None]:
-    if isinstance(inputs, Chunk):
-        return inputs.values, inputs.resets
-    assert isinstance(inputs, Tensor)
-    return inputs, None
+def _cut(batch: Batch, steps: slice) -> Batch:
+    """Return some steps of inputs, targets and weights."""
+    weights = batch.weights
+    assert batch.targets is not None
+    return Batch(
+        batch.inputs[:, steps],
+        batch.targets[:, steps],
+        weights=weights[:, steps] if weights is not None and weights.dim() > 1 else weights,
+    )
+
+
+def _rows(batch: Batch, index: Tensor) -> Batch:
+    assert batch.targets is not None
+    weights = None if batch.weights is None else batch.weights[index]
+    return Batch(batch.inputs[index], batch.targets[index], weights=weights)

@@ -1,0 +1,305 @@
+"""One adapter for each kind of module that models take; see :mod:`rnnkit.layers.sequence_adapters`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import activation
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ..errors import BackendError, DataError, ShapeError
+from ..ops.backend import tracing
+from ..types import State
+from ._checks import Lengths, check_lengths
+from ._recurrent import RecurrentLayer
+from .rnn import RNN
+from .sequence_module import SequenceModule, check_features, last_valid, masked
+
+Tensor = torch.Tensor
+Result = tuple[Tensor, "Lengths | None", "State | None"]
+
+
+class Adapter:
+    """What all adapters share; the meaning of each part is that of :class:`SequenceModule`."""
+
+    stateful = False
+    state_batch_axis = 0
+    input_size: int | None = None
+    output_size: int | None = None
+    carry_problem: str | None = None
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
+        y, state = self.forward_chunk(x, None, lengths=lengths)
+        return y, lengths, state
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        raise NotImplementedError
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State | None:
+        return None
+
+    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
+        return last_valid(y, lengths)
+
+
+class _Recurrent(Adapter):
+    """rnnkit's recurrent layers, batch first whatever their layout."""
+
+    stateful = True
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.state_batch_axis = module.state_batch_axis
+        self.input_size, self.output_size = module.input_size, module.output_size
+
+    @property
+    def carry_problem(self) -> str | None:  # type: ignore[override]
+        if self.module.bidirectional:
+            name = parametrize.type_before_parametrizations(self.module).__name__
+            return f"its {name} is bidirectional, and reads each sequence from its end too: build it with one direction"
+        return None
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        self.check(x)
+        if self.module.batch_first:
+            return self.module(x, state, lengths=lengths, resets=resets)  # type: ignore[no-any-return]
+        output, state = self.module(x.transpose(0, 1), state, lengths=lengths, resets=resets)
+        return output.transpose(0, 1), state
+
+    def check(self, x: Tensor) -> None:
+        check_features(x, self.input_size, parametrize.type_before_parametrizations(self.module).__name__)
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State | None:
+        return self.module.initial_state(batch, device, dtype)
+
+    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
+        return self.module.final_output(state)  # type: ignore[no-any-return]
+
+
+class _OwnCell(_Recurrent):
+    """:class:`rnnkit.RNN` with a cell: its output is no part of its state."""
+
+    def check(self, x: Tensor) -> None:
+        if self.input_size is not None:
+            check_features(x, self.input_size, "RNN")
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        adapted = any("parametrizations" in part._modules for part in self.module.modules())
+        # Weights that a parametrisation computes (an adapter's) are computed once a call instead of once a step. Not
+        # with recompute: the second run of a stretch has to make the same tensors in the same order as the first.
+        with parametrize.cached() if adapted and self.module.recompute is None else nullcontext():
+            return super().forward_chunk(x, state, lengths=lengths, resets=resets)
+
+    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
+        last = last_valid(y, lengths)
+        if not self.module.bidirectional:
+            return last
+        width = cell_output_size(self.module.cell)  # known: a model asks for it when it is built
+        return torch.cat((last[:, :width], y[:, 0, width:]), -1)
+
+
+class _TorchRecurrent(_Recurrent):
+    """PyTorch's LSTM, GRU and RNN: rows of unequal length go through a ``PackedSequence``."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.state_batch_axis = 1
+        directions = 2 if module.bidirectional else 1
+        self.input_size = module.input_size
+        self.output_size = directions * (module.proj_size or module.hidden_size)
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        self.check(x)
+        layer = self.module
+        if resets is not None:
+            raise BackendError(
+                f"torch.nn.{type(layer).__name__} cannot clear the state of a row between two steps (resets); make it "
+                "an rnnkit layer with the same weights: rnnkit.accelerate(model)"
+            )
+        batch, time = x.shape[:2]
+        x = x if layer.batch_first else x.transpose(0, 1)
+        if lengths is None:
+            output, state = layer(x, state)
+        else:
+            rows = check_lengths(lengths, batch, time)
+            packed, state = layer(pack_padded_sequence(x, rows, layer.batch_first, enforce_sorted=False), state)
+            output = pad_packed_sequence(packed, layer.batch_first, total_length=time)[0]
+        return output if layer.batch_first else output.transpose(0, 1), state
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State | None:
+        layer, weight = self.module, self.module.weight_ih_l0
+        rows = layer.num_layers * (2 if layer.bidirectional else 1)
+        widths = [layer.proj_size or layer.hidden_size, layer.hidden_size][: 2 if isinstance(layer, nn.LSTM) else 1]
+        device, dtype = device or weight.device, dtype or weight.dtype
+        leaves = [torch.zeros(rows, batch, width, device=device, dtype=dtype) for width in widths]
+        return leaves[0] if len(leaves) == 1 else tuple(leaves)
+
+    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
+        h = state[0] if isinstance(state, tuple) else state
+        assert isinstance(h, Tensor)
+        return torch.cat((h[-2], h[-1]), -1) if self.module.bidirectional else h[-1]
+
+
+class _PerStep(Adapter):
+    """Modules that treat each step by itself. Padding is cleared before and behind them."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.input_size = getattr(module, "in_features", None)
+        self.output_size = getattr(module, "out_features", None)
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        check_features(x, self.input_size, type(self.module).__name__)
+        if lengths is not None:
+            lengths = check_lengths(lengths, *x.shape[:2])
+        return masked(self.module(masked(x, lengths)), lengths), None
+
+
+class _Embedding(Adapter):
+    """Token ids [B, T] to vectors [B, T, F]."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.output_size = module.embedding_dim
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        if not isinstance(x, Tensor) or x.dtype not in (torch.int64, torch.int32) or x.dim() != 2:
+            what = f"shape {list(x.shape)} and is {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
+            hint = ": type x.long()" if isinstance(x, Tensor) and x.dim() == 2 else ""
+            raise ShapeError(f"x has {what}; torch.nn.Embedding expects integer ids [batch, time]{hint}")
+        if lengths is not None:
+            lengths = check_lengths(lengths, *x.shape[:2])
+            x = masked(x, lengths)  # whatever stands in the padding, -1 too
+        try:
+            return masked(self.module(x), lengths), None
+        except IndexError:
+            if tracing():
+                raise
+            low, high, rows = int(x.min()), int(x.max()), self.module.num_embeddings
+            raise DataError(
+                f"ids from {low} to {high} arrived; torch.nn.Embedding({rows}, ...) knows 0 to {rows - 1}: build it "
+                f"with at least {high + 1} rows, and give unknown tokens an id of their own"
+            ) from None
+
+
+class _Convolution(Adapter):
+    """``torch.nn.Conv1d`` over time; x and y are [B, T, channels]."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.input_size, self.output_size = module.in_channels, module.out_channels
+
+    @property
+    def carry_problem(self) -> str | None:  # type: ignore[override]
+        return f"its {type(self.module).__name__} {SequenceModule.whole_sequences}"
+
+    def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
+        check_features(x, self.input_size, type(self.module).__name__)
+        conv, rows = self.module, None
+        if lengths is not None:
+            rows = self._shortened(check_lengths(lengths, *x.shape[:2]))
+            if not tracing() and int(rows.min()) < 1:
+                raise ShapeError(
+                    f"lengths from {int(torch.as_tensor(lengths).min())} arrived; {conv} leaves no step of so short a "
+                    "row: leave such rows out, or pad them: padding='same'"
+                )
+        y = conv(masked(x, lengths).transpose(1, 2)).transpose(1, 2)
+        return masked(y, rows), rows, None
+
+    def forward_chunk(self, x: Tensor, state: State | None = None, **others: Any) -> tuple[Tensor, State | None]:
+        raise BackendError(f"torch.nn.Conv1d {SequenceModule.whole_sequences}")
+
+    def _shortened(self, lengths: Tensor) -> Tensor:
+        conv = self.module
+        if conv.padding == "same":
+            return lengths
+        padding = 0 if conv.padding == "valid" else conv.padding[0]
+        reach = conv.dilation[0] * (conv.kernel_size[0] - 1)
+        return torch.div(lengths + 2 * padding - reach - 1, conv.stride[0], rounding_mode="floor") + 1
+
+
+def cell_output_size(cell: Any) -> int | None:
+    """Features of a cell's output, as its ``output_size`` or ``hidden_size`` says; None where it has neither."""
+    size = getattr(cell, "output_size", None)
+    return getattr(cell, "hidden_size", None) if size is None else size
+
+
+# Modules of torch.nn that treat each step of [B, T, F] by itself.
+_PER_STEP: tuple[type, ...] = (
+    nn.Linear,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.Identity,
+    nn.Dropout,
+    nn.AlphaDropout,
+    *(
+        one
+        for name, one in vars(activation).items()
+        if isinstance(one, type) and issubclass(one, nn.Module) and name in activation.__all__
+        if one not in (nn.MultiheadAttention, nn.GLU, nn.PReLU, nn.Softmax2d, nn.Softmax, nn.Softmin, nn.LogSoftmax)
+    ),
+)  # fmt: skip
+# The first fitting class decides.
+ADAPTERS: tuple[tuple[type | tuple[type, ...], type[Adapter]], ...] = (
+    (RecurrentLayer, _Recurrent),
+    (RNN, _OwnCell),
+    ((nn.LSTM, nn.GRU, nn.RNN), _TorchRecurrent),
+    (nn.Embedding, _Embedding),
+    (nn.Conv1d, _Convolution),
+    (_PER_STEP, _PerStep),
+)

@@ -1,0 +1,180 @@
+"""The call of a :class:`SequenceModule` for modules whose own call is another one.
+
+An adapter holds a reference to its module and nothing else. It is made for each call and is no ``torch.nn.Module``: so
+the names of parameters in a state dict are those of the module, and a module may be replaced or accelerated in place at
+any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import ConfigError, ShapeError
+from ..types import State
+from ._adapters import ADAPTERS, Result
+from ._checks import Lengths
+from .cells import TORCH_CELLS
+from .sequence_module import SequenceInterface, SequenceModule
+
+Tensor = torch.Tensor
+
+
+class Chained:
+    """Several layers, one behind the other, as one.
+
+    The state is a tuple of the states of those parts that have one; the state itself where one part has.
+    """
+
+    def __init__(self, parts: Sequence[SequenceInterface]) -> None:
+        self.parts = parts
+        self._states = [part for part in parts if part.stateful]
+
+    @property
+    def stateful(self) -> bool:
+        return bool(self._states)
+
+    @property
+    def input_size(self) -> int | None:
+        for part in self.parts:
+            if part.input_size is not None or part.output_size is not None:
+                return part.input_size
+        return None
+
+    @property
+    def output_size(self) -> int | None:
+        return next((part.output_size for part in reversed(self.parts) if part.output_size is not None), None)
+
+    @property
+    def state_batch_axis(self) -> int:
+        return self._states[0].state_batch_axis if self._states else 0
+
+    @property
+    def carry_problem(self) -> str | None:
+        for part in self.parts:
+            if part.carry_problem is not None:
+                return part.carry_problem
+        if len({part.state_batch_axis for part in self._states}) > 1:
+            return "the states of its layers have the batch on different axes (an RNN(cell) beside an rnnkit layer)"
+        return None
+
+    def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
+        states = []
+        for part in self.parts:
+            x, lengths, state = _checked_result(part, part(x, lengths))
+            if part.stateful:
+                states.append(state)
+        return x, lengths, self._joined(states)
+
+    def forward_chunk(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        before, after = self._split(state), []
+        for part in self.parts:
+            x, following = part.forward_chunk(
+                x, before.pop(0) if part.stateful else None, lengths=lengths, resets=resets
+            )
+            if part.stateful:
+                after.append(following)
+        return x, self._joined(after)
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State | None:
+        return self._joined([part.initial_state(batch, device, dtype) for part in self._states])
+
+    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
+        last = self.parts[-1]
+        return last.last_output(y, lengths, self._split(state)[-1] if last.stateful else None)
+
+    def _joined(self, states: list[State]) -> State | None:
+        return None if not states else states[0] if len(states) == 1 else tuple(states)
+
+    def _split(self, state: State | None) -> list[State | None]:
+        if state is None or len(self._states) == 1:
+            return [state] * len(self._states)
+        if not isinstance(state, tuple) or len(state) != len(self._states):
+            raise ShapeError(
+                f"state is a {type(state).__name__}; expected a tuple of {len(self._states)} states, one for each "
+                "layer that has one, as forward_chunk returns it"
+            )
+        return list(state)
+
+
+def _checked_result(part: SequenceInterface, result: Any) -> Result:
+    if isinstance(result, tuple) and len(result) == 3 and isinstance(result[0], Tensor):
+        return result
+    what = f"{len(result)} things" if isinstance(result, tuple) else f"a {type(result).__name__}"
+    raise ConfigError(f"{type(part).__name__} returned {what}; expected y, lengths, state: return y, lengths, None")
+
+
+def as_sequence_module(module: Any, name: str = "module") -> SequenceInterface:
+    """Gives a module the call ``(x, lengths) -> (y, lengths, state)``; one that has it is returned as it is.
+
+    Args:
+        module: a :class:`SequenceModule`; ``rnnkit.SimpleRNN``, ``LSTM``, ``GRU`` or ``RNN``; ``torch.nn.LSTM``,
+            ``GRU`` or ``RNN``; ``torch.nn.Embedding``, ``Conv1d``, ``Linear``, ``LayerNorm``, ``RMSNorm``, ``Dropout``
+            or an activation; or a ``torch.nn.Sequential`` of these.
+        name: of the argument, for the message.
+
+    Raises:
+        ConfigError: another module; the message says how to make it one of these.
+
+    Example:
+        >>> import torch
+        >>> layer = as_sequence_module(torch.nn.LSTM(3, 5))
+        >>> y, lengths, (h, c) = layer(torch.zeros(2, 7, 3), lengths=[7, 4])
+        >>> tuple(y.shape), lengths, tuple(h.shape)
+        ((2, 7, 5), [7, 4], (1, 2, 5))
+    """
+    if isinstance(module, SequenceModule):
+        return module
+    for kinds, adapter in ADAPTERS:
+        if isinstance(module, kinds):
+            return adapter(module)
+    if type(module) is nn.Sequential and len(module) > 0:
+        return Chained([as_sequence_module(part, f"{name}[{index}]") for index, part in enumerate(module)])
+    raise ConfigError(_refusal(module, name))
+
+
+def _refusal(module: Any, name: str) -> str:
+    if isinstance(module, type):
+        return f"{name} is the class {module.__name__}; expected a module: {module.__name__}(...)"
+    arrived = f"{name} is a {type(module).__name__}; expected a layer over sequences"
+    if isinstance(module, TORCH_CELLS):
+        return f"{arrived}, and a cell is a single step: rnnkit.RNN(cell)"
+    if isinstance(module, nn.Module):
+        kind = type(module).__name__
+        return (
+            f"{arrived}: rnnkit.LSTM(input_size, hidden_size) or a class derived from rnnkit.SequenceModule. If it is "
+            f"a single step (x, state) -> (y, state), type rnnkit.RNN({kind}(...)); if it treats each step by itself, "
+            f"rnnkit.PerStep({kind}(...))"
+        )
+    if callable(module):
+        return f"{arrived}; for a function that is a single step type rnnkit.RNN({getattr(module, '__name__', 'cell')})"
+    return f"{arrived} such as rnnkit.LSTM(input_size, hidden_size)"
+
+
+def check_fit(parts: Sequence[tuple[str, SequenceInterface]]) -> None:
+    """Raises ConfigError where a layer puts out other features than the next one takes.
+
+    Args:
+        parts: layers from input to output, each with its name for the message.
+    """
+    before, features = "", None
+    for name, part in parts:
+        if features is not None and part.input_size is not None and part.input_size != features:
+            raise ConfigError(
+                f"{before} puts out {features} features but {name} takes {part.input_size}; build the {name} with "
+                f"input_size={features}"
+            )
+        if part.output_size is not None:
+            before, features = name, part.output_size

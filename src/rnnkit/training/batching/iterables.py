@@ -1,0 +1,160 @@
+"""Batches of what is not held in memory: iterables, torch's datasets, and the user's own `Batches`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from ...errors import ConfigError, DataError
+from ...types import Batch, Batches, Sequences
+from .arrays import describe, to_batch, to_inputs, to_targets
+from .order import Order
+
+Prepare = Callable[[Batch], Batch]
+
+
+class IterableBatches:
+    """The batches of any iterable, each checked and brought to the model's dtype and device.
+
+    An item is a `Batch`, or a pair (inputs, targets). With `stateful` the batches are chunks of streams, and an item
+    may be (inputs, targets, resets).
+
+    Args:
+        source: the iterable.
+        prepare: checks a batch and fits its targets to the loss.
+        dtype, device: of the model.
+        stateful: see above.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Any],
+        prepare: Prepare,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        stateful: bool = False,
+    ) -> None:
+        self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
+        self.stateful = stateful
+        # A source with a position of its own (`types.Batches`) keeps it; another is read again up to the position.
+        self.own_position = isinstance(source, Batches)
+        self.steps: int | None = _length(source)
+        self.last: tuple[int, Batch] | None = None
+        self._position = self._start = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        items = iter(self.source)
+        self._position, self._start = self._start, 0
+        if not self.own_position:
+            next(islice(items, self._position, self._position), None)  # now, so that its generators move now
+        return self._rest(items)
+
+    def _rest(self, items: Iterator[Any]) -> Iterator[Batch]:
+        for step, item in enumerate(items, self._position):
+            batch = self.prepare(self._read(item, step)).to(self.device)
+            self.last = step, batch
+            self._position = step + 1
+            yield batch
+
+    def _read(self, item: Any, step: int) -> Batch:
+        """Turn an item of the source into a batch."""
+        if isinstance(item, Batch):
+            floating = isinstance(item.inputs, Tensor) and item.inputs.is_floating_point()
+            return replace(item, inputs=item.inputs.to(self.dtype)) if floating else item
+        resets = None
+        if self.stateful and isinstance(item, tuple | list) and len(item) == 3:
+            *item, resets = item
+        if not (isinstance(item, tuple | list) and len(item) == 2):
+            raise DataError(
+                f"batch {step} is {describe(item)}; expected a pair (inputs, targets). "
+                "Arrays are passed as one tuple: (X, y)"
+            )
+        batch = to_batch(to_inputs(item[0], self.dtype), to_targets(item[1], self.dtype))
+        if self.stateful and batch.input_lengths is not None:
+            raise DataError(
+                f"batch {step} has rows of unequal length; with stateful=True the rows of a batch end together"
+            )
+        if resets is not None:
+            batch.resets = _resets(resets, batch.inputs, step)
+        return batch
+
+    def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
+        """Return the batch of a step if it is the last; rows are unknown."""
+        return None, self.last[1] if self.last and self.last[0] == step else None
+
+    def state_dict(self) -> dict[str, Any]:
+        source: Any = self.source
+        return {"position": self._position} | ({"source": source.state_dict()} if self.own_position else {})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._start = int(state["position"])
+        source: Any = self.source
+        if self.own_position:
+            source.load_state_dict(state["source"])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the class of the source and its number of batches, and its own fingerprint if it has one."""
+        source: Any = self.source
+        own = {"fingerprint": source.fingerprint()} if self.own_position else {}
+        return {"kind": type(source).__name__, "batches": self.steps} | own
+
+
+def _length(source: Any) -> int | None:
+    if isinstance(source, Batches):
+        return source.steps
+    try:
+        return len(source)
+    except TypeError:  # also raised by a DataLoader whose data set has no length
+        return None
+
+
+def _resets(resets: Any, inputs: Tensor, step: int) -> Tensor:
+    found = torch.as_tensor(resets)
+    if found.dtype != torch.bool or found.shape not in (inputs.shape[:1], inputs.shape[:2]):
+        raise DataError(
+            f"batch {step} has resets {list(found.shape)} of {found.dtype} with inputs {list(inputs.shape)}; "
+            f"expected truth values, [{len(inputs)}], or {list(inputs.shape[:2])} for resets between steps"
+        )
+    return found
+
+
+def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes: int) -> Iterable[Any]:
+    """Return an iterable of batches for what is not held in memory; raises `DataError` if there is none."""
+    if isinstance(data, IterableDataset):
+        return _loader(data, batch_size, None)
+    if isinstance(data, Dataset):
+        return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
+    if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
+        raise DataError(f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches")
+    if passes > 1:
+        check_rereadable(data, f"{passes} epochs were asked for", "pass epochs=1")
+    return data
+
+
+def check_rereadable(data: Any, why: str, instead: str) -> None:
+    """Raise `ConfigError` for what can be iterated only once."""
+    if isinstance(data, Iterator):
+        raise ConfigError(
+            f"{describe(data)} can be read once, but {why}; {instead}, or something that can be iterated again (a "
+            "list, a DataLoader, a class with __iter__)"
+        )
+
+
+def _loader(data: Dataset[Any], batch_size: int, sampler: Order | None) -> DataLoader[Any]:
+    # A loader without a generator of its own would draw from the global one at every epoch.
+    own = torch.Generator()
+    return DataLoader(data, batch_size, sampler=sampler, collate_fn=_collate, generator=own)
+
+
+def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Samples stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
+    inputs, targets = zip(*samples, strict=True)
+    return list(inputs), list(targets)

@@ -1,0 +1,120 @@
+"""Connectionist temporal classification: labels without alignment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import ConfigError, DataError, ShapeError, check_whole
+from ...ops.losses import Loss
+from ...types import Batch
+from ..batching.arrays import describe
+from .objective import Objective, Score
+
+
+class CTC(Objective):
+    """−log p(labels | inputs), summed over all alignments of the labels with the output's steps.
+
+    L = −(1/n) Σ_b log Σ_{π ∈ A(y_b)} Π_t softmax(z_b)_{t, π_t}
+
+    with A(y) the paths that give y after repeated labels and blanks are removed, and n the number of labels in the
+    batch: the loss is in nats a label. The model returns logits z [B, T', C] for inputs of unequal lengths, or the pair
+    (z, lengths [B]) where it changes the number of steps, as a convolution with a stride does.
+
+    Graves et al. 2006 ("Connectionist temporal classification: labelling unsegmented sequence data with recurrent
+    neural networks"). Computed by `torch.nn.functional.ctc_loss` in float32.
+
+    Legend: B batch, T' output steps, S labels of a row, C classes with the blank.
+
+    Args:
+        blank: the class that stands for no label.
+        zero_infinity: count a row whose labels do not fit into its steps as 0, and let no gradient through; without,
+            the run stops with an error that names the row.
+
+    Raises:
+        ConfigError: a blank below 0.
+
+    Example:
+        >>> import torch
+        >>> batch = Batch(torch.zeros(1, 4, 3), torch.tensor([[1, 2]]), torch.tensor([4]), torch.tensor([2]))
+        >>> score = CTC()(torch.zeros(1, 4, 3), batch)  # 15 of 81 paths give the labels 1, 2
+        >>> round(score.loss.item(), 4), score.count
+        (0.8432, 2)
+    """
+
+    name: ClassVar[str] = "ctc"
+    targets_follow: ClassVar[str] = "targets"
+
+    def __init__(self, blank: int = 0, *, zero_infinity: bool = False) -> None:
+        check_whole(blank, "blank", least=0)
+        function: Any = F.ctc_loss
+        super().__init__(Loss("ctc", function, "own"))
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def count(self, batch: Batch) -> int:
+        assert batch.targets is not None
+        lengths = batch.target_lengths
+        return max(1, batch.targets.numel() if lengths is None else int(lengths.sum()))
+
+    def __call__(self, output: Any, batch: Batch) -> Score:
+        logits, steps = self._steps(output, batch)
+        targets, labels = batch.targets, self._labels(batch)
+        assert targets is not None
+        log_p = logits.float().log_softmax(-1).transpose(0, 1)
+        each = F.ctc_loss(log_p, targets, steps, labels, self.blank, reduction="none", zero_infinity=self.zero_infinity)
+        if batch.weights is not None:
+            each = each * batch.weights
+        count = self.count(batch)
+        return Score(each.sum() / count, count, logits, targets)
+
+    def check_output(self, output: Any, rows: Batch) -> Tensor:
+        logits = output[0] if isinstance(output, tuple) else output
+        if not isinstance(logits, Tensor) or logits.dim() != 3 or len(logits) != len(rows):
+            raise ConfigError(
+                f"for {len(rows)} sequences the model returned {describe(logits)}; the objective 'ctc' expects logits "
+                f"[{len(rows)}, steps, classes], or the pair (logits, lengths)"
+            )
+        return logits
+
+    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
+        targets, classes = batch.targets, shape[-1]
+        assert targets is not None
+        if targets.is_floating_point() or targets.dim() != 2:
+            raise ShapeError(
+                f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective 'ctc' expects "
+                "integer labels [N, S], or a list of arrays of labels of unequal lengths"
+            )
+        lengths = self._labels(batch)
+        valid = torch.arange(targets.shape[1]) < lengths[:, None]
+        labels = targets[valid.to(targets.device)]
+        if labels.numel() and (
+            int(labels.min()) < 0 or int(labels.max()) >= classes or bool((labels == self.blank).any())
+        ):
+            raise DataError(
+                f"labels run from {int(labels.min())} to {int(labels.max())}; expected 0 to {classes - 1} without the "
+                f"blank, {self.blank}: the model has {classes} classes, the blank among them"
+            )
+        return replace(batch, target_lengths=lengths)
+
+    def _labels(self, batch: Batch) -> Tensor:
+        assert batch.targets is not None
+        if batch.target_lengths is not None:
+            return batch.target_lengths
+        return torch.full((len(batch.targets),), batch.targets.shape[1])
+
+    def _steps(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits and the valid steps of each row."""
+        if isinstance(output, tuple):
+            return output[0], output[1].cpu()
+        if batch.input_lengths is None:
+            return output, torch.full((len(output),), output.shape[1])
+        if output.shape[1] != batch.inputs.shape[1]:
+            raise ShapeError(
+                f"the model returns {output.shape[1]} steps for inputs of {batch.inputs.shape[1]}; return the pair "
+                "(logits, lengths), so that the valid steps of each row are known"
+            )
+        return output, batch.input_lengths

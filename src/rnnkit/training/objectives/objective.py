@@ -1,0 +1,269 @@
+"""Objectives: how a model is called on a batch, and how its output is compared with the targets.
+
+An objective says which output belongs to which target. It is chosen by name, `Learner(objective="horizon")`, by an
+object, or by the model's `default_objective`:
+
+| name         | output          | targets                       | compared                              |
+| ------------ | --------------- | ----------------------------- | ------------------------------------- |
+| `"sequence"` | [B, ...]        | [B] or [B, ...]               | one target a sequence                 |
+| `"step"`     | [B, T, ...]     | [B, T] or [B, T, ...]         | one target a valid input step         |
+| `"horizon"`  | [B, S, ...]     | [B, S] or [B, S, ...]         | one target a valid target step        |
+| `"seq2seq"`  | [B, S, V]       | [B, S]                        | as "horizon", with teacher forcing    |
+| `"ctc"`      | [B, T', C]      | [B, S]                        | all alignments of S labels with T'    |
+
+A model that declares none gets "step" where it returns [B, T, outputs] for inputs and targets of T steps, and
+"sequence" otherwise.
+
+Legend: B batch, T input steps, S target steps, V vocabulary, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError, DataError, ShapeError
+from ...ops.losses import Loss
+from ...ops.padding import valid_steps
+from ...types import Batch
+from ..batching.arrays import check_finite_values, describe
+from .targets import fit_targets
+
+
+@dataclass(slots=True)
+class Score:
+    """What an objective makes of a batch.
+
+    Attributes:
+        loss: the mean loss of `count` targets; differentiable.
+        count: the number of targets. `loss * count` is the sum that batches and processes are joined by.
+        output, targets: pairs [n, ...] for the metrics, without padding.
+    """
+
+    loss: Tensor
+    count: int
+    output: Tensor
+    targets: Tensor
+
+
+class Objective:
+    """Calls a model on a batch and compares its output with the targets.
+
+    Subclass it for an objective of your own: override `pair`, and `call` where the model takes more than its inputs.
+
+    Args:
+        loss: what compares outputs with targets.
+
+    Attributes:
+        name: as users type it.
+        targets_follow: what the steps of the targets belong to: "rows" (the targets have no steps), "inputs" (a
+            target a step of the input), "horizon" (steps of their own, as many in each batch) or "targets" (steps of
+            their own; a batch has as many as its longest row).
+    """
+
+    name: ClassVar[str] = "sequence"
+    targets_follow: ClassVar[str] = "rows"
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def call(self, module: torch.nn.Module, batch: Batch) -> Any:
+        """Return the model's output for a batch."""
+        return call_model(module, batch)
+
+    def count(self, batch: Batch) -> int:
+        """Return the number of targets that the loss of a batch is the mean of, before the model is called."""
+        assert batch.targets is not None
+        return len(batch.targets)
+
+    def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return outputs [n, ...], their targets [n, ...], and weights [n] or None."""
+        assert batch.targets is not None
+        return output, batch.targets, batch.weights
+
+    def __call__(self, output: Tensor, batch: Batch) -> Score:
+        """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
+        found, targets, weights = self.pair(output, batch)
+        return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
+
+    def check_output(self, output: Any, rows: Batch) -> Tensor:
+        """Return the output of a trial on some rows if the objective can use it.
+
+        Raises:
+            ConfigError: it is not a tensor with the batch axis first.
+            ShapeError: it has other steps than the objective expects.
+        """
+        if not isinstance(output, Tensor) or output.dim() == 0 or len(output) != len(rows):
+            raise ConfigError(
+                f"for {len(rows)} sequences the model returned {describe(output)}; expected one tensor with the "
+                f"batch axis first, [{len(rows)}, ...]"
+            )
+        if self.loss.name == "bce" and not 0 <= output.min() <= output.max() <= 1:
+            raise ConfigError(
+                f"the model returns values from {output.min():.3g} to {output.max():.3g}, but loss 'bce' expects "
+                "probabilities in [0, 1]; for outputs without a sigmoid pass loss='bce_logits'"
+            )
+        return output
+
+    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
+        """Check the targets of a batch against the shape of an output, and return them as the loss takes them.
+
+        Args:
+            batch: all rows of data in memory, or one batch.
+            shape: of the output of a trial on rows of this data.
+            dtype: the model's, for targets that are numbers.
+
+        Raises:
+            DataError: NaN, labels out of range, lengths that differ.
+            ShapeError: targets whose shape does not belong to the output.
+        """
+        assert batch.targets is not None
+        if batch.target_lengths is not None:
+            raise DataError(
+                f"targets of unequal lengths arrived, but the model returns outputs of shape {list(shape)}, one a "
+                "sequence; expected one target for each sequence"
+            )
+        return self._fit(batch, torch.Size([len(batch), *shape[1:]]), None, dtype)
+
+    def _fit(self, batch: Batch, output: torch.Size, lengths: Tensor | None, dtype: torch.dtype) -> Batch:
+        targets = batch.targets
+        assert targets is not None
+        axes = 1 if self.targets_follow == "rows" else 2
+        if self.loss.targets == "labels" and len(output) != axes + 1:
+            raise ShapeError(
+                f"the model returns outputs of shape {list(output)} for targets of shape {list(targets.shape)}; "
+                f"{self.loss.name!r} expects outputs [N, classes], or [N, T, classes] for labels [N, T]"
+            )
+        if self.loss.targets != "own":  # whose NaN may stand for what is not known
+            check_finite_values("targets", targets, lengths)
+        valid = None if lengths is None else valid_steps(lengths, targets.shape[1], targets.device)
+        fitted = fit_targets(self.loss, targets, output, valid=valid, dtype=dtype)
+        return replace(batch, targets=fitted, weights=self._weights(batch, fitted))
+
+    def _weights(self, batch: Batch, targets: Tensor) -> Tensor | None:
+        weights = batch.weights
+        if weights is None:
+            return None
+        axes = 1 if self.targets_follow == "rows" else 2
+        if weights.shape not in (targets.shape[:1], targets.shape[:axes]):
+            raise ShapeError(
+                f"weights of shape {list(weights.shape)} arrived with targets of shape {list(targets.shape)}; expected "
+                f"one a row, [{len(targets)}]" + (f", or one a step, {list(targets.shape[:2])}" if axes == 2 else "")
+            )
+        check_finite_values("weights", weights, None)
+        return weights
+
+
+class SequenceObjective(Objective):
+    """One target a sequence: output [B, ...] against targets [B] or [B, ...]."""
+
+
+class HorizonObjective(Objective):
+    """One target a target step: output [B, S, ...] against targets [B, S] or [B, S, ...].
+
+    S and the lengths of the targets are their own: a forecaster's horizon may be shorter than its window, longer, or
+    as long. Steps past a row's target length count neither in the loss nor in the metrics.
+    """
+
+    name: ClassVar[str] = "horizon"
+    targets_follow: ClassVar[str] = "horizon"
+
+    def lengths(self, batch: Batch) -> Tensor | None:
+        """Return the valid target steps of each row; None: all."""
+        return batch.target_lengths
+
+    def count(self, batch: Batch) -> int:
+        lengths, targets = self.lengths(batch), batch.targets
+        assert targets is not None
+        return len(targets) * targets.shape[1] if lengths is None else int(lengths.sum())
+
+    def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
+        assert targets is not None
+        if weights is not None and weights.dim() == 1:
+            weights = weights[:, None].expand(targets.shape[:2])
+        if lengths is None:
+            flat = None if weights is None else weights.flatten(0, 1)
+            return output.flatten(0, 1), targets.flatten(0, 1), flat
+        valid = valid_steps(lengths, output.shape[1], output.device)
+        return output[valid], targets[valid], None if weights is None else weights[valid]
+
+    def check_output(self, output: Any, rows: Batch) -> Tensor:
+        found, targets = super().check_output(output, rows), rows.targets
+        assert targets is not None
+        if found.dim() < 2 or (found.dim() == 2 and self.loss.targets == "labels"):
+            raise ShapeError(
+                f"the model returns outputs of shape {list(found.shape)}; the objective {self.name!r} expects steps on "
+                "the second axis, [B, steps, ...]"
+            )
+        if targets.shape[1:2] != found.shape[1:2]:
+            raise ShapeError(
+                f"the model returns outputs of {found.shape[1]} steps, {list(found.shape)}, but the targets have shape "
+                f"{list(targets.shape)}; the objective {self.name!r} expects as many target steps"
+            )
+        return found
+
+    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
+        targets = batch.targets
+        assert targets is not None
+        return self._fit(batch, torch.Size([*targets.shape[:2], *shape[2:]]), self.lengths(batch), dtype)
+
+
+class StepObjective(HorizonObjective):
+    """One target an input step: output [B, T, ...] against targets [B, T] or [B, T, ...].
+
+    Steps past a row's input length count neither in the loss nor in the metrics.
+    """
+
+    name: ClassVar[str] = "step"
+    targets_follow: ClassVar[str] = "inputs"
+
+    def lengths(self, batch: Batch) -> Tensor | None:
+        return batch.input_lengths
+
+    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
+        targets, steps = batch.targets, batch.inputs.shape[1]
+        assert targets is not None
+        if batch.target_lengths is not None and not _equal(batch.target_lengths, batch.input_lengths):
+            raise DataError("targets of unequal lengths arrived; expected each to be as long as its sequence")
+        if targets.shape[1:2] != (steps,):
+            if targets.dim() < 2:
+                raise ShapeError(
+                    f"targets of shape {list(targets.shape)} arrived; the objective 'step' expects one a step, "
+                    f"[{len(targets)}, {steps}]"
+                )
+            raise ShapeError(f"targets of {targets.shape[1]} steps arrived with inputs of {steps} steps")
+        return replace(super().fit(batch, shape, dtype), target_lengths=None)  # those of the inputs
+
+
+class InferredObjective(Objective):
+    """Chooses "step" or "sequence" by the shapes of a trial; for models that declare no objective.
+
+    "step" where output and targets both have the steps of the inputs on their second axis and the output has a third
+    axis. A forecaster whose horizon equals its window has such shapes too: pass `objective="horizon"`.
+    """
+
+    name: ClassVar[str] = "inferred"
+
+    def infer(self, batch: Batch, rows: Batch, shape: torch.Size) -> Objective:
+        """Return the objective for a batch, some rows of which gave an output of that shape."""
+        targets = batch.targets
+        assert targets is not None
+        same = shape[1:2] == rows.inputs.shape[1:2] and targets.shape[1:2] == batch.inputs.shape[1:2]
+        per_step = len(shape) >= 3 and same
+        chosen: Objective = StepObjective(self.loss) if per_step else SequenceObjective(self.loss)
+        return chosen
+
+
+def call_model(module: torch.nn.Module, batch: Batch) -> Any:
+    """Call a model on the inputs of a batch, with their lengths where rows differ."""
+    if batch.input_lengths is None:
+        return module(batch.inputs)
+    return module(batch.inputs, lengths=batch.input_lengths)
+
+
+def _equal(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and torch.equal(one, other)

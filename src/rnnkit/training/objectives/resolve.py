@@ -1,0 +1,59 @@
+"""Objectives by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...errors import ConfigError, suggest
+from ...ops.losses import LossFunction, resolve_loss
+from .cross_entropy import ClassWeights, make_cross_entropy
+from .ctc import CTC
+from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
+from .sequence_to_sequence import SequenceToSequence
+
+_WITH_A_LOSS: dict[str, type[Objective]] = {
+    "sequence": SequenceObjective,
+    "step": StepObjective,
+    "horizon": HorizonObjective,
+}
+NAMES = (*_WITH_A_LOSS, "ctc", "seq2seq")
+
+
+def resolve_objective(
+    objective: str | Objective | None,
+    loss: str | LossFunction | None,
+    model: torch.nn.Module,
+    label_smoothing: float = 0.0,
+    class_weights: ClassWeights | None = None,
+) -> Objective:
+    """Return the objective of a learner.
+
+    Args:
+        objective: a name, an object, or None: the model's `default_objective`, else inferred from shapes.
+        loss: see `Learner`; for objectives that have none of their own.
+        model: may declare `default_objective` and `default_loss`.
+        label_smoothing, class_weights: of the cross-entropy.
+
+    Raises:
+        ConfigError: an unknown name, or a loss for an objective that has its own.
+    """
+    chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
+    if isinstance(chosen, type) and issubclass(chosen, Objective):
+        raise ConfigError(f"objective={chosen.__name__} is a class; pass an instance: objective={chosen.__name__}(...)")
+    if isinstance(chosen, Objective) or chosen == "ctc":
+        if loss is not None or label_smoothing or class_weights is not None:
+            raise ConfigError(
+                f"loss, label_smoothing and class_weights arrived with objective={chosen!r}, which has its own loss; "
+                "leave them out"
+            )
+        return CTC() if chosen == "ctc" else chosen
+    if chosen == "seq2seq":
+        loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
+    if chosen is not None and chosen not in NAMES:
+        raise ConfigError(f"unknown objective {chosen!r}{suggest(str(chosen), NAMES)}")
+    found = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
+    if chosen == "seq2seq":
+        return SequenceToSequence(loss=found)
+    return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)

@@ -1,0 +1,37 @@
+"""A callback that ends a run which gets no better."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ...errors import check_whole
+from ..history import Row
+from .callbacks import Callback
+
+
+class EarlyStopping(Callback):
+    """Ends the run after `patience` epochs in a row without a better monitored figure.
+
+    `fit(early_stopping=5)` adds it.
+
+    Args:
+        patience: number of epochs, at least 1.
+
+    Raises:
+        ConfigError: a patience below 1.
+    """
+
+    order: ClassVar[int] = 80
+    watches_monitor = True
+
+    def __init__(self, patience: int) -> None:
+        check_whole(patience, "patience")
+        self.patience = int(patience)
+
+    def on_prepare(self, learner: Any, run: Any) -> None:
+        self.run = run
+
+    def on_epoch_end(self, learner: Any, row: Row) -> None:
+        history = learner.history
+        if len(history.rows) - (history.best_epoch or 0) >= self.patience:
+            self.run.stop_reason = "early stopping"

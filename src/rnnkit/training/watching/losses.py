@@ -1,0 +1,65 @@
+"""The mean loss of an epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import DataError
+from ..execution import several_processes
+from .divergence import NonFinite
+
+
+class LossMeter:
+    """The mean of losses, each weighted by the number of targets that it is the mean of.
+
+    Reading a loss waits for an accelerator, so there 50 losses are read at once. On a CPU each is read when it comes.
+    A `strict` meter raises `NonFinite` for a loss that is NaN or infinite.
+    """
+
+    def __init__(self, device: torch.device, *, strict: bool) -> None:
+        self.device, self.strict = device, strict
+        self.every = 1 if device.type == "cpu" else 50
+        self.reset()
+
+    def reset(self) -> None:
+        self.waiting: list[tuple[Tensor, int, int]] = []
+        self.total, self.count = 0.0, 0
+
+    def add(self, loss: Tensor, count: int, batch: int) -> None:
+        """Add the mean loss of `count` targets in a batch of that number (from 0) in the epoch."""
+        self.waiting.append((loss.detach(), count, batch))
+        if len(self.waiting) >= self.every:
+            self.read()
+
+    def read(self) -> None:
+        losses = [loss for loss, _, _ in self.waiting]
+        values = [losses[0].item()] if len(losses) == 1 else torch.stack(losses).tolist() if losses else []
+        for value, (_, count, batch) in zip(values, self.waiting, strict=True):
+            if self.strict and not math.isfinite(value):
+                raise NonFinite(f"the loss became {value}", batch)
+            self.total += value * count
+            self.count += count
+        self.waiting.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        self.read()
+        return {"total": self.total, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.total, self.count = state["total"], state["count"]
+
+    def mean(self, *, over_processes: bool = True) -> float:
+        """Return the mean so far; under torchrun that of all processes, which then must all call this."""
+        self.read()
+        total, count = self.total, self.count
+        if over_processes and several_processes():
+            both = torch.tensor([total, count], dtype=torch.float64, device=self.device)
+            torch.distributed.all_reduce(both)
+            total, count = both.tolist()
+        if count == 0:
+            raise DataError("no data arrived: there was not a single batch")
+        return total / count

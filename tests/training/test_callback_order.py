@@ -1,0 +1,97 @@
+"""The built-in callbacks: their order, and how users replace them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fitting import quiet, same, weights
+
+from rnnkit.errors import DivergenceError
+from rnnkit.training import BestWeights, Callback, Checkpoints, DivergenceRescue, EarlyStopping, WeightAveraging
+from rnnkit.training.learner import Learner
+from rnnkit.training.watching.callbacks import with_defaults
+
+
+class Recorder(Callback):
+    def __init__(self) -> None:
+        self.order_of_run: list[str] = []
+
+    def on_fit_begin(self, learner, run):
+        self.order_of_run = [type(one).__name__ for one in run.callbacks.all]
+
+
+def test_they_stand_in_the_stated_order(classifier, blobs, tmp_path):
+    recorder = Recorder()
+    settings = {"restore_best": True, "early_stopping": 2, "average": "ema", "checkpoint": tmp_path, "validation": 0.2}
+    quiet(Learner(classifier()), blobs, callbacks=[recorder], **settings)
+    expected = ["DivergenceRescue", "BestWeights", "WeightAveraging", "Recorder", "EarlyStopping", "Checkpoints"]
+    assert recorder.order_of_run == expected
+
+
+def test_one_of_the_same_class_takes_the_place():
+    class Mine(EarlyStopping):
+        pass
+
+    mine = Mine(3)
+    assert with_defaults([mine], [DivergenceRescue(), EarlyStopping(1)])[1:] == (mine,)
+
+
+def test_as_arguments_and_as_callbacks_they_are_the_same(classifier, blobs, tmp_path):
+    arguments, objects = Learner(classifier(), lr=0.05), Learner(classifier(), lr=0.05)
+    common = {"epochs": 12, "validation": 0.3}
+    settings = {"restore_best": True, "early_stopping": 2, "average": "ema", "checkpoint": tmp_path / "a"}
+    first = quiet(arguments, blobs, **settings, **common)
+    callbacks = [Checkpoints(tmp_path / "b"), EarlyStopping(2), WeightAveraging("ema"), BestWeights()]
+    second = quiet(objects, blobs, callbacks=callbacks, **common)
+    assert (first.stopped, first.best_epoch) == (second.stopped, second.best_epoch)
+    assert same(weights(arguments.model), weights(objects.model))
+    assert (tmp_path / "b" / "training.safetensors").exists()
+
+
+def test_a_run_goes_on_from_the_checkpoints_that_a_callback_wrote(classifier, blobs, tmp_path):
+    whole, broken = Learner(classifier()), Learner(classifier())
+    quiet(whole, blobs, epochs=4)
+
+    class Stop(Callback):
+        def on_epoch_closed(self, learner, row):
+            if row["epoch"] == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet(broken, blobs, epochs=4, callbacks=[Checkpoints(tmp_path), Stop()])
+    again = Learner(classifier())
+    quiet(again, blobs, epochs=4, callbacks=[Checkpoints(tmp_path)], checkpoint=tmp_path, resume=True)
+    assert same(weights(whole.model), weights(again.model))
+
+
+def test_another_rescue_may_take_over(classifier, blobs):
+    class Halve(DivergenceRescue):
+        """Says what happened in its own words."""
+
+        def on_exception(self, learner, error):
+            try:
+                super().on_exception(learner, error)
+            except DivergenceError as found:
+                raise DivergenceError(f"rescued: {found}") from None
+
+    x = blobs[0].clone()
+    learner = Learner(classifier(), lr=float(torch.finfo(torch.float32).max))
+    with pytest.raises(DivergenceError, match="^rescued: "):
+        quiet(learner, (x, blobs[1]), callbacks=[Halve()])
+
+
+def test_end_hooks_run_in_the_reverse_order(classifier, blobs):
+    seen = []
+
+    class Late(Callback):
+        order = 95
+
+        def on_train_end(self, learner, history):
+            seen.append("late")
+
+    class Usual(Callback):
+        def on_train_end(self, learner, history):
+            seen.append("usual")
+
+    quiet(Learner(classifier()), blobs, callbacks=[Late(), Usual()])
+    assert seen == ["late", "usual"]

@@ -1,0 +1,154 @@
+"""What users of other libraries type: fit(X, y), names for classes, probabilities, settings under other names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fitting import quiet, same, trained, weights
+from torch import nn
+
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.training.learner import Learner
+
+
+def test_x_and_y_are_a_pair_or_two_arguments(classifier, blobs):
+    pair, two = Learner(classifier()), Learner(classifier())
+    quiet(pair, blobs)
+    quiet(two, blobs[0], y=blobs[1])
+    assert same(weights(pair.model), weights(two.model))
+    assert pair.evaluate(blobs) == two.evaluate(*blobs)
+
+
+def test_validation_split_is_keras_name_for_a_share(classifier, blobs):
+    ours, theirs = Learner(classifier()), Learner(classifier())
+    quiet(ours, blobs, validation=0.25)
+    quiet(theirs, blobs, validation_split=0.25)
+    assert same(weights(ours.model), weights(theirs.model))
+    with pytest.raises(ConfigError, match="pass one of them"):
+        theirs.fit(blobs, validation=0.25, validation_split=0.25)
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [("verbose", "progress=False"), ("validation_data", r"validation=\(X, y\)"), ("epoch", "did you mean 'epochs'")],
+)
+def test_settings_of_other_names_say_what_to_type(classifier, blobs, setting, advice):
+    with pytest.raises(ConfigError, match=f"fit has no setting '{setting}'.*{advice}"):
+        Learner(classifier()).fit(*blobs, **{setting: 1})
+
+
+def test_names_of_classes_go_in_and_come_out(classifier, blobs):
+    x, y = blobs
+    names = np.array(["no", "yes"])[y]
+    numbers, named = Learner(classifier(), lr=0.02), Learner(classifier(), lr=0.02)
+    quiet(numbers, x, y=y, validation=(x[:9], y[:9]))
+    for targets in (names, names.tolist(), pd.Series(names)):
+        named = Learner(classifier(), lr=0.02)
+        quiet(named, x, y=targets, validation=(x[:9], names[:9]))
+        assert named.class_names == ("no", "yes")
+        assert same(weights(numbers.model), weights(named.model))
+    assert named.evaluate(x, names) == numbers.evaluate(x, y)
+    found = named.predict_classes(x)
+    assert (found == names).mean() > 0.9
+    assert torch.equal(numbers.predict_classes(x), torch.tensor((found == "yes").astype(int)))
+    with pytest.raises(DataError, match="'yes!' is none of the classes; did you mean 'yes'"):
+        named.evaluate(x[:1], ["yes!"])
+    with pytest.raises(DataError, match="'mse' expects numbers"):
+        Learner(nn.Sequential(nn.Flatten(), nn.Linear(10, 1)), loss="mse").fit(x, names)
+
+
+def test_a_model_may_know_its_classes(classifier, blobs):
+    model = classifier(3)
+    model.class_names = ("yes", "maybe", "no")
+    learner = Learner(model)
+    quiet(learner, blobs[0], y=np.array(["no", "yes"])[blobs[1]])
+    assert learner.class_names == ("yes", "maybe", "no")
+    assert set(learner.predict_classes(blobs[0])) <= {"yes", "no", "maybe"}
+
+
+def test_probabilities(classifier, blobs):
+    learner = trained(classifier, blobs)
+    shares = learner.predict_proba(blobs[0])
+    assert torch.allclose(shares, learner.predict(blobs[0]).softmax(-1))
+    binary = Learner(nn.Sequential(nn.Flatten(), nn.Linear(10, 1)), loss="bce_logits")
+    quiet(binary, blobs)
+    assert torch.equal(binary.predict_classes(blobs[0]), (binary.predict(blobs[0]) > 0).long())
+    with pytest.raises(ConfigError, match="'mse' has no probabilities"):
+        Learner(nn.Sequential(nn.Flatten(), nn.Linear(10, 1)), loss="mse").predict_proba(blobs[0])
+
+
+def test_data_frames_are_arrays():
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    frame, y = pd.DataFrame(x, columns=list("abc")), pd.Series(x[:, 0] > 0).astype(int)
+    learners = []
+    for data in ((frame, y), (x, y.to_numpy())):
+        torch.manual_seed(0)
+        learners.append(Learner(nn.Linear(3, 2), loss="cross_entropy"))
+        quiet(learners[-1], *data[:1], y=data[1])
+    assert same(*(weights(learner.model) for learner in learners))
+
+
+def test_bytes_are_warned_of(classifier):
+    images = torch.randint(0, 256, (8, 5, 2), dtype=torch.uint8)
+    with pytest.warns(UserWarning, match="bytes up to .*divide by 255"):
+        quiet(Learner(classifier()), images, y=torch.arange(8) % 2)
+
+
+def test_a_new_rate_holds_from_the_next_fit(classifier, blobs):
+    learner = Learner(classifier(), optimizer="sgd")
+    quiet(learner, blobs)
+    learner.lr = 0.0
+    before = weights(learner.model)
+    quiet(learner, blobs)
+    assert same(before, weights(learner.model))
+    averages = Learner(classifier())
+    quiet(averages, blobs)
+    steps = [float(state["step"]) for state in averages._session.optimizer.state.values()]
+    averages.lr = 0.1
+    quiet(averages, blobs)
+    assert [float(state["step"]) for state in averages._session.optimizer.state.values()] == [
+        2 * step for step in steps
+    ]
+
+
+def test_a_new_head_trains_in_the_next_fit(classifier, blobs):
+    learner = Learner(classifier())
+    quiet(learner, blobs)
+    learner.model.head = nn.Linear(8, 3)
+    before = weights(learner.model.head)
+    quiet(learner, blobs)
+    assert not same(before, weights(learner.model.head))
+
+
+def test_classes_in_place_of_objects_are_named(classifier, blobs):
+    with pytest.raises(ConfigError, match=r"CrossEntropyLoss is a class; pass an instance: loss=CrossEntropyLoss\(\)"):
+        Learner(classifier(), loss=nn.CrossEntropyLoss)
+    with pytest.raises(ConfigError, match=r"expected a list: callbacks=\[\.\.\.\]"):
+        Learner(classifier()).fit(*blobs, callbacks=print)
+
+
+def test_it_says_in_a_line_what_it_is(classifier, blobs):
+    learner = Learner(classifier())
+    assert repr(learner) == "Learner(Last, loss='cross_entropy', optimizer='adam', lr=0.001, device='cpu')"
+    quiet(learner, blobs)
+    assert repr(learner).endswith("trained for 3 epochs)")
+
+
+def test_weights_of_rows(classifier, blobs):
+    """A weight of 2 is a row that is there twice, but for the number of targets that the mean is over."""
+    x, y = blobs
+    twice, weighted = Learner(classifier(), optimizer="sgd"), Learner(classifier(), optimizer="sgd", lr=1e-3)
+    weight = torch.ones(96)
+    weight[:10] = 2
+    one = {"epochs": 1, "batch_size": 200, "shuffle": False}
+    quiet(twice, torch.cat([x, x[:10]]), y=torch.cat([y, y[:10]]), **one)
+    weighted.lr = 1e-3 * 96 / 106
+    quiet(weighted, x, y=y, sample_weight=weight.numpy(), **one)
+    for ours, expected in zip(weights(weighted.model), weights(twice.model), strict=True):
+        torch.testing.assert_close(ours, expected)
+    with pytest.raises(ConfigError, match="weights arrived, but the loss 'CrossEntropyLoss' returns a mean"):
+        quiet(Learner(classifier(), loss=nn.CrossEntropyLoss()), x, y=y, sample_weight=weight)
+    with pytest.raises(Exception, match=r"weights of shape \[95\]"):
+        quiet(Learner(classifier()), x, y=y, sample_weight=weight[:95])
