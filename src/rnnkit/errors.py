@@ -1,4 +1,7 @@
-"""The errors rnnkit raises. Each says what arrived, what was expected and what to type instead.
+"""The errors rnnkit raises, what each is made of, and the checks of ranges that all packages share.
+
+An error has a problem, a place and remedies. ``str(error)`` joins them in Python's words. A front end that has other
+words (the command line, scikit-learn) renders the same parts with its own `Words`.
 
 Every class also derives from the built-in error users would catch, so that
 ``except ValueError`` around a call behaves as it does with NumPy or PyTorch.
@@ -7,11 +10,59 @@ Every class also derives from the built-in error users would catch, so that
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from typing import Any
+
+from .messages import OPEN as OPEN
+from .messages import Message
+from .messages import Place as Place
+from .messages import Remedy as Remedy
+from .messages import Words as Words
 
 
-class RnnkitError(Exception):
-    """Base of all errors that rnnkit raises on purpose."""
+class RnnkitError(Message, Exception):
+    """Base of all errors that rnnkit raises on purpose.
+
+    Args:
+        problem: what arrived and what was expected; alone it is the whole message.
+        place: where.
+        remedy: what to do: a `Remedy`, a plain sentence, or several of these, of which one is enough.
+        note: what follows at the end.
+
+    Example:
+        >>> error = DataError("'u' is no number", Place("my.csv", 2, column="t5"), Remedy("ignore_columns", ["t5"]))
+        >>> print(error)
+        my.csv:2: column t5: 'u' is no number; type ignore_columns=["t5"]
+        >>> error.remedies[0].arguments
+        {'ignore_columns': ['t5']}
+    """
+
+    def __init__(
+        self,
+        problem: object = "",
+        place: Place | None = None,
+        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
+        *,
+        note: str = "",
+    ) -> None:
+        self._set(problem, place, remedy, note)
+        super().__init__(self.render())
+
+
+class RnnkitWarning(Message, UserWarning):
+    """Base of the warnings that have a place and remedies; its arguments are those of `RnnkitError`."""
+
+    def __init__(
+        self,
+        problem: object = "",
+        place: Place | None = None,
+        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
+        *,
+        note: str = "",
+    ) -> None:
+        self._set(problem, place, remedy, note)
+        super().__init__(self.render())
 
 
 class ShapeError(RnnkitError, ValueError):
@@ -22,8 +73,46 @@ class DataError(RnnkitError, ValueError):
     """Data that cannot be used as it is: empty, unreadable, labels out of range, columns that differ."""
 
 
+class DataWarning(RnnkitWarning):
+    """Data that was used, but in a way that the user may want to change."""
+
+
 class ConfigError(RnnkitError, ValueError):
-    """A setting that does not exist or has a value outside its range."""
+    """A setting that does not exist or has a value outside its range.
+
+    Attributes:
+        argument: the setting's name, where the error is about the value of one.
+        value: that value.
+    """
+
+    argument: str = ""
+    value: Any = OPEN
+
+    @classmethod
+    def of(cls, argument: str, value: Any, expected: str) -> ConfigError:
+        """Makes the error about a value that is refused.
+
+        Args:
+            argument: the setting's name.
+            value: what arrived.
+            expected: how the message goes on after "arrived": "expected …" or "did you mean …?".
+
+        Example:
+            >>> ConfigError.of("fit.lr", -1, "expected a number of at least 0")
+            ConfigError('fit.lr=-1 arrived; expected a number of at least 0')
+        """
+        error = cls(f"{argument}={value!r} arrived; {expected}")
+        error.problem, error.argument, error.value = expected, argument, value
+        return error
+
+    def problem_in(self, words: Words) -> str:
+        """Writes the problem, the refused value in the words of the front end."""
+        arrived = f"{words.assignment(self.argument, self.value)} arrived; " if self.argument else ""
+        return arrived + self.problem
+
+    def renamed(self, argument: str) -> ConfigError:
+        """Returns the same error about a setting that is called otherwise elsewhere."""
+        return type(self).of(argument, self.value, self.problem)
 
 
 class BackendError(RnnkitError, RuntimeError):
@@ -50,7 +139,7 @@ class MissingExtraError(RnnkitError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
-def suggest(name: object, known: list[str] | tuple[str, ...]) -> str:
+def suggest(name: object, known: Sequence[str]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the nearest known name in any case, else the list of known names."""
     import difflib
 
@@ -70,7 +159,7 @@ def check_seed(seed: int | None, name: str = "seed") -> None:
     """
     whole = isinstance(seed, Integral) and not isinstance(seed, bool)
     if seed is not None and not (whole and 0 <= seed < 2**63):
-        raise ConfigError(f"{name}={seed!r} arrived; expected a whole number of at least 0 and below 2**63")
+        raise ConfigError.of(name, seed, "expected a whole number of at least 0 and below 2**63")
 
 
 def check_whole(value: object, name: str, least: int = 1, *, optional: bool = False) -> None:
@@ -82,22 +171,65 @@ def check_whole(value: object, name: str, least: int = 1, *, optional: bool = Fa
         ...
         rnnkit.errors.ConfigError: epochs=2.5 arrived; expected a whole number of at least 1
     """
-    if (value is None and optional) or (
-        isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-    ):
+    if value is None and optional:
         return
-    none = ", or None" if optional else ""
-    raise ConfigError(f"{name}={value!r} arrived; expected a whole number of at least {least}{none}")
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
+        return
+    raise ConfigError.of(name, value, f"expected a whole number of at least {least}{', or None' if optional else ''}")
 
 
-def check_number(value: object, name: str) -> None:
-    """Raises ConfigError for what is no finite number of at least 0.
+def check_number(
+    value: object,
+    name: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    optional: bool = False,
+) -> None:
+    """Raises ConfigError for what is no finite number in a range, which is 0 and more unless another one is given.
+
+    Args:
+        value: what arrived.
+        name: the setting's name.
+        least: the smallest value that is taken; 0 where `above` is not given either.
+        above: the value that it has to exceed, in place of `least`.
+        below: the value that it has to stay below.
+        optional: whether None is let through.
 
     Example:
         >>> check_number(-0.1, "weight_decay")
         Traceback (most recent call last):
         ...
         rnnkit.errors.ConfigError: weight_decay=-0.1 arrived; expected a number of at least 0
+        >>> check_number(1.0, "dropout", below=1)
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: dropout=1.0 arrived; expected a number of at least 0 and below 1
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-        raise ConfigError(f"{name}={value!r} arrived; expected a number of at least 0")
+    if value is None and optional:
+        return
+    least = 0 if least is None and above is None else least
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    inside = (least is None or number >= least) and (above is None or number > above)
+    if inside and number < (math.inf if below is None else below):
+        return
+    low = f"of at least {least:g}" if above is None else f"above {above:g}"
+    high = "" if below is None else f" and below {below:g}"
+    raise ConfigError.of(name, value, f"expected a number {low}{high}{', or None' if optional else ''}")
+
+
+def check_choice(value: object, name: str, choices: Sequence[Any]) -> None:
+    """Raises ConfigError for what is none of the choices; the nearest one is named.
+
+    Example:
+        >>> check_choice("standart", "scale", ("standard", "minmax"))
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: scale='standart' arrived; did you mean 'standard'?
+    """
+    if any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        return
+    near = suggest(value, [choice for choice in choices if isinstance(choice, str)])
+    listed = f"expected one of {', '.join(map(repr, choices))}"
+    raise ConfigError.of(name, value, near.removeprefix("; ") if near.endswith("?") else listed)

@@ -71,17 +71,21 @@ def test_ts_of_numbers_without_targets_and_with_time_stamps(read):
     [
         (TS.replace("@data", ""), {}, r"data.ts:9: '1,2,3:4,\?,6:Walk' before @data"),
         ("@univariate true\n", {}, "has no line @data"),
-        ("@classLabel true a\n@data\n", {}, "has no series"),
+        ("@classLabel true a\n@data\n", {}, "no series arrived; expected at least one"),
         (TS.replace("run\n", "jog\n").replace("Walk jog", "Walk run"), {}, "data.ts:10: the label 'jog' is not among"),
-        (TS.replace(":8:", ":"), {}, "data.ts:10: 1 channels; expected 2"),
+        (TS.replace(":8:", ":"), {}, "data.ts:10: has 1 channels; expected 2"),
         (TS.replace("2,3:", "x,3:"), {}, "data.ts:9: channel 0: column 2: 'x' is not a number"),
         (TS.replace("7:", "?:").replace("8:", "?:"), {}, "data.ts:10: the series has no value at all"),
         (TS.replace("8:run", "8:?"), {}, "data.ts:10: the label is missing"),
         (TS, {"targets": "numbers"}, "data.ts:9: column target: 'Walk' is not a number"),
         ("@targetLabel true\n@data\n1:2\n", {}, 'its targets are numbers.*type targets="numbers"'),
-        ("@data\n1,2\n", {}, "has no labels; read it without: targets=None"),
+        ("@data\n1,2\n", {}, "has no labels; type targets=None to read without them"),
         ("@timeStamps true\n@data\n(0,1),(1,2):(0,1),(2,2)\n", {"targets": None}, "different time stamps"),
-        ("@timeStamps true\n@data\n(0,1),oops\n", {"targets": None}, "data.ts:3: expected \\(time,value\\)"),
+        (
+            "@timeStamps true\n@data\n(0,1),oops\n",
+            {"targets": None},
+            "data.ts:3: '\\(0,1\\),oops' arrived; expected \\(time,value\\)",
+        ),
     ],
 )
 def test_ts_that_is_refused(read, content, options, message):
@@ -170,15 +174,15 @@ def test_npz_of_integers_and_other_names(save):
             "none of the arrays is called 'X' or 'x' or 'values'; type value_columns.* Arrays: 'a'",
         ),
         ({"X": np.ones((2, 3)), "x": np.ones((2, 3))}, "'X' and 'x' may both be meant"),
-        ({"X": np.ones((2, 3))}, "none of the arrays is called 'y'.*or targets=None"),
+        ({"X": np.ones((2, 3))}, "none of the arrays is called 'y'.*targets=None if there is none"),
         ({"X": np.ones((2, 3)), "y": [1]}, "data.npz: 1 targets arrived for 2 series"),
-        ({"X": np.array([[1, np.inf]]), "y": [1]}, "data.npz: series 0 holds inf at step 1"),
-        ({"X": np.ones(3), "y": [1]}, r"X has shape \(3,\); expected \[N, T\]"),
+        ({"X": np.array([[1, np.inf]]), "y": [1]}, "data.npz: array X: series 0: holds inf at step 1"),
+        ({"X": np.ones(3), "y": [1]}, r"array X: has shape \(3,\); expected \[N, T\]"),
         ({"X": np.ones((2, 3)), "y": [1, 2], "lengths": [3, 4]}, "a length of 4 arrived for 3 steps"),
         ({"X": np.ones((2, 3)), "y": [1, 2], "lengths": [3, 0]}, "expected positive integers"),
         ({"X": np.array([["a", "b"]]), "y": [1]}, "is of type <U1; expected numbers"),
-        ({"X": np.ones((2, 3)), "y": [1, NAN]}, "the label of series 1 is missing"),
-        ({"X": np.array([[1, 2], [NAN, NAN]]), "y": [1, 2]}, "series 1 has no value at all"),
+        ({"X": np.ones((2, 3)), "y": [1, NAN]}, "array y: series 1: the label is missing"),
+        ({"X": np.array([[1, 2], [NAN, NAN]]), "y": [1, 2]}, "series 1: the series has no value at all"),
     ],
 )
 def test_npz_that_is_refused(save, arrays, message):
@@ -193,5 +197,5 @@ def test_what_is_no_npz_file(tmp_path):
     with pytest.raises(DataError, match="there is no such file"):
         read_series(tmp_path / "none.npz")
     (tmp_path / "data.xlsx").write_bytes(b"PK")
-    with pytest.raises(DataError, match="a file of this kind is not known; expected one of .csv"):
+    with pytest.raises(DataError, match="a file of this format is not known; expected one of .csv"):
         read_series(tmp_path / "data.xlsx")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rnnkit.data.series import Options
+from rnnkit.data.reading import Options
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "own_data.md").read_text()
 

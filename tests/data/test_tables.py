@@ -53,7 +53,7 @@ def test_wide_parquet_and_lists_in_cells(parquet):
         ({"id": [], "x": [], "label": []}, "has a header but no rows"),
         (
             {"id": [1, 1], "x": pd.to_datetime(["2020", "2021"]), "label": ["u", "u"]},
-            "column x holds dates; type time_",
+            'column x: the values are dates; type time_column="x", or ignore_columns=',
         ),
     ],
 )
@@ -110,7 +110,9 @@ def images(tmp_path):
 
 
 def test_a_folder_of_images_a_class(images):
-    with pytest.raises(DataError, match=r"b/1.bmp: is 8 × 6, but .*a/1.png is 4 × 3 .* or size=\(4, 3\) to resize"):
+    with pytest.raises(
+        DataError, match=r"b/1.bmp: is 8 × 6, but .*a/1.png is 4 × 3 .* one size; type size=\(4, 3\) to resize"
+    ):
         read_series(images)
     series = read_series(images, size=(4, 3))
     assert (series.targets.tolist(), series.ids) == (["a", "a", "b"], ("a/1.png", "a/2.png", "b/1.bmp"))
@@ -139,9 +141,9 @@ def test_without_targets_a_folder_needs_no_classes_and_an_image_no_folder(images
         ({"1.csv": "x\n1\n"}, {}, "holds no folders; expected one a class"),
         ({"train/a/1.csv": "x\n1\n"}, {}, "train: holds no files of a class; if the classes are in .*train, type that"),
         ({"a/1.csv": "x\n1\n", "a/1.png": ""}, {}, 'holds tables and images; type format="tables"'),
-        ({"a/1.csv": "x\n1\n", "a/1.doc": ""}, {}, r"files of a kind that is not read \(.doc\)"),
+        ({"a/1.csv": "x\n1\n", "a/1.doc": ""}, {}, r"files of a format that is not read \(.doc\)"),
         ({"a/1.csv": "x\n1\n"}, {"targets": "numbers"}, "the folders name classes"),
-        ({"a/1.csv": "x\n1\n"}, {"format": "csv"}, "is a folder; format='csv' is that of a file"),
+        ({"a/1.csv": "x\n1\n"}, {"format": "csv"}, "is a folder; the format 'csv' is that of a file; type format="),
         ({"a/1.csv": "x\n1\n", "b/1.csv": "time,x\n1,2\n"}, {}, "b/1.csv: only some of the files have time stamps"),
     ],
 )

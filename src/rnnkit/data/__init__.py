@@ -8,23 +8,37 @@ from typing import TYPE_CHECKING, Any
 from . import mnist, problems
 
 if TYPE_CHECKING:
+    from .arrays import ArrayDataset, IndexedBatches
     from .checks import check_columns
     from .preprocessing import Preprocessing
-    from .series import SeriesSet, read_like, read_series
+    from .reading import read_like, read_series
+    from .series import SeriesSet
     from .splits import split
+    from .streams import StreamedBatches
+    from .tokens import TokenArray, TokenBatches
 
 _NAMES = {
+    "ArrayDataset": "arrays",
+    "IndexedBatches": "arrays",
+    "StreamedBatches": "streams",
+    "TokenArray": "tokens",
+    "TokenBatches": "tokens",
     "Preprocessing": "preprocessing",
     "SeriesSet": "series",
     "check_columns": "checks",
-    "read_like": "series",
-    "read_series": "series",
+    "read_like": "reading",
+    "read_series": "reading",
     "split": "splits",
 }
 
 __all__ = [
+    "ArrayDataset",
+    "IndexedBatches",
     "Preprocessing",
     "SeriesSet",
+    "StreamedBatches",
+    "TokenArray",
+    "TokenBatches",
     "check_columns",
     "mnist",
     "problems",

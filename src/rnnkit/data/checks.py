@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import DataError
-from .series import SeriesSet, trim
+from ..errors import DataError, Place
+from .row_checks import trim
+from .series import SeriesSet
 
 _MOST = 12  # names in a message
 
@@ -53,9 +54,10 @@ def _compare(series: SeriesSet, found: Sequence[str], expected: Sequence[str]) -
         return
     parts = [f"missing {_names(missing)}"] if missing else []
     parts += [f"extra {_names(extra)}"] if extra else []
-    where = f"{series.source}: " if series.source else ""
     raise DataError(
-        f"{where}the columns differ from the training data's: {'; '.join(parts)}. Expected {_names(expected)}"
+        f"the columns differ from the training data's: {'; '.join(parts)}",
+        Place(series.source),
+        note=f"Expected {_names(expected)}",
     )
 
 

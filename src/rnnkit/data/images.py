@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import DataError, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     low, high = float(grey.min()), float(grey.max())
     darkest = max(paper - low, high - paper)
     if darkest < _CONTRAST:
-        raise DataError(f"{path}: no digit to be seen, all pixels are nearly alike")
+        raise DataError("no digit to be seen, all pixels are nearly alike", Place(str(path)))
     ink = (paper - grey if paper - low > high - paper else grey - paper) / darkest
     # Grain and shadows of a photograph reach its border too; up to there is paper, unless ink covers the border.
     grain = 6 * float(np.median(np.abs(border - paper))) / darkest
@@ -66,14 +66,15 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
     import numpy as np
     import torch
 
-    from .readers.folders import walk
+    from .readers.folders import list_class_files
 
     if not Path(folder).is_dir():
-        raise DataError(f"{folder} is no folder; expected one with a folder of images for each digit: {folder}/7/a.png")
-    files = [(file, name) for name, file in walk(Path(folder))]
+        problem = f"is no folder; expected one with a folder of images for each digit: {folder}/7/a.png"
+        raise DataError(problem, Place(str(folder)))
+    files = [(file, name) for name, file in list_class_files(Path(folder))]
     wrong = [name for _, name in files if name not in set("0123456789")]
     if wrong:
-        raise DataError(f"{folder} holds {wrong[0]!r}; expected folders of images named 0 to 9")
+        raise DataError(f"holds {wrong[0]!r}; expected folders of images named 0 to 9", Place(str(folder)))
     images = np.stack([prepare_digit(file) for file, _ in files])
     return torch.from_numpy(images), torch.tensor([int(name) for _, name in files])
 
@@ -95,10 +96,10 @@ def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
                 return np.asarray((wide - wide.min()) / max(np.ptp(wide), 1e-12), np.float32)
             return _grey(image)
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise DataError("there is no such file", Place(str(path))) from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         # Pillow raises any of these for files that are damaged, of no known format, or absurdly large.
-        raise DataError(f"{path}: cannot be read as an image ({error})") from None
+        raise DataError(f"cannot be read as an image ({error})", Place(str(path))) from None
 
 
 def _grey(image: Image) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, Place
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,13 +27,16 @@ def sorted_classes(labels: Any) -> tuple[str, ...]:
         return tuple(names)
 
 
-def encode_labels(labels: Any, classes: Sequence[str], ids: Sequence[str] | None = None) -> npt.NDArray[np.int64]:
+def encode_labels(
+    labels: Any, classes: Sequence[str], ids: Sequence[str] | None = None, *, source: str = ""
+) -> npt.NDArray[np.int64]:
     """The index of each label in `classes`, int64 [N].
 
     Args:
         labels: [N].
         classes: the known classes in order.
         ids: what each row is called, for the message.
+        source: the file they came from, for the message.
 
     Raises:
         DataError: a label is none of them; the message names all such labels.
@@ -50,7 +53,9 @@ def encode_labels(labels: Any, classes: Sequence[str], ids: Sequence[str] | None
         first = f"series {row if ids is None else ids[row]}"
         raise DataError(
             f"unseen {'class' if len(unseen) == 1 else 'classes'} {_list(unseen)}, first in {first}; known: "
-            f"{_list(classes)}. Drop these rows, or train on data that has them"
+            f"{_list(classes)}",
+            Place(source),
+            ("drop these rows", "train on data that has them"),
         )
     return np.array([index[name] for name in names], np.int64)
 

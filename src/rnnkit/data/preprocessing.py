@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import DataError, DataWarning, Place, Remedy, check_choice
 from ..types import Sequences
 from .checks import check_columns
 from .gaps import Flat, elapsed, fill_forward, median_step
 from .labels import encode_labels, sorted_classes
-from .series import SeriesSet, Targets, read_like
+from .reading import Targets, read_like
+from .series import SeriesSet
 
 if TYPE_CHECKING:
     import os
 
     import numpy.typing as npt
+    import pandas as pd
     import torch
 
 Scale = Literal["standard", "minmax", "none"]
@@ -111,18 +113,17 @@ class Preprocessing:
             ("missing", missing, _MISSING),
             ("target_scale", target_scale, ("standard", "none")),
         ):
-            if value not in known:
-                raise ConfigError(f"{name}={value!r} arrived; expected one of {known}")
+            check_choice(value, name, known)
         if not len(train):
             raise DataError("an empty training part arrived; expected at least one series")
         flat = np.concatenate(train.values).astype(np.float64)
         empty = np.isnan(flat).all(0)
         if empty.any():
             names = np.asarray(train.channels)[empty].tolist()
-            place = f"{train.source}: " if train.source else ""
             raise DataError(
-                f"{place}channel {', '.join(map(repr, names))} has no value in the training part; leave it out "
-                f"(of a table by ignore_columns={names})"
+                f"channel {', '.join(map(repr, names))} has no value in the training part",
+                Place(train.source),
+                Remedy("ignore_columns", names, "to leave it out of a table"),
             )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
@@ -200,13 +201,10 @@ class Preprocessing:
 
         targets = series.targets
         if targets is None:
-            raise DataError(f"{series.source or 'the data'}: has no targets; expected labels or numbers")
+            raise DataError("has no targets; expected labels or numbers", Place(series.source or "the data"))
         if self.classes is not None:
             names = targets.tolist() if targets.dtype.kind != "f" else [f"{value:g}" for value in targets.tolist()]
-            try:
-                return torch.from_numpy(encode_labels(names, self.classes, series.ids))
-            except DataError as error:
-                raise DataError(f"{series.source}: {error}" if series.source else str(error)) from None
+            return torch.from_numpy(encode_labels(names, self.classes, series.ids, source=series.source))
         if self.target_center is None or self.target_spread is None:
             raise DataError("the training part had no targets, so there is nothing to compare these with")
         numbers = _as_numbers(targets, series)
@@ -237,13 +235,15 @@ class Preprocessing:
             center, spread = center[0], spread[0]
         return np.asarray(array.astype(np.float64) * spread + center)
 
-    def read(self, path: str | os.PathLike[str], *, targets: Targets | None = None, **columns: Any) -> SeriesSet:
+    def read(
+        self, path: str | os.PathLike[str] | pd.DataFrame, *, targets: Targets | None = None, **columns: Any
+    ) -> SeriesSet:
         """Reads new data as the training data was read, and brings its columns into the same order.
 
         Where all training series were of one length and the new ones are of another, it warns.
 
         Args:
-            path: a file or folder of the same form.
+            path: a file, folder or DataFrame of the same form.
             targets: "labels" or "numbers" to compare predictions with, None to set them aside if there are any.
             columns: what differs from the training file, as in :func:`read_series`.
 
@@ -257,11 +257,12 @@ class Preprocessing:
             low, high = _lengths(found)
             if (low, high) != self.lengths:
                 arrived = "1 step" if high == 1 else f"{low} steps" if low == high else f"{low} to {high} steps"
-                warnings.warn(
-                    f"{found.source or path}: series of {arrived} arrived; all that the model was trained on "
-                    f"have {self.lengths[0]}, so what it says of others may mean little",
-                    stacklevel=2,
+                warning = DataWarning(
+                    f"series of {arrived} arrived; all that the model was trained on have {self.lengths[0]}, so its "
+                    "answers for others may mean little",
+                    Place(found.source or str(path)),
                 )
+                warnings.warn(warning, stacklevel=2)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -295,20 +296,23 @@ def _fit_targets(
     train: SeriesSet, scale: str
 ) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
     """(classes, None, None) of labels, (None, center, spread) of numbers."""
-    targets, place = train.targets, f"{train.source}: " if train.source else ""
+    targets, place = train.targets, Place(train.source)
     if targets is None:
         return None, None, None
     if targets.dtype.kind != "f":
         classes = sorted_classes(targets)
         if len(classes) < 2:
             raise DataError(
-                f"{place}all {len(targets)} series of the training part have the label {classes[0]!r}; expected "
-                "at least two classes. If another column holds the label, type target_column="
+                f"all {len(targets)} series of the training part have the label {classes[0]!r}; expected at least two "
+                "classes",
+                place,
+                Remedy("target_column", purpose="if another column holds the label"),
             )
         return classes, None, None
     numbers = targets.reshape(len(targets), -1).astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise DataError(f"{place}target {int((~np.isfinite(numbers)).any(1).argmax())} is not finite; expected numbers")
+        row = int((~np.isfinite(numbers)).any(1).argmax())
+        raise DataError(f"target {row} is not finite; expected numbers", place)
     if scale == "none":
         return None, (0.0,) * numbers.shape[1], (1.0,) * numbers.shape[1]
     mean, deviation = numbers.mean(0), numbers.std(0)
@@ -323,6 +327,7 @@ def _as_numbers(targets: npt.NDArray[Any], series: SeriesSet) -> npt.NDArray[np.
         return targets.astype(np.float64)
     except ValueError:
         raise DataError(
-            f"{series.source or 'the data'}: labels arrived where the model was trained on numbers; read the file with "
-            'targets="numbers"'
+            "labels arrived where the model was trained on numbers",
+            Place(series.source or "the data"),
+            Remedy("targets", "numbers", "where the file is read"),
         ) from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import check_whole
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,8 @@ def adding(rows: int, steps: int, *, seed: int = 0) -> tuple[torch.Tensor, torch
     """
     import torch
 
-    _check(rows=(rows, 1), steps=(steps, 2))
+    check_whole(rows, "rows")
+    check_whole(steps, "steps", 2)
     generator = torch.Generator().manual_seed(seed)
     values = torch.rand(rows, steps, generator=generator)
     marks = torch.zeros(rows, steps)
@@ -81,16 +82,11 @@ def copying(
     """
     import torch
 
-    _check(rows=(rows, 1), delay=(delay, 1), length=(length, 1), symbols=(symbols, 2))
+    for name, value, least in (("rows", rows, 1), ("delay", delay, 1), ("length", length, 1), ("symbols", symbols, 2)):
+        check_whole(value, name, least)
     word = torch.randint(symbols, (rows, length), generator=torch.Generator().manual_seed(seed))
     x = torch.full((rows, delay + 2 * length), symbols)
     y = x.clone()
     x[:, :length] = y[:, -length:] = word
     x[:, length + delay - 1] = symbols + 1
     return torch.nn.functional.one_hot(x, symbols + 2).float(), y
-
-
-def _check(**numbers: tuple[int, int]) -> None:
-    for name, (value, least) in numbers.items():
-        if value < least:
-            raise ConfigError(f"{name}={value} arrived; expected at least {least}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import ConfigError, DataError, check_seed
+from ..errors import ConfigError, DataError, DataWarning, Place, Remedy, check_choice, check_seed
 from .gaps import seconds
 from .series import SeriesSet
 
@@ -59,8 +59,7 @@ def split(
     if portions.ndim != 1 or len(portions) < 2 or not (portions > 0).all() or abs(portions.sum() - 1) > 1e-6:
         raise ConfigError(f"shares={tuple(shares)} arrived; expected two or more positive numbers whose sum is 1")
     check_seed(seed)
-    if by not in ("random", "group", "time"):
-        raise ConfigError(f"by={by!r} arrived; expected 'random', 'group' or 'time'")
+    check_choice(by, "by", ("random", "group", "time"))
     if len(series) < len(portions):
         raise DataError(f"{len(series)} series arrived; expected at least {len(portions)}, one a part")
     random = np.random.default_rng(seed)
@@ -73,8 +72,9 @@ def split(
     for part, share in zip(parts, portions, strict=True):
         if not len(part):
             raise DataError(
-                f"{_place(series)}a share of {share:g} of {len(series)} series, split by {by}, leaves a part empty; "
-                "give it a larger share, or more data"
+                f"a share of {share:g} of {len(series)} series, split by {by}, leaves a part empty",
+                Place(series.source),
+                ("give it a larger share", "give more data"),
             )
     _warn_about_classes(series, parts)
     return tuple(series[part] for part in parts)
@@ -111,10 +111,11 @@ def _by_group(
     series: SeriesSet, shares: npt.NDArray[np.float64], random: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
     if series.groups is None:
-        raise DataError(f"{_place(series)}there are no groups to split by; name their column: group_column=")
+        raise DataError("there are no groups to split by", Place(series.source), Remedy("group_column"))
     _, groups, sizes = np.unique(series.groups, return_inverse=True, return_counts=True)
     if len(sizes) < len(shares):
-        raise DataError(f"{_place(series)}{len(sizes)} groups arrived; expected at least {len(shares)}, one a part")
+        problem = f"{len(sizes)} groups arrived; expected at least {len(shares)}, one a part"
+        raise DataError(problem, Place(series.source))
     drawn = random.permutation(len(sizes))
     drawn = drawn[np.argsort(-sizes[drawn], kind="stable")]
     lacking = shares * len(series)
@@ -132,7 +133,7 @@ def _by_group(
 
 def _by_time(series: SeriesSet, shares: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int64]]:
     if series.times is None:
-        raise DataError(f"{_place(series)}there are no time stamps to split by; name their column: time_column=")
+        raise DataError("there are no time stamps to split by", Place(series.source), Remedy("time_column"))
     begins = series.times
     order = np.argsort(begins, kind="stable")
     cuts = _cuts(shares, len(series))
@@ -140,8 +141,9 @@ def _by_time(series: SeriesSet, shares: npt.NDArray[np.float64]) -> list[npt.NDA
     changes = np.flatnonzero(begins[order][1:] != begins[order][:-1]) + 1
     if len(changes) < len(cuts):
         raise DataError(
-            f"{_place(series)}the series begin at {len(changes) + 1} different times; expected at least "
-            f"{len(shares)}, one a part. A single long series has to be cut into windows first"
+            f"the series begin at {len(changes) + 1} different times; expected at least {len(shares)}, one a part",
+            Place(series.source),
+            note="A single long series has to be cut into windows first",
         )
     moved: list[int] = []
     for index, cut in enumerate(cuts.tolist()):
@@ -185,12 +187,10 @@ def _warn_about_classes(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -
     absent = sorted(set(names.tolist()) - set(series.targets[parts[0]].tolist()))
     if absent:
         shown = ", ".join(map(repr, absent))
-        warnings.warn(f"the training part has no row of {shown}; more groups or data, or another seed=", stacklevel=3)
+        advice = ("add groups or data", Remedy("seed", purpose="with another number"))
+        warning = DataWarning(f"the training part has no row of {shown}", Place(series.source), advice)
+        warnings.warn(warning, stacklevel=3)
     single = [name for name, count in zip(names.tolist(), counts, strict=True) if count == 1 and name not in absent]
     if single:
         shown = ", ".join(map(repr, single))
         warnings.warn(f"classes with one row stay in training and are not validated: {shown}", stacklevel=3)
-
-
-def _place(series: SeriesSet) -> str:
-    return f"{series.source}: " if series.source else ""

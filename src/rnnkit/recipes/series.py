@@ -202,7 +202,7 @@ class PreparedSeries(PreparedRun):
 
 def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     """Read the files and divide their rows."""
-    from ..data.series import read_series
+    from ..data.reading import read_series
     from ..data.splits import split
 
     data = recipe.data

@@ -1,40 +1,84 @@
-"""What readers of data advise, in the words of the command line: ``data.ignore=t5``, not ``ignore_columns=['t5']``."""
+"""Errors and warnings in the words of the command line: ``--set data.ignore=t5``, not ``ignore_columns=["t5"]``."""
 
 from __future__ import annotations
 
-import ast
 import errno
-import re
 import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ..errors import CheckpointError, ConfigError, DataError, RnnkitError, RunFolderError
+from ..errors import OPEN, CheckpointError, ConfigError, DataError, Remedy, RnnkitError, RunFolderError, Words
+from ..messages import Message
 from ..runs import folders
 from ..runs.settings import show
 from ..serialization import STATE
 
-# What the arguments of ``read_series`` are called among a recipe's settings of ``data``.
-ROLES = {
+# Arguments of ``read_series`` → settings of ``data`` in a recipe.
+SETTINGS = {
     "id_column": "id",
     "time_column": "time",
     "group_column": "group",
     "value_columns": "values",
     "ignore_columns": "ignore",
+    "format": "format",
+    "layout": "layout",
+    "encoding": "encoding",
+    "delimiter": "delimiter",
+    "decimal": "decimal",
+    "header": "header",
+    "time_format": "time_format",
+    "duplicates": "duplicates",
+    "size": "size",
 }
-SAME = ("format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates")
-_VALUE = r"""\[[^\]]*\]|'[^']*'|"[^"]*"|True|False"""
-# A column's role may also end a sentence; the other names are words of English there.
-_NAMED = rf"(?<![\w.-])({'|'.join([*ROLES, *SAME, 'seed', 'target_column'])})"
-_ARGUMENT = re.compile(rf"{_NAMED}(=(?:{_VALUE})?|(?:(?<=_column)|(?<=_columns))(?=$|[;.]))")
-# Both recipes need targets, so to read without them is no advice.
-_WITHOUT = re.compile(r"(?:, or|;)[^,;]*\btargets=None(?: if there is none)?")
-_OTHER_KIND = re.compile(r"""(?:read (?:the file|them) with|type|or) targets=["'](labels|numbers)["']""")
-_LEFT_OUT = re.compile(r"a column that is no channel is left out by ignore_columns=.*$")
-_IN_MEMORY = re.compile(r"The model in memory is complete: make room and call learner.save\(path\)")
+# Arguments of other functions of ``rnnkit.data`` → settings of ``data``.
+_OTHER_SETTINGS = {"seed": "split_seed"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class CommandLine(Words):
+    """Writes arguments as ``--set data.NAME=VALUE``.
+
+    Args:
+        kind: "classify" or "regress", which says what the setting of the targets is called.
+        new: whether the data is read with the settings of a trained model; then only ``--encoding`` can be given.
+
+    Example:
+        >>> words = CommandLine("classify")
+        >>> words.clause(Remedy("ignore_columns", ["t5", "a,b"]))
+        'type --set \\'data.ignore=t5,"a,b"\\''
+        >>> words.clause(Remedy("targets", "numbers")), words.clause(Remedy("targets", None))
+        ('use `rnnkit train regress`', None)
+    """
+
+    verbs = ("type", "train again with")
+
+    def __init__(self, kind: str, *, new: bool = False) -> None:
+        self.new = new
+        self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": "label" if kind == "classify" else "target"}
+
+    def assignment(self, argument: str, value: Any) -> str:
+        """Writes an argument as an option; a value that a shell would cut is quoted."""
+        text = "" if value is OPEN else show(value)
+        if self.new and argument == "encoding":
+            return f"--encoding {shlex.quote(text) or 'NAME'}"
+        setting = f"data.{self.settings.get(argument, argument)}={text}"
+        return f"--set {shlex.quote(setting) if text else setting}"
+
+    def clause(self, remedy: Remedy) -> str | None:
+        """Writes a remedy; None where the command line has no such option."""
+        if remedy.argument == "targets":  # a recipe is of one kind, and needs targets
+            recipe = {"labels": "classify", "numbers": "regress"}.get(str(remedy.value))
+            return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
+        if not set(remedy.arguments) <= set(self.settings):
+            return None
+        if self.new and remedy.argument == "ignore_columns":
+            return "take the column out of the file if the training data had no such column"
+        if self.new and remedy.argument != "encoding":
+            return (super().clause(remedy) or "").replace("type", "train again with", 1)
+        return super().clause(remedy)
 
 
 @contextmanager
@@ -52,7 +96,9 @@ def on_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        raise CheckpointError(_IN_MEMORY.sub(f"Make room and go on with {resume}", str(error))) from error
+        raise CheckpointError(
+            error.problem, error.place, f"Make room and go on with {resume}", note=error.note
+        ) from error
     except OSError as error:
         if isinstance(error, RnnkitError) or error.errno not in _FULL:
             raise
@@ -62,46 +108,28 @@ def on_full_disk(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
-    """Says errors and warnings about data that a block raises as one who types ``rnnkit`` can follow them.
+    """Says errors and warnings about data that a block raises in the words of the command line.
 
     Args:
-        kind: "classify" or "regress".
-        new: whether the data is read as that of a run was, which can be told the encoding alone: ``--encoding``.
+        kind, new: see :class:`CommandLine`.
 
     Example:
+        >>> from rnnkit.errors import Place
         >>> with in_settings("classify"):
-        ...     raise DataError("my.csv: type target_column=, or ignore_columns=['t5', 'a,b']")
+        ...     raise DataError("no column of labels", Place("my.csv"), Remedy("target_column"))
         Traceback (most recent call last):
         ...
-        rnnkit.errors.DataError: my.csv: type --set data.label=, or --set 'data.ignore=t5,"a,b"'
+        rnnkit.errors.DataError: my.csv: no column of labels; type --set data.label=
     """
+    words = CommandLine(kind, new=new)
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             yield
     except (DataError, ConfigError) as error:
-        raise type(error)(_translate(str(error), kind, new)) from error
+        raise error.in_words(words) from error
     finally:
         for one in caught:
-            warnings.warn(_translate(str(one.message), kind, new), one.category, stacklevel=3)
-
-
-def _translate(message: str, kind: str, new: bool) -> str:
-    names = {name: name for name in SAME} | ROLES | {"seed": "split_seed"}
-    names["target_column"] = "label" if kind == "classify" else "target"
-
-    def field(match: re.Match[str]) -> str:
-        name, value = match[1], match[2]
-        typed = show(ast.literal_eval(value[1:])) if value[1:] else ""
-        if new and name == "encoding" and value:
-            return f"--encoding {typed}"
-        setting = f"data.{names[name]}{value[:1]}{typed}"
-        return ("" if new else "--set ") + (shlex.quote(setting) if typed else setting)  # a shell cuts at ; and "
-
-    message = _WITHOUT.sub("", message)
-    if new:  # the columns are those of the training data
-        message = _LEFT_OUT.sub("if the training data had no such column, take it out of the file", message)
-    message = _OTHER_KIND.sub(
-        lambda match: f"use `rnnkit train {'classify' if match[1] == 'labels' else 'regress'}`", message
-    )
-    return _ARGUMENT.sub(field, message)
+            message = one.message
+            said = message.in_words(words) if isinstance(message, Message) else message
+            warnings.warn(said, one.category, stacklevel=3)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DataError
-from ..series import Options, SeriesSet, trim
+from ...errors import DataError, Place, Remedy
+from ..reading import Options
+from ..row_checks import trim
+from ..series import SeriesSet
 from . import text
-from .archive import assemble
+from .parsed_rows import ParsedRows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +32,7 @@ _TARGETS = {"class", "target", "label", "classlabel", "targetlabel"}
 @dataclass(frozen=True)
 class _Attribute:
     name: str
-    kind: str  # "numeric", "relational", or "text"
+    type: str  # "numeric", "relational", or "text"
     choices: frozenset[str] | None = None
 
 
@@ -39,42 +41,39 @@ def read(path: Path, options: Options) -> SeriesSet:
     lines = text.decode(path, options.encoding).split("\n")
     attributes, start = _head(lines, path)
     target = _target(attributes, options, path)
-    relational = [attribute for attribute in attributes if attribute.kind == "relational"]
+    relational = [attribute for attribute in attributes if attribute.type == "relational"]
     for index, attribute in enumerate(attributes):
-        if index != target and attribute.kind == "text":
+        if index != target and attribute.type == "text":
             raise DataError(
-                f"{path}: attribute {attribute.name!r} is not numeric; if it is the label, type "
-                f"target_column={attribute.name!r}"
+                f"attribute {attribute.name!r} is not numeric",
+                Place(str(path)),
+                Remedy("target_column", attribute.name, "if it is the label"),
             )
     if len(relational) > 1 or (relational and len(attributes) - (target is not None) > 1):
-        raise DataError(f"{path}: expected one relational attribute, or numeric attributes alone, beside the label")
+        raise DataError(
+            "expected one relational attribute, or numeric attributes alone, beside the label", Place(str(path))
+        )
     names = [attribute.name for index, attribute in enumerate(attributes) if index != target]
-    rows: list[npt.NDArray[np.float64]] = []
-    cells, places = [], []
+    rows = ParsedRows(path)
+    cells: list[str] = []
     for number, line in enumerate(lines[start:], start + 1):
         if not line.strip() or line.lstrip().startswith("%"):
             continue
-        place = f"{path}:{number}"
+        place = Place(str(path), number)
         if line.lstrip().startswith("{"):
-            raise DataError(f"{place}: sparse rows {{index value, ...}} are not read; save the file with full rows")
+            raise DataError("sparse rows {index value, ...} are not read", place, "save the file with full rows")
         parts = _cells(line)
         if len(parts) != len(attributes):
-            raise DataError(f"{place}: has {len(parts)} cells; expected {len(attributes)}, one an attribute")
+            raise DataError(f"has {len(parts)} cells; expected {len(attributes)}, one an attribute", place)
         if target is not None:
             cells.append(parts.pop(target))
-            choices = attributes[target].choices
-            if choices is not None and cells[-1] not in choices and cells[-1] != "?":
-                raise DataError(f"{place}: the label {cells[-1]!r} is not among those declared: {sorted(choices)}")
-        row = _channels(parts[0], place) if relational else text.numbers(parts, place, names)[:, None]
-        row = trim(row)
-        if not len(row):
-            raise DataError(f"{place}: the series has no value at all; drop the line")
-        if rows and row.shape[1] != rows[0].shape[1]:
-            raise DataError(f"{place}: has {row.shape[1]} channels; expected {rows[0].shape[1]}")
-        rows.append(row)
-        places.append(place)
-    are_numbers = target is not None and attributes[target].kind == "numeric" and options.targets == "numbers"
-    return assemble(path, options, rows, places, cells if target is not None else None, are_numbers)
+        rows.values.append(
+            trim(_channels(parts[0], place) if relational else text.numbers(parts, place, names)[:, None])
+        )
+        rows.lines.append(number)
+    if target is not None:
+        rows.cells, rows.declared = cells, attributes[target].choices or ()
+    return rows.to_series(options)
 
 
 def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
@@ -88,33 +87,33 @@ def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
             continue
         if lower.startswith("@data"):
             if not attributes:
-                raise DataError(f"{path}: has no @attribute before @data")
+                raise DataError("has no @attribute before @data", Place(str(path)))
             return attributes, index + 1
         if lower.startswith("@end"):
             inside = None
             continue
         match = _ATTRIBUTE.match(line)
         if match is None:
-            raise DataError(f"{path}:{index + 1}: {line[:40]!r}; expected @attribute name type, or @data")
+            raise DataError(f"{line[:40]!r}; expected @attribute name type, or @data", Place(str(path), index + 1))
         if inside is not None:
             continue  # the attributes of a relational one are its steps, all numeric
-        name, kind = _plain(match[1]), match[2].strip()
-        if kind.lower() == "relational":
+        name, declared = _plain(match[1]), match[2].strip()
+        if declared.lower() == "relational":
             inside = name
             attributes.append(_Attribute(name, "relational"))
-        elif kind.startswith("{"):
-            choices = frozenset(_cells(kind.strip("{} \t")))
+        elif declared.startswith("{"):
+            choices = frozenset(_cells(declared.strip("{} \t")))
             attributes.append(_Attribute(name, "text", choices))
         else:
-            attributes.append(_Attribute(name, "numeric" if kind.split()[0].lower() in _NUMERIC else "text"))
-    raise DataError(f"{path}: has no line @data; expected the .arff format")
+            attributes.append(_Attribute(name, "numeric" if declared.split()[0].lower() in _NUMERIC else "text"))
+    raise DataError("has no line @data; expected the .arff format", Place(str(path)))
 
 
 def _target(attributes: list[_Attribute], options: Options, path: Path) -> int | None:
     """The index of the label's attribute; None without."""
-    names = [attribute.name for attribute in attributes]
+    names, place = [attribute.name for attribute in attributes], Place(str(path))
     if len(options.target_columns) > 1:
-        raise DataError(f"{path}: one attribute is the target; named are {options.target_columns}")
+        raise DataError(f"{list(options.target_columns)} arrived as targets; expected one attribute", place)
     if options.target_columns:
         named = options.target_columns[0]
         if named in names:
@@ -122,15 +121,16 @@ def _target(attributes: list[_Attribute], options: Options, path: Path) -> int |
         if named in ("first", "last"):
             return 0 if named == "first" else len(names) - 1
         if options.targets is not None:
-            raise DataError(f"{path}: there is no attribute {named!r}. Attributes: {names[:3]} to {names[-1]!r}")
+            raise DataError(f"there is no attribute {named!r}", place, note=f"Attributes: {names[:3]} to {names[-1]!r}")
     called = [index for index, name in enumerate(names) if name.lower() in _TARGETS]
-    texts = [index for index, attribute in enumerate(attributes) if attribute.kind == "text"]
+    texts = [index for index, attribute in enumerate(attributes) if attribute.type == "text"]
     for found in (called, texts):
         if len(found) == 1:
             return found[0]
     if options.targets is None:
         return None
-    raise DataError(f"{path}: which attribute is the target cannot be told; type target_column=. Last: {names[-1]!r}")
+    last = Remedy("target_column", "last", f"to take {names[-1]!r}")
+    raise DataError("which attribute is the target cannot be told", place, (last, Remedy("target_column")))
 
 
 def _cells(line: str) -> list[str]:
@@ -155,13 +155,13 @@ def _plain(cell: str) -> str:
     return cell
 
 
-def _channels(cell: str, place: str) -> npt.NDArray[np.float64]:
+def _channels(cell: str, place: Place) -> npt.NDArray[np.float64]:
     """[T, channels] of a relational cell: a channel a line."""
     channels = [
-        text.numbers(line.split(","), f"{place}: channel {index}")
+        text.numbers(line.split(","), place.at(part=f"channel {index}"))
         for index, line in enumerate(part for part in re.split(r"\\n|\n", cell) if part.strip())
     ]
     if not channels or len({len(channel) for channel in channels}) > 1:
         sizes = sorted({len(channel) for channel in channels})
-        raise DataError(f"{place}: the channels have {sizes} values; expected the same number in each")
+        raise DataError(f"the channels have {sizes} values; expected the same number in each", place)
     return np.stack(channels, 1)

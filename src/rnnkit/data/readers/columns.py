@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, suggest
-from ..series import Options
+from ...errors import DataError, DataWarning, Place, Remedy, suggest
+from ..reading import Options
 from .text import MISSING
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ class Roles:
         return () if self.layout == "long" else tuple(step for _, steps in self.channels for step in steps)
 
 
-def check_names(names: Sequence[str], place: str) -> list[str]:
+def check_names(names: Sequence[str], place: Place) -> list[str]:
     """The header's names without blanks around them; raises if two are the same."""
     plain = [name.strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
     double = sorted({name for name in plain if plain.count(name) > 1}) if len(set(plain)) < len(plain) else []
     if double:
-        raise DataError(f"{place}: two columns have the same name {double[0]!r}; rename one")
+        raise DataError(f"two columns have the same name {double[0]!r}", place, "rename one")
     return plain
 
 
@@ -85,7 +85,7 @@ def may_be_text(name: str, options: Options) -> bool:
     return name in named or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
 
 
-def resolve(table: pd.DataFrame, options: Options, place: str) -> Roles:
+def resolve(table: pd.DataFrame, options: Options, place: Place) -> Roles:
     """Finds the role of each column.
 
     Args:
@@ -102,7 +102,7 @@ def resolve(table: pd.DataFrame, options: Options, place: str) -> Roles:
 class _Guess:
     """The steps of `resolve` share the table, the columns not yet taken, and the way to complain."""
 
-    def __init__(self, table: pd.DataFrame, options: Options, place: str) -> None:
+    def __init__(self, table: pd.DataFrame, options: Options, place: Place) -> None:
         self.table, self.options, self.place = table, options, place
         self.names: list[str] = [str(name) for name in table.columns]
         self._exist()
@@ -133,16 +133,19 @@ class _Guess:
         if not channels and targets and options.targets is None and not options.target_columns:
             channels, targets = tuple((name, (name,)) for name in targets), ()
         if not channels:
-            raise self._error("no column of values is left")
+            raise DataError("no column of values is left", self.place, note=self._columns())
         if options.targets is not None and not targets:
-            raise self._error(
-                f"no column of {options.targets} found; type target_column=, or targets=None if there is none"
+            raise DataError(
+                f"no column of {options.targets} found",
+                self.place,
+                (Remedy("target_column"), Remedy("targets", None, "if there is none")),
+                note=self._columns(),
             )
         return Roles(layout, id_, time, group, targets, channels)
 
-    def _error(self, problem: str) -> DataError:
+    def _columns(self) -> str:
         shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
-        return DataError(f"{self.place}: {problem}{'' if problem.endswith('?') else '.'} Columns: {shown}")
+        return f"Columns: {shown}"
 
     def _near(self, name: str) -> str:
         """The nearest name, if one is near: the message lists all of them."""
@@ -156,13 +159,15 @@ class _Guess:
             needed += [*options.target_columns, options.group_column]
         missing = [name for name in needed if name is not None and name not in self.names]
         if len(missing) == 1:
-            raise self._error(f"there is no column {missing[0]!r}{self._near(missing[0])}")
+            problem = f"there is no column {missing[0]!r}{self._near(missing[0])}"
+            raise DataError(problem, self.place, note=self._columns())
         unknown = [name for name in options.ignore_columns if name not in self.names]
         if unknown and options.targets is not None:  # a file to predict on may lack what is not needed
-            said = self._error(f"there is no column {unknown[0]!r} to leave out{self._near(unknown[0])}")
-            warnings.warn(str(said), stacklevel=7)
+            problem = f"there is no column {unknown[0]!r} to leave out{self._near(unknown[0])}"
+            warnings.warn(DataWarning(problem, self.place, note=self._columns()), stacklevel=7)
         if missing:
-            raise self._error(f"there are no columns {', '.join(map(repr, missing))}")
+            problem = f"there are no columns {', '.join(map(repr, missing))}"
+            raise DataError(problem, self.place, note=self._columns())
 
     def _take(self, name: str | None) -> str | None:
         if name in self.free:
@@ -173,9 +178,15 @@ class _Guess:
         """The one free column with a known name; raises if there are several."""
         found = [name for name in self.free if _plain(name) in known and name in self.guessed_from]
         if len(found) > 1:
-            raise self._error(
-                f"{' and '.join(map(repr, found))} may both be the {argument.removesuffix('_column')}; type "
-                f"{argument}= with one of them, and ignore_columns= or another role for the others"
+            remedies = [
+                Remedy(argument, name, also=Remedy("ignore_columns", [other for other in found if other != name]))
+                for name in found[:3]
+            ]
+            raise DataError(
+                f"{' and '.join(map(repr, found))} may both be the {argument.removesuffix('_column')}",
+                self.place,
+                [*remedies, "give the others another role"],
+                note=self._columns(),
             )
         return (self._take(found[0]) if take else found[0]) if found else None
 
@@ -224,9 +235,11 @@ class _Guess:
             return "wide" if numbered and self.options.targets is not None and entity is None else "long"
         if numbered or (targets and entity is None):
             return "wide"
-        raise self._error(
-            'it cannot be told whether a row is a step or a series; type layout="long" (a row a time step) or '
-            'layout="wide" (a row a series)'
+        raise DataError(
+            "it cannot be told whether a row is a step or a series",
+            self.place,
+            (Remedy("layout", "long", "(a row a time step)"), Remedy("layout", "wide", "(a row a series)")),
+            note=self._columns(),
         )
 
     def _remaining_target(self, layout: str) -> tuple[str, ...]:
@@ -253,12 +266,22 @@ class _Guess:
         steps, others = _numbered(self.free)
         if steps and others:
             names = ", ".join(map(repr, others[:5]))
-            raise self._error(f"beside the numbered steps there is {names}; type target_column= or ignore_columns=")
+            raise DataError(
+                f"beside the numbered steps there is {names}",
+                self.place,
+                (Remedy("ignore_columns", others, "to leave it out"), Remedy("target_column")),
+                note=self._columns(),
+            )
         if not steps:
             return (("value", tuple(self.free)),) if self.free else ()
         if len({tuple(numbers) for numbers in steps.values()}) > 1:
             counts = ", ".join(f"{prefix!r} {len(numbers)}" for prefix, numbers in list(steps.items())[:5])
-            raise self._error(f"the channels have different steps ({counts}); name those that count by value_columns=")
+            raise DataError(
+                f"the channels have different steps ({counts})",
+                self.place,
+                Remedy("value_columns", purpose="with the columns that count"),
+                note=self._columns(),
+            )
         if len(steps) == 1:
             return (("value", tuple(next(iter(steps.values())).values())),)
         return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())

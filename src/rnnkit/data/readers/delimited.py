@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError
-from ..series import Options, SeriesSet, trim
+from ...errors import DataError, Place, Remedy
+from ..reading import Options
+from ..row_checks import trim
+from ..series import SeriesSet
 from . import text
-from .archive import assemble
 from .columns import check_names, is_unnamed, may_be_text
+from .parsed_rows import ParsedRows
 from .tables import Table, need_pandas, to_series
 
 if TYPE_CHECKING:
@@ -35,15 +37,19 @@ def read(path: Path, options: Options) -> SeriesSet:
         content = content[said.end() :]
     first = [line for line in content.split("\n", _LOOKED_AT * 2)[:-1] or [content] if line.strip()][:_LOOKED_AT]
     if not first:
-        raise DataError(f"{path}: the file is empty; expected at least one series")
+        raise DataError("the file is empty; expected at least one series", Place(str(path)))
     guessed = said[1] if said else _delimiter(first)
     delimiter = options.delimiter or guessed
     other = guessed not in (_BLANKS, options.decimal)
     if other and len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)):
-        raise DataError(f"{path}: delimiter={delimiter!r} cuts nothing, {guessed!r} would; type delimiter={guessed!r}")
+        raise DataError(f"no line holds the delimiter {delimiter!r}", Place(str(path)), Remedy("delimiter", guessed))
     decimal = options.decimal or _decimal(first, delimiter)
     if decimal == delimiter:
-        raise DataError(f"{path}: the comma cannot be both delimiter and decimal mark; type delimiter= and decimal=")
+        raise DataError(
+            "the comma cannot be both delimiter and decimal mark",
+            Place(str(path)),
+            (Remedy("decimal", "."), Remedy("delimiter", purpose="with another mark")),
+        )
     rows = [_cells(line, delimiter) for line in first[:5]]
     header = options.header
     if header is None:
@@ -123,33 +129,31 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
         return _one_series(cells, [number for number, _ in lines], path, options, decimal)
     target = _target_index(cells, path, options, decimal)
     widths = {len(row) for row in cells}
-    rows, places, labels = [], [], []
+    rows, labels = ParsedRows(path), []
     for (number, _), row in zip(lines, cells, strict=True):
-        place = f"{path}:{number}"
+        place = Place(str(path), number)
         names = [str(index) for index in range(1, len(row) + 1)]
         if target is not None:
             if len(row) < 2:
-                raise DataError(f"{place}: has {len(row)} cell; expected a label and at least one value")
+                raise DataError(f"has {len(row)} cell; expected a label and at least one value", place)
             labels.append(row.pop(target))
             names.pop(target)
-        values = trim(text.numbers(row, place, names, decimal)[:, None])
-        if not len(values):
-            raise DataError(f"{place}: the series has no value at all; drop the line")
-        rows.append(values)
-        places.append(place)
-    roles = _stored("wide", options)
+        rows.values.append(trim(text.numbers(row, place, names, decimal)[:, None]))
+        rows.lines.append(number)
+    rows.roles = _stored("wide", options)
     if target is not None:
-        roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
+        rows.cells = labels
+        rows.roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
         if len(widths) == 1:
-            roles["cells"] = widths.pop()
-    return assemble(path, options, rows, places, labels if target is not None else None, roles=roles)
+            rows.roles["cells"] = widths.pop()
+    return rows.to_series(options)
 
 
 def _target_index(cells: list[list[str]], path: Path, options: Options, decimal: str) -> int | None:
     """Where the label stands: 0, −1 or as named; None if there is none."""
-    named = options.target_columns
+    named, place = options.target_columns, Place(str(path))
     if len(named) > 1:
-        raise DataError(f"{path}: a file without a header has one target; named are {named}")
+        raise DataError(f"{list(named)} arrived as targets; expected one in a file without a header", place)
     if named and options.targets is None and {len(row) + 1 for row in cells} == {options.cells}:
         return None  # data to predict on, without the column that training data has
     if named:
@@ -159,22 +163,29 @@ def _target_index(cells: list[list[str]], path: Path, options: Options, decimal:
         if str(named[0]).isdigit() and 1 <= int(named[0]) <= min(map(len, cells)):
             return int(named[0]) - 1
         raise DataError(
-            f'{path}: has no header, so target_column={named[0]!r} is not known; type "first", "last", a number from '
-            "1, or header=True"
+            f"has no header, so the target {named[0]!r} is not known",
+            place,
+            (
+                Remedy("target_column", "first"),
+                Remedy("target_column", "last"),
+                Remedy("target_column", purpose="with the column's number, from 1"),
+                Remedy("header", True, "if the first line names the columns"),
+            ),
         )
     if options.targets is None:
         return None
     first, last = [row[0] for row in cells], [row[-1] for row in cells]
-    kinds = [_kind(first, decimal), _kind(last, decimal)]
-    if kinds[0] == kinds[1] or options.targets == "numbers":
+    ranks = [_label_rank(first, decimal), _label_rank(last, decimal)]
+    if ranks[0] == ranks[1] or options.targets == "numbers":
         raise DataError(
-            f'{path}: has no header, and whether the label is first or last cannot be told; type target_column="first" '
-            '(as in the UCR archive) or target_column="last"'
+            "has no header, and whether the label is first or last cannot be told",
+            place,
+            (Remedy("target_column", "first", "(as in the UCR archive)"), Remedy("target_column", "last")),
         )
-    return 0 if kinds[0] < kinds[1] else -1
+    return 0 if ranks[0] < ranks[1] else -1
 
 
-def _kind(cells: list[str], decimal: str) -> int:
+def _label_rank(cells: list[str], decimal: str) -> int:
     """0: text, surely a label; 1: whole numbers that repeat, probably one; 2: measurements."""
     if not all(_is_number(cell, decimal) for cell in cells):
         return 0
@@ -188,11 +199,14 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
     width = len(cells[0])
     for number, row in zip(lines, cells, strict=True):
         if len(row) != width:
-            raise DataError(f"{path}:{number}: has {len(row)} cells; expected {width} as in line {lines[0]}")
-    values = np.stack([text.numbers(row, f"{path}:{n}", None, decimal) for n, row in zip(lines, cells, strict=True)])
+            raise DataError(f"has {len(row)} cells; expected {width} as in line {lines[0]}", Place(str(path), number))
+    places = [Place(str(path), number) for number in lines]
+    values = np.stack([text.numbers(row, place, None, decimal) for place, row in zip(places, cells, strict=True)])
     channels = ["value"] if width == 1 else [f"channel {index}" for index in range(width)]
     if options.targets is not None:
-        raise DataError(f"{path}: one series without a header has no {options.targets}; type targets=None")
+        raise DataError(
+            f"one series without a header has no {options.targets}", Place(str(path)), Remedy("targets", None)
+        )
     return SeriesSet(
         [values.astype(np.float32)],
         tuple(channels),
@@ -210,13 +224,14 @@ def _stored(layout: str, options: Options) -> dict[str, Any]:
 
 
 def _table(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> Table:
-    need_pandas(path)
+    need_pandas(str(path))
     import pandas as pd
 
+    place = Place(str(path))
     if delimiter == _BLANKS:
-        raise DataError(f"{path}: blanks between named columns are not read; save it with commas or tabs")
+        raise DataError("blanks between named columns are not read", place, "save the file with commas or tabs")
     if len(delimiter) != 1 or not delimiter.isascii():
-        raise DataError(f"{path}: delimiter={delimiter!r} arrived; expected one character")
+        raise DataError(f"the delimiter {delimiter!r} arrived; expected one character", place, Remedy("delimiter"))
     raw = content.encode()
     lines, fields = scan(raw, delimiter, path)
     names = check_names(
@@ -227,17 +242,18 @@ def _table(content: str, path: Path, options: Options, delimiter: str, decimal: 
                 skipinitialspace=True,
             )
         ),
-        f"{path}:{lines[0]}",
+        place.at(line=int(lines[0])),
     )
     names = _without_last(names)
     uneven = np.flatnonzero(fields != fields[0])
     if len(uneven):
         raise DataError(
-            f"{path}:{lines[uneven[0]]}: has {fields[uneven[0]]} cells; expected {fields[0]} as in the header (line "
-            f"{lines[0]}). A cell that is missing stays empty between its delimiters"
+            f"has {fields[uneven[0]]} cells; expected {fields[0]} as in the header (line {lines[0]})",
+            place.at(line=int(lines[uneven[0]])),
+            "leave a cell that is missing empty between its delimiters",
         )
     if len(lines) == 1:
-        raise DataError(f"{path}: has a header but no rows; expected at least one")
+        raise DataError("has a header but no rows; expected at least one", place)
     as_text = {name: str for name in names if may_be_text(name, options)}
     absent = [cell for plain in text.MISSING for cell in {plain, plain.upper(), plain.title(), "NaN"}]
     try:
@@ -257,12 +273,12 @@ def _table(content: str, path: Path, options: Options, delimiter: str, decimal: 
             encoding="utf-8",
         )
     except (pd.errors.ParserError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error}); is a quotation mark out of place?") from None
+        raise DataError(f"cannot be read as a table ({error}); is a quotation mark out of place?", place) from None
     if len(frame) != len(lines) - 1:
-        raise DataError(f"{path}: has {len(lines) - 1} lines but {len(frame)} rows; is a quotation mark out of place?")
+        raise DataError(f"has {len(lines) - 1} lines but {len(frame)} rows; is a quotation mark out of place?", place)
     if decimal == ",":
         frame = _mend_text_columns(frame, as_text)
-    return Table(frame, path, lines[1:])
+    return Table(frame, str(path), path.name, lines[1:], decimal_comma=delimiter != ",")
 
 
 def _mend_text_columns(frame: pd.DataFrame, as_text: dict[str, Any]) -> pd.DataFrame:
@@ -292,7 +308,7 @@ def scan(raw: bytes, delimiter: str, path: Path) -> tuple[npt.NDArray[np.int64],
         if inside[-1]:
             opened = int(np.flatnonzero(quotes)[-1])
             line = int(np.searchsorted(breaks, opened)) + 1
-            raise DataError(f"{path}:{line}: a quotation mark is opened and not closed; expected pairs of them")
+            raise DataError("a quotation mark is opened and not closed; expected pairs of them", Place(str(path), line))
         marks &= ~inside
         ends &= ~inside
     stops = np.flatnonzero(ends)

@@ -9,31 +9,39 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, Place, Remedy
 from ..images import read_grey
-from ..series import Options, SeriesSet
-from .folders import IMAGES, name, walk
+from ..reading import Options
+from ..series import SeriesSet
+from .folders import IMAGES, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Reads a folder of images as grey values in [0, 1]; see :func:`rnnkit.data.read_series`."""
     if options.targets == "numbers":
-        raise DataError(f'{path}: the folders name classes; expected targets="labels" or None')
-    files = [("", path)] if path.is_file() else walk(path, IMAGES, flat=options.targets is None)
+        remedies = (Remedy("targets", "labels"), Remedy("targets", None))
+        raise DataError("the folders name classes, so there are no numbers", Place(str(path)), remedies)
     if path.is_file() and options.targets is not None:
-        raise DataError(f"{path}: an image alone has no class; expected a folder of one folder of images a class")
+        raise DataError(
+            "an image alone has no class; expected a folder of one folder of images a class",
+            Place(str(path)),
+            Remedy("targets", None, "to read it without"),
+        )
+    files = [("", path)] if path.is_file() else list_class_files(path, IMAGES, flat=options.targets is None)
     images = [read_grey(file, options.size) for _, file in files]
     for (_, file), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             raise DataError(
-                f"{file}: is {_size(image)}, but {files[0][1]} is {_size(images[0])} (height × width); expected "
-                f"images of one size, or size=({images[0].shape[0]}, {images[0].shape[1]}) to resize them"
+                f"is {_size(image)}, but {files[0][1]} is {_size(images[0])} (height × width); expected images of one "
+                "size",
+                Place(str(file)),
+                Remedy("size", images[0].shape, "to resize them"),
             )
     return SeriesSet(
         values=images,
         channels=tuple(f"column {index}" for index in range(images[0].shape[1])),
         targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
-        ids=tuple(name(label, file) for label, file in files),
+        ids=tuple(series_id(label, file) for label, file in files),
         source=str(path),
         roles={"size": list(images[0].shape)},
     )

@@ -10,30 +10,32 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, Place, Remedy
 from ..checks import check_columns
-from ..series import Options, SeriesSet
+from ..reading import Options
+from ..series import SeriesSet
 from . import delimited, parquet
-from .folders import TABLES, name, walk
+from .folders import TABLES, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Reads a folder of tables; see :func:`rnnkit.data.read_series`."""
     if options.targets == "numbers":
-        raise DataError(f'{path}: the folders name classes; expected targets="labels" or None')
+        remedies = (Remedy("targets", "labels"), Remedy("targets", None))
+        raise DataError("the folders name classes, so there are no numbers", Place(str(path)), remedies)
     inner = replace(options, targets=None, layout=options.layout or "long")
     parts: list[SeriesSet] = []
     labels: list[str] = []
     ids: list[str] = []
-    for label, file in walk(path, TABLES, flat=options.targets is None):
+    for label, file in list_class_files(path, TABLES, flat=options.targets is None):
         part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
         if parts:
             part = check_columns(part, parts[0].channels, parts[0].steps)
             if (part.step_times is None) != (parts[0].step_times is None):
-                raise DataError(f"{file}: only some of the files have time stamps; name their column: time_column=")
+                raise DataError("only some of the files have time stamps", Place(str(file)), Remedy("time_column"))
         parts.append(part)
         labels += [label] * len(part)
-        called = name(label, file)
+        called = series_id(label, file)
         ids += [called] if len(part) == 1 else [f"{called}:{row}" for row in part.ids]
     first = parts[0]
     return SeriesSet(

@@ -1,33 +1,37 @@
-"""A folder of one folder a class: what it holds, and the walk over its files."""
+"""A folder of one folder a class: what it holds, and the list of its files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import DataError, Place, Remedy
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 _LITTER = {"thumbs.db", "desktop.ini"}  # Windows leaves these in folders
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
-def kind(path: Path) -> str:
-    """ "tables" or "images", by the files in the classes' folders."""
-    suffixes = {file.suffix.lower() for _, file in walk(path, flat=True)}
+def find_format(path: Path) -> str:
+    """Returns "tables" or "images", by the files in the classes' folders."""
+    suffixes = {file.suffix.lower() for _, file in list_class_files(path, flat=True)}
     if suffixes <= set(TABLES):
         return "tables"
     if suffixes <= set(IMAGES):
         return "images"
     if suffixes & set(TABLES) and suffixes & set(IMAGES):
-        raise DataError(f'{path}: holds tables and images; type format="tables" or format="images"')
+        remedies = (Remedy("format", "tables"), Remedy("format", "images"))
+        raise DataError("holds tables and images", Place(str(path)), remedies)
     raise DataError(
-        f"{path}: holds files of a kind that is not read ({', '.join(sorted(suffixes - set(TABLES) - set(IMAGES)))}); "
-        f"expected tables ({', '.join(TABLES)}) or images ({', '.join(IMAGES[:4])} ...), one folder a class"
+        f"holds files of a format that is not read ({', '.join(sorted(suffixes - set(TABLES) - set(IMAGES)))}); "
+        f"expected tables ({', '.join(TABLES)}) or images ({', '.join(IMAGES[:4])} ...), one folder a class",
+        Place(str(path)),
     )
 
 
-def walk(path: Path, suffixes: tuple[str, ...] | None = None, *, flat: bool = False) -> list[tuple[str, Path]]:
-    """(class, file) of ``path/class/file``, sorted; names that begin with a dot do not count.
+def list_class_files(
+    path: Path, suffixes: tuple[str, ...] | None = None, *, flat: bool = False
+) -> list[tuple[str, Path]]:
+    """Lists (class, file) of ``path/class/file``, sorted; names that begin with a dot do not count.
 
     Args:
         path: the folder.
@@ -41,20 +45,22 @@ def walk(path: Path, suffixes: tuple[str, ...] | None = None, *, flat: bool = Fa
     if flat and not folders and (files := _files(path, suffixes)):
         return [("", file) for file in files]
     if not folders:
-        raise DataError(f"{path}: holds no folders; expected one a class, each with its files: {path.name}/class/file")
+        raise DataError(
+            f"holds no folders; expected one a class, each with its files: {path.name}/class/file", Place(str(path))
+        )
     found = []
     for folder in folders:
         files = _files(folder, suffixes)
         if not files:
             inner = next((item for item in folder.iterdir() if item.is_dir() and item.name[0] != "."), None)
-            hint = f"; if the classes are in {folder}, type that path" if inner else "; remove it or fill it"
-            raise DataError(f"{folder}: holds no files of a class{hint}")
+            remedy = f"if the classes are in {folder}, type that path" if inner else "remove it or fill it"
+            raise DataError("holds no files of a class", Place(str(folder)), remedy)
         found += [(folder.name, file) for file in files]
     return found
 
 
-def name(label: str, file: Path) -> str:
-    """What the series of a file is called: class/file, or file where there are no classes."""
+def series_id(label: str, file: Path) -> str:
+    """Returns what the series of a file is called: class/file, or file where there are no classes."""
     return f"{label}/{file.name}" if label else file.name
 
 

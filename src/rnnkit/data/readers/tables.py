@@ -5,13 +5,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, MissingExtraError
-from ..series import Options, SeriesSet, trim
+from ...errors import DataError, DataWarning, MissingExtraError, Place, Remedy
+from ..reading import Options
+from ..row_checks import (
+    LARGEST,
+    Where,
+    check_ids,
+    check_labels,
+    check_numbers,
+    check_present,
+    check_rows,
+    is_missing_label,
+    number_error,
+    trim,
+)
+from ..series import SeriesSet
 from . import text, times
 from .columns import Roles, is_list, resolve
 
@@ -20,13 +32,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def need_pandas(path: Path) -> None:
+# What becomes of steps with the same time stamp, by the argument `duplicates`.
+_DUPLICATES = {
+    "keep": "all are kept in the file's order",
+    "first": "the first is taken",
+    "last": "the last is taken",
+    "mean": "their mean is taken",
+}
+
+
+def need_pandas(source: str) -> None:
     """Raises `MissingExtraError` if pandas is not installed."""
     try:
         import pandas as pd  # noqa: F401
     except ImportError:
         raise MissingExtraError(
-            f"{path}: tables are read with pandas, which is not installed; type pip install 'rnnkit[tables]'"
+            "tables are read with pandas, which is not installed", Place(source), "type pip install 'rnnkit[tables]'"
         ) from None
 
 
@@ -36,28 +57,43 @@ class Table:
 
     Attributes:
         frame: all rows, index 0 to N − 1.
-        path: the file.
+        source: the file, or what else the table came from.
+        name: the file's name, by which rows without an id are called.
         lines: [N] line numbers; None where the format has none, then rows are counted from 1.
+        decimal_comma: whether the comma is free to be the decimal mark.
     """
 
     frame: pd.DataFrame
-    path: Path
+    source: str
+    name: str
     lines: npt.NDArray[np.int64] | None = None
+    decimal_comma: bool = False
 
-    def place(self, row: int) -> str:
+    @property
+    def whole(self) -> Place:
+        """The place of the whole table."""
+        return Place(self.source)
+
+    def place(self, row: int) -> Place:
         """``file:line`` of a row."""
-        return f"{self.path}, row {row + 1}" if self.lines is None else f"{self.path}:{self.lines[row]}"
+        if self.lines is None:
+            return Place(self.source, row=row + 1)
+        return Place(self.source, line=int(self.lines[row]))
 
-    def name(self, row: int) -> str:
+    def column(self, name: str) -> Where:
+        """The places of a column's cells."""
+        return lambda row: self.place(row).at(column=name)
+
+    def called(self, row: int) -> str:
         """What a row without an id is called."""
-        return f"{self.path.name}:{row + 1 if self.lines is None else self.lines[row]}"
+        return f"{self.name}:{row + 1 if self.lines is None else self.lines[row]}"
 
 
 def to_series(table: Table, options: Options) -> SeriesSet:
     """Reads the roles of the columns and builds the series."""
     if not len(table.frame):
-        raise DataError(f"{table.path}: has a header but no rows; expected at least one")
-    roles = resolve(table.frame, options, str(table.path))
+        raise DataError("has a header but no rows; expected at least one", table.whole)
+    roles = resolve(table.frame, options, table.whole)
     return _long(table, roles, options) if roles.layout == "long" else _wide(table, roles, options)
 
 
@@ -66,7 +102,7 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
 
     count = len(table.frame)
     values = np.stack([_numbers(table, name) for name, _ in roles.channels], 1)
-    codes, names = np.zeros(count, np.int64), [table.path.name]
+    codes, names = np.zeros(count, np.int64), [table.name]
     if roles.id is not None:
         codes, unique = pd.factorize(_text(table, roles.id, "id"))
         names = [str(name) for name in unique]
@@ -93,8 +129,8 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
         groups=groups,
         times=None if clock is None else clock[starts],
         step_times=None if clock is None else np.split(clock, starts[1:]),
-        source=str(table.path),
-        roles=_stored(table, roles, options),
+        source=table.source,
+        roles=_stored(roles, options),
     )
 
 
@@ -107,19 +143,11 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
         cube = np.asarray(columns, np.float32).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
         # The cells that are empty at the end of a row are padding: a table has no other way to say it.
         rows, steps = [trim(row) for row in cube], roles.steps
-    for index, values in enumerate(rows):
-        if not len(values):
-            raise DataError(f"{table.place(index)}: the series has no value at all; drop the line")
-    ids = [table.name(row) for row in range(count)]
+    check_rows(rows, table.place, [name for name, _ in roles.channels])
+    ids = [table.called(row) for row in range(count)]
     if roles.id is not None:
-        column = _text(table, roles.id, "id")
-        if column.duplicated().any():
-            row = int(column.duplicated().to_numpy().argmax())
-            raise DataError(
-                f"{table.place(row)}: the id {column.iloc[row]!r} occurs twice in a table with a row a series; "
-                'mend it, or type layout="long" if a row is a time step'
-            )
-        ids = column.tolist()
+        ids = _text(table, roles.id, "id").tolist()
+        check_ids(ids, table.place)
     clock = None
     if roles.time is not None:
         clock = times.parse(table.frame[roles.time], table.place, roles.time, options.time_format)
@@ -130,9 +158,9 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
         ids=tuple(ids),
         groups=_plain(_groups(table, roles)),
         times=clock,
-        source=str(table.path),
+        source=table.source,
         steps=steps,
-        roles=_stored(table, roles, options),
+        roles=_stored(roles, options),
     )
 
 
@@ -143,25 +171,28 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
     column = table.frame[name]
     if pd.api.types.is_datetime64_any_dtype(column):
         raise DataError(
-            f"{table.path}: column {name} holds dates; type time_column={name!r} or ignore_columns=[{name!r}]"
+            "the values are dates",
+            table.whole.at(column=name),
+            (Remedy("time_column", name), Remedy("ignore_columns", [name])),
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max)
+    wrong = ~(np.abs(numbers) <= LARGEST)
     if not wrong.any():
         return numbers
     suspects = column[wrong].dropna()
     suspects = suspects[~suspects.astype(str).str.strip().str.lower().isin(text.MISSING)]
     if len(suspects):
-        row = int(suspects.index[0])
+        place, cell = table.column(name)(int(suspects.index[0])), str(suspects.iloc[0])
         if of_target:
             raise DataError(
-                f"{table.place(row)}: column {name}: {str(suspects.iloc[0]).strip()[:40]!r} is no finite number, and a "
-                'target is one; name another column by target_column=, or read classes: type targets="labels"'
+                f"{cell.strip()[:40]!r} is no finite number, and a target is one",
+                place,
+                (
+                    Remedy("target_column", purpose="with another column"),
+                    Remedy("targets", "labels", "to read classes"),
+                ),
             )
-        raise DataError(
-            f"{table.place(row)}: column {name}: {text.refusal(str(suspects.iloc[0]))}; "
-            f"a column that is no channel is left out by ignore_columns=[{name!r}]"
-        )
+        raise number_error(cell, place, decimal_comma=table.decimal_comma, column=name)
     return numbers
 
 
@@ -173,18 +204,12 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
         try:
             arrays = [np.asarray(cell if cell is not None else (), np.float64) for cell in cells]
         except (TypeError, ValueError):
-            raise DataError(f"{table.place(index)}: a list holds something that is not a number") from None
+            raise DataError("a list holds something that is not a number", table.place(index)) from None
         if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
             sizes = ", ".join(f"{name} {array.shape}" for (name, _), array in zip(roles.channels, arrays, strict=True))
-            raise DataError(
-                f"{table.place(index)}: the lists have different sizes ({sizes}); expected the same in each"
-            )
-        row = np.stack(arrays, 1) if len(arrays[0]) else np.empty((0, len(arrays)))
-        beyond = np.abs(row) > np.finfo(np.float32).max
-        if beyond.any():
-            name = roles.channels[int(beyond.any(0).argmax())][0]
-            raise DataError(f"{table.place(index)}: column {name}: {text.refusal(str(row[beyond][0]))}")
-        rows.append(row.astype(np.float32) if not np.isnan(row).all() else row[:0].astype(np.float32))
+            raise DataError(f"the lists have different sizes ({sizes}); expected the same in each", table.place(index))
+        with np.errstate(over="ignore"):  # `check_rows` refuses what float32 cannot hold
+            rows.append(np.stack(arrays, 1).astype(np.float32))
     return rows
 
 
@@ -196,11 +221,7 @@ def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")  # pandas turns integers beside gaps into floats
     plain = column.astype(str).str.strip()
-    gone = column.isna().to_numpy() | (plain == "").to_numpy()
-    if gone.any():
-        raise DataError(
-            f"{table.place(int(gone.argmax()))}: column {name}: the {what} is missing; give it or drop the line"
-        )
+    check_present(column.isna().to_numpy() | (plain == "").to_numpy(), table.column(name), what)
     return plain
 
 
@@ -210,22 +231,19 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
         return None
     if options.targets == "labels":
         if len(roles.targets) > 1:
-            raise DataError(f"{table.path}: one column of labels is expected; named are {', '.join(roles.targets)}")
+            raise DataError(f"{list(roles.targets)} arrived as labels; expected one column", table.whole)
         name = roles.targets[0]
         codes, unique = table.frame[name].factorize()
         names = [str(label) for label in unique]
-        for code, label in [(-1, ""), *enumerate(names)]:
-            if (code < 0 and (codes < 0).any()) or (code >= 0 and text.is_missing_label(label)):
-                text.check_label(label, f"{table.place(int((codes == code).argmax()))}: column {name}")
+        absent = [-1, *(code for code, label in enumerate(names) if is_missing_label(label))]
+        gone = np.isin(codes, absent)
+        if gone.any():
+            row = int(gone.argmax())
+            check_labels([""], lambda _: table.column(name)(row))
         labels: npt.NDArray[Any] = text.labels(names).astype(object)[codes]  # objects compare fast
         return labels
     numbers = np.stack([_numbers(table, name, of_target=True) for name in roles.targets], 1)
-    gone = np.isnan(numbers)
-    if gone.any():
-        row, column_index = np.argwhere(gone)[0].tolist()
-        raise DataError(
-            f"{table.place(row)}: column {roles.targets[column_index]}: the target is missing; give it or drop the line"
-        )
+    check_numbers(numbers, table.place, roles.targets)
     return numbers[:, 0] if len(roles.targets) == 1 else numbers
 
 
@@ -255,9 +273,13 @@ def _one_each(
         row = int(differs.argmax())
         first = int(firsts[codes[row]])
         raise DataError(
-            f"{table.place(row)}: {what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same "
-            f"series ({table.place(first)}); expected one a series. If each row is a series of its own, type "
-            'layout="wide"; if a column tells the series apart, id_column='
+            f"{what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same series "
+            f"({table.place(first)}); expected one a series",
+            table.place(row),
+            (
+                Remedy("layout", "wide", "if each row is a series of its own"),
+                Remedy("id_column", purpose="with the column that tells the series apart"),
+            ),
         )
     return _plain(each)
 
@@ -276,14 +298,13 @@ def _duplicates(
     if not again.any():
         return values, clock, order
     row = int(again.argmax())
-    said = (
-        f"{table.place(int(order[row]))}: the time {str(clock[row]).removesuffix('.000000')} occurs again in its series"
-        + (f" ({int(again.sum()):,} such rows in all)" if again.sum() > 1 else "")
-    )
+    problem = f"the time {str(clock[row]).removesuffix('.000000')} occurs again in its series"
+    problem += f" ({int(again.sum()):,} such rows in all)" if again.sum() > 1 else ""
+    place = table.place(int(order[row]))
+    others = [Remedy("duplicates", other) for other in _DUPLICATES if other != rule]
     if rule == "error":
-        raise DataError(f'{said}; mend it, or type duplicates="keep", "first", "last" or "mean"')
-    done = {"keep": "all are kept in the file's order", "mean": "their mean is taken"}
-    warnings.warn(f"{said}; {done.get(rule, f'the {rule} is taken')} (duplicates={rule!r})", stacklevel=6)
+        raise DataError(problem, place, ["mend it", *others])
+    warnings.warn(DataWarning(f"{problem}; {_DUPLICATES[rule]}", place, others), stacklevel=6)
     if rule == "keep":
         return values, clock, order
     starts = np.flatnonzero(~again)
@@ -298,7 +319,7 @@ def _duplicates(
     return values[starts], clock[starts], order[starts]
 
 
-def _stored(table: Table, roles: Roles, options: Options) -> dict[str, Any]:
+def _stored(roles: Roles, options: Options) -> dict[str, Any]:
     """The arguments that read a file of the same form in the same way; JSON values."""
     found: dict[str, Any] = {
         "layout": roles.layout,

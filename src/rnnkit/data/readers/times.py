@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, Place, Remedy
+from ..row_checks import Where, check_present
 from .text import MISSING
 
 if TYPE_CHECKING:
@@ -20,15 +20,14 @@ _ZONE = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[Zz]|UTC|GMT|[+-]
 _NAMED_ZONE = re.compile(r":\d{2}\s*(?!(?:AM|PM|UTC|GMT)$)[A-Z]{2,5}$")
 _NUMERIC_DATE = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}\b"
 _DIGITS = str.maketrans("123456789", "0" * 9)
-Place = Callable[[int], str]
 
 
-def parse(column: pd.Series[Any], place: Place, name: str, time_format: str | None = None) -> npt.NDArray[Any]:
+def parse(column: pd.Series[Any], where: Where, name: str, time_format: str | None = None) -> npt.NDArray[Any]:
     """A column of time stamps as datetime64[us] (UTC if they have zones) or float64.
 
     Args:
         column: numbers, text or dates.
-        place: row index → ``file:line``.
+        where: the place of a row by its index.
         name: the column's, for messages.
         time_format: of text, as in ``strftime``.
 
@@ -39,19 +38,22 @@ def parse(column: pd.Series[Any], place: Place, name: str, time_format: str | No
 
     text = _text(column)
     gone = text.isna().to_numpy() if text is not None else column.isna().to_numpy()
-    if gone.any():
-        raise DataError(f"{place(int(gone.argmax()))}: column {name}: the time is missing; give it or drop the line")
+
+    def place(row: int) -> Place:
+        return where(row).at(column=name)
+
+    check_present(gone, place, "time")
     if pd.api.types.is_datetime64_any_dtype(column):
         return _utc(column)
     if text is None:
-        return _finite(column.to_numpy(np.float64), place, name)
+        return _finite(column.to_numpy(np.float64), place)
     if time_format is None and _is_number(str(text.iloc[0])):
         if text.str.len().eq(8).all() and text.str.startswith(("19", "20")).all():
-            return _dates(text, place, name, "%Y%m%d")  # 20240131 is a date, not twenty million
+            return _dates(text, place, "%Y%m%d")  # 20240131 is a date, not twenty million
         numbers = pd.to_numeric(text, errors="coerce")
         if not numbers.isna().any():
-            return _finite(numbers.to_numpy(np.float64), place, name)
-    return _dates(text, place, name, time_format)
+            return _finite(numbers.to_numpy(np.float64), place)
+    return _dates(text, place, time_format)
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
@@ -64,7 +66,7 @@ def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
     return text.mask(text.str.lower().isin(MISSING))
 
 
-def _dates(text: pd.Series[Any], place: Place, name: str, time_format: str | None) -> npt.NDArray[Any]:
+def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.NDArray[Any]:
     import pandas as pd
 
     # The stamps' shapes, digits as 0, are few; whatever their zones are is asked of these.
@@ -74,16 +76,18 @@ def _dates(text: pd.Series[Any], place: Place, name: str, time_format: str | Non
         if _NAMED_ZONE.search(shape):
             row = shapes.index(shape)
             raise DataError(
-                f"{place(row)}: column {name}: the zone of {text.iloc[row]!r} has more than one meaning; write its "
-                "offset, such as +01:00"
+                f"the time zone of {text.iloc[row]!r} has more than one meaning",
+                place(row),
+                "write its offset, such as +01:00",
             )
     if len(set(aware.values())) > 1:
         first, other = (next(row for row, shape in enumerate(shapes) if aware[shape] is zone) for zone in (True, False))
         raise DataError(
-            f"{place(other)}: column {name}: {text.iloc[other]!r} has no time zone, but {text.iloc[first]!r} "
-            f"({place(first)}) has one; give all of them a zone or none"
+            f"{text.iloc[other]!r} has no time zone, but {text.iloc[first]!r} ({place(first).at(column=None)}) has one",
+            place(other),
+            "give all of them a time zone or none",
         )
-    formats = [time_format] if time_format is not None else _formats(text, place, name)
+    formats = [time_format] if time_format is not None else _formats(text, place)
     utc = any(aware.values()) or "%z" in (time_format or "")
     best: npt.NDArray[np.bool_] | None = None
     for pattern in formats:
@@ -96,34 +100,39 @@ def _dates(text: pd.Series[Any], place: Place, name: str, time_format: str | Non
     row = int(best.argmax()) if best is not None else 0
     expected = f"{time_format!r}" if time_format is not None else "a date such as 2020-01-31 12:00, one format in all"
     raise DataError(
-        f"{place(row)}: column {name}: {text.iloc[row]!r} is not the time expected ({expected}); mend it or type "
-        'time_format=, such as "%d.%m.%Y %H:%M"'
+        f"{text.iloc[row]!r} is not the time expected ({expected})",
+        place(row),
+        ("mend it", Remedy("time_format", purpose='such as "%d.%m.%Y %H:%M"')),
     )
 
 
-def _formats(text: pd.Series[Any], place: Place, name: str) -> list[str]:
+def _formats(text: pd.Series[Any], place: Where) -> list[str]:
     """Formats to try, the likeliest first."""
     from pandas.tseries.api import guess_datetime_format
 
     first = str(text.iloc[0])
-    day_first = _day_first(text, place, name) if re.match(_NUMERIC_DATE, first) else False
+    day_first = _day_first(text, place) if re.match(_NUMERIC_DATE, first) else False
     guessed = guess_datetime_format(first, dayfirst=day_first)
     return [*(["ISO8601"] if re.match(r"\d{4}", first) else []), *([guessed] if guessed else [])]
 
 
-def _day_first(text: pd.Series[Any], place: Place, name: str) -> bool:
+def _day_first(text: pd.Series[Any], place: Where) -> bool:
     """Whether 10/1/2004 is in January, told by the numbers above 12; raises where nothing tells it."""
     parts = text.str.extract(_NUMERIC_DATE).astype(float)
     first, second = (parts[index].to_numpy() > 12 for index in (0, 1))
     if first.any() and second.any():
         row = max(int(first.argmax()), int(second.argmax()))
-        raise DataError(
-            f"{place(row)}: column {name}: {text.iloc[row]!r} has day and month in another order than lines before it"
-        )
+        raise DataError(f"{text.iloc[row]!r} has day and month in another order than lines before it", place(row))
     if not first.any() and not second.any():
+        from pandas.tseries.api import guess_datetime_format
+
+        guesses = {"day": True, "month": False}
+        formats = {what: guess_datetime_format(str(text.iloc[0]), dayfirst=day) for what, day in guesses.items()}
+        told = [Remedy("time_format", found, f"if the {what} comes first") for what, found in formats.items() if found]
         raise DataError(
-            f"{place(0)}: column {name}: whether day or month comes first in {text.iloc[0]!r} cannot be told; type "
-            'time_format=, such as "%d/%m/%Y"'
+            f"whether day or month comes first in {text.iloc[0]!r} cannot be told",
+            place(0),
+            told or Remedy("time_format", purpose='such as "%d/%m/%Y"'),
         )
     return bool(first.any())
 
@@ -142,9 +151,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _finite(numbers: npt.NDArray[np.float64], place: Place, name: str) -> npt.NDArray[np.float64]:
+def _finite(numbers: npt.NDArray[np.float64], place: Where) -> npt.NDArray[np.float64]:
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         row = int(wrong.argmax())
-        raise DataError(f"{place(row)}: column {name}: the time {numbers[row]} is no finite number")
+        raise DataError(f"the time {numbers[row]} is no finite number", place(row))
     return numbers

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DataError
-from ..series import Options, SeriesSet
+from ...errors import DataError, Place
+from ..reading import Options
+from ..series import SeriesSet
 from . import text
-from .archive import assemble
+from .parsed_rows import ParsedRows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,36 +30,36 @@ def read(path: Path, options: Options) -> SeriesSet:
     head, start = _head(lines, path)
     answers = head.get("classlabel", head.get("targetlabel", "false")).split()
     ends_in_target = answers[:1] == ["true"]
-    known = set(answers[1:]) if "classlabel" in head and ends_in_target else set()
     stamped = head.get("timestamps") == "true"
-    rows: list[npt.NDArray[np.float64]] = []
+    rows = ParsedRows(path, are_numbers="targetlabel" in head)
+    if "classlabel" in head and ends_in_target:
+        rows.declared = set(answers[1:])
+    cells: list[str] = []
     times: list[npt.NDArray[np.float64]] = []
-    cells, places = [], []
     for number, line in enumerate(lines[start:], start + 1):
         if not line.strip() or line.startswith(("#", "%")):
             continue
-        place = f"{path}:{number}"
+        place = Place(str(path), number)
         parts = _split(line, stamped)
         if ends_in_target:
             cells.append(parts.pop().strip())
-            if known and cells[-1] not in known and cells[-1] not in {"", "?"}:
-                raise DataError(f"{place}: the label {cells[-1]!r} is not among those of @classLabel: {sorted(known)}")
-        if not parts or (rows and len(parts) != rows[0].shape[1]):
-            raise DataError(f"{place}: {len(parts)} channels; expected {rows[0].shape[1] if rows else 'at least one'}")
+        if not parts:
+            raise DataError("has no channel; expected at least one before the target", place)
         if stamped:
             channels, stamps = zip(*[_stamped(part, place) for part in parts], strict=True)
             if any(not np.array_equal(stamp, stamps[0]) for stamp in stamps):
-                raise DataError(f"{place}: the channels have different time stamps; expected the same in each")
+                raise DataError("the channels have different time stamps; expected the same in each", place)
             order = np.argsort(stamps[0], kind="stable")
             times.append(stamps[0][order])
             channels = tuple(channel[order] for channel in channels)
         else:
-            channels = tuple(text.numbers(part.split(","), f"{place}: channel {i}") for i, part in enumerate(parts))
-        rows.append(_join(list(channels), place))
-        places.append(place)
-    return assemble(
-        path, options, rows, places, cells if ends_in_target else None, "targetlabel" in head, step_times=times or None
-    )
+            channels = tuple(
+                text.numbers(part.split(","), place.at(part=f"channel {index}")) for index, part in enumerate(parts)
+            )
+        rows.values.append(_join(list(channels)))
+        rows.lines.append(number)
+    rows.cells, rows.step_times = cells if ends_in_target else None, times or None
+    return rows.to_series(options)
 
 
 def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
@@ -75,9 +76,9 @@ def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
             head[key] = f"{answer.lower()} {names}".strip()
         elif word and not word.startswith(("#", "%")):
             raise DataError(
-                f"{path}:{index + 1}: {line.strip()[:40]!r} before @data; expected an @ line or a # comment"
+                f"{line.strip()[:40]!r} before @data; expected an @ line or a # comment", Place(str(path), index + 1)
             )
-    raise DataError(f"{path}: has no line @data; expected the .ts format of the UCR/UEA archive")
+    raise DataError("has no line @data; expected the .ts format of the UCR/UEA archive", Place(str(path)))
 
 
 def _split(line: str, stamped: bool) -> list[str]:
@@ -87,11 +88,11 @@ def _split(line: str, stamped: bool) -> list[str]:
     return re.split(r":(?![^()]*\))", line.strip())
 
 
-def _stamped(part: str, place: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _stamped(part: str, place: Place) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Values and times of ``(time,value),(time,value)``; a date becomes seconds since 1970."""
     pairs = _PAIR.findall(part)
     if not pairs or _PAIR.sub("", part).strip(", "):
-        raise DataError(f"{place}: expected (time,value),(time,value) because of @timeStamps true")
+        raise DataError(f"{part[:40]!r} arrived; expected (time,value),(time,value) as @timeStamps true says", place)
     stamps, values = zip(*pairs, strict=True)
     try:
         clock = np.array([stamp.strip() for stamp in stamps], np.float64)
@@ -99,17 +100,15 @@ def _stamped(part: str, place: str) -> tuple[npt.NDArray[np.float64], npt.NDArra
         try:
             dates = np.array([stamp.strip().replace(" ", "T") for stamp in stamps], "datetime64[us]")
         except ValueError:
-            raise DataError(f"{place}: a time stamp is neither a number nor a date such as 2020-01-31 12:00") from None
+            raise DataError("a time stamp is neither a number nor a date such as 2020-01-31 12:00", place) from None
         clock = dates.astype(np.float64) / 1e6
     return text.numbers(values, place), clock
 
 
-def _join(channels: list[npt.NDArray[np.float64]], place: str) -> npt.NDArray[np.float64]:
+def _join(channels: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """[T, channels]; a channel that ends before the others is missing from there."""
     longest = max(map(len, channels))
     joined = np.full((longest, len(channels)), np.nan)
     for index, channel in enumerate(channels):
         joined[: len(channel), index] = channel
-    if np.isnan(joined).all():
-        raise DataError(f"{place}: the series has no value at all; drop the line")
     return joined

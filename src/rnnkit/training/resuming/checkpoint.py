@@ -120,8 +120,9 @@ class Checkpoints(Callback):
         """Raise `CheckpointError` if the last checkpoint is not on the disk."""
         if self.error is not None and not self._failed:
             raise CheckpointError(
-                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}. "
-                f"The model in memory is complete: make room and call learner.save(path); {self.written}"
+                f"the run is over, but its last checkpoint could not be written to {self.file.parent}: {self.error}.",
+                remedy="The model in memory is complete: make room and call learner.save(path)",
+                note=self.written,
             ) from self.error
 
     # --- reading and writing

@@ -1,0 +1,63 @@
+"""Where an epoch stands: the position in it, and the generator from whose state its order was drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import check_seed
+
+
+class EpochPosition:
+    """The position in an epoch and the generator of its order.
+
+    All that is random in an epoch is drawn when it begins. So the generator's state from before, and the number of
+    batches since, are enough to go on to the bit.
+
+    Args:
+        seed: of the generator.
+
+    Attributes:
+        generator: a `torch.Generator`.
+        batch: the number of batches that were yielded in this epoch.
+
+    Example:
+        >>> position = EpochPosition(seed=0)
+        >>> position.begin(), position.advance(), position.batch
+        (0, None, 1)
+        >>> other = EpochPosition(seed=5)
+        >>> other.load_state_dict(position.state_dict())
+        >>> other.begin()
+        1
+    """
+
+    def __init__(self, seed: int) -> None:
+        import torch
+
+        check_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.batch = self._first = 0
+        self._before = self.generator.get_state()
+
+    def begin(self) -> int:
+        """Begins an epoch, and returns the number of its batches that were yielded before `load_state_dict`."""
+        self._before = self.generator.get_state()
+        self.batch, self._first = self._first, 0
+        return self.batch
+
+    def advance(self) -> None:
+        """Counts a batch; it is called before the batch is yielded."""
+        self.batch += 1
+
+    def end(self) -> None:
+        """Ends an epoch whose batches were all yielded."""
+        self.batch, self._before = 0, self.generator.get_state()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the position and the generator's state from before the epoch."""
+        return {"position": self.batch, "generator": self._before.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Lets the next epoch go on behind that position."""
+        self.batch = self._first = int(state["position"])
+        self._before = state["generator"].clone()
+        self.generator.set_state(self._before)

@@ -1,0 +1,39 @@
+"""A pandas DataFrame in memory, read as the same table in a file is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import Place
+from ..reading import Options
+from ..series import SeriesSet
+from .columns import check_names
+from .tables import Table, to_series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
+    """Reads a DataFrame; see :func:`rnnkit.data.read_series`."""
+    return to_series(to_table(frame, "DataFrame", "DataFrame"), options)
+
+
+def to_table(frame: pd.DataFrame, source: str, name: str) -> Table:
+    """A DataFrame as a table: an index with a name is a column, and categories are their values.
+
+    Args:
+        frame: it stays as it is.
+        source: the file it came from, for messages.
+        name: the file's name, by which rows without an id are called.
+    """
+    import pandas as pd
+
+    if any(level is not None for level in frame.index.names):
+        frame = frame.reset_index()
+    frame = frame.reset_index(drop=True)
+    frame.columns = pd.Index(check_names([str(column) for column in frame.columns], Place(source)))
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(object)
+    return Table(frame, source, name)

@@ -1,0 +1,83 @@
+"""From the parsed lines of a file with a row a series to a set of series: the rows are checked once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataError, Place, Remedy
+from ..reading import Options
+from ..row_checks import check_labels, check_numbers, check_rows
+from ..series import SeriesSet
+from . import text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass
+class ParsedRows:
+    """What a reader found in the lines of a file; nothing of it is checked yet.
+
+    Attributes:
+        path: the file.
+        values: row i is [T_i, channels].
+        lines: the line number of each row.
+        cells: the text of each row's target; None if the file has none.
+        declared: the labels that the file declares; empty where it declares none.
+        are_numbers: whether the file says that its targets are numbers.
+        step_times: row i is [T_i]; None where the file has none.
+        roles: as in `SeriesSet`.
+    """
+
+    path: Path
+    values: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    cells: list[str] | None = None
+    declared: Collection[str] = ()
+    are_numbers: bool = False
+    step_times: list[npt.NDArray[Any]] | None = None
+    roles: dict[str, Any] = field(default_factory=dict)
+
+    def place(self, row: int) -> Place:
+        """``file:line`` of a row."""
+        return Place(str(self.path), self.lines[row] if self.lines else None)
+
+    def to_series(self, options: Options) -> SeriesSet:
+        """Checks the rows and makes a set of them.
+
+        Raises:
+            DataError: rows or targets that cannot be used; see `rnnkit.data.row_checks`.
+        """
+        check_rows(self.values, self.place)
+        width = self.values[0].shape[1]
+        return SeriesSet(
+            values=[row.astype(np.float32) for row in self.values],
+            channels=("value",) if width == 1 else tuple(f"channel {index}" for index in range(width)),
+            targets=self._targets(options),
+            ids=tuple(f"{self.path.name}:{line}" for line in self.lines),
+            times=None if self.step_times is None else np.array([stamps[0] for stamps in self.step_times]),
+            source=str(self.path),
+            step_times=self.step_times,
+            roles=self.roles,
+        )
+
+    def _targets(self, options: Options) -> npt.NDArray[Any] | None:
+        if options.targets is None:
+            return None
+        place = Place(str(self.path))
+        if self.cells is None:
+            raise DataError(f"has no {options.targets}", place, Remedy("targets", None, "to read without them"))
+        if options.targets == "labels":
+            if self.are_numbers:
+                raise DataError("its targets are numbers (@targetLabel)", place, Remedy("targets", "numbers"))
+            check_labels(self.cells, self.place, self.declared)
+            return text.labels(self.cells)
+        rows: Sequence[tuple[int, str]] = list(enumerate(self.cells))
+        numbers = np.concatenate([text.numbers([cell], self.place(row), ["target"]) for row, cell in rows])
+        check_numbers(numbers, self.place)
+        return numbers

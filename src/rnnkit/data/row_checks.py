@@ -1,0 +1,159 @@
+"""The checks that every reader makes of its rows, once, after parsing.
+
+Legend: N rows, T time, K numbers a target. `where` gives the `Place` of a row by its index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError, Place, Remedy
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Where = Callable[[int], Place]
+
+LARGEST = float(np.finfo(np.float32).max)
+_IF_MISSING = "leave the cell empty if the value is missing"
+
+
+def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Drops the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
+    seen = np.flatnonzero(~np.isnan(row).all(1))
+    return row[: seen[-1] + 1] if len(seen) else row[:0]
+
+
+def check_rows(
+    rows: Sequence[npt.NDArray[Any]], where: Where, channels: Sequence[str] = (), *, empty: bool = False
+) -> None:
+    """Raises where rows are no series of one set.
+
+    Args:
+        rows: [T_i, channels] each, NaN where a value is missing, cut to their lengths.
+        where: of each row.
+        channels: the channels' names, for messages.
+        empty: whether a row may be without any value.
+
+    Raises:
+        DataError: there is no row; a row has no value, another number of channels than the first one, or a number
+            that float32 cannot hold.
+
+    Example:
+        >>> check_rows([np.ones((2, 1)), np.full((1, 1), np.inf)], lambda row: Place("my.csv", line=row + 1))
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: my.csv:2: holds inf at step 0 in channel 0; expected finite float32 numbers, or NaN \
+for what is missing
+    """
+    if not rows:
+        raise DataError("no series arrived; expected at least one", where(0).at(line=None, row=None, part=""))
+    width = rows[0].shape[1]
+    for index, row in enumerate(rows):
+        if row.shape[1] != width:
+            raise DataError(f"has {row.shape[1]} channels; expected {width} as in the first series", where(index))
+        if not len(row) or (not empty and np.isnan(row).all()):
+            raise DataError("the series has no value at all", where(index), "leave the series out")
+        beyond = np.abs(row) > LARGEST
+        if beyond.any():
+            step, channel = np.argwhere(beyond)[0].tolist()
+            named = repr(channels[channel]) if channels else str(channel)
+            raise DataError(
+                f"holds {row[step, channel]} at step {step} in channel {named}; expected finite float32 numbers, or "
+                "NaN for what is missing",
+                where(index),
+            )
+
+
+def check_ids(ids: Sequence[str], where: Where) -> None:
+    """Raises where two rows of a table with a row a series have the same id."""
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    for index, name in enumerate(ids):
+        if name in seen:
+            raise DataError(
+                f"the id {name!r} occurs twice in a table with a row a series",
+                where(index),
+                ("mend the id", Remedy("layout", "long", "if a row is a time step")),
+            )
+        seen.add(name)
+
+
+def check_labels(labels: Sequence[str], where: Where, declared: Collection[str] = ()) -> None:
+    """Raises where a row's label is missing, or is none of those that the file declares."""
+    for index, label in enumerate(labels):
+        if is_missing_label(label):
+            raise DataError(
+                "the label is missing",
+                where(index),
+                ("give it or drop the line", Remedy("targets", None, "to read without labels")),
+            )
+        if declared and label not in declared:
+            raise DataError(f"the label {label!r} is not among those declared: {sorted(declared)}", where(index))
+
+
+def check_numbers(targets: npt.NDArray[np.float64], where: Where, names: Sequence[str] = ()) -> None:
+    """Raises where a number of targets [N] or [N, K] is missing or infinite."""
+    wrong = ~np.isfinite(targets.reshape(len(targets), -1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0].tolist()
+        value = targets.reshape(len(targets), -1)[row, column]
+        problem = "the target is missing" if np.isnan(value) else f"the target is {value}; expected a finite number"
+        place = where(row).at(column=names[column]) if names else where(row)
+        raise DataError(problem, place, "give it or drop the line")
+
+
+def check_present(cells: npt.NDArray[np.bool_], where: Where, what: str) -> None:
+    """Raises where a cell of a column is missing, such as an id or a time.
+
+    Args:
+        cells: [N], true where the cell is missing.
+        where: of each row.
+        what: the column's role, for the message.
+    """
+    if cells.any():
+        raise DataError(f"the {what} is missing", where(int(cells.argmax())), "give it or drop the line")
+
+
+def is_missing_label(label: str) -> bool:
+    """Whether a label's text says that there is none; "none" and "na" are labels like others."""
+    return label.strip().lower() in {"", "?", "nan"}
+
+
+def number_error(
+    cell: str, place: Place, *, decimal_comma: bool = True, column: str | None = None, also: Sequence[Remedy | str] = ()
+) -> DataError:
+    """The error about a cell that is not a finite number.
+
+    Args:
+        cell: its text.
+        place: where it stands.
+        decimal_comma: whether the comma is free to be the decimal mark.
+        column: the name by which `ignore_columns` leaves the cell's column out, if it can.
+        also: further remedies.
+    """
+    cell = cell.strip()
+    value = parse_number(cell)
+    remedies: list[Remedy | str] = [_IF_MISSING]
+    if abs(value) > LARGEST:
+        problem = f"{cell} is infinite or beyond float32; expected a finite number"
+    else:
+        problem = f"{cell[:40]!r} is not a number"
+        if cell.count(",") == 1 and not np.isnan(parse_number(cell.replace(",", "."))):
+            point = f"write {cell.replace(',', '.')} with a decimal point"
+            remedies.insert(0, Remedy("decimal", ",", "if the comma is the decimal mark") if decimal_comma else point)
+    if column is not None:
+        remedies.append(Remedy("ignore_columns", [column], "if the column is no channel"))
+    return DataError(problem, place, [*remedies, *also])
+
+
+def parse_number(cell: str) -> float:
+    """The cell's number; NaN for anything that is not plainly one."""
+    try:
+        return float("nan" if "_" in cell else cell)
+    except ValueError:
+        return float("nan")
