@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnkit import recipes
+from rnnkit import recipes, runs
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit import runs
 from rnnkit.runs import resuming
 
 
@@ -118,7 +117,7 @@ def test_names_of_recipes():
     [
         (None, "mine.py does not exist; `rnnkit recipes copy mnist mine.py`"),
         ("x = 1", "mine.py has no function recipe()"),
-        ("def recipe():\n    return 3", "returned a int; expected a rnnkit.recipes.Recipe: type `from rnnkit.recipes import Recipe`"),
+        ("def recipe():\n    return 3", "returned a int; expected a rnnkit.recipes.Recipe: type `from rnnkit"),
         ("import nothing_of_this_name", "failed in line 1: ModuleNotFoundError"),
         ("def recipe():\n    x = 1\n    return x / 0", "failed in line 3: ZeroDivisionError"),
         ("def recipe(:", "SyntaxError"),

@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 import rnnkit
-from rnnkit import recipes
+from rnnkit import recipes, runs
 from rnnkit.errors import ConfigError, RunFolderError
-from rnnkit import runs
 from rnnkit.runs import compare as comparing
 from rnnkit.runs import listing, stored
 from rnnkit.runs.settings import override

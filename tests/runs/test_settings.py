@@ -12,8 +12,8 @@ from rnnkit.recipes.adding import adding
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.mnist import Mnist, mnist
-from rnnkit.runs.settings import describe, override, parse, restore, settings, show
 from rnnkit.recipes.regress import regress
+from rnnkit.runs.settings import describe, override, parse, restore, settings, show
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class Base:
 @dataclass(frozen=True)
 class Derived(Base):
     """Attributes:
-        epochs: passes over all rows.
+    epochs: passes over all rows.
     """
 
     extra: int = 3

@@ -60,7 +60,8 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
 def read(folder: Path) -> dict[str, str]:
     """The digests that a run recorded, by file; {} where it recorded none."""
     try:
-        return {str(file): str(found) for file, found in json.loads((folder / files.DATA).read_text())["sha256"].items()}
+        stored = json.loads((folder / files.DATA).read_text())["sha256"]
+        return {str(file): str(found) for file, found in stored.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,0 +1,27 @@
+"""Run folders: written, read without trust, listed, compared, resumed; settings by their dotted names.
+
+Importing this package loads no torch.
+"""
+
+from __future__ import annotations
+
+from .files import CURVES, DATA, FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS, read_facts, write_json
+from .folders import StoredRecipe, read_recipe, start
+from .record import Metrics, record
+
+__all__ = [
+    "CURVES",
+    "DATA",
+    "FINETUNE",
+    "HISTORY",
+    "METRICS",
+    "RECIPE",
+    "VERSIONS",
+    "Metrics",
+    "StoredRecipe",
+    "read_facts",
+    "read_recipe",
+    "record",
+    "start",
+    "write_json",
+]

@@ -1,0 +1,34 @@
+"""The files of a run folder by name, and how JSON is written and read there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunFolderError
+from ..serialization import json_text, read_json, replacing
+
+RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
+HISTORY, CURVES = "history.csv", "curves.png"
+DATA = "data.json"  # digests of the files that were trained on
+FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The object in a run's JSON file, {} where there is no such file.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    try:
+        return read_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); train again into a new folder") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, whole or not at all; null where a number is NaN or infinite."""
+    with replacing(path) as temporary:
+        temporary.write_text(json_text(value), encoding="utf-8")

@@ -1,0 +1,78 @@
+"""What a run reports when it ends: ``metrics.json``, ``history.csv`` and ``curves.png``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import harmonic_mean
+from typing import TYPE_CHECKING, TypedDict
+
+from ..serialization import replacing
+from .files import CURVES, HISTORY, METRICS, write_json
+
+if TYPE_CHECKING:
+    from ..training.watching.history import History
+
+
+class Metrics(TypedDict, total=False):
+    """What a run reports and ``metrics.json`` holds; figures of a split by the metric's name.
+
+    Attributes:
+        validation, test: loss and metrics; ``validation`` only where rows were held out.
+        split: which rows were held out, and how they were drawn.
+        rows: the number of rows trained on, validated on and tested on, where rows are counted.
+        chosen_on: what the weights were chosen on, and that it was not the test set.
+        epochs: how many were completed.
+        seconds: the time training took, and
+        samples_per_second: training samples over that time without validation; None before the first epoch ended.
+        stopped: "finished", "early stopping" or "interrupted" (by Ctrl-C).
+    """
+
+    validation: dict[str, float]
+    test: dict[str, float]
+    split: str
+    rows: dict[str, int]
+    chosen_on: str
+    epochs: int
+    seconds: float
+    samples_per_second: float | None
+    stopped: str
+
+
+def record(
+    folder: Path,
+    history: History,
+    metrics: Metrics,
+    *,
+    chosen_on: str | None = None,
+    final: Mapping[str, float] | None = None,
+) -> Metrics:
+    """Writes ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
+
+    Args:
+        folder: the run folder.
+        history: of its training.
+        metrics: what was measured.
+        chosen_on: what the weights were chosen on. None: nothing was chosen, the weights are the last ones.
+        final: results on the test set, to be drawn beside the curves.
+
+    Returns:
+        `metrics` with what the history adds.
+    """
+    from ..diagnostics import pictures
+
+    last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
+    speeds = [row["samples_per_second"] for row in history.rows]
+    reported: Metrics = {
+        **metrics,
+        "chosen_on": chosen_on or f"{last}; nothing was chosen on test data",
+        "epochs": len(history.rows),
+        "seconds": history.seconds,
+        "samples_per_second": harmonic_mean(speeds) if speeds else None,
+        "stopped": history.stopped,
+    }
+    write_json(folder / METRICS, reported)
+    with replacing(folder / HISTORY) as temporary:
+        history.to_csv(temporary)
+    pictures.curves(history.rows, folder / CURVES, final=final)
+    return reported

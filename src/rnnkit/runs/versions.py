@@ -1,0 +1,51 @@
+"""What a run's numbers depend on besides its recipe: software, device, threads; kept in ``versions.json``."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .files import VERSIONS, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors", "numpy")
+
+
+def write_versions(folder: Path, recipe: Any) -> None:
+    """Writes ``versions.json``: when the run began, its seed and device, and the software it runs on."""
+    from ..training.execution import find_device
+
+    device = find_device(getattr(recipe, "device", "auto"))
+    facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seed": getattr(recipe, "seed", None)}
+    write_json(folder / VERSIONS, {**facts, **describe_device(device), **environment()})
+
+
+def describe_device(device: torch.device) -> dict[str, str]:
+    """Returns the device that a run computes on, and the name of the GPU."""
+    import torch
+
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"device": str(device), **gpu}
+
+
+def environment() -> dict[str, Any]:
+    """Returns the versions and settings that a run's numbers depend on."""
+    import torch
+
+    from ..ops.backend import native_core
+
+    facts: dict[str, Any] = {"threads": torch.get_num_threads(), "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = None
+    core = native_core()
+    facts["native core"] = None if core is None else core.cpu_info()["chosen"]
+    facts["platform"] = platform.platform()
+    return facts
