@@ -39,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CommandLine(Words):
-    """Writes arguments as ``--set data.NAME=VALUE``.
+    """Write arguments as ``--set data.NAME=VALUE``.
 
     Args:
         kind: "classify" or "regress", which says what the setting of the targets is called.
@@ -60,7 +60,7 @@ class CommandLine(Words):
         self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": "label" if kind == "classify" else "target"}
 
     def assignment(self, argument: str, value: Any) -> str:
-        """Writes an argument as an option; a value that a shell would cut is quoted."""
+        """Write an argument as an option; a value that a shell would cut is quoted."""
         text = "" if value is OPEN else show(value)
         if self.new and argument == "encoding":
             return f"--encoding {shlex.quote(text) or 'NAME'}"
@@ -68,7 +68,7 @@ class CommandLine(Words):
         return f"--set {shlex.quote(setting) if text else setting}"
 
     def clause(self, remedy: Remedy) -> str | None:
-        """Writes a remedy; None where the command line has no such option."""
+        """Write a remedy; None where the command line has no such option."""
         if remedy.argument == "targets":  # a recipe is of one kind, and needs targets
             recipe = {"labels": "classify", "numbers": "regress"}.get(str(remedy.value))
             return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
@@ -83,7 +83,7 @@ class CommandLine(Words):
 
 @contextmanager
 def on_full_disk(folder: Path) -> Iterator[None]:
-    """Says what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
+    """Say what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
 
     Example:
         >>> with on_full_disk(Path("runs/a")):
@@ -108,7 +108,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
-    """Says errors and warnings about data that a block raises in the words of the command line.
+    """Say errors and warnings about data that a block raises in the words of the command line.
 
     Args:
         kind, new: see :class:`CommandLine`.

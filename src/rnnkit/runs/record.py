@@ -11,7 +11,7 @@ from ..serialization import replacing
 from .files import CURVES, HISTORY, METRICS, write_json
 
 if TYPE_CHECKING:
-    from ..training.watching.history import History
+    from ..training.history import History
 
 
 class Metrics(TypedDict, total=False):
@@ -47,7 +47,7 @@ def record(
     chosen_on: str | None = None,
     final: Mapping[str, float] | None = None,
 ) -> Metrics:
-    """Writes ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
+    """Write ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
 
     Args:
         folder: the run folder.
