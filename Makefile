@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NATIVE := $(shell find native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
+CPP := $(shell find native -name '*.cpp' -o -name '*.h')
+NATIVE := $(CPP) native/CMakeLists.txt native/tests/CMakeLists.txt CMakeLists.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install mnist test lint format sanitize bench accuracy examples clean
+.PHONY: help install mnist test lint format docs sanitize bench accuracy examples clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,11 +40,18 @@ test: install  ## run the tests (ARGS="-k simple_rnn")
 lint: install  ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
 	@$(BIN)/mypy
 
 format: install  ## mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP)
+
+docs: install  ## build the documentation site into build/site
+	@$(BIN)/python docs/tools/command_line.py >/dev/null
+	@$(BIN)/zensical build --clean --strict
+	@echo "Open build/site/index.html"
 
 sanitize: install  ## run the core's own tests under the address and undefined-behaviour sanitizers
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DRNNKIT_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
@@ -60,4 +68,4 @@ examples: install  ## run the examples
 	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 clean:  ## remove the environments and what was built
-	rm -rf $(VENV) .venv-bench build
+	rm -rf $(VENV) .venv-bench .cache build

@@ -1,166 +1,261 @@
-// Python's door to the core: check, release the GIL, call. Arrays arrive as addresses and strides, in the order in which
-// rnnkit/ops/native_call.py lists them; their dtype, device and shape have been checked there, where the tensors are owned.
+// Python's interface to the core: check, release the GIL, call.
+//
+// A call is a RecurrentProblem, whose fields are keyword arguments, and a dict of its arrays by name: an address, or
+// for sequences (address, stride over the batch, stride over time). An array that is not in the dict is not given.
+// rnnkit/ops/native_call.py has checked dtype, device and shape of every array; it owns the tensors.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/vector.h>
+#include <nanobind/stl/tuple.h>
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/cpu.h"
 #include "common/parallel.h"
 #include "kernels/bernoulli/bernoulli.h"
-#include "kernels/gru/gru.h"
-#include "kernels/lstm/lstm.h"
-#include "kernels/simple_rnn/simple_rnn.h"
+#include "kernels/recurrent.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using namespace rnnkit;
 
 namespace {
 
-using Numbers = std::vector<int64_t>;
+enum class Element : int { float32, float64 };
 
-enum Kernel : int { simple_rnn = 0, lstm = 1, gru = 2 };
+struct Problem : RecurrentProblem {
+    Element element;
 
-#define RNNKIT_KERNEL(kernel, what, ...)                  \
-    switch (kernel) {                                     \
-        case simple_rnn:                                  \
-            return simple_rnn_##what(__VA_ARGS__);        \
-        case lstm:                                        \
-            return lstm_##what(__VA_ARGS__);              \
-        case gru:                                         \
-            return gru_##what(__VA_ARGS__);               \
-    }                                                     \
-    throw nb::value_error("kernel must be 0, 1 or 2");
+    size_t element_size() const { return element == Element::float32 ? sizeof(float) : sizeof(double); }
+};
 
-size_t scratch(int kernel, const RecurrentSizes& sizes, size_t element, bool backward) {
-    RNNKIT_KERNEL(kernel, scratch, sizes, element, backward)
-}
-int64_t saved(int kernel, const RecurrentSizes& sizes) { RNNKIT_KERNEL(kernel, saved, sizes) }
-template <class T>
-void pack(int kernel, const RecurrentSizes& sizes, const RecurrentWeights<T>& weights, void* memory) {
-    RNNKIT_KERNEL(kernel, pack, sizes, weights, memory)
-}
-template <class T>
-void run(int kernel, const RecurrentSizes& sizes, const RecurrentForward<T>& call) {
-    RNNKIT_KERNEL(kernel, run, sizes, call)
-}
-template <class T>
-void run_back(int kernel, const RecurrentSizes& sizes, const RecurrentBackward<T>& call) {
-    RNNKIT_KERNEL(kernel, backward, sizes, call)
-}
+[[noreturn]] void refuse(const std::string& message) { throw nb::value_error(message.c_str()); }
 
-// Takes addresses and strides one after the other.
-class Reader {
+// --- arrays by name --------------------------------------------------------------------------------------------------
+
+// Reads the fields of a call from a dict. The names are interned once for each type of call, so that the dict finds
+// them by identity.
+class ArrayReader {
 public:
-    explicit Reader(const Numbers& numbers, size_t expected) : numbers_(numbers) {
-        if (numbers.size() != expected) throw nb::value_error("the list of arrays has another length");
+    ArrayReader(nb::dict arrays, std::vector<PyObject*>& names) : arrays_(arrays), names_(names) {}
+
+    template <class P>
+    void operator()(const char* name, P*& pointer) {
+        PyObject* const value = find(name);
+        pointer = value == nullptr ? nullptr : static_cast<P*>(address(value, name));
     }
     template <class T>
-    T* pointer() {
-        return reinterpret_cast<T*>(static_cast<uintptr_t>(numbers_[next_++]));
+    void operator()(const char* name, Strided<T>& array) {
+        PyObject* const value = find(name);
+        array = {nullptr, 0, 0};
+        if (value == nullptr) return;
+        if (!PyTuple_Check(value) || PyTuple_Size(value) != 3)
+            refuse(std::string(name) + ": expected (address, stride over the batch, stride over time)");
+        array = {static_cast<T*>(address(PyTuple_GetItem(value, 0), name)), number(PyTuple_GetItem(value, 1), name),
+                 number(PyTuple_GetItem(value, 2), name)};
     }
-    template <class T>
-    Strided<T> strided() {
-        T* const data = pointer<T>();
-        const int64_t batch = numbers_[next_++];
-        return {data, batch, numbers_[next_++]};
+    template <class Field>
+    void required(const char* name, Field& field) {
+        const size_t before = found_;
+        (*this)(name, field);
+        if (found_ == before) refuse(std::string("the array '") + name + "' is missing");
     }
-    template <class T>
-    RecurrentWeights<T> weights() {
-        RecurrentWeights<T> w;
-        w.w = pointer<const T>(), w.u = pointer<const T>();
-        w.bias[0] = pointer<const T>(), w.bias[1] = pointer<const T>();
-        w.projection = pointer<const T>(), w.peephole = pointer<const T>();
-        w.gain_x = pointer<const T>(), w.gain_h = pointer<const T>(), w.gain_c = pointer<const T>(), w.shift_c = pointer<const T>();
-        return w;
+    // Every array of the dict was one of the fields.
+    void finish() const {
+        if (found_ == arrays_.size()) return;
+        for (auto [key, _] : arrays_) {
+            const bool known =
+                std::any_of(names_.begin(), names_.end(), [&](PyObject* name) { return nb::handle(name).equal(key); });
+            if (!known) refuse(std::string("no array is called ") + nb::repr(key).c_str());
+        }
     }
 
 private:
-    const Numbers& numbers_;
-    size_t next_ = 0;
+    PyObject* find(const char* name) {
+        if (next_ == names_.size()) names_.push_back(PyUnicode_InternFromString(name));
+        PyObject* const value = PyDict_GetItemWithError(arrays_.ptr(), names_[next_++]);
+        if (value == nullptr && PyErr_Occurred() != nullptr) throw nb::python_error();
+        found_ += value != nullptr;
+        return value;
+    }
+    static void* address(PyObject* value, const char* name) {
+        return reinterpret_cast<void*>(static_cast<uintptr_t>(number(value, name)));
+    }
+    static int64_t number(PyObject* value, const char* name) {
+        const long long found = PyLong_AsLongLong(value);
+        if (found == -1 && PyErr_Occurred() != nullptr) {
+            PyErr_Clear();
+            refuse(std::string(name) + ": expected whole numbers");
+        }
+        return found;
+    }
+
+    nb::dict arrays_;
+    std::vector<PyObject*>& names_;
+    size_t next_ = 0, found_ = 0;
 };
 
 template <class T>
-RecurrentForward<T> read_forward(const Numbers& numbers) {
-    Reader in(numbers, 33);
+void read_inputs(ArrayReader& read, RecurrentInputs<T>& call) {
+    RecurrentWeights<T>& weights = call.weights;
+    read.required("x", call.x);
+    read.required("w_ih", weights.w);
+    read.required("w_hh", weights.u);
+    read("b_ih", weights.bias[0]);
+    read("b_hh", weights.bias[1]);
+    read("w_hr", weights.projection);
+    read("peephole", weights.peephole);
+    read("gain_ih", weights.gain_x);
+    read("gain_hh", weights.gain_h);
+    read("gain_c", weights.gain_c);
+    read("shift_c", weights.shift_c);
+    read("h0", call.h0);
+    read("c0", call.c0);
+    read("reset_h", call.reset_h);
+    read("reset_c", call.reset_c);
+    read("mask", call.mask);
+    read("zone_h", call.zone_h);
+    read("zone_c", call.zone_c);
+}
+
+template <class T>
+RecurrentForward<T> read_forward(nb::dict arrays) {
+    static std::vector<PyObject*> names;
+    ArrayReader read(arrays, names);
     RecurrentForward<T> call;
-    call.x = in.strided<const T>(), call.weights = in.weights<T>();
-    call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
-    call.reset_h = in.pointer<const T>(), call.reset_c = in.pointer<const T>(), call.mask = in.pointer<const T>();
-    call.zone_h = in.strided<const T>(), call.zone_c = in.strided<const T>();
-    call.out = in.strided<T>(), call.hn = in.pointer<T>(), call.cn = in.pointer<T>();
-    call.saved = in.strided<T>(), call.scratch = in.pointer<void>();
+    read_inputs(read, call);
+    read.required("out", call.out);
+    read.required("hn", call.hn);
+    read("cn", call.cn);
+    read("saved", call.saved);
+    read.required("scratch", call.scratch);
+    read.finish();
     return call;
 }
 
 template <class T>
-RecurrentBackward<T> read_backward(const Numbers& numbers) {
-    Reader in(numbers, 56);
+RecurrentBackward<T> read_backward(nb::dict arrays) {
+    static std::vector<PyObject*> names;
+    ArrayReader read(arrays, names);
     RecurrentBackward<T> call;
-    call.x = in.strided<const T>(), call.weights = in.weights<T>();
-    call.h0 = in.pointer<const T>(), call.c0 = in.pointer<const T>();
-    call.reset_h = in.pointer<const T>(), call.reset_c = in.pointer<const T>(), call.mask = in.pointer<const T>();
-    call.zone_h = in.strided<const T>(), call.zone_c = in.strided<const T>();
-    call.out = in.strided<const T>(), call.saved = in.strided<const T>();
-    call.dout = in.strided<const T>(), call.dcells = in.strided<const T>();
-    call.dhn = in.pointer<const T>(), call.dcn = in.pointer<const T>();
-    call.dx = in.strided<T>();
-    call.dw = in.pointer<T>(), call.du = in.pointer<T>();
-    call.db[0] = in.pointer<T>(), call.db[1] = in.pointer<T>();
-    call.dprojection = in.pointer<T>(), call.dpeephole = in.pointer<T>();
-    call.dgain_x = in.pointer<T>(), call.dgain_h = in.pointer<T>(), call.dgain_c = in.pointer<T>(), call.dshift_c = in.pointer<T>();
-    call.dh0 = in.pointer<T>(), call.dc0 = in.pointer<T>();
-    call.dreset_h = in.pointer<T>(), call.dreset_c = in.pointer<T>();
-    call.scratch = in.pointer<void>();
+    read_inputs(read, call);
+    read.required("out", call.out);
+    read("saved", call.saved);
+    read("dout", call.dout);
+    read("dcells", call.dcells);
+    read("dhn", call.dhn);
+    read("dcn", call.dcn);
+    read("dx", call.dx);
+    read("dw_ih", call.dw);
+    read("dw_hh", call.du);
+    read("db_ih", call.db[0]);
+    read("db_hh", call.db[1]);
+    read("dw_hr", call.dprojection);
+    read("dpeephole", call.dpeephole);
+    read("dgain_ih", call.dgain_x);
+    read("dgain_hh", call.dgain_h);
+    read("dgain_c", call.dgain_c);
+    read("dshift_c", call.dshift_c);
+    read("dh0", call.dh0);
+    read("dc0", call.dc0);
+    read("dreset_h", call.dreset_h);
+    read("dreset_c", call.dreset_c);
+    read.required("scratch", call.scratch);
+    read.finish();
     return call;
 }
 
+// --- the last checks before memory is touched ------------------------------------------------------------------------
+
+bool has_variant(Kernel kernel, Variant variant) {
+    switch (variant) {
+        case Variant::standard:
+            return kernel == Kernel::lstm;
+        case Variant::reset_after:
+        case Variant::reset_before:
+            return kernel == Kernel::gru;
+        default:
+            return kernel == Kernel::simple_rnn;
+    }
+}
+
+void check_problem(const Problem& problem) {
+    if (problem.batch < 0 || problem.time < 1 || problem.input < 0 || problem.hidden < 1 || problem.state < 1 ||
+        problem.state > problem.hidden)
+        refuse(
+            "a size is out of range: batch and input are 0 or more, time, hidden and state 1 or more, and state is "
+            "no larger than hidden");
+    if (!has_variant(problem.kernel, problem.variant)) refuse("the kernel has no such variant");
+    const bool is_lstm = problem.kernel == Kernel::lstm;
+    if (!is_lstm && (problem.state != problem.hidden || problem.zoned_c || problem.peepholes))
+        refuse("the LSTM alone has a projection, zoned_c and peepholes");
+    if (problem.variant == Variant::reset_before && problem.normed) refuse("reset_before does not go with normed");
+    for (int64_t b = 0; problem.lengths != nullptr && b < problem.batch; ++b)
+        if (problem.lengths[b] < 0 || problem.lengths[b] > problem.time) refuse("a length lies outside 0 ... T");
+}
+
+// The arrays of the problem's options are given, and no others.
 template <class T>
-void forward(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
-    const RecurrentForward<T> call = read_forward<T>(numbers);
+void check_options(const Problem& problem, const RecurrentInputs<T>& call) {
+    const RecurrentWeights<T>& weights = call.weights;
+    const bool lstm_norm = problem.normed && problem.kernel == Kernel::lstm;
+    const struct {
+        const char* name;
+        bool expected, given;
+    } options[] = {
+        {"w_hr", problem.state != problem.hidden, weights.projection != nullptr},
+        {"peephole", problem.peepholes, weights.peephole != nullptr},
+        {"gain_ih", problem.normed, weights.gain_x != nullptr},
+        {"gain_hh", problem.normed, weights.gain_h != nullptr},
+        {"gain_c", lstm_norm, weights.gain_c != nullptr},
+        {"shift_c", lstm_norm, weights.shift_c != nullptr},
+        // Without rows these have no address.
+        {"mask", problem.masked && problem.batch > 0, call.mask != nullptr},
+        {"zone_h", problem.zoned_h && problem.batch > 0, call.zone_h.data != nullptr},
+        {"zone_c", problem.zoned_c && problem.batch > 0, call.zone_c.data != nullptr},
+    };
+    for (const auto& option : options)
+        if (option.expected != option.given)
+            refuse(std::string("the array '") + option.name + "' is " + (option.given ? "given" : "missing") +
+                   ", which does not fit the problem");
+}
+
+// --- calls -----------------------------------------------------------------------------------------------------------
+
+template <class T>
+void forward(const Problem& problem, nb::dict arrays) {
+    const RecurrentForward<T> call = read_forward<T>(arrays);
+    check_options(problem, call);
     nb::gil_scoped_release release;
-    pack(kernel, sizes, call.weights, call.scratch);
-    run(kernel, sizes, call);
+    recurrent_pack(problem, call.weights, call.scratch);
+    recurrent_forward(problem, call);
 }
 
 template <class T>
-void backward(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
-    const RecurrentBackward<T> call = read_backward<T>(numbers);
+void backward(const Problem& problem, nb::dict arrays) {
+    const RecurrentBackward<T> call = read_backward<T>(arrays);
+    check_options(problem, call);
+    if (problem.batch > 0 && call.saved.data == nullptr && recurrent_saved_width(problem) > 0)
+        refuse("the array 'saved' is missing: the forward call has to save it");
     nb::gil_scoped_release release;
-    run_back(kernel, sizes, call);
-}
-
-// The last check before memory is touched: an index out of range here would read somebody else's memory.
-RecurrentSizes sizes_of(int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind, bool reverse,
-                        int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
-                        int64_t resets_time) {
-    if (batch < 0 || time < 1 || input < 0 || hidden < 1 || state < 1 || state > hidden || kind < 0 || kind > 2)
-        throw nb::value_error("sizes are out of range");
-    const int64_t* rows = reinterpret_cast<const int64_t*>(lengths);
-    for (int64_t b = 0; rows != nullptr && b < batch; ++b)
-        if (rows[b] < 0 || rows[b] > time) throw nb::value_error("a length lies outside 0 ... T");
-    RecurrentSizes s;
-    s.batch = batch, s.time = time, s.input = input, s.hidden = hidden, s.state = state, s.kind = kind;
-    s.reverse = reverse, s.threads = threads, s.lengths = rows;
-    s.masked = options & 1, s.zoned_h = options & 2, s.zoned_c = options & 4, s.peepholes = options & 8;
-    s.normed = options & 16;
-    s.resets = {reinterpret_cast<const uint8_t*>(resets), resets_batch, resets_time};
-    return s;
+    recurrent_backward(problem, call);
 }
 
 // Stacked layers that take one step at a time on buffers which the caller owns, with weights packed once.
 template <class T>
 class Stream {
 public:
-    void add(int kernel, const RecurrentSizes& sizes, const Numbers& numbers) {
-        const RecurrentForward<T> call = read_forward<T>(numbers);
-        if (sizes.time != 1 || sizes.lengths != nullptr || sizes.resets.data != nullptr)
-            throw nb::value_error("a stream's layers take one step, without lengths and resets");
-        pack(kernel, sizes, call.weights, call.scratch);
-        layers_.push_back({kernel, sizes, call});
+    void add(const Problem& problem, nb::dict arrays) {
+        if (problem.element_size() != sizeof(T)) refuse("the stream's numbers are of another type");
+        if (problem.time != 1 || problem.lengths != nullptr || problem.resets.data != nullptr)
+            refuse("a stream's layers take one step, without lengths and resets");
+        const RecurrentForward<T> call = read_forward<T>(arrays);
+        check_options(problem, call);
+        recurrent_pack(problem, call.weights, call.scratch);
+        layers_.push_back({problem, call});
     }
     // x [B, I] with adjacent rows; each further layer reads what the one before wrote.
     void step(uintptr_t x) {
@@ -182,16 +277,15 @@ public:
 
 private:
     struct Layer {
-        int kernel;
-        RecurrentSizes sizes;
+        RecurrentProblem problem;
         RecurrentForward<T> call;
     };
     void take_step(uintptr_t x) {
         std::lock_guard lock(mutex_);
         const T* input = reinterpret_cast<const T*>(x);
         for (Layer& layer : layers_) {
-            layer.call.x = {input, layer.sizes.input, 0};
-            run(layer.kernel, layer.sizes, layer.call);
+            layer.call.x = {input, layer.problem.input, 0};
+            recurrent_forward(layer.problem, layer.call);
             input = layer.call.out.data;
         }
     }
@@ -206,12 +300,78 @@ void draw(uintptr_t to, int64_t count, double probability, double value, uint64_
 }
 
 template <class T>
-void bind(nb::module_& module, const char* stream) {
-    nb::class_<Stream<T>>(module, stream)
+void bind_stream(nb::module_& module, const char* name) {
+    nb::class_<Stream<T>>(module, name)
         .def(nb::init<>())
-        .def("add", &Stream<T>::add)
-        .def("step", &Stream<T>::step)
-        .def("seconds_per_step", &Stream<T>::seconds_per_step);
+        .def("add", &Stream<T>::add, "problem"_a, "arrays"_a)
+        .def("step", &Stream<T>::step, "x"_a)
+        .def("seconds_per_step", &Stream<T>::seconds_per_step, "x"_a, "repeats"_a);
+}
+
+void bind_problem(nb::module_& module) {
+    nb::enum_<Kernel>(module, "Kernel")
+        .value("simple_rnn", Kernel::simple_rnn)
+        .value("lstm", Kernel::lstm)
+        .value("gru", Kernel::gru);
+    nb::enum_<Variant>(module, "Variant")
+        .value("standard", Variant::standard)
+        .value("tanh", Variant::tanh)
+        .value("relu", Variant::relu)
+        .value("sigmoid", Variant::sigmoid)
+        .value("reset_after", Variant::reset_after)
+        .value("reset_before", Variant::reset_before);
+    nb::enum_<Element>(module, "Element").value("float32", Element::float32).value("float64", Element::float64);
+
+    using Resets = std::tuple<uintptr_t, int64_t, int64_t>;  // address, stride over the batch, stride over time
+    nb::class_<Problem>(module, "RecurrentProblem")
+        .def(
+            "__init__",
+            [](Problem* self, Kernel kernel, Variant variant, Element element, int64_t batch, int64_t time,
+               int64_t input, int64_t hidden, int64_t state, bool reverse, bool masked, bool zoned_h, bool zoned_c,
+               bool peepholes, bool normed, int threads, uintptr_t lengths, const Resets& resets) {
+                const RecurrentProblem fields{
+                    .kernel = kernel,
+                    .variant = variant,
+                    .batch = batch,
+                    .time = time,
+                    .input = input,
+                    .hidden = hidden,
+                    .state = state,
+                    .reverse = reverse,
+                    .masked = masked,
+                    .zoned_h = zoned_h,
+                    .zoned_c = zoned_c,
+                    .peepholes = peepholes,
+                    .normed = normed,
+                    .threads = threads,
+                    .lengths = reinterpret_cast<const int64_t*>(lengths),
+                    .resets = {reinterpret_cast<const uint8_t*>(std::get<0>(resets)), std::get<1>(resets),
+                               std::get<2>(resets)},
+                };
+                const Problem problem{fields, element};
+                check_problem(problem);
+                new (self) Problem(problem);
+            },
+            nb::kw_only(), "kernel"_a, "variant"_a, "element"_a, "batch"_a, "time"_a, "input"_a, "hidden"_a, "state"_a,
+            "reverse"_a = false, "masked"_a = false, "zoned_h"_a = false, "zoned_c"_a = false, "peepholes"_a = false,
+            "normed"_a = false, "threads"_a = 1, "lengths"_a = 0, "resets"_a = Resets{0, 0, 0})
+        .def(
+            "scratch",
+            [](const Problem& self, bool backward) { return recurrent_scratch(self, self.element_size(), backward); },
+            "backward"_a)
+        .def_prop_ro("saved_width", [](const Problem& self) { return recurrent_saved_width(self); })
+        .def(
+            "forward",
+            [](const Problem& self, nb::dict arrays) {
+                self.element == Element::float32 ? forward<float>(self, arrays) : forward<double>(self, arrays);
+            },
+            "arrays"_a)
+        .def(
+            "backward",
+            [](const Problem& self, nb::dict arrays) {
+                self.element == Element::float32 ? backward<float>(self, arrays) : backward<double>(self, arrays);
+            },
+            "arrays"_a);
 }
 
 nb::dict cpu_info() {
@@ -231,26 +391,9 @@ nb::dict cpu_info() {
 NB_MODULE(_native, module) {
     module.doc() = "rnnkit's native core. Private: use rnnkit.ops.";
     module.def("cpu_info", &cpu_info);
-
-    nb::class_<RecurrentSizes>(module, "RecurrentSizes")
-        .def("__init__",
-             [](RecurrentSizes* self, int64_t batch, int64_t time, int64_t input, int64_t hidden, int64_t state, int kind,
-                bool reverse, int options, int threads, uintptr_t lengths, uintptr_t resets, int64_t resets_batch,
-                int64_t resets_time) {
-                 new (self) RecurrentSizes(sizes_of(batch, time, input, hidden, state, kind, reverse, options, threads,
-                                                    lengths, resets, resets_batch, resets_time));
-             })
-        .def("scratch", [](const RecurrentSizes& self, int kernel, size_t element, bool backward) {
-            return scratch(kernel, self, element, backward);
-        })
-        .def("saved", [](const RecurrentSizes& self, int kernel) { return saved(kernel, self); });
-
-    module.def("forward_f32", &forward<float>);
-    module.def("forward_f64", &forward<double>);
-    module.def("backward_f32", &backward<float>);
-    module.def("backward_f64", &backward<double>);
+    bind_problem(module);
     module.def("bernoulli_f32", &draw<float>);
     module.def("bernoulli_f64", &draw<double>);
-    bind<float>(module, "StreamF32");
-    bind<double>(module, "StreamF64");
+    bind_stream<float>(module, "StreamF32");
+    bind_stream<double>(module, "StreamF64");
 }

@@ -19,7 +19,7 @@ FLOORS = [
     {"_native"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-SHARED = {"errors", "messages", "types", "serialization"}  # imported by all, importing none but one another
+SHARED = {"errors", "messages", "types", "serialization", "plotting"}  # imported by all, importing only one another
 FRONT = {"__init__"}  # the public names
 
 

@@ -43,9 +43,7 @@ private:
 #endif
 };
 
-double seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 struct Job {
     void (*body)(void*, int, int);
@@ -158,10 +156,10 @@ void watch_forks() {
 #endif
 }
 
-// Where other programs want the cores too, a thread that the scheduler has put aside keeps all others waiting, for
-// milliseconds where the work takes a tenth of one. So a meeting that took far longer than the caller's own share sends
-// the next calls through the calling thread alone: 8 of them, and twice as many each time it happens again. What is
-// computed stays the same bits: the shares of the work do not change, only who does them.
+// Where other programs use the cores too, one thread that the scheduler has stopped keeps all others waiting, for
+// milliseconds where the work takes a tenth of one. So when a parallel call took far longer than the caller's own share
+// of it, the next calls run on the calling thread alone: 8 of them, and twice as many each time it happens again. The
+// results are the same bits: the shares of the work do not change, only the threads that compute them.
 class Contention {
 public:
     bool avoid() {

@@ -14,8 +14,7 @@ void parallel(int count, void (*body)(void* context, int index, int count), void
 
 template <class F>
 void parallel(int count, F&& function) {
-    parallel(
-        count, [](void* context, int index, int total) { (*static_cast<F*>(context))(index, total); }, &function);
+    parallel(count, [](void* context, int index, int total) { (*static_cast<F*>(context))(index, total); }, &function);
 }
 
 // "libgomp", "pool" or "serial": who runs the threads in this process, for `rnnkit doctor`.

@@ -12,6 +12,12 @@
 #endif
 
 #define RNNKIT_INLINE inline __attribute__((always_inline))
+// One copy for all callers: GCC would make one for each kernel, with its arguments taken apart.
+#if defined(__clang__)
+#define RNNKIT_ONE_COPY
+#else
+#define RNNKIT_ONE_COPY __attribute__((noclone))
+#endif
 
 namespace rnnkit::RNNKIT_FAMILY {
 
@@ -139,7 +145,8 @@ RNNKIT_INLINE vec<T> polynomial(vec<T> x, const T (&c)[N]) {
     return value;
 }
 
-// The smaller of x and the bound; NaN stays NaN. (With a mask of ones: GCC warns of what the form without leaves unset.)
+// The smaller of x and the bound; NaN stays NaN. (With a mask of ones: GCC warns of what the form without leaves
+// unset.)
 template <class T>
 RNNKIT_INLINE vec<T> at_most(vec<T> x, T bound) {
 #if defined(__AVX512F__)
@@ -169,8 +176,9 @@ struct Exponential {
             constexpr T c[] = {1.38145394e-3f, 8.36874545e-3f, 4.1668389e-2f, 1.66665211e-1f, 4.9999994e-1f};
             q = polynomial<T>(r, c);
         } else {
-            constexpr T c[] = {1. / 6227020800., 1. / 479001600., 1. / 39916800., 1. / 3628800., 1. / 362880., 1. / 40320.,
-                               1. / 5040.,       1. / 720.,       1. / 120.,      1. / 24.,      1. / 6.,      .5};
+            constexpr T c[] = {1. / 6227020800., 1. / 479001600., 1. / 39916800., 1. / 3628800.,
+                               1. / 362880.,     1. / 40320.,     1. / 5040.,     1. / 720.,
+                               1. / 120.,        1. / 24.,        1. / 6.,        .5};
             q = polynomial<T>(r, c);
         }
         rest = r + r * r * q;

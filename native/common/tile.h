@@ -56,23 +56,36 @@ RNNKIT_INLINE void with_tile(int rows, int cols, F&& f) {
     with_rows<C, max_rows(C)>(rows, f);
 }
 
-// Packs panel i of B, where B[k][n] = w[n * ld + k] (transposed) or w[k * ld + n]: depth × width vectors, columns
-// behind the last valid one are zero.
+// The right side of a product: B[k][n] = data[n * stride + k] if transposed, else data[k * stride + n].
 template <class T>
-void pack_panel(const Panels<T>& panels, int64_t i, const T* w, int64_t ld, bool transposed, int64_t depth, T* packed) {
+struct Matrix {
+    const T* data;
+    int64_t stride;
+    bool transposed;
+};
+
+// Packs panel i of B: depth × width vectors. Columns behind the last valid one are zero.
+template <class T>
+void pack_panel(const Panels<T>& panels, int64_t i, Matrix<T> b, int64_t depth, T* packed) {
     const int64_t stride = panels.width(i) * lanes<T>, first = panels.start(i) * lanes<T>, valid = panels.valid(i);
     for (int64_t n = valid; n < stride; ++n)
         for (int64_t k = 0; k < depth; ++k) packed[k * stride + n] = 0;
-    if (transposed) {
+    if (b.transposed) {
         constexpr int64_t block = 64;  // rows of the panel that stay in the first-level cache while they are filled
         for (int64_t from = 0; from < depth; from += block)
             for (int64_t n = 0; n < valid; ++n)
                 for (int64_t k = from; k < smaller(from + block, depth); ++k)
-                    packed[k * stride + n] = w[(first + n) * ld + k];
+                    packed[k * stride + n] = b.data[(first + n) * b.stride + k];
     } else {
         for (int64_t k = 0; k < depth; ++k)
-            for (int64_t n = 0; n < valid; ++n) packed[k * stride + n] = w[k * ld + first + n];
+            for (int64_t n = 0; n < valid; ++n) packed[k * stride + n] = b.data[k * b.stride + first + n];
     }
+}
+// Packs all panels of B, one behind the other.
+template <class T>
+void pack_panels(const Panels<T>& panels, Matrix<T> b, int64_t depth, T* packed) {
+    for (int64_t i = 0; i < panels.count; ++i)
+        pack_panel(panels, i, b, depth, packed + panels.start(i) * lanes<T> * depth);
 }
 
 // acc += A · panel for `depth` columns of R rows of A, from column `from` on.
@@ -105,13 +118,24 @@ struct Segment {
 // Of a panel as much as stays in the first-level cache while all rows pass over it, in bytes.
 constexpr int64_t panel_block = 32 << 10;
 
-enum class Begin { at_bias, at_content };
+// Where a product goes: rows given by pointers, from column `column` on. It begins at `bias` (null: zeros), or at what
+// the rows hold where `add` is set.
+template <class T>
+struct Target {
+    T* const* rows;
+    int64_t column = 0;
+    const T* bias = nullptr;
+    bool add = false;
+};
 
-// out rows (unit stride, columns [to, to + panels.columns), nothing written behind them) for `count` rows and the
-// panels [panel, panel_end). They begin at `bias` (a vector of panels.columns; null: zeros) or at what they hold.
+// The panels [panel, panel_end) of the product, for `count` rows. Nothing is written behind the last column.
 template <class T, int Segments>
-void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
-                   const Segment<T> (&segments)[Segments], Begin begin, const T* bias, T* const* out, int64_t to) {
+RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
+                                   const Segment<T> (&segments)[Segments], Target<T> target) {
+    T* const* const out = target.rows;
+    const T* const bias = target.bias;
+    const int64_t to = target.column;
+    const bool add = target.add;
     int64_t total = 0;
     for (const Segment<T>& segment : segments) total += segment.depth;
     for (int64_t p = panel; p < panel_end; ++p) {
@@ -126,7 +150,7 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
                 const int rows = static_cast<int>(share_begin(count, tiles, tile + 1) - row);
                 with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
                     vec<T> acc[R][C];
-                    const bool fresh = done == 0 && begin == Begin::at_bias;
+                    const bool fresh = done == 0 && !add;
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
@@ -161,6 +185,11 @@ void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, in
         } while (done < total);
     }
 }
+// All panels of the product.
+template <class T, int Segments>
+void multiply_rows(const Panels<T>& panels, int64_t count, const Segment<T> (&segments)[Segments], Target<T> target) {
+    multiply_rows(panels, 0, panels.count, count, segments, target);
+}
 
 // Pairs of rows that one block of an outer product takes.
 constexpr int64_t pair_block = 128;
@@ -168,13 +197,22 @@ constexpr int64_t pair_block = 128;
 template <class T>
 constexpr int64_t outer_scratch = pair_block * max_cols * lanes<T>;
 
-// c[i][j] (+)= Σ_k a[k][i] · b[k][j] for i < m, j < n, over `depth` pairs of rows. Each block of pairs is summed by itself,
-// in the order of k: one long chain would gather more rounding. Rows of c are `stride` apart. The right sides are copied
-// panel by panel: adjacent in memory they stay in the first-level cache, where rows a power of two apart would push each
-// other out.
+// Columns [from, from + count) of rows given by pointers: one side of an outer product.
 template <class T>
-void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const* b, int64_t b_from, int64_t n,
-                   int64_t depth, T* c, int64_t stride, bool first, T* scratch) {
+struct Columns {
+    const T* const* rows;
+    int64_t from, count;
+};
+
+// c[i][j] (+)= Σ_k left[k][i] · right[k][j] over `depth` pairs of rows; `first`: c is written, not added to. Each block
+// of pairs is summed by itself, in the order of k: one long chain would gather more rounding. Rows of c are `stride`
+// apart. The right sides are copied panel by panel: adjacent in memory they stay in the first-level cache, where rows a
+// power of two apart would evict each other.
+template <class T>
+void outer_product(Columns<T> left_side, Columns<T> right_side, int64_t depth, T* c, int64_t stride, bool first,
+                   T* scratch) {
+    const T *const *const a = left_side.rows, *const *const b = right_side.rows;
+    const int64_t a_from = left_side.from, m = left_side.count, b_from = right_side.from, n = right_side.count;
     const Panels<T> panels(n);
     const int64_t row_tiles = ceil_div(m, max_rows(max_cols));
     for (int64_t done = 0; done < depth || first; done += pair_block, first = false) {
@@ -195,8 +233,7 @@ void outer_product(const T* const* a, int64_t a_from, int64_t m, const T* const*
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-                        for (int v = 0; v < C; ++v)
-                            acc[r][v] = vec<T>{};
+                        for (int v = 0; v < C; ++v) acc[r][v] = vec<T>{};
                     const T* right = scratch;
                     for (int64_t k = 0; k < pairs; ++k, right += C * lanes<T>) {
                         const T* const left = a[done + k] + a_from + row;

@@ -1,10 +1,10 @@
-// What the recurrent kernels share of their contract: one layer in one direction over whole sequences.
+// The contract of the recurrent kernels: one layer in one direction over whole sequences.
 //
 // Legend: B batch, T time, I input, H hidden, S length of h (P of an LSTM with a projection, else H), G gates (1 in the
 // simple layer, 3 in the GRU, 4 in the LSTM). Every array belongs to the caller and is only used during the call.
 // Features are adjacent in memory; strides over batch and time are given in elements, so both layouts are served.
-// No output may overlap an input or another output, but hn and cn may be h0 and c0 where T is 1. A pointer to an option
-// that is not wanted is null.
+// No output may overlap an input or another output. The one exception: hn and cn may be h0 and c0 where T is 1.
+// A pointer is null where its option is not used.
 #pragma once
 
 #include <stddef.h>
@@ -19,77 +19,107 @@ struct Strided {
     int64_t batch, time;
 };
 
-// What a call computes: the sizes of its scratch and of its saved rows follow from this alone.
-struct RecurrentSizes {
-    int64_t batch, time, input, hidden;
-    int64_t state;           // S
-    int kind;                // the kernel's own variants, see its header
-    bool reverse;            // from each row's last valid step to its first
-    bool masked, zoned_h, zoned_c, peepholes, normed;  // which options are given
-    int threads;             // an upper bound; small calls use fewer
-    const int64_t* lengths;  // [B], 0 <= length <= T, or null: all T
-    Strided<const uint8_t> resets;  // [B, T]: non-zero puts the row back before that step; or null
+enum class Kernel : int { simple_rnn, lstm, gru };
+
+// The variants of each kernel's equations.
+enum class Variant : int {
+    standard,      // lstm
+    tanh,          // simple_rnn, by its nonlinearity
+    relu,          // simple_rnn
+    sigmoid,       // simple_rnn
+    reset_after,   // gru, by where the reset gate acts: on the product U_n h
+    reset_before,  // gru: on h before the product; not with `normed`
 };
 
-// The weights. The gains are there with `normed`, those of c in the LSTM alone.
+// What a call computes. The sizes of its scratch and of its saved rows follow from this alone.
+struct RecurrentProblem {
+    Kernel kernel;
+    Variant variant;
+    int64_t batch, time, input, hidden;
+    int64_t state;                                     // S
+    bool reverse;                                      // from each row's last valid step to its first
+    bool masked, zoned_h, zoned_c, peepholes, normed;  // the options in use
+    int threads;                                       // an upper bound; small calls use fewer
+    const int64_t* lengths;                            // [B], 0 <= length <= T, or null: all T
+    Strided<const uint8_t> resets;                     // [B, T]: non-zero resets the row before that step; or null
+};
+
+// The gains are used with `normed`, those of c in the LSTM alone.
 template <class T>
 struct RecurrentWeights {
-    const T* w;           // [G·H, I]
-    const T* u;           // [G·H, S]
-    const T* bias[2];     // [G·H] each: of W x and of U h
-    const T* projection;  // [S, H]
-    const T* peephole;    // [3, H]
+    const T* w;                 // [G·H, I]
+    const T* u;                 // [G·H, S]
+    const T* bias[2];           // [G·H] each: of W x and of U h
+    const T* projection;        // [S, H]
+    const T* peephole;          // [3, H]
     const T *gain_x, *gain_h;   // [G·H] each
     const T *gain_c, *shift_c;  // [H] each
 };
 
+// What the forward and the backward call both read.
 template <class T>
-struct RecurrentForward {
-    Strided<const T> x;  // [B, T, I]
+struct RecurrentInputs {
+    Strided<const T> x;  // [B, T, I]; null in a backward call without dw
     RecurrentWeights<T> weights;
     const T *h0, *c0;                 // [B, S], [B, H]: the state before the first step; null: zeros
-    const T *reset_h, *reset_c;       // likewise: what resets put rows back to
+    const T *reset_h, *reset_c;       // [B, S], [B, H]: the state after a reset; null: zeros
     const T* mask;                    // [B, S]: U multiplies mask ⊙ h
     Strided<const T> zone_h, zone_c;  // [B, T, S], [B, T, H]: the share of the old state that is kept
-    Strided<T> out;                   // [B, T, S], zeros behind a row's length
-    T* hn;                            // [B, S], the state after the last valid step
-    T* cn;                            // [B, H]
-    Strided<T> saved;                 // [B, T, saved elements] for the backward call, unset behind a row's length; or null
-    void* scratch;                    // any content
 };
 
-// Gradients: those not wanted are null. `db` are the gradients of the two biases: the same numbers twice where a kernel
-// adds both before anything else.
 template <class T>
-struct RecurrentBackward {
-    Strided<const T> x;  // null where dw is null
-    RecurrentWeights<T> weights;
-    const T *h0, *c0, *reset_h, *reset_c, *mask;
-    Strided<const T> zone_h, zone_c;
-    Strided<const T> out, saved;      // the forward call's results
-    Strided<const T> dout;            // null: zeros
-    Strided<const T> dcells;          // [B, T, H] gradient of every c; null: zeros
-    const T *dhn, *dcn;               // null: zeros
-    Strided<T> dx;                    // zeros behind a row's length
+struct RecurrentForward : RecurrentInputs<T> {
+    Strided<T> out;    // [B, T, S], zeros behind a row's length
+    T* hn;             // [B, S], the state after the last valid step
+    T* cn;             // [B, H]
+    Strided<T> saved;  // [B, T, saved width] for the backward call, unset behind a row's length; or null
+    void* scratch;     // any content
+};
+
+// Gradients that are not wanted are null. The two elements of `db` get the same numbers where a kernel adds both biases
+// before anything else.
+template <class T>
+struct RecurrentBackward : RecurrentInputs<T> {
+    Strided<const T> out, saved;  // the forward call's results
+    Strided<const T> dout;        // null: zeros
+    Strided<const T> dcells;      // [B, T, H] gradient of every c; null: zeros
+    const T *dhn, *dcn;           // null: zeros
+    Strided<T> dx;                // zeros behind a row's length
     T *dw, *du, *db[2], *dprojection, *dpeephole, *dgain_x, *dgain_h, *dgain_c, *dshift_c;
     T *dh0, *dc0, *dreset_h, *dreset_c;
     void* scratch;
 };
 
-// What every kernel defines under its own name:
-//   NAME_scratch    bytes of scratch that a forward or a backward call needs, with slack for alignment
-//   NAME_saved      elements of a saved row
-//   NAME_pack       packs the weights into a forward call's scratch
-//   NAME_run        the forward call on weights packed there; any number of times
-//   NAME_backward
-#define RNNKIT_DECLARE_RECURRENT(name)                                                          \
-    size_t name##_scratch(const RecurrentSizes&, size_t element, bool backward);                \
-    int64_t name##_saved(const RecurrentSizes&);                                                \
-    void name##_pack(const RecurrentSizes&, const RecurrentWeights<float>&, void* scratch);      \
-    void name##_pack(const RecurrentSizes&, const RecurrentWeights<double>&, void* scratch);     \
-    void name##_run(const RecurrentSizes&, const RecurrentForward<float>&);                      \
-    void name##_run(const RecurrentSizes&, const RecurrentForward<double>&);                     \
-    void name##_backward(const RecurrentSizes&, const RecurrentBackward<float>&);                \
-    void name##_backward(const RecurrentSizes&, const RecurrentBackward<double>&);
+// Each call goes to the kernel that the problem names, built for the CPU family in use.
+
+// Bytes of scratch that a forward or a backward call needs, with slack for alignment. `element`: bytes of a number.
+size_t recurrent_scratch(const RecurrentProblem&, size_t element, bool backward);
+// Elements of a saved row. Batch, time, input and threads do not matter.
+int64_t recurrent_saved_width(const RecurrentProblem&);
+// Packs the weights into a forward call's scratch.
+void recurrent_pack(const RecurrentProblem&, const RecurrentWeights<float>&, void* scratch);
+void recurrent_pack(const RecurrentProblem&, const RecurrentWeights<double>&, void* scratch);
+// The forward call on weights that were packed into its scratch; any number of times.
+void recurrent_forward(const RecurrentProblem&, const RecurrentForward<float>&);
+void recurrent_forward(const RecurrentProblem&, const RecurrentForward<double>&);
+void recurrent_backward(const RecurrentProblem&, const RecurrentBackward<float>&);
+void recurrent_backward(const RecurrentProblem&, const RecurrentBackward<double>&);
+
+// Declares the same functions of one kernel, once per CPU family; recurrent_define.h defines them.
+#define RNNKIT_DECLARE_FAMILY(family, name)                                                    \
+    namespace family {                                                                         \
+    size_t name##_scratch(const RecurrentProblem&, size_t element, bool backward);             \
+    int64_t name##_saved_width(const RecurrentProblem&);                                       \
+    void name##_pack(const RecurrentProblem&, const RecurrentWeights<float>&, void* scratch);  \
+    void name##_pack(const RecurrentProblem&, const RecurrentWeights<double>&, void* scratch); \
+    void name##_forward(const RecurrentProblem&, const RecurrentForward<float>&);              \
+    void name##_forward(const RecurrentProblem&, const RecurrentForward<double>&);             \
+    void name##_backward(const RecurrentProblem&, const RecurrentBackward<float>&);            \
+    void name##_backward(const RecurrentProblem&, const RecurrentBackward<double>&);           \
+    }
+#define RNNKIT_DECLARE_RECURRENT(name)   \
+    RNNKIT_DECLARE_FAMILY(generic, name) \
+    RNNKIT_DECLARE_FAMILY(avx2, name)    \
+    RNNKIT_DECLARE_FAMILY(avx512, name)
 
 }  // namespace rnnkit

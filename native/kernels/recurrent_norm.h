@@ -1,4 +1,5 @@
-// Layer normalisation of a row, y = shift + gain ⊙ (a − mean) · scale with scale = 1 / √(variance + ε), and its way back.
+// Layer normalisation of a row, y = shift + gain ⊙ (a − mean) · scale with scale = 1 / √(variance + ε), and its way
+// back.
 #pragma once
 
 #include "../common/simd.h"
@@ -30,15 +31,19 @@ template <class T>
 struct Moments {
     T mean, scale;
 
+    static RNNKIT_INLINE Moments read(const T* from) { return {from[0], from[1]}; }
+    RNNKIT_INLINE void write(T* to) const { to[0] = mean, to[1] = scale; }
+
     // Four sums side by side: one would wait for itself.
     static Moments of(const T* a, int64_t n) {
-        const int64_t whole = n / (4 * lanes<T>) * (4 * lanes<T>);
+        constexpr int64_t block = 4 * lanes<T>;
+        const int64_t whole = n / block * block;
         vec<T> totals[4] = {}, squares[4] = {};
-        for (int64_t i = 0; i < whole; i += 4 * lanes<T>)
+        for (int64_t i = 0; i < whole; i += block)
             for (int k = 0; k < 4; ++k) totals[k] += load(a + i + k * lanes<T>);
         for (int64_t i = whole; i < n; i += lanes<T>) totals[0] += load_upto(a + i, n - i);
         const T mean = sum_of<T>((totals[0] + totals[1]) + (totals[2] + totals[3])) / static_cast<T>(n);
-        for (int64_t i = 0; i < whole; i += 4 * lanes<T>)
+        for (int64_t i = 0; i < whole; i += block)
             for (int k = 0; k < 4; ++k) {
                 const vec<T> d = load(a + i + k * lanes<T>) - mean;
                 squares[k] += d * d;
@@ -49,31 +54,44 @@ struct Moments {
     }
 };
 
+// A row `a` that is normalised.
+template <class T>
+struct NormInput {
+    const T* a;
+    Moments<T> moments;
+    const T* gain;
+
+    RNNKIT_INLINE NormInput from(int64_t i) const { return {a + i, moments, gain + i}; }
+};
+
 // y = shift + gain ⊙ normalised a.
 template <class T>
-void normalise(const T* a, Moments<T> m, const T* gain, const T* shift, T* y, int64_t n) {
+void normalise(NormInput<T> input, const T* shift, T* y, int64_t n) {
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
-        const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale;
-        store_upto(y + i, load_upto(shift + i, left) + load_upto(gain + i, left) * normal, left);
+        const vec<T> normal = (load_upto(input.a + i, left) - input.moments.mean) * input.moments.scale;
+        store_upto(y + i, load_upto(shift + i, left) + load_upto(input.gain + i, left) * normal, left);
     }
 }
 
-// y = shift + both, the product with the input and the product with the state.
+// y = shift + both: the product with the input and the product with the state.
 template <class T>
-void normalise_both(const T* x, Moments<T> of_x, const T* gain_x, const T* h, Moments<T> of_h, const T* gain_h,
-                    const T* shift, T* y, int64_t n) {
+void normalise_both(NormInput<T> x, NormInput<T> h, const T* shift, T* y, int64_t n) {
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
-        const vec<T> from_x = load_upto(gain_x + i, left) * ((load_upto(x + i, left) - of_x.mean) * of_x.scale);
-        const vec<T> from_h = load_upto(gain_h + i, left) * ((load_upto(h + i, left) - of_h.mean) * of_h.scale);
+        const vec<T> from_x =
+            load_upto(x.gain + i, left) * ((load_upto(x.a + i, left) - x.moments.mean) * x.moments.scale);
+        const vec<T> from_h =
+            load_upto(h.gain + i, left) * ((load_upto(h.a + i, left) - h.moments.mean) * h.moments.scale);
         store_upto(y + i, load_upto(shift + i, left) + from_x + from_h, left);
     }
 }
 
-// From dy to da (which may be the same memory); dgain gathers, and dshift where it is not null.
+// From dy to da (which may be the same memory). Adds to dgain, and to dshift where it is not null.
 template <class T>
-void denormalise(const T* a, Moments<T> m, const T* gain, const T* dy, T* da, T* dgain, T* dshift, int64_t n) {
+void normalise_backward(NormInput<T> input, const T* dy, T* da, T* dgain, T* dshift, int64_t n) {
+    const T *const a = input.a, *const gain = input.gain;
+    const Moments<T> m = input.moments;
     vec<T> total{}, product{};
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
@@ -88,7 +106,8 @@ void denormalise(const T* a, Moments<T> m, const T* gain, const T* dy, T* da, T*
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
         const vec<T> normal = (load_upto(a + i, left) - m.mean) * m.scale;
-        store_upto(da + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope), left);
+        store_upto(da + i, m.scale * (load_upto(dy + i, left) * load_upto(gain + i, left) - mean - normal * slope),
+                   left);
     }
 }
 

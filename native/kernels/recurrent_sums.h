@@ -1,69 +1,105 @@
 // Sums of outer products over steps: the gradients of weights.
 #pragma once
 
-#include "../common/rows.h"
+#include "recurrent_split.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
 
+// The sums of one thread, in the order in which they lie in its block of scratch.
+enum class SumBlock : int {
+    dw,
+    du,
+    dbias,
+    dprojection,
+    dpeephole,
+    dgain_x,
+    dshift_x,
+    dgain_h,
+    dshift_h,
+    dgain_c,
+    dshift_c,
+};
+constexpr int sum_blocks = 11;
+
+// How many elements each sum has, and where it begins in a thread's block.
+struct SumLayout {
+    int64_t sizes[sum_blocks], starts[sum_blocks], total;
+
+    static SumLayout of(const RecurrentProblem& problem, int64_t gates, int64_t bias_width) {
+        const int64_t H = problem.hidden, S = problem.state, wide = gates * H;
+        const int64_t norm = problem.normed ? wide : 0, cell_norm = problem.normed ? H : 0;
+        SumLayout layout{{wide * problem.input, wide * S, bias_width, S != H ? S * H : 0, problem.peepholes ? 3 * H : 0,
+                          norm, norm, norm, norm, cell_norm, cell_norm},
+                         {},
+                         0};
+        for (int i = 0; i < sum_blocks; ++i) layout.starts[i] = layout.total, layout.total += layout.sizes[i];
+        return layout;
+    }
+    int64_t size(SumBlock block) const { return sizes[static_cast<int>(block)]; }
+    int64_t start(SumBlock block) const { return starts[static_cast<int>(block)]; }
+};
+
 // Where one thread's sums go: its own block of scratch, or the caller's arrays. Null where not wanted.
 template <class T>
-struct Sums {
+struct WeightGrads {
     T *dw, *du, *dbias, *dprojection, *dpeephole, *dgain_x, *dshift_x, *dgain_h, *dshift_h, *dgain_c, *dshift_c;
 };
 
-// `to` (+)= Σ left ⊗ right over the gathered steps. The left side lies in the ring, at `from`.
+// `to` (+)= Σ left ⊗ right over the buffered steps. The left side lies in the gate_grads rows.
 template <class T>
-struct Sum {
-    enum class Right { x, state, ring };
+struct WeightSum {
+    enum class Right { x, state, gate_grads };
     Right right;
-    int64_t from, rows;             // of the left side
-    int64_t right_from, columns;
+    int64_t from, rows;  // of the left side: columns [from, from + rows) of a gate_grads row
+    int64_t right_from = 0, columns;
     T* to;
-    int64_t stride;
-    bool transposed;                // to [columns, rows]: fills the vectors better where columns are few
+    int64_t stride;           // between the rows of `to`
+    bool transposed = false;  // `to` is [columns, rows]: fills the vectors better where columns are few
 };
 constexpr int max_sums = 8;
 
-// Steps whose weight gradients are not summed yet. Each has a row in the ring, written by the cell, and pointers to its
-// input and to the state it started from. Summed in the order of arrival: the same bits from run to run.
+// Steps whose weight gradients are not summed yet. Each has a gate_grads row, written by the cell, and pointers to its
+// input and to the state it started from. They are summed in the order of arrival: the same bits from run to run.
 template <class T>
-class Gathered {
+class StepBuffer {
 public:
-    void take(Arena& arena, int64_t rows, int64_t width) {
+    void allocate(Arena& arena, int64_t rows, int64_t width) {
         capacity_ = 2 * rows > pair_block ? 2 * rows : pair_block;
-        // Rows a power of two apart would push each other out of the first-level cache.
+        // Rows a power of two apart would evict each other from the first-level cache.
         stride_ = ceil_div(width, lanes<T>) * lanes<T> + lanes<T>;
-        ring_ = arena.take<T>(capacity_ * stride_);
-        rows_ = arena.take<const T*>(capacity_), x_ = arena.take<const T*>(capacity_);
-        with_state_ = arena.take<const T*>(capacity_), states_ = arena.take<const T*>(capacity_);
+        gate_grads_ = arena.allocate<T>(capacity_ * stride_);
+        rows_ = arena.allocate<const T*>(capacity_), x_ = arena.allocate<const T*>(capacity_);
+        with_state_ = arena.allocate<const T*>(capacity_), states_ = arena.allocate<const T*>(capacity_);
     }
     void begin() { count_ = states_count_ = 0, first_ = true; }
-    bool lacks_room_for(int64_t rows) const { return count_ + rows > capacity_; }
+    bool is_full_for(int64_t rows) const { return count_ + rows > capacity_; }
 
-    // A ring row for a step; `state` is null where it started from zeros. With `keeps` >= 0 U was multiplied by what the
-    // ring row holds there.
-    T* add(const T* x, const T* state, int64_t keeps) {
-        T* const row = ring_ + count_ * stride_;
+    // A gate_grads row for a step. `state` is null where the step started from zeros. With `recurrent_offset` >= 0 U
+    // was multiplied by what the row holds from there on, else by the state.
+    T* add(const T* x, const T* state, int64_t recurrent_offset) {
+        T* const row = gate_grads_ + count_ * stride_;
         rows_[count_] = row, x_[count_++] = x;
         if (state != nullptr)
-            with_state_[states_count_] = row, states_[states_count_++] = keeps >= 0 ? row + keeps : state;
+            with_state_[states_count_] = row,
+            states_[states_count_++] = recurrent_offset >= 0 ? row + recurrent_offset : state;
         return row;
     }
 
-    void sum(const Sum<T>* sums, int count, T* scratch) const {
+    void sum(const WeightSum<T>* sums, int count, T* scratch) const {
+        using Right = typename WeightSum<T>::Right;
         for (int i = 0; i < count; ++i) {
-            const Sum<T>& one = sums[i];
-            const bool state = one.right == Sum<T>::Right::state;
-            const T* const* left = state ? with_state_ : rows_;
-            const T* const* right = state ? states_ : one.right == Sum<T>::Right::x ? x_ : rows_;
+            const WeightSum<T>& one = sums[i];
+            const bool state = one.right == Right::state;
+            const Columns<T> left{state ? with_state_ : rows_, one.from, one.rows};
+            const Columns<T> right{state ? states_ : one.right == Right::x ? x_ : rows_, one.right_from, one.columns};
             const int64_t pairs = state ? states_count_ : count_;
             if (one.transposed)
-                outer_product(right, one.right_from, one.columns, left, one.from, one.rows, pairs, one.to, one.stride, first_, scratch);
+                outer_product(right, left, pairs, one.to, one.stride, first_, scratch);
             else
-                outer_product(left, one.from, one.rows, right, one.right_from, one.columns, pairs, one.to, one.stride, first_, scratch);
+                outer_product(left, right, pairs, one.to, one.stride, first_, scratch);
         }
     }
-    // to[i] (+)= Σ of element `from` + i of the ring rows.
+    // to[i] (+)= Σ of element `from` + i of the gate_grads rows.
     void sum_rows(int64_t from, int64_t n, T* to) const {
         for (int64_t i = 0; i < n; i += lanes<T>) {
             vec<T> total{};
@@ -76,7 +112,7 @@ public:
 private:
     int64_t capacity_, stride_, count_, states_count_;
     bool first_;
-    T* ring_;
+    T* gate_grads_;
     const T **rows_, **x_, **with_state_, **states_;
 };
 

@@ -72,7 +72,7 @@ void append(std::string& bits, const Array<T>& array) {
 
 template <class T>
 Call<T>::Call(const Problem& problem) : p_(problem), c_(problem.c) {
-    saved_size_ = core::saved(c_.kernel, sizes());
+    saved_width_ = rnnkit::recurrent_saved_width(recurrent());
     for (int f = 0; f < fields; ++f)
         if (f != x) in_[f] = Array<T>(p_.given[static_cast<size_t>(f)]);
     const int64_t S = c_.state_size(), H = c_.hidden;
@@ -85,27 +85,34 @@ Call<T>::Call(const Problem& problem) : p_(problem), c_(problem.c) {
     mask_ = Array<T>(p_.mask), dhn_ = Array<T>(p_.dhn), dcn_ = Array<T>(p_.dcn);
 }
 
-rnnkit::RecurrentSizes sizes_of(const Case& c) {
-    rnnkit::RecurrentSizes s{};
-    s.batch = c.batch, s.time = c.time, s.input = c.input, s.hidden = c.hidden;
-    s.state = c.state_size(), s.kind = c.kernel == simple_rnn ? c.kind : c.has(before), s.reverse = c.has(backwards);
-    s.masked = c.has(masked), s.zoned_h = c.has(zoned_h), s.zoned_c = c.has(zoned_c);
-    s.peepholes = c.has(peepholes), s.normed = c.has(normed), s.threads = c.threads;
-    return s;
+rnnkit::RecurrentProblem recurrent_problem(const Case& c) {
+    using enum rnnkit::Variant;
+    constexpr rnnkit::Variant nonlinearities[] = {tanh, relu, sigmoid};
+    rnnkit::RecurrentProblem problem{};
+    problem.kernel = static_cast<rnnkit::Kernel>(c.kernel);
+    problem.variant = c.kernel == lstm  ? standard
+                      : c.kernel == gru ? (c.has(before) ? reset_before : reset_after)
+                                        : nonlinearities[c.nonlinearity];
+    problem.batch = c.batch, problem.time = c.time, problem.input = c.input, problem.hidden = c.hidden;
+    problem.state = c.state_size(), problem.reverse = c.has(backwards);
+    problem.masked = c.has(masked), problem.zoned_h = c.has(zoned_h), problem.zoned_c = c.has(zoned_c);
+    problem.peepholes = c.has(peepholes), problem.normed = c.has(normed), problem.threads = c.threads;
+    return problem;
 }
 
 template <class T>
-rnnkit::RecurrentSizes Call<T>::sizes() const {
-    rnnkit::RecurrentSizes s = sizes_of(c_);
-    s.lengths = c_.has(ragged) ? p_.lengths.data() : nullptr;
-    s.resets = {c_.has(resets) ? p_.reset.data() : nullptr, c_.time, 1};
-    return s;
+rnnkit::RecurrentProblem Call<T>::recurrent() const {
+    rnnkit::RecurrentProblem problem = recurrent_problem(c_);
+    problem.lengths = c_.has(ragged) ? p_.lengths.data() : nullptr;
+    problem.resets = {c_.has(resets) ? p_.reset.data() : nullptr, c_.time, 1};
+    return problem;
 }
 
 template <class T>
 rnnkit::RecurrentWeights<T> Call<T>::weights() const {
-    return {pointer(w),        pointer(u),      {pointer(b_x), pointer(b_h)}, pointer(projection), pointer(peephole),
-            pointer(gain_x),   pointer(gain_h), pointer(gain_c),              pointer(shift_c)};
+    return {pointer(w),          pointer(u),        {pointer(b_x), pointer(b_h)},
+            pointer(projection), pointer(peephole), pointer(gain_x),
+            pointer(gain_h),     pointer(gain_c),   pointer(shift_c)};
 }
 
 template <class T>
@@ -114,13 +121,13 @@ rnnkit::Strided<const T> Call<T>::zone(const Array<T>& even, const Sequence<T>& 
 }
 
 template <class T>
-void Call<T>::forward(bool keep) {
+void Call<T>::forward(bool save) {
     const int64_t S = c_.state_size(), H = c_.hidden, B = c_.batch;
     out_ = Sequence<T>(c_, S), hn_ = Array<T>(static_cast<size_t>(B * S));
     cn_ = Array<T>(static_cast<size_t>(c_.kernel == lstm ? B * H : 0));
-    saved_ = Sequence<T>(c_, keep ? saved_size_ : 0);
-    const rnnkit::RecurrentSizes s = sizes();
-    const Scratch scratch(core::scratch(c_.kernel, s, sizeof(T), false));
+    saved_ = Sequence<T>(c_, save ? saved_width_ : 0);
+    const rnnkit::RecurrentProblem problem = recurrent();
+    const Scratch scratch(rnnkit::recurrent_scratch(problem, sizeof(T), false));
     rnnkit::RecurrentForward<T> call{};
     call.x = x_.template view<const T>(), call.weights = weights();
     call.h0 = pointer(h0), call.c0 = pointer(c0), call.reset_h = pointer(reset_h), call.reset_c = pointer(reset_c);
@@ -128,16 +135,16 @@ void Call<T>::forward(bool keep) {
     call.out = out_.template view<T>(), call.hn = hn_.get(), call.cn = cn_.get();
     call.saved = saved_.template view<T>();
     call.scratch = scratch.get();
-    core::pack(c_.kernel, s, call.weights, scratch.get());
-    core::run(c_.kernel, s, call);
+    rnnkit::recurrent_pack(problem, call.weights, scratch.get());
+    rnnkit::recurrent_forward(problem, call);
 }
 
 template <class T>
 void Call<T>::backward(unsigned wanted) {
     for (int f = 0; f < fields; ++f) grads_[f] = Array<T>(wants(wanted, f) && f != x ? in_[f].size() : 0);
     dx_ = Sequence<T>(c_, wants(wanted, x) ? c_.input : 0);
-    const rnnkit::RecurrentSizes s = sizes();
-    const Scratch scratch(core::scratch(c_.kernel, s, sizeof(T), true));
+    const rnnkit::RecurrentProblem problem = recurrent();
+    const Scratch scratch(rnnkit::recurrent_scratch(problem, sizeof(T), true));
     const auto to = [&](Field f) { return grads_[f].get(); };
     rnnkit::RecurrentBackward<T> call{};
     if (wants(wanted, w)) call.x = x_.template view<const T>();
@@ -153,7 +160,7 @@ void Call<T>::backward(unsigned wanted) {
     call.dgain_x = to(gain_x), call.dgain_h = to(gain_h), call.dgain_c = to(gain_c), call.dshift_c = to(shift_c);
     call.dh0 = to(h0), call.dc0 = to(c0), call.dreset_h = to(reset_h), call.dreset_c = to(reset_c);
     call.scratch = scratch.get();
-    core::backward(c_.kernel, s, call);
+    rnnkit::recurrent_backward(problem, call);
 }
 
 template <class T>

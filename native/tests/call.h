@@ -2,19 +2,18 @@
 #pragma once
 
 #include "arrays.h"
-#include "core.h"
 
 constexpr unsigned all_fields = (1u << fields) - 1;
 
 // Of the whole call; lengths and resets are to be set.
-rnnkit::RecurrentSizes sizes_of(const Case& c);
+rnnkit::RecurrentProblem recurrent_problem(const Case& c);
 
 template <class T>
 class Call {
 public:
     explicit Call(const Problem& problem);
 
-    void forward(bool keep);         // without `keep` nothing is saved, as for inference
+    void forward(bool save);         // without `save` nothing is saved, as for inference
     void backward(unsigned wanted);  // after forward(true), for the gradients in `wanted` (bits of Field)
 
     // What differs from the truth, or nothing.
@@ -25,7 +24,7 @@ public:
     std::string forward_bits() const;
     std::string backward_bits(unsigned wanted) const;
 
-    rnnkit::RecurrentSizes sizes() const;
+    rnnkit::RecurrentProblem recurrent() const;
     rnnkit::RecurrentWeights<T> weights() const;
     const T* even_zone_h() const { return zone_h_.get(); }
     const T* even_zone_c() const { return zone_c_.get(); }
@@ -38,7 +37,7 @@ private:
 
     const Problem& p_;
     const Case& c_;
-    int64_t saved_size_;
+    int64_t saved_width_;
     Array<T> in_[fields], grads_[fields];  // all but x
     Sequence<T> x_, zones_h_, zones_c_, dout_, dcells_, out_, saved_, dx_;
     Array<T> mask_, zone_h_, zone_c_, dhn_, dcn_, hn_, cn_;

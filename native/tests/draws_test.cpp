@@ -21,7 +21,8 @@ std::string wrong(int64_t count, double probability) {
         kept += one[i] != T(0);
     }
     // Five standard deviations.
-    const double expected = probability * static_cast<double>(count), spread = 5 * std::sqrt(expected * (1 - probability));
+    const double expected = probability * static_cast<double>(count),
+                 spread = 5 * std::sqrt(expected * (1 - probability));
     return std::abs(static_cast<double>(kept) - expected) <= spread ? "" : " another share than was asked for";
 }
 

@@ -1,4 +1,4 @@
-// Gradients that nobody wants, and calls with nothing to do.
+// Gradients that are not wanted, and calls with nothing to do.
 #include "split.h"
 #include "tests.h"
 
@@ -36,7 +36,7 @@ void test_edges(Tally& tally) {
         check_wanted<float>(tally, wide);
 
         for (unsigned options : {0u, served(kernel, all_options), every}) {
-            check(tally, {kernel, 0, 3, 2, 5, options});          // no rows
+            check(tally, {kernel, 0, 3, 2, 5, options});  // no rows
             check(tally, {kernel, 1, 2, 2, 5, options | ragged, 0, 2});
             check(tally, {kernel, 4, 1, 2, 5, options | ragged});  // lengths 0 and 1
         }

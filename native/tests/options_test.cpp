@@ -7,12 +7,12 @@ void test_options(Tally& tally) {
     int number = 0;
     for (Kernel kernel : kernels)
         for (const auto& s : sizes) {
-            const auto one = [&](unsigned options, int kind) {
+            const auto one = [&](unsigned options, int nonlinearity) {
                 const auto layout = static_cast<Layout>(number++ % 3);
-                check(tally, {kernel, s[0], s[1], s[2], s[3], served(kernel, options), kind, 1, layout});
+                check(tally, {kernel, s[0], s[1], s[2], s[3], served(kernel, options), nonlinearity, 1, layout});
             };
             one(0, 0);
-            for (int kind = 0; kind < 3; ++kind) one(usual, kind);
+            for (int nonlinearity = 0; nonlinearity < 3; ++nonlinearity) one(usual, nonlinearity);
             for (int i = 0; i < option_count; ++i)
                 for (int j = 0; j <= i; ++j) {
                     const unsigned pair = 1u << i | 1u << j;

@@ -4,21 +4,21 @@
 #include <limits>
 #include <random>
 
-const char* const field_names[fields] = {"x",      "w",      "u",      "b_x",     "b_h", "projection", "peephole",
-                                         "gain_x", "gain_h", "gain_c", "shift_c", "h0",  "c0",         "reset_h",
-                                         "reset_c"};
+const char* const field_names[fields] = {"x",          "w",        "u",      "b_x",     "b_h",
+                                         "projection", "peephole", "gain_x", "gain_h",  "gain_c",
+                                         "shift_c",    "h0",       "c0",     "reset_h", "reset_c"};
 
 namespace {
 const char* const kernel_names[] = {"simple_rnn", "lstm", "gru"};
-const char* const option_names[option_count] = {"masked", "zoned_h", "zoned_c", "even_zones", "peepholes", "projected",
-                                                "normed", "before",  "bias_x",  "bias_h",     "state",     "ragged",
-                                                "resets", "initial", "backwards", "every_c",  "ends"};
+const char* const option_names[option_count] = {
+    "masked", "zoned_h", "zoned_c", "even_zones", "peepholes", "projected", "normed",  "before", "bias_x",
+    "bias_h", "state",   "ragged",  "resets",     "initial",   "backwards", "every_c", "ends"};
 }  // namespace
 
 std::string Case::name() const {
     std::string text = kernel_names[kernel];
-    const int64_t numbers[] = {batch, time, input, hidden, kind, threads, static_cast<int64_t>(layout)};
-    const char* const names[] = {" B ", " T ", " I ", " H ", " kind ", " threads ", " layout "};
+    const int64_t numbers[] = {batch, time, input, hidden, nonlinearity, threads, static_cast<int64_t>(layout)};
+    const char* const names[] = {" B ", " T ", " I ", " H ", " nonlinearity ", " threads ", " layout "};
     for (int i = 0; i < 7; ++i) text += names[i] + std::to_string(numbers[i]);
     for (int i = 0; i < option_count; ++i)
         if (has(1u << i)) text += std::string(" ") + option_names[i];

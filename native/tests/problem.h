@@ -30,13 +30,14 @@ enum Option : unsigned {
 };
 constexpr int option_count = 17;
 
-enum class Layout { time_first, batch_first, gapped };  // gapped: batch first, with room between rows that nobody may touch
+// gapped: batch first, with unused elements between rows that nobody may write.
+enum class Layout { time_first, batch_first, gapped };
 
 struct Case {
     Kernel kernel;
     int64_t batch, time, input, hidden;
     unsigned options;
-    int kind = 0;  // of the simple layer: tanh, relu, sigmoid
+    int nonlinearity = 0;  // of the simple layer: tanh, relu, sigmoid
     int threads = 1;
     Layout layout = Layout::time_first;
 
@@ -50,7 +51,24 @@ struct Case {
 unsigned served(Kernel kernel, unsigned options);
 
 // Arrays that have gradients.
-enum Field { x, w, u, b_x, b_h, projection, peephole, gain_x, gain_h, gain_c, shift_c, h0, c0, reset_h, reset_c, fields };
+enum Field {
+    x,
+    w,
+    u,
+    b_x,
+    b_h,
+    projection,
+    peephole,
+    gain_x,
+    gain_h,
+    gain_c,
+    shift_c,
+    h0,
+    c0,
+    reset_h,
+    reset_c,
+    fields
+};
 extern const char* const field_names[fields];
 using Fields = std::array<std::vector<double>, fields>;  // empty: not given
 

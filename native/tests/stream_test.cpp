@@ -10,16 +10,16 @@ std::string run(const Problem& problem, const Expected& truth) {
     const Call<T> arrays(problem);
     const auto B = static_cast<size_t>(c.batch), I = static_cast<size_t>(c.input), H = static_cast<size_t>(c.hidden),
                S = static_cast<size_t>(c.state_size());
-    rnnkit::RecurrentSizes s = arrays.sizes();
-    s.time = 1;
+    rnnkit::RecurrentProblem step = arrays.recurrent();
+    step.time = 1;
     Array<T> input(B * I), out(B * S), h(problem.given[h0]), cells(problem.given[c0]);
-    const Scratch scratch(core::scratch(c.kernel, s, sizeof(T), false));
+    const Scratch scratch(rnnkit::recurrent_scratch(step, sizeof(T), false));
     rnnkit::RecurrentForward<T> call{};
     call.x = {input.get(), c.input, 0}, call.weights = arrays.weights(), call.out = {out.get(), c.state_size(), 0};
     call.h0 = call.hn = h.get(), call.c0 = call.cn = cells.get();
     call.zone_h = {arrays.even_zone_h(), 0, 0}, call.zone_c = {arrays.even_zone_c(), 0, 0};
     call.scratch = scratch.get();
-    core::pack(c.kernel, s, call.weights, scratch.get());
+    rnnkit::recurrent_pack(step, call.weights, scratch.get());
     double worst = 0;
     const auto differ = [&](double expected, T found) {
         const double difference = std::abs(expected - static_cast<double>(found));
@@ -30,7 +30,7 @@ std::string run(const Problem& problem, const Expected& truth) {
         for (size_t b = 0; b < B; ++b)
             for (size_t i = 0; i < I; ++i) input[b * I + i] = static_cast<T>(problem.given[x][at(b) * I + i]);
         for (size_t i = 0; i < out.size(); ++i) out[i] = std::numeric_limits<T>::quiet_NaN();
-        core::run(c.kernel, s, call);
+        rnnkit::recurrent_forward(step, call);
         for (size_t b = 0; b < B; ++b) {
             for (size_t i = 0; i < S; ++i) {
                 const double expected = truth.out[at(b) * S + i];
@@ -55,8 +55,8 @@ void test_streams(Tally& tally) {
         tally.expect(c, "double", run<double>(problem, truth));
     };
     for (Kernel kernel : kernels) {
-        for (unsigned more : {0u, zoned_h | zoned_c, peepholes | projected, unsigned{before}, unsigned{normed}, possible,
-                              possible & ~before})
+        for (unsigned more : {0u, zoned_h | zoned_c, peepholes | projected, unsigned{before}, unsigned{normed},
+                              possible, possible & ~before})
             both({kernel, 3, 6, 2, 21, served(kernel, usual | more)});
         const Case wide{kernel, 2, 3, 20, 700, served(kernel, usual | zoned_h), 0, 3};
         Case step = wide;

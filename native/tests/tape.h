@@ -1,5 +1,5 @@
-// Vectors of numbers that remember how they were made, so that the truth about gradients needs no derivation of its own:
-// each operation states its slope, and the way back is the same for all.
+// Vectors of numbers that remember how they were made. Each operation states its own derivative, and backpropagation is
+// the same for all, so the true gradients need no derivation of their own.
 #pragma once
 
 #include <cmath>
@@ -42,16 +42,19 @@ public:
         return y;
     }
     Slice plus(Slice a, Slice b) {
-        return pair(a, b, [](double u, double v) { return u + v; }, [](double, double) { return 1.0; },
-                    [](double, double) { return 1.0; });
+        return pair(
+            a, b, [](double u, double v) { return u + v; }, [](double, double) { return 1.0; },
+            [](double, double) { return 1.0; });
     }
     Slice minus(Slice a, Slice b) {
-        return pair(a, b, [](double u, double v) { return u - v; }, [](double, double) { return 1.0; },
-                    [](double, double) { return -1.0; });
+        return pair(
+            a, b, [](double u, double v) { return u - v; }, [](double, double) { return 1.0; },
+            [](double, double) { return -1.0; });
     }
     Slice times(Slice a, Slice b) {
-        return pair(a, b, [](double u, double v) { return u * v; }, [](double, double v) { return v; },
-                    [](double u, double) { return u; });
+        return pair(
+            a, b, [](double u, double v) { return u * v; }, [](double, double v) { return v; },
+            [](double u, double) { return u; });
     }
     // Element by element; the slope from the argument and the value.
     template <class F, class Slope>

@@ -56,8 +56,10 @@ unsigned Draw::next(unsigned below) {
 Case Draw::of(Kernel kernel, int64_t batch, int64_t time, int64_t input, int64_t hidden, unsigned from) {
     unsigned options = 0;
     for (int i = 0; i < option_count; ++i) options |= next(2) << i;
-    return {kernel, batch, time, input, hidden, served(kernel, options & from), static_cast<int>(next(3)), 1,
-            static_cast<Layout>(next(3))};
+    const auto nonlinearity = static_cast<int>(next(3));
+    return {kernel,       batch,  time,
+            input,        hidden, served(kernel, options & from),
+            nonlinearity, 1,      static_cast<Layout>(next(3))};
 }
 
 int main() {
@@ -68,9 +70,8 @@ int main() {
     constexpr struct {
         const char* name;
         void (*run)(Tally&);
-    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},
-                    {"units", test_units}, {"edges", test_edges},     {"streams", test_streams},
-                    {"draws", test_draws}};
+    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},  {"units", test_units},
+                    {"edges", test_edges}, {"streams", test_streams}, {"draws", test_draws}};
     int failed = 0;
     std::printf("%s, threads by %s:", rnnkit::cpu_name(rnnkit::chosen_cpu()), rnnkit::thread_runtime());
     for (const auto& subject : subjects) {

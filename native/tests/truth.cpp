@@ -59,8 +59,8 @@ private:
     Slice row_of(Field f, size_t b, size_t n) const { return given(f) ? field(f).part(b * n, n) : zeros_.part(0, n); }
 
     Slice sigmoid(Slice a) {
-        return tape_.map(a, [](double v) { return 1 / (1 + std::exp(-v)); },
-                         [](double, double y) { return y * (1 - y); });
+        return tape_.map(
+            a, [](double v) { return 1 / (1 + std::exp(-v)); }, [](double, double y) { return y * (1 - y); });
     }
     Slice tanh(Slice a) {
         return tape_.map(a, [](double v) { return std::tanh(v); }, [](double, double y) { return 1 - y * y; });
@@ -71,8 +71,9 @@ private:
     Slice normalise(Slice a) {
         const Slice centred = tape_.minus(a, tape_.spread(tape_.mean(a), a.count));
         const Slice variance = tape_.mean(tape_.times(centred, centred));
-        const Slice scale = tape_.map(variance, [](double v) { return 1 / std::sqrt(v + 1e-5); },
-                                      [](double, double y) { return -0.5 * y * y * y; });
+        const Slice scale = tape_.map(
+            variance, [](double v) { return 1 / std::sqrt(v + 1e-5); },
+            [](double, double y) { return -0.5 * y * y * y; });
         return tape_.times(centred, tape_.spread(scale, a.count));
     }
     Slice zone(const std::vector<double>& zones, int64_t row, int64_t t, Slice old, Slice next) {
@@ -94,7 +95,7 @@ private:
         Slice seen = was.h;
         if (c_.has(masked)) seen = tape_.times(tape_.leaf(p_.mask.data() + static_cast<size_t>(row) * S, S), seen);
         const Slice from_x = product(w, field(x).part(at * I, I), gain_x, b_x);
-        State next = c_.kernel == gru ? State{gru_step(from_x, was.h, seen), zeros_}
+        State next = c_.kernel == gru    ? State{gru_step(from_x, was.h, seen), zeros_}
                      : c_.kernel == lstm ? lstm_step(from_x, from_h(seen), was.c)
                                          : State{activate(tape_.plus(from_x, from_h(seen))), zeros_};
         next.h = zone(p_.zone_h, row, t, was.h, next.h);
@@ -108,7 +109,7 @@ private:
         return plus_bias(a, bias, 0);
     }
     Slice from_h(Slice seen) { return product(u, seen, gain_h, b_h); }
-    Slice activate(Slice a) { return c_.kind == 0 ? tanh(a) : c_.kind == 1 ? relu(a) : sigmoid(a); }
+    Slice activate(Slice a) { return c_.nonlinearity == 0 ? tanh(a) : c_.nonlinearity == 1 ? relu(a) : sigmoid(a); }
 
     State lstm_step(Slice from_x, Slice from_state, Slice c) {
         const Slice all = tape_.plus(from_x, from_state);

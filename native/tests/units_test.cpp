@@ -4,7 +4,7 @@
 
 namespace {
 
-// All that leaves each unit alone with h.
+// The options under which a unit's step needs nothing of the other units but h.
 constexpr unsigned possible = all_options & ~(masked | normed | projected | before);
 
 }  // namespace

@@ -202,6 +202,15 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         DataError: there is no such file, or rnnkit did not write it.
+
+    Example:
+        >>> import rnnkit, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> learner = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.GRU(1, 4), classes=2))
+        >>> learner.extra["classes"] = ["calm", "storm"]
+        >>> learner.save(folder)
+        >>> read_config(folder)["extra"]
+        {'classes': ['calm', 'storm']}
     """
     from safetensors import SafetensorError, safe_open
 

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import torch
 
-from rnnkit.data.reading import Options
+from rnnkit.data.reading import Options, read_series
 
+# Arguments of other functions than `read_series`, and settings of the command line.
+OTHERS = {
+    *("shares", "seed", "by", "missing", "path", "class_weights", "ignore"),
+    *("batch_size", "window", "mmap_mode", "shuffle", "stateful"),
+}
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "own_data.md").read_text()
 
 
@@ -24,7 +29,24 @@ def test_the_example_runs(tmp_path, monkeypatch):
     assert names["new"].values[0].tolist() == [[2, 1]] * 4
 
 
+def test_sources_that_do_not_fit_in_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(re.findall(r"```python\n(.*?)```", GUIDE, re.S)[-1], names)
+    assert tuple(next(iter(names["windows"])).inputs.shape) == (32, 70)
+    assert tuple(next(iter(names["batches"])).inputs.shape) == (64, 24, 3)
+    assert sorted(len(batch) for batch in names["stream"]) == [4, *[16] * 6]
+
+
+def test_an_error_shows_its_parts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("machines.csv").write_text("id,time,heat,text,label\na,0,1,u,x\nb,0,2,v,y\n")
+    block = next(code for code in re.findall(r"```python\n(.*?)```", GUIDE, re.S) if "DataError" in code)
+    exec(block, {"read_series": read_series})
+    assert "machines.csv:2: column text: 'u' is not a number" in capsys.readouterr().out
+
+
 def test_the_arguments_exist():
-    named = set(re.findall(r"\b([a-z_]+)=", GUIDE)) - {"shares", "seed", "by", "missing", "path", "class_weights"}
+    named = set(re.findall(r"\b([a-z_]+)=", GUIDE)) - OTHERS
     assert {"id_column", "ignore_columns", "duplicates", "time_format", "size"} <= named
     assert named <= {option.name for option in fields(Options)}

@@ -141,6 +141,12 @@ def test_training_records_and_curves():
     assert "from 0.5 (epoch 2) to 0.7" in overfitting.problem
     assert names(history=risen[:2]) == []
     assert names(history=[{"loss": 0.1, "val_loss": 0.5}, {"loss": 0.2, "val_loss": 0.9}]) == []  # both rise
+    both = [
+        {"loss": loss, "val_loss": value} for loss, value in zip((2.0, 0.5, 0.4, 1.6), (1, 1.2, 1.4, 2), strict=True)
+    ]
+    assert names(history=both) == []  # a training loss that rises again is no overfitting
+    small = [{"loss": loss, "val_loss": value} for loss, value in zip((2.0, 0.001, 0.003), (1, 1.2, 1.4), strict=True)]
+    assert names(history=small) == ["overfitting"]
     assert names(features=(1e-5, 1e-5)) == ["small_inputs"]
     assert names(features=(0.0, 1.0)) == []
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import rnnkit
-from rnnkit.diagnostics import _style, gradient_flow, horizon, saturation, spectra
+from rnnkit.diagnostics import gradient_flow, horizon, saturation, spectra
 from rnnkit.diagnostics import measurement_pictures as drawing
+from rnnkit.plotting import style
 
 T = 40
 
@@ -107,10 +108,10 @@ def test_what_was_recorded_over_training(tmp_path, drawn):
 def test_dark_paper_changes_every_colour_of_ours_once(model, x, tmp_path):
     drawing.horizon(horizon(model, x), tmp_path / "h.svg")
     light = (tmp_path / "h.svg").read_text()
-    dark = _style.dark_svg(light)
-    for colour in (_style.BLUE, _style.INK, _style.GRID):
+    dark = style.dark_svg(light)
+    for colour in (style.BLUE, style.INK, style.GRID):
         assert colour.lower() in light
-        assert colour.lower() not in dark.lower().replace(_style._DARK[_style.ORANGE].lower(), "")
-    assert _style._DARK[_style.BLUE] in dark  # not changed once more, though it is a light colour of ours too
+        assert colour.lower() not in dark.lower().replace(style._DARK[style.ORANGE].lower(), "")
+    assert style._DARK[style.BLUE] in dark  # not changed once more, though it is a light colour of ours too
     assert 'fill="#e8e8e8"' in dark
     assert dark.count("<") == light.count("<")

@@ -5,11 +5,13 @@ from subprocess import run
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from rnnkit.diagnostics import _style, pictures
+from rnnkit.diagnostics import pictures
 from rnnkit.diagnostics.compare import curves_of_runs
 from rnnkit.errors import DataError
+from rnnkit.plotting import style
 
 ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "lr": 0.1, "samples_per_second": 100.0, "seconds": 2.0}
 ROWS = [{**ROW, "epoch": epoch, "loss": 1 / epoch, "val_loss": 2 / epoch, "val_accuracy": 0.7} for epoch in range(1, 6)]
@@ -36,10 +38,10 @@ def is_picture(path):
         return min(image.size) > 100 and low < high
 
 
-def test_curves_show_loss_and_metrics_of_both_splits(tmp_path, drawn):
-    pictures.curves(ROWS, tmp_path / "c.png", final={"loss": 0.3, "accuracy": 0.75})
+def test_curves_show_loss_and_metrics_of_both_splits(tmp_path):
+    drawn = pictures.curves(ROWS, tmp_path / "c.png", final={"loss": 0.3, "accuracy": 0.75})
     assert is_picture(tmp_path / "c.png")
-    loss, accuracy = drawn[0].axes
+    loss, accuracy = drawn.axes
     assert [axes.get_ylabel() for axes in (loss, accuracy)] == ["loss", "accuracy"]
     assert {axes.get_xlabel() for axes in (loss, accuracy)} == {"epoch"}
     labels = [text.get_text() for text in loss.get_legend().get_texts()]
@@ -48,13 +50,28 @@ def test_curves_show_loss_and_metrics_of_both_splits(tmp_path, drawn):
     assert list(training.get_ydata()) == [row["loss"] for row in ROWS]
     assert list(validation.get_ydata()) == [row["val_loss"] for row in ROWS]
     assert (list(test.get_xdata()), list(test.get_ydata())) == ([5], [0.3])
+    assert not test.get_clip_on()  # whole, at the right edge too
 
 
-def test_curves_of_one_epoch_and_of_none(tmp_path, drawn):
-    pictures.curves([ROW], tmp_path / "one.png")
-    pictures.curves([], tmp_path / "none.png", final={"loss": 0.3})
-    assert drawn[0].axes[0].get_lines()[0].get_marker() == "o"  # a line through one point is nothing
-    assert texts(drawn[1].axes[0]) == ["no complete epoch"]
+def test_curves_mark_the_best_epoch(tmp_path):
+    for axes in pictures.curves(ROWS, None, best=3).axes:
+        assert [text.get_text() for text in axes.get_legend().get_texts()][-1] == "best epoch 3"
+        assert list(axes.get_lines()[-1].get_xdata()) == [3, 3]
+
+
+def test_an_accuracy_ends_at_1():
+    rows = [{"epoch": epoch, "loss": 1 + epoch, "val_accuracy": 1.0, "accuracy": 0.3 + 0.1 * epoch} for epoch in (1, 7)]
+    loss, accuracy = pictures.curves(rows, None).axes
+    assert accuracy.get_ylim()[1] < 1.05
+    assert max(accuracy.get_yticks()) <= 1.0001
+    assert loss.get_ylim()[1] > 8
+
+
+def test_curves_of_one_epoch_and_of_none(tmp_path):
+    one = pictures.curves([ROW], tmp_path / "one.png")
+    none = pictures.curves([], tmp_path / "none.png", final={"loss": 0.3})
+    assert one.axes[0].get_lines()[0].get_marker() == "o"  # a line through one point is nothing
+    assert texts(none.axes[0]) == ["no complete epoch"]
     assert is_picture(tmp_path / "one.png")
     assert is_picture(tmp_path / "none.png")
 
@@ -64,14 +81,43 @@ def test_confusion_shows_each_count_and_share(tmp_path, drawn):
     pictures.confusion(matrix, ["a", "b", "c"], tmp_path / "m.png")
     assert is_picture(tmp_path / "m.png")
     axes = drawn[0].axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    assert {"predicted", "true", "3 of 14 wrong (78.57% right)"} == set(texts(drawn[0]))
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells[1, 0] == "2"
     assert cells[0, 2] == "1"
     assert (2, 0) not in cells  # nothing where nothing was confused
     assert [cells[k, k] for k in range(3)] == ["8", "0", "3"]
     assert {"80.0%", "–", "75.0%"} <= set(cells.values())
-    assert axes.get_title() == "3 of 14 wrong (78.57% right)"
+
+
+def test_classes_are_drawn_in_the_order_of_their_numbers(tmp_path, drawn):
+    pictures.confusion(np.diag([5, 6, 7]), ["class_1", "class_10", "class_2"], tmp_path / "m.png")
+    pictures.confusion(np.diag([5, 6, 7]), ["low", "high", "10"], tmp_path / "o.png")
+    shown = [[text.get_text() for text in figure.axes[0].get_yticklabels()] for figure in drawn]
+    assert shown == [["class_1", "class_2", "class_10"], ["low", "high", "10"]]
+    cells = {text.get_position(): text.get_text() for text in drawn[0].axes[0].texts}
+    assert [cells[k, k] for k in range(3)] == ["5", "7", "6"]
+
+
+@pytest.mark.parametrize("size", [2, 3, 10, 60, 200])
+def test_confusion_cuts_nothing_off_and_stays_small(tmp_path, drawn, size):
+    names = [f"a rather long name of class {at}" for at in range(size)]
+    matrix = np.random.default_rng(0).integers(0, 30, (size, size)) + 100 * np.eye(size, dtype=int)
+    pictures.confusion(matrix, names, tmp_path / "m.png")
+    (figure,) = drawn
+    with Image.open(tmp_path / "m.png") as image:
+        assert max(image.size) < 2300
+    canvas, whole = FigureCanvasAgg(figure), figure.bbox
+    canvas.draw()
+    for text in [
+        *figure.texts,
+        *figure.axes[0].texts,
+        *figure.axes[0].get_xticklabels(),
+        *figure.axes[0].get_yticklabels(),
+    ]:
+        box = text.get_window_extent(canvas.get_renderer())
+        assert whole.x0 - 1 <= box.x0 <= box.x1 <= whole.x1 + 1, text
+        assert whole.y0 - 1 <= box.y0 <= box.y1 <= whole.y1 + 1, text
 
 
 def test_names_are_drawn_as_they_stand(tmp_path):
@@ -100,17 +146,17 @@ def test_names_that_no_font_can_write_are_numbered_and_told(tmp_path, drawn):
 @pytest.mark.filterwarnings("error")
 def test_names_are_written_in_an_installed_font_that_can(tmp_path, monkeypatch):
     before = dict(matplotlib.rcParams)
-    monkeypatch.setattr(_style, "_FAMILIES", ("nowhere", "STIXGeneral"))  # which matplotlib brings along
+    monkeypatch.setattr(style, "_FAMILIES", ("nowhere", "STIXGeneral"))  # which matplotlib brings along
     pictures.confusion(np.eye(2, dtype=int), ["\u24b6", "b"], tmp_path / "c.svg")
     assert is_drawn(["\u24b6", "b"], (tmp_path / "c.svg").read_text(encoding="utf-8"))
     assert dict(matplotlib.rcParams) == before
 
 
 def test_powers_of_ten_stay_formulas(tmp_path):
-    figure = _style.figure(3, 3)
+    figure = style.figure(3, 3)
     axes = figure.subplots()
     axes.semilogy([1, 2, 3], [1e-3, 1, 1e3])
-    _style.write(figure, tmp_path / "log.png")
+    style.write(figure, tmp_path / "log.png")
     assert all(text.get_parse_math() for text in axes.get_yticklabels())
     assert not any(text.get_parse_math() for text in axes.get_xticklabels())
 

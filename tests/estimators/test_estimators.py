@@ -336,7 +336,7 @@ def test_seeds():
         ({"hidden_size": 2.5}, "hidden_size=2.5 arrived; expected a whole number"),
         ({"bidirectional": "yes"}, "bidirectional='yes' arrived; expected True or False"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0 arrived; expected a number of at least 0"),
-        ({"dropout": 1.0}, "dropout=1.0 arrived; expected at least 0 and less than 1"),
+        ({"dropout": 1.0}, "dropout=1.0 arrived; expected a number of at least 0 and below 1"),
         ({"augment": None}, "augment=None arrived; expected a number"),
         ({"epochs": 0}, "epochs=0 arrived; expected at least 1"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0 arrived; expected a number above 0 and below 1"),
@@ -378,3 +378,26 @@ except rnnkit.errors.MissingExtraError as error:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'rnnkit[sklearn]'" in run.stdout
     assert run.stdout.startswith("True")
+
+
+def test_data_frames_keep_their_names():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    y = pandas.Series(["low", "high"] * 6).astype("category")
+    table = pandas.DataFrame(rng.normal(size=(12, 9)), columns=[f"t{step}" for step in range(9)])
+    model = classifier(epochs=1).fit(table, y)
+    assert model.classes_.tolist() == ["high", "low"]
+    assert model.feature_names_in_.tolist() == list(table.columns)
+    assert set(model.predict(table)) <= {"high", "low"}
+    frames = [pandas.DataFrame(rng.normal(size=(length, 2)), columns=["u", "v"]) for length in [5, 7] * 6]
+    model.fit(frames, y)
+    assert (model.channel_names_, model.n_channels_) == (("u", "v"), 2)
+    assert (model.predict(frames) == model.predict([frame.to_numpy() for frame in frames])).all()
+    with pytest.raises(
+        DataError, match=r"DataFrame 0 of X has the columns v, u; expected u, v, .*frame\[\['u', 'v'\]\]"
+    ):
+        model.predict([frame[["v", "u"]] for frame in frames])
+    with pytest.raises(DataError, match="DataFrame 1 of X has the columns w, v"):
+        model.fit([frames[0], frames[1].rename(columns={"u": "w"})], y[:2])
+    model.fit(table, y)
+    assert not hasattr(model, "channel_names_")

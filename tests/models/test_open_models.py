@@ -447,7 +447,9 @@ def test_parts_that_do_not_fit():
 
 def test_inputs_that_do_not_fit_say_what_to_type():
     model = rnnkit.SequenceClassifier(rnnkit.LSTM(4, 8), classes=2)
-    with pytest.raises(ShapeError, match=r"x has shape \[4, 10\]; LSTM expects \[batch, time, 4\]$"):
+    with pytest.raises(
+        ShapeError, match=r"x has shape \[4, 10\], read as \[batch, time\]; LSTM expects \[batch, time, 4\]$"
+    ):
         model(torch.randn(4, 10))
     with pytest.raises(ShapeError, match=r"\[10, 4\].*for a single sequence type x\[None\]"):
         model(torch.randn(10, 4))
@@ -465,7 +467,7 @@ def test_inputs_that_do_not_fit_say_what_to_type():
         univariate = rnnkit.SequenceClassifier(body, 2)
         x = torch.randn(5, 10)
         with pytest.raises(
-            ShapeError, match=r"x has shape \[5, 10\]; \w+ expects \[batch, time, 1\].*type x\[\.\.\., None\]"
+            ShapeError, match=r"x has shape \[5, 10\], read .* \w+ expects \[batch, time, 1\].*type x\[\.\.\., None\]"
         ):
             univariate(x)
         assert univariate(x[..., None]).shape == (5, 2)

@@ -52,7 +52,7 @@ def functions():
 def test_every_family_is_there_under_its_name(functions, name):
     own = [function for function in functions if family(function) == name]
     for kernel in ("simple_rnn", "lstm", "gru"):
-        assert any(f"rnnkit::{name}::{kernel}_run(" in function for function in own), "was the library stripped?"
+        assert any(f"rnnkit::{name}::{kernel}_forward(" in function for function in own), "was the library stripped?"
     if name != "generic":
         assert any(name in functions[function] for function in own)
 

@@ -19,7 +19,11 @@ from rnnkit.ops.backend import native_core
 from rnnkit.ops.native_call import Inputs
 
 LAYERS = [rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU]
-KERNEL = {rnnkit.SimpleRNN: 0, rnnkit.LSTM: 1, rnnkit.GRU: 2}
+KERNEL = {
+    rnnkit.SimpleRNN: ("simple_rnn", "tanh"),
+    rnnkit.LSTM: ("lstm", "standard"),
+    rnnkit.GRU: ("gru", "reset_after"),
+}
 
 
 def numbers(*shape, dtype=torch.float64):
@@ -42,7 +46,7 @@ def test_operator(layer):
     if gates == 4:
         normed = normed._replace(gain_c=numbers(hidden), shift_c=numbers(hidden))
     for inputs in (plain, every, normed):
-        arguments = (*inputs, KERNEL[layer], 0, False, False, True)
+        arguments = (*inputs, *KERNEL[layer], False, False, True)
         torch.library.opcheck(torch.ops.rnnkit.recurrence.default, arguments)
 
 

@@ -85,7 +85,8 @@ def test_fine_tune_refuses_what_it_cannot_do(classifier, blobs):
         Learner(classifier()).fine_tune(blobs, lr=-1.0)
     with pytest.raises(ConfigError, match="a model with a body"):
         Learner(model, loss="cross_entropy").fine_tune(blobs, freeze_body_epochs=1)
-    given = Learner(classifier(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    own = classifier()
+    given = Learner(own, optimizer=torch.optim.SGD(own.parameters(), lr=0.1))
     with pytest.raises(ConfigError, match="fresh optimizer"):
         given.fine_tune(blobs)
 

@@ -155,7 +155,7 @@ def test_rates_by_group_in_a_run_with_a_schedule(classifier, blobs):
         ({"parameter_groups": [{"lr": 0.1}]}, "expected a dict with 'params'"),
         ({"parameter_groups": [{"params": "head.wait"}]}, "near: 'head.weight'"),
         ({"parameter_groups": [{"params": ["head.bias"]}, {"params": "head.bias"}]}, "'head.bias', which an earlier"),
-        ({"parameter_groups": [{"params": [torch.ones(3)]}]}, "no parameter of the model"),
+        ({"parameter_groups": [{"params": [torch.ones(3)]}]}, "not a parameter of the model"),
         ({"l2": -1}, "l2=-1"),
         ({"l2": 0.1, "optimizer": torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])}, "give your own its"),
         ({"decay_biases": False, "optimizer": torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])}, "finished SGD"),

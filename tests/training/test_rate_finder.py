@@ -8,10 +8,12 @@ import random
 import numpy as np
 import pytest
 import torch
+from digits import made_mnist
 from fitting import quiet, same, weights
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import rnnkit
 from rnnkit.errors import ConfigError, DataError, DivergenceError
 from rnnkit.training.learner import Learner
 from rnnkit.training.reports.rate_finder import suggest_rate
@@ -139,6 +141,35 @@ def test_a_curve_that_never_falls_suggests_nothing(shape):
     noise = 0.1 * np.random.default_rng(0).standard_normal(100)
     curve = {"flat": np.ones(100), "rising": 1 + np.geomspace(1e-6, 10, 100), "noise": 1 + noise}[shape]
     assert suggest_rate(rates, curve.tolist())[1] is None
+
+
+def test_noise_alone_seldom_suggests_a_rate():
+    """Of one size, larger at higher rates, and heavy in its tails."""
+    rates, generator = np.geomspace(1e-6, 10, 100), np.random.default_rng(0)
+    found = []
+    for scale in (np.full(100, 0.1), 0.01 * np.geomspace(1e-3, 30, 100), np.where(rates > 1e-3, 0.1, 0.001)):
+        for draw in (generator.standard_normal, lambda count: generator.standard_t(3, count)):
+            found += [suggest_rate(rates.tolist(), (2.3 + scale * draw(100)).tolist())[1] for _ in range(50)]
+    assert np.mean([rate is not None for rate in found]) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("body", ["README", "LSTM"])
+def test_it_finds_a_rate_on_digits(body, seed):
+    """Noise and blow-ups behind the valley do not hide it."""
+    torch.manual_seed(seed)
+    bodies = {
+        "README": lambda: rnnkit.SimpleRNN(28, 128, nonlinearity="relu", init="keras"),
+        "LSTM": lambda: rnnkit.LSTM(28, 128),
+    }
+    model = rnnkit.SequenceClassifier(bodies[body](), classes=10)
+    learner = Learner(model, loss="cross_entropy", optimizer="adam", metrics=["accuracy"])
+    sweep = learner.find_rate(made_mnist(640, 10).train, seed=seed)
+    assert sweep.stopped == "blow-up"
+    assert 5e-4 < sweep.suggestion < 0.05
+    at = sweep.rates.index(sweep.suggestion)
+    assert sweep.smoothed[at] < sweep.smoothed[0]
+    assert min(sweep.smoothed) < 0.97 * sweep.smoothed[0]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -30,8 +30,7 @@ void draw_stretch(T* to, uint32_t index, int64_t n, uint32_t first, uint32_t sec
         for (; k + words <= n; k += words, counter += static_cast<uint32_t>(words))
             store(to + k, (vec<T>)(bits & (Words)(mix((mix(counter ^ first)) + second) < limit)));
     }
-    for (; k < n; ++k)
-        to[k] = mix(mix((index + static_cast<uint32_t>(k)) ^ first) + second) < limit ? value : T(0);
+    for (; k < n; ++k) to[k] = mix(mix((index + static_cast<uint32_t>(k)) ^ first) + second) < limit ? value : T(0);
 }
 
 template <class T>

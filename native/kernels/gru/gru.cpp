@@ -1,256 +1,364 @@
 // Compiled once per CPU family, with RNNKIT_FAMILY set to its name. README.md has the equations and the measurements.
 #include "gru.h"
 
-#include "../recurrent_gradients.h"
+#include "../recurrent_backward.h"
+#include "../recurrent_forward.h"
 #include "../recurrent_norm.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
 
-// Ring rows hold dn, dr, dz, dq: W takes the first three, U the last three. With `normed` dr, dz, dn for W follow, each part
-// through its own normalisation. With the reset gate before the product they hold dr, dz, dn, and r ⊙ h.
+// The order of the gates along the rows of W and U, and in saved rows, where q = U_n h + b_n follows.
+constexpr int64_t gate_r = 0, gate_z = 1, gate_n = 2, gru_gates = 3;
+constexpr int64_t saved_q = 3, gru_saved = 4;
+// The moments at the end of a saved row: two numbers each, of W x and of U h.
+constexpr int64_t moments_x = 0, moments_h = 2, gru_moments = 4;
+// The order of the gradients in a gate_grads row: W takes the first three, U the last three.
+constexpr int64_t grads_n = 0, grads_r = 1, grads_z = 2, grads_q = 3, gru_grads = 4;
+// With `reset_before` they have the order of the gates, and r ⊙ h follows.
+constexpr int64_t reset_state = 3;
+
+// Where the pieces lie in a saved row and in a gate_grads row.
+struct GruLayout {
+    int64_t H;
+    bool normed, masked, reset_before;
+
+    explicit GruLayout(const RecurrentProblem& problem)
+        : H(problem.hidden),
+          normed(problem.normed),
+          masked(problem.masked),
+          reset_before(problem.variant == Variant::reset_before) {}
+
+    // A saved row: the gates and q, then
+    int64_t raw_h() const { return gru_saved * H; }            // U h
+    int64_t raw_x() const { return raw_h() + gru_gates * H; }  // W x
+    int64_t moments() const { return raw_x() + gru_gates * H; }
+    int64_t saved_width() const { return normed ? moments() + gru_moments : raw_h(); }
+
+    // A gate_grads row: its four pieces, with `normed` the last three through U's normalisation; then with `normed`
+    // those of r, z and n through W's, and
+    int64_t through_w() const { return gru_grads * H; }
+    int64_t recurrent() const { return through_w() + (normed ? gru_gates * H : 0); }  // m ⊙ h
+    int64_t gate_grads_width() const { return recurrent() + (masked ? H : 0); }
+};
+
 template <class T>
 struct Gru {
-    static constexpr int64_t gates = 3;
-    static constexpr bool one_bias = false;
-    T* packed;  // U_n in panels, where the reset gate acts before the product
-    T* products;
+    using Element = T;
+    static constexpr int64_t gates = gru_gates;
+    static constexpr bool same_bias_grads = false;
+    // With `reset_before`:
+    T* packed_u_n;  // U_n, in panels
+    T* products;    // r ⊙ h, or its gradient, by position
     T** product_rows;
 
-    static bool before(const RecurrentSizes& s) { return s.kind == 1; }
-    static bool alone(const RecurrentSizes& s) { return !s.masked && !s.normed && !before(s); }
-    static int64_t saved_size(const RecurrentSizes& s) { return s.normed ? 10 * s.hidden + 4 : 4 * s.hidden; }
-    static int64_t raw_h(const RecurrentSizes& s) { return 4 * s.hidden; }
-    static int64_t raw_x(const RecurrentSizes& s) { return 7 * s.hidden; }
-    static int64_t moments(const RecurrentSizes& s) { return 10 * s.hidden; }  // of W x, then of U h
-    static int64_t c_from(const RecurrentSizes&) { return -1; }
-
-    void take(Arena& arena, const RecurrentSizes& s) {
-        packed = arena.take<T>(before(s) ? Panels<T>(s.hidden).padded() * s.hidden : 0);
-        products = arena.take<T>(before(s) ? s.batch * s.hidden : 0);
-        product_rows = arena.take<T*>(before(s) ? s.batch : 0);
+    static bool is_reset_before(const RecurrentProblem& problem) { return problem.variant == Variant::reset_before; }
+    static bool units_independent(const RecurrentProblem& problem) {
+        return !problem.masked && !problem.normed && !is_reset_before(problem);
     }
-    // U_n, for r ⊙ h on the way forward, transposed for the way back.
-    void pack_last(const RecurrentSizes& s, const RecurrentWeights<T>& weights, bool transposed) const {
-        if (!before(s)) return;
-        const int64_t H = s.hidden;
-        const Panels<T> panels(H);
-        for (int64_t p = 0; p < panels.count; ++p)
-            pack_panel(panels, p, weights.u + 2 * H * H, H, transposed, H, packed + panels.start(p) * lanes<T> * H);
-        for (int64_t p = 0; p < s.batch; ++p) product_rows[p] = products + p * H;
+    static int64_t saved_width(const RecurrentProblem& problem) { return GruLayout(problem).saved_width(); }
+    static int64_t c_offset(const RecurrentProblem&) { return -1; }
+
+    void allocate(Arena& arena, const RecurrentProblem& problem) {
+        const bool used = is_reset_before(problem);
+        const int64_t B = problem.batch, H = problem.hidden;
+        packed_u_n = arena.allocate<T>(used ? Panels<T>(H).padded() * H : 0);
+        products = arena.allocate<T>(used ? B * H : 0);
+        product_rows = arena.allocate<T*>(used ? B : 0);
+    }
+    // U_n for the product with r ⊙ h; transposed for its gradient.
+    void prepare_reset(const RecurrentProblem& problem, const RecurrentWeights<T>& weights, bool transposed) const {
+        if (!is_reset_before(problem)) return;
+        const int64_t H = problem.hidden;
+        pack_panels(Panels<T>(H), {weights.u + gate_n * H * H, H, transposed}, H, packed_u_n);
+        for (int64_t p = 0; p < problem.batch; ++p) product_rows[p] = products + p * H;
     }
 
     // --- forward -----------------------------------------------------------------------------------------------------
 
-    static int parts(const RecurrentSizes& s, int64_t begin, int64_t end, Part* parts) {
-        const int64_t H = s.hidden, units = end - begin;
-        if (s.normed) {
-            parts[0] = {0, 3 * H, raw_x(s), true, false}, parts[1] = {0, 3 * H, raw_h(s), false, true};
+    static int weight_blocks(const RecurrentProblem& problem, Units units, WeightBlock* blocks) {
+        const int64_t H = problem.hidden;
+        const GruLayout layout(problem);
+        if (problem.normed) {
+            blocks[0] = {0, gru_gates * H, layout.raw_x(), true, false};
+            blocks[1] = {0, gru_gates * H, layout.raw_h(), false, true};
             return 2;
         }
-        int n = 0;
-        if (units == H)
-            parts[n++] = {0, 2 * H, 0, true, true};
-        else
-            for (int64_t g = 0; g < 2; ++g) parts[n++] = {g * H + begin, units, g * H + begin, true, true};
-        parts[n++] = {2 * H + begin, units, 2 * H + begin, true, false};
-        if (!before(s)) parts[n++] = {2 * H + begin, units, 3 * H + begin, false, true};
-        return n;
+        int count = 0;
+        // Rows of a gate's weights, summed in a piece of the work row.
+        const auto block = [&](int64_t gate, int64_t piece, int64_t rows, bool with_x, bool with_h) {
+            blocks[count++] = {gate * H + units.begin, rows, piece * H + units.begin, with_x, with_h};
+        };
+        if (units.count() == H) {
+            block(gate_r, gate_r, 2 * H, true, true);  // r and z at once
+        } else {
+            block(gate_r, gate_r, units.count(), true, true);
+            block(gate_z, gate_z, units.count(), true, true);
+        }
+        block(gate_n, gate_n, units.count(), true, false);
+        if (!layout.reset_before) block(gate_n, saved_q, units.count(), false, true);
+        return count;
     }
 
-    void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights, T* bias) const {
-        const int64_t H = s.hidden;
-        pack_last(s, weights, true);
-        if (weights.bias[0] != nullptr) add(bias, weights.bias[0], 3 * H);
-        if (weights.bias[1] == nullptr) return;
-        add(bias, weights.bias[1], 2 * H);
-        add(bias + (before(s) ? 2 : 3) * H, weights.bias[1] + 2 * H, H);
+    void prepare_forward(const RecurrentProblem& problem, const RecurrentWeights<T>& weights, T* bias) const {
+        const int64_t H = problem.hidden;
+        prepare_reset(problem, weights, true);
+        const T *const of_x = weights.bias[0], *const of_h = weights.bias[1];
+        if (of_x != nullptr) add(bias, of_x, gru_gates * H);
+        if (of_h == nullptr) return;
+        add(bias, of_h, 2 * H);  // r and z
+        add(bias + (is_reset_before(problem) ? gate_n : saved_q) * H, of_h + gate_n * H, H);
     }
 
-    void step(const RecurrentSizes& s, const RecurrentForward<T>& call, const Rows<T>& rows, const Share<T>& share,
-              const T* bias) const {
-        const int64_t H = s.hidden;
-        share.multiply(s, rows.count, rows.x, rows.recurrent, bias, rows.saved);
-        if (before(s)) {
-            reset_first(s, rows);
-            const Panels<T> panels(H);
-            const Segment<T> segment[] = {{product_rows + rows.place, packed, H}};
-            multiply_rows(panels, 0, panels.count, rows.count, segment, Begin::at_content, static_cast<const T*>(nullptr),
-                          rows.saved, 2 * H);
+    void forward_step(const RecurrentProblem& problem, const RecurrentForward<T>& call, const ForwardRows<T>& rows,
+                      const ThreadWeights<T>& own, const T* bias) const {
+        const int64_t H = problem.hidden;
+        const GruLayout layout(problem);
+        own.multiply(problem, rows.count, rows.x, rows.recurrent, bias, rows.saved);
+        if (layout.reset_before) {
+            reset_forward(problem, rows);
+            const Segment<T> segment[] = {{product_rows + rows.position, packed_u_n, H}};
+            multiply_rows(Panels<T>(H), rows.count, segment, {rows.saved, gate_n * H, nullptr, true});
         }
         for (int64_t r = 0; r < rows.count; ++r) {
-            T* const row = rows.saved[r];
-            const int64_t b = rows.batch[r], t = rows.time[r];
-            if (s.normed) {
-                const T *const raw_x = row + this->raw_x(s), *const raw_h = row + this->raw_h(s);
-                const T *const gain_x = call.weights.gain_x, *const gain_h = call.weights.gain_h;
-                const auto of_x = Moments<T>::of(raw_x, 3 * H), of_h = Moments<T>::of(raw_h, 3 * H);
-                T* const m = row + moments(s);
-                m[0] = of_x.mean, m[1] = of_x.scale, m[2] = of_h.mean, m[3] = of_h.scale;
-                normalise_both(raw_x, of_x, gain_x, raw_h, of_h, gain_h, bias, row, 2 * H);
-                normalise(raw_x + 2 * H, of_x, gain_x + 2 * H, bias + 2 * H, row + 2 * H, H);
-                normalise(raw_h + 2 * H, of_h, gain_h + 2 * H, bias + 3 * H, row + 3 * H, H);
-            }
-            gate(row, rows.h[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr, before(s),
-                 rows.out[r], H, share.begin, share.end);
+            if (problem.normed) normalise_gates(layout, call.weights, bias, rows.saved[r]);
+            const T* const zone = problem.zoned_h ? at(call.zone_h, rows.batch[r], rows.time[r]) : nullptr;
+            gates_forward({rows.saved[r], rows.h[r], zone, rows.out[r]}, layout.reset_before, H, own.units);
         }
     }
 
-    // r and r ⊙ h, where that is what U_n multiplies.
-    void reset_first(const RecurrentSizes& s, const Rows<T>& rows) const {
-        for (int64_t k = 0; k < rows.count; ++k)
-            for (int64_t u = 0; u < s.hidden; u += lanes<T>) {
-                const int64_t n = s.hidden - u;
-                const vec<T> r = sigmoid<T>(load_upto(rows.saved[k] + u, n));
-                store_upto(rows.saved[k] + u, r, n);
-                store_upto(product_rows[rows.place + k] + u, r * load_upto(rows.recurrent[k] + u, n), n);
-            }
+    // One row of a step; zone is null where there is none.
+    struct ForwardRow {
+        T* saved;  // the products, which the gates replace
+        const T *h_before, *zone;
+        T* out;
+    };
+
+    // From W x and U h to the products' normalised sums, and to q.
+    static void normalise_gates(const GruLayout& layout, const RecurrentWeights<T>& weights, const T* bias, T* row) {
+        const int64_t H = layout.H;
+        const T *const raw_x = row + layout.raw_x(), *const raw_h = row + layout.raw_h();
+        const NormInput<T> x{raw_x, Moments<T>::of(raw_x, gru_gates * H), weights.gain_x};
+        const NormInput<T> h{raw_h, Moments<T>::of(raw_h, gru_gates * H), weights.gain_h};
+        x.moments.write(row + layout.moments() + moments_x), h.moments.write(row + layout.moments() + moments_h);
+        normalise_both(x, h, bias, row, 2 * H);  // r and z
+        normalise(x.from(gate_n * H), bias + gate_n * H, row + gate_n * H, H);
+        normalise(h.from(gate_n * H), bias + saved_q * H, row + saved_q * H, H);
     }
 
-    // From the products to gates and h, for units [begin, end).
-    static void gate(T* row, const T* h, const T* zone, bool reset_done, T* out, int64_t H, int64_t begin,
-                     int64_t end) {
-        for (int64_t u = begin; u < end; u += lanes<T>) {
-            const int64_t left = end - u;
-            const vec<T> z = sigmoid<T>(load_upto(row + H + u, left)), was = load_upto(h + u, left);
-            vec<T> n = load_upto(row + 2 * H + u, left);
-            if (!reset_done) {
-                const vec<T> r = sigmoid<T>(load_upto(row + u, left));
-                n += r * load_upto(row + 3 * H + u, left);
-                store_upto(row + u, r, left);
+    // r and r ⊙ h, which U_n multiplies with `reset_before`.
+    void reset_forward(const RecurrentProblem& problem, const ForwardRows<T>& rows) const {
+        for (int64_t k = 0; k < rows.count; ++k) {
+            T* const reset = rows.saved[k] + gate_r * problem.hidden;
+            for (int64_t u = 0; u < problem.hidden; u += lanes<T>) {
+                const int64_t n = problem.hidden - u;
+                const vec<T> r = sigmoid<T>(load_upto(reset + u, n));
+                store_upto(reset + u, r, n);
+                store_upto(product_rows[rows.position + k] + u, r * load_upto(rows.recurrent[k] + u, n), n);
+            }
+        }
+    }
+
+    // From the products to gates and h, for these units. `has_r`: r is computed, and n has its product.
+    static void gates_forward(ForwardRow row, bool has_r, int64_t H, Units units) {
+        T *const r_row = row.saved + gate_r * H, *const z_row = row.saved + gate_z * H;
+        T *const n_row = row.saved + gate_n * H, *const q_row = row.saved + saved_q * H;
+        for (int64_t u = units.begin; u < units.end; u += lanes<T>) {
+            const int64_t left = units.end - u;
+            const vec<T> z = sigmoid<T>(load_upto(z_row + u, left)), before = load_upto(row.h_before + u, left);
+            vec<T> n = load_upto(n_row + u, left);
+            if (!has_r) {
+                const vec<T> r = sigmoid<T>(load_upto(r_row + u, left));
+                n += r * load_upto(q_row + u, left);
+                store_upto(r_row + u, r, left);
             }
             n = tanh<T>(n);
-            vec<T> next = n + z * (was - n);
-            if (zone != nullptr) {
-                const vec<T> kept = load_upto(zone + u, left);
-                next = kept * was + (T(1) - kept) * next;
+            vec<T> h = n + z * (before - n);
+            if (row.zone != nullptr) {
+                const vec<T> zone = load_upto(row.zone + u, left);
+                h = zone * before + (T(1) - zone) * h;
             }
-            store_upto(row + H + u, z, left), store_upto(row + 2 * H + u, n, left);
-            store_upto(out + u, next, left);
+            store_upto(z_row + u, z, left), store_upto(n_row + u, n, left);
+            store_upto(row.out + u, h, left);
         }
     }
 
     // --- backward ----------------------------------------------------------------------------------------------------
 
-    static int64_t product(const RecurrentSizes& s) { return 3 * s.hidden; }  // of r ⊙ h in a ring row
-    static int64_t kept(const RecurrentSizes& s) { return (s.normed ? 7 : 4) * s.hidden; }
-    static int64_t ring_size(const RecurrentSizes& s) { return kept(s) + (s.masked ? s.hidden : 0); }
-    static int64_t bias_size(const RecurrentSizes& s) { return (before(s) ? 3 : 4) * s.hidden; }
-    static int64_t recurrent_from(const RecurrentSizes& s) { return s.masked ? kept(s) : -1; }
-    static int64_t depth_h(const RecurrentSizes& s) { return (before(s) ? 2 : 3) * s.hidden; }
-    static int64_t x_from(const RecurrentSizes& s) { return s.normed ? 4 * s.hidden : 0; }
-    static int64_t h_from(const RecurrentSizes& s) { return before(s) ? 0 : s.hidden; }
-    static bool adds(const RecurrentSizes&) { return true; }
-    static void pack_w(const RecurrentSizes& s, const RecurrentWeights<T>& weights, const Panels<T>& panels, int64_t p, T* to) {
-        const int64_t H = s.hidden, I = s.input, width = panels.width(p) * lanes<T>;
-        if (before(s) || s.normed) return pack_panel(panels, p, weights.w, I, false, 3 * H, to);
-        pack_panel(panels, p, weights.w + 2 * H * I, I, false, H, to);
-        pack_panel(panels, p, weights.w, I, false, 2 * H, to + H * width);
+    static int64_t gate_grads_width(const RecurrentProblem& problem) { return GruLayout(problem).gate_grads_width(); }
+    static int64_t bias_width(const RecurrentProblem& problem) {
+        return (is_reset_before(problem) ? gru_gates : gru_grads) * problem.hidden;
+    }
+    static int64_t recurrent_offset(const RecurrentProblem& problem) {
+        return problem.masked ? GruLayout(problem).recurrent() : -1;
+    }
+    static int64_t dx_offset(const RecurrentProblem& problem) {
+        return problem.normed ? GruLayout(problem).through_w() : 0;
+    }
+    static int64_t dh_offset(const RecurrentProblem& problem) {
+        return is_reset_before(problem) ? 0 : grads_r * problem.hidden;
+    }
+    static int64_t dh_depth(const RecurrentProblem& problem) {
+        return (is_reset_before(problem) ? 2 : gru_gates) * problem.hidden;
+    }
+    static bool adds_to_carry(const RecurrentProblem&) { return true; }
+    static void pack_w(const RecurrentProblem& problem, const RecurrentWeights<T>& weights, const Panels<T>& panels,
+                       int64_t panel, T* packed) {
+        const int64_t H = problem.hidden, I = problem.input, width = panels.width(panel) * lanes<T>;
+        if (is_reset_before(problem) || problem.normed)
+            return pack_panel(panels, panel, {weights.w, I, false}, gru_gates * H, packed);
+        pack_panel(panels, panel, {weights.w + gate_n * H * I, I, false}, H, packed);  // n, then
+        pack_panel(panels, panel, {weights.w, I, false}, 2 * H, packed + H * width);   // r and z
     }
 
-    static int sums(const RecurrentSizes& s, const Sums<T>& to, int64_t begin, int64_t end, bool transposed, Sum<T>* list) {
-        using Right = typename Sum<T>::Right;
-        const int64_t H = s.hidden, I = s.input, units = end - begin;
-        int n = 0;
-        const auto du = [&](int64_t gate, int64_t from, int64_t rows) {
-            if (to.du != nullptr) list[n++] = {Right::state, from, rows, 0, H, to.du + gate * H, H, false};
+    static int weight_sums(const RecurrentProblem& problem, const WeightGrads<T>& to, Units units, bool transposed,
+                           WeightSum<T>* list) {
+        using Right = typename WeightSum<T>::Right;
+        const int64_t H = problem.hidden, I = problem.input;
+        int count = 0;
+        // Sums for rows of U and of W, from their number `row` on; the left side begins at `from` of a gate_grads row.
+        const auto du = [&](int64_t row, int64_t from, int64_t rows) {
+            if (to.du != nullptr)
+                list[count++] = {.right = Right::state,
+                                 .from = from,
+                                 .rows = rows,
+                                 .columns = H,
+                                 .to = to.du + row * H,
+                                 .stride = H};
         };
-        const auto dw = [&](int64_t gate, int64_t from, int64_t rows) {
+        const auto dw = [&](int64_t row, int64_t from, int64_t rows) {
             if (to.dw != nullptr)
-                list[n++] = {Right::x, from, rows, 0, I, to.dw + (transposed ? gate : gate * I), transposed ? 3 * H : I, transposed};
+                list[count++] = {.right = Right::x,
+                                 .from = from,
+                                 .rows = rows,
+                                 .columns = I,
+                                 .to = to.dw + (transposed ? row : row * I),
+                                 .stride = transposed ? gru_gates * H : I,
+                                 .transposed = transposed};
         };
-        if (before(s)) {
-            du(0, 0, 2 * H), dw(0, 0, 3 * H);
-            if (to.du != nullptr) list[n++] = {Right::ring, 2 * H, H, product(s), H, to.du + 2 * H * H, H, false};
-        } else if (s.normed) {
-            du(0, H, 3 * H), dw(0, 4 * H, 3 * H);
-        } else if (units == H) {
-            du(0, H, 3 * H), dw(0, H, 2 * H), dw(2 * H, 0, H);
+        if (is_reset_before(problem)) {
+            du(0, 0, 2 * H), dw(0, 0, gru_gates * H);
+            if (to.du != nullptr)
+                list[count++] = {.right = Right::gate_grads,
+                                 .from = gate_n * H,
+                                 .rows = H,
+                                 .right_from = reset_state * H,
+                                 .columns = H,
+                                 .to = to.du + gate_n * H * H,
+                                 .stride = H};
+        } else if (problem.normed) {
+            du(0, grads_r * H, gru_gates * H), dw(0, GruLayout(problem).through_w(), gru_gates * H);
+        } else if (units.count() == H) {
+            du(0, grads_r * H, gru_gates * H), dw(0, grads_r * H, 2 * H), dw(gate_n * H, grads_n * H, H);
         } else {
-            for (int64_t g = 0; g < 3; ++g) {
-                du(g * H + begin, (g + 1) * H + begin, units);
-                dw(g * H + begin, (g == 2 ? 0 : g + 1) * H + begin, units);
+            constexpr int64_t from_u[] = {grads_r, grads_z, grads_q}, from_w[] = {grads_r, grads_z, grads_n};
+            for (int64_t gate = 0; gate < gru_gates; ++gate) {
+                du(gate * H + units.begin, from_u[gate] * H + units.begin, units.count());
+                dw(gate * H + units.begin, from_w[gate] * H + units.begin, units.count());
             }
         }
-        return n;
+        return count;
     }
-    static void biases(const RecurrentSizes& s, const T* total, T* const* db) {
-        const int64_t H = s.hidden;
+    static void write_biases(const RecurrentProblem& problem, const T* total, T* const* db) {
+        const int64_t H = problem.hidden;
         for (int i = 0; i < 2; ++i) {
             if (db[i] == nullptr) continue;
-            if (before(s)) {
-                copy(db[i], total, 3 * H);
+            if (is_reset_before(problem)) {
+                copy(db[i], total, gru_gates * H);
                 continue;
             }
-            copy(db[i], total + H, 2 * H);
-            copy(db[i] + 2 * H, total + (i == 0 ? 0 : 3 * H), H);
+            copy(db[i], total + grads_r * H, 2 * H);  // r and z
+            copy(db[i] + gate_n * H, total + (i == 0 ? grads_n : grads_q) * H, H);
         }
     }
-    void prepare(const RecurrentSizes& s, const RecurrentWeights<T>& weights) const { pack_last(s, weights, false); }
+    void prepare_backward(const RecurrentProblem& problem, const RecurrentWeights<T>& weights) const {
+        prepare_reset(problem, weights, false);
+    }
 
-    void differentiate(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows, int64_t begin,
-                       int64_t end, const Sums<T>& sums) const {
-        const int64_t H = s.hidden;
+    void backward_step(const RecurrentProblem& problem, const RecurrentBackward<T>& call, const BackwardRows<T>& rows,
+                       Units units, const WeightGrads<T>& grads) const {
+        const GruLayout layout(problem);
         for (int64_t r = 0; r < rows.count; ++r) {
-            const int64_t b = rows.batch[r], t = rows.time[r];
-            T* const ring = rows.ring[r];
-            slope(rows.saved[r], rows.h[r], rows.carry_h[r], rows.dout[r], s.zoned_h ? at(call.zone_h, b, t) : nullptr,
-                  before(s), ring, H, begin, end);
-            if (!s.normed) continue;
-            const T *const row = rows.saved[r], *const m = row + moments(s);
-            T* const of_x = ring + x_from(s);
-            copy(of_x, ring + H, 2 * H), copy(of_x + 2 * H, ring, H);
-            denormalise(row + raw_x(s), Moments<T>{m[0], m[1]}, call.weights.gain_x, of_x, of_x, sums.dgain_x, sums.dshift_x, 3 * H);
-            denormalise(row + raw_h(s), Moments<T>{m[2], m[3]}, call.weights.gain_h, ring + H, ring + H, sums.dgain_h, sums.dshift_h, 3 * H);
+            const BackwardRow row{.saved = rows.saved[r],
+                                  .h_before = rows.h[r],
+                                  .dout = rows.dout[r],
+                                  .zone = problem.zoned_h ? at(call.zone_h, rows.batch[r], rows.time[r]) : nullptr,
+                                  .carry = rows.carry_h[r],
+                                  .gate_grads = rows.gate_grads[r]};
+            gates_backward(row, layout.reset_before, problem.hidden, units);
+            if (problem.normed) norm_backward(layout, call.weights, row, grads);
         }
-        if (before(s)) reset_back(s, call, rows);
+        if (layout.reset_before) reset_backward(problem, call, rows);
     }
 
-    // Gradients before the nonlinearities for units [begin, end); the state's own part stays in the carry. With the reset
-    // gate before the product dr is still open.
-    static void slope(const T* row, const T* h, T* carry, const T* dout, const T* zone, bool before, T* ring, int64_t H,
-                      int64_t begin, int64_t end) {
-        for (int64_t u = begin; u < end; u += lanes<T>) {
-            const int64_t left = end - u;
-            const vec<T> r = load_upto(row + u, left), z = load_upto(row + H + u, left), n = load_upto(row + 2 * H + u, left);
-            vec<T> d = load_upto(carry + u, left), kept{};
-            if (dout != nullptr) d += load_upto(dout + u, left);
-            if (zone != nullptr) {
-                const vec<T> share = load_upto(zone + u, left);
-                kept = share * d;
-                d = (T(1) - share) * d;
+    // One row of a step. Pointers of options that are not used are null.
+    struct BackwardRow {
+        const T *saved, *h_before, *dout, *zone;
+        T* carry;  // the gradient of h from later steps; gets the part of dh that goes to the old state
+        T* gate_grads;
+    };
+
+    // Gradients before the nonlinearities, for these units. With `reset_before` all but that of r.
+    static void gates_backward(BackwardRow row, bool reset_before, int64_t H, Units units) {
+        const T *const r_row = row.saved + gate_r * H, *const z_row = row.saved + gate_z * H;
+        const T *const n_row = row.saved + gate_n * H, *const q_row = row.saved + saved_q * H;
+        T* const d = row.gate_grads;
+        for (int64_t u = units.begin; u < units.end; u += lanes<T>) {
+            const int64_t left = units.end - u;
+            const vec<T> r = load_upto(r_row + u, left), z = load_upto(z_row + u, left), n = load_upto(n_row + u, left);
+            vec<T> dh = load_upto(row.carry + u, left), carry{};
+            if (row.dout != nullptr) dh += load_upto(row.dout + u, left);
+            if (row.zone != nullptr) {
+                const vec<T> zone = load_upto(row.zone + u, left);
+                carry = zone * dh;
+                dh = (T(1) - zone) * dh;
             }
-            const vec<T> dn = d * (T(1) - z) * (T(1) - n * n), dz = d * (load_upto(h + u, left) - n) * (z * (T(1) - z));
-            store_upto(carry + u, kept + d * z, left);
-            if (before) {
-                store_upto(ring + H + u, dz, left), store_upto(ring + 2 * H + u, dn, left);
+            const vec<T> dn = dh * (T(1) - z) * (T(1) - n * n);
+            const vec<T> dz = dh * (load_upto(row.h_before + u, left) - n) * (z * (T(1) - z));
+            store_upto(row.carry + u, carry + dh * z, left);
+            if (reset_before) {
+                store_upto(d + gate_z * H + u, dz, left), store_upto(d + gate_n * H + u, dn, left);
                 continue;
             }
-            store_upto(ring + u, dn, left), store_upto(ring + 2 * H + u, dz, left);
-            store_upto(ring + H + u, dn * load_upto(row + 3 * H + u, left) * (r * (T(1) - r)), left);
-            store_upto(ring + 3 * H + u, dn * r, left);
+            store_upto(d + grads_n * H + u, dn, left), store_upto(d + grads_z * H + u, dz, left);
+            store_upto(d + grads_r * H + u, dn * load_upto(q_row + u, left) * (r * (T(1) - r)), left);
+            store_upto(d + grads_q * H + u, dn * r, left);
         }
     }
 
-    // dr by way of r ⊙ h, whose gradient is U_nᵀ dn; and that product's part of dh.
-    void reset_back(const RecurrentSizes& s, const RecurrentBackward<T>& call, const BackRows<T>& rows) const {
-        const int64_t H = s.hidden;
+    // The gradients of the gates through the normalisations of W x and of U h.
+    static void norm_backward(const GruLayout& layout, const RecurrentWeights<T>& weights, BackwardRow row,
+                              const WeightGrads<T>& grads) {
+        const int64_t H = layout.H, n = gru_gates * H;
+        const T* const moments = row.saved + layout.moments();
+        const auto of_x = Moments<T>::read(moments + moments_x), of_h = Moments<T>::read(moments + moments_h);
+        T *const through_w = row.gate_grads + layout.through_w(), *const through_u = row.gate_grads + grads_r * H;
+        copy(through_w, through_u, 2 * H), copy(through_w + gate_n * H, row.gate_grads + grads_n * H, H);
+        normalise_backward<T>({row.saved + layout.raw_x(), of_x, weights.gain_x}, through_w, through_w, grads.dgain_x,
+                              grads.dshift_x, n);
+        normalise_backward<T>({row.saved + layout.raw_h(), of_h, weights.gain_h}, through_u, through_u, grads.dgain_h,
+                              grads.dshift_h, n);
+    }
+
+    // With `reset_before`: dr from the gradient of r ⊙ h, which is U_nᵀ dn; and that product's part of dh.
+    void reset_backward(const RecurrentProblem& problem, const RecurrentBackward<T>& call,
+                        const BackwardRows<T>& rows) const {
+        const int64_t H = problem.hidden;
         const T* left[pair_block];
-        const Panels<T> panels(H);
         for (int64_t done = 0; done < rows.count; done += pair_block) {
             const int64_t n = smaller(pair_block, rows.count - done);
-            for (int64_t k = 0; k < n; ++k) left[k] = rows.ring[done + k] + 2 * H;
-            const Segment<T> segment[] = {{left, packed, H}};
-            multiply_rows(panels, 0, panels.count, n, segment, Begin::at_bias, static_cast<const T*>(nullptr),
-                          product_rows + rows.place + done, 0);
+            for (int64_t k = 0; k < n; ++k) left[k] = rows.gate_grads[done + k] + gate_n * H;
+            const Segment<T> segment[] = {{left, packed_u_n, H}};
+            multiply_rows(Panels<T>(H), n, segment, {product_rows + rows.position + done});
         }
         for (int64_t k = 0; k < rows.count; ++k) {
-            const T *const d = product_rows[rows.place + k], *const h = rows.h[k], *const gate = rows.saved[k];
-            const T* const mask = s.masked ? call.mask + rows.batch[k] * H : nullptr;
-            T* const ring = rows.ring[k];
+            const T *const d = product_rows[rows.position + k], *const h = rows.h[k];
+            const T* const reset = rows.saved[k] + gate_r * H;
+            const T* const mask = problem.masked ? call.mask + rows.batch[k] * H : nullptr;
+            T* const gate_grads = rows.gate_grads[k];
             for (int64_t u = 0; u < H; ++u) {
-                const T r = gate[u], seen = mask != nullptr ? mask[u] * h[u] : h[u];
-                ring[u] = d[u] * seen * (r * (T(1) - r));
-                ring[product(s) + u] = r * seen;
+                const T r = reset[u], seen = mask != nullptr ? mask[u] * h[u] : h[u];
+                gate_grads[gate_r * H + u] = d[u] * seen * (r * (T(1) - r));
+                gate_grads[reset_state * H + u] = r * seen;
                 rows.carry_h[k][u] += r * d[u] * (mask != nullptr ? mask[u] : T(1));
             }
         }

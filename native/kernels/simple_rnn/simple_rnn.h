@@ -1,7 +1,7 @@
 // The simple recurrent layer: h_t = σ(W x_t + U h_{t-1} + b). README.md has the equations.
 //
-// `kind` is the nonlinearity: 0 tanh, 1 relu, 2 sigmoid. A saved row is empty; with `zoned_h` it holds σ(...) [H], with
-// `normed` that, U h and W x [H] each, and mean and 1/σ of W x and of U h.
+// Variants, by σ: `tanh`, `relu`, `sigmoid`. A saved row is empty; with `zoned_h` it holds σ(...) [H], with `normed`
+// that, U h and W x [H each], and the mean and 1/σ of W x and of U h.
 #pragma once
 
 #include "../recurrent.h"

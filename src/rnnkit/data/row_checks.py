@@ -124,17 +124,14 @@ def is_missing_label(label: str) -> bool:
     return label.strip().lower() in {"", "?", "nan"}
 
 
-def number_error(
-    cell: str, place: Place, *, decimal_comma: bool = True, column: str | None = None, also: Sequence[Remedy | str] = ()
-) -> DataError:
+def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore: Sequence[str] = ()) -> DataError:
     """The error about a cell that is not a finite number.
 
     Args:
         cell: its text.
         place: where it stands.
         decimal_comma: whether the comma is free to be the decimal mark.
-        column: the name by which `ignore_columns` leaves the cell's column out, if it can.
-        also: further remedies.
+        ignore: the value of `ignore_columns` that leaves the cell's column out; empty where that cannot be.
     """
     cell = cell.strip()
     value = parse_number(cell)
@@ -146,9 +143,9 @@ def number_error(
         if cell.count(",") == 1 and not np.isnan(parse_number(cell.replace(",", "."))):
             point = f"write {cell.replace(',', '.')} with a decimal point"
             remedies.insert(0, Remedy("decimal", ",", "if the comma is the decimal mark") if decimal_comma else point)
-    if column is not None:
-        remedies.append(Remedy("ignore_columns", [column], "if the column is no channel"))
-    return DataError(problem, place, [*remedies, *also])
+    if ignore:
+        remedies.append(Remedy("ignore_columns", list(ignore), "if the column is no channel"))
+    return DataError(problem, place, remedies)
 
 
 def parse_number(cell: str) -> float:

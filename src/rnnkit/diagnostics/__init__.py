@@ -1,4 +1,4 @@
-"""Looking at what a network learned and how it got there.
+"""Measure what a network learned and how it was trained.
 
 Every measurement is a plain function on any model with recurrent layers. Names are resolved when they are first used:
 the pictures need no torch.

@@ -1,4 +1,4 @@
-"""Units that no longer take part: saturated gates and states, dead and constant units."""
+"""Inactive units: saturated gates and states, dead and constant units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONSTANT = 1e-6
 
 @dataclass(frozen=True)
 class Activity:
-    """How busy the units of one layer in one direction are.
+    """Saturated and idle units of one layer in one direction.
 
     Attributes:
         layer: the module's name and PyTorch's suffix: ``body.l0``, ``body.l0_reverse``.
@@ -38,6 +38,12 @@ class Activity:
     high: dict[str, float]
     dead: Tensor
     constant: Tensor
+
+    def __repr__(self) -> str:
+        shares = [f"{gate} {share:.1%}" for gate, share in self.saturated.items()]
+        saturated = f"saturated {', '.join(shares)}; " if shares else ""
+        idle = f"dead {self.dead_share:.1%}, constant {self.constant_share:.1%}"
+        return f"Activity({self.layer}, {self.kind}; {saturated}{idle})"
 
     @property
     def saturated(self) -> dict[str, float]:

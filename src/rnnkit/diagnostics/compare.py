@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ._style import COLOURS as _COLOURS
-from ._style import INK, label, open_axes, write
-from ._style import figure as _figure
-from .pictures import _NOT_METRICS
+from ..plotting.learning_curves import NOT_METRICS
+from ..plotting.style import COLOURS as _COLOURS
+from ..plotting.style import INK, colours_of, label, limit_share, open_axes, write
+from ..plotting.style import figure as _figure
 
 COLOURS = (*_COLOURS, INK)
 STYLES = ("-", "--", ":", "-.")
@@ -19,7 +19,7 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
     """Draws the loss and each metric of several runs over their epochs, a panel each, a colour a run.
 
     Validation is drawn where a run has it, and its training thin behind; a run without validation shows its training.
-    The colours repeat after seven runs, with another kind of line.
+    A run with the name of an architecture has its colour. Colours repeat after seven runs, with another kind of line.
 
     Args:
         runs: the rows of each run's history by its name, as ``History.rows`` holds them.
@@ -42,16 +42,18 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
     if not drawn:
         raise DataError(f"none of {', '.join(runs) or 'the runs'} has an epoch to draw; they need a history.csv")
     names = dict.fromkeys(key.removeprefix("val_") for rows in drawn.values() for row in rows for key in row)
-    panels = ["loss", *(name for name in names if name not in _NOT_METRICS)]
+    panels = ["loss", *(name for name in names if name not in NOT_METRICS)]
     figure = _figure(4.8 * len(panels), 3.6 + 0.22 * len(drawn))
     if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
         raise DataError(f"{path} is no picture's name; end it in .png, .svg or .pdf")
+    colours = colours_of(drawn, COLOURS)
+    looks = [(colour, STYLES[colours[:at].count(colour) % len(STYLES)]) for at, colour in enumerate(colours)]
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         open_axes(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        for index, rows in enumerate(drawn.values()):
-            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index // len(COLOURS) % len(STYLES)]}
+        for rows, (colour, linestyle) in zip(drawn.values(), looks, strict=True):
+            style = {"color": colour, "linestyle": linestyle}
             training, validation = (
                 [(row["epoch"], row[key]) for row in rows if key in row] for key in (name, f"val_{name}")
             )
@@ -59,11 +61,8 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
                 axes.plot(*zip(*training, strict=True), **style, linewidth=0.8, alpha=0.45)
             if points := validation or training:
                 axes.plot(*zip(*points, strict=True), **style, marker="o" if len(points) <= 20 else None, markersize=3)
-    lines = [
-        figure.axes[0].plot([], [], color=COLOURS[index % len(COLOURS)],
-                            linestyle=STYLES[index // len(COLOURS) % len(STYLES)])[0]
-        for index in range(len(drawn))
-    ]  # fmt: skip
+        limit_share(axes, name)
+    lines = [figure.axes[0].plot([], [], color=colour, linestyle=linestyle)[0] for colour, linestyle in looks]
     figure.legend(
         lines, [label(name) for name in drawn], loc="outside lower left", frameon=False, ncols=max(1, len(panels))
     )

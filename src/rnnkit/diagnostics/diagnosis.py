@@ -52,6 +52,9 @@ class Diagnosis:
         listed = [first, *(title[0].lower() + title[1:] for title in others)]
         return f"{', '.join(listed[:-1])} and {listed[-1]}." if others else f"{first}."
 
+    def __repr__(self) -> str:
+        return f"Diagnosis({self.model}, {self.rows} rows: {self.verdict})"
+
     def __str__(self) -> str:
         lines = [self.verdict]
         if (seen := self.evidence.horizon) is not None:

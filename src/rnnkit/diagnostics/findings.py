@@ -1,4 +1,4 @@
-"""What is wrong with a network, in plain sentences: every rule with its threshold, its words and what usually helps."""
+"""Rules that find what is wrong with a network: each with its threshold, its sentence and what usually helps."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Rule:
     Attributes:
         title: what is wrong, in a few words.
         measure: what is measured, and how it is compared.
-        threshold: where it begins to be wrong.
-        problem: the sentence about it; ``{figure}``, ``{where}`` and what the rule knows besides are filled in.
+        threshold: the figure from which it is wrong.
+        problem: the sentence about it; ``{figure}``, ``{where}`` and other facts are filled in.
         helps: what usually helps.
     """
 
@@ -42,6 +42,9 @@ class Finding:
     figure: float
     problem: str
 
+    def __repr__(self) -> str:
+        return f"Finding({self.rule}, {self.where}: {self.figure:.3g}, threshold {self.threshold:g})"
+
     @property
     def title(self) -> str:
         """What is wrong, in a few words."""
@@ -49,7 +52,7 @@ class Finding:
 
     @property
     def threshold(self) -> float:
-        """Where it begins to be wrong."""
+        """The figure from which it is wrong."""
         return RULES[self.rule].threshold
 
     @property
@@ -61,7 +64,7 @@ class Finding:
         return f"{self.title} ({self.where}). {self.problem} {self.helps}"
 
 
-# The worst first: a page begins with it. All sentences that a diagnosis can say stand here.
+# The worst first: a page begins with it. These are all sentences of a diagnosis.
 RULES: dict[str, Rule] = {
     "not_finite": Rule(
         "Numbers overflowed", "NaN or infinite weights, losses or gradients, at least", 1,
@@ -118,7 +121,7 @@ RULES: dict[str, Rule] = {
     ),
     "small_inputs": Rule(
         "Inputs are small", "root mean square of all inputs, at most", 1e-3,
-        "The inputs have a root mean square of {figure:.2g}, so that the biases drown them.",
+        "The inputs have a root mean square of {figure:.2g}, which is small beside the biases.",
         "Scale the inputs to mean 0 and variance 1, fitted on the training part and kept with the model.",
     ),
     "fast": Rule(
@@ -142,10 +145,10 @@ RULES: dict[str, Rule] = {
         "The loss does not fall", "last training loss over the first epoch's, after 3 epochs or more, at least", 0.99,
         "After {epochs} epochs the training loss is {last:.4g}, and it began at {first:.4g}.",
         "Try other learning rates (a rate finder shows the range); check that targets belong to their rows; see "
-        "whether the network can learn 20 rows by heart.",
+        "whether the network can overfit 20 rows.",
     ),
     "overfitting": Rule(
-        "The network learns by heart", "last validation loss over its lowest, at least", 1.2,
+        "The network overfits", "last validation loss over its lowest, at least", 1.2,
         "The validation loss has risen from {lowest:.4g} (epoch {epoch}) to {last:.4g}, while the training loss "
         "fell.",
         "Stop earlier (early_stopping=, restore_best=True); more dropout or weight decay; fewer units; more data.",
@@ -170,6 +173,9 @@ class Evidence:
     records: Sequence[Mapping[str, Any]] = ()
     history: Sequence[Mapping[str, float]] = ()
     problems: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Evidence({', '.join(name for name, value in vars(self).items() if value not in (None, (), []))})"
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
@@ -285,7 +291,9 @@ def _curves(evidence: Evidence) -> Iterator[Finding]:
         return
     best, last = min(both, key=lambda row: row["val_loss"]), both[-1]
     ratio = last["val_loss"] / best["val_loss"] if best["val_loss"] > 0 else 1.0
-    if _above("overfitting", ratio) and last["loss"] < best["loss"]:
+    after = [row["loss"] for row in both[both.index(best) :]]
+    kept = after[-1] < after[0] and after[-1] <= (after[0] + min(after)) / 2
+    if _above("overfitting", ratio) and kept:  # a training loss that lost half of its fall rises: nothing is learned
         yield _finding(
             "overfitting", "the validation loss", ratio, lowest=best["val_loss"], last=last["val_loss"],
             epoch=both.index(best) + 1,

@@ -1,4 +1,4 @@
-"""The gradient on its way back through time: the norm of ∂L/∂h_t, by layer, direction and time step."""
+"""Gradients through time: the norm of ∂L/∂h_t by layer, direction and time step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class LayerGradients:
-    """What arrives at one layer in one direction.
+    """The gradients of one layer in one direction.
 
     Attributes:
         layer: the module's name and PyTorch's suffix: ``body.l0``, ``body.l0_reverse``.
@@ -32,6 +32,9 @@ class LayerGradients:
     cell_rows: Tensor | None = None
     reverse: bool = False
 
+    def __repr__(self) -> str:
+        return f"LayerGradients({self.layer}, {self.rows.shape[1]} steps, far to near {self.far_to_near:.3g})"
+
     @property
     def norms(self) -> Tensor:
         """‖∂L/∂h_t‖ over all rows, [T]: the root of the sum of squares."""
@@ -44,7 +47,7 @@ class LayerGradients:
 
     @property
     def far_to_near(self) -> float:
-        """How a gradient fares on its way through time: its norm at the far end over that at the near end.
+        """The gradient's norm at the far end of time over its norm at the near end.
 
         The near end is the last valid step, where the recurrence stops, the far end the first (the reverse direction
         has them the other way round). Below 1 gradients vanish, above it they explode; the median over rows.
@@ -59,10 +62,14 @@ class LayerGradients:
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """The loss, and what of its gradient arrives at each layer, from input to output."""
+    """The loss, and its gradients at each layer, from input to output."""
 
     loss: float
     layers: tuple[LayerGradients, ...]
+
+    def __repr__(self) -> str:
+        ratios = ", ".join(f"{one.layer} {one.far_to_near:.3g}" for one in self.layers)
+        return f"GradientFlow(loss {self.loss:.4g}; gradient at the far end over the near end: {ratios})"
 
     def __getitem__(self, layer: str) -> LayerGradients:
         return {one.layer: one for one in self.layers}[layer]

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._style import BLUE, COLOURS, FAINT, GRID, INK, ORANGE
-from ._style import figure as _figure
-from ._style import open_axes as _open
-from ._style import write as _write
+from ..plotting.style import BLUE, COLOURS, FAINT, GRID, INK, ORANGE, colours_of
+from ..plotting.style import figure as _figure
+from ..plotting.style import open_axes as _open
+from ..plotting.style import write as _write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path) -> No
     figure = _figure(WIDTH, 3.2)
     axes = figure.subplots()
     _open(axes)
-    for (label, norms, cells), colour in zip(curves, COLOURS, strict=False):
+    for (label, norms, cells), colour in zip(curves, colours_of(label for label, *_ in curves), strict=True):
         _line(axes, norms, color=colour, label=label)
         if cells is not None:
             _line(axes, cells, color=colour, linestyle=":", linewidth=1.3)
@@ -75,7 +75,7 @@ def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
     axes = figure.subplots()
     _open(axes)
     shown = []
-    for (name, one), colour in zip(every.items(), COLOURS, strict=False):
+    for (name, one), colour in zip(every.items(), colours_of(every), strict=True):
         largest = float(one.gradient.max())
         shares = [value / largest if largest > 0 else 0.0 for value in one.gradient.tolist()]
         shown += shares

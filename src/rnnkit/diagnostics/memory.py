@@ -22,7 +22,7 @@ OUTPUTS = 16
 
 @dataclass(frozen=True)
 class Horizon:
-    """What the output sees of each step back.
+    """How far back the output depends on the input.
 
     Attributes:
         gradient: [T], entry k is ‖∂y_T/∂x_{T-k}‖ averaged over rows and outputs; of rows of unequal lengths those that
@@ -37,6 +37,9 @@ class Horizon:
     steps: int
     threshold: float
     per_step: bool
+
+    def __repr__(self) -> str:
+        return f"Horizon(sees {self.steps} of {self.length} steps back, at {self.threshold:g} of the largest gradient)"
 
     @property
     def length(self) -> int:

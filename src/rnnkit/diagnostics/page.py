@@ -1,6 +1,6 @@
 """A diagnosis as one HTML file that needs nothing else: verdict, findings, pictures, figures, rules.
 
-It is read on paper light or dark, on a phone, and by a screen reader; no script runs and nothing is fetched.
+It fits light and dark pages, phones and screen readers; it runs no script and fetches nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from ..plotting.style import dark_svg
 from ..serialization import replacing
 from . import measurement_pictures, pictures
-from ._style import dark_svg
 from .diagnosis import Diagnosis
 from .findings import RULES, Evidence
 
@@ -97,18 +97,21 @@ def _figures(evidence: Evidence) -> Iterable[str]:
             "Gradients through time",
             lambda path: measurement_pictures.gradients(flow, path),
             f"Norm of the gradient of the loss by the hidden state, over the time steps, logarithmic: {shown}.",
-            "How much of the loss's gradient arrives at each step. A steep fall from the last step to the first means "
-            "that early steps are not learned from; a steep rise, that they tear the weights about. Level is good.",
+            "The gradient of the loss at each step. If it falls steeply from the last step to the first, the network "
+            "does not learn from early steps; if it rises steeply, early steps dominate the updates. A level curve is "
+            "good.",
         )
     if (seen := evidence.horizon) is not None:
         which = "each row's last step" if seen.per_step else "the whole sequence"
+        limit = f"It stays below {seen.threshold:.0%} of its largest value to the right of the dashed line."
+        if not 0 < seen.steps < seen.length:  # the picture has no such line
+            limit = f"The grey line is at {seen.threshold:.0%} of the largest value."
         yield _figure(
             "How far back the output sees",
             lambda path: measurement_pictures.horizon(seen, path),
             f"Gradient of the output by the input k steps back as a share of its largest: at least "
             f"{seen.threshold:.0%} within the last {seen.steps} of {seen.length} steps.",
-            f"The output for {which}, as it hangs on the input k steps before the end. Behind the dashed line it stays "
-            f"below {seen.threshold:.0%} of its largest.",
+            f"How much the output for {which} depends on the input k steps before the end. {limit}",
         )
     if evidence.spectra:
         largest = max(evidence.spectra, key=lambda one: -1.0 if math.isnan(one.radius) else one.radius)
@@ -117,9 +120,9 @@ def _figures(evidence: Evidence) -> Iterable[str]:
             lambda path: measurement_pictures.spectra(evidence.spectra, path),
             f"Eigenvalues in the complex plane around the unit circle, and singular values, by layer and gate. The "
             f"largest spectral radius is {largest.radius:.3g} ({largest.layer}, {largest.gate}).",
-            "What one step does to the state, over and over: eigenvalues inside the circle shrink it, outside they "
-            "let it grow; a singular value above 1 stretches some direction. In gated layers the state has its own way "
-            "past these weights.",
+            "The effect of one step on the state: eigenvalues inside the circle shrink it, those outside let it grow. "
+            "A singular value above 1 stretches some direction. In gated layers most of the state bypasses these "
+            "weights.",
         )
     if evidence.activity:
         fullest = [
@@ -133,7 +136,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
             lambda path: measurement_pictures.saturation(evidence.activity, path),
             f"Share of saturated values by layer and gate, and of idle units: {'; '.join([*fullest, *idle])}.",
             "Values within 0.01 of an end of their tanh or sigmoid pass hardly any gradient. A forget gate at its "
-            "upper end remembers, which is no harm. Dead units are 0 on all rows.",
+            "upper end remembers, which does no harm. Dead units are 0 on all rows.",
         )
     yield from _over_training(evidence)
     if evidence.history:
@@ -143,8 +146,8 @@ def _figures(evidence: Evidence) -> Iterable[str]:
             "Learning curves",
             lambda path: pictures.curves(rows, path, stacked=True),
             f"Loss and metrics over {_count(len(rows), 'epoch')}; at the end {last}.",
-            "Training and validation, where something was held out. They should fall (or rise, for an accuracy) "
-            "together; where they part, the network learns by heart.",
+            "Training, and validation if data was held out. Both should fall (or rise, for an accuracy) together; "
+            "where they separate, the network overfits.",
         )
 
 
@@ -167,8 +170,8 @@ def _over_training(evidence: Evidence) -> Iterable[str]:
                 updates, epochs, path, label="‖Δw‖ / ‖w‖ a step", band=(1e-4, 1e-2)
             ),
             f"Size of a step as a share of the weights, over the epochs: {_last(updates)} in the last.",
-            "How much one step changes each weight matrix. About 0.001 is usual (grey: 0.0001 to 0.01); far above, the "
-            "learning rate is high, far below, the weights hardly move.",
+            "How much one step changes each weight matrix. About 0.001 is usual (grey: 0.0001 to 0.01). Far above it "
+            "the learning rate is high; far below it the weights hardly move.",
         )
     if gradients:
         yield _figure(

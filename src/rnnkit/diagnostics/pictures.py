@@ -1,4 +1,4 @@
-"""Pictures of a run: learning curves, a confusion matrix, a grid of images.
+"""Pictures of a run: learning curves, a confusion matrix, a grid of images, predictions.
 
 Each function draws one picture and writes it to ``path``; the suffix chooses the format. Figures are drawn without
 pyplot, so nothing here touches a notebook's or another thread's plotting state.
@@ -7,77 +7,32 @@ pyplot, so nothing here touches a notebook's or another thread's plotting state.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ._style import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE
-from ._style import figure as _figure
-from ._style import open_axes as _open
-from ._style import write as _write
+from ..plotting.learning_curves import curves as curves
+from ..plotting.style import BLUE, COLOURS, FAINT, INK
+from ..plotting.style import figure as _figure
+from ..plotting.style import open_axes as _open
+from ..plotting.style import write as _write
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Columns of a history that are no quality of the model.
-_NOT_METRICS = frozenset({"epoch", "loss", "lr", "seconds", "samples_per_second"})
-
-
-def curves(
-    rows: Sequence[Mapping[str, float]],
-    path: Path,
-    *,
-    final: Mapping[str, float] | None = None,
-    stacked: bool = False,
-) -> None:
-    """Draws the loss and each metric over the epochs, training and validation in one panel.
-
-    Args:
-        rows: one mapping per epoch, as ``History.rows`` holds them: ``epoch``, ``loss``, the metrics, and
-            the same with ``val_`` before them. A run stopped within its first epoch has none.
-        path: the file to write.
-        final: results on the test set, drawn as one point at the last epoch.
-        stacked: one panel below the other, for narrow pages.
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    metrics = [name for name in names if name not in _NOT_METRICS and not name.startswith("val_")]
-    panels = ["loss", *metrics]
-    figure = _figure(4.8, 2.4 * len(panels) + 0.4) if stacked else _figure(4.8 * len(panels), 3.6)
-    shape = (len(panels), 1) if stacked else (1, len(panels))
-    for axes, name in zip(figure.subplots(*shape, squeeze=False).flat, panels, strict=True):
-        _open(axes)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        for key, label, colour in ((name, "training", BLUE), ("val_" + name, "validation", ORANGE)):
-            points = [(row["epoch"], row[key]) for row in rows if key in row]
-            if points:
-                # Few epochs are drawn as dots too: a single one would leave no line at all.
-                marker = "o" if len(points) <= 20 else None
-                axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=label)
-        if rows and final and name in final:
-            axes.plot(
-                [rows[-1]["epoch"]], [final[name]], "D", color=GREEN, markersize=7, label=f"test {final[name]:.4g}"
-            )
-        if rows:
-            first, last = rows[0]["epoch"], rows[-1]["epoch"]
-            axes.set_xlim(first - 0.5, last + 0.5)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            axes.legend(frameon=False)
-        else:
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
-    _write(figure, path)
+_CELL, _LARGEST = 0.58, 10.5  # inches: of a cell, and of all cells together
+_NAME = 28  # characters of a name that are drawn
 
 
 def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:
-    """Draws a confusion matrix with its counts, the share recognised of each class beside its row.
+    """Draws a confusion matrix with its counts, and the share of each class that was recognised beside its row.
 
-    Correct answers are pale blue, so that the eye is left for the mistakes: the darker the orange, the
-    more often a class (row) was taken for another (column).
+    Correct answers are pale blue, so that mistakes stand out: the darker the orange, the more often a class (row) was
+    taken for another (column). Classes in alphabetical order are drawn in the order of their numbers: class_2 before
+    class_10. The picture grows with the classes up to about 2,000 pixels; beyond about 40 classes the counts are left
+    out. Names of more than 28 characters are cut short.
 
     Args:
         matrix: counts [C, C], row = true class, column = predicted class.
@@ -95,17 +50,27 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
         raise DataError(
             f"a confusion matrix of shape {counts.shape} arrived for {size} classes; expected {(size, size)}"
         )
+    order = _natural_order(classes)
+    counts, names = counts[np.ix_(order, order)], [_shortened(classes[at]) for at in order]
     mistakes = counts - np.diag(np.diag(counts))
     worst, total = max(int(mistakes.max(initial=0)), 1), max(int(counts.sum()), 1)
 
-    side = max(4.0, 0.58 * size + 1.8)
-    figure = _figure(side + 0.4, side)
-    figure.set_layout_engine("compressed")  # made for squares; "constrained" cuts off what stands beside few of them
-    axes = figure.subplots()
+    cell = min(_CELL, _LARGEST / max(size, 1))
+    font = max(4.0, min(9.5, 40 * cell))  # points
+    longest = max(map(len, names), default=0)
+    upright = longest > 5 or cell < _CELL  # names wider than a cell
+    side = cell * size
+    # Inches around the cells; a character is at most about 0.75 of its height wide, of Chinese 1.
+    wide = font / 72 * max((sum(0.66 if mark.isascii() else 1.05 for mark in name) for name in names), default=0)
+    left, below = wide + 0.55, (wide if upright else 0.25) + 0.5
+    width, height = left + max(side, 2.2) + 1.0, 0.75 + side + below
+    figure = _figure(width, height)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((left / width, below / height, side / width, side / height))
     axes.imshow(np.ma.masked_equal(mistakes, 0), cmap="Oranges", vmin=0, vmax=worst * 1.25)
     for row in range(size):
         axes.add_patch(Rectangle((row - 0.5, row - 0.5), 1, 1, color="#dbe9f4"))
-        for column in range(size):
+        for column in range(size) if cell > 0.25 else ():
             count = int(counts[row, column])
             if row == column:
                 style: dict[str, Any] = {"color": INK, "fontweight": "bold"}
@@ -113,27 +78,50 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
                 style = {"color": "white" if count > 0.7 * worst else INK}
             else:
                 continue
-            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9.5, **style)
-    axes.set_xticks(range(size), classes)
-    if max(map(len, classes), default=0) > 5:  # wider than a square
-        axes.tick_params(axis="x", rotation=90)
-    axes.set_yticks(range(size), classes)
+            fitting = min(font, 72 * cell / (0.7 * len(str(count))))
+            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=fitting, **style)
+    axes.set_xticks(range(size), names, fontsize=font, rotation=90 if upright else 0)
+    axes.set_yticks(range(size), names, fontsize=font)
     axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="#e6e6e6", linewidth=0.8)
+    axes.grid(which="minor", color="#e6e6e6", linewidth=0.8 if cell > 0.25 else 0.4)
     axes.tick_params(which="both", length=0)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_xlim(-0.5, size - 0.5)
+    axes.set_ylim(size - 0.5, -0.5)
     for row in range(size):
         seen = int(counts[row].sum())
         share = f"{100 * counts[row, row] / seen:.1f}%" if seen else "–"
-        axes.text(size - 0.35, row, share, va="center", fontsize=9, color=FAINT)
-    axes.text(size - 0.35, -0.75, "recognised", va="center", fontsize=9, color=FAINT)
+        axes.text(size - 0.35, row, share, va="center", fontsize=min(9.0, font), color=FAINT)
+    axes.annotate(
+        "recognised", (1, 1), xycoords="axes fraction", xytext=(3, 5), textcoords="offset points", fontsize=9,
+        color=FAINT, annotation_clip=False,
+    )  # fmt: skip
     axes.spines[:].set_visible(False)
-    axes.set_title(
-        f"{int(mistakes.sum()):,} of {int(counts.sum()):,} wrong ({100 * np.trace(counts) / total:.2f}% right)", pad=22
-    )
+    figure.text((left + side / 2) / width, 0.12 / height, "predicted", ha="center", va="bottom", fontsize=10)
+    figure.text(0.12 / width, (below + side / 2) / height, "true", ha="left", va="center", rotation=90, fontsize=10)
+    figure.suptitle(
+        f"{int(mistakes.sum()):,} of {int(counts.sum()):,} wrong ({100 * np.trace(counts) / total:.2f}% right)",
+        x=left / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=11,
+    )  # fmt: skip
     _write(figure, path)
+
+
+def _natural_order(names: Sequence[str]) -> list[int]:
+    """The order to draw names in: that of the numbers within them, where they come in alphabetical order.
+
+    Example:
+        >>> _natural_order(["class_1", "class_10", "class_2"]), _natural_order(["low", "high", "2", "10"])
+        ([0, 2, 1], [0, 1, 2, 3])
+    """
+    order = list(range(len(names)))
+    if list(names) != sorted(names):  # an order of the user's own
+        return order
+    return sorted(order, key=lambda at: [(int(part), "") if part.isdigit() else (-1, part)
+                                         for part in re.split(r"([0-9]+)", names[at])])  # fmt: skip
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 
 def grid(
@@ -210,4 +198,9 @@ def before_after(sides: Mapping[str, tuple[Mapping[str, float], Mapping[str, flo
                     axes.bar_label(bars, [f"{when}\n{figures[name]:.3g}"], fontsize=8, padding=2)
         axes.set_xticks(range(len(sides)), list(sides))
         axes.margins(y=0.2)
+        bottom, top = axes.get_ylim()
+        ticks = axes.get_yticks().tolist()
+        if name.endswith("accuracy"):  # the labels of the bars have space above, but there is no accuracy
+            axes.set_yticks([tick for tick in ticks if bottom <= tick <= 1 + 1e-9])
+            axes.set_ylim(bottom, top)
     _write(drawn, path)

@@ -1,4 +1,4 @@
-"""Spectra of the recurrent weights: what one step does to the state, over and over."""
+"""Spectra of the recurrent weights, which each step applies to the state."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Spectrum:
     gate: str
     eigenvalues: Tensor
     singular_values: Tensor
+
+    def __repr__(self) -> str:
+        size = len(self.singular_values)
+        return f"Spectrum({self.layer} {self.gate}, {size} units, radius {self.radius:.3g}, norm {self.norm:.3g})"
 
     @property
     def radius(self) -> float:

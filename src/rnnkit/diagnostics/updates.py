@@ -92,6 +92,9 @@ class Diagnostics:
         self.records: list[Record] = []
         self._forget()
 
+    def __repr__(self) -> str:
+        return f"Diagnostics(every={self.every}, epochs recorded: {len(self.records)})"
+
     def _forget(self) -> None:
         self._gradients: dict[str, list[float]] = {}
         self._totals: list[float] = []

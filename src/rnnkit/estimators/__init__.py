@@ -1,4 +1,4 @@
-"""scikit-learn's face: estimators of sequences that work in pipelines, grid searches and cross-validation.
+"""Estimators with scikit-learn's interface, for pipelines, grid searches and cross-validation.
 
 `EXPECTED_FAILED_CHECKS` is what `sklearn.utils.estimator_checks.check_estimator` takes by the name
 `expected_failed_checks`: the checks that the estimators do not pass, and why.

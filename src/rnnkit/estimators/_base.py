@@ -1,13 +1,13 @@
-"""What both estimators share: fitting by the recipe for series, going on from there, prediction, pickling."""
+"""Base of both estimators: training by the recipe for series, continued training, prediction, pickling."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from ..training.history import History
 from ..training.learner import Learner
 from ..types import Sequences
 from ._input import Series, check_series, rows_of
-from ._settings import count, recipe, share
+from ._settings import count, in_estimator_words, recipe, share
 from ._targets import Array, check_weights, packed
 
 OLD_DATA = ("old_data", "old_validation", "replay")  # of fine_tune
@@ -46,64 +46,41 @@ Run = Callable[[Learner, Any, dict[str, Any]], History]
 _BLOCK = 32
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
-    """Base of `RNNClassifier` and `RNNRegressor`, which say what targets, loss and answers are."""
+    """Base of `RNNClassifier` and `RNNRegressor`, which add targets, loss and predictions.
 
-    _task: Task
+    The fields are scikit-learn's parameters: a dataclass makes the constructor of each estimator from them.
+    """
 
-    def __init__(
-        self,
-        *,
-        cell: str,
-        hidden_size: int,
-        num_layers: int,
-        bidirectional: bool,
-        pooling: str,
-        dropout: float,
-        front: str,
-        augment: float,
-        scale: Scale,
-        missing: Missing,
-        epochs: int | None,
-        batch_size: int | None,
-        learning_rate: float,
-        weight_decay: float,
-        early_stopping: bool,
-        validation_fraction: float,
-        n_iter_no_change: int,
-        warm_start: bool,
-        random_state: Any,
-        device: str,
-        verbose: bool,
-        settings: dict[str, Any] | None,
-        network: Network | None,
-    ) -> None:
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.pooling = pooling
-        self.dropout = dropout
-        self.front = front
-        self.augment = augment
-        self.scale = scale
-        self.missing = missing
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-        self.settings = settings
-        self.network = network
+    _task: ClassVar[Task]
+
+    cell: str = MODEL.cell
+    hidden_size: int = MODEL.hidden_size
+    num_layers: int = MODEL.num_layers
+    bidirectional: bool = MODEL.bidirectional
+    pooling: str = MODEL.pooling
+    dropout: float = MODEL.dropout
+    front: str = MODEL.front
+    augment: float = 1.0
+    scale: Scale = "standard"
+    missing: Missing = "fill"
+    epochs: int | None = FIT.epochs
+    batch_size: int | None = FIT.batch_size
+    learning_rate: float = FIT.lr
+    weight_decay: float = FIT.weight_decay
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    verbose: bool = False
+    settings: dict[str, Any] | None = None
+    network: Network | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains on series X and their targets y, anew or with `warm_start` from where the last `fit` ended.
+        """Trains on series X and their targets y; with `warm_start` from where the last `fit` ended.
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
@@ -265,7 +242,8 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
         """Fits the preprocessing, and makes the network and its learner anew."""
         arrived = SeriesSet.from_arrays(series, source="X")
-        plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
+        with in_estimator_words():
+            plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
         self.preprocessing_ = self._with_targets(plain, targets, weights)
         features, outputs = self.preprocessing_.input_size, self.preprocessing_.output_size or 0
         with seeded(seed, torch.device("cpu")):

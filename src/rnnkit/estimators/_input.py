@@ -1,4 +1,4 @@
-"""What arrives as X becomes a list of series here, checked as scikit-learn checks, and against what `fit` saw."""
+"""Turns X into series, with scikit-learn's checks, and compares it with the X of `fit`."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ def rows_of(series: Series, index: np.ndarray) -> Series:
 def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
     """Returns X as an array [N, T, C], or as a list of arrays [T_i, C] where the lengths differ.
 
-    With `reset` the estimator notes what it saw: `n_features_in_` (steps T of a 2-D X, else channels C),
-    `feature_names_in_` (of a table with column names) and `n_channels_`; without, X must agree with it.
+    With `reset` the estimator stores what it saw: `n_features_in_` (steps T of a 2-D X, else channels C),
+    `feature_names_in_` (of a DataFrame [N, T]), `channel_names_` (of a list of DataFrames) and `n_channels_`. Without
+    `reset` X must agree with these.
 
     Args:
-        X: numbers [N, T] (a univariate series a row; arrays, tables, nested lists), [N, T, C] (arrays, tensors), or a
-            list of arrays [T_i] or [T_i, C] of any lengths, or `Sequences`.
+        X: numbers [N, T] (one univariate series per row; arrays, DataFrames, nested lists), [N, T, C] (arrays,
+            tensors), or a list of arrays or DataFrames [T_i] or [T_i, C] of any lengths, or `Sequences`.
 
     Raises:
         DataError, ValueError, TypeError: anything else.
     """
+    _note_names(estimator, X, reset=reset)
     rows = _unequal(X)
     if rows is not None:
         _note(estimator, rows[0].shape[1], reset=reset)
@@ -58,6 +60,24 @@ def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
     if reset:
         estimator.n_channels_, estimator._fixed_steps = 1, True
     return X[:, :, None]  # type: ignore[no-any-return]
+
+
+def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Stores the columns of a list of DataFrames, which are the channels, or compares them with those of `fit`."""
+    frames = isinstance(X, list | tuple) and len(X) and all(hasattr(row, "columns") for row in X)
+    names = [tuple(map(str, row.columns)) for row in X] if frames else []
+    if reset:
+        if names:
+            estimator.channel_names_ = names[0]
+        elif hasattr(estimator, "channel_names_"):
+            del estimator.channel_names_
+    expected = getattr(estimator, "channel_names_", None)
+    for at, found in enumerate(names):
+        if expected is not None and found != expected:
+            raise DataError(
+                f"DataFrame {at} of X has the columns {', '.join(found)}; expected {', '.join(expected)}, in this "
+                f"order: X = [frame[{list(expected)}] for frame in X]"
+            )
 
 
 def _axes(X: Any) -> int:

@@ -1,19 +1,21 @@
-"""An estimator's parameters as settings of the recipe for series, each checked against what the recipe takes."""
+"""An estimator's parameters as settings of the recipe for series, and errors in the words of scikit-learn."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import ConfigError, check_number, check_whole, suggest
+from ..errors import ConfigError, DataError, Remedy, Words, check_choice, check_number, check_whole, suggest
 from ..tasks.settings import Fit, Model
 
 # Where the estimators have the name that scikit-learn's users know.
 _OTHER_NAMES = {"learning_rate": "lr"}
+_PARAMETERS = {field: parameter for parameter, field in _OTHER_NAMES.items()}
 # What another parameter of the estimators says.
 _TAKEN = ("class_weights", "early_stopping")
 # The strengths of made-up changes, which "augment" multiplies; `scale` alone is that of the values.
@@ -46,23 +48,47 @@ def recipe(parameters: Mapping[str, Any]) -> tuple[Model, Fit]:
     )
     try:
         return Model(**model), Fit(**fit)
-    except ConfigError as error:  # which calls a setting model.name or fit.name
-        raise ConfigError(str(error).removeprefix("model.").removeprefix("fit.")) from None
+    except ConfigError as error:
+        if not error.argument:  # about several settings, or one with its value written as text
+            raise ConfigError(str(error).removeprefix("model.").removeprefix("fit.")) from None
+        name = error.argument.rpartition(".")[2]  # the recipe calls a setting model.NAME or fit.NAME
+        raise error.renamed(_PARAMETERS.get(name, name)) from None
+
+
+class _Estimator(Words):
+    """The words of an estimator, which reads no file: arguments of readers are left out."""
+
+    def clause(self, remedy: Remedy) -> None:
+        return None
+
+
+@contextmanager
+def in_estimator_words() -> Iterator[None]:
+    """Says errors about data that a block raises without the arguments of functions that read files.
+
+    Example:
+        >>> with in_estimator_words():
+        ...     raise DataError("channel 'b' has no value", remedy=Remedy("ignore_columns", ["b"]))
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: channel 'b' has no value
+    """
+    try:
+        yield
+    except DataError as error:
+        raise error.in_words(_Estimator()) from None
 
 
 def share(name: str, value: Any) -> float:
-    """A number above 0 and below 1."""
-    number: float = _number(name, value, float)
-    if not 0 < number < 1:
-        raise ConfigError(f"{name}={value!r} arrived; expected a number above 0 and below 1")
-    return number
+    """Returns a number above 0 and below 1."""
+    check_number(value, name, above=0, below=1)
+    return float(value)
 
 
 def count(name: str, value: Any) -> int:
-    """A whole number of at least 1."""
-    number: int = _number(name, value, int)
-    check_whole(number, name)
-    return number
+    """Returns a whole number of at least 1."""
+    check_whole(value, name)
+    return int(value)
 
 
 def _fitting(name: str, value: Any, hint: Any) -> Any:
@@ -72,12 +98,11 @@ def _fitting(name: str, value: Any, hint: Any) -> Any:
         return None
     hint = next(option for option in options if option is not type(None))
     if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(f"{name}={value!r} arrived{suggest(value, [str(choice) for choice in get_args(hint)])}")
+        check_choice(value, name, get_args(hint))
         return value
     if get_origin(hint) is tuple:
         if isinstance(value, str) or not np.iterable(value):
-            raise ConfigError(f"{name}={value!r} arrived; expected a tuple")
+            raise ConfigError.of(name, value, "expected a tuple")
         return tuple(_number(name, item, get_args(hint)[0]) for item in value)
     return _number(name, value, hint)
 
@@ -87,7 +112,7 @@ def _number(name: str, value: Any, kind: type) -> Any:
     accepted = {int: Integral, float: Real, bool: bool | np.bool_}[kind]
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool | np.bool_)):
         what = {int: "a whole number", float: "a number", bool: "True or False"}[kind]
-        raise ConfigError(f"{name}={value!r} arrived; expected {what}")
+        raise ConfigError.of(name, value, f"expected {what}")
     if kind is float:
         check_number(value, name)
     return kind(value)

@@ -1,4 +1,4 @@
-"""What both estimators train on: targets, with the weight of each row beside them, and the losses that read those."""
+"""Targets with the weight of each row beside them, and the losses that read both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_weights(sample_weight: Any, rows: int) -> Array:
 
 
 def packed(targets: Array, weights: Array) -> Tensor:
-    """Targets for the losses below: int64 [N] or float32 [N, K]; where weights differ, float32 [N, K + 1] with them."""
+    """Targets for the losses below: int64 [N] or float32 [N, K]; float32 [N, K + 1] with the weights if they differ."""
     if (weights == weights[0]).all():
         return torch.from_numpy(targets.astype(np.int64 if targets.ndim == 1 else np.float32))
     return torch.from_numpy(np.column_stack([targets, weights / weights.mean()]).astype(np.float32))

@@ -1,27 +1,29 @@
-"""One or several numbers a series, with scikit-learn's face."""
+"""Regression on series, with scikit-learn's interface."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array
 
-from ..data.preprocessing import Missing, Preprocessing, Scale
+from ..data.preprocessing import Preprocessing
 from ..errors import DataError
 from ..ops.losses import LossFunction
 from ..tasks.regression import Regression
 from ..tasks.settings import Fit
-from ._base import FIT, MODEL, Network, RecurrentEstimator
+from ..tasks.task import Task
+from ._base import FIT, RecurrentEstimator
 from ._targets import Array, error
 
 _LARGEST = 1e150  # float64 holds its square, which the spread is made of
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
-    """One or several numbers of a series by a recurrent network: scikit-learn's face of ``rnnkit train regress``.
+    """Predict numbers of series with a recurrent network: ``rnnkit train regress`` in scikit-learn's interface.
 
         ŷ = σ_y (W pool(h_1 … h_T) + b) + μ_y,  h = recurrence(front(x)),  μ_y and σ_y of the training targets
 
@@ -34,23 +36,23 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         cell: the recurrence, "gru", "lstm" or "simple_rnn".
         hidden_size: H, units of a layer and direction.
         num_layers: L, layers one above the other.
-        bidirectional: whether the steps are read from the end too.
-        pooling: what of the outputs over time the last layer sees: "last", "mean", "max", or "concat", all three.
+        bidirectional: whether the steps are also read from the end.
+        pooling: how the outputs over time are joined for the last layer: "last", "mean", "max", or all three, "concat".
         dropout: probability of dropping a feature in front of the last layer, and an output between layers.
         front: "conv" for convolutions in front of the recurrence, else "none".
-        augment: how much series are changed at random while training: a factor on the recipe's noise, changes of
-            height and of speed; 0 for none.
+        augment: the strength of random changes of the series while training: a factor on the recipe's noise, changes
+            of height and of speed; 0: none.
         scale: of the values of a channel, measured on the training rows: "standard", "minmax" or "none".
-        missing: what becomes of NaN: "fill" (the last value before it), "indicator" (also a channel that tells) or
-            "indicator+elapsed" (and one with the time since the last value).
-        epochs: passes over the data; None: as many as the recipe's number of steps takes.
-        batch_size: rows of a step; None: 16, and more where there are many rows.
+        missing: what replaces NaN: "fill" (the last value before it), "indicator" (and a channel that marks it) or
+            "indicator+elapsed" (and a channel with the time since the last value).
+        epochs: passes over the data; None: as many as the recipe's number of steps needs.
+        batch_size: rows of a step; None: 16, and more for large data.
         learning_rate, weight_decay: of AdamW; the rate warms up and then falls to 0 as a cosine.
         loss: of the scaled targets: "mse", "huber" (of width 1) or "l1".
-        early_stopping: keep a share of the rows out, end after `n_iter_no_change` epochs in a row without a lower loss
-            on them, and keep the best epoch's weights. Only in `fit`.
-        validation_fraction: that share.
-        n_iter_no_change: that number of epochs.
+        early_stopping: hold rows out, end after `n_iter_no_change` epochs in a row without a lower loss on them, and
+            keep the best epoch's weights. Only in `fit`.
+        validation_fraction: the share of rows that `early_stopping` holds out.
+        n_iter_no_change: the number of epochs that `early_stopping` waits.
         warm_start: whether `fit` goes on from where the last one ended, with its scaling.
         random_state: a number makes fit, weights and predictions a function of the data and it, bit for bit on the
             same machine and thread count; a RandomState gives each fit another seed; None draws one.
@@ -58,13 +60,14 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         verbose: whether progress is shown.
         settings: further settings of the recipe by name, such as {"steps": 1200, "kernel_sizes": (5, 15)}: fields of
             `rnnkit.tasks.settings.Model` and `Fit`.
-        network: a function (features of a step, outputs) -> module, for a network of your own in place of the one
-            that the settings above describe. To pickle the estimator, the module must pickle.
+        network: a function (features of a step, outputs) -> module, for your own network in place of the one that the
+            settings above describe. To pickle the estimator, the module must be picklable.
 
     Attributes:
         n_features_in_: steps of a series where X was [N, T]; else channels.
         n_channels_: channels.
-        feature_names_in_: names of the columns, where X was a table [N, T] with names of text.
+        feature_names_in_: names of the columns, where X was a DataFrame [N, T] with names of text.
+        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels].
         module_: the trained `torch.nn.Module`.
         preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
         history_: figures of each epoch, `rnnkit.training.history.History`: `history_.rows[-1]["loss"]`.
@@ -87,62 +90,9 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         ((3, 2), True)
     """
 
-    _task = Regression()
+    _task: ClassVar[Task] = Regression()
 
-    def __init__(
-        self,
-        *,
-        cell: str = MODEL.cell,
-        hidden_size: int = MODEL.hidden_size,
-        num_layers: int = MODEL.num_layers,
-        bidirectional: bool = MODEL.bidirectional,
-        pooling: str = MODEL.pooling,
-        dropout: float = MODEL.dropout,
-        front: str = MODEL.front,
-        augment: float = 1.0,
-        scale: Scale = "standard",
-        missing: Missing = "fill",
-        epochs: int | None = FIT.epochs,
-        batch_size: int | None = FIT.batch_size,
-        learning_rate: float = FIT.lr,
-        weight_decay: float = FIT.weight_decay,
-        loss: str = FIT.loss,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
-        verbose: bool = False,
-        settings: dict[str, Any] | None = None,
-        network: Network | None = None,
-    ) -> None:
-        super().__init__(
-            cell=cell,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            dropout=dropout,
-            front=front,
-            augment=augment,
-            scale=scale,
-            missing=missing,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            random_state=random_state,
-            device=device,
-            verbose=verbose,
-            settings=settings,
-            network=network,
-        )
-        self.loss = loss
+    loss: str = FIT.loss
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains for one epoch on a part of the data; the first call fits the scaling, and makes the network.

@@ -40,7 +40,12 @@ TARGETS = ("weight_ih*", "weight_hh*")
 
 @dataclass(frozen=True)
 class LoRA:
-    """Settings of :func:`add_adapters`, for ``learner.fine_tune(adapters=LoRA(rank=8))``."""
+    """Settings of :func:`add_adapters`, for ``learner.fine_tune(adapters=LoRA(rank=8))``.
+
+    Example:
+        >>> LoRA(rank=4)
+        LoRA(rank=4, alpha=None, targets=('weight_ih*', 'weight_hh*'))
+    """
 
     rank: int = 8
     alpha: float | None = None
@@ -144,6 +149,15 @@ def merge_adapters(model: nn.Module) -> nn.Module:
 
     Raises:
         ConfigError: there is no adapter.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> keys = list(model.state_dict())
+        >>> _ = add_adapters(model, rank=2)
+        >>> _ = merge_adapters(model)
+        >>> list(model.state_dict()) == keys
+        True
     """
     with torch.no_grad():
         for place in _present(model):
@@ -158,6 +172,15 @@ def remove_adapters(model: nn.Module) -> nn.Module:
 
     Raises:
         ConfigError: there is no adapter.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> before = model.body.weight_hh_l0.clone()
+        >>> _ = add_adapters(model, rank=2)
+        >>> _ = remove_adapters(model)
+        >>> bool(torch.equal(model.body.weight_hh_l0, before))
+        True
     """
     for place in reversed(_present(model)):  # the first one put on knows the order of all parameters
         parametrize.remove_parametrizations(place.module, place.weight, leave_parametrized=False)
@@ -176,6 +199,15 @@ def save_adapters(model: nn.Module, path: str | PathLike[str]) -> Path:
 
     Raises:
         ConfigError: there is no adapter, or the path does not end in .safetensors.
+
+    Example:
+        >>> import rnnkit, tempfile
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> path = tempfile.mkdtemp() + "/task.safetensors"
+        >>> _ = add_adapters(model, rank=2)
+        >>> _ = save_adapters(model, path)
+        >>> _ = remove_adapters(model)
+        >>> _ = load_adapters(model, path)
     """
     from safetensors.torch import save_file
 
@@ -210,6 +242,17 @@ def load_adapters(model: nn.Module, path: str | PathLike[str]) -> nn.Module:
     Raises:
         DataError: the file is missing, was not written by rnnkit, or belongs to another base model.
         ConfigError: the model has adapters on already.
+
+    Example:
+        >>> import rnnkit, tempfile
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> path = tempfile.mkdtemp() + "/task.safetensors"
+        >>> _ = add_adapters(model, rank=2)
+        >>> _ = save_adapters(model, path)
+        >>> _ = remove_adapters(model)
+        >>> _ = load_adapters(model, path)
+        >>> torch.nn.utils.parametrize.is_parametrized(model.body)
+        True
     """
     from safetensors import SafetensorError, safe_open
 

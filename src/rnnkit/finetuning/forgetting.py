@@ -31,6 +31,13 @@ class Replay:
         data: old `(X, y)`, in memory; None: the ``old_data`` of ``fine_tune``.
         rows: how many of them an epoch sees: a whole number, drawn anew each time; a share of the epoch's rows, from 0
             to 1 (0.2: one row in five is an old one); None: all. More than there are: some come again.
+
+    Example:
+        >>> import torch
+        >>> old = torch.randn(100, 5, 2), torch.randint(2, (100,))
+        >>> few_but_often = Replay(memory(old, 20), 0.8)
+        >>> few_but_often.rows
+        0.8
     """
 
     data: Any = None

@@ -57,7 +57,16 @@ def freeze(model: Module, patterns: Patterns = "*") -> list[str]:
 
 
 def unfreeze(model: Module, patterns: Patterns = "*") -> list[str]:
-    """Lets parameters train again; arguments, result and errors as of :func:`freeze`."""
+    """Lets parameters train again; arguments, result and errors as of :func:`freeze`.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> _ = freeze(model, "body.*")
+        >>> _ = unfreeze(model, "body.*")
+        >>> all(parameter.requires_grad for parameter in model.parameters())
+        True
+    """
     return _set(model, patterns, True)
 
 

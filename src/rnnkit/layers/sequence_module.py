@@ -189,7 +189,8 @@ def check_features(x: Any, features: int | None, name: str) -> None:
         single = "for series of one number a step type x[..., None]" if one_feature else ""
         alone = "for a single sequence type x[None]" if features in (x.shape[1], None) else ""
         both = ", ".join(part for part in (single, alone) if part)
-        raise ShapeError(f"x has shape {shown}; {name} expects {expected}" + (f": {both}" if both else ""))
+        hint = f": {both}" if both else ""
+        raise ShapeError(f"x has shape {shown}, read as [batch, time]; {name} expects {expected}{hint}")
     if x.dim() != 3 or (features is not None and x.shape[2] != features):
         hint = ""
         if x.dim() == 3:

@@ -97,6 +97,11 @@ def build(config: Mapping[str, Any], builders: Mapping[str, Builder] | None = No
 
     Raises:
         ConfigError: the description names an unknown builder, or settings that the builder refuses.
+
+    Example:
+        >>> layer = build({"builder": "GRU", "arguments": {"input_size": 3, "hidden_size": 8}})
+        >>> layer.hidden_size
+        8
     """
     return _built(config, {**_REGISTERED, **_checked(builders or {}), **BUILDERS})
 

@@ -16,15 +16,12 @@ import torch
 
 from ..types import State
 from .native import recurrence
-from .native_call import whole_zone as expand_zoneout
+from .native_call import expand_zoneout
 from .unroll import unroll
 
 Tensor = torch.Tensor
-VARIANTS = {
-    "simple_rnn": ("tanh", "relu", "sigmoid"),
-    "lstm": ("standard",),
-    "gru": ("reset_after", "reset_before"),
-}
+
+
 """The variants of each native kernel, in the order of the native enumeration."""
 
 
@@ -155,7 +152,7 @@ def run_native(kernel: str, call: DirectionCall, variant: str = "standard") -> t
     reset_h, reset_c = _h_and_c(call.initial)
     norm = None if options.norm is None else tuple(weight for weight in options.norm if weight is not None)
     return recurrence(
-        kernel, x, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh, kind=VARIANTS[kernel].index(variant),
+        kernel, x, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh, variant=variant,
         reverse=call.reverse, batch_first=call.batch_first, norm=norm, cells=call.return_cells, h0=h0, c0=c0,
         reset_h=reset_h, reset_c=reset_c, w_hr=weights.w_hr, peephole=options.peephole, mask=options.mask,
         zone_h=expand_zoneout(options.zoneout_h, x, call.batch_first),

@@ -1,4 +1,4 @@
-"""What the machine gives: the speed of its best matrix product, and how much memory this process took."""
+"""Measures of the machine and of this process: the peak speed of matrix products, and the memory in use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 SIZES = (1024, 1536, 2048)
-"""Sides of the square matrices whose products are timed for the peak of a CPU; an accelerator gets larger ones."""
+"""Sizes of the square matrices whose products are timed for the peak of a CPU; an accelerator gets larger ones."""
 _LARGE = (4096, 8192)
 _RESET_PEAK = "5"
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits for what was started on an accelerator; a CPU has nothing to wait for."""
+    """Wait for the work that was started on an accelerator; on a CPU return at once."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -26,7 +26,7 @@ def synchronise(device: torch.device) -> None:
 def matrix_product(
     size: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Callable[[], None]:
-    """A function that multiplies two matrices [size, size] by PyTorch, 2·size³ operations a call, and waits for it."""
+    """Return a function that multiplies two matrices [size, size] by PyTorch and waits: 2·size³ operations a call."""
     device = torch.device(device)
     generator = torch.Generator().manual_seed(0)  # the caller's random numbers stay as they were
     a, b = (torch.rand(size, size, generator=generator).to(device, dtype) for _ in range(2))
@@ -40,10 +40,10 @@ def matrix_product(
 
 
 def matrix_peak(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, repeats: int = 4) -> float:
-    """FLOP/s of PyTorch's best product of square matrices on this device, on as many threads as PyTorch uses now.
+    """Return the FLOP/s of PyTorch's best product of square matrices on this device, on PyTorch's present threads.
 
-    The best time of ``repeats`` for each of a few sizes, after one that is not timed. On two cores it takes about half
-    a second. Without gradients and outside of autocast.
+    Each of a few sizes is multiplied once untimed and then ``repeats`` times; the best time counts. On two cores this
+    takes about half a second. Gradients and autocast are off.
     """
     device = torch.device(device)
     best = 0.0
@@ -59,7 +59,7 @@ def matrix_peak(device: torch.device | str = "cpu", dtype: torch.dtype = torch.f
 
 
 def resident(what: str) -> int | None:
-    """Bytes of this process in memory: "VmRSS" now, "VmHWM" at most since `reset_peak`; None where Linux is not."""
+    """Return this process's bytes in memory: "VmRSS" now, "VmHWM" at most since `reset_peak`; None without Linux."""
     try:
         found = re.search(rf"^{what}:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
@@ -68,7 +68,7 @@ def resident(what: str) -> int | None:
 
 
 def reset_peak() -> bool:
-    """Lets "VmHWM" begin anew from what is in memory now; returns whether the system could."""
+    """Set "VmHWM" back to what is in memory now; return whether the system could."""
     try:
         Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
     except OSError:

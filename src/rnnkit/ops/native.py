@@ -22,22 +22,21 @@ from .native_call import (
     ARGUMENTS,
     COUNT,
     DIFFERENTIABLE,
-    KERNELS,
     Flags,
     Inputs,
     backward_call,
     cell_states,
     check,
+    empty_sequence,
+    expand_zoneout,
     forward_call,
-    like,
     saved_width,
     sizes_of,
-    whole_zone,
 )
 from .padding import valid_steps
 from .recompute import in_first_pass
 
-__all__ = ["cell_states", "recurrence", "whole_zone"]
+__all__ = ["cell_states", "expand_zoneout", "recurrence"]
 
 Tensor = torch.Tensor
 
@@ -51,18 +50,18 @@ def recurrence(
     b_hh: Tensor | None = None,
     *,
     norm: tuple[Tensor, ...] | None = None,
-    kind: int = 0,
+    variant: str = "standard",
     reverse: bool = False,
     batch_first: bool = False,
     cells: bool = False,
     **others: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Runs a kernel.
+    """Run a kernel.
 
     Args:
-        kernel: one of KERNELS.
+        kernel: "simple_rnn", "lstm" or "gru".
         norm: gain_ih, gain_hh and, for the LSTM, gain_c and shift_c.
-        kind: the kernel's own variant.
+        variant: one of the kernel's VARIANTS, see :mod:`rnnkit.ops.native_call`.
         cells: whether the saved rows are wanted although no gradient is.
         others: h0, c0, reset_h, reset_c, w_hr, peephole, mask, zone_h, zone_c, lengths, resets of :class:`Inputs`.
 
@@ -75,8 +74,8 @@ def recurrence(
     differentiable = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
     )
-    keep = (differentiable and not in_first_pass()) or cells
-    flags = Flags(KERNELS.index(kernel), kind, reverse, batch_first, keep)
+    save_for_backward = (differentiable and not in_first_pass()) or cells
+    flags = Flags(kernel, variant, reverse, batch_first, save_for_backward)
     _refuse_forward_mode(inputs)
     if tracing():
         result = torch.ops.rnnkit.recurrence(*inputs, *flags)
@@ -89,7 +88,7 @@ def recurrence(
 
 
 def _refuse_forward_mode(inputs: Inputs) -> None:
-    """The kernels have gradients alone; without a word they would drop tangents and wrapped tensors."""
+    """Refuse what the kernels cannot differentiate: they would drop tangents and wrapped tensors silently."""
     transformed = torch._C._are_functorch_transforms_active()
     if not transformed and forward_ad._current_level >= 0:
         duals = (forward_ad.unpack_dual(one) for one in inputs if one is not None and one.is_floating_point())
@@ -115,8 +114,8 @@ class _Recurrence(torch.autograd.Function):
         outputs = forward_call(*inputs, *flags)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, outputs[0], outputs[3])
-        # A first pass that is computed again kept nothing; its backward pass gets what the second one kept.
-        ctx.present, ctx.flags = present, flags._replace(keep=True)
+        # A first pass that is computed again saved nothing; its backward pass reads what the second one saved.
+        ctx.present, ctx.flags = present, flags._replace(save_for_backward=True)
         return outputs
 
     @staticmethod
@@ -161,11 +160,11 @@ def _operator_gradients(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
 def _differentiable_backward(
     tensors: list[Any], flags: Flags, needs: list[bool], grads: tuple[Tensor | None, ...]
 ) -> list[Any]:
-    """The gradients as a graph of their own, by way of the reference: slow, and differentiable again."""
+    """Return the gradients as a graph of their own, computed by the reference: slow, and differentiable again."""
     from .references import run_reference
 
     count = len(DIFFERENTIABLE)
-    # Aliases: where one input was computed from another, each still gets its own share alone.
+    # Aliases: where one input was computed from another, each still gets its own part alone.
     aliases: list[Any] = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count]]
     inputs = Inputs(*aliases, *tensors[count:])
     results = run_reference(inputs, flags)
@@ -185,7 +184,7 @@ def _differentiable_backward(
 
 _OPTIONAL = ", ".join(f"Tensor? {name}" for name in Inputs._fields[3:])
 _INPUTS = f"Tensor x, Tensor w_ih, Tensor w_hh, {_OPTIONAL}"
-_FLAGS = "int kernel, int kind, bool reverse, bool batch_first, bool keep"
+_FLAGS = "str kernel, str variant, bool reverse, bool batch_first, bool save_for_backward"
 _library = torch.library.Library("rnnkit", "FRAGMENT")
 _library.define(f"recurrence({_INPUTS}, {_FLAGS}) -> (Tensor, Tensor, Tensor, Tensor)")
 _library.define(
@@ -195,7 +194,7 @@ _library.define(
 
 
 def _operator(*arguments: Any) -> tuple[Tensor, ...]:
-    """An operator's results are the same each time; rows of the padding, which nobody reads, are cleared for that."""
+    """The operator. Its results are the same each time: saved rows of the padding, which nobody reads, are cleared."""
     out, hn, cn, saved = forward_call(*arguments)
     inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
     if inputs.lengths is not None and saved.numel():
@@ -216,17 +215,18 @@ _library.impl("recurrence_backward", _operator_backward, "CPU")
 
 def _saved_width(inputs: Inputs, flags: Flags, hidden: int) -> int:
     normed, zoned = inputs.gain_hh is not None, inputs.zone_h is not None
-    return saved_width(KERNELS[flags.kernel], hidden, normed=normed, zoned=zoned)
+    return saved_width(flags.kernel, hidden, normed=normed, zoned=zoned)
 
 
 def _forward_shapes(*arguments: Any) -> tuple[Tensor, ...]:
     inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
     sizes, weight = sizes_of(inputs, flags), inputs.w_hh
+    width = _saved_width(inputs, flags, sizes.hidden) if flags.save_for_backward else 0
     return (
-        like(weight, sizes, sizes.state, flags.batch_first),
+        empty_sequence(weight, sizes, sizes.state, flags.batch_first),
         weight.new_empty(sizes.batch, sizes.state),
-        weight.new_empty((sizes.batch, sizes.hidden) if KERNELS[flags.kernel] == "lstm" else (0,)),
-        like(weight, sizes, _saved_width(inputs, flags, sizes.hidden) if flags.keep else 0, flags.batch_first),
+        weight.new_empty((sizes.batch, sizes.hidden) if flags.kernel == "lstm" else (0,)),
+        empty_sequence(weight, sizes, width, flags.batch_first),
     )
 
 

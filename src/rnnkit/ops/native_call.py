@@ -1,4 +1,4 @@
-"""The native kernels' own calls: what arrives is checked, laid out as the core takes it, and handed over as addresses.
+"""The native kernels' own calls: arguments are checked, laid out as the core takes them, and passed by name.
 
 Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a projection, else H).
 """
@@ -6,6 +6,7 @@ Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a pro
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,14 @@ from .backend import native_core
 
 Tensor = torch.Tensor
 
-KERNELS = ("simple_rnn", "lstm", "gru")  # the order of the native enumeration
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+"""The kernels, with the gates of each."""
+VARIANTS = {
+    "simple_rnn": ("tanh", "relu", "sigmoid"),
+    "lstm": ("standard",),
+    "gru": ("reset_after", "reset_before"),
+}
+"""The variants of each kernel's equations."""
 
 
 class Inputs(NamedTuple):
@@ -52,13 +59,17 @@ class Inputs(NamedTuple):
 
 
 class Flags(NamedTuple):
-    """What a call computes beside its tensors; ``kind`` is the kernel's own variant."""
+    """What a call computes beside its tensors.
 
-    kernel: int
-    kind: int
+    ``kernel`` is one of GATES, ``variant`` one of its VARIANTS. With ``save_for_backward`` the forward call saves what
+    the backward call reads.
+    """
+
+    kernel: str
+    variant: str
     reverse: bool
     batch_first: bool
-    keep: bool  # whether rows for the backward call are saved
+    save_for_backward: bool
 
 
 ARGUMENTS = len(Inputs._fields) + len(Flags._fields)
@@ -66,8 +77,8 @@ DIFFERENTIABLE = Inputs._fields[: Inputs._fields.index("mask")]
 COUNT = len(Inputs._fields)
 
 
-def whole_zone(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | None:
-    """A zone [B, T, H], or a constant that broadcasts to [B, H], as [B, T, H]; constants are not copied."""
+def expand_zoneout(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | None:
+    """Expand a zone [B, T, H], or a constant that broadcasts to [B, H], to [B, T, H]; constants are not copied."""
     if zone is None or zone.dim() == 3:
         return zone
     batch, time = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
@@ -75,13 +86,34 @@ def whole_zone(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor | No
     return (zone if zone.dim() == 1 else zone[:, None]).expand(batch, time, -1)
 
 
+class _Enums(NamedTuple):
+    kernels: dict[str, Any]
+    variants: dict[str, Any]
+    elements: dict[torch.dtype, Any]
+
+
+@cache
+def _enums() -> _Enums:
+    """The members of the core's enumerations by name: a dict is faster than an attribute of an enumeration."""
+    core: Any = native_core()
+    return _Enums(
+        {name: getattr(core.Kernel, name) for name in GATES},
+        {name: getattr(core.Variant, name) for names in VARIANTS.values() for name in names},
+        {torch.float32: core.Element.float32, torch.float64: core.Element.float64},
+    )
+
+
 def saved_width(kernel: str, hidden: int, *, normed: bool, zoned: bool) -> int:
-    """Elements that a kernel saves of each step for the backward call, beside the output; its header says which."""
-    if kernel == "simple_rnn":
-        return 3 * hidden + 4 if normed else hidden if zoned else 0
-    if kernel == "lstm":
-        return 13 * hidden + 6 if normed else 5 * hidden
-    return 10 * hidden + 4 if normed else 4 * hidden
+    """Return how many elements the core saves of each step for the backward call, beside the output."""
+    core, enums = native_core(), _enums()
+    assert core is not None
+    problem = core.RecurrentProblem(
+        kernel=enums.kernels[kernel], variant=enums.variants[VARIANTS[kernel][0]],
+        element=enums.elements[torch.float32], batch=0, time=1, input=0, hidden=int(hidden), state=int(hidden),
+        zoned_h=zoned, normed=normed,
+    )  # fmt: skip
+    width: int = problem.saved_width
+    return width
 
 
 class Sizes(NamedTuple):
@@ -96,21 +128,22 @@ class Sizes(NamedTuple):
 def sizes_of(inputs: Inputs, flags: Flags) -> Sizes:
     first, second, features = inputs.x.shape
     batch, time = (first, second) if flags.batch_first else (second, first)
-    gates = GATES[KERNELS[flags.kernel]]
+    gates = GATES[flags.kernel]
     width, state = inputs.w_hh.shape
     return Sizes(batch, time, features, width // gates, state, gates)
 
 
-def like(tensor: Tensor, sizes: Sizes, features: int, batch_first: bool) -> Tensor:
+def empty_sequence(like: Tensor, sizes: Sizes, features: int, batch_first: bool) -> Tensor:
+    """Return an unset sequence with so many features, of the call's layout, and of the dtype and device of ``like``."""
     shape = (sizes.batch, sizes.time) if batch_first else (sizes.time, sizes.batch)
-    return tensor.new_empty(*shape, features)
+    return like.new_empty(*shape, features)
 
 
 _LARGE = 1 << 23  # bytes
 
 
 def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Unset memory of the calls' own; large arrays come from NumPy, which asks the system for huge pages.
+    """Return unset memory for the calls' own use; large arrays come from NumPy, which asks for huge pages.
 
     The C library gives large memory back to the system each time it is freed. Taking 4 KiB pages anew cost the LSTM
     over 784 steps half of its forward pass.
@@ -123,25 +156,19 @@ def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return memory[start : start + wanted].view(dtype).view(shape)
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
 def _rows(tensor: Tensor | None) -> Tensor | None:
-    """The same array with adjacent features, copied only where they are not."""
+    """Return the array with adjacent features; it is copied only where they are not."""
     return tensor if tensor is None or tensor.stride(-1) == 1 else tensor.contiguous()
 
 
-def _strided(tensor: Tensor | None, batch_first: bool) -> tuple[int, int, int]:
-    """Address, stride over the batch, stride over time."""
-    if tensor is None:
-        return 0, 0, 0
+def _sequence(tensor: Tensor, batch_first: bool) -> tuple[int, int, int]:
+    """Return the address, the stride over the batch and the stride over time."""
     first, second, _ = tensor.stride()
     return (tensor.data_ptr(), first, second) if batch_first else (tensor.data_ptr(), second, first)
 
 
 def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
-    """The kernel takes addresses: what does not fit would read somebody else's memory."""
+    """Check every tensor: the kernel takes addresses, and a wrong shape would read memory of others."""
     x = inputs.x
     if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
         raise ShapeError(
@@ -180,7 +207,7 @@ _RESETS = Inputs._fields.index("resets")
 
 
 def compact(inputs: Inputs) -> Inputs:
-    """Tensors as the kernel takes them: adjacent features, and all but sequences contiguous."""
+    """Return the tensors as the kernel takes them: adjacent features, and all but sequences contiguous."""
     taken: list[Any] = list(inputs)
     for index, tensor in enumerate(inputs):
         if tensor is None or tensor.is_contiguous() or index == _RESETS:
@@ -189,36 +216,58 @@ def compact(inputs: Inputs) -> Inputs:
     return Inputs(*taken)
 
 
-def describe(core: Any, inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
-    """The core's own description of a call."""
-    given = (inputs.mask, inputs.zone_h, inputs.zone_c, inputs.peephole, inputs.gain_hh)
-    options = sum(1 << bit for bit, tensor in enumerate(given) if tensor is not None)
-    strides = (0, 0) if inputs.resets is None else inputs.resets.stride()
-    return core.RecurrentSizes(
-        *sizes[:5], flags.kind, flags.reverse, options, torch.get_num_threads(), _address(inputs.lengths),
-        _address(inputs.resets), *strides,
-    )  # fmt: skip
+def recurrent_problem(inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
+    """Return the core's description of a call."""
+    core: Any = native_core()
+    enums, lengths, resets = _enums(), inputs.lengths, inputs.resets
+    return core.RecurrentProblem(
+        kernel=enums.kernels[flags.kernel],
+        variant=enums.variants[flags.variant],
+        element=enums.elements[inputs.w_hh.dtype],
+        batch=sizes.batch,
+        time=sizes.time,
+        input=sizes.input,
+        hidden=sizes.hidden,
+        state=sizes.state,
+        reverse=flags.reverse,
+        masked=inputs.mask is not None,
+        zoned_h=inputs.zone_h is not None,
+        zoned_c=inputs.zone_c is not None,
+        peepholes=inputs.peephole is not None,
+        normed=inputs.gain_hh is not None,
+        threads=torch.get_num_threads(),
+        lengths=0 if lengths is None else lengths.data_ptr(),
+        resets=(0, 0, 0) if resets is None else (resets.data_ptr(), *resets.stride()),
+    )
 
 
-_MASK = Inputs._fields.index("mask")
+_POINTERS = Inputs._fields[1 : Inputs._fields.index("mask") + 1]  # all contiguous arrays but the lengths
+_GRADIENTS = tuple(f"d{name}" for name in DIFFERENTIABLE)
 
 
-def _input_addresses(inputs: Inputs, batch_first: bool) -> list[int]:
-    """Of x, of weights, states and mask as Inputs lists them, and of zones: how both of the core's calls begin."""
-    return [
-        *_strided(inputs.x, batch_first), *(_address(tensor) for tensor in inputs[1 : _MASK + 1]),
-        *_strided(inputs.zone_h, True), *_strided(inputs.zone_c, True),
-    ]  # fmt: skip
+def _input_arrays(inputs: Inputs, batch_first: bool) -> dict[str, Any]:
+    """Return what both of the core's calls read, by name; arrays that are not given are left out."""
+    arrays: dict[str, Any] = {
+        name: tensor.data_ptr() for name, tensor in zip(_POINTERS, inputs[1:], strict=False) if tensor is not None
+    }
+    arrays["x"] = _sequence(inputs.x, batch_first)
+    if inputs.zone_h is not None:
+        arrays["zone_h"] = _sequence(inputs.zone_h, True)
+    if inputs.zone_c is not None:
+        arrays["zone_c"] = _sequence(inputs.zone_c, True)
+    return arrays
 
 
-def forward_addresses(
-    inputs: Inputs, out: Tensor, hn: Tensor, cn: Tensor | None, saved: Tensor | None, scratch: Tensor, batch_first: bool
-) -> list[int]:
-    """In the order of the core's forward call."""
-    return [
-        *_input_addresses(inputs, batch_first), *_strided(out, batch_first), hn.data_ptr(), _address(cn),
-        *_strided(saved, batch_first), scratch.data_ptr(),
-    ]  # fmt: skip
+def forward_arrays(
+    inputs: Inputs, out: Tensor, hn: Tensor, cn: Tensor | None, scratch: Tensor, batch_first: bool
+) -> dict[str, Any]:
+    """Return the arrays of a forward call that saves nothing, by name."""
+    arrays = _input_arrays(inputs, batch_first)
+    arrays["out"], arrays["hn"] = _sequence(out, batch_first), hn.data_ptr()
+    if cn is not None:
+        arrays["cn"] = cn.data_ptr()
+    arrays["scratch"] = scratch.data_ptr()
+    return arrays
 
 
 def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -226,37 +275,33 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     sizes = sizes_of(inputs, flags)
     check(inputs, flags, sizes)
     inputs = compact(inputs)
-    core: Any = native_core()
-    description = describe(core, inputs, flags, sizes)
-    weight = inputs.w_hh
-    element, is_lstm = weight.element_size(), KERNELS[flags.kernel] == "lstm"
-    out = like(weight, sizes, sizes.state, flags.batch_first)
+    problem = recurrent_problem(inputs, flags, sizes)
+    weight, is_lstm = inputs.w_hh, flags.kernel == "lstm"
+    out = empty_sequence(weight, sizes, sizes.state, flags.batch_first)
     hn = weight.new_empty(sizes.batch, sizes.state)
     cn = weight.new_empty((sizes.batch, sizes.hidden) if is_lstm else 0)
-    width = description.saved(flags.kernel) if flags.keep else 0
+    width = problem.saved_width if flags.save_for_backward else 0
     shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
     saved = large_empty((*shape, width), weight.dtype)
-    scratch = large_empty((description.scratch(flags.kernel, element, False),), torch.uint8)
-    call = core.forward_f32 if weight.dtype == torch.float32 else core.forward_f64
-    addresses = forward_addresses(
-        inputs, out, hn, cn if is_lstm else None, saved if width else None, scratch, flags.batch_first
-    )
-    call(flags.kernel, description, addresses)
+    scratch = large_empty((problem.scratch(False),), torch.uint8)
+    arrays = forward_arrays(inputs, out, hn, cn if is_lstm else None, scratch, flags.batch_first)
+    if width:
+        arrays["saved"] = _sequence(saved, flags.batch_first)
+    problem.forward(arrays)
     return out, hn, cn, saved
 
 
 def backward_call(*arguments: Any) -> list[Tensor]:
-    """Gradients of the tensors that DIFFERENTIABLE names; those that ``needs`` does not ask for are empty.
+    """Return the gradients of the tensors that DIFFERENTIABLE names; those that ``needs`` does not ask for are empty.
 
     The inputs are a forward call's, checked there; its results may have passed through hooks of the user's.
     """
     dout, dhn, dcn, dsaved, out, saved, *rest, needs = arguments
     inputs, flags = compact(Inputs(*rest[:COUNT])), Flags(*rest[COUNT:])
-    sizes, core, batch_first = sizes_of(inputs, flags), native_core(), flags.batch_first
-    assert core is not None
+    sizes, batch_first = sizes_of(inputs, flags), flags.batch_first
     shape = tuple(inputs.x.shape[:2])
-    description = describe(core, inputs, flags, sizes)
-    width = description.saved(flags.kernel) if flags.keep else 0
+    problem = recurrent_problem(inputs, flags, sizes)
+    width = problem.saved_width if flags.save_for_backward else 0
     _fit("out", out, (*shape, sizes.state), inputs.x.dtype)
     _fit("saved", saved, (*shape, width), inputs.x.dtype)
     _fit("the gradient of out", dout, (*shape, sizes.state), inputs.x.dtype)
@@ -264,7 +309,7 @@ def backward_call(*arguments: Any) -> list[Tensor]:
     for name, dh, features in (("hn", dhn, sizes.state), ("cn", dcn, sizes.hidden)):
         if dh is not None and dh.numel():
             _fit(f"the gradient of {name}", dh, (sizes.batch, features), inputs.x.dtype)
-    # Whatever the addresses are taken of keeps a name until the call is over.
+    # Every tensor whose address is taken keeps a name until the call is over.
     dout, out, saved = _rows(dout), out if out.stride(-1) == 1 else out.contiguous(), saved.contiguous()
     dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
     dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
@@ -274,19 +319,25 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    scratch = large_empty((description.scratch(flags.kernel, out.element_size(), True),), torch.uint8)
-    written = [None if grad is empty else grad for grad in grads]
-    addresses = [
-        *_input_addresses(inputs, batch_first), *_strided(out, batch_first),
-        *_strided(saved if saved.numel() else None, batch_first),
-        *_strided(dout, batch_first), *_strided(dcells, batch_first), _address(dhn), _address(dcn),
-        *_strided(written[0], batch_first), *(_address(grad) for grad in written[1:]), scratch.data_ptr(),
-    ]  # fmt: skip
-    call = core.backward_f32 if out.dtype == torch.float32 else core.backward_f64
-    call(flags.kernel, description, addresses)
+    scratch = large_empty((problem.scratch(True),), torch.uint8)
+    arrays = _input_arrays(inputs, batch_first)
+    arrays["out"] = _sequence(out, batch_first)
+    for name, sequence in (("saved", saved if saved.numel() else None), ("dout", dout), ("dcells", dcells)):
+        if sequence is not None:
+            arrays[name] = _sequence(sequence, batch_first)
+    for name, last in (("dhn", dhn), ("dcn", dcn)):
+        if last is not None:
+            arrays[name] = last.data_ptr()
+    for name, grad in zip(_GRADIENTS, grads, strict=True):
+        if grad is not empty:
+            arrays[name] = grad.data_ptr()
+    if "dx" in arrays:
+        arrays["dx"] = _sequence(grads[0], batch_first)
+    arrays["scratch"] = scratch.data_ptr()
+    problem.backward(arrays)
     return grads
 
 
 def cell_states(saved: Tensor, hidden: int) -> Tensor:
-    """The c of every step, in the saved rows of an LSTM."""
+    """Return the c of every step from the saved rows of an LSTM."""
     return saved[..., 4 * hidden : 5 * hidden]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from .direction import VARIANTS, DirectionCall, DirectionResult, LayerNormWeights, RecurrentOptions, RecurrentWeights
+from typing import Any
+
+from .direction import DirectionCall, DirectionResult, LayerNormWeights, RecurrentOptions, RecurrentWeights
 from .gru import gru_reference
 from .lstm import lstm_reference
-from .native_call import KERNELS, Flags, Inputs, Tensor
-from .simple_rnn import NONLINEARITIES, simple_rnn_reference
+from .native_call import Flags, Inputs, Tensor
+from .simple_rnn import simple_rnn_reference
 
 
 def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return output, last h, last c and every c of the call, as a graph of PyTorch's operations."""
-    kernel = KERNELS[flags.kernel]
-    is_lstm = kernel == "lstm"
+    is_lstm = flags.kernel == "lstm"
     norm = None
     if inputs.gain_ih is not None and inputs.gain_hh is not None:
         norm = LayerNormWeights(inputs.gain_ih, inputs.gain_hh, inputs.gain_c, inputs.shift_c)
@@ -32,8 +33,9 @@ def run_reference(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor 
         output, (h, c), cells = lstm_reference(call)
         return output, h, c, cells
     result: DirectionResult
-    if kernel == "gru":
-        result = gru_reference(call, reset_after=VARIANTS["gru"][flags.kind] == "reset_after")
+    if flags.kernel == "gru":
+        result = gru_reference(call, reset_after=flags.variant == "reset_after")
     else:
-        result = simple_rnn_reference(call, nonlinearity=NONLINEARITIES[flags.kind])
+        nonlinearity: Any = flags.variant
+        result = simple_rnn_reference(call, nonlinearity=nonlinearity)
     return result.output, result.state, None, None

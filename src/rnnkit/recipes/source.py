@@ -7,8 +7,21 @@ from typing import Any, ClassVar, Literal
 
 from ..errors import ConfigError
 from ..tasks.ranges import Seed, Settings, Share
-from .wording import SETTINGS
 
+# The arguments of ``read_series`` by the setting's name.
+ARGUMENTS = {
+    "id": "id_column",
+    "time": "time_column",
+    "group": "group_column",
+    "values": "value_columns",
+    "ignore": "ignore_columns",
+    **{
+        name: name
+        for name in (
+            "format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates", "size"
+        )
+    },
+}  # fmt: skip
 _DELIMITERS = {"\\t": "\t", "tab": "\t", "blank": " "}  # what a shell does not pass on easily
 
 
@@ -79,6 +92,6 @@ class Source(Settings):
 
     def columns(self) -> dict[str, Any]:
         """Return the arguments of ``read_series`` that were set."""
-        found = {argument: getattr(self, name) for argument, name in SETTINGS.items()}
+        found = {argument: getattr(self, name) for name, argument in ARGUMENTS.items()}
         found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
         return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}

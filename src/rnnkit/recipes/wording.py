@@ -15,31 +15,17 @@ from ..messages import Message
 from ..runs import folders
 from ..runs.settings import show
 from ..serialization import STATE
+from .source import ARGUMENTS
 
 # Arguments of ``read_series`` → settings of ``data`` in a recipe.
-SETTINGS = {
-    "id_column": "id",
-    "time_column": "time",
-    "group_column": "group",
-    "value_columns": "values",
-    "ignore_columns": "ignore",
-    "format": "format",
-    "layout": "layout",
-    "encoding": "encoding",
-    "delimiter": "delimiter",
-    "decimal": "decimal",
-    "header": "header",
-    "time_format": "time_format",
-    "duplicates": "duplicates",
-    "size": "size",
-}
+SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
 # Arguments of other functions of ``rnnkit.data`` → settings of ``data``.
 _OTHER_SETTINGS = {"seed": "split_seed"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CommandLine(Words):
-    """Write arguments as ``--set data.NAME=VALUE``.
+    """Writes arguments as ``--set data.NAME=VALUE``.
 
     Args:
         kind: "classify" or "regress", which says what the setting of the targets is called.
@@ -60,7 +46,7 @@ class CommandLine(Words):
         self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": "label" if kind == "classify" else "target"}
 
     def assignment(self, argument: str, value: Any) -> str:
-        """Write an argument as an option; a value that a shell would cut is quoted."""
+        """Writes an argument as an option; a value that a shell would cut is quoted."""
         text = "" if value is OPEN else show(value)
         if self.new and argument == "encoding":
             return f"--encoding {shlex.quote(text) or 'NAME'}"
@@ -68,7 +54,7 @@ class CommandLine(Words):
         return f"--set {shlex.quote(setting) if text else setting}"
 
     def clause(self, remedy: Remedy) -> str | None:
-        """Write a remedy; None where the command line has no such option."""
+        """Writes a remedy; None where the command line has no such option."""
         if remedy.argument == "targets":  # a recipe is of one kind, and needs targets
             recipe = {"labels": "classify", "numbers": "regress"}.get(str(remedy.value))
             return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
@@ -83,7 +69,7 @@ class CommandLine(Words):
 
 @contextmanager
 def on_full_disk(folder: Path) -> Iterator[None]:
-    """Say what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
+    """Says what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
 
     Example:
         >>> with on_full_disk(Path("runs/a")):
@@ -108,7 +94,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
-    """Say errors and warnings about data that a block raises in the words of the command line.
+    """Says errors and warnings about data that a block raises in the words of the command line.
 
     Args:
         kind, new: see :class:`CommandLine`.

@@ -176,6 +176,13 @@ def regress(train: Any, targets: Any = None, **settings: Any) -> SeriesPredictor
         **settings: as in :func:`train_series`.
 
     Returns, Raises: as in :func:`classify`.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(40, 10, 2))
+        >>> task = regress(x, x.mean((1, 2)), fit=Fit(steps=5), seed=0)
+        >>> task.predict(x[:3]).shape
+        (3,)
     """
     return train_series(Regression(), train, targets, **settings)
 
@@ -254,6 +261,14 @@ def load(path: str | PathLike[str], *, device: str = "auto", task: Task | None =
 
     Raises:
         DataError: there is no such file, it holds no task on series, or a task that is not in the table.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> x, labels = np.random.default_rng(0).normal(size=(40, 10, 2)), np.repeat(["calm", "storm"], 20)
+        >>> path = tempfile.mkdtemp() + "/task"
+        >>> classify(x, labels, fit=Fit(steps=5), seed=0).save(path)
+        >>> load(path).predict(x[:3]).shape
+        (3,)
     """
     extra = read_config(Path(path))["extra"]
     if "preprocessing" not in extra or "task" not in extra:

@@ -50,7 +50,7 @@ class LearnerConfig:
 
     def optimizer_settings(self) -> tuple[Any, ...]:
         """Return what an optimizer is made of, to be compared."""
-        own = (self.optimizer, float(self.lr), self.weight_decay, self.l2, self.decay_biases)
+        own = (self.optimizer, self.lr, self.weight_decay, self.l2, self.decay_biases)
         return (*own, None if self.parameter_groups is None else id(self.parameter_groups))
 
     def make_optimizer(self, execution: Execution) -> Optimizer:
@@ -77,7 +77,7 @@ class LearnerConfig:
         return make_bare_optimizer(
             self.optimizer,
             model,
-            lr=float(self.lr),  # NumPy's numbers too, which no state could hold
+            lr=self.lr,
             weight_decay=self.weight_decay,
             l2=self.l2,
             decay_biases=self.decay_biases,

@@ -85,6 +85,11 @@ def may_be_text(name: str, options: Options) -> bool:
     return name in named or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
 
 
+def is_entity(name: str) -> bool:
+    """Whether a column by this name says what a row belongs to, such as a subject or a device."""
+    return _plain(name) in _ENTITIES
+
+
 def resolve(table: pd.DataFrame, options: Options, place: Place) -> Roles:
     """Finds the role of each column.
 
@@ -147,6 +152,9 @@ class _Guess:
         shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
         return f"Columns: {shown}"
 
+    def _ignore(self, names: Sequence[str], purpose: str = "") -> Remedy:
+        return Remedy("ignore_columns", [*self.options.ignore_columns, *names], purpose)
+
     def _near(self, name: str) -> str:
         """The nearest name, if one is near: the message lists all of them."""
         found = suggest(name, self.names[:20])
@@ -179,7 +187,7 @@ class _Guess:
         found = [name for name in self.free if _plain(name) in known and name in self.guessed_from]
         if len(found) > 1:
             remedies = [
-                Remedy(argument, name, also=Remedy("ignore_columns", [other for other in found if other != name]))
+                Remedy(argument, name, also=self._ignore([other for other in found if other != name]))
                 for name in found[:3]
             ]
             raise DataError(
@@ -269,7 +277,7 @@ class _Guess:
             raise DataError(
                 f"beside the numbered steps there is {names}",
                 self.place,
-                (Remedy("ignore_columns", others, "to leave it out"), Remedy("target_column")),
+                (self._ignore(others, "to leave it out"), Remedy("target_column")),
                 note=self._columns(),
             )
         if not steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import Place
+from ...errors import DataError, Place
 from ..reading import Options
 from ..series import SeriesSet
 from .columns import check_names
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
     """Reads a DataFrame; see :func:`rnnkit.data.read_series`."""
+    import pandas as pd
+
+    if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None and "time" not in frame.columns:
+        frame = frame.rename_axis("time")
     return to_series(to_table(frame, "DataFrame", "DataFrame"), options)
 
 
@@ -30,6 +34,10 @@ def to_table(frame: pd.DataFrame, source: str, name: str) -> Table:
     import pandas as pd
 
     if any(level is not None for level in frame.index.names):
+        double = [name for name in frame.index.names if name in frame.columns]
+        if double:
+            problem = f"{double[0]!r} is the name of the index and of a column"
+            raise DataError(problem, Place(source), "rename one")
         frame = frame.reset_index()
     frame = frame.reset_index(drop=True)
     frame.columns = pd.Index(check_names([str(column) for column in frame.columns], Place(source)))

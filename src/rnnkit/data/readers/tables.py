@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..row_checks import (
 )
 from ..series import SeriesSet
 from . import text, times
-from .columns import Roles, is_list, resolve
+from .columns import Roles, is_entity, is_list, resolve
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,6 +61,7 @@ class Table:
         name: the file's name, by which rows without an id are called.
         lines: [N] line numbers; None where the format has none, then rows are counted from 1.
         decimal_comma: whether the comma is free to be the decimal mark.
+        ignored: columns that the user leaves out already.
     """
 
     frame: pd.DataFrame
@@ -68,6 +69,7 @@ class Table:
     name: str
     lines: npt.NDArray[np.int64] | None = None
     decimal_comma: bool = False
+    ignored: Sequence[str] = ()
 
     @property
     def whole(self) -> Place:
@@ -93,6 +95,7 @@ def to_series(table: Table, options: Options) -> SeriesSet:
     """Reads the roles of the columns and builds the series."""
     if not len(table.frame):
         raise DataError("has a header but no rows; expected at least one", table.whole)
+    table = replace(table, ignored=options.ignore_columns)
     roles = resolve(table.frame, options, table.whole)
     return _long(table, roles, options) if roles.layout == "long" else _wide(table, roles, options)
 
@@ -113,8 +116,9 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     firsts = order[starts]
-    targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets)
-    groups = _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",))
+    instead = _as_wide(roles, options)
+    targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets, instead)
+    groups = _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",), instead)
     if clock is not None:
         values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
@@ -173,7 +177,7 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
         raise DataError(
             "the values are dates",
             table.whole.at(column=name),
-            (Remedy("time_column", name), Remedy("ignore_columns", [name])),
+            (Remedy("time_column", name), Remedy("ignore_columns", [*table.ignored, name])),
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = ~(np.abs(numbers) <= LARGEST)
@@ -192,7 +196,7 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
                     Remedy("targets", "labels", "to read classes"),
                 ),
             )
-        raise number_error(cell, place, decimal_comma=table.decimal_comma, column=name)
+        raise number_error(cell, place, decimal_comma=table.decimal_comma, ignore=[*table.ignored, name])
     return numbers
 
 
@@ -262,6 +266,7 @@ def _one_each(
     firsts: npt.NDArray[np.int64],
     what: str,
     names: Sequence[str],
+    instead: list[Remedy],
 ) -> npt.NDArray[Any] | None:
     """The value of a long table's column for each series; raises if it changes within one."""
     if column is None:
@@ -276,12 +281,19 @@ def _one_each(
             f"{what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same series "
             f"({table.place(first)}); expected one a series",
             table.place(row),
-            (
-                Remedy("layout", "wide", "if each row is a series of its own"),
-                Remedy("id_column", purpose="with the column that tells the series apart"),
-            ),
+            [*instead, Remedy("id_column", purpose="with the column that tells the series apart")],
         )
     return _plain(each)
+
+
+def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
+    """How a long table is read with a row a series, where its id can be left out."""
+    purpose = "if each row is a series of its own"
+    if options.id_column is not None:
+        return []
+    if roles.id is None or is_entity(roles.id):  # in a wide table that is a group
+        return [Remedy("layout", "wide", purpose)]
+    return [Remedy("layout", "wide", purpose, Remedy("ignore_columns", [*options.ignore_columns, roles.id]))]
 
 
 def _duplicates(

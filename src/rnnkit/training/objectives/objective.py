@@ -158,7 +158,15 @@ class Objective:
 
 
 class SequenceObjective(Objective):
-    """One target a sequence: output [B, ...] against targets [B] or [B, ...]."""
+    """One target a sequence: output [B, ...] against targets [B] or [B, ...].
+
+    Example:
+        >>> import rnnkit, torch
+        >>> model = rnnkit.SequenceRegressor(rnnkit.GRU(2, 4))
+        >>> learner = rnnkit.Learner(model, loss="mse", metrics=[], objective="sequence")
+        >>> list(learner.evaluate((torch.randn(8, 5, 2), torch.randn(8))))
+        ['loss']
+    """
 
 
 class HorizonObjective(Objective):
@@ -166,6 +174,13 @@ class HorizonObjective(Objective):
 
     S and the lengths of the targets are their own: a forecaster's horizon may be shorter than its window, longer, or
     as long. Steps past a row's target length count neither in the loss nor in the metrics.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(10, 4))
+        >>> learner = rnnkit.Learner(model, loss="mse", metrics=[], objective="horizon")
+        >>> list(learner.evaluate((torch.randn(8, 5, 2), torch.randn(8, 4))))
+        ['loss']
     """
 
     name: ClassVar[str] = "horizon"
@@ -216,6 +231,13 @@ class StepObjective(HorizonObjective):
     """One target an input step: output [B, T, ...] against targets [B, T] or [B, T, ...].
 
     Steps past a row's input length count neither in the loss nor in the metrics.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> model = rnnkit.SequenceTagger(rnnkit.GRU(2, 4), outputs=3)
+        >>> learner = rnnkit.Learner(model, loss="mse", metrics=[], objective="step")
+        >>> list(learner.evaluate((torch.randn(8, 5, 2), torch.randn(8, 5, 3))))
+        ['loss']
     """
 
     name: ClassVar[str] = "step"

@@ -1,9 +1,9 @@
-"""Averages of the weights over a run: often better than its last weights, and less of a gamble.
+"""Averages of the weights over a run, often better than the last weights.
 
-`Learner.fit(average="ema")` or `average=EMA(decay=0.99)` trains as ever, validates and ends with the average. A run
-calls an average so: `begin` once, `update` after each step, `epoch` with each row, `swapped` around what is to see the
-average, `finish` at the end. Floating buffers (running means of a batch normalisation) are averaged like parameters;
-whole numbers stay those of the run. Weights in half precision are averaged in float32.
+`Learner.fit(average="ema")` and `average=EMA(decay=0.99)` train as without an average, but validate and end with the
+average. A run calls `begin` once, `update` after each step, `epoch` with each row, `swapped` around what uses the
+average, and `finish` at the end. Floating buffers (running means of a batch normalisation) are averaged like
+parameters; integer buffers are not. Weights in half precision are averaged in float32.
 
 Legend: θ_t the weights after step t, t from 1; s_t their average.
 """
@@ -25,7 +25,7 @@ from ..batching.arrays import HALF
 
 
 class _Average:
-    """What the averages share: copies of the weights, and how they change places."""
+    """Base of the averages: copies of the weights, and swapping them with the model's."""
 
     def begin(
         self,
@@ -34,9 +34,12 @@ class _Average:
         monitor: str = "val_loss",
         higher_is_better: bool = False,
     ) -> None:
-        """Starts to follow the weights: a model (its parameters and buffers) or tensors that change in place.
+        """Starts an average of a model (its parameters and buffers), or of tensors that change in place.
 
-        `monitor` is the column of the rows that `epoch` gets, for an average that looks at it.
+        Args:
+            weights: the model or the tensors.
+            monitor: the column of the rows given to `epoch`, for an average that needs it.
+            higher_is_better: whether a larger `monitor` is better.
         """
         if isinstance(weights, torch.nn.Module):
             weights = [*weights.parameters(), *weights.buffers()]
@@ -46,11 +49,11 @@ class _Average:
         self.steps, self.monitor, self.higher_is_better = 0, monitor, higher_is_better
 
     def update(self) -> None:
-        """Takes the weights after a step into the average."""
+        """Adds the weights after a step to the average."""
         raise NotImplementedError
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Takes note of an epoch's figures."""
+        """Records an epoch's figures."""
 
     @property
     def averaging(self) -> bool:
@@ -59,7 +62,7 @@ class _Average:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Puts the average in, and the weights back, to the bit; nothing may train meanwhile."""
+        """Puts the average into the model, and afterwards the weights back, bit by bit. Do not train inside."""
         if not self.averaging:
             yield
             return
@@ -72,7 +75,7 @@ class _Average:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Puts the average in to stay."""
+        """Puts the average into the model for good."""
         if self.averaging:
             torch._foreach_copy_(self.weights, self.average)
 
@@ -81,10 +84,10 @@ class _Average:
         return {"steps": self.steps, "average": self.average}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes back what `state_dict` gave, after `begin`.
+        """Loads what `state_dict` returned; call `begin` first.
 
         Raises:
-            DataError: it is the state of other weights.
+            DataError: the state is that of other weights.
         """
         average = state["average"]
         shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (average, self.average)]
@@ -109,15 +112,16 @@ class _Average:
 class EMA(_Average):
     """The exponential moving average  s_t = d_t s_{t−1} + (1 − d_t) θ_t,  s_0 = θ_0.
 
-    With `warmup` d_t = min(decay, (1 + t) / (10 + t)), so that an early average is not the initial weights: after t
-    steps they weigh 10! (t + 1)! / (t + 10)!, 0.1% at t = 6; without, d_t = decay. It looks back over about
-    1 / (1 − decay) steps: choose a tenth of the run's, or less.
+    With `warmup` d_t = min(decay, (1 + t) / (10 + t)), so that the initial weights soon count little: after t steps
+    their weight is 10! (t + 1)! / (t + 10)!, 0.1% at t = 6. Without it d_t = decay. The average covers about
+    1 / (1 − decay) steps: choose at most a tenth of the run's steps.
 
-    Polyak & Juditsky 1992 for averaging; this form is Tarvainen & Valpola 2017's teacher, the warm-up TensorFlow's.
+    Polyak & Juditsky 1992 for averaging; this form is the teacher of Tarvainen & Valpola 2017; the warm-up is
+    TensorFlow's.
 
     Args:
         decay: d, in (0, 1).
-        warmup: see above.
+        warmup: whether early steps use a smaller decay.
 
     Raises:
         ConfigError: a decay outside its range.
@@ -151,18 +155,18 @@ class EMA(_Average):
 
 @dataclass
 class NTASGD(_Average):
-    """The mean of all weights since the run stopped getting better:  s_t = (θ_{T+1} + … + θ_t) / (t − T).
+    """The mean of all weights since the run stopped improving:  s_t = (θ_{T+1} + … + θ_t) / (t − T).
 
-    T, the trigger, is the end of the first epoch whose monitored figure v is worse than the best of all epochs but
-    the last n before it:  v_e > min(v_1, …, v_{e−1−n}),  e > n + 1. Until then there is no average and everything sees
-    the weights themselves; from then on validation sees the average.
+    The trigger T is the end of the first epoch whose monitored figure v is worse than the best figure up to n epochs
+    before it:  v_e > min(v_1, …, v_{e−1−n}),  e > n + 1. Before T there is no average, and validation uses the weights
+    themselves; after T it uses the average.
 
     Merity, Keskar & Socher 2018 ("Regularizing and optimizing LSTM language models", algorithm 1: non-monotonically
-    triggered averaged SGD). They use SGD without momentum at a constant rate, where it has its theory; any optimizer
-    and schedule may be used here, but under a falling rate the late weights move too little for a mean to help.
+    triggered averaged SGD). They use SGD without momentum at a constant rate, for which the theory holds. Any optimizer
+    and schedule works here, but with a falling rate the late weights move too little for a mean to help.
 
     Args:
-        n: how many epochs may pass without a better figure, at least 1 (theirs: 5).
+        n: the number of epochs without a better figure, at least 1 (5 in the paper).
 
     Raises:
         ConfigError: n below 1.
@@ -183,7 +187,7 @@ class NTASGD(_Average):
 
     def __post_init__(self) -> None:
         check_whole(self.n, "n")
-        # What it learns: no settings, so no fields.
+        # State, not settings: so no fields.
         self.figures: list[float] = []
         self.triggered = False
 

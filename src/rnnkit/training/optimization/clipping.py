@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Clipping:
-    """Call it between the backward pass and the step: first by value, then by norm.
+    """Clips gradients between the backward pass and the step: first by value, then by norm.
 
-    By value: each entry g of the gradients becomes min(max(g, −v), v) (Mikolov 2012), which turns the gradient. By
-    norm: g ← g · min(1, c / ‖g‖) with the norm ‖g‖ over all parameters together (Pascanu et al. 2013), which keeps its
+    By value: each entry g becomes min(max(g, −v), v) (Mikolov 2012), which changes the direction of the gradient. By
+    norm: g ← g · min(1, c / ‖g‖) with the norm ‖g‖ over all parameters together (Pascanu et al. 2013), which keeps the
     direction.
 
     Args:
-        model: whose gradients are clipped.
-        norm, value: c and v; None: not so.
-        fabric, module, optimizer: where Lightning Fabric scales gradients, what it needs to undo that first.
+        model: the model with the gradients.
+        norm, value: c and v; None: no clipping of that kind.
+        fabric, module, optimizer: what Lightning Fabric needs to undo its scaling of gradients first.
 
     Attributes:
-        norm_before: the norm that the last call found, before it clipped by norm; None where it does not.
+        norm_before: the norm in the last call, before clipping by norm; None without clipping by norm.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Clipping:
             self.norm_before = clip(self.module, self.optimizer, max_norm=self.norm, error_if_nonfinite=False)
             return
         clip(self.module, self.optimizer, clip_val=self.value)
-        if self.norm is not None:  # Fabric would undo the scaling of float16 a second time, and refuses to
+        if self.norm is not None:  # a second call of Fabric's would undo the scaling of float16 twice
             self.norm_before = clip_grad_norm_(self.parameters, self.norm)
 
 
 def gradient_norm(model: torch.nn.Module) -> float:
-    """The norm of all gradients of a model together, as they are; NaN where there is none."""
+    """Returns the norm of all gradients of a model together; NaN if there are none."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     return torch.nn.utils.get_total_norm(gradients).item() if gradients else float("nan")

@@ -1,4 +1,4 @@
-"""How much memory an optimizer will take, before it has made a step."""
+"""The memory that an optimizer's state will take, before its first step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ StateBytes = Callable[[nn.Parameter], int | None]
 
 
 def state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
-    """The optimizer's name, and a function from a parameter to the bytes of its state (None: not known).
+    """Returns the optimizer's name, and a function from a parameter to the bytes of its state (None: unknown).
 
-    Found by a step on a parameter of a few numbers: tensors of its shape grow with the parameter, single numbers do
-    not, anything else is not known.
+    Measured by a step on a small parameter: state tensors of its shape grow with the parameter, single numbers do not,
+    other shapes are unknown.
     """
     given = getattr(optimizer, "optimizer", optimizer)  # Fabric wraps its optimizers
     held = given.state if isinstance(given, Optimizer) else {}
@@ -47,6 +47,6 @@ def state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
 
 
 def _held(state: Any, parameter: nn.Parameter) -> int | None:
-    """Bytes of the state that is there already."""
+    """The bytes of the state that exists already."""
     there = state.get(parameter)
     return sum(one.nbytes for one in there.values() if isinstance(one, Tensor)) if there else None

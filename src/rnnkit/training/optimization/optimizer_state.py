@@ -1,4 +1,4 @@
-"""The state of an optimizer, put back to the bit."""
+"""The state of an optimizer, restored bit by bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class OptimizerState:
     """`state_dict` and `load_state_dict` of any torch optimizer, PyTorch's or the user's own.
 
     PyTorch's own loading casts all but "step" to the dtype of the parameter. An optimizer that keeps float32 averages
-    of bfloat16 weights would lose bits so; here it gets them back as they were.
+    of bfloat16 weights would lose bits; this class restores their dtype.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:

@@ -3,18 +3,20 @@
 Legend: θ a parameter, g its gradient (clipped already), η its learning rate, λ `weight_decay`, μ `l2`.
 
 - `weight_decay` is decoupled from the gradient (AdamW; Loshchilov & Hutter 2019): θ ← (1 − η λ) θ before the step, for
-  every named optimizer. It shrinks all weights alike, however large their gradients are.
-- `l2` is the gradient of (μ / 2) ‖θ‖²: g ← g + μ θ. What an adaptive optimizer makes of g it makes of this too, so
-  weights with large gradients shrink less. PyTorch's `Adam(weight_decay=μ)` and `SGD(weight_decay=μ)` are this one.
+  every named optimizer. It shrinks all weights by the same share, whatever their gradients.
+- `l2` adds the gradient of (μ / 2) ‖θ‖²: g ← g + μ θ. An adaptive optimizer scales this term like g, so weights with
+  large gradients shrink less. PyTorch's `Adam(weight_decay=μ)` and `SGD(weight_decay=μ)` are this kind.
 
-For SGD without momentum both are the same, μ = λ. `recurrent_l2` of the Learner is of the recurrent weights alone,
-without the half, and part of what is clipped.
+For SGD without momentum both are the same, μ = λ. The Learner's `recurrent_l2` covers the recurrent weights alone,
+without the factor 1/2, and its gradient is clipped with the rest.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 
 import torch
@@ -35,7 +37,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 # One step of Adam over 6 tensors of 21,514 numbers on a CPU: fused 46 µs, foreach 118 µs, neither 152 µs.
 _HAVE_FUSED = ("adam", "adamw", "sgd")
 _HAVE_DECOUPLED = ("adam", "adamw")
-# Settings of PyTorch's optimizers that say how they compute rather than what.
+# Settings of PyTorch's optimizers that do not change the result of a step, or that a group cannot have.
 _NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable", "maximize", "decoupled_weight_decay"}
 
 
@@ -47,6 +49,17 @@ def check_optimizer(optimizer: OptimizerLike) -> None:
         raise ConfigError(
             f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "
             "from the parameters"
+        )
+
+
+def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
+    """Raises `ConfigError` for an optimizer that holds no parameter of the model: nothing would train."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in held for parameter in model.parameters()):
+        kind = type(optimizer).__name__
+        raise ConfigError(
+            f"the {kind} holds no parameter of this {type(model).__name__}, so nothing would train; make it from "
+            f"model.parameters() of the same model, or pass a name such as 'adam', or the class {kind}"
         )
 
 
@@ -65,13 +78,14 @@ def make_optimizer(
 
     Args:
         optimizer: see the Learner.
-        model: whose parameters are trained.
+        model: the model to train.
         lr, weight_decay, l2: settings of the named optimizers; see the module for the two kinds of decay.
         decay_biases, parameter_groups: see `parameter_groups`. A callable gets the groups as PyTorch's list of dicts.
         fused: ask for one kernel per step where there is one.
 
     Raises:
-        ConfigError: settings for an optimizer that brings its own; groups that do not fit the model.
+        ConfigError: a rate that is no number; settings for an optimizer that has its own; groups that do not fit the
+            model; an optimizer of another model.
     """
     grouped = parameter_groups is not None or not decay_biases
     if not isinstance(optimizer, str) and l2:
@@ -82,12 +96,17 @@ def make_optimizer(
                 f"parameter_groups and decay_biases make the groups of an optimizer, but a finished "
                 f"{type(optimizer).__name__} arrived, which has its own; pass a name or a callable"
             )
+        check_trains(optimizer, model)
         return optimizer
     if callable(optimizer):
-        if not grouped:
-            return optimizer(list(model.parameters()))
-        return optimizer(group_parameters(model, parameter_groups, None, decay_biases=decay_biases))
-    kind = OPTIMIZERS[optimizer]
+        whole = group_parameters(model, parameter_groups, None, decay_biases=decay_biases) if grouped else None
+        made = optimizer(list(model.parameters()) if whole is None else whole)
+        check_trains(made, model)
+        return made
+    if not isinstance(lr, Real) or not 0 <= float(lr) < math.inf:
+        advice = "; a sweep without a suggestion found no rate, see its reason" if lr is None else ""
+        raise ConfigError(f"lr={lr!r} arrived; expected a number of at least 0, such as 1e-3{advice}")
+    kind, lr = OPTIMIZERS[optimizer], float(lr)  # a state cannot hold numpy's numbers
     settings: Settings = {"lr": lr, "weight_decay": weight_decay, "l2": l2}
     own = tuple(name for name in inspect.signature(kind).parameters if name not in _NOT_OF_A_GROUP)
     groups = group_parameters(model, parameter_groups, (*own, "l2"), decay_biases=decay_biases)
@@ -101,7 +120,7 @@ def make_optimizer(
 
 
 def _translate(optimizer: str, settings: Settings) -> Settings:
-    """The settings of a group in PyTorch's words; `decay` is what its optimizer cannot do and `_decay` does."""
+    """The settings of a group under PyTorch's names; `decay` is for `_decay`, where PyTorch's optimizer has none."""
     decay, l2 = settings.pop("weight_decay"), settings.pop("l2")
     if optimizer in _HAVE_DECOUPLED and decay and not l2:
         return {**settings, "weight_decay": decay, "decoupled_weight_decay": True}

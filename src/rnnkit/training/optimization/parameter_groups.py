@@ -2,23 +2,23 @@
 
 `Learner(parameter_groups=...)` takes one of two forms.
 
-A mapping from patterns on names to settings. A pattern is matched as file names are (`*`, `?`, `[...]`) against the
-names that `model.named_parameters()` gives. Every pattern that matches a parameter applies; where two set the same
-thing the later one wins. A pattern that matches nothing is an error.
+A mapping from patterns on names to settings. A pattern is matched like a file name (`*`, `?`, `[...]`) against the
+names of `model.named_parameters()`. Every pattern that matches a parameter applies; if two set the same setting, the
+later one wins. A pattern that matches nothing is an error.
 
     Learner(model, weight_decay=0.01, parameter_groups={
         "body.*": {"lr": 1e-4},
         "*bias*": {"weight_decay": 0},
     })
 
-Or PyTorch's own list of dicts, `{"params": [parameters or their names], "lr": ...}`; what is listed nowhere has the
-learner's settings, and a `"name"` is carried along. So the layers of a model train at rates that fall by 2.6 a layer
-from the output to the input (discriminative fine-tuning, Howard & Ruder 2018):
+Or PyTorch's own list of dicts, `{"params": [parameters or their names], "lr": ...}`. Parameters that are not listed
+have the learner's settings; a `"name"` is kept. For example, rates that fall by the factor 2.6 per layer from the
+output to the input (discriminative fine-tuning, Howard & Ruder 2018):
 
     from rnnkit.finetuning.rates import discriminative_rates
     Learner(model, lr=1e-3, parameter_groups=discriminative_rates(model, lr=1e-3))
 
-Settings are `lr`, `weight_decay`, `l2` and what PyTorch's optimizer of that name takes: `betas`, `eps`, `momentum` ...
+Settings are `lr`, `weight_decay`, `l2` and the settings of PyTorch's optimizer: `betas`, `eps`, `momentum` ...
 """
 
 from __future__ import annotations
@@ -44,15 +44,22 @@ def group_parameters(
     """Returns the groups `[{"params": [...], setting: value, ...}]`, parameters with the same settings together.
 
     Args:
-        model: whose parameters are grouped; a tied one counts once and goes by each of its names.
-        groups: see the module.
-        known: the settings that exist; None: any.
+        model: the model; a shared parameter counts once and has each of its names.
+        groups: patterns or dicts, see the module.
+        known: the settings that exist; None: any setting.
         decay_biases: False: `weight_decay` and `l2` are 0 for parameters of at most one axis (biases, gains of
             normalisations) and for learned initial states, unless `groups` says otherwise.
 
     Raises:
         ConfigError: a pattern or a name that matches nothing, a parameter listed twice, a setting that is unknown or
             negative.
+
+    Example:
+        >>> import rnnkit
+        >>> model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8), classes=2)
+        >>> groups = group_parameters(model, {"head.*": {"lr": 0.01}}, None, decay_biases=True)
+        >>> [(group.get("lr"), len(group["params"])) for group in groups]
+        [(None, 4), (0.01, 2)]
     """
     names: dict[Tensor, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -70,12 +77,12 @@ def group_parameters(
     for member, settings in chosen.items():
         key = repr(sorted(settings.items()))
         alike.setdefault(key, {"params": [], **settings})["params"].append(member)
-    # What is reported as the learning rate is the first group's: the learner's own where one has it, else the highest.
+    # The reported learning rate is the first group's: the learner's own if a group has it, else the highest.
     return sorted(alike.values(), key=lambda group: -float(group.get("lr", math.inf)))
 
 
 def by_names(model: torch.nn.Module, groups: ParameterGroups) -> ParameterGroups:
-    """Returns the groups with names for parameters: settings that can be compared, and outlive a change of device."""
+    """Returns the groups with names in place of parameters: comparable, and valid after a change of device."""
     if isinstance(groups, Mapping):
         return dict(groups)
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -86,7 +93,7 @@ def by_names(model: torch.nn.Module, groups: ParameterGroups) -> ParameterGroups
             members = [members] if isinstance(members, Tensor | str) else members
             named.append({**group, "params": [names.get(member, member) for member in members]})
         else:
-            named.append(group)  # for `group_parameters` to refuse
+            named.append(group)  # `group_parameters` raises the error
     return named
 
 
@@ -135,9 +142,9 @@ def _apply_list(
                 raise ConfigError(f"{where}: no parameter is called {member!r}{_near(str(member), names)}")
             if not isinstance(parameter, Tensor) or parameter not in names:
                 what = tuple(parameter.shape) if isinstance(parameter, Tensor) else repr(member)
-                raise ConfigError(f"{where} lists {what}, which is no parameter of the model")
+                raise ConfigError(f"{where} lists {what}, which is not a parameter of the model")
             if parameter in listed:
-                raise ConfigError(f"{where} lists {names[parameter][0]!r}, which an earlier group has")
+                raise ConfigError(f"{where} lists {names[parameter][0]!r}, which an earlier group lists too")
             listed.add(parameter)
             chosen[parameter] = {**chosen[parameter], **settings}
 

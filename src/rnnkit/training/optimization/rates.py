@@ -1,4 +1,4 @@
-"""A schedule at work: the learning rates of an optimizer, set for each step of a run."""
+"""Sets the learning rates of an optimizer for each step of a run, by a schedule."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .schedules import Schedule
 class Rates:
     """Sets the learning rates of an optimizer (and momenta, where the schedule has them) for each step of a run.
 
-    `set` before each step; `epoch` with the row of each finished epoch; `restore` puts back what was there at the
-    start. `state_dict` holds the rates at the start and what the schedule has learned from epochs, as JSON values: an
-    optimizer's own state has the rates of its last step, from which a resumed run must not start.
+    Call `set` before each step, `epoch` with the row of each finished epoch, and `restore` at the end, which puts the
+    initial rates back. `state_dict` holds the initial rates and the schedule's state, as JSON values. The optimizer's
+    own state holds the rates of its last step, which a resumed run must not start from.
 
-    A schedule of the user's own may have, beside its call: `momentum_at(step, total)`; `epoch(figure,
-    higher_is_better=...)`; `state_dict()` and `load_state_dict(state)`; `peak`, the rate of the first group that
-    factor 1 stands for; `needs_total = False`, where it does not ask for the number of steps.
+    A user's schedule may have, beside its call: `momentum_at(step, total)`; `epoch(figure, higher_is_better=...)`;
+    `state_dict()` and `load_state_dict(state)`; `peak`, the rate of the first group at factor 1; `needs_total = False`
+    if it does not need the number of steps.
 
     Args:
-        optimizer: whose groups are set.
-        schedule: the factor.
-        steps: steps of an epoch; None if unknown.
-        epochs: of the run.
-        history: tells the column of a row that `epoch` reads, and which way is better.
+        optimizer: the optimizer to set.
+        schedule: the factor on its rates.
+        steps: the steps of an epoch; None if unknown.
+        epochs: the epochs of the run.
+        history: names the column of a row that `epoch` reads, and whether a larger figure is better.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Rates:
                 group["momentum"] = momentum
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Tells the schedule how the epoch went, where it asks."""
+        """Gives the epoch's figure to the schedule, if it takes one."""
         if hasattr(self.schedule, "epoch"):
             self.schedule.epoch(row[self.history.monitor], higher_is_better=self.history.higher_is_better)
 

@@ -1,4 +1,4 @@
-"""What is added to the loss: the size of recurrent weights, and the activations of the last recurrent layer."""
+"""Penalties added to the loss: on recurrent weights, and on the activations of the last recurrent layer."""
 
 from __future__ import annotations
 
@@ -20,25 +20,34 @@ class Regularisation:
 
     c is `recurrent_l2`, W_hh the recurrent weights; α is `ar`, β is `tar` and h the outputs, all directions, of the
     last recurrent layer that ran in the model's call: a PyTorch LSTM, GRU or RNN, or one of rnnkit's. The means are
-    over features, rows and steps, those past a sequence's length left out.
+    over features, rows and valid steps.
 
     Activation regularisation (AR) and temporal activation regularisation (TAR) are Merity, McCann & Socher 2017's
-    ("Revisiting activation regularization for language RNNs"). Variant: h are the outputs as the layer returns them,
-    for both; Merity's AR takes them behind the dropout p that follows, of which the mean square is 1 / (1 − p) as large
-    on average: divide α by 1 − p to have it.
+    ("Revisiting activation regularization for language RNNs"). Variant: both penalties use the layer's outputs.
+    Merity's AR uses them after the dropout p that follows, whose mean square is 1 / (1 − p) times as large on average:
+    divide α by 1 − p for the same penalty.
 
-    Used as a context while training, it watches the layers; a call gives the penalty of the model's last call.
+    Enter it as a context while training: it then records the layers' outputs. A call returns the penalty of the model's
+    last call.
 
-    The means are those of one call. Where an update joins several, `accumulate` or `bptt`, each one's penalty has the
-    weight of its loss, its share of the targets: with one target per sequence and rows of unequal length, that is not
-    its share of the steps, so that the sum is not the penalty of the joined batch, in which every step counts the same.
+    The means are those of one call. With `accumulate` or `bptt` an update joins several calls, and each call's penalty
+    is weighted by its share of the targets. With one target per sequence and rows of unequal length this is not its
+    share of the steps, so the sum differs from the penalty of the joined batch, in which every step counts the same.
 
     Args:
-        model: what is trained.
-        recurrent_l2, ar, tar: the coefficients, 0 for none.
+        model: the model to train.
+        recurrent_l2, ar, tar: the coefficients; 0: no such penalty.
 
     Raises:
         ConfigError: the model has no such weights, or no such layer.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> model = rnnkit.SequenceRegressor(rnnkit.GRU(2, 8))
+        >>> with Regularisation(model, recurrent_l2=0.0, ar=2.0, tar=1.0) as penalty:
+        ...     _ = model(torch.randn(4, 5, 2))
+        ...     bool(penalty() > 0)
+        True
     """
 
     def __init__(self, model: torch.nn.Module, *, recurrent_l2: float, ar: float, tar: float) -> None:

@@ -1,8 +1,8 @@
 """Learning-rate schedules: factors on the rates of an optimizer, step by step.
 
-A schedule is any callable (step from 0, total steps) -> factor. Those here are frozen settings with that call; the
-names that `Learner.fit(schedule=...)` takes stand for their defaults (`SCHEDULES`). Each group of parameters keeps its
-own rate η_g: at a step it learns with η_g times the factor.
+A schedule is any callable (step from 0, total steps) -> factor. The schedules of this file are frozen settings with
+such a call. A name in `Learner.fit(schedule=...)` means the schedule with its defaults (`SCHEDULES`). Each group of
+parameters has its own rate η_g: at a step it learns with η_g times the factor.
 
 Legend: s the step from 0, S the number of steps of the run, f(s) the factor.
 """
@@ -44,7 +44,7 @@ def _rise(step: int, total: int, warmup: float) -> tuple[int, float | None]:
 class Constant:
     """f(s) = 1, after a straight rise over the share `warmup` of the steps: f(s) = (s + 1) / W, W = warmup · S.
 
-    Goyal et al. 2017 for the rise: the first steps of Adam, whose averages still rest on a few batches, stay small.
+    Goyal et al. 2017 for the rise: it keeps Adam's first steps small, while its averages are of a few batches.
 
     Args:
         warmup: the share of the steps that rise.
@@ -72,11 +72,11 @@ class Constant:
 class Cosine:
     """f(s) = end + (1 − end)(1 + cos(π (s − W) / (S − W))) / 2 after a rise (s + 1) / W over W = warmup · S steps.
 
-    Loshchilov & Hutter 2017, without restarts; it reaches `end` as the last step ends, not at it.
+    Loshchilov & Hutter 2017, without restarts. It reaches `end` after the last step.
 
     Args:
         warmup: the share of the steps that rise.
-        end: the factor that it falls to.
+        end: the factor at the end.
 
     Example:
         >>> [round(Cosine()(step, 4), 3) for step in range(5)]
@@ -101,23 +101,23 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """One rise to the highest rate and one fall to almost nothing, while momentum falls and rises.
+    """One rise to the highest rate and one fall to nearly 0, while momentum falls and rises.
 
     From `1 / start_divisor` at s = 0 to 1 at s = warmup · S − 1, then to `1 / (start_divisor · end_divisor)` at the
     last step; each way along half a cosine or a straight line. Momentum (`momentum` of SGD and RMSprop where it is
     not 0, β₁ of Adam's family) goes the other way, from the higher to the lower value and back.
 
-    Smith 2018 ("super-convergence", straight lines and a short third phase); the two cosine phases and the divisors
-    are those of PyTorch's `OneCycleLR`, whose rates and momenta these are to rounding, except that a warm-up of less
-    than one step starts at the top. β₁ takes the place of momentum
-    there too; Adam's bias correction then uses the β₁ of the step at hand.
+    Smith 2018 ("super-convergence") has straight lines and a short third phase. The two cosine phases and the divisors
+    are those of PyTorch's `OneCycleLR`. Rates and momenta equal PyTorch's up to rounding, except that a warm-up of less
+    than one step starts at the top. As there, β₁ takes the place of momentum, and Adam's bias correction uses the β₁ of
+    the current step.
 
     Args:
         peak: the highest learning rate (of the first group of parameters; the others keep their ratio to it). None:
             the learner's own `lr` is the highest.
         warmup: the share of the steps that rise.
-        start_divisor, end_divisor: see above.
-        momentum: (lowest, highest), None to leave it alone.
+        start_divisor, end_divisor: the factors at the start and at the end, see above.
+        momentum: (lowest, highest); None leaves it unchanged.
         shape: "cosine" or "linear".
 
     Example:
@@ -167,16 +167,16 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class SlantedTriangular:
-    """f(s) = (1 + p (ratio − 1)) / ratio: a short straight rise, a long straight fall (for fine-tuning).
+    """f(s) = (1 + p (ratio − 1)) / ratio: a short straight rise and a long straight fall, for fine-tuning.
 
     cut = ⌊S · cut_share⌋;  p = s / cut for s < cut, else 1 − (s − cut) / (S − cut)
 
-    Howard & Ruder 2018 (ULMFiT), equation 3. They write cut (1 / cut_share − 1) for S − cut, which differs where
-    S · cut_share is no whole number and there falls below 1 / ratio at the end; and where cut is 0, it is 1 here.
+    Howard & Ruder 2018 (ULMFiT), equation 3. Variant: they write cut (1 / cut_share − 1) for S − cut. The two differ
+    where S · cut_share is not a whole number; theirs then falls below 1 / ratio at the end. A cut of 0 is 1 here.
 
     Args:
         cut_share: the share of the steps that rise (their cut_frac).
-        ratio: how much smaller the lowest rate is than the highest.
+        ratio: the highest rate over the lowest.
 
     Example:
         >>> [round(SlantedTriangular(cut_share=0.2, ratio=4)(step, 10), 3) for step in (0, 1, 2, 6, 10)]
@@ -198,19 +198,19 @@ class SlantedTriangular:
 
 @dataclass
 class Plateau:
-    """f falls by `factor` each time the monitored figure has not improved for `patience` epochs in a row.
+    """f is multiplied by `factor` each time the monitored figure has not improved for `patience` epochs in a row.
 
-    An epoch improves where its figure is better than the best so far by more than the share `threshold` of it. What
-    is monitored is what `fit(monitor=...)` says: "val_loss" unless told otherwise. Without a validation the monitor
-    has to be named. PyTorch's `ReduceLROnPlateau(patience=n - 1)`: as `early_stopping` does, this one acts at the n-th
-    epoch without improvement, PyTorch's after it.
+    An epoch improves if its figure is better than the best so far by more than the share `threshold` of the best.
+    `fit(monitor=...)` names the figure, "val_loss" by default; without validation it must be named. Equal to PyTorch's
+    `ReduceLROnPlateau(patience=n - 1)`: this schedule acts at the n-th epoch without improvement, as `early_stopping`
+    does, PyTorch's after it.
 
     Args:
-        factor: what the factor is multiplied by, in (0, 1).
-        patience: so many epochs without improvement, at least 1.
-        threshold: see above.
-        cooldown: epochs after a fall that do not count.
-        lowest: the factor does not fall below it.
+        factor: the multiplier, in (0, 1).
+        patience: the number of epochs without improvement, at least 1.
+        threshold: the share by which an epoch must be better.
+        cooldown: the number of epochs after a fall that do not count.
+        lowest: the lowest value of f.
 
     Example:
         >>> schedule = Plateau(factor=0.5, patience=2)
@@ -233,14 +233,14 @@ class Plateau:
             raise ConfigError(f"Plateau(factor={self.factor!r}) arrived; expected a number between 0 and 1")
         check_whole(self.patience, "patience")
         check_whole(self.cooldown, "cooldown", least=0)
-        # What it learns: no settings, so no fields.
+        # State, not settings: so no fields.
         self.now, self.best, self.waited, self.cooling = 1.0, math.nan, 0, 0
 
     def __call__(self, step: int, total: int) -> float:
         return self.now
 
     def epoch(self, figure: float, *, higher_is_better: bool) -> None:
-        """Takes note of an epoch's figure."""
+        """Records an epoch's figure."""
         margin = abs(self.best) * self.threshold
         better = figure > self.best + margin if higher_is_better else figure < self.best - margin
         if better or (math.isnan(self.best) and not math.isnan(figure)):
@@ -274,10 +274,9 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 
 
 def resolve_schedule(schedule: str | Schedule | None) -> Schedule | None:
-    """Returns the schedule of that name; a callable (step, total steps) -> factor stays as it is.
+    """Returns the schedule of that name; a callable (step, total steps) -> factor is returned unchanged.
 
-    A `Plateau`, and whatever else learns from epochs, comes back as a copy that starts anew: a run must not depend on
-    the one before it.
+    A schedule with a state, such as `Plateau`, is copied, so that a run does not depend on an earlier one.
     """
     if isinstance(schedule, type):
         raise ConfigError(f"the class {schedule.__name__} arrived as schedule; expected {schedule.__name__}()")

@@ -1,4 +1,4 @@
-"""Watches a model's forward pass: which layers are called on what, and what is computed beside them."""
+"""Records a model's forward pass: the calls of its layers, and matrix products outside of them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ...layers.costs import Call, rule_of
 
 
 def units(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that a reader thinks of, by their names in the model.
+    """Returns the layers of a summary by their names in the model.
 
-    Those whose cost is known (with all inside them), those that hold no other, and those that hold others beside
-    parameters of their own. A layer that stands at several places is there once.
+    These are layers with a known cost (including their children), layers without children, and layers that have
+    parameters of their own beside children. A layer that is used in several places appears once.
     """
     found: dict[str, nn.Module] = {}
     seen: set[int] = set()

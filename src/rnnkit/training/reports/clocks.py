@@ -1,4 +1,4 @@
-"""Callbacks that time training steps: whole, or each moment by the part of the step that it belongs to."""
+"""Callbacks that time training steps: whole steps, or each part of a step."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class WholeSteps(Callback):
 
 
 class Clock(WholeSteps):
-    """Hands each moment of a step to one part of it.
+    """Times each part of a step.
 
     Layers report when their forward pass begins and ends. The backward pass of a layer begins when the gradient of its
     output is there and ends when that of its input is: hooks on these tensors tell both and change nothing of the
-    graph. Where no gradient flows on to the input it ends when the next one begins, or the pass does. What the clock
-    itself needs is left out.
+    graph. If no gradient flows to the input, it ends when the next layer's begins, or when the whole pass ends. The
+    time of the hooks themselves is left out.
 
     Attributes:
         times: seconds in each step by part and way: ("body", "forward").
@@ -204,10 +204,10 @@ class Clock(WholeSteps):
             tensor.register_hook(end)
         self._since = self.now()
 
-    # --- the books
+    # --- sums
 
     def _to(self, part: str, way: str = "forward") -> None:
-        """The time until now was the last part's; from now on it is this one's."""
+        """Adds the time until now to the last part, and starts that of the given part."""
         now = self.now()
         self._step[self._part] += now - self._since
         self._part, self._since = (part, way), now

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: layer by layer, forward and backward, beside what the machine could do."""
+"""The time of a training step by layer, forward and backward, compared with the machine's peak."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _SLOW = 0.05
 
 @dataclass(frozen=True)
 class Part:
-    """A layer, or what is no layer: the work between the layers, the loss, the optimizer, the data.
+    """A layer, or another part of a step: the work between the layers, the loss, the optimizer, the data.
 
     Attributes:
         name, kind: a layer's as in `Summary`; the kind of others is "".
-        forward, backward: milliseconds of a step, medians. Of what is no layer but between them all is ``forward``.
+        forward, backward: milliseconds of a step, medians. Other parts than layers have ``forward`` alone.
         flops: operations of a step; None: not counted.
         gflops: their 10⁹ a second in this part's time.
         share: of the step's time.
@@ -66,7 +66,7 @@ class Profile:
     Attributes:
         parts: layers in the order of the model, then what is no layer.
         step_ms: milliseconds of a whole step as `fit` takes it, nothing else measured: the median over ``steps``.
-        watched_ms: the same while the parts were timed; what it is longer by is the price of looking.
+        watched_ms: the same while the parts were timed; the difference is the cost of the timing.
         sequences, tokens: rows and valid time steps a second, at ``step_ms``.
         peak: FLOP/s of the best matrix product of PyTorch in the model's dtype, measured in this call; of the fastest
             part where that was faster, as on a machine with other work.
@@ -74,6 +74,14 @@ class Profile:
         peak_memory: bytes at most during the steps: on CUDA of all tensors, on Linux of the whole process; else None.
         memory_rise: by how much that is above what was held just before; what the process had free within it is not
             seen, so this is a lower bound.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x = torch.randn(64, 5, 2)
+        >>> learner = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 8)))
+        >>> profile = learner.profile((x, x.sum((1, 2))), steps=2)
+        >>> any(part.name == "body" for part in profile.parts)
+        True
     """
 
     parts: tuple[Part, ...]
@@ -110,8 +118,13 @@ class Profile:
 
     @property
     def sentence(self) -> str:
-        """Where the time goes, in plain words."""
+        """A sentence that says which parts take the time."""
         return _sentence(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"Profile({self.step_ms:.3g} ms a step, {self.sequences:,.0f} sequences a second; print it for the table)"
+        )
 
     def __str__(self) -> str:
         return "\n".join([aligned(_HEADER, [*self._cells(), self._totals()], left=2, total=True), *self._below()])
@@ -182,7 +195,7 @@ def profile(
     run(bare)
     run(clock)
     parts = _parts(clock)
-    # What slowed one of them is not the machine, and no part is faster than it.
+    # Another process may have slowed one measurement; no part is faster than the machine.
     peak = max(peak, matrix_peak(device, dtype), *(1e9 * part.gflops for part in parts if part.gflops))
     step = median(bare.seconds)
     return Profile(
@@ -200,7 +213,7 @@ def profile(
     )
 
 
-# --- what is made of it ----------------------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
 def _parts(clock: Clock) -> list[Part]:

@@ -24,7 +24,7 @@ class Row:
         weights, gradients: bytes of parameters and buffers, and of the gradients that training gives them.
         optimizer: bytes of the optimizer's state; None: not known.
         activations: bytes kept for the backward pass; None: not known.
-        note: what to know of the numbers.
+        note: a remark on the numbers.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Summary:
     Attributes:
         rows: in the order of the model's modules.
         optimizer: the optimizer that the bytes of its state are of.
-        ran: whether a shape or a batch was there to run on: without one no shapes, FLOPs and activations are known.
+        ran: whether the model was run on a shape or a batch: otherwise shapes, FLOPs and activations are unknown.
     """
 
     rows: tuple[Row, ...]
@@ -114,6 +114,10 @@ class Summary:
     @property
     def _layers(self) -> list[Row]:
         return [row for row in self.rows if row.level == 0]
+
+    def __repr__(self) -> str:
+        step = f", {quantity(self.flops, 'FLOP')} a step" if self.ran else ""
+        return f"Summary({len(self._layers)} layers, {self.parameters:,} parameters{step}; print it for the table)"
 
     def __str__(self) -> str:
         return "\n".join([aligned(_HEADER, [*self._cells(), self._totals()], left=3, total=True), *self._below()])

@@ -59,6 +59,13 @@ class Checkpoints(Callback):
 
     Raises:
         ConfigError: an `every` that is neither.
+
+    Example:
+        >>> import rnnkit, tempfile, torch
+        >>> path = tempfile.mkdtemp() + "/run"
+        >>> x, learner = torch.randn(8, 2), rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> learner.fit((x, x.sum(1)), epochs=2, callbacks=[Checkpoints(path)], progress=False).stopped
+        'finished'
     """
 
     order: ClassVar[int] = 90

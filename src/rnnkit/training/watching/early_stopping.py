@@ -19,6 +19,12 @@ class EarlyStopping(Callback):
 
     Raises:
         ConfigError: a patience below 1.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x, learner = torch.randn(8, 2), rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> learner.fit((x, x.sum(1)), validation=0.5, epochs=2, callbacks=[EarlyStopping(5)], progress=False).stopped
+        'finished'
     """
 
     order: ClassVar[int] = 80

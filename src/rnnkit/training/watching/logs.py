@@ -3,8 +3,8 @@
     from rnnkit.training.watching.logs import JSONLines, TensorBoard
     learner.fit(data, callbacks=[JSONLines("runs/a/log.jsonl", every=50), TensorBoard("runs/a/tensorboard")])
 
-Both write after each epoch and, with `every`, each so many steps. A resumed run goes on where its checkpoint was: what
-had been logged beyond it goes. Under torchrun the first process writes, its own figures.
+Both write after each epoch and, with `every=N`, after every N steps. A resumed run continues from its checkpoint: lines
+logged after the checkpoint are removed. Under torchrun the first process writes its own figures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .callbacks import Callback
 
 
 class _Log(Callback):
-    """Gathers the figures of a step, each `every` steps: `steps` counts updates, from 1 for the first."""
+    """Collects the figures of a step, every `every` steps; `steps` counts updates from 1."""
 
     def __init__(self, every: int | None) -> None:
         check_whole(every, "every", optional=True)
@@ -33,7 +33,7 @@ class _Log(Callback):
         self._resumed = False
 
     def _begin(self, run: Any) -> bool:
-        """Starts with a run; returns whether it goes on with one that was logged before."""
+        """Start a log; return whether the run resumes an earlier one."""
         resumed, self._resumed, self._run = self._resumed, False, run
         if not resumed:
             self._seen = 0.0, 0
@@ -70,23 +70,23 @@ class _Log(Callback):
 
 
 class JSONLines(_Log):
-    """Appends a line of JSON for each epoch, each `every` steps, and each begin and end of a run.
+    """Appends a line of JSON at the begin and the end of a run, after each epoch and every `every` steps.
 
-    Each line says what it is of, `"of": "begin" | "step" | "epoch" | "end"`, and `steps`, the updates of the weights so
-    far. A line of an epoch is its row of the history. One of a step has `loss` (the mean since the last such line of
-    the epoch), `lr`, `gradient_norm` (before `clip_norm`) and `seconds` into the epoch. NaN and infinity are null.
+    Each line has `"of": "begin" | "step" | "epoch" | "end"` and `steps`, the updates of the weights so far. The line of
+    an epoch is its row of the history. The line of a step has `loss` (the mean since the last such line of the epoch),
+    `lr`, `gradient_norm` (before `clip_norm`) and `seconds` since the epoch began. NaN and infinity are null.
 
-    Each line is written whole and flushed at once. A line that a crash has torn is taken off when the file is opened
-    again, and so are the lines past the checkpoint that a resumed run begins at: its log ends up with the lines of an
-    uninterrupted one. Another run's lines stay above.
+    Each line is written whole and flushed at once. When the file is opened again, a line that a crash cut off is
+    removed. A resumed run also removes the lines after its checkpoint, so that its log has the lines of an
+    uninterrupted run. Lines of other runs are kept.
 
     Args:
         path: the file; its folder is made.
-        every: a line each so many steps; None: for epochs alone.
+        every: the number of steps between two lines; None: lines of epochs alone.
 
     Raises:
         ConfigError: `every` below 1.
-        DataError: the file is there and holds something else.
+        DataError: the file exists and is not a log.
 
     Example:
         >>> import json, tempfile, torch, rnnkit
@@ -102,6 +102,9 @@ class JSONLines(_Log):
         super().__init__(every)
         self.path = Path(path)
         self._file: IO[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"JSONLines({str(self.path)!r}, every={self.every})"
 
     def on_fit_begin(self, learner: Any, run: Any) -> None:
         if learner.rank:
@@ -140,18 +143,25 @@ class JSONLines(_Log):
 class TensorBoard(_Log):
     """Writes scalars for TensorBoard (`tensorboard --logdir FOLDER`), and histograms on request.
 
-    After each epoch `loss/training`, `loss/validation`, the same of each metric, `lr` and `samples_per_second`; each
-    `every` steps `step/loss`, `step/lr` and `step/gradient_norm`. The axis counts updates of the weights. In a resumed
-    run TensorBoard hides what lies beyond its checkpoint.
+    After each epoch it writes `loss/training`, `loss/validation`, the same for each metric, `lr` and
+    `samples_per_second`; every `every` steps `step/loss`, `step/lr` and `step/gradient_norm`. The axis counts updates
+    of the weights. In a resumed run TensorBoard hides what was written after the checkpoint.
 
     Args:
-        folder: gets a file for each time the run was begun or resumed.
-        every: figures of single steps each so many; None: none.
-        histograms: of all weights, and of the gradients of the last step, each so many epochs; None: none.
+        folder: the folder for the files, one for each begin and each resume of the run.
+        every: the number of steps between two figures of steps; None: no figures of steps.
+        histograms: the number of epochs between two histograms of all weights, and of the gradients of the last step;
+            None: no histograms.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
         ConfigError: `every` or `histograms` below 1.
+
+    Example:
+        >>> import tempfile
+        >>> log = TensorBoard(tempfile.mkdtemp(), every=50)  # learner.fit(data, callbacks=[log])
+        >>> log.every
+        50
     """
 
     def __init__(self, folder: str | PathLike[str], every: int | None = None, *, histograms: int | None = None) -> None:
@@ -165,6 +175,9 @@ class TensorBoard(_Log):
             ) from None
         self.folder, self.histograms = Path(folder), histograms
         self._writer: Any = None
+
+    def __repr__(self) -> str:
+        return f"TensorBoard({str(self.folder)!r}, every={self.every}, histograms={self.histograms})"
 
     def on_fit_begin(self, learner: Any, run: Any) -> None:
         if learner.rank:
@@ -205,7 +218,7 @@ class TensorBoard(_Log):
 
 
 def _read(path: Path) -> list[str]:
-    """The whole lines of a log, their ends included, without one that was torn."""
+    """The complete lines of a log, with their line ends; a last line that was cut off is left out."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
@@ -216,11 +229,11 @@ def _read(path: Path) -> list[str]:
             whole = False
         if not whole and number < len(lines):
             raise DataError(
-                f"{path}:{number} is no line of a log: {line.strip()[:60]!r}; name another file for the log"
+                f"{path}:{number} is not a line of a log: {line.strip()[:60]!r}; name another file for the log"
             )
         if not whole:
             if number == 1 and not line.startswith("{"):
-                raise DataError(f"{path} is there and is no log; name another file for the log")
+                raise DataError(f"{path} exists and is not a log; name another file for the log")
             return lines[:-1]
     return lines
 

@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError, suggest
+from ...errors import ConfigError
 from ..execution import several_processes
+from .metric_states import load_states, parts_of, states_of
 
 MetricLike = str | Callable[..., Any]  # torchmetrics' objects are callable too
 
-# Outputs wait until they hold this many numbers (16 MB of float32), then the metrics get them at once.
+# Outputs wait until they hold this many numbers (16 MB of float32); then the metrics get them in one call.
 _WAITING = 1 << 22
-# What a row of the history has beside the metrics.
+# Columns of the history that are no metrics.
 _COLUMNS = frozenset({"epoch", "loss", "lr", "samples_per_second", "seconds"})
+
+
+class Accumulator(Protocol):
+    """One metric: fed with outputs and targets, asked for its figure at the end of an epoch.
+
+    Attributes:
+        higher_is_better: None where the metric does not tell.
+        can_pause: whether `state` holds all that was collected.
+        cheap: whether `compute` may be called many times in an epoch.
+    """
+
+    higher_is_better: bool | None
+    can_pause: bool
+
+    @property
+    def cheap(self) -> bool: ...
+
+    def reset(self) -> None: ...
+
+    def update(self, output: Tensor, targets: Tensor) -> None: ...
+
+    def compute(self) -> Any: ...
+
+    def state(self) -> Any: ...
+
+    def load(self, state: Any) -> None: ...
 
 
 class Metrics:
     """The metrics of a learner: `add` every batch, `compute` at the end of an epoch.
 
     Args:
-        chosen: names (see `named_metrics.NAMED`), torchmetrics objects, callables (output, target) -> number: one,
-            several, or a mapping from the name that each shall have. Names and torchmetrics objects are summed over
-            all processes under torchrun; a callable gets all outputs of an epoch, and of its process, in one call.
-        logits: whether the outputs for binary targets are logits rather than probabilities.
+        chosen: names (see :mod:`.named_metrics`), torchmetrics objects, functions (output, target) -> number: one,
+            several, or a mapping from the name of the column to the metric. Names and torchmetrics objects are summed
+            over all processes under torchrun; a function gets all outputs of an epoch, and of its process, in one call.
+        logits: whether the outputs for binary targets are logits. Otherwise they are probabilities.
+
+    Raises:
+        ConfigError: an unknown name, a class in the place of an object, two metrics of one name.
     """
 
     def __init__(
@@ -35,13 +65,16 @@ class Metrics:
         self._metrics = {name: _resolve(metric, logits) for name, metric in _by_name(chosen).items()}
         self.reset()
 
+    def __repr__(self) -> str:
+        return f"Metrics({', '.join(self.names) or 'none'})"
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._metrics)
 
     def higher_is_better(self, name: str) -> bool | None:
-        """Whether more of it is better; None where the metric does not tell."""
-        return getattr(self._metrics[name], "higher_is_better", None)
+        """Whether a larger figure is better; None where the metric does not tell."""
+        return self._metrics[name].higher_is_better
 
     def reset(self) -> None:
         self._outputs: list[Tensor] = []
@@ -67,31 +100,21 @@ class Metrics:
         return values
 
     def peek(self) -> dict[str, float]:
-        """Returns the metrics so far where that is cheap: not those of callables, none that other processes share."""
+        """Returns the metrics so far where that is cheap; none where other processes have a part of them."""
         if several_processes():
             return {}
         self._flush()
-        cheap = {name: metric for name, metric in self._metrics.items() if not isinstance(metric, _WholeEpoch)}
-        return {name: _number(name, metric.compute()) for name, metric in cheap.items()}
+        return {name: _number(name, metric.compute()) for name, metric in self._metrics.items() if metric.cheap}
 
     @property
     def can_pause(self) -> bool:
-        """Whether the figures of a part of an epoch can be stored: not those of an object that says nothing of them."""
-        return all(_parts(metric) or isinstance(metric, _WholeEpoch) for metric in self._metrics.values())
+        """Whether a part of an epoch can be stored: not with an object whose sums are unknown."""
+        return all(metric.can_pause for metric in self._metrics.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """What was collected since the last reset; what waits stays so, for the sums to be the same to the last bit."""
+        """What was collected since the last reset; outputs that wait are kept apart, so that sums stay bit-equal."""
         waiting = [torch.cat(self._outputs), torch.cat(self._targets)] if self._outputs else []
-        kept: dict[str, Any] = {}
-        for name, metric in self._metrics.items():
-            if isinstance(metric, _WholeEpoch):
-                kept[name] = metric.pieces
-            else:
-                kept[name] = [
-                    {"updates": part._update_count, "values": {key: getattr(part, key) for key in part._defaults}}
-                    for part in _parts(metric)
-                ]
-        return {"waiting": waiting, "metrics": kept}
+        return {"waiting": waiting, "metrics": {name: metric.state() for name, metric in self._metrics.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.reset()
@@ -99,13 +122,7 @@ class Metrics:
             output, targets = state["waiting"]
             self._outputs, self._targets, self._waiting = [output], [targets], output.numel()
         for name, metric in self._metrics.items():
-            kept = state["metrics"][name]
-            if isinstance(metric, _WholeEpoch):
-                metric.pieces = kept
-                continue
-            for part, values in zip(_parts(metric), kept, strict=True):
-                part._update_count = values["updates"]
-                vars(part).update(values["values"])
+            metric.load(state["metrics"][name])
 
     @torch.no_grad()
     def _flush(self) -> None:
@@ -116,23 +133,21 @@ class Metrics:
         if output.dtype in (torch.float16, torch.bfloat16):
             output = output.float()  # half precision cannot count
         for metric in self._metrics.values():
-            metric.to(output.device)
             metric.update(output, targets)
 
 
 class _WholeEpoch:
-    """A callable (output, target) -> number with a metric's face."""
+    """A function (output, target) -> number, which is called with a whole epoch."""
+
+    can_pause, cheap = True, False
 
     def __init__(self, function: Callable[[Tensor, Tensor], Any]) -> None:
         self.function = function
-        self.higher_is_better = getattr(function, "higher_is_better", None)
+        self.higher_is_better: bool | None = getattr(function, "higher_is_better", None)
         self.reset()
 
     def reset(self) -> None:
         self.pieces: list[tuple[Tensor, Tensor]] = []
-
-    def to(self, device: torch.device) -> None:
-        pass
 
     def update(self, output: Tensor, targets: Tensor) -> None:
         self.pieces.append((output, targets))
@@ -141,48 +156,82 @@ class _WholeEpoch:
         outputs, targets = zip(*self.pieces, strict=True)
         return self.function(torch.cat(outputs), torch.cat(targets))
 
+    def state(self) -> Any:
+        return self.pieces
 
-def _parts(metric: Any) -> list[Any]:
-    """A torchmetrics object and those within it, each with its sums in attributes that `_defaults` names."""
-    parts = metric.modules() if isinstance(metric, torch.nn.Module) else ()
-    return [part for part in parts if hasattr(part, "_defaults")]
+    def load(self, state: Any) -> None:
+        self.pieces = state
+
+
+class _Object:
+    """A torchmetrics object, or another one with `update`, `compute`, `reset` and `to`."""
+
+    cheap = True
+
+    def __init__(self, metric: Any) -> None:
+        self.metric = metric
+        self.higher_is_better: bool | None = getattr(metric, "higher_is_better", None)
+        self.can_pause = bool(parts_of(metric))
+
+    def reset(self) -> None:
+        self.metric.reset()
+
+    def update(self, output: Tensor, targets: Tensor) -> None:
+        self.metric.to(output.device)
+        self.metric.update(output, targets)
+
+    def compute(self) -> Any:
+        return self.metric.compute()
+
+    def state(self) -> Any:
+        return states_of(self.metric)
+
+    def load(self, state: Any) -> None:
+        load_states(self.metric, state)
 
 
 def _by_name(chosen: Any) -> dict[str, Any]:
     named = dict(chosen) if isinstance(chosen, Mapping) else _named(chosen)
     if taken := [name for name in named if name in _COLUMNS or name.startswith("val_")]:
         raise ConfigError(
-            f"a metric is called {taken[0]!r}, as a column of the history is; pass it by another name: "
+            f"a metric is named {taken[0]!r}, which is a column of the history; pass it under another name: "
             "metrics={'some name': metric}"
         )
     return named
 
 
 def _named(chosen: Any) -> dict[str, Any]:
-    several = [chosen] if isinstance(chosen, str) or callable(chosen) else list(chosen)
+    one = isinstance(chosen, str) or callable(chosen) or not isinstance(chosen, Iterable)
     named: dict[str, Any] = {}
-    for metric in several:
+    for metric in [chosen] if one else list(chosen):
         name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
         if name in named:
-            raise ConfigError(f"two metrics are called {name!r}; tell them apart: metrics={{'some name': metric, ...}}")
+            raise ConfigError(f"two metrics are named {name!r}; name them apart: metrics={{'some name': metric, ...}}")
         named[name] = metric
     return named
 
 
-def _resolve(metric: Any, logits: bool) -> Any:
+def _resolve(metric: Any, logits: bool) -> Accumulator:
+    if isinstance(metric, type):
+        raise ConfigError(
+            f"the class {metric.__name__} arrived as a metric; expected an object: {metric.__name__}(...)"
+        )
     if all(hasattr(metric, name) for name in ("update", "compute", "reset")):
-        return metric
+        return _Object(metric)
     if callable(metric):
         return _WholeEpoch(metric)
-    from .named_metrics import NAMED  # here, since torchmetrics takes half a second to import
+    from .named_metrics import AT_ONCE, NamedMetric  # here, since torchmetrics takes half a second to import
 
-    if metric not in NAMED:
-        raise ConfigError(f"unknown metric {metric!r}{suggest(str(metric), tuple(NAMED))}")
-    return NAMED[metric](logits)
+    if not isinstance(metric, str):
+        raise ConfigError(
+            f"{metric!r} arrived as a metric; expected a name such as 'f1', a torchmetrics object or a function "
+            "(output, target) -> number"
+        )
+    return _Object(AT_ONCE[metric](logits)) if metric in AT_ONCE else NamedMetric(metric, logits=logits)
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise ConfigError(f"metric {name!r} gave {value!r}; expected one number (average it, say)") from None
+        raise ConfigError(f"metric {name!r} gave {value!r}; expected one number, such as an average") from None

@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line per epoch elsewhere."""
+"""Progress of a run: a bar on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _figures(row: Row) -> str:
 
 
 class Progress:
-    """Shows how far a run is. A step costs it a look at the clock; the bar is drawn ten times a second at most.
+    """Shows the progress of a run. A step reads the clock; the bar is drawn at most ten times a second.
 
     Args:
-        show: False for silence.
-        epochs: number of epochs.
-        steps: steps of an epoch, None if unknown.
+        show: whether anything is shown.
+        epochs: the number of epochs.
+        steps: the steps of an epoch; None if unknown.
     """
 
     def __init__(self, show: bool, epochs: int, steps: int | None) -> None:
@@ -71,7 +71,7 @@ class Progress:
             self._bar.stop()
 
     def step(self, step: int, epoch: int, rows: int, began: float, losses: LossMeter, metrics: Metrics) -> None:
-        """Redraws the bar if it is time to: `rows` were trained on in this epoch since `began` (monotonic)."""
+        """Redraws the bar if it is due; `rows` were trained on in this epoch since `began` (monotonic clock)."""
         now = time.monotonic()
         if now < self._next_refresh:
             return
@@ -86,7 +86,7 @@ class Progress:
         self._bar.refresh()
 
     def epoch(self, row: Row) -> None:
-        """Prints the line of a finished epoch, above the bar where there is one."""
+        """Prints the line of a finished epoch, above the bar if there is one."""
         if self._bar is not None:
             self._bar.console.print(epoch_line(row, self.epochs), highlight=False, markup=False, soft_wrap=True)
         elif self.show:

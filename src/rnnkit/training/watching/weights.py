@@ -26,6 +26,12 @@ class DivergenceRescue(Callback):
 
     It raises `DivergenceError`, which names the batch, the largest numbers and what to try. The optimizer forgets its
     averages, which may hold NaN too.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x, learner = torch.randn(8, 2), rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> learner.fit((x, x.sum(1)), epochs=2, callbacks=[DivergenceRescue()], progress=False).stopped
+        'finished'
     """
 
     order: ClassVar[int] = 0
@@ -71,6 +77,12 @@ class BestWeights(Callback):
     """Keeps the weights of the epoch with the best monitored figure, and ends the run with them.
 
     `fit(restore_best=True)` adds it. The best epoch is `History.best_epoch`.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x, learner = torch.randn(8, 2), rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> learner.fit((x, x.sum(1)), validation=0.5, callbacks=[BestWeights()], progress=False).stopped
+        'finished'
     """
 
     order: ClassVar[int] = 5
@@ -112,6 +124,12 @@ class WeightAveraging(Callback):
 
     Raises:
         ConfigError: an unknown average.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> x, learner = torch.randn(8, 2), rnnkit.Learner(torch.nn.Linear(2, 1), loss="mse")
+        >>> learner.fit((x, x.sum(1)), epochs=2, callbacks=[WeightAveraging("ema")], progress=False).stopped
+        'finished'
     """
 
     order: ClassVar[int] = 10

@@ -1,10 +1,10 @@
-"""The look of all pictures: sizes, colours for light and dark paper, and how a figure is written."""
+"""The style of all pictures: sizes, colours for light and dark pages, and how a figure is written."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; the last ones where there are many lines.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the last ones where there are many lines.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY)
+# Each architecture has one colour in all pictures.
+ARCHITECTURES = {"lstm": ORANGE, "gru": GREEN, "rnn": BLUE}
 INK, BLACK, FAINT, GRID, PAPER = "#222222", "#000000", "#8a8a8a", "#e6e6e6", "#ffffff"
-# On dark paper the same hues, light enough to be read.
+# The same hues for dark pages, light enough to be read.
 _DARK = {
     BLUE: SKY, ORANGE: "#F08A3C", GREEN: "#2FCB9B", PURPLE: "#E3A6C8", YELLOW: "#E6C34A", SKY: "#A9DBF7",
     INK: "#e8e8e8", BLACK: "#e8e8e8", FAINT: "#9a9a9a", GRID: "#3a3d42", PAPER: "#1c1e22", "#cccccc": "#5a5e66",
 }  # fmt: skip
-# Fonts with Chinese, Japanese and Korean characters, as Linux, macOS and Windows have them; the first one serves.
+# Fonts with Chinese, Japanese and Korean characters on Linux, macOS and Windows; the first one found is used.
 _FAMILIES = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Source Han Sans SC",
     "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC",
@@ -43,6 +45,41 @@ def figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def colours_of(names: Iterable[str], palette: Sequence[str] = COLOURS) -> list[str]:
+    """A colour for each name: that of the architecture in the name, else the next one that no other name has.
+
+    Example:
+        >>> colours_of(["GRU", "mine", "lstm 128"]) == [GREEN, BLUE, ORANGE]
+        True
+        >>> colours_of(["a", "b"]) == [BLUE, ORANGE]
+        True
+    """
+    every = list(names)
+    found: dict[int, str] = {}
+    for part, colour in ARCHITECTURES.items():
+        first = next((at for at, name in enumerate(every) if part in name.lower() and at not in found), None)
+        if first is not None:
+            found[first] = colour
+    free = [colour for colour in palette if colour not in found.values()] or list(palette)
+    others = [at for at in range(len(every)) if at not in found]
+    found |= {at: free[index % len(free)] for index, at in enumerate(others)}
+    return [found[at] for at in range(len(every))]
+
+
+_SHARES = re.compile("accuracy|precision|recall|sensitivity|specificity|jaccard|(^|_)(f1|auc|auroc)(_|$)")
+
+
+def limit_share(axes: Axes, name: str) -> None:
+    """Ends the axis of an accuracy, or of another share, at 1: there is nothing above."""
+    low, high = axes.dataLim.intervaly
+    if not (_SHARES.search(name) and 0 <= low <= high <= 1):
+        return
+    bottom, top = axes.get_ylim()
+    if top > 1:
+        axes.set_ylim(bottom, max(1.0, high) + 0.02 * (1 - bottom))
+        axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= 1 + 1e-9])
+
+
 def open_axes(axes: Axes) -> None:
     """Leaves the two axes that are read, and a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -51,15 +88,23 @@ def open_axes(axes: Axes) -> None:
 
 
 def label(name: str) -> str:
-    """A name as a legend takes it: matplotlib leaves out those that begin with an underscore."""
+    """A name for a legend: matplotlib leaves out names that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Writes a figure in the format of the path's suffix, whole or not at all, every text as it stands.
+    """Writes a figure in the format of the path's suffix, whole or not at all. See `plain_texts` for its texts."""
+    plain_texts(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
 
-    Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on, or characters that its own
-    font lacks: these are written in an installed font that has them, and numbered where there is none.
+
+def plain_texts(figure: Figure) -> None:
+    """Makes matplotlib draw every text of a figure as it is.
+
+    Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on. They may also hold
+    characters that its own font lacks: these are written in an installed font that has them. Where no font has them,
+    the names are numbered.
     """
     from matplotlib.text import Text
 
@@ -75,12 +120,10 @@ def write(figure: Figure, path: Path) -> None:
     for axis in axises:
         for text in axis.get_ticklabels(which="both"):
             text.set_parse_math(axis.get_scale() != "linear")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
 
 
 def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
-    """Families of installed fonts for those characters that the usual font lacks, and what all of them lack."""
+    """Families of installed fonts for the characters that the usual font lacks, and the characters that all lack."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     lacking = {mark for mark in marks if not (mark.isascii() and mark.isprintable()) and mark != "\n"}
@@ -102,7 +145,7 @@ def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def _installed() -> set[str]:
-    """Families that matplotlib can draw, those included that were installed after it wrote its list."""
+    """Families that matplotlib can draw, including those installed after it wrote its list."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     listed = {font.fname for font in fontManager.ttflist}
@@ -114,7 +157,7 @@ def _installed() -> set[str]:
 
 
 def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
-    """Puts a number in the place of the words that hold characters no font has, and says once which is which."""
+    """Replaces words with characters that no font has by numbers, and warns once which number is which word."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")
     numbers: dict[str, str] = {}
@@ -124,7 +167,7 @@ def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> Non
 
     for axis in axises:
         labels = axis.get_ticklabels()
-        if any(names.search(text.get_text()) for text in labels):  # its formatter would write them again
+        if any(names.search(text.get_text()) for text in labels):  # the axis' formatter would write them again
             axis.set_ticks(axis.get_majorticklocs(), [renamed(text) for text in labels])
     for text in texts:
         text.set_text(renamed(text))
@@ -132,13 +175,13 @@ def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> Non
     warnings.warn(
         f"no installed font can write these names, so that pictures number them: {shown}. With a font that can, such "
         "as Noto Sans CJK, they are written out",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
 def dark_svg(svg: str) -> str:
-    """The same drawing for dark paper: every colour of ours becomes its dark counterpart, those of maps stay."""
-    # Black is what SVG fills with where nothing is said, so that matplotlib leaves it out.
+    """The same drawing for dark pages: each colour of the style becomes its dark counterpart, those of maps stay."""
+    # Black is SVG's default fill, so that matplotlib leaves it out.
     svg = svg.replace("<svg ", f'<svg fill="{_DARK[BLACK]}" ', 1)
     dark = {light.lower(): other for light, other in _DARK.items()}
     return re.sub("#[0-9a-fA-F]{6}", lambda found: dark.get(found[0].lower(), found[0]), svg)

@@ -1,0 +1,153 @@
+// The forward pass of every recurrent kernel: which rows run at a step, and where their data lies.
+#pragma once
+
+#include "recurrent_cell.h"
+
+namespace rnnkit::RNNKIT_FAMILY {
+
+template <Cell C>
+class ForwardPass {
+    using T = typename C::Element;
+
+public:
+    ForwardPass(const RecurrentProblem& problem, void* scratch)
+        : problem_(problem), split_(split_for(problem, C::gates, C::units_independent(problem), sizeof(T))) {
+        Arena arena(scratch);
+        width_ = C::saved_width(problem_) > 0 ? C::saved_width(problem_) : 1;
+        order_.allocate(arena, problem_.batch);
+        counts_ = arena.allocate<int64_t>(problem_.lengths != nullptr ? problem_.time + 1 : 0);
+        sorted_ = arena.allocate<int64_t>(problem_.batch);
+        rows_.allocate(arena, problem_.batch);
+        weights_ = arena.allocate<ThreadWeights<T>>(split_.threads);
+        zeros_ = arena.allocate<T>(longest_state());
+        bias_ = arena.allocate<T>(bias_width());
+        work_ = arena.allocate<T>(problem_.batch * width_);
+        masked_ = arena.allocate<T>(problem_.masked ? problem_.batch * problem_.state : 0);
+        cell_.allocate(arena, problem_);
+        for (int i = 0; i < weight_parts(); ++i) {
+            ThreadWeights<T> own;
+            own.units = units_of(problem_, i, weight_parts());
+            own.count = C::weight_blocks(problem_, own.units, own.blocks);
+            own.packed = arena.allocate<T>(own.packed_size(problem_));
+            if (scratch != nullptr) weights_[i] = own;
+        }
+        bytes_ = arena.used();
+    }
+    size_t bytes() const { return bytes_; }
+
+    // Packs the weights; `run` may follow any number of times.
+    void pack(const RecurrentWeights<T>& weights) {
+        const bool small = C::gates * problem_.hidden * (problem_.input + problem_.state) < serial_weights;
+        parallel(small ? 1 : split_.threads, [&](int thread, int count) {
+            if (split_.by_units)
+                for (int i = thread; i < weight_parts(); i += count) weights_[i].pack(problem_, weights, 0, 1);
+            else
+                weights_[0].pack(problem_, weights, thread, count);
+        });
+        fill(bias_, T(0), bias_width());
+        cell_.prepare_forward(problem_, weights, bias_);
+        fill(zeros_, T(0), longest_state());
+    }
+
+    void run(const RecurrentForward<T>& call) {
+        order_.sort(problem_.lengths, problem_.time, split_.by_units ? 1 : split_.threads, counts_, sorted_);
+        if (split_.by_units) {
+            ForwardRows<T> rows = rows_.from(0);
+            start(call, rows, problem_.batch);
+            for (int64_t step = 0; step < order_.longest; ++step) {
+                bind_step(call, rows, step);
+                parallel(split_.threads,
+                         [&](int thread, int) { cell_.forward_step(problem_, call, rows, weights_[thread], bias_); });
+                advance(rows);
+            }
+            finish(call, rows, problem_.batch);
+            return;
+        }
+        parallel(split_.threads, [&](int thread, int) {
+            const int64_t begin = order_.begin(thread), end = order_.begin(thread + 1);
+            ForwardRows<T> rows = rows_.from(begin);
+            start(call, rows, end);
+            for (int64_t step = 0; step < order_.longest; ++step) {
+                bind_step(call, rows, step);
+                if (rows.count == 0) break;
+                cell_.forward_step(problem_, call, rows, weights_[0], bias_);
+                advance(rows);
+            }
+            finish(call, rows, end);
+        });
+    }
+
+private:
+    int64_t longest_state() const { return problem_.state > problem_.hidden ? problem_.state : problem_.hidden; }
+    int64_t bias_width() const {
+        const int64_t saved = C::saved_width(problem_), gates = C::gates * problem_.hidden;
+        return saved > gates ? saved : gates;
+    }
+    int weight_parts() const { return split_.by_units ? split_.threads : 1; }
+    // Row b of an array of states, or zeros.
+    const T* state_row(const T* states, int64_t b, int64_t width) const {
+        return states != nullptr ? states + b * width : zeros_;
+    }
+
+    // The initial state of the rows up to position `end`.
+    void start(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t end) {
+        rows.count = end - rows.position;
+        for (int64_t r = 0; r < rows.count; ++r) {
+            const int64_t p = rows.position + r, b = order_.row[p];
+            rows.batch[r] = b;
+            rows.h[r] = state_row(call.h0, b, problem_.state), rows.c[r] = state_row(call.c0, b, problem_.hidden);
+            rows.saved[r] = work_ + p * width_;
+        }
+    }
+
+    // Finds the rows that run at this step, and their data.
+    void bind_step(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t step) {
+        while (rows.count > 0 && order_.length[rows.position + rows.count - 1] <= step) --rows.count;
+        for (int64_t r = 0; r < rows.count; ++r) {
+            const int64_t p = rows.position + r, b = rows.batch[r], t = time_of(problem_, order_.length[p], step);
+            rows.time[r] = t;
+            if (call.x.data != nullptr) rows.x[r] = at(call.x, b, t);
+            rows.out[r] = at(call.out, b, t);
+            if (call.saved.data != nullptr) rows.saved[r] = at(call.saved, b, t);
+            if (resets_at(problem_, b, t)) {
+                rows.h[r] = state_row(call.reset_h, b, problem_.state);
+                rows.c[r] = state_row(call.reset_c, b, problem_.hidden);
+            }
+            rows.recurrent[r] = rows.h[r];
+            if (!problem_.masked) continue;
+            T* const masked = masked_ + p * problem_.state;
+            for (int64_t i = 0; i < problem_.state; ++i) masked[i] = rows.h[r][i] * call.mask[b * problem_.state + i];
+            rows.recurrent[r] = masked;
+        }
+    }
+
+    // The state after the step becomes the state before the next one.
+    void advance(ForwardRows<T>& rows) {
+        for (int64_t r = 0; r < rows.count; ++r) {
+            rows.h[r] = rows.out[r];
+            if (C::c_offset(problem_) >= 0) rows.c[r] = rows.saved[r] + C::c_offset(problem_);
+        }
+    }
+
+    // The last states, and the zeros behind each row's length.
+    void finish(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t end) {
+        for (int64_t p = rows.position; p < end; ++p) {
+            const int64_t r = p - rows.position, b = order_.row[p];
+            copy(call.hn + b * problem_.state, rows.h[r], problem_.state);
+            if (call.cn != nullptr) copy(call.cn + b * problem_.hidden, rows.c[r], problem_.hidden);
+            for (int64_t t = order_.length[p]; t < problem_.time; ++t) fill(at(call.out, b, t), T(0), problem_.state);
+        }
+    }
+
+    const RecurrentProblem& problem_;
+    Split split_;
+    C cell_;
+    RowOrder order_;
+    ForwardRows<T> rows_;
+    ThreadWeights<T>* weights_;  // of each thread by units; of all of them by rows
+    int64_t *counts_, *sorted_, width_;
+    T *zeros_, *bias_, *work_, *masked_;
+    size_t bytes_;
+};
+
+}  // namespace rnnkit::RNNKIT_FAMILY

@@ -1,0 +1,143 @@
+// How a call's work is split over threads, and the packed weights of each thread.
+//
+// The split is one of two. By rows: each thread computes its own rows of the batch over the whole sequence and waits
+// for no other. By hidden units, where the weights outgrow a core's cache or rows are fewer than threads: each thread
+// computes its own units of all rows, with its own part of the weights, and the threads meet once a step. What an index
+// of parallel() computes never depends on how many threads really run.
+#pragma once
+
+#include "../common/parallel.h"
+#include "../common/rows.h"
+#include "recurrent.h"
+
+namespace rnnkit::RNNKIT_FAMILY {
+
+// Floating-point operations of a forward call for each thread. Measured on two cores: one thread is as fast up to 1.7
+// million, and two are 1.5 times faster at 5 million.
+constexpr double flops_per_thread = 1.5e6;
+
+// With fewer weights than this, the calling thread alone packs them and adds up their gradients. That takes a few
+// microseconds: less than another meeting of the threads costs where other processes want the cores too.
+constexpr int64_t serial_weights = 1 << 17;
+
+// With more bytes of packed weights than this, threads share the hidden units: the weights no longer stay in a core's
+// own cache.
+constexpr int64_t private_cache = 3 << 19;
+// Floating-point operations of a step for each thread that make a meeting of the threads at every step worth while.
+constexpr double flops_per_meeting = 4e5;
+
+template <class T>
+RNNKIT_INLINE T* at(const Strided<T>& array, int64_t b, int64_t t) {
+    return array.data + b * array.batch + t * array.time;
+}
+template <class T>
+RNNKIT_INLINE void fill(T* p, T value, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) p[i] = value;
+}
+template <class T>
+RNNKIT_INLINE void copy(T* to, const T* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+}
+template <class T>
+RNNKIT_INLINE void add(T* to, const T* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+}
+
+// The time index at which a row of this length takes its s-th step.
+RNNKIT_INLINE int64_t time_of(const RecurrentProblem& problem, int64_t length, int64_t s) {
+    return problem.reverse ? length - 1 - s : s;
+}
+RNNKIT_INLINE bool resets_at(const RecurrentProblem& problem, int64_t b, int64_t t) {
+    return problem.resets.data != nullptr && *at(problem.resets, b, t) != 0;
+}
+
+// Hidden units [begin, end).
+struct Units {
+    int64_t begin, end;
+
+    RNNKIT_INLINE int64_t count() const { return end - begin; }
+};
+// The units of one of `threads` threads.
+RNNKIT_INLINE Units units_of(const RecurrentProblem& problem, int thread, int threads) {
+    return {share_begin(problem.hidden, threads, thread), share_begin(problem.hidden, threads, thread + 1)};
+}
+
+struct Split {
+    int threads;
+    bool by_units;
+};
+
+// `units_independent`: whether a unit's step reads nothing of the other units but h before the step.
+inline Split split_for(const RecurrentProblem& problem, int64_t gates, bool units_independent, size_t element) {
+    const double step = 2.0 * static_cast<double>(problem.batch * gates * problem.hidden) *
+                        static_cast<double>(problem.input + problem.state);
+    const double flops = step * static_cast<double>(problem.time);
+    const int64_t wanted = smaller(problem.threads, 1 + static_cast<int64_t>(flops / flops_per_thread));
+    const int64_t bytes = gates * problem.hidden * (problem.input + problem.state) * static_cast<int64_t>(element);
+    const int64_t by_units =
+        smaller(wanted, smaller(problem.hidden / 32, static_cast<int64_t>(step / flops_per_meeting)));
+    if (units_independent && by_units > 1 && (bytes > private_cache || problem.batch < wanted))
+        return {static_cast<int>(by_units), true};
+    const int64_t by_rows = smaller(wanted, problem.batch);
+    return {static_cast<int>(by_rows < 1 ? 1 : by_rows), false};
+}
+
+// Rows [from, from + count) of the weights. Their products with the input, the state or both are summed in columns
+// [to, to + count) of a work row.
+struct WeightBlock {
+    int64_t from, count, to;
+    bool with_x, with_h;
+};
+constexpr int max_blocks = 6;
+
+// The weights that one thread multiplies by: those of its hidden units, and where they lie packed.
+template <class T>
+struct ThreadWeights {
+    Units units;
+    int count;
+    WeightBlock blocks[max_blocks];
+    T* packed;
+
+    int64_t packed_size(const RecurrentProblem& problem) const {
+        int64_t size = 0;
+        for (int i = 0; i < count; ++i)
+            size += Panels<T>(blocks[i].count).padded() *
+                    ((blocks[i].with_x ? problem.input : 0) + (blocks[i].with_h ? problem.state : 0));
+        return size;
+    }
+
+    // Packs the panels number `thread`, `thread` + `threads`, ... of all blocks.
+    void pack(const RecurrentProblem& problem, const RecurrentWeights<T>& weights, int thread, int threads) const {
+        T* to = packed;
+        int64_t number = 0;
+        for (int i = 0; i < count; ++i) {
+            const WeightBlock& block = blocks[i];
+            const Panels<T> panels(block.count);
+            const auto pack_rows = [&](const T* w, int64_t depth) {
+                const Matrix<T> rows{w + block.from * depth, depth, true};
+                for (int64_t p = 0; p < panels.count; ++p)
+                    if (number++ % threads == thread)
+                        pack_panel(panels, p, rows, depth, to + panels.start(p) * lanes<T> * depth);
+                to += panels.padded() * depth;
+            };
+            if (block.with_x) pack_rows(weights.w, problem.input);
+            if (block.with_h) pack_rows(weights.u, problem.state);
+        }
+    }
+
+    // The products of all blocks, written to the rows `work`; `bias` is laid out as a work row.
+    void multiply(const RecurrentProblem& problem, int64_t rows, const T* const* x, const T* const* h, const T* bias,
+                  T* const* work) const {
+        const T* from = packed;
+        for (int i = 0; i < count; ++i) {
+            const WeightBlock& block = blocks[i];
+            const Panels<T> panels(block.count);
+            const int64_t x_depth = block.with_x ? problem.input : 0, h_depth = block.with_h ? problem.state : 0;
+            const Segment<T> both[] = {{x, from, x_depth}, {h, from + panels.padded() * x_depth, h_depth}};
+            multiply_rows(panels, rows, both, {work, block.to, bias != nullptr ? bias + block.to : nullptr});
+            from += panels.padded() * (x_depth + h_depth);
+        }
+    }
+};
+
+}  // namespace rnnkit::RNNKIT_FAMILY

@@ -1,0 +1,141 @@
+"""The reference has an entry for each public name, and each public name has an example."""
+
+import importlib
+import importlib.util
+import inspect
+import re
+
+import pytest
+from documents import DOCS, ROOT, anchors, entries, links, name_of, pages
+
+import rnnkit
+
+# Public names in modules that have no __all__: the module, and its public names.
+MODULES = {
+    "rnnkit.data.mnist": ("Mnist", "Split", "load"),
+    "rnnkit.data.problems": ("adding", "copying"),
+    "rnnkit.diagnostics.activity": ("Activity",),
+    "rnnkit.diagnostics.diagnosis": ("Diagnosis",),
+    "rnnkit.diagnostics.gradients": ("GradientFlow",),
+    "rnnkit.diagnostics.memory": ("Horizon",),
+    "rnnkit.diagnostics.spectrum": ("Spectrum",),
+    "rnnkit.layers.accelerate": ("Acceleration",),
+    "rnnkit.layers.stream": ("Stream",),
+    "rnnkit.ops.gru": ("gru", "gru_reference", "gru_step"),
+    "rnnkit.ops.lstm": ("coupled", "coupled_peephole", "lstm", "lstm_reference", "lstm_step"),
+    "rnnkit.ops.simple_rnn": ("simple_rnn", "simple_rnn_reference", "simple_rnn_step"),
+    "rnnkit.ops.state": ("detach", "load", "reorder", "reset", "save"),
+    "rnnkit.recipes.adding": ("Adding", "adding", "plain"),
+    "rnnkit.recipes.classify": ("Classify", "classify"),
+    "rnnkit.recipes.finetuning": ("FineTune",),
+    "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
+    "rnnkit.recipes.regress": ("Regress", "regress"),
+    "rnnkit.serialization": ("read_config",),
+    "rnnkit.tasks.series": ("SeriesTask", "classify", "load", "regress"),
+    "rnnkit.training.objectives.cross_entropy": ("CrossEntropy",),
+    "rnnkit.training.fine_tuning.report": ("FineTuningReport",),
+    "rnnkit.training.reports.profile": ("Profile",),
+    "rnnkit.training.reports.rate_finder": ("RateSweep",),
+    "rnnkit.training.optimization.regularisation": ("Regularisation",),
+    "rnnkit.training.reports.summary_table": ("Summary",),
+}
+PACKAGES = ("rnnkit", "rnnkit.data", "rnnkit.diagnostics", "rnnkit.finetuning", "rnnkit.models", "rnnkit.training")
+
+
+def public_names() -> dict[str, object]:
+    """Paths of the public names -> the objects. A package's `__all__`, its estimators and errors, and `MODULES`."""
+    paths = [f"{package}.{name}" for package in PACKAGES for name in importlib.import_module(package).__all__]
+    paths += ["rnnkit.RNNClassifier", "rnnkit.RNNRegressor"]
+    paths += [f"rnnkit.errors.{name}" for name in vars(rnnkit.errors) if name.endswith("Error")]
+    paths += [f"{module}.{name}" for module, names in MODULES.items() for name in names]
+    found = {path: _resolve(path) for path in paths}
+    return {path: value for path, value in found.items() if not inspect.ismodule(value)}
+
+
+def _resolve(path):
+    module, _, name = path.rpartition(".")
+    parent = importlib.import_module(module)
+    return getattr(parent, name) if hasattr(parent, name) else importlib.import_module(path)
+
+
+def _home(path):
+    """Where the object of a path is defined: one object may have several public paths."""
+    value = _resolve(path)
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _shown():
+    """The entries that are no modules: of these a page shows the equations alone."""
+    return [path for path in entries() if not inspect.ismodule(_resolve(path))]
+
+
+def test_each_public_name_has_an_entry():
+    shown = {_home(path) for path in _shown()}
+    assert not [path for path in public_names() if _home(path) not in shown], "add `::: PATH` to docs/reference/"
+    public = {_home(path) for path in public_names()}
+    assert not [path for path in _shown() if _home(path) not in public], "not public; see MODULES"
+
+
+def test_each_entry_stands_once():
+    text = [line for page in (DOCS / "reference").glob("*.md") for line in page.read_text().splitlines()]
+    assert sum(line.startswith("::: ") for line in text) == len(entries())
+
+
+# Errors have their example on their page; recipes are run by name.
+WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
+# Classes that users get from a call -> the call, whose example shows the object.
+RETURNED = {
+    "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
+    "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",
+    "rnnkit.diagnostics.activity.Activity": "rnnkit.diagnostics.saturation",
+    "rnnkit.diagnostics.diagnosis.Diagnosis": "rnnkit.diagnose",
+    "rnnkit.diagnostics.gradients.GradientFlow": "rnnkit.diagnostics.gradient_flow",
+    "rnnkit.diagnostics.memory.Horizon": "rnnkit.diagnostics.horizon",
+    "rnnkit.diagnostics.spectrum.Spectrum": "rnnkit.diagnostics.spectra",
+    "rnnkit.layers.accelerate.Acceleration": "rnnkit.accelerate",
+    "rnnkit.tasks.series.SeriesTask": "rnnkit.tasks.series.classify",
+    "rnnkit.training.Execution": "rnnkit.Learner",
+    "rnnkit.training.LearnerConfig": "rnnkit.Learner",
+    "rnnkit.training.Objective": "rnnkit.training.HorizonObjective",
+    "rnnkit.training.Run": "rnnkit.Callback",
+    "rnnkit.training.Score": "rnnkit.training.HorizonObjective",
+    "rnnkit.training.reports.summary_table.Summary": "rnnkit.summary",
+}
+
+
+@pytest.mark.parametrize("path", [path for path in public_names() if not path.startswith(WITHOUT_EXAMPLE)])
+def test_each_public_name_has_a_docstring_with_an_example(path):
+    assert (inspect.getdoc(_resolve(path)) or "").split("\n")[0].strip(), path
+    assert ">>> " in inspect.getdoc(_resolve(RETURNED.get(path, path))), f"{path} has no example"
+
+
+def test_the_page_of_the_command_line_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("command_line", DOCS / "tools" / "command_line.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PAGE.read_text() == tool.page(), "run: python docs/tools/command_line.py"
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        if link.startswith(("http://", "https://")):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), f"{name_of(page)}: {link}"
+        if DOCS in page.parents:  # the site has no file outside
+            assert DOCS in there.parents, f"{name_of(page)}: {link} is outside docs/"
+        if anchor:
+            assert anchor in anchors(there), f"{name_of(page)}: {link}"
+
+
+def test_the_navigation_lists_every_page():
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2].partition("\nplugins:\n")[0]
+    listed = re.findall(r"([\w/.-]+\.md)$", nav, re.MULTILINE)
+    assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+
+
+def test_no_page_loads_from_another_server():
+    assert (ROOT / "mkdocs.yml").read_text().count("font: false") == 1
+    assert not [page for page in pages() if "<script" in page.read_text()]
