@@ -145,7 +145,8 @@ class Field(NamedTuple):
 class Dataset(Protocol):
     """A source of rows: in memory, mapped from a file, or streamed.
 
-    `Learner.fit` takes any object that has these members and `batches`.
+    A dataset gives its batches to `Learner.fit`: rows in memory by `arrays()`, which returns (X, y), others by a
+    `Batches` object.
     """
 
     @property

@@ -62,7 +62,7 @@ def test_a_disk_that_stays_full_is_told_at_the_end_and_the_earlier_checkpoint_se
     learner = Learner(classifier(), lr=0.1)
     with (
         pytest.warns(UserWarning, match="goes on"),
-        pytest.raises(CheckpointError, match="call learner.save.path.; the checkpoint of step 3 .epoch 1. is still"),
+        pytest.raises(CheckpointError, match="call learner.save.path.. The checkpoint of step 3 .epoch 1. is still"),
     ):
         quiet(learner, blobs, callbacks=[Fill(3, 9)], **settings)
     assert same(weights(learner.model), weights(whole.model))  # nothing of the run is lost

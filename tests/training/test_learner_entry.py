@@ -152,3 +152,18 @@ def test_weights_of_rows(classifier, blobs):
         quiet(Learner(classifier(), loss=nn.CrossEntropyLoss()), x, y=y, sample_weight=weight)
     with pytest.raises(Exception, match=r"weights of shape \[95\]"):
         quiet(Learner(classifier()), x, y=y, sample_weight=weight[:95])
+
+
+def test_series_are_data(classifier, blobs):
+    """A `SeriesSet` has `arrays()`, as any data set of the user's may."""
+    x, y = blobs
+
+    class Rows:
+        def arrays(self):
+            return list(x.numpy()), np.array(["no", "yes"])[y]
+
+    rows, arrays = Learner(classifier()), Learner(classifier())
+    quiet(rows, Rows(), validation=Rows())
+    quiet(arrays, blobs, validation=blobs)
+    assert same(weights(rows.model), weights(arrays.model))
+    assert rows.evaluate(Rows()) == arrays.evaluate(blobs)

@@ -120,7 +120,7 @@ class ArrayDataset:
         return tuple(found)
 
     def fingerprint(self) -> str:
-        """Returns a digest of the order of all rows and of the numbers of 64 of them, evenly spaced."""
+        """Return a digest of the order of all rows and of the numbers of 64 of them, evenly spaced."""
         hashed = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes())
         sample = self.rows[:: max(1, len(self.rows) // _ROWS)]
         for name, array in self.arrays.items():
@@ -129,11 +129,11 @@ class ArrayDataset:
         return hashed.hexdigest()
 
     def shard(self, rank: int, world: int) -> ArrayDataset:
-        """Returns every `world`-th row from row `rank` on: the share of one process."""
+        """Return every `world`-th row from row `rank` on: the share of one process."""
         return ArrayDataset(**self.arrays, rows=self.rows[shard_indices(rank, world)])
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> IndexedBatches:
-        """Returns `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""
+        """Return `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""
         return IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)
 
 
@@ -189,15 +189,15 @@ class IndexedBatches:
         return self.position.generator
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the position in the epoch and the generator's state from before it."""
+        """Return the position in the epoch and the generator's state from before it."""
         return self.position.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Lets the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration go on behind that position, with the same batches to the bit."""
         self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns JSON values that tell the data and its order from others."""
+        """Return JSON values that tell the data and its order from others."""
         seed = self.seed if self.shuffle else None
         return {"data": self.data.fingerprint(), "batch_size": self.batch_size, "seed": seed}
 

@@ -15,7 +15,7 @@ _MOST = 12  # names in a message
 
 
 def check_columns(series: SeriesSet, channels: Sequence[str], steps: Sequence[str] = ()) -> SeriesSet:
-    """Brings new data into the order of the training data's columns, or says how they differ.
+    """Bring new data into the order of the training data's columns, or say how they differ.
 
     Args:
         series: the new data.

@@ -18,7 +18,7 @@ Sample = Any  # inputs and targets in a tuple, or the inputs alone
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Makes a batch of samples.
+    """Make a batch of samples.
 
     Args:
         samples: each (inputs, targets), or the inputs alone: arrays or tensors [T_i, ...], of which the first axis may

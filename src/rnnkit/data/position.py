@@ -39,25 +39,25 @@ class EpochPosition:
         self._before = self.generator.get_state()
 
     def begin(self) -> int:
-        """Begins an epoch, and returns the number of its batches that were yielded before `load_state_dict`."""
+        """Begin an epoch, and return the number of its batches that were yielded before `load_state_dict`."""
         self._before = self.generator.get_state()
         self.batch, self._first = self._first, 0
         return self.batch
 
     def advance(self) -> None:
-        """Counts a batch; it is called before the batch is yielded."""
+        """Count a batch; it is called before the batch is yielded."""
         self.batch += 1
 
     def end(self) -> None:
-        """Ends an epoch whose batches were all yielded."""
+        """End an epoch whose batches were all yielded."""
         self.batch, self._before = 0, self.generator.get_state()
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the position and the generator's state from before the epoch."""
+        """Return the position and the generator's state from before the epoch."""
         return {"position": self.batch, "generator": self._before.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Lets the next epoch go on behind that position."""
+        """Let the next epoch go on behind that position."""
         self.batch = self._first = int(state["position"])
         self._before = state["generator"].clone()
         self.generator.set_state(self._before)

@@ -96,7 +96,7 @@ class Preprocessing:
         missing: Missing = "fill",
         target_scale: Literal["standard", "none"] = "standard",
     ) -> Preprocessing:
-        """Measures the training part.
+        """Measure the training part.
 
         Args:
             train: the training part alone, after the split.
@@ -240,7 +240,7 @@ class Preprocessing:
     def read(
         self, path: str | os.PathLike[str] | pd.DataFrame, *, targets: Targets | None = None, **columns: Any
     ) -> SeriesSet:
-        """Reads new data as the training data was read, and brings its columns into the same order.
+        """Read new data as the training data was read, and bring its columns into the same order.
 
         Where all training series were of one length and the new ones are of another, it warns.
 

@@ -74,7 +74,7 @@ def read_series(
     format: str | None = None,
     **columns: Any,
 ) -> SeriesSet:
-    """Reads sequences from a file, a folder or a DataFrame; the suffix says the format.
+    """Read sequences from a file, a folder or a DataFrame; the suffix says the format.
 
     ==================  ==========================================================================================
     ``.csv .tsv .txt``  long: a row a time step (id, time, value columns, label); wide: a row a series (steps, label);
@@ -154,7 +154,7 @@ def read_like(
     targets: Targets | None = None,
     **columns: Any,
 ) -> SeriesSet:
-    """Reads a file or a DataFrame as another one was read.
+    """Read a file or a DataFrame as another one was read.
 
     Args:
         roles: `SeriesSet.roles` of the other one. Ignored for another format, say `.ts` and not CSV; the stored

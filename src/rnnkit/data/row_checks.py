@@ -22,7 +22,7 @@ _IF_MISSING = "leave the cell empty if the value is missing"
 
 
 def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drops the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
+    """Drop the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
     seen = np.flatnonzero(~np.isnan(row).all(1))
     return row[: seen[-1] + 1] if len(seen) else row[:0]
 
@@ -30,7 +30,7 @@ def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def check_rows(
     rows: Sequence[npt.NDArray[Any]], where: Where, channels: Sequence[str] = (), *, empty: bool = False
 ) -> None:
-    """Raises where rows are no series of one set.
+    """Raise where rows are no series of one set.
 
     Args:
         rows: [T_i, channels] each, NaN where a value is missing, cut to their lengths.
@@ -69,7 +69,7 @@ for what is missing
 
 
 def check_ids(ids: Sequence[str], where: Where) -> None:
-    """Raises where two rows of a table with a row a series have the same id."""
+    """Raise where two rows of a table with a row a series have the same id."""
     if len(set(ids)) == len(ids):
         return
     seen: set[str] = set()
@@ -84,7 +84,7 @@ def check_ids(ids: Sequence[str], where: Where) -> None:
 
 
 def check_labels(labels: Sequence[str], where: Where, declared: Collection[str] = ()) -> None:
-    """Raises where a row's label is missing, or is none of those that the file declares."""
+    """Raise where a row's label is missing, or is none of those that the file declares."""
     for index, label in enumerate(labels):
         if is_missing_label(label):
             raise DataError(
@@ -97,7 +97,7 @@ def check_labels(labels: Sequence[str], where: Where, declared: Collection[str] 
 
 
 def check_numbers(targets: npt.NDArray[np.float64], where: Where, names: Sequence[str] = ()) -> None:
-    """Raises where a number of targets [N] or [N, K] is missing or infinite."""
+    """Raise where a number of targets [N] or [N, K] is missing or infinite."""
     wrong = ~np.isfinite(targets.reshape(len(targets), -1))
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
@@ -108,7 +108,7 @@ def check_numbers(targets: npt.NDArray[np.float64], where: Where, names: Sequenc
 
 
 def check_present(cells: npt.NDArray[np.bool_], where: Where, what: str) -> None:
-    """Raises where a cell of a column is missing, such as an id or a time.
+    """Raise where a cell of a column is missing, such as an id or a time.
 
     Args:
         cells: [N], true where the cell is missing.

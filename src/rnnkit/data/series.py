@@ -80,7 +80,7 @@ class SeriesSet:
         groups: Any = None,
         source: str = "",
     ) -> SeriesSet:
-        """Takes arrays that are in memory already.
+        """Take arrays that are in memory already.
 
         Args:
             values: [N, T] (one channel), [N, T, channels], or a list of [T_i] or [T_i, channels]. NaN is missing.
@@ -127,6 +127,16 @@ class SeriesSet:
             said.append(f"{len(np.unique(self.groups))} groups")
         return f"SeriesSet({'; '.join(said)}{f'; from {self.source}' if self.source else ''})"
 
+    def arrays(self) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
+        """Return (X, y) as `Learner.fit` takes them: arrays [T_i, channels], and labels or numbers.
+
+        Raises:
+            DataError: the rows have no targets.
+        """
+        if self.targets is None:
+            raise DataError("the rows have no targets; expected a label or a number for each", Place(self.source))
+        return list(self.values), self.targets
+
     @property
     def schema(self) -> tuple[Field, ...]:
         """Name, dtype and shape of a row's inputs and of its targets; labels are text (str)."""
@@ -137,7 +147,7 @@ class SeriesSet:
         return tuple(fields)
 
     def fingerprint(self) -> str:
-        """Returns the SHA-256 of ids, channels, values, targets, groups and times, in the order of the rows."""
+        """Return the SHA-256 of ids, channels, values, targets, groups and times, in the order of the rows."""
         hashed = hashlib.sha256(json.dumps([self.ids, self.channels, [len(row) for row in self.values]]).encode())
         for values in self.values:
             hashed.update(np.ascontiguousarray(values).tobytes())
@@ -146,7 +156,7 @@ class SeriesSet:
         return hashed.hexdigest()
 
     def shard(self, rank: int, world: int) -> SeriesSet:
-        """Returns every `world`-th row from row `rank` on: the share of one process.
+        """Return every `world`-th row from row `rank` on: the share of one process.
 
         Args:
             rank: the process's number, from 0.

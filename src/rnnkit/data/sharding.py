@@ -6,7 +6,7 @@ from ..errors import ConfigError, check_whole
 
 
 def check_shard(rank: int, world: int) -> None:
-    """Raises ConfigError unless rank is one of 0 … world − 1."""
+    """Raise ConfigError unless rank is one of 0 … world − 1."""
     check_whole(world, "world")
     check_whole(rank, "rank", 0)
     if rank >= world:
@@ -14,7 +14,7 @@ def check_shard(rank: int, world: int) -> None:
 
 
 def shard_indices(rank: int, world: int) -> slice:
-    """Returns the slice of rows that a process reads: every `world`-th one, from its rank on.
+    """Return the slice of rows that a process reads: every `world`-th one, from its rank on.
 
     Args:
         rank: the process's number, from 0.

@@ -24,7 +24,7 @@ def split(
     seed: int = 0,
     stratify: bool = True,
 ) -> tuple[SeriesSet, ...]:
-    """Splits a set into parts; the first is the training part.
+    """Split a set into parts; the first is the training part.
 
     - "random": rows are drawn at random. With labels and `stratify` each part gets each class's share; a class's first
       row goes to training, so that a class of one row stays there (with a warning). A set that has groups is split by

@@ -107,15 +107,15 @@ class StreamedBatches:
         return self.position.generator
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the position in the epoch and the generator's state from before it."""
+        """Return the position in the epoch and the generator's state from before it."""
         return self.position.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Lets the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration go on behind that position, with the same batches to the bit."""
         self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns JSON values: the source's own fingerprint, or its name, and how it is read."""
+        """Return JSON values: the source's own fingerprint, or its name, and how it is read."""
         own = getattr(self.source, "fingerprint", None)
         return {
             "source": own() if callable(own) else self._source_name(),
@@ -126,7 +126,7 @@ class StreamedBatches:
         }
 
     def shard(self, rank: int, world: int) -> StreamedBatches:
-        """Returns the batches of one process: every `world`-th item of the source from item `rank` on.
+        """Return the batches of one process: every `world`-th item of the source from item `rank` on.
 
         The shares differ by an item where the items cannot be divided evenly. Each process draws in its own buffer.
 

@@ -59,7 +59,7 @@ class TokenArray:
 
     @staticmethod
     def open(path: str | os.PathLike[str], dtype: str | None = None) -> TokenArray:
-        """Maps a file into memory, for reading.
+        """Map a file into memory, for reading.
 
         Args:
             path: an `.npy` file, or a file of the plain numbers alone (`.bin`).
@@ -94,7 +94,7 @@ class TokenArray:
 
     @staticmethod
     def write(path: str | os.PathLike[str], tokens: Any, dtype: str | None = None) -> TokenArray:
-        """Writes token ids to a file and maps it.
+        """Write token ids to a file and maps it.
 
         Args:
             path: `.npy` or `.bin`. A file of that name is replaced once all is written.
@@ -152,7 +152,7 @@ class TokenArray:
         return (Field("tokens", self.tokens.dtype.name, (), "input"),)
 
     def fingerprint(self) -> str:
-        """Returns a digest of size, dtype and up to 64 pages of 4 KiB, evenly spaced: it costs milliseconds.
+        """Return a digest of size, dtype and up to 64 pages of 4 KiB, evenly spaced: it costs milliseconds.
 
         It tells other tokens and another order, not that a single token between two pages was changed.
         """
@@ -164,7 +164,7 @@ class TokenArray:
         return hashed.hexdigest()
 
     def shard(self, rank: int, world: int) -> TokenArray:
-        """Returns the `rank`-th of `world` consecutive parts, of the same size up to one token.
+        """Return the `rank`-th of `world` consecutive parts, of the same size up to one token.
 
         Raises:
             ConfigError: rank or world out of range.
@@ -177,7 +177,7 @@ class TokenArray:
         return TokenArray(self.tokens[begin:end], self.source)
 
     def batches(self, batch_size: int, window: int, **settings: Any) -> TokenBatches:
-        """Returns `TokenBatches(self, batch_size, window, **settings)`."""
+        """Return `TokenBatches(self, batch_size, window, **settings)`."""
         return TokenBatches(self, batch_size, window, **settings)
 
 
@@ -259,15 +259,15 @@ class TokenBatches:
         return self.position.generator
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the position in the epoch and the generator's state from before it."""
+        """Return the position in the epoch and the generator's state from before it."""
         return self.position.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Lets the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration go on behind that position, with the same batches to the bit."""
         self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns JSON values that tell the tokens and their windows from others."""
+        """Return JSON values that tell the tokens and their windows from others."""
         return {
             "tokens": self.tokens.fingerprint(),
             "streams": self.batch_size,
@@ -277,7 +277,7 @@ class TokenBatches:
         }
 
     def shard(self, rank: int, world: int) -> TokenBatches:
-        """Returns the batches of one process: B streams of its own part of the tokens.
+        """Return the batches of one process: B streams of its own part of the tokens.
 
         The parts may differ by a step; so use a number of tokens that the processes share evenly, or drop the rest.
         """

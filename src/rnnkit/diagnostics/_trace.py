@@ -102,7 +102,7 @@ def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 @contextmanager
 def traced(model: torch.nn.Module) -> Iterator[list[Track]]:
-    """Traces what the model's recurrent layers do within the block; the list fills as they run."""
+    """Trace what the model's recurrent layers do within the block; the list fills as they run."""
     tracks: list[Track] = []
     changed: list[tuple[torch.nn.Module, dict[str, Any]]] = []
     hooks = []

@@ -62,7 +62,7 @@ class Activity:
 
 
 def saturation(model: torch.nn.Module, inputs: Any) -> tuple[Activity, ...]:
-    """Measures which shares of gates and states are saturated, and which units are dead.
+    """Measure which shares of gates and states are saturated, and which units are dead.
 
     At the ends of σ and tanh the derivative is near 0, so that a saturated unit neither learns nor passes a gradient
     on; a gate at its end may also be what the task asks for (a forget gate near 1 remembers). A ReLU that is never

@@ -16,7 +16,7 @@ STYLES = ("-", "--", ":", "-.")
 
 
 def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> list[str]:
-    """Draws the loss and each metric of several runs over their epochs, a panel each, a colour a run.
+    """Draw the loss and each metric of several runs over their epochs, a panel each, a colour a run.
 
     Validation is drawn where a run has it, and its training thin behind; a run without validation shows its training.
     A run with the name of an architecture has its colour. Colours repeat after seven runs, with another kind of line.

@@ -72,7 +72,7 @@ def diagnose(
     history: Sequence[Mapping[str, float]] = (),
     rows: int = ROWS,
 ) -> Diagnosis:
-    """Measures a network on some rows and says what is wrong with it and what usually helps; ``print`` shows it.
+    """Measure a network on some rows and say what is wrong with it and what usually helps; ``print`` shows it.
 
     The rules, their thresholds and their sentences are :data:`rnnkit.diagnostics.findings.RULES`; where none applies
     nothing is said. The model is left as it was.

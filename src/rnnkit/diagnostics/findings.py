@@ -179,7 +179,7 @@ class Evidence:
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
-    """Applies every rule to what was measured; the worst come first."""
+    """Apply every rule to what was measured; the worst come first."""
     found = [one for check in _CHECKS for one in check(evidence)]
     order = list(RULES)
     return tuple(sorted(found, key=lambda one: order.index(one.rule)))

@@ -78,7 +78,7 @@ class GradientFlow:
 def gradient_flow(
     model: torch.nn.Module, inputs: Any, targets: Any, loss: str | LossFunction | None = None
 ) -> GradientFlow:
-    """Measures ∂L/∂h_t, the total derivative of the loss by each hidden state through all that comes after it.
+    """Measure ∂L/∂h_t, the total derivative of the loss by each hidden state through all that comes after it.
 
     With h_t = f(x_t, h_{t-1}) and J_t = ∂h_t/∂h_{t-1}, backpropagation through time computes
     ∂L/∂h_t = (∂L/∂h_t)_direct + J_{t+1}ᵀ ∂L/∂h_{t+1}: products of Jacobians, which shrink or grow exponentially with
@@ -125,7 +125,7 @@ def gradient_flow(
 
 
 def _of(track: Track, found: Any, name: str) -> LayerGradients:
-    """Takes as many gradients as the track has states from ``found``."""
+    """Take as many gradients as the track has states from ``found``."""
     kinds = len(track.states[0])
     by_state: list[list[Tensor]] = [[] for _ in range(kinds)]
     for state in track.states:

@@ -31,7 +31,7 @@ LAYERS = 4  # panels of spectra in one picture
 
 
 def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path) -> None:
-    """Draws ‖∂L/∂h_t‖ over the time steps, a curve a layer and direction, on a logarithmic axis.
+    """Draw ‖∂L/∂h_t‖ over the time steps, a curve a layer and direction, on a logarithmic axis.
 
     Args:
         flow: what ``gradient_flow`` returned, or several by the name to put beside them, in one picture. An LSTM's
@@ -64,7 +64,7 @@ def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path) -> No
 
 
 def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
-    """Draws how much the last output depends on the input k steps before, as a share of the largest.
+    """Draw how much the last output depends on the input k steps before, as a share of the largest.
 
     Args:
         seen: what ``horizon`` returned, or several by the name to put beside them.
@@ -97,7 +97,7 @@ def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
 
 
 def spectra(found: Sequence[Spectrum], path: Path) -> None:
-    """Draws each layer's recurrent weights: eigenvalues around the unit circle, and singular values.
+    """Draw each layer's recurrent weights: eigenvalues around the unit circle, and singular values.
 
     Args:
         found: what ``spectra`` returned; the first four layers and directions are drawn.
@@ -138,7 +138,7 @@ def spectra(found: Sequence[Spectrum], path: Path) -> None:
 
 
 def saturation(found: Sequence[Activity], path: Path) -> None:
-    """Draws the shares of saturated values and of dead and constant units, a bar a gate.
+    """Draw the shares of saturated values and of dead and constant units, a bar a gate.
 
     Args:
         found: what ``saturation`` returned.
@@ -176,7 +176,7 @@ def saturation(found: Sequence[Activity], path: Path) -> None:
 def over_training(
     series: Mapping[str, Sequence[float]], epochs: Sequence[float], path: Path, *, label: str,
     band: tuple[float, float] | None = None, ) -> None:  # fmt: skip
-    """Draws figures recorded during training on a logarithmic axis, a curve a layer or parameter.
+    """Draw figures recorded during training on a logarithmic axis, a curve a layer or parameter.
 
     Args:
         series: values by name, one an epoch; NaN where there is none. Of more than six names the largest are drawn.

@@ -53,7 +53,7 @@ class Horizon:
 
 
 def horizon(model: torch.nn.Module, inputs: Any, *, threshold: float = THRESHOLD, outputs: int = OUTPUTS) -> Horizon:
-    """Measures how far back the output can see, by the gradient of the outputs by the inputs.
+    """Measure how far back the output can see, by the gradient of the outputs by the inputs.
 
     g(k) = mean over rows b and outputs o of ‖∂y_{b,o,T}/∂x_{b,T-k}‖, with y_T the output of a whole sequence (last
     state, mean or maximum over steps, attention), or, of outputs at every step, that of the row's last valid step. The

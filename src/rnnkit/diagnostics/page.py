@@ -26,7 +26,7 @@ Draw = Callable[[Path], object]
 
 
 def write_page(diagnosis: Diagnosis, path: str | PathLike[str], *, name: str = "") -> Path:
-    """Writes a diagnosis as a self-contained page, whole or not at all.
+    """Write a diagnosis as a self-contained page, whole or not at all.
 
     Args:
         diagnosis: what :func:`rnnkit.diagnose` returned.

@@ -27,7 +27,7 @@ _NAME = 28  # characters of a name that are drawn
 
 
 def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:
-    """Draws a confusion matrix with its counts, and the share of each class that was recognised beside its row.
+    """Draw a confusion matrix with its counts, and the share of each class that was recognised beside its row.
 
     Correct answers are pale blue, so that mistakes stand out: the darker the orange, the more often a class (row) was
     taken for another (column). Classes in alphabetical order are drawn in the order of their numbers: class_2 before
@@ -127,7 +127,7 @@ def _shortened(name: str) -> str:
 def grid(
     images: np.ndarray[Any, Any], captions: Sequence[str], path: Path, *, title: str = "", columns: int = 8
 ) -> None:
-    """Draws grey images [N, height, width] in [0, 1] in a grid, dark on light, a caption above each.
+    """Draw grey images [N, height, width] in [0, 1] in a grid, dark on light, a caption above each.
 
     No image at all draws the title alone: a network that makes no mistakes has none to show.
     """
@@ -146,7 +146,7 @@ def grid(
 
 
 def against(true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], names: Sequence[str], path: Path) -> None:
-    """Draws predicted over true numbers, a panel for each number; on the line they agree.
+    """Draw predicted over true numbers, a panel for each number; on the line they agree.
 
     Args:
         true, predicted: [N, K].
@@ -180,7 +180,7 @@ def against(true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], names: 
 
 
 def before_after(sides: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]], path: Path) -> None:
-    """Draws figures before and after, a panel for each figure, a pair of bars for each kind of data.
+    """Draw figures before and after, a panel for each figure, a pair of bars for each kind of data.
 
     Args:
         sides: figures by their names, before and after; a missing one is not drawn.

@@ -48,7 +48,7 @@ class Spectrum:
 
 
 def spectra(model: torch.nn.Module) -> tuple[Spectrum, ...]:
-    """Measures the recurrent weights of every layer, direction and gate.
+    """Measure the recurrent weights of every layer, direction and gate.
 
     In h_t = σ(W x_t + U h_{t-1}) a gradient passes σ' and Uᵀ at each step. Where |σ'| ≤ γ (1 for tanh and relu, 1/4 for
     the sigmoid) a largest singular value below 1/γ makes it vanish for certain, and to explode it needs one above

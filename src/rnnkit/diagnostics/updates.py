@@ -155,18 +155,18 @@ class Diagnostics:
         return {"records": self.records}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes back what :meth:`state_dict` gave."""
+        """Take back what :meth:`state_dict` gave."""
         self.records = list(state["records"])
 
 
 def write_records(records: list[Record], path: str | PathLike[str]) -> None:
-    """Writes records as JSON, whole or not at all."""
+    """Write records as JSON, whole or not at all."""
     with replacing(Path(path)) as temporary:
         temporary.write_text(json_text({"records": records}, indent=1), encoding="utf-8")
 
 
 def read_records(path: str | PathLike[str]) -> list[Record]:
-    """Reads what a :class:`Diagnostics` wrote.
+    """Read what a :class:`Diagnostics` wrote.
 
     Raises:
         DataError: the file is damaged, or holds something else.

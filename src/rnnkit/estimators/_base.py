@@ -80,7 +80,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     network: Network | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains on series X and their targets y; with `warm_start` from where the last `fit` ended.
+        """Train on series X and their targets y; with `warm_start` from where the last `fit` ended.
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
@@ -101,7 +101,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def fine_tune(self, X: Any, y: Any, sample_weight: Any = None, *, epochs: int = 5, **settings: Any) -> Self:
-        """Trains on new series at a lower rate, from where `fit` ended and with its scaling.
+        """Train on new series at a lower rate, from where `fit` ended and with its scaling.
 
         Args:
             X, y, sample_weight: as in `fit`; rows of a replay count as much as one of X does on average.
@@ -163,7 +163,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         return {"replay": Replay((pair[0], torch.column_stack([targets, torch.ones(len(targets))])), given.rows)}
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes network, weights, scaling and classes to one .safetensors file.
+        """Write network, weights, scaling and classes to one .safetensors file.
 
         `rnnkit predict` and `rnnkit.load` read it; nothing in it is executed or unpickled, unlike in a pickle.
 
@@ -184,7 +184,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     def _train(
         self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, run: Run | None = None, classes: Any = None
     ) -> None:
-        """Checks everything, makes the network if it is to be `fresh`, trains it by `run` and notes the history."""
+        """Check everything, makes the network if it is to be `fresh`, trains it by `run` and note the history."""
         model, plan = recipe(self.get_params(deep=False))
         patience = count("n_iter_no_change", self.n_iter_no_change)
         fraction = share("validation_fraction", self.validation_fraction)
@@ -240,7 +240,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         return int(self._random.randint(2**31 - 1))
 
     def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
-        """Fits the preprocessing, and makes the network and its learner anew."""
+        """Fit the preprocessing, and make the network and its learner anew."""
         arrived = SeriesSet.from_arrays(series, source="X")
         with in_estimator_words():
             plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)
@@ -256,7 +256,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         self._learner = self._make_learner(plan)
 
     def _go_on(self, model: Model, plan: Fit, *, anew: bool) -> None:
-        """Checks that the network is still the wanted one, and takes over settings of training that have changed."""
+        """Check that the network is still the wanted one, and take over settings of training that have changed."""
         changed = [name for name, value in vars(model).items() if value != getattr(self._recipe[0], name)]
         if changed:
             raise ConfigError(

@@ -22,7 +22,7 @@ def rows_of(series: Series, index: np.ndarray) -> Series:
 
 
 def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
-    """Returns X as an array [N, T, C], or as a list of arrays [T_i, C] where the lengths differ.
+    """Return X as an array [N, T, C], or as a list of arrays [T_i, C] where the lengths differ.
 
     With `reset` the estimator stores what it saw: `n_features_in_` (steps T of a 2-D X, else channels C),
     `feature_names_in_` (of a DataFrame [N, T]), `channel_names_` (of a list of DataFrames) and `n_channels_`. Without
@@ -63,7 +63,7 @@ def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
 
 
 def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
-    """Stores the columns of a list of DataFrames, which are the channels, or compares them with those of `fit`."""
+    """Store the columns of a list of DataFrames, which are the channels, or compare them with those of `fit`."""
     frames = isinstance(X, list | tuple) and len(X) and all(hasattr(row, "columns") for row in X)
     names = [tuple(map(str, row.columns)) for row in X] if frames else []
     if reset:
@@ -92,7 +92,7 @@ def _axes(X: Any) -> int:
 
 
 def _note(estimator: Any, channels: int, *, reset: bool) -> None:
-    """Notes the channels of series whose lengths are free, or compares them with those of `fit`."""
+    """Note the channels of series whose lengths are free, or compare them with those of `fit`."""
     if reset:
         estimator.n_features_in_ = estimator.n_channels_ = channels
         estimator._fixed_steps = False

@@ -64,7 +64,7 @@ class _Estimator(Words):
 
 @contextmanager
 def in_estimator_words() -> Iterator[None]:
-    """Says errors about data that a block raises without the arguments of functions that read files.
+    """Say errors about data that a block raises without the arguments of functions that read files.
 
     Example:
         >>> with in_estimator_words():
@@ -80,13 +80,13 @@ def in_estimator_words() -> Iterator[None]:
 
 
 def share(name: str, value: Any) -> float:
-    """Returns a number above 0 and below 1."""
+    """Return a number above 0 and below 1."""
     check_number(value, name, above=0, below=1)
     return float(value)
 
 
 def count(name: str, value: Any) -> int:
-    """Returns a whole number of at least 1."""
+    """Return a whole number of at least 1."""
     check_whole(value, name)
     return int(value)
 

@@ -105,7 +105,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     class_weight: dict[Any, float] | str | None = None
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Trains for one epoch on a part of the data; the first call fits the scaling, and makes the network.
+        """Train for one epoch on a part of the data; the first call fits the scaling, and make the network.
 
         Args:
             X, y, sample_weight: as in `fit`.
@@ -119,7 +119,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     def fine_tune(
         self, X: Any, y: Any, sample_weight: Any = None, *, epochs: int = 5, classes: Any = None, **settings: Any
     ) -> Self:
-        """Trains on new series at a lower rate, from where `fit` ended and with its scaling.
+        """Train on new series at a lower rate, from where `fit` ended and with its scaling.
 
         Args:
             X, y, sample_weight: as in `fit`; rows of a replay count as much as one of X does on average.

@@ -95,7 +95,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
     loss: str = FIT.loss
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains for one epoch on a part of the data; the first call fits the scaling, and makes the network.
+        """Train for one epoch on a part of the data; the first call fits the scaling, and make the network.
 
         Args:
             X, y, sample_weight: as in `fit`.

@@ -95,7 +95,7 @@ def add_adapters(
     *,
     train: Patterns = (),
 ) -> list[str]:
-    """Puts a low-rank adapter on every weight that ``targets`` names, in place, and freezes all else.
+    """Put a low-rank adapter on every weight that ``targets`` names, in place, and freeze all else.
 
     W + (α/r) B A; as B is 0, the model computes what it did. Works on rnnkit's layers, on PyTorch's, on cells, on the
     cell of an ``rnnkit.RNN``, and on ``torch.nn.Linear`` and ``torch.nn.Embedding`` where a target names them (an
@@ -143,7 +143,7 @@ def add_adapters(
 
 
 def merge_adapters(model: nn.Module) -> nn.Module:
-    """Writes W + (α/r) B A into W and takes the adapters off: classes and state-dict keys are those of before.
+    """Write W + (α/r) B A into W and take the adapters off: classes and state-dict keys are those of before.
 
     For deployment: the merged model costs what the model cost. What :func:`add_adapters` froze trains again.
 
@@ -168,7 +168,7 @@ def merge_adapters(model: nn.Module) -> nn.Module:
 
 
 def remove_adapters(model: nn.Module) -> nn.Module:
-    """Takes the adapters off, as if they had never been; what trained whole beside them stays as it is.
+    """Take the adapters off, as if they had never been; what trained whole beside them stays as it is.
 
     Raises:
         ConfigError: there is no adapter.
@@ -193,7 +193,7 @@ def remove_adapters(model: nn.Module) -> nn.Module:
 
 
 def save_adapters(model: nn.Module, path: str | PathLike[str]) -> Path:
-    """Writes the adapters, and all else that trains (a new head), to one small .safetensors file.
+    """Write the adapters, and all else that trains (a new head), to one small .safetensors file.
 
     With them goes the SHA-256 of the weights that stayed, by which :func:`load_adapters` knows the base model.
 
@@ -233,7 +233,7 @@ def save_adapters(model: nn.Module, path: str | PathLike[str]) -> Path:
 
 
 def load_adapters(model: nn.Module, path: str | PathLike[str]) -> nn.Module:
-    """Puts what :func:`save_adapters` wrote on its base model, in place; a head of another width is replaced.
+    """Put what :func:`save_adapters` wrote on its base model, in place; a head of another width is replaced.
 
     Args:
         model: the base model, as it was when :func:`add_adapters` was called.
@@ -290,7 +290,7 @@ def load_adapters(model: nn.Module, path: str | PathLike[str]) -> nn.Module:
 
 
 def restore_adapters(model: nn.Module, description: dict[str, dict[str, Any]]) -> None:
-    """Puts fresh adapters where a saved model had them; for ``rnnkit.load``.
+    """Put fresh adapters where a saved model had them; for ``rnnkit.load``.
 
     Args:
         model: without adapters.
@@ -377,7 +377,7 @@ def _put(model: nn.Module, adapters: dict[str, dict[str, Any]], froze: list[Para
 
 
 def _fit_head(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Makes what the file holds beside the adapters fit: only a head may have another width."""
+    """Make what the file holds beside the adapters fit: only a head may have another width."""
     known = model.state_dict()
     unfit = [name for name, one in tensors.items() if name in known and known[name].shape != one.shape]
     if not unfit:

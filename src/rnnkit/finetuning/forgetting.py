@@ -63,7 +63,7 @@ class Replay:
 
 
 def resolve_replay(replay: Any) -> Replay | None:
-    """Returns a replay as `fine_tune(replay=...)` takes it: a number or a share of rows, `(X, y)`, or a Replay."""
+    """Return a replay as `fine_tune(replay=...)` takes it: a number or a share of rows, `(X, y)`, or a Replay."""
     if replay is None or isinstance(replay, Replay):
         return replay
     return Replay(**{"rows" if isinstance(replay, int | float | np.number) else "data": replay})
@@ -247,7 +247,7 @@ PROTECTIONS: dict[str, Callable[[], Protection]] = {"l2-sp": L2SP, "ewc": EWC}
 
 
 def resolve_protection(protect: str | Protection | None) -> Protection | None:
-    """Returns the protection of that name with its default settings; an object stays as it is.
+    """Return the protection of that name with its default settings; an object stays as it is.
 
     Raises:
         ConfigError: an unknown name, or no protection at all.

@@ -30,7 +30,7 @@ def plain_name(name: str) -> str:
 
 
 def freeze(model: Module, patterns: Patterns = "*") -> list[str]:
-    """Keeps parameters from training, until :func:`unfreeze`.
+    """Keep parameters from training, until :func:`unfreeze`.
 
     Args:
         model: any module.
@@ -57,7 +57,7 @@ def freeze(model: Module, patterns: Patterns = "*") -> list[str]:
 
 
 def unfreeze(model: Module, patterns: Patterns = "*") -> list[str]:
-    """Lets parameters train again; arguments, result and errors as of :func:`freeze`.
+    """Let parameters train again; arguments, result and errors as of :func:`freeze`.
 
     Example:
         >>> import rnnkit

@@ -55,7 +55,7 @@ def same_name(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
 def replace_head(
     model: nn.Module, outputs: int, keep: Mapping[int, int] | None = None, *, generator: torch.Generator | None = None
 ) -> nn.Linear:
-    """Gives a model an output layer of another width, in place.
+    """Give a model an output layer of another width, in place.
 
     Row i of the new weight and bias is the old head's row ``keep[i]``; the rows of new classes are drawn from
     U(-1/√F, 1/√F), F the features, as ``torch.nn.Linear`` draws them.
@@ -114,7 +114,7 @@ def replace_head(
 
 
 def put_head(model: nn.Module, name: str, head: nn.Linear) -> None:
-    """Puts a finished output layer in the place of that name."""
+    """Put a finished output layer in the place of that name."""
     put = getattr(model, "set_head", None)
     if callable(put) and name == "head":  # a model of rnnkit, which describes itself
         put(head)

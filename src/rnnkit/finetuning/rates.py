@@ -44,7 +44,7 @@ def discriminative_rates(model: Module, lr: float, divisor: float = DIVISOR) -> 
 
 
 def divide_rates(optimizer: Optimizer, model: Module, divisor: float) -> None:
-    """Splits the groups of a fresh optimizer by layer and divides their rates as :func:`discriminative_rates` does.
+    """Split the groups of a fresh optimizer by layer and divides their rates as :func:`discriminative_rates` does.
 
     All other settings of a group, such as its weight decay, stay those it had.
     """
@@ -66,6 +66,6 @@ def divide_rates(optimizer: Optimizer, model: Module, divisor: float) -> None:
 
 
 def check_divisor(divisor: float, name: str = "divisor") -> None:
-    """Raises ConfigError for a divisor below 1, or no number."""
+    """Raise ConfigError for a divisor below 1, or no number."""
     if isinstance(divisor, bool) or not isinstance(divisor, int | float) or not 1 <= divisor < math.inf:
         raise ConfigError(f"{name}={divisor!r} arrived; expected by how much a layer's rate is divided: 2.6")

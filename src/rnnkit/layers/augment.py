@@ -64,7 +64,7 @@ class SeriesAugment(SequenceModule):
         }
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
-        """Maps x [B, T, I] to (one variant of it, lengths, None)."""
+        """Map x [B, T, I] to (one variant of it, lengths, None)."""
         if not self.training:
             return x, lengths, None
         if self.warp and x.shape[1] > 2:

@@ -51,7 +51,7 @@ class Chain(SequenceModule):
         return None if None in parts else {"builder": "Chain", "arguments": {"parts": parts}}
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
-        """Maps x through all parts; see the class."""
+        """Map x through all parts; see the class."""
         return self._chained()(x, lengths)
 
     def forward_chunk(
@@ -143,7 +143,7 @@ class PerStep(SequenceModule):
         return {"builder": "PerStep", "arguments": {"module": module, "output_size": self.output_size}}
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
-        """Maps each step of x [B, T, I]; see the class."""
+        """Map each step of x [B, T, I]; see the class."""
         return self.forward_chunk(x, lengths=lengths)[0], lengths, None
 
     def forward_chunk(

@@ -76,7 +76,7 @@ class PixelFront(SequenceModule):
         return {"builder": type(self).__name__, "arguments": {name: getattr(self, name) for name in names}}
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
-        """Maps x [B, height, width] to ([B, height · width, 1], None, None)."""
+        """Map x [B, height, width] to ([B, height · width, 1], None, None)."""
         if lengths is not None or x.shape[1:] != (self.height, self.width):
             what = f"images {list(x.shape)}" + (" with lengths" if lengths is not None else "")
             raise ShapeError(f"{what} arrived; expected [B, {self.height}, {self.width}] without lengths")

@@ -117,7 +117,7 @@ def _checked_result(part: SequenceInterface, result: Any) -> Result:
 
 
 def as_sequence_module(module: Any, name: str = "module") -> SequenceInterface:
-    """Gives a module the call ``(x, lengths) -> (y, lengths, state)``; one that has it is returned as it is.
+    """Give a module the call ``(x, lengths) -> (y, lengths, state)``; one that has it is returned as it is.
 
     Args:
         module: a :class:`SequenceModule`; ``rnnkit.SimpleRNN``, ``LSTM``, ``GRU`` or ``RNN``; ``torch.nn.LSTM``,
@@ -164,7 +164,7 @@ def _refusal(module: Any, name: str) -> str:
 
 
 def check_fit(parts: Sequence[tuple[str, SequenceInterface]]) -> None:
-    """Raises ConfigError where a layer puts out other features than the next one takes.
+    """Raise ConfigError where a layer puts out other features than the next one takes.
 
     Args:
         parts: layers from input to output, each with its name for the message.

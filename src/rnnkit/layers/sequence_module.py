@@ -92,7 +92,7 @@ class SequenceModule(torch.nn.Module):
     whole_sequences: ClassVar[str] = "needs whole sequences: apply it to the data beforehand"
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
-        """Maps sequences x [B, T, I], with valid steps ``lengths`` [B], to (y, lengths of y, last state)."""
+        """Map sequences x [B, T, I], with valid steps ``lengths`` [B], to (y, lengths of y, last state)."""
         raise NotImplementedError
 
     def forward_chunk(
@@ -103,7 +103,7 @@ class SequenceModule(torch.nn.Module):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State | None]:
-        """Goes on from a state, for sequences that come in chunks.
+        """Go on from a state, for sequences that come in chunks.
 
         Args:
             x: [B, T, I], the next steps.
@@ -117,7 +117,7 @@ class SequenceModule(torch.nn.Module):
         raise BackendError(f"{type(self).__name__} {self.whole_sequences}")
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """Maps one step x [B, I] and a state to y [B, F] and the next state."""
+        """Map one step x [B, I] and a state to y [B, F] and the next state."""
         y, state = self.forward_chunk(x[:, None], state)
         return y[:, 0], state
 
@@ -168,7 +168,7 @@ def masked(x: Tensor, lengths: Lengths | None) -> Tensor:
 
 
 def check_features(x: Any, features: int | None, name: str) -> None:
-    """Raises ShapeError where x is no [B, T, I] with I ``features`` (any number where None).
+    """Raise ShapeError where x is no [B, T, I] with I ``features`` (any number where None).
 
     Args:
         x: what arrived.

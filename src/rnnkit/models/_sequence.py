@@ -97,7 +97,7 @@ class SequenceModel(torch.nn.Module):
         return {"builder": type(self).__name__, "arguments": {**described, **self._arguments}}
 
     def set_head(self, head: torch.nn.Linear, name: str = "head") -> None:
-        """Puts another output layer in place; ``config()`` tells its width.
+        """Put another output layer in place; ``config()`` tells its width.
 
         Args:
             head: the layer.
@@ -121,7 +121,7 @@ class SequenceModel(torch.nn.Module):
         return Chained([as_sequence_module(part, name) for name, part in parts if part is not None])
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
-        """Maps x [B, T, I] (or what the front takes) and lengths [B] or None to the model's outputs."""
+        """Map x [B, T, I] (or what the front takes) and lengths [B] or None to the model's outputs."""
         if isinstance(x, PackedSequence):
             x, lengths = pad_packed_sequence(x, batch_first=True)
         layers = self._layers()

@@ -53,7 +53,7 @@ _REGISTERED: dict[str, Builder] = {}  # by register()
 
 
 def register(builder: Builder, name: str | None = None) -> None:
-    """Lets model files name a class of the user's, until Python ends.
+    """Let model files name a class of the user's, until Python ends.
 
     A module of your own is saved with the rest of a model where it has a method
     ``config() -> {"builder": name, "arguments": {...}}`` with plain arguments (numbers, text, lists, and descriptions
@@ -89,7 +89,7 @@ def register(builder: Builder, name: str | None = None) -> None:
 
 
 def build(config: Mapping[str, Any], builders: Mapping[str, Builder] | None = None) -> torch.nn.Module:
-    """Makes the module that ``{"builder": name, "arguments": {...}}`` describes, with fresh weights.
+    """Make the module that ``{"builder": name, "arguments": {...}}`` describes, with fresh weights.
 
     Args:
         config: as the module's ``config()`` gives it.
@@ -143,7 +143,7 @@ def _name_of(builder: Any) -> str:
 
 @contextmanager
 def _damaged(path: str | PathLike[str]) -> Iterator[None]:
-    """Raises `DataError` where a description lacks something, or has it of another type."""
+    """Raise `DataError` where a description lacks something, or has it of another type."""
     try:
         yield
     except RnnkitError:
@@ -158,7 +158,7 @@ def load(
     *,
     builders: Mapping[str, Builder] | None = None,
 ) -> torch.nn.Module:
-    """Loads what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
+    """Load what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
 
     Args:
         path: the file, or a folder (such as a run folder) with a ``model.safetensors``.

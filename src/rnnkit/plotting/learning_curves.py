@@ -23,7 +23,7 @@ def curves(
     best: int | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Draws the loss and each metric over the epochs, training and validation in one panel.
+    """Draw the loss and each metric over the epochs, training and validation in one panel.
 
     Args:
         rows: one mapping per epoch, as ``History.rows`` holds them: ``epoch``, ``loss``, the metrics, and

@@ -70,7 +70,7 @@ _SHARES = re.compile("accuracy|precision|recall|sensitivity|specificity|jaccard|
 
 
 def limit_share(axes: Axes, name: str) -> None:
-    """Ends the axis of an accuracy, or of another share, at 1: there is nothing above."""
+    """End the axis of an accuracy, or of another share, at 1: there is nothing above."""
     low, high = axes.dataLim.intervaly
     if not (_SHARES.search(name) and 0 <= low <= high <= 1):
         return
@@ -93,14 +93,14 @@ def label(name: str) -> str:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Writes a figure in the format of the path's suffix, whole or not at all. See `plain_texts` for its texts."""
+    """Write a figure in the format of the path's suffix, whole or not at all. See `plain_texts` for its texts."""
     plain_texts(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
 
 
 def plain_texts(figure: Figure) -> None:
-    """Makes matplotlib draw every text of a figure as it is.
+    """Make matplotlib draw every text of a figure as it is.
 
     Names of classes, columns and runs may hold what matplotlib takes for TeX, and fails on. They may also hold
     characters that its own font lacks: these are written in an installed font that has them. Where no font has them,
@@ -157,7 +157,7 @@ def _installed() -> set[str]:
 
 
 def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
-    """Replaces words with characters that no font has by numbers, and warns once which number is which word."""
+    """Replace words with characters that no font has by numbers, and warns once which number is which word."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")
     numbers: dict[str, str] = {}

@@ -14,7 +14,7 @@ import torch
 
 @contextmanager
 def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
-    """Puts a module into training or evaluation mode; each submodule gets its own flag back."""
+    """Put a module into training or evaluation mode; each submodule gets its own flag back."""
     flags = [(part, part.training) for part in module.modules()]
     module.train(training)
     try:
@@ -26,7 +26,7 @@ def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Runs with torch's global generators (dropout draws from them) seeded, and puts their states back."""
+    """Run with torch's global generators (dropout draws from them) seeded, and put their states back."""
     if seed is None:
         yield
         return

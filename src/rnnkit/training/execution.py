@@ -172,7 +172,7 @@ def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
 
 
 def _leave() -> None:
-    """Ends the process group before Python does, for its threads, left running, can abort the process at its exit.
+    """End the process group before Python does, for its threads, left running, can abort the process at its exit.
 
     gloo's run on as long as a wrapped model holds the group: seldom, a process still aborts when its work is done.
     """

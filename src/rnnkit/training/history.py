@@ -61,7 +61,7 @@ class History:
         return f"History({', '.join([*parts, self.stopped])})"
 
     def __getitem__(self, column: str) -> list[float]:
-        """Returns a column, one number per epoch.
+        """Return a column, one number per epoch.
 
         Raises:
             ConfigError: there is no such column.
@@ -84,7 +84,7 @@ class History:
         return {name: self[name] for name in self.columns}
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
-        """Draws loss and metrics over the epochs, the best epoch marked.
+        """Draw loss and metrics over the epochs, the best epoch marked.
 
         Args:
             path: the file to write; its suffix chooses the format (.png, .svg, .pdf). None writes none.
@@ -108,7 +108,7 @@ class History:
         return curves(self.rows, path, best=self.best_epoch)
 
     def to_dataframe(self) -> Any:
-        """Returns the rows as a pandas DataFrame, with the epoch as its index.
+        """Return the rows as a pandas DataFrame, with the epoch as its index.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -131,7 +131,7 @@ class History:
         return False
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Writes the rows as a table with a header line."""
+        """Write the rows as a table with a header line."""
         columns = list(self.rows[0]) if self.rows else ["epoch"]
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
@@ -149,7 +149,7 @@ class Recorded:
         self.history.seconds = time.monotonic() - self.began
 
     def broke_off(self, error: BaseException) -> None:
-        """Notes why a run ended early."""
+        """Note why a run ended early."""
         if self.history.stopped == "finished" and not isinstance(error, CheckpointError):
             self.history.stopped = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
 

@@ -224,7 +224,7 @@ class Learner:
         progress: bool | None = None,
         **unknown: Any,
     ) -> History:
-        """Trains the model, and returns what it recorded (also kept as `self.history`).
+        """Train the model, and return what it recorded (also kept as `self.history`).
 
         A second `fit` goes on with the optimizer as the first one left it. Ctrl-C ends the run after the step at
         hand, a second one at once.
@@ -310,7 +310,7 @@ class Learner:
         return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
 
     def stop(self) -> None:
-        """Ends the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
+        """End the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
 
         The epoch at hand gets no row. A run that ended so is over: `fit(resume=True)` does not go on with it. To pause
         one, press Ctrl-C, or let a callback call `signal.raise_signal(signal.SIGINT)`.
@@ -337,7 +337,7 @@ class Learner:
         return evaluate(*found, session.metrics)
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
-        """Returns the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
+        """Return the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
 
         They come on the CPU, in the order of the rows; outputs per step [N, T, ...] are 0 past a sequence's end.
 
@@ -397,7 +397,7 @@ class Learner:
         callbacks: Iterable[CallbackLike] = (),
         **settings: Any,
     ) -> History:
-        """Teaches a trained model something new: at a lower rate, with a fresh optimizer. See `training.fine_tuning`.
+        """Teach a trained model something new: at a lower rate, with a fresh optimizer. See `training.fine_tuning`.
 
         Args:
             new_data: the data; see the class.
@@ -437,14 +437,14 @@ class Learner:
         return tuning.run(new_data, validation, as_python(settings))
 
     def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
-        """Lists the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
+        """List the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
         optimizer: OptimizerLike = self.optimizer if self._session.optimizer is None else self._session.optimizer
         return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
 
     def find_rate(
         self, data: Any, *, low: float = 1e-6, high: float = 10.0, steps: int = 100, batch_size: int = 32, seed: int = 0
     ) -> RateSweep:
-        """Trains for some steps at rates that rise from `low` to `high`, and returns how the loss took it.
+        """Train for some steps at rates that rise from `low` to `high`, and return how the loss took it.
 
         Smith 2017 ("Cyclical learning rates for training neural networks"), with an exponential rise; each loss is
         compared with that of the initial weights on the same batch, which takes the batches' noise out. The sweep ends
@@ -480,11 +480,11 @@ class Learner:
         )
 
     def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
-        """Says where the time of a training step goes, see `Profile`; trains nothing."""
+        """Say where the time of a training step goes, see `Profile`; trains nothing."""
         return profile(self._session, self.optimizer, self.fit, data, steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
+        """Write the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
 
         What is in `learner.extra` (JSON values: a preprocessing, names of classes) is stored with it, as it is with
         each checkpoint; :func:`rnnkit.serialization.read_config` gives it back.

@@ -37,7 +37,7 @@ class _Attribute:
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads an ``.arff`` file; see :func:`rnnkit.data.read_series`."""
+    """Read an ``.arff`` file; see :func:`rnnkit.data.read_series`."""
     lines = text.decode(path, options.encoding).split("\n")
     attributes, start = _head(lines, path)
     target = _target(attributes, options, path)

@@ -91,7 +91,7 @@ def is_entity(name: str) -> bool:
 
 
 def resolve(table: pd.DataFrame, options: Options, place: Place) -> Roles:
-    """Finds the role of each column.
+    """Find the role of each column.
 
     Args:
         table: all rows; text columns as text.

@@ -30,7 +30,7 @@ _BLANKS = r"\s+"
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a delimited file; see :func:`rnnkit.data.read_series`."""
+    """Read a delimited file; see :func:`rnnkit.data.read_series`."""
     content = text.decode(path, options.encoding)
     said = _EXCEL.match(content)
     if said:  # the line stays, empty, so that the others keep their numbers

@@ -17,7 +17,7 @@ from .folders import IMAGES, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a folder of images as grey values in [0, 1]; see :func:`rnnkit.data.read_series`."""
+    """Read a folder of images as grey values in [0, 1]; see :func:`rnnkit.data.read_series`."""
     if options.targets == "numbers":
         remedies = (Remedy("targets", "labels"), Remedy("targets", None))
         raise DataError("the folders name classes, so there are no numbers", Place(str(path)), remedies)

@@ -19,7 +19,7 @@ from .folders import TABLES, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a folder of tables; see :func:`rnnkit.data.read_series`."""
+    """Read a folder of tables; see :func:`rnnkit.data.read_series`."""
     if options.targets == "numbers":
         remedies = (Remedy("targets", "labels"), Remedy("targets", None))
         raise DataError("the folders name classes, so there are no numbers", Place(str(path)), remedies)

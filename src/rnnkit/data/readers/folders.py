@@ -12,7 +12,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".p
 
 
 def find_format(path: Path) -> str:
-    """Returns "tables" or "images", by the files in the classes' folders."""
+    """Return "tables" or "images", by the files in the classes' folders."""
     suffixes = {file.suffix.lower() for _, file in list_class_files(path, flat=True)}
     if suffixes <= set(TABLES):
         return "tables"
@@ -31,7 +31,7 @@ def find_format(path: Path) -> str:
 def list_class_files(
     path: Path, suffixes: tuple[str, ...] | None = None, *, flat: bool = False
 ) -> list[tuple[str, Path]]:
-    """Lists (class, file) of ``path/class/file``, sorted; names that begin with a dot do not count.
+    """List (class, file) of ``path/class/file``, sorted; names that begin with a dot do not count.
 
     Args:
         path: the folder.
@@ -60,7 +60,7 @@ def list_class_files(
 
 
 def series_id(label: str, file: Path) -> str:
-    """Returns what the series of a file is called: class/file, or file where there are no classes."""
+    """Return what the series of a file is called: class/file, or file where there are no classes."""
     return f"{label}/{file.name}" if label else file.name
 
 

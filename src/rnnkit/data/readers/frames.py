@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
-    """Reads a DataFrame; see :func:`rnnkit.data.read_series`."""
+    """Read a DataFrame; see :func:`rnnkit.data.read_series`."""
     import pandas as pd
 
     if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None and "time" not in frame.columns:

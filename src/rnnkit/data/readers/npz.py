@@ -24,7 +24,7 @@ _TARGETS = ("y", "Y", "labels", "label", "targets", "target", "y_train")
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a ``.npz`` file; see :func:`rnnkit.data.read_series`."""
+    """Read a ``.npz`` file; see :func:`rnnkit.data.read_series`."""
     place = Place(str(path))
     arrays = _arrays(path)
     key = _pick(arrays, options.value_columns, _VALUES, "value_columns", place)

@@ -12,7 +12,7 @@ from .tables import need_pandas, to_series
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a ``.parquet`` file; see :func:`rnnkit.data.read_series`."""
+    """Read a ``.parquet`` file; see :func:`rnnkit.data.read_series`."""
     need_pandas(str(path))
     place = Place(str(path))
     try:

@@ -48,7 +48,7 @@ class ParsedRows:
         return Place(str(self.path), self.lines[row] if self.lines else None)
 
     def to_series(self, options: Options) -> SeriesSet:
-        """Checks the rows and makes a set of them.
+        """Check the rows and make a set of them.
 
         Raises:
             DataError: rows or targets that cannot be used; see `rnnkit.data.row_checks`.

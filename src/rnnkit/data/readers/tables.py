@@ -42,7 +42,7 @@ _DUPLICATES = {
 
 
 def need_pandas(source: str) -> None:
-    """Raises `MissingExtraError` if pandas is not installed."""
+    """Raise `MissingExtraError` if pandas is not installed."""
     try:
         import pandas as pd  # noqa: F401
     except ImportError:
@@ -92,7 +92,7 @@ class Table:
 
 
 def to_series(table: Table, options: Options) -> SeriesSet:
-    """Reads the roles of the columns and builds the series."""
+    """Read the roles of the columns and builds the series."""
     if not len(table.frame):
         raise DataError("has a header but no rows; expected at least one", table.whole)
     table = replace(table, ignored=options.ignore_columns)
@@ -304,7 +304,7 @@ def _duplicates(
     order: npt.NDArray[np.int64],
     rule: str,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Steps of one series with the same time: kept, thinned or averaged as `rule` says, which a warning repeats."""
+    """Step of one series with the same time: kept, thinned or averaged as `rule` says, which a warning repeats."""
     again = np.zeros(len(clock), np.bool_)
     again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
     if not again.any():

@@ -25,7 +25,7 @@ _PAIR = re.compile(r"\(([^()]*),([^(),]*)\)")
 
 
 def read(path: Path, options: Options) -> SeriesSet:
-    """Reads a ``.ts`` file; see :func:`rnnkit.data.read_series`."""
+    """Read a ``.ts`` file; see :func:`rnnkit.data.read_series`."""
     lines = text.decode(path, options.encoding).split("\n")
     head, start = _head(lines, path)
     answers = head.get("classlabel", head.get("targetlabel", "false")).split()

@@ -19,7 +19,7 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def to_inputs(data: Any, dtype: torch.dtype) -> Inputs:
-    """Turns arrays, tensors or a list of rows into one tensor, or into `Sequences` if the rows differ in length.
+    """Turn arrays, tensors or a list of rows into one tensor, or into `Sequences` if the rows differ in length.
 
     Floats become `dtype`. Integers of one or two axes [B, T] are token ids and become int64; integers of
     more axes are measurements (pixels, say) and become `dtype`.
@@ -127,7 +127,7 @@ def check_inputs(values: Tensor, lengths: Tensor | None) -> None:
 
 
 def describe(thing: Any) -> str:
-    """Says in a few words what arrived, for error messages."""
+    """Say in a few words what arrived, for error messages."""
     shape = getattr(thing, "shape", None)
     return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
 

@@ -97,7 +97,7 @@ class IterableBatches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._start = int(state["position"])
         source: Any = self.source
-        if self.own_position:
+        if self.own_position and "source" in state:
             source.load_state_dict(state["source"])
 
     def fingerprint(self) -> dict[str, Any]:
@@ -155,6 +155,6 @@ def _loader(data: Dataset[Any], batch_size: int, sampler: Order | None) -> DataL
 
 
 def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Samples stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
+    """Sample stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
     inputs, targets = zip(*samples, strict=True)
     return list(inputs), list(targets)

@@ -325,7 +325,7 @@ class Penalty(Callback):
 
 
 def _stages(model: Any, plan: Plan) -> list[tuple[int, list[Parameter]]]:
-    """Freezes what shall not train, and says what trains from which epoch on."""
+    """Freeze what shall not train, and say what trains from which epoch on."""
     if plan.freeze:
         for parameter in matching(model, plan.freeze).values():
             parameter.requires_grad_(False)
@@ -375,7 +375,7 @@ def _references(
 
 @contextmanager
 def _undone_if_it_fails(session: Session, plan: Plan) -> Iterator[None]:
-    """Puts the old head back and takes adapters off where an error came before an epoch had ended."""
+    """Put the old head back and take adapters off where an error came before an epoch had ended."""
     model, history = session.model, session.history
     place = find_head(model) if plan.classes is not None else None
     adapted = any("parametrizations" in name for name in model.state_dict())

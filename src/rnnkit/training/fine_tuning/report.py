@@ -71,7 +71,7 @@ class FineTuningReport:
         return asdict(self)
 
     def to_json(self, path: str | PathLike[str]) -> None:
-        """Writes the report as JSON, whole or not at all."""
+        """Write the report as JSON, whole or not at all."""
         with replacing(Path(path)) as temporary:
             temporary.write_text(json_text(self.to_dict()), encoding="utf-8")
 

@@ -67,7 +67,7 @@ class CrossEntropy(torch.nn.Module):
         return total if reduction == "none" else total / labels.numel()
 
     def fit_classes(self, classes: int) -> None:
-        """Learns how many classes the model tells apart; raises `ConfigError` where the weights are for others."""
+        """Learn how many classes the model tells apart; raise `ConfigError` where the weights are for others."""
         self.classes = classes
         if self.by_class:
             if max(self.by_class) >= classes:

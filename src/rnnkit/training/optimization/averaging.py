@@ -34,7 +34,7 @@ class _Average:
         monitor: str = "val_loss",
         higher_is_better: bool = False,
     ) -> None:
-        """Starts an average of a model (its parameters and buffers), or of tensors that change in place.
+        """Start an average of a model (its parameters and buffers), or of tensors that change in place.
 
         Args:
             weights: the model or the tensors.
@@ -49,11 +49,11 @@ class _Average:
         self.steps, self.monitor, self.higher_is_better = 0, monitor, higher_is_better
 
     def update(self) -> None:
-        """Adds the weights after a step to the average."""
+        """Add the weights after a step to the average."""
         raise NotImplementedError
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Records an epoch's figures."""
+        """Record an epoch's figures."""
 
     @property
     def averaging(self) -> bool:
@@ -62,7 +62,7 @@ class _Average:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Puts the average into the model, and afterwards the weights back, bit by bit. Do not train inside."""
+        """Put the average into the model, and afterwards the weights back, bit by bit. Do not train inside."""
         if not self.averaging:
             yield
             return
@@ -75,7 +75,7 @@ class _Average:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Puts the average into the model for good."""
+        """Put the average into the model for good."""
         if self.averaging:
             torch._foreach_copy_(self.weights, self.average)
 
@@ -84,7 +84,7 @@ class _Average:
         return {"steps": self.steps, "average": self.average}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Loads what `state_dict` returned; call `begin` first.
+        """Load what `state_dict` returned; call `begin` first.
 
         Raises:
             DataError: the state is that of other weights.
@@ -218,7 +218,7 @@ AVERAGES: dict[str, Callable[[], Average]] = {"ema": EMA, "nt-asgd": NTASGD}
 
 
 def resolve_average(average: str | Average | None) -> Average | None:
-    """Returns the average of that name, or a copy of the one given, so that a run does not depend on an earlier one."""
+    """Return the average of that name, or a copy of the one given, so that a run does not depend on an earlier one."""
     if isinstance(average, str):
         if average not in AVERAGES:
             raise ConfigError(f"unknown average {average!r}{suggest(average, tuple(AVERAGES))}")

@@ -61,6 +61,6 @@ class Clipping:
 
 
 def gradient_norm(model: torch.nn.Module) -> float:
-    """Returns the norm of all gradients of a model together; NaN if there are none."""
+    """Return the norm of all gradients of a model together; NaN if there are none."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     return torch.nn.utils.get_total_norm(gradients).item() if gradients else float("nan")

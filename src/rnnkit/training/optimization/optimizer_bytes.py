@@ -15,7 +15,7 @@ StateBytes = Callable[[nn.Parameter], int | None]
 
 
 def state_bytes(optimizer: OptimizerLike) -> tuple[str, StateBytes]:
-    """Returns the optimizer's name, and a function from a parameter to the bytes of its state (None: unknown).
+    """Return the optimizer's name, and a function from a parameter to the bytes of its state (None: unknown).
 
     Measured by a step on a small parameter: state tensors of its shape grow with the parameter, single numbers do not,
     other shapes are unknown.

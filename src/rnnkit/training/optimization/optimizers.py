@@ -42,7 +42,7 @@ _NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable",
 
 
 def check_optimizer(optimizer: OptimizerLike) -> None:
-    """Raises `ConfigError` for a name that is unknown."""
+    """Raise `ConfigError` for a name that is unknown."""
     if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         raise ConfigError(f"unknown optimizer {optimizer!r}{suggest(optimizer, tuple(OPTIMIZERS))}")
     if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
@@ -53,7 +53,7 @@ def check_optimizer(optimizer: OptimizerLike) -> None:
 
 
 def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
-    """Raises `ConfigError` for an optimizer that holds no parameter of the model: nothing would train."""
+    """Raise `ConfigError` for an optimizer that holds no parameter of the model: nothing would train."""
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if not any(id(parameter) in held for parameter in model.parameters()):
         kind = type(optimizer).__name__
@@ -74,7 +74,7 @@ def make_optimizer(
     parameter_groups: ParameterGroups | None = None,
     fused: bool = False,
 ) -> Optimizer:
-    """Returns the optimizer of that name, what the callable makes of the parameters, or the given one.
+    """Return the optimizer of that name, what the callable makes of the parameters, or the given one.
 
     Args:
         optimizer: see the Learner.

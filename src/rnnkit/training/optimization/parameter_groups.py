@@ -41,7 +41,7 @@ ParameterGroups = Mapping[str, Mapping[str, Any]] | Iterable[Mapping[str, Any]]
 def group_parameters(
     model: torch.nn.Module, groups: ParameterGroups | None, known: tuple[str, ...] | None, *, decay_biases: bool
 ) -> list[Settings]:
-    """Returns the groups `[{"params": [...], setting: value, ...}]`, parameters with the same settings together.
+    """Return the groups `[{"params": [...], setting: value, ...}]`, parameters with the same settings together.
 
     Args:
         model: the model; a shared parameter counts once and has each of its names.
@@ -82,7 +82,7 @@ def group_parameters(
 
 
 def by_names(model: torch.nn.Module, groups: ParameterGroups) -> ParameterGroups:
-    """Returns the groups with names in place of parameters: comparable, and valid after a change of device."""
+    """Return the groups with names in place of parameters: comparable, and valid after a change of device."""
     if isinstance(groups, Mapping):
         return dict(groups)
     names = {parameter: name for name, parameter in model.named_parameters()}

@@ -67,7 +67,7 @@ class Rates:
                 group["momentum"] = momentum
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Gives the epoch's figure to the schedule, if it takes one."""
+        """Give the epoch's figure to the schedule, if it takes one."""
         if hasattr(self.schedule, "epoch"):
             self.schedule.epoch(row[self.history.monitor], higher_is_better=self.history.higher_is_better)
 

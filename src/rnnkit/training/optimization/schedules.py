@@ -240,7 +240,7 @@ class Plateau:
         return self.now
 
     def epoch(self, figure: float, *, higher_is_better: bool) -> None:
-        """Records an epoch's figure."""
+        """Record an epoch's figure."""
         margin = abs(self.best) * self.threshold
         better = figure > self.best + margin if higher_is_better else figure < self.best - margin
         if better or (math.isnan(self.best) and not math.isnan(figure)):
@@ -274,7 +274,7 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 
 
 def resolve_schedule(schedule: str | Schedule | None) -> Schedule | None:
-    """Returns the schedule of that name; a callable (step, total steps) -> factor is returned unchanged.
+    """Return the schedule of that name; a callable (step, total steps) -> factor is returned unchanged.
 
     A schedule with a state, such as `Plateau`, is copied, so that a run does not depend on an earlier one.
     """

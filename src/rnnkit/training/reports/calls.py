@@ -16,7 +16,7 @@ from ...layers.costs import Call, rule_of
 
 
 def units(model: nn.Module) -> dict[str, nn.Module]:
-    """Returns the layers of a summary by their names in the model.
+    """Return the layers of a summary by their names in the model.
 
     These are layers with a known cost (including their children), layers without children, and layers that have
     parameters of their own beside children. A layer that is used in several places appears once.

@@ -189,7 +189,7 @@ class Clock(WholeSteps):
         return made
 
     def _watch(self, part: str, outside: str, given: Any, made: Any) -> None:
-        """Tells by hooks when a part's backward pass begins and ends; ``outside`` is the part that it lies in."""
+        """Tell by hooks when a part's backward pass begins and end; ``outside`` is the part that it lies in."""
 
         def begin(_: Tensor) -> None:
             self._to(part, "backward")
@@ -207,7 +207,7 @@ class Clock(WholeSteps):
     # --- sums
 
     def _to(self, part: str, way: str = "forward") -> None:
-        """Adds the time until now to the last part, and starts that of the given part."""
+        """Add the time until now to the last part, and start that of the given part."""
         now = self.now()
         self._step[self._part] += now - self._since
         self._part, self._since = (part, way), now

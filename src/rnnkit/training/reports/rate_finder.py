@@ -70,7 +70,7 @@ class RateSweep:
         return f"RateSweep({tried}, stopped={self.stopped!r}, suggestion={found})"
 
     def plot(self, path: str | PathLike[str]) -> None:
-        """Draws loss against rate; the suffix of `path` chooses the format (.png, .svg, .pdf)."""
+        """Draw loss against rate; the suffix of `path` chooses the format (.png, .svg, .pdf)."""
         from ...plotting.style import BLUE, ORANGE, figure, open_axes, write
 
         path = Path(path)
@@ -166,7 +166,7 @@ def _adjust(losses: list[float], initial: list[float]) -> list[float]:
 
 
 def suggest_rate(rates: list[float], losses: list[float]) -> tuple[list[float], float | None, str]:
-    """Returns the smoothed losses, the rate at which they fall most steeply over log(rate) if any, and a reason.
+    """Return the smoothed losses, the rate at which they fall most steeply over log(rate) if any, and a reason.
 
     Smoothing is by a Gaussian of 0.15 decades to both sides, which unlike a running average does not move the curve to
     higher rates. A loss above the start (the median of the first tenth) counts as at most as far above it as the lowest
@@ -242,7 +242,7 @@ def _blown_up(losses: list[float]) -> bool:
 
 
 def _cycle(batches: Any, steps: int) -> Iterator[Any]:
-    """Yields this number of batches, from as many epochs as needed."""
+    """Yield this number of batches, from as many epochs as needed."""
     done = 0
     while done < steps:
         before = done

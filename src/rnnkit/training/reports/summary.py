@@ -34,7 +34,7 @@ def summary(
     optimizer: OptimizerLike = "adam",
     batch_size: int = 32,
 ) -> Summary:
-    """Lists a model's layers with parameters, output shapes, FLOPs and memory.
+    """List a model's layers with parameters, output shapes, FLOPs and memory.
 
     The model is run once on the given batch, or on zeros of the given shape, in evaluation mode; generators, modes
     and weights are as before. FLOPs are those of the layers' matrix products and normalisations

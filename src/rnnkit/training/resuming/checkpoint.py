@@ -197,9 +197,9 @@ class Checkpoints(Callback):
                 part.load_state_dict(state[name])
         position = self.run.position
         here = state["random"][self.rank]
+        if position.batch == 0 or "batches" not in state:  # the latter was written before batches had a state
+            self.run.batches.load_state_dict({**state.get("batches", {}), "position": position.batch})
         if position.batch:
-            if "batches" not in state:  # written before batches had a state of their own
-                self.run.batches.load_state_dict({"position": position.batch})
             self.random.load_state_dict(state["epoch_random"][self.rank])
             self._here = here
         else:
@@ -257,7 +257,7 @@ class Checkpoints(Callback):
             )
 
     def _write(self, random: list[State]) -> None:
-        within = {"metrics", "losses", "batches"} if not self.run.position.batch else set()
+        within = {"metrics", "losses"} if not self.run.position.batch else set()
         parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
         facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
         state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
@@ -310,7 +310,7 @@ def state_file(path: str | PathLike[str]) -> Path:
 
 
 def check_every(every: int | timedelta | None, processes: int) -> None:
-    """Raises `ConfigError` for a `checkpoint_every` that means nothing."""
+    """Raise `ConfigError` for a `checkpoint_every` that means nothing."""
     if every is None:
         return
     whole = isinstance(every, int) and not isinstance(every, bool) and every >= 1
@@ -327,7 +327,7 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
 
 
 def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
-    """Returns the state to resume from; None where there is none, or a run that is over is to begin anew.
+    """Return the state to resume from; None where there is none, or a run that is over is to begin anew.
 
     It reads only: the run may be under way.
 

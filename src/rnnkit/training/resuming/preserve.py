@@ -44,7 +44,7 @@ def preserve_session(session: Any, given: Any, data: Any) -> Iterator[None]:
 
 @contextmanager
 def _optimizer(given: Any) -> Iterator[None]:
-    """Puts an optimizer's state, the same tensors, and its groups' settings back; no-op unless it is an Optimizer."""
+    """Put an optimizer's state, the same tensors, and its groups' settings back; no-op unless it is an Optimizer."""
     if not isinstance(given, Optimizer):
         yield
         return
@@ -67,7 +67,7 @@ def _copied(state: Any) -> Any:
 
 @contextmanager
 def generators(device: torch.device, data: Any = None) -> Iterator[None]:
-    """Puts the states of torch's global generators, Python's, numpy's and a DataLoader's own back to what they were."""
+    """Put the states of torch's global generators, Python's, numpy's and a DataLoader's own back to what they were."""
     places = (data, data.sampler, getattr(data.batch_sampler, "sampler", None)) if isinstance(data, DataLoader) else ()
     found = [getattr(place, "generator", None) for place in places]
     own = [(one, one.get_state()) for one in found if isinstance(one, torch.Generator)]
@@ -87,7 +87,7 @@ def generators(device: torch.device, data: Any = None) -> Iterator[None]:
 
 @contextmanager
 def tensors(*modules: torch.nn.Module) -> Iterator[None]:
-    """Puts the parameters and buffers of modules back, the same tensors with the same bits, and their gradients.
+    """Put the parameters and buffers of modules back, the same tensors with the same bits, and their gradients.
 
     Inside, no parameter has a gradient yet.
     """

@@ -30,7 +30,7 @@ def describe_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Says in a line each what differs between two nests of descriptions."""
+    """Say in a line each what differs between two nests of descriptions."""
     return list(_differences(before, now, ""))
 
 

@@ -92,7 +92,7 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes back what `state_dict` gave; called before `on_fit_begin` of a resumed run."""
+        """Take back what `state_dict` gave; called before `on_fit_begin` of a resumed run."""
 
 
 @runtime_checkable

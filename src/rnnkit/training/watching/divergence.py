@@ -24,7 +24,7 @@ def all_finite(parameters: list[Tensor]) -> bool:
 
 
 def explain(model: torch.nn.Module, rows: list[int] | None, batch: Batch | None) -> list[str]:
-    """Returns lines that say which batch it was and what was large."""
+    """Return lines that say which batch it was and what was large."""
     lines = []
     if rows is not None:
         lines.append("batch: rows " + _some(rows, 8))

@@ -22,7 +22,7 @@ def states_of(metric: Any) -> list[dict[str, Any]]:
 
 
 def load_states(metric: Any, states: list[dict[str, Any]]) -> None:
-    """Takes back what `states_of` gave."""
+    """Take back what `states_of` gave."""
     for part, state in zip(parts_of(metric), states, strict=True):
         part._update_count = state["updates"]
         vars(part).update(state["values"])

@@ -93,14 +93,14 @@ class Metrics:
             self._flush()
 
     def compute(self) -> dict[str, float]:
-        """Returns the metrics of all batches since the last reset, and resets."""
+        """Return the metrics of all batches since the last reset, and resets."""
         self._flush()
         values = {name: _number(name, metric.compute()) for name, metric in self._metrics.items()}
         self.reset()
         return values
 
     def peek(self) -> dict[str, float]:
-        """Returns the metrics so far where that is cheap; none where other processes have a part of them."""
+        """Return the metrics so far where that is cheap; none where other processes have a part of them."""
         if several_processes():
             return {}
         self._flush()

@@ -220,7 +220,7 @@ class NamedMetric:
         return {"plan": vars(self._plan), "parts": [states_of(metric) for metric in self._parts()]}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Take back what `state` gave."""
         self.reset()
         if state["plan"] is None:
             return

@@ -71,7 +71,7 @@ class Progress:
             self._bar.stop()
 
     def step(self, step: int, epoch: int, rows: int, began: float, losses: LossMeter, metrics: Metrics) -> None:
-        """Redraws the bar if it is due; `rows` were trained on in this epoch since `began` (monotonic clock)."""
+        """Redraw the bar if it is due; `rows` were trained on in this epoch since `began` (monotonic clock)."""
         now = time.monotonic()
         if now < self._next_refresh:
             return
@@ -86,7 +86,7 @@ class Progress:
         self._bar.refresh()
 
     def epoch(self, row: Row) -> None:
-        """Prints the line of a finished epoch, above the bar if there is one."""
+        """Print the line of a finished epoch, above the bar if there is one."""
         if self._bar is not None:
             self._bar.console.print(epoch_line(row, self.epochs), highlight=False, markup=False, soft_wrap=True)
         elif self.show:
