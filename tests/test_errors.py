@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from rnnkit.recipes.overrides import override
 
 from rnnkit import errors
 from rnnkit.data import Preprocessing, SeriesSet, read_series, split
@@ -18,6 +17,7 @@ from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Place, Reme
 from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.wording import SETTINGS, CommandLine, in_settings
+from rnnkit.runs.settings import override
 
 LONG = "id,time,x,label\n"
 
