@@ -38,7 +38,7 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
 class CatchInterrupt:
     """Notes the first Ctrl-C in `requested`, so that a step can be finished; a second one raises at once.
 
-    Signals are the main thread's affair: in any other thread this does nothing.
+    Only the main thread gets signals: in any other thread this does nothing.
     """
 
     def __init__(self) -> None:

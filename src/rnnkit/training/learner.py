@@ -310,9 +310,9 @@ class Learner:
         return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
 
     def stop(self) -> None:
-        """End the run after the step at hand; for callbacks. Under torchrun all processes must call it in one step.
+        """End the run after the current step; for callbacks. Under torchrun all processes must call it in one step.
 
-        The epoch at hand gets no row. A run that ended so is over: `fit(resume=True)` does not go on with it. To pause
+        The current epoch gets no row. A run that ended so is over: `fit(resume=True)` does not go on with it. To pause
         one, press Ctrl-C, or let a callback call `signal.raise_signal(signal.SIGINT)`.
 
         Raises:
