@@ -244,7 +244,9 @@ def test_recipes_are_listed_and_shown():
 def test_a_copied_recipe_runs_and_can_be_evaluated():
     copied = call("recipes", "copy", "mnist")
     assert copied.stdout == "Wrote mnist.py; run it with: rnnkit train ./mnist.py\n"
-    Path("mnist.py").write_text(Path("mnist.py").read_text().replace("hidden_size: int = 128", "hidden_size: int = 6"))
+    Path("mnist.py").write_text(
+        Path("mnist.py").read_text().replace("hidden_size: Count = 128", "hidden_size: Count = 6")
+    )
     trained = call("train", "./mnist.py", "--set", "fit.epochs=1")
     assert trained.exit_code == 0, trained.output
     assert rnnkit.load("runs/mnist").body.hidden_size == 6

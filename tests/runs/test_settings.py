@@ -232,8 +232,10 @@ class Base:
 
 @dataclass(frozen=True)
 class Derived(Base):
-    """Attributes:
-    epochs: passes over all rows.
+    """Derived.
+
+    Attributes:
+        epochs: passes over all rows.
     """
 
     extra: int = 3

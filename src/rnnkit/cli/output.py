@@ -13,7 +13,7 @@ from ..errors import RnnkitError
 
 
 def report(metrics: dict[str, float]) -> None:
-    """Prints results on the test set; the accuracy, where there is one, last."""
+    """Print results on the test set; the accuracy, where there is one, last."""
     for name, value in metrics.items():
         if name != "accuracy":
             typer.echo(f"{name.replace('_', ' ').capitalize()}: {value:.4g}")
@@ -22,13 +22,13 @@ def report(metrics: dict[str, float]) -> None:
 
 
 def complain(error: RnnkitError) -> None:
-    """Prints an error on stderr, in red on a terminal."""
+    """Print an error on stderr, in red on a terminal."""
     typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Prints warnings that are raised in a block as messages on stderr, without the line of code they come from."""
+    """Print warnings that are raised in a block as messages on stderr, without the line of code they come from."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)

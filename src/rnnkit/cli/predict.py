@@ -104,7 +104,7 @@ def _is_saved_alone(run: Path) -> bool:
 
 
 def _check_out(out: Path | None, run: Path, files: list[Path]) -> None:
-    """Refuses a name that no table can have, and those of files that the command reads."""
+    """Refuse a name that no table can have, and those of files that the command reads."""
     from ..runs.tables import check_suffix
 
     if out is None:

@@ -45,7 +45,7 @@ RECIPES = {
 
 
 def find(name: str) -> Callable[[], Recipe]:
-    """Returns the recipe function of that name.
+    """Return the recipe function of that name.
 
     Raises:
         ConfigError: there is none; the message names the nearest.
@@ -64,7 +64,7 @@ def find(name: str) -> Callable[[], Recipe]:
 
 
 def from_file(file: Path) -> Recipe:
-    """Executes a Python file and returns what its function ``recipe()`` returns.
+    """Execute a Python file and returns what its function ``recipe()`` returns.
 
     Raises:
         ConfigError: no such file, no function ``recipe`` in it, an exception while it ran, or no recipe came back.
@@ -101,14 +101,14 @@ def from_file(file: Path) -> Recipe:
 
 
 def open_recipe(name: str) -> Recipe:
-    """Returns the recipe of that name, or of that file where the name is a path."""
+    """Return the recipe of that name, or of that file where the name is a path."""
     if name.endswith(".py") or "/" in name or "\\" in name:
         return from_file(Path(name))
     return find(name)()
 
 
 def source_text(name: str) -> str:
-    """Returns the text of a recipe's file, ready to be edited and run by ``rnnkit train ./FILE``."""
+    """Return the text of a recipe's file, ready to be edited and run by ``rnnkit train ./FILE``."""
     function = find(name)
     module = importlib.import_module(function.__module__)
     text = Path(str(module.__file__)).read_text(encoding="utf-8")

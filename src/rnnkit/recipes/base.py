@@ -35,7 +35,7 @@ class DataRequest:
     encoding: str | None = None
 
     def without_encoding(self) -> Path:
-        """Returns the path, for a recipe that reads no text.
+        """Return the path, for a recipe that reads no text.
 
         Raises:
             ConfigError: an encoding is named.
@@ -65,7 +65,7 @@ class PreparedRun:
     """A run whose data was read and checked, so that errors about data surface before a folder exists."""
 
     def check_data(self, folder: Path) -> None:
-        """Raises DataError where the run in a folder was begun on other data; every data passes unless overridden."""
+        """Raise DataError where the run in a folder was begun on other data; every data passes unless overridden."""
 
     def run(self, folder: Path) -> Metrics | None:
         """Train, and write the results into the folder.

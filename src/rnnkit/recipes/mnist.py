@@ -287,7 +287,7 @@ def permuted() -> Mnist:
 
 
 def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
-    """Returns the network with fresh weights, for images read in the order that `data` names."""
+    """Return the network with fresh weights, for images read in the order that `data` names."""
     import torch
 
     single = data.order != "rows"

@@ -243,7 +243,7 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
 
 
 def _check_labels(rows: SeriesSet) -> None:
-    """Refuses classes that are measurements: all numbers, and hardly two rows alike."""
+    """Refuse classes that are measurements: all numbers, and hardly two rows alike."""
     from ..data.labels import sorted_classes
 
     if rows.targets is None or rows.targets.dtype.kind == "f":

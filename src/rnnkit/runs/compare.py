@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(runs: Sequence[StoredRun]) -> Comparison:
-    """Puts runs side by side."""
+    """Put runs side by side."""
     settings = _side_by_side([{"recipe": run.recipe, **run.settings} for run in runs])
     figures: dict[str, tuple[float | None, ...]] = _side_by_side([run.figures for run in runs])
     for name in ("epochs", "seconds", "size"):

@@ -20,7 +20,7 @@ def digest(rows: SeriesSet) -> str:
 
 
 def record(folder: Path, digests: Mapping[str, str]) -> None:
-    """Writes what a run was trained on, a digest for each file; of a run that goes on it must be the same.
+    """Write what a run was trained on, a digest for each file; of a run that goes on it must be the same.
 
     Raises:
         DataError: a file has changed since the run began.
@@ -30,7 +30,7 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
-    """Compares with what a run was trained on; a run that kept no record of it passes.
+    """Compare with what a run was trained on; a run that kept no record of it passes.
 
     Args:
         folder: the run's.
@@ -61,7 +61,7 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None) -> None:
-    """Refuses rows from before a fine-tuning that put other classes in place of theirs.
+    """Refuse rows from before a fine-tuning that put other classes in place of theirs.
 
     Raises:
         DataError: the network has not these rows' classes any more.

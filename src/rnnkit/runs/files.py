@@ -29,6 +29,6 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, whole or not at all; null where a number is NaN or infinite."""
+    """Write a JSON file, whole or not at all; null where a number is NaN or infinite."""
     with replacing(path) as temporary:
         temporary.write_text(json_text(value), encoding="utf-8")

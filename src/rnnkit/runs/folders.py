@@ -31,7 +31,7 @@ class StoredRecipe(NamedTuple):
 def start(
     name: str, recipe: Any, out: Path | None = None, *, finetune: Mapping[str, Any] | None = None
 ) -> Iterator[Path]:
-    """Makes the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
+    """Make the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
 
     Args:
         name: the recipe's name, or the file it stands in.
@@ -78,7 +78,7 @@ def start(
 
 
 def read_recipe(folder: Path) -> StoredRecipe:
-    """Returns the recipe that a run folder was made with.
+    """Return the recipe that a run folder was made with.
 
     Raises:
         RunFolderError: it is no run folder.
@@ -94,14 +94,14 @@ def read_recipe(folder: Path) -> StoredRecipe:
 
 
 def check_complete(folder: Path) -> None:
-    """Raises RunFolderError where the folder was deleted while its run wrote into it."""
+    """Raise RunFolderError where the folder was deleted while its run wrote into it."""
     if not (folder / RECIPE).is_file():
         left = "; what the run wrote later lies there, incomplete" if folder.is_dir() else ""
         raise RunFolderError(f"{folder} was deleted while the run wrote into it{left}. Train again into a new folder")
 
 
 def check_model(path: Path) -> None:
-    """Raises RunFolderError where there is neither a run folder with a model nor a saved model, and says what helps."""
+    """Raise RunFolderError where there is neither a run folder with a model nor a saved model, and says what helps."""
     if not path.exists():
         raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
     if not path.is_dir() or (path / FILE).is_file():
@@ -139,7 +139,7 @@ def _claim(folder: Path) -> Path:
 
 
 def _claim_next(parent: Path, name: str) -> Path:
-    """Makes the first free of ``name``, ``name-2``, ``name-3`` …; two processes never get the same one."""
+    """Make the first free of ``name``, ``name-2``, ``name-3`` …; two processes never get the same one."""
     parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:

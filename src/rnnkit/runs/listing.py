@@ -17,7 +17,7 @@ _TEXTS, _COUNTS = ("name", "recipe", "stopped", "chosen_on"), ("started", "epoch
 
 
 def find(folder: Path) -> list[StoredRun]:
-    """Returns the runs in a folder and in those below it, the oldest first; the folder may be a run itself.
+    """Return the runs in a folder and in those below it, the oldest first; the folder may be a run itself.
 
     Raises:
         RunFolderError: there is no such folder.
@@ -30,7 +30,7 @@ def find(folder: Path) -> list[StoredRun]:
 
 
 def locate(names: Sequence[Path], among: Path = Path("runs")) -> list[StoredRun]:
-    """Returns the runs of these names: folders, or names of runs below `among`.
+    """Return the runs of these names: folders, or names of runs below `among`.
 
     Where the first is a folder that holds runs and is none, the others are looked for in it.
 
@@ -52,7 +52,7 @@ def locate(names: Sequence[Path], among: Path = Path("runs")) -> list[StoredRun]
 
 
 def order(runs: Sequence[StoredRun], by: str) -> list[StoredRun]:
-    """Sorts runs, the best first: by a figure ("accuracy" is the test's, where any run has one, else the
+    """Sort runs, the best first: by a figure ("accuracy" is the test's, where any run has one, else the
     validation's), or by name, recipe, stopped, started, epochs, seconds or size. What is not known comes last.
 
     Raises:

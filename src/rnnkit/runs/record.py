@@ -47,7 +47,7 @@ def record(
     chosen_on: str | None = None,
     final: Mapping[str, float] | None = None,
 ) -> Metrics:
-    """Writes ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
+    """Write ``metrics.json``, ``history.csv`` and ``curves.png``, as every run ends.
 
     Args:
         folder: the run folder.

@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 
 def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
-    """Refuses settings that differ from those of the run, but for a longer training.
+    """Refuse settings that differ from those of the run, but for a longer training.
 
     Raises:
         ConfigError: they differ, or the training would be shorter; where the recipe chose its length itself, shorter
@@ -67,7 +67,7 @@ def length_of(recipe: Any) -> str:
 
 
 def progress(folder: Path) -> State:
-    """Reads how far the run in a folder has come.
+    """Read how far the run in a folder has come.
 
     Raises:
         RunFolderError: it is no run folder, or holds no state to go on from.
@@ -137,7 +137,7 @@ def _state(folder: Path) -> dict[str, Any] | None:
 
 
 def reopen(folder: Path, recipe: Any) -> None:
-    """Writes the settings that a run goes on with into its folder, and what it runs on where that was never written."""
+    """Write the settings that a run goes on with into its folder, and what it runs on where that was never written."""
     name = folders.read_recipe(folder).name
     if not (folder / files.VERSIONS).exists():
         versions.write_versions(folder, recipe)

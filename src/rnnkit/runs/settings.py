@@ -67,12 +67,12 @@ class Setting(NamedTuple):
     allowed: Range | None = None
 
     def accepted(self) -> str:
-        """Returns in words what may be typed for it, as in "a whole number or none, at least 1"."""
+        """Return in words what may be typed for it, as in "a whole number or none, at least 1"."""
         return describe(self.annotation) + (f", {self.allowed}" if self.allowed is not None else "")
 
 
 def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
-    """Returns every field of a recipe under its dotted name, groups opened.
+    """Return every field of a recipe under its dotted name, groups opened.
 
     Example:
         >>> from rnnkit.recipes.mnist import mnist
@@ -94,7 +94,7 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
 
 
 def meanings(cls: type) -> dict[str, str]:
-    """Returns what the docstrings of a dataclass and its bases say of its fields under ``Attributes:``.
+    """Return what the docstrings of a dataclass and its bases say of its fields under ``Attributes:``.
 
     Example:
         >>> class Fit:
@@ -123,7 +123,7 @@ def meanings(cls: type) -> dict[str, str]:
 
 
 def override(recipe: R, assignments: Iterable[str]) -> R:
-    """Returns a copy of the recipe with the fields changed that ``"fit.lr=1e-3"`` and its like name.
+    """Return a copy of the recipe with the fields changed that ``"fit.lr=1e-3"`` and its like name.
 
     Args:
         recipe: a frozen dataclass.
@@ -165,7 +165,7 @@ def override(recipe: R, assignments: Iterable[str]) -> R:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns ``"; did you mean 'fit.lr'?"``, also for names that other libraries have for it.
+    """Return ``"; did you mean 'fit.lr'?"``, also for names that other libraries have for it.
 
     Example:
         >>> nearest("learning_rate", ["fit.lr", "fit.epochs"])
@@ -177,7 +177,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def restore(recipe: R, stored: Mapping[str, Any]) -> R:
-    """Returns the recipe with the values of a nested mapping, as ``recipe.json`` holds them.
+    """Return the recipe with the values of a nested mapping, as ``recipe.json`` holds them.
 
     They are taken as they are, not read from text: a column may be called ``a,b`` or ``none``.
 
@@ -207,7 +207,7 @@ def restore(recipe: R, stored: Mapping[str, Any]) -> R:
 
 
 def show(value: Any) -> str:
-    """Writes a value the way :func:`parse` reads it.
+    """Write a value the way :func:`parse` reads it.
 
     Example:
         >>> show(None), show(True), show((1, 2)), show(0.001)
@@ -272,7 +272,7 @@ def parse(text: str, annotation: Any) -> Any:
 
 
 def describe(annotation: Any) -> str:
-    """Says in words what :func:`parse` accepts.
+    """Say in words what :func:`parse` accepts.
 
     Example:
         >>> describe(int | None), describe(Literal["relu", "tanh"])
@@ -351,7 +351,7 @@ def _parse_field(name: str, text: str, setting: Setting) -> Any:
 
 
 def _apply(group: Any, changes: Mapping[str, Any]) -> Any:
-    """Replaces each group once, so that checks across fields see all changes together."""
+    """Replace each group once, so that checks across fields see all changes together."""
     return replace(
         group,
         **{

@@ -68,7 +68,7 @@ def is_run(folder: Path) -> bool:
 
 
 def read(folder: Path, name: str | None = None) -> StoredRun:
-    """Reads a run folder, whatever state it is in."""
+    """Read a run folder, whatever state it is in."""
     problems: list[str] = []
     stored = _json(folder / RECIPE, problems, required=True)
     finetune = _json(folder / FINETUNE, problems, required=False)
@@ -112,7 +112,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 
 def read_training(folder: Path) -> list[dict[str, Any]]:
-    """Returns what a :class:`rnnkit.Diagnostics` recorded in a run folder, nothing where there was none."""
+    """Return what a :class:`rnnkit.Diagnostics` recorded in a run folder, nothing where there was none."""
     from ..diagnostics.updates import FILE as RECORDS
     from ..diagnostics.updates import read_records
 

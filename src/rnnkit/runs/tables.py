@@ -15,7 +15,7 @@ SUFFIXES = (".csv", ".json", ".parquet")
 
 
 def check_suffix(path: Path) -> None:
-    """Raises ConfigError where no table can be written to a file of that name, MissingExtraError without pyarrow."""
+    """Raise ConfigError where no table can be written to a file of that name, MissingExtraError without pyarrow."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"--out {path} arrived; expected a file ending in {', '.join(SUFFIXES)}")
     if path.is_dir():
@@ -25,7 +25,7 @@ def check_suffix(path: Path) -> None:
 
 
 def write_table(columns: Columns, path: Path) -> None:
-    """Writes a table, whole or not at all: ``.csv`` (UTF-8), ``.json`` (a list of objects, one a row), ``.parquet``.
+    """Write a table, whole or not at all: ``.csv`` (UTF-8), ``.json`` (a list of objects, one a row), ``.parquet``.
 
     Numbers are written so that they read back the same; in ``.json`` null stands for NaN and infinities.
 

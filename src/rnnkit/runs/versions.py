@@ -17,7 +17,7 @@ PACKAGES = ("rnnkit", "torch", "lightning-fabric", "torchmetrics", "safetensors"
 
 
 def write_versions(folder: Path, recipe: Any) -> None:
-    """Writes ``versions.json``: when the run began, its seed and device, and the software it runs on."""
+    """Write ``versions.json``: when the run began, its seed and device, and the software it runs on."""
     from ..training.execution import find_device
 
     device = find_device(getattr(recipe, "device", "auto"))
@@ -26,7 +26,7 @@ def write_versions(folder: Path, recipe: Any) -> None:
 
 
 def describe_device(device: torch.device) -> dict[str, str]:
-    """Returns the device that a run computes on, and the name of the GPU."""
+    """Return the device that a run computes on, and the name of the GPU."""
     import torch
 
     gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
@@ -34,7 +34,7 @@ def describe_device(device: torch.device) -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """Returns the versions and settings that a run's numbers depend on."""
+    """Return the versions and settings that a run's numbers depend on."""
     import torch
 
     from ..ops.backend import native_core

@@ -22,7 +22,7 @@ TASKS = {
 
 
 def find(name: str) -> type[Task]:
-    """Returns the class of the task of that name.
+    """Return the class of the task of that name.
 
     Raises:
         ConfigError: there is none; the message names the nearest.

@@ -36,11 +36,11 @@ class Classification(Task):
     metric: ClassVar[str] = "accuracy"
 
     def as_targets(self, values: Any) -> Array:
-        """Returns labels as text."""
+        """Return labels as text."""
         return np.array([str(label) for label in np.asarray(values).tolist()])
 
     def check_targets(self, rows: SeriesSet) -> None:
-        """Raises DataError where rows have no labels."""
+        """Raise DataError where rows have no labels."""
         if rows.targets is None:
             raise DataError(f"{place(rows)}the rows have no targets; expected a label for each")
         if rows.targets.dtype.kind == "f":
@@ -51,7 +51,7 @@ class Classification(Task):
     def with_new_targets(
         self, before: Preprocessing, rows: SeriesSet, classes: Literal["add", "replace"]
     ) -> Preprocessing:
-        """Returns the preprocessing with the new rows' classes beside the old ones, or in their place.
+        """Return the preprocessing with the new rows' classes beside the old ones, or in their place.
 
         Raises:
             DataError: fewer than two classes would remain.
@@ -67,20 +67,20 @@ class Classification(Task):
         return replace(before, classes=found)
 
     def build(self, body: torch.nn.Module, outputs: int, **options: Any) -> torch.nn.Module:
-        """Returns a :class:`rnnkit.SequenceClassifier`."""
+        """Return a :class:`rnnkit.SequenceClassifier`."""
         return SequenceClassifier(body, outputs, **options)
 
     def check_settings(self, fit: Fit) -> None:
-        """Raises ConfigError for a loss of numbers."""
+        """Raise ConfigError for a loss of numbers."""
         if fit.loss != "mse":
             raise ConfigError(f"fit.loss={fit.loss} is for numbers; classes are learned by the cross-entropy")
 
     def loss(self, fit: Fit) -> Any:
-        """Returns the cross-entropy."""
+        """Return the cross-entropy."""
         return "cross_entropy"
 
     def learner_settings(self, fit: Fit) -> dict[str, Any]:
-        """Returns the cross-entropy with its options, and the accuracy."""
+        """Return the cross-entropy with its options, and the accuracy."""
         return {
             "loss": self.loss(fit),
             "label_smoothing": fit.label_smoothing,
@@ -89,20 +89,20 @@ class Classification(Task):
         }
 
     def answer_names(self, outputs: int) -> tuple[str, ...]:
-        """Returns (): the answer's column is "prediction"."""
+        """Return (): the answer's column is "prediction"."""
         return ()
 
     def answers(self, outputs: torch.Tensor, preprocessing: Preprocessing) -> Array:
-        """Returns the class of each series [N], text."""
+        """Return the class of each series [N], text."""
         return preprocessing.inverse_targets(outputs)
 
     def probabilities(self, outputs: torch.Tensor) -> Array:
-        """Returns the probability of each class, [N, C] float64; rows sum to 1."""
+        """Return the probability of each class, [N, C] float64; rows sum to 1."""
         shares: Array = outputs.double().softmax(1).numpy()
         return shares
 
     def figures(self, outputs: SeriesOutputs) -> dict[str, float]:
-        """Returns loss, balanced_accuracy and accuracy."""
+        """Return loss, balanced_accuracy and accuracy."""
         wanted = self.encode_targets(outputs.rows, outputs.preprocessing)
         loss = torch.nn.functional.cross_entropy(outputs.values.double(), wanted)
         right = (outputs.values.argmax(1) == wanted).double()
@@ -114,7 +114,7 @@ class Classification(Task):
         }
 
     def columns(self, outputs: SeriesOutputs, *, true: bool) -> Columns:
-        """Returns true (if asked for), prediction, and probability_CLASS for each class."""
+        """Return true (if asked for), prediction, and probability_CLASS for each class."""
         classes, shares = outputs.preprocessing.classes or (), self.probabilities(outputs.values)
         columns: Columns = {}
         if true and outputs.rows.targets is not None:

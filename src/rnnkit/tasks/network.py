@@ -21,7 +21,7 @@ from .task import Task
 
 
 def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> torch.nn.Module:
-    """Returns the network with fresh weights.
+    """Return the network with fresh weights.
 
     Args:
         task: decides which model the network is.
@@ -54,10 +54,10 @@ def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> 
 
 
 def make_learner(task: Task, model: torch.nn.Module, fit: Fit, **others: Any) -> Learner:
-    """Returns the learner that trains `model` as `fit` says; `others` are further settings, or replace these."""
+    """Return the learner that trains `model` as `fit` says; `others` are further settings, or replace these."""
     return Learner(model, **(task.learner_settings(fit) | fit.learner_settings() | others))
 
 
 def usual_steps(inputs: torch.Tensor | Sequences) -> int:
-    """Returns the median of the series' lengths."""
+    """Return the median of the series' lengths."""
     return int(inputs.shape[1] if isinstance(inputs, torch.Tensor) else inputs.lengths.median())

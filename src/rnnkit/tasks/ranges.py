@@ -68,7 +68,7 @@ Seed = Annotated[int, Range(least=0, below=2**63, whole=True)]
 
 
 def range_of(annotation: Any) -> Range | None:
-    """Returns the range in an annotation, also in one of a union's members; None where there is none.
+    """Return the range in an annotation, also in one of a union's members; None where there is none.
 
     Example:
         >>> range_of(Positive | None), range_of(str)
@@ -86,7 +86,7 @@ def _ranges(annotation: Any) -> Iterator[Range]:
 
 
 def ranges_of(group: type) -> dict[str, Range]:
-    """Returns the ranges of a dataclass's fields, by the field's name."""
+    """Return the ranges of a dataclass's fields, by the field's name."""
     hints = get_type_hints(group, include_extras=True)
     return {name: found for name, hint in hints.items() if (found := range_of(hint)) is not None}
 
@@ -121,5 +121,5 @@ class Settings:
                 raise ConfigError(f"{self.full_name(name)}={value} arrived; expected {allowed}")
 
     def full_name(self, name: str) -> str:
-        """Returns a field's name as ``--set`` takes it."""
+        """Return a field's name as ``--set`` takes it."""
         return f"{self.group_name}.{name}" if self.group_name else name

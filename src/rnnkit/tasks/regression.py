@@ -35,11 +35,11 @@ class Regression(Task):
     metric: ClassVar[str] = "mae"
 
     def as_targets(self, values: Any) -> Array:
-        """Returns float64 [N] or [N, K]."""
+        """Return float64 [N] or [N, K]."""
         return np.asarray(values).astype(np.float64)
 
     def check_targets(self, rows: SeriesSet) -> None:
-        """Raises DataError where rows have no numbers."""
+        """Raise DataError where rows have no numbers."""
         if rows.targets is None:
             raise DataError(f"{place(rows)}the rows have no targets; expected a number for each")
         if rows.targets.dtype.kind != "f":
@@ -48,32 +48,32 @@ class Regression(Task):
             )
 
     def inspection_targets(self, rows: SeriesSet, preprocessing: Preprocessing) -> torch.Tensor:
-        """Returns the scaled numbers as [N, K]."""
+        """Return the scaled numbers as [N, K]."""
         return self.encode_targets(rows, preprocessing).reshape(len(rows), -1)
 
     def build(self, body: torch.nn.Module, outputs: int, **options: Any) -> torch.nn.Module:
-        """Returns a :class:`rnnkit.SequenceRegressor`."""
+        """Return a :class:`rnnkit.SequenceRegressor`."""
         return SequenceRegressor(body, outputs, **options)
 
     def check_settings(self, fit: Fit) -> None:
-        """Raises ConfigError for weights of classes."""
+        """Raise ConfigError for weights of classes."""
         if fit.class_weights is not None:
             raise ConfigError(f"fit.class_weights={fit.class_weights} is for classes; a regression has none")
 
     def loss(self, fit: Fit) -> Any:
-        """Returns the loss that the settings name."""
+        """Return the loss that the settings name."""
         return fit.loss
 
     def answer_names(self, outputs: int) -> tuple[str, ...]:
-        """Returns "prediction", or one with a number for each output."""
+        """Return "prediction", or one with a number for each output."""
         return ("prediction",) if outputs == 1 else tuple(f"prediction {index}" for index in range(outputs))
 
     def answers(self, outputs: torch.Tensor, preprocessing: Preprocessing) -> Array:
-        """Returns the number of each series [N] (of several [N, K]) in the targets' unit."""
+        """Return the number of each series [N] (of several [N, K]) in the targets' unit."""
         return preprocessing.inverse_targets(outputs[:, 0] if outputs.shape[1] == 1 else outputs)
 
     def figures(self, outputs: SeriesOutputs) -> dict[str, float]:
-        """Returns rmse, mae and r2."""
+        """Return rmse, mae and r2."""
         self.encode_targets(outputs.rows, outputs.preprocessing)  # refuses targets of another size
         wanted = np.asarray(outputs.rows.targets, np.float64)
         error = self.answers(outputs.values, outputs.preprocessing).reshape(wanted.shape) - wanted
@@ -82,7 +82,7 @@ class Regression(Task):
         return {"rmse": square**0.5, "mae": float(np.abs(error).mean()), "r2": r2}
 
     def columns(self, outputs: SeriesOutputs, *, true: bool) -> Columns:
-        """Returns true and prediction; of several numbers each with its name."""
+        """Return true and prediction; of several numbers each with its name."""
         rows, names = len(outputs.rows), outputs.names
         numbers = self.answers(outputs.values, outputs.preprocessing).reshape(rows, -1)
         columns: Columns = {}

@@ -64,7 +64,7 @@ class SeriesPredictor:
         return self.preprocessing.classes
 
     def predict(self, series: Any) -> Array:
-        """Returns the answer for each series: its class [N] (text), or its number [N] (of several [N, K]).
+        """Return the answer for each series: its class [N] (text), or its number [N] (of several [N, K]).
 
         Args:
             series: a SeriesSet, or arrays as in :func:`classify`, with the channels of the training data.
@@ -75,7 +75,7 @@ class SeriesPredictor:
         return self.task.answers(self.outputs(series).values, self.preprocessing)
 
     def predict_proba(self, series: Any) -> Array:
-        """Returns the probability of each class, [N, C] float64 in the order of `classes`; rows sum to 1.
+        """Return the probability of each class, [N, C] float64 in the order of `classes`; rows sum to 1.
 
         Raises:
             ConfigError: the task has no classes. DataError: as in `predict`.
@@ -85,7 +85,7 @@ class SeriesPredictor:
         return self.task.probabilities(self.outputs(series).values)
 
     def evaluate(self, series: SeriesSet) -> dict[str, float]:
-        """Returns the task's figures on rows whose targets are known; see the class of the task.
+        """Return the task's figures on rows whose targets are known; see the class of the task.
 
         Raises:
             DataError: no targets, classes that the network has not learned, and what `predict` raises.
@@ -95,7 +95,7 @@ class SeriesPredictor:
         return self.task.figures(self.outputs(series))
 
     def table(self, series: SeriesSet, *, true: bool = False) -> Columns:
-        """Returns a table of answers, a list a column: id, and the task's columns.
+        """Return a table of answers, a list a column: id, and the task's columns.
 
         Args:
             series: the rows.
@@ -108,16 +108,16 @@ class SeriesPredictor:
         self.task.draw(self.outputs(series), folder)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes weights, network, preprocessing and task to one file that :func:`load` reads."""
+        """Write weights, network, preprocessing and task to one file that :func:`load` reads."""
         save_module(self.model, Path(path), self.extra())
 
     def extra(self) -> dict[str, Any]:
-        """Returns what a model's file holds beside the network, as JSON values."""
+        """Return what a model's file holds beside the network, as JSON values."""
         task = {**self.task.to_json(), "target_names": list(self.target_names)}
         return {"task": task, "preprocessing": self.preprocessing.to_json()}
 
     def inputs(self, series: Any) -> Inputs:
-        """Returns what the network reads for these series.
+        """Return what the network reads for these series.
 
         Raises:
             DataError: channels that differ, infinite values, no rows.
@@ -125,7 +125,7 @@ class SeriesPredictor:
         return self.preprocessing.transform(self._rows(series))
 
     def outputs(self, series: Any) -> SeriesOutputs:
-        """Returns the network's outputs for these series, with all that turns them into answers."""
+        """Return the network's outputs for these series, with all that turns them into answers."""
         rows = self._rows(series)
         learner = Learner(self.model, loss="mse", device=self.device)
         values = learner.predict(self.preprocessing.transform(rows)).float()

@@ -30,7 +30,7 @@ class NetworkSettings(Settings):
     hidden_size: Count = 64
 
     def check_gates(self, *, init: str, chrono: bool) -> None:
-        """Raises ConfigError for initial weights that the recurrence cannot have.
+        """Raise ConfigError for initial weights that the recurrence cannot have.
 
         Args:
             init: the name of the initial weights.
@@ -66,11 +66,11 @@ class TrainingSettings(Settings):
     clip_norm: Positive | None = None
 
     def learner_settings(self) -> dict[str, Any]:
-        """Returns the arguments of ``rnnkit.Learner`` among these settings."""
+        """Return the arguments of ``rnnkit.Learner`` among these settings."""
         return {"lr": self.lr, "clip_norm": self.clip_norm}
 
     def fit_settings(self) -> dict[str, Any]:
-        """Returns the arguments of ``Learner.fit`` among these settings."""
+        """Return the arguments of ``Learner.fit`` among these settings."""
         return {"epochs": self.epochs, "batch_size": self.batch_size, "schedule": self.schedule}
 
 
@@ -90,11 +90,11 @@ class OptimizerSettings(TrainingSettings):
     early_stopping: Count | None = None
 
     def learner_settings(self) -> dict[str, Any]:
-        """Returns the arguments of ``rnnkit.Learner`` among these settings."""
+        """Return the arguments of ``rnnkit.Learner`` among these settings."""
         return {**super().learner_settings(), "optimizer": self.optimizer, "weight_decay": self.weight_decay}
 
     def fit_settings(self) -> dict[str, Any]:
-        """Returns the arguments of ``Learner.fit`` among these settings."""
+        """Return the arguments of ``Learner.fit`` among these settings."""
         stopping = {"early_stopping": self.early_stopping, "restore_best": self.early_stopping is not None}
         return {**super().fit_settings(), **stopping}
 
@@ -177,14 +177,14 @@ class Fit(OptimizerSettings):
             raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
 
     def check_validation(self, present: bool) -> None:
-        """Raises ConfigError where early stopping is asked for and there are no validation rows."""
+        """Raise ConfigError where early stopping is asked for and there are no validation rows."""
         if self.early_stopping is not None and not present:
             raise ConfigError(
                 "fit.early_stopping needs rows to judge by; add data.validation=0.2 (in Python: pass validation=)"
             )
 
     def schedule_for(self, rows: int) -> tuple[int, int]:
-        """Returns batch size and epochs for so many training rows.
+        """Return batch size and epochs for so many training rows.
 
         Batches hold about 16 rows, more (a twentieth of the rows, up to 128) in large sets, and are of equal size as
         far as that goes: one of a row or two at the end would spoil the batch normalisation. Unless told

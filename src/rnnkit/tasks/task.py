@@ -61,14 +61,14 @@ class Task(ABC):
 
     @abstractmethod
     def as_targets(self, values: Any) -> Array:
-        """Returns targets that arrived as an array in the type that a `SeriesSet` of this task holds."""
+        """Return targets that arrived as an array in the type that a `SeriesSet` of this task holds."""
 
     @abstractmethod
     def check_targets(self, rows: SeriesSet) -> None:
-        """Raises DataError where the rows do not have the targets that the task needs."""
+        """Raise DataError where the rows do not have the targets that the task needs."""
 
     def encode_targets(self, rows: SeriesSet, preprocessing: Preprocessing) -> torch.Tensor:
-        """Returns the targets as the loss takes them.
+        """Return the targets as the loss takes them.
 
         Raises:
             DataError: targets that the training rows did not have.
@@ -76,13 +76,13 @@ class Task(ABC):
         return preprocessing.transform_targets(rows)
 
     def inspection_targets(self, rows: SeriesSet, preprocessing: Preprocessing) -> torch.Tensor:
-        """Returns the targets in the shape of the network's outputs, or class indices [N]."""
+        """Return the targets in the shape of the network's outputs, or class indices [N]."""
         return self.encode_targets(rows, preprocessing)
 
     def with_new_targets(
         self, before: Preprocessing, rows: SeriesSet, classes: Literal["add", "replace"]
     ) -> Preprocessing:
-        """Returns the preprocessing of a model that is fine-tuned on new rows.
+        """Return the preprocessing of a model that is fine-tuned on new rows.
 
         Args:
             before: of the model as it was trained.
@@ -94,42 +94,42 @@ class Task(ABC):
     # --- network and training -----------------------------------------------------------------------------------------
 
     def output_size(self, preprocessing: Preprocessing) -> int:
-        """Returns the number of outputs of the network: classes, or numbers a series."""
+        """Return the number of outputs of the network: classes, or numbers a series."""
         return preprocessing.output_size or 0
 
     @abstractmethod
     def build(self, body: torch.nn.Module, outputs: int, **options: Any) -> torch.nn.Module:
-        """Returns the model of a recurrent body; options are pooling, dropout, front and augment."""
+        """Return the model of a recurrent body; options are pooling, dropout, front and augment."""
 
     def check_settings(self, fit: Fit) -> None:
-        """Raises ConfigError for settings of the training that are for other tasks."""
+        """Raise ConfigError for settings of the training that are for other tasks."""
         return
 
     @abstractmethod
     def loss(self, fit: Fit) -> Any:
-        """Returns the loss that trains the network, as ``rnnkit.Learner`` takes it."""
+        """Return the loss that trains the network, as ``rnnkit.Learner`` takes it."""
 
     def learner_settings(self, fit: Fit) -> dict[str, Any]:
-        """Returns the arguments of ``rnnkit.Learner`` that depend on the task."""
+        """Return the arguments of ``rnnkit.Learner`` that depend on the task."""
         return {"loss": self.loss(fit), "metrics": ()}
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def answer_names(self, outputs: int) -> tuple[str, ...]:
-        """Returns what the answers are called where the user did not name them."""
+        """Return what the answers are called where the user did not name them."""
 
     @abstractmethod
     def answers(self, outputs: torch.Tensor, preprocessing: Preprocessing) -> Array:
-        """Returns what the network's outputs mean in the user's units, an answer a series."""
+        """Return what the network's outputs mean in the user's units, an answer a series."""
 
     @abstractmethod
     def figures(self, outputs: SeriesOutputs) -> dict[str, float]:
-        """Returns figures that compare the answers with the targets of the rows."""
+        """Return figures that compare the answers with the targets of the rows."""
 
     @abstractmethod
     def columns(self, outputs: SeriesOutputs, *, true: bool) -> Columns:
-        """Returns the columns of a table of answers after its ids; with the true targets where `true`."""
+        """Return the columns of a table of answers after its ids; with the true targets where `true`."""
 
     def draw(self, outputs: SeriesOutputs, folder: Path) -> None:
         """Draws pictures of the answers beside the targets into a folder; none unless a task has some."""
@@ -138,12 +138,12 @@ class Task(ABC):
     # --- storing ------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the task's name and fields as JSON values."""
+        """Return the task's name and fields as JSON values."""
         return {"name": self.name, **{item.name: getattr(self, item.name) for item in fields(self)}}
 
 
 def from_json(stored: Mapping[str, Any], preprocessing: Preprocessing) -> Task:
-    """Returns the task that a model's file names.
+    """Return the task that a model's file names.
 
     Args:
         stored: what :meth:`Task.to_json` wrote, and possibly more; files from before it was written name no task.
@@ -162,5 +162,5 @@ def from_json(stored: Mapping[str, Any], preprocessing: Preprocessing) -> Task:
 
 
 def place(rows: SeriesSet) -> str:
-    """Returns how messages about rows begin."""
+    """Return how messages about rows begin."""
     return f"{rows.source}: " if rows.source else ""
