@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "rnnkit"
-# Each room may import those on floors below its own.
-FLOORS = [
+# Each package may import those on levels below its own.
+LEVELS = [
     {"cli"},
     {"recipes"},
     {"runs", "serve", "estimators"},
@@ -18,13 +18,13 @@ FLOORS = [
     {"ops"},
     {"_native"},
 ]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 SHARED = {"errors", "messages", "types", "serialization", "plotting"}  # imported by all, importing only one another
 FRONT = {"__init__"}  # the public names
 
 
 def imports(path: Path) -> set[str]:
-    """Rooms of rnnkit that a file imports."""
+    """Return the packages of rnnkit that a file imports."""
     parts = path.relative_to(SOURCE).with_suffix("").parts
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -43,12 +43,12 @@ def imports(path: Path) -> set[str]:
 
 
 def violations(path: Path) -> list[str]:
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    package = path.relative_to(SOURCE).parts[0].removesuffix(".py")
     wrong = []
-    for target in imports(path) - {room}:
-        if room in FRONT or target in SHARED or target == "__init__":
+    for target in imports(path) - {package}:
+        if package in FRONT or target in SHARED or target == "__init__":
             continue
-        if room in SHARED or target not in FLOOR or FLOOR[target] <= FLOOR[room]:
+        if package in SHARED or target not in LEVEL or LEVEL[target] <= LEVEL[package]:
             wrong.append(f"{path.relative_to(SOURCE)} imports {target}")
     return wrong
 
@@ -59,9 +59,9 @@ def test_imports_go_downward():
     assert [line for path in files for line in violations(path)] == []
 
 
-def test_every_room_is_on_a_floor():
-    rooms = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert rooms - {"__pycache__"} <= set(FLOOR) | SHARED | FRONT
+def test_every_package_has_a_level():
+    packages = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert packages - {"__pycache__"} <= set(LEVEL) | SHARED | FRONT
 
 
 def test_the_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
