@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rnnkit.errors import CheckpointError, ConfigError, DataError, RunFolderError
-from rnnkit.serialization import read_config, read_values
+from rnnkit.serialization import read_config, read_values, write_values
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimization.averaging import NTASGD
 from rnnkit.training.resuming.checkpoint import find_state
@@ -120,6 +120,28 @@ def test_a_resumed_run_takes_no_step_twice_or_never(classifier, blobs, tmp_path)
     first, second = run(callbacks=[CutAt(7)], **settings), run(**settings)
     assert first + second == [*whole[:8], *whole[7:]]  # the step that was cut off is the one that is repeated
     assert len(whole) == 12
+
+
+def test_a_state_from_before_batches_had_one_goes_on(classifier, blobs, tmp_path):
+    """States of earlier versions have no "batches": the position of the epoch says where they go on."""
+    settings = {"batch_size": 16, "epochs": 3}
+    whole, resumed = Learner(classifier(dropout=0.3)), Learner(classifier(dropout=0.3))
+    quiet(whole, blobs, **settings)
+    with suppress(Cut):
+        quiet(
+            Learner(classifier(dropout=0.3)),
+            blobs,
+            checkpoint=tmp_path,
+            checkpoint_every=1,
+            callbacks=[CutAt(8)],
+            **settings,
+        )
+    state = read_values(tmp_path / "training.safetensors")
+    assert state["place"]["batch"] > 0
+    del state["batches"]
+    write_values(state, tmp_path / "training.safetensors")
+    quiet(resumed, blobs, checkpoint=tmp_path, checkpoint_every=1, resume=True, **settings)
+    assert same(weights(whole.model), weights(resumed.model))
 
 
 # What a run that is over, or another one, finds ----------------------------------------------------------------------
