@@ -7,7 +7,15 @@ import torch
 from fitting import quiet, same, weights
 
 from rnnkit.errors import DivergenceError
-from rnnkit.training import BestWeights, Callback, Checkpoints, DivergenceRescue, EarlyStopping, WeightAveraging
+from rnnkit.training import (
+    NTASGD,
+    BestWeights,
+    Callback,
+    Checkpoints,
+    DivergenceRescue,
+    EarlyStopping,
+    WeightAveraging,
+)
 from rnnkit.training.learner import Learner
 from rnnkit.training.watching.callbacks import with_defaults
 
@@ -95,3 +103,16 @@ def test_end_hooks_run_in_the_reverse_order(classifier, blobs):
 
     quiet(Learner(classifier()), blobs, callbacks=[Late(), Usual()])
     assert seen == ["late", "usual"]
+
+
+def test_one_object_serves_several_runs(classifier, blobs, tmp_path):
+    def callbacks():
+        return [Checkpoints(tmp_path / "a"), EarlyStopping(3), WeightAveraging(NTASGD(n=1)), BestWeights()]
+
+    settings = {"epochs": 6, "validation": 0.3, "monitor": "val_loss"}
+    shared, learner = callbacks(), Learner(classifier(), optimizer="sgd", lr=0.9)
+    quiet(learner, blobs, callbacks=shared, **settings)
+    again, fresh = Learner(classifier()), Learner(classifier())
+    quiet(again, blobs, callbacks=shared, **settings)
+    quiet(fresh, blobs, callbacks=callbacks(), **settings)
+    assert same(weights(again.model), weights(fresh.model))

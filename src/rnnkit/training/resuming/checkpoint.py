@@ -75,17 +75,17 @@ class Checkpoints(Callback):
         self.path, self.file, self.every = Path(path), state_file(path), every
         self.steps = every if isinstance(every, int) else None
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
+
+    # --- the events of the run
+
+    def on_prepare(self, learner: Any, run: Any) -> None:
+        self.run = run
         self.error: OSError | None = None  # why the last one is not on the disk
         self.written = "no checkpoint is on the disk"  # which one is
         self.stale = False  # whether the model there is older than the state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
         self._failed = False
-
-    # --- the events of the run
-
-    def on_prepare(self, learner: Any, run: Any) -> None:
-        self.run = run
         execution = run.execution
         check_every(self.every, execution.world)
         self.rank = execution.rank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import torch
@@ -138,11 +139,12 @@ class WeightAveraging(Callback):
     def __init__(self, average: str | Average = "ema") -> None:
         found = resolve_average(average)
         assert found is not None
-        self.average = found
+        self.settings = self.average = found
         self.watches_monitor = isinstance(found, NTASGD)
 
     def on_prepare(self, learner: Any, run: Any) -> None:
         history = run.history
+        self.average = copy.deepcopy(self.settings)  # a run does not depend on an earlier one
         self.average.begin(learner.model, monitor=history.monitor, higher_is_better=history.higher_is_better)
         run.averaged = self.average.swapped
         run.finishers.insert(0, self.average.finish)  # the best weights, where there are some, come after
