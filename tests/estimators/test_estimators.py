@@ -336,7 +336,7 @@ def test_seeds():
         ({"hidden_size": 2.5}, "hidden_size=2.5 arrived; expected a whole number"),
         ({"bidirectional": "yes"}, "bidirectional='yes' arrived; expected True or False"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0 arrived; expected a number of at least 0"),
-        ({"dropout": 1.0}, "dropout=1.0 arrived; expected a number of at least 0 and below 1"),
+        ({"dropout": 1.0}, "dropout=1.0 arrived; expected at least 0 and less than 1"),
         ({"augment": None}, "augment=None arrived; expected a number"),
         ({"epochs": 0}, "epochs=0 arrived; expected at least 1"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0 arrived; expected a number above 0 and below 1"),

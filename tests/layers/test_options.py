@@ -169,7 +169,7 @@ def test_cell_states(options, backend):
 
 
 def test_cell_states_need_more_than_pytorch():
-    with pytest.raises(BackendError, match="do not tell every cell state"):
+    with pytest.raises(BackendError, match="do not return every cell state"):
         rnnkit.LSTM(3, 5, backend="torch").cell_states(torch.zeros(2, 1, 3))
 
 

@@ -524,3 +524,25 @@ def test_reprs_are_one_line():
     add_adapters(adapted)
     assert "\n" not in repr(adapted)
     assert "Parametrized" not in repr(adapted)
+
+
+def test_a_front_and_an_augmentation_of_ones_own_need_no_base_class():
+    class Double(nn.Module):
+        output_size = 4
+
+        def forward(self, x, lengths=None):
+            return torch.cat((x, x), -1), lengths
+
+    class Noise(nn.Module):
+        def forward(self, x, lengths=None):
+            return x + 1.0 if self.training else x
+
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(4, 6), classes=3, front=Double(), augment=Noise()).eval()
+    plain = rnnkit.SequenceClassifier(rnnkit.GRU(4, 6), classes=3).eval()
+    plain.load_state_dict(model.state_dict())
+    x, lengths = torch.randn(3, 5, 2), [5, 2, 4]
+    assert torch.equal(model(x, lengths), plain(torch.cat((x, x), -1), lengths))
+    assert torch.equal(model.train()(x, lengths), plain(torch.cat((x + 1, x + 1), -1), lengths))
+    assert "needs whole sequences" in model.carry_problem
+    with pytest.raises(ConfigError, match="front puts out 4 features but body takes 5"):
+        rnnkit.SequenceClassifier(rnnkit.GRU(5, 6), classes=3, front=Double())

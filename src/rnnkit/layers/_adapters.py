@@ -203,6 +203,21 @@ class _PerStep(Adapter):
         return masked(self.module(masked(x, lengths)), lengths), None
 
 
+class OwnFront(Adapter):
+    """A front or an augmentation of the user's: ``module(x, lengths)`` returns y, or (y, lengths)."""
+
+    carry_problem = "it has a front or an augmentation, which needs whole sequences: apply it to the data beforehand"
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.input_size = getattr(module, "input_size", None)
+        self.output_size = getattr(module, "output_size", None)
+
+    def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
+        result = self.module(x, lengths)
+        return (result, lengths, None) if isinstance(result, Tensor) else (result[0], result[1], None)
+
+
 class _Embedding(Adapter):
     """Token ids [B, T] to vectors [B, T, F]."""
 

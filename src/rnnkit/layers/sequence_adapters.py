@@ -7,6 +7,7 @@ any time.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from ..errors import ConfigError, ShapeError
 from ..types import State
-from ._adapters import ADAPTERS, Result
+from ._adapters import ADAPTERS, OwnFront, Result
 from ._checks import Lengths
 from .cells import TORCH_CELLS
 from .sequence_module import SequenceInterface, SequenceModule
@@ -122,7 +123,8 @@ def as_sequence_module(module: Any, name: str = "module") -> SequenceInterface:
     Args:
         module: a :class:`SequenceModule`; ``rnnkit.SimpleRNN``, ``LSTM``, ``GRU`` or ``RNN``; ``torch.nn.LSTM``,
             ``GRU`` or ``RNN``; ``torch.nn.Embedding``, ``Conv1d``, ``Linear``, ``LayerNorm``, ``RMSNorm``, ``Dropout``
-            or an activation; or a ``torch.nn.Sequential`` of these.
+            or an activation; or a ``torch.nn.Sequential`` of these. A "front" or "augment" may also be a module of the
+            user's whose ``forward(x, lengths)`` returns y, or (y, lengths).
         name: of the argument, for the message.
 
     Raises:
@@ -142,7 +144,17 @@ def as_sequence_module(module: Any, name: str = "module") -> SequenceInterface:
             return adapter(module)
     if type(module) is nn.Sequential and len(module) > 0:
         return Chained([as_sequence_module(part, f"{name}[{index}]") for index, part in enumerate(module)])
+    if name in ("front", "augment") and _takes_lengths(module):
+        return OwnFront(module)
     raise ConfigError(_refusal(module, name))
+
+
+def _takes_lengths(module: Any) -> bool:
+    """Return whether a module of the user's can be called as ``module(x, lengths)``; a cell is another thing."""
+    if not isinstance(module, nn.Module) or isinstance(module, TORCH_CELLS):
+        return False
+    parameters = list(inspect.signature(module.forward).parameters)
+    return len(parameters) > 1 and parameters[1] == "lengths"
 
 
 def _refusal(module: Any, name: str) -> str:
