@@ -6,7 +6,7 @@ import pytest
 import torch
 from fitting import quiet, same, weights
 
-from rnnkit.errors import DivergenceError
+from rnnkit.errors import ConfigError, DivergenceError
 from rnnkit.training import (
     NTASGD,
     BestWeights,
@@ -68,7 +68,7 @@ def test_a_run_goes_on_from_the_checkpoints_that_a_callback_wrote(classifier, bl
     with pytest.raises(KeyboardInterrupt):
         quiet(broken, blobs, epochs=4, callbacks=[Checkpoints(tmp_path), Stop()])
     again = Learner(classifier())
-    quiet(again, blobs, epochs=4, callbacks=[Checkpoints(tmp_path)], checkpoint=tmp_path, resume=True)
+    quiet(again, blobs, epochs=4, callbacks=[Checkpoints(tmp_path)], resume=True)
     assert same(weights(whole.model), weights(again.model))
 
 
@@ -116,3 +116,25 @@ def test_one_object_serves_several_runs(classifier, blobs, tmp_path):
     quiet(again, blobs, callbacks=shared, **settings)
     quiet(fresh, blobs, callbacks=callbacks(), **settings)
     assert same(weights(again.model), weights(fresh.model))
+
+
+def test_a_run_has_one_place_for_checkpoints(classifier, blobs, tmp_path):
+    with pytest.raises(ConfigError, match="a run writes them to one place"):
+        quiet(Learner(classifier()), blobs, checkpoint=tmp_path / "a", callbacks=[Checkpoints(tmp_path / "b")])
+    with pytest.raises(ConfigError, match="need a place"):
+        quiet(Learner(classifier()), blobs, resume=True)
+    quiet(Learner(classifier()), blobs, callbacks=[Checkpoints(tmp_path / "c")], resume=True)
+
+
+def test_every_callback_hears_of_an_error(classifier, blobs):
+    heard = []
+
+    class Late(Callback):
+        order = 99
+
+        def on_exception(self, learner, error):
+            heard.append(type(error).__name__)
+
+    with pytest.raises(DivergenceError):
+        quiet(Learner(classifier(), lr=1e38), blobs, callbacks=[Late()])
+    assert heard == ["NonFinite"]

@@ -9,6 +9,7 @@ import torch
 from fitting import quiet, same, trained, weights
 from torch import nn
 
+import rnnkit
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.training.learner import Learner
 
@@ -167,3 +168,83 @@ def test_series_are_data(classifier, blobs):
     quiet(arrays, blobs, validation=blobs)
     assert same(weights(rows.model), weights(arrays.model))
     assert rows.evaluate(Rows()) == arrays.evaluate(blobs)
+
+
+def named(classifier, classes: int = 2, **settings) -> Learner:
+    return Learner(classifier(classes), lr=0.02, **settings)
+
+
+def test_names_stay_through_a_failed_run(classifier, blobs):
+    x, names = blobs[0], np.array(["b", "c"])[blobs[1]]
+    learner = named(classifier)
+    quiet(learner, x, y=names)
+    broken = x.clone()
+    broken[0] = torch.nan
+    with pytest.raises(DataError):
+        quiet(learner, broken, y=names)
+    with pytest.raises(DataError, match="'a' is none of the classes"):
+        quiet(learner, x, y=np.array(["a", "c"])[blobs[1]])
+    assert learner.class_names == ("b", "c")
+
+
+def test_a_first_run_that_failed_leaves_no_names(classifier, blobs):
+    learner = named(classifier)
+    broken = blobs[0].clone()
+    broken[0] = torch.nan
+    with pytest.raises(DataError):
+        quiet(learner, broken, y=np.array(["a", "b"])[blobs[1]])
+    quiet(learner, blobs[0], y=np.array(["c", "d"])[blobs[1]])
+    assert learner.class_names == ("c", "d")
+
+
+def test_names_follow_a_fine_tuning_and_are_stored(blobs, tmp_path):
+    x, y = blobs
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 8), classes=2)
+    learner = Learner(model, lr=0.02)
+    quiet(learner, x, y=np.array(["a", "b"])[y])
+    assert model.class_names == ("a", "b")
+    new = np.array(["d", "b"])[y]
+    old = (x, np.array(["a", "b"])[y])
+    learner.fine_tune(x, new, classes=["b", "d", "a"], validation=0.25, old_data=old, epochs=2, progress=False)
+    assert learner.class_names == ("b", "d", "a")
+    assert set(learner.predict_classes(x)) <= {"b", "d", "a"}
+    learner.save(tmp_path / "model")
+    assert Learner(rnnkit.load(tmp_path / "model")).class_names == ("b", "d", "a")
+    with pytest.raises(ConfigError):
+        learner.fine_tune(x, y, classes=["x", "x"], epochs=1, progress=False)
+    assert learner.class_names == ("b", "d", "a")
+    learner.fine_tune(x, y, classes=4, epochs=1, progress=False)
+    assert learner.class_names is None
+
+
+def test_names_of_other_numbers_than_the_outputs_are_refused(classifier, blobs):
+    names = np.array(["a", "b"])[blobs[1]]
+    with pytest.raises(DataError, match="2 names .* but the model has 3 classes"):
+        quiet(Learner(rnnkit.SequenceClassifier(rnnkit.GRU(2, 8), classes=3)), blobs[0], y=names)
+    learner = named(classifier, classes=3)
+    quiet(learner, blobs[0], y=names)
+    with pytest.raises(ConfigError, match="3 outputs, but 2 classes have a name"):
+        learner.predict_classes(blobs[0])
+
+
+def test_another_optimizer_starts_afresh(classifier, blobs):
+    learner = Learner(classifier(), optimizer="adam")
+    quiet(learner, blobs)
+    for optimizer in ("rmsprop", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9), "adam"):
+        learner.optimizer = optimizer
+        quiet(learner, blobs)
+
+
+def test_a_sweep_leaves_the_data_where_it_was(blobs):
+    from rnnkit.data import ArrayDataset
+
+    def run(sweep: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        learner = Learner(rnnkit.SequenceClassifier(rnnkit.GRU(2, 8), classes=2))
+        batches = ArrayDataset(*blobs).batches(batch_size=8, seed=1)
+        if sweep:
+            learner.find_rate(batches, steps=10)
+        quiet(learner, batches)
+        return weights(learner.model)
+
+    assert same(run(True), run(False))

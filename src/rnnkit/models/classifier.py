@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..errors import DataError
 from ._sequence import Front, PooledModel, Pooling, read_classes
 
 
@@ -72,3 +73,14 @@ class SequenceClassifier(PooledModel):
         """The names of the classes, or None where only their number is known."""
         names = self._arguments["classes"]
         return tuple(names) if isinstance(names, list) else None
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        known = self._arguments["classes"]
+        count = len(known) if isinstance(known, list) else known
+        if names is not None and len(names) != count:
+            raise DataError(
+                f"the labels have {len(names)} names ({', '.join(map(repr, list(names)[:4]))} …), but the model has "
+                f"{count} classes; build it with all of them: classes=['name', ...]"
+            )
+        self._arguments["classes"] = count if names is None else list(names)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,8 +81,6 @@ class FitSettings:
             check_whole(getattr(self, name), name, optional=True)
         check_seed(self.seed)
         check_every(self.checkpoint_every, processes)
-        if self.checkpoint is None and (self.resume or self.checkpoint_every is not None):
-            raise ConfigError("resume and checkpoint_every need a place: pass checkpoint='runs/my-run'")
 
     def default_callbacks(self) -> list[Callback]:
         """Return the built-in callbacks that these settings ask for."""
@@ -114,7 +113,7 @@ def fit(
     settings.check(execution.world)
     schedule = resolve_schedule(settings.schedule)
     chosen = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
-    checkpoints = next((one for one in chosen if isinstance(one, Checkpoints)), None)
+    checkpoints = _checkpoints(chosen, settings)
     history = open_history(
         settings.monitor,
         session.metrics,
@@ -148,6 +147,7 @@ def fit(
         penalty=penalty,
         rates=None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history),
         validate=None if held_out is None else partial(evaluate, *held_out, session.metrics),
+        held_out=None if held_out is None else held_out[1],
         accumulate=settings.accumulate,
         seed=seed,
         generators=_generators(batches, generator),
@@ -174,6 +174,23 @@ def fit(
         if run.rates is not None:
             run.rates.restore()
     return history
+
+
+def _checkpoints(callbacks: Iterable[CallbackLike], settings: FitSettings) -> Checkpoints | None:
+    """Return the callback that writes checkpoints, the user's or that of the settings.
+
+    Raises:
+        ConfigError: there are two places to write to, or none to resume from.
+    """
+    found = [one for one in callbacks if isinstance(one, Checkpoints)]
+    places = {str(Path(one.path)) for one in found}
+    if settings.checkpoint is not None:
+        places.add(str(Path(settings.checkpoint)))
+    if len(found) > 1 or len(places) > 1:
+        raise ConfigError(f"checkpoints at {' and '.join(sorted(places))} arrived; a run writes them to one place")
+    if not found and (settings.resume or settings.checkpoint_every is not None):
+        raise ConfigError("resume and checkpoint_every need a place: pass checkpoint='runs/my-run'")
+    return found[0] if found else None
 
 
 def _run(run: Run) -> None:

@@ -39,7 +39,7 @@ from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
 from .sources import make_batches, predict
-from .user_data import class_names_of, encode_labels, joined, warn_of_bytes
+from .user_data import class_names_of, encode_labels, joined, known_names, set_names, warn_of_bytes
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
@@ -153,7 +153,7 @@ class Learner:
         if isinstance(chosen.loss.function, torch.nn.Module):
             chosen.loss.function.to(execution.device)
         self._session = Session(execution, chosen, Metrics(metrics, logits=chosen.loss.name == "bce_logits"))
-        self._class_names: tuple[str, ...] | None = None
+        self._named_by_data = False
 
     @property
     def config(self) -> LearnerConfig:
@@ -186,8 +186,11 @@ class Learner:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes: the model's, or those of the labels it was trained on; None: numbers."""
-        return self._class_names or getattr(self.model, "class_names", None)
+        """The names of the classes: the model's, or those of the labels it was trained on; None: numbers.
+
+        They are stored with the model.
+        """
+        return known_names(self.model, self.extra)
 
     def __repr__(self) -> str:
         loss, device = self._session.objective.loss.name, self.device
@@ -266,8 +269,8 @@ class Learner:
                 gradient of one batch that is as many times as large. What is left at the end of an epoch makes a step,
                 too. Schedule and clipping count such steps. `ar` and `tar` are weighted by targets, too, not by steps.
             bptt: truncated backpropagation through time: gradients go back this many steps at most, in memory for as
-                many; the state is carried on. Still one step a batch; see `batching/truncated.py`. For models that tell
-                their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
+                many; the state is carried on. Still one step a batch; see `objectives/stateful.py`. For models that
+                tell their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
             stateful: the batches, of an iterable, are consecutive chunks of streams: row i goes on in row i of the next
                 batch, where its state is carried to, without gradient. A batch may be (inputs, targets, resets), with
                 truth values [B] for rows whose stream begins anew with this chunk, or [B, T] before a step. An epoch
@@ -303,8 +306,7 @@ class Learner:
         }  # fmt: skip
         data = joined(train, y)
         warn_of_bytes(data)
-        if self.class_names is None or not self.history.rows:
-            self._class_names = getattr(self.model, "class_names", None) or class_names_of(data)
+        self._name_classes(data)
         held_out = self._encoded(joined(validation, None))
         settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
         return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
@@ -372,11 +374,19 @@ class Learner:
         binary = self._session.objective.loss.targets != "labels"
         classes = (shares > 0.5).long() if binary else shares.argmax(-1)
         names = self.class_names
-        return classes if names is None or binary else np.asarray(names)[classes.numpy()]
+        if names is None or binary:
+            return classes
+        if len(names) != shares.shape[-1]:
+            raise ConfigError(
+                f"the model has {shares.shape[-1]} outputs, but {len(names)} classes have a name; name all of them in "
+                "learner.extra['class_names'], or give the model as many outputs"
+            )
+        return np.asarray(names)[classes.numpy()]
 
     def fine_tune(
         self,
         new_data: Any,
+        y: Any = None,
         *,
         lr: float | None = None,
         epochs: int = 5,
@@ -400,7 +410,8 @@ class Learner:
         """Teach a trained model something new: at a lower rate, with a fresh optimizer. See `training.fine_tuning`.
 
         Args:
-            new_data: the data; see the class.
+            new_data: the data; see the class. `fine_tune(X, y)` and `fine_tune((X, y))` are the same.
+            y: the targets, where `new_data` is X alone.
             lr: learning rate; None: a tenth of the learner's, with adapters the learner's.
             epochs: number of epochs.
             freeze: groups or parameters that do not train, by name or pattern (`finetuning.freeze`): "body.l0".
@@ -411,8 +422,8 @@ class Learner:
             adapters: LoRA(rank=8) trains low-rank adapters and the head, and nothing else; afterwards
                 `finetuning.adapters` merges them, takes them off or saves them apart.
             classes: a new head: so many outputs, or the names of the classes. Rows of classes that stay are copied.
-            old_classes: the names of the old head's classes, where `classes` are names; else equal numbers are the same
-                class.
+            old_classes: the names of the old head's classes, where `classes` are names; None: `class_names`. Where
+                `classes` is a number, equal numbers are the same class.
             replay: old `(X, y)`, of which every epoch sees all rows; or how many of `old_data` an epoch sees, a number
                 or a share (0.2); or a `finetuning.forgetting.Replay`.
             protect: "l2-sp", "ewc" (which needs `old_data`), or an object such as `finetuning.forgetting.EWC(1e4)`.
@@ -427,6 +438,12 @@ class Learner:
             ConfigError: settings that exclude each other, or an optimizer that cannot be made anew; what `fit` raises.
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
+        old = self.class_names
+        if old_classes is None and not isinstance(classes, int | None):
+            old_classes = old
+        names = tuple(classes) if isinstance(classes, Sequence) and not isinstance(classes, str) else old
+        new_data, validation = (self._encoded(joined(data, None), names) for data in (joined(new_data, y), validation))
+        old_data, old_validation, replay = map(self._encoded, (old_data, old_validation, replay))
         asked = {
             "lr": lr, "freeze": freeze, "freeze_body_epochs": freeze_body_epochs, "classes": classes, "replay": replay,
             "gradual_unfreezing": gradual_unfreezing, "discriminative": discriminative, "adapters": adapters,
@@ -442,7 +459,15 @@ class Learner:
         return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
 
     def find_rate(
-        self, data: Any, *, low: float = 1e-6, high: float = 10.0, steps: int = 100, batch_size: int = 32, seed: int = 0
+        self,
+        data: Any,
+        y: Any = None,
+        *,
+        low: float = 1e-6,
+        high: float = 10.0,
+        steps: int = 100,
+        batch_size: int = 32,
+        seed: int = 0,
     ) -> RateSweep:
         """Train for some steps at rates that rise from `low` to `high`, and return how the loss took it.
 
@@ -471,7 +496,7 @@ class Learner:
         return find_rate(
             self._session,
             self.config,
-            self._encoded(joined(data, None)),
+            self._encoded(joined(data, y)),
             low=low,
             high=high,
             steps=steps,
@@ -479,9 +504,9 @@ class Learner:
             seed=seed,
         )
 
-    def profile(self, data: Any, *, steps: int = 20, batch_size: int = 32) -> Profile:
+    def profile(self, data: Any, y: Any = None, *, steps: int = 20, batch_size: int = 32) -> Profile:
         """Say where the time of a training step goes, see `Profile`; trains nothing."""
-        return profile(self._session, self.optimizer, self.fit, data, steps=steps, batch_size=batch_size)
+        return profile(self._session, self.optimizer, self.fit, joined(data, y), steps=steps, batch_size=batch_size)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
@@ -491,8 +516,17 @@ class Learner:
         """
         save_module(self.model, Path(path), self.extra)
 
-    def _encoded(self, data: Any) -> Any:
-        return encode_labels(data, self.class_names, self._session.objective.loss)
+    def _name_classes(self, data: Any) -> None:
+        """Take the names of the classes from the data of the first run, where the model has none."""
+        names, untrained = class_names_of(data), self._session.optimizer is None
+        if names is None or self._session.objective.loss.targets != "labels":
+            return
+        if self.class_names is None or (self._named_by_data and untrained):
+            set_names(self.model, self.extra, names)
+            self._named_by_data = True
+
+    def _encoded(self, data: Any, names: tuple[str, ...] | None = None) -> Any:
+        return encode_labels(data, names or self.class_names, self._session.objective.loss)
 
     @property
     def gradient_norm(self) -> float:

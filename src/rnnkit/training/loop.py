@@ -74,6 +74,7 @@ class Run:
         penalty: what is added to the loss of a batch; None: nothing.
         rates: sets the learning rates; None: they are constant.
         validate: returns the figures on the validation data; None: there is none.
+        held_out: that data.
         accumulate: batches of an update.
         identity: what a run that goes on must share with this one, as JSON values.
         seed: of the run.
@@ -101,6 +102,7 @@ class Run:
     penalty: Callable[[], Tensor] | None = None
     rates: Rates | None = None
     validate: Callable[[], Row] | None = None
+    held_out: ArrayBatches | IterableBatches | None = None
     accumulate: int = 1
     identity: dict[str, Any] = field(default_factory=dict)
     seed: int = 0

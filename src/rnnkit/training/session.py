@@ -55,7 +55,7 @@ class Session:
         if old is not None and (self.optimizer_settings is None or not self._changed(old, settings)):
             return old
         new = config.make_optimizer(self.execution)
-        if old is not None and new is not old:
+        if old is not None and new is not old and type(_bare(new)) is type(_bare(old)):
             kept = {one for group in new.param_groups for one in group["params"]}
             _bare(new).state.update({one: held for one, held in _bare(old).state.items() if one in kept})
         self.optimizer, self.optimizer_settings = new, settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,27 @@ def joined(x: Any, y: Any) -> Any:
     if y is not None:
         return x, y
     return x.arrays() if hasattr(x, "arrays") else x
+
+
+def known_names(model: Any, extra: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of a model's classes: its own, else those stored beside it; None where they are numbers."""
+    own = getattr(model, "class_names", None)
+    found = own if own is not None else extra.get("class_names")
+    return None if found is None else tuple(found)
+
+
+def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) -> None:
+    """Store the names of a model's classes: in the model if it has `class_names`, else beside it.
+
+    Raises:
+        DataError: the model has another number of classes.
+    """
+    if hasattr(type(model), "class_names"):
+        model.class_names = names
+    elif names is None:
+        extra.pop("class_names", None)
+    else:
+        extra["class_names"] = list(names)
 
 
 def class_names_of(data: Any) -> tuple[str, ...] | None:

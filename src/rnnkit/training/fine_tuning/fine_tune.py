@@ -33,6 +33,7 @@ from ..loop import Run
 from ..objectives.forward import Forward
 from ..resuming.run_fingerprint import describe_settings
 from ..session import Session
+from ..user_data import known_names, set_names
 from ..watching.callbacks import Callback
 from .old_and_new import check_alike, mix, rows_of, split, translate
 from .report import FineTuningReport, Quality
@@ -124,13 +125,17 @@ class FineTuning:
             named = dict(model.named_parameters())
             importance = protect.measure(named, _losses(session, old, protect, settings["seed"]))
 
-        new_head = outputs is not None
+        new_head, names = outputs is not None, known_names(model, session.extra)
         with _undone_if_it_fails(session, plan):
             start = None
             with seeded(settings["seed"], torch.device("cpu")):
                 if outputs is not None:
                     start = find_head(model)[0]
                     replace_head(model, outputs, keep)
+                    if plan.classes is not None and not isinstance(plan.classes, int):
+                        set_names(model, session.extra, plan.classes)
+                    elif outputs != len(names or ()):
+                        set_names(model, session.extra, None)
                 if plan.adapters is not None:
                     one = plan.adapters
                     add_adapters(model, one.rank, one.alpha, one.targets, train=find_head(model)[0])
@@ -377,6 +382,7 @@ def _references(
 def _undone_if_it_fails(session: Session, plan: Plan) -> Iterator[None]:
     """Put the old head back and take adapters off where an error came before an epoch had ended."""
     model, history = session.model, session.history
+    names = known_names(model, session.extra)
     place = find_head(model) if plan.classes is not None else None
     adapted = any("parametrizations" in name for name in model.state_dict())
     try:
@@ -387,5 +393,6 @@ def _undone_if_it_fails(session: Session, plan: Plan) -> Iterator[None]:
                 remove_adapters(model)
             if place is not None:
                 put_head(model, *place)
+                set_names(model, session.extra, names)
             session.rewrap()
         raise

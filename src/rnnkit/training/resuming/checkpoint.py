@@ -276,7 +276,7 @@ class Checkpoints(Callback):
 
 
 def _parts(run: Any) -> dict[str, Stateful]:
-    """Return what the state of a run consists of, by name."""
+    """Return what the state of a run consists of, by name; files of earlier versions have the same names."""
     optimizer, fabric = run.optimizer, run.execution.fabric
     parts: dict[str, Stateful] = {
         "place": run.position,
@@ -289,6 +289,8 @@ def _parts(run: Any) -> dict[str, Stateful]:
         "history": run.recorder,
         **run.callbacks.parts(),
     }
+    if getattr(run.held_out, "own_position", False):
+        parts["held_out"] = run.held_out.source
     if hasattr(run.forward, "state_dict"):
         parts["carried"] = run.forward
     if run.rates is not None:

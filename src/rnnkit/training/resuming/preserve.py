@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from ...types import Batches
+
 
 @contextmanager
 def preserve_session(session: Any, given: Any, data: Any) -> Iterator[None]:
@@ -69,6 +71,7 @@ def _copied(state: Any) -> Any:
 def generators(device: torch.device, data: Any = None) -> Iterator[None]:
     """Put the states of torch's global generators, Python's, numpy's and a DataLoader's own back to what they were."""
     places = (data, data.sampler, getattr(data.batch_sampler, "sampler", None)) if isinstance(data, DataLoader) else ()
+    source = deepcopy(data.state_dict()) if isinstance(data, Batches) else None
     found = [getattr(place, "generator", None) for place in places]
     own = [(one, one.get_state()) for one in found if isinstance(one, torch.Generator)]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (the global one is meant)
@@ -79,6 +82,8 @@ def generators(device: torch.device, data: Any = None) -> Iterator[None]:
     finally:
         for one, state in own:
             one.set_state(state)
+        if source is not None:
+            data.load_state_dict(source)
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
         if metal is not None:

@@ -171,8 +171,15 @@ class Callbacks:
             hook(history)
 
     def exception(self, error: BaseException) -> None:
+        """Call all hooks with the error, then raise what one of them raised in its place, if any did."""
+        replacement: BaseException | None = None
         for hook in self._hooks("on_exception"):
-            hook(error)
+            try:
+                hook(error)
+            except BaseException as other:
+                replacement = other
+        if replacement is not None:
+            raise replacement from replacement.__cause__
 
     def fit_end(self, history: History) -> None:
         for hook in self._hooks("on_fit_end"):
