@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
@@ -109,27 +109,49 @@ def fit(
         bind: makes the callbacks of a run of a list of them.
     """
     began = time.monotonic()  # the checks belong to the run
-    execution = session.execution
-    settings.check(execution.world)
+    settings.check(session.execution.world)
+    callbacks = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
+    checkpoints = _checkpoints(callbacks, settings)
     schedule = resolve_schedule(settings.schedule)
-    chosen = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
-    checkpoints = _checkpoints(chosen, settings)
     history = open_history(
         settings.monitor,
         session.metrics,
         validated=settings.validation is not None,
-        watchers=_watchers(settings, schedule, chosen),
+        watchers=_watchers(settings, schedule, callbacks),
     )
-    state, seed = state_and_seed(
-        session, settings.seed, None if checkpoints is None else checkpoints.path, settings.resume
-    )
-    generator = torch.Generator().manual_seed(seed)
+    path = None if checkpoints is None else checkpoints.path
+    state, seed = state_and_seed(session, settings.seed, path, settings.resume)
     session.history = history
+    run = _make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
+    with _surroundings(run, session, settings):
+        run.callbacks.prepare(run)
+        if checkpoints is not None and state is not None:
+            _resume(run, checkpoints, state)
+            if is_over(state, settings.epochs):
+                run.finish()
+                return history
+        session.run = run
+        _run(run)
+    return history
+
+
+def _make_run(
+    session: Session,
+    config: LearnerConfig,
+    train: Any,
+    settings: FitSettings,
+    schedule: Schedule | None,
+    seed: int,
+    recorder: Recorded,
+    callbacks: Callbacks,
+) -> Run:
+    """Read and check the data, and make the parts of a run."""
+    execution, history = session.execution, recorder.history
+    generator = torch.Generator().manual_seed(seed)
     forward, batches, held_out = _data(session, train, settings, generator if settings.shuffle else None)
     balance_classes(forward, batches)
     optimizer = session.ready_optimizer(config)
     steps = None if batches.steps is None else -(-batches.steps // settings.accumulate)
-    penalty = config.make_penalty(execution.model)
     run = Run(
         execution=execution,
         forward=forward,
@@ -138,13 +160,13 @@ def fit(
         optimizer=optimizer,
         epochs=settings.epochs,
         history=history,
-        recorder=Recorded(history, began),
-        callbacks=bind(chosen),
+        recorder=recorder,
+        callbacks=callbacks,
         losses=LossMeter(execution.device, strict=True),
         interrupt=CatchInterrupt(),
         progress=Progress(settings.progress is not False and execution.rank == 0, settings.epochs, steps),
         clip=config.make_clipping(execution, optimizer),
-        penalty=penalty,
+        penalty=config.make_penalty(execution.model),
         rates=None if schedule is None else Rates(optimizer, schedule, steps, settings.epochs, history=history),
         validate=None if held_out is None else partial(evaluate, *held_out, session.metrics),
         held_out=None if held_out is None else held_out[1],
@@ -155,25 +177,25 @@ def fit(
     )
     run.identity = _identity(session, config, settings, run, held_out)
     run.metrics.reset()
+    return run
+
+
+@contextmanager
+def _surroundings(run: Run, session: Session, settings: FitSettings) -> Iterator[None]:
+    """What a run changes for its duration: generators, modes, Ctrl-C, the progress bar, learning rates."""
+    execution = run.execution
+    watching: Any = run.penalty or nullcontext()
     # Ctrl-C reaches each of several processes at another step, but they can only stop together: it ends them.
     catching = run.interrupt if execution.world == 1 else nullcontext()
-    random = seeded(None if settings.seed is None else seed + execution.rank, execution.device)
+    random = seeded(None if settings.seed is None else run.seed + execution.rank, execution.device)
     training = mode(execution.module, training=True)
     try:
-        with random, training, torch.enable_grad(), penalty or nullcontext(), catching, run.progress:
-            run.callbacks.prepare(run)
-            if checkpoints is not None and state is not None:
-                _resume(run, checkpoints, state)
-                if is_over(state, settings.epochs):
-                    run.finish()
-                    return history
-            session.run = run
-            _run(run)
+        with random, training, torch.enable_grad(), watching, catching, run.progress:
+            yield
     finally:
         session.run = None
         if run.rates is not None:
             run.rates.restore()
-    return history
 
 
 def _checkpoints(callbacks: Iterable[CallbackLike], settings: FitSettings) -> Checkpoints | None:
