@@ -126,7 +126,7 @@ class SequenceModel(torch.nn.Module):
             x, lengths = pad_packed_sequence(x, batch_first=True)
         layers = self._layers()
         output, lengths, state = layers(x, lengths)
-        return self._put_out(layers, output, state, lengths)
+        return self._head_output(layers, output, state, lengths)
 
     @property
     def carry_problem(self) -> str | None:
@@ -172,9 +172,9 @@ class SequenceModel(torch.nn.Module):
             raise ConfigError(f"{type(self).__name__}.forward_chunk goes on from a state, but {problem}")
         layers = self._layers()
         output, state = layers.forward_chunk(x, state, lengths=lengths, resets=resets)
-        return self._put_out(layers, output, state, lengths), state
+        return self._head_output(layers, output, state, lengths), state
 
-    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+    def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         """What the model makes of the layers' outputs [B, T, F] and their last state."""
         raise NotImplementedError
 
@@ -240,7 +240,7 @@ class PooledModel(SequenceModel):
             )
         return super().carry_problem
 
-    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+    def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         pooled = self._pool(layers, output, state, lengths)
         return self.head(self._drop(pooled))  # type: ignore[no-any-return]
 

@@ -69,7 +69,7 @@ class SequenceTagger(SequenceModel):
         super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
         self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]
 
-    def _put_out(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+    def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         y: Tensor = self.head(self._drop(output))
         if self._activate is not None:
             y = self._activate(y)

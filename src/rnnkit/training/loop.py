@@ -1,4 +1,4 @@
-"""The training loop, its counterpart for evaluation, and the sum of losses that both keep."""
+"""The training loop, and its counterpart for evaluation."""
 
 from __future__ import annotations
 

@@ -155,6 +155,6 @@ def _loader(data: Dataset[Any], batch_size: int, sampler: Order | None) -> DataL
 
 
 def _collate(samples: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Sample stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
+    """Samples stay lists of rows: `to_inputs` stacks or pads them as it does the rows of `(X, y)`."""
     inputs, targets = zip(*samples, strict=True)
     return list(inputs), list(targets)

@@ -126,7 +126,7 @@ class FineTuning:
             importance = protect.measure(named, _losses(session, old, protect, settings["seed"]))
 
         new_head, names = outputs is not None, known_names(model, session.extra)
-        with _undone_if_it_fails(session, plan):
+        with _undo_on_error(session, plan):
             start = None
             with seeded(settings["seed"], torch.device("cpu")):
                 if outputs is not None:
@@ -149,7 +149,10 @@ class FineTuning:
             try:
                 stages = _stages(model, plan)
                 trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
-                callbacks: list[Any] = [FineTuningIdentity(plan.identity()), *([Thaw(stages)] if stages else [])]
+                callbacks: list[Any] = [
+                    FineTuningIdentity(plan.identity()),
+                    *([StagedUnfreezing(stages)] if stages else []),
+                ]
                 if protect is not None:
                     callbacks.append(Penalty(_references(model, protect, importance, start, keep)))
                 session.optimizer, session.optimizer_settings = _optimizer(session, self.config, plan), None
@@ -300,7 +303,7 @@ class FineTuningIdentity(Callback):
         self.identity = identity
 
 
-class Thaw(Callback):
+class StagedUnfreezing(Callback):
     """Lets parameters train after so many epochs; before that they do not."""
 
     def __init__(self, stages: Sequence[tuple[int, Sequence[Parameter]]]) -> None:
@@ -379,7 +382,7 @@ def _references(
 
 
 @contextmanager
-def _undone_if_it_fails(session: Session, plan: Plan) -> Iterator[None]:
+def _undo_on_error(session: Session, plan: Plan) -> Iterator[None]:
     """Put the old head back and take adapters off where an error came before an epoch had ended."""
     model, history = session.model, session.history
     names = known_names(model, session.extra)

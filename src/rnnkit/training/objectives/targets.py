@@ -11,7 +11,7 @@ from .cross_entropy import CrossEntropy
 
 
 def fit_targets(loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Check targets against the model's output and aligns them with it, so that nothing is ever broadcast.
+    """Check targets against the model's output and align them with it, so that nothing is ever broadcast.
 
     Args:
         loss: what will compare the two.

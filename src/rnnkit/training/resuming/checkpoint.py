@@ -152,7 +152,7 @@ class Checkpoints(Callback):
         random = from_all_processes(self.random.state_dict())
         if self.rank != 0 or (self.run.position.batch and not self.within):
             return
-        with self._failing():
+        with self._warn_on_write_error():
             self._write(random)
             if row is not None:
                 self.stale = True
@@ -230,7 +230,7 @@ class Checkpoints(Callback):
             extra = read_config(self.path)["extra"]
         except DataError:
             extra = {"epoch": None}
-        with self._failing():
+        with self._warn_on_write_error():
             if "epoch" in extra and (extra["epoch"] != row["epoch"] or extra.get("metrics") != row):
                 self.stale = True
                 with self.run.final_weights():
@@ -244,7 +244,7 @@ class Checkpoints(Callback):
             remove_leftovers(self.file)
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _warn_on_write_error(self) -> Iterator[None]:
         """Warn of a disk that is full, say, and keep the error."""
         try:
             yield

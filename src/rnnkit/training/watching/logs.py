@@ -1,6 +1,6 @@
 """Logs of a run as callbacks: lines of JSON, and TensorBoard's files.
 
-    from rnnkit.training.watching.logs import JSONLines, TensorBoard
+    from rnnkit.training import JSONLines, TensorBoard
     learner.fit(data, callbacks=[JSONLines("runs/a/log.jsonl", every=50), TensorBoard("runs/a/tensorboard")])
 
 Both write after each epoch and, with `every=N`, after every N steps. A resumed run continues from its checkpoint: lines
