@@ -138,3 +138,30 @@ def test_every_callback_hears_of_an_error(classifier, blobs):
     with pytest.raises(DivergenceError):
         quiet(Learner(classifier(), lr=1e38), blobs, callbacks=[Late()])
     assert heard == ["NonFinite"]
+
+
+def test_every_callback_sees_the_end_and_the_run_says_how_it_ended(classifier, blobs):
+    ended = []
+
+    class Last(Callback):
+        order = 99
+
+        def on_fit_end(self, learner, history):
+            ended.append(history.stopped)
+
+    class Fails(Callback):
+        def __init__(self, hook: str) -> None:
+            setattr(self, hook, self.fail)
+
+        def fail(self, *_):
+            raise ValueError("mine")
+
+    for hook, stopped in (("on_prepare", "error"), ("on_step_end", "error"), ("on_fit_end", "finished")):
+        learner = Learner(classifier())
+        with pytest.raises(ValueError, match="mine"):
+            quiet(learner, blobs, callbacks=[Fails(hook), Last()])
+        assert learner.history.stopped == stopped
+    assert ended == ["error", "finished"]
+    assert repr([EarlyStopping(2), BestWeights(), WeightAveraging("ema")]) == (
+        "[EarlyStopping(2), BestWeights(), WeightAveraging(EMA(decay=0.999, warmup=True))]"
+    )

@@ -27,6 +27,12 @@ def test_validation_split_is_keras_name_for_a_share(classifier, blobs):
     quiet(ours, blobs, validation=0.25)
     quiet(theirs, blobs, validation_split=0.25)
     assert same(weights(ours.model), weights(theirs.model))
+    with pytest.raises(ConfigError, match="validation_split=20 arrived; expected a share"):
+        theirs.fit(blobs, validation_split=20)
+    with pytest.raises(ConfigError, match="fine_tune has no setting 'epoch'; did you mean 'epochs'"):
+        theirs.fine_tune(blobs, epoch=2)
+    with pytest.raises(ConfigError, match="sample_weight is for rows without a replay"):
+        theirs.fine_tune(*blobs, replay=blobs, sample_weight=torch.ones(96))
     with pytest.raises(ConfigError, match="pass one of them"):
         theirs.fit(blobs, validation=0.25, validation_split=0.25)
 
@@ -168,6 +174,7 @@ def test_series_are_data(classifier, blobs):
     quiet(arrays, blobs, validation=blobs)
     assert same(weights(rows.model), weights(arrays.model))
     assert rows.evaluate(Rows()) == arrays.evaluate(blobs)
+    assert torch.equal(rows.predict(Rows()), arrays.predict(blobs[0]))
 
 
 def named(classifier, classes: int = 2, **settings) -> Learner:

@@ -124,12 +124,16 @@ def fit(
     session.history = history
     run = _make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
     with _surroundings(run, session, settings):
-        run.callbacks.prepare(run)
-        if checkpoints is not None and state is not None:
-            _resume(run, checkpoints, state)
-            if is_over(state, settings.epochs):
-                run.finish()
-                return history
+        try:
+            run.callbacks.prepare(run)
+            if checkpoints is not None and state is not None:
+                _resume(run, checkpoints, state)
+        except BaseException as error:
+            run.recorder.broke_off(error)
+            raise
+        if state is not None and is_over(state, settings.epochs):
+            run.finish()
+            return history
         session.run = run
         _run(run)
     return history
@@ -220,7 +224,7 @@ def _run(run: Run) -> None:
         run.callbacks.fit_begin(run)
         run_epochs(run)
     except BaseException as error:
-        run.recorder.broke_off(error)
+        run.recorder.broke_off(error)  # before the callbacks see the end of the run
         raise
     finally:
         run.recorder.stop()

@@ -39,7 +39,7 @@ from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
 from .sources import make_batches, predict
-from .user_data import class_names_of, encode_labels, joined, known_names, set_names, warn_of_bytes
+from .user_data import class_names_of, encode_labels, inputs_of, joined, known_names, set_names, warn_of_bytes
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
@@ -56,6 +56,7 @@ _ELSEWHERE = {
     "steps_per_epoch": "an iterable of so many batches as data",
 }
 _SETTINGS = tuple(one.name for one in fields(LearnerConfig))
+_FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
 class Learner:
@@ -79,8 +80,9 @@ class Learner:
             and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
-        metrics: "accuracy", "mse", "rmse", "mae", torchmetrics objects or callables (output, target) -> number; one,
-            several or a mapping from names; None: the model's `default_metrics`, with its default loss.
+        metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see
+            `watching/named_metrics.py`), torchmetrics objects or callables (output, target) -> number; one, several or
+            a mapping from names; None: the model's `default_metrics`, with its default loss.
         lr: learning rate.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
             the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
@@ -239,7 +241,8 @@ class Learner:
                 that: shuffled with the seed, or without `shuffle` the last rows.
             validation_split: such a share, as Keras calls it.
             sample_weight: what the loss of each target is multiplied by, [N], or [N, T] for targets per step; the mean
-                is over all targets, whatever their weights. For data in memory and losses by name.
+                is over all targets, whatever their weights. For data in memory and losses by name. Rows that are held
+                out by `validation=0.2` keep their weights.
             epochs: number of passes over the data.
             batch_size: rows of a batch, where the data does not come in batches.
             shuffle: whether each epoch visits the rows in a new order.
@@ -297,7 +300,11 @@ class Learner:
         if validation_split is not None:
             if validation is not None:
                 raise ConfigError("validation and validation_split arrived; pass one of them")
-            validation = float(validation_split)
+            if not isinstance(validation_split, float) or not 0 < validation_split < 1:
+                raise ConfigError(
+                    f"validation_split={validation_split!r} arrived; expected a share between 0 and 1, as in 0.2"
+                )
+            validation = validation_split
         given = {
             "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "schedule": schedule, "seed": seed,
             "early_stopping": early_stopping, "restore_best": restore_best, "monitor": monitor, "resume": resume,
@@ -347,7 +354,7 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_whole(batch_size, "batch_size")
-        return predict(self._session.execution, self._session.objective, x, int(batch_size))
+        return predict(self._session.execution, self._session.objective, inputs_of(x), int(batch_size))
 
     def predict_proba(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Return the probability of each class, as `predict` returns outputs: softmax or sigmoid as the loss has it.
@@ -438,6 +445,10 @@ class Learner:
             ConfigError: settings that exclude each other, or an optimizer that cannot be made anew; what `fit` raises.
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
+        if unknown := [name for name in settings if name not in _FIT_SETTINGS]:
+            raise ConfigError(_unknown_setting(unknown[0], "fine_tune"))
+        if settings.get("sample_weight") is not None and replay is not None:
+            raise ConfigError("sample_weight is for rows without a replay; leave one of them out")
         old = self.class_names
         if old_classes is None and not isinstance(classes, int | None):
             old_classes = old
@@ -541,7 +552,7 @@ class Learner:
         return gradient_norm(self.model) if known is None else known.item()
 
 
-def _unknown_setting(name: str) -> str:
+def _unknown_setting(name: str, function: str = "fit") -> str:
     if name in _ELSEWHERE:
-        return f"fit has no setting {name!r}; type {_ELSEWHERE[name]}"
-    return f"fit has no setting {name!r}{suggest(name, tuple(one.name for one in fields(FitSettings)))}"
+        return f"{function} has no setting {name!r}; type {_ELSEWHERE[name]}"
+    return f"{function} has no setting {name!r}{suggest(name, _FIT_SETTINGS)}"

@@ -20,6 +20,11 @@ def joined(x: Any, y: Any) -> Any:
     return x.arrays() if hasattr(x, "arrays") else x
 
 
+def inputs_of(x: Any) -> Any:
+    """Return X; a data set with `arrays()` gives its inputs."""
+    return x.arrays()[0] if hasattr(x, "arrays") else x
+
+
 def known_names(model: Any, extra: dict[str, Any]) -> tuple[str, ...] | None:
     """Return the names of a model's classes: its own, else those stored beside it; None where they are numbers."""
     own = getattr(model, "class_names", None)

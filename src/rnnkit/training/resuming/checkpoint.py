@@ -76,6 +76,9 @@ class Checkpoints(Callback):
         self.steps = every if isinstance(every, int) else None
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
 
+    def __repr__(self) -> str:
+        return f"Checkpoints({str(self.path)!r}, every={self.every!r})"
+
     # --- the events of the run
 
     def on_prepare(self, learner: Any, run: Any) -> None:

@@ -87,6 +87,9 @@ class Callback:
     def on_fit_end(self, learner: Any, history: History) -> None:
         """The run is over, also after an error or Ctrl-C; the weights are those that `fit` leaves."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: JSON values and tensors, nested as one likes. Kept with each checkpoint."""
         return {}
@@ -172,18 +175,21 @@ class Callbacks:
 
     def exception(self, error: BaseException) -> None:
         """Call all hooks with the error, then raise what one of them raised in its place, if any did."""
-        replacement: BaseException | None = None
-        for hook in self._hooks("on_exception"):
-            try:
-                hook(error)
-            except BaseException as other:
-                replacement = other
-        if replacement is not None:
-            raise replacement from replacement.__cause__
+        self._call_all("on_exception", error)
 
     def fit_end(self, history: History) -> None:
-        for hook in self._hooks("on_fit_end"):
-            hook(history)
+        """Call all hooks, then raise what one of them raised, if any did."""
+        self._call_all("on_fit_end", history)
+
+    def _call_all(self, name: str, argument: Any) -> None:
+        raised: BaseException | None = None
+        for hook in self._hooks(name):
+            try:
+                hook(argument)
+            except BaseException as error:
+                raised = raised or error
+        if raised is not None:
+            raise raised from raised.__cause__
 
     def state_dict(self) -> dict[str, Any]:
         return {name: callback.state_dict() for name, callback in self._named()}

@@ -34,6 +34,9 @@ class EarlyStopping(Callback):
         check_whole(patience, "patience")
         self.patience = int(patience)
 
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.patience})"
+
     def on_prepare(self, learner: Any, run: Any) -> None:
         self.run = run
 

@@ -142,6 +142,9 @@ class WeightAveraging(Callback):
         self.settings = self.average = found
         self.watches_monitor = isinstance(found, NTASGD)
 
+    def __repr__(self) -> str:
+        return f"WeightAveraging({self.settings!r})"
+
     def on_prepare(self, learner: Any, run: Any) -> None:
         history = run.history
         self.average = copy.deepcopy(self.settings)  # a run does not depend on an earlier one
