@@ -71,6 +71,9 @@ class CTC(Objective):
         count = self.count(batch)
         return Score(each.sum() / count, count, logits, targets)
 
+    def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self._steps(output, batch)
+
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         logits = output[0] if isinstance(output, tuple) else output
         if not isinstance(logits, Tensor) or logits.dim() != 3 or len(logits) != len(rows):

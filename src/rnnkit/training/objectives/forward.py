@@ -53,15 +53,17 @@ class Forward:
         return output
 
     def predictions(self, batch: Batch, longest: int | None) -> Tensor:
-        """As `output`; outputs per step of rows of unequal length are padded with 0 to `longest` steps."""
-        output = self.output(batch)
-        lengths = batch.input_lengths
-        if lengths is None or output.shape[1:2] != batch.inputs.shape[1:2] or output.dim() < 3:
+        """Return what `predict` gives for a batch.
+
+        Outputs per step are 0 past the end of a row. Where the steps are those of the inputs, and rows differ in
+        length, the output is padded to `longest` steps.
+        """
+        output, lengths = self.objective.predicted(self.output(batch), batch)
+        if lengths is None:
             return output
-        if self.objective.targets_follow in ("horizon", "targets"):
-            return output
+        steps = output.shape[1] if longest is None or self.objective.targets_follow == "targets" else longest
         valid = valid_steps(lengths, output.shape[1], output.device)
-        padded = output.new_zeros(len(output), longest or output.shape[1], *output.shape[2:])
+        padded = output.new_zeros(len(output), steps, *output.shape[2:])
         padded[:, : output.shape[1]][valid] = output[valid]
         return padded
 

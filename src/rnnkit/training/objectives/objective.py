@@ -89,6 +89,14 @@ class Objective:
         found, targets, weights = self.pair(output, batch)
         return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
 
+    def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what a prediction of a batch is, and the valid steps [B] of its rows; None: all are."""
+        lengths = batch.input_lengths
+        own_steps = self.targets_follow in ("horizon", "targets")
+        if own_steps or output.dim() < 3 or output.shape[1:2] != batch.inputs.shape[1:2]:
+            lengths = None
+        return output, lengths
+
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         """Return the output of a trial on some rows if the objective can use it.
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import check_whole
+from ...errors import ConfigError, check_whole
 from ...ops.losses import LOSSES, Loss
 from ...types import Batch
 from .objective import HorizonObjective
@@ -50,7 +50,11 @@ class SequenceToSequence(HorizonObjective):
         return torch.cat((first, targets[:, :-1]), 1)
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
-        assert batch.targets is not None
+        if batch.targets is None:
+            raise ConfigError(
+                "inputs without targets arrived; the objective 'seq2seq' trains a model that reads the target before "
+                "each step, so predict cannot call it: decode with a method of the model that reads its own outputs"
+            )
         previous = self.previous(batch.targets)
         if batch.input_lengths is None:
             return module(batch.inputs, previous)
