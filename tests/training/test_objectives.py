@@ -7,8 +7,12 @@ import torch
 from torch import nn
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError, ShapeError
+from rnnkit.ops.losses import LOSSES
 from rnnkit.training import CTC
+from rnnkit.training.objectives.objective import SequenceObjective
+from rnnkit.training.objectives.resolve import check_metrics
+from rnnkit.types import Batch
 
 
 class Halving(nn.Module):
@@ -55,3 +59,31 @@ def test_predictions_of_an_encoder_decoder_are_refused():
     learner = rnnkit.Learner(EncoderDecoder(), objective="seq2seq", device="cpu")
     with pytest.raises(ConfigError, match="decode with a method of the model"):
         learner.predict(torch.randn(4, 6, 2))
+
+
+def labelled(**more):
+    torch.manual_seed(0)
+    return Batch(torch.randn(4, 8, 3), torch.tensor([[1, 2], [3, 1], [2, 1], [1, 3]]), **more)
+
+
+def test_weights_of_ctc_are_one_a_row():
+    learner = rnnkit.Learner(Halving(), objective="ctc", device="cpu")
+    rows = [
+        learner.evaluate([Batch(one.inputs[i : i + 1], one.targets[i : i + 1])])["loss"]
+        for one in [labelled()]
+        for i in range(4)
+    ]
+    weights = torch.tensor([1.0, 0.0, 2.0, 0.5])
+    found = learner.evaluate([labelled(weights=weights)])["loss"]
+    assert found == pytest.approx(float((weights * torch.tensor(rows)).mean()), rel=1e-5)
+    with pytest.raises(ShapeError, match=r"weights of shape \[4, 2\] arrived .* expected one a row, \[4\]"):
+        learner.evaluate(labelled(weights=torch.ones(4, 2)))
+    with pytest.raises(DataError, match="weights hold nan"):
+        learner.evaluate(labelled(weights=torch.tensor([1, float("nan"), 1, 1])))
+
+
+def test_metrics_need_pairs_of_outputs_and_targets():
+    with pytest.raises(ConfigError, match=r"metrics=\['accuracy'\] arrived, .* pass metrics=\[\]"):
+        check_metrics(CTC(), ("accuracy",))
+    check_metrics(CTC(), ())
+    check_metrics(SequenceObjective(LOSSES["mse"]), ("mae",))

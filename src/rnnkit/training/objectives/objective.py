@@ -40,7 +40,8 @@ class Score:
     Attributes:
         loss: the mean loss of `count` targets; differentiable.
         count: the number of targets. `loss * count` is the sum that batches and processes are joined by.
-        output, targets: pairs [n, ...] for the metrics, without padding.
+        output, targets: pairs [n, ...] for the metrics: row i of one belongs to row i of the other, without padding,
+            and all batches agree behind the first axis. Nothing reads them where the objective's `has_pairs` is false.
     """
 
     loss: Tensor
@@ -62,10 +63,12 @@ class Objective:
         targets_follow: what the steps of the targets belong to: "rows" (the targets have no steps), "inputs" (a
             target a step of the input), "horizon" (steps of their own, as many in each batch) or "targets" (steps of
             their own; a batch has as many as its longest row).
+        has_pairs: whether `Score.output` and `Score.targets` are pairs that metrics can compare.
     """
 
     name: ClassVar[str] = "sequence"
     targets_follow: ClassVar[str] = "rows"
+    has_pairs: ClassVar[bool] = True
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -149,13 +152,13 @@ class Objective:
             check_finite_values("targets", targets, lengths)
         valid = None if lengths is None else valid_steps(lengths, targets.shape[1], targets.device)
         fitted = fit_targets(self.loss, targets, output, valid=valid, dtype=dtype)
-        return replace(batch, targets=fitted, weights=self._weights(batch, fitted))
+        return replace(batch, targets=fitted, weights=self._weights(batch, fitted, axes))
 
-    def _weights(self, batch: Batch, targets: Tensor) -> Tensor | None:
+    def _weights(self, batch: Batch, targets: Tensor, axes: int) -> Tensor | None:
+        """Return the weights if they are one a row, [N], or with two axes also one a target step."""
         weights = batch.weights
         if weights is None:
             return None
-        axes = 1 if self.targets_follow == "rows" else 2
         if weights.shape not in (targets.shape[:1], targets.shape[:axes]):
             raise ShapeError(
                 f"weights of shape {list(weights.shape)} arrived with targets of shape {list(targets.shape)}; expected "
