@@ -87,3 +87,31 @@ def test_metrics_need_pairs_of_outputs_and_targets():
         check_metrics(CTC(), ("accuracy",))
     check_metrics(CTC(), ())
     check_metrics(SequenceObjective(LOSSES["mse"]), ("mae",))
+
+
+def test_targets_of_an_encoder_decoder_have_steps():
+    learner = rnnkit.Learner(EncoderDecoder(), objective="seq2seq", device="cpu")
+    x, good = torch.randn(4, 6, 2), torch.ones(4, 3, dtype=torch.long)
+    with pytest.raises(ShapeError, match=r"targets of shape \[4\] and type torch.int64 .* integer labels \[N, S\]"):
+        learner.fit(x, torch.tensor([1, 2, 3, 4]), progress=False)
+    with pytest.raises(ShapeError, match=r"targets of shape \[4\] and type"):
+        learner.evaluate([(x, good), (x, good[:, 0])])
+    with pytest.raises(ShapeError, match=r"targets of shape \[4, 3\] and type torch.float32"):
+        learner.evaluate(x, good.float())
+    longer = torch.ones(4, 5, dtype=torch.long)
+    assert learner.evaluate([(x, good), (x, longer)])["loss"] > 0  # a batch may have other target steps
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (torch.zeros(4, 2), r"outputs of 3 steps, \[4, 3\], but the targets have shape \[4, 2\]"),
+        (torch.zeros(4), r"targets of shape \[4\] arrived; .* steps on their second axis, \[4, 3\]"),
+    ],
+)
+def test_a_later_batch_of_another_horizon_is_refused(later, message):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    learner = rnnkit.Learner(model, loss="mse", objective="horizon", device="cpu")
+    x = torch.randn(4, 6, 2)
+    with pytest.raises(ShapeError, match=message):
+        learner.fit([(x, torch.zeros(4, 3)), (x, later)], epochs=1, progress=False)

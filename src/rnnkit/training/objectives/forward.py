@@ -79,6 +79,7 @@ class Forward:
         if batch.targets is None or len(batch.targets) != len(batch):
             found = 0 if batch.targets is None else len(batch.targets)
             raise DataError(f"{len(batch):,} inputs arrived with {found:,} targets; expected one for each")
+        self.objective.check_targets(batch)
         if self._shape is None:
             self._shape = self._try(batch)
         return self.objective.fit(batch, self._shape, self.dtype)

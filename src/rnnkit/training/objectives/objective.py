@@ -20,7 +20,7 @@ Legend: B batch, T input steps, S target steps, V vocabulary, C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -91,6 +91,9 @@ class Objective:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
         return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
+
+    def check_targets(self, batch: Batch) -> None:
+        """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""
 
     def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what a prediction of a batch is, and the valid steps [B] of its rows; None: all are."""
@@ -209,6 +212,8 @@ class HorizonObjective(Objective):
     def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
         assert targets is not None
+        if output.shape[1] != targets.shape[1]:  # in another batch than the one that was tried
+            self._refuse_steps(output, targets)
         if weights is not None and weights.dim() == 1:
             weights = weights[:, None].expand(targets.shape[:2])
         if lengths is None:
@@ -226,15 +231,23 @@ class HorizonObjective(Objective):
                 "the second axis, [B, steps, ...]"
             )
         if targets.shape[1:2] != found.shape[1:2]:
-            raise ShapeError(
-                f"the model returns outputs of {found.shape[1]} steps, {list(found.shape)}, but the targets have shape "
-                f"{list(targets.shape)}; the objective {self.name!r} expects as many target steps"
-            )
+            self._refuse_steps(found, targets)
         return found
+
+    def _refuse_steps(self, output: Tensor, targets: Tensor) -> NoReturn:
+        raise ShapeError(
+            f"the model returns outputs of {output.shape[1]} steps, {list(output.shape)}, but the targets have shape "
+            f"{list(targets.shape)}; the objective {self.name!r} expects as many target steps"
+        )
 
     def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
         targets = batch.targets
         assert targets is not None
+        if targets.dim() < 2:
+            raise ShapeError(
+                f"targets of shape {list(targets.shape)} arrived; the objective {self.name!r} expects steps on their "
+                f"second axis, [{len(targets)}, {shape[1]}]"
+            )
         return self._fit(batch, torch.Size([*targets.shape[:2], *shape[2:]]), self.lengths(batch), dtype)
 
 
