@@ -115,3 +115,35 @@ def test_a_later_batch_of_another_horizon_is_refused(later, message):
     x = torch.randn(4, 6, 2)
     with pytest.raises(ShapeError, match=message):
         learner.fit([(x, torch.zeros(4, 3)), (x, later)], epochs=1, progress=False)
+
+
+class Forecaster(nn.Module):
+    """The next 12 values [N, 12, 1] of a window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 12)
+
+    def forward(self, x, lengths=None):
+        return self.head(x.mean(1))[:, :, None]
+
+
+def test_an_inferred_objective_is_the_same_for_all_data():
+    torch.manual_seed(0)
+    x, y = torch.randn(8, 24, 1), torch.randn(8, 12, 1)
+    learner = rnnkit.Learner(Forecaster(), loss="mse", metrics=lambda output, targets: len(targets), device="cpu")
+    history = learner.fit(x, y, epochs=1, validation=(x[:, :12], y), progress=False)
+    assert history.rows[0]["val_<lambda>"] == 8  # sequences, also where the window is as long as the horizon
+    assert learner.evaluate(x[:, 12:], y)["<lambda>"] == 8
+    with pytest.raises(ShapeError):
+        learner.evaluate(x, y[:, :5])
+    assert learner.evaluate(x, y)["<lambda>"] == 8
+
+
+def test_data_that_does_not_fit_chooses_no_objective():
+    model = nn.Linear(2, 3)  # declares no objective
+    learner = rnnkit.Learner(model, loss="mse", metrics=lambda output, targets: len(targets), device="cpu")
+    x = torch.randn(4, 6, 2)
+    with pytest.raises(ShapeError):
+        learner.evaluate(x, torch.randn(4))
+    assert learner.evaluate(x, torch.randn(4, 6, 3))["<lambda>"] == 24

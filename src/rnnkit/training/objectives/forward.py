@@ -21,14 +21,16 @@ class Forward:
 
     Args:
         execution: the model and where it is computed.
-        objective: what compares outputs with targets. An `InferredObjective` is replaced by the one that the first
-            rows, which `prepare` sees, call for.
+        objective: what compares outputs with targets. An `InferredObjective` is replaced by what it chose for earlier
+            data, else by the one that the first rows, which `prepare` sees, call for.
     """
 
     splits_batch = False  # whether `microbatches` yields more than one score
 
     def __init__(self, execution: Execution, objective: Objective) -> None:
-        self.execution, self.objective = execution, objective
+        self.inferred = objective if isinstance(objective, InferredObjective) else None
+        known = None if self.inferred is None else self.inferred.chosen
+        self.execution, self.objective = execution, known or objective
         self.module, self.device, self.dtype = execution.module, execution.device, execution.dtype
         self._shape: torch.Size | None = None  # of the output of the trial
 
@@ -82,7 +84,10 @@ class Forward:
         self.objective.check_targets(batch)
         if self._shape is None:
             self._shape = self._try(batch)
-        return self.objective.fit(batch, self._shape, self.dtype)
+        fitted = self.objective.fit(batch, self._shape, self.dtype)
+        if self.inferred is not None:  # not for data that does not fit
+            self.inferred.chosen = self.objective
+        return fitted
 
     def _try(self, batch: Batch) -> torch.Size:
         """Run two rows, choose the objective if it is to be inferred, and return the shape of the output."""

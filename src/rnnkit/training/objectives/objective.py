@@ -290,9 +290,16 @@ class InferredObjective(Objective):
 
     "step" where output and targets both have the steps of the inputs on their second axis and the output has a third
     axis. A forecaster whose horizon equals its window has such shapes too: pass `objective="horizon"`.
+
+    Attributes:
+        chosen: what the first data called for, which then holds for all other data; None before.
     """
 
     name: ClassVar[str] = "inferred"
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss)
+        self.chosen: Objective | None = None
 
     def infer(self, batch: Batch, rows: Batch, shape: torch.Size) -> Objective:
         """Return the objective for a batch, some rows of which gave an output of that shape."""
