@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnkit.training.execution import Execution, share_of_total
 from rnnkit.training.learner import Learner
 
 FLAT = """
@@ -123,3 +124,18 @@ def test_one_process_in_float32_needs_no_fabric(classifier):
     code = "import sys, torch; from rnnkit.training.learner import Learner; "
     code += "Learner(torch.nn.Linear(2, 2), loss='mse'); sys.exit('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_total_on_an_accelerator_is_used_unread(monkeypatch, classifier, blobs):
+    """A share of a total on the meta device, which has no numbers to read, can be compared and multiplied."""
+    share = share_of_total(3, torch.full((), 4, device="meta"))
+    assert share != 1.0
+    assert (torch.ones((), device="meta") * share).dtype == torch.float32
+    settings = {"epochs": 2, "batch_size": 7, "accumulate": 3, "seed": 0, "progress": False}
+    expected, found = classifier(), classifier()
+    found.load_state_dict(expected.state_dict())
+    Learner(expected, lr=0.03, device="cpu").fit(blobs, **settings)
+    monkeypatch.setattr(Execution, "sum_over_processes", lambda self, number: torch.tensor(number))
+    Learner(found, lr=0.03, device="cpu").fit(blobs, **settings)
+    for one, other in zip(found.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
