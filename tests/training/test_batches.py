@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 
-from rnnkit.training.batching.arrays import to_batch, to_inputs, to_targets
+import rnnkit
+from rnnkit.training.batching.arrays import in_memory, select, to_batch, to_inputs, to_targets
 from rnnkit.training.batching.batches import ArrayBatches
 from rnnkit.training.batching.order import Order
-from rnnkit.types import Sequences
+from rnnkit.types import Batch, Sequences
 
 
 def batches(inputs, targets, order, size=4, follow="rows"):
@@ -60,3 +62,42 @@ def test_what_arrays_become():
     assert to_targets([1.0, 2.0], float32).dtype == float32
     assert to_targets([torch.tensor(1), torch.tensor(2)], float32).tolist() == [1, 2]
     assert to_targets([[1, 2], [3]], float32).lengths.tolist() == [2, 1]
+
+
+def test_a_batch_of_the_users_is_brought_to_the_models_dtype():
+    batch = Batch(torch.randn(4, 5, 2).double(), torch.randn(4).double(), weights=torch.ones(4).double())
+    found = in_memory(batch, torch.float32)
+    assert (found.inputs.dtype, found.targets.dtype, found.weights.dtype) == (torch.float32,) * 3
+    tokens = Batch(torch.ones(4, 5, dtype=torch.int64), torch.ones(4, dtype=torch.int64))
+    found = in_memory(tokens, torch.float32)
+    assert (found.inputs.dtype, found.targets.dtype) == (torch.int64,) * 2
+    learner = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), metrics=[], device="cpu")
+    assert learner.evaluate(batch) == learner.evaluate([batch])
+    assert learner.evaluate(batch)["loss"] == pytest.approx(
+        learner.evaluate(batch.inputs.float(), batch.targets.float())["loss"]
+    )
+
+
+def test_resets_stay_with_their_rows():
+    resets = torch.rand(4, 5) < 0.5
+    batch = Batch(torch.randn(4, 5, 2), torch.randn(4, 5), input_lengths=torch.tensor([5, 3, 2, 4]), resets=resets)
+    assert torch.equal(select(batch, torch.tensor([2, 1]), follow="inputs").resets, resets[[2, 1], :3])
+    batch.resets = resets[:, 0]
+    assert torch.equal(select(batch, torch.tensor([2, 1]), follow="inputs").resets, resets[[2, 1], 0])
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_resets_of_rows_in_memory_reach_the_model(ragged):
+    """A row that is reset before its step 3 is two rows."""
+    torch.manual_seed(0)
+    x, y = torch.randn(2, 6, 2), torch.randn(2, 6, 1)
+    lengths = torch.tensor([6, 5]) if ragged else None
+    resets = torch.zeros(2, 6, dtype=torch.bool)
+    resets[0, 3] = True
+    model = rnnkit.SequenceTagger(rnnkit.GRU(2, 4), outputs=1)
+    learner = rnnkit.Learner(model, loss="mse", metrics=[], objective="step", lr=1e-9, device="cpu")
+    settings = {"bptt": 4, "epochs": 1, "batch_size": 2, "shuffle": False, "progress": False}
+    found = learner.fit(Batch(x, y, lengths, resets=resets), **settings).rows[-1]["loss"]
+    pieces = [x[0, :3], x[0, 3:], x[1, :5] if ragged else x[1]]
+    wanted = [y[0, :3], y[0, 3:], y[1, :5] if ragged else y[1]]
+    assert found == pytest.approx(learner.evaluate(pieces, wanted)["loss"], rel=1e-5)

@@ -89,13 +89,40 @@ class Execution:
         """Within, several processes add up their own gradients; at the end the gradients are averaged."""
         return nullcontext() if self.fabric is None or self.world == 1 else exchanged_once(self.fabric, self.module)
 
-    def sum_over_processes(self, number: int) -> int:
-        """Return the sum of a number of each process; all must call it."""
+    def sum_over_processes(self, number: int) -> int | Tensor:
+        """Return the sum of a number of each process; all must call it.
+
+        On an accelerator it stays there, a tensor [], since reading it waits for all work before.
+        """
         if self.world == 1:
             return number
-        total = torch.tensor(number, device=self.device)
+        total = torch.full((), number, dtype=torch.int64, device=self.device)
         torch.distributed.all_reduce(total)
-        return int(total.item())
+        return int(total.item()) if self.device.type == "cpu" else total
+
+
+class DeviceShare:
+    """A factor of a loss, count / total, whose total is on an accelerator and is not read.
+
+    A tensor in its place would be read by each comparison with a number.
+
+    Example:
+        >>> share = DeviceShare(3, torch.tensor(4))
+        >>> share == 1.0, torch.tensor(2.0) * share
+        (False, tensor(1.5000))
+    """
+
+    def __init__(self, count: int, total: Tensor) -> None:
+        self.count, self.total = count, total
+
+    def __rmul__(self, loss: Tensor) -> Tensor:
+        share = self.count / self.total.to(torch.promote_types(loss.dtype, torch.float32))
+        return loss * share.to(loss.dtype)
+
+
+def share_of_total(count: int, total: int | Tensor) -> float | DeviceShare:
+    """Return count / total as a factor of a loss."""
+    return DeviceShare(count, total) if isinstance(total, Tensor) else count / total
 
 
 def find_device(name: str | torch.device) -> torch.device:

@@ -17,7 +17,7 @@ from ..types import Batch
 from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches
 from .contexts import CatchInterrupt, mode
-from .execution import Execution
+from .execution import DeviceShare, Execution, share_of_total
 from .history import History, Recorded, Row
 from .objectives.forward import Forward
 from .objectives.objective import Score
@@ -144,7 +144,7 @@ class Run:
             return zip(batches)  # tuples of one
         return iter(lambda: tuple(islice(batches, self.accumulate)), ())
 
-    def scores(self, batches: Sequence[Batch]) -> Iterator[tuple[Score, float]]:
+    def scores(self, batches: Sequence[Batch]) -> Iterator[tuple[Score, float | DeviceShare]]:
         """Run the model on the batches of an update.
 
         Yields:
@@ -153,14 +153,14 @@ class Run:
         """
         world, position = self.execution.world, self.position
         whole = world == 1 and len(batches) == 1 and not self.forward.splits_batch
-        total = 1
+        total: int | Tensor = 1
         if not whole:
             total = self.execution.sum_over_processes(sum(self.forward.count(batch) for batch in batches))
         alone = len(batches) == 1 and not self.forward.splits_batch
         with nullcontext() if alone else self.execution.joined_gradients():
             for batch in batches:
                 for score in self.forward.microbatches(batch):
-                    yield score, 1.0 if whole else score.count * world / total
+                    yield score, 1.0 if whole else share_of_total(score.count * world, total)
                 position.batch += 1
                 position.rows += len(batch)
 

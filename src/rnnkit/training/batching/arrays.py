@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,16 @@ def to_batch(inputs: Inputs, targets: Inputs | None) -> Batch:
     return Batch(values, wanted, lengths, target_lengths)
 
 
+def to_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
+    """Bring the floating inputs, targets and weights of a `Batch` of the user's to the model's dtype."""
+    floating = {
+        name: value.to(dtype)
+        for name in ("inputs", "targets", "weights")
+        if isinstance(value := getattr(batch, name), Tensor) and value.is_floating_point()
+    }
+    return replace(batch, **floating)
+
+
 def split_lengths(data: Inputs) -> tuple[Tensor, Tensor | None]:
     """Return values and their lengths; a tensor has none."""
     return (data, None) if isinstance(data, Tensor) else (data.values, data.lengths)
@@ -75,7 +86,7 @@ def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
         follow: "inputs": targets [N, T, ...] are cut as the inputs are; "targets": by their own lengths; else not.
     """
     inputs, input_lengths = _picked(batch.inputs, batch.input_lengths, rows)
-    targets, target_lengths, weights = batch.targets, batch.target_lengths, batch.weights
+    targets, target_lengths, weights, resets = batch.targets, batch.target_lengths, batch.weights, batch.resets
     if targets is not None:
         targets, target_lengths = _picked(targets, target_lengths, rows, cut=follow == "targets")
         if follow == "inputs" and input_lengths is not None:
@@ -84,7 +95,11 @@ def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
             weights = weights.index_select(0, rows.to(weights.device))
             if weights.dim() > 1:
                 weights = weights[:, : targets.shape[1]]
-    return Batch(inputs, targets, input_lengths, target_lengths, weights)
+    if resets is not None:
+        resets = resets.index_select(0, rows.to(resets.device))
+        if resets.dim() > 1:
+            resets = resets[:, : inputs.shape[1]]
+    return Batch(inputs, targets, input_lengths, target_lengths, weights, resets)
 
 
 def _picked(values: Tensor, lengths: Tensor | None, rows: Tensor, *, cut: bool = True) -> tuple[Tensor, Tensor | None]:
@@ -162,7 +177,7 @@ def in_memory(data: Any, dtype: torch.dtype) -> Batch | None:
         DataError: a tuple that is not (X, y), not as many targets as inputs, or values that are no numbers.
     """
     if isinstance(data, Batch):
-        return data
+        return to_dtype(data, dtype)
     if isinstance(data, Subset) and isinstance(data.dataset, TensorDataset):
         rows = torch.as_tensor(data.indices)
         data = tuple(tensor[rows] for tensor in data.dataset.tensors)

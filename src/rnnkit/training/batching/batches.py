@@ -45,7 +45,8 @@ class ArrayBatches:
         return -(-len(self.order) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        self.chunks = self.order.draw().split(self.batch_size)  # now, so that the generator moves now
+        rows = self.order.draw()  # now, so that the generator moves now
+        self.chunks = rows.split(self.batch_size) if len(rows) else ()  # of few rows, a process may get none
         self._position, self._start = self._start, 0
         return self._rest()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ...errors import ConfigError, DataError
 from ...types import Batch, Batches, Sequences
-from .arrays import describe, to_batch, to_inputs, to_targets
+from .arrays import describe, to_batch, to_dtype, to_inputs, to_targets
 from .order import Order
 
 Prepare = Callable[[Batch], Batch]
@@ -67,8 +66,7 @@ class IterableBatches:
     def _read(self, item: Any, step: int) -> Batch:
         """Turn an item of the source into a batch."""
         if isinstance(item, Batch):
-            floating = isinstance(item.inputs, Tensor) and item.inputs.is_floating_point()
-            return replace(item, inputs=item.inputs.to(self.dtype)) if floating else item
+            return to_dtype(item, self.dtype)
         resets = None
         if self.stateful and isinstance(item, tuple | list) and len(item) == 3:
             *item, resets = item

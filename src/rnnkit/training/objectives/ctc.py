@@ -48,6 +48,7 @@ class CTC(Objective):
 
     name: ClassVar[str] = "ctc"
     targets_follow: ClassVar[str] = "targets"
+    has_pairs: ClassVar[bool] = False  # no output belongs to a label
 
     def __init__(self, blank: int = 0, *, zero_infinity: bool = False) -> None:
         check_whole(blank, "blank", least=0)
@@ -70,6 +71,9 @@ class CTC(Objective):
             each = each * batch.weights
         count = self.count(batch)
         return Score(each.sum() / count, count, logits, targets)
+
+    def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self._steps(output, batch)
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         logits = output[0] if isinstance(output, tuple) else output
@@ -98,7 +102,7 @@ class CTC(Objective):
                 f"labels run from {int(labels.min())} to {int(labels.max())}; expected 0 to {classes - 1} without the "
                 f"blank, {self.blank}: the model has {classes} classes, the blank among them"
             )
-        return replace(batch, target_lengths=lengths)
+        return replace(batch, target_lengths=lengths, weights=self._weights(batch, targets, 1))
 
     def _labels(self, batch: Batch) -> Tensor:
         assert batch.targets is not None

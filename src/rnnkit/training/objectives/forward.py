@@ -21,14 +21,16 @@ class Forward:
 
     Args:
         execution: the model and where it is computed.
-        objective: what compares outputs with targets. An `InferredObjective` is replaced by the one that the first
-            rows, which `prepare` sees, call for.
+        objective: what compares outputs with targets. An `InferredObjective` is replaced by what it chose for earlier
+            data, else by the one that the first rows, which `prepare` sees, call for.
     """
 
     splits_batch = False  # whether `microbatches` yields more than one score
 
     def __init__(self, execution: Execution, objective: Objective) -> None:
-        self.execution, self.objective = execution, objective
+        self.inferred = objective if isinstance(objective, InferredObjective) else None
+        known = None if self.inferred is None else self.inferred.chosen
+        self.execution, self.objective = execution, known or objective
         self.module, self.device, self.dtype = execution.module, execution.device, execution.dtype
         self._shape: torch.Size | None = None  # of the output of the trial
 
@@ -53,15 +55,17 @@ class Forward:
         return output
 
     def predictions(self, batch: Batch, longest: int | None) -> Tensor:
-        """As `output`; outputs per step of rows of unequal length are padded with 0 to `longest` steps."""
-        output = self.output(batch)
-        lengths = batch.input_lengths
-        if lengths is None or output.shape[1:2] != batch.inputs.shape[1:2] or output.dim() < 3:
+        """Return what `predict` gives for a batch.
+
+        Outputs per step are 0 past the end of a row. Where the steps are those of the inputs, and rows differ in
+        length, the output is padded to `longest` steps.
+        """
+        output, lengths = self.objective.predicted(self.output(batch), batch)
+        if lengths is None:
             return output
-        if self.objective.targets_follow in ("horizon", "targets"):
-            return output
+        steps = output.shape[1] if longest is None or self.objective.targets_follow == "targets" else longest
         valid = valid_steps(lengths, output.shape[1], output.device)
-        padded = output.new_zeros(len(output), longest or output.shape[1], *output.shape[2:])
+        padded = output.new_zeros(len(output), steps, *output.shape[2:])
         padded[:, : output.shape[1]][valid] = output[valid]
         return padded
 
@@ -77,9 +81,13 @@ class Forward:
         if batch.targets is None or len(batch.targets) != len(batch):
             found = 0 if batch.targets is None else len(batch.targets)
             raise DataError(f"{len(batch):,} inputs arrived with {found:,} targets; expected one for each")
+        self.objective.check_targets(batch)
         if self._shape is None:
             self._shape = self._try(batch)
-        return self.objective.fit(batch, self._shape, self.dtype)
+        fitted = self.objective.fit(batch, self._shape, self.dtype)
+        if self.inferred is not None:  # not for data that does not fit
+            self.inferred.chosen = self.objective
+        return fitted
 
     def _try(self, batch: Batch) -> torch.Size:
         """Run two rows, choose the objective if it is to be inferred, and return the shape of the output."""

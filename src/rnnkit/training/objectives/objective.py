@@ -20,7 +20,7 @@ Legend: B batch, T input steps, S target steps, V vocabulary, C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -40,7 +40,8 @@ class Score:
     Attributes:
         loss: the mean loss of `count` targets; differentiable.
         count: the number of targets. `loss * count` is the sum that batches and processes are joined by.
-        output, targets: pairs [n, ...] for the metrics, without padding.
+        output, targets: pairs [n, ...] for the metrics: row i of one belongs to row i of the other, without padding,
+            and all batches agree behind the first axis. Nothing reads them where the objective's `has_pairs` is false.
     """
 
     loss: Tensor
@@ -62,10 +63,12 @@ class Objective:
         targets_follow: what the steps of the targets belong to: "rows" (the targets have no steps), "inputs" (a
             target a step of the input), "horizon" (steps of their own, as many in each batch) or "targets" (steps of
             their own; a batch has as many as its longest row).
+        has_pairs: whether `Score.output` and `Score.targets` are pairs that metrics can compare.
     """
 
     name: ClassVar[str] = "sequence"
     targets_follow: ClassVar[str] = "rows"
+    has_pairs: ClassVar[bool] = True
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -88,6 +91,17 @@ class Objective:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
         return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
+
+    def check_targets(self, batch: Batch) -> None:
+        """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""
+
+    def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what a prediction of a batch is, and the valid steps [B] of its rows; None: all are."""
+        lengths = batch.input_lengths
+        own_steps = self.targets_follow in ("horizon", "targets")
+        if own_steps or output.dim() < 3 or output.shape[1:2] != batch.inputs.shape[1:2]:
+            lengths = None
+        return output, lengths
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         """Return the output of a trial on some rows if the objective can use it.
@@ -141,13 +155,13 @@ class Objective:
             check_finite_values("targets", targets, lengths)
         valid = None if lengths is None else valid_steps(lengths, targets.shape[1], targets.device)
         fitted = fit_targets(self.loss, targets, output, valid=valid, dtype=dtype)
-        return replace(batch, targets=fitted, weights=self._weights(batch, fitted))
+        return replace(batch, targets=fitted, weights=self._weights(batch, fitted, axes))
 
-    def _weights(self, batch: Batch, targets: Tensor) -> Tensor | None:
+    def _weights(self, batch: Batch, targets: Tensor, axes: int) -> Tensor | None:
+        """Return the weights if they are one a row, [N], or with two axes also one a target step."""
         weights = batch.weights
         if weights is None:
             return None
-        axes = 1 if self.targets_follow == "rows" else 2
         if weights.shape not in (targets.shape[:1], targets.shape[:axes]):
             raise ShapeError(
                 f"weights of shape {list(weights.shape)} arrived with targets of shape {list(targets.shape)}; expected "
@@ -198,6 +212,8 @@ class HorizonObjective(Objective):
     def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
         assert targets is not None
+        if output.shape[1] != targets.shape[1]:  # in another batch than the one that was tried
+            self._refuse_steps(output, targets)
         if weights is not None and weights.dim() == 1:
             weights = weights[:, None].expand(targets.shape[:2])
         if lengths is None:
@@ -215,15 +231,23 @@ class HorizonObjective(Objective):
                 "the second axis, [B, steps, ...]"
             )
         if targets.shape[1:2] != found.shape[1:2]:
-            raise ShapeError(
-                f"the model returns outputs of {found.shape[1]} steps, {list(found.shape)}, but the targets have shape "
-                f"{list(targets.shape)}; the objective {self.name!r} expects as many target steps"
-            )
+            self._refuse_steps(found, targets)
         return found
+
+    def _refuse_steps(self, output: Tensor, targets: Tensor) -> NoReturn:
+        raise ShapeError(
+            f"the model returns outputs of {output.shape[1]} steps, {list(output.shape)}, but the targets have shape "
+            f"{list(targets.shape)}; the objective {self.name!r} expects as many target steps"
+        )
 
     def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
         targets = batch.targets
         assert targets is not None
+        if targets.dim() < 2:
+            raise ShapeError(
+                f"targets of shape {list(targets.shape)} arrived; the objective {self.name!r} expects steps on their "
+                f"second axis, [{len(targets)}, {shape[1]}]"
+            )
         return self._fit(batch, torch.Size([*targets.shape[:2], *shape[2:]]), self.lengths(batch), dtype)
 
 
@@ -266,9 +290,16 @@ class InferredObjective(Objective):
 
     "step" where output and targets both have the steps of the inputs on their second axis and the output has a third
     axis. A forecaster whose horizon equals its window has such shapes too: pass `objective="horizon"`.
+
+    Attributes:
+        chosen: what the first data called for, which then holds for all other data; None before.
     """
 
     name: ClassVar[str] = "inferred"
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss)
+        self.chosen: Objective | None = None
 
     def infer(self, batch: Batch, rows: Batch, shape: torch.Size) -> Objective:
         """Return the objective for a batch, some rows of which gave an output of that shape."""

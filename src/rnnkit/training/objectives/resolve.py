@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -57,3 +58,20 @@ def resolve_objective(
     if chosen == "seq2seq":
         return SequenceToSequence(loss=found)
     return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)
+
+
+def check_metrics(objective: Objective, names: Sequence[str]) -> None:
+    """Raise `ConfigError` for metrics of an objective whose outputs and targets are no pairs.
+
+    Args:
+        objective: of the learner.
+        names: of the metrics.
+
+    Example:
+        >>> check_metrics(CTC(), ())
+    """
+    if names and not objective.has_pairs:
+        raise ConfigError(
+            f"metrics={list(names)} arrived, but metrics compare outputs with targets one by one, and the objective "
+            f"{objective.name!r} has no such pairs; pass metrics=[]"
+        )

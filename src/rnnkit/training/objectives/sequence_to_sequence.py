@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import check_whole
+from ...errors import ConfigError, ShapeError, check_whole
 from ...ops.losses import LOSSES, Loss
 from ...types import Batch
 from .objective import HorizonObjective
@@ -49,8 +49,21 @@ class SequenceToSequence(HorizonObjective):
         first = torch.full_like(targets[:, :1], self.start)
         return torch.cat((first, targets[:, :-1]), 1)
 
+    def check_targets(self, batch: Batch) -> None:
+        targets = batch.targets
+        assert targets is not None
+        if targets.dim() < 2 or (self.loss.targets == "labels" and targets.is_floating_point()):
+            raise ShapeError(
+                f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective 'seq2seq' "
+                "expects integer labels [N, S], or a list of arrays of labels of unequal lengths"
+            )
+
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
-        assert batch.targets is not None
+        if batch.targets is None:
+            raise ConfigError(
+                "inputs without targets arrived; the objective 'seq2seq' trains a model that reads the target before "
+                "each step, so predict cannot call it: decode with a method of the model that reads its own outputs"
+            )
         previous = self.previous(batch.targets)
         if batch.input_lengths is None:
             return module(batch.inputs, previous)

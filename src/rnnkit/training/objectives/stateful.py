@@ -120,7 +120,9 @@ class StatefulForward(Forward):
                 batch, state = _rows(batch, index), reorder(state, index, self.axis)
             left = (lengths - begin).clamp(max=steps)
             here = slice(begin, begin + int(left.max()))
-            output, state = self._run(batch.inputs[:, here], state, left)
+            resets = batch.resets
+            over_time = resets[:, here] if resets is not None and resets.dim() == 2 else None
+            output, state = self._run(batch.inputs[:, here], state, left, over_time)
             state = detach(state)
             yield self.objective(output, replace(_cut(batch, here), input_lengths=left))
 
@@ -195,4 +197,5 @@ def _cut(batch: Batch, steps: slice) -> Batch:
 def _rows(batch: Batch, index: Tensor) -> Batch:
     assert batch.targets is not None
     weights = None if batch.weights is None else batch.weights[index]
-    return Batch(batch.inputs[index], batch.targets[index], weights=weights)
+    resets = None if batch.resets is None else batch.resets[index]
+    return Batch(batch.inputs[index], batch.targets[index], weights=weights, resets=resets)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import ConfigError
 from ..execution import several_processes
-from .metric_states import load_states, parts_of, states_of
+from .metric_states import load_states, parts_of, states_of, to_exchange_device
 
 MetricLike = str | Callable[..., Any]  # torchmetrics' objects are callable too
 
@@ -153,6 +153,8 @@ class _WholeEpoch:
         self.pieces.append((output, targets))
 
     def compute(self) -> Any:
+        if not self.pieces:  # this process had no rows
+            return float("nan")
         outputs, targets = zip(*self.pieces, strict=True)
         return self.function(torch.cat(outputs), torch.cat(targets))
 
@@ -181,6 +183,7 @@ class _Object:
         self.metric.update(output, targets)
 
     def compute(self) -> Any:
+        to_exchange_device(self.metric)  # of a process without rows it may be elsewhere
         return self.metric.compute()
 
     def state(self) -> Any:

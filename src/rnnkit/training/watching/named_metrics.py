@@ -35,7 +35,8 @@ from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric
 
 from ...errors import ConfigError, suggest
-from .metric_states import load_states, states_of
+from ..execution import from_all_processes, several_processes
+from .metric_states import fill_from_processes, load_states, states_of, to_exchange_device
 
 # Short names for torchmetrics' own.
 SHORT = {
@@ -197,6 +198,8 @@ class NamedMetric:
         self._metric.update(predicted, wanted)
 
     def compute(self) -> float:
+        if several_processes():
+            self._join()
         if self._plan is None:
             return float("nan")
         with warnings.catch_warnings():
@@ -229,6 +232,17 @@ class NamedMetric:
             load_states(metric, kept)
 
     # --- inside
+
+    def _join(self) -> None:
+        """Prepare the exchange with other processes: one that had no data takes part in it with nothing."""
+        plan = next((one for one in from_all_processes(self._plan) if one is not None), None)
+        if plan is None:
+            return
+        if self._plan is None:
+            self._make(plan)
+        for metric in self._parts():
+            to_exchange_device(metric)
+            fill_from_processes(metric)
 
     def _parts(self) -> tuple[Any, ...]:
         return () if self._plan is None else (self._metric, self._support)
