@@ -109,3 +109,12 @@ def test_settings_of_other_objectives_are_refused():
         rnnkit.Learner(nn.Sequential(nn.Flatten(), nn.Linear(8, 2)), objective="ctc").evaluate(
             (torch.zeros(2, 4, 2), torch.ones(2, 1, dtype=torch.long))
         )
+
+
+def test_metrics_and_labels_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match="metrics=.'accuracy'. arrived"):
+        rnnkit.Learner(Halving(4), objective="ctc", metrics="accuracy")
+    data = (torch.zeros(1, 4, 4), torch.tensor([[1, 2, 3]]))
+    with pytest.raises(DataError, match="3 labels arrived for 2 steps of the output, in row 0"):
+        rnnkit.Learner(Halving(4), objective="ctc").fit(data, epochs=1, progress=False)
+    assert rnnkit.Learner(Halving(4), objective=CTC(zero_infinity=True)).evaluate(data)["loss"] == 0

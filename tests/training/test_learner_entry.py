@@ -10,7 +10,7 @@ from fitting import quiet, same, trained, weights
 from torch import nn
 
 import rnnkit
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.training.learner import Learner
 
 
@@ -255,3 +255,26 @@ def test_a_sweep_leaves_the_data_where_it_was(blobs):
         return weights(learner.model)
 
     assert same(run(True), run(False))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("balanced", "sample_weight='balanced' arrived"),
+        ([-1.0] * 96, "numbers below 0"),
+        (np.ones((96, 1)), "weights of shape"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(classifier, blobs, given, message):
+    with pytest.raises((DataError, ShapeError), match=message):
+        quiet(Learner(classifier()), blobs, sample_weight=given)
+
+
+def test_weights_of_steps_may_be_ragged(tagger):
+    rows, labels = [torch.randn(2, 2), torch.randn(6, 2)], [torch.ones(2).long(), torch.zeros(6).long()]
+    given = [np.array([1.0, 0.0]), np.arange(6.0)]
+    losses = []
+    for one in (given, torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in given], batch_first=True)):
+        torch.manual_seed(0)
+        losses.append(quiet(Learner(tagger()), rows, y=labels, sample_weight=one, epochs=1).rows[0]["loss"])
+    assert losses[0] == losses[1] > 0

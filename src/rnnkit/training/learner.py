@@ -27,7 +27,7 @@ from .history import History
 from .loop import evaluate
 from .objectives.cross_entropy import ClassWeights
 from .objectives.objective import Objective
-from .objectives.resolve import resolve_objective
+from .objectives.resolve import check_metrics, resolve_objective
 from .optimization.averaging import Average
 from .optimization.clipping import gradient_norm
 from .optimization.optimizers import OptimizerLike
@@ -154,7 +154,9 @@ class Learner:
         execution = Execution.create(model, device, precision)
         if isinstance(chosen.loss.function, torch.nn.Module):
             chosen.loss.function.to(execution.device)
-        self._session = Session(execution, chosen, Metrics(metrics, logits=chosen.loss.name == "bce_logits"))
+        found = Metrics(metrics, logits=chosen.loss.name == "bce_logits")
+        check_metrics(chosen, found.names)
+        self._session = Session(execution, chosen, found)
         self._named_by_data = False
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError
 from ..types import Batches
-from .batching.arrays import check_inputs, in_memory, select, to_batch, to_inputs
+from .batching.arrays import check_inputs, in_memory, select, to_batch, to_inputs, to_weights
 from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches, stream
 from .batching.order import Order, ReplayData
@@ -67,7 +67,7 @@ def make_batches(
             "(X, y) of whole sequences are cut by bptt=100"
         )
     if weights is not None:
-        batch = replace(batch, weights=torch.as_tensor(weights, dtype=execution.dtype))
+        batch = replace(batch, weights=to_weights(weights, execution.dtype))
     batch = forward.prepare(batch)
     rows = order(len(batch)) if replayed is None else replayed.order(order(len(batch)))
     follow = forward.objective.targets_follow

@@ -47,6 +47,21 @@ def to_targets(data: Any, dtype: torch.dtype) -> Inputs:
     return _numbers(_tensor(data), dtype)
 
 
+def to_weights(data: Any, dtype: torch.dtype) -> Tensor:
+    """Turn weights [N] or [N, T], or a list of arrays of unequal lengths, into a tensor; padding weighs 0.
+
+    Raises:
+        DataError: they are no numbers, or below 0.
+    """
+    if isinstance(data, str) or not hasattr(data, "__len__"):
+        raise DataError(f"sample_weight={data!r} arrived; expected a number for each row, or for each step")
+    weights = to_targets(data, dtype)
+    values = (weights if isinstance(weights, Tensor) else weights.values).to(dtype)
+    if bool((values < 0).any()):
+        raise DataError("sample_weight holds numbers below 0; expected 0 or more, such as how often a row counts")
+    return values
+
+
 def to_batch(inputs: Inputs, targets: Inputs | None) -> Batch:
     """Join inputs and targets, tensors or `Sequences`, to a `Batch`.
 
@@ -93,7 +108,7 @@ def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
             targets = targets[:, : inputs.shape[1]]
         if weights is not None:
             weights = weights.index_select(0, rows.to(weights.device))
-            if weights.dim() > 1:
+            if weights.dim() > 1 and targets.dim() > 1:
                 weights = weights[:, : targets.shape[1]]
     if resets is not None:
         resets = resets.index_select(0, rows.to(resets.device))

@@ -65,6 +65,14 @@ class CTC(Objective):
         logits, steps = self._steps(output, batch)
         targets, labels = batch.targets, self._labels(batch)
         assert targets is not None
+        short = (steps < labels).nonzero().flatten().tolist()
+        if short and not self.zero_infinity:
+            row = short[0]
+            raise DataError(
+                f"{int(labels[row])} labels arrived for {int(steps[row])} steps of the output, in row {row} of a "
+                "batch. CTC needs a step for each label, and one between two equal labels: use longer inputs, fewer "
+                "strides, or CTC(zero_infinity=True), which leaves such rows out"
+            )
         log_p = logits.float().log_softmax(-1).transpose(0, 1)
         each = F.ctc_loss(log_p, targets, steps, labels, self.blank, reduction="none", zero_infinity=self.zero_infinity)
         if batch.weights is not None:
