@@ -56,7 +56,7 @@ def to_weights(data: Any, dtype: torch.dtype) -> Tensor:
     if isinstance(data, str) or not hasattr(data, "__len__"):
         raise DataError(f"sample_weight={data!r} arrived; expected a number for each row, or for each step")
     weights = to_targets(data, dtype)
-    values = (weights if isinstance(weights, Tensor) else weights.values).to(dtype)
+    values = (weights if isinstance(weights, Tensor) else weights.values.squeeze(-1)).to(dtype)
     if bool((values < 0).any()):
         raise DataError("sample_weight holds numbers below 0; expected 0 or more, such as how often a row counts")
     return values
