@@ -271,8 +271,8 @@ def test_dtypes_follow_the_arrays_not_the_number_of_axes():
 def test_memory_mapped_rows_stay_on_disk(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(24.0).reshape(6, 4))
     data = ArrayDataset(np.load(tmp_path / "x.npy", mmap_mode="r"), np.arange(6))
-    assert isinstance(data.arrays["inputs"], np.memmap)
-    assert isinstance(data.shard(1, 2).arrays["inputs"], np.memmap)
+    assert isinstance(data.arrays()[0], np.memmap)
+    assert isinstance(data.shard(1, 2)._arrays["inputs"], np.memmap)
     assert data[[4, 1]].inputs.tolist() == [[16, 17, 18, 19], [4, 5, 6, 7]]
 
 

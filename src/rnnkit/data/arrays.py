@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, check_whole
-from ..types import Batch, Field
+from ..types import Batch, Field, Sequences
 from .collate import plain
 from .position import EpochPosition
 from .sharding import shard_indices
@@ -27,6 +27,9 @@ _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "ta
 
 class ArrayDataset:
     """Rows of arrays: inputs, and what belongs to them.
+
+    `Learner.fit(dataset)` takes all rows as `arrays()` gives them. `Learner.fit(dataset.batches(32))` reads the rows
+    batch by batch, and is the form that carries `weights`.
 
     The arrays may be `np.load(file, mmap_mode="r")`: a batch reads its own rows alone. dtypes follow the arrays: floats
     become float32, integers int64, whatever the number of their axes.
@@ -66,9 +69,9 @@ class ArrayDataset:
             "target_lengths": target_lengths,
             "weights": weights,
         }
-        self.arrays = {name: _array(value) for name, value in given.items() if value is not None}
-        count = len(self.arrays["inputs"])
-        for name, array in self.arrays.items():
+        self._arrays = {name: _array(value) for name, value in given.items() if value is not None}
+        count = len(self._arrays["inputs"])
+        for name, array in self._arrays.items():
             if array.dtype.kind not in "biuf" or not array.ndim:
                 raise DataError(f"{name} {array.shape} of {array.dtype} arrived; expected numbers [N, ...]")
             if len(array) != count:
@@ -80,7 +83,7 @@ class ArrayDataset:
         self.rows = np.arange(count) if rows is None else np.asarray(rows, np.int64)
 
     def _check_lengths(self, name: str, of: str) -> None:
-        lengths, whole = self.arrays.get(name), self.arrays.get(of)
+        lengths, whole = self._arrays.get(name), self._arrays.get(of)
         if lengths is None:
             return
         longest = whole.shape[1] if whole is not None and whole.ndim > 1 else 0
@@ -93,7 +96,7 @@ class ArrayDataset:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        parts = (f"{name} {array.dtype.name} {list(array.shape[1:])}" for name, array in self.arrays.items())
+        parts = (f"{name} {array.dtype.name} {list(array.shape[1:])}" for name, array in self._arrays.items())
         return f"ArrayDataset({len(self):,} rows; {', '.join(parts)})"
 
     def __getitem__(self, index: Any) -> Batch:
@@ -101,7 +104,7 @@ class ArrayDataset:
         import torch
 
         rows = np.atleast_1d(self.rows[index])
-        picked = {name: plain(array[rows]) for name, array in self.arrays.items()}
+        picked = {name: plain(array[rows]) for name, array in self._arrays.items()}
         for name, of in (("input_lengths", "inputs"), ("target_lengths", "targets")):
             if name in picked and len(rows):
                 picked[of] = picked[of][:, : int(picked[name].max())]
@@ -111,26 +114,58 @@ class ArrayDataset:
     def schema(self) -> tuple[Field, ...]:
         """Name, dtype and shape of each entry of a row; the time axis varies where there are lengths."""
         found = []
-        for name, array in self.arrays.items():
+        for name, array in self._arrays.items():
             shape: tuple[int | None, ...] = array.shape[1:]
-            if f"{name.removesuffix('s')}_lengths" in self.arrays:
+            if f"{name.removesuffix('s')}_lengths" in self._arrays:
                 shape = (None, *shape[1:])
             role: Any = _ROLES.get(name, "weight")
             found.append(Field(name, array.dtype.name, shape, role))
         return tuple(found)
 
+    def arrays(self) -> tuple[Any, Any]:
+        """Return (X, y) as `Learner.fit` takes them; entries that have lengths are `rnnkit.types.Sequences`.
+
+        Weights have no place in (X, y): pass `dataset.batches(batch_size)` to `Learner.fit` for rows with weights.
+
+        Raises:
+            DataError: the rows have no targets, or they have weights.
+
+        Example:
+            >>> x, y = ArrayDataset(np.zeros((2, 5, 1)), np.arange(2), input_lengths=np.array([5, 3])).arrays()
+            >>> x.lengths.tolist(), y.tolist()
+            ([5, 3], [0, 1])
+        """
+        if "targets" not in self._arrays:
+            raise DataError("the rows have no targets; expected one for each")
+        if "weights" in self._arrays:
+            raise DataError(
+                "the rows have weights, which (X, y) cannot carry",
+                remedy="pass the batches, for example fit(dataset.batches(32))",
+            )
+        return self._whole("inputs"), self._whole("targets")
+
+    def _whole(self, name: str) -> Any:
+        import torch
+
+        array, lengths = self._arrays[name], self._arrays.get(f"{name.removesuffix('s')}_lengths")
+        if not np.array_equal(self.rows, np.arange(len(array))):  # all rows in order: a memory map stays one
+            array, lengths = array[self.rows], None if lengths is None else lengths[self.rows]
+        if lengths is None:
+            return array
+        return Sequences(torch.from_numpy(plain(array)), torch.from_numpy(plain(lengths)))
+
     def fingerprint(self) -> str:
         """Return a digest of the order of all rows and of the numbers of 64 of them, evenly spaced."""
         hashed = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes())
         sample = self.rows[:: max(1, len(self.rows) // _ROWS)]
-        for name, array in self.arrays.items():
+        for name, array in self._arrays.items():
             hashed.update(f"{name} {array.dtype.name} {array.shape[1:]}".encode())
             hashed.update(np.ascontiguousarray(array[sample]).tobytes())
         return hashed.hexdigest()
 
     def shard(self, rank: int, world: int) -> ArrayDataset:
         """Return every `world`-th row from row `rank` on: the share of one process."""
-        return ArrayDataset(**self.arrays, rows=self.rows[shard_indices(rank, world)])
+        return ArrayDataset(**self._arrays, rows=self.rows[shard_indices(rank, world)])
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> IndexedBatches:
         """Return `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""
