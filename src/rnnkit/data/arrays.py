@@ -14,12 +14,11 @@ import numpy as np
 from ..errors import DataError, check_whole
 from ..types import Batch, Field, Sequences
 from .collate import plain
-from .position import EpochPosition
+from .position import ResumableBatches
 from .sharding import shard_indices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
 _ROWS = 64  # of which a fingerprint is made
 _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "target_lengths": "length"}
@@ -172,7 +171,7 @@ class ArrayDataset:
         return IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)
 
 
-class IndexedBatches:
+class IndexedBatches(ResumableBatches):
     """Batches of a dataset whose rows are picked by index; the last one may be smaller.
 
     Args:
@@ -192,8 +191,8 @@ class IndexedBatches:
 
     def __init__(self, data: Any, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
         check_whole(batch_size, "batch_size")
-        self.data, self.batch_size, self.shuffle, self.seed = data, batch_size, shuffle, seed
-        self.position = EpochPosition(seed)
+        self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
+        super().__init__(seed)
 
     def __repr__(self) -> str:
         return f"IndexedBatches({self.data!r}, batch_size={self.batch_size}, shuffle={self.shuffle})"
@@ -217,19 +216,6 @@ class IndexedBatches:
             self.position.advance()
             yield self.data[order[begin : begin + self.batch_size]]
         self.position.end()
-
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator of the order; it moves when an epoch begins."""
-        return self.position.generator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch and the generator's state from before it."""
-        return self.position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the data and its order from others."""

@@ -15,12 +15,11 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from ..types import Batch, Field
-from .position import EpochPosition
+from .position import ResumableBatches
 from .sharding import check_shard
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
 DTYPES = ("uint16", "uint32", "int32", "int64")
 _PAGE = 4096  # bytes
@@ -181,7 +180,7 @@ class TokenArray:
         return TokenBatches(self, batch_size, window, **settings)
 
 
-class TokenBatches:
+class TokenBatches(ResumableBatches):
     """Windows of B parallel streams, one after the other, for training with carried state (`stateful=True`).
 
     The tokens w_0 … w_{S−1} are cut into B streams of L = ⌊(S − 1) / B⌋ steps. The batch at step t holds, in row b,
@@ -232,12 +231,12 @@ class TokenBatches:
         check_whole(batch_size, "batch_size")
         check_whole(window, "window")
         self.tokens = tokens if isinstance(tokens, TokenArray) else TokenArray(tokens)
-        self.batch_size, self.window, self.random_windows, self.seed = batch_size, window, random_windows, seed
+        self.batch_size, self.window, self.random_windows = batch_size, window, random_windows
         self.length = (len(self.tokens) - 1) // batch_size
         if self.length < 1:
             problem = f"{len(self.tokens)} tokens arrived; expected at least {batch_size + 1}, for {batch_size} streams"
             raise DataError(problem, Place(self.tokens.source))
-        self.position = EpochPosition(seed)
+        super().__init__(seed)
 
     def __repr__(self) -> str:
         windows = "random windows around" if self.random_windows else "windows of"
@@ -252,19 +251,6 @@ class TokenBatches:
         """The batches of one epoch; after `load_state_dict` those that are left of it."""
         first = self.position.begin()
         return self._rest(self._cuts(), first)  # the cuts are drawn now, so that the generator moves now
-
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator of the order; it moves when an epoch begins."""
-        return self.position.generator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch and the generator's state from before it."""
-        return self.position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the tokens and their windows from others."""
