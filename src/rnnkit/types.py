@@ -159,7 +159,12 @@ class Dataset(Protocol):
         ...
 
     def shard(self, rank: int, world: int) -> Dataset:
-        """The share of one of `world` processes; shares are disjoint, and together they are the whole."""
+        """Return the share of one of `world` processes.
+
+        Shares are disjoint, and have the same number of rows, so that all processes make the same number of steps. Up
+        to `world` − 1 rows belong to none of them. The data sets of `rnnkit.data` take `even=False`, which leaves out
+        no row.
+        """
         ...
 
 

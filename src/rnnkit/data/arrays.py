@@ -162,9 +162,20 @@ class ArrayDataset:
             hashed.update(np.ascontiguousarray(array[sample]).tobytes())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> ArrayDataset:
-        """Return every `world`-th row from row `rank` on: the share of one process."""
-        return ArrayDataset(**self._arrays, rows=self.rows[shard_indices(rank, world)])
+    def shard(self, rank: int, world: int, *, even: bool = True) -> ArrayDataset:
+        """Return every `world`-th row from row `rank` on: the share of one process.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last rows that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: `even`, and there are fewer rows than processes.
+        """
+        return ArrayDataset(**self._arrays, rows=self.rows[shard_indices(len(self), rank, world, even=even)])
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> IndexedBatches:
         """Return `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""

@@ -155,17 +155,20 @@ class SeriesSet:
             hashed.update(repr(None if column is None else np.asarray(column).tolist()).encode())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> SeriesSet:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> SeriesSet:
         """Return every `world`-th row from row `rank` on: the share of one process.
 
         Args:
             rank: the process's number, from 0.
             world: the number of processes.
+            even: whether the last rows that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects.
 
         Raises:
             ConfigError: rank or world out of range.
+            DataError: `even`, and there are fewer rows than processes.
         """
-        return self[shard_indices(rank, world)]
+        return self[shard_indices(len(self), rank, world, even=even)]
 
     def __getitem__(self, rows: Any) -> SeriesSet:
         """The rows of a slice, a list or array of integers, or a mask."""

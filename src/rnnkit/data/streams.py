@@ -82,7 +82,7 @@ class StreamedBatches(ResumableBatches):
         self.source, self.batch_size, self.shuffle = source, batch_size, shuffle
         self.collate, self.drop_last, self.steps, self.name = collate, drop_last, steps, name
         self.schema: tuple[Field, ...] = tuple(getattr(source, "schema", schema))
-        self.rank, self.world = 0, 1
+        self.rank, self.world, self.even = 0, 1, False
         super().__init__(seed)
 
     def __repr__(self) -> str:
@@ -106,19 +106,27 @@ class StreamedBatches(ResumableBatches):
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed if self.shuffle else None,
-            "share": [self.rank, self.world],
+            "share": [self.rank, self.world, "even"] if self.even else [self.rank, self.world],
         }
 
-    def shard(self, rank: int, world: int) -> StreamedBatches:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> StreamedBatches:
         """Return the batches of one process: every `world`-th item of the source from item `rank` on.
 
-        The shares differ by an item where the items cannot be divided evenly. Each process draws in its own buffer.
+        Each process draws in its own buffer.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last items that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects. The source's length need not be known: an item is
+                used once the `world` items that it is one of have all been read.
 
         Raises:
             ConfigError: rank or world out of range.
         """
         check_shard(rank, world)
         part = copy.copy(self)
+        part.even = (even and world > 1) or self.even
         part.rank, part.world = self.rank + self.world * rank, self.world * world
         part.steps = None
         part.position = EpochPosition(self.seed)
@@ -130,7 +138,15 @@ class StreamedBatches(ResumableBatches):
 
     def _items(self) -> Iterator[Any]:
         items = self.source() if callable(self.source) else self.source
-        return islice(items, self.rank, None, self.world)
+        if not self.even:
+            yield from islice(items, self.rank, None, self.world)
+            return
+        own = None
+        for index, item in enumerate(items):
+            if index % self.world == self.rank:
+                own = item
+            if index % self.world == self.world - 1:
+                yield own
 
     def _drawn(self, random: np.random.Generator) -> Iterator[Any]:
         """The items in the order of the shuffle buffer."""

@@ -162,8 +162,14 @@ class TokenArray:
             hashed.update(np.ascontiguousarray(self.tokens[page * each : (page + 1) * each]).tobytes())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> TokenArray:
-        """Return the `rank`-th of `world` consecutive parts, of the same size up to one token.
+    def shard(self, rank: int, world: int, *, even: bool = True) -> TokenArray:
+        """Return the `rank`-th of `world` consecutive parts.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last tokens that cannot be divided evenly are left out. Then all parts have the same
+                number of tokens; else the numbers differ by up to one.
 
         Raises:
             ConfigError: rank or world out of range.
@@ -172,7 +178,8 @@ class TokenArray:
         check_shard(rank, world)
         if len(self) < world:
             raise DataError(f"{len(self)} tokens arrived for {world} processes", Place(self.source))
-        begin, end = (len(self) * part // world for part in (rank, rank + 1))
+        whole = len(self) - len(self) % world if even else len(self)
+        begin, end = (whole * part // world for part in (rank, rank + 1))
         return TokenArray(self.tokens[begin:end], self.source)
 
     def batches(self, batch_size: int, window: int, **settings: Any) -> TokenBatches:
@@ -262,12 +269,20 @@ class TokenBatches(ResumableBatches):
             "seed": self.seed if self.random_windows else None,
         }
 
-    def shard(self, rank: int, world: int) -> TokenBatches:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> TokenBatches:
         """Return the batches of one process: B streams of its own part of the tokens.
 
-        The parts may differ by a step; so use a number of tokens that the processes share evenly, or drop the rest.
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last tokens that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects. Random windows are the same in all processes.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: a part has fewer than B + 1 tokens.
         """
-        tokens, seed = self.tokens.shard(rank, world), self.seed
+        tokens, seed = self.tokens.shard(rank, world, even=even), self.seed
         return TokenBatches(tokens, self.batch_size, self.window, random_windows=self.random_windows, seed=seed)
 
     def _rest(self, cuts: list[int], first: int) -> Iterator[Batch]:
