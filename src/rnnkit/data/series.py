@@ -33,7 +33,7 @@ class SeriesSet:
         step_times: row i is [T_i], the time stamp of each step, or None where a file has none.
         source: the file or folder they came from.
         steps: names of the columns that hold the steps, for a table with a row a series and a header; else empty.
-        roles: what :func:`read_like` needs to read a file of the same form in the same way; JSON values.
+        read_options: what :func:`read_like` needs to read a file of the same form in the same way; JSON values.
 
     Example:
         >>> import numpy as np
@@ -53,7 +53,7 @@ class SeriesSet:
     source: str = ""
     step_times: list[npt.NDArray[Any]] | None = None
     steps: tuple[str, ...] = ()
-    roles: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, width = len(self.values), len(self.channels)
