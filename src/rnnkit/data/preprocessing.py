@@ -126,11 +126,7 @@ class Preprocessing:
             raise DataError(
                 f"channel {', '.join(map(repr, names))} has no value in the training part",
                 Place(train.source),
-                Remedy(
-                    "ignore_columns",
-                    [*train.read_options.get("ignore_columns", ()), *names],
-                    "to leave it out of a table",
-                ),
+                Remedy("ignore_columns", ignored, "to leave it out of a table"),
             )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
