@@ -10,7 +10,7 @@ Every class also derives from the built-in error users would catch, so that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -21,7 +21,7 @@ from .messages import Remedy as Remedy
 from .messages import Words as Words
 
 
-class RnnkitError(Message, Exception):
+class RnnkitError(Message):
     """Base of all errors that rnnkit raises on purpose.
 
     Args:
@@ -38,31 +38,9 @@ class RnnkitError(Message, Exception):
         {'ignore_columns': ['t5']}
     """
 
-    def __init__(
-        self,
-        problem: object = "",
-        place: Place | None = None,
-        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
-        *,
-        note: str = "",
-    ) -> None:
-        self._set(problem, place, remedy, note)
-        super().__init__(self.render())
-
 
 class RnnkitWarning(Message, UserWarning):
     """Base of the warnings that have a place and remedies; its arguments are those of `RnnkitError`."""
-
-    def __init__(
-        self,
-        problem: object = "",
-        place: Place | None = None,
-        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
-        *,
-        note: str = "",
-    ) -> None:
-        self._set(problem, place, remedy, note)
-        super().__init__(self.render())
 
 
 class ShapeError(RnnkitError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace as _replace
 from typing import Any, Final, Self
@@ -111,8 +112,12 @@ class Words:
 PYTHON: Final = Words()
 
 
-class Message:
-    """The parts of an error or a warning.
+class Message(Exception):
+    """An exception that is made of parts: the base of errors and of warnings.
+
+    Args:
+        problem, place, note: see the attributes.
+        remedy: one remedy, or several.
 
     Attributes:
         problem: what arrived and what was expected.
@@ -125,11 +130,18 @@ class Message:
     place: Place | None
     remedies: tuple[Remedy | str, ...]
     note: str
-    args: tuple[Any, ...]  # of the exception: its text
 
-    def _set(self, problem: object, place: Place | None, remedy: Any, note: str) -> None:
+    def __init__(
+        self,
+        problem: object = "",
+        place: Place | None = None,
+        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
+        *,
+        note: str = "",
+    ) -> None:
         self.problem, self.place, self.note = str(problem), place, note
         self.remedies = (remedy,) if isinstance(remedy, Remedy | str) else tuple(remedy or ())
+        super().__init__(self.render())
 
     def render(self, words: Words = PYTHON) -> str:
         """Joins place, problem, remedies and note in the words of a front end."""

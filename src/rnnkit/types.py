@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from .errors import DataError
+
 if TYPE_CHECKING:
     import torch
 
@@ -35,8 +37,6 @@ class Sequences:
     lengths: torch.Tensor
 
     def __post_init__(self) -> None:
-        from .errors import DataError
-
         if self.lengths.dim() != 1 or len(self.lengths) != len(self.values) or self.lengths.is_floating_point():
             raise DataError(
                 f"lengths {tuple(self.lengths.shape)} of {self.lengths.dtype} arrived with values of shape "
@@ -47,8 +47,6 @@ class Sequences:
     def from_list(rows: Sequence[Any]) -> Sequences:
         """Pads a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""
         import torch
-
-        from .errors import DataError
 
         if len(rows) == 0:
             raise DataError("an empty list of sequences arrived; at least one sequence is needed")
