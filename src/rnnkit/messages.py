@@ -51,7 +51,7 @@ class Place:
         return ": ".join(part for part in parts if part)
 
     def at(self, **parts: Any) -> Place:
-        """Returns the same place with some attributes replaced."""
+        """Return the same place with some attributes replaced."""
         return _replace(self, **parts)
 
 
@@ -96,16 +96,16 @@ class Words:
     verbs: tuple[str, ...] = ("type",)
 
     def assignment(self, argument: str, value: Any) -> str:
-        """Writes an argument and its value; the value is left out where it is `OPEN`."""
+        """Write an argument and its value; the value is left out where it is `OPEN`."""
         return f"{argument}={'' if value is OPEN else _literal(value)}"
 
     def clause(self, remedy: Remedy) -> str | None:
-        """Writes a remedy as a clause; None leaves it out, because this front end has no such argument."""
+        """Write a remedy as a clause; None leaves it out, because this front end has no such argument."""
         typed = " and ".join(self.assignment(name, value) for name, value in remedy.arguments.items())
         return f"type {typed} {remedy.purpose}".strip()
 
     def sentence(self, remedy: str) -> str | None:
-        """Writes a remedy that is a plain sentence; None leaves it out."""
+        """Write a remedy that is a plain sentence; None leaves it out."""
         return remedy
 
 
@@ -144,10 +144,10 @@ class Message(Exception):
         super().__init__(self.render())
 
     def render(self, words: Words = PYTHON) -> str:
-        """Joins place, problem, remedies and note in the words of a front end."""
+        """Join place, problem, remedies and note in the words of a front end."""
         text = self.problem_in(words)
-        told = [words.clause(one) if isinstance(one, Remedy) else words.sentence(one) for one in self.remedies]
-        advice = _join([clause for clause in told if clause], words.verbs)
+        written = [words.clause(one) if isinstance(one, Remedy) else words.sentence(one) for one in self.remedies]
+        advice = _join([clause for clause in written if clause], words.verbs)
         if advice:
             text += f" {advice[0].upper()}{advice[1:]}" if text.endswith(("?", ".")) else f"; {advice}"
         if self.note:
@@ -156,13 +156,13 @@ class Message(Exception):
         return f"{where}: {text}" if where else text
 
     def in_words(self, words: Words) -> Self:
-        """Returns a copy whose text is in the words of a front end; its parts stay."""
+        """Return a copy whose text is in the words of a front end; its parts stay."""
         copied = copy.copy(self)
         copied.args = (copied.render(words),)
         return copied
 
     def problem_in(self, words: Words) -> str:
-        """Writes the problem in the words of a front end."""
+        """Write the problem in the words of a front end."""
         return self.problem
 
 

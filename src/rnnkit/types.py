@@ -45,7 +45,7 @@ class Sequences:
 
     @staticmethod
     def from_list(rows: Sequence[Any]) -> Sequences:
-        """Pads a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""
+        """Pad a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""
         import torch
 
         if len(rows) == 0:
@@ -66,13 +66,13 @@ class Sequences:
         return int(self.values.shape[0])
 
     def __getitem__(self, index: Any) -> Sequences:
-        """Selects rows and trims the padding that no selected row needs."""
+        """Select rows and trim the padding that no selected row needs."""
         lengths = self.lengths[index]
         longest = int(lengths.max()) if lengths.numel() else 0
         return Sequences(self.values[index][:, :longest], lengths)
 
     def to(self, device: Any) -> Sequences:
-        """Moves the values; lengths stay on the CPU, where the layers read them."""
+        """Move the values; lengths stay on the CPU, where the layers read them."""
         return Sequences(self.values.to(device), self.lengths)
 
 
@@ -153,7 +153,7 @@ class Dataset(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A digest that changes with the content and its order; it may look at a sample of a large source."""
+        """Return a digest that changes with the content and its order; it may look at a sample of a large source."""
         ...
 
     def shard(self, rank: int, world: int) -> Dataset:
@@ -180,11 +180,11 @@ class Batches(Protocol):
         ...
 
     def fingerprint(self) -> Any:
-        """JSON values that tell the data of one run from that of another."""
+        """Return JSON values that tell the data of one run from that of another."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The position in the epoch, behind the batch that was yielded last: numbers and tensors."""
+        """Return the position in the epoch, behind the batch that was yielded last: numbers and tensors."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

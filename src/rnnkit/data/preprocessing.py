@@ -167,7 +167,7 @@ class Preprocessing:
         return of_numbers if self.classes is None else len(self.classes)
 
     def transform(self, series: SeriesSet) -> torch.Tensor | Sequences:
-        """The network's inputs: float32 [N, T, I], as `Sequences` (padded with 0) if lengths differ.
+        """Return the network's inputs: float32 [N, T, I], as `Sequences` (padded with 0) if lengths differ.
 
         Raises:
             DataError: columns are missing or extra; reordered ones are mended by name.
@@ -195,7 +195,7 @@ class Preprocessing:
         return Sequences(torch.from_numpy(padded), torch.from_numpy(lengths))
 
     def transform_targets(self, series: SeriesSet) -> torch.Tensor:
-        """Classes as int64 [N], or scaled numbers as float32 [N, K] ([N] stays [N]).
+        """Return classes as int64 [N], or scaled numbers as float32 [N, K] ([N] stays [N]).
 
         Raises:
             DataError: there are none, or labels that the training part did not have; all are named.
@@ -218,7 +218,7 @@ class Preprocessing:
         return torch.from_numpy(scaled.astype(np.float32))
 
     def inverse_targets(self, outputs: Any) -> npt.NDArray[Any]:
-        """What a network says, in the user's terms.
+        """Return the network's outputs as labels or as numbers in the targets' unit.
 
         Args:
             outputs: class indices [N] or scores [N, C], of which the largest counts; or scaled numbers [N] or [N, K].

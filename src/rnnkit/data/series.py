@@ -197,7 +197,7 @@ class SeriesSet:
 
 
 def as_targets(targets: Any) -> npt.NDArray[Any]:
-    """Targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
+    """Return targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
     array = np.asarray(targets)
     if array.dtype.kind == "f":
         return array.astype(np.float64)

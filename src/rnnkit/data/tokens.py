@@ -93,7 +93,7 @@ class TokenArray:
 
     @staticmethod
     def write(path: str | os.PathLike[str], tokens: Any, dtype: str | None = None) -> TokenArray:
-        """Write token ids to a file and maps it.
+        """Write token ids to a file and map it.
 
         Args:
             path: `.npy` or `.bin`. A file of that name is replaced once all is written.

@@ -92,7 +92,7 @@ class Table:
 
 
 def to_series(table: Table, options: Options) -> SeriesSet:
-    """Read the roles of the columns and builds the series."""
+    """Read the roles of the columns and build the series."""
     if not len(table.frame):
         raise DataError("has a header but no rows; expected at least one", table.whole)
     table = replace(table, ignored=options.ignore_columns)
