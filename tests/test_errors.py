@@ -18,6 +18,7 @@ from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.wording import SETTINGS, CommandLine, in_settings
 from rnnkit.runs.settings import override
+from rnnkit.tasks import find
 
 LONG = "id,time,x,label\n"
 
@@ -127,7 +128,7 @@ def test_the_remedies_of_folders_work(tmp_path):
     assert len(read_series(tmp_path, **size.remedies[0].arguments)) == 3
     recipe = override(classify(), [f"data.path={tmp_path}", "data.size=4,3"])
     assert len(read_series(tmp_path, **recipe.data.columns())) == 3
-    assert CommandLine("classify").clause(size.remedies[0]) == "type --set data.size=4,3 to resize them"
+    assert CommandLine(find("classify")).clause(size.remedies[0]) == "type --set data.size=4,3 to resize them"
     one = refused(tmp_path / "a/1.png")
     assert len(read_series(tmp_path / "a/1.png", **one.remedies[0].arguments)) == 1
     for remedy in refused(tmp_path, targets="numbers", size=(4, 3)).remedies:
@@ -206,10 +207,10 @@ def test_a_front_end_renders_the_parts_in_its_own_words():
         Place("my.csv"),
         (Remedy("target_column"), Remedy("ignore_columns", ["t5", "a,b"]), Remedy("targets", None), "give it"),
     )
-    told = error.in_words(CommandLine("regress"))
+    told = error.in_words(CommandLine(find("regress")))
     assert str(told) == "my.csv: no column; type --set data.target=, or --set 'data.ignore=t5,\"a,b\"', or give it"
     assert (told.remedies, told.place) == (error.remedies, error.place)
-    assert str(told.in_words(CommandLine("regress"))) == str(told)
+    assert str(told.in_words(CommandLine(find("regress")))) == str(told)
     assert "targets=None" in str(error)
 
 
@@ -226,8 +227,19 @@ def test_a_front_end_renders_the_parts_in_its_own_words():
     ],
 )
 def test_the_words_of_the_command_line(remedy, said, new):
-    assert CommandLine("classify").clause(remedy) == said
-    assert CommandLine("classify", new=True).clause(remedy) == new
+    assert CommandLine(find("classify")).clause(remedy) == said
+    assert CommandLine(find("classify"), new=True).clause(remedy) == new
+
+
+def test_the_task_says_what_its_setting_of_the_targets_is_called():
+    remedy = Remedy("target_column", "y")
+    assert CommandLine(find("classify")).clause(remedy) == "type --set data.label=y"
+    assert CommandLine(find("regress")).clause(remedy) == "type --set data.target=y"
+    own = type("Own", (find("regress"),), {"target_setting": "count"})
+    assert CommandLine(own).clause(remedy) == "type --set data.count=y"
+    for name in ("classify", "regress"):
+        remedy = Remedy("targets", find(name).target_type)
+        assert CommandLine(find("classify")).clause(remedy) == f"use `rnnkit train {name}`"
 
 
 def test_refused_values_are_said_in_the_words_of_the_command_line(tmp_path):
@@ -236,10 +248,13 @@ def test_refused_values_are_said_in_the_words_of_the_command_line(tmp_path):
         read_series(file, format="cvs")
     with (
         pytest.raises(ConfigError, match=r"^--set data.format=cvs arrived; did you mean 'csv'\?$"),
-        in_settings("classify"),
+        in_settings(find("classify")),
     ):
         read_series(file, format="cvs")
-    with pytest.raises(ConfigError, match=r"^--encoding utf-99 arrived; expected"), in_settings("classify", new=True):
+    with (
+        pytest.raises(ConfigError, match=r"^--encoding utf-99 arrived; expected"),
+        in_settings(find("classify"), new=True),
+    ):
         read_series(file, encoding="utf-99")
 
 

@@ -10,7 +10,7 @@ Every class also derives from the built-in error users would catch, so that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -21,7 +21,7 @@ from .messages import Remedy as Remedy
 from .messages import Words as Words
 
 
-class RnnkitError(Message, Exception):
+class RnnkitError(Message):
     """Base of all errors that rnnkit raises on purpose.
 
     Args:
@@ -38,31 +38,9 @@ class RnnkitError(Message, Exception):
         {'ignore_columns': ['t5']}
     """
 
-    def __init__(
-        self,
-        problem: object = "",
-        place: Place | None = None,
-        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
-        *,
-        note: str = "",
-    ) -> None:
-        self._set(problem, place, remedy, note)
-        super().__init__(self.render())
-
 
 class RnnkitWarning(Message, UserWarning):
     """Base of the warnings that have a place and remedies; its arguments are those of `RnnkitError`."""
-
-    def __init__(
-        self,
-        problem: object = "",
-        place: Place | None = None,
-        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
-        *,
-        note: str = "",
-    ) -> None:
-        self._set(problem, place, remedy, note)
-        super().__init__(self.render())
 
 
 class ShapeError(RnnkitError, ValueError):
@@ -90,7 +68,7 @@ class ConfigError(RnnkitError, ValueError):
 
     @classmethod
     def of(cls, argument: str, value: Any, expected: str) -> ConfigError:
-        """Makes the error about a value that is refused.
+        """Return the error about a value that is refused.
 
         Args:
             argument: the setting's name.
@@ -106,12 +84,12 @@ class ConfigError(RnnkitError, ValueError):
         return error
 
     def problem_in(self, words: Words) -> str:
-        """Writes the problem, the refused value in the words of the front end."""
+        """Write the problem, with the refused value in the words of the front end."""
         arrived = f"{words.assignment(self.argument, self.value)} arrived; " if self.argument else ""
         return arrived + self.problem
 
     def renamed(self, argument: str) -> ConfigError:
-        """Returns the same error about a setting that is called otherwise elsewhere."""
+        """Return the same error about a setting that is called otherwise elsewhere."""
         return type(self).of(argument, self.value, self.problem)
 
 
@@ -140,7 +118,7 @@ class MissingExtraError(RnnkitError, ImportError):
 
 
 def suggest(name: object, known: Sequence[str]) -> str:
-    """Returns ``"; did you mean 'x'?"`` for the nearest known name in any case, else the list of known names."""
+    """Return ``"; did you mean 'x'?"`` for the nearest known name in any case, else the list of known names."""
     import difflib
 
     plain = {other.lower(): other for other in reversed(known)}
@@ -149,7 +127,7 @@ def suggest(name: object, known: Sequence[str]) -> str:
 
 
 def check_seed(seed: int | None, name: str = "seed") -> None:
-    """Raises ConfigError for a seed that the generators of random numbers cannot take; None is no seed.
+    """Raise ConfigError for a seed that the generators of random numbers cannot take; None is no seed.
 
     Example:
         >>> check_seed(-1, "data.split_seed")
@@ -163,7 +141,7 @@ def check_seed(seed: int | None, name: str = "seed") -> None:
 
 
 def check_whole(value: object, name: str, least: int = 1, *, optional: bool = False) -> None:
-    """Raises ConfigError for what is no whole number of at least ``least``; None is let through where ``optional``.
+    """Raise ConfigError for what is no whole number of at least ``least``; None is let through where ``optional``.
 
     Example:
         >>> check_whole(2.5, "epochs")
@@ -187,7 +165,7 @@ def check_number(
     below: float | None = None,
     optional: bool = False,
 ) -> None:
-    """Raises ConfigError for what is no finite number in a range, which is 0 and more unless another one is given.
+    """Raise ConfigError for what is no finite number in a range, which is 0 and more unless another one is given.
 
     Args:
         value: what arrived.
@@ -220,7 +198,7 @@ def check_number(
 
 
 def check_choice(value: object, name: str, choices: Sequence[Any]) -> None:
-    """Raises ConfigError for what is none of the choices; the nearest one is named.
+    """Raise ConfigError for what is none of the choices; the nearest one is named.
 
     Example:
         >>> check_choice("standart", "scale", ("standard", "minmax"))

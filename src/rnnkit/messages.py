@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace as _replace
 from typing import Any, Final, Self
@@ -50,7 +51,7 @@ class Place:
         return ": ".join(part for part in parts if part)
 
     def at(self, **parts: Any) -> Place:
-        """Returns the same place with some attributes replaced."""
+        """Return the same place with some attributes replaced."""
         return _replace(self, **parts)
 
 
@@ -95,24 +96,28 @@ class Words:
     verbs: tuple[str, ...] = ("type",)
 
     def assignment(self, argument: str, value: Any) -> str:
-        """Writes an argument and its value; the value is left out where it is `OPEN`."""
+        """Write an argument and its value; the value is left out where it is `OPEN`."""
         return f"{argument}={'' if value is OPEN else _literal(value)}"
 
     def clause(self, remedy: Remedy) -> str | None:
-        """Writes a remedy as a clause; None leaves it out, because this front end has no such argument."""
+        """Write a remedy as a clause; None leaves it out, because this front end has no such argument."""
         typed = " and ".join(self.assignment(name, value) for name, value in remedy.arguments.items())
         return f"type {typed} {remedy.purpose}".strip()
 
     def sentence(self, remedy: str) -> str | None:
-        """Writes a remedy that is a plain sentence; None leaves it out."""
+        """Write a remedy that is a plain sentence; None leaves it out."""
         return remedy
 
 
 PYTHON: Final = Words()
 
 
-class Message:
-    """The parts of an error or a warning.
+class Message(Exception):
+    """An exception that is made of parts: the base of errors and of warnings.
+
+    Args:
+        problem, place, note: see the attributes.
+        remedy: one remedy, or several.
 
     Attributes:
         problem: what arrived and what was expected.
@@ -125,17 +130,24 @@ class Message:
     place: Place | None
     remedies: tuple[Remedy | str, ...]
     note: str
-    args: tuple[Any, ...]  # of the exception: its text
 
-    def _set(self, problem: object, place: Place | None, remedy: Any, note: str) -> None:
+    def __init__(
+        self,
+        problem: object = "",
+        place: Place | None = None,
+        remedy: Remedy | str | Iterable[Remedy | str] | None = None,
+        *,
+        note: str = "",
+    ) -> None:
         self.problem, self.place, self.note = str(problem), place, note
         self.remedies = (remedy,) if isinstance(remedy, Remedy | str) else tuple(remedy or ())
+        super().__init__(self.render())
 
     def render(self, words: Words = PYTHON) -> str:
-        """Joins place, problem, remedies and note in the words of a front end."""
+        """Join place, problem, remedies and note in the words of a front end."""
         text = self.problem_in(words)
-        told = [words.clause(one) if isinstance(one, Remedy) else words.sentence(one) for one in self.remedies]
-        advice = _join([clause for clause in told if clause], words.verbs)
+        written = [words.clause(one) if isinstance(one, Remedy) else words.sentence(one) for one in self.remedies]
+        advice = _join([clause for clause in written if clause], words.verbs)
         if advice:
             text += f" {advice[0].upper()}{advice[1:]}" if text.endswith(("?", ".")) else f"; {advice}"
         if self.note:
@@ -144,13 +156,13 @@ class Message:
         return f"{where}: {text}" if where else text
 
     def in_words(self, words: Words) -> Self:
-        """Returns a copy whose text is in the words of a front end; its parts stay."""
+        """Return a copy whose text is in the words of a front end; its parts stay."""
         copied = copy.copy(self)
         copied.args = (copied.render(words),)
         return copied
 
     def problem_in(self, words: Words) -> str:
-        """Writes the problem in the words of a front end."""
+        """Write the problem in the words of a front end."""
         return self.problem
 
 

@@ -32,7 +32,7 @@ _LEVELS = 100
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path; what is written there takes the place of ``path`` at the end, whole or not at all.
+    """Yield a temporary path; what is written there takes the place of ``path`` at the end, whole or not at all.
 
     It lies in a folder of its own beside ``path``, for safetensors writes to a temporary file in turn, by a name that
     does not tell whose it is: whoever is killed meanwhile leaves one folder that does.
@@ -49,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what a process that was killed left behind while it was :func:`replacing` the file ``path``."""
+    """Remove what a process that was killed left behind while it was :func:`replacing` the file ``path``."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as tempfile names what replacing makes
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
         if not ours.fullmatch(leftover.name):
@@ -68,13 +68,13 @@ def _umask() -> int:
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
-    """The file that ``path`` means: itself, or ``model.safetensors`` in the folder it names."""
+    """Return the file that ``path`` means: itself, or ``model.safetensors`` in the folder it names."""
     path = Path(path)
     return path / FILE if path.is_dir() or not path.suffix else path
 
 
 def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> Path:
-    """Writes weights, ``module.config()`` and which of them have adapters to one file, atomically.
+    """Write weights, ``module.config()`` and which of them have adapters to one file, atomically.
 
     Args:
         module: any module; without a ``config`` method only its weights are kept, and loading needs a module to
@@ -100,7 +100,7 @@ def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: di
 
 
 def write_values(value: Any, path: str | os.PathLike[str]) -> None:
-    """Writes nested dicts, lists and tuples of tensors and JSON values to one safetensors file, whole or not at all.
+    """Write nested dicts, lists and tuples of tensors and JSON values to one safetensors file, whole or not at all.
 
     The tensors lie in the file under their path in the nest (``optimizer.state.0.exp_avg``), the rest in its metadata.
 
@@ -117,7 +117,7 @@ def write_values(value: Any, path: str | os.PathLike[str]) -> None:
 
 
 def read_values(path: str | os.PathLike[str], *, tensors: bool = True) -> Any:
-    """Returns what :func:`write_values` wrote, the tensors on the CPU.
+    """Return what :func:`write_values` wrote, the tensors on the CPU.
 
     Args:
         path: the file.
@@ -185,7 +185,7 @@ def _rebuild(value: Any, tensor: Callable[[str], torch.Tensor | None]) -> Any:
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """Raises what safetensors says of a full disk as Python does: OSError, with its number."""
+    """Raise what safetensors says of a full disk as Python does: OSError, with its number."""
     from safetensors import SafetensorError
 
     try:
@@ -198,7 +198,7 @@ def _os_errors() -> Iterator[None]:
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """``{"config": …, "extra": …}`` of a file that :func:`save_module` wrote; config may be None, extra is a dict.
+    """Return ``{"config": …, "extra": …}`` of a file that :func:`save_module` wrote; config may be None.
 
     Raises:
         DataError: there is no such file, or rnnkit did not write it.
@@ -230,7 +230,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def strict(value: Any) -> Any:
-    """The same with None where a number is NaN or infinite, which JSON has no word for; tuples become lists."""
+    """Return the values with None in place of NaN and infinities, which JSON cannot hold; tuples become lists."""
     if isinstance(value, dict):
         return {str(key): strict(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -239,7 +239,7 @@ def strict(value: Any) -> Any:
 
 
 def json_text(value: Any, *, indent: int = 2) -> str:
-    """JSON that every program reads: null for NaN and infinities; a line break at its end.
+    """Return JSON that every program reads: null for NaN and infinities; a line break at its end.
 
     Example:
         >>> json_text([0.5, float("nan")], indent=0).split()
@@ -249,7 +249,7 @@ def json_text(value: Any, *, indent: int = 2) -> str:
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """The object that a JSON text holds, of no more than 100 levels, so that it can be walked without a care.
+    """Return the object that a JSON text holds, of no more than 100 levels, so that it can be walked without a care.
 
     Raises:
         ValueError: it is damaged, too deep, or holds something else.

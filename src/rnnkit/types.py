@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from .errors import DataError
+
 if TYPE_CHECKING:
     import torch
 
@@ -35,8 +37,6 @@ class Sequences:
     lengths: torch.Tensor
 
     def __post_init__(self) -> None:
-        from .errors import DataError
-
         if self.lengths.dim() != 1 or len(self.lengths) != len(self.values) or self.lengths.is_floating_point():
             raise DataError(
                 f"lengths {tuple(self.lengths.shape)} of {self.lengths.dtype} arrived with values of shape "
@@ -45,10 +45,8 @@ class Sequences:
 
     @staticmethod
     def from_list(rows: Sequence[Any]) -> Sequences:
-        """Pads a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""
+        """Pad a list of arrays or tensors [T_b, ...] with zeros to the longest; [T_b] becomes [T_b, 1]."""
         import torch
-
-        from .errors import DataError
 
         if len(rows) == 0:
             raise DataError("an empty list of sequences arrived; at least one sequence is needed")
@@ -68,13 +66,13 @@ class Sequences:
         return int(self.values.shape[0])
 
     def __getitem__(self, index: Any) -> Sequences:
-        """Selects rows and trims the padding that no selected row needs."""
+        """Select rows and trim the padding that no selected row needs."""
         lengths = self.lengths[index]
         longest = int(lengths.max()) if lengths.numel() else 0
         return Sequences(self.values[index][:, :longest], lengths)
 
     def to(self, device: Any) -> Sequences:
-        """Moves the values; lengths stay on the CPU, where the layers read them."""
+        """Move the values; lengths stay on the CPU, where the layers read them."""
         return Sequences(self.values.to(device), self.lengths)
 
 
@@ -155,11 +153,16 @@ class Dataset(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A digest that changes with the content and its order; it may look at a sample of a large source."""
+        """Return a digest that changes with the content and its order; it may look at a sample of a large source."""
         ...
 
     def shard(self, rank: int, world: int) -> Dataset:
-        """The share of one of `world` processes; shares are disjoint, and together they are the whole."""
+        """Return the share of one of `world` processes.
+
+        Shares are disjoint, and have the same number of rows, so that all processes make the same number of steps. Up
+        to `world` − 1 rows belong to none of them. The data sets of `rnnkit.data` take `even=False`, which leaves out
+        no row.
+        """
         ...
 
 
@@ -177,11 +180,11 @@ class Batches(Protocol):
         ...
 
     def fingerprint(self) -> Any:
-        """JSON values that tell the data of one run from that of another."""
+        """Return JSON values that tell the data of one run from that of another."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The position in the epoch, behind the batch that was yielded last: numbers and tensors."""
+        """Return the position in the epoch, behind the batch that was yielded last: numbers and tensors."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -145,24 +145,61 @@ def test_random_windows_cover_the_same_streams():
 @pytest.mark.parametrize("world", [1, 2, 5])
 def test_shares_are_disjoint_and_together_everything(world):
     array = TokenArray(tokens())
-    parts = [array.shard(rank, world)[:].tolist() for rank in range(world)]
+    parts = [array.shard(rank, world, even=False)[:].tolist() for rank in range(world)]
     assert list(chain(*parts)) == tokens().tolist()
     data = ArrayDataset(np.zeros((23, 4, 2)), np.arange(23))
-    rows = [data.shard(rank, world)[:].targets.tolist() for rank in range(world)]
+    rows = [data.shard(rank, world, even=False)[:].targets.tolist() for rank in range(world)]
     assert sorted(chain(*rows)) == list(range(23))
     stream = StreamedBatches(samples, 3, shuffle=5)
-    seen = [batch.targets.tolist() for rank in range(world) for batch in stream.shard(rank, world)]
+    seen = [batch.targets.tolist() for rank in range(world) for batch in stream.shard(rank, world, even=False)]
     assert sorted(chain(*seen)) == list(range(23))
     series = SeriesSet.from_arrays(np.zeros((23, 4)), np.arange(23))
-    ids = [series.shard(rank, world).ids for rank in range(world)]
+    ids = [series.shard(rank, world, even=False).ids for rank in range(world)]
     assert sorted(chain(*ids), key=int) == list(series.ids)
     prints = {stream.shard(rank, world).fingerprint()["share"][0] for rank in range(world)}
     assert len(prints) == world
 
 
 def test_a_share_of_a_share():
-    part = StreamedBatches(samples, 30).shard(1, 2).shard(1, 3)
+    stream = StreamedBatches(samples, 30)
+    part = stream.shard(1, 2, even=False).shard(1, 3, even=False)
     assert [batch.targets.tolist() for batch in part] == [[3, 9, 15, 21]]
+    for part in (stream.shard(1, 2).shard(1, 3), stream.shard(1, 2).shard(1, 3, even=False)):
+        assert [batch.targets.tolist() for batch in part] == [[3, 9, 15]]
+
+
+@pytest.mark.parametrize("count", [20, 21, 22, 23, 24])
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("random_windows", [False, True])
+def test_all_processes_make_the_same_number_of_steps(count, world, random_windows):
+    def numbered():
+        return ((np.full((1, 1), number), number) for number in range(count))
+
+    shares = [
+        (
+            ArrayDataset(np.zeros((count, 2)), np.arange(count)).shard(rank, world).batches(2),
+            IndexedBatches(ArrayDataset(np.zeros((count, 2)), np.arange(count)).shard(rank, world), 2, shuffle=False),
+            TokenBatches(np.arange(10 * count), 2, 3, random_windows=random_windows).shard(rank, world),
+            StreamedBatches(numbered, 2, shuffle=3).shard(rank, world),
+            StreamedBatches(numbered).shard(rank, world),
+        )
+        for rank in range(world)
+    ]
+    for parts in zip(*shares, strict=True):
+        shapes = [[np.shape(batch[0] if type(batch) is tuple else batch.inputs) for batch in part] for part in parts]
+        assert shapes[0]
+        assert all(shape == shapes[0] for shape in shapes)
+        assert len({part.steps for part in parts}) == 1
+        assert all(part.steps in (None, len(shapes[0])) for part in parts)
+    targets = [[number for batch in share[0] for number in batch.targets.tolist()] for share in shares]
+    assert sorted(chain(*targets)) == list(range(count - count % world))
+    assert len({len(SeriesSet.from_arrays(np.zeros((count, 4))).shard(rank, world)) for rank in range(world)}) == 1
+
+
+def test_even_and_uneven_shares_of_a_stream_have_other_fingerprints():
+    stream = StreamedBatches(samples, 2)
+    assert stream.shard(0, 2).fingerprint() != stream.shard(0, 2, even=False).fingerprint()
+    assert stream.shard(0, 1).fingerprint() == stream.fingerprint()
 
 
 def test_ranks_out_of_range_are_refused():
@@ -172,6 +209,9 @@ def test_ranks_out_of_range_are_refused():
         StreamedBatches(samples, 2).shard(0, 0)
     with pytest.raises(DataError, match="2 tokens arrived for 3 processes"):
         TokenArray(np.arange(2)).shard(0, 3)
+    for rows in (ArrayDataset(np.zeros((2, 1))), SeriesSet.from_arrays(np.zeros((2, 4)))):
+        with pytest.raises(DataError, match="2 rows arrived for 3 processes; expected at least one for each"):
+            rows.shard(0, 3)
 
 
 def test_a_stream_holds_no_more_than_its_buffer():
@@ -271,8 +311,8 @@ def test_dtypes_follow_the_arrays_not_the_number_of_axes():
 def test_memory_mapped_rows_stay_on_disk(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(24.0).reshape(6, 4))
     data = ArrayDataset(np.load(tmp_path / "x.npy", mmap_mode="r"), np.arange(6))
-    assert isinstance(data.arrays["inputs"], np.memmap)
-    assert isinstance(data.shard(1, 2).arrays["inputs"], np.memmap)
+    assert isinstance(data.arrays()[0], np.memmap)
+    assert isinstance(data.shard(1, 2)._arrays["inputs"], np.memmap)
     assert data[[4, 1]].inputs.tolist() == [[16, 17, 18, 19], [4, 5, 6, 7]]
 
 

@@ -171,7 +171,7 @@ def test_decimal_commas_and_semicolons(read):
     assert values(read("1;0,5;2,5\n2;1,5;3,5\n")) == [[[0.5], [2.5]], [[1.5], [3.5]]]
     plain = read("1,5\n2,5\n", targets=None, layout="long", delimiter=";", decimal=",")
     assert values(plain) == [[[1.5], [2.5]]]
-    assert (plain.roles["delimiter"], plain.roles["decimal"]) == (";", ",")
+    assert (plain.read_options["delimiter"], plain.read_options["decimal"]) == (";", ",")
     with pytest.raises(DataError, match=r"data.csv:3: column x: '1,5' is not a number; write 1.5 with a decimal point"):
         read('id,t,x,label\na,0,1.5,u\na,1,"1,5",u\nb,0,1,v\n')
     with pytest.raises(DataError, match=r"data.csv:3: column x: '1,5' is not a number"):
@@ -296,5 +296,5 @@ def test_duplicate_time_stamps_can_be_an_error(read):
 
 def test_the_roles_read_a_second_file_in_the_same_way(read, write):
     first = read("who;when;x;kind\na;1;1,5;u\nb;1;2,5;v\n", id_column="who", time_column="when", target_column="kind")
-    second = read_like(first.roles, write("who;when;x\na;1;3,5\nb;1;4,5\n"))
+    second = read_like(first.read_options, write("who;when;x\na;1;3,5\nb;1;4,5\n"))
     assert (second.channels, second.ids, values(second)) == (("x",), ("a", "b"), [[[3.5]], [[4.5]]])

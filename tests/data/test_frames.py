@@ -68,7 +68,7 @@ def test_new_data_may_be_a_frame_where_the_training_data_was_a_file(tmp_path):
     (tmp_path / "a.csv").write_text(LONG.replace("id", "who"))
     train = read_series(tmp_path / "a.csv", id_column="who", encoding="utf-8")
     frame = pd.read_csv(tmp_path / "a.csv")[["label", "y", "x", "time", "who"]]
-    assert read_like(train.roles, frame).ids == train.ids
+    assert read_like(train.read_options, frame).ids == train.ids
     same(Preprocessing.fit(train).read(frame, targets="labels"), train)
     back = Preprocessing.fit(read_series(frame, id_column="who"))
     assert back.read(tmp_path / "a.csv").ids == ("b", "a")

@@ -10,7 +10,7 @@ from rnnkit.data.reading import Options, read_series
 
 # Arguments of other functions than `read_series`, and settings of the command line.
 OTHERS = {
-    *("shares", "seed", "by", "missing", "path", "class_weights", "ignore"),
+    *("shares", "even", "seed", "by", "missing", "path", "class_weights", "ignore"),
     *("batch_size", "window", "mmap_mode", "shuffle", "stateful"),
 }
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "own_data.md").read_text()

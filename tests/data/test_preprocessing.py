@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -205,3 +206,11 @@ def test_new_series_of_another_length_than_all_trained_on_are_told(tmp_path, rec
     assert not recwarn
     with pytest.warns(UserWarning, match="new.npz: series of 3 steps arrived; all that .* trained on have 4"):
         prepare.read(tmp_path / "new.npz")
+
+
+def test_model_files_keep_the_key_of_the_read_options():
+    train = replace(SeriesSet.from_arrays(np.arange(6.0).reshape(2, 3), ["a", "b"]), read_options={"form": "table"})
+    stored = json.loads(json.dumps(Preprocessing.fit(train).to_json()))
+    assert stored["roles"] == {"form": "table"}
+    assert "read_options" not in stored
+    assert Preprocessing.from_json(stored).read_options == {"form": "table"}

@@ -17,6 +17,7 @@ from rnnkit.recipes.regress import Regress, regress
 from rnnkit.recipes.wording import in_settings
 from rnnkit.runs import tables
 from rnnkit.runs.settings import override, restore, settings, show
+from rnnkit.tasks import find
 from rnnkit.tasks.settings import Fit, Model
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
@@ -191,7 +192,7 @@ def test_tables_read_back_the_same():
 
 
 def test_words_that_are_no_arguments_stay():
-    with pytest.raises(DataError, match=r"^a.arff: expected the .arff format$"), in_settings("classify"):
+    with pytest.raises(DataError, match=r"^a.arff: expected the .arff format$"), in_settings(find("classify")):
         raise DataError("a.arff: expected the .arff format")
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import rnnkit
 from rnnkit import tasks
 from rnnkit.cli.main import app
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.tasks import series
 from rnnkit.tasks.regression import Regression
 from rnnkit.tasks.settings import Fit, Model
@@ -105,6 +105,25 @@ def peaks(count=40, seed=0):
     for row, number in zip(rows, wanted, strict=True):
         row[random.choice(24, number, replace=False)] += 2
     return rows, wanted.astype(np.float64)
+
+
+class Chances(Counting):
+    """The same counts; and whether there is none or at least one."""
+
+    has_probabilities: ClassVar[bool] = True
+
+    def probabilities(self, outputs):
+        none = np.exp(-self.answers(outputs, None))
+        return np.stack([none, 1 - none], 1)
+
+
+def test_a_task_says_whether_it_has_probabilities():
+    rows, wanted = peaks()
+    shares = series.train_series(Chances(), rows, wanted, seed=0, **QUICK).predict_proba(rows)
+    assert shares.shape == (40, 2)
+    assert np.allclose(shares.sum(1), 1)
+    with pytest.raises(ConfigError, match="the task 'count' has no classes and no probabilities; call predict"):
+        series.train_series(Counting(), rows, wanted, seed=0, **QUICK).predict_proba(rows)
 
 
 def test_it_trains_answers_and_comes_back_with_its_fields(tmp_path):

@@ -113,14 +113,14 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
     state = resuming.progress(folder)
     if state.finished and chosen == stored:
         more = f"--set {resuming.length_of(stored)}=N"
-        typer.echo(f"{folder} is finished ({state.said}); to train it longer add {more}")
+        typer.echo(f"{folder} is finished ({state.described}); to train it longer add {more}")
         report(state.test)
         return
     changes = resuming.changes(folder, chosen)
     ready = chosen.prepare()
     ready.check_data(folder)
     typer.echo(f"Run folder: {folder}")
-    typer.echo(f"Going on: {state.said}")
+    typer.echo(f"Going on: {state.described}")
     for line in changes:
         typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
     resuming.reopen(folder, chosen)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, check_whole
-from ..types import Batch, Field
+from ..types import Batch, Field, Sequences
 from .collate import plain
-from .position import EpochPosition
+from .position import ResumableBatches
 from .sharding import shard_indices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
 _ROWS = 64  # of which a fingerprint is made
 _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "target_lengths": "length"}
@@ -27,6 +26,9 @@ _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "ta
 
 class ArrayDataset:
     """Rows of arrays: inputs, and what belongs to them.
+
+    `Learner.fit(dataset)` takes all rows as `arrays()` gives them. `Learner.fit(dataset.batches(32))` reads the rows
+    batch by batch, and is the form that carries `weights`.
 
     The arrays may be `np.load(file, mmap_mode="r")`: a batch reads its own rows alone. dtypes follow the arrays: floats
     become float32, integers int64, whatever the number of their axes.
@@ -66,9 +68,9 @@ class ArrayDataset:
             "target_lengths": target_lengths,
             "weights": weights,
         }
-        self.arrays = {name: _array(value) for name, value in given.items() if value is not None}
-        count = len(self.arrays["inputs"])
-        for name, array in self.arrays.items():
+        self._arrays = {name: _array(value) for name, value in given.items() if value is not None}
+        count = len(self._arrays["inputs"])
+        for name, array in self._arrays.items():
             if array.dtype.kind not in "biuf" or not array.ndim:
                 raise DataError(f"{name} {array.shape} of {array.dtype} arrived; expected numbers [N, ...]")
             if len(array) != count:
@@ -80,7 +82,7 @@ class ArrayDataset:
         self.rows = np.arange(count) if rows is None else np.asarray(rows, np.int64)
 
     def _check_lengths(self, name: str, of: str) -> None:
-        lengths, whole = self.arrays.get(name), self.arrays.get(of)
+        lengths, whole = self._arrays.get(name), self._arrays.get(of)
         if lengths is None:
             return
         longest = whole.shape[1] if whole is not None and whole.ndim > 1 else 0
@@ -93,7 +95,7 @@ class ArrayDataset:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        parts = (f"{name} {array.dtype.name} {list(array.shape[1:])}" for name, array in self.arrays.items())
+        parts = (f"{name} {array.dtype.name} {list(array.shape[1:])}" for name, array in self._arrays.items())
         return f"ArrayDataset({len(self):,} rows; {', '.join(parts)})"
 
     def __getitem__(self, index: Any) -> Batch:
@@ -101,7 +103,7 @@ class ArrayDataset:
         import torch
 
         rows = np.atleast_1d(self.rows[index])
-        picked = {name: plain(array[rows]) for name, array in self.arrays.items()}
+        picked = {name: plain(array[rows]) for name, array in self._arrays.items()}
         for name, of in (("input_lengths", "inputs"), ("target_lengths", "targets")):
             if name in picked and len(rows):
                 picked[of] = picked[of][:, : int(picked[name].max())]
@@ -111,33 +113,76 @@ class ArrayDataset:
     def schema(self) -> tuple[Field, ...]:
         """Name, dtype and shape of each entry of a row; the time axis varies where there are lengths."""
         found = []
-        for name, array in self.arrays.items():
+        for name, array in self._arrays.items():
             shape: tuple[int | None, ...] = array.shape[1:]
-            if f"{name.removesuffix('s')}_lengths" in self.arrays:
+            if f"{name.removesuffix('s')}_lengths" in self._arrays:
                 shape = (None, *shape[1:])
             role: Any = _ROLES.get(name, "weight")
             found.append(Field(name, array.dtype.name, shape, role))
         return tuple(found)
 
+    def arrays(self) -> tuple[Any, Any]:
+        """Return (X, y) as `Learner.fit` takes them; entries that have lengths are `rnnkit.types.Sequences`.
+
+        Weights have no place in (X, y): pass `dataset.batches(batch_size)` to `Learner.fit` for rows with weights.
+
+        Raises:
+            DataError: the rows have no targets, or they have weights.
+
+        Example:
+            >>> x, y = ArrayDataset(np.zeros((2, 5, 1)), np.arange(2), input_lengths=np.array([5, 3])).arrays()
+            >>> x.lengths.tolist(), y.tolist()
+            ([5, 3], [0, 1])
+        """
+        if "targets" not in self._arrays:
+            raise DataError("the rows have no targets; expected one for each")
+        if "weights" in self._arrays:
+            raise DataError(
+                "the rows have weights, which (X, y) cannot carry",
+                remedy="pass the batches, for example fit(dataset.batches(32))",
+            )
+        return self._whole("inputs"), self._whole("targets")
+
+    def _whole(self, name: str) -> Any:
+        import torch
+
+        array, lengths = self._arrays[name], self._arrays.get(f"{name.removesuffix('s')}_lengths")
+        if not np.array_equal(self.rows, np.arange(len(array))):  # all rows in order: a memory map stays one
+            array, lengths = array[self.rows], None if lengths is None else lengths[self.rows]
+        if lengths is None:
+            return array
+        return Sequences(torch.from_numpy(plain(array)), torch.from_numpy(plain(lengths)))
+
     def fingerprint(self) -> str:
         """Return a digest of the order of all rows and of the numbers of 64 of them, evenly spaced."""
         hashed = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes())
         sample = self.rows[:: max(1, len(self.rows) // _ROWS)]
-        for name, array in self.arrays.items():
+        for name, array in self._arrays.items():
             hashed.update(f"{name} {array.dtype.name} {array.shape[1:]}".encode())
             hashed.update(np.ascontiguousarray(array[sample]).tobytes())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> ArrayDataset:
-        """Return every `world`-th row from row `rank` on: the share of one process."""
-        return ArrayDataset(**self.arrays, rows=self.rows[shard_indices(rank, world)])
+    def shard(self, rank: int, world: int, *, even: bool = True) -> ArrayDataset:
+        """Return every `world`-th row from row `rank` on: the share of one process.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last rows that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: `even`, and there are fewer rows than processes.
+        """
+        return ArrayDataset(**self._arrays, rows=self.rows[shard_indices(len(self), rank, world, even=even)])
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> IndexedBatches:
         """Return `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""
         return IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)
 
 
-class IndexedBatches:
+class IndexedBatches(ResumableBatches):
     """Batches of a dataset whose rows are picked by index; the last one may be smaller.
 
     Args:
@@ -157,8 +202,8 @@ class IndexedBatches:
 
     def __init__(self, data: Any, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
         check_whole(batch_size, "batch_size")
-        self.data, self.batch_size, self.shuffle, self.seed = data, batch_size, shuffle, seed
-        self.position = EpochPosition(seed)
+        self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
+        super().__init__(seed)
 
     def __repr__(self) -> str:
         return f"IndexedBatches({self.data!r}, batch_size={self.batch_size}, shuffle={self.shuffle})"
@@ -182,19 +227,6 @@ class IndexedBatches:
             self.position.advance()
             yield self.data[order[begin : begin + self.batch_size]]
         self.position.end()
-
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator of the order; it moves when an epoch begins."""
-        return self.position.generator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch and the generator's state from before it."""
-        return self.position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        self.position.load_state_dict(state)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the data and its order from others."""

@@ -49,7 +49,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def stack(rows: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Stacks arrays [T_i, ...] to one tensor [B, T, ...].
+    """Stack arrays [T_i, ...] to one tensor [B, T, ...].
 
     Returns:
         The tensor, padded on the right with 0, and the lengths, int64 [B]; None where all lengths are the same.
@@ -71,7 +71,7 @@ def stack(rows: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 
 def plain(row: Any) -> npt.NDArray[Any]:
-    """One array or tensor as a NumPy array of float32, int64 or bool."""
+    """Return an array or tensor as a NumPy array of float32, int64 or bool."""
     array = np.asarray(row.detach().cpu() if hasattr(row, "detach") else row)
     if array.dtype.kind not in "biuf":
         raise DataError(f"a sample of type {array.dtype} arrived; expected numbers")

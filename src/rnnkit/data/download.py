@@ -45,7 +45,7 @@ class File(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """The folder downloads are kept in: ``RNNKIT_CACHE``, else the user's cache directory."""
+    """Return the folder that downloads are kept in: ``RNNKIT_CACHE``, else the user's cache directory."""
     if given := os.environ.get("RNNKIT_CACHE"):
         return Path(given).expanduser()
     import platformdirs

@@ -59,7 +59,7 @@ def elapsed(
 
 
 def median_step(series: SeriesSet) -> float:
-    """The median time between two steps, in seconds where time stamps are dates; 1 without time stamps."""
+    """Return the median time between two steps, in seconds where time stamps are dates; 1 without time stamps."""
     if series.step_times is None:
         return 1.0
     gaps = np.concatenate([np.diff(seconds(stamps)) for stamps in series.step_times])

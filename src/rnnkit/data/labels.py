@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sorted_classes(labels: Any) -> tuple[str, ...]:
-    """The distinct labels in order: as numbers where all of them are numbers, else as text.
+    """Return the distinct labels in order: as numbers where all of them are numbers, else as text.
 
     Example:
         >>> sorted_classes(["10", "9", "9"]), sorted_classes(["b", "a", "10"])
@@ -30,7 +30,7 @@ def sorted_classes(labels: Any) -> tuple[str, ...]:
 def encode_labels(
     labels: Any, classes: Sequence[str], ids: Sequence[str] | None = None, *, source: str = ""
 ) -> npt.NDArray[np.int64]:
-    """The index of each label in `classes`, int64 [N].
+    """Return the index of each label in `classes`, int64 [N].
 
     Args:
         labels: [N].

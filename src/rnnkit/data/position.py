@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import check_seed
+
+if TYPE_CHECKING:
+    import torch
 
 
 class EpochPosition:
@@ -61,3 +64,31 @@ class EpochPosition:
         self.batch = self._first = int(state["position"])
         self._before = state["generator"].clone()
         self.generator.set_state(self._before)
+
+
+class ResumableBatches:
+    """Base of batches whose iteration can go on in the middle of an epoch.
+
+    Args:
+        seed: of what is drawn for each epoch.
+
+    Attributes:
+        position: the position in the epoch, and the generator of what is drawn for it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.position = EpochPosition(seed)
+
+    @property
+    def generator(self) -> torch.Generator:
+        """The generator of the order; it moves when an epoch begins."""
+        return self.position.generator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the epoch and the generator's state from before it."""
+        return self.position.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on behind that position, with the same batches to the bit."""
+        self.position.load_state_dict(state)

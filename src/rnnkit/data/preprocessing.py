@@ -33,6 +33,8 @@ Missing = Literal["fill", "indicator", "indicator+elapsed"]
 _SCALES = ("standard", "minmax", "none")
 _MISSING = ("fill", "indicator", "indicator+elapsed")
 _VERSION = 1
+# Attribute → its key in model files, where files of earlier versions have another name for it.
+_STORED_NAMES = {"read_options": "roles"}
 # A spread below this share of the channel's size is rounding of float32, not a signal.
 _CONSTANT = float(np.finfo(np.float32).eps)
 
@@ -60,7 +62,7 @@ class Preprocessing:
         classes: the labels in order, None without.
         target_center, target_spread: [K] of numeric targets, None without.
         lengths: the fewest and the most steps of a training series, None where that was not kept.
-        steps, roles: what the training file looked like, for :meth:`read`.
+        steps, read_options: what the training file looked like, for :meth:`read`.
 
     Example:
         >>> import json
@@ -85,7 +87,7 @@ class Preprocessing:
     target_center: tuple[float, ...] | None = None
     target_spread: tuple[float, ...] | None = None
     steps: tuple[str, ...] = ()
-    roles: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
     lengths: tuple[int, int] | None = None
 
     @staticmethod
@@ -120,12 +122,11 @@ class Preprocessing:
         empty = np.isnan(flat).all(0)
         if empty.any():
             names = np.asarray(train.channels)[empty].tolist()
+            ignored = [*train.read_options.get("ignore_columns", ()), *names]
             raise DataError(
                 f"channel {', '.join(map(repr, names))} has no value in the training part",
                 Place(train.source),
-                Remedy(
-                    "ignore_columns", [*train.roles.get("ignore_columns", ()), *names], "to leave it out of a table"
-                ),
+                Remedy("ignore_columns", ignored, "to leave it out of a table"),
             )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
@@ -150,7 +151,7 @@ class Preprocessing:
             target_center=target_center,
             target_spread=target_spread,
             steps=train.steps,
-            roles=dict(train.roles),
+            read_options=dict(train.read_options),
             lengths=_lengths(train),
         )
 
@@ -166,7 +167,7 @@ class Preprocessing:
         return of_numbers if self.classes is None else len(self.classes)
 
     def transform(self, series: SeriesSet) -> torch.Tensor | Sequences:
-        """The network's inputs: float32 [N, T, I], as `Sequences` (padded with 0) if lengths differ.
+        """Return the network's inputs: float32 [N, T, I], as `Sequences` (padded with 0) if lengths differ.
 
         Raises:
             DataError: columns are missing or extra; reordered ones are mended by name.
@@ -194,7 +195,7 @@ class Preprocessing:
         return Sequences(torch.from_numpy(padded), torch.from_numpy(lengths))
 
     def transform_targets(self, series: SeriesSet) -> torch.Tensor:
-        """Classes as int64 [N], or scaled numbers as float32 [N, K] ([N] stays [N]).
+        """Return classes as int64 [N], or scaled numbers as float32 [N, K] ([N] stays [N]).
 
         Raises:
             DataError: there are none, or labels that the training part did not have; all are named.
@@ -217,7 +218,7 @@ class Preprocessing:
         return torch.from_numpy(scaled.astype(np.float32))
 
     def inverse_targets(self, outputs: Any) -> npt.NDArray[Any]:
-        """What a network says, in the user's terms.
+        """Return the network's outputs as labels or as numbers in the targets' unit.
 
         Args:
             outputs: class indices [N] or scores [N, C], of which the largest counts; or scaled numbers [N] or [N, K].
@@ -252,7 +253,7 @@ class Preprocessing:
         Raises:
             DataError: the file cannot be read so, or its columns do not match; missing and extra ones are named.
         """
-        found = check_columns(read_like(self.roles, path, targets=targets, **columns), self.channels, self.steps)
+        found = check_columns(read_like(self.read_options, path, targets=targets, **columns), self.channels, self.steps)
         if self.steps and found.steps:  # columns that were compared by name; a row may end in empty cells
             return found
         if len(found) and self.lengths is not None and self.lengths[0] == self.lengths[1]:
@@ -268,24 +269,24 @@ class Preprocessing:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values from which :meth:`from_json` makes an equal object."""
-        return {"version": _VERSION, **asdict(self)}
+        """Return JSON values from which :meth:`from_json` makes an equal object."""
+        return {"version": _VERSION, **{_STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}}
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Preprocessing:
-        """The object that :meth:`to_json` wrote.
+        """Return the object that :meth:`to_json` wrote.
 
         Raises:
             DataError: `stored` is something else, or from a later version of rnnkit.
         """
-        names = {item.name for item in fields(Preprocessing)}
+        names = {_STORED_NAMES.get(item.name, item.name): item.name for item in fields(Preprocessing)}
         if isinstance(stored, Mapping) and "lengths" not in stored:  # files from before it was kept
             stored = {**stored, "lengths": None}
-        if not isinstance(stored, Mapping) or set(stored) - {"version"} != names or stored["version"] != _VERSION:
+        if not isinstance(stored, Mapping) or set(stored) - {"version"} != set(names) or stored["version"] != _VERSION:
             raise DataError("this is no preprocessing that this version of rnnkit wrote; train again")
         values: dict[str, Any] = {}
-        for name in names:
-            values[name] = tuple(stored[name]) if isinstance(stored[name], list) else stored[name]
+        for key, name in names.items():
+            values[name] = tuple(stored[key]) if isinstance(stored[key], list) else stored[key]
         return Preprocessing(**values)
 
 

@@ -140,15 +140,15 @@ def read_series(
         from .readers import frames
 
         series = frames.read(path, options)
-        return replace(series, roles={"form": "table", **series.roles})
+        return replace(series, read_options={"form": "table", **series.read_options})
     file = _existing(path)
     name = _reader(file, format)
     series = importlib.import_module(f".readers.{name}", __package__).read(file, options)
-    return replace(series, roles={"form": _form(name), **series.roles})
+    return replace(series, read_options={"form": _form(name), **series.read_options})
 
 
 def read_like(
-    roles: Mapping[str, Any],
+    read_options: Mapping[str, Any],
     path: str | os.PathLike[str] | pd.DataFrame,
     *,
     targets: Targets | None = None,
@@ -157,9 +157,9 @@ def read_like(
     """Read a file or a DataFrame as another one was read.
 
     Args:
-        roles: `SeriesSet.roles` of the other one. Ignored for another format, say `.ts` and not CSV; the stored
-            encoding is ignored for UTF-8 files.
-        path, targets, columns: as in :func:`read_series`; what is named here counts more than `roles`.
+        read_options: `SeriesSet.read_options` of the other one. Ignored for another format, say `.ts` and not CSV; the
+            stored encoding is ignored for UTF-8 files.
+        path, targets, columns: as in :func:`read_series`; what is named here counts more than `read_options`.
 
     Example:
         >>> import tempfile, pathlib
@@ -167,10 +167,10 @@ def read_like(
         >>> _ = file.write_text("name,hour,x,kind\\na,0,1,u\\na,1,1,u\\nb,0,5,v\\n")
         >>> train = read_series(file, id_column="name", time_column="hour", target_column="kind")
         >>> _ = file.write_text("name,hour,x\\nc,0,1\\n")
-        >>> read_like(train.roles, file).ids
+        >>> read_like(train.read_options, file).ids
         ('c',)
     """
-    named = {name: value for name, value in roles.items() if name != "form"}
+    named = {name: value for name, value in read_options.items() if name != "form"}
     if _is_frame(path):
         form = "table"
     else:
@@ -178,7 +178,7 @@ def read_like(
         form = _form(_reader(file, columns.get("format")))
         if "encoding" in named and _is_utf8(file):
             del named["encoding"]
-    if roles.get("form") != form:
+    if read_options.get("form") != form:
         named = {}
     return read_series(path, targets=targets, **{**named, **columns})
 

@@ -33,7 +33,7 @@ class SeriesSet:
         step_times: row i is [T_i], the time stamp of each step, or None where a file has none.
         source: the file or folder they came from.
         steps: names of the columns that hold the steps, for a table with a row a series and a header; else empty.
-        roles: what :func:`read_like` needs to read a file of the same form in the same way; JSON values.
+        read_options: what :func:`read_like` needs to read a file of the same form in the same way; JSON values.
 
     Example:
         >>> import numpy as np
@@ -53,7 +53,7 @@ class SeriesSet:
     source: str = ""
     step_times: list[npt.NDArray[Any]] | None = None
     steps: tuple[str, ...] = ()
-    roles: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, width = len(self.values), len(self.channels)
@@ -155,17 +155,20 @@ class SeriesSet:
             hashed.update(repr(None if column is None else np.asarray(column).tolist()).encode())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> SeriesSet:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> SeriesSet:
         """Return every `world`-th row from row `rank` on: the share of one process.
 
         Args:
             rank: the process's number, from 0.
             world: the number of processes.
+            even: whether the last rows that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects.
 
         Raises:
             ConfigError: rank or world out of range.
+            DataError: `even`, and there are fewer rows than processes.
         """
-        return self[shard_indices(rank, world)]
+        return self[shard_indices(len(self), rank, world, even=even)]
 
     def __getitem__(self, rows: Any) -> SeriesSet:
         """The rows of a slice, a list or array of integers, or a mask."""
@@ -194,7 +197,7 @@ class SeriesSet:
 
 
 def as_targets(targets: Any) -> npt.NDArray[Any]:
-    """Targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
+    """Return targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
     array = np.asarray(targets)
     if array.dtype.kind == "f":
         return array.astype(np.float64)

@@ -1,8 +1,8 @@
-"""Shares of a data source: each process reads its own, and together they are everything."""
+"""Shares of a data source: each process reads its own."""
 
 from __future__ import annotations
 
-from ..errors import ConfigError, check_whole
+from ..errors import ConfigError, DataError, check_whole
 
 
 def check_shard(rank: int, world: int) -> None:
@@ -13,19 +13,26 @@ def check_shard(rank: int, world: int) -> None:
         raise ConfigError.of("rank", rank, f"expected a whole number below world={world}")
 
 
-def shard_indices(rank: int, world: int) -> slice:
+def shard_indices(count: int, rank: int, world: int, *, even: bool) -> slice:
     """Return the slice of rows that a process reads: every `world`-th one, from its rank on.
 
     Args:
+        count: the number of rows.
         rank: the process's number, from 0.
         world: the number of processes.
+        even: whether the last `count % world` rows are left out, so that each process has the same number of rows.
 
     Raises:
         ConfigError: rank or world out of range.
+        DataError: `even`, and there are fewer rows than processes.
 
     Example:
-        >>> list(range(7))[shard_indices(1, 3)]
-        [1, 4]
+        >>> [list(range(7))[shard_indices(7, rank, 3, even=False)] for rank in range(3)]
+        [[0, 3, 6], [1, 4], [2, 5]]
+        >>> [list(range(7))[shard_indices(7, rank, 3, even=True)] for rank in range(3)]
+        [[0, 3], [1, 4], [2, 5]]
     """
     check_shard(rank, world)
-    return slice(rank, None, world)
+    if even and count < world:
+        raise DataError(f"{count} rows arrived for {world} processes; expected at least one for each")
+    return slice(rank, count - count % world if even else None, world)

@@ -156,7 +156,7 @@ def _by_time(series: SeriesSet, shares: npt.NDArray[np.float64]) -> list[npt.NDA
 
 
 def _without_leaks(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int64]]:
-    """Leaves out rows that reach into a later part's time, and those of groups that an earlier part has."""
+    """Leave out rows that reach into a later part's time, and those of groups that an earlier part has."""
     kept: list[npt.NDArray[np.int64]] = []
     reach = groups = 0
     seen: set[Any] = set()

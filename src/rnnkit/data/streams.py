@@ -5,23 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import ConfigError, check_whole
 from ..types import Field
 from .collate import Sample, collate
-from .position import EpochPosition
+from .position import EpochPosition, ResumableBatches
 from .sharding import check_shard
-
-if TYPE_CHECKING:
-    import torch
 
 Source = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
-class StreamedBatches:
+class StreamedBatches(ResumableBatches):
     """The batches of samples that come one after the other, drawn from a buffer where they are to be shuffled.
 
     A buffer of K samples is filled. Then each new sample takes the place of one that is drawn from the buffer. With
@@ -82,11 +79,11 @@ class StreamedBatches:
         check_whole(batch_size, "batch_size", optional=True)
         check_whole(shuffle, "shuffle", 0)
         check_whole(steps, "steps", optional=True)
-        self.source, self.batch_size, self.shuffle, self.seed = source, batch_size, shuffle, seed
+        self.source, self.batch_size, self.shuffle = source, batch_size, shuffle
         self.collate, self.drop_last, self.steps, self.name = collate, drop_last, steps, name
         self.schema: tuple[Field, ...] = tuple(getattr(source, "schema", schema))
-        self.rank, self.world = 0, 1
-        self.position = EpochPosition(seed)
+        self.rank, self.world, self.even = 0, 1, False
+        super().__init__(seed)
 
     def __repr__(self) -> str:
         size = "batches" if self.batch_size is None else f"batches of {self.batch_size}"
@@ -101,19 +98,6 @@ class StreamedBatches:
         draw = int(torch.randint(2**62, (), generator=self.generator))  # now, so that the generator moves now
         return self._rest(np.random.default_rng(draw), first)
 
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator of the order; it moves when an epoch begins."""
-        return self.position.generator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch and the generator's state from before it."""
-        return self.position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        self.position.load_state_dict(state)
-
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values: the source's own fingerprint, or its name, and how it is read."""
         own = getattr(self.source, "fingerprint", None)
@@ -122,19 +106,27 @@ class StreamedBatches:
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed if self.shuffle else None,
-            "share": [self.rank, self.world],
+            "share": [self.rank, self.world, "even"] if self.even else [self.rank, self.world],
         }
 
-    def shard(self, rank: int, world: int) -> StreamedBatches:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> StreamedBatches:
         """Return the batches of one process: every `world`-th item of the source from item `rank` on.
 
-        The shares differ by an item where the items cannot be divided evenly. Each process draws in its own buffer.
+        Each process draws in its own buffer.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last items that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects. The source's length need not be known: an item is
+                used once the `world` items that it is one of have all been read.
 
         Raises:
             ConfigError: rank or world out of range.
         """
         check_shard(rank, world)
         part = copy.copy(self)
+        part.even = (even and world > 1) or self.even
         part.rank, part.world = self.rank + self.world * rank, self.world * world
         part.steps = None
         part.position = EpochPosition(self.seed)
@@ -146,7 +138,15 @@ class StreamedBatches:
 
     def _items(self) -> Iterator[Any]:
         items = self.source() if callable(self.source) else self.source
-        return islice(items, self.rank, None, self.world)
+        if not self.even:
+            yield from islice(items, self.rank, None, self.world)
+            return
+        own = None
+        for index, item in enumerate(items):
+            if index % self.world == self.rank:
+                own = item
+            if index % self.world == self.world - 1:
+                yield own
 
     def _drawn(self, random: np.random.Generator) -> Iterator[Any]:
         """The items in the order of the shuffle buffer."""

@@ -15,12 +15,11 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from ..types import Batch, Field
-from .position import EpochPosition
+from .position import ResumableBatches
 from .sharding import check_shard
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
 DTYPES = ("uint16", "uint32", "int32", "int64")
 _PAGE = 4096  # bytes
@@ -94,7 +93,7 @@ class TokenArray:
 
     @staticmethod
     def write(path: str | os.PathLike[str], tokens: Any, dtype: str | None = None) -> TokenArray:
-        """Write token ids to a file and maps it.
+        """Write token ids to a file and map it.
 
         Args:
             path: `.npy` or `.bin`. A file of that name is replaced once all is written.
@@ -163,8 +162,14 @@ class TokenArray:
             hashed.update(np.ascontiguousarray(self.tokens[page * each : (page + 1) * each]).tobytes())
         return hashed.hexdigest()
 
-    def shard(self, rank: int, world: int) -> TokenArray:
-        """Return the `rank`-th of `world` consecutive parts, of the same size up to one token.
+    def shard(self, rank: int, world: int, *, even: bool = True) -> TokenArray:
+        """Return the `rank`-th of `world` consecutive parts.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last tokens that cannot be divided evenly are left out. Then all parts have the same
+                number of tokens; else the numbers differ by up to one.
 
         Raises:
             ConfigError: rank or world out of range.
@@ -173,7 +178,8 @@ class TokenArray:
         check_shard(rank, world)
         if len(self) < world:
             raise DataError(f"{len(self)} tokens arrived for {world} processes", Place(self.source))
-        begin, end = (len(self) * part // world for part in (rank, rank + 1))
+        whole = len(self) - len(self) % world if even else len(self)
+        begin, end = (whole * part // world for part in (rank, rank + 1))
         return TokenArray(self.tokens[begin:end], self.source)
 
     def batches(self, batch_size: int, window: int, **settings: Any) -> TokenBatches:
@@ -181,7 +187,7 @@ class TokenArray:
         return TokenBatches(self, batch_size, window, **settings)
 
 
-class TokenBatches:
+class TokenBatches(ResumableBatches):
     """Windows of B parallel streams, one after the other, for training with carried state (`stateful=True`).
 
     The tokens w_0 … w_{S−1} are cut into B streams of L = ⌊(S − 1) / B⌋ steps. The batch at step t holds, in row b,
@@ -232,12 +238,12 @@ class TokenBatches:
         check_whole(batch_size, "batch_size")
         check_whole(window, "window")
         self.tokens = tokens if isinstance(tokens, TokenArray) else TokenArray(tokens)
-        self.batch_size, self.window, self.random_windows, self.seed = batch_size, window, random_windows, seed
+        self.batch_size, self.window, self.random_windows = batch_size, window, random_windows
         self.length = (len(self.tokens) - 1) // batch_size
         if self.length < 1:
             problem = f"{len(self.tokens)} tokens arrived; expected at least {batch_size + 1}, for {batch_size} streams"
             raise DataError(problem, Place(self.tokens.source))
-        self.position = EpochPosition(seed)
+        super().__init__(seed)
 
     def __repr__(self) -> str:
         windows = "random windows around" if self.random_windows else "windows of"
@@ -253,19 +259,6 @@ class TokenBatches:
         first = self.position.begin()
         return self._rest(self._cuts(), first)  # the cuts are drawn now, so that the generator moves now
 
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator of the order; it moves when an epoch begins."""
-        return self.position.generator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch and the generator's state from before it."""
-        return self.position.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        self.position.load_state_dict(state)
-
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the tokens and their windows from others."""
         return {
@@ -276,12 +269,20 @@ class TokenBatches:
             "seed": self.seed if self.random_windows else None,
         }
 
-    def shard(self, rank: int, world: int) -> TokenBatches:
+    def shard(self, rank: int, world: int, *, even: bool = True) -> TokenBatches:
         """Return the batches of one process: B streams of its own part of the tokens.
 
-        The parts may differ by a step; so use a number of tokens that the processes share evenly, or drop the rest.
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last tokens that cannot be divided evenly are left out. Then all processes make the same
+                number of steps, as distributed training expects. Random windows are the same in all processes.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: a part has fewer than B + 1 tokens.
         """
-        tokens, seed = self.tokens.shard(rank, world), self.seed
+        tokens, seed = self.tokens.shard(rank, world, even=even), self.seed
         return TokenBatches(tokens, self.batch_size, self.window, random_windows=self.random_windows, seed=seed)
 
     def _rest(self, cuts: list[int], first: int) -> Iterator[Batch]:

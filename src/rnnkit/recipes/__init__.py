@@ -64,7 +64,7 @@ def find(name: str) -> Callable[[], Recipe]:
 
 
 def from_file(file: Path) -> Recipe:
-    """Execute a Python file and returns what its function ``recipe()`` returns.
+    """Execute a Python file and return what its function ``recipe()`` returns.
 
     Raises:
         ConfigError: no such file, no function ``recipe`` in it, an exception while it ran, or no recipe came back.
@@ -116,5 +116,5 @@ def source_text(name: str) -> str:
 
 
 def summary(name: str) -> str:
-    """The first line of a recipe's docstring."""
+    """Return the first line of a recipe's docstring."""
     return (find(name).__doc__ or "").strip().partition("\n")[0]

@@ -11,7 +11,7 @@ INPUTS, TARGETS = ("x", "X", "inputs", "values"), ("y", "Y", "targets", "labels"
 
 
 def read_npz(path: Path) -> tuple[Any, Any]:
-    """Inputs and targets of an .npz file: arrays x [N, T, I] and y, and lengths [N] where rows are padded.
+    """Return inputs and targets of an .npz file: arrays x [N, T, I] and y, and lengths [N] where rows are padded.
 
     Returns:
         inputs (a tensor, or ``Sequences`` with lengths), and targets, None where there are none.

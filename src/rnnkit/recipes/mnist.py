@@ -259,7 +259,7 @@ class Mnist(Recipe):
 
 
 def mnist() -> Mnist:
-    """Reads MNIST's digits row by row with a SimpleRNN(128, relu): 10 epochs, batch 32, Adam, cosine decay."""
+    """Read MNIST's digits row by row with a SimpleRNN(128, relu): 10 epochs, batch 32, Adam, cosine decay."""
     return Mnist()
 
 
@@ -269,7 +269,7 @@ def founding() -> Mnist:
 
 
 def rows_gated() -> Mnist:
-    """Reads MNIST's digits row by row with a GRU(128): 10 epochs, batch 32, Adam, cosine decay from 0.002."""
+    """Read MNIST's digits row by row with a GRU(128): 10 epochs, batch 32, Adam, cosine decay from 0.002."""
     return replace(mnist(), model=Model(cell="gru"), fit=Fit(lr=2e-3))
 
 
@@ -325,7 +325,7 @@ def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
 
 
 def draw(folder: Path, test: Split, shares: torch.Tensor) -> None:
-    """Draws the confusion matrix, and the mistakes the network was surest of.
+    """Draw the confusion matrix, and the mistakes the network was surest of.
 
     Args:
         shares: its probabilities for the test images [N, 10].

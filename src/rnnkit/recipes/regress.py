@@ -53,5 +53,5 @@ class Regress(series.SeriesRecipe):
 
 
 def regress() -> Regress:
-    """Learns to give a number for each series in a file of yours (data.path, data.target)."""
+    """Learn to give a number for each series in a file of yours (data.path, data.target)."""
     return Regress()

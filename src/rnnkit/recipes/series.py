@@ -66,7 +66,7 @@ class SeriesRecipe(Recipe):
         from ..data.preprocessing import Preprocessing
 
         task = self.task()
-        with in_settings(task.name):
+        with in_settings(task):
             parts = divide(self, task)
             task.check_targets(parts.train)
             preprocessing = Preprocessing.fit(
@@ -208,7 +208,7 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     data = recipe.data
     if data.path is None:
         raise ConfigError(f"data.path is missing; name the file to learn from, as in `rnnkit train {task.name} my.csv`")
-    with in_settings(task.name):
+    with in_settings(task):
         columns = {"targets": task.target_type, **data.columns()}
         whole = read_series(data.path, **columns)
         test = None if data.test is None else read_series(data.test, **columns)
@@ -230,7 +230,7 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
         )
     if shares:
         portions = (1 - sum(shares.values()), *shares.values())
-        with in_settings(task.name):
+        with in_settings(task):
             parts = split(whole, shares=portions, by=data.split, seed=data.split_seed)
         found = dict(zip(("train", *shares), parts, strict=True))
     if len(found["train"]) < 2:
@@ -263,7 +263,7 @@ def _check_labels(rows: SeriesSet) -> None:
 def read_new(preprocessing: Preprocessing, task: Task, data: DataRequest, *, targets: bool = True) -> SeriesSet:
     """Return the rows of a file like the training file, with their targets or without."""
     named = {} if data.encoding is None else {"encoding": data.encoding}
-    with in_settings(task.name, new=True):
+    with in_settings(task, new=True):
         return preprocessing.read(data.path, targets=task.target_type if targets else None, **named)
 
 

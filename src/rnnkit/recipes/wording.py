@@ -8,14 +8,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OPEN, CheckpointError, ConfigError, DataError, Remedy, RnnkitError, RunFolderError, Words
 from ..messages import Message
 from ..runs import folders
 from ..runs.settings import show
 from ..serialization import STATE
+from ..tasks import TASKS, find
 from .source import ARGUMENTS
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
 
 # Arguments of ``read_series`` → settings of ``data`` in a recipe.
 SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
@@ -25,14 +29,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CommandLine(Words):
-    """Writes arguments as ``--set data.NAME=VALUE``.
+    """How the command line writes arguments: as ``--set data.NAME=VALUE``.
 
     Args:
-        kind: "classify" or "regress", which says what the setting of the targets is called.
+        task: the task of the recipe, or its class; it says what the setting of the targets is called.
         new: whether the data is read with the settings of a trained model; then only ``--encoding`` can be given.
 
     Example:
-        >>> words = CommandLine("classify")
+        >>> words = CommandLine(find("classify"))
         >>> words.clause(Remedy("ignore_columns", ["t5", "a,b"]))
         'type --set \\'data.ignore=t5,"a,b"\\''
         >>> words.clause(Remedy("targets", "numbers")), words.clause(Remedy("targets", None))
@@ -41,12 +45,12 @@ class CommandLine(Words):
 
     verbs = ("type", "train again with")
 
-    def __init__(self, kind: str, *, new: bool = False) -> None:
+    def __init__(self, task: Task | type[Task], *, new: bool = False) -> None:
         self.new = new
-        self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": "label" if kind == "classify" else "target"}
+        self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": task.target_setting}
 
     def assignment(self, argument: str, value: Any) -> str:
-        """Writes an argument as an option; a value that a shell would cut is quoted."""
+        """Write an argument as an option; a value that a shell would cut is quoted."""
         text = "" if value is OPEN else show(value)
         if self.new and argument == "encoding":
             return f"--encoding {shlex.quote(text) or 'NAME'}"
@@ -54,9 +58,9 @@ class CommandLine(Words):
         return f"--set {shlex.quote(setting) if text else setting}"
 
     def clause(self, remedy: Remedy) -> str | None:
-        """Writes a remedy; None where the command line has no such option."""
-        if remedy.argument == "targets":  # a recipe is of one kind, and needs targets
-            recipe = {"labels": "classify", "numbers": "regress"}.get(str(remedy.value))
+        """Write a remedy; None where the command line has no such option."""
+        if remedy.argument == "targets":  # a recipe has one task, and needs its targets
+            recipe = next((name for name in TASKS if find(name).target_type == remedy.value), None)
             return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
         if not set(remedy.arguments) <= set(self.settings):
             return None
@@ -69,7 +73,7 @@ class CommandLine(Words):
 
 @contextmanager
 def on_full_disk(folder: Path) -> Iterator[None]:
-    """Says what a block that trains into a run folder raises where the disk is full, to one whose process then ends.
+    """Raise errors of a full disk in a block that trains into a run folder with the command that goes on afterwards.
 
     Example:
         >>> with on_full_disk(Path("runs/a")):
@@ -93,21 +97,21 @@ def on_full_disk(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
-    """Says errors and warnings about data that a block raises in the words of the command line.
+def in_settings(task: Task | type[Task], *, new: bool = False) -> Iterator[None]:
+    """Write errors and warnings about data that a block raises in the words of the command line.
 
     Args:
-        kind, new: see :class:`CommandLine`.
+        task, new: see :class:`CommandLine`.
 
     Example:
         >>> from rnnkit.errors import Place
-        >>> with in_settings("classify"):
+        >>> with in_settings(find("classify")):
         ...     raise DataError("no column of labels", Place("my.csv"), Remedy("target_column"))
         Traceback (most recent call last):
         ...
         rnnkit.errors.DataError: my.csv: no column of labels; type --set data.label=
     """
-    words = CommandLine(kind, new=new)
+    words = CommandLine(task, new=new)
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -117,5 +121,5 @@ def in_settings(kind: str, *, new: bool = False) -> Iterator[None]:
     finally:
         for one in caught:
             message = one.message
-            said = message.in_words(words) if isinstance(message, Message) else message
-            warnings.warn(said, one.category, stacklevel=3)
+            text = message.in_words(words) if isinstance(message, Message) else message
+            warnings.warn(text, one.category, stacklevel=3)

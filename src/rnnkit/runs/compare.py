@@ -28,12 +28,12 @@ class Comparison:
     same: int
 
     def difference(self, figure: str) -> tuple[float | None, ...]:
-        """What each run has more than the first; None for the first, and where either has none."""
+        """Return what each run has more than the first; None for the first, and where either has none."""
         first, *others = self.figures[figure]
         return (None, *(None if one is None or first is None else one - first for one in others))
 
     def as_json(self) -> dict[str, Any]:
-        """Strict JSON, values by the run's name."""
+        """Return strict JSON, values by the run's name."""
         names = [run.name for run in self.runs]
 
         def by_run(rows: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def digest(rows: SeriesSet) -> str:
-    """SHA-256 of all that decides how rows are divided and judged: ids, values, targets, groups and times."""
+    """Return the SHA-256 of what decides how rows are divided and judged: ids, values, targets, groups and times."""
     return rows.fingerprint()
 
 
@@ -50,7 +50,7 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """The digests that a run recorded, by file; {} where it recorded none."""
+    """Return the digests that a run recorded, by file; {} where it recorded none."""
     try:
         stored = json.loads((folder / files.DATA).read_text())["sha256"]
         return {str(file): str(found) for file, found in stored.items()}

@@ -15,7 +15,7 @@ FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The object in a run's JSON file, {} where there is no such file.
+    """Return the object in a run's JSON file, {} where there is no such file.
 
     Raises:
         RunFolderError: it is damaged.

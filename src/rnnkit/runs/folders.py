@@ -116,14 +116,14 @@ def check_model(path: Path) -> None:
 
 
 def resume_again(folder: Path) -> str:
-    """What to type to go on with the training in a run folder."""
+    """Return what to type to go on with the training in a run folder."""
     return shlex.join(["rnnkit", "train", "--resume", str(folder)])
 
 
 def finetune_again(folder: Path) -> str:
-    """What to type to begin the fine-tuning anew that a run folder was made by."""
-    told = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
-    return shlex.join(["rnnkit", "finetune", str(told["from"]), "--data", str(told["data"]), "--out", "NEW"])
+    """Return what to type to begin the fine-tuning anew that a run folder was made by."""
+    facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
+    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), "--out", "NEW"])
 
 
 def _claim(folder: Path) -> Path:

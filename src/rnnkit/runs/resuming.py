@@ -20,12 +20,12 @@ class State(NamedTuple):
 
     Attributes:
         finished: whether nothing is left to do by the settings it has.
-        said: that in words.
+        described: that in words.
         test: its results on the test rows, {} before there are any.
     """
 
     finished: bool
-    said: str
+    described: str
     test: dict[str, float]
 
 
@@ -61,7 +61,7 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
 
 
 def length_of(recipe: Any) -> str:
-    """The name of the setting that says how long a recipe trains."""
+    """Return the name of the setting that says how long a recipe trains."""
     known = settings(recipe) if is_dataclass(recipe) else {}
     return STEPS if STEPS in known and known[STEPS].value is not None else EPOCHS
 
@@ -83,16 +83,17 @@ def progress(folder: Path) -> State:
     else:
         done, epochs = len(state["history"]["rows"]), state["epochs"]
         over = is_over(state, epochs)
-    said = "no epoch is done yet" if not done else f"{done}{'' if epochs is None else f' of {epochs}'} epochs are done"
+    of = "" if epochs is None else f" of {epochs}"
+    described = f"{done}{of} epochs are done" if done else "no epoch is done yet"
     stopped = metrics.get("stopped")
     finished = over and stopped in ("finished", "early stopping", "callback")
     if over and stopped == "early stopping":
-        said += ", ended by early stopping"
-    return State(finished, said, metrics.get("test", {}))
+        described += ", ended by early stopping"
+    return State(finished, described, metrics.get("test", {}))
 
 
 def changes(folder: Path, recipe: Any) -> list[str]:
-    """What of the software and the machine has changed since the run began, a phrase each.
+    """Return what of the software and the machine has changed since the run began, a phrase each.
 
     Args:
         folder: the run's.

@@ -223,7 +223,7 @@ def show(value: Any) -> str:
 
 
 def parse(text: str, annotation: Any) -> Any:
-    """Reads a text as a value of the annotated type.
+    """Read a text as a value of the annotated type.
 
     Raises:
         ValueError: the text is no such value.

@@ -51,11 +51,11 @@ class StoredRun:
     size: int
 
     def history(self) -> list[dict[str, float]]:
-        """The epochs' figures, as far as they can be read; of an unfinished run from its checkpoint."""
+        """Return the epochs' figures, as far as they can be read; of an unfinished run from its checkpoint."""
         return read_history(self.folder) or _checkpointed_history(self.folder)
 
     def as_json(self) -> dict[str, Any]:
-        """Strict JSON: no NaN, no dates."""
+        """Return strict JSON: no NaN, no dates."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         facts |= {"folder": str(self.folder), "problems": list(self.problems)}
         facts["started"] = None if self.started is None else self.started.isoformat()
@@ -63,7 +63,7 @@ class StoredRun:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether there is anything of a run in the folder."""
+    """Return whether there is anything of a run in the folder."""
     return any((folder / name).is_file() for name in (RECIPE, VERSIONS, METRICS))
 
 
@@ -102,7 +102,7 @@ def read(folder: Path, name: str | None = None) -> StoredRun:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's ``history.csv``; [] where there is none, and no cell that is no number."""
+    """Return the rows of a run's ``history.csv``; [] where there is none, and no cell that is no number."""
     try:
         with (folder / HISTORY).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -121,7 +121,7 @@ def read_training(folder: Path) -> list[dict[str, Any]]:
 
 
 def flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """{"fit": {"lr": 1}} as {"fit.lr": 1}."""
+    """Return {"fit": {"lr": 1}} as {"fit.lr": 1}."""
     found: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict) and value:
@@ -144,10 +144,10 @@ def _json(path: Path, problems: list[str], *, required: bool) -> dict[str, Any]:
 
 
 def _told(finetune: Mapping[str, Any]) -> dict[str, Any]:
-    """What a fine-tuning was told, its settings beside where it came from."""
-    told = dict(finetune)
-    settings = told.pop("settings", None)
-    return told | settings if isinstance(settings, dict) else told
+    """The settings of a fine-tuning, and what it began from, in one mapping."""
+    described = dict(finetune)
+    settings = described.pop("settings", None)
+    return described | settings if isinstance(settings, dict) else described
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -49,7 +49,7 @@ def write_table(columns: Columns, path: Path) -> None:
 
 
 def as_text(columns: Columns, most: int = 10) -> list[str]:
-    """Lines of aligned columns; numbers to four digits, no more than so many columns."""
+    """Return lines of aligned columns; numbers to four digits, no more than so many columns."""
     names = list(columns)[:most]
     left_out = len(columns) - len(names)
     cells = [[name, *map(_cell, columns[name])] for name in names]

@@ -33,7 +33,9 @@ class Classification(Task):
 
     name: ClassVar[str] = "classify"
     target_type: ClassVar[Targets] = "labels"
+    target_setting: ClassVar[str] = "label"
     metric: ClassVar[str] = "accuracy"
+    has_probabilities: ClassVar[bool] = True
 
     def as_targets(self, values: Any) -> Array:
         """Return labels as text."""
@@ -123,7 +125,7 @@ class Classification(Task):
         return columns | {f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(classes)}
 
     def draw(self, outputs: SeriesOutputs, folder: Path) -> None:
-        """Draws the confusion matrix, ``confusion.png``."""
+        """Draw the confusion matrix, ``confusion.png``."""
         from ..diagnostics import pictures
 
         classes = outputs.preprocessing.classes or ()

@@ -93,7 +93,7 @@ class Regression(Task):
         return columns | {name: numbers[:, at].tolist() for at, name in enumerate(names)}
 
     def draw(self, outputs: SeriesOutputs, folder: Path) -> None:
-        """Draws the answers over the true numbers, ``errors.png``."""
+        """Draw the answers over the true numbers, ``errors.png``."""
         from ..diagnostics import pictures
 
         rows, wanted = len(outputs.rows), outputs.rows.targets

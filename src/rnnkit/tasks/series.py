@@ -80,8 +80,8 @@ class SeriesPredictor:
         Raises:
             ConfigError: the task has no classes. DataError: as in `predict`.
         """
-        if not isinstance(self.task, Classification):
-            raise ConfigError("a regression has no classes and no probabilities; call predict")
+        if not self.task.has_probabilities:
+            raise ConfigError(f"the task {self.task.name!r} has no classes and no probabilities; call predict")
         return self.task.probabilities(self.outputs(series).values)
 
     def evaluate(self, series: SeriesSet) -> dict[str, float]:
@@ -104,7 +104,7 @@ class SeriesPredictor:
         return {"id": list(series.ids), **self.task.columns(self.outputs(series), true=true)}
 
     def draw(self, series: SeriesSet, folder: Path) -> None:
-        """Draws the task's pictures of the answers beside the targets into a folder."""
+        """Draw the task's pictures of the answers beside the targets into a folder."""
         self.task.draw(self.outputs(series), folder)
 
     def save(self, path: str | PathLike[str]) -> None:

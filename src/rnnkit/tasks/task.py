@@ -46,15 +46,19 @@ class Task(ABC):
     Attributes:
         name: the task's key in ``rnnkit.tasks.TASKS``.
         target_type: how the targets in a file are read, see ``rnnkit.data.read_series``.
+        target_setting: what a recipe's setting for the column of the targets is called.
         target_scale: of numeric targets, see ``Preprocessing.fit``.
         metric: the metric by name that judges a fine-tuning.
+        has_probabilities: whether the task has classes, and `probabilities` gives a probability for each.
         row_words: what one and several rows are called in messages.
     """
 
     name: ClassVar[str]
     target_type: ClassVar[Targets]
+    target_setting: ClassVar[str] = "target"
     target_scale: ClassVar[Literal["standard", "none"]] = "standard"
     metric: ClassVar[str]
+    has_probabilities: ClassVar[bool] = False
     row_words: ClassVar[tuple[str, str]] = ("row", "rows")
 
     # --- targets ------------------------------------------------------------------------------------------------------
@@ -123,6 +127,10 @@ class Task(ABC):
     def answers(self, outputs: torch.Tensor, preprocessing: Preprocessing) -> Array:
         """Return what the network's outputs mean in the user's units, an answer a series."""
 
+    def probabilities(self, outputs: torch.Tensor) -> Array:
+        """Return the probability of each class, [N, C] float64; of tasks with `has_probabilities` alone."""
+        raise NotImplementedError(f"{type(self).__name__}.probabilities")
+
     @abstractmethod
     def figures(self, outputs: SeriesOutputs) -> dict[str, float]:
         """Return figures that compare the answers with the targets of the rows."""
@@ -132,7 +140,7 @@ class Task(ABC):
         """Return the columns of a table of answers after its ids; with the true targets where `true`."""
 
     def draw(self, outputs: SeriesOutputs, folder: Path) -> None:
-        """Draws pictures of the answers beside the targets into a folder; none unless a task has some."""
+        """Draw pictures of the answers beside the targets into a folder; none unless a task has some."""
         return
 
     # --- storing ------------------------------------------------------------------------------------------------------

@@ -140,12 +140,12 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
             names.pop(target)
         rows.values.append(trim(text.numbers(row, place, names, decimal)[:, None]))
         rows.lines.append(number)
-    rows.roles = _stored("wide", options)
+    rows.read_options = _stored("wide", options)
     if target is not None:
         rows.cells = labels
-        rows.roles["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
+        rows.read_options["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
         if len(widths) == 1:
-            rows.roles["cells"] = widths.pop()
+            rows.read_options["cells"] = widths.pop()
     return rows.to_series(options)
 
 
@@ -213,7 +213,7 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
         None,
         (path.name,),
         source=str(path),
-        roles=_stored("long", options),
+        read_options=_stored("long", options),
     )
 
 

@@ -43,7 +43,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
         ids=tuple(series_id(label, file) for label, file in files),
         source=str(path),
-        roles={"size": list(images[0].shape)},
+        read_options={"size": list(images[0].shape)},
     )
 
 

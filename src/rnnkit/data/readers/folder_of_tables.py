@@ -48,7 +48,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         source=str(path),
         step_times=None if first.step_times is None else [row for part in parts for row in part.step_times or ()],
         steps=first.steps,
-        roles=first.roles,
+        read_options=first.read_options,
     )
 
 

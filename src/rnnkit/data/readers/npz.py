@@ -37,9 +37,9 @@ def read(path: Path, options: Options) -> SeriesSet:
     if target_key is not None:
         targets = _targets(arrays[target_key], options, place.at(part=f"array {target_key}"))
     channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else None
-    roles: dict[str, Any] = {"value_columns": [key]}
+    read_options: dict[str, Any] = {"value_columns": [key]}
     if target_key is not None:
-        roles["target_column"] = [target_key]
+        read_options["target_column"] = [target_key]
     series = SeriesSet.from_arrays(
         rows,
         targets,
@@ -48,7 +48,7 @@ def read(path: Path, options: Options) -> SeriesSet:
         groups=arrays["groups"].tolist() if "groups" in arrays else None,
         source=str(path),
     )
-    return replace(series, times=arrays.get("times"), roles=roles)
+    return replace(series, times=arrays.get("times"), read_options=read_options)
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

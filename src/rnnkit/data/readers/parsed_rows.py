@@ -31,7 +31,7 @@ class ParsedRows:
         declared: the labels that the file declares; empty where it declares none.
         are_numbers: whether the file says that its targets are numbers.
         step_times: row i is [T_i]; None where the file has none.
-        roles: as in `SeriesSet`.
+        read_options: as in `SeriesSet`.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class ParsedRows:
     declared: Collection[str] = ()
     are_numbers: bool = False
     step_times: list[npt.NDArray[Any]] | None = None
-    roles: dict[str, Any] = field(default_factory=dict)
+    read_options: dict[str, Any] = field(default_factory=dict)
 
     def place(self, row: int) -> Place:
         """``file:line`` of a row."""
@@ -63,7 +63,7 @@ class ParsedRows:
             times=None if self.step_times is None else np.array([stamps[0] for stamps in self.step_times]),
             source=str(self.path),
             step_times=self.step_times,
-            roles=self.roles,
+            read_options=self.read_options,
         )
 
     def _targets(self, options: Options) -> npt.NDArray[Any] | None:

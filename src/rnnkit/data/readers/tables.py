@@ -92,7 +92,7 @@ class Table:
 
 
 def to_series(table: Table, options: Options) -> SeriesSet:
-    """Read the roles of the columns and builds the series."""
+    """Read the roles of the columns and build the series."""
     if not len(table.frame):
         raise DataError("has a header but no rows; expected at least one", table.whole)
     table = replace(table, ignored=options.ignore_columns)
@@ -134,7 +134,7 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
         times=None if clock is None else clock[starts],
         step_times=None if clock is None else np.split(clock, starts[1:]),
         source=table.source,
-        roles=_stored(roles, options),
+        read_options=_stored(roles, options),
     )
 
 
@@ -164,7 +164,7 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
         times=clock,
         source=table.source,
         steps=steps,
-        roles=_stored(roles, options),
+        read_options=_stored(roles, options),
     )
 
 
