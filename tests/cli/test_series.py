@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import call, refused
 from series_files import write_waves
-from typer.testing import CliRunner
 
 import rnnkit
-from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.classify import Classify
 from rnnkit.runs.resuming import check_settings
@@ -22,23 +21,11 @@ from rnnkit.training.watching.progress import Progress
 QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
 
 
-def call(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def train(*arguments, epochs=4):
     write_waves("my.csv")
     result = call("train", "classify", *QUICK, "--set", f"fit.epochs={epochs}", *arguments)
     assert result.exit_code == 0, result.output
     return result
-
-
-def refused(result, *words):
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    for word in words:
-        assert word in result.stderr
-    return True
 
 
 def weights(folder):

@@ -69,6 +69,22 @@ def data_request(file: Path | None, data: Path | None, encoding: str | None) -> 
     return None if path is None else DataRequest(path, encoding)
 
 
+def check_once(assignments: Sequence[str], options: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that arrived by `--set` and by an option of its own, with another value.
+
+    Example:
+        >>> check_once(["fit.epochs=4"], ["fit.epochs=3"])
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: fit.epochs arrived twice, by --set fit.epochs=4 and as 3; give it once
+    """
+    values = dict(one.split("=", 1) for one in options)
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        if name in values and values[name] != value:
+            raise ConfigError(f"{name} arrived twice, by --set {assignment} and as {values[name]}; give it once")
+
+
 def shorthands(recipe: Any, given: Mapping[str, Any]) -> list[str]:
     """Return assignments ``FIELD=VALUE`` for the short options that were given.
 

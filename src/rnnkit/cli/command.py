@@ -57,7 +57,7 @@ class Verb(typer.core.TyperCommand):
             return super().parse_args(ctx, args)
         except _UsageError as error:
             option = getattr(error, "option_name", None)
-            if option is None:
+            if option is None or not hasattr(error, "possibilities"):  # an option without its value is known
                 raise
             meant = self._meant(ctx, option)
             if meant is None:

@@ -22,6 +22,7 @@ from .arguments import (
     RecipeFile,
     Run,
     Seed,
+    check_once,
     data_request,
     shorthands,
     trained_recipe_of,
@@ -55,7 +56,9 @@ def finetune(
     if request is None:
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")
     short = {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed, "--device": device}
-    settings = override(FineTune(), [*(set_ or []), *shorthands(FineTune(), short)])
+    options = shorthands(FineTune(), short)
+    check_once(set_ or [], options)
+    settings = override(FineTune(), [*(set_ or []), *options])
     stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
     chosen.require("finetune", run)
     with plain_warnings():

@@ -12,6 +12,7 @@ from ..recipes import Recipe, open_recipe
 from ..recipes.wording import on_full_disk
 from ..runs import Metrics
 from ..runs.settings import override
+from ..serialization import FILE
 from .arguments import (
     Assignments,
     BatchSize,
@@ -23,6 +24,7 @@ from .arguments import (
     Out,
     Rate,
     Seed,
+    check_once,
     one_file,
     recipe_of,
     shorthands,
@@ -77,7 +79,9 @@ def train(
         "--device": device,
     }
     path = _data_assignment(base, one_file(file, data), str(recipe))
-    chosen = override(base, [*(set_ or []), *path, *shorthands(base, short)])
+    options = [*path, *shorthands(base, short)]
+    check_once(set_ or [], options)
+    chosen = override(base, [*(set_ or []), *options])
     if resume is not None:
         if out is not None:
             raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
@@ -111,7 +115,7 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
 
     resuming.check_settings(folder, stored, chosen)
     state = resuming.progress(folder)
-    if state.finished and chosen == stored:
+    if state.finished and chosen == stored and (folder / FILE).is_file():
         more = f"--set {resuming.length_of(stored)}=N"
         typer.echo(f"{folder} is finished ({state.described}); to train it longer add {more}")
         report(state.test)

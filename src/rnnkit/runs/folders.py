@@ -109,9 +109,11 @@ def check_model(path: Path) -> None:
     if (path / FINETUNE).exists():
         why = f"its fine-tuning did not come to an end; `{finetune_again(path)}` begins anew"
     elif (path / STATE).is_file():
-        why = f"no epoch has ended there; `{resume_again(path)}` goes on with it"
+        why = f"`{resume_again(path)}` goes on with the training, and writes the model"
+    elif (path / RECIPE).is_file():
+        why = f"its training has not begun; `{resume_again(path)}` begins it"
     else:
-        why = "no epoch has ended there, or it is no run folder"
+        why = "it is no run folder"
     raise RunFolderError(f"{path} holds no {FILE}: {why}")
 
 
