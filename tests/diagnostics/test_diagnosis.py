@@ -180,3 +180,11 @@ def test_what_cannot_be_diagnosed_is_refused():
         rnnkit.diagnose(healthy(), torch.zeros(3, 4, 2), rows=0)
     with pytest.raises(DataError, match="inputs hold nan"):
         rnnkit.diagnose(healthy(), torch.full((3, 4, 2), float("nan")))
+
+
+def test_a_pair_is_inputs_and_targets():
+    torch.manual_seed(0)
+    model, x = rnnkit.SequenceRegressor(rnnkit.SimpleRNN(1, 8)), torch.randn(8, 30, 1)
+    pair, two = rnnkit.diagnose(model, (x, x.sum(1))), rnnkit.diagnose(model, x, x.sum(1))
+    assert pair.verdict == two.verdict
+    assert (pair.evidence.flow is None) == (two.evidence.flow is None)

@@ -80,7 +80,8 @@ def diagnose(
     Args:
         model: any module with recurrent layers.
         inputs: what the model is called with, see :func:`rnnkit.diagnostics.gradient_flow`.
-        targets: what the loss compares the output with; None leaves the gradient through time out.
+        targets: what the loss compares the output with; None leaves the gradient through time out. `diagnose(model,
+            (x, y))` and `diagnose(model, x, y)` are the same.
         loss: as in :func:`rnnkit.diagnostics.gradient_flow`.
         records: what a :class:`rnnkit.Diagnostics` recorded while training, ``watch.records``.
         history: rows of the run, ``learner.history.rows``.
@@ -100,6 +101,8 @@ def diagnose(
     """
     if rows < 1:
         raise ConfigError(f"rows={rows} arrived; expected at least 1")
+    if targets is None and type(inputs) is tuple and len(inputs) == 2:
+        inputs, targets = inputs
     model = unwrapped(model)
     recurrent_layers(model)  # refuses a model without
     if isinstance(inputs, PackedSequence):

@@ -329,6 +329,17 @@ class NamedMetric:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
+# Names that other libraries use.
+_ELSEWHERE = {
+    "acc": "accuracy",
+    "binary_accuracy": "accuracy",
+    "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy",
+    "roc_auc_score": "auroc",
+    "neg_mean_squared_error": "mse",
+}
+
+
 def _parsed(name: str) -> tuple[str, str | None, int | None]:
     """A name as torchmetrics' own in snake case, the average that it asks for, and k of a top-k accuracy."""
     if match := re.fullmatch(r"top(\d+)_accuracy", name):
@@ -341,7 +352,9 @@ def _parsed(name: str) -> tuple[str, str | None, int | None]:
     full = SHORT.get(short, short)
     classes = _classes(full)
     if not any(classes):
-        raise ConfigError(f"unknown metric {name!r}{suggest(name, known_names())}")
+        meant = _ELSEWHERE.get(name)
+        hint = f"; did you mean {meant!r}?" if meant else suggest(name, known_names())
+        raise ConfigError(f"unknown metric {name!r}{hint}")
     cls = next(one for one in classes if one is not None)
     needed = [
         one.name
