@@ -143,7 +143,7 @@ def adding() -> Adding:
 
 
 def plain() -> Adding:
-    """The adding problem by a tanh SimpleRNN(64) with PyTorch's initial weights, which does not learn it."""
+    """Train a tanh SimpleRNN(64) with PyTorch's initial weights on the adding problem, which it does not learn."""
     model = Model(cell="simple_rnn", init="torch", chrono=False)
     return replace(adding(), model=model, fit=Fit(lr=1e-3, clip_norm=None, schedule=None))
 

@@ -77,7 +77,7 @@ class FineTune(Settings):
             )
 
     def arguments(self) -> dict[str, Any]:
-        """What of it ``Learner.fine_tune`` takes."""
+        """Return the settings that ``Learner.fine_tune`` takes."""
         from ..finetuning.adapters import LoRA
         from ..finetuning.forgetting import EWC, L2SP
 

@@ -264,7 +264,7 @@ def mnist() -> Mnist:
 
 
 def founding() -> Mnist:
-    """The founding program's settings to the letter: Keras's initial weights and Adam, a constant rate of 0.001."""
+    """Return the founding program's settings: Keras's initial weights and Adam, a constant rate of 0.001."""
     return replace(mnist(), model=Model(init="keras"), fit=Fit(schedule=None, eps=1e-7))
 
 
@@ -274,14 +274,14 @@ def rows_gated() -> Mnist:
 
 
 def pixels() -> Mnist:
-    """Sequential MNIST: one pixel a step, 784 steps, by a GRU(128) whose gates start slow; about half an hour."""
+    """Read MNIST's digits one pixel a step, 784 steps, by a GRU(128) whose gates start slow; about half an hour."""
     model = Model(cell="gru", chrono=True, pooling="concat", dropout=0.2)
     fit = Fit(epochs=22, batch_size=64, lr=3e-3, clip_norm=1.0)
     return replace(mnist(), model=model, fit=fit, data=Data(order="pixels", shift=1))
 
 
 def permuted() -> Mnist:
-    """Permuted MNIST: the 784 pixels in one fixed random order, by a GRU(128); about 35 minutes."""
+    """Read MNIST's 784 pixels in one fixed random order, by a GRU(128); about 35 minutes."""
     recipe = pixels()
     return replace(recipe, fit=replace(recipe.fit, epochs=36), data=Data(order="permuted"))
 

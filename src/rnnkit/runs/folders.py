@@ -101,7 +101,7 @@ def check_complete(folder: Path) -> None:
 
 
 def check_model(path: Path) -> None:
-    """Raise RunFolderError where there is neither a run folder with a model nor a saved model, and says what helps."""
+    """Raise RunFolderError where there is neither a run folder with a model nor a saved model, and say what helps."""
     if not path.exists():
         raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
     if not path.is_dir() or (path / FILE).is_file():
