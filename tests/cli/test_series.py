@@ -357,7 +357,9 @@ def test_a_run_without_a_sound_model_says_what_helps():
     model.write_bytes(model.read_bytes()[:100])
     assert refused(call("evaluate", "runs/classify"), "damaged", "take a copy of it, or train again")
     model.unlink()
-    assert refused(call("predict", "runs/classify", "my.csv"), "`rnnkit train --resume runs/classify` goes on with the training")
+    assert refused(
+        call("predict", "runs/classify", "my.csv"), "`rnnkit train --resume runs/classify` goes on with the training"
+    )
     finetune.write_text('{"from": "runs/a", "data": "b.csv"}')
     assert refused(call("evaluate", "runs/classify"), "`rnnkit finetune runs/a --data b.csv --out NEW` begins anew")
 
