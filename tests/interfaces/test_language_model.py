@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import rnnkit
-from rnnkit.data import TokenArray
+from rnnkit.data import ArrayDataset, TokenArray
 from rnnkit.serialization import read_values
 from rnnkit.training import Callback
 
@@ -97,3 +97,20 @@ def test_other_tokens_are_another_run(tokens, tmp_path):
     changed = TokenArray(np.asarray(tokens.tokens)[::-1].copy())
     with pytest.raises(rnnkit.errors.ConfigError, match="state of another run"):
         learner().fit(changed.batches(8, 20), **settings, resume=True)
+
+
+def test_validation_batches_that_shuffle_resume_to_the_bit(tmp_path):
+    """The generator of the order is stored too: the mean loss depends on the batches that it is made of."""
+    x, y = torch.randn(50, 6, 2, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 2
+
+    def run(**settings):
+        torch.manual_seed(0)
+        one = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.GRU(2, 8), classes=2))
+        held_out = ArrayDataset(x, y).batches(batch_size=7, seed=5)
+        return one.fit(x, y, epochs=4, validation=held_out, seed=0, progress=False, **settings)
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=tmp_path, checkpoint_every=1, callbacks=[StopAt(5)])
+    resumed = run(checkpoint=tmp_path, checkpoint_every=1, resume=True)
+    assert resumed["val_loss"] == whole["val_loss"]
