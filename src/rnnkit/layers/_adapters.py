@@ -90,7 +90,7 @@ class _Recurrent(Adapter):
         return output.transpose(0, 1), state
 
     def check(self, x: Tensor) -> None:
-        check_features(x, self.input_size, parametrize.type_before_parametrizations(self.module).__name__)
+        check_features(x, self.input_size, self.module)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -106,7 +106,7 @@ class _OwnCell(_Recurrent):
 
     def check(self, x: Tensor) -> None:
         if self.input_size is not None:
-            check_features(x, self.input_size, "RNN")
+            check_features(x, self.input_size, self.module)
 
     def forward_chunk(
         self,
@@ -197,7 +197,7 @@ class _PerStep(Adapter):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State | None]:
-        check_features(x, self.input_size, type(self.module).__name__)
+        check_features(x, self.input_size, self.module)
         if lengths is not None:
             lengths = check_lengths(lengths, *x.shape[:2])
         return masked(self.module(masked(x, lengths)), lengths), None
@@ -264,7 +264,7 @@ class _Convolution(Adapter):
         return f"its {type(self.module).__name__} {SequenceModule.whole_sequences}"
 
     def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
-        check_features(x, self.input_size, type(self.module).__name__)
+        check_features(x, self.input_size, self.module)
         conv, rows = self.module, None
         if lengths is not None:
             rows = self._shortened(check_lengths(lengths, *x.shape[:2]))

@@ -154,7 +154,7 @@ class PerStep(SequenceModule):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State | None]:
-        check_features(x, None, type(self.module).__name__)
+        check_features(x, None, self.module)
         y = self.module(masked(x, lengths))
         if not isinstance(y, Tensor) or y.dim() != 3 or y.shape[:2] != x.shape[:2]:
             what = f"shape {list(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"

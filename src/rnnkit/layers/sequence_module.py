@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 import torch
+from torch.nn.utils import parametrize
 
 from ..errors import BackendError, ShapeError
 from ..ops.padding import valid_steps
@@ -167,14 +168,17 @@ def masked(x: Tensor, lengths: Lengths | None) -> Tensor:
     )
 
 
-def check_features(x: Any, features: int | None, name: str) -> None:
+def check_features(x: Any, features: int | None, module: torch.nn.Module) -> None:
     """Raise ShapeError where x is no [B, T, I] with I ``features`` (any number where None).
 
     Args:
         x: what arrived.
         features: I.
-        name: of the module that x was given to, for the message.
+        module: what x was given to, for the message.
     """
+    if isinstance(x, Tensor) and x.dim() == 3 and x.shape[1] > 0 and features in (None, x.shape[2]):
+        return  # before any message is made: this is called in every step
+    name = parametrize.type_before_parametrizations(module).__name__
     if not isinstance(x, Tensor):
         raise ShapeError(f"x is a {type(x).__name__}; expected a tensor: torch.as_tensor(x)")
     shown, expected = list(x.shape), f"[batch, time, {'features' if features is None else features}]"
@@ -191,12 +195,11 @@ def check_features(x: Any, features: int | None, name: str) -> None:
         both = ", ".join(part for part in (single, alone) if part)
         hint = f": {both}" if both else ""
         raise ShapeError(f"x has shape {shown}, read as [batch, time]; {name} expects {expected}{hint}")
-    if x.dim() != 3 or (features is not None and x.shape[2] != features):
-        hint = ""
-        if x.dim() == 3:
-            hint = f": build it with {x.shape[2]} input features, or check the order of the axes"
-            if x.shape[1] == features:
-                hint = ": for [batch, features, time] type x.transpose(1, 2)"
-        raise ShapeError(f"x has shape {shown}; {name} expects {expected}{hint}")
-    if x.shape[1] == 0:
+    if x.dim() == 3 and features in (None, x.shape[2]):
         raise ShapeError(f"x has shape {shown}: it has no time step")
+    hint = ""
+    if x.dim() == 3:
+        hint = f": build it with {x.shape[2]} input features, or check the order of the axes"
+        if x.shape[1] == features:
+            hint = ": for [batch, features, time] type x.transpose(1, 2)"
+    raise ShapeError(f"x has shape {shown}; {name} expects {expected}{hint}")
