@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .layers.rnn import RNN
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
+    from .layers.to_torch import to_torch
     from .models.classifier import SequenceClassifier
     from .models.loading import load
     from .models.regressor import SequenceRegressor
@@ -68,6 +69,7 @@ _NAMES = {
     "diagnose": "diagnostics.diagnosis",
     "load": "models.loading",
     "summary": "training.reports.summary",
+    "to_torch": "layers.to_torch",
 }
 _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "models", "ops")
 
@@ -105,6 +107,7 @@ __all__ = [
     "models",
     "ops",
     "summary",
+    "to_torch",
 ]
 
 

@@ -43,8 +43,8 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
         raise ShapeError(
             f"lengths has shape {tuple(lengths.shape)} and {lengths.dtype}; expected ({batch},) integers, one a row"
         )
-    lengths = lengths.to("cpu", torch.int64)
-    if not tracing() and batch > 0:
+    lengths = lengths.to("cpu", torch.int64, copy=True)  # the user may go on and change them before the backward pass
+    if batch > 0 and not tracing() and not torch._C._functorch.is_functorch_wrapped_tensor(lengths):
         low, high = int(lengths.min()), int(lengths.max())
         if low < 1 or high > time:
             raise ShapeError(
@@ -72,7 +72,7 @@ def check_resets(resets: Tensor, batch: int, time: int, bidirectional: bool) -> 
         raise ShapeError(f"resets has shape {tuple(resets.shape)}; expected (batch, time) = ({batch}, {time})")
     if resets.is_floating_point() or resets.is_complex():
         raise ShapeError(f"resets is {resets.dtype}; expected bool: pass resets.bool()")
-    return resets.bool()
+    return resets.to(torch.bool, copy=True)  # see check_lengths
 
 
 def described(value: object) -> str:

@@ -15,13 +15,14 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
-from ..ops.backend import choose_backend, native_problem
+from ..ops.backend import choose_backend, exporting_to_onnx, native_problem, transforming
 from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights
 from ..ops.draws import bernoulli
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
 from ._base import RecurrentBase
 from ._checks import Lengths, check_input, check_lengths, check_resets, check_state
+from ._exports import NotQuantisable, NotScriptable, recorded_call
 from ._option_tensors import direction_options, parameter_shapes
 from ._options import (
     DEFAULTS,
@@ -43,7 +44,7 @@ def _autocast(x: Tensor) -> bool:
     return not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
-class RecurrentLayer(RecurrentBase):
+class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
     """See the module."""
 
     def _configure(self, mode: str, init: Init, backend: Backend, **options: Any) -> None:
@@ -131,6 +132,8 @@ class RecurrentLayer(RecurrentBase):
         if native is None and self.backend in ("auto", "native"):
             return "native"  # first, so that a native call does not pay for the question about PyTorch
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()
+        if torch_own is None and self.backend == "auto" and transforming():
+            torch_own = "PyTorch's layers have some of them"
         return choose_backend(type(self).__name__, self.backend, native, torch_own)
 
     def forward(
@@ -159,11 +162,14 @@ class RecurrentLayer(RecurrentBase):
             ShapeError: a shape, dtype or device does not fit.
             BackendError: the named backend cannot serve this call.
         """
-        if isinstance(input, PackedSequence):
+        if isinstance(input, Tensor):
+            if input.dim() == 2:
+                return self._forward_unbatched(input, hx, lengths, resets)
+        elif isinstance(input, PackedSequence):
             refuse_beside_packed(lengths, resets)
             return self._forward_packed(input, hx)
-        if isinstance(input, Tensor) and input.dim() == 2:
-            return self._forward_unbatched(input, hx, lengths, resets)
+        elif isinstance(input, torch.fx.Proxy):
+            return recorded_call(self, input, hx, lengths=lengths, resets=resets)
         x, hx, lengths, resets, backend = self._checked(input, hx, lengths, resets)
         if backend == "torch":
             return self._forward_torch(x, hx, lengths)
@@ -288,7 +294,10 @@ class RecurrentLayer(RecurrentBase):
             lengths = check_lengths(lengths, batch, time)
         if resets is not None:
             resets = check_resets(resets, batch, time, self.bidirectional)
-        return x, hx, lengths, resets, self.backend_for(x.device, x.dtype, resets=resets is not None)
+        backend = self.backend_for(x.device, x.dtype, resets=resets is not None)
+        if backend == "torch" and self.backend == "auto" and lengths is not None and exporting_to_onnx():
+            backend = "reference"  # PyTorch's layers take lengths as packed sequences, which ONNX has not
+        return x, hx, lengths, resets, backend
 
     def _forward_torch(self, x: Tensor, hx: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
         if lengths is None or len(lengths) == 0:

@@ -77,8 +77,9 @@ def run_stack(
             if result.cells is not None:
                 cells.append(result.cells)
         x = dropout_between_layers(layer, outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1), index)
-    if len(finals) == 1:
+    if len(finals) == 1 and backend == "native":
         return StackResult(x, map_state(lambda leaf: leaf.unsqueeze(0), finals[0]), cells)
+    # A copy: the reference's graph needs its own last state, and users may change theirs in place.
     return StackResult(x, map_state(lambda *leaves: torch.stack(leaves), *finals), cells)
 
 
@@ -154,8 +155,8 @@ def run_in_chunks(layer: RecurrentBase, call: DirectionCall, backend: Backend) -
     output = _swapped(output, call.batch_first)
     if not call.return_cells:
         return DirectionResult(output, last)
-    output, cells = output.split((output.shape[-1] - layer.hidden_size, layer.hidden_size), -1)
-    return DirectionResult(output, last, cells)
+    features = output.shape[-1] - layer.hidden_size
+    return DirectionResult(output[..., :features], last, output[..., features:])
 
 
 def _swapped(tensor: Any, swap: bool) -> Any:

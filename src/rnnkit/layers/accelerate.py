@@ -66,14 +66,16 @@ class Acceleration:
     Attributes:
         swapped: the layers that were replaced. Names are those of ``model.named_modules()``, "" for the model itself.
         skipped: the recurrent layers that were not replaced, with the reason.
+        sought: what was looked for, in words.
     """
 
     swapped: tuple[SwappedLayer, ...]
     skipped: tuple[SkippedLayer, ...]
+    sought: str = "torch.nn.RNN, LSTM, GRU or cell of these"
 
     def __str__(self) -> str:
         if not self.swapped and not self.skipped:
-            return "no recurrent layer found: the model has no torch.nn.RNN, LSTM, GRU or cell of these"
+            return f"no recurrent layer found: the model has no {self.sought}"
         lines = [f"{_count(len(self.swapped), 'recurrent layer')} swapped, {len(self.skipped)} skipped"]
         cells = [
             (_shown(one.name), f"{one.original} → {one.replacement}", f"{one.backend} on {one.device}, {one.dtype}")
@@ -116,9 +118,7 @@ def accelerate(model: torch.nn.Module) -> Acceleration:
         >>> isinstance(model["body"], torch.nn.LSTM)
         True
     """
-    if not isinstance(model, torch.nn.Module):
-        arrived = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
-        raise ConfigError(f"model is {arrived}; expected a torch.nn.Module: rnnkit.accelerate(model)")
+    check_model(model, "accelerate")
     swapped, skipped = [], []
     for name, module in model.named_modules():
         if not _is_recurrent(module):
@@ -130,6 +130,13 @@ def accelerate(model: torch.nn.Module) -> Acceleration:
         else:
             skipped.append(SkippedLayer(name, _title(module, layer_type), reason))
     return Acceleration(tuple(swapped), tuple(skipped))
+
+
+def check_model(model: object, function: str) -> None:
+    """Raise ConfigError for what is no module; ``function`` is the name of the function that got it."""
+    if not isinstance(model, torch.nn.Module):
+        arrived = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise ConfigError(f"model is {arrived}; expected a torch.nn.Module: rnnkit.{function}(model)")
 
 
 # --- which layers ----------------------------------------------------------------------------------------------------
@@ -151,15 +158,19 @@ def _quantised(layer_type: type) -> bool:
 def _why_skipped(module: torch.nn.Module, layer_type: type) -> str | None:
     """The reason not to replace a layer, or None."""
     if isinstance(module, torch.jit.ScriptModule):
-        return "scripted or traced; call accelerate before torch.jit"
+        return (
+            "scripted or traced, its computation is fixed; accelerate the model that it was made from, then trace that"
+        )
     if _quantised(layer_type):
-        return "quantised; accelerate replaces floating-point layers only"
+        return "quantised; rnnkit has no quantised layers, so it stays PyTorch's"
     if any(base.__module__.split(".")[0] == "rnnkit" for base in layer_type.__mro__):
         return "already an rnnkit layer"
     if layer_type not in _REPLACEMENTS:
         if layer_type in _CELLS:
             return "rnnkit's cells use PyTorch's cells too, so a single step would not become faster"
         return "a subclass may compute something else; use the plain layer, or call accelerate before wrapping"
+    if vars(module).get("qconfig") is not None:
+        return "prepared for quantisation, which knows PyTorch's own layers only"
     if "forward" in vars(module):
         return "its forward was replaced on the object; call accelerate before that"
     return _weights_problem(module, layer_type) or _names_problem(module, layer_type)
@@ -187,7 +198,8 @@ def _weights_problem(module: torch.nn.Module, layer_type: type) -> str | None:
 def _names_problem(module: torch.nn.Module, layer_type: type) -> str | None:
     """Attributes that were added to this object under names that rnnkit's class uses."""
     plain, replacement = _fresh(module, layer_type), _fresh(module, _replacement_class(layer_type))
-    ours, added = set(dir(replacement)) - set(dir(plain)), set(dir(module)) - set(dir(plain))
+    # PyTorch sets a qconfig of None on layers that it does not quantise.
+    ours, added = set(dir(replacement)) - set(dir(plain)) - {"qconfig"}, set(dir(module)) - set(dir(plain))
     clash = sorted(ours & added)
     return f"it has attributes whose names rnnkit uses itself: {', '.join(clash)}; rename them" if clash else None
 
@@ -218,12 +230,7 @@ def _swap(name: str, module: torch.nn.Module, layer_type: type) -> SwappedLayer:
     # The attributes that rnnkit's layers add are those that their own constructor sets.
     for attribute, value in vars(_fresh(module, target)).items():
         vars(module).setdefault(attribute, value)
-    if parametrize.is_parametrized(module):
-        # PyTorch gave the module a class with a property for each parametrised weight; its copies share that class.
-        namespace = {key: value for key, value in vars(type(module)).items() if key not in ("__dict__", "__weakref__")}
-        module.__class__ = type(f"Parametrized{target.__name__}", (target,), namespace)
-    else:
-        module.__class__ = target
+    change_class(module, target)
     weight = next(itertools.chain(module.parameters(), module.buffers()))
     return SwappedLayer(
         name,
@@ -233,6 +240,15 @@ def _swap(name: str, module: torch.nn.Module, layer_type: type) -> SwappedLayer:
         str(weight.device),
         str(weight.dtype).removeprefix("torch."),
     )
+
+
+def change_class(module: torch.nn.Module, target: type[torch.nn.Module]) -> None:
+    """Make the module one of the class ``target``; its parametrisations stay."""
+    if parametrize.is_parametrized(module):
+        # PyTorch gave the module a class with a property for each parametrised weight; its copies share that class.
+        namespace = {key: value for key, value in vars(type(module)).items() if key not in ("__dict__", "__weakref__")}
+        target = type(f"Parametrized{target.__name__}", (target,), namespace)
+    module.__class__ = target
 
 
 # --- the report's text -----------------------------------------------------------------------------------------------

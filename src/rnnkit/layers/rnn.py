@@ -24,6 +24,7 @@ from ._cell_checks import (
     state_shapes,
 )
 from ._checks import Lengths, check_lengths, check_resets, described
+from ._exports import NotScriptable
 from ._packed import refuse_beside_packed, run_padded
 from .cells import TORCH_CELLS
 from .description import describe
@@ -31,7 +32,7 @@ from .description import describe
 Tensor = torch.Tensor
 
 
-class RNN(torch.nn.Module):
+class RNN(NotScriptable):
     """Run y_t, s_t = cell(x_t, s_{t-1}) over whole sequences, with the same call as rnnkit's layers.
 
     The cell is one step of your own: a function, or a module (its parameters become this module's). Its state is a

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..errors import ConfigError, check_whole, suggest
 from ..layers._checks import Lengths
+from ..layers._exports import NotScriptable
 from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
 from ..layers.sequence_adapters import Chained, as_sequence_module, check_fit
@@ -28,7 +29,7 @@ def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
     return valid_steps(torch.as_tensor(lengths), output.shape[1], output.device)[:, :, None]
 
 
-class SequenceModel(torch.nn.Module):
+class SequenceModel(NotScriptable):
     """Augmentation, front, body and head over batch-first sequences; the first two may be absent.
 
     Each of the first three is a layer over sequences (:func:`rnnkit.layers.sequence_adapters.as_sequence_module`).

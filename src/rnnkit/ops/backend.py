@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from ..errors import BackendError
 from ..types import Backend
@@ -39,7 +40,27 @@ def native_problem(device: torch.device, dtype: torch.dtype) -> str | None:
         return f"the native core runs on the CPU, and the input is on {device}"
     if dtype not in (torch.float32, torch.float64):
         return f"the native core computes in float32 and float64, and the input is {dtype}"
+    if transforming():
+        return NO_TRANSFORMS
+    if exporting_to_onnx():
+        return "ONNX has no operator for the native core"
     return None
+
+
+NO_TRANSFORMS = "the native core has no torch.func transforms and no forward-mode differentiation"
+
+
+def transforming() -> bool:
+    """Return whether a transform of torch.func (vmap, grad, jvp, …) or forward-mode differentiation is in use.
+
+    The native core would drop tangents and wrapped tensors silently.
+    """
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def exporting_to_onnx() -> bool:
+    """Return whether ``torch.onnx.export`` runs the model."""
+    return tracing() and torch.onnx.is_in_onnx_export()
 
 
 def tracing() -> bool:
@@ -56,7 +77,8 @@ def tracing() -> bool:
 
 # torch.compile treats the result as a constant and does not trace into the native module. This is the mark that
 # torch.compiler.assume_constant_result sets; that function would import the compiler, which takes 1.5 seconds.
-native_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
+for _function in (native_problem, transforming, exporting_to_onnx):
+    _function._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .backend import native_core, native_problem, tracing
+from .backend import native_core, native_problem, tracing, transforming
 
 Tensor = torch.Tensor
 
@@ -22,6 +22,8 @@ def bernoulli(shape: tuple[int, ...], probability: float, value: float, like: Te
         value: what the drawn entries hold.
         like: a tensor with the dtype and device of the result.
     """
+    if transforming():  # vmap draws for each of its rows, or refuses, as its argument randomness says
+        return torch.bernoulli(torch.full(shape, probability, dtype=like.dtype, device=like.device)) * value
     drawn = torch.empty(shape, dtype=like.dtype, device=like.device)
     if tracing() or native_problem(like.device, like.dtype) is not None:
         return drawn.bernoulli_(probability).mul_(value)

@@ -174,8 +174,8 @@ def lstm_reference(call: DirectionCall) -> DirectionResult:
         return torch.cat((h, c), 1), (h, c)
 
     both, last = run_steps(step, call, zeros)
-    output, cells = both.split((projected, hidden), -1)
-    return DirectionResult(output, last, cells if call.return_cells else None)
+    # Slices, which may be changed in place; parts of a split may not.
+    return DirectionResult(both[..., :projected], last, both[..., projected:] if call.return_cells else None)
 
 
 def lstm(call: DirectionCall) -> DirectionResult:

@@ -14,10 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
 from ..errors import BackendError
-from .backend import tracing
+from .backend import NO_TRANSFORMS, tracing, transforming
 from .native_call import (
     ARGUMENTS,
     COUNT,
@@ -33,6 +32,7 @@ from .native_call import (
     saved_width,
     sizes_of,
 )
+from .native_gradients import input_gradients, saved_tensors
 from .padding import valid_steps
 from .recompute import in_first_pass
 
@@ -74,9 +74,11 @@ def recurrence(
     differentiable = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
     )
-    save_for_backward = (differentiable and not in_first_pass()) or cells
+    # torch.jit.trace compares a trace with gradients to one without. Its module computes again what was not saved.
+    dropped = in_first_pass() or torch._C._get_tracing_state() is not None
+    save_for_backward = (differentiable and not dropped) or cells
     flags = Flags(kernel, variant, reverse, batch_first, save_for_backward)
-    _refuse_forward_mode(inputs)
+    _refuse_transforms()
     if tracing():
         result = torch.ops.rnnkit.recurrence(*inputs, *flags)
     elif differentiable:
@@ -87,17 +89,10 @@ def recurrence(
     return result  # type: ignore[no-any-return]
 
 
-def _refuse_forward_mode(inputs: Inputs) -> None:
-    """Refuse what the kernels cannot differentiate: they would drop tangents and wrapped tensors silently."""
-    transformed = torch._C._are_functorch_transforms_active()
-    if not transformed and forward_ad._current_level >= 0:
-        duals = (forward_ad.unpack_dual(one) for one in inputs if one is not None and one.is_floating_point())
-        transformed = any(dual.tangent is not None for dual in duals)
-    if transformed:
-        raise BackendError(
-            "the native core has no forward-mode differentiation and no torch.func transforms; build the layer with "
-            'backend="reference" or backend="torch"'
-        )
+def _refuse_transforms() -> None:
+    """Refuse what the kernels cannot differentiate, in a direct call; a layer chooses another backend before."""
+    if transforming():
+        raise BackendError(f'{NO_TRANSFORMS}; use a layer with backend="auto", or the reference')
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
@@ -113,33 +108,20 @@ class _Recurrence(torch.autograd.Function):
             inputs[index] = tensor
         outputs = forward_call(*inputs, *flags)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
         # A first pass that is computed again saved nothing; its backward pass reads what the second one saved.
-        ctx.present, ctx.flags = present, flags._replace(save_for_backward=True)
+        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
+        ctx.present, ctx.flags = present, flags
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        *tensors, out, saved = ctx.saved_tensors
+        *tensors, out, saved = saved_tensors(ctx)
         inputs: list[Any] = [None] * COUNT
         needs = [False] * COUNT
         for index, tensor, need in zip(ctx.present, tensors, ctx.needs_input_grad[2:], strict=True):
             inputs[index], needs[index] = tensor, need
-        needs = needs[: len(DIFFERENTIABLE)]
-        if all(grad is None for grad in grads):
-            found: Any = (None,) * COUNT
-        elif torch.is_grad_enabled():  # create_graph=True
-            found = _differentiable_backward(inputs, ctx.flags, needs, grads)
-        else:
-            found = backward_call(*grads, out, saved, *inputs, *ctx.flags, needs)
-        return (
-            None,
-            None,
-            *(
-                found[index] if need else None
-                for index, need in zip(ctx.present, ctx.needs_input_grad[2:], strict=True)
-            ),
-        )
+        found = input_gradients(inputs, ctx.flags, out, saved, needs[: len(DIFFERENTIABLE)], grads)
+        return (None, None, *(found[index] if index < len(found) else None for index in ctx.present))
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -148,36 +130,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _operator_gradients(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    *inputs, out, saved = ctx.saved_tensors
-    count = len(DIFFERENTIABLE)
-    if all(grad is None for grad in grads):
-        return (None,) * ARGUMENTS
+    *inputs, out, saved = saved_tensors(ctx)
+    count, flags = len(DIFFERENTIABLE), Flags(*ctx.flags)
     needs = [bool(need) for need in ctx.needs_input_grad[:count]]
-    found = torch.ops.rnnkit.recurrence_backward(*grads, out, saved, *inputs, *ctx.flags, needs)
+    if tracing() and any(grad is not None for grad in grads):
+        found = torch.ops.rnnkit.recurrence_backward(*grads, out, saved, *inputs, *flags, needs)
+    else:  # a traced module that runs
+        out, saved = (out, saved) if flags.save_for_backward else (None, None)
+        found = input_gradients(inputs, flags, out, saved, needs, grads)
     return (*(grad if need else None for grad, need in zip(found, needs, strict=True)), *[None] * (ARGUMENTS - count))
-
-
-def _differentiable_backward(
-    tensors: list[Any], flags: Flags, needs: list[bool], grads: tuple[Tensor | None, ...]
-) -> list[Any]:
-    """Return the gradients as a graph of their own, computed by the reference: slow, and differentiable again."""
-    from .references import run_reference
-
-    count = len(DIFFERENTIABLE)
-    # Aliases: where one input was computed from another, each still gets its own part alone.
-    aliases: list[Any] = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count]]
-    inputs = Inputs(*aliases, *tensors[count:])
-    results = run_reference(inputs, flags)
-    dout, dhn, dcn, dsaved = grads
-    dcells = None if dsaved is None else cell_states(dsaved, inputs.w_hh.shape[0] // 4)
-    outcomes = zip(results, (dout, dhn, dcn, dcells), strict=True)
-    pairs = [(y, dy) for y, dy in outcomes if y is not None and dy is not None]
-    wanted = [tensor for tensor, need in zip(aliases, needs, strict=True) if need]
-    found = iter(
-        torch.autograd.grad([y for y, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True,
-                            allow_unused=True)
-    )  # fmt: skip
-    return [next(found) if need else None for need in needs]
 
 
 # --- the operator that torch.compile and torch.export see ------------------------------------------------------------
