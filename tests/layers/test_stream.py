@@ -1,11 +1,16 @@
 """layer.stream(batch): one step at a time, equal to the whole sequence."""
 
+import copy
 import itertools
+import pickle
 import threading
+import warnings
 
 import pytest
 import torch
 from tolerances import assert_close
+from torch.nn import utils
+from torch.nn.utils import parametrizations, prune
 
 import rnnkit
 from rnnkit.errors import BackendError, ConfigError, ShapeError
@@ -141,6 +146,70 @@ def test_streams_in_threads_do_not_meet():
     assert len(found) == 4
     for outputs in found.values():
         assert_close(outputs, expected)
+
+
+def old_weight_norm(layer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return utils.weight_norm(layer, "weight_hh_l0")
+
+
+NORMED = {
+    "weight_norm": lambda layer: parametrizations.weight_norm(layer, "weight_hh_l0"),
+    "spectral_norm": lambda layer: parametrizations.spectral_norm(layer, "weight_hh_l0"),
+    "old weight_norm": old_weight_norm,
+    "old spectral_norm": lambda layer: utils.spectral_norm(layer, "weight_hh_l0"),
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight_hh_l0", 0.5),
+    "pruned twice": lambda layer: prune.l1_unstructured(
+        prune.random_unstructured(layer, "weight_hh_l0", 0.3), "weight_hh_l0", 0.5
+    ),
+}
+
+
+@pytest.mark.parametrize("norm", NORMED.values(), ids=NORMED)
+def test_layers_whose_weights_are_computed(norm):
+    """The stream has the weights that a call would use now, and the layer keeps its own as they were."""
+    module = norm(made(rnnkit.GRU, {}))
+    x = torch.randn(7, 2, 3)
+    module(x)[0].sum().backward()  # the weights of the last call have a graph
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(1.1)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    stream = module.stream(2)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert module.training
+    outputs = torch.stack([stream(x_t) for x_t in x])
+    assert_close(outputs, module.eval()(x)[0])
+    again = pickle.loads(pickle.dumps(stream))
+    stream.reset()
+    again.reset()
+    assert torch.equal(again(x[0]), stream(x[0]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "options"), [(rnnkit.LSTM, {"coupled_gates": True}), (rnnkit.GRU, {"backend": "torch"})]
+)
+@pytest.mark.parametrize("reuse", [True, False])
+def test_copies_go_on_by_themselves(layer, options, reuse):
+    module, x = made(layer, options), torch.randn(6, 2, 3)
+    stream = module.stream(2, reuse_output=reuse)
+    for x_t in x[:3]:
+        stream(x_t)
+    others = [copy.copy(stream), copy.deepcopy(stream), pickle.loads(pickle.dumps(stream))]
+    expected = [stream(x_t).clone() for x_t in x[3:]]
+    for other in others:
+        assert_close([other(x_t).clone() for x_t in x[3:]], expected)
+        assert (other(x[0]) is other(x[0])) == reuse
+    assert_close(stream.state, module.eval()(x)[1])
+
+
+def test_repr():
+    assert repr(rnnkit.LSTM(3, 5).stream(2)) == (
+        "Stream(LSTM(3, 5, init='torch', backend='auto'), batch=2), computed by native"
+    )
+    stream = rnnkit.GRU(3, 5, backend="reference").stream(reuse_output=True)
+    assert repr(stream).endswith("batch=1, reuse_output=True), computed by reference")
 
 
 def test_bad_input():

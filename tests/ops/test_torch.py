@@ -16,6 +16,8 @@ from tolerances import assert_close
 import rnnkit
 from rnnkit.errors import BackendError
 from rnnkit.ops.backend import native_core
+from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.gru import gru, gru_reference
 from rnnkit.ops.native_call import Inputs
 
 LAYERS = [rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU]
@@ -206,6 +208,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 FAMILY_PROGRAM = """
 import contract, torch, rnnkit
 from rnnkit.ops.backend import native_core
+from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.gru import gru, gru_reference
 assert native_core().cpu_info()["chosen"] == {family!r}
 torch.manual_seed(0)  # one draw of weights in 2,000 has a ReLU within rounding of its kink, and another gradient there
 OPTIONS = dict(nonlinearity="relu"), dict(nonlinearity="sigmoid"), dict(layer_norm=True)
@@ -252,13 +256,17 @@ def test_tensors_without_data_reach_no_memory(layer):
     assert_close(output, expected)
 
 
-def test_forward_mode_and_transforms_are_refused_by_name():
-    module = rnnkit.GRU(3, 5).requires_grad_(False)
+def test_a_direct_call_refuses_transforms():
+    """A layer goes through its reference by itself, see tests/layers/test_transforms.py."""
+    weights = RecurrentWeights(torch.randn(15, 3), torch.randn(15, 5))
     x = torch.randn(4, 2, 3)
-    with torch.autograd.forward_ad.dual_level(), pytest.raises(BackendError, match='backend="reference"'):
-        module(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))
-    with pytest.raises(BackendError, match='backend="reference"'):
-        torch.func.jvp(lambda x: module(x)[0], (x,), (torch.ones_like(x),))
+
+    def run(function):
+        return torch.func.jvp(lambda x: function(DirectionCall(x, weights)).output, (x,), (x,))
+
+    with pytest.raises(BackendError, match="no torch.func transforms.*or the reference"):
+        run(gru)
+    assert run(gru_reference)[1].shape == (4, 2, 5)
 
 
 @pytest.mark.parametrize("layer", LAYERS)

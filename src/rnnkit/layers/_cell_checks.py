@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import torch
 
-from ..errors import ConfigError, ShapeError
+from ..errors import ConfigError, ShapeError, suggest
 from ..types import State
 from ._checks import described
 from .cells import TORCH_CELLS, zeros
@@ -20,21 +22,54 @@ Cell = Callable[..., Any]
 def explains_torch_call(init: Callable[..., None]) -> Callable[..., None]:
     """``RNN.__init__`` with an error that says what to type for a call of ``torch.nn.RNN``."""
 
+    known = set(inspect.signature(init).parameters) - {"self"}
+
     @functools.wraps(init)
     def checked(self: Any, *arguments: Any, **options: Any) -> None:
-        sizes = [type(one) is int for one in arguments]
-        if any(sizes) or "hidden_size" in options:
-            shown = [repr(one) for one in arguments] + [f"{name}={value!r}" for name, value in options.items()]
-            if sizes == [True] and "hidden_size" not in options:
-                shown.insert(1, "hidden_size")
-            got = ", ".join(repr(one) for one in arguments) or "..."
+        sizes = [_is_size(one) for one in arguments]
+        no_cell = not arguments and "cell" not in options
+        if any(sizes) or "hidden_size" in options or (no_cell and _is_size(options.get("input_size"))):
+            shown = [_written(one) for one in arguments] + [f"{name}={_written(one)}" for name, one in options.items()]
+            if len(arguments) < 2 and "hidden_size" not in options:
+                shown.insert(1, "hidden_size" if arguments else "hidden_size=128")
+            got = ", ".join(_written(one) for one in arguments) or "..."
             raise ConfigError(
                 f"rnnkit.RNN({got}) got sizes; expected a cell, a step of your own: rnnkit.RNN(cell). "
                 f"For the layer of torch.nn.RNN type rnnkit.SimpleRNN({', '.join(shown)})"
             )
+        if no_cell:
+            raise ConfigError("rnnkit.RNN got no cell; expected a step of your own: rnnkit.RNN(cell)")
+        if len(arguments) > 1:
+            raise ConfigError(
+                f"rnnkit.RNN got {len(arguments)} arguments by position; expected the cell alone. For two directions "
+                "type rnnkit.RNN(cell, reverse_cell=other), for several layers "
+                "rnnkit.Chain(rnnkit.RNN(first), rnnkit.RNN(second))"
+            )
+        for name in options.keys() - known:
+            raise ConfigError(f"rnnkit.RNN has no argument {name}{_INSTEAD.get(name) or suggest(name, sorted(known))}")
         init(self, *arguments, **options)
 
     return checked
+
+
+_CHAIN = "; for several layers type rnnkit.Chain(rnnkit.RNN(first), rnnkit.RNN(second))"
+_INSTEAD = {
+    "num_layers": _CHAIN,
+    "dropout": "; put torch.nn.Dropout between the layers: rnnkit.Chain(rnnkit.RNN(first), torch.nn.Dropout(0.1), "
+    "rnnkit.RNN(second))",
+    "bidirectional": "; for a second direction type rnnkit.RNN(cell, reverse_cell=other)",
+    "nonlinearity": "; it belongs to the cell: rnnkit.RNN(rnnkit.SimpleRNNCell(input_size, hidden_size, "
+    'nonlinearity="relu"))',
+    "bias": "; it belongs to the cell: rnnkit.RNN(rnnkit.GRUCell(input_size, hidden_size, bias=False))",
+}
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _written(value: object) -> str:
+    return repr(int(value)) if isinstance(value, Integral) and not isinstance(value, bool) else repr(value)
 
 
 def cell_name(cell: Cell) -> str:

@@ -44,6 +44,10 @@ class NotQuantisable(torch.nn.Module):
             stacklevel=2,
         )
 
+    @qconfig.deleter
+    def qconfig(self) -> None:
+        """Delete nothing: ``torch.ao.quantization`` clears it at the end."""
+
 
 def recorded_call(layer: torch.nn.Module, input: Any, hx: Any, **options: Any) -> Any:
     """Record one call of the layer while ``torch.fx`` traces a model, as it does for PyTorch's own layers."""

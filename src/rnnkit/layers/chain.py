@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,6 +42,12 @@ class Chain(SequenceModule):
         super().__init__()
         if not parts:
             raise ConfigError("a chain without parts; expected at least one layer: rnnkit.Chain(first, second)")
+        for place, part in enumerate(parts):
+            if isinstance(part, list | tuple | torch.nn.ModuleList | Iterator):
+                raise ConfigError(
+                    f"part {place} is a {type(part).__name__}; expected the layers one by one: rnnkit.Chain(first, "
+                    "second), or rnnkit.Chain(*layers) with a star"
+                )
         check_fit([(f"part {place}", as_sequence_module(part, f"part {place}")) for place, part in enumerate(parts)])
         for place, part in enumerate(parts):
             self.add_module(str(place), part)

@@ -17,9 +17,9 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     """Gated recurrent units, stacked and in one or both directions; equations in :mod:`rnnkit.ops.gru`.
 
     A ``torch.nn.GRU`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
-    with a native kernel on CPUs and the options below. :meth:`stream` runs single steps fast. Second derivatives are
-    computed through the reference; ``torch.func`` and forward-mode differentiation need ``backend="reference"`` or
-    ``"torch"``. Under autocast the layer computes in its weights' dtype.
+    with a native kernel on CPUs and the options below. :meth:`stream` runs single steps fast. Second derivatives,
+    ``torch.func`` and forward-mode differentiation are computed through the slower reference. Under autocast the layer
+    computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions.
 

@@ -25,8 +25,8 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
 
     A ``torch.nn.LSTM`` in every respect (arguments, parameter names, gate order, outputs; state dicts load both ways),
     with a native kernel on CPUs and the options below. :meth:`cell_states` returns every c. :meth:`stream` runs single
-    steps fast. Second derivatives are computed through the reference; ``torch.func`` and forward-mode differentiation
-    need ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
+    steps fast. Second derivatives, ``torch.func`` and forward-mode differentiation are computed through the slower
+    reference. Under autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, P projected (H without), L layers, D directions.
 

@@ -22,8 +22,8 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
     A ``torch.nn.RNN`` in every respect (arguments, parameter names, outputs; state dicts load both ways), which also
     takes ``lengths`` and ``resets``, σ = sigmoid, three initialisations and the options below. On a CPU it runs on the
     native core in float32 and float64; on other devices and in other dtypes PyTorch's layer computes it. Second
-    derivatives are computed through the reference; ``torch.func`` and forward-mode differentiation need
-    ``backend="reference"`` or ``"torch"``. Under autocast the layer computes in its weights' dtype.
+    derivatives, ``torch.func`` and forward-mode differentiation are computed through the slower reference. Under
+    autocast the layer computes in its weights' dtype.
 
     Legend: B batch, T time, I input, H hidden, L layers, D directions (1 or 2).
 

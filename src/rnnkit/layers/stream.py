@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 import time
 from statistics import median
+from typing import Any
 
 import torch
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from ..errors import BackendError, ConfigError, ShapeError
 from ..ops.native_stream import NativeStream
@@ -14,6 +18,7 @@ from ..ops.state import map_state, reset, tensors
 from ..types import State
 from ._base import RecurrentBase
 from ._stack import state_row
+from .description import short_repr
 
 Tensor = torch.Tensor
 
@@ -28,6 +33,8 @@ class Stream:
 
     Every step returns a new tensor. With ``reuse_output`` every step returns the same buffer and overwrites it; on the
     native core such a step allocates nothing.
+
+    A stream can be copied and pickled, with its state and its own weights.
 
     Several threads may each have a stream. If two share one, their steps run one after the other, in no fixed order.
 
@@ -55,12 +62,11 @@ class Stream:
 
     def _build(self, layer: RecurrentBase, batch: int) -> None:
         weight = layer.weight_ih_l0
-        frozen = copy.deepcopy(layer).eval().requires_grad_(False)
+        frozen = self._layer = _snapshot(layer)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
         self._state: State = map_state(torch.clone, self._initial)
         served = layer.backend_for(weight.device, weight.dtype) == "native"
         self._native = _packed(frozen, self._state, batch) if served else None
-        self._layer = None if served else frozen
         self._output = weight.new_empty(batch, layer.output_size) if self._native is None else self._native.output
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -86,12 +92,21 @@ class Stream:
             x = x.clone()  # the stream's own buffer as input
         if self._native is not None:
             self._native.step(x)
-        elif self._layer is not None:
+        else:
             with torch.no_grad():
                 output, following = self._layer.step(x, self._state)
                 map_state(torch.Tensor.copy_, self._state, following)
                 self._output.copy_(output)
         return self._output if self._reuse_output else self._output.clone()
+
+    def __repr__(self) -> str:
+        batch, serving = self._shape[0], self._layer.backend if self._native is None else "native"
+        shared = ", reuse_output=True" if self._reuse_output else ""
+        return f"Stream({short_repr(self._layer)}, batch={batch}{shared}), computed by {serving}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What ``copy.deepcopy`` and ``pickle`` make a stream from: the native core packs the weights anew."""
+        return _rebuilt, (self._layer, self._shape[0], self._reuse_output, self.state)
 
     @property
     def state(self) -> State:
@@ -131,6 +146,28 @@ class Stream:
             self(x)
             seconds.append(time.perf_counter() - begin)
         return median(seconds)
+
+
+def _rebuilt(layer: RecurrentBase, batch: int, reuse_output: bool, state: State) -> Stream:
+    stream = Stream(layer, batch, reuse_output=reuse_output)
+    stream.state = state
+    return stream
+
+
+def _snapshot(layer: RecurrentBase) -> RecurrentBase:
+    """Return a copy of the layer in evaluation mode, with plain weights: those that a call would use now."""
+    # Hooks of weight_norm, spectral_norm and pruning set weights that have a graph, which PyTorch refuses to copy.
+    computed = [value for value in vars(layer).values() if isinstance(value, Tensor) and not value.is_leaf]
+    frozen = copy.deepcopy(layer, {id(weight): weight.detach().clone() for weight in computed})
+    frozen.eval().requires_grad_(False)
+    with torch.no_grad():
+        for hook in frozen._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm | SpectralNorm | prune.BasePruningMethod):
+                hook(frozen, ())
+        if parametrize.is_parametrized(frozen):
+            for name in list(frozen.parametrizations):  # type: ignore[arg-type]
+                parametrize.remove_parametrizations(frozen, name)
+    return frozen.requires_grad_(False)
 
 
 def _packed(layer: RecurrentBase, state: State, batch: int) -> NativeStream:
