@@ -8,6 +8,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import contract
+import numpy as np
 import pytest
 import torch
 from tolerances import assert_close
@@ -297,6 +298,10 @@ def test_bad_arguments():
         (lambda: rnnkit.RNN(28, 128, 2, batch_first=True), "rnnkit.SimpleRNN(28, 128, 2, batch_first=True)"),
         (lambda: rnnkit.RNN(input_size=28, hidden_size=128), "rnnkit.SimpleRNN(input_size=28, hidden_size=128)"),
         (lambda: rnnkit.RNN(28), "rnnkit.SimpleRNN(28, hidden_size)"),
+        (lambda: rnnkit.RNN(input_size=28), "rnnkit.SimpleRNN(input_size=28, hidden_size=128)"),
+        (lambda: rnnkit.RNN(np.int64(28), np.int32(128)), "rnnkit.SimpleRNN(28, 128)"),
+        (lambda: rnnkit.RNN(28, 128, 2, "relu"), "rnnkit.SimpleRNN(28, 128, 2, 'relu')"),
+        (lambda: rnnkit.RNN(28, 128, nonlinearity="relu"), "rnnkit.SimpleRNN(28, 128, nonlinearity='relu')"),
     ],
 )
 def test_a_call_of_pytorchs_rnn_says_what_to_type(call, typed):

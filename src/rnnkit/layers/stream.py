@@ -165,8 +165,16 @@ def _snapshot(layer: RecurrentBase) -> RecurrentBase:
             if isinstance(hook, WeightNorm | SpectralNorm | prune.BasePruningMethod):
                 hook(frozen, ())
         if parametrize.is_parametrized(frozen):
-            for name in list(frozen.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(frozen, name)
+            # By hand: parametrize.remove_parametrizations changes the class, which the copy shares with the layer.
+            plain: Any = parametrize.type_before_parametrizations(frozen)
+            parametrizations: Any = frozen._modules.pop("parametrizations")
+            weights = {name: parametrization() for name, parametrization in parametrizations.items()}
+            frozen.__class__ = plain
+            for name, weight in weights.items():
+                frozen.register_parameter(name, torch.nn.Parameter(weight.clone()))
+    for name, hooks in vars(frozen).items():
+        if name.endswith("_hooks") and isinstance(hooks, dict):
+            hooks.clear()  # a stream calls none of them, and pickle refuses local functions
     return frozen.requires_grad_(False)
 
 

@@ -77,8 +77,9 @@ def tracing() -> bool:
 
 # torch.compile treats the result as a constant and does not trace into the native module. This is the mark that
 # torch.compiler.assume_constant_result sets; that function would import the compiler, which takes 1.5 seconds.
-for _function in (native_problem, transforming, exporting_to_onnx):
-    _function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_constant: Any
+for _constant in (native_problem, transforming, exporting_to_onnx):
+    _constant._dynamo_marked_constant = True
 
 
 @functools.cache
