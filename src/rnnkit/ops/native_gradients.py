@@ -29,10 +29,13 @@ def saved_tensors(ctx: Any) -> list[Any]:
     """
     try:
         saved = list(ctx.saved_tensors)
-    except RuntimeError:
+    except RuntimeError as error:
         # PyTorch checks the versions of all saved tensors at once. With hooks of its own a result is not checked.
-        for result in ctx._raw_saved_tensors[-_RESULTS:]:
-            result.register_hooks(lambda _: None, lambda _: torch.empty(0, device="cpu"))
+        try:
+            for result in ctx._raw_saved_tensors[-_RESULTS:]:
+                result.register_hooks(lambda _: None, lambda _: torch.empty(0, device="cpu"))
+        except RuntimeError:  # the graph was freed, or the error came out of a user's or a checkpoint's hooks
+            raise error from None
         ctx.results_dropped = True  # also for another backward pass over a retained graph
         saved = list(ctx.saved_tensors)
     dropped = getattr(ctx, "results_dropped", False)
