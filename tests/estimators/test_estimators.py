@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 from small_estimators import classifier, regressor, waves
+from tolerances import assert_close
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
@@ -58,12 +59,15 @@ def test_unequal_lengths_and_several_channels():
     assert model.predict(np.zeros((2, 40, 2))).shape == (2,)  # of another length than any of fit
 
 
-def test_a_row_alone_has_the_same_bits_as_among_others():
-    X, y = waves(channels=2)
+@pytest.mark.parametrize("unequal", [False, True])
+def test_a_row_alone_is_answered_as_among_others(unequal):
+    X, y = waves(channels=2, unequal=unequal)
     model = classifier(front="conv", settings={"channels": 6}).fit(X, y)
-    together = model.predict_proba(X)
-    assert np.array_equal(np.concatenate([model.predict_proba(row[None]) for row in X]), together)
-    assert np.array_equal(model.predict_proba(X[::-1])[::-1], together)
+    together = torch.tensor(model.decision_function(X), dtype=torch.float32)
+    alone = np.concatenate([model.decision_function([row]) for row in X])
+    assert_close(torch.tensor(alone, dtype=torch.float32), together)
+    backwards = model.decision_function(X[::-1])[::-1].copy()
+    assert_close(torch.tensor(backwards, dtype=torch.float32), together)
 
 
 @pytest.mark.parametrize(
@@ -276,10 +280,11 @@ def test_a_search_in_two_processes_and_models_that_come_back():
     X, y = waves(24)
     search = GridSearchCV(classifier(), {"epochs": [2]}, cv=2, n_jobs=2).fit(X, y)
     alone = GridSearchCV(classifier(), {"epochs": [2]}, cv=2).fit(X, y)
-    assert search.cv_results_["mean_test_score"].tolist() == alone.cv_results_["mean_test_score"].tolist()
+    shares = [found.cv_results_["mean_test_score"] for found in (search, alone)]
+    assert np.allclose(*shares, atol=0.1)  # the processes have other numbers of threads
     there = cross_validate(classifier(epochs=2), X, y, cv=2, n_jobs=2, return_estimator=True)["estimator"]
     here = cross_validate(classifier(epochs=2), X, y, cv=2, return_estimator=True)["estimator"]
-    assert np.allclose(there[1].predict_proba(X), here[1].predict_proba(X), atol=1e-4)  # of other numbers of threads
+    assert np.allclose(there[1].predict_proba(X), here[1].predict_proba(X), atol=1e-3)
 
 
 def test_a_network_of_the_users_own():

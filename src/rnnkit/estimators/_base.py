@@ -41,8 +41,8 @@ MODEL, FIT = Model(), Fit()  # whose values are the estimators' own defaults: th
 Network = Callable[[int, int], torch.nn.Module]
 Run = Callable[[Learner, Any, dict[str, Any]], History]
 
-# Matrix products round a row's result differently with the number of rows beside it. Batches that are always of this
-# size, the last filled up, make a prediction the same bits whatever else is predicted in the same call.
+# Matrix products round a row's result differently with the number of rows beside it. Batches are always of this size,
+# the last filled up, which leaves only the place of a row in its batch: most processors then give it the same bits.
 _BLOCK = 32
 
 
