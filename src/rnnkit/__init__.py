@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .training.watching.callbacks import Callback
     from .types import Batch, Sequences
 
+    __version__: str
+
 _NAMES = {
     "Batch": "types",
     "Callback": "training.watching.callbacks",
@@ -123,4 +125,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NAMES, *_MODULES])
+    return sorted({*globals(), *_NAMES, *_MODULES, "__version__"})
