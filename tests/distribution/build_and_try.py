@@ -23,7 +23,7 @@ SOURCES = {
     "native/CMakeLists.txt", "native/bindings.cpp", "native/common/cpu.cpp", "native/kernels/dispatch.cpp",
     "pyproject.toml", "src/rnnkit/__init__.py", "src/rnnkit/py.typed", "tests/tolerances.py",
 }  # fmt: skip
-UNWANTED = {"build", "dist", "runs", "tests", "benchmarks", "examples", "docs", "native", "__pycache__"}
+UNWANTED = {"build", "dist", "tests", "benchmarks", "examples", "docs", "native", "__pycache__"}
 
 
 def check_wheel(wheel: Path, *, core: bool) -> None:
