@@ -14,6 +14,7 @@ def main(backend: str) -> None:
     Args:
         backend: the one that layers must choose by themselves, "native" or "torch".
     """
+    import numpy as np
     import torch
 
     import rnnkit
@@ -31,10 +32,9 @@ def main(backend: str) -> None:
     learner.save("model.safetensors")
     torch.testing.assert_close(rnnkit.load("model.safetensors")(x), learner.model(x))
 
-    rows = [f"{value:.3f},{int(value > 0)}" for value in x[:, 0, 0].tolist()]
-    Path("series.csv").write_text("\n".join(["a,b,label", *(f"1,{row}" for row in rows)]), encoding="utf-8")
+    np.savez("series.npz", X=x.numpy(), y=y.numpy())
     program = str(Path(sys.executable).with_name("rnnkit"))
-    for line in ("--version", "doctor", "recipes list", "train classify series.csv --epochs 1 --out run"):
+    for line in ("--version", "doctor", "recipes list", "train classify series.npz --epochs 1 --out run"):
         done = subprocess.run([program, *line.split()], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"rnnkit {line}: {done.stdout}{done.stderr}"
     assert Path("run/model.safetensors").is_file()

