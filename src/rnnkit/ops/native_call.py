@@ -5,15 +5,14 @@ Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a pro
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from ..errors import ShapeError
 from .backend import native_core
+from .memory import work_memory
 
 Tensor = torch.Tensor
 
@@ -137,23 +136,6 @@ def empty_sequence(like: Tensor, sizes: Sizes, features: int, batch_first: bool)
     """Return an unset sequence with so many features, of the call's layout, and of the dtype and device of ``like``."""
     shape = (sizes.batch, sizes.time) if batch_first else (sizes.time, sizes.batch)
     return like.new_empty(*shape, features)
-
-
-_LARGE = 1 << 23  # bytes
-
-
-def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return unset memory for the calls' own use; large arrays come from NumPy, which asks for huge pages.
-
-    The C library gives large memory back to the system each time it is freed. Taking 4 KiB pages anew cost the LSTM
-    over 784 steps half of its forward pass.
-    """
-    wanted = math.prod(shape) * dtype.itemsize
-    if wanted < _LARGE:
-        return torch.empty(shape, dtype=dtype, device="cpu")
-    memory = torch.from_numpy(np.empty(wanted + 64, np.uint8))
-    start = -memory.data_ptr() % 64  # whole lines of the cache
-    return memory[start : start + wanted].view(dtype).view(shape)
 
 
 def _rows(tensor: Tensor | None) -> Tensor | None:
@@ -282,8 +264,8 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     cn = weight.new_empty((sizes.batch, sizes.hidden) if is_lstm else 0)
     width = problem.saved_width if flags.save_for_backward else 0
     shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
-    saved = large_empty((*shape, width), weight.dtype)
-    scratch = large_empty((problem.scratch(False),), torch.uint8)
+    saved = work_memory((*shape, width), weight.dtype)
+    scratch = work_memory((problem.scratch(False),), torch.uint8)
     arrays = forward_arrays(inputs, out, hn, cn if is_lstm else None, scratch, flags.batch_first)
     if width:
         arrays["saved"] = _sequence(saved, flags.batch_first)
@@ -319,7 +301,7 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    scratch = large_empty((problem.scratch(True),), torch.uint8)
+    scratch = work_memory((problem.scratch(True),), torch.uint8)
     arrays = _input_arrays(inputs, batch_first)
     arrays["out"] = _sequence(out, batch_first)
     for name, sequence in (("saved", saved if saved.numel() else None), ("dout", dout), ("dcells", dcells)):
