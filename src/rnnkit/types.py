@@ -106,7 +106,7 @@ class Batch:
     resets: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return int(self.inputs.shape[0])
 
     def __repr__(self) -> str:
         filled = [(name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) is not None]
