@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
 from ..ops.backend import choose_backend, native_problem
-from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights
+from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights, StepCall
 from ..ops.draws import bernoulli
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
@@ -213,7 +213,8 @@ class RecurrentLayer(RecurrentBase):
                 options = options._replace(zoneout_h=zoneout_h[:, 0])
             if zoneout_c is not None and zoneout_c.dim() == 3:
                 options = options._replace(zoneout_c=zoneout_c[:, 0])
-            x, after = self._run_step(x, state_row(state, layer), self._direction_weights(layer), options)
+            call = StepCall(x, state_row(state, layer), self._direction_weights(layer), options)
+            x, after = self._run_step(call)
             following.append(after)
             x = dropout_between_layers(self, x, layer)
         return x, map_state(lambda *leaves: torch.stack(leaves), *following)
