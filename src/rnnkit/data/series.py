@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, Place
+from ..errors import DataError, Place, check_no_missing
 from ..types import Field
 from .frames import columns_of, frame_values, is_frame, unpack_frames
 from .row_checks import check_rows, no_value_error, observed_length
@@ -234,12 +234,21 @@ def default_channels(width: int) -> tuple[str, ...]:
 
 def as_targets(targets: Any) -> npt.NDArray[Any]:
     """Return targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
-    array = np.asarray(targets)
+    array = _label_array(targets)
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind not in "biuUSO" or array.ndim != 1:
         raise DataError(f"targets {array.shape} of {array.dtype} arrived; expected labels [N] or numbers [N] or [N, K]")
     return np.array([label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()], np.str_)
+
+
+def _label_array(targets: Any) -> npt.NDArray[Any]:
+    """Targets as an array; raises where a label is missing, of which NumPy would make the text "nan" in a list."""
+    has_text = isinstance(targets, list | tuple) and any(isinstance(label, str) for label in targets)
+    array: npt.NDArray[Any] = np.asarray(targets, object if has_text else None)
+    if array.dtype.kind in "OUT":
+        check_no_missing(array.ravel().tolist(), "targets")
+    return array
 
 
 def _row(row: Any, place: Place) -> npt.NDArray[Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from ..errors import DataError, suggest
+from ..errors import DataError
 from ..ops.losses import Loss
+from .batching.class_names import encode_names, names_in
 
 
 def joined(x: Any, y: Any) -> Any:
@@ -48,9 +45,7 @@ def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) ->
 
 def class_names_of(data: Any) -> tuple[str, ...] | None:
     """Return the sorted names of the classes in (X, y); None where y holds no names."""
-    if type(data) is not tuple or len(data) != 2 or not _are_names(data[1]):
-        return None
-    return tuple(sorted(set(np.asarray(data[1]).astype(str).ravel().tolist())))
+    return names_in(data[1]) if type(data) is tuple and len(data) == 2 else None
 
 
 def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
@@ -62,34 +57,6 @@ def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
     found = class_names_of(data)
     if found is None:
         return data
-    if loss.targets != "labels":
+    if loss.probabilities != "softmax":
         raise DataError(f"labels such as {found[0]!r} arrived; the loss {loss.name!r} expects numbers")
-    known = names or found
-    missing = sorted(set(found) - set(known))
-    if missing:
-        raise DataError(f"the label {missing[0]!r} is none of the classes{suggest(missing[0], known)}")
-    table = {name: index for index, name in enumerate(known)}
-    labels = np.asarray(data[1]).astype(str)
-    return data[0], np.vectorize(table.__getitem__, otypes=[np.int64])(labels)
-
-
-def warn_of_bytes(data: Any) -> None:
-    """Warn of images that arrive as bytes, which networks learn slowly from."""
-    x: Any = data[0] if type(data) is tuple and data else None
-    if getattr(x, "ndim", 0) < 3 or not str(getattr(x, "dtype", "")).endswith("uint8"):
-        return
-    largest = int(x.max()) if len(x) else 0
-    if largest > 16:
-        warnings.warn(
-            f"the inputs are bytes up to {largest}; networks learn best from about [-1, 1]: divide by 255", stacklevel=3
-        )
-
-
-def _are_names(targets: Any) -> bool:
-    if isinstance(targets, Tensor) or not (isinstance(targets, np.ndarray | list | tuple) or hasattr(targets, "iloc")):
-        return False
-    try:
-        array = np.asarray(targets)
-    except ValueError:  # rows of unequal lengths
-        return False
-    return array.dtype.kind in "UST" or (array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], str))
+    return data[0], encode_names(data[1], names or found)
