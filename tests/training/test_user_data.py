@@ -68,6 +68,34 @@ def test_a_sequence_without_a_step_is_named(classifier, make):
         Sequences.from_list([make((3, 2)), make((2, 3))])
 
 
+def test_columns_of_new_frames_are_compared_with_those_of_training(classifier):
+    rng = np.random.default_rng(0)
+    frames = [pd.DataFrame({"x": rng.normal(size=4), "y": rng.normal(9, 1, 4)}) for _ in range(6)]
+    y, swapped = [0, 1] * 3, [frame[["y", "x"]] for frame in frames]
+    learner = Learner(classifier())
+    quiet(learner, frames, y=y)
+    advice = r"DataFrame 0 has the columns 'y', 'x'; the model was trained on 'x', 'y': X = \[frame"
+    for call in (learner.predict, lambda given: learner.evaluate(given, y), lambda given: learner.fine_tune(given, y)):
+        with pytest.raises(DataError, match=advice) as caught:
+            call(swapped)
+        assert torch.equal(
+            learner.predict(eval(str(caught.value).split("X = ")[1], {"X": swapped})), learner.predict(frames)
+        )
+    learner.fine_tune(frames, y, epochs=1, progress=False)
+    with pytest.raises(DataError, match=advice):
+        learner.predict(swapped)
+    with pytest.raises(DataError, match="DataFrame 1 has the columns 'y', 'x'"):
+        quiet(Learner(classifier()), [frames[0], *swapped[1:]], y=y)
+    with pytest.raises(DataError, match="DataFrame 0 has the columns 'x', 'z'; the model was trained on 'x', 'y'$"):
+        learner.predict([frame.rename(columns={"y": "z"}) for frame in frames])
+    learner.predict([frame.to_numpy() for frame in frames])
+    table = pd.DataFrame(rng.normal(size=(6, 3)), columns=list("abc"))
+    flat = Learner(nn.Linear(3, 2), loss="cross_entropy")
+    quiet(flat, table, y=y)
+    with pytest.raises(DataError, match=r"the DataFrame has the columns 'c', 'a', 'b'; .*: X = X\[\['a', 'b', 'c'\]\]"):
+        flat.predict(table[["c", "a", "b"]])
+
+
 # Scale ---------------------------------------------------------------------------------------------------------------
 
 PIXELS = torch.randint(0, 256, (8, 5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

@@ -39,7 +39,7 @@ from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
 from .sources import make_batches, predict
-from .user_data import class_names_of, encode_labels, inputs_of, joined, known_names, set_names
+from .user_data import ColumnNames, class_names_of, encode_labels, inputs_of, joined, known_names, set_names
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
@@ -158,6 +158,7 @@ class Learner:
         check_metrics(chosen, found.names)
         self._session = Session(execution, chosen, found)
         self._named_by_data = False
+        self._columns = ColumnNames()
 
     @property
     def config(self) -> LearnerConfig:
@@ -314,6 +315,7 @@ class Learner:
             "stateful": stateful, "average": average, "callbacks": callbacks, "progress": progress,
         }  # fmt: skip
         data = joined(train, y)
+        self._columns.remember(data[0] if type(data) is tuple else None)
         self._name_classes(data)
         held_out = self._encoded(joined(validation, None))
         settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
@@ -355,7 +357,9 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_whole(batch_size, "batch_size")
-        return predict(self._session.execution, self._session.objective, inputs_of(x), int(batch_size))
+        x = inputs_of(x)
+        self._columns.check(x)
+        return predict(self._session.execution, self._session.objective, x, int(batch_size))
 
     def predict_proba(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Return the probability of each class, as `predict` returns outputs: softmax or sigmoid as the loss has it.
@@ -538,6 +542,8 @@ class Learner:
             self._named_by_data = True
 
     def _encoded(self, data: Any, names: tuple[str, ...] | None = None) -> Any:
+        if type(data) is tuple and data:
+            self._columns.check(data[0])
         return encode_labels(data, names or self.class_names, self._session.objective.loss)
 
     @property

@@ -60,3 +60,62 @@ def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
     if loss.probabilities != "softmax":
         raise DataError(f"labels such as {found[0]!r} arrived; the loss {loss.name!r} expects numbers")
     return data[0], encode_names(data[1], names or found)
+
+
+class ColumnNames:
+    """The columns of the DataFrames that a model was trained on, in order; those of new DataFrames must be the same.
+
+    Example:
+        >>> import pandas as pd
+        >>> names = ColumnNames()
+        >>> names.remember([pd.DataFrame({"x": [1.0], "y": [2.0]})])
+        >>> names.check([pd.DataFrame({"y": [2.0], "x": [1.0]})])
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: DataFrame 0 has the columns 'y', 'x'; the model was trained on 'x', 'y': X = \
+[frame[['x', 'y']] for frame in X]
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] | None = None
+
+    def remember(self, x: Any) -> None:
+        """Take the columns of training data; those of earlier data stay where it has no DataFrames.
+
+        Raises:
+            DataError: the DataFrames of a list differ in their columns.
+        """
+        frames = _frames(x)
+        if frames:
+            self._names = _columns(frames[0])
+        self.check(x)
+
+    def check(self, x: Any) -> None:
+        """Raise DataError where a DataFrame has other columns, or has them in another order."""
+        for at, frame in enumerate(_frames(x)):
+            found = _columns(frame)
+            if self._names is None or found in (self._names, None):
+                continue
+            one = not isinstance(x, list | tuple)
+            what = "the DataFrame" if one else f"DataFrame {at}"
+            typed = f"X[{list(self._names)}]" if one else f"[frame[{list(self._names)}] for frame in X]"
+            same = sorted(found) == sorted(self._names)
+            raise DataError(
+                f"{what} has the columns {_quoted(found)}; the model was trained on {_quoted(self._names)}"
+                + (f": X = {typed}" if same else "")
+            )
+
+
+def _frames(x: Any) -> list[Any]:
+    rows = x if isinstance(x, list | tuple) else [x]
+    return [row for row in rows if hasattr(row, "columns") and hasattr(row, "iloc")]
+
+
+def _columns(frame: Any) -> tuple[str, ...] | None:
+    """The names of the columns; None where pandas counted them."""
+    names = tuple(frame.columns)
+    return names if all(isinstance(name, str) for name in names) else None
+
+
+def _quoted(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
