@@ -152,6 +152,8 @@ X[keep] and y[keep]
 def _is_missing(label: Any) -> bool:
     if label is None or isinstance(label, str):
         return label is None or label == "nan"
+    if getattr(label, "shape", ()) != ():
+        return False
     try:
         return bool(label != label)
     except (TypeError, ValueError):  # pandas' NA has no truth

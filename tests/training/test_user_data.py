@@ -17,7 +17,7 @@ import rnnkit
 from rnnkit.data import SeriesSet
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.tasks.series import Fit, classify
-from rnnkit.training.batching.arrays import to_inputs
+from rnnkit.training.batching.arrays import to_stored_inputs
 from rnnkit.training.batching.mapped import MappedRows
 from rnnkit.training.learner import Learner
 from rnnkit.types import Sequences
@@ -96,6 +96,14 @@ def test_columns_of_new_frames_are_compared_with_those_of_training(classifier):
         flat.predict(table[["c", "a", "b"]])
 
 
+def test_an_array_of_arrays_is_a_list(classifier):
+    rows = np.empty(4, object)
+    rows[:] = [np.ones((length, 2)) for length in (3, 2, 4, 3)]
+    learner = Learner(classifier())
+    quiet(learner, rows, y=np.array([0, 1, 0, 1], object))
+    assert torch.equal(learner.predict(rows), learner.predict(list(rows)))
+
+
 # Scale ---------------------------------------------------------------------------------------------------------------
 
 PIXELS = torch.randint(0, 256, (8, 5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -143,7 +151,7 @@ def test_a_memory_map_is_read_batch_by_batch(tmp_path, classifier, blobs, dtype)
     array = (10 * blobs[0].numpy()).round().clip(0 if dtype == "uint8" else -99).astype(dtype)
     np.save(tmp_path / "x.npy", array)
     mapped, y = np.load(tmp_path / "x.npy", mmap_mode="r"), blobs[1]
-    rows = to_inputs(mapped, torch.float32)
+    rows = to_stored_inputs(mapped, torch.float32)
     assert isinstance(rows, MappedRows)
     assert rows.array is mapped
     whole, by_batch = Learner(classifier()), Learner(classifier())
@@ -154,6 +162,8 @@ def test_a_memory_map_is_read_batch_by_batch(tmp_path, classifier, blobs, dtype)
     assert found["val_loss"] == expected["val_loss"]
     assert torch.equal(by_batch.predict(mapped, batch_size=16), whole.predict(array, batch_size=16))
     assert by_batch.evaluate(mapped[8:40], y[8:40]) == whole.evaluate(array[8:40], y[8:40])
+    batches = [(mapped[at : at + 16], y[at : at + 16]) for at in range(0, 96, 16)]
+    assert by_batch.evaluate(batches) == by_batch.evaluate(array, y, batch_size=16)
     report = by_batch.fine_tune(mapped, y, replay=(mapped, y), epochs=1, progress=False)
     assert len(report.rows) == 1
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError
 from ..types import Batches
-from .batching.arrays import check_inputs, in_memory, select, to_batch, to_inputs, to_weights
+from .batching.arrays import check_inputs, in_memory, select, to_batch, to_stored_inputs, to_weights
 from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches, stream
 from .batching.order import Order, ReplayData
@@ -123,7 +123,7 @@ def predict(execution: Execution, objective: Objective, x: Any, batch_size: int)
     """Return the outputs of a model for inputs in memory; see `Learner.predict`."""
     if isinstance(x, tuple):
         raise DataError(f"a tuple of {len(x)} arrived; predict takes the inputs alone, without targets")
-    batch = to_batch(to_inputs(x, execution.dtype), None)
+    batch = to_batch(to_stored_inputs(x, execution.dtype), None)
     check_inputs(batch.inputs, batch.input_lengths)
     forward = make_forward(execution, objective)
     longest = None if batch.input_lengths is None else batch.inputs.shape[1]

@@ -21,23 +21,27 @@ Stored = Tensor | MappedRows  # all rows of an entry
 HALF = (torch.float16, torch.bfloat16)
 
 
-def to_inputs(data: Any, dtype: torch.dtype) -> Inputs | MappedRows:
-    """Turn arrays, tensors or a list of rows into one tensor, or into `Sequences` if the rows differ in length.
+def to_stored_inputs(data: Any, dtype: torch.dtype) -> Inputs | MappedRows:
+    """As `to_inputs`, but a memory map stays one: its rows are read and converted batch by batch."""
+    if is_mapped(data) and data.ndim:
+        return MappedRows(data, lambda rows: _measurements(_tensor(rows), dtype))
+    return to_inputs(data, dtype)
 
-    A memory map stays one (`MappedRows`): its rows are read and converted batch by batch.
+
+def to_inputs(data: Any, dtype: torch.dtype) -> Inputs:
+    """Turn arrays, tensors or a list of rows into one tensor, or into `Sequences` if the rows differ in length.
 
     Floats become `dtype`. Integers of one or two axes [B, T] are token ids and become int64; integers of
     more axes are measurements (pixels, say) and become `dtype`.
     """
     if isinstance(data, Sequences):
         return Sequences(_measurements(data.values, dtype), data.lengths.cpu())
+    data = _listed(data)
     if isinstance(data, list | tuple) and len(data) > 0 and np.ndim(data[0]) > 0:
         rows = Sequences.from_list([_tensor(row) for row in data])
         ragged = int(rows.lengths.min()) < rows.values.shape[1]
         values = _measurements(rows.values, dtype)
         return Sequences(values, rows.lengths) if ragged else values
-    if is_mapped(data) and data.ndim:
-        return MappedRows(data, lambda rows: _measurements(_tensor(rows), dtype))
     return _measurements(_tensor(data), dtype)
 
 
@@ -45,12 +49,19 @@ def to_targets(data: Any, dtype: torch.dtype) -> Inputs:
     """As `to_inputs`, but integers of any number of axes stay integers: they are labels."""
     if isinstance(data, Sequences):
         return Sequences(_numbers(data.values, dtype), data.lengths.cpu())
+    data = _listed(data)
     if isinstance(data, list | tuple) and len({np.shape(row) for row in data}) > 1:
         rows = _padded([_tensor(row) for row in data])
         return Sequences(_numbers(rows.values, dtype), rows.lengths)
     if isinstance(data, list | tuple) and any(isinstance(row, Tensor) for row in data):
         data = torch.stack([_tensor(row) for row in data])
-    return _numbers(_tensor(data), dtype)
+    return _numbers(_tensor(data, labels=True), dtype)
+
+
+def _listed(data: Any) -> Any:
+    """An array of objects [N] that are arrays as a list of them; other data as it is."""
+    rows = isinstance(data, np.ndarray) and data.dtype == object and data.ndim == 1 and len(data) > 0
+    return list(data) if rows and np.ndim(data[0]) > 0 else data
 
 
 def _padded(rows: list[Tensor]) -> Sequences:
@@ -184,12 +195,13 @@ def describe(thing: Any) -> str:
     return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
 
 
-def _tensor(data: Any) -> Tensor:
+def _tensor(data: Any, *, labels: bool = False) -> Tensor:
     if isinstance(data, Tensor):
         return data.detach()
     array = np.asarray(data)
     if array.dtype.kind == "O":
-        check_no_missing(array.ravel())
+        if labels:
+            check_no_missing(array.ravel())
         array = np.array(array.tolist()) if array.size and np.ndim(array.flat[0]) == 0 else array  # of Python's numbers
     if array.dtype.kind not in "biuf":
         raise DataError(f"data of type {array.dtype} arrived; expected numbers, or a list of arrays of numbers")
@@ -229,7 +241,7 @@ def in_memory(data: Any, dtype: torch.dtype) -> Batch | None:
                 f"a tuple of {len(data)} ({', '.join(map(describe, data[:4]))}) arrived; expected (X, y). "
                 "Batches are passed as a list or any other iterable"
             )
-        return to_batch(to_inputs(data[0], dtype), to_targets(data[1], dtype))
+        return to_batch(to_stored_inputs(data[0], dtype), to_targets(data[1], dtype))
     return None
 
 
