@@ -31,7 +31,7 @@ def warn_of_scale(x: Any, dtype: torch.dtype) -> None:
     if low >= 0 and high < 256 and high > (16 if sample.dtype == np.uint8 else 127) and not (values % 1).any():
         warnings.warn(
             f"the inputs are bytes up to {high:.0f}; networks learn best from about [-1, 1]: divide by 255",
-            stacklevel=4,
+            stacklevel=7,  # the call of `Learner.fit`, where the data is in memory
         )
     if dtype == torch.float64 or sample.dtype in (np.float16, np.float32) or not np.isfinite([low, high]).all():
         return
@@ -43,7 +43,7 @@ def warn_of_scale(x: Any, dtype: torch.dtype) -> None:
         warnings.warn(
             f"input {channel} has values of about {offset[channel]:.3g} with a deviation of {spread[channel]:.3g}, and "
             "becomes float32, which keeps 7 digits: subtract the mean while the data is float64",
-            stacklevel=4,
+            stacklevel=7,  # the call of `Learner.fit`, where the data is in memory
         )
 
 
