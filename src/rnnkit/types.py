@@ -50,15 +50,16 @@ class Sequences:
 
         if len(rows) == 0:
             raise DataError("an empty list of sequences arrived; at least one sequence is needed")
-        tensors = [torch.as_tensor(row) for row in rows]
-        tensors = [row[:, None] if row.dim() == 1 and row.is_floating_point() else row for row in tensors]
+        given = [torch.as_tensor(row) for row in rows]
+        tensors = [row[:, None] if row.dim() == 1 and row.is_floating_point() else row for row in given]
         trailing = tensors[0].shape[1:]
         for index, row in enumerate(tensors):
-            if row.dim() == 0 or row.shape[1:] != trailing or row.shape[0] == 0:
-                raise DataError(
-                    f"sequence {index} has shape {tuple(row.shape)}; expected (time, "
-                    f"{', '.join(map(str, trailing))}) with at least one step, as in sequence 0"
-                )
+            shape = tuple(given[index].shape)
+            if row.dim() and row.shape[0] == 0:
+                raise DataError(f"sequence {index} has shape {shape}, no step; expected at least one: leave it out")
+            if row.dim() == 0 or row.shape[1:] != trailing:
+                wanted = ", ".join(["time", *map(str, trailing)])
+                raise DataError(f"sequence {index} has shape {shape}; expected ({wanted}) as in sequence 0")
         return Sequences(*pad_rows(tensors))
 
     def __len__(self) -> int:

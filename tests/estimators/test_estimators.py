@@ -10,6 +10,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -24,6 +25,7 @@ from small_estimators import classifier, regressor, waves
 from tolerances import assert_close
 
 import rnnkit
+from rnnkit.data import SeriesSet
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.tasks import series as task
 
@@ -127,6 +129,54 @@ def test_missing_values(missing):
     assert np.isfinite(model.predict_proba(X)).all()
     assert get_tags(model).input_tags.allow_nan
     assert get_tags(model).input_tags.three_d_array
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e8])
+def test_a_large_offset_changes_nothing(offset):
+    X, y = waves(channels=2)
+    numbers = X[:, -1].sum(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no channel is called constant
+        for model, targets in ((classifier(), y), (regressor(), numbers)):
+            plain = model.fit(X, targets).preprocessing_.transform(SeriesSet.from_arrays(X))
+            expected = model.predict(X)
+            shifted = model.fit(X + offset, targets).preprocessing_.transform(SeriesSet.from_arrays(X + offset))
+            torch.testing.assert_close(shifted, plain, rtol=0, atol=1e-5)
+            found = model.predict(X + offset)
+            if targets is y:
+                assert (found == expected).mean() > 0.9
+            else:
+                np.testing.assert_allclose(found, expected, atol=0.3)
+
+
+def test_missing_steps_at_the_end_are_padding_in_every_form_of_x():
+    """A row has the same probabilities wherever it comes from: an array, a list, a file."""
+    X, y = waves(unequal=True)
+    model = classifier().fit(X, y)
+    expected = model.predict_proba(X)
+    padded = np.full((len(X), max(map(len, X))), np.nan)
+    for row, values in zip(padded, X, strict=True):
+        row[: len(values)] = values[:, 0]
+    longer = [np.concatenate([row, np.full((at % 4, 1), np.nan)]) for at, row in enumerate(X)]
+    frames = [pd.DataFrame(row, columns=["height"]) for row in longer]
+    lengths = torch.tensor([len(row) for row in longer])
+    sequences = rnnkit.Sequences(rnnkit.Sequences.from_list(longer).values, lengths)
+    as_file = model.preprocessing_.transform(SeriesSet.from_arrays(X))
+    for same in (padded, padded[:, :, None], pd.DataFrame(padded), list(padded), longer, frames, sequences):
+        assert np.array_equal(model.predict_proba(same), expected)
+        inputs = classifier(epochs=1).fit(same, y).preprocessing_.transform(SeriesSet.from_arrays(X))
+        torch.testing.assert_close(inputs.values, as_file.values)
+
+
+def test_a_row_without_a_value_is_refused():
+    X, y = waves(rows=6)
+    model = classifier(epochs=1).fit(X, y)
+    X[3] = np.nan
+    for same in (X, X[:, :, 0], list(X), [*X[:5], X[5, :4]], pd.DataFrame(X[:, :, 0])):
+        for call in (model.predict, lambda given: classifier(epochs=1).fit(given, y)):
+            with pytest.raises(DataError, match="X: series 3: the series has no value at all; leave the series out"):
+                call(same)
+    model.fit(X, y, sample_weight=np.arange(6) != 3)  # which leaves it out
 
 
 # Targets, weights, early stopping -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import torch
 
 import rnnkit
 from rnnkit import _native
+from rnnkit.ops.machine import busy_cores_of_others
 
 SHARED_CORES = 2.0
 
@@ -93,6 +94,7 @@ def test_threads_do_not_pile_up(contended):
 CHILD = """
 import os, torch, rnnkit
 from rnnkit import _native
+from rnnkit.ops.machine import busy_cores_of_others
 torch.set_num_threads(2)
 _native.assume_busy_cores_of_others(2.0)
 layer, x = rnnkit.LSTM(8, 64, batch_first=True), torch.ones(32, 50, 8)
@@ -115,4 +117,4 @@ def test_a_forked_child_computes_beside_other_programs():
 def test_the_cores_of_others_are_known_from_the_second_look_on(contended):
     contended(1.5)
     assert _native.cpu_info()["busy_cores_of_others"] == 1.5
-    assert rnnkit.ops.machine.busy_cores_of_others() == 1.5
+    assert busy_cores_of_others() == 1.5

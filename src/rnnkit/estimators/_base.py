@@ -84,7 +84,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
-                missing value.
+                missing value, and padding at the end of a row if it is in all channels.
             y: [N] targets; see the class.
             sample_weight: [N], how much each row counts in the loss; None: all the same. Rows of weight 0 are left
                 out of everything.

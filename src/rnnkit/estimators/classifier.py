@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.preprocessing import Preprocessing
-from ..errors import DataError
+from ..errors import DataError, check_no_missing
 from ..ops.losses import LossFunction
 from ..tasks.classification import Classification
 from ..tasks.settings import Fit
@@ -173,7 +173,13 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:
             raise DataError("RNNClassifier requires y to be passed, but the target y is None: pass a label a row of X")
+        if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+            check_no_missing(y)  # before NumPy makes text of None and NaN
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "OU":
+            check_no_missing(y.tolist())
+        if y.dtype == object and not any(isinstance(label, str) for label in y.tolist()):
+            y = np.array(y.tolist())  # of Python's numbers
         if y.dtype == object and len({isinstance(label, str) for label in y.tolist()}) > 1:
             raise DataError("y holds text and other labels; make them of one kind: y.astype(str)")
         assert_all_finite(y, input_name="y")

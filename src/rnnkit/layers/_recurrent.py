@@ -13,7 +13,7 @@ import torch
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from ..errors import BackendError, ConfigError, ShapeError, suggest
+from ..errors import BackendError, ShapeError, check_choice
 from ..ops.backend import choose_backend, native_problem
 from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights, StepCall
 from ..ops.draws import bernoulli
@@ -48,8 +48,7 @@ class RecurrentLayer(RecurrentBase):
     def _configure(self, mode: str, init: Init, backend: Backend, **options: Any) -> None:
         """Check and store rnnkit's own arguments. Called before PyTorch's constructor, which draws the weights."""
         check_init(init, mode)
-        if backend not in BACKENDS:
-            raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
+        check_choice(backend, "backend", BACKENDS)
         if isinstance(options["zoneout"], list):  # as a configuration file has it
             options["zoneout"] = tuple(options["zoneout"])
         chosen = Options(**options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ConfigError, suggest
+from ..errors import check_choice
 from ..ops.direction import DirectionCall, DirectionResult, StepCall
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
 from ..types import Backend, State
@@ -91,8 +91,7 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         learn_initial_state: bool = False,
         recompute: int | None = None,
     ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise ConfigError(f"nonlinearity={nonlinearity!r} is unknown{suggest(nonlinearity, NONLINEARITIES)}")
+        check_choice(nonlinearity, "nonlinearity", NONLINEARITIES)
         self._configure(
             "RNN", init, backend,
             recurrent_dropout=recurrent_dropout, weight_dropout=weight_dropout, zoneout=zoneout, layer_norm=layer_norm,

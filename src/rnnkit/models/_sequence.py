@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from ..errors import ConfigError, check_whole, suggest
+from ..errors import ConfigError, check_choice, check_whole
 from ..layers._checks import Lengths
 from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
@@ -226,8 +226,7 @@ class PooledModel(SequenceModel):
         augment: torch.nn.Module | None,
         head: torch.nn.Module | None,
     ) -> None:
-        if pooling not in POOLINGS:
-            raise ConfigError(f"pooling={pooling!r} is unknown{suggest(pooling, POOLINGS)}")
+        check_choice(pooling, "pooling", POOLINGS)
         super().__init__(
             body,
             outputs,

@@ -14,6 +14,7 @@ from ...finetuning.forgetting import Replay
 from ...ops.padding import pad_steps, valid_steps
 from ...types import Batch
 from ..batching.arrays import in_memory, select
+from ..batching.mapped import in_memory_rows
 from ..batching.order import ReplayData, share_of
 
 
@@ -67,7 +68,9 @@ def translate(data: Batch, keep: Mapping[int, int] | None) -> Batch | None:
 def mix(new: Batch, old: Batch, replay: Replay) -> ReplayData:
     """Return the new rows, then the old ones that an epoch draws from."""
     drawn = replay.drawn(len(new), len(old))
-    inputs, input_lengths = _joined((new.inputs, new.input_lengths), (old.inputs, old.input_lengths))
+    inputs, input_lengths = _joined(
+        (in_memory_rows(new.inputs), new.input_lengths), (in_memory_rows(old.inputs), old.input_lengths)
+    )
     assert new.targets is not None
     assert old.targets is not None
     targets, target_lengths = _joined((new.targets, new.target_lengths), (old.targets, old.target_lengths))

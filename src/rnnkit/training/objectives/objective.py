@@ -249,6 +249,9 @@ class HorizonObjective(Objective):
                 f"targets of shape {list(targets.shape)} arrived; the objective {self.name!r} expects steps on their "
                 f"second axis, [{len(targets)}, {shape[1]}]"
             )
+        if batch.target_lengths is not None and int(batch.target_lengths.min()) < 1:
+            row = int(batch.target_lengths.argmin())
+            raise DataError(f"row {row} has no target step; expected at least one: leave the row out")
         return self._fit(batch, torch.Size([*targets.shape[:2], *shape[2:]]), self.lengths(batch), dtype)
 
 
