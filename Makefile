@@ -9,10 +9,19 @@ NATIVE := $(CPP) native/CMakeLists.txt native/tests/CMakeLists.txt CMakeLists.tx
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install mnist test lint format docs sanitize bench accuracy examples clean
+.PHONY: help install mnist test test-machines lint format docs sanitize package bench accuracy examples clean
+
+# A process for each core, of one thread that waits asleep. Tests that need more threads set their number themselves.
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist worksteal
+
+# What the libraries see of the processor: all of it, or no more than AVX2 or SSE 4.
+own :=
+avx2 := ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 RNNKIT_CPU=avx2
+generic := ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=SSE4_2 ONEDNN_MAX_CPU_ISA=SSE41 RNNKIT_CPU=generic
+MACHINES ?= own $(if $(filter x86_64 amd64 AMD64,$(shell uname -m)),avx2 generic)
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(INSTALLED)  ## create .venv, build the native core and install rnnkit into it
 
@@ -34,8 +43,11 @@ $(INSTALLED): pyproject.toml constraints.txt $(NATIVE)
 mnist: install  ## train the digit reader on MNIST and print its accuracy (ARGS="--set fit.epochs=1")
 	@$(BIN)/rnnkit train mnist $(ARGS)
 
-test: install  ## run the tests (ARGS="-k simple_rnn")
-	@$(BIN)/python -m pytest $(ARGS)
+test: install  ## run the tests (ARGS="-k simple_rnn"; ARGS=-n0 for one process)
+	@$(PYTEST) $(ARGS)
+
+test-machines: install  ## run them as on several processors (MACHINES="own avx2 generic")
+	@$(foreach machine,$(MACHINES),echo "== $(machine) $($(machine))"; env $($(machine)) $(PYTEST) $(ARGS) || exit 1;)
 
 lint: install  ## check style and types
 	@$(BIN)/ruff check .
@@ -57,6 +69,9 @@ sanitize: install  ## run the core's own tests under the address and undefined-b
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DRNNKIT_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
 	@for cpu in generic avx2 avx512; do RNNKIT_CPU=$$cpu build/sanitize/native/tests/core_tests || exit 1; done
+
+package: install  ## build the wheel and the source archive into build/dist and try both in an empty environment
+	@$(BIN)/python tests/distribution/build_and_try.py build/dist
 
 bench: install  ## measure against PyTorch, Keras and JAX; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks --write $(ARGS)

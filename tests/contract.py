@@ -247,8 +247,7 @@ def check_gradient_layouts(make, **options):
             torch.autograd.grad(output, inputs, gradient, retain_graph=True, materialize_grads=True)
             for gradient in (expanded, expanded.contiguous())
         )
-        for actual, wanted in zip(found, expected, strict=True):
-            assert torch.equal(actual, wanted)
+        assert_close(found, expected)
 
 
 def check_empty_batch(make, **options):

@@ -150,7 +150,8 @@ def refused(path, **options):
 
 
 def test_the_remedies_of_splits_and_scaling_name_arguments_of_their_readers():
-    series = SeriesSet.from_arrays([[np.nan, np.nan], [1.0, 2.0]], ["a", "a"], source="my.csv")
+    rows = [[[np.nan, 1.0], [np.nan, 2.0]], [[1.0, 2.0], [3.0, 4.0]]]
+    series = SeriesSet.from_arrays(rows, ["a", "a"], source="my.csv")
     for call, argument in (
         (lambda: split(series, by="group"), "group_column"),
         (lambda: split(series, by="time"), "time_column"),

@@ -20,6 +20,10 @@ HEAD = """\
 
 Exit codes: 0 done; 1 some inputs could not be used; 2 the command or the data is wrong, and one message says how; 130
 stopped by Ctrl-C. `RNNKIT_DEBUG=1` shows the traceback behind a message.
+
+`rnnkit --version` prints the version. `rnnkit --install-completion` lets the shell (bash, zsh, fish or PowerShell)
+complete commands, options, recipes and files, from the next terminal on. `rnnkit --show-completion` prints what it
+would install.
 """
 
 

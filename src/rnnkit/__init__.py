@@ -6,8 +6,9 @@ command line need no torch at all.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import data, diagnostics, finetuning, models, ops
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
     from .types import Batch, Sequences
+
+    __version__: str
 
 _NAMES = {
     "Batch": "types",
@@ -110,20 +113,16 @@ __all__ = [
     "to_torch",
 ]
 
+_get, _dir = lazy_names(__name__, _NAMES, _MODULES)
+
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f".{name}", __name__)
     if name == "__version__":
         from importlib.metadata import version
 
         return version("rnnkit")
-    if name in _NAMES:
-        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _get(name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NAMES, *_MODULES])
+    return sorted([*_dir(), "__version__"])

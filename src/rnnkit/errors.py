@@ -10,7 +10,7 @@ Every class also derives from the built-in error users would catch, so that
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -126,6 +126,40 @@ def suggest(name: object, known: Sequence[str]) -> str:
     return f"; did you mean {plain[near[0]]!r}?" if near else f"; known: {', '.join(map(repr, known))}"
 
 
+def check_no_missing(labels: Iterable[Any], name: str = "y") -> None:
+    """Raise DataError where one of the labels is None or NaN, which would become a class of its own.
+
+    Text "nan" counts as missing too: NumPy writes it for a missing value among text.
+
+    Example:
+        >>> check_no_missing(["a", None])
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: y holds no label in row 1: None; leave these rows out: keep = pandas.notna(y), then \
+X[keep] and y[keep]
+    """
+    found = [(row, label) for row, label in enumerate(labels) if _is_missing(label)]
+    if found:
+        row, label = found[0]
+        more = f" (and in {len(found) - 1:,} more)" if len(found) > 1 else ""
+        keep = "y != 'nan'" if isinstance(label, str) else "pandas.notna(y)"
+        raise DataError(
+            f"{name} holds no label in row {row}{more}: {label!r}",
+            remedy=f"leave these rows out: keep = {keep}, then X[keep] and y[keep]",
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or isinstance(label, str):
+        return label is None or label == "nan"
+    if getattr(label, "shape", ()) != ():
+        return False
+    try:
+        return bool(label != label)
+    except (TypeError, ValueError):  # pandas' NA has no truth
+        return type(label).__name__ == "NAType"
+
+
 def check_seed(seed: int | None, name: str = "seed") -> None:
     """Raise ConfigError for a seed that the generators of random numbers cannot take; None is no seed.
 
@@ -206,8 +240,11 @@ def check_choice(value: object, name: str, choices: Sequence[Any]) -> None:
         ...
         rnnkit.errors.ConfigError: scale='standart' arrived; did you mean 'standard'?
     """
-    if any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
-        return
+    for choice in choices:
+        # A text of NumPy's is one of Python's too; True is not 1.
+        alike = isinstance(value, type(choice)) and isinstance(value, bool) == isinstance(choice, bool)
+        if value is choice or (alike and value == choice):
+            return
     near = suggest(value, [choice for choice in choices if isinstance(choice, str)])
     listed = f"expected one of {', '.join(map(repr, choices))}"
     raise ConfigError.of(name, value, near.removeprefix("; ") if near.endswith("?") else listed)

@@ -153,6 +153,10 @@ def test_npz_padded_with_lengths_or_nan_or_one_below_the_other(save):
     for path in (save(x=with_nan), save(values=below, lengths=lengths)):
         series = read_series(path, targets=None)
     assert [row.tolist() for row in series.values] == rows
+    one = {"X": padded[:, :, 0], "lengths": lengths}, {"X": below[:, 0], "lengths": lengths}
+    for arrays in one:  # a channel, with no axis of its own
+        series = read_series(save(**arrays), targets=None)
+        assert [row.tolist() for row in series.values] == [[[0], [2], [4]], [[6], [8]]]
 
 
 def test_npz_of_integers_and_other_names(save):

@@ -38,7 +38,7 @@ def test_long(read):
     assert series.times.tolist() == [1, 1]
     assert [row.tolist() for row in series.step_times] == [[1], [1, 2]]
     np.testing.assert_array_equal(series.values[1], np.float32([[1, 2], [3, NAN]]))
-    assert series.values[0].dtype == np.float32
+    assert series.values[0].dtype == np.float64
 
 
 def test_long_by_other_names(read):

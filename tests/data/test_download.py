@@ -185,7 +185,7 @@ def start_fetch(mirror, folder) -> subprocess.Popen[str]:
 
 def test_two_processes_fetch_the_same_file_at_once(folder, new_mirror):
     mirror = new_mirror(CONTENTS)
-    body, both_under_way = mirror.answers["one.gz"], threading.Barrier(2, timeout=60)
+    body, both_under_way = mirror.answers["one.gz"], threading.Barrier(2, timeout=600)
 
     def answer_when_both_have_asked(request):
         request.send_response(200)
@@ -197,7 +197,7 @@ def test_two_processes_fetch_the_same_file_at_once(folder, new_mirror):
 
     mirror.answers["one.gz"] = answer_when_both_have_asked
     processes = [start_fetch(mirror, folder) for _ in range(2)]
-    results = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    results = [(process.communicate(timeout=600)[1], process.returncode) for process in processes]
     assert results == [("Downloading\n", 0)] * 2
     assert in_folder(folder) == {"one": CONTENTS["one"]}
 
@@ -219,7 +219,7 @@ def test_ctrl_c_leaves_nothing_behind(folder, new_mirror):
     process = start_fetch(mirror, folder)
     assert partial_file_seen.wait(60)
     os.kill(process.pid, signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=600)[1]
     assert in_folder(folder) == {}
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnkit.data import Preprocessing, read_series
+from rnnkit.data import Preprocessing, SeriesSet, read_series
 from rnnkit.data.reading import read_like
 from rnnkit.errors import DataError
+from rnnkit.tasks.series import Fit, classify
 
 LONG = "id,time,x,y,label\nb,1,5,6,walk\na,2,3,,rest\na,1,1,2,rest\n"
 FULL = LONG.replace(",,", ",4,")
@@ -90,3 +91,35 @@ def test_new_data_may_be_a_frame_where_the_training_data_was_a_file(tmp_path):
 def test_what_is_refused(frame, message):
     with pytest.raises(DataError, match=message):
         read_series(frame)
+
+
+def test_frames_of_series_are_joined_by_the_names_of_their_columns():
+    frame = pd.DataFrame({"x": [1.0, 2.0, np.nan], "y": [3, 4, None]})
+    series = SeriesSet.from_arrays([frame, frame[["y", "x"]], frame.convert_dtypes()])
+    assert series.channels == ("x", "y")
+    assert [row.tolist() for row in series.values] == [[[1, 3], [2, 4]]] * 3
+    with pytest.raises(DataError, match="series 1: has the columns 'x', 'z'; expected 'x', 'y'"):
+        SeriesSet.from_arrays([frame, frame.rename(columns={"y": "z"})])
+    with pytest.raises(DataError, match=r"series 0: the columns 'y' of the DataFrame .* frame.drop\(columns=\['y'\]\)"):
+        SeriesSet.from_arrays([frame.assign(y="a")])
+
+
+def test_a_frame_is_a_series_a_row():
+    frame = pd.DataFrame({"t0": [1.0, 2.0], "t1": [3, np.nan]})
+    series = SeriesSet.from_arrays(frame, ["a", "b"])
+    assert (series.steps, [row.tolist() for row in series.values]) == (("t0", "t1"), [[[1], [3]], [[2]]])
+    assert SeriesSet.from_arrays(frame.set_axis([0, 1], axis=1)).steps == ()
+
+
+def test_new_frames_are_brought_into_the_order_of_the_training_frames():
+    rng = np.random.default_rng(0)
+    frames = [pd.DataFrame({"x": rng.normal(size=5), "y": rng.normal(50, 1, 5)}) for _ in range(8)]
+    table = pd.DataFrame(rng.normal([0, 50, 90], 1, (8, 3)), columns=["t0", "t1", "t2"])
+    for given, swapped in ((frames, [frame[["y", "x"]] for frame in frames]), (table, table[["t2", "t0", "t1"]])):
+        predictor = classify(given, list("abababab"), fit=Fit(steps=2), seed=0)
+        expected = predictor.predict_proba(given)
+        assert np.array_equal(predictor.predict_proba(swapped), expected)
+        arrays = given.to_numpy() if given is table else [frame.to_numpy() for frame in given]
+        assert np.array_equal(predictor.predict_proba(arrays), expected)
+    predictor = classify([frame.to_numpy() for frame in frames], list("abababab"), fit=Fit(steps=2), seed=0)
+    assert predictor.predict_proba(frames).shape == (8, 2)  # it was trained without names

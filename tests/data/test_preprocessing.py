@@ -46,7 +46,110 @@ def test_equal_lengths_make_a_tensor_and_other_data_is_scaled_as_training():
 
 def test_gaps_do_not_reach_over_from_one_series_to_the_next():
     prepare = Preprocessing.fit(series_of([0, 4]), scale="none")
-    assert prepare.transform(series_of([1, 9], [NAN, 5], [NAN, NAN])).flatten(1).tolist() == [[1, 9], [2, 5], [2, 2]]
+    assert prepare.transform(series_of([1, 9], [NAN, 5], [NAN, 3])).flatten(1).tolist() == [[1, 9], [2, 5], [2, 3]]
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+@pytest.mark.parametrize("offset", [1e7, -1e8])
+def test_a_large_offset_costs_no_precision(tmp_path, scale, offset):
+    """Centre and scale in float64; only then is float32 made. Neither arrays nor files lose digits before that."""
+    x = np.random.default_rng(0).normal(0, 0.3, (6, 5)).round(6)
+    plain = SeriesSet.from_arrays(x)
+    expected = Preprocessing.fit(plain, scale=scale).transform(plain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is not constant
+        for name, series in series_from_everywhere(tmp_path, x + offset).items():
+            inputs = Preprocessing.fit(series, scale=scale).transform(series)
+            assert inputs.dtype == torch.float32
+            torch.testing.assert_close(inputs, expected, rtol=0, atol=1e-5, msg=name)
+
+
+def series_from_everywhere(folder, x):
+    """The series [N, T] from arrays, a DataFrame, and files of every kind."""
+    steps = {f"t{at}": x[:, at] for at in range(x.shape[1])}
+    wide = pd.DataFrame({**steps, "label": ["u", "v"] * (len(x) // 2)})
+    long = pd.DataFrame(
+        {"id": np.repeat(np.arange(len(x)), x.shape[1]), "time": np.tile(np.arange(x.shape[1]), len(x))}
+    )
+    long["value"] = x.ravel()
+    wide.to_csv(folder / "wide.csv", index=False)
+    wide.drop(columns="label").to_csv(folder / "headerless.csv", index=False, header=False)
+    long.to_csv(folder / "long.csv", index=False)
+    long.to_parquet(folder / "long.parquet")
+    pd.DataFrame({"value": list(x)}).to_parquet(folder / "lists.parquet")
+    np.savez(folder / "x.npz", X=x)
+    rows = [",".join(map(repr, row)) for row in x.tolist()]
+    (folder / "x.ts").write_text("@data\n" + "\n".join(rows) + "\n")
+    heads = "".join(f"@attribute t{at} numeric\n" for at in range(x.shape[1]))
+    (folder / "x.arff").write_text(f"@relation x\n{heads}@data\n" + "\n".join(rows) + "\n")
+    (folder / "tables").mkdir()
+    for at, row in enumerate(x):
+        pd.DataFrame({"value": row}).to_csv(folder / "tables" / f"{at}.csv", index=False)
+    options = {"headerless.csv": {"layout": "wide"}}
+    found = {file.name: read_series(file, targets=None, **options.get(file.name, {})) for file in folder.iterdir()}
+    return found | {
+        "arrays": SeriesSet.from_arrays(x),
+        "frame": read_series(wide),
+        "long frame": read_series(long, targets=None),
+    }
+
+
+@pytest.mark.parametrize(("dtype", "constant"), [(np.float64, False), (np.float32, True)])
+def test_rounding_of_the_type_that_arrived_is_no_signal(dtype, constant):
+    x = np.array([[1e7, 1e7 + 0.5, 1e7 - 0.25]]).astype(dtype)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Preprocessing.fit(SeriesSet.from_arrays(x))
+    assert [str(one.message)[:8] for one in caught] == ["constant"] * constant
+
+
+def test_missing_steps_at_the_end_are_padding_wherever_they_come_from(tmp_path):
+    """One rule for arrays, lists, DataFrames and files; with it the same rows have the same inputs."""
+    x = np.array([[1.0, 2.0, 3.0, 4.0], [NAN, 5.0, NAN, NAN], [7.0, NAN, 8.0, NAN], [1.0, 3.0, 2.0, 2.0]])
+    lengths = [4, 2, 3, 4]
+    expected = SeriesSet.from_arrays([row[:steps] for row, steps in zip(x, lengths, strict=True)])
+    prepare = Preprocessing.fit(expected, missing="indicator+elapsed")
+    inputs = prepare.transform(expected)
+    everywhere = series_from_everywhere(tmp_path, x)
+    np.savez(tmp_path / "lengths.npz", X=x, lengths=np.full(4, 4))
+    everywhere["lengths.npz"] = read_series(tmp_path / "lengths.npz", targets=None)
+    everywhere["a list"] = SeriesSet.from_arrays([*x[:3], x[3].tolist()])
+    for name, series in everywhere.items():
+        assert series.lengths.tolist() == lengths, name
+        assert series.step_times is None or [len(one) for one in series.step_times] == lengths, name
+        again = prepare.transform(series)
+        torch.testing.assert_close(again.values, inputs.values, rtol=0, atol=0, msg=name)
+        assert Preprocessing.fit(series).center == prepare.center, name
+    two = np.stack([x, x[:, ::-1]], 2)  # a step is padding if all of its channels are missing
+    assert SeriesSet.from_arrays(two).lengths.tolist() == [4, 3, 4, 4]
+
+
+def test_a_series_without_a_value_is_refused_wherever_it_comes_from(tmp_path):
+    x = np.array([[1.0, 2.0], [NAN, NAN], [3.0, 4.0], [5.0, 6.0]])
+    series_from_everywhere(tmp_path, np.nan_to_num(x))
+    (tmp_path / "long.csv").write_text("id,time,value\na,0,1\nb,0,\na,1,2\nb,1,\n")
+    pd.DataFrame({"value": list(x)}).to_parquet(tmp_path / "lists.parquet")
+    np.savez(tmp_path / "x.npz", X=x)
+    np.savez(tmp_path / "lengths.npz", X=x, lengths=[2, 2, 2, 2])
+    for name in ("wide.csv", "headerless.csv", "x.ts", "x.arff"):
+        file = tmp_path / name
+        file.write_text(file.read_text().replace("0.0,0.0", "?,?"))
+    (tmp_path / "tables" / "1.csv").write_text("value\n?\n?\n")
+    places = {
+        "long.csv": "long.csv:3: ", "wide.csv": "wide.csv:3: ", "headerless.csv": "headerless.csv:2: ",
+        "x.ts": "x.ts:3: ",
+        "x.arff": "x.arff:6: ", "x.npz": "series 1: ", "lengths.npz": "series 1: ", "lists.parquet": "row 2: ",
+        "tables": "1.csv",
+    }  # fmt: skip
+    for name, place in places.items():
+        with pytest.raises(DataError, match="the series has no value at all; leave the series out") as caught:
+            read_series(tmp_path / name, targets=None, **({"layout": "wide"} if name == "headerless.csv" else {}))
+        assert place in str(caught.value), name
+    for arrays in (x, list(x), [*x, np.ones(3)]):
+        with pytest.raises(DataError, match="series 1: the series has no value at all"):
+            SeriesSet.from_arrays(arrays)
+    with pytest.raises(DataError, match="series b: the series has no value at all"):
+        SeriesSet([np.ones((2, 1)), np.full((2, 1), NAN)], ("x",), None, ("a", "b"))
 
 
 def test_indicators_and_time_since_observed():

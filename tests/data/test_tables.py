@@ -206,7 +206,7 @@ def test_one_set_from_every_format(tmp_path, seed):
     """The same series, saved in eight ways, are the same series."""
     random = np.random.default_rng(seed)
     lengths = random.integers(1, 9, 7)
-    rows = [random.normal(size=(length, 2)).astype(np.float32).round(3) for length in lengths]
+    rows = [random.normal(size=(length, 2)).round(3) for length in lengths]
     for row in rows:
         row[:-1][random.random((len(row) - 1, 2)) < 0.3] = NAN  # the last step stays: at the end a gap would be padding
     labels = random.permutation(["甲", "乙", "b c", "甲", "乙", "x", "x"]).tolist()

@@ -182,7 +182,7 @@ def test_what_cannot_be_measured_is_refused():
         gradient_flow(nn.Linear(3, 1), x, y, "mse")
     with pytest.raises(ConfigError, match="the class GRU; expected a torch.nn.Module"):
         gradient_flow(nn.GRU, x, y, "mse")
-    with pytest.raises(ConfigError, match="unknown loss 'mes'; did you mean 'mse'"):
+    with pytest.raises(ConfigError, match="loss='mes' arrived; did you mean 'mse'"):
         gradient_flow(model, x, y, "mes")
     with pytest.raises(ConfigError, match="GRU has no default_loss; pass loss="):
         gradient_flow(rnnkit.GRU(F, H), x, y)

@@ -206,7 +206,7 @@ def poisoned(x: torch.Tensor, row: int, value: float) -> torch.Tensor:
         (lambda x, y: (poisoned(x, 7, float("nan")), y), DataError, "inputs hold nan in row 7;"),
         (lambda x, y: (poisoned(x, 9, float("inf")), y), DataError, "inputs hold inf in row 9;"),
         (lambda x, y: (x, y + 1), DataError, "labels run from 1 to 2; expected 0 to 1: subtract 1"),
-        (lambda x, y: (x, y * 4), DataError, "labels run from 0 to 4; expected 0 to 1: build the model with 5"),
+        (lambda x, y: (x, y * 4), DataError, "labels run from 0 to 4; expected 0 to 1: give the model 5 classes"),
         (lambda x, y: (x, y - 1), DataError, "labels run from -1 to 0"),
         (lambda x, y: (x, y.float()), DataError, r"labels of type torch.float32"),
         (lambda x, y: (x, torch.stack([y, y], 1)), ShapeError, r"labels of shape \[N\] were expected"),

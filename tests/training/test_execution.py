@@ -16,18 +16,23 @@ import torch
 from rnnkit.training.execution import Execution, share_of_total
 from rnnkit.training.learner import Learner
 
-FLAT = """
+HEAD = """
 import json, os, sys, torch
+import rnnkit
 from torch import nn
 from rnnkit.training.learner import Learner
 
-torch.manual_seed(0)
 torch.set_num_threads(1)
+size = 1 if "RANK" in os.environ else 2  # one process has twice the batch
+"""
+
+FLAT = """
+torch.manual_seed(0)
 x = torch.randn(60, 3)
 y = (x[:, 0] > 0).long()
 model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
 learner = Learner(model, loss="cross_entropy", metrics="accuracy", optimizer="sgd", lr=0.1, device="cpu")
-history = learner.fit((x, y), epochs=2, batch_size=int(sys.argv[1]), validation=(x[:31], y[:31]), shuffle=False)
+history = learner.fit((x, y), epochs=2, batch_size=20 * size, validation=(x[:31], y[:31]), shuffle=False)
 row = {name: value for name, value in history.rows[-1].items() if name not in ("seconds", "samples_per_second")}
 names = ["accuracy", "f1", "auc", "auc_macro", "precision_macro"]
 watching = Learner(model, loss="cross_entropy", metrics=names, device="cpu")
@@ -35,52 +40,52 @@ row |= {f"few {name}": value for name, value in watching.evaluate(x[:1], y[:1]).
 row |= {f"some {name}": value for name, value in watching.evaluate(x[:5], y[:5], batch_size=2).items()}
 own = Learner(model, loss="cross_entropy", metrics=lambda output, target: len(target), device="cpu")
 counted = own.evaluate(x[:1], y[:1])
-with open(f"{sys.argv[2]}-{learner.rank}.json", "w") as file:
+with open(f"{sys.argv[1]}-flat-{learner.rank}.json", "w") as file:
     parameters = [p.flatten().tolist() for p in model.parameters()]
     json.dump([{k: -1 if v != v else v for k, v in row.items()}, parameters, counted], file)
-sys.stdout.flush()
-os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chance: pytorch/pytorch issue 190489
 """
 
 # Labels for each step of rows of 1 to 9 steps: the processes' batches have different numbers of targets.
 RAGGED = """
-import json, os, sys, torch
-import rnnkit
-from rnnkit import Learner
-
 torch.manual_seed(0)
-torch.set_num_threads(1)
 lengths = [1, 9, 2, 8, 9, 1, 3, 9, 1, 1, 9, 9, 2, 2, 9, 9, 4, 1, 1, 9]
 x = [torch.randn(length, 3) for length in lengths]
 y = [(row[:, 0] > 0).long() for row in x]
 model = rnnkit.SequenceTagger(rnnkit.GRU(3, 4), 2)
 learner = Learner(model, metrics="accuracy", optimizer="sgd", lr=0.5, device="cpu")
-settings = {"batch_size": int(sys.argv[1]), "shuffle": False, "accumulate": ACCUMULATE}
+settings = {"batch_size": 2 * size, "shuffle": False, "accumulate": ACCUMULATE}
 history = learner.fit((x, y), epochs=2, validation=(x[:7], y[:7]), **settings)
 row = {name: value for name, value in history.rows[-1].items() if name not in ("seconds", "samples_per_second")}
-with open(f"{sys.argv[2]}-{learner.rank}.json", "w") as file:
+with open(f"{sys.argv[1]}-NAME-{learner.rank}.json", "w") as file:
     json.dump([row, [p.flatten().tolist() for p in model.parameters()]], file)
-sys.stdout.flush()
-os._exit(0)
 """
 
+END = """
+sys.stdout.flush()
+os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chance: pytorch/pytorch issue 190489
+"""
 
-def train(program: str, batch_size: int, out: Path, **environment: str) -> subprocess.Popen:
+PROGRAMS = {
+    "flat": FLAT,
+    "ragged": RAGGED.replace("ACCUMULATE", "1").replace("NAME", "ragged"),
+    "joined": RAGGED.replace("ACCUMULATE", "2").replace("NAME", "joined"),
+}
+
+
+def start(out: Path, **environment: str) -> subprocess.Popen:
+    """A process that trains all programs, one after the other: starting one takes longer than training."""
     source = Path(__file__).parents[2] / "src"
     path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", program, str(batch_size), str(out)]
+    command = [sys.executable, "-c", "".join([HEAD, *PROGRAMS.values(), END]), str(out)]
     return subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=subprocess.PIPE, text=True
     )
 
 
-PROGRAMS = {"flat": FLAT, "ragged": RAGGED.replace("ACCUMULATE", "1"), "joined": RAGGED.replace("ACCUMULATE", "2")}
-
-
-@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_two_processes_train_as_one_with_their_batches_joined(program, tmp_path):
-    """What torchrun sets up for two processes: the same gradients as one process with twice the batch."""
-    small, large = (20, 40) if program == FLAT else (2, 4)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, list[str]]:
+    """The folder with what two processes and one found, and what the two printed."""
+    folder = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -88,21 +93,29 @@ def test_two_processes_train_as_one_with_their_batches_joined(program, tmp_path)
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
         "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_ERROR_FILE": "",
     }  # fmt: skip
-    runs = [train(program, small, tmp_path / "two", **shared, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
-    runs.append(train(program, large, tmp_path / "one"))
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    runs = [start(folder / "two", **shared, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
+    runs.append(start(folder / "one"))
+    outputs = [run.communicate(timeout=600)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0]
+    return folder, outputs
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_two_processes_train_as_one_with_their_batches_joined(program, trained):
+    """What torchrun sets up for two processes: the same gradients as one process with twice the batch."""
+    folder, outputs = trained
     first, second, alone = (
-        json.loads((tmp_path / name).read_text()) for name in ("two-0.json", "two-1.json", "one-0.json")
+        json.loads((folder / f"{run}.json").read_text())
+        for run in (f"two-{program}-0", f"two-{program}-1", f"one-{program}-0")
     )
     assert first[:2] == second[:2]
     assert first[0] == pytest.approx(alone[0], rel=1e-4)
-    if program == FLAT:  # one row for two processes: the second has none
+    if program == "flat":  # one row for two processes: the second has none
         assert [run[2]["<lambda>"] for run in (first, alone)] == [1, 1]
         assert math.isnan(second[2]["<lambda>"])
     for ours, expected in zip(first[1], alone[1], strict=True):
         assert ours == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    assert "epoch 2/2" in outputs[0]
+    assert outputs[0].count("epoch 2/2") == len(PROGRAMS)
     assert "epoch" not in outputs[1]
 
 

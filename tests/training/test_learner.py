@@ -221,7 +221,7 @@ def test_optimizers_as_callable_and_object(classifier, blobs):
         ({"lr": -1.0}, "lr=-1.0"),
         ({"lr": "0.1"}, "lr='0.1'"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
-        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": "gpu"}, "device='gpu' arrived; "),
         ({"precision": "bf16-mix"}, "did you mean 'bf16-mixed'"),
     ],
 )

@@ -303,7 +303,7 @@ def test_every_name_is_a_number_or_says_what_to_pass(name):
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ("f1score", "unknown metric 'f1score'; did you mean 'f1_score'"),
+        ("f1score", "metrics='f1score' arrived; did you mean 'f1_score'"),
         ("acuracy", "did you mean 'accuracy'"),
         ("balanced_acc", "did you mean 'balanced_accuracy'"),
         ("confusion_matrix", "is not one number of outputs and targets; pass the object"),

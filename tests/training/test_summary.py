@@ -226,7 +226,7 @@ def test_what_is_no_model():
         rnnkit.summary((32, 28, 28))
     with pytest.raises(ConfigError, match="0.weight has no shape yet"):
         rnnkit.summary(nn.Sequential(nn.LazyLinear(3)), (2, 3))
-    with pytest.raises(ConfigError, match="unknown optimizer 'adan'"):
+    with pytest.raises(ConfigError, match="optimizer='adan' arrived; did you mean 'adam'"):
         rnnkit.summary(nn.Linear(3, 3), optimizer="adan")
 
 

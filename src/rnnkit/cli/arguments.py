@@ -13,6 +13,22 @@ from ..errors import ConfigError
 from ..recipes import RECIPES, DataRequest, Recipe, open_recipe
 from ..runs.settings import nearest, settings
 
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Return the recipes whose names begin with what was typed, for the shell's completion; files are its own.
+
+    Example:
+        >>> complete_recipe("mnist-p")
+        ['mnist-permuted', 'mnist-pixels']
+    """
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
+def complete_cell(incomplete: str) -> list[str]:
+    """Return the recurrences whose names begin with what was typed."""
+    return [name for name in ("simple_rnn", "lstm", "gru") if name.startswith(incomplete)]
+
+
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
 File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")]
 RecipeFile = Annotated[
@@ -32,7 +48,9 @@ BatchSize = Annotated[int | None, typer.Option(help="Rows of an optimizer step."
 Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.")]
 Hidden = Annotated[int | None, typer.Option(help="Units of a recurrent layer.")]
 Layers = Annotated[int | None, typer.Option(help="Recurrent layers.")]
-Cell = Annotated[str | None, typer.Option(help="The recurrence: simple_rnn, lstm or gru.")]
+Cell = Annotated[
+    str | None, typer.Option(help="The recurrence: simple_rnn, lstm or gru.", autocompletion=complete_cell)
+]
 Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
 Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")]

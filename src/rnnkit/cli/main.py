@@ -45,7 +45,6 @@ app = typer.Typer(
     help="Train, fine-tune, understand and deploy recurrent neural networks.",
     cls=Verbs,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

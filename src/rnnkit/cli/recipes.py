@@ -9,11 +9,12 @@ import typer
 
 from .. import recipes
 from ..errors import RunFolderError
+from .arguments import complete_recipe
 from .command import setting_lines
 
 app = typer.Typer(help="See the recipes, their settings, and take one to change.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A recipe's name.")]
+Name = Annotated[str, typer.Argument(help="A recipe's name.", autocompletion=complete_recipe)]
 
 
 @app.command("list")
@@ -25,7 +26,11 @@ def list_() -> None:
 
 
 @app.command("show")
-def show_(name: Annotated[str, typer.Argument(help="A recipe's name, or a file ./my_recipe.py.")]) -> None:
+def show_(
+    name: Annotated[
+        str, typer.Argument(help="A recipe's name, or a file ./my_recipe.py.", autocompletion=complete_recipe)
+    ],
+) -> None:
     """Show a recipe's settings as --set takes them: default, what each may be, and what it means."""
     for line in setting_lines(recipes.open_recipe(name)):
         typer.echo(line)

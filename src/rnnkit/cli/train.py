@@ -25,6 +25,7 @@ from .arguments import (
     Rate,
     Seed,
     check_once,
+    complete_recipe,
     one_file,
     recipe_of,
     shorthands,
@@ -37,7 +38,10 @@ FEW = 10  # rows to judge by, of which one weighs a tenth or more
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A recipe's name (`rnnkit recipes list`), or a file ./my_recipe.py.")
+        str | None,
+        typer.Argument(
+            help="A recipe's name (`rnnkit recipes list`), or a file ./my_recipe.py.", autocompletion=complete_recipe
+        ),
     ] = None,
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")] = None,
     data: Annotated[

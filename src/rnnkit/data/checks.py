@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError, Place
-from .row_checks import trim
 from .series import SeriesSet
 
 _MOST = 12  # names in a message
@@ -68,9 +67,9 @@ def _reorder_steps(series: SeriesSet, steps: Sequence[str]) -> SeriesSet:
     order = [series.steps.index(name) for name in steps]
     rows = []
     for row in series.values:
-        full = np.full((len(steps), 1), np.nan, np.float32)
+        full = np.full((len(steps), 1), np.nan, row.dtype)
         full[: len(row)] = row
-        rows.append(trim(full[order]))
+        rows.append(full[order])
     return replace(series, values=rows, steps=tuple(steps))
 
 

@@ -35,8 +35,6 @@ _MISSING = ("fill", "indicator", "indicator+elapsed")
 _VERSION = 1
 # Attribute → its key in model files, where files of earlier versions have another name for it.
 _STORED_NAMES = {"read_options": "roles"}
-# A spread below this share of the channel's size is rounding of float32, not a signal.
-_CONSTANT = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class Preprocessing:
     observed, else 0; with "indicator+elapsed" also log(1 + δ/Δ), δ the time since the channel was last observed (Che
     et al., "Recurrent Neural Networks for Multivariate Time Series with Missing Values", 2018, equation 2) and Δ the
     median step of the training part; without time stamps a step is 1.
+
+    All of this is computed in float64. Only the finished inputs become float32, so a large offset costs no precision.
 
     Attributes:
         channels: names of the inputs' channels, in order.
@@ -118,7 +118,8 @@ class Preprocessing:
             check_choice(value, name, known)
         if not len(train):
             raise DataError("an empty training part arrived; expected at least one series")
-        flat = np.concatenate(train.values).astype(np.float64)
+        arrived = np.concatenate(train.values)
+        flat = arrived.astype(np.float64)
         empty = np.isnan(flat).all(0)
         if empty.any():
             names = np.asarray(train.channels)[empty].tolist()
@@ -130,7 +131,9 @@ class Preprocessing:
             )
         mean, deviation = np.nanmean(flat, 0), np.nanstd(flat, 0)
         low, high = np.nanmin(flat, 0), np.nanmax(flat, 0)
-        constant = np.asarray(deviation <= _CONSTANT * np.maximum(np.abs(low), np.abs(high)))
+        # A spread below this share of the channel's size is rounding of the type that arrived, not a signal.
+        rounding = float(np.finfo(arrived.dtype if arrived.dtype.kind == "f" else np.float64).eps)
+        constant = (low == high) | (deviation <= rounding * np.maximum(np.abs(low), np.abs(high)))
         if constant.any():
             names = ", ".join(map(repr, np.asarray(train.channels)[constant].tolist()))
             warnings.warn(

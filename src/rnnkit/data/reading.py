@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
+from .frames import is_frame
 from .series import SeriesSet
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def read_series(
             raise ConfigError(f"read_series has no argument {name!r}{suggest(name, known)}")
     options = Options(targets=targets, **columns)
     series: SeriesSet
-    if _is_frame(path):
+    if is_frame(path):
         from .readers import frames
 
         series = frames.read(path, options)
@@ -171,7 +171,7 @@ def read_like(
         ('c',)
     """
     named = {name: value for name, value in read_options.items() if name != "form"}
-    if _is_frame(path):
+    if is_frame(path):
         form = "table"
     else:
         file = _existing(path)
@@ -181,12 +181,6 @@ def read_like(
     if read_options.get("form") != form:
         named = {}
     return read_series(path, targets=targets, **{**named, **columns})
-
-
-def _is_frame(data: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether the data is a DataFrame; pandas is not imported to tell."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def _existing(path: Any) -> Path:

@@ -21,22 +21,24 @@ LARGEST = float(np.finfo(np.float32).max)
 _IF_MISSING = "leave the cell empty if the value is missing"
 
 
-def trim(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drop the steps at the end of [T, channels] that are missing in all channels: there they are padding."""
+def observed_length(row: npt.NDArray[Any]) -> int:
+    """The number of steps of [T, channels] up to the last one with a value; the steps behind it are padding.
+
+    Example:
+        >>> observed_length(np.array([[1.0, np.nan], [np.nan, np.nan], [np.nan, 2.0], [np.nan, np.nan]]))
+        3
+    """
     seen = np.flatnonzero(~np.isnan(row).all(1))
-    return row[: seen[-1] + 1] if len(seen) else row[:0]
+    return int(seen[-1]) + 1 if len(seen) else 0
 
 
-def check_rows(
-    rows: Sequence[npt.NDArray[Any]], where: Where, channels: Sequence[str] = (), *, empty: bool = False
-) -> None:
+def check_rows(rows: Sequence[npt.NDArray[Any]], where: Where, channels: Sequence[str] = ()) -> None:
     """Raise where rows are no series of one set.
 
     Args:
-        rows: [T_i, channels] each, NaN where a value is missing, cut to their lengths.
+        rows: [T_i, channels] each, NaN where a value is missing.
         where: of each row.
         channels: the channels' names, for messages.
-        empty: whether a row may be without any value.
 
     Raises:
         DataError: there is no row; a row has no value, another number of channels than the first one, or a number
@@ -55,8 +57,8 @@ for what is missing
     for index, row in enumerate(rows):
         if row.shape[1] != width:
             raise DataError(f"has {row.shape[1]} channels; expected {width} as in the first series", where(index))
-        if not len(row) or (not empty and np.isnan(row).all()):
-            raise DataError("the series has no value at all", where(index), "leave the series out")
+        if np.isnan(row).all():  # also where there is no step
+            raise no_value_error(where(index))
         beyond = np.abs(row) > LARGEST
         if beyond.any():
             step, channel = np.argwhere(beyond)[0].tolist()
@@ -66,6 +68,11 @@ for what is missing
                 "NaN for what is missing",
                 where(index),
             )
+
+
+def no_value_error(place: Place) -> DataError:
+    """The error about a series of which every value is missing."""
+    return DataError("the series has no value at all", place, "leave the series out")
 
 
 def check_ids(ids: Sequence[str], where: Where) -> None:

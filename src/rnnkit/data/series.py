@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, Place
+from ..errors import DataError, Place, check_no_missing
 from ..types import Field
-from .row_checks import check_rows
+from .frames import columns_of, frame_values, is_frame, unpack_frames
+from .row_checks import check_rows, no_value_error, observed_length
 from .sharding import shard_indices
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 class SeriesSet:
     """N sequences of measurements, their lengths unequal, gaps as NaN.
 
+    Steps at the end of a series that are missing in all channels are padding, wherever the series came from: they are
+    cut off. A series without any value is refused.
+
     Attributes:
-        values: row i is float32 [T_i, channels], NaN where a value is missing.
+        values: row i is [T_i, channels], NaN where a value is missing: float64, or float32 where float32 holds all
+            numbers of the type that arrived.
         channels: the channels' names.
         targets: [N] of str (labels), float64 [N] or [N, K] (numbers), or None.
         ids: what each row is called in messages and predictions: its id, ``file:line`` or file name.
@@ -44,7 +49,7 @@ class SeriesSet:
         SeriesSet(2 series of 3 to 5 steps; channels 'channel 0', 'channel 1'; labels 'rest', 'walk')
     """
 
-    values: list[npt.NDArray[np.float32]]
+    values: list[npt.NDArray[Any]]
     channels: tuple[str, ...]
     targets: npt.NDArray[Any] | None
     ids: tuple[str, ...]
@@ -69,6 +74,19 @@ class SeriesSet:
                     f"series {row} has shape {values.shape}; expected (time, {width}) with at least one step",
                     Place(self.source),
                 )
+        if any(np.isnan(row[-1]).all() for row in self.values):
+            self._cut_padding()
+
+    def _cut_padding(self) -> None:
+        """Cut off the steps at the end of each series that are missing in all channels."""
+        lengths = [observed_length(row) for row in self.values]
+        if 0 in lengths:
+            raise no_value_error(Place(self.source, part=f"series {self.ids[lengths.index(0)]}"))
+        for name in ("values", "step_times"):
+            rows = getattr(self, name)
+            if rows is not None:
+                cut = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+                object.__setattr__(self, name, cut)
 
     @staticmethod
     def from_arrays(
@@ -83,32 +101,41 @@ class SeriesSet:
         """Take arrays that are in memory already.
 
         Args:
-            values: [N, T] (one channel), [N, T, channels], or a list of [T_i] or [T_i, channels]. NaN is missing.
+            values: [N, T] (one channel), [N, T, channels], or a list of [T_i] or [T_i, channels]. NaN is missing; at
+                the end of a series, in all channels, it is padding. Of a DataFrame [N, T] the columns are the steps;
+                of a list of DataFrames [T_i, channels] they are the channels, brought into the order of the first.
             targets: [N] labels (text or integers) or numbers ([N] or [N, K] floats), or None.
-            channels: their names, else "value", or "channel 0" and so on.
+            channels: their names, else those of the DataFrames, "value", or "channel 0" and so on.
             ids: a name a row, else its number.
             groups: [N], any values.
             source: what messages call the whole.
 
         Raises:
-            DataError: not numbers, infinite numbers, no row, or sizes that do not fit.
+            DataError: not numbers, infinite numbers, no row, a row without a value, or sizes that do not fit.
         """
 
         def where(row: int) -> Place:
             return Place(source, part=f"series {row}")
 
+        steps: tuple[str, ...] = ()
+        if is_frame(values):
+            named = all(isinstance(name, str) for name in values.columns)  # else pandas counted them
+            steps, values = columns_of(values) if named else (), frame_values(values, Place(source))
+        else:
+            values, channels = unpack_frames(values, channels, where)
         rows = [_row(row, where(index)) for index, row in enumerate(values)]
-        check_rows(rows, where, channels or (), empty=True)
+        check_rows(rows, where, channels or ())
         width = rows[0].shape[1]
         if channels is None:
-            channels = ["value"] if width == 1 else [f"channel {index}" for index in range(width)]
+            channels = default_channels(width)
         return SeriesSet(
-            values=[row.astype(np.float32) for row in rows],
+            values=rows,
             channels=tuple(channels),
             targets=None if targets is None else as_targets(targets),
             ids=tuple(map(str, range(len(rows)) if ids is None else ids)),
             groups=None if groups is None else np.asarray([str(group) for group in groups]),
             source=source,
+            steps=steps,
         )
 
     def __len__(self) -> int:
@@ -140,17 +167,21 @@ class SeriesSet:
     @property
     def schema(self) -> tuple[Field, ...]:
         """Name, dtype and shape of a row's inputs and of its targets; labels are text (str)."""
-        fields = [Field("values", "float32", (None, len(self.channels)), "input")]
+        dtype = np.result_type(*{row.dtype for row in self.values}).name if len(self) else "float64"
+        fields = [Field("values", dtype, (None, len(self.channels)), "input")]
         if self.targets is not None:
             dtype = "float64" if self.targets.dtype.kind == "f" else "str"
             fields.append(Field("targets", dtype, self.targets.shape[1:], "target"))
         return tuple(fields)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of ids, channels, values, targets, groups and times, in the order of the rows."""
+        """Return the SHA-256 of ids, channels, values, targets, groups and times, in the order of the rows.
+
+        Values count as float32, so that the digest does not depend on the type in which they arrived.
+        """
         hashed = hashlib.sha256(json.dumps([self.ids, self.channels, [len(row) for row in self.values]]).encode())
         for values in self.values:
-            hashed.update(np.ascontiguousarray(values).tobytes())
+            hashed.update(np.ascontiguousarray(values, np.float32).tobytes())
         for column in (self.targets, self.groups, self.times):
             hashed.update(repr(None if column is None else np.asarray(column).tolist()).encode())
         return hashed.hexdigest()
@@ -196,9 +227,14 @@ class SeriesSet:
         return any(bool(np.isnan(row).any()) for row in self.values)
 
 
+def default_channels(width: int) -> tuple[str, ...]:
+    """The names of channels that have none."""
+    return ("value",) if width == 1 else tuple(f"channel {index}" for index in range(width))
+
+
 def as_targets(targets: Any) -> npt.NDArray[Any]:
     """Return targets as `SeriesSet` holds them: text and integers become labels (str), floats stay numbers."""
-    array = np.asarray(targets)
+    array = _label_array(targets)
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind not in "biuUSO" or array.ndim != 1:
@@ -206,8 +242,17 @@ def as_targets(targets: Any) -> npt.NDArray[Any]:
     return np.array([label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()], np.str_)
 
 
+def _label_array(targets: Any) -> npt.NDArray[Any]:
+    """Targets as an array; raises where a label is missing, of which NumPy would make the text "nan" in a list."""
+    has_text = isinstance(targets, list | tuple) and any(isinstance(label, str) for label in targets)
+    array: npt.NDArray[Any] = np.asarray(targets, object if has_text else None)
+    if array.dtype.kind in "OUT":
+        check_no_missing(array.ravel().tolist(), "targets")
+    return array
+
+
 def _row(row: Any, place: Place) -> npt.NDArray[Any]:
-    """One series as [T, channels]."""
+    """One series as [T, channels], a copy in the precision in which it arrived."""
     array = np.asarray(row)
     if array.dtype.kind not in "biuf":
         raise DataError(f"is of type {array.dtype}; expected numbers", place)
@@ -215,7 +260,8 @@ def _row(row: Any, place: Place) -> npt.NDArray[Any]:
     if array.ndim != 2 or 0 in array.shape:
         shape = np.shape(row)
         raise DataError(f"has shape {shape}; expected (time,) or (time, channels), at least one of each", place)
-    return array
+    exact = np.result_type(array.dtype, np.float32)
+    return array.astype(exact if exact.itemsize <= 8 else np.float64)
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -41,8 +41,8 @@ MODEL, FIT = Model(), Fit()  # whose values are the estimators' own defaults: th
 Network = Callable[[int, int], torch.nn.Module]
 Run = Callable[[Learner, Any, dict[str, Any]], History]
 
-# Matrix products round a row's result differently with the number of rows beside it. Batches that are always of this
-# size, the last filled up, make a prediction the same bits whatever else is predicted in the same call.
+# Matrix products round a row's result differently with the number of rows beside it. Batches are always of this size,
+# the last filled up, which leaves only the place of a row in its batch: most processors then give it the same bits.
 _BLOCK = 32
 
 
@@ -84,7 +84,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
-                missing value.
+                missing value, and padding at the end of a row if it is in all channels.
             y: [N] targets; see the class.
             sample_weight: [N], how much each row counts in the loss; None: all the same. Rows of weight 0 are left
                 out of everything.

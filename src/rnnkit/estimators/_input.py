@@ -73,11 +73,14 @@ def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
             del estimator.channel_names_
     expected = getattr(estimator, "channel_names_", None)
     for at, found in enumerate(names):
-        if expected is not None and found != expected:
-            raise DataError(
-                f"DataFrame {at} of X has the columns {', '.join(found)}; expected {', '.join(expected)}, in this "
-                f"order: X = [frame[{list(expected)}] for frame in X]"
-            )
+        if expected is None or found == expected:
+            continue
+        same = sorted(found) == sorted(expected)
+        remedy = f": X = [frame[{list(expected)}] for frame in X]" if same else ""
+        raise DataError(
+            f"DataFrame {at} of X has the columns {', '.join(found)}; expected {', '.join(expected)}, in this order"
+            + remedy
+        )
 
 
 def _axes(X: Any) -> int:

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.preprocessing import Preprocessing
-from ..errors import DataError
+from ..errors import DataError, check_no_missing
 from ..ops.losses import LossFunction
 from ..tasks.classification import Classification
 from ..tasks.settings import Fit
@@ -78,8 +78,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         n_iter_: epochs trained, all of them where training went on.
 
     Differs from scikit-learn's other estimators: X may have three axes or rows of unequal length; series [N, T, C] and
-    lists may have other lengths in `predict` than in `fit` (a table [N, T] may not, as `n_features_in_` is T); a row's
-    prediction is the same bits whatever rows are predicted beside it.
+    lists may have other lengths in `predict` than in `fit` (a table [N, T] may not, as `n_features_in_` is T). The rows
+    predicted beside a row change its prediction in the last bits of a float32 at most.
 
     Raises (in `fit`):
         DataError, ValueError: X or y cannot be used as they are. ConfigError: a parameter that is outside its range.
@@ -173,7 +173,13 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:
             raise DataError("RNNClassifier requires y to be passed, but the target y is None: pass a label a row of X")
+        if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+            check_no_missing(y)  # before NumPy makes text of None and NaN
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "OU":
+            check_no_missing(y.tolist())
+        if y.dtype == object and not any(isinstance(label, str) for label in y.tolist()):
+            y = np.array(y.tolist())  # of Python's numbers
         if y.dtype == object and len({isinstance(label, str) for label in y.tolist()}) > 1:
             raise DataError("y holds text and other labels; make them of one kind: y.astype(str)")
         assert_all_finite(y, input_name="y")

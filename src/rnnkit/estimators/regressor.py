@@ -74,8 +74,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         n_iter_: epochs trained, all of them where training went on.
 
     Differs from scikit-learn's other estimators: X may have three axes or rows of unequal length; series [N, T, C] and
-    lists may have other lengths in `predict` than in `fit` (a table [N, T] may not, as `n_features_in_` is T); a row's
-    prediction is the same bits whatever rows are predicted beside it.
+    lists may have other lengths in `predict` than in `fit` (a table [N, T] may not, as `n_features_in_` is T). The rows
+    predicted beside a row change its prediction in the last bits of a float32 at most.
 
     Raises (in `fit`):
         DataError, ValueError: X or y cannot be used as they are. ConfigError: a parameter that is outside its range.

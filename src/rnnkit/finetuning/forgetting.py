@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import Parameter
 
-from ..errors import ConfigError, DataError, check_number, check_whole, suggest
+from ..errors import ConfigError, DataError, check_choice, check_number, check_whole
 from ..types import Sequences
 
 Tensor = torch.Tensor
@@ -255,8 +255,7 @@ def resolve_protection(protect: str | Protection | None) -> Protection | None:
     if protect is None:
         return None
     if isinstance(protect, str):
-        if protect not in PROTECTIONS:
-            raise ConfigError(f"unknown protect={protect!r}{suggest(protect, list(PROTECTIONS))}")
+        check_choice(protect, "protect", tuple(PROTECTIONS))
         return PROTECTIONS[protect]()
     if isinstance(protect, type) or not isinstance(protect, Protection):
         raise ConfigError(f"protect={protect!r} arrived; expected 'l2-sp', 'ewc', L2SP(alpha=...), EWC(strength=...)")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
-from ..errors import ConfigError, ShapeError, suggest
+from ..errors import ShapeError, check_choice
 from ..ops.direction import RecurrentWeights
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn_step
 from ..types import State
@@ -140,8 +140,7 @@ class SimpleRNNCell(torch.nn.RNNCell):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise ConfigError(f"nonlinearity={nonlinearity!r} is unknown{suggest(nonlinearity, NONLINEARITIES)}")
+        check_choice(nonlinearity, "nonlinearity", NONLINEARITIES)
         super().__init__(input_size, hidden_size, bias, nonlinearity, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

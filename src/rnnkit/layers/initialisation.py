@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_choice
 
 Init = Literal["torch", "keras", "identity"]
 INITS: tuple[Init, ...] = ("torch", "keras", "identity")
@@ -26,8 +26,7 @@ INITS: tuple[Init, ...] = ("torch", "keras", "identity")
 
 def check_init(init: str, mode: str) -> None:
     """Raise ConfigError where ``init`` is unknown or unfit for ``mode`` (PyTorch's name of the recurrence)."""
-    if init not in INITS:
-        raise ConfigError(f"init={init!r} is unknown{suggest(init, INITS)}")
+    check_choice(init, "init", INITS)
     if init == "identity" and mode in ("LSTM", "GRU"):
         raise ConfigError(f'init="identity" is for simple recurrent layers; for {mode} use "torch" or "keras"')
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from ..errors import ConfigError, suggest
+from ..errors import check_choice
 from ..layers._checks import Lengths
-from ..layers.sequence_module import SequenceInterface
+from ..layers.sequence_adapters import SequenceInterface
 from ..types import State
 from ._sequence import Front, SequenceModel, valid_outputs
 
@@ -63,8 +63,7 @@ class SequenceTagger(SequenceModel):
         augment: torch.nn.Module | None = None,
         head: torch.nn.Module | None = None,
     ) -> None:
-        if activation not in _ACTIVATIONS:
-            raise ConfigError(f"activation={activation!r} is unknown{suggest(activation, list(_ACTIVATIONS))}")
+        check_choice(activation, "activation", tuple(_ACTIVATIONS))
         arguments = {"outputs": outputs, "activation": activation, "dropout": dropout}
         super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
         self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]

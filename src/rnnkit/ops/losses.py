@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_choice
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,12 +25,15 @@ class Loss:
         function: (output, targets) → the mean loss.
         targets: "labels" (classes), "numbers" (shaped like the output), or "own" (the function decides).
         has_weights: whether the function takes `reduction="none"`, and so can be weighted by target.
+        probabilities: what makes probabilities of the outputs, "softmax", "sigmoid" or "outputs" (they are
+            probabilities); None where the loss has none.
     """
 
     name: str
     function: LossFunction
     targets: Literal["labels", "numbers", "own"] = "own"
     has_weights: bool = False
+    probabilities: Literal["softmax", "sigmoid", "outputs"] | None = None
 
     def mean(self, output: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return (1/n) Σ w_i l_i over n targets; w = 1 without weights.
@@ -58,13 +62,24 @@ class Loss:
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
-        Loss("cross_entropy", F.cross_entropy, "labels", True),
+        Loss("cross_entropy", F.cross_entropy, "labels", True, "softmax"),
         Loss("mse", F.mse_loss, "numbers", True),
         Loss("l1", F.l1_loss, "numbers", True),
         Loss("huber", F.huber_loss, "numbers", True),
-        Loss("bce", F.binary_cross_entropy, "numbers", True),
-        Loss("bce_logits", F.binary_cross_entropy_with_logits, "numbers", True),
+        Loss("bce", F.binary_cross_entropy, "numbers", True, "outputs"),
+        Loss("bce_logits", F.binary_cross_entropy_with_logits, "numbers", True, "sigmoid"),
     )
+}
+
+# PyTorch's modules and functions that are a loss of the table with settings of its own. Their labels stay as they
+# are: some of them may be told to be ignored.
+_OF_TORCH: dict[Any, tuple[Literal["labels", "numbers", "own"], str | None]] = {
+    torch.nn.CrossEntropyLoss: ("own", "cross_entropy"),
+    torch.nn.BCELoss: ("numbers", "bce"),
+    torch.nn.BCEWithLogitsLoss: ("numbers", "bce_logits"),
+    F.cross_entropy: ("own", "cross_entropy"),
+    F.binary_cross_entropy: ("numbers", "bce"),
+    F.binary_cross_entropy_with_logits: ("numbers", "bce_logits"),
 }
 
 
@@ -83,7 +98,9 @@ def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Los
     if isinstance(chosen, type):
         raise ConfigError(f"loss={chosen.__name__} is a class; pass an instance: loss={chosen.__name__}()")
     if callable(chosen):
-        return Loss(getattr(chosen, "__name__", type(chosen).__name__), chosen)
-    if chosen not in LOSSES:
-        raise ConfigError(f"unknown loss {chosen!r}{suggest(str(chosen), tuple(LOSSES))}")
+        targets, alike = _OF_TORCH.get(chosen if inspect.isfunction(chosen) else type(chosen), ("own", None))
+        probabilities = None if alike is None else LOSSES[alike].probabilities
+        name = getattr(chosen, "__name__", type(chosen).__name__)
+        return Loss(name, chosen, targets, probabilities=probabilities)
+    check_choice(chosen, "loss", tuple(LOSSES))
     return LOSSES[chosen]

@@ -13,7 +13,7 @@ from ..data.labels import sorted_classes
 from ..data.preprocessing import Preprocessing
 from ..data.reading import Targets
 from ..data.series import SeriesSet
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_no_missing
 from ..models.classifier import SequenceClassifier
 from .settings import Fit
 from .task import Array, Columns, SeriesOutputs, Task, place
@@ -39,7 +39,9 @@ class Classification(Task):
 
     def as_targets(self, values: Any) -> Array:
         """Return labels as text."""
-        return np.array([str(label) for label in np.asarray(values).tolist()])
+        labels = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
+        check_no_missing(labels)
+        return np.array([str(label) for label in labels])
 
     def check_targets(self, rows: SeriesSet) -> None:
         """Raise DataError where rows have no labels."""

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
+from ..data.frames import has_channel_names
 from ..data.preprocessing import Preprocessing
-from ..data.series import SeriesSet
+from ..data.series import SeriesSet, default_channels
 from ..errors import ConfigError, DataError
 from ..models.loading import load as load_model
 from ..serialization import read_config, save_module
@@ -136,7 +137,8 @@ class SeriesPredictor:
             return series
         names = self.preprocessing.channels
         rows = SeriesSet.from_arrays(series, source="the series")
-        return replace(rows, channels=names) if len(names) == len(rows.channels) else rows
+        both_named = has_channel_names(series) and names != default_channels(len(names))
+        return replace(rows, channels=names) if len(names) == len(rows.channels) and not both_named else rows
 
 
 def classify(train: Any, targets: Any = None, **settings: Any) -> SeriesPredictor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, check_choice
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -131,14 +131,16 @@ def find_device(name: str | torch.device) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
-        if str(name).lower().startswith(("gpu", "nvidia")):
-            raise ConfigError(f"unknown device {name!r}; did you mean 'cuda'?") from None
-        raise ConfigError(f"unknown device {name!r}{suggest(str(name), ('auto', 'cpu', 'cuda', 'mps'))}") from None
+    except (RuntimeError, TypeError):
+        if not str(name).lower().startswith(("gpu", "nvidia")):
+            check_choice(name, "device", ("auto", "cpu", "cuda", "mps"))
+        found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+        expected = "expected 'auto' or 'cpu': torch finds no GPU" if found is None else f"did you mean {found!r}?"
+        raise ConfigError.of("device", name, expected) from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for but torch finds no CUDA device; take device 'auto' or 'cpu'")
+        raise ConfigError.of("device", str(name), "expected 'auto' or 'cpu': torch finds no CUDA device")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError(f"device {name!r} was asked for but torch finds no Metal device; take device 'auto' or 'cpu'")
+        raise ConfigError.of("device", str(name), "expected 'auto' or 'cpu': torch finds no Metal device")
     return device
 
 
@@ -174,8 +176,7 @@ def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
     Fabric's wrappers take about 50 µs a step and its import takes two seconds. Under torchrun (WORLD_SIZE > 1) it
     runs one process per device.
     """
-    if precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision {precision!r}{suggest(precision, PRECISIONS)}")
+    check_choice(precision, "precision", PRECISIONS)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and precision == "32-true":
         return None

@@ -259,7 +259,7 @@ def _data(
         bptt=settings.bptt,
         stateful=settings.stateful,
     )
-    forward, batches = make(train, settings.batch_size, order, even=True, weights=settings.sample_weight)
+    forward, batches = make(train, settings.batch_size, order, even=True, weights=settings.sample_weight, hints=True)
     if settings.validation is None:
         return forward, batches, None
     if isinstance(settings.validation, float):

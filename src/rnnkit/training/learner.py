@@ -39,7 +39,7 @@ from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
 from .sources import make_batches, predict
-from .user_data import class_names_of, encode_labels, inputs_of, joined, known_names, set_names, warn_of_bytes
+from .user_data import ColumnNames, class_names_of, encode_labels, inputs_of, joined, known_names, set_names
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
@@ -154,10 +154,11 @@ class Learner:
         execution = Execution.create(model, device, precision)
         if isinstance(chosen.loss.function, torch.nn.Module):
             chosen.loss.function.to(execution.device)
-        found = Metrics(metrics, logits=chosen.loss.name == "bce_logits")
+        found = Metrics(metrics, logits=chosen.loss.probabilities == "sigmoid")
         check_metrics(chosen, found.names)
         self._session = Session(execution, chosen, found)
         self._named_by_data = False
+        self._columns = ColumnNames()
 
     @property
     def config(self) -> LearnerConfig:
@@ -314,7 +315,7 @@ class Learner:
             "stateful": stateful, "average": average, "callbacks": callbacks, "progress": progress,
         }  # fmt: skip
         data = joined(train, y)
-        warn_of_bytes(data)
+        self._columns.remember(data[0] if type(data) is tuple else None)
         self._name_classes(data)
         held_out = self._encoded(joined(validation, None))
         settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
@@ -356,7 +357,9 @@ class Learner:
             DataError: no rows, or NaN among them.
         """
         check_whole(batch_size, "batch_size")
-        return predict(self._session.execution, self._session.objective, inputs_of(x), int(batch_size))
+        x = inputs_of(x)
+        self._columns.check(x)
+        return predict(self._session.execution, self._session.objective, x, int(batch_size))
 
     def predict_proba(self, x: Any, *, batch_size: int = 256) -> Tensor:
         """Return the probability of each class, as `predict` returns outputs: softmax or sigmoid as the loss has it.
@@ -365,10 +368,10 @@ class Learner:
             ConfigError: the loss has no probabilities.
         """
         loss, outputs = self._session.objective.loss, self.predict(x, batch_size=batch_size)
-        if loss.targets == "labels":
+        if loss.probabilities == "softmax":
             return outputs.softmax(-1)
-        if loss.name in ("bce", "bce_logits"):
-            return outputs.sigmoid() if loss.name == "bce_logits" else outputs
+        if loss.probabilities is not None:
+            return outputs.sigmoid() if loss.probabilities == "sigmoid" else outputs
         raise ConfigError(f"the loss {loss.name!r} has no probabilities; call predict for the model's outputs")
 
     def predict_classes(self, x: Any, *, batch_size: int = 256) -> Any:
@@ -380,7 +383,7 @@ class Learner:
             ConfigError: the loss has no classes.
         """
         shares = self.predict_proba(x, batch_size=batch_size)
-        binary = self._session.objective.loss.targets != "labels"
+        binary = self._session.objective.loss.probabilities != "softmax"
         classes = (shares > 0.5).long() if binary else shares.argmax(-1)
         names = self.class_names
         if names is None or binary:
@@ -532,13 +535,15 @@ class Learner:
     def _name_classes(self, data: Any) -> None:
         """Take the names of the classes from the data of the first run, where the model has none."""
         names, untrained = class_names_of(data), self._session.optimizer is None
-        if names is None or self._session.objective.loss.targets != "labels":
+        if names is None or self._session.objective.loss.probabilities != "softmax":
             return
         if self.class_names is None or (self._named_by_data and untrained):
             set_names(self.model, self.extra, names)
             self._named_by_data = True
 
     def _encoded(self, data: Any, names: tuple[str, ...] | None = None) -> Any:
+        if type(data) is tuple and data:
+            self._columns.check(data[0])
         return encode_labels(data, names or self.class_names, self._session.objective.loss)
 
     @property

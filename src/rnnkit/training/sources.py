@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError
+from ..ops.padding import pad_steps
 from ..types import Batches
-from .batching.arrays import check_inputs, in_memory, select, to_batch, to_inputs, to_weights
+from .batching.arrays import check_inputs, in_memory, select, to_batch, to_stored_inputs, to_weights
 from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches, stream
 from .batching.order import Order, ReplayData
+from .batching.scale_hints import inputs_in, warn_of_scale
 from .contexts import mode
 from .execution import Execution
 from .objectives.cross_entropy import is_balanced, set_balanced_weights
@@ -34,6 +36,7 @@ def make_batches(
     bptt: int | None = None,
     stateful: bool = False,
     weights: Any = None,
+    hints: bool = False,
 ) -> tuple[Forward, ArrayBatches | IterableBatches]:
     """Return the forward pass and the batches of `data`. Data in memory is checked as a whole.
 
@@ -46,6 +49,7 @@ def make_batches(
         even: whether all processes get equally many rows.
         bptt, stateful: see `Learner.fit`.
         weights: one number a row, or one a step.
+        hints: whether to warn of inputs whose scale keeps a network from learning.
     """
 
     def order(count: int) -> Order:
@@ -53,13 +57,21 @@ def make_batches(
 
     forward = make_forward(execution, objective, bptt, stateful)
     replayed = data if isinstance(data, ReplayData) else None
+    if hints:
+        warn_of_scale(inputs_in(data), execution.dtype)
     batch = in_memory(data if replayed is None else replayed.data, execution.dtype)
     if batch is None:
         if weights is not None:
             raise ConfigError("sample_weight is for data in memory, (X, y); a batch of an iterable has its own weights")
         source = stream(data, order, batch_size=batch_size, passes=passes)
         return forward, IterableBatches(
-            source, forward.prepare, dtype=execution.dtype, device=execution.device, stateful=stateful
+            source,
+            forward.prepare,
+            dtype=execution.dtype,
+            device=execution.device,
+            stateful=stateful,
+            class_names=_class_names(execution, objective),
+            hints=hints,
         )
     if stateful:
         raise ConfigError(
@@ -72,6 +84,12 @@ def make_batches(
     rows = order(len(batch)) if replayed is None else replayed.order(order(len(batch)))
     follow = forward.objective.targets_follow
     return forward, ArrayBatches(batch, rows, batch_size, device=execution.device, follow=follow)
+
+
+def _class_names(execution: Execution, objective: Objective) -> tuple[str, ...] | None:
+    """The names of the model's classes, where the loss compares labels."""
+    names = getattr(execution.model, "class_names", None)
+    return None if names is None or objective.loss.probabilities != "softmax" else tuple(names)
 
 
 def make_forward(
@@ -106,7 +124,7 @@ def predict(execution: Execution, objective: Objective, x: Any, batch_size: int)
     """Return the outputs of a model for inputs in memory; see `Learner.predict`."""
     if isinstance(x, tuple):
         raise DataError(f"a tuple of {len(x)} arrived; predict takes the inputs alone, without targets")
-    batch = to_batch(to_inputs(x, execution.dtype), None)
+    batch = to_batch(to_stored_inputs(x, execution.dtype), None)
     check_inputs(batch.inputs, batch.input_lengths)
     forward = make_forward(execution, objective)
     longest = None if batch.input_lengths is None else batch.inputs.shape[1]
@@ -116,16 +134,6 @@ def predict(execution: Execution, objective: Objective, x: Any, batch_size: int)
             for rows in torch.arange(len(batch)).split(batch_size)
         ]
     if objective.targets_follow == "targets":  # each batch has as many steps as its longest row
-        outputs = _padded(outputs)
+        longest = max(output.shape[1] for output in outputs)
+        outputs = [pad_steps(output, longest) for output in outputs]
     return torch.cat(outputs)  # outside, so that autograd can use it
-
-
-def _padded(outputs: list[Tensor]) -> list[Tensor]:
-    """Pad outputs [B, T, ...] along the steps with 0 to the longest."""
-    longest = max(output.shape[1] for output in outputs)
-    if all(output.shape[1] == longest for output in outputs):
-        return outputs
-    padded = [output.new_zeros(len(output), longest, *output.shape[2:]) for output in outputs]
-    for whole, output in zip(padded, outputs, strict=True):
-        whole[:, : output.shape[1]] = output
-    return padded

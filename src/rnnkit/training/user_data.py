@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from ..errors import DataError, suggest
+from ..errors import DataError
 from ..ops.losses import Loss
+from .batching.class_names import encode_names, names_in
 
 
 def joined(x: Any, y: Any) -> Any:
@@ -48,9 +45,7 @@ def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) ->
 
 def class_names_of(data: Any) -> tuple[str, ...] | None:
     """Return the sorted names of the classes in (X, y); None where y holds no names."""
-    if type(data) is not tuple or len(data) != 2 or not _are_names(data[1]):
-        return None
-    return tuple(sorted(set(np.asarray(data[1]).astype(str).ravel().tolist())))
+    return names_in(data[1]) if type(data) is tuple and len(data) == 2 else None
 
 
 def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
@@ -62,34 +57,65 @@ def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
     found = class_names_of(data)
     if found is None:
         return data
-    if loss.targets != "labels":
+    if loss.probabilities != "softmax":
         raise DataError(f"labels such as {found[0]!r} arrived; the loss {loss.name!r} expects numbers")
-    known = names or found
-    missing = sorted(set(found) - set(known))
-    if missing:
-        raise DataError(f"the label {missing[0]!r} is none of the classes{suggest(missing[0], known)}")
-    table = {name: index for index, name in enumerate(known)}
-    labels = np.asarray(data[1]).astype(str)
-    return data[0], np.vectorize(table.__getitem__, otypes=[np.int64])(labels)
+    return data[0], encode_names(data[1], names or found)
 
 
-def warn_of_bytes(data: Any) -> None:
-    """Warn of images that arrive as bytes, which networks learn slowly from."""
-    x: Any = data[0] if type(data) is tuple and data else None
-    if getattr(x, "ndim", 0) < 3 or not str(getattr(x, "dtype", "")).endswith("uint8"):
-        return
-    largest = int(x.max()) if len(x) else 0
-    if largest > 16:
-        warnings.warn(
-            f"the inputs are bytes up to {largest}; networks learn best from about [-1, 1]: divide by 255", stacklevel=3
-        )
+class ColumnNames:
+    """The columns of the DataFrames that a model was trained on, in order; those of new DataFrames must be the same.
+
+    Example:
+        >>> import pandas as pd
+        >>> names = ColumnNames()
+        >>> names.remember([pd.DataFrame({"x": [1.0], "y": [2.0]})])
+        >>> names.check([pd.DataFrame({"y": [2.0], "x": [1.0]})])
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: DataFrame 0 has the columns 'y', 'x'; the model was trained on 'x', 'y': X = \
+[frame[['x', 'y']] for frame in X]
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] | None = None
+
+    def remember(self, x: Any) -> None:
+        """Take the columns of training data; those of earlier data stay where it has no DataFrames.
+
+        Raises:
+            DataError: the DataFrames of a list differ in their columns.
+        """
+        frames = _frames(x)
+        if frames:
+            self._names = _columns(frames[0])
+        self.check(x)
+
+    def check(self, x: Any) -> None:
+        """Raise DataError where a DataFrame has other columns, or has them in another order."""
+        for at, frame in enumerate(_frames(x)):
+            found = _columns(frame)
+            if self._names is None or found in (self._names, None):
+                continue
+            one = not isinstance(x, list | tuple)
+            what = "the DataFrame" if one else f"DataFrame {at}"
+            typed = f"X[{list(self._names)}]" if one else f"[frame[{list(self._names)}] for frame in X]"
+            same = sorted(found) == sorted(self._names)
+            raise DataError(
+                f"{what} has the columns {_quoted(found)}; the model was trained on {_quoted(self._names)}"
+                + (f": X = {typed}" if same else "")
+            )
 
 
-def _are_names(targets: Any) -> bool:
-    if isinstance(targets, Tensor) or not (isinstance(targets, np.ndarray | list | tuple) or hasattr(targets, "iloc")):
-        return False
-    try:
-        array = np.asarray(targets)
-    except ValueError:  # rows of unequal lengths
-        return False
-    return array.dtype.kind in "UST" or (array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], str))
+def _frames(x: Any) -> list[Any]:
+    rows = x if isinstance(x, list | tuple) else [x]
+    return [row for row in rows if hasattr(row, "columns") and hasattr(row, "iloc")]
+
+
+def _columns(frame: Any) -> tuple[str, ...] | None:
+    """The names of the columns; None where pandas counted them."""
+    names = tuple(frame.columns)
+    return names if all(isinstance(name, str) for name in names) else None
+
+
+def _quoted(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -15,7 +15,6 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy
 from ..reading import Options
-from ..row_checks import trim
 from ..series import SeriesSet
 from . import text
 from .parsed_rows import ParsedRows
@@ -67,9 +66,7 @@ def read(path: Path, options: Options) -> SeriesSet:
             raise DataError(f"has {len(parts)} cells; expected {len(attributes)}, one an attribute", place)
         if target is not None:
             cells.append(parts.pop(target))
-        rows.values.append(
-            trim(_channels(parts[0], place) if relational else text.numbers(parts, place, names)[:, None])
-        )
+        rows.values.append(_channels(parts[0], place) if relational else text.numbers(parts, place, names)[:, None])
         rows.lines.append(number)
     if target is not None:
         rows.cells, rows.declared = cells, attributes[target].choices or ()

@@ -12,8 +12,7 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy
 from ..reading import Options
-from ..row_checks import trim
-from ..series import SeriesSet
+from ..series import SeriesSet, default_channels
 from . import text
 from .columns import check_names, is_unnamed, may_be_text
 from .parsed_rows import ParsedRows
@@ -138,7 +137,7 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
                 raise DataError(f"has {len(row)} cell; expected a label and at least one value", place)
             labels.append(row.pop(target))
             names.pop(target)
-        rows.values.append(trim(text.numbers(row, place, names, decimal)[:, None]))
+        rows.values.append(text.numbers(row, place, names, decimal)[:, None])
         rows.lines.append(number)
     rows.read_options = _stored("wide", options)
     if target is not None:
@@ -202,14 +201,13 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
             raise DataError(f"has {len(row)} cells; expected {width} as in line {lines[0]}", Place(str(path), number))
     places = [Place(str(path), number) for number in lines]
     values = np.stack([text.numbers(row, place, None, decimal) for place, row in zip(places, cells, strict=True)])
-    channels = ["value"] if width == 1 else [f"channel {index}" for index in range(width)]
     if options.targets is not None:
         raise DataError(
             f"one series without a header has no {options.targets}", Place(str(path)), Remedy("targets", None)
         )
     return SeriesSet(
-        [values.astype(np.float32)],
-        tuple(channels),
+        [values],
+        default_channels(width),
         None,
         (path.name,),
         source=str(path),

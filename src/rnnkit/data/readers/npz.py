@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy
 from ..reading import Options
-from ..row_checks import check_labels, check_numbers, check_rows, trim
+from ..row_checks import check_labels, check_numbers, check_rows
 from ..series import SeriesSet, as_targets
 from . import text
 
@@ -32,7 +32,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     if options.targets is not None:
         target_key = _pick(arrays, options.target_columns or None, _TARGETS, "target_column", place)
     rows = _rows(arrays[key], arrays.get("lengths"), place.at(part=f"array {key}"))
-    check_rows(rows, lambda row: place.at(part=f"array {key}: series {row}"), channels=(), empty=True)
+    check_rows(rows, lambda row: place.at(part=f"array {key}: series {row}"))
     targets = None
     if target_key is not None:
         targets = _targets(arrays[target_key], options, place.at(part=f"array {target_key}"))
@@ -103,15 +103,16 @@ def _rows(values: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, place: Pla
         if values.ndim not in (2, 3):
             raise DataError(f"has shape {values.shape}; expected [N, T] or [N, T, channels]", place)
         cube = values[:, :, None] if values.ndim == 2 else values
-        return [trim(row) for row in cube] if values.dtype.kind == "f" else list(cube)
+        return list(cube)
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
         raise DataError(f"lengths {lengths.shape} of {lengths.dtype} arrived; expected positive integers [N]", place)
     if len(lengths) == len(values) and values.ndim in (2, 3):
         if int(lengths.max()) > values.shape[1]:
             raise DataError(f"a length of {lengths.max()} arrived for {values.shape[1]} steps", place)
-        return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
+        cube = values[:, :, None] if values.ndim == 2 else values
+        return [row[:length] for row, length in zip(cube, lengths.tolist(), strict=True)]
     if int(lengths.sum()) == len(values) and values.ndim in (1, 2):
-        return np.split(values, np.cumsum(lengths)[:-1])
+        return np.split(values.reshape(len(values), -1), np.cumsum(lengths)[:-1])
     raise DataError(
         f"has shape {values.shape} with {len(lengths)} lengths whose sum is {lengths.sum()}; expected "
         "[N, T, channels] (padded), or all steps one below the other",

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError, Place, Remedy
 from ..reading import Options
 from ..row_checks import check_labels, check_numbers, check_rows
-from ..series import SeriesSet
+from ..series import SeriesSet, default_channels
 from . import text
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class ParsedRows:
         check_rows(self.values, self.place)
         width = self.values[0].shape[1]
         return SeriesSet(
-            values=[row.astype(np.float32) for row in self.values],
-            channels=("value",) if width == 1 else tuple(f"channel {index}" for index in range(width)),
+            values=list(self.values),
+            channels=default_channels(width),
             targets=self._targets(options),
             ids=tuple(f"{self.path.name}:{line}" for line in self.lines),
             times=None if self.step_times is None else np.array([stamps[0] for stamps in self.step_times]),

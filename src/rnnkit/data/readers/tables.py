@@ -20,8 +20,8 @@ from ..row_checks import (
     check_present,
     check_rows,
     is_missing_label,
+    no_value_error,
     number_error,
-    trim,
 )
 from ..series import SeriesSet
 from . import text, times
@@ -124,9 +124,11 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     else:
         values = values[order]
-    single = values.astype(np.float32)
+    seen = np.logical_or.reduceat(~np.isnan(values).all(1), starts)
+    if not seen.all():
+        raise no_value_error(table.place(int(order[starts[int(seen.argmin())]])))
     return SeriesSet(
-        values=np.split(single, starts[1:]),
+        values=np.split(values, starts[1:]),
         channels=tuple(name for name, _ in roles.channels),
         targets=targets,
         ids=tuple(names),
@@ -144,9 +146,8 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
         rows, steps = _lists(table, roles), roles.steps[:0]
     else:
         columns = [[_numbers(table, step) for step in steps] for _, steps in roles.channels]
-        cube = np.asarray(columns, np.float32).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
-        # The cells that are empty at the end of a row are padding: a table has no other way to say it.
-        rows, steps = [trim(row) for row in cube], roles.steps
+        cube = np.asarray(columns, np.float64).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
+        rows, steps = list(cube), roles.steps
     check_rows(rows, table.place, [name for name, _ in roles.channels])
     ids = [table.called(row) for row in range(count)]
     if roles.id is not None:
@@ -200,7 +201,7 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
     return numbers
 
 
-def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
+def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float64]]:
     """Rows of a table whose cells hold a channel's steps each."""
     rows = []
     columns = [table.frame[name].tolist() for name, _ in roles.channels]
@@ -212,8 +213,7 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
         if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
             sizes = ", ".join(f"{name} {array.shape}" for (name, _), array in zip(roles.channels, arrays, strict=True))
             raise DataError(f"the lists have different sizes ({sizes}); expected the same in each", table.place(index))
-        with np.errstate(over="ignore"):  # `check_rows` refuses what float32 cannot hold
-            rows.append(np.stack(arrays, 1).astype(np.float32))
+        rows.append(np.stack(arrays, 1))
     return rows
 
 

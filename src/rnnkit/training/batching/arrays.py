@@ -11,12 +11,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
-from ...errors import DataError
+from ...errors import DataError, check_no_missing
 from ...ops.padding import valid_steps
 from ...types import Batch, Sequences
+from .mapped import MappedRows, is_mapped
 
 Inputs = Tensor | Sequences
+Stored = Tensor | MappedRows  # all rows of an entry
 HALF = (torch.float16, torch.bfloat16)
+
+
+def to_stored_inputs(data: Any, dtype: torch.dtype) -> Inputs | MappedRows:
+    """As `to_inputs`, but a memory map stays one: its rows are read and converted batch by batch."""
+    if is_mapped(data) and data.ndim:
+        return MappedRows(data, lambda rows: _measurements(_tensor(rows), dtype))
+    return to_inputs(data, dtype)
 
 
 def to_inputs(data: Any, dtype: torch.dtype) -> Inputs:
@@ -27,6 +36,7 @@ def to_inputs(data: Any, dtype: torch.dtype) -> Inputs:
     """
     if isinstance(data, Sequences):
         return Sequences(_measurements(data.values, dtype), data.lengths.cpu())
+    data = _listed(data)
     if isinstance(data, list | tuple) and len(data) > 0 and np.ndim(data[0]) > 0:
         rows = Sequences.from_list([_tensor(row) for row in data])
         ragged = int(rows.lengths.min()) < rows.values.shape[1]
@@ -39,12 +49,30 @@ def to_targets(data: Any, dtype: torch.dtype) -> Inputs:
     """As `to_inputs`, but integers of any number of axes stay integers: they are labels."""
     if isinstance(data, Sequences):
         return Sequences(_numbers(data.values, dtype), data.lengths.cpu())
+    data = _listed(data)
     if isinstance(data, list | tuple) and len({np.shape(row) for row in data}) > 1:
-        rows = Sequences.from_list([_tensor(row) for row in data])
+        rows = _padded([_tensor(row) for row in data])
         return Sequences(_numbers(rows.values, dtype), rows.lengths)
     if isinstance(data, list | tuple) and any(isinstance(row, Tensor) for row in data):
         data = torch.stack([_tensor(row) for row in data])
-    return _numbers(_tensor(data), dtype)
+    return _numbers(_tensor(data, labels=True), dtype)
+
+
+def _listed(data: Any) -> Any:
+    """An array of objects [N] that are arrays as a list of them; other data as it is."""
+    rows = isinstance(data, np.ndarray) and data.dtype == object and data.ndim == 1 and len(data) > 0
+    return list(data) if rows and np.ndim(data[0]) > 0 else data
+
+
+def _padded(rows: list[Tensor]) -> Sequences:
+    """Targets of unequal lengths; a row may have none, which objectives refuse or allow."""
+    some = [row for row in rows if row.dim() == 0 or len(row)]
+    if len(some) == len(rows) or any(row.dim() != 1 for row in rows):
+        return Sequences.from_list(rows)
+    rows = [row.to(some[0].dtype) for row in rows]  # an empty list is one of floats
+    rows = [row[:, None] if row.is_floating_point() else row for row in rows]
+    lengths = torch.tensor([len(row) for row in rows])
+    return Sequences(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
 
 
 def to_weights(data: Any, dtype: torch.dtype) -> Tensor:
@@ -62,7 +90,7 @@ def to_weights(data: Any, dtype: torch.dtype) -> Tensor:
     return values
 
 
-def to_batch(inputs: Inputs, targets: Inputs | None) -> Batch:
+def to_batch(inputs: Inputs | MappedRows, targets: Inputs | None) -> Batch:
     """Join inputs and targets, tensors or `Sequences`, to a `Batch`.
 
     Raises:
@@ -87,9 +115,9 @@ def to_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
     return replace(batch, **floating)
 
 
-def split_lengths(data: Inputs) -> tuple[Tensor, Tensor | None]:
+def split_lengths(data: Inputs | MappedRows) -> tuple[Any, Tensor | None]:
     """Return values and their lengths; a tensor has none."""
-    return (data, None) if isinstance(data, Tensor) else (data.values, data.lengths)
+    return (data.values, data.lengths) if isinstance(data, Sequences) else (data, None)
 
 
 def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
@@ -117,7 +145,7 @@ def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
     return Batch(inputs, targets, input_lengths, target_lengths, weights, resets)
 
 
-def _picked(values: Tensor, lengths: Tensor | None, rows: Tensor, *, cut: bool = True) -> tuple[Tensor, Tensor | None]:
+def _picked(values: Stored, lengths: Tensor | None, rows: Tensor, *, cut: bool = True) -> tuple[Tensor, Tensor | None]:
     picked = values.index_select(0, rows.to(values.device))
     if lengths is None:
         return picked, None
@@ -125,14 +153,19 @@ def _picked(values: Tensor, lengths: Tensor | None, rows: Tensor, *, cut: bool =
     return (picked[:, : int(lengths.max()) if lengths.numel() else 0] if cut else picked), lengths
 
 
-def check_finite_values(what: str, values: Tensor, lengths: Tensor | None) -> None:
+def check_finite_values(what: str, values: Stored, lengths: Tensor | None, first: int = 0) -> None:
     """Raise `DataError` naming the first row that holds NaN or infinity at a valid step.
 
     Args:
         what: what the values are called.
         values: [N, ...], or [N, T, ...] with lengths.
         lengths: valid steps [N]; None: all are.
+        first: the number of the first row.
     """
+    if isinstance(values, MappedRows):
+        for chunk in values.chunks():
+            check_finite_values(what, values[chunk], None, chunk.start)
+        return
     # A sum is one pass without a temporary; NaN or infinity anywhere shows in it.
     if not values.is_floating_point() or math.isfinite(values.sum().item()):
         return
@@ -144,12 +177,12 @@ def check_finite_values(what: str, values: Tensor, lengths: Tensor | None) -> No
         value = values[rows[0]][bad[rows[0]]].flatten()[0].item()
         more = f" (and in {len(rows) - 1:,} more)" if len(rows) > 1 else ""
         raise DataError(
-            f"the {what} hold {value} in row {rows[0]}{more}; expected finite numbers: "
+            f"the {what} hold {value} in row {first + rows[0]}{more}; expected finite numbers: "
             "drop these rows or fill the gaps first"
         )
 
 
-def check_inputs(values: Tensor, lengths: Tensor | None) -> None:
+def check_inputs(values: Stored, lengths: Tensor | None) -> None:
     """Raise `DataError` where there is nothing to work on, or NaN in it."""
     if len(values) == 0:
         raise DataError("no data arrived: the inputs have 0 rows")
@@ -162,10 +195,14 @@ def describe(thing: Any) -> str:
     return f"a {type(thing).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
 
 
-def _tensor(data: Any) -> Tensor:
+def _tensor(data: Any, *, labels: bool = False) -> Tensor:
     if isinstance(data, Tensor):
         return data.detach()
     array = np.asarray(data)
+    if array.dtype.kind == "O":
+        if labels:
+            check_no_missing(array.ravel())
+        array = np.array(array.tolist()) if array.size and np.ndim(array.flat[0]) == 0 else array  # of Python's numbers
     if array.dtype.kind not in "biuf":
         raise DataError(f"data of type {array.dtype} arrived; expected numbers, or a list of arrays of numbers")
     # What torch refuses: foreign byte order, negative strides, read-only memory, wide unsigned, long double.
@@ -204,7 +241,7 @@ def in_memory(data: Any, dtype: torch.dtype) -> Batch | None:
                 f"a tuple of {len(data)} ({', '.join(map(describe, data[:4]))}) arrived; expected (X, y). "
                 "Batches are passed as a list or any other iterable"
             )
-        return to_batch(to_inputs(data[0], dtype), to_targets(data[1], dtype))
+        return to_batch(to_stored_inputs(data[0], dtype), to_targets(data[1], dtype))
     return None
 
 

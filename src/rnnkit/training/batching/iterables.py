@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ...errors import ConfigError, DataError
 from ...types import Batch, Batches, Sequences
 from .arrays import describe, to_batch, to_dtype, to_inputs, to_targets
+from .class_names import encode_names, names_in
 from .order import Order
+from .scale_hints import warn_of_scale
 
 Prepare = Callable[[Batch], Batch]
 
@@ -30,6 +32,8 @@ class IterableBatches:
         prepare: checks a batch and fits its targets to the loss.
         dtype, device: of the model.
         stateful: see above.
+        class_names: of the classes, for targets that are names; None: unknown.
+        hints: see `sources.make_batches`.
     """
 
     def __init__(
@@ -40,7 +44,10 @@ class IterableBatches:
         dtype: torch.dtype,
         device: torch.device,
         stateful: bool = False,
+        class_names: Sequence[str] | None = None,
+        hints: bool = False,
     ) -> None:
+        self.class_names, self._hints = class_names, hints
         self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
         self.stateful = stateful
         # A source with a position of its own (`types.Batches`) keeps it; another is read again up to the position.
@@ -75,7 +82,10 @@ class IterableBatches:
                 f"batch {step} is {describe(item)}; expected a pair (inputs, targets). "
                 "Arrays are passed as one tuple: (X, y)"
             )
-        batch = to_batch(to_inputs(item[0], self.dtype), to_targets(item[1], self.dtype))
+        if self._hints:
+            warn_of_scale(item[0], self.dtype)
+            self._hints = False
+        batch = to_batch(to_inputs(item[0], self.dtype), to_targets(self._numbered(item[1]), self.dtype))
         if self.stateful and batch.input_lengths is not None:
             raise DataError(
                 f"batch {step} has rows of unequal length; with stateful=True the rows of a batch end together"
@@ -83,6 +93,18 @@ class IterableBatches:
         if resets is not None:
             batch.resets = _resets(resets, batch.inputs, step)
         return batch
+
+    def _numbered(self, targets: Any) -> Any:
+        """Return targets with the numbers of the classes in place of their names."""
+        found = names_in(targets)
+        if found is None:
+            return targets
+        if self.class_names is None:
+            raise DataError(
+                f"labels such as {found[0]!r} arrived in a batch, and the names of all classes are not known from one "
+                "batch; name them in the model: classes=['name', ...], or number the labels from 0"
+            )
+        return encode_names(targets, self.class_names)
 
     def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
         """Return the batch of a step if it is the last; rows are unknown."""

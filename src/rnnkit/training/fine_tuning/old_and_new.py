@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...errors import ConfigError, DataError
 from ...finetuning.forgetting import Replay
-from ...ops.padding import valid_steps
+from ...ops.padding import pad_steps, valid_steps
 from ...types import Batch
 from ..batching.arrays import in_memory, select
+from ..batching.mapped import in_memory_rows
 from ..batching.order import ReplayData, share_of
 
 
@@ -67,7 +68,9 @@ def translate(data: Batch, keep: Mapping[int, int] | None) -> Batch | None:
 def mix(new: Batch, old: Batch, replay: Replay) -> ReplayData:
     """Return the new rows, then the old ones that an epoch draws from."""
     drawn = replay.drawn(len(new), len(old))
-    inputs, input_lengths = _joined((new.inputs, new.input_lengths), (old.inputs, old.input_lengths))
+    inputs, input_lengths = _joined(
+        (in_memory_rows(new.inputs), new.input_lengths), (in_memory_rows(old.inputs), old.input_lengths)
+    )
     assert new.targets is not None
     assert old.targets is not None
     targets, target_lengths = _joined((new.targets, new.target_lengths), (old.targets, old.target_lengths))
@@ -87,10 +90,7 @@ def _joined(one: Padded, other: Padded) -> Padded:
     if features[0] != features[1]:
         raise DataError(f"new rows have {list(features[0])} features a step and old ones {list(features[1])}")
     longest = max(values.shape[1] for values, _ in ragged)
-    padded = [
-        torch.cat((values, values.new_zeros(len(values), longest - values.shape[1], *features[0])), 1)
-        for values, _ in ragged
-    ]
+    padded = [pad_steps(values, longest) for values, _ in ragged]
     return torch.cat(padded), torch.cat([lengths for _, lengths in ragged])
 
 

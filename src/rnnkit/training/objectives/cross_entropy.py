@@ -49,7 +49,7 @@ class CrossEntropy(torch.nn.Module):
             raise ConfigError(f"label_smoothing={smoothing!r} arrived; expected at least 0 and less than 1")
         self.smoothing, self.balanced = smoothing, isinstance(weights, str)
         if self.balanced and weights != "balanced":
-            raise ConfigError(f"class_weights={weights!r} is unknown; expected 'balanced', numbers or a mapping")
+            raise ConfigError(f"class_weights={weights!r} arrived; expected 'balanced', numbers or a mapping")
         self.by_class = dict(weights) if isinstance(weights, Mapping) else {}
         for label in self.by_class:
             if not isinstance(label, Integral) or label < 0:

@@ -95,6 +95,8 @@ class CTC(Objective):
     def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
         targets, classes = batch.targets, shape[-1]
         assert targets is not None
+        if targets.dim() == 2 and not targets.numel():  # no row has a label, so that their type is unknown
+            targets = targets.to(torch.int64)
         if targets.is_floating_point() or targets.dim() != 2:
             raise ShapeError(
                 f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective 'ctc' expects "
@@ -110,7 +112,7 @@ class CTC(Objective):
                 f"labels run from {int(labels.min())} to {int(labels.max())}; expected 0 to {classes - 1} without the "
                 f"blank, {self.blank}: the model has {classes} classes, the blank among them"
             )
-        return replace(batch, target_lengths=lengths, weights=self._weights(batch, targets, 1))
+        return replace(batch, targets=targets, target_lengths=lengths, weights=self._weights(batch, targets, 1))
 
     def _labels(self, batch: Batch) -> Tensor:
         assert batch.targets is not None

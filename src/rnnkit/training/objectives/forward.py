@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...errors import DataError
+from ...errors import DataError, ShapeError
 from ...ops.padding import valid_steps
 from ...types import Batch
 from ..batching.arrays import check_inputs, select
 from ..contexts import mode
 from ..execution import Execution
 from .objective import InferredObjective, Objective, Score
+
+# Remedies for a tensor that a layer got, and what does the same to the arrays that a Learner takes.
+_FOR_ARRAYS = (
+    ("x[..., None].float()", "np.asarray(x)[..., None]"),
+    ("x[..., None]", "np.asarray(x)[..., None]"),
+    ("x.transpose(1, 2)", "np.swapaxes(x, 1, 2)"),
+    ("x.long()", "np.asarray(x).astype(int)"),
+)
+
+
+@contextmanager
+def shown_with_all_rows(some: Any, everything: Any) -> Iterator[None]:
+    """Within, an error about the shape of some rows tells the shape of all that arrived."""
+    try:
+        yield
+    except ShapeError as error:
+        problem = error.problem
+        for kind in (list, tuple):
+            problem = problem.replace(f"x has shape {kind(some.shape)}", f"x has shape {kind(everything.shape)}")
+        for of_tensors, of_arrays in _FOR_ARRAYS:
+            if of_tensors in problem:
+                problem = problem.replace(of_tensors, of_arrays)
+                break
+        raise ShapeError(problem, error.place, error.remedies, note=error.note) from None
 
 
 class Forward:
@@ -37,9 +63,9 @@ class Forward:
     def begin(self) -> None:
         """Prepare for an epoch or an evaluation."""
 
-    def microbatches(self, batch: Batch) -> Iterator[Score]:
-        """Yield the scores of a batch: one, or one a piece that is backpropagated alone."""
-        yield self.score(batch)
+    def microbatches(self, batch: Batch) -> Iterable[Score]:
+        """Return the scores of a batch: one, or one a piece that is backpropagated alone."""
+        return (self.score(batch),)
 
     def score(self, batch: Batch) -> Score:
         """Return the score of a batch as a whole."""
@@ -92,7 +118,7 @@ class Forward:
     def _try(self, batch: Batch) -> torch.Size:
         """Run two rows, choose the objective if it is to be inferred, and return the shape of the output."""
         rows = select(batch, torch.arange(min(2, len(batch))), follow=self.objective.targets_follow).to(self.device)
-        with mode(self.module, False), torch.no_grad():
+        with mode(self.module, False), torch.no_grad(), shown_with_all_rows(rows.inputs, batch.inputs):
             output = self.output(rows)
         shape = self.objective.check_output(output, rows).shape
         if isinstance(self.objective, InferredObjective):

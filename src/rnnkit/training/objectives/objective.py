@@ -90,7 +90,8 @@ class Objective:
     def __call__(self, output: Tensor, batch: Batch) -> Score:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
-        return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
+        # Not len(), which calls a Python function of torch.Tensor; this is run in every step.
+        return Score(self.loss.mean(found, targets, weights), targets.shape[0], found, targets)
 
     def check_targets(self, batch: Batch) -> None:
         """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""
@@ -248,6 +249,9 @@ class HorizonObjective(Objective):
                 f"targets of shape {list(targets.shape)} arrived; the objective {self.name!r} expects steps on their "
                 f"second axis, [{len(targets)}, {shape[1]}]"
             )
+        if batch.target_lengths is not None and int(batch.target_lengths.min()) < 1:
+            row = int(batch.target_lengths.argmin())
+            raise DataError(f"row {row} has no target step; expected at least one: leave the row out")
         return self._fit(batch, torch.Size([*targets.shape[:2], *shape[2:]]), self.lengths(batch), dtype)
 
 

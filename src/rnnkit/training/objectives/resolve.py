@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ...errors import ConfigError, suggest
+from ...errors import ConfigError, check_choice
 from ...ops.losses import LossFunction, resolve_loss
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
@@ -52,8 +52,7 @@ def resolve_objective(
         return CTC() if chosen == "ctc" else chosen
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
-    if chosen is not None and chosen not in NAMES:
-        raise ConfigError(f"unknown objective {chosen!r}{suggest(str(chosen), NAMES)}")
+    check_choice(chosen, "objective", (*NAMES, None))
     found = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
     if chosen == "seq2seq":
         return SequenceToSequence(loss=found)

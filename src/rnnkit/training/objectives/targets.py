@@ -60,13 +60,9 @@ def _fit_labels(targets: Tensor, output: torch.Size, valid: Tensor | None) -> Te
         )
     low, high = (int(end) for end in torch.aminmax(targets if valid is None else targets[valid]))
     if low < 0 or high >= classes:
-        advice = (
-            "subtract 1"
-            if (low, high) == (1, classes)
-            else f"build the model with {high + 1} classes"
-            if low >= 0
-            else "negative labels are not classes"
-        )
+        fewer = f"subtract {low}" if low > 0 and high - low < classes else ""
+        more = f"give the model {high + 1} classes, classes={high + 1}" if high >= classes else ""
+        advice = "negative labels are not classes" if low < 0 else ", or ".join(part for part in (fewer, more) if part)
         raise DataError(f"labels run from {low} to {high}; expected 0 to {classes - 1}: {advice}")
     return targets
 

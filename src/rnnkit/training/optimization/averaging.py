@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError, DataError, check_whole, suggest
+from ...errors import ConfigError, DataError, check_choice, check_whole
 from ..batching.arrays import HALF
 
 
@@ -220,8 +220,7 @@ AVERAGES: dict[str, Callable[[], Average]] = {"ema": EMA, "nt-asgd": NTASGD}
 def resolve_average(average: str | Average | None) -> Average | None:
     """Return the average of that name, or a copy of the one given, so that a run does not depend on an earlier one."""
     if isinstance(average, str):
-        if average not in AVERAGES:
-            raise ConfigError(f"unknown average {average!r}{suggest(average, tuple(AVERAGES))}")
+        check_choice(average, "average", tuple(AVERAGES))
         return AVERAGES[average]()
     if average is not None and not isinstance(average, _Average):
         raise ConfigError(f"average={average!r} arrived; expected 'ema', 'nt-asgd', EMA(...), NTASGD(...) or None")

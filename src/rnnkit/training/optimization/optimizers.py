@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from ...errors import ConfigError, suggest
+from ...errors import ConfigError, check_choice
 from .parameter_groups import ParameterGroups, Settings, group_parameters
 
 OptimizerLike = str | Optimizer | Callable[[Iterable[Any]], Optimizer]
@@ -43,8 +43,8 @@ _NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable",
 
 def check_optimizer(optimizer: OptimizerLike) -> None:
     """Raise `ConfigError` for a name that is unknown."""
-    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
-        raise ConfigError(f"unknown optimizer {optimizer!r}{suggest(optimizer, tuple(OPTIMIZERS))}")
+    if isinstance(optimizer, str):
+        check_choice(optimizer, "optimizer", tuple(OPTIMIZERS))
     if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
         raise ConfigError(
             f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "

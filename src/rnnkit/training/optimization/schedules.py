@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...errors import ConfigError, check_whole, suggest
+from ...errors import ConfigError, check_choice, check_whole, suggest
 
 Schedule = Callable[[int, int], float]
 
@@ -282,6 +282,5 @@ def resolve_schedule(schedule: str | Schedule | None) -> Schedule | None:
         raise ConfigError(f"the class {schedule.__name__} arrived as schedule; expected {schedule.__name__}()")
     if schedule is None or callable(schedule):
         return copy.deepcopy(schedule) if hasattr(schedule, "epoch") else schedule
-    if schedule not in SCHEDULES:
-        raise ConfigError(f"unknown schedule {schedule!r}{suggest(str(schedule), tuple(SCHEDULES))}")
+    check_choice(schedule, "schedule", tuple(SCHEDULES))
     return SCHEDULES[schedule]()

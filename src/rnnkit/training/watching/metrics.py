@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -62,7 +63,9 @@ class Metrics:
     def __init__(
         self, chosen: MetricLike | Iterable[MetricLike] | Mapping[str, MetricLike], *, logits: bool = False
     ) -> None:
-        self._metrics = {name: _resolve(metric, logits) for name, metric in _by_name(chosen).items()}
+        named = _by_name(chosen)
+        self._metrics = {name: _resolve(metric, logits) for name, metric in named.items()}
+        self._untried = [partial(_resolve, metric, logits) for metric in named.values() if isinstance(metric, str)]
         self.reset()
 
     def __repr__(self) -> str:
@@ -86,6 +89,9 @@ class Metrics:
     def add(self, output: Tensor, targets: Tensor) -> None:
         if not self._metrics:
             return
+        while self._untried:  # a metric that does not fit says so at the first batch, not at the end of an epoch
+            with torch.no_grad():
+                self._untried.pop()().update(_single(output.detach()), targets)
         self._outputs.append(output.detach())
         self._targets.append(targets)
         self._waiting += output.numel()
@@ -130,10 +136,14 @@ class Metrics:
             return
         output, targets = torch.cat(self._outputs), torch.cat(self._targets)
         self._outputs, self._targets, self._waiting = [], [], 0
-        if output.dtype in (torch.float16, torch.bfloat16):
-            output = output.float()  # half precision cannot count
+        output = _single(output)
         for metric in self._metrics.values():
             metric.update(output, targets)
+
+
+def _single(output: Tensor) -> Tensor:
+    """Half precision as float32: it cannot count."""
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
 
 
 class _WholeEpoch:
@@ -166,12 +176,17 @@ class _WholeEpoch:
 
 
 class _Object:
-    """A torchmetrics object, or another one with `update`, `compute`, `reset` and `to`."""
+    """A torchmetrics object, or another one with `update`, `compute`, `reset` and `to`.
+
+    Args:
+        metric: the object.
+        fitted: checks outputs and targets, and returns them as the object takes them; None: they stay as they are.
+    """
 
     cheap = True
 
-    def __init__(self, metric: Any) -> None:
-        self.metric = metric
+    def __init__(self, metric: Any, fitted: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None) -> None:
+        self.metric, self.fitted = metric, fitted
         self.higher_is_better: bool | None = getattr(metric, "higher_is_better", None)
         self.can_pause = bool(parts_of(metric))
 
@@ -180,6 +195,8 @@ class _Object:
 
     def update(self, output: Tensor, targets: Tensor) -> None:
         self.metric.to(output.device)
+        if self.fitted is not None:
+            output, targets = self.fitted(output, targets)
         self.metric.update(output, targets)
 
     def compute(self) -> Any:
@@ -223,14 +240,17 @@ def _resolve(metric: Any, logits: bool) -> Accumulator:
         return _Object(metric)
     if callable(metric):
         return _WholeEpoch(metric)
-    from .named_metrics import AT_ONCE, NamedMetric  # here, since torchmetrics takes half a second to import
+    from .named_metrics import NamedMetric  # here, since torchmetrics takes half a second to import
+    from .simple_metrics import AT_ONCE, fitted_pairs
 
     if not isinstance(metric, str):
         raise ConfigError(
             f"{metric!r} arrived as a metric; expected a name such as 'f1', a torchmetrics object or a function "
             "(output, target) -> number"
         )
-    return _Object(AT_ONCE[metric](logits)) if metric in AT_ONCE else NamedMetric(metric, logits=logits)
+    if metric in AT_ONCE:
+        return _Object(AT_ONCE[metric](logits), partial(fitted_pairs, metric))
+    return NamedMetric(metric, logits=logits)
 
 
 def _number(name: str, value: Any) -> float:

@@ -25,18 +25,18 @@ import importlib
 import inspect
 import re
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric
+from torchmetrics import Metric
 
 from ...errors import ConfigError, suggest
 from ..execution import from_all_processes, several_processes
 from .metric_states import fill_from_processes, load_states, states_of, to_exchange_device
+from .simple_metrics import AT_ONCE, not_of_classes, not_of_numbers
 
 # Short names for torchmetrics' own.
 SHORT = {
@@ -67,34 +67,6 @@ _LARGER_IS_BETTER = frozenset({"kendall_rank_corr_coef", "negative_predictive_va
                                "spearman_corr_coef", "specificity"})  # fmt: skip
 _SMALLER_IS_BETTER = frozenset({"eer", "tweedie_deviance_score"})
 _SIZES = ("num_classes", "num_labels", "num_outputs")
-
-
-class Accuracy(Metric):
-    """The share of correct predictions; torchmetrics' own has to be told the number of classes.
-
-    Integer targets are compared with the largest of the outputs; others with each output's side of `threshold`.
-    """
-
-    higher_is_better = True
-    hits: Tensor
-    count: Tensor
-
-    def __init__(self, threshold: float = 0.5) -> None:
-        super().__init__()
-        self.threshold = threshold
-        self.add_state("hits", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, output: Tensor, targets: Tensor) -> None:
-        if targets.is_floating_point():
-            hits = (output > self.threshold) == (targets > 0.5)
-        else:
-            hits = output.argmax(-1) == targets
-        self.hits += hits.sum()
-        self.count += hits.numel()
-
-    def compute(self) -> Tensor:
-        return self.hits / self.count
 
 
 class Support(Metric):
@@ -135,15 +107,6 @@ class Plan:
     def classes(self) -> int:
         """The classes; one output tells two of them apart."""
         return max(self.size, 2) if self.kind == "binary" else self.size
-
-
-# These need no number of classes. Each is told whether the outputs for binary targets are logits.
-AT_ONCE: dict[str, Callable[[bool], Metric]] = {
-    "accuracy": lambda logits: Accuracy(0.0 if logits else 0.5),
-    "mse": lambda logits: MeanSquaredError(),
-    "rmse": lambda logits: MeanSquaredError(squared=False),
-    "mae": lambda logits: MeanAbsoluteError(),
-}
 
 
 class NamedMetric:
@@ -353,8 +316,8 @@ def _parsed(name: str) -> tuple[str, str | None, int | None]:
     classes = _classes(full)
     if not any(classes):
         meant = _ELSEWHERE.get(name)
-        hint = f"; did you mean {meant!r}?" if meant else suggest(name, known_names())
-        raise ConfigError(f"unknown metric {name!r}{hint}")
+        hint = f"did you mean {meant!r}?" if meant else suggest(name, known_names()).removeprefix("; ")
+        raise ConfigError.of("metrics", name, hint)
     cls = next(one for one in classes if one is not None)
     needed = [
         one.name
@@ -425,10 +388,9 @@ def _plan(name: str, output: Tensor, targets: Tensor, logits: bool, *, numbers: 
     Raises:
         ConfigError: the metric is not one of such targets.
     """
-    shapes = f"outputs {list(output.shape)} and targets {list(targets.shape)} of type {targets.dtype} arrived"
     if numbers:
         if output.numel() != targets.numel():
-            raise ConfigError(f"metric {name!r} compares numbers, but {shapes}; expected as many targets as outputs")
+            raise not_of_numbers(name, output, targets)
         return Plan("numbers", output[0].numel())
     if not targets.is_floating_point() and output.dim() == targets.dim() + 1 and output.shape[-1] > 1:
         size = output.shape[-1]
@@ -437,10 +399,7 @@ def _plan(name: str, output: Tensor, targets: Tensor, logits: bool, *, numbers: 
         return Plan("binary" if size == 2 else "multiclass", size, "none" if sums_to_1 else "softmax")
     low, high = (float(end) for end in torch.aminmax(targets))
     if output.numel() != targets.numel() or low < 0 or high > 1:
-        raise ConfigError(
-            f"metric {name!r} is one of classes, but {shapes}, from {low:g} to {high:g}; expected integer labels with "
-            "outputs [n, classes], or targets from 0 to 1 like the outputs"
-        )
+        raise not_of_classes(name, output, targets)
     low, high = (float(end) for end in torch.aminmax(output))
     scores = "sigmoid" if logits or low < 0 or high > 1 else "none"
     size = output[0].numel()
