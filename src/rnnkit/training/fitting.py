@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ..errors import ConfigError, check_seed, check_whole
+from ..errors import ConfigError, Remedy, RnnkitWarning, check_seed, check_whole
 from .batching.batches import ArrayBatches, hold_out
 from .batching.iterables import IterableBatches
 from .config import LearnerConfig
@@ -113,12 +114,8 @@ def fit(
     callbacks = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
     checkpoints = _checkpoints(callbacks, settings)
     schedule = resolve_schedule(settings.schedule)
-    history = open_history(
-        settings.monitor,
-        session.metrics,
-        validated=settings.validation is not None,
-        watchers=_watchers(settings, schedule, callbacks),
-    )
+    watchers, validated = _watchers(settings, schedule, callbacks), settings.validation is not None
+    history = open_history(settings.monitor, session.metrics, validated=validated, watchers=watchers)
     path = None if checkpoints is None else checkpoints.path
     state, seed = state_and_seed(session, settings.seed, path, settings.resume)
     session.history = history
@@ -136,6 +133,7 @@ def fit(
             return history
         session.run = run
         _run(run)
+    _warn_without_figure(history, watchers)
     return history
 
 
@@ -242,6 +240,18 @@ def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Itera
         if getattr(one, "watches_monitor", False)
     ]
     return found + ([f"schedule={settings.schedule!r}"] if hasattr(schedule, "epoch") else [])
+
+
+def _warn_without_figure(history: History, watchers: Sequence[str]) -> None:
+    """Warn where the monitored figure is NaN in every epoch, so that the settings that look at it could do nothing."""
+    if not watchers or not history.rows or not all(map(math.isnan, history[history.monitor])):
+        return
+    name, loss = history.monitor, "val_loss" if history.monitor.startswith("val_") else "loss"
+    remedies: list[Remedy | str] = [f"pass rows for which {name} is defined; an AUC, say, needs rows of two classes"]
+    if name != loss:
+        remedies.insert(0, Remedy("monitor", loss))
+    problem = f"{name} is NaN in every epoch, so {' and '.join(watchers)} did nothing, and the last weights stay"
+    warnings.warn(RnnkitWarning(problem, remedy=remedies), stacklevel=4)
 
 
 HeldOut = tuple[Forward, ArrayBatches | IterableBatches]

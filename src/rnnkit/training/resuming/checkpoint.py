@@ -109,7 +109,10 @@ class Checkpoints(Callback):
 
     def on_epoch_closed(self, learner: Any, row: Row) -> None:
         history = self.run.history
-        better = history.best_epoch == len(history.rows)
+        better = history.best_epoch in (
+            len(history.rows),
+            None,
+        )  # None: every figure is NaN, and the last weights count
         self.save(row if better or not self.best_only else None)
 
     def on_train_end(self, learner: Any, history: History) -> None:
