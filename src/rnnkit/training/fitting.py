@@ -111,6 +111,7 @@ def fit(
     """
     began = time.monotonic()  # the checks belong to the run
     settings.check(session.execution.world)
+    config.check(session.model)
     callbacks = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
     checkpoints = _checkpoints(callbacks, settings)
     schedule = resolve_schedule(settings.schedule)
@@ -148,6 +149,7 @@ def _make_run(
     callbacks: Callbacks,
 ) -> Run:
     """Read and check the data, and make the parts of a run."""
+    session.take_up_parameters()
     execution, history = session.execution, recorder.history
     generator = torch.Generator().manual_seed(seed)
     forward, batches, held_out = _data(session, train, settings, generator if settings.shuffle else None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_whole, suggest
 from ..finetuning.adapters import LoRA
@@ -30,7 +31,7 @@ from .objectives.objective import Objective
 from .objectives.resolve import check_metrics, resolve_objective
 from .optimization.averaging import Average
 from .optimization.clipping import gradient_norm
-from .optimization.optimizers import OptimizerLike
+from .optimization.optimizers import OptimizerLike, check_rate
 from .optimization.parameter_groups import ParameterGroups, by_names
 from .optimization.schedules import Schedule
 from .reports.profile import Profile, profile
@@ -56,6 +57,8 @@ _ELSEWHERE = {
     "steps_per_epoch": "an iterable of so many batches as data",
 }
 _SETTINGS = tuple(one.name for one in fields(LearnerConfig))
+# What a learner is made of, and cannot be changed afterwards.
+_FIXED = ("model", "loss", "objective", "metrics", "label_smoothing", "class_weights", "device", "precision")
 _FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
@@ -83,7 +86,8 @@ class Learner:
         metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see
             `watching/named_metrics.py`), torchmetrics objects or callables (output, target) -> number; one, several or
             a mapping from names; None: the model's `default_metrics`, with its default loss.
-        lr: learning rate.
+        lr: learning rate. `learner.lr = ...` holds from the next run, for an optimizer of your own, too: its first group
+            of parameters gets that rate, and the others keep their ratio to it.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
             the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
         decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
@@ -158,6 +162,23 @@ class Learner:
         check_metrics(chosen, found.names)
         self._session = Session(execution, chosen, found)
         self._named_by_data = False
+        if isinstance(optimizer, Optimizer):
+            self._session.note_optimizer(optimizer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        made: Session | None = self.__dict__.get("_session")
+        if made is not None:
+            if name in _FIXED:
+                advice = "Learner(model, ...)" if name == "model" else f"Learner(learner.model, {name}=...)"
+                raise ConfigError(f"learner.{name} cannot be changed; make another learner: {advice}")
+            if name in _ELSEWHERE and name != "lr":
+                raise ConfigError(f"a learner has no setting {name!r}; type {_ELSEWHERE[name]}")
+            if name == "lr":
+                check_rate(value)
+                made.rate = float(value)
+            if name == "optimizer" and isinstance(value, Optimizer):
+                made.note_optimizer(value)
+        super().__setattr__(name, value)
 
     @property
     def config(self) -> LearnerConfig:
@@ -488,11 +509,12 @@ class Learner:
         compared with that of the initial weights on the same batch, which takes the batches' noise out. The sweep ends
         before `high` where the loss blows up: the mean of three batches is above the lowest so far by 3 times the
         lowest, or by 3 times the fall to it. Afterwards weights, buffers, gradients, optimizer, generators and modes
-        are as they were; the learner's `lr` too: pass the suggestion on, in `learner.lr` before the first `fit`.
+        are as they were; the learner's `lr` too: pass the suggestion on.
 
             sweep = learner.find_rate((X, y))
             sweep.plot("rates.png")
-            learner.lr = sweep.suggestion      # or schedule=OneCycle(peak=sweep.suggestion)
+            if sweep.suggestion is not None:       # else sweep.reason says why there is none
+                learner.lr = sweep.suggestion      # or schedule=OneCycle(peak=sweep.suggestion)
 
         Args:
             data: the data; see the class.

@@ -122,7 +122,7 @@ def find_rate(
         order = torch.Generator().manual_seed(seed)
         forward, batches = make_batches(execution, session.objective, data, batch_size, order, passes=steps)
         balance_classes(forward, batches)
-        optimizer, penalty = config.make_optimizer(execution), config.make_penalty(session.model)
+        optimizer, penalty = session.make_optimizer(config), config.make_penalty(session.model)
         with mode(execution.module, training=True), penalty or nullcontext():
             sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
             clip = config.make_clipping(execution, optimizer)
