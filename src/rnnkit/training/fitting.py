@@ -304,13 +304,12 @@ def _identity(
     chosen |= {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settings.free}
     identity = {
         **describe_settings({**chosen, "loss": objective.loss.name, "device": execution.device.type}),
+        **objective.identity(),
         "processes": execution.world,
         "model": describe_model(execution.model),
         "data": run.batches.fingerprint(),
         "validation": {} if held_out is None else held_out[1].fingerprint(),
     }
-    if objective.name not in ("inferred", "sequence", "step"):  # those the model and the data tell
-        identity["objective"] = objective.name
     for callback in run.callbacks.all:
         identity |= getattr(callback, "identity", {})
     return identity

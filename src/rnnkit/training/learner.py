@@ -21,6 +21,7 @@ from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction
 from ..serialization import save_module
 from .config import LearnerConfig
+from .contexts import with_gradients
 from .execution import Execution
 from .fine_tuning.fine_tune import FineTuning, Plan
 from .fitting import FitSettings, as_python, fit
@@ -80,14 +81,15 @@ class Learner:
             `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none gets
             "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
-            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
+            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on. All
+            reported losses contain both: "loss" and "val_loss" of the history and "loss" of `evaluate`.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
         metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see
             `watching/named_metrics.py`), torchmetrics objects or callables (output, target) -> number; one, several or
             a mapping from names; None: the model's `default_metrics`, with its default loss.
-        lr: learning rate. `learner.lr = ...` holds from the next run, for an optimizer of your own, too: its first group
-            of parameters gets that rate, and the others keep their ratio to it.
+        lr: learning rate. `learner.lr = ...` holds from the next run, for an optimizer of your own, too: its first
+            group of parameters gets that rate, and the others keep their ratio to it.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
             the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
         decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
@@ -225,6 +227,7 @@ class Learner:
         kind = type(self.model).__name__
         return f"Learner({kind}, loss={loss!r}, optimizer={optimizer!r}, lr={self.lr:g}, device='{device}'{after})"
 
+    @with_gradients
     def fit(
         self,
         train: Any,
@@ -413,6 +416,7 @@ class Learner:
             )
         return np.asarray(names)[classes.numpy()]
 
+    @with_gradients
     def fine_tune(
         self,
         new_data: Any,
@@ -492,6 +496,7 @@ class Learner:
         optimizer: OptimizerLike = self.optimizer if self._session.optimizer is None else self._session.optimizer
         return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
 
+    @with_gradients
     def find_rate(
         self,
         data: Any,
@@ -539,6 +544,7 @@ class Learner:
             seed=seed,
         )
 
+    @with_gradients
     def profile(self, data: Any, y: Any = None, *, steps: int = 20, batch_size: int = 32) -> Profile:
         """Say where the time of a training step goes, see `Profile`; trains nothing."""
         return profile(self._session, self.optimizer, self.fit, joined(data, y), steps=steps, batch_size=batch_size)

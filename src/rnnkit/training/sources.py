@@ -17,9 +17,9 @@ from .batching.order import Order, ReplayData
 from .contexts import mode
 from .execution import Execution
 from .objectives.cross_entropy import is_balanced, set_balanced_weights
-from .objectives.forward import Forward
+from .objectives.forward import Forward, check_carries
 from .objectives.objective import Objective
-from .objectives.stateful import StatefulForward, check_carries
+from .objectives.stateful import StatefulForward
 
 
 def make_batches(
