@@ -41,7 +41,7 @@ def test_what_is_misplaced_is_named(run):
         (f"train {run}", "is the folder of a run; to go on with it type `rnnkit train --resume runs/classify`"),
         (f"train --resume {run} my.csv", "my.csv is data, but a run goes on with its own: `rnnkit train --resume r"),
         (f"train --resume {run} --data my.csv", "To learn other data type `rnnkit finetune runs/classify my.csv`"),
-        ("train --resume my.csv", "my.csv is data; a run comes first: `rnnkit train --resume RUN"),
+        ("train --resume my.csv", "my.csv is data; expected the folder of a run: `rnnkit train --resume RUN`"),
         ("train my.csv classify", "`rnnkit train classify my.csv`"),
     ]  # fmt: skip
     for typed, words in cases:

@@ -83,9 +83,12 @@ def check_data(verb: str, before: object, files: Iterable[Path | None]) -> None:
             _refuse(file, f"{_WORDS[kind]}; expected data in its place: {_typed(verb, before, 'FILE')}")
 
 
-def check_recipe(name: str) -> None:
-    """Raise ConfigError where a run stands in the place of a recipe."""
+def check_recipe(name: str, files: Iterable[Path | None]) -> None:
+    """Raise ConfigError where a run stands in the place of a recipe, or data with the recipe behind it."""
     path = Path(name)
+    recipes = [one for one in files if one is not None and kind_of(one) == "recipe"]
+    if kind_of(path) in ("data", "folder") and recipes:
+        _refuse(path, f"data, and a recipe comes first: {_typed('train', recipes[0], path)}")
     folder = path if kind_of(path) == "run" else run_of(path)
     if folder is not None and path.suffix != ".py":
         what = "the folder of a run" if folder == path else "a file in the folder of a run"
@@ -94,6 +97,8 @@ def check_recipe(name: str) -> None:
 
 def check_resumed(run: Path, recipe: str | None, files: Iterable[Path | None]) -> None:
     """Raise ConfigError where data stands beside a run to go on with, or in its place."""
+    if kind_of(run) == "data" and run_of(run) is None:
+        _refuse(run, f"data; expected the folder of a run: {_typed('train', '--resume', 'RUN')}")
     check_run("train --resume", run)
     named = [] if recipe is None else [Path(recipe)]
     for file in [*named, *(one for one in files if one is not None)]:

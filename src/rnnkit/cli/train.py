@@ -70,7 +70,7 @@ def train(
     if resume is not None:
         check_resumed(resume, recipe, (file, data))
     elif recipe is not None:
-        check_recipe(recipe)
+        check_recipe(recipe, (file, data))
         check_data("train", recipe, (file, data))
     stored = None if resume is None else recipe_of(resume, recipe)
     base = stored if stored is not None else open_recipe(str(recipe))

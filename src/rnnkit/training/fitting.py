@@ -120,7 +120,7 @@ def fit(
     path = None if checkpoints is None else checkpoints.path
     state, seed = state_and_seed(session, settings.seed, path, settings.resume)
     session.history = history
-    run = _make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
+    run = make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
     with _surroundings(run, session, settings):
         try:
             run.callbacks.prepare(run)
@@ -138,7 +138,7 @@ def fit(
     return history
 
 
-def _make_run(
+def make_run(
     session: Session,
     config: LearnerConfig,
     train: Any,

@@ -506,6 +506,9 @@ class Learner:
         high: float = 10.0,
         steps: int = 100,
         batch_size: int = 32,
+        accumulate: int = 1,
+        bptt: int | None = None,
+        stateful: bool = False,
         seed: int = 0,
     ) -> RateSweep:
         """Train for some steps at rates that rise from `low` to `high`, and return how the loss took it.
@@ -524,8 +527,9 @@ class Learner:
         Args:
             data: the data; see the class.
             low, high: the first and the last rate; of the first group of parameters, others keep their ratio to it.
-            steps: so many batches, of as many epochs as that takes, in a shuffled order.
+            steps: so many updates, of as many epochs as that takes, in a shuffled order.
             batch_size: rows of a batch: the rate depends on it, so use the one to train with.
+            accumulate, bptt, stateful: as for `fit`.
             seed: of the order of the rows and of dropout.
 
         Raises:
@@ -541,6 +545,9 @@ class Learner:
             high=high,
             steps=steps,
             batch_size=batch_size,
+            accumulate=accumulate,
+            bptt=bptt,
+            stateful=stateful,
             seed=seed,
         )
 
