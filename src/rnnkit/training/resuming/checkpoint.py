@@ -85,7 +85,8 @@ class Checkpoints(Callback):
         self.run = run
         self.error: OSError | None = None  # why the last one is not on the disk
         self.written = "no checkpoint is on the disk"  # which one is
-        self.stale = False  # whether the model there is older than the state
+        self.stale = False  # whether the model there is older than the state, or missing
+        self._on_disk = False  # whether this run has written a state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
         self._failed = False
@@ -267,6 +268,9 @@ class Checkpoints(Callback):
         parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
         facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
         state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
+        if self._on_disk and not self.file.exists():  # somebody deleted it, and the model with it
+            self.stale = bool(self.run.history.rows)
+        self._on_disk = True
         write_values({**state, **parts}, self.file)
         self._note()
 
