@@ -19,7 +19,8 @@ LEVELS = [
     {"_native"},
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
-SHARED = {"errors", "messages", "types", "serialization", "plotting"}  # imported by all, importing only one another
+# Imported by all, importing only one another.
+SHARED = {"_lazy", "errors", "messages", "types", "serialization", "plotting"}
 FRONT = {"__init__"}  # the public names
 
 

@@ -59,8 +59,7 @@ class Sequences:
                     f"sequence {index} has shape {tuple(row.shape)}; expected (time, "
                     f"{', '.join(map(str, trailing))}) with at least one step, as in sequence 0"
                 )
-        lengths = torch.tensor([row.shape[0] for row in tensors])
-        return Sequences(torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True), lengths)
+        return Sequences(*pad_rows(tensors))
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -74,6 +73,24 @@ class Sequences:
     def to(self, device: Any) -> Sequences:
         """Move the values; lengths stay on the CPU, where the layers read them."""
         return Sequences(self.values.to(device), self.lengths)
+
+
+def pad_rows(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tensors [T_b, ...] padded on the right with 0 to the longest, [B, T, ...], and their lengths [B]."""
+    import torch
+
+    lengths = torch.tensor([row.shape[0] for row in rows])
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True), lengths
+
+
+def fingerprint_sample(rows: Any) -> Any:
+    """Return the rows whose numbers a fingerprint is made of: 64 to 127 of many, evenly spaced, or all of few.
+
+    Example:
+        >>> fingerprint_sample(range(3)), len(fingerprint_sample(range(10_000)))
+        (range(0, 3), 65)
+    """
+    return rows[:: max(1, len(rows) // 64)]
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +124,7 @@ class Batch:
     resets: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return int(self.inputs.shape[0])
 
     def __repr__(self) -> str:
         filled = [(name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) is not None]

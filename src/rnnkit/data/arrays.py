@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, check_whole
-from ..types import Batch, Field, Sequences
+from ..types import Batch, Field, Sequences, fingerprint_sample
 from .collate import plain
 from .position import ResumableBatches
 from .sharding import shard_indices
@@ -20,7 +20,6 @@ from .sharding import shard_indices
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_ROWS = 64  # of which a fingerprint is made
 _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "target_lengths": "length"}
 
 
@@ -156,7 +155,7 @@ class ArrayDataset:
     def fingerprint(self) -> str:
         """Return a digest of the order of all rows and of the numbers of 64 of them, evenly spaced."""
         hashed = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes())
-        sample = self.rows[:: max(1, len(self.rows) // _ROWS)]
+        sample = fingerprint_sample(self.rows)
         for name, array in self._arrays.items():
             hashed.update(f"{name} {array.dtype.name} {array.shape[1:]}".encode())
             hashed.update(np.ascontiguousarray(array[sample]).tobytes())

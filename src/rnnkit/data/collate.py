@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from ..types import Batch
+from ..types import Batch, pad_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,10 +64,7 @@ def stack(rows: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
     sizes = [len(array) if array.ndim else 0 for array in arrays]
     if len(set(sizes)) == 1:
         return torch.from_numpy(np.stack(arrays)), None
-    padded = np.zeros((len(arrays), max(sizes), *first.shape[1:]), first.dtype)
-    for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
-    return torch.from_numpy(padded), torch.tensor(sizes)
+    return pad_rows([torch.from_numpy(np.ascontiguousarray(array)) for array in arrays])
 
 
 def plain(row: Any) -> npt.NDArray[Any]:

@@ -24,7 +24,7 @@ from ..layers.lstm import LSTM
 from ..layers.rnn import RNN
 from ..layers.sequence_module import SequenceModule
 from ..layers.simple_rnn import SimpleRNN
-from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, run_steps
+from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, StepCall, run_steps
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
 from ..ops.unroll import unroll
@@ -179,7 +179,7 @@ class _Directions:
 
         def step(x_t: Tensor, before: State, options: RecurrentOptions) -> tuple[Tensor, State]:
             gates: dict[str, Tensor] = {}
-            h, after = layer._run_step(x_t, before, call.weights, options, gates)
+            h, after = layer._run_step(StepCall(x_t, before, call.weights, options, gates))
             track.states.append(_floats(after))
             track.gates.append(gates)
             return h, after

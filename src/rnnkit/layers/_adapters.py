@@ -21,22 +21,29 @@ from .sequence_module import SequenceModule, check_features, last_valid, masked
 
 Tensor = torch.Tensor
 Result = tuple[Tensor, "Lengths | None", "State | None"]
+Chunk = tuple[Tensor, "State | None"]
 
 
-class Adapter:
-    """What all adapters share; the meaning of each part is that of :class:`SequenceModule`."""
+class Layer:
+    """A layer of a model that is no module itself; each part means what it means in :class:`SequenceModule`."""
 
     stateful = False
     state_batch_axis = 0
-    input_size: int | None = None
-    output_size: int | None = None
-    carry_problem: str | None = None
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
+    @property
+    def input_size(self) -> int | None:
+        return None
+
+    @property
+    def output_size(self) -> int | None:
+        return None
+
+    @property
+    def carry_problem(self) -> str | None:
+        return None
 
     def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
-        y, state = self.forward_chunk(x, None, lengths=lengths)
+        y, state = self.run(x, None, lengths, None)
         return y, lengths, state
 
     def forward_chunk(
@@ -46,7 +53,10 @@ class Adapter:
         *,
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    ) -> Chunk:
+        return self.run(x, state, lengths, resets)
+
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         raise NotImplementedError
 
     def initial_state(
@@ -58,31 +68,38 @@ class Adapter:
         return last_valid(y, lengths)
 
 
+class Adapter(Layer):
+    """Holds a reference to a module and nothing else: sizes and settings are the module's at any time."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    @property
+    def input_size(self) -> int | None:
+        return getattr(self.module, "input_size", None)
+
+    @property
+    def output_size(self) -> int | None:
+        return getattr(self.module, "output_size", None)
+
+
 class _Recurrent(Adapter):
     """rnnkit's recurrent layers, batch first whatever their layout."""
 
     stateful = True
 
     def __init__(self, module: Any) -> None:
-        self.module = module
-        self.state_batch_axis = module.state_batch_axis
-        self.input_size, self.output_size = module.input_size, module.output_size
+        super().__init__(module)
+        self.state_batch_axis = getattr(module, "state_batch_axis", 1)  # as PyTorch's own layers
 
     @property
-    def carry_problem(self) -> str | None:  # type: ignore[override]
+    def carry_problem(self) -> str | None:
         if self.module.bidirectional:
             name = parametrize.type_before_parametrizations(self.module).__name__
             return f"its {name} is bidirectional, and reads each sequence from its end too: build it with one direction"
         return None
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         self.check(x)
         if self.module.batch_first:
             return self.module(x, state, lengths=lengths, resets=resets)  # type: ignore[no-any-return]
@@ -90,7 +107,7 @@ class _Recurrent(Adapter):
         return output.transpose(0, 1), state
 
     def check(self, x: Tensor) -> None:
-        check_features(x, self.input_size, self.module)
+        check_features(x, self.module.input_size, self.module)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -108,19 +125,12 @@ class _OwnCell(_Recurrent):
         if self.input_size is not None:
             check_features(x, self.input_size, self.module)
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         adapted = any("parametrizations" in part._modules for part in self.module.modules())
         # Weights that a parametrisation computes (an adapter's) are computed once a call instead of once a step. Not
         # with recompute: the second run of a stretch has to make the same tensors in the same order as the first.
         with parametrize.cached() if adapted and self.module.recompute is None else nullcontext():
-            return super().forward_chunk(x, state, lengths=lengths, resets=resets)
+            return super().run(x, state, lengths, resets)
 
     def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
         last = last_valid(y, lengths)
@@ -133,21 +143,12 @@ class _OwnCell(_Recurrent):
 class _TorchRecurrent(_Recurrent):
     """PyTorch's LSTM, GRU and RNN: rows of unequal length go through a ``PackedSequence``."""
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.state_batch_axis = 1
-        directions = 2 if module.bidirectional else 1
-        self.input_size = module.input_size
-        self.output_size = directions * (module.proj_size or module.hidden_size)
+    @property
+    def output_size(self) -> int:
+        layer = self.module
+        return (2 if layer.bidirectional else 1) * (layer.proj_size or layer.hidden_size)  # type: ignore[no-any-return]
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         self.check(x)
         layer = self.module
         if resets is not None:
@@ -184,19 +185,15 @@ class _TorchRecurrent(_Recurrent):
 class _PerStep(Adapter):
     """Modules that treat each step by itself. Padding is cleared before and behind them."""
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.input_size = getattr(module, "in_features", None)
-        self.output_size = getattr(module, "out_features", None)
+    @property
+    def input_size(self) -> int | None:
+        return getattr(self.module, "in_features", None)
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    @property
+    def output_size(self) -> int | None:
+        return getattr(self.module, "out_features", None)
+
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         check_features(x, self.input_size, self.module)
         if lengths is not None:
             lengths = check_lengths(lengths, *x.shape[:2])
@@ -206,12 +203,9 @@ class _PerStep(Adapter):
 class OwnFront(Adapter):
     """A front or an augmentation of the user's: ``module(x, lengths)`` returns y, or (y, lengths)."""
 
-    carry_problem = "it has a front or an augmentation, which needs whole sequences: apply it to the data beforehand"
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.input_size = getattr(module, "input_size", None)
-        self.output_size = getattr(module, "output_size", None)
+    @property
+    def carry_problem(self) -> str:
+        return "it has a front or an augmentation, which needs whole sequences: apply it to the data beforehand"
 
     def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
         result = self.module(x, lengths)
@@ -221,18 +215,11 @@ class OwnFront(Adapter):
 class _Embedding(Adapter):
     """Token ids [B, T] to vectors [B, T, F]."""
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.output_size = module.embedding_dim
+    @property
+    def output_size(self) -> int:
+        return self.module.embedding_dim  # type: ignore[no-any-return]
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         if not isinstance(x, Tensor) or x.dtype not in (torch.int64, torch.int32) or x.dim() != 2:
             what = f"shape {list(x.shape)} and is {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
             hint = ": type x.long()" if isinstance(x, Tensor) and x.dim() == 2 else ""
@@ -255,12 +242,16 @@ class _Embedding(Adapter):
 class _Convolution(Adapter):
     """``torch.nn.Conv1d`` over time; x and y are [B, T, channels]."""
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.input_size, self.output_size = module.in_channels, module.out_channels
+    @property
+    def input_size(self) -> int:
+        return self.module.in_channels  # type: ignore[no-any-return]
 
     @property
-    def carry_problem(self) -> str | None:  # type: ignore[override]
+    def output_size(self) -> int:
+        return self.module.out_channels  # type: ignore[no-any-return]
+
+    @property
+    def carry_problem(self) -> str:
         return f"its {type(self.module).__name__} {SequenceModule.whole_sequences}"
 
     def __call__(self, x: Tensor, lengths: Lengths | None = None) -> Result:
@@ -276,7 +267,7 @@ class _Convolution(Adapter):
         y = conv(masked(x, lengths).transpose(1, 2)).transpose(1, 2)
         return masked(y, rows), rows, None
 
-    def forward_chunk(self, x: Tensor, state: State | None = None, **others: Any) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         raise BackendError(f"torch.nn.Conv1d {SequenceModule.whole_sequences}")
 
     def _shortened(self, lengths: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
+from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights, StepCall
 from ..types import Backend, State
 from ._options import DEFAULTS, Options
 from .initialisation import Init
@@ -103,13 +103,6 @@ class RecurrentBase(torch.nn.RNNBase):
         """Run one layer in one direction over whole sequences, natively or by the reference."""
         raise NotImplementedError
 
-    def _run_step(
-        self,
-        x: Tensor,
-        state: State,
-        weights: RecurrentWeights,
-        options: RecurrentOptions = NO_OPTIONS,
-        gates: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, State]:
-        """Run one step [B, I] of one layer; ``gates``, where given, receives the values of its gates."""
+    def _run_step(self, call: StepCall) -> tuple[Tensor, State]:
+        """Run one step of one layer."""
         raise NotImplementedError

@@ -7,7 +7,6 @@ state tensors.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..errors import BackendError, ConfigError, ShapeError, suggest
 from ..ops.backend import choose_backend, native_problem
-from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights
+from ..ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights, StepCall
 from ..ops.draws import bernoulli
 from ..ops.state import map_state, tensors
 from ..types import BACKENDS, Backend, State
@@ -53,8 +52,10 @@ class RecurrentLayer(RecurrentBase):
             raise ConfigError(f"backend={backend!r} is unknown{suggest(backend, BACKENDS)}")
         if isinstance(options["zoneout"], list):  # as a configuration file has it
             options["zoneout"] = tuple(options["zoneout"])
-        self.init, self.backend, self.options = init, backend, Options(**options)
-        check_options(self.options, pairs="c" in self.state_names)
+        chosen = Options(**options)
+        check_options(chosen, pairs="c" in self.state_names)
+        self.init, self.backend = init, backend
+        self.options = DEFAULTS if chosen == DEFAULTS else chosen  # itself: each call asks whether there are any
 
     def _complete(self) -> None:
         """Add the parameters of the options. Called after PyTorch's constructor."""
@@ -167,10 +168,11 @@ class RecurrentLayer(RecurrentBase):
         x, hx, lengths, resets, backend = self._checked(input, hx, lengths, resets)
         if backend == "torch":
             return self._forward_torch(x, hx, lengths)
+        if not _autocast(x):
+            return run_stack(self, x, hx, lengths, resets, backend)[:2]
         # In the weights' dtype: products in half precision would not fit the state that is carried.
-        with torch.autocast(x.device.type, enabled=False) if _autocast(x) else nullcontext():
-            output, state, _ = run_stack(self, x, hx, lengths, resets, backend)
-        return output, state
+        with torch.autocast(x.device.type, enabled=False):
+            return run_stack(self, x, hx, lengths, resets, backend)[:2]
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run one time step, without side effects and differentiable: the same as a sequence of one step.
@@ -211,7 +213,8 @@ class RecurrentLayer(RecurrentBase):
                 options = options._replace(zoneout_h=zoneout_h[:, 0])
             if zoneout_c is not None and zoneout_c.dim() == 3:
                 options = options._replace(zoneout_c=zoneout_c[:, 0])
-            x, after = self._run_step(x, state_row(state, layer), self._direction_weights(layer), options)
+            call = StepCall(x, state_row(state, layer), self._direction_weights(layer), options)
+            x, after = self._run_step(call)
             following.append(after)
             x = dropout_between_layers(self, x, layer)
         return x, map_state(lambda *leaves: torch.stack(leaves), *following)

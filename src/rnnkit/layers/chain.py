@@ -10,7 +10,7 @@ from ..errors import ConfigError, ShapeError
 from ..types import State
 from ._checks import Lengths
 from .description import describe, short_repr
-from .sequence_adapters import Chained, as_sequence_module, check_fit
+from .sequence_adapters import Adapted, Chained, as_sequence_module, check_fit
 from .sequence_module import SequenceModule, check_features, masked
 
 Tensor = torch.Tensor
@@ -44,6 +44,7 @@ class Chain(SequenceModule):
         check_fit([(f"part {place}", as_sequence_module(part, f"part {place}")) for place, part in enumerate(parts)])
         for place, part in enumerate(parts):
             self.add_module(str(place), part)
+        self._adapted = Adapted()
 
     def config(self) -> dict[str, Any] | None:
         """Builder and arguments that make this chain anew; None where a part has none."""
@@ -101,7 +102,11 @@ class Chain(SequenceModule):
         return f"Chain({', '.join(short_repr(part) for part in self._modules.values())})"
 
     def _chained(self) -> Chained:
-        return Chained([as_sequence_module(part) for part in self._modules.values()])
+        return self._adapted(tuple(self._modules.values()), _chain)  # type: ignore[no-any-return]
+
+
+def _chain(modules: tuple[torch.nn.Module, ...]) -> Chained:
+    return Chained([as_sequence_module(part) for part in modules])
 
 
 class PerStep(SequenceModule):

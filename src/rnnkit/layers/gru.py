@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
+from ..ops.direction import DirectionCall, DirectionResult, StepCall
 from ..ops.gru import gru, gru_reference, gru_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
@@ -105,13 +105,6 @@ class GRU(RecurrentLayer, torch.nn.GRU):
         run = gru if backend == "native" else gru_reference
         return run(call, reset_after=self.options.reset_after)
 
-    def _run_step(
-        self,
-        x: Tensor,
-        state: State,
-        weights: RecurrentWeights,
-        options: RecurrentOptions = NO_OPTIONS,
-        gates: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, State]:
-        h = gru_step(x, state, weights, options, reset_after=self.options.reset_after, gates=gates)
+    def _run_step(self, call: StepCall) -> tuple[Tensor, State]:
+        h = gru_step(*call[:4], reset_after=self.options.reset_after, gates=call.gates)
         return h, h

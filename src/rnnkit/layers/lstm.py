@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..ops.backend import choose_backend, native_problem
-from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
+from ..ops.direction import DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights, StepCall
 from ..ops.lstm import coupled, coupled_peephole, lstm, lstm_reference, lstm_step
 from ..types import Backend, State
 from ._checks import Lengths
@@ -131,15 +131,8 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
         return lstm(call) if backend == "native" else lstm_reference(call)
 
-    def _run_step(
-        self,
-        x: Tensor,
-        state: State,
-        weights: RecurrentWeights,
-        options: RecurrentOptions = NO_OPTIONS,
-        gates: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, State]:
-        h, c = lstm_step(x, state, weights, options, gates=gates)
+    def _run_step(self, call: StepCall) -> tuple[Tensor, State]:
+        h, c = lstm_step(*call[:4], gates=call.gates)
         return h, (h, c)
 
     def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:

@@ -1,14 +1,14 @@
 """The call of a :class:`SequenceModule` for modules whose own call is another one.
 
-An adapter holds a reference to its module and nothing else. It is made for each call and is no ``torch.nn.Module``: so
-the names of parameters in a state dict are those of the module, and a module may be replaced or accelerated in place at
-any time.
+An adapter holds a reference to its module and nothing else. It is no ``torch.nn.Module``: so the names of parameters in
+a state dict are those of the module. Adapters are kept in an :class:`Adapted`, so that a module may be replaced or
+accelerated in place at any time.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,26 +16,54 @@ from torch import nn
 
 from ..errors import ConfigError, ShapeError
 from ..types import State
-from ._adapters import ADAPTERS, OwnFront, Result
+from ._adapters import ADAPTERS, Chunk, Layer, OwnFront, Result
 from ._checks import Lengths
 from .cells import TORCH_CELLS
-from .sequence_module import SequenceInterface, SequenceModule
+from .sequence_module import SequenceModule
 
 Tensor = torch.Tensor
+SequenceInterface = SequenceModule | Layer
+"""What a model asks of its layers; :class:`SequenceModule` documents each part."""
 
 
-class Chained:
+class Adapted:
+    """What is made of modules: made once, and again where a module was replaced or changed its class.
+
+    A copy of it, pickled ones too, is empty: a copied model makes its own.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[tuple[Any, ...], Any] = ((), None)
+
+    def __call__(self, modules: tuple[Any, ...], make: Callable[[tuple[Any, ...]], Any]) -> Any:
+        key, made = (*modules, *map(type, modules)), self._made
+        if key != made[0]:
+            made = self._made = key, make(modules)
+        return made[1]
+
+    def __reduce__(self) -> Any:
+        return Adapted, ()
+
+
+class Chained(Layer):
     """Several layers, one behind the other, as one.
 
     The state is a tuple of the states of those parts that have one; the state itself where one part has.
     """
 
     def __init__(self, parts: Sequence[SequenceInterface]) -> None:
-        self.parts = parts
-        self._states = [part for part in parts if part.stateful]
+        self._parts = parts
 
     @property
-    def stateful(self) -> bool:
+    def parts(self) -> Sequence[SequenceInterface]:
+        return self._parts
+
+    @property
+    def _states(self) -> list[SequenceInterface]:
+        return [part for part in self.parts if part.stateful]
+
+    @property
+    def stateful(self) -> bool:  # type: ignore[override]
         return bool(self._states)
 
     @property
@@ -50,8 +78,8 @@ class Chained:
         return next((part.output_size for part in reversed(self.parts) if part.output_size is not None), None)
 
     @property
-    def state_batch_axis(self) -> int:
-        return self._states[0].state_batch_axis if self._states else 0
+    def state_batch_axis(self) -> int:  # type: ignore[override]
+        return next((part.state_batch_axis for part in self._states), 0)
 
     @property
     def carry_problem(self) -> str | None:
@@ -70,14 +98,7 @@ class Chained:
                 states.append(state)
         return x, lengths, self._joined(states)
 
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]:
+    def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         before, after = self._split(state), []
         for part in self.parts:
             x, following = part.forward_chunk(
@@ -100,14 +121,29 @@ class Chained:
         return None if not states else states[0] if len(states) == 1 else tuple(states)
 
     def _split(self, state: State | None) -> list[State | None]:
-        if state is None or len(self._states) == 1:
-            return [state] * len(self._states)
-        if not isinstance(state, tuple) or len(state) != len(self._states):
+        count = len(self._states)
+        if state is None or count == 1:
+            return [state] * count
+        if not isinstance(state, tuple) or len(state) != count:
             raise ShapeError(
-                f"state is a {type(state).__name__}; expected a tuple of {len(self._states)} states, one for each "
+                f"state is a {type(state).__name__}; expected a tuple of {count} states, one for each "
                 "layer that has one, as forward_chunk returns it"
             )
         return list(state)
+
+
+class _ChainedSequential(Chained):
+    """The modules of a ``torch.nn.Sequential``, any of which may be replaced."""
+
+    def __init__(self, module: nn.Sequential, name: str) -> None:
+        self._module, self._name, self._adapted = module, name, Adapted()
+
+    @property
+    def parts(self) -> Sequence[SequenceInterface]:
+        return self._adapted(tuple(self._module), self._make)  # type: ignore[no-any-return]
+
+    def _make(self, modules: tuple[nn.Module, ...]) -> list[SequenceInterface]:
+        return [as_sequence_module(part, f"{self._name}[{index}]") for index, part in enumerate(modules)]
 
 
 def _checked_result(part: SequenceInterface, result: Any) -> Result:
@@ -143,7 +179,9 @@ def as_sequence_module(module: Any, name: str = "module") -> SequenceInterface:
         if isinstance(module, kinds):
             return adapter(module)
     if type(module) is nn.Sequential and len(module) > 0:
-        return Chained([as_sequence_module(part, f"{name}[{index}]") for index, part in enumerate(module)])
+        chained = _ChainedSequential(module, name)
+        assert chained.parts  # raises for a part that is no layer
+        return chained
     if name in ("front", "augment") and _takes_lengths(module):
         return OwnFront(module)
     raise ConfigError(_refusal(module, name))

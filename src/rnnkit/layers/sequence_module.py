@@ -11,7 +11,7 @@ Legend: B batch, T time, T' time of the output (T, or less where steps are joine
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch.nn.utils import parametrize
@@ -22,38 +22,6 @@ from ..types import State
 from ._checks import Lengths
 
 Tensor = torch.Tensor
-
-
-class SequenceInterface(Protocol):
-    """What a model asks of its layers; :class:`SequenceModule` documents each part."""
-
-    @property
-    def input_size(self) -> int | None: ...
-    @property
-    def output_size(self) -> int | None: ...
-    @property
-    def stateful(self) -> bool: ...
-    @property
-    def state_batch_axis(self) -> int: ...
-    @property
-    def carry_problem(self) -> str | None: ...
-
-    def __call__(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]: ...
-
-    def forward_chunk(
-        self,
-        x: Tensor,
-        state: State | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State | None]: ...
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State | None: ...
-
-    def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor: ...
 
 
 class SequenceModule(torch.nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, suggest
-from ..ops.direction import NO_OPTIONS, DirectionCall, DirectionResult, RecurrentOptions, RecurrentWeights
+from ..ops.direction import DirectionCall, DirectionResult, StepCall
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
@@ -125,15 +125,8 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
         run = simple_rnn if backend == "native" else simple_rnn_reference
         return run(call, nonlinearity=self.nonlinearity)
 
-    def _run_step(
-        self,
-        x: Tensor,
-        state: State,
-        weights: RecurrentWeights,
-        options: RecurrentOptions = NO_OPTIONS,
-        gates: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, State]:
-        h = simple_rnn_step(x, state, weights, options, nonlinearity=self.nonlinearity)
+    def _run_step(self, call: StepCall) -> tuple[Tensor, State]:
+        h = simple_rnn_step(*call[:4], nonlinearity=self.nonlinearity)
         return h, h
 
     def _torch_problem(self) -> str | None:

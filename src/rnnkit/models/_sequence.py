@@ -12,8 +12,7 @@ from ..errors import ConfigError, check_whole, suggest
 from ..layers._checks import Lengths
 from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
-from ..layers.sequence_adapters import Chained, as_sequence_module, check_fit
-from ..layers.sequence_module import SequenceInterface
+from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module, check_fit
 from ..ops.padding import valid_steps
 from ..types import State
 
@@ -21,6 +20,7 @@ Tensor = torch.Tensor
 Front = torch.nn.Module | Sequence[torch.nn.Module]
 Pooling = Literal["last", "mean", "max", "concat"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat")
+_PARTS = ("augment", "front", "body")  # from input to output
 
 
 def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
@@ -59,8 +59,7 @@ class SequenceModel(torch.nn.Module):
         super().__init__()
         if isinstance(front, list | tuple):
             front = Chain(*front) if len(front) != 1 else front[0]
-        named = [("augment", augment), ("front", front), ("body", body)]
-        parts = [(name, as_sequence_module(part, name)) for name, part in named if part is not None or name == "body"]
+        parts = _named_layers((augment, front, body))
         if outputs < 1:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 1")
         check_fit(parts)
@@ -72,6 +71,7 @@ class SequenceModel(torch.nn.Module):
             )
         # From input to output, as groups of layers go.
         self.augment, self.front, self.body = augment, front, body
+        self._adapted = Adapted()
         self.dropout = dropout
         if head is None:
             head = torch.nn.Linear(features * width, outputs)
@@ -129,10 +129,8 @@ class SequenceModel(torch.nn.Module):
 
     def _layers(self) -> SequenceInterface:
         """Augmentation, front and body as one."""
-        if self.front is None and self.augment is None:
-            return as_sequence_module(self.body, "body")
-        parts = (("augment", self.augment), ("front", self.front), ("body", self.body))
-        return Chained([as_sequence_module(part, name) for name, part in parts if part is not None])
+        part = self._modules.get  # self.body asks a Python function of torch.nn.Module for it
+        return self._adapted((part("augment"), part("front"), part("body")), _joined_layers)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> Tensor:
         """Map x [B, T, I] (or what the front takes) and lengths [B] or None to the model's outputs."""
@@ -210,6 +208,17 @@ class SequenceModel(torch.nn.Module):
     def _shown_defaults(self) -> dict[str, Any]:
         """Arguments in the order of the constructor, with the values that a repr leaves out."""
         return {name: 0.0 if name == "dropout" else None for name in self._arguments}
+
+
+def _named_layers(modules: tuple[Any, ...]) -> list[tuple[str, SequenceInterface]]:
+    """Augmentation, front and body as layers with their names; the first two may be None."""
+    named = zip(_PARTS, modules, strict=True)
+    return [(name, as_sequence_module(part, name)) for name, part in named if part is not None or name == "body"]
+
+
+def _joined_layers(modules: tuple[Any, ...]) -> SequenceInterface:
+    layers = [layer for _, layer in _named_layers(modules)]
+    return layers[0] if len(layers) == 1 else Chained(layers)
 
 
 class PooledModel(SequenceModel):

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ConfigError, suggest
 from ..layers._checks import Lengths
-from ..layers.sequence_module import SequenceInterface
+from ..layers.sequence_adapters import SequenceInterface
 from ..types import State
 from ._sequence import Front, SequenceModel, valid_outputs
 

@@ -22,9 +22,6 @@ from .unroll import unroll
 Tensor = torch.Tensor
 
 
-"""The variants of each native kernel, in the order of the native enumeration."""
-
-
 class RecurrentWeights(NamedTuple):
     """The weights of one layer in one direction.
 
@@ -76,6 +73,24 @@ class RecurrentOptions(NamedTuple):
 
 
 NO_OPTIONS = RecurrentOptions()
+
+
+class StepCall(NamedTuple):
+    """One step of one layer.
+
+    Attributes:
+        x: [B, I].
+        state: the state before the step, h [B, S] or (h [B, S], c [B, H]).
+        weights: the layer's weights.
+        options: the tensors of its options.
+        gates: receives the values of the gates by name; None where they are not wanted.
+    """
+
+    x: Tensor
+    state: State
+    weights: RecurrentWeights
+    options: RecurrentOptions = NO_OPTIONS
+    gates: dict[str, Tensor] | None = None
 
 
 class DirectionCall(NamedTuple):

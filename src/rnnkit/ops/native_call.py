@@ -5,15 +5,14 @@ Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a pro
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from ..errors import ShapeError
 from .backend import native_core
+from .memory import work_memory
 
 Tensor = torch.Tensor
 
@@ -25,6 +24,8 @@ VARIANTS = {
     "gru": ("reset_after", "reset_before"),
 }
 """The variants of each kernel's equations."""
+LSTM_SAVED = ("i", "f", "g", "o", "c")
+"""The blocks of H elements that a saved row of the LSTM begins with; ``native/kernels/lstm/lstm.h`` has the layout."""
 
 
 class Inputs(NamedTuple):
@@ -86,17 +87,19 @@ def expand_zoneout(zone: Tensor | None, x: Tensor, batch_first: bool) -> Tensor 
     return (zone if zone.dim() == 1 else zone[:, None]).expand(batch, time, -1)
 
 
-class _Enums(NamedTuple):
+class _Core(NamedTuple):
+    problem: Any
     kernels: dict[str, Any]
     variants: dict[str, Any]
     elements: dict[torch.dtype, Any]
 
 
 @cache
-def _enums() -> _Enums:
-    """The members of the core's enumerations by name: a dict is faster than an attribute of an enumeration."""
+def _core() -> _Core:
+    """The core's description of a call, and the members of its enumerations by name: a dict finds them faster."""
     core: Any = native_core()
-    return _Enums(
+    return _Core(
+        core.RecurrentProblem,
         {name: getattr(core.Kernel, name) for name in GATES},
         {name: getattr(core.Variant, name) for names in VARIANTS.values() for name in names},
         {torch.float32: core.Element.float32, torch.float64: core.Element.float64},
@@ -105,11 +108,10 @@ def _enums() -> _Enums:
 
 def saved_width(kernel: str, hidden: int, *, normed: bool, zoned: bool) -> int:
     """Return how many elements the core saves of each step for the backward call, beside the output."""
-    core, enums = native_core(), _enums()
-    assert core is not None
-    problem = core.RecurrentProblem(
-        kernel=enums.kernels[kernel], variant=enums.variants[VARIANTS[kernel][0]],
-        element=enums.elements[torch.float32], batch=0, time=1, input=0, hidden=int(hidden), state=int(hidden),
+    core = _core()
+    problem = core.problem(
+        kernel=core.kernels[kernel], variant=core.variants[VARIANTS[kernel][0]],
+        element=core.elements[torch.float32], batch=0, time=1, input=0, hidden=int(hidden), state=int(hidden),
         zoned_h=zoned, normed=normed,
     )  # fmt: skip
     width: int = problem.saved_width
@@ -139,23 +141,6 @@ def empty_sequence(like: Tensor, sizes: Sizes, features: int, batch_first: bool)
     return like.new_empty(*shape, features)
 
 
-_LARGE = 1 << 23  # bytes
-
-
-def large_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return unset memory for the calls' own use; large arrays come from NumPy, which asks for huge pages.
-
-    The C library gives large memory back to the system each time it is freed. Taking 4 KiB pages anew cost the LSTM
-    over 784 steps half of its forward pass.
-    """
-    wanted = math.prod(shape) * dtype.itemsize
-    if wanted < _LARGE:
-        return torch.empty(shape, dtype=dtype, device="cpu")
-    memory = torch.from_numpy(np.empty(wanted + 64, np.uint8))
-    start = -memory.data_ptr() % 64  # whole lines of the cache
-    return memory[start : start + wanted].view(dtype).view(shape)
-
-
 def _rows(tensor: Tensor | None) -> Tensor | None:
     """Return the array with adjacent features; it is copied only where they are not."""
     return tensor if tensor is None or tensor.stride(-1) == 1 else tensor.contiguous()
@@ -167,6 +152,9 @@ def _sequence(tensor: Tensor, batch_first: bool) -> tuple[int, int, int]:
     return (tensor.data_ptr(), first, second) if batch_first else (tensor.data_ptr(), second, first)
 
 
+_DTYPES = {"lengths": torch.int64, "resets": torch.bool}  # all others have that of x
+
+
 def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
     """Check every tensor: the kernel takes addresses, and a wrong shape would read memory of others."""
     x = inputs.x
@@ -175,23 +163,18 @@ def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
             f"x is {x.dtype} of shape {tuple(x.shape)}; expected float32 or float64, three axes, on the CPU"
         )
     batch, time, features, hidden, state, gates = sizes
-    wide, dtype = gates * hidden, x.dtype
-    _fit("w_ih", inputs.w_ih, (wide, features), dtype)
-    _fit("w_hh", inputs.w_hh, (wide, hidden if inputs.w_hr is None else state), dtype)
-    for name in ("b_ih", "b_hh", "gain_ih", "gain_hh"):
-        _fit(name, getattr(inputs, name), (wide,), dtype)
-    _fit("w_hr", inputs.w_hr, (state, hidden), dtype)
-    for name in ("h0", "reset_h", "mask"):
-        _fit(name, getattr(inputs, name), (batch, state), dtype)
-    for name in ("c0", "reset_c"):
-        _fit(name, getattr(inputs, name), (batch, hidden), dtype)
-    for name in ("gain_c", "shift_c"):
-        _fit(name, getattr(inputs, name), (hidden,), dtype)
-    _fit("peephole", inputs.peephole, (3, hidden), dtype)
-    _fit("zone_h", inputs.zone_h, (batch, time, state), dtype)
-    _fit("zone_c", inputs.zone_c, (batch, time, hidden), dtype)
-    _fit("lengths", inputs.lengths, (batch,), torch.int64)
-    _fit("resets", inputs.resets, (batch, time), torch.bool)
+    wide = gates * hidden
+    shapes = {
+        "w_ih": (wide, features), "w_hh": (wide, hidden if inputs.w_hr is None else state),
+        "b_ih": (wide,), "b_hh": (wide,), "w_hr": (state, hidden), "peephole": (3, hidden),
+        "gain_ih": (wide,), "gain_hh": (wide,), "gain_c": (hidden,), "shift_c": (hidden,),
+        "h0": (batch, state), "c0": (batch, hidden), "reset_h": (batch, state), "reset_c": (batch, hidden),
+        "mask": (batch, state), "zone_h": (batch, time, state), "zone_c": (batch, time, hidden),
+        "lengths": (batch,), "resets": (batch, time),
+    }  # fmt: skip
+    for name, tensor in zip(Inputs._fields[1:], inputs[1:], strict=True):
+        if tensor is not None:
+            _fit(name, tensor, shapes[name], _DTYPES.get(name, x.dtype))
 
 
 def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
@@ -202,28 +185,26 @@ def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.
         )
 
 
-_SEQUENCES = {Inputs._fields.index(name) for name in ("x", "zone_h", "zone_c")}
-_RESETS = Inputs._fields.index("resets")
+_SEQUENCES = ("x", "zone_h", "zone_c")
 
 
 def compact(inputs: Inputs) -> Inputs:
     """Return the tensors as the kernel takes them: adjacent features, and all but sequences contiguous."""
-    taken: list[Any] = list(inputs)
-    for index, tensor in enumerate(inputs):
-        if tensor is None or tensor.is_contiguous() or index == _RESETS:
+    changed: dict[str, Any] = {}
+    for name, tensor in zip(Inputs._fields, inputs, strict=True):
+        if tensor is None or tensor.is_contiguous() or name == "resets":
             continue
-        taken[index] = _rows(tensor) if index in _SEQUENCES else tensor.contiguous()
-    return Inputs(*taken)
+        changed[name] = _rows(tensor) if name in _SEQUENCES else tensor.contiguous()
+    return inputs._replace(**changed) if changed else inputs
 
 
 def recurrent_problem(inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
     """Return the core's description of a call."""
-    core: Any = native_core()
-    enums, lengths, resets = _enums(), inputs.lengths, inputs.resets
-    return core.RecurrentProblem(
-        kernel=enums.kernels[flags.kernel],
-        variant=enums.variants[flags.variant],
-        element=enums.elements[inputs.w_hh.dtype],
+    core, lengths, resets = _core(), inputs.lengths, inputs.resets
+    return core.problem(
+        kernel=core.kernels[flags.kernel],
+        variant=core.variants[flags.variant],
+        element=core.elements[inputs.w_hh.dtype],
         batch=sizes.batch,
         time=sizes.time,
         input=sizes.input,
@@ -282,8 +263,8 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     cn = weight.new_empty((sizes.batch, sizes.hidden) if is_lstm else 0)
     width = problem.saved_width if flags.save_for_backward else 0
     shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
-    saved = large_empty((*shape, width), weight.dtype)
-    scratch = large_empty((problem.scratch(False),), torch.uint8)
+    saved = work_memory((*shape, width), weight.dtype)
+    scratch = work_memory((problem.scratch(False),), torch.uint8)
     arrays = forward_arrays(inputs, out, hn, cn if is_lstm else None, scratch, flags.batch_first)
     if width:
         arrays["saved"] = _sequence(saved, flags.batch_first)
@@ -319,7 +300,7 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    scratch = large_empty((problem.scratch(True),), torch.uint8)
+    scratch = work_memory((problem.scratch(True),), torch.uint8)
     arrays = _input_arrays(inputs, batch_first)
     arrays["out"] = _sequence(out, batch_first)
     for name, sequence in (("saved", saved if saved.numel() else None), ("dout", dout), ("dcells", dcells)):
@@ -340,4 +321,5 @@ def backward_call(*arguments: Any) -> list[Tensor]:
 
 def cell_states(saved: Tensor, hidden: int) -> Tensor:
     """Return the c of every step from the saved rows of an LSTM."""
-    return saved[..., 4 * hidden : 5 * hidden]
+    first = LSTM_SAVED.index("c") * hidden
+    return saved[..., first : first + hidden]

@@ -1,8 +1,19 @@
-"""The valid steps of a padded batch."""
+"""The padding of a batch, and its valid steps."""
 
 from __future__ import annotations
 
 import torch
+
+
+def pad_steps(values: torch.Tensor, time: int) -> torch.Tensor:
+    """Return values [B, T, ...] with steps of 0 behind them, [B, time, ...]; values themselves where T is the time.
+
+    Example:
+        >>> pad_steps(torch.ones(1, 2), 3).tolist()
+        [[1.0, 1.0, 0.0]]
+    """
+    more = time - values.shape[1]
+    return torch.cat((values, values.new_zeros(len(values), more, *values.shape[2:])), 1) if more else values
 
 
 def valid_steps(lengths: torch.Tensor, time: int, device: torch.device) -> torch.Tensor:

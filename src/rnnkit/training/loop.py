@@ -147,22 +147,31 @@ class Run:
     def scores(self, batches: Sequence[Batch]) -> Iterator[tuple[Score, float | DeviceShare]]:
         """Run the model on the batches of an update.
 
-        Yields:
-            the score of a batch, or of a piece of it, and what its mean loss is multiplied by: its share of the targets
+        Returns:
+            the score of each batch, or piece of one, and what its mean loss is multiplied by: its share of the targets
             of the update, those of all processes together.
         """
-        world, position = self.execution.world, self.position
-        whole = world == 1 and len(batches) == 1 and not self.forward.splits_batch
-        total: int | Tensor = 1
-        if not whole:
-            total = self.execution.sum_over_processes(sum(self.forward.count(batch) for batch in batches))
         alone = len(batches) == 1 and not self.forward.splits_batch
-        with nullcontext() if alone else self.execution.joined_gradients():
-            for batch in batches:
-                for score in self.forward.microbatches(batch):
-                    yield score, 1.0 if whole else share_of_total(score.count * world, total)
-                position.batch += 1
-                position.rows += len(batch)
+        if alone and self.execution.world == 1:
+            return self._scores(batches, None)
+        total = self.execution.sum_over_processes(sum(self.forward.count(batch) for batch in batches))
+        scores = self._scores(batches, total)
+        return scores if alone else _within(self.execution.joined_gradients(), scores)
+
+    def _scores(
+        self, batches: Sequence[Batch], total: int | Tensor | None
+    ) -> Iterator[tuple[Score, float | DeviceShare]]:
+        world, position = self.execution.world, self.position
+        for batch in batches:
+            for score in self.forward.microbatches(batch):
+                yield score, 1.0 if total is None else share_of_total(score.count * world, total)
+            position.batch += 1
+            position.rows += len(batch)
+
+
+def _within(context: AbstractContextManager[None], items: Iterator[Any]) -> Iterator[Any]:
+    with context:
+        yield from items
 
 
 def train(run: Run) -> Iterator[Row]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError
+from ..ops.padding import pad_steps
 from ..types import Batches
 from .batching.arrays import check_inputs, in_memory, select, to_batch, to_inputs, to_weights
 from .batching.batches import ArrayBatches
@@ -116,16 +117,6 @@ def predict(execution: Execution, objective: Objective, x: Any, batch_size: int)
             for rows in torch.arange(len(batch)).split(batch_size)
         ]
     if objective.targets_follow == "targets":  # each batch has as many steps as its longest row
-        outputs = _padded(outputs)
+        longest = max(output.shape[1] for output in outputs)
+        outputs = [pad_steps(output, longest) for output in outputs]
     return torch.cat(outputs)  # outside, so that autograd can use it
-
-
-def _padded(outputs: list[Tensor]) -> list[Tensor]:
-    """Pad outputs [B, T, ...] along the steps with 0 to the longest."""
-    longest = max(output.shape[1] for output in outputs)
-    if all(output.shape[1] == longest for output in outputs):
-        return outputs
-    padded = [output.new_zeros(len(output), longest, *output.shape[2:]) for output in outputs]
-    for whole, output in zip(padded, outputs, strict=True):
-        whole[:, : output.shape[1]] = output
-    return padded

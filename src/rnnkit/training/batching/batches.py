@@ -13,13 +13,12 @@ from torch import Tensor
 
 from ...errors import ConfigError
 from ...ops.padding import valid_steps
-from ...types import Batch, Batches
+from ...types import Batch, Batches, fingerprint_sample
 from .arrays import select, tensor_bytes, tensor_kind
 from .order import Order, share_of
 
 # Data in memory up to this size is put on the device whole; above it, batch by batch.
 _RESIDENT_BYTES = 1 << 30
-_SAMPLE = 64  # rows whose numbers are hashed
 
 
 class ArrayBatches:
@@ -79,7 +78,7 @@ class ArrayBatches:
         assert data.targets is not None
         for rows in (order.rows, order.old):
             if rows is not None:
-                sample = rows[:: max(1, len(rows) // _SAMPLE)].to(data.inputs.device)
+                sample = fingerprint_sample(rows).to(data.inputs.device)
                 for tensor in (rows, data.inputs[sample], data.targets[sample]):
                     hashed.update(tensor_bytes(tensor))
         for more in (data.input_lengths, data.target_lengths, data.weights):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import ConfigError, DataError
 from ...finetuning.forgetting import Replay
-from ...ops.padding import valid_steps
+from ...ops.padding import pad_steps, valid_steps
 from ...types import Batch
 from ..batching.arrays import in_memory, select
 from ..batching.order import ReplayData, share_of
@@ -87,10 +87,7 @@ def _joined(one: Padded, other: Padded) -> Padded:
     if features[0] != features[1]:
         raise DataError(f"new rows have {list(features[0])} features a step and old ones {list(features[1])}")
     longest = max(values.shape[1] for values, _ in ragged)
-    padded = [
-        torch.cat((values, values.new_zeros(len(values), longest - values.shape[1], *features[0])), 1)
-        for values, _ in ragged
-    ]
+    padded = [pad_steps(values, longest) for values, _ in ragged]
     return torch.cat(padded), torch.cat([lengths for _, lengths in ragged])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -82,9 +82,9 @@ class Forward:
     def begin(self) -> None:
         """Prepare for an epoch or an evaluation."""
 
-    def microbatches(self, batch: Batch) -> Iterator[Score]:
-        """Yield the scores of a batch: one, or one a piece that is backpropagated alone."""
-        yield self.score(batch)
+    def microbatches(self, batch: Batch) -> Iterable[Score]:
+        """Return the scores of a batch: one, or one a piece that is backpropagated alone."""
+        return (self.score(batch),)
 
     def score(self, batch: Batch) -> Score:
         """Return the score of a batch as a whole."""

@@ -94,7 +94,8 @@ class Objective:
     def __call__(self, output: Tensor, batch: Batch) -> Score:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
-        return Score(self.loss.mean(found, targets, weights), len(targets), found, targets)
+        # Not len(), which calls a Python function of torch.Tensor; this is run in every step.
+        return Score(self.loss.mean(found, targets, weights), targets.shape[0], found, targets)
 
     def check_targets(self, batch: Batch) -> None:
         """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""

@@ -36,14 +36,17 @@ class LossMeter:
             self.read()
 
     def read(self) -> None:
-        losses = [loss for loss, _, _ in self.waiting]
-        values = [losses[0].item()] if len(losses) == 1 else torch.stack(losses).tolist() if losses else []
-        for value, (_, count, batch) in zip(values, self.waiting, strict=True):
+        waiting = self.waiting
+        if len(waiting) == 1:
+            values = [waiting[0][0].item()]
+        else:
+            values = torch.stack([loss for loss, _, _ in waiting]).tolist() if waiting else []
+        for value, (_, count, batch) in zip(values, waiting, strict=True):
             if self.strict and not math.isfinite(value):
                 raise NonFinite(f"the loss became {value}", batch)
             self.total += value * count
             self.count += count
-        self.waiting.clear()
+        waiting.clear()
 
     def state_dict(self) -> dict[str, Any]:
         self.read()

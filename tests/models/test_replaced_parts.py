@@ -1,0 +1,114 @@
+"""Models keep what they made of their parts, and make it anew where a part was replaced, wrapped or copied."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import rnnkit
+from rnnkit.finetuning.adapters import add_adapters, merge_adapters
+
+X = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+
+
+def build(**parts) -> rnnkit.SequenceClassifier:
+    torch.manual_seed(1)
+    return rnnkit.SequenceClassifier(rnnkit.GRU(3, 4), classes=2, **parts).eval()
+
+
+def front(scale: float) -> nn.Sequential:
+    linear = nn.Linear(3, 3)
+    nn.init.constant_(linear.weight, scale)
+    return nn.Sequential(nn.Tanh(), linear)
+
+
+def by_hand(model: rnnkit.SequenceClassifier, x: torch.Tensor) -> torch.Tensor:
+    x = x if model.augment is None else model.augment(x)
+    x = x if model.front is None else model.front(x)
+    return model.head(model.body(x.transpose(0, 1))[0][-1])
+
+
+@pytest.mark.parametrize("parts", [{}, {"front": front(0.1)}], ids=["body", "front and body"])
+def test_layers_are_made_once(parts):
+    model = build(**parts)
+    model(X)
+    layers = model._layers()
+    model(X)
+    assert model._layers() is layers
+
+
+@pytest.mark.parametrize(
+    ("part", "module"),
+    [
+        ("body", rnnkit.GRU(3, 4)),
+        ("body", nn.RNN(3, 4)),
+        ("front", front(0.5)),
+        ("augment", nn.Tanh()),
+        ("front", None),
+    ],
+)
+def test_a_part_may_be_assigned_after_a_call(part, module):
+    model = build(front=front(0.1))
+    before = model(X)
+    setattr(model, part, module)
+    after = model(X)
+    assert not torch.equal(after, before)
+    torch.testing.assert_close(after, by_hand(model, X))
+
+
+def test_a_part_of_a_sequential_or_of_a_chain_may_be_replaced_after_a_call():
+    model = build(front=front(0.1))
+    model(X)
+    model.front[0] = nn.ReLU()
+    torch.testing.assert_close(model(X), by_hand(model, X))
+    chain = rnnkit.Chain(nn.Tanh(), nn.Linear(3, 3))
+    chain(X)
+    chain._modules["0"] = nn.ReLU()
+    torch.testing.assert_close(chain(X)[0], chain._modules["1"](X.relu()))
+
+
+def test_a_layer_that_changes_its_class_is_adapted_anew():
+    model = rnnkit.SequenceClassifier(nn.GRU(3, 4), classes=2)
+    before, resets = model(X), torch.zeros(2, 5, dtype=torch.bool)
+    with pytest.raises(rnnkit.errors.BackendError, match="resets"):
+        model.forward_chunk(X, resets=resets)
+    rnnkit.accelerate(model)
+    torch.testing.assert_close(model(X), before)
+    torch.testing.assert_close(model.forward_chunk(X, resets=resets)[0], before)
+
+
+def test_low_rank_adapters_reach_the_outputs():
+    model = build()
+    before = model(X)
+    add_adapters(model, rank=2)
+    for name, parameter in model.named_parameters():
+        if name.endswith(".B"):
+            nn.init.constant_(parameter, 0.3)
+    adapted = model(X)
+    assert not torch.equal(adapted, before)
+    merge_adapters(model)
+    torch.testing.assert_close(model(X), adapted)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_runs_its_own_parts(copied):
+    model = build(front=front(0.1))
+    before = model(X)
+    other = copied(model)
+    with torch.no_grad():
+        other.body.weight_ih_l0.zero_()
+        other.front[1].weight.zero_()
+    assert torch.equal(model(X), before)
+    assert not torch.equal(other(X), before)
+    torch.testing.assert_close(other(X), by_hand(other, X))
+
+
+def test_a_compiled_chain_sees_the_replaced_part():
+    chain = rnnkit.Chain(nn.Tanh(), nn.Linear(3, 3))
+    chain(X)
+    compiled = torch.compile(chain, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(X)[0], chain(X)[0])
+    chain._modules["0"] = nn.ReLU()
+    torch.testing.assert_close(compiled(X)[0], chain._modules["1"](X.relu()))
