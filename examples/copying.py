@@ -10,8 +10,8 @@ Run: python examples/copying.py [pause] [folder for the picture]
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -92,4 +92,8 @@ def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> N
 
 
 if __name__ == "__main__":
-    main(*(int(text) for text in sys.argv[1:2]), *(Path(text) for text in sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("delay", type=int, nargs="?", default=50, help="length of the pause (default: %(default)s)")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("copying"), help="of the pictures")
+    given = parser.parse_args()
+    main(given.delay, given.folder)

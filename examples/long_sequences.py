@@ -10,7 +10,7 @@ Run: python examples/long_sequences.py [steps] [folder for the pictures]
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -103,4 +103,8 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(text) for text in sys.argv[1:2]), *(Path(text) for text in sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", type=int, nargs="?", default=400, help="steps of a sequence (default: %(default)s)")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("long_sequences"), help="of the pictures")
+    given = parser.parse_args()
+    main(given.steps, given.folder)

@@ -9,6 +9,7 @@ Run: python examples/own_cells.py (seconds)
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable
 
@@ -161,4 +162,5 @@ def main() -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -17,6 +17,7 @@ Run: python examples/own_data.py
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 import tempfile
@@ -134,4 +135,5 @@ def main(rows: int | None = None, steps: int | None = None) -> dict[str, dict[st
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -3,6 +3,8 @@
 Run it, press Ctrl-C or `kill -9` it, run it again. `runs/resume/model.safetensors` is for use all the while.
 """
 
+import argparse
+
 import torch
 
 import rnnkit
@@ -29,4 +31,5 @@ def main(folder="runs/resume", data=None, epochs=10):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

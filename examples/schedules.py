@@ -9,7 +9,7 @@ Run: python examples/schedules.py [picture.png]
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 import torch
@@ -68,4 +68,6 @@ def main(picture: str = "rates.png", epochs: int = 15, rows: int | None = None) 
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", nargs="?", default="rates.png", help="file to write (default: %(default)s)")
+    main(parser.parse_args().picture)

@@ -9,6 +9,7 @@ Run: RNNKIT_DATA=folder python examples/scikit_learn.py (some minutes)
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import tempfile
@@ -93,4 +94,5 @@ def main(rows: int | None = None, steps: int | None = None) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

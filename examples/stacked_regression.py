@@ -9,7 +9,7 @@ Run: python examples/stacked_regression.py [picture.png]
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -101,4 +101,8 @@ def draw(truth: np.ndarray, before: np.ndarray, after: np.ndarray, errors: dict[
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "picture", nargs="?", default="stacked_regression.png", help="file to write (default: %(default)s)"
+    )
+    main(parser.parse_args().picture)

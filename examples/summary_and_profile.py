@@ -9,6 +9,8 @@ Run: python examples/summary_and_profile.py (seconds)
 
 from __future__ import annotations
 
+import argparse
+
 import torch
 
 import rnnkit
@@ -49,4 +51,5 @@ def main(images: int = 2048, steps: int = 20, hidden: int = 128) -> dict[str, fl
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

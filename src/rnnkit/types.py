@@ -107,7 +107,8 @@ class Batch:
         target_lengths: int64 [B] on the CPU, the valid steps of each row's targets; None: all are valid, or the
             targets have the lengths of the inputs, as the objective says.
         weights: what the loss of a target is multiplied by, [B] or shaped like the targets; None: 1 for each.
-        resets: bool, where a stream begins anew: [B] at the first step, [B, T] before that step.
+        resets: bool, where a stream begins anew: [B] at the first step, [B, T] before that step. Without a state that
+            is carried from batch to batch every row begins anew, so there only [B, T] changes anything.
 
     Example:
         >>> import torch

@@ -456,3 +456,18 @@ def test_data_frames_keep_their_names():
         model.fit([frames[0], frames[1].rename(columns={"u": "w"})], y[:2])
     model.fit(table, y)
     assert not hasattr(model, "channel_names_")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        np.array([["1.0", "2.0"]] * 4),
+        np.array([["1.0", "2.0"]] * 4, dtype=object),
+        [["1", "2"]] * 4,
+        [np.array(["1", "2"]), np.array(["1", "2", "3"])] * 2,
+        pd.DataFrame({"t0": ["1", "2", "3", "4"], "t1": [1.0, 2.0, 3.0, 4.0]}),
+    ],
+)
+def test_numbers_written_as_text_are_refused(text):
+    with pytest.raises(DataError, match=r"X holds text, such as '1.*; expected numbers"):
+        classifier().fit(text, [0, 1, 0, 1])

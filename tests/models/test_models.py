@@ -168,3 +168,42 @@ def test_wrong_arguments():
         rnnkit.SequenceClassifier(rnnkit.GRU(3, 4), 2, pooling="meen")
     with pytest.raises(ConfigError, match="0 outputs"):
         rnnkit.SequenceRegressor(rnnkit.GRU(3, 4), 0)
+
+
+HEADS = {
+    "wider": lambda: torch.nn.Linear(4, 3),
+    "without a bias": lambda: torch.nn.Linear(4, 2, bias=False),
+    "both": lambda: torch.nn.Linear(4, 3, bias=False),
+    "several layers": lambda: torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3)),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", [rnnkit.SequenceClassifier, rnnkit.SequenceRegressor, rnnkit.SequenceTagger])
+def test_a_head_that_was_put_in_by_hand_is_loaded_again(kind, head, tmp_path):
+    model = kind(rnnkit.GRU(2, 4), 2)
+    model.head = HEADS[head]()
+    save_module(model, tmp_path)
+    again = rnnkit.load(tmp_path)
+    x = torch.randn(3, 5, 2)
+    assert torch.equal(again(x), model.eval()(x))
+    assert again.config() == model.config()
+
+
+def test_what_is_changed_on_a_model_is_saved(tmp_path):
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4), classes=["a", "b"])
+    model.pooling, model.dropout = "mean", 0.25
+    save_module(model, tmp_path)
+    again = rnnkit.load(tmp_path)
+    assert (again.pooling, again.dropout, again.class_names) == ("mean", 0.25, ("a", "b"))
+
+
+def test_names_of_classes_go_with_the_width_of_the_head(tmp_path):
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4), classes=["a", "b"])
+    model.head = torch.nn.Linear(4, 2)
+    assert model.class_names == ("a", "b")
+    model.head = torch.nn.Linear(4, 3)
+    assert model.class_names is None
+    model.class_names = ["a", "b", "c"]
+    save_module(model, tmp_path)
+    assert rnnkit.load(tmp_path).class_names == ("a", "b", "c")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import rnnkit
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.training.batching.arrays import in_memory, select, to_batch, to_inputs, to_targets
 from rnnkit.training.batching.batches import ArrayBatches
 from rnnkit.training.batching.order import Order
@@ -101,3 +102,51 @@ def test_resets_of_rows_in_memory_reach_the_model(ragged):
     pieces = [x[0, :3], x[0, 3:], x[1, :5] if ragged else x[1]]
     wanted = [y[0, :3], y[0, 3:], y[1, :5] if ragged else y[1]]
     assert found == pytest.approx(learner.evaluate(pieces, wanted)["loss"], rel=1e-5)
+
+
+def reset_rows():
+    """Rows with resets, and the same as rows of their own."""
+    torch.manual_seed(0)
+    x, resets = torch.randn(2, 6, 2), torch.zeros(2, 6, dtype=torch.bool)
+    resets[0, 3] = True
+    return x, resets, [x[0, 3:], x[1]]
+
+
+@pytest.mark.parametrize("bptt", [None, 2, 4])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_resets_hold_in_every_way_of_running_a_model(ragged, bptt):
+    """One target a sequence: the output after the last reset is that of the steps from there on."""
+    x, resets, pieces = reset_rows()
+    lengths = torch.tensor([6, 5]) if ragged else None
+    pieces = [pieces[0], pieces[1][:5]] if ragged else pieces
+    y = torch.randn(2, 1)
+    learner = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), metrics=[], lr=1e-9, device="cpu")
+    expected = learner.evaluate(pieces, y)["loss"]
+    batch = Batch(x, y, lengths, resets=resets)
+    for data in (batch, [batch]):
+        assert learner.evaluate(data)["loss"] == pytest.approx(expected, rel=1e-5)
+        settings = {"epochs": 1, "bptt": bptt, "shuffle": False, "progress": False}
+        learner.fit(data, validation=data, **settings)
+        assert learner.history["val_loss"] == pytest.approx([expected], rel=1e-5)
+        assert learner.history["loss"] == pytest.approx([expected], rel=1e-5)
+    first = Batch(x, y, lengths, resets=torch.ones(2, dtype=torch.bool))  # every row begins anew in any case
+    assert learner.evaluate(first) == learner.evaluate(Batch(x, y, lengths))
+
+
+def test_resets_that_cannot_be_are_refused():
+    x, resets, _ = reset_rows()
+    y = torch.randn(2, 6, 1)
+    plain = torch.nn.Sequential(torch.nn.Linear(2, 1))
+    with pytest.raises(ConfigError, match=r"a batch with resets \[B, T\] .* Sequential does not return its state"):
+        rnnkit.Learner(plain, loss="mse").evaluate([Batch(x, y, resets=resets)])
+    both = rnnkit.SequenceTagger(rnnkit.GRU(2, 4, bidirectional=True), outputs=1)
+    with pytest.raises(ConfigError, match="resets"):
+        rnnkit.Learner(both, loss="mse", metrics=[]).evaluate([Batch(x, y, resets=resets)])
+    learner = rnnkit.Learner(rnnkit.SequenceTagger(rnnkit.GRU(2, 4), outputs=1), loss="mse", metrics=[])
+    for data in (lambda one: one, lambda one: [one]):
+        with pytest.raises(DataError, match=r"has resets \[2, 5\] of torch.bool with inputs \[2, 6, 2\]"):
+            learner.evaluate(data(Batch(x, y, resets=resets[:, :5])))
+        with pytest.raises(DataError, match=r"of torch.float32"):
+            learner.evaluate(data(Batch(x, y, resets=resets.float())))
+    with pytest.raises(DataError, match="rows of unequal length"):
+        learner.evaluate([Batch(x, y, torch.tensor([6, 5]))], stateful=True)

@@ -209,3 +209,46 @@ def test_what_is_refused(classifier, blobs):
         Learner(classifier(), loss=lambda out, _: out.sum() * float("nan")).find_rate(blobs)
     with pytest.raises(ConfigError, match="the first of them is 0"):
         Learner(classifier(), lr=0.0).find_rate(blobs)
+
+
+def test_a_sweep_trains_as_fit_does():
+    """Joined batches are one larger batch; chunks through time count by their targets; states are carried on."""
+    generator = torch.Generator().manual_seed(2)
+    x, y = torch.randn(32, 8, 2, generator=generator), torch.randint(0, 2, (32, 8), generator=generator)
+
+    def sweep(data, **settings):
+        torch.manual_seed(0)
+        model = rnnkit.SequenceTagger(rnnkit.GRU(2, 8), outputs=2)
+        learner = Learner(model, loss="cross_entropy", optimizer="sgd", metrics=[], device="cpu")
+        before = weights(model)
+        found = learner.find_rate(data, steps=12, high=1.0, **settings)
+        assert same(before, weights(model))
+        return np.array(found.losses)
+
+    whole = sweep((x, y), batch_size=16)
+    np.testing.assert_allclose(sweep((x, y), batch_size=8, accumulate=2), whole, rtol=1e-4)
+    np.testing.assert_allclose(sweep((x, y), batch_size=16, bptt=8), whole, rtol=1e-4)  # nothing is cut
+    np.testing.assert_allclose(sweep((x, y), batch_size=16, bptt=3)[0], whole[0], rtol=1e-4)  # values are carried on
+    halves = [(x[:, :4], y[:, :4]), (x[:, 4:], y[:, 4:])]
+    carried, fresh = sweep(halves, stateful=True), sweep(halves)
+    assert carried[0] == pytest.approx(fresh[0], rel=1e-5)
+    assert abs(carried[1] - fresh[1]) > 1e-4
+
+
+def test_a_sweep_in_mixed_precision_and_with_another_objective(blobs):
+    x, y = blobs
+    learner = Learner(rnnkit.SequenceClassifier(rnnkit.GRU(2, 4), classes=2), precision="bf16-mixed", device="cpu")
+    assert len(learner.find_rate((x, y), steps=10, high=1e-3).losses) == 10
+    model = rnnkit.SequenceTagger(rnnkit.GRU(2, 4), outputs=3)
+    learner = Learner(model, objective=rnnkit.training.CTC(), metrics=[], device="cpu")
+    labels = torch.ones(96, 2, dtype=torch.int64)
+    assert len(learner.find_rate((x, labels), steps=10, high=1e-3).losses) == 10
+
+
+def test_a_sweep_without_a_suggestion_says_what_to_read(classifier, blobs):
+    learner = Learner(classifier())
+    sweep = learner.find_rate(blobs, low=1e-9, high=1e-8, steps=20)
+    assert sweep.suggestion is None
+    with pytest.raises(ConfigError, match="A sweep without a suggestion found no rate: read sweep.reason"):
+        learner.lr = sweep.suggestion
+    assert "lr=0.001" in repr(learner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from fitting import quiet, same, weights
 from torch import nn
 
 from rnnkit.errors import ConfigError, DivergenceError
+from rnnkit.models.loading import load
 from rnnkit.serialization import read_config
 from rnnkit.training.contexts import CatchInterrupt
 from rnnkit.training.history import History
@@ -86,6 +88,20 @@ def test_restore_best_ends_with_the_best_weights_and_checkpoint(classifier, blob
     assert not same(kept.weights[1], kept.weights[2])
     assert [epoch for epoch, _ in saved] == [1, 2]
     assert same(saved[-1][1], kept.weights[1])
+
+
+def test_a_folder_that_is_deleted_in_mid_run_is_written_again(classifier, blobs, tmp_path):
+    """Also the best model, whose epoch is over by then."""
+
+    def delete(learner, row):
+        if row["epoch"] == 2:
+            shutil.rmtree(tmp_path / "run")
+
+    settings = {"validation": blobs, "restore_best": True, "checkpoint": tmp_path / "run", "callbacks": [delete]}
+    learner, settings = validated(classifier, [0.5, 0.1, 0.4], **settings)
+    quiet(learner, blobs, **settings)
+    assert read_config(tmp_path / "run")["extra"]["epoch"] == 1
+    assert same(weights(load(tmp_path / "run", classifier())), weights(learner.model))
 
 
 def test_without_restore_best_the_last_weights_stay_and_every_epoch_is_kept(classifier, blobs, saved, tmp_path):

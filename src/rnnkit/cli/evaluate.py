@@ -9,6 +9,7 @@ import typer
 
 from ..runs.settings import override
 from .arguments import Device, Encoding, File, RecipeFile, Run, data_request, shorthands, trained_recipe_of
+from .misplaced import check_data, check_run
 from .output import plain_warnings, report
 
 
@@ -23,6 +24,8 @@ def evaluate(
     recipe: RecipeFile = None,
 ) -> None:
     """Evaluate a run's model on the test set again, or on other data."""
+    check_run("evaluate", run, (file, data))
+    check_data("evaluate", run, (file, data))
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("evaluate", run)
     with plain_warnings():

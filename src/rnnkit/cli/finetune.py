@@ -27,6 +27,7 @@ from .arguments import (
     shorthands,
     trained_recipe_of,
 )
+from .misplaced import check_data, check_run
 from .output import plain_warnings
 from .train import INTERRUPTED
 
@@ -52,6 +53,8 @@ def finetune(
     from ..recipes.finetuning import FineTune, run_job
     from ..runs.folders import finetune_again
 
+    check_run("finetune", run, (file, data))
+    check_data("finetune", run, (file, data))
     request = data_request(file, data, encoding)
     if request is None:
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")

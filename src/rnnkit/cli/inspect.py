@@ -10,6 +10,7 @@ import typer
 from ..errors import ConfigError
 from ..recipes import RECIPES, DataRequest, InspectionData
 from .arguments import Encoding, File, RecipeFile, data_request, recipe_of
+from .misplaced import check_data, check_run, run_of
 from .output import plain_warnings
 
 REPORT = "report.html"
@@ -33,6 +34,8 @@ def inspect(
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out {out} arrived; expected the name of a page, such as report.html")
+    check_run("inspect", run, (file, data), models=True)
+    check_data("inspect", run, (file, data))
     check_model(run)
     request = data_request(file, data, encoding)
     folder = run if run.is_dir() else run.parent
@@ -74,6 +77,13 @@ def _inspection_data(run: Path, data: DataRequest | None, recipe: str | None) ->
         if chosen is not None:
             why = "was trained by a recipe without inspection_data(folder, data)"
         raise ConfigError(f"{run} {why}; add rows to measure on: --data rows.npz with x [N, T, I] and y")
+    if data.path.suffix != ".npz":
+        folder = run_of(run)
+        named = f"name its run: `rnnkit inspect {folder} {data.path}`, or " if folder is not None else ""
+        raise ConfigError(
+            f"{run} is a model without a recipe, which cannot read {data.path}; {named}pass an .npz file with "
+            "x [N, T, I] and y"
+        )
 
     import rnnkit
 

@@ -10,7 +10,9 @@ import typer
 from ..errors import ConfigError, DataError
 from ..recipes import DataRequest
 from ..recipes.base import Columns, Predictor
-from .arguments import Encoding, RecipeFile, trained_recipe_of
+from ..runs.settings import override
+from .arguments import Device, Encoding, RecipeFile, shorthands, trained_recipe_of
+from .misplaced import check_data, check_run
 from .output import complain, plain_warnings
 
 
@@ -26,9 +28,12 @@ def predict(
         typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
     ] = None,
     encoding: Encoding = None,
+    device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
+    check_run("predict", run, files or data or (), models=True)
+    check_data("predict", run, files or data or ())
     if files and data:
         raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
     paths = files or data
@@ -39,9 +44,10 @@ def predict(
         from ..recipes.series import predictor_of
 
         _check_out(out, run, paths)
-        _answer_all(predictor_of(run, "auto"), requests, out)
+        _answer_all(predictor_of(run, "auto" if device is None else device), requests, out)
         return
-    chosen = trained_recipe_of(run, recipe).require("predict", run)
+    chosen = trained_recipe_of(run, recipe)
+    chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
     _check_out(out, run, paths)
     if chosen.one_answer_a_file:
         _answer_each(chosen.predictor(run), requests, out)

@@ -30,6 +30,7 @@ from .arguments import (
     recipe_of,
     shorthands,
 )
+from .misplaced import check_data, check_recipe, check_resumed
 from .output import plain_warnings, report
 
 INTERRUPTED = 130
@@ -70,6 +71,11 @@ def train(
 
     if recipe is None and resume is None:
         raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to continue: --resume RUN")
+    if resume is not None:
+        check_resumed(resume, recipe, (file, data))
+    elif recipe is not None:
+        check_recipe(recipe, (file, data))
+        check_data("train", recipe, (file, data))
     stored = None if resume is None else recipe_of(resume, recipe)
     base = stored if stored is not None else open_recipe(str(recipe))
     short = {
@@ -132,8 +138,12 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
     for line in changes:
         typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
     resuming.reopen(folder, chosen)
-    with on_full_disk(folder):
-        metrics = ready.run(folder)
+    try:
+        with on_full_disk(folder):
+            metrics = ready.run(folder)
+    except OSError:
+        check_complete(folder)  # whose error says more
+        raise
     check_complete(folder)
     _conclude(folder, chosen, metrics)
 

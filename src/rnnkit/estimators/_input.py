@@ -35,6 +35,7 @@ def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
     Raises:
         DataError, ValueError, TypeError: anything else.
     """
+    _refuse_text(X)
     _note_names(estimator, X, reset=reset)
     rows = _unequal(X)
     if rows is not None:
@@ -80,6 +81,19 @@ def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
         raise DataError(
             f"DataFrame {at} of X has the columns {', '.join(found)}; expected {', '.join(expected)}, in this order"
             + remedy
+        )
+
+
+def _refuse_text(X: Any, where: str = "X") -> None:
+    """Raise DataError for text, also where it is written as numbers are."""
+    try:
+        array = np.asarray(X)
+    except (ValueError, TypeError):  # rows of unequal length, or what is no array: other checks look at these
+        return
+    if array.dtype.kind in "US" or (array.dtype == object and any(isinstance(one, str | bytes) for one in array.flat)):
+        text = next(one for one in array.flat if isinstance(one, str | bytes))
+        raise DataError(
+            f"{where} holds text, such as {str(text)!r}; expected numbers: X.astype(float) if it holds some"
         )
 
 
@@ -134,6 +148,7 @@ def _unequal(X: Any) -> list[np.ndarray] | None:
 
 
 def _check_row(row: np.ndarray, index: int, estimator: Any) -> np.ndarray:
+    _refuse_text(row, f"row {index} of X")
     try:
         checked = check_array(row, estimator=estimator, **_NUMBERS)
     except ValueError as error:

@@ -89,13 +89,30 @@ class SequenceModel(NotScriptable):
 
     def config(self) -> dict[str, Any] | None:
         """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        self._note_outputs()
         parts = {"body": self.body, "front": self.front, "augment": self.augment}
-        if type(self.head) is not torch.nn.Linear and not _plain_linear(self.head):
+        if not _plain_linear(self.head) or self.head.bias is None:
             parts["head"] = self.head
         described = {name: describe(part) for name, part in parts.items() if part is not None}
         if None in described.values():
             return None
-        return {"builder": type(self).__name__, "arguments": {**described, **self._arguments}}
+        now = {name: getattr(self, name) for name in ("pooling", "dropout") if name in self._arguments}
+        return {"builder": type(self).__name__, "arguments": {**described, **self._arguments, **now}}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "head" and "_arguments" in self.__dict__:
+            self._note_outputs()
+
+    def _note_outputs(self) -> None:
+        """Have the arguments tell the width of the head as it is; names of as many classes stay."""
+        linears = [part for part in self.head.modules() if isinstance(part, torch.nn.Linear)]
+        if not linears:  # a head that does not tell its width
+            return
+        argument, width = "classes" if "classes" in self._arguments else "outputs", linears[-1].out_features
+        before = self._arguments[argument]
+        if (len(before) if isinstance(before, list) else before) != width:
+            self._arguments[argument] = width
 
     def set_head(self, head: torch.nn.Linear, name: str = "head") -> None:
         """Put another output layer in place; ``config()`` tells its width.
@@ -106,10 +123,7 @@ class SequenceModel(NotScriptable):
         """
         parent, _, child = name.rpartition(".")
         setattr(self.get_submodule(parent), child, head)
-        argument = "classes" if "classes" in self._arguments else "outputs"
-        before = self._arguments[argument]
-        if not isinstance(before, list) or len(before) != head.out_features:  # names of the same classes stay
-            self._arguments[argument] = head.out_features
+        self._note_outputs()
 
     def _drop(self, x: Tensor) -> Tensor:
         return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x

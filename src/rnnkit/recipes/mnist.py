@@ -224,13 +224,15 @@ class Mnist(Recipe):
         import torch
 
         from rnnkit.data.images import prepare_digit
+        from rnnkit.training.execution import find_device
 
-        model = rnnkit.load(folder)
+        device = find_device(self.device)
+        model = rnnkit.load(folder).to(device)
 
         def answer(data: DataRequest) -> Columns:
             image = torch.from_numpy(prepare_digit(data.without_encoding()))[None]
             with torch.inference_mode():
-                shares = model(image).softmax(1)[0]
+                shares = model(image.to(device)).softmax(1)[0]
             best = int(shares.argmax())
             return {"prediction": [DIGITS[best]], "confidence": [float(shares[best])]}
 

@@ -190,9 +190,8 @@ class PreparedSeries(PreparedRun):
         judged = None
         if recipe.fit.early_stopping is not None and validation is not None:
             judged = f"validation ({len(validation)} rows held out from training)"
-        # The loss that was trained on may be smoothed or scaled: no point of the test's belongs on its curve.
-        final = {name: value for name, value in metrics.get("test", {}).items() if name != "loss"}
-        metrics = record(folder, history, metrics, chosen_on=judged, final=final)
+        # The loss that was trained on may be smoothed or scaled, so no figure of the test has its name.
+        metrics = record(folder, history, metrics, chosen_on=judged, final=metrics.get("test", {}))
         held_out = validation if test is None else test
         if held_out is not None:
             write_table(predictor.table(held_out, true=True), folder / PREDICTIONS)

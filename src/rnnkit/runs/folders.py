@@ -86,8 +86,8 @@ def read_recipe(folder: Path) -> StoredRecipe:
     try:
         stored = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
         return StoredRecipe(str(stored["recipe"]), dict(stored["settings"]))
-    except FileNotFoundError:
-        what = f"has no {RECIPE}" if folder.is_dir() else "does not exist"
+    except (FileNotFoundError, NotADirectoryError):
+        what = f"has no {RECIPE}" if folder.is_dir() else "is a file" if folder.is_file() else "does not exist"
         raise RunFolderError(f"{folder} {what}; expected the folder of a run, such as runs/mnist") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / RECIPE} is damaged ({error!r}); train again into a new folder") from None

@@ -23,7 +23,8 @@ from .task import Array, Columns, SeriesOutputs, Task, place
 class Classification(Task):
     """Names the class of each series: softmax over the classes, cross-entropy.
 
-    Figures: loss (mean cross-entropy), balanced_accuracy (the mean over the classes of the share recognised) and
+    Figures: cross_entropy (the mean, without the smoothing and the class weights that the loss of training has),
+    balanced_accuracy (the mean over the classes of the share recognised) and
     accuracy. Columns: the class, and a probability for each class.
 
     Example:
@@ -106,13 +107,13 @@ class Classification(Task):
         return shares
 
     def figures(self, outputs: SeriesOutputs) -> dict[str, float]:
-        """Return loss, balanced_accuracy and accuracy."""
+        """Return cross_entropy, balanced_accuracy and accuracy."""
         wanted = self.encode_targets(outputs.rows, outputs.preprocessing)
-        loss = torch.nn.functional.cross_entropy(outputs.values.double(), wanted)
+        entropy = torch.nn.functional.cross_entropy(outputs.values.double(), wanted)
         right = (outputs.values.argmax(1) == wanted).double()
         by_class = [right[wanted == label].mean() for label in wanted.unique()]
         return {
-            "loss": float(loss),
+            "cross_entropy": float(entropy),
             "balanced_accuracy": float(torch.stack(by_class).mean()),
             "accuracy": float(right.mean()),
         }

@@ -11,7 +11,7 @@ from ..errors import ConfigError, check_number
 from .execution import Execution
 from .objectives.cross_entropy import ClassWeights
 from .optimization.clipping import Clipping
-from .optimization.optimizers import OptimizerLike, check_optimizer
+from .optimization.optimizers import OptimizerLike, check_optimizer, check_rate
 from .optimization.optimizers import make_optimizer as make_bare_optimizer
 from .optimization.parameter_groups import ParameterGroups
 from .optimization.regularisation import Regularisation
@@ -37,7 +37,8 @@ class LearnerConfig:
 
     def check(self, model: Any) -> None:
         """Raise `ConfigError` for settings that no run could be made of."""
-        for name in ("lr", "weight_decay", "l2", "recurrent_l2", "ar", "tar"):
+        check_rate(self.lr)
+        for name in ("weight_decay", "l2", "recurrent_l2", "ar", "tar"):
             check_number(getattr(self, name), name)
         for name in ("clip_norm", "clip_value"):
             most = getattr(self, name)

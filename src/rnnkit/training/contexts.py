@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import torch
+
+from ..errors import ConfigError
 
 
 @contextmanager
@@ -33,6 +36,34 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def with_gradients(method: Function) -> Function:
+    """Let a learner's method that trains compute gradients, whatever mode it is called in.
+
+    Args:
+        method: of an object with a `model`.
+
+    Raises:
+        ConfigError: the model was made or loaded under `torch.inference_mode`, so it cannot be trained.
+    """
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **settings: Any) -> Any:
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        lost = next((name for name, tensor in named if tensor.is_inference()), None)
+        if lost is not None:
+            raise ConfigError(
+                f"{lost} was made under torch.inference_mode(), so it can never be trained; make or load the model "
+                "outside of that block, or under torch.no_grad()"
+            )
+        with torch.inference_mode(False), torch.enable_grad():
+            return method(self, *args, **settings)
+
+    return cast(Function, run)
 
 
 class CatchInterrupt:

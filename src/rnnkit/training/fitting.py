@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ..errors import ConfigError, check_seed, check_whole
+from ..errors import ConfigError, Remedy, RnnkitWarning, check_seed, check_whole
 from .batching.batches import ArrayBatches, hold_out
 from .batching.iterables import IterableBatches
 from .config import LearnerConfig
@@ -110,19 +111,16 @@ def fit(
     """
     began = time.monotonic()  # the checks belong to the run
     settings.check(session.execution.world)
+    config.check(session.model)
     callbacks = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
     checkpoints = _checkpoints(callbacks, settings)
     schedule = resolve_schedule(settings.schedule)
-    history = open_history(
-        settings.monitor,
-        session.metrics,
-        validated=settings.validation is not None,
-        watchers=_watchers(settings, schedule, callbacks),
-    )
+    watchers, validated = _watchers(settings, schedule, callbacks), settings.validation is not None
+    history = open_history(settings.monitor, session.metrics, validated=validated, watchers=watchers)
     path = None if checkpoints is None else checkpoints.path
     state, seed = state_and_seed(session, settings.seed, path, settings.resume)
     session.history = history
-    run = _make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
+    run = make_run(session, config, train, settings, schedule, seed, Recorded(history, began), bind(callbacks))
     with _surroundings(run, session, settings):
         try:
             run.callbacks.prepare(run)
@@ -136,10 +134,11 @@ def fit(
             return history
         session.run = run
         _run(run)
+    _warn_without_figure(history, watchers)
     return history
 
 
-def _make_run(
+def make_run(
     session: Session,
     config: LearnerConfig,
     train: Any,
@@ -150,6 +149,7 @@ def _make_run(
     callbacks: Callbacks,
 ) -> Run:
     """Read and check the data, and make the parts of a run."""
+    session.take_up_parameters()
     execution, history = session.execution, recorder.history
     generator = torch.Generator().manual_seed(seed)
     forward, batches, held_out = _data(session, train, settings, generator if settings.shuffle else None)
@@ -244,6 +244,18 @@ def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Itera
     return found + ([f"schedule={settings.schedule!r}"] if hasattr(schedule, "epoch") else [])
 
 
+def _warn_without_figure(history: History, watchers: Sequence[str]) -> None:
+    """Warn where the monitored figure is NaN in every epoch, so that the settings that look at it could do nothing."""
+    if not watchers or not history.rows or not all(map(math.isnan, history[history.monitor])):
+        return
+    name, loss = history.monitor, "val_loss" if history.monitor.startswith("val_") else "loss"
+    remedies: list[Remedy | str] = [f"pass rows for which {name} is defined; an AUC, say, needs rows of two classes"]
+    if name != loss:
+        remedies.insert(0, Remedy("monitor", loss))
+    problem = f"{name} is NaN in every epoch, so {' and '.join(watchers)} did nothing, and the last weights stay"
+    warnings.warn(RnnkitWarning(problem, remedy=remedies), stacklevel=4)
+
+
 HeldOut = tuple[Forward, ArrayBatches | IterableBatches]
 
 
@@ -292,13 +304,12 @@ def _identity(
     chosen |= {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settings.free}
     identity = {
         **describe_settings({**chosen, "loss": objective.loss.name, "device": execution.device.type}),
+        **objective.identity(),
         "processes": execution.world,
         "model": describe_model(execution.model),
         "data": run.batches.fingerprint(),
         "validation": {} if held_out is None else held_out[1].fingerprint(),
     }
-    if objective.name not in ("inferred", "sequence", "step"):  # those the model and the data tell
-        identity["objective"] = objective.name
     for callback in run.callbacks.all:
         identity |= getattr(callback, "identity", {})
     return identity

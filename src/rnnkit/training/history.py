@@ -28,7 +28,7 @@ class History:
             `samples_per_second` while training, `seconds` including validation.
         monitor: the column that tells the best epoch.
         higher_is_better: whether a larger `monitor` is better.
-        best_epoch: the epoch with the best `monitor`; None before one has finished.
+        best_epoch: the epoch with the best `monitor`; None before one has finished, or where it is NaN in all.
         stopped: why the run ended. "callback": a callback called `learner.stop()`; "interrupted": Ctrl-C or a
             KeyboardInterrupt; "error": another error, which `fit` raised.
         seconds: how long the run took, including checks and checkpoints.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_whole, suggest
 from ..finetuning.adapters import LoRA
@@ -20,6 +21,7 @@ from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction
 from ..serialization import save_module
 from .config import LearnerConfig
+from .contexts import with_gradients
 from .execution import Execution
 from .fine_tuning.fine_tune import FineTuning, Plan
 from .fitting import FitSettings, as_python, fit
@@ -30,7 +32,7 @@ from .objectives.objective import Objective
 from .objectives.resolve import check_metrics, resolve_objective
 from .optimization.averaging import Average
 from .optimization.clipping import gradient_norm
-from .optimization.optimizers import OptimizerLike
+from .optimization.optimizers import OptimizerLike, check_rate
 from .optimization.parameter_groups import ParameterGroups, by_names
 from .optimization.schedules import Schedule
 from .reports.profile import Profile, profile
@@ -56,6 +58,8 @@ _ELSEWHERE = {
     "steps_per_epoch": "an iterable of so many batches as data",
 }
 _SETTINGS = tuple(one.name for one in fields(LearnerConfig))
+# What a learner is made of, and cannot be changed afterwards.
+_FIXED = ("model", "loss", "objective", "metrics", "label_smoothing", "class_weights", "device", "precision")
 _FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
@@ -77,13 +81,15 @@ class Learner:
             `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none gets
             "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
-            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on.
+            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on. All
+            reported losses contain both: "loss" and "val_loss" of the history and "loss" of `evaluate`.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
         metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see
             `watching/named_metrics.py`), torchmetrics objects or callables (output, target) -> number; one, several or
             a mapping from names; None: the model's `default_metrics`, with its default loss.
-        lr: learning rate.
+        lr: learning rate. `learner.lr = ...` holds from the next run, for an optimizer of your own, too: its first
+            group of parameters gets that rate, and the others keep their ratio to it.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
             the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
         decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
@@ -159,6 +165,23 @@ class Learner:
         self._session = Session(execution, chosen, found)
         self._named_by_data = False
         self._columns = ColumnNames()
+        if isinstance(optimizer, Optimizer):
+            self._session.note_optimizer(optimizer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        made: Session | None = self.__dict__.get("_session")
+        if made is not None:
+            if name in _FIXED:
+                advice = "Learner(model, ...)" if name == "model" else f"Learner(learner.model, {name}=...)"
+                raise ConfigError(f"learner.{name} cannot be changed; make another learner: {advice}")
+            if name in _ELSEWHERE and name != "lr":
+                raise ConfigError(f"a learner has no setting {name!r}; type {_ELSEWHERE[name]}")
+            if name == "lr":
+                check_rate(value)
+                made.rate = float(value)
+            if name == "optimizer" and isinstance(value, Optimizer):
+                made.note_optimizer(value)
+        super().__setattr__(name, value)
 
     @property
     def config(self) -> LearnerConfig:
@@ -205,6 +228,7 @@ class Learner:
         kind = type(self.model).__name__
         return f"Learner({kind}, loss={loss!r}, optimizer={optimizer!r}, lr={self.lr:g}, device='{device}'{after})"
 
+    @with_gradients
     def fit(
         self,
         train: Any,
@@ -395,6 +419,7 @@ class Learner:
             )
         return np.asarray(names)[classes.numpy()]
 
+    @with_gradients
     def fine_tune(
         self,
         new_data: Any,
@@ -474,6 +499,7 @@ class Learner:
         optimizer: OptimizerLike = self.optimizer if self._session.optimizer is None else self._session.optimizer
         return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
 
+    @with_gradients
     def find_rate(
         self,
         data: Any,
@@ -483,6 +509,9 @@ class Learner:
         high: float = 10.0,
         steps: int = 100,
         batch_size: int = 32,
+        accumulate: int = 1,
+        bptt: int | None = None,
+        stateful: bool = False,
         seed: int = 0,
     ) -> RateSweep:
         """Train for some steps at rates that rise from `low` to `high`, and return how the loss took it.
@@ -491,17 +520,19 @@ class Learner:
         compared with that of the initial weights on the same batch, which takes the batches' noise out. The sweep ends
         before `high` where the loss blows up: the mean of three batches is above the lowest so far by 3 times the
         lowest, or by 3 times the fall to it. Afterwards weights, buffers, gradients, optimizer, generators and modes
-        are as they were; the learner's `lr` too: pass the suggestion on, in `learner.lr` before the first `fit`.
+        are as they were; the learner's `lr` too: pass the suggestion on.
 
             sweep = learner.find_rate((X, y))
             sweep.plot("rates.png")
-            learner.lr = sweep.suggestion      # or schedule=OneCycle(peak=sweep.suggestion)
+            if sweep.suggestion is not None:       # else sweep.reason says why there is none
+                learner.lr = sweep.suggestion      # or schedule=OneCycle(peak=sweep.suggestion)
 
         Args:
             data: the data; see the class.
             low, high: the first and the last rate; of the first group of parameters, others keep their ratio to it.
-            steps: so many batches, of as many epochs as that takes, in a shuffled order.
+            steps: so many updates, of as many epochs as that takes, in a shuffled order.
             batch_size: rows of a batch: the rate depends on it, so use the one to train with.
+            accumulate, bptt, stateful: as for `fit`.
             seed: of the order of the rows and of dropout.
 
         Raises:
@@ -517,9 +548,13 @@ class Learner:
             high=high,
             steps=steps,
             batch_size=batch_size,
+            accumulate=accumulate,
+            bptt=bptt,
+            stateful=stateful,
             seed=seed,
         )
 
+    @with_gradients
     def profile(self, data: Any, y: Any = None, *, steps: int = 20, batch_size: int = 32) -> Profile:
         """Say where the time of a training step goes, see `Profile`; trains nothing."""
         return profile(self._session, self.optimizer, self.fit, joined(data, y), steps=steps, batch_size=batch_size)

@@ -19,9 +19,9 @@ from .batching.scale_hints import inputs_in, warn_of_scale
 from .contexts import mode
 from .execution import Execution
 from .objectives.cross_entropy import is_balanced, set_balanced_weights
-from .objectives.forward import Forward
+from .objectives.forward import Forward, check_carries
 from .objectives.objective import Objective
-from .objectives.stateful import StatefulForward, check_carries
+from .objectives.stateful import StatefulForward
 
 
 def make_batches(

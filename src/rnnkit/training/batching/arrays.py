@@ -115,6 +115,26 @@ def to_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
     return replace(batch, **floating)
 
 
+def as_normal(batch: Batch) -> Batch:
+    """Return a batch whose tensors autograd can keep: copies of those that were made under `torch.inference_mode`."""
+    if torch.is_inference_mode_enabled():
+        return batch
+    named = {name: getattr(batch, name) for name in ("inputs", "targets", "weights", "resets")}
+    copies = {name: one.clone() for name, one in named.items() if isinstance(one, Tensor) and one.is_inference()}
+    return replace(batch, **copies) if copies else batch
+
+
+def to_resets(resets: Any, inputs: Tensor, what: str) -> Tensor:
+    """Return resets as truth values [B] or [B, T]; raises `DataError` for others."""
+    found = torch.as_tensor(resets)
+    if found.dtype != torch.bool or found.shape not in (inputs.shape[:1], inputs.shape[:2]):
+        raise DataError(
+            f"{what} has resets {list(found.shape)} of {found.dtype} with inputs {list(inputs.shape)}; "
+            f"expected truth values, [{len(inputs)}], or {list(inputs.shape[:2])} for resets between steps"
+        )
+    return found
+
+
 def split_lengths(data: Inputs | MappedRows) -> tuple[Any, Tensor | None]:
     """Return values and their lengths; a tensor has none."""
     return (data.values, data.lengths) if isinstance(data, Sequences) else (data, None)
@@ -229,6 +249,8 @@ def in_memory(data: Any, dtype: torch.dtype) -> Batch | None:
         DataError: a tuple that is not (X, y), not as many targets as inputs, or values that are no numbers.
     """
     if isinstance(data, Batch):
+        if data.resets is not None:
+            to_resets(data.resets, data.inputs, "the batch")
         return to_dtype(data, dtype)
     if isinstance(data, Subset) and isinstance(data.dataset, TensorDataset):
         rows = torch.as_tensor(data.indices)

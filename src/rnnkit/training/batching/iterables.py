@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ...errors import ConfigError, DataError
 from ...types import Batch, Batches, Sequences
-from .arrays import describe, to_batch, to_dtype, to_inputs, to_targets
+from .arrays import describe, to_batch, to_dtype, to_inputs, to_resets, to_targets
 from .class_names import encode_names, names_in
 from .order import Order
 from .scale_hints import warn_of_scale
@@ -73,7 +73,7 @@ class IterableBatches:
     def _read(self, item: Any, step: int) -> Batch:
         """Turn an item of the source into a batch."""
         if isinstance(item, Batch):
-            return to_dtype(item, self.dtype)
+            return self._checked(to_dtype(item, self.dtype), item.resets, step)
         resets = None
         if self.stateful and isinstance(item, tuple | list) and len(item) == 3:
             *item, resets = item
@@ -86,12 +86,15 @@ class IterableBatches:
             warn_of_scale(item[0], self.dtype)
             self._hints = False
         batch = to_batch(to_inputs(item[0], self.dtype), to_targets(self._numbered(item[1]), self.dtype))
+        return self._checked(batch, resets, step)
+
+    def _checked(self, batch: Batch, resets: Any, step: int) -> Batch:
         if self.stateful and batch.input_lengths is not None:
             raise DataError(
                 f"batch {step} has rows of unequal length; with stateful=True the rows of a batch end together"
             )
         if resets is not None:
-            batch.resets = _resets(resets, batch.inputs, step)
+            batch.resets = to_resets(resets, batch.inputs, f"batch {step}")
         return batch
 
     def _numbered(self, targets: Any) -> Any:
@@ -134,16 +137,6 @@ def _length(source: Any) -> int | None:
         return len(source)
     except TypeError:  # also raised by a DataLoader whose data set has no length
         return None
-
-
-def _resets(resets: Any, inputs: Tensor, step: int) -> Tensor:
-    found = torch.as_tensor(resets)
-    if found.dtype != torch.bool or found.shape not in (inputs.shape[:1], inputs.shape[:2]):
-        raise DataError(
-            f"batch {step} has resets {list(found.shape)} of {found.dtype} with inputs {list(inputs.shape)}; "
-            f"expected truth values, [{len(inputs)}], or {list(inputs.shape[:2])} for resets between steps"
-        )
-    return found
 
 
 def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes: int) -> Iterable[Any]:

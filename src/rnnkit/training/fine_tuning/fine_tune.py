@@ -350,7 +350,7 @@ def _stages(model: Any, plan: Plan) -> list[tuple[int, list[Parameter]]]:
 
 
 def _optimizer(session: Session, config: LearnerConfig, plan: Plan) -> Optimizer:
-    optimizer = config.make_optimizer(session.execution)
+    optimizer = session.make_optimizer(config)
     highest = max(group["lr"] for group in optimizer.param_groups)
     usual = 1.0 if plan.adapters is not None else 0.1
     for group in optimizer.param_groups:

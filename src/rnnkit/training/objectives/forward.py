@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import DataError, ShapeError
+from ...errors import ConfigError, DataError, ShapeError
 from ...ops.padding import valid_steps
-from ...types import Batch
-from ..batching.arrays import check_inputs, select
+from ...types import Batch, State
+from ..batching.arrays import HALF, as_normal, check_inputs, select
 from ..contexts import mode
 from ..execution import Execution
 from .objective import InferredObjective, Objective, Score
@@ -40,6 +40,50 @@ def shown_with_all_rows(some: Any, everything: Any) -> Iterator[None]:
                 problem = problem.replace(of_tensors, of_arrays)
                 break
         raise ShapeError(problem, error.place, error.remedies, note=error.note) from None
+
+
+def check_carries(model: torch.nn.Module, setting: str) -> None:
+    """Raise `ConfigError` for a model whose state cannot be carried from chunk to chunk."""
+    problem: str | None = getattr(model, "carry_problem", None)
+    if not callable(getattr(model, "forward_chunk", None)):
+        problem = (
+            f"{type(model).__name__} does not return its state; give it a method forward_chunk(x, state=None) -> "
+            "(output, state), as rnnkit.SequenceTagger and rnnkit.SequenceClassifier have it"
+        )
+    if problem is not None:
+        raise ConfigError(f"{setting} carries the state of the model from one chunk to the next, but {problem}")
+
+
+def chunked(execution: Execution) -> Any:
+    """Return what has the model's `forward_chunk`: of several processes the wrapper, which exchanges gradients."""
+    if execution.world == 1:
+        return execution.model
+    module: Any = execution.module
+    module.mark_forward_method("forward_chunk")
+    return module
+
+
+def run_chunk(
+    execution: Execution,
+    model: Any,
+    values: Tensor,
+    state: State | None,
+    lengths: Tensor | None = None,
+    resets: Tensor | None = None,
+) -> tuple[Tensor, State]:
+    """Call `forward_chunk` with the keywords that are needed, as the precision computes it."""
+    given = {"lengths": lengths, "resets": resets}
+    with execution.autocast():
+        output, state = model.forward_chunk(
+            values, state, **{name: value for name, value in given.items() if value is not None}
+        )
+    return output.float() if output.dtype in HALF else output, state
+
+
+def over_time(batch: Batch) -> Tensor | None:
+    """Return the resets before single steps [B, T]; None where a batch has none, or those of its first step [B]."""
+    resets = batch.resets
+    return resets if resets is not None and resets.dim() == 2 else None
 
 
 class Forward:
@@ -77,8 +121,17 @@ class Forward:
 
     def output(self, batch: Batch) -> Tensor:
         """Return the model's output for a batch."""
-        output: Tensor = self.objective.call(self.module, batch)
-        return output
+        resets = over_time(batch)
+        if resets is None or not bool(resets.any()):
+            output: Tensor = self.objective.call(self.module, batch)
+            return output
+        if type(self.objective).call is not Objective.call:
+            raise ConfigError(
+                f"resets [B, T] arrived, but the objective {self.objective.name!r} calls the model in its own way, "
+                "without them; pass batches without resets"
+            )
+        check_carries(self.execution.model, "a batch with resets [B, T]")
+        return run_chunk(self.execution, chunked(self.execution), batch.inputs, None, batch.input_lengths, resets)[0]
 
     def predictions(self, batch: Batch, longest: int | None) -> Tensor:
         """Return what `predict` gives for a batch.
@@ -103,6 +156,7 @@ class Forward:
             ShapeError: targets whose shape does not belong to the model's output.
             ConfigError: the model's output is not one that the objective can use.
         """
+        batch = as_normal(batch)
         check_inputs(batch.inputs, batch.input_lengths)
         if batch.targets is None or len(batch.targets) != len(batch):
             found = 0 if batch.targets is None else len(batch.targets)

@@ -73,6 +73,10 @@ class Objective:
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
 
+    def identity(self) -> dict[str, Any]:
+        """Return what a resumed run must share beside the loss; nothing where the model and the data tell it."""
+        return {} if self.name == Objective.name else {"objective": self.name}
+
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
         """Return the model's output for a batch."""
         return call_model(module, batch)
@@ -271,6 +275,9 @@ class StepObjective(HorizonObjective):
     name: ClassVar[str] = "step"
     targets_follow: ClassVar[str] = "inputs"
 
+    def identity(self) -> dict[str, Any]:
+        return {}
+
     def lengths(self, batch: Batch) -> Tensor | None:
         return batch.input_lengths
 
@@ -300,6 +307,9 @@ class InferredObjective(Objective):
     """
 
     name: ClassVar[str] = "inferred"
+
+    def identity(self) -> dict[str, Any]:
+        return {}
 
     def __init__(self, loss: Loss) -> None:
         super().__init__(loss)

@@ -27,22 +27,9 @@ from torch import Tensor
 from ...errors import ConfigError, DataError
 from ...ops.state import detach, map_state, reorder, reset, tensors
 from ...types import Batch, State
-from ..batching.arrays import HALF
 from ..execution import Execution
-from .forward import Forward
+from .forward import Forward, chunked, over_time, run_chunk
 from .objective import Objective, Score
-
-
-def check_carries(model: torch.nn.Module, setting: str) -> None:
-    """Raise `ConfigError` for a model whose state cannot be carried from chunk to chunk."""
-    problem: str | None = getattr(model, "carry_problem", None)
-    if not callable(getattr(model, "forward_chunk", None)):
-        problem = (
-            f"{type(model).__name__} does not return its state; give it a method forward_chunk(x, state=None) -> "
-            "(output, state), as rnnkit.SequenceTagger and rnnkit.SequenceClassifier have it"
-        )
-    if problem is not None:
-        raise ConfigError(f"{setting} carries the state of the model from one chunk to the next, but {problem}")
 
 
 class StatefulForward(Forward):
@@ -62,10 +49,7 @@ class StatefulForward(Forward):
         super().__init__(execution, objective)
         model: Any = execution.model
         self.axis = getattr(model, "state_batch_axis", 1)
-        if execution.world > 1:  # through the wrapper, which exchanges gradients
-            model = execution.module
-            model.mark_forward_method("forward_chunk")
-        self.model, self.steps, self.stateful = model, steps, stateful
+        self.model, self.steps, self.stateful = chunked(execution), steps, stateful
         self.splits_batch = steps is not None
         self.state: State | None = None
         self.trying = False
@@ -76,7 +60,7 @@ class StatefulForward(Forward):
     def output(self, batch: Batch) -> Tensor:
         if not self.stateful or self.trying:  # a trial on two rows is no chunk of a stream
             return super().output(batch)
-        output, state = self._run(batch.inputs, self._start(batch), None, batch.resets)
+        output, state = self._run(batch.inputs, self._start(batch), None, over_time(batch))
         self.state = detach(state)
         return output
 
@@ -101,11 +85,10 @@ class StatefulForward(Forward):
             yield self.objective(self._last_steps(batch, self.steps), batch)
 
     def _chunks(self, batch: Batch, steps: int) -> Iterator[Score]:
-        state, resets = self._start(batch), batch.resets
+        state, resets = self._start(batch), over_time(batch)
         for begin in range(0, batch.inputs.shape[1], steps):
             here = slice(begin, begin + steps)
-            over_time = resets[:, here] if resets is not None and resets.dim() == 2 else None
-            output, state = self._run(batch.inputs[:, here], state, None, over_time)
+            output, state = self._run(batch.inputs[:, here], state, None, None if resets is None else resets[:, here])
             state = self.state = detach(state)
             yield self.objective(output, _cut(batch, here))
 
@@ -120,29 +103,32 @@ class StatefulForward(Forward):
                 batch, state = _rows(batch, index), reorder(state, index, self.axis)
             left = (lengths - begin).clamp(max=steps)
             here = slice(begin, begin + int(left.max()))
-            resets = batch.resets
-            over_time = resets[:, here] if resets is not None and resets.dim() == 2 else None
-            output, state = self._run(batch.inputs[:, here], state, left, over_time)
+            resets = over_time(batch)
+            output, state = self._run(batch.inputs[:, here], state, left, None if resets is None else resets[:, here])
             state = detach(state)
             yield self.objective(output, replace(_cut(batch, here), input_lengths=left))
 
     def _last_steps(self, batch: Batch, steps: int) -> Tensor:
         """Run all but the last K steps of each row without a graph, then those K steps from the resulting state."""
-        values, lengths = batch.inputs, batch.input_lengths
+        values, lengths, resets = batch.inputs, batch.input_lengths, over_time(batch)
         longest = values.shape[1] if lengths is None else int(lengths.max())
         if longest <= steps:
-            return self._run(values[:, :longest], None, lengths)[0]
+            return self._run(values[:, :longest], None, lengths, None if resets is None else resets[:, :longest])[0]
         if lengths is None:
             with torch.no_grad():
-                _, state = self._run(values[:, :-steps], None, None)
-            return self._run(values[:, -steps:], state, None)[0]
+                _, state = self._run(values[:, :-steps], None, None, None if resets is None else resets[:, :-steps])
+            return self._run(values[:, -steps:], state, None, None if resets is None else resets[:, -steps:])[0]
         ahead = (lengths - steps).clamp(min=0)
         with torch.no_grad():  # of a row that has none, the first step, to be forgotten
-            _, state = self._run(values[:, : int(ahead.max())], None, ahead.clamp(min=1))
+            first = slice(0, int(ahead.max()))
+            _, state = self._run(
+                values[:, first], None, ahead.clamp(min=1), None if resets is None else resets[:, first]
+            )
         state = reset(state, (ahead == 0).to(values.device), self._initial(values), self.axis)
         last = (ahead[:, None] + torch.arange(steps)).clamp(max=values.shape[1] - 1).to(values.device)
-        tail = values[torch.arange(len(values), device=values.device)[:, None], last]
-        return self._run(tail, state, lengths.clamp(max=steps))[0]
+        rows = torch.arange(len(values), device=values.device)[:, None]
+        tail = None if resets is None else resets[rows, last]
+        return self._run(values[rows, last], state, lengths.clamp(max=steps), tail)[0]
 
     def _start(self, batch: Batch) -> State | None:
         """Return the state that a chunk starts from; resets [B] are applied here, resets [B, T] by the layer."""
@@ -166,14 +152,7 @@ class StatefulForward(Forward):
     def _run(
         self, values: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        keywords = {}
-        if lengths is not None:
-            keywords["lengths"] = lengths
-        if resets is not None and resets.dim() == 2:
-            keywords["resets"] = resets
-        with self.execution.autocast():
-            output, state = self.model.forward_chunk(values, state, **keywords)
-        return output.float() if output.dtype in HALF else output, state
+        return run_chunk(self.execution, self.model, values, state, lengths, resets)
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state}

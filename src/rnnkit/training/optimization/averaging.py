@@ -159,7 +159,7 @@ class NTASGD(_Average):
 
     The trigger T is the end of the first epoch whose monitored figure v is worse than the best figure up to n epochs
     before it:  v_e > min(v_1, …, v_{e−1−n}),  e > n + 1. Before T there is no average, and validation uses the weights
-    themselves; after T it uses the average.
+    themselves; after T it uses the average. An epoch whose figure is NaN does not count.
 
     Merity, Keskar & Socher 2018 ("Regularizing and optimizing LSTM language models", algorithm 1: non-monotonically
     triggered averaged SGD). They use SGD without momentum at a constant rate, for which the theory holds. Any optimizer
@@ -198,18 +198,21 @@ class NTASGD(_Average):
 
     def epoch(self, row: dict[str, float]) -> None:
         figure = -row[self.monitor] if self.higher_is_better else row[self.monitor]
-        earlier = [value for value in self.figures[: -self.n] if not math.isnan(value)]
+        if math.isnan(figure):
+            return
+        earlier = self.figures[: -self.n]
         if earlier and figure > min(earlier):
             self.triggered = True
         self.figures.append(figure)
 
     def state_dict(self) -> dict[str, Any]:
-        figures = [None if math.isnan(figure) else figure for figure in self.figures]  # JSON knows no NaN
-        return {**super().state_dict(), "figures": figures, "triggered": self.triggered}
+        return {**super().state_dict(), "figures": list(self.figures), "triggered": self.triggered}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.figures = [math.nan if figure is None else figure for figure in state["figures"]]
+        self.figures = [
+            figure for figure in state["figures"] if figure is not None
+        ]  # earlier states have epochs of NaN
         self.triggered = state["triggered"]
 
 

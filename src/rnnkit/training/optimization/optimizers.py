@@ -14,15 +14,15 @@ without the factor 1/2, and its gradient is clipped with the rest.
 from __future__ import annotations
 
 import inspect
-import math
+import warnings
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from ...errors import ConfigError, check_choice
+from ...errors import ConfigError, RnnkitWarning, check_choice, check_number
 from .parameter_groups import ParameterGroups, Settings, group_parameters
 
 OptimizerLike = str | Optimizer | Callable[[Iterable[Any]], Optimizer]
@@ -52,15 +52,71 @@ def check_optimizer(optimizer: OptimizerLike) -> None:
         )
 
 
+def check_rate(lr: Any) -> None:
+    """Raise `ConfigError` for a learning rate that is no finite number of at least 0."""
+    try:
+        check_number(lr, "lr")
+    except ConfigError as error:
+        if lr is not None:
+            raise
+        advice = "A sweep without a suggestion found no rate: read sweep.reason"
+        raise ConfigError(f"lr=None arrived; {error.problem}, such as 1e-3.", remedy=advice) from None
+
+
+def held_by(optimizer: Optimizer) -> set[Parameter]:
+    """Return the parameters of all groups."""
+    return {parameter for group in optimizer.param_groups for parameter in group["params"]}
+
+
 def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
-    """Raise `ConfigError` for an optimizer that holds no parameter of the model: nothing would train."""
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if not any(id(parameter) in held for parameter in model.parameters()):
-        kind = type(optimizer).__name__
+    """Raise `ConfigError` for an optimizer that holds no parameter of the model that trains."""
+    held, kind = held_by(optimizer), type(optimizer).__name__
+    ours = [parameter for parameter in model.parameters() if parameter in held]
+    if not ours:
         raise ConfigError(
             f"the {kind} holds no parameter of this {type(model).__name__}, so nothing would train; make it from "
             f"model.parameters() of the same model, or pass a name such as 'adam', or the class {kind}"
         )
+    if not any(parameter.requires_grad for parameter in ours):
+        raise ConfigError(
+            f"all parameters that the {kind} holds are frozen, so nothing would train; make it from parameters whose "
+            "requires_grad is True"
+        )
+
+
+def left_out_by(optimizer: Optimizer, model: torch.nn.Module) -> dict[str, Parameter]:
+    """Return the parameters of a model that train, but not by this optimizer, by name."""
+    held = held_by(optimizer)
+    return {name: one for name, one in model.named_parameters() if one.requires_grad and one not in held}
+
+
+def warn_of_strangers(optimizer: Optimizer, model: torch.nn.Module) -> None:
+    """Warn where an optimizer holds parameters that the model has not, and lacks some that the model has.
+
+    So it is where a part of the model was replaced after the optimizer was made.
+    """
+    lacking, kind = left_out_by(optimizer, model), type(optimizer).__name__
+    if lacking and held_by(optimizer) - set(model.parameters()):
+        warnings.warn(
+            RnnkitWarning(
+                f"the {kind} holds parameters that this {type(model).__name__} has not, and lacks {listed(lacking)}, "
+                "which will not train; make it after the model has its final parts, from model.parameters()"
+            ),
+            stacklevel=4,
+        )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the first four names, and how many there are."""
+    found = list(names)
+    return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
+
+def set_rate(optimizer: Optimizer, lr: float) -> None:
+    """Set the rate of the first group of parameters; the others keep their ratio to it."""
+    first = optimizer.param_groups[0]["lr"]
+    for group in optimizer.param_groups:
+        group["lr"] = lr * (group["lr"] / first) if first else lr
 
 
 def make_optimizer(
@@ -88,8 +144,9 @@ def make_optimizer(
             model; an optimizer of another model.
     """
     grouped = parameter_groups is not None or not decay_biases
-    if not isinstance(optimizer, str) and l2:
-        raise ConfigError(f"l2={l2} is for optimizers by name; give your own its weight_decay")
+    for name, value in (("l2", l2), ("weight_decay", weight_decay)):
+        if not isinstance(optimizer, str) and value:
+            raise ConfigError(f"{name}={value} is for optimizers by name; give your own its weight_decay")
     if isinstance(optimizer, Optimizer):
         if grouped:
             raise ConfigError(
@@ -103,9 +160,7 @@ def make_optimizer(
         made = optimizer(list(model.parameters()) if whole is None else whole)
         check_trains(made, model)
         return made
-    if not isinstance(lr, Real) or not 0 <= float(lr) < math.inf:
-        advice = "; a sweep without a suggestion found no rate, see its reason" if lr is None else ""
-        raise ConfigError(f"lr={lr!r} arrived; expected a number of at least 0, such as 1e-3{advice}")
+    check_rate(lr)
     kind, lr = OPTIMIZERS[optimizer], float(lr)  # a state cannot hold numpy's numbers
     settings: Settings = {"lr": lr, "weight_decay": weight_decay, "l2": l2}
     own = tuple(name for name in inspect.signature(kind).parameters if name not in _NOT_OF_A_GROUP)

@@ -203,7 +203,7 @@ class Plateau:
     An epoch improves if its figure is better than the best so far by more than the share `threshold` of the best.
     `fit(monitor=...)` names the figure, "val_loss" by default; without validation it must be named. Equal to PyTorch's
     `ReduceLROnPlateau(patience=n - 1)`: this schedule acts at the n-th epoch without improvement, as `early_stopping`
-    does, PyTorch's after it.
+    does, PyTorch's after it. An epoch whose figure is NaN does not count.
 
     Args:
         factor: the multiplier, in (0, 1).
@@ -240,10 +240,12 @@ class Plateau:
         return self.now
 
     def epoch(self, figure: float, *, higher_is_better: bool) -> None:
-        """Record an epoch's figure."""
+        """Record an epoch's figure; NaN changes nothing."""
+        if math.isnan(figure):
+            return
         margin = abs(self.best) * self.threshold
         better = figure > self.best + margin if higher_is_better else figure < self.best - margin
-        if better or (math.isnan(self.best) and not math.isnan(figure)):
+        if better or math.isnan(self.best):
             self.best, self.waited = figure, 0
         else:
             self.waited += 1

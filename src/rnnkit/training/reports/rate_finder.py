@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,18 +13,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ...errors import ConfigError, DataError, DivergenceError, check_seed, check_whole
+from ...errors import ConfigError, DivergenceError, check_whole
 from ...types import Batch
 from ..batching.iterables import check_rereadable
 from ..config import LearnerConfig
 from ..contexts import mode, seeded
+from ..fitting import FitSettings, as_python, make_run
+from ..history import History, Recorded
+from ..loop import Run, train
 from ..objectives.forward import Forward
+from ..objectives.objective import Score
 from ..optimization.rates import Rates
 from ..resuming.preserve import preserve_session
 from ..session import Session
-from ..sources import balance_classes, make_batches
+from ..watching.callbacks import Callback, Callbacks
+from ..watching.divergence import NonFinite
+from ..watching.losses import LossMeter
+from ..watching.metrics import Metrics
 
 _DECADES = 0.15  # standard deviation of the smoothing
 _WINDOW = 0.3  # that of the test for a fall
@@ -105,59 +112,131 @@ def find_rate(
     steps: int,
     batch_size: int,
     seed: int,
+    accumulate: int = 1,
+    bptt: int | None = None,
+    stateful: bool = False,
 ) -> RateSweep:
     """See `Learner.find_rate`."""
     if not 0 < low < high < math.inf:
         raise ConfigError(f"low={low!r}, high={high!r} arrived; expected learning rates with 0 < low < high")
     check_whole(steps, "steps", least=10)
-    check_whole(batch_size, "batch_size")
-    check_seed(seed)
-    steps, batch_size, seed = int(steps), int(batch_size), int(seed)  # NumPy's numbers too
-    execution = session.execution
-    if execution.world > 1:
+    check_whole(accumulate, "accumulate")
+    config.check(session.model)
+    given = {"batch_size": batch_size, "accumulate": accumulate, "bptt": bptt, "stateful": stateful, "seed": seed}
+    # As many epochs as the steps may take: the sweep ends the run.
+    settings = FitSettings(epochs=int(steps * accumulate), progress=False, **as_python(given))
+    settings.check(1)
+    if session.execution.world > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     check_rereadable(data, "find_rate would use it up", "pass (X, y)")
-    rates, losses, initial = [], [], []
-    with preserve_session(session, config.optimizer, data), seeded(seed, execution.device), torch.enable_grad():
-        order = torch.Generator().manual_seed(seed)
-        forward, batches = make_batches(execution, session.objective, data, batch_size, order, passes=steps)
-        balance_classes(forward, batches)
-        optimizer, penalty = config.make_optimizer(execution), config.make_penalty(session.model)
-        with mode(execution.module, training=True), penalty or nullcontext():
-            sweep = Rates(optimizer, _Sweep(low, high), steps, 1)
-            clip = config.make_clipping(execution, optimizer)
-            start = [parameter.detach().clone() for parameter in session.model.parameters()]
-            stopped: Literal["end", "blow-up"] = "end"
-            for step, batch in enumerate(_cycle(batches, steps)):
-                initial.append(_initial_loss(forward, start, batch))
-                loss = forward.score(batch).loss
-                rates.append(low * (high / low) ** (step / (steps - 1)))
-                losses.append(loss.item())
-                if _blown_up(_adjust(losses, initial)):
-                    stopped = "blow-up"
-                    break
-                for parameter in session.model.parameters():
-                    parameter.grad = None
-                execution.backward(loss if penalty is None else loss + penalty())
-                if clip is not None:
-                    clip()
-                sweep.set(step)
-                optimizer.step()
-    adjusted = _adjust(losses, initial)
-    smoothed, suggestion, reason = suggest_rate(rates, adjusted)
-    return RateSweep(tuple(rates), tuple(losses), tuple(adjusted), tuple(smoothed), suggestion, reason, stopped)
+    device = session.execution.device
+    with preserve_session(session, config.optimizer, data), seeded(settings.seed, device), torch.enable_grad():
+        session.optimizer, session.metrics = None, Metrics(())
+        sweep = _Sweep(low, high, int(steps))
+        recorder, callbacks = Recorded(History(), time.monotonic()), Callbacks(None, [sweep])
+        run = make_run(session, config, data, settings, None, int(seed), recorder, callbacks)
+        callbacks.prepare(run)
+        watching: Any = run.penalty or nullcontext()
+        with mode(session.execution.module, training=True), watching:
+            try:
+                for _ in train(run):
+                    pass
+            except NonFinite:  # the weights, at the end of an epoch
+                sweep.stopped = "blow-up"
+    smoothed, suggestion, reason = suggest_rate(sweep.rates, sweep.adjusted)
+    return RateSweep(
+        tuple(sweep.rates), tuple(sweep.losses), tuple(sweep.adjusted), tuple(smoothed), suggestion, reason,
+        sweep.stopped,
+    )  # fmt: skip
 
 
-@torch.no_grad()
-def _initial_loss(forward: Forward, start: list[Tensor], batch: Batch) -> float:
-    """Return the loss of the initial weights on a batch, with the dropout of the model's next call."""
-    parameters = [parameter.detach() for parameter in forward.execution.model.parameters()]
-    now = [parameter.clone() for parameter in parameters]
-    with torch.random.fork_rng([forward.device] if forward.device.type == "cuda" else []):
-        torch._foreach_copy_(parameters, start)
-        loss = forward.score(batch).loss.item()
-        torch._foreach_copy_(parameters, now)
-    return float(loss)
+class _Sweep(Callback):
+    """Raises the rate from step to step, and ends the run at the last rate or where the loss blows up.
+
+    Args:
+        low, high: the first and the last rate.
+        steps: how many updates.
+    """
+
+    def __init__(self, low: float, high: float, steps: int) -> None:
+        self.low, self.high, self.steps = low, high, steps
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+        self.initial: list[float] = []
+        self.stopped: Literal["end", "blow-up"] = "end"
+
+    @property
+    def adjusted(self) -> list[float]:
+        return _adjust(self.losses, self.initial)
+
+    def on_prepare(self, learner: Any, run: Run) -> None:
+        self.run, self.forward = run, _Compared(run.forward)
+        run.forward = self.forward  # type: ignore[assignment]
+        run.losses = LossMeter(run.execution.device, strict=False)
+        run.rates = Rates(run.optimizer, _Rise(self.low, self.high), self.steps, 1)
+
+    def on_backward_end(self, learner: Any, step: int) -> None:
+        for kept, scores in ((self.losses, self.forward.now), (self.initial, self.forward.before)):
+            kept.append(_mean(scores))
+            scores.clear()
+        self.rates.append(self.low * (self.high / self.low) ** (step / (self.steps - 1)))
+        if _blown_up(self.adjusted):
+            self.stopped = "blow-up"
+        if self.stopped == "blow-up" or step == self.steps - 1:
+            self.run.stop_reason = "callback"
+
+
+class _Compared:
+    """A forward pass that keeps the loss of each batch, and that of the initial weights on the same batch.
+
+    The initial weights see the same dropout, and the states that they carried on themselves.
+
+    Args:
+        forward: the forward pass of the run.
+    """
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward, self.splits_batch = forward, forward.splits_batch
+        self.parameters = [parameter.detach() for parameter in forward.execution.model.parameters()]
+        self.start = [parameter.clone() for parameter in self.parameters]
+        self.now: list[tuple[float, int]] = []
+        self.before: list[tuple[float, int]] = []
+        self._state: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        self._state = {}
+        self.forward.begin()
+
+    def count(self, batch: Batch) -> int:
+        return self.forward.count(batch)
+
+    def microbatches(self, batch: Batch) -> Iterator[Score]:
+        self._score_initial_weights(batch)
+        for score in self.forward.microbatches(batch):
+            self.now.append((score.loss.item(), score.count))
+            yield score
+
+    @torch.no_grad()
+    def _score_initial_weights(self, batch: Batch) -> None:
+        forward: Any = self.forward
+        now = [parameter.clone() for parameter in self.parameters]
+        carried = forward.state_dict() if hasattr(forward, "state_dict") else None
+        if carried is not None:
+            forward.load_state_dict(self._state or {"state": None})
+        with torch.random.fork_rng([forward.device] if forward.device.type == "cuda" else []):
+            torch._foreach_copy_(self.parameters, self.start)
+            self.before += [(score.loss.item(), score.count) for score in forward.microbatches(batch)]
+            torch._foreach_copy_(self.parameters, now)
+        if carried is not None:
+            self._state = forward.state_dict()
+            forward.load_state_dict(carried)
+
+
+def _mean(scores: list[tuple[float, int]]) -> float:
+    """Return the mean loss of an update, weighted by the numbers of targets."""
+    if len(scores) == 1:
+        return scores[0][0]
+    return sum(loss * count for loss, count in scores) / sum(count for _, count in scores)
 
 
 def _adjust(losses: list[float], initial: list[float]) -> list[float]:
@@ -220,7 +299,7 @@ def _falls_in_errors(x: np.ndarray, y: np.ndarray, start: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Sweep:
+class _Rise:
     """A factor that is multiplied by the same number each step, up to 1 at `peak`."""
 
     low: float
@@ -239,17 +318,3 @@ def _blown_up(losses: list[float]) -> bool:
     recent = float(np.mean(losses[-3:]))  # a single bad batch is no blow-up
     best = min(losses)
     return recent > best + 3 * max(abs(best), losses[0] - best)
-
-
-def _cycle(batches: Any, steps: int) -> Iterator[Any]:
-    """Yield this number of batches, from as many epochs as needed."""
-    done = 0
-    while done < steps:
-        before = done
-        for batch in batches:
-            yield batch
-            done += 1
-            if done == steps:
-                return
-        if done == before:
-            raise DataError("no data arrived: there was not a single batch")

@@ -85,7 +85,8 @@ class Checkpoints(Callback):
         self.run = run
         self.error: OSError | None = None  # why the last one is not on the disk
         self.written = "no checkpoint is on the disk"  # which one is
-        self.stale = False  # whether the model there is older than the state
+        self.stale = False  # whether the model there is older than the state, or missing
+        self._on_disk = False  # whether this run has written a state
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
         self._failed = False
@@ -109,7 +110,10 @@ class Checkpoints(Callback):
 
     def on_epoch_closed(self, learner: Any, row: Row) -> None:
         history = self.run.history
-        better = history.best_epoch == len(history.rows)
+        better = history.best_epoch in (
+            len(history.rows),
+            None,
+        )  # None: every figure is NaN, and the last weights count
         self.save(row if better or not self.best_only else None)
 
     def on_train_end(self, learner: Any, history: History) -> None:
@@ -264,6 +268,9 @@ class Checkpoints(Callback):
         parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
         facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
         state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
+        if self._on_disk and not self.file.exists():  # somebody deleted it, and the model with it
+            self.stale = bool(self.run.history.rows)
+        self._on_disk = True
         write_values({**state, **parts}, self.file)
         self._note()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from ...errors import check_whole
@@ -12,7 +13,7 @@ from .callbacks import Callback
 class EarlyStopping(Callback):
     """Ends the run after `patience` epochs in a row without a better monitored figure.
 
-    `fit(early_stopping=5)` adds it.
+    `fit(early_stopping=5)` adds it. An epoch whose figure is NaN does not count.
 
     Args:
         patience: number of epochs, at least 1.
@@ -42,5 +43,6 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, learner: Any, row: Row) -> None:
         history = learner.history
-        if len(history.rows) - (history.best_epoch or 0) >= self.patience:
+        since = history.rows[history.best_epoch or 0 :]
+        if sum(not math.isnan(one[history.monitor]) for one in since) >= self.patience:
             self.run.stop_reason = "early stopping"

@@ -77,7 +77,8 @@ class DivergenceRescue(Callback):
 class BestWeights(Callback):
     """Keeps the weights of the epoch with the best monitored figure, and ends the run with them.
 
-    `fit(restore_best=True)` adds it. The best epoch is `History.best_epoch`.
+    `fit(restore_best=True)` adds it. The best epoch is `History.best_epoch`. An epoch whose figure is NaN is never the
+    best; where no epoch has a figure, the run ends with its last weights.
 
     Example:
         >>> import rnnkit, torch
@@ -92,7 +93,7 @@ class BestWeights(Callback):
 
     def on_prepare(self, learner: Any, run: Any) -> None:
         self.run, self.model = run, learner.model
-        self.best = copy_weights(self.model)
+        self.best: Weights | None = None
         run.finishers.append(self.finish)
 
     def on_epoch_end(self, learner: Any, row: Row) -> None:
@@ -104,14 +105,15 @@ class BestWeights(Callback):
         self.finish()
 
     def finish(self) -> None:
-        """Put the best weights into the model."""
-        self.model.load_state_dict(self.best)
+        """Put the best weights into the model, if there is a best epoch."""
+        if self.best is not None and self.run.history.best_epoch is not None:
+            self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best = state.get("best") or copy_weights(self.model)
+        self.best = state.get("best")
 
 
 class WeightAveraging(Callback):
