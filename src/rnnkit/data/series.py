@@ -14,6 +14,7 @@ from ..errors import DataError, Place
 from ..types import Field
 from .row_checks import check_rows
 from .sharding import shard_indices
+from .spelling import composed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -203,7 +204,8 @@ def as_targets(targets: Any) -> npt.NDArray[Any]:
         return array.astype(np.float64)
     if array.dtype.kind not in "biuUSO" or array.ndim != 1:
         raise DataError(f"targets {array.shape} of {array.dtype} arrived; expected labels [N] or numbers [N] or [N, K]")
-    return np.array([label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()], np.str_)
+    names = [label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()]
+    return np.array([composed(name) for name in names], np.str_)
 
 
 def _row(row: Any, place: Place) -> npt.NDArray[Any]:
