@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CLOCK = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?(?:\s*([AP])M)?")
 _HALF = re.compile(r"(?<=\d)\s*(?P<half>[AaPp])\.?\s?[Mm](?:\.(?=\s|$)|(?![A-Za-z]))")
+_HALF_DAY = re.compile(r"(?<![\d:])(\d{1,2})((?::\d{2}){0,2}(?:[.,]\d+)?) ([AP])M\b")
 _MIDNIGHT = r"(^|[\sT])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[\sZz+-]))"
 _DAY = np.datetime64("1900-01-01", "us")
 
@@ -42,6 +43,18 @@ def plain_halves(text: pd.Series[Any]) -> pd.Series[Any]:
     if not any(map(_HALF.search, text.unique())):
         return text
     return text.str.replace(_HALF, lambda match: f" {match['half'].upper()}M", regex=True)
+
+
+def without_halves(text: pd.Series[Any]) -> pd.Series[Any]:
+    """Write ``11:00 PM`` behind a date as ``23:00``; cells without AM or PM, or with another hour, stay."""
+
+    def whole_day(match: re.Match[str]) -> str:
+        hour = int(match[1])
+        if not 1 <= hour <= 12:
+            return match[0]
+        return f"{hour % 12 + (12 if match[3] == 'P' else 0):02}{match[2] or ':00'}"
+
+    return text.str.replace(_HALF_DAY, whole_day, regex=True)
 
 
 def is_clock(text: str) -> bool:

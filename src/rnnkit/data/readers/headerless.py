@@ -12,8 +12,10 @@ from ...errors import ConfigError, DataError, Place, Remedy
 from ..reading import Options
 from ..row_checks import trim
 from ..series import SeriesSet
+from .columns import say_left_out
 from .numerals import Numerals, add_thousands, to_numbers
 from .parsed_rows import ParsedRows
+from .row_numbers import counts_rows
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class _Positions:
     ignored: tuple[int, ...]
 
     @staticmethod
-    def of(cells: list[list[str]], options: Options, place: Place) -> _Positions:
-        """Find the columns that are named by "first", "last" or a number from 1."""
-        named = {name: getattr(options, name) for name in ("time_column", "value_columns", "keep_columns")}
+    def of(cells: list[list[str]], options: Options, numerals: Numerals, place: Place) -> _Positions:
+        """Find the columns that are named by "first", "last" or a number from 1; a first one may count the rows."""
+        named = {name: getattr(options, name) for name in ("time_column", "value_columns")}
         for name, value in named.items():
             if value and not options.is_new:
                 expected = (
@@ -39,6 +41,19 @@ class _Positions:
             for argument, name in (("group_column", options.group_column), ("id_column", options.id_column))
         )
         ignored = tuple(_position("ignore_columns", name, cells, place) for name in options.ignore_columns)
+        if options.is_new:
+            return _Positions(id_, group, ignored)
+        kept = [_position("keep_columns", name, cells, place) for name in options.keep_columns]
+        if 0 in (group, id_, *ignored, *kept) or options.target_columns[:1] in (("first",), ("1",)):
+            return _Positions(id_, group, ignored)
+        numbers = np.array([numerals.number(row[0]) for row in cells])
+        if (
+            min(map(len, cells)) > 1 + bool(options.targets)
+            and counts_rows(numbers, "")
+            and (np.diff(numbers) == 1).all()
+        ):
+            say_left_out(["first"], place, options)
+            ignored = (0, *ignored)
         return _Positions(id_, group, ignored)
 
     @property
@@ -62,7 +77,7 @@ def _position(argument: str, name: str, cells: list[list[str]], place: Place) ->
     what = "target" if argument == "target_column" else argument
 
     def remedy(value: str) -> Remedy:
-        return Remedy(argument, [value] if argument == "ignore_columns" else value)
+        return Remedy(argument, [value] if argument in ("ignore_columns", "keep_columns") else value)
 
     raise DataError(
         f"has no header, so the {what} {name!r} is not known",
@@ -86,9 +101,9 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
         options: what the user named.
         numerals: how numbers are written, as far as that is known.
     """
-    roles = _Positions.of(cells, options, Place(str(path)))
     marked = (cell for row in cells for cell in row if not cell.isdigit())
     numerals = add_thousands(numerals, marked, Place(str(path)), options)
+    roles = _Positions.of(cells, options, numerals, Place(str(path)))
     if options.layout == "long":
         return _one_series(cells, lines, path, options, numerals, roles)
     target = _target_index(cells, path, options, numerals, roles)
@@ -107,7 +122,7 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
         rows.values.append(trim(to_numbers([row[index] for index in kept], place, names, numerals)[:, None]))
         rows.lines.append(number)
     rows.ids, rows.groups = ids or None, groups or None
-    rows.read_options = _stored("wide", options)
+    rows.read_options = _stored("wide", options, roles.ignored)
     if target is not None:
         rows.cells = labels
         rows.read_options["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
@@ -129,11 +144,13 @@ def _target_index(
         return _position("target_column", named[0], cells, place)
     if options.targets is None:
         return None
-    if roles.taken:
+    if roles.taken and roles.ignored != (0,):
         remedies = (Remedy("target_column", "first"), Remedy("target_column", "last"))
         raise DataError("has no header, and which column is the target cannot be told", place, remedies)
     first, last = [row[0] for row in cells], [row[-1] for row in cells]
     ranks = [_label_rank(first, numerals), _label_rank(last, numerals)]
+    if 0 in roles.ignored and ranks[1] < 2:  # the first one counts the rows
+        return -1
     if ranks[0] == ranks[1] or options.targets == "numbers":
         raise DataError(
             "has no header, and whether the label is first or last cannot be told",
@@ -180,13 +197,14 @@ def _one_series(
         None,
         (path.name,),
         source=str(path),
-        read_options=_stored("long", options),
+        read_options=_stored("long", options, roles.ignored),
     )
 
 
-def _stored(layout: str, options: Options) -> dict[str, Any]:
+def _stored(layout: str, options: Options, ignored: tuple[int, ...]) -> dict[str, Any]:
     """The arguments that read a file without a header in the same way; JSON values."""
     kept = ("encoding", "delimiter", "decimal", "thousands", "comment", "id_column", "group_column")
     named: dict[str, Any] = {name: getattr(options, name) for name in kept}
-    named |= {name: list(getattr(options, name)) for name in ("ignore_columns", "missing_codes")}
+    named["missing_codes"] = list(options.missing_codes)
+    named["ignore_columns"] = [*options.ignore_columns, *(["first"] if 0 in ignored else [])]
     return {"header": False, "layout": layout, **{name: value for name, value in named.items() if value}}

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import DataError, Place, Remedy
 from ..guesses import Guesses
 from ..row_checks import Where, check_present
-from .clock import is_clock, parse_clock, plain_halves, without_midnight
+from .clock import is_clock, parse_clock, plain_halves, without_halves, without_midnight
 from .numerals import MISSING
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ def parse(
     text = plain_halves(text)
     if time_format is None and is_clock(str(text.iloc[0])):
         return _times_of_day(text, place, guesses or Guesses())
+    if time_format is None:
+        halves = text.str.endswith(("AM", "PM")).to_numpy(np.bool_)
+        if halves.any() and not halves.all():
+            row = int((~halves).argmax())
+            problem = f"{text.iloc[row]!r} has no AM or PM, but {text.iloc[int(halves.argmax())]!r} has one"
+            raise DataError(problem, place(row), "write all of them in one way")
+        text = without_halves(text) if halves.any() else text
     return _dates(text, place, time_format)
 
 
