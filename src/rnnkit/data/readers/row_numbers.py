@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # Names as `plain_name` writes them: what pandas and R call an index without a name, and what people call a counter.
-_WRITTEN = re.compile(r"unnamed:(_\d+)+|_\d+|column_\d+_\(without_a_name\)|rownames?")
+_WRITTEN = re.compile(r"unnamed:(_\d+)+|column_\d+_\(without_a_name\)|rownames?")
 _COUNTERS = {
     *("#", "idx", "index", "level_0", "level_1", "line", "line_no", "line_number", "lineno", "no", "nr", "obs"),
     *("recno", "record", "record_id", "record_no", "record_number", "row", "row_id", "row_index", "row_name"),
@@ -32,7 +32,7 @@ def plain_name(name: str) -> str:
 
 def is_written_index(name: str) -> bool:
     """Whether pandas or R gives this name to an index that has none."""
-    return _WRITTEN.fullmatch(plain_name(name)) is not None
+    return _WRITTEN.fullmatch(plain_name(name)) is not None or re.fullmatch(r"\.\.\.\d+", name) is not None
 
 
 def is_counter_name(name: str) -> bool:
