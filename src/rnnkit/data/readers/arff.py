@@ -153,7 +153,9 @@ def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
             choices = frozenset(_cells(declared.strip("{} \t")))
             attributes.append(_Attribute(name, "text", choices))
         else:
-            attributes.append(_Attribute(name, "numeric" if declared.split()[0].lower() in _NUMERIC else "text"))
+            attributes.append(
+                _Attribute(name, "numeric" if declared.split()[0].partition("%")[0].lower() in _NUMERIC else "text")
+            )
     raise DataError("has no line @data; expected the .arff format", Place(str(path)))
 
 
