@@ -71,6 +71,8 @@ def test_an_index_with_gaps_in_a_short_file(read):
         assert read(INDEXED.replace("Unnamed: 0", name))[0].channels == ("x",), name
     last = "id,time,x,label,Unnamed: 0\na,0,1,u,0\na,1,2,u,2\nb,0,3,v,3\n"
     assert read(last)[0].channels == ("x",)
+    turned = "id,time,x,label,row\na,0,1,u,2\na,1,2,u,1\nb,0,3,v,0\n"
+    assert read(turned)[0].channels == ("x",)
     joined = "Unnamed: 0,id,time,x,label\n0,a,0,1,u\n1,a,1,2,u\n0,b,0,3,v\n1,b,1,4,v\n"
     assert read(joined)[0].channels == ("x",)
 
@@ -166,6 +168,7 @@ def test_ids_keep_their_zeros(read):
 
 def test_a_last_column_without_a_name_is_dropped_only_if_it_is_empty(read):
     assert read("id,time,x,label,\na,0,1,u,\nb,0,2,v,\n")[0].channels == ("x",)
+    assert read("id,time,x,label,,\na,0,1,u,,\nb,0,2,v,,\n")[0].channels == ("x",)
     series, _ = read("id,time,x,label,\na,0,1,u,0.5\nb,0,2,v,7\n")
     assert series.channels == ("x", "column 5 (without a name)")
 

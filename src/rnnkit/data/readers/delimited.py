@@ -215,12 +215,12 @@ def _uneven_advice(content: str, line: int) -> tuple[Remedy | str, ...]:
 
 
 def _without_last(frame: pd.DataFrame) -> pd.DataFrame:
-    """A delimiter at the end of every line makes a last column without a name and without cells, which is none."""
-    last = str(frame.columns[-1])
-    if len(frame.columns) > 2 and is_unnamed(last):
-        cells = frame[last]
-        if bool((cells.isna() | (cells.astype(str).str.strip() == "")).all()):
-            return frame.drop(columns=last)
+    """Delimiters at the end of every line make last columns without a name and without cells, which are none."""
+    while len(frame.columns) > 2 and is_unnamed(str(frame.columns[-1])):
+        cells = frame.iloc[:, -1]
+        if not bool((cells.isna() | (cells.astype(str).str.strip() == "")).all()):
+            break
+        frame = frame.iloc[:, :-1].copy(deep=False)
     return frame
 
 

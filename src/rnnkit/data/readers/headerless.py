@@ -13,7 +13,7 @@ from ..reading import Options
 from ..row_checks import trim
 from ..series import SeriesSet
 from .columns import say_left_out
-from .numerals import Numerals, add_thousands, to_numbers
+from .numerals import Numerals, add_thousands, may_be_grouped, to_numbers
 from .parsed_rows import ParsedRows
 from .row_numbers import counts_rows
 
@@ -101,7 +101,7 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
         options: what the user named.
         numerals: how numbers are written, as far as that is known.
     """
-    marked = (cell for row in cells for cell in row if not cell.isdigit())
+    marked = (cell for row in cells if may_be_grouped(row, numerals.decimal) for cell in row)
     numerals = add_thousands(numerals, marked, Place(str(path)), options)
     roles = _Positions.of(cells, options, numerals, Place(str(path)))
     if options.layout == "long":

@@ -32,6 +32,7 @@ _GROUPS = {  # by the decimal mark
     )
     for decimal, other in ((".", ","), (",", "."))
 }
+_POSSIBLE = {decimal: frozenset(other + _BLANKS + _APOSTROPHES) for decimal, other in ((".", ","), (",", "."))}
 _FRACTION = {mark: re.compile(rf"[+-]?\d*{re.escape(mark)}\d+(?:[eE][+-]?\d+)?") for mark in ".,"}
 
 
@@ -139,6 +140,11 @@ def find_decimal(cells: Iterable[str]) -> str | None:
     """
     shown = {mark for cell in map(str.strip, cells) for mark in ".," if _shows(cell, mark)}
     return shown.pop() if len(shown) == 1 else None
+
+
+def may_be_grouped(cells: Sequence[str], decimal: str) -> bool:
+    """Whether any of the cells holds a mark that may mark thousands: a quick look, cell by cell comes after it."""
+    return not _POSSIBLE[decimal].isdisjoint("".join(cells))
 
 
 def is_ambiguous(cell: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # Names as `plain_name` writes them: what pandas and R call an index without a name, and what people call a counter.
-_WRITTEN = re.compile(r"unnamed:(_\d+)+|column_\d+_\(without_a_name\)|rownames?")
+_WRITTEN = re.compile(r"unnamed:(_\d+)+|__index_level_\d+__|column_\d+_\(without_a_name\)|rownames?")
 _COUNTERS = {
     *("#", "idx", "index", "level_0", "level_1", "line", "line_no", "line_number", "lineno", "no", "nr", "obs"),
     *("recno", "record", "record_id", "record_no", "record_number", "row", "row_id", "row_index", "row_name"),
@@ -49,8 +49,9 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
         in_front: whether it is the first column of its file, where programs write an index.
 
     Returns:
-        True for whole numbers that rise with every row, if there are 6 or more of them (in front 3), or the name says
-        so. By its name, an index may also be shuffled; one without a name may begin again where files were joined.
+        True for whole numbers that rise with every row, or fall by 1, if there are 6 or more of them (in front 3), or
+        the name says so. By its name, an index may also be shuffled; one without a name may begin again where files
+        were joined.
 
     Example:
         >>> counts_rows(np.array([0, 2, 3, 9]), "Unnamed: 0"), counts_rows(np.array([0, 2, 3, 9]), "x")
@@ -63,7 +64,8 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all() or (numbers % 1 != 0).any():
         return False
-    falls = int((np.diff(numbers) <= 0).sum())
+    steps = np.diff(numbers)
+    falls = 0 if (steps == -1).all() else int((steps <= 0).sum())
     if is_written_index(name):
         return len(np.unique(numbers)) == len(numbers) or 3 * falls < len(numbers)
     if is_counter_name(name):

@@ -205,7 +205,7 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
             (Remedy("time_column", name), Remedy("ignore_columns", [*table.ignored, name])),
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    if table.numerals.decimal == "," and not pd.api.types.is_numeric_dtype(column):
+    if table.numerals.decimal == "," and column.map(lambda cell: isinstance(cell, str)).any():
         numbers = np.full(len(column), np.nan)  # `convert` has read what has no point
     numbers = table.numerals.mask(numbers)
     wrong = ~(np.abs(numbers) <= LARGEST)
