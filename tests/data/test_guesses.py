@@ -140,6 +140,8 @@ def test_a_label_is_its_text(read, label, column):
 @pytest.mark.parametrize("label", ["1.0", "1.0000000e+00", "1.000000000000000000e+00", " 1.00"])
 def test_a_class_that_was_saved_as_a_float_is_a_whole_number(read, label):
     assert read(f"id,t0,t1,kind\na,1,2,{label}\nb,2,3,1\n")[0].targets.tolist() == ["1", "1"]
+    commas = "id;t0;t1;kind\na;1,5;2;1,0\nb;2;3;1.000\nc;2;3;1.234\n"
+    assert read(commas)[0].targets.tolist() == ["1", "1.000", "1.234"]
     tens = read("1.0000000e+01,0.5,1.5\n2.0000000e+00,2.5,1\n1.0000000e+01,1,2\n2.0000000e+00,1,3\n")[0]
     assert tens.targets.tolist() == ["10", "2", "10", "2"]
 

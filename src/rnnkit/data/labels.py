@@ -33,6 +33,8 @@ def plain_label(label: str, decimal: str = ".") -> str:
         ['1', '1', '1E1', '01', '1.50', 'v1.0']
     """
     name = composed(label).strip()
+    if decimal != "." and "." in name:
+        return name
     pointed = name.replace(decimal, ".")
     if _DECIMALS.fullmatch(pointed):
         whole = pointed.partition(".")[0]
