@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import around, errors, inference, machine, memory, options, picture, ragged, report, streaming
+from benchmarks import around, busy, errors, inference, machine, memory, options, picture, ragged, report, streaming
 from benchmarks.environment import ROOT, peers_python
 from benchmarks.race import Race
-from benchmarks.results import ONNX, OURS, PEERS, Part, Run
+from benchmarks.results import ONE_THREAD, ONNX, OURS, PEERS, Part, Run
 from benchmarks.workers.client import Worker, WorkerError
-from benchmarks.workloads import OPTIONED, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
+from benchmarks.workloads import BESIDE_BUSY, OPTIONED, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "training_step.png"
@@ -26,6 +26,7 @@ RECORD = ROOT / "runs" / "benchmarks.json"
 TRAINERS = PEERS[1:]
 LOADS: dict[str, Sequence[Workload]] = {
     "around": WORKLOADS,
+    "busy": BESIDE_BUSY,
     "steps": WORKLOADS,
     "untuned": UNTUNED,
     "layers": SMALL,
@@ -37,7 +38,7 @@ LOADS: dict[str, Sequence[Workload]] = {
     "memory": WORKLOADS,
 }
 """The workloads of each part of the run; what is short and may be broken comes first."""
-NEEDS = {"steps": TRAINERS, "untuned": TRAINERS, "inference": (ONNX,), "streaming": (ONNX,)}
+NEEDS = {"busy": (ONE_THREAD,), "steps": TRAINERS, "untuned": TRAINERS, "inference": (ONNX,), "streaming": (ONNX,)}
 """The systems that a part needs beside rnnkit and PyTorch."""
 
 
@@ -53,7 +54,9 @@ def main() -> int:
     others, seconds = machine.cpu_seconds_of_others(), time.perf_counter() - began
     run = dataclasses.replace(run, minutes=seconds / 60)
     if others is not None and others_before is not None:
-        run = dataclasses.replace(run, others_share=max(0.0, others - others_before) / (seconds * machine.cores()))
+        run = dataclasses.replace(
+            run, others_share=max(0.0, others - others_before) / (seconds * machine.usable_cores())
+        )
     RECORD.parent.mkdir(exist_ok=True)
     RECORD.write_text(json.dumps(dataclasses.asdict(run), indent=1))
     page = report.render(run)
@@ -102,16 +105,17 @@ def start(stack: contextlib.ExitStack, wanted: dict[str, Sequence[Workload]]) ->
     """The workers of all systems that the parts need, ready."""
     own = Path(sys.executable)
     others = {system for part in wanted for system in NEEDS.get(part, ())}
-    peers = peers_python(say) if others else own
+    peers = peers_python(say) if others - {ONE_THREAD} else own
     systems: dict[str, tuple[Any, ...]] = {
         OURS: ("rnnkit_worker", own),
+        ONE_THREAD: ("rnnkit_worker", own, {"OMP_NUM_THREADS": "1"}),
         "PyTorch": ("torch_worker", own),
         "Keras on TensorFlow": ("keras_worker", peers, {"KERAS_BACKEND": "tensorflow"}),
         "Keras on JAX": ("keras_worker", peers, {"KERAS_BACKEND": "jax"}),
         "JAX by hand": ("jax_worker", peers),
         ONNX: ("onnx_worker", peers),
     }
-    assert set(systems) == {OURS, *PEERS, ONNX}
+    assert set(systems) == {OURS, ONE_THREAD, *PEERS, ONNX}
     workers = {}
     for system, arguments in systems.items():
         if system not in (OURS, "PyTorch", *others):
@@ -141,6 +145,7 @@ def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
     small = [brisk.row(load, steps=False) for load in loads.get("layers", ())]
     measurers: dict[str, Callable[[Sequence[Workload]], Part]] = {
         "around": partial(around.fit, race),
+        "busy": partial(busy.measure, brisk),
         "ragged": partial(ragged.measure, race),
         "inference": partial(inference.measure, brisk),
         "streaming": partial(streaming.measure, brisk),

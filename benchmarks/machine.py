@@ -6,6 +6,8 @@ import re
 import resource
 from pathlib import Path
 
+from rnnkit.ops.machine import usable_cores
+
 _INSTRUCTIONS = ("neon", "asimd", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
 
 
@@ -18,17 +20,12 @@ def describe() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "Processor": model[1] if model else platform.processor() or platform.machine(),
-        "Cores": str(cores()),
+        "Cores": str(usable_cores()),
         "Vector instructions": ", ".join(name for name in _INSTRUCTIONS if name in known) or "not listed",
         "Memory": f"{memory:.0f} GiB",
         "System": f"{_system()}, {platform.machine()}",
         "Python": platform.python_version(),
     }
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_seconds(pid: int) -> float | None:
@@ -43,7 +40,7 @@ def cpu_seconds_of_others() -> float | None:
     Only a difference between two readings means something, and only once the children have ended.
     """
     total = _read("/proc/stat").partition("\n")[0].split()[1:]
-    if not total or cores() != os.cpu_count():  # not all of the machine's cores are ours to judge
+    if not total or usable_cores() != os.cpu_count():  # not all of the machine's cores are ours to judge
         return None
     user, nice, system, _idle, _wait, irq, softirq, steal = (int(field) for field in total[:8])
     busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -7,6 +7,7 @@ from benchmarks.workloads import Workload
 
 OURS = "rnnkit"
 PEERS = ("PyTorch", "Keras on TensorFlow", "Keras on JAX", "JAX by hand")
+ONE_THREAD = "rnnkit, one thread"
 ONNX = "ONNX Runtime"  # computes without training, so it takes part where nothing is trained
 
 

@@ -383,6 +383,7 @@ nb::dict cpu_info() {
     info["available"] = available;
     info["problem"] = cpu_problem();
     info["threads"] = thread_runtime();
+    info["busy_cores_of_others"] = busy_cores_of_others();
     return info;
 }
 
@@ -391,6 +392,7 @@ nb::dict cpu_info() {
 NB_MODULE(_native, module) {
     module.doc() = "rnnkit's native core. Private: use rnnkit.ops.";
     module.def("cpu_info", &cpu_info);
+    module.def("assume_busy_cores_of_others", &assume_busy_cores_of_others, "cores"_a);
     bind_problem(module);
     module.def("bernoulli_f32", &draw<float>);
     module.def("bernoulli_f64", &draw<double>);

@@ -70,8 +70,8 @@ int main() {
     constexpr struct {
         const char* name;
         void (*run)(Tally&);
-    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},  {"units", test_units},
-                    {"edges", test_edges}, {"streams", test_streams}, {"draws", test_draws}};
+    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},   {"units", test_units},
+                    {"edges", test_edges}, {"streams", test_streams}, {"draws", test_draws}, {"threads", test_threads}};
     int failed = 0;
     std::printf("%s, threads by %s:", rnnkit::cpu_name(rnnkit::chosen_cpu()), rnnkit::thread_runtime());
     for (const auto& subject : subjects) {

@@ -39,3 +39,4 @@ void test_units(Tally& tally);
 void test_edges(Tally& tally);
 void test_streams(Tally& tally);
 void test_draws(Tally& tally);
+void test_threads(Tally& tally);

@@ -3,13 +3,13 @@
 import pytest
 
 from benchmarks.__main__ import LOADS, NEEDS, parse
-from benchmarks.results import ONNX, PEERS
+from benchmarks.results import ONE_THREAD, ONNX, PEERS
 from benchmarks.workloads import WORKLOADS, workload
 
 
 def test_everything_by_default():
     assert parse([]).parts == LOADS
-    assert {system for needed in NEEDS.values() for system in needed} == {*PEERS[1:], ONNX}
+    assert {system for needed in NEEDS.values() for system in needed} == {*PEERS[1:], ONE_THREAD, ONNX}
 
 
 def test_parts_are_picked_and_keep_their_order():
@@ -28,7 +28,7 @@ def test_rows_leave_out_the_parts_that_have_none_of_them():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--parts", "step"], "no part is called 'step'; there are around, steps"),
+        (["--parts", "step"], "no part is called 'step'; there are around, busy, steps"),
         (["--rows", "lstm"], "no workload is called 'lstm'"),
         (["--rows", "lstm_75", "--parts", "memory"], "none of these workloads belongs to these parts"),
     ],

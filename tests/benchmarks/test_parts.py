@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import around, errors, inference, memory, options, ragged, streaming
+from benchmarks import around, busy, errors, inference, memory, options, ragged, streaming
 from benchmarks.results import Timing
 from benchmarks.workers import rnnkit_worker
 from benchmarks.workers.client import WorkerError
@@ -144,3 +144,26 @@ def test_memory_is_measured_in_a_process_of_its_own():
     assert at_least / 2**20 < mib < 20
     line = memory.judge(load, {"rnnkit": 1.0, "PyTorch": 0.9})
     assert (line.cells[1:], line.figure.met) == (("1.0", "0.9"), False)
+
+
+def test_steps_beside_busy_processes_are_judged_by_one_thread_on_a_quiet_machine():
+    load = workload("lstm_97")
+    times = {
+        ("rnnkit, one thread", 0): 10.0,
+        ("rnnkit", 0): 6.0,
+        ("rnnkit", 1): 12.0,
+        ("rnnkit", 2): 21.0,
+        ("PyTorch", 0): 11.0,
+        ("PyTorch", 1): 300.0,
+    }
+    one, two = busy.judge(load, 1, times), busy.judge(load, 2, times)
+    assert figures([one, two]) == [("2 × LSTM", pytest.approx(1.2), True), ("2 × LSTM", pytest.approx(2.1), False)]
+    assert one.cells == ("19, 37, 23, 97", "1", "10.0", "6.00", "12.0", "11.0", "300")
+    assert two.cells[-1] == "—"
+    assert figures([busy.judge(load, 1, {})]) == [("2 × LSTM", None, False)]
+
+
+def test_busy_processes_end_with_their_section():
+    with busy.busy_processes(2) as running:
+        assert [process.poll() for process in running] == [None, None]
+    assert all(process.returncode is not None for process in running)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.workloads import ALL, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
+from benchmarks.workloads import ALL, BESIDE_BUSY, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
 
 
 def test_flops_of_one_layer_by_hand():
@@ -56,7 +56,7 @@ def test_the_made_batch_fits_its_network_and_never_changes(load):
 
 
 def test_workloads_are_found_by_name():
-    groups = (*WORKLOADS, *UNTUNED, *SMALL, *RAGGED, *STREAMED)
+    groups = (*WORKLOADS, *BESIDE_BUSY, *UNTUNED, *SMALL, *RAGGED, *STREAMED)
     assert [workload(load.name) for load in groups] == list(groups)
     assert all(workload(load.dense().name) == load.dense() for load in RAGGED)
     assert {load.name for load in groups} | {load.dense().name for load in RAGGED} == set(ALL)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Iterable, Sequence
 
 import typer
+
+_LOOK_SECONDS = 0.3
 
 
 def doctor() -> None:
@@ -38,9 +41,25 @@ def _native_core() -> Iterable[tuple[str, object]]:
         ("CPU family", f"{info['chosen']}; this {platform.machine()} machine has {', '.join(info['available'])}"),
         ("threads by", info["threads"]),
     ]
+    if (busy := _busy_cores()) is not None:
+        facts.append(("busy cores", busy))
     if info["problem"]:
         facts.append(("problem", info["problem"]))
     return facts
+
+
+def _busy_cores() -> str | None:
+    from ..ops.machine import BUSY, busy_cores_of_others, usable_cores
+
+    busy_cores_of_others()
+    time.sleep(_LOOK_SECONDS)
+    busy = busy_cores_of_others()
+    if busy is None:
+        return None
+    advice = ""
+    if busy > BUSY:
+        advice = "; training is slower meanwhile. PyTorch's own layers lose less with OMP_WAIT_POLICY=passive"
+    return f"{busy:.1f} of {usable_cores()}, by other programs{advice}"
 
 
 def _torch() -> Iterable[tuple[str, object]]:

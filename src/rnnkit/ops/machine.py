@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -9,8 +10,12 @@ from pathlib import Path
 
 import torch
 
+from .backend import native_core
+
 SIZES = (1024, 1536, 2048)
 """Sizes of the square matrices whose products are timed for the peak of a CPU; an accelerator gets larger ones."""
+BUSY = 0.5
+"""Cores that other programs may use before it is worth telling."""
 _LARGE = (4096, 8192)
 _RESET_PEAK = "5"
 
@@ -56,6 +61,21 @@ def matrix_peak(device: torch.device | str = "cpu", dtype: torch.dtype = torch.f
                 product()
                 best = max(best, 2 * size**3 / (time.perf_counter() - began))
     return best
+
+
+def busy_cores_of_others() -> float | None:
+    """Return how many of this process's cores other programs keep busy; None where that is not known.
+
+    It is known from the second call in a process on, and read anew at most four times a second.
+    """
+    core = native_core()
+    cores: float = -1.0 if core is None else core.cpu_info()["busy_cores_of_others"]
+    return None if cores < 0 else cores
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resident(what: str) -> int | None:
