@@ -18,10 +18,10 @@ from ..reading import Options
 from ..row_checks import trim
 from ..series import SeriesSet
 from . import text
-from .columns import is_id, numbered, say_left_out
+from .columns import is_id, numbered
 from .numerals import Numerals, to_numbers
 from .parsed_rows import ParsedRows
-from .row_numbers import counts_rows, is_counter_name
+from .row_numbers import counts_rows, is_counter_name, say_left_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -17,7 +17,7 @@ _TAKEN = {
     "parquet": (_ROLES | _VALUES, "a .parquet file holds numbers, not text"),
     "frames": (_ROLES | _VALUES, "a DataFrame holds numbers, not text"),
     "folder_of_tables": (
-        (_ROLES | _VALUES | _TEXT) - {"target_column"},
+        (_ROLES | _VALUES | _TEXT | {"size"}) - {"target_column"},  # it may hold images, too
         "the folders name the classes; ignore_columns leaves a column out",
     ),
     "folder_of_images": ({"size"}, "images have no columns and no text"),

@@ -13,7 +13,7 @@ from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
 from ..spelling import composed
 from .numerals import Numerals
-from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name
+from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -93,16 +93,6 @@ def may_be_text(name: str, options: Options) -> bool:
 def is_id(name: str) -> bool:
     """Whether a column by this name says which series a row belongs to."""
     return plain_name(name) in _IDS
-
-
-def say_left_out(names: Sequence[str], place: Place, options: Options) -> None:
-    """Note that columns which only count rows are left out."""
-    if not names:
-        return
-    one = len(names) == 1
-    problem = f"the column{'' if one else 's'} {' and '.join(map(repr, names))} only count{'s' if one else ''} the rows"
-    keep = Remedy("keep_columns", [*options.keep_columns, *names], f"to keep {'it' if one else 'them'}")
-    options.guesses.add(f"{problem} and {'is' if one else 'are'} left out", place, keep)
 
 
 def is_entity(name: str) -> bool:

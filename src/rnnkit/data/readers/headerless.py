@@ -12,10 +12,9 @@ from ...errors import ConfigError, DataError, Place, Remedy
 from ..reading import Options
 from ..row_checks import trim
 from ..series import SeriesSet
-from .columns import say_left_out
 from .numerals import Numerals, add_thousands, may_be_grouped, to_numbers
 from .parsed_rows import ParsedRows
-from .row_numbers import counts_rows
+from .row_numbers import counts_rows, say_left_out
 
 
 @dataclass(frozen=True)

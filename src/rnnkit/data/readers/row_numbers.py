@@ -6,9 +6,13 @@ Such a column must not become a channel: where the rows are sorted by class, it 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ...errors import Place, Remedy
+from ..reading import Options
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,3 +76,13 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
         ordered = np.sort(numbers)
         return falls == 0 or np.array_equal(ordered - ordered[0], np.arange(len(ordered)))
     return falls == 0 and len(numbers) >= (_FEWEST_IN_FRONT if in_front else _FEWEST)
+
+
+def say_left_out(names: Sequence[str], place: Place, options: Options) -> None:
+    """Note that columns which only count rows are left out."""
+    if not names:
+        return
+    one = len(names) == 1
+    problem = f"the column{'' if one else 's'} {' and '.join(map(repr, names))} only count{'s' if one else ''} the rows"
+    keep = Remedy("keep_columns", [*options.keep_columns, *names], f"to keep {'it' if one else 'them'}")
+    options.guesses.add(f"{problem} and {'is' if one else 'are'} left out", place, keep)

@@ -129,7 +129,7 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     clock = None
     if roles.time is not None:
         clock = _times(table, roles.time, options)
-        _say_midnight(table, clock, codes, roles.time, options)
+        times.say_midnight(clock, codes, table.column(roles.time), options.guesses)
     # One row index per step, series after series, each in order of time; ties keep the file's order.
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
@@ -332,22 +332,6 @@ def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
     if roles.id is None or is_entity(roles.id):  # in a wide table that is a group
         return [Remedy("layout", "wide", purpose)]
     return [Remedy("layout", "wide", purpose, Remedy("ignore_columns", [*options.ignore_columns, roles.id]))]
-
-
-def _say_midnight(
-    table: Table, clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], name: str, options: Options
-) -> None:
-    """Note times of day that fall by more than half a day within a series, as they do at midnight."""
-    first = np.datetime64("1900-01-01", "us")
-    if clock.dtype.kind != "M" or not ((clock >= first) & (clock < first + np.timedelta64(2, "D"))).all():
-        return
-    order = np.argsort(codes, kind="stable")
-    falls = (np.diff(clock[order]) < -np.timedelta64(12, "h")) & (np.diff(codes[order]) == 0)
-    if falls.any():
-        row = int(order[int(falls.argmax()) + 1])
-        problem = "times of day fall within a series, as at midnight; the rows are sorted by the time of day"
-        place = table.column(name)(row)
-        options.guesses.add(problem, place, "write the dates, too, if a series goes on after midnight")
 
 
 def _duplicates(

@@ -79,6 +79,26 @@ def parse(
     return _dates(text, place, time_format)
 
 
+def say_midnight(clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], where: Where, guesses: Guesses) -> None:
+    """Note times of day that fall by more than half a day within a series, as they do at midnight.
+
+    Args:
+        clock: [N] stamps in the file's order.
+        codes: [N], the series of each row.
+        where: the place of a row by its index.
+        guesses: takes the note.
+    """
+    first = np.datetime64("1900-01-01", "us")
+    if clock.dtype.kind != "M" or not ((clock >= first) & (clock < first + np.timedelta64(2, "D"))).all():
+        return
+    order = np.argsort(codes, kind="stable")
+    falls = (np.diff(clock[order]) < -np.timedelta64(12, "h")) & (np.diff(codes[order]) == 0)
+    if falls.any():
+        row = int(order[int(falls.argmax()) + 1])
+        problem = "times of day fall within a series, as at midnight; the rows are sorted by the time of day"
+        guesses.add(problem, where(row), "write the dates, too, if a series goes on after midnight")
+
+
 def _times_of_day(text: pd.Series[Any], place: Where, guesses: Guesses) -> npt.NDArray[Any]:
     clock = parse_clock(text.tolist())
     if clock.wrong.any():
