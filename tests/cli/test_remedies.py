@@ -65,5 +65,5 @@ def test_a_thousands_mark_is_named_as_the_error_says():
     Path("my.csv").write_text("id;t0;t1;label\n" + "".join(f"{i};2.155;{i},5;{'uv'[i % 2]}\n" for i in range(12)))
     answer = call("train", "classify", "my.csv", "--set", "data.decimal=,")
     assert refused(answer, "type --set data.thousands=. if it is 2155")
-    said = call("train", "classify", "my.csv", "--set", "data.thousands=.", "--set", "data.label=none")
-    assert refused(said, "there is no column 'none'")
+    said = call("train", "classify", "my.csv", "--set", "data.thousands=.", "--set", "data.label=kind")
+    assert refused(said, "there is no column 'kind'")
