@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOKED_AT = 50  # lines, to find delimiter and header
 _EXCEL = re.compile(r"sep=([,;|\t])(?=\n)", re.IGNORECASE)
 _BLANKS = r"\s+"
+_NO_OPTIONS = Options()
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -125,7 +126,7 @@ def _has_header(rows: list[list[str]], numerals: Numerals) -> bool:
     plain = [numerals.is_number(cell) and bool(cell.strip()) for cell in head]
     if len(head) == 1:
         return not plain[0]
-    if not all(plain[1:-1]) or not (plain[0] or plain[-1]) or any(may_be_text(cell, Options()) for cell in head):
+    if not all(plain[1:-1]) or not (plain[0] or plain[-1]) or any(may_be_text(cell, _NO_OPTIONS) for cell in head):
         return True
     count = [int(cell) for cell in head if cell.strip().isdigit()]
     counts = len(count) >= max(3, len(head) - 1) and count == list(range(count[0], count[0] + len(count)))

@@ -108,6 +108,8 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
     target = _target_index(cells, path, options, numerals, roles)
     widths = {len(row) for row in cells}
     rows, labels, ids, groups = ParsedRows(path), [], [], []
+    positions: dict[int, list[int]] = {}  # by the number of cells: the values' indices
+    columns: dict[int, list[str]] = {}  # and their columns' names
     for number, row in zip(lines, cells, strict=True):
         place = Place(str(path), number)
         if target is not None:
@@ -116,8 +118,10 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
             labels.append(row[target])
         ids += [] if roles.id is None else [row[roles.id]]
         groups += [] if roles.group is None else [row[roles.group]]
-        kept = roles.kept(len(row), target)
-        names = [str(index + 1) for index in kept]
+        if len(row) not in positions:
+            positions[len(row)] = roles.kept(len(row), target)
+            columns[len(row)] = [str(index + 1) for index in positions[len(row)]]
+        kept, names = positions[len(row)], columns[len(row)]
         rows.values.append(trim(to_numbers([row[index] for index in kept], place, names, numerals)[:, None]))
         rows.lines.append(number)
     rows.ids, rows.groups = ids or None, groups or None

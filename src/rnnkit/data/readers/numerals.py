@@ -144,7 +144,8 @@ def find_decimal(cells: Iterable[str]) -> str | None:
 
 def may_be_grouped(cells: Sequence[str], decimal: str) -> bool:
     """Whether any of the cells holds a mark that may mark thousands: a quick look, cell by cell comes after it."""
-    return not _POSSIBLE[decimal].isdisjoint("".join(cells))
+    text = "".join(cells)
+    return any(mark in text for mark in _POSSIBLE[decimal])
 
 
 def is_ambiguous(cell: str) -> bool:
