@@ -37,3 +37,33 @@ def test_an_option_without_its_value_is_no_unknown_option():
     assert result.exit_code == 2
     assert "there is no option" not in result.output
     assert "requires an argument" in result.output
+
+
+def test_what_a_reader_guesses_is_said_in_the_words_of_the_command_line():
+    lines = [f"{2 * i};{i // 4:03};{i % 4};{i * 7 % 5},5;{i * 3 % 5};{'1E1' if i < 24 else '10'}" for i in range(48)]
+    Path("my.csv").write_text("\n".join(["Unnamed: 0;id;time;x;y;label", *lines]))
+    quick = ["--epochs", "1", "--hidden", "4", "--device", "cpu", "--set", "data.missing_codes=4"]
+    answer = call("train", "classify", "my.csv", *quick)
+    assert answer.exit_code == 0, answer.output
+    said = [line for line in answer.stderr.splitlines() if "my.csv: " in line]
+    marks = (
+        "read with ';' as the delimiter and ',' as the decimal mark; type --set data.delimiter=, or --set data.decimal="
+    )
+    assert marks in said[0]
+    counter = (
+        "the column 'Unnamed: 0' only counts the rows and is left out; type --set 'data.keep=Unnamed: 0' to keep it"
+    )
+    assert said[1].endswith(counter)
+    assert len(said) == 2
+    table = Path("runs/classify/predictions.csv").read_text().splitlines()
+    assert table[0] == "id,true,prediction,probability_10,probability_1E1"
+    assert {line.split(",")[1] for line in table[1:]} <= {"10", "1E1"}
+    assert all(len(line.split(",")[0]) == 3 for line in table[1:])
+
+
+def test_a_thousands_mark_is_named_as_the_error_says():
+    Path("my.csv").write_text("id;t0;t1;label\n" + "".join(f"{i};2.155;{i},5;{'uv'[i % 2]}\n" for i in range(12)))
+    answer = call("train", "classify", "my.csv", "--set", "data.decimal=,")
+    assert refused(answer, "type --set data.thousands=. if it is 2155")
+    said = call("train", "classify", "my.csv", "--set", "data.thousands=.", "--set", "data.label=kind")
+    assert refused(said, "there is no column 'kind'")

@@ -1,10 +1,12 @@
 """The UCR/UEA archive's formats: .ts and .arff, and arrays in .npz."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from rnnkit.data import read_series
-from rnnkit.errors import DataError
+from rnnkit.data import read_like, read_series
+from rnnkit.errors import ConfigError, DataError, DataWarning
 
 NAN = float("nan")
 TS = """# a comment
@@ -57,6 +59,23 @@ def test_ts_of_several_channels_and_unequal_length(read):
     assert read(TS, targets=None).targets is None
 
 
+def test_ts_whose_header_is_cut_by_tabs(read):
+    series = read(
+        TS.replace("@timeStamps ", "@timeStamps\t").replace("@classLabel true Walk", "@classLabel\ttrue\tWalk")
+    )
+    assert series.targets.tolist() == ["Walk", "run"]
+    stamped = read("@timeStamps\ttrue\n@classLabel\t true  a\n@data\n(1,5),(0,4):a\n")
+    assert (stamped.values[0].tolist(), stamped.targets.tolist()) == ([[4], [5]], ["a"])
+
+
+def test_channels_of_ts_by_their_numbers(read):
+    assert read(TS, ignore_columns=["channel 1"]).values[1].tolist() == [[7]]
+    picked = read(TS, value_columns=["channel 1"])
+    assert (picked.channels, picked.values[1].tolist()) == (("channel 1",), [[8]])
+    with pytest.raises(DataError, match="no channel is left"):
+        read(TS, ignore_columns=["channel 0", "channel 1"])
+
+
 def test_ts_of_numbers_without_targets_and_with_time_stamps(read):
     assert read("@targetLabel true\n@data\n1,2:0.5\n3,4:-1\n", targets="numbers").targets.tolist() == [0.5, -1]
     assert read("@classLabel false\n@data\n1,2\n3\n", targets=None).lengths.tolist() == [2, 1]
@@ -97,6 +116,63 @@ def test_arff_of_one_channel(read):
     series = read(ARFF, "data.arff")
     assert [row.tolist() for row in series.values] == [[[1], [2]], [[3]]]
     assert series.targets.tolist() == ["up", "go down"]
+
+
+COMMENTED = """@relation a % and b
+@attribute nr numeric % counts
+@attribute a numeric%of metres
+@attribute b\treal\t% seconds
+@attribute name string
+@attribute class {up,'50 % down',75%} % the classes
+@data % lines
+3,1,2,p,up % the first
+1,3,4,q,'50 % down'
+2,5,6,q,75%
+"""
+
+
+def test_arff_comments_at_the_ends_of_lines(read):
+    series = read(COMMENTED, "d.arff", ignore_columns=["nr"], group_column="name")
+    assert series.targets.tolist() == ["up", "50 % down", "75%"]
+    assert [row.tolist() for row in series.values] == [[[1], [2]], [[3], [4]], [[5], [6]]]
+    assert series.groups.tolist() == ["p", "q", "q"]
+
+
+def test_arff_roles_are_honoured(read):
+    series = read(COMMENTED, "d.arff", id_column="nr", ignore_columns=["name", "b"])
+    assert (series.ids, series.values[1].tolist()) == (("3", "1", "2"), [[3]])
+    assert read(COMMENTED, "d.arff", value_columns=["b"]).values[0].tolist() == [[2]]
+    again = read_like(series.read_options, Path(series.source))
+    assert (again.ids, again.values[0].tolist()) == (series.ids, [[1]])
+    with pytest.warns(DataWarning, match="the column 'nr' only counts the rows"):
+        assert read(COMMENTED, "d.arff", ignore_columns=["name"]).values[0].tolist() == [[1], [2]]
+    with pytest.raises(DataError, match=r"'name' is not numeric; type .* or ignore_columns=\[\"name\"\]"):
+        read(COMMENTED, "d.arff")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("d.arff", ARFF, {"ignore_columns": ["att2"]}, "d.arff: there is no attribute 'att2'; did you mean 'att0'"),
+        ("d.arff", ARFF, {"id_column": "targt"}, "there is no attribute 'targt'; did you mean 'target'?"),
+        ("d.arff", ARFF, {"target_column": "tagret"}, "there is no attribute 'tagret'; did you mean 'target'?"),
+        ("d.arff", ARFF, {"value_columns": ["x"]}, "there is no attribute 'x'. Attributes: 'att0', 'att 1'"),
+        ("d.arff", ARFF, {"time_column": "att0"}, "time_column='att0' arrived; leave it out: an .arff file"),
+        (
+            "d.ts",
+            TS,
+            {"ignore_columns": ["chanel 1"]},
+            "no channel 'chanel 1' for ignore_columns; did you mean 'channel 1'",
+        ),
+        ("d.ts", TS, {"id_column": "id"}, "id_column='id' arrived; leave it out: a .ts file has no columns with names"),
+        ("d.ts", TS, {"target_column": "x"}, "target_column='x' arrived; leave it out"),
+        ("d.ts", TS, {"layout": "long"}, "layout='long' arrived; leave it out"),
+    ],
+)
+def test_roles_that_are_refused(read, name, content, options, message):
+    with pytest.raises((DataError, ConfigError)) as caught:
+        read(content, name, **options)
+    assert message in str(caught.value)
 
 
 def test_arff_of_several_channels(read):
@@ -164,6 +240,37 @@ def test_npz_of_integers_and_other_names(save):
     series = read_series(path, targets="numbers", value_columns=["images"], target_column="power")
     assert (series.lengths.tolist(), series.targets.tolist()) == ([4, 4], [[0.5], [1.5]])
     assert read_series(save(X=np.ones((2, 4)), y=np.array([1.0, 2.0]))).targets.tolist() == ["1", "2"]
+
+
+def test_npz_roles_are_honoured_or_refused(save):
+    cube = np.arange(12.0).reshape(2, 3, 2)
+    path = save(X=cube, x=cube, y=[1, 2], names=["p", "q"], plant=[7, 8], begin=[5.0, 6.0], channels=["u", "v"])
+    named = {"id_column": "names", "group_column": "plant", "time_column": "begin"}
+    series = read_series(path, ignore_columns=["x", "v"], **named)
+    assert (series.ids, series.groups.tolist(), series.times.tolist()) == (("p", "q"), ["7", "8"], [5, 6])
+    assert (series.channels, series.values[0].tolist()) == (("u",), [[0], [2], [4]])
+    assert read_like(series.read_options, path).channels == ("u",)
+    for options, message in (
+        ({"id_column": "name", "ignore_columns": ["x"]}, "there is no array 'name'; did you mean 'names'?"),
+        ({"ignore_columns": ["plnt"]}, "no array or channel 'plnt' to leave out; did you mean 'plant'?"),
+        ({"delimiter": ";"}, "delimiter=';' arrived; leave it out: a .npz file holds arrays"),
+        ({"ignore_columns": ["x", "u", "v"]}, "no channel is left"),
+    ):
+        with pytest.raises((DataError, ConfigError)) as caught:
+            read_series(path, **options)
+        assert message in str(caught.value)
+
+
+def test_folders_and_images_have_no_such_columns(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.csv").write_text("time,x\n0,1\n")
+    with pytest.raises(ConfigError, match="target_column='x' arrived; leave it out: the folders name the classes"):
+        read_series(tmp_path, target_column="x")
+    with pytest.warns(DataWarning, match="no file has a column 'z' to leave out"):
+        read_series(tmp_path, ignore_columns=["z"])
+    with pytest.raises(ConfigError, match="id_column='id' arrived; leave it out: images have no columns"):
+        read_series(tmp_path, format="images", id_column="id")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rnnkit.data import read_series
-from rnnkit.errors import DataError, MissingExtraError
+from rnnkit.errors import DataError, DataWarning, MissingExtraError
 
 NAN = float("nan")
 
@@ -178,6 +178,45 @@ def test_time_stamps(tmp_path, stamps, options, expected):
     assert times_of(tmp_path, stamps, **options).tolist() == np.array(expected, "datetime64[us]").tolist()
 
 
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        (["11:00 PM", "1:05 am", "12:00 AM", "12:30 p.m."], ["01T00:00", "01T01:05", "01T12:30", "01T23:00"]),
+        (["23:00:00", "24:00:00"], ["01T23:00", "02T00:00"]),
+        (["23:59", "24:00"], ["01T23:59", "02T00:00"]),
+        (["10:00:00.5", "25:10:00"], ["01T10:00:00.5", "02T01:10"]),
+        (["05:12.3", "4:00"], ["01T00:04", "01T00:05:12.3"]),
+        (["05:12", "75:13"], ["01T00:05:12", "01T01:15:13"]),
+        (["00:59,9", "1:02:03,4"], ["01T00:00:59.9", "01T01:02:03.4"]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*minutes and seconds")
+def test_times_of_day(tmp_path, stamps, expected):
+    days = [f"1900-01-{stamp}" for stamp in expected]
+    assert times_of(tmp_path, stamps).tolist() == np.array(days, "datetime64[us]").tolist()
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        (["2020-01-31 11:00 PM", "2020-01-31 12:15 AM"], ["2020-01-31T00:15", "2020-01-31T23:00"]),
+        (["1/31/2020 11:00:05pm", "1/31/2020 1:00:00 a.m."], ["2020-01-31T01:00", "2020-01-31T23:00:05"]),
+        (["2020-12-31 23:00", "2020-12-31 24:00"], ["2020-12-31T23:00", "2021-01-01"]),
+        (["31.12.2020 24:00:00", "31.12.2020 00:00:00"], ["2020-12-31", "2021-01-01"]),
+        (["2020-12-31T24:00:00Z"], ["2021-01-01"]),
+    ],
+)
+def test_twelve_hours_and_midnight_beside_dates(tmp_path, stamps, expected):
+    assert times_of(tmp_path, stamps).tolist() == np.array(expected, "datetime64[us]").tolist()
+
+
+def test_what_is_guessed_about_times_is_told(tmp_path):
+    with pytest.warns(DataWarning, match="times such as '05:12.3' are read as minutes and seconds; type time_format="):
+        times_of(tmp_path, ["05:12.3", "4:00"])
+    with pytest.warns(DataWarning, match="t.csv:3: column time: times of day fall within a series, as at midnight"):
+        times_of(tmp_path, ["11:50 PM", "12:10 AM"])
+
+
 def test_times_that_are_numbers(tmp_path):
     assert times_of(tmp_path, ["1.5", "-2"]).tolist() == [-2, 1.5]
 
@@ -193,6 +232,9 @@ def test_times_that_are_numbers(tmp_path):
         (["2020-01-01", "NaT"], "t.csv:3: column time: 'NaT' is not the time expected"),
         (["noon", "night"], "t.csv:2: column time: 'noon' is not the time expected"),
         (["1", "inf"], "t.csv:3: column time: the time inf is no finite number"),
+        (["13:00 PM", "1:00 AM"], "t.csv:2: column time: '13:00 PM' is not the time expected"),
+        (["11:00 PM", "13:00"], "t.csv:3: column time: '13:00' is not the time expected"),
+        (["2020-01-31 11:00 PM", "2020-01-31 13:00"], "t.csv:3: .*'2020-01-31 13:00' has no AM or PM, but"),
         (["1", ""], "t.csv:3: column time: the time is missing"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError, Place
 from .series import SeriesSet
+from .spelling import composed, is_composed
 
 _MOST = 12  # names in a message
 
@@ -36,6 +37,10 @@ def check_columns(series: SeriesSet, channels: Sequence[str], steps: Sequence[st
         ...
         rnnkit.errors.DataError: the columns differ from the training data's: missing 'z'; extra 'y'. Expected 'x', 'z'
     """
+    # Names from before they were composed may stand in a model's file.
+    channels, steps = [composed(name) for name in channels], [composed(name) for name in steps]
+    if not all(map(is_composed, series.channels)):
+        series = replace(series, channels=tuple(map(composed, series.channels)))
     _compare(series, series.channels, channels)
     if steps and series.steps:
         _compare(series, series.steps, steps)

@@ -16,7 +16,7 @@ from ..errors import DataError, DataWarning, Place, Remedy, check_choice
 from ..types import Sequences
 from .checks import check_columns
 from .gaps import Flat, elapsed, fill_forward, median_step
-from .labels import encode_labels, sorted_classes
+from .labels import encode_labels, plain_label, sorted_classes
 from .reading import Targets, read_like
 from .series import SeriesSet
 
@@ -209,7 +209,7 @@ class Preprocessing:
         if targets is None:
             raise DataError("has no targets; expected labels or numbers", Place(series.source or "the data"))
         if self.classes is not None:
-            names = targets.tolist() if targets.dtype.kind != "f" else [f"{value:g}" for value in targets.tolist()]
+            names = targets.tolist() if targets.dtype.kind != "f" else [_label_of(value) for value in targets.tolist()]
             return torch.from_numpy(encode_labels(names, self.classes, series.ids, source=series.source))
         if self.target_center is None or self.target_spread is None:
             raise DataError("the training part had no targets, so there is nothing to compare these with")
@@ -256,7 +256,8 @@ class Preprocessing:
         Raises:
             DataError: the file cannot be read so, or its columns do not match; missing and extra ones are named.
         """
-        found = check_columns(read_like(self.read_options, path, targets=targets, **columns), self.channels, self.steps)
+        read_options = {"keep_columns": [*self.channels, *self.steps], **self.read_options}
+        found = check_columns(read_like(read_options, path, targets=targets, **columns), self.channels, self.steps)
         if self.steps and found.steps:  # columns that were compared by name; a row may end in empty cells
             return found
         if len(found) and self.lengths is not None and self.lengths[0] == self.lengths[1]:
@@ -291,6 +292,10 @@ class Preprocessing:
         for key, name in names.items():
             values[name] = tuple(stored[key]) if isinstance(stored[key], list) else stored[key]
         return Preprocessing(**values)
+
+
+def _label_of(number: float) -> str:
+    return plain_label(str(number)) if number.is_integer() else f"{number:g}"
 
 
 def _lengths(series: SeriesSet) -> tuple[int, int]:

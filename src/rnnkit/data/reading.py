@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
 from .frames import is_frame
+from .guesses import Guesses
 from .series import SeriesSet
+from .spelling import composed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,7 @@ READERS = {
 }
 FOLDERS = {"tables": "folder_of_tables", "images": "folder_of_images"}
 # Formats whose columns have the same roles: what was trained on CSV may be given parquet, or a folder of tables.
-_TABLES = {"delimited", "parquet", "folder_of_tables"}
+_TABLES = {"delimited", "parquet", "folder_of_tables", "frames"}
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,58 @@ class Options:
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
+    comment: str | None = None
+    missing_codes: Sequence[str | float] = ()
+    keep_columns: Sequence[str] = ()
     time_format: str | None = None
     duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
     size: tuple[int, int] | None = None
     cells: int | None = None
+    # What no user types:
+    guesses: Guesses = field(default_factory=Guesses, compare=False)
+    absent: list[set[str]] | None = None  # for each file of a folder, the columns to ignore that it has not
+    is_new: bool = False  # data for a model that was trained on other data; it may lack what is not needed
 
     def __post_init__(self) -> None:
+        names = ("id_column", "time_column", "group_column", "target_column", "value_columns", "ignore_columns")
+        for name in (*names, "keep_columns", "missing_codes"):
+            given = getattr(self, name)
+            if name.endswith("s"):
+                given = None if given is None else _listed(given)
+            object.__setattr__(self, name, _composed(given))
         check_choice(self.targets, "targets", ("labels", "numbers", None))
         check_choice(self.layout, "layout", ("long", "wide", None))
         check_choice(self.duplicates, "duplicates", ("keep", "first", "last", "mean", "error"))
         check_choice(self.decimal, "decimal", (".", ",", None))
+        check_choice(self.thousands, "thousands", (".", ",", " ", "'", None))
+        if self.thousands is not None and self.thousands == self.decimal:
+            raise ConfigError.of("thousands", self.thousands, "expected another mark than the decimal mark")
+        if self.comment is not None and not self.comment.strip():
+            raise ConfigError.of("comment", self.comment, 'expected how a comment begins, such as "#"')
 
     @property
     def target_columns(self) -> tuple[str, ...]:
         """The named target columns, if any."""
         named = self.target_column
         return () if named is None else (named,) if isinstance(named, str) else tuple(named)
+
+
+def _listed(given: Any) -> tuple[Any, ...]:
+    """One value, or any collection of values, as a tuple."""
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        return (given,)
+    return tuple(given)
+
+
+def _composed(names: Any) -> Any:
+    """A name, or several, as `spelling.composed` writes them; all else stays."""
+    if isinstance(names, list | tuple):
+        return type(names)(map(_composed, names))
+    return composed(names) if isinstance(names, str) else names
+
+
+_INTERNAL = {"guesses", "absent", "is_new"}
 
 
 def read_series(
@@ -103,10 +141,17 @@ def read_series(
             "last" or a number.
         value_columns: the channels (long) or steps (wide); else all columns that are nothing else.
         ignore_columns: columns to leave out.
+        keep_columns: columns that stay though they look like row numbers: whole numbers that rise with every row of
+            the file. Such a column is left out otherwise, and a warning says so.
         header: False if the first line of a delimited file is data. Else that is guessed.
         encoding: of a text file, such as "gb18030" or "latin-1". Else UTF-8, or UTF-16 with a byte order mark.
         delimiter, decimal: of a delimited file, else found from its first lines: one of ``, ; tab |`` or blanks, and
             ``.`` or ``,``.
+        thousands: the mark between groups of three digits, ``.``, ``,``, a blank or ``'``; needed where a cell such as
+            2.155 beside a decimal comma could be both.
+        comment: how lines begin that are skipped, such as "#".
+        missing_codes: numbers or words that stand for a missing value, such as [-9999, "n.d."]; beside empty cells,
+            "?", "NA", "NaN" and "null".
         time_format: of the time stamps, such as "%d/%m/%Y %H:%M".
         duplicates: what becomes of steps of one series with the same time stamp: "keep" (both, in the file's order,
             with a warning), "first", "last", "mean" or "error".
@@ -130,20 +175,25 @@ def read_series(
         >>> series.ids, series.channels, series.targets.tolist(), series.lengths.tolist()
         (('a', 'b'), ('x', 'y', 'z'), ['walk', 'rest'], [2, 1])
     """
-    known = [option.name for option in fields(Options)]
+    known = [option.name for option in fields(Options) if option.name not in _INTERNAL]
     for name in columns:
         if name not in known:
             raise ConfigError(f"read_series has no argument {name!r}{suggest(name, known)}")
-    options = Options(targets=targets, **columns)
-    series: SeriesSet
-    if is_frame(path):
-        from .readers import frames
+    return _read(path, Options(targets=targets, **columns), format)
 
-        series = frames.read(path, options)
-        return replace(series, read_options={"form": "table", **series.read_options})
-    file = _existing(path)
-    name = _reader(file, format)
-    series = importlib.import_module(f".readers.{name}", __package__).read(file, options)
+
+def _read(path: str | os.PathLike[str] | pd.DataFrame, options: Options, format: str | None) -> SeriesSet:
+    """Read, and say what was guessed in a warning at the caller of `read_series` or `read_like`."""
+    from .readers.arguments import check_arguments
+
+    source: Any = path
+    name = "frames"
+    if not is_frame(path):
+        source = _existing(path)
+        name = _reader(source, format)
+    check_arguments(name, options)
+    series: SeriesSet = importlib.import_module(f".readers.{name}", __package__).read(source, options)
+    options.guesses.warn(stacklevel=3)
     return replace(series, read_options={"form": _form(name), **series.read_options})
 
 
@@ -180,7 +230,12 @@ def read_like(
             del named["encoding"]
     if read_options.get("form") != form:
         named = {}
-    return read_series(path, targets=targets, **{**named, **columns})
+    format = columns.pop("format", None)
+    known = {option.name for option in fields(Options)} - _INTERNAL
+    for name in columns:
+        if name not in known:
+            raise ConfigError(f"read_like has no argument {name!r}{suggest(name, sorted(known))}")
+    return _read(path, Options(targets=targets, is_new=True, **{**named, **columns}), format)
 
 
 def _existing(path: Any) -> Path:

@@ -15,6 +15,7 @@ from ..types import Field
 from .frames import columns_of, frame_values, is_frame, unpack_frames
 from .row_checks import check_rows, no_value_error, observed_length
 from .sharding import shard_indices
+from .spelling import composed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -239,7 +240,8 @@ def as_targets(targets: Any) -> npt.NDArray[Any]:
         return array.astype(np.float64)
     if array.dtype.kind not in "biuUSO" or array.ndim != 1:
         raise DataError(f"targets {array.shape} of {array.dtype} arrived; expected labels [N] or numbers [N] or [N, K]")
-    return np.array([label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()], np.str_)
+    names = [label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()]
+    return np.array([composed(name) for name in names], np.str_)
 
 
 def _label_array(targets: Any) -> npt.NDArray[Any]:

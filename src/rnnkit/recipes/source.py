@@ -15,10 +15,12 @@ ARGUMENTS = {
     "group": "group_column",
     "values": "value_columns",
     "ignore": "ignore_columns",
+    "keep": "keep_columns",
     **{
         name: name
         for name in (
-            "format", "layout", "encoding", "delimiter", "decimal", "header", "time_format", "duplicates", "size"
+            "format", "layout", "encoding", "delimiter", "decimal", "thousands", "header", "comment", "missing_codes",
+            "time_format", "duplicates", "size",
         )
     },
 }  # fmt: skip
@@ -43,9 +45,13 @@ class Source(Settings):
         group: name of the column with the groups, which no split divides.
         values: names of the columns that hold the measurements; none takes all that are nothing else.
         ignore: names of columns to leave out.
+        keep: names of columns that stay though they look like row numbers.
         encoding: of text files, such as gb18030; none tries UTF-8 and what the file says of itself.
         delimiter: the character between cells, also by name (tab, blank); none finds it.
         decimal: the decimal mark of numbers, a point or a comma; none finds it.
+        thousands: the mark between groups of three digits, as in 1.250 beside decimal commas; also blank.
+        comment: how lines begin that are skipped, such as #.
+        missing_codes: numbers and words that stand for a missing value, as in -9999,n.d.
         header: whether the first line holds the columns' names; none finds out.
         time_format: how time stamps are written, as in %d.%m.%Y; none finds out.
         duplicates: what becomes of rows of one series with the same time stamp.
@@ -69,9 +75,13 @@ class Source(Settings):
     group: str | None = None
     values: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
+    comment: str | None = None
+    missing_codes: tuple[str, ...] = ()
     header: bool | None = None
     time_format: str | None = None
     duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
@@ -94,4 +104,5 @@ class Source(Settings):
         """Return the arguments of ``read_series`` that were set."""
         found = {argument: getattr(self, name) for name, argument in ARGUMENTS.items()}
         found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
+        found["thousands"] = _DELIMITERS.get(self.thousands or "", self.thousands)
         return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, DataWarning, Place, Remedy, suggest
+import numpy as np
+
+from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
-from .text import MISSING
+from ..spelling import composed
+from .numerals import Numerals
+from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 
@@ -34,7 +38,6 @@ _TIMES = _words("time date datetime date_time timestamp time_stamp ds 时间 日
 _WEAK_TIMES = {"t", "step", "time_step", "timestep", "frame", "tick"}
 _CALENDAR = {"month", "week", "day", "year"}  # a time only where they are text such as "1949-01"
 _TARGETS = _words("label labels target targets class class_label classes category 标签 类别 目标 分类")
-_INDEX = {"index", "unnamed:_0", "level_0"}  # what pandas calls the row numbers that it wrote
 _UNNAMED = "column {} (without a name)"
 # A number alone, or a name with a letter and a number at its end: x_12, but not 2020-01-12.
 _NUMBERED = re.compile(r"()(\d+(?:\.\d+)?)|(?=.*[^\W\d_])(.*?)[ _.\-]?(\d+)")
@@ -49,6 +52,7 @@ class Roles:
         id, time, group: columns, None where there is none.
         targets: columns, empty where there is none.
         channels: their names and, in a wide table, the columns of their steps; in a long one the one column.
+        left_out: columns that only count rows.
     """
 
     layout: str
@@ -57,6 +61,7 @@ class Roles:
     group: str | None
     targets: tuple[str, ...]
     channels: tuple[tuple[str, tuple[str, ...]], ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -66,7 +71,7 @@ class Roles:
 
 def check_names(names: Sequence[str], place: Place) -> list[str]:
     """The header's names without blanks around them; raises if two are the same."""
-    plain = [name.strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
+    plain = [composed(name).strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
     double = sorted({name for name in plain if plain.count(name) > 1}) if len(set(plain)) < len(plain) else []
     if double:
         raise DataError(f"two columns have the same name {double[0]!r}", place, "rename one")
@@ -80,14 +85,19 @@ def is_unnamed(name: str) -> bool:
 
 def may_be_text(name: str, options: Options) -> bool:
     """Whether a column by this name may be an id, time, group or label, whose text counts as it is."""
-    plain = _plain(name)
+    plain = plain_name(name)
     named = {options.id_column, options.time_column, options.group_column, *options.target_columns}
-    return name in named or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
+    return name in named or is_written_index(name) or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
+
+
+def is_id(name: str) -> bool:
+    """Whether a column by this name says which series a row belongs to."""
+    return plain_name(name) in _IDS
 
 
 def is_entity(name: str) -> bool:
     """Whether a column by this name says what a row belongs to, such as a subject or a device."""
-    return _plain(name) in _ENTITIES
+    return plain_name(name) in _ENTITIES
 
 
 def resolve(table: pd.DataFrame, options: Options, place: Place) -> Roles:
@@ -112,7 +122,8 @@ class _Guess:
         self.names: list[str] = [str(name) for name in table.columns]
         self._exist()
         self.free = [name for name in self.names if name not in set(options.ignore_columns)]
-        self.guessed_from = set(self.free) - set(options.value_columns or ())
+        self.guessed_from = set(self.free) - {*(options.value_columns or ()), *options.keep_columns}
+        self.left_out: list[str] = []
 
     def roles(self) -> Roles:
         options = self.options
@@ -120,11 +131,15 @@ class _Guess:
             self._take(name)
         time = self._take(options.time_column) if options.time_column in self.names else None
         group = self._take(options.group_column) if options.group_column in self.names else None
-        unnamed = self._unnamed()
-        id_ = self._take(options.id_column) if options.id_column else self._one("id_column", _IDS) or unnamed
+        id_ = self._take(options.id_column) if options.id_column else self._one("id_column", _IDS)
         time = time or self._time()
         targets = tuple(name for name in options.target_columns if name in self.names) or self._guessed_target()
         entity = None if group else self._one("group_column", _ENTITIES, take=False)
+        if id_ is None:
+            id_ = self._unnamed(time, entity)
+        elif not options.id_column and time and entity and self._counts(id_) and self.table[entity].duplicated().any():
+            self.left_out.append(id_)  # each row would be a series
+            id_ = None
         layout = options.layout or self._layout(id_, time, entity, targets)
         if layout == "long" and id_ is None and entity is not None:
             id_, entity = entity, None
@@ -132,6 +147,7 @@ class _Guess:
         group = group or self._take(entity)
         if options.value_columns is not None:
             self.free = list(options.value_columns)
+        self._leave_counters_out(layout, id_)
         if not targets and (options.targets is not None or (layout == "wide" and options.value_columns is None)):
             targets = self._remaining_target(layout)
         channels = self._channels(layout)
@@ -146,7 +162,8 @@ class _Guess:
                 (Remedy("target_column"), Remedy("targets", None, "if there is none")),
                 note=self._columns(),
             )
-        return Roles(layout, id_, time, group, targets, channels)
+        say_left_out(self.left_out, self.place, options)
+        return Roles(layout, id_, time, group, targets, channels, tuple(self.left_out))
 
     def _columns(self) -> str:
         shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
@@ -165,17 +182,21 @@ class _Guess:
         needed = [options.id_column, options.time_column, *(options.value_columns or ())]
         if options.targets is not None:  # to predict, neither target nor group is needed
             needed += [*options.target_columns, options.group_column]
+        if not options.is_new:
+            needed += options.keep_columns
         missing = [name for name in needed if name is not None and name not in self.names]
         if len(missing) == 1:
             problem = f"there is no column {missing[0]!r}{self._near(missing[0])}"
             raise DataError(problem, self.place, note=self._columns())
-        unknown = [name for name in options.ignore_columns if name not in self.names]
-        if unknown and options.targets is not None:  # a file to predict on may lack what is not needed
-            problem = f"there is no column {unknown[0]!r} to leave out{self._near(unknown[0])}"
-            warnings.warn(DataWarning(problem, self.place, note=self._columns()), stacklevel=7)
         if missing:
             problem = f"there are no columns {', '.join(map(repr, missing))}"
             raise DataError(problem, self.place, note=self._columns())
+        unknown = [name for name in options.ignore_columns if name not in self.names]
+        if options.absent is not None:
+            options.absent.append(set(unknown))
+        elif unknown and not options.is_new:
+            problem = f"there is no column {unknown[0]!r} to leave out{self._near(unknown[0])}"
+            options.guesses.add(problem, self.place, note=self._columns())
 
     def _take(self, name: str | None) -> str | None:
         if name in self.free:
@@ -184,7 +205,7 @@ class _Guess:
 
     def _one(self, argument: str, known: Iterable[str], *, take: bool = True) -> str | None:
         """The one free column with a known name; raises if there are several."""
-        found = [name for name in self.free if _plain(name) in known and name in self.guessed_from]
+        found = [name for name in self.free if plain_name(name) in known and name in self.guessed_from]
         if len(found) > 1:
             remedies = [
                 Remedy(argument, name, also=self._ignore([other for other in found if other != name]))
@@ -198,50 +219,92 @@ class _Guess:
             )
         return (self._take(found[0]) if take else found[0]) if found else None
 
-    def _unnamed(self) -> str | None:
-        """A first column without a name, as pandas writes its index: left out if it counts rows, else the id."""
+    def _unnamed(self, time: str | None, entity: str | None) -> str | None:
+        """A first column without a name is the id, unless it counts rows."""
         first = self.names[0]
-        unnamed = first == _UNNAMED.format(1)
-        if not (unnamed or _plain(first) in _INDEX) or first not in self.free or first not in self.guessed_from:
+        if not is_written_index(first) or first not in self.free or first not in self.guessed_from:
             return None
-        column = self.table[first]
-        if not is_text(column):
-            import numpy as np
-            import pandas as pd
-
-            counted = np.sort(pd.to_numeric(column, errors="coerce").to_numpy(np.float64))
-            if np.array_equal(counted - counted[0], np.arange(len(counted))):
-                self._take(first)
+        numbers = self._numbers(first)
+        if counts_rows(numbers, first) and len(np.unique(numbers)) == len(numbers):
+            ordered = np.sort(numbers)
+            is_wide = self.options.layout == "wide" or bool(numbered(self.free)[0]) or not (time or entity)
+            if (
+                not is_wide
+                or self.options.layout == "long"
+                or np.array_equal(ordered - ordered[0], np.arange(len(ordered)))
+            ):
                 return None
-        return self._take(first) if unnamed else None
+        return self._take(first)
+
+    def _numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """A column as numbers, NaN where a cell is none; a number with a zero in front, as in 007, is none."""
+        import pandas as pd
+
+        column = self.table[name]
+        if is_list(column):
+            return np.full(len(column), np.nan)
+        if not pd.api.types.is_numeric_dtype(column) and column.astype(str).str.match(r"\s*0\d").any():
+            return np.full(len(column), np.nan)
+        return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+
+    def _counts(self, name: str) -> bool:
+        numbers = self._numbers(name)
+        if name == self.names[0] and is_written_index(
+            name
+        ):  # pandas writes the index of joined or shuffled frames, too
+            return bool((numbers % 1 == 0).all())
+        return counts_rows(numbers, name, in_front=name == self.names[0])
+
+    def _leave_counters_out(self, layout: str, id_: str | None) -> None:
+        """Take columns that only count rows out of those that may be channels, steps or the target."""
+        steps, others = numbered(self.free) if layout == "wide" else ({}, self.free)
+        counters = [name for name in others if name in self.guessed_from and self._counts(name)]
+        named = [name for name in counters if is_counter_name(name)]
+        others = [name for name in counters if name not in named]
+        if layout == "long" and (id_ is None or self.table[id_].nunique() == 1):
+            # What rises in a single series may be measured; what rises by 1 is a number of its rows.
+            others = [name for name in others if (np.diff(self._numbers(name)) == 1).all()]
+        if layout == "wide" and (steps or len(others) > 1):
+            others = []  # beside steps it may be the target; several steps that rise are sorted measurements
+        if len(self.free) == len(named) + len(others):
+            others = []
+        if len(self.free) == len(named):
+            named = [name for name in named if is_written_index(name)]
+        for name in [*named, *others]:
+            self._take(name)
+            self.left_out.append(name)
 
     def _time(self) -> str | None:
         found = self._one("time_column", _TIMES)
         if found:
             return found
-        calendar = {_plain(name) for name in self.free if _plain(name) in _CALENDAR and is_text(self.table[name])}
+        calendar = {
+            plain_name(name)
+            for name in self.free
+            if plain_name(name) in _CALENDAR and is_text(self.table[name], self.options)
+        }
         return self._one("time_column", _WEAK_TIMES | calendar)
 
     def _guessed_target(self) -> tuple[str, ...]:
         found = self._one("target_column", _TARGETS)
         # Beside x and z it is a coordinate, and without targets it is a channel like others.
-        names = {_plain(name) for name in self.free}
+        names = {plain_name(name) for name in self.free}
         if found is None and self.options.targets is not None and not {"x", "z"} <= names:
             found = self._one("target_column", {"y"})
         return () if found is None else (found,)
 
     def _layout(self, id_: str | None, time: str | None, entity: str | None, targets: tuple[str, ...]) -> str:
         free = [name for name in self.free if name != entity]
-        numbered = bool(_numbered(free)[0])
+        has_steps = bool(numbered(free)[0])
         if any(is_list(self.table[name]) for name in free):
             return "wide"
         if id_ is not None:
             if self.table[id_].duplicated().any():
                 return "long"
-            return "wide" if time is None or numbered else "long"
+            return "wide" if time is None or has_steps else "long"
         if time is not None:
-            return "wide" if numbered and self.options.targets is not None and entity is None else "long"
-        if numbered or (targets and entity is None):
+            return "wide" if has_steps and self.options.targets is not None and entity is None else "long"
+        if has_steps or (targets and entity is None):
             return "wide"
         raise DataError(
             "it cannot be told whether a row is a step or a series",
@@ -254,11 +317,11 @@ class _Guess:
         """The one column that is left beside numbered steps, else the one text column."""
         left = self.free
         if layout == "wide":
-            steps, others = _numbered(self.free)
+            steps, others = numbered(self.free)
             left = others if steps else self.free
             if steps and len(left) == 1 and not is_list(self.table[left[0]]):
                 return (str(self._take(left[0])),)
-        texts = [name for name in left if is_text(self.table[name])]
+        texts = [name for name in left if is_text(self.table[name], self.options)]
         if len(texts) == 1 and self.options.targets != "numbers":
             return (str(self._take(texts[0])),)
         return ()
@@ -269,9 +332,9 @@ class _Guess:
         lists = [name for name in self.free if is_list(self.table[name])]
         if lists:
             return tuple((name, (name,)) for name in lists)
-        if self.options.value_columns is not None and not _numbered(self.free)[0]:
+        if self.options.value_columns is not None and not numbered(self.free)[0]:
             return (("value", tuple(self.free)),)
-        steps, others = _numbered(self.free)
+        steps, others = numbered(self.free)
         if steps and others:
             names = ", ".join(map(repr, others[:5]))
             raise DataError(
@@ -295,7 +358,7 @@ class _Guess:
         return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())
 
 
-def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[str]]:
+def numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[str]]:
     """Columns that end in a number, as prefix → number → name in order of the numbers, and all other columns.
 
     A prefix with one number alone is no series of steps.
@@ -311,15 +374,16 @@ def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[s
     return steps, [name for name in names if name not in taken]
 
 
-def is_text(column: pd.Series[Any]) -> bool:
+def is_text(column: pd.Series[Any], options: Options | None = None) -> bool:
     """Whether a column holds text that is no number, seen by its first values."""
     import pandas as pd
 
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)) or is_list(column):
         return False
-    seen = column.iloc[:10_000].dropna().head(200).astype(str).str.strip()
-    seen = seen[~seen.str.lower().isin(MISSING)]
-    return bool(pd.to_numeric(seen, errors="coerce").isna().any())
+    points = Numerals.of(options or Options())
+    commas = Numerals(",", "", points.words, points.codes)
+    seen = column.iloc[:10_000].dropna().head(200).astype(str)
+    return not all(points.is_number(cell) or commas.is_number(cell) for cell in seen.unique())
 
 
 def is_list(column: pd.Series[Any]) -> bool:
@@ -328,7 +392,3 @@ def is_list(column: pd.Series[Any]) -> bool:
         return False
     first = column.first_valid_index()
     return first is not None and hasattr(column[first], "__len__") and not isinstance(column[first], str | bytes)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s.\-]+", "_", name.strip().lower())

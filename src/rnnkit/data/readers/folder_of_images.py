@@ -13,7 +13,7 @@ from ...errors import DataError, Place, Remedy
 from ..images import read_grey
 from ..reading import Options
 from ..series import SeriesSet
-from .folders import IMAGES, list_class_files, series_id
+from .folders import IMAGES, class_names, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -40,7 +40,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     return SeriesSet(
         values=images,
         channels=tuple(f"column {index}" for index in range(images[0].shape[1])),
-        targets=None if options.targets is None else np.array([label for label, _ in files], np.str_),
+        targets=None if options.targets is None else class_names([label for label, _ in files], path, options),
         ids=tuple(series_id(label, file) for label, file in files),
         source=str(path),
         read_options={"size": list(images[0].shape)},

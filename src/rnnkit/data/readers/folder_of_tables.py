@@ -15,7 +15,7 @@ from ..checks import check_columns
 from ..reading import Options
 from ..series import SeriesSet
 from . import delimited, parquet
-from .folders import TABLES, list_class_files, series_id
+from .folders import TABLES, class_names, list_class_files, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -23,12 +23,17 @@ def read(path: Path, options: Options) -> SeriesSet:
     if options.targets == "numbers":
         remedies = (Remedy("targets", "labels"), Remedy("targets", None))
         raise DataError("the folders name classes, so there are no numbers", Place(str(path)), remedies)
-    inner = replace(options, targets=None, layout=options.layout or "long")
+    absent: list[set[str]] = []
+    inner = replace(options, targets=None, layout=options.layout or "long", absent=absent)
     parts: list[SeriesSet] = []
     labels: list[str] = []
     ids: list[str] = []
     for label, file in list_class_files(path, TABLES, flat=options.targets is None):
         part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
+        if not parts and (found := part.read_options.get("keep_columns")):
+            # What counts rows is told by the first file, and is the same in all.
+            left_out = [name for name in part.read_options.get("ignore_columns", ()) if name not in found]
+            inner = replace(inner, keep_columns=found, ignore_columns=left_out, is_new=True)
         if parts:
             part = check_columns(part, parts[0].channels, parts[0].steps)
             if (part.step_times is None) != (parts[0].step_times is None):
@@ -38,10 +43,14 @@ def read(path: Path, options: Options) -> SeriesSet:
         called = series_id(label, file)
         ids += [called] if len(part) == 1 else [f"{called}:{row}" for row in part.ids]
     first = parts[0]
+    nowhere = set(options.ignore_columns).intersection(*absent) if absent and not options.is_new else set()
+    if nowhere:
+        problem = f"no file has a column {min(nowhere)!r} to leave out"
+        options.guesses.add(problem, Place(str(path)), note=f"Channels: {', '.join(map(repr, first.channels))}")
     return SeriesSet(
         values=[row for part in parts for row in part.values],
         channels=first.channels,
-        targets=None if options.targets is None else np.array(labels, np.str_),
+        targets=None if options.targets is None else class_names(labels, path, options),
         ids=tuple(ids),
         groups=_joined([part.groups for part in parts]),
         times=_joined([part.times for part in parts]),

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ...errors import DataError, Place, Remedy
+from ..reading import Options
+from ..spelling import composed, merged
+from . import text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 _LITTER = {"thumbs.db", "desktop.ini"}  # Windows leaves these in folders
@@ -57,6 +67,12 @@ def list_class_files(
             raise DataError("holds no files of a class", Place(str(folder)), remedy)
         found += [(folder.name, file) for file in files]
     return found
+
+
+def class_names(labels: Sequence[str], path: Path, options: Options) -> npt.NDArray[np.str_]:
+    """Return the classes by their folders' names, [N]; two spellings of a name are one class."""
+    text.say_merged(merged(labels), Place(str(path)), options)
+    return np.array([composed(label) for label in labels], np.str_)
 
 
 def series_id(label: str, file: Path) -> str:

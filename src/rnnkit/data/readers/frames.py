@@ -8,6 +8,7 @@ from ...errors import DataError, Place
 from ..reading import Options
 from ..series import SeriesSet
 from .columns import check_names
+from .numerals import Numerals
 from .tables import Table, to_series
 
 if TYPE_CHECKING:
@@ -20,16 +21,17 @@ def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
 
     if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None and "time" not in frame.columns:
         frame = frame.rename_axis("time")
-    return to_series(to_table(frame, "DataFrame", "DataFrame"), options)
+    return to_series(to_table(frame, "DataFrame", "DataFrame", options), options)
 
 
-def to_table(frame: pd.DataFrame, source: str, name: str) -> Table:
+def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> Table:
     """A DataFrame as a table: an index with a name is a column, and categories are their values.
 
     Args:
         frame: it stays as it is.
         source: the file it came from, for messages.
         name: the file's name, by which rows without an id are called.
+        options: what the user named.
     """
     import pandas as pd
 
@@ -44,4 +46,4 @@ def to_table(frame: pd.DataFrame, source: str, name: str) -> Table:
     for column in frame.columns:
         if isinstance(frame[column].dtype, pd.CategoricalDtype):
             frame[column] = frame[column].astype(object)
-    return Table(frame, source, name)
+    return Table(frame, source, name, numerals=Numerals.of(options))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, Place, Remedy
+from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
 from ..row_checks import check_labels, check_numbers, check_rows
 from ..series import SeriesSet, as_targets
+from ..spelling import composed, merged
 from . import text
+from .numerals import Numerals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,28 +29,68 @@ def read(path: Path, options: Options) -> SeriesSet:
     """Read a ``.npz`` file; see :func:`rnnkit.data.read_series`."""
     place = Place(str(path))
     arrays = _arrays(path)
+    channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else []
+    names = [*arrays, *channels]
+    unknown = [name for name in options.ignore_columns if name not in names]
+    if unknown and not options.is_new:
+        raise DataError(f"there is no array or channel {unknown[0]!r} to leave out{suggest(unknown[0], names)}", place)
+    arrays = {name: array for name, array in arrays.items() if name not in options.ignore_columns}
     key = _pick(arrays, options.value_columns, _VALUES, "value_columns", place)
     target_key = None
     if options.targets is not None:
         target_key = _pick(arrays, options.target_columns or None, _TARGETS, "target_column", place)
-    rows = _rows(arrays[key], arrays.get("lengths"), place.at(part=f"array {key}"))
+    ids, groups, times = (
+        _column(arrays, argument, getattr(options, argument), usual, place, may_be_absent=options.is_new)
+        for argument, usual in (("id_column", "ids"), ("group_column", "groups"), ("time_column", "times"))
+    )
+    rows = _rows(arrays[key], arrays.get("lengths"), place.at(part=f"array {key}"), Numerals.of(options))
     check_rows(rows, lambda row: place.at(part=f"array {key}: series {row}"))
     targets = None
     if target_key is not None:
         targets = _targets(arrays[target_key], options, place.at(part=f"array {target_key}"))
-    channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else None
     read_options: dict[str, Any] = {"value_columns": [key]}
     if target_key is not None:
         read_options["target_column"] = [target_key]
+    for argument in ("id_column", "group_column", "time_column", "ignore_columns", "missing_codes"):
+        if value := getattr(options, argument):
+            read_options[argument] = list(value) if isinstance(value, tuple) else value
+    given = [*map(str, ids)] if ids is not None else []
+    text.say_merged(merged(given), place, options)
     series = SeriesSet.from_arrays(
         rows,
         targets,
-        channels=channels,
-        ids=arrays["ids"].tolist() if "ids" in arrays else None,
-        groups=arrays["groups"].tolist() if "groups" in arrays else None,
+        channels=channels or None,
+        ids=[composed(name) for name in given] if ids is not None else None,
+        groups=None if groups is None else [composed(str(name)) for name in groups],
         source=str(path),
     )
-    return replace(series, times=arrays.get("times"), read_options=read_options)
+    kept = [index for index, name in enumerate(series.channels) if name not in options.ignore_columns]
+    if not kept:
+        raise DataError("no channel is left", place, note=f"Channels: {', '.join(map(repr, series.channels))}")
+    if len(kept) < len(series.channels):
+        series = replace(
+            series,
+            values=[row[:, kept] for row in series.values],
+            channels=tuple(series.channels[index] for index in kept),
+        )
+    return replace(series, times=None if times is None else np.asarray(times), read_options=read_options)
+
+
+def _column(
+    arrays: dict[str, Any], argument: str, named: str | None, usual: str, place: Place, *, may_be_absent: bool
+) -> list[Any] | None:
+    """The array [N] that the user named, else the one with the usual name, as a list."""
+    if named is None or (may_be_absent and named not in arrays):
+        found = arrays.get(usual)
+        return None if found is None else list(found) if usual == "times" else found.tolist()
+    if named not in arrays:
+        remedy = Remedy(argument, purpose="with the name of an array")
+        raise DataError(f"there is no array {named!r}{suggest(named, list(arrays))}", place, remedy)
+    if arrays[named].ndim != 1:
+        raise DataError(
+            f"has shape {arrays[named].shape}; expected one value a series, [N]", place.at(part=f"array {named}")
+        )
+    return list(arrays[named]) if usual == "times" else arrays[named].tolist()
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -95,10 +137,13 @@ def _pick(
     raise DataError(problem, place, remedies, note=f"Arrays: {', '.join(map(repr, arrays))}")
 
 
-def _rows(values: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, place: Place) -> list[npt.NDArray[Any]]:
+def _rows(
+    values: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, place: Place, numerals: Numerals
+) -> list[npt.NDArray[Any]]:
     """The series of a padded array [N, T(, channels)], or of one that has them one below the other."""
     if values.dtype.kind not in "biuf":
         raise DataError(f"is of type {values.dtype}; expected numbers", place)
+    values = numerals.mask(values)
     if lengths is None:
         if values.ndim not in (2, 3):
             raise DataError(f"has shape {values.shape}; expected [N, T] or [N, T, channels]", place)
@@ -135,6 +180,10 @@ def _targets(array: npt.NDArray[Any], options: Options, place: Place) -> npt.NDA
     if array.ndim != 1:
         raise DataError(f"has shape {array.shape}; expected one label a series, [N]", place)
     is_float = array.dtype.kind == "f"
-    names = text.labels([str(value) for value in array.tolist()]) if is_float else as_targets(array)
-    check_labels(names.tolist(), where)
+    cells = as_targets(array).tolist() if not is_float else [str(value) for value in array.tolist()]
+    if array.dtype.kind in "USO":
+        text.say_merged(merged(map(str, array.tolist())), place, options)
+    names = text.labels(cells)
+    words = Numerals.of(options).words
+    check_labels(["" if name in words else name for name in names.tolist()], where)
     return names

@@ -26,4 +26,4 @@ def read(path: Path, options: Options) -> SeriesSet:
         frame = pq.read_table(path).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as a .parquet file ({error})", place) from None
-    return to_series(to_table(frame, str(path), path.name), options)
+    return to_series(to_table(frame, str(path), path.name, options), options)

@@ -11,9 +11,10 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy
 from ..reading import Options
-from ..row_checks import check_labels, check_numbers, check_rows
+from ..row_checks import check_ids, check_labels, check_numbers, check_present, check_rows
 from ..series import SeriesSet, default_channels
 from . import text
+from .numerals import Numerals, to_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,6 +31,9 @@ class ParsedRows:
         cells: the text of each row's target; None if the file has none.
         declared: the labels that the file declares; empty where it declares none.
         are_numbers: whether the file says that its targets are numbers.
+        channels: their names, where the file has some.
+        ids: of the rows, where the file has some.
+        groups: of the rows, where the file has some.
         step_times: row i is [T_i]; None where the file has none.
         read_options: as in `SeriesSet`.
     """
@@ -40,6 +44,9 @@ class ParsedRows:
     cells: list[str] | None = None
     declared: Collection[str] = ()
     are_numbers: bool = False
+    channels: tuple[str, ...] | None = None
+    ids: list[str] | None = None
+    groups: list[str] | None = None
     step_times: list[npt.NDArray[Any]] | None = None
     read_options: dict[str, Any] = field(default_factory=dict)
 
@@ -47,26 +54,36 @@ class ParsedRows:
         """``file:line`` of a row."""
         return Place(str(self.path), self.lines[row] if self.lines else None)
 
-    def to_series(self, options: Options) -> SeriesSet:
+    def to_series(self, options: Options, numerals: Numerals | None = None) -> SeriesSet:
         """Check the rows and make a set of them.
+
+        Args:
+            options: what the user named.
+            numerals: how numbers are written; else as `options` say.
 
         Raises:
             DataError: rows or targets that cannot be used; see `rnnkit.data.row_checks`.
         """
         check_rows(self.values, self.place)
         width = self.values[0].shape[1]
+        ids = tuple(f"{self.path.name}:{line}" for line in self.lines)
+        if self.ids is not None:
+            ids = tuple(name.strip() for name in self.ids)
+            check_present(np.array([not name for name in ids]), self.place, "id")
+            check_ids(ids, self.place)
         return SeriesSet(
             values=list(self.values),
-            channels=default_channels(width),
-            targets=self._targets(options),
-            ids=tuple(f"{self.path.name}:{line}" for line in self.lines),
+            channels=self.channels or default_channels(width),
+            targets=self._targets(options, numerals or Numerals.of(options)),
+            ids=ids,
+            groups=None if self.groups is None else np.array([name.strip() for name in self.groups], np.str_),
             times=None if self.step_times is None else np.array([stamps[0] for stamps in self.step_times]),
             source=str(self.path),
             step_times=self.step_times,
             read_options=self.read_options,
         )
 
-    def _targets(self, options: Options) -> npt.NDArray[Any] | None:
+    def _targets(self, options: Options, numerals: Numerals) -> npt.NDArray[Any] | None:
         if options.targets is None:
             return None
         place = Place(str(self.path))
@@ -75,9 +92,10 @@ class ParsedRows:
         if options.targets == "labels":
             if self.are_numbers:
                 raise DataError("its targets are numbers (@targetLabel)", place, Remedy("targets", "numbers"))
-            check_labels(self.cells, self.place, self.declared)
-            return text.labels(self.cells)
+            cells = ["" if cell.strip() in numerals.words else cell for cell in self.cells]
+            check_labels(cells, self.place, self.declared)
+            return text.labels(cells, numerals.decimal)
         rows: Sequence[tuple[int, str]] = list(enumerate(self.cells))
-        numbers = np.concatenate([text.numbers([cell], self.place(row), ["target"]) for row, cell in rows])
+        numbers = np.concatenate([to_numbers([cell], self.place(row), ["target"], numerals) for row, cell in rows])
         check_numbers(numbers, self.place)
         return numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from ..row_checks import (
     check_rows,
     is_missing_label,
     no_value_error,
-    number_error,
 )
 from ..series import SeriesSet
+from ..spelling import composed, is_composed, merged
 from . import text, times
 from .columns import Roles, is_entity, is_list, resolve
+from .numerals import PLAIN, Numerals, convert
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,7 +61,8 @@ class Table:
         source: the file, or what else the table came from.
         name: the file's name, by which rows without an id are called.
         lines: [N] line numbers; None where the format has none, then rows are counted from 1.
-        decimal_comma: whether the comma is free to be the decimal mark.
+        numerals: how its numbers are written.
+        reread: reads columns of the file once more, as text; None where text and numbers are told apart already.
         ignored: columns that the user leaves out already.
     """
 
@@ -68,7 +70,8 @@ class Table:
     source: str
     name: str
     lines: npt.NDArray[np.int64] | None = None
-    decimal_comma: bool = False
+    numerals: Numerals = PLAIN
+    reread: Callable[[list[str]], pd.DataFrame] | None = None
     ignored: Sequence[str] = ()
 
     @property
@@ -97,7 +100,21 @@ def to_series(table: Table, options: Options) -> SeriesSet:
         raise DataError("has a header but no rows; expected at least one", table.whole)
     table = replace(table, ignored=options.ignore_columns)
     roles = resolve(table.frame, options, table.whole)
+    table = _with_text(table, roles, options)
+    numbers = [name for _, steps in roles.channels for name in steps]
+    numbers += roles.targets if options.targets == "numbers" else ()
+    table = replace(table, numerals=convert(table.frame, numbers, table.numerals, table.whole, options))
     return _long(table, roles, options) if roles.layout == "long" else _wide(table, roles, options)
+
+
+def _with_text(table: Table, roles: Roles, options: Options) -> Table:
+    """The table with ids, groups, labels and times as their text stands in the file, also where it reads as numbers."""
+    if table.reread is None:
+        return replace(table, frame=table.frame.copy(deep=False))
+    labels = roles.targets if options.targets == "labels" else ()
+    names = [name for name in dict.fromkeys((roles.id, roles.group, roles.time, *labels)) if name is not None]
+    numeric = [name for name in names if table.frame[name].dtype.kind in "biuf"]
+    return replace(table, frame=table.frame.assign(**table.reread(numeric))) if numeric else table
 
 
 def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
@@ -107,18 +124,19 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     values = np.stack([_numbers(table, name) for name, _ in roles.channels], 1)
     codes, names = np.zeros(count, np.int64), [table.name]
     if roles.id is not None:
-        codes, unique = pd.factorize(_text(table, roles.id, "id"))
+        codes, unique = pd.factorize(_text(table, roles.id, "id", options))
         names = [str(name) for name in unique]
     clock = None
     if roles.time is not None:
-        clock = times.parse(table.frame[roles.time], table.place, roles.time, options.time_format)
+        clock = _times(table, roles.time, options)
+        times.say_midnight(clock, codes, table.column(roles.time), options.guesses)
     # One row index per step, series after series, each in order of time; ties keep the file's order.
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     firsts = order[starts]
     instead = _as_wide(roles, options)
     targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets, instead)
-    groups = _one_each(table, _groups(table, roles), codes, firsts, "the group", (roles.group or "",), instead)
+    groups = _one_each(table, _groups(table, roles, options), codes, firsts, "the group", (roles.group or "",), instead)
     if clock is not None:
         values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
@@ -151,21 +169,28 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
     check_rows(rows, table.place, [name for name, _ in roles.channels])
     ids = [table.called(row) for row in range(count)]
     if roles.id is not None:
-        ids = _text(table, roles.id, "id").tolist()
+        ids = _text(table, roles.id, "id", options).tolist()
         check_ids(ids, table.place)
     clock = None
     if roles.time is not None:
-        clock = times.parse(table.frame[roles.time], table.place, roles.time, options.time_format)
+        clock = _times(table, roles.time, options)
     return SeriesSet(
         values=rows,
         channels=tuple(name for name, _ in roles.channels),
         targets=_plain(_targets(table, roles, options)),
         ids=tuple(ids),
-        groups=_plain(_groups(table, roles)),
+        groups=_plain(_groups(table, roles, options)),
         times=clock,
         source=table.source,
         steps=steps,
         read_options=_stored(roles, options),
+    )
+
+
+def _times(table: Table, name: str, options: Options) -> npt.NDArray[Any]:
+    decimal = table.numerals.decimal
+    return times.parse(
+        table.frame[name], table.place, name, options.time_format, decimal=decimal, guesses=options.guesses
     )
 
 
@@ -181,23 +206,28 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
             (Remedy("time_column", name), Remedy("ignore_columns", [*table.ignored, name])),
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if table.numerals.decimal == "," and column.map(lambda cell: isinstance(cell, str)).any():
+        numbers = np.full(len(column), np.nan)  # `convert` has read what has no point
+    numbers = table.numerals.mask(numbers)
     wrong = ~(np.abs(numbers) <= LARGEST)
     if not wrong.any():
         return numbers
     suspects = column[wrong].dropna()
-    suspects = suspects[~suspects.astype(str).str.strip().str.lower().isin(text.MISSING)]
+    suspects = suspects[~suspects.astype(str).map(table.numerals.missing)]
+    if of_target and len(suspects) and not table.numerals.is_number(str(suspects.iloc[0])):
+        raise DataError(
+            f"{str(suspects.iloc[0]).strip()[:40]!r} is no finite number, and a target is one",
+            table.column(name)(int(suspects.index[0])),
+            (
+                Remedy("target_column", purpose="with another column"),
+                Remedy("targets", "labels", "to read classes"),
+            ),
+        )
     if len(suspects):
-        place, cell = table.column(name)(int(suspects.index[0])), str(suspects.iloc[0])
-        if of_target:
-            raise DataError(
-                f"{cell.strip()[:40]!r} is no finite number, and a target is one",
-                place,
-                (
-                    Remedy("target_column", purpose="with another column"),
-                    Remedy("targets", "labels", "to read classes"),
-                ),
-            )
-        raise number_error(cell, place, decimal_comma=table.decimal_comma, ignore=[*table.ignored, name])
+        cells = suspects.astype(str)
+        texts = cells[[not table.numerals.is_number(cell) for cell in cells]]  # of these the message is plainer
+        row = (texts if len(texts) else cells).index[0]
+        raise table.numerals.error(cells[row], table.column(name)(int(row)), [*table.ignored, name])
     return numbers
 
 
@@ -208,6 +238,7 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float64]]:
     for index, cells in enumerate(zip(*columns, strict=True)):
         try:
             arrays = [np.asarray(cell if cell is not None else (), np.float64) for cell in cells]
+            arrays = [table.numerals.mask(array) for array in arrays]
         except (TypeError, ValueError):
             raise DataError("a list holds something that is not a number", table.place(index)) from None
         if any(array.ndim != 1 or len(array) != len(arrays[0]) for array in arrays):
@@ -217,7 +248,7 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float64]]:
     return rows
 
 
-def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
+def _text(table: Table, name: str, what: str, options: Options) -> pd.Series[Any]:
     """A column as text without blanks around it; whole numbers without ".0". Raises where it is missing."""
     import pandas as pd
 
@@ -225,6 +256,10 @@ def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")  # pandas turns integers beside gaps into floats
     plain = column.astype(str).str.strip()
+    unique = plain.unique().tolist()
+    if not is_composed("\n".join(unique)):
+        text.say_merged(merged(unique), table.whole, options)
+        plain = plain.map(composed)
     check_present(column.isna().to_numpy() | (plain == "").to_numpy(), table.column(name), what)
     return plain
 
@@ -239,20 +274,23 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
         name = roles.targets[0]
         codes, unique = table.frame[name].factorize()
         names = [str(label) for label in unique]
-        absent = [-1, *(code for code, label in enumerate(names) if is_missing_label(label))]
+        words = table.numerals.words
+        absent = [-1, *(code for code, label in enumerate(names) if is_missing_label(label) or label.strip() in words)]
         gone = np.isin(codes, absent)
         if gone.any():
             row = int(gone.argmax())
             check_labels([""], lambda _: table.column(name)(row))
-        labels: npt.NDArray[Any] = text.labels(names).astype(object)[codes]  # objects compare fast
+        text.say_merged(merged(map(str.strip, names)), table.whole, options)
+        decimal = table.numerals.decimal
+        labels: npt.NDArray[Any] = text.labels(names, decimal).astype(object)[codes]  # objects compare fast
         return labels
     numbers = np.stack([_numbers(table, name, of_target=True) for name in roles.targets], 1)
     check_numbers(numbers, table.place, roles.targets)
     return numbers[:, 0] if len(roles.targets) == 1 else numbers
 
 
-def _groups(table: Table, roles: Roles) -> npt.NDArray[Any] | None:
-    return None if roles.group is None else _text(table, roles.group, "group").to_numpy(object)
+def _groups(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] | None:
+    return None if roles.group is None else _text(table, roles.group, "group", options).to_numpy(object)
 
 
 def _plain(column: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
@@ -340,9 +378,11 @@ def _stored(roles: Roles, options: Options) -> dict[str, Any]:
         "group_column": roles.group,
         "target_column": list(roles.targets) or None,
     }
-    for name in ("value_columns", "ignore_columns"):
-        found[name] = list(getattr(options, name) or ())
-    for name in ("encoding", "delimiter", "decimal", "time_format"):
+    found["value_columns"] = list(options.value_columns or ())
+    found["ignore_columns"] = [*options.ignore_columns, *roles.left_out]
+    found["keep_columns"] = [name for name, _ in roles.channels] if roles.layout == "long" else list(roles.steps)
+    found["missing_codes"] = list(options.missing_codes)
+    for name in ("encoding", "delimiter", "decimal", "thousands", "comment", "time_format"):
         found[name] = getattr(options, name)
     if options.duplicates != "keep":
         found["duplicates"] = options.duplicates

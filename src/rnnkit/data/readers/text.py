@@ -1,16 +1,20 @@
-"""Bytes to text and text to numbers, with file, line and remedy in every error."""
+"""Bytes to text, with file, line and remedy in every error."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy
-from ..row_checks import LARGEST, number_error, parse_number
+from ..labels import plain_label
+from ..reading import Options
+from ..spelling import is_composed, merged
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,15 +27,20 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-nan", "#n/a", "<na>"})  # of numbers, any case
+# What stands between the words of a file, for the comparison of their spellings.
+_BETWEEN = re.compile(r"[\s,;|:\"'{}]+")
 
 
-def decode(path: Path, encoding: str | None = None) -> str:
-    """The file's text with ``\\n`` ends: by its byte order mark, else as `encoding`, else as strict UTF-8.
+def decode(path: Path, options: Options) -> str:
+    """The file's text with ``\\n`` ends: by its byte order mark, else as `encoding` says, else as strict UTF-8.
+
+    Accented letters are composed (Unicode NFC), so that two spellings of a name are one name. Lines of comments are
+    empty, so that the others keep their numbers.
 
     Raises:
         DataError: it is empty, or not text in that encoding.
     """
+    encoding = options.encoding
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -58,45 +67,36 @@ def decode(path: Path, encoding: str | None = None) -> str:
             Place(str(path), text.count("\n", 0, text.index("\0")) + 1),
             Remedy("encoding", "utf-16-le", "if it is UTF-16 without a mark"),
         )
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    if options.comment is not None:
+        text = _without_comments(text, options.comment.strip())
+    if is_composed(text):
+        return text
+    say_merged(merged(_BETWEEN.split(text)), Place(str(path)), options)
+    return normalize("NFC", text)
 
 
-def numbers(
-    cells: Sequence[str], place: Place, columns: Sequence[str] | None = None, decimal: str = "."
-) -> npt.NDArray[np.float64]:
-    """The cells as numbers, NaN for what is missing.
-
-    Args:
-        cells: their text.
-        place: of the line, for messages.
-        columns: the names of the cells' columns, else they are counted from 1.
-        decimal: the decimal mark.
-
-    Raises:
-        DataError: a cell is text, infinite, or beyond float32.
-    """
-    plain = cells if decimal == "." else [cell.replace(decimal, ".") for cell in cells]
-    try:
-        array = np.array(plain, np.float64)
-    except ValueError:
-        array = np.array([parse_number(cell) for cell in plain], np.float64)
-    else:
-        if "_" in "".join(plain):  # Python takes 1_000 for a number
-            array = np.array([parse_number(cell) for cell in plain], np.float64)
-    for index in np.flatnonzero(~(np.abs(array) <= LARGEST)).tolist():
-        cell = cells[index].strip()
-        if cell.lower() not in MISSING:
-            raise number_error(cell, place.at(column=columns[index] if columns is not None else str(index + 1)))
-    return array
+def say_merged(names: Sequence[str], place: Place, options: Options) -> None:
+    """Note that names occur in two spellings, and are taken for one each."""
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if names[5:] else "")
+        problem = f"accented letters are written in two ways (Unicode NFC and NFD) in {shown}; both are the same name"
+        options.guesses.add(problem, place)
 
 
-def labels(cells: Sequence[str]) -> npt.NDArray[np.str_]:
-    """Labels without blanks around them; "1.0" and "1.0000000e+00" are the class "1" (its file was saved as floats)."""
-    names: dict[str, str] = {}
-    for cell in set(cells):
-        name = cell.strip()
-        value = parse_number(name)
-        if value.is_integer() and name[-1:].isdigit() and any(mark in name for mark in ".eE"):
-            name = str(int(value))
-        names[cell] = name
+def _without_comments(text: str, mark: str) -> str:
+    """The text with empty lines in place of those that begin with a mark, outside of quotation marks."""
+    inside, lines = False, []
+    for line in text.split("\n"):
+        if not inside and line.lstrip().startswith(mark):
+            lines.append("")
+            continue
+        inside ^= line.count('"') % 2 == 1
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def labels(cells: Sequence[str], decimal: str = ".") -> npt.NDArray[np.str_]:
+    """Labels as `plain_label` writes them."""
+    names = {cell: plain_label(cell, decimal) for cell in set(cells)}
     return np.array([names[cell] for cell in cells], np.str_)

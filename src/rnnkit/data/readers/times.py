@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
+from ..guesses import Guesses
 from ..row_checks import Where, check_present
-from .text import MISSING
+from .clock import is_clock, parse_clock, plain_halves, without_halves, without_midnight
+from .numerals import MISSING
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +24,15 @@ _NUMERIC_DATE = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}\b"
 _DIGITS = str.maketrans("123456789", "0" * 9)
 
 
-def parse(column: pd.Series[Any], where: Where, name: str, time_format: str | None = None) -> npt.NDArray[Any]:
+def parse(
+    column: pd.Series[Any],
+    where: Where,
+    name: str,
+    time_format: str | None = None,
+    *,
+    decimal: str = ".",
+    guesses: Guesses | None = None,
+) -> npt.NDArray[Any]:
     """A column of time stamps as datetime64[us] (UTC if they have zones) or float64.
 
     Args:
@@ -30,6 +40,8 @@ def parse(column: pd.Series[Any], where: Where, name: str, time_format: str | No
         where: the place of a row by its index.
         name: the column's, for messages.
         time_format: of text, as in ``strftime``.
+        decimal: the decimal mark of numbers.
+        guesses: takes what was guessed.
 
     Raises:
         DataError: a time is missing, unreadable, ambiguous (day or month first), or only some name a zone.
@@ -47,13 +59,63 @@ def parse(column: pd.Series[Any], where: Where, name: str, time_format: str | No
         return _utc(column)
     if text is None:
         return _finite(column.to_numpy(np.float64), place)
-    if time_format is None and _is_number(str(text.iloc[0])):
+    plain = text.str.replace(",", ".", regex=False) if decimal == "," else text
+    if time_format is None and _is_number(str(plain.iloc[0])):
         if text.str.len().eq(8).all() and text.str.startswith(("19", "20")).all():
             return _dates(text, place, "%Y%m%d")  # 20240131 is a date, not twenty million
-        numbers = pd.to_numeric(text, errors="coerce")
+        numbers = pd.to_numeric(plain, errors="coerce")
         if not numbers.isna().any():
             return _finite(numbers.to_numpy(np.float64), place)
+    text = plain_halves(text)
+    if time_format is None and is_clock(str(text.iloc[0])):
+        return _times_of_day(text, place, guesses or Guesses())
+    if time_format is None:
+        halves = text.str.endswith(("AM", "PM")).to_numpy(np.bool_)
+        if halves.any() and not halves.all():
+            row = int((~halves).argmax())
+            problem = f"{text.iloc[row]!r} has no AM or PM, but {text.iloc[int(halves.argmax())]!r} has one"
+            raise DataError(problem, place(row), "write all of them in one way")
+        text = without_halves(text) if halves.any() else text
     return _dates(text, place, time_format)
+
+
+def say_midnight(clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], where: Where, guesses: Guesses) -> None:
+    """Note times of day that fall by more than half a day within a series, as they do at midnight.
+
+    Args:
+        clock: [N] stamps in the file's order.
+        codes: [N], the series of each row.
+        where: the place of a row by its index.
+        guesses: takes the note.
+    """
+    first = np.datetime64("1900-01-01", "us")
+    if clock.dtype.kind != "M" or not ((clock >= first) & (clock < first + np.timedelta64(2, "D"))).all():
+        return
+    order = np.argsort(codes, kind="stable")
+    falls = (np.diff(clock[order]) < -np.timedelta64(12, "h")) & (np.diff(codes[order]) == 0)
+    if falls.any():
+        row = int(order[int(falls.argmax()) + 1])
+        problem = "times of day fall within a series, as at midnight; the rows are sorted by the time of day"
+        guesses.add(problem, where(row), "write the dates, too, if a series goes on after midnight")
+
+
+def _times_of_day(text: pd.Series[Any], place: Where, guesses: Guesses) -> npt.NDArray[Any]:
+    clock = parse_clock(text.tolist())
+    if clock.wrong.any():
+        row = int(clock.wrong.argmax())
+        raise DataError(
+            f"{text.iloc[row]!r} is not the time expected (a time of day like {text.iloc[0]!r})",
+            place(row),
+            ("mend it", Remedy("time_format", purpose='such as "%H:%M"')),
+        )
+    if clock.in_minutes:
+        row = int(text.str.fullmatch(r"\d+:\d+(?:[.,]\d+)?").to_numpy(np.bool_).argmax())
+        guesses.add(
+            f"times such as {text.iloc[row]!r} are read as minutes and seconds",
+            place(row).at(line=None, row=None),
+            Remedy("time_format", purpose="if they are not"),
+        )
+    return clock.stamps
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
@@ -87,6 +149,7 @@ def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.N
             place(other),
             "give all of them a time zone or none",
         )
+    text, late = without_midnight(text)
     formats = [time_format] if time_format is not None else _formats(text, place)
     utc = any(aware.values()) or "%z" in (time_format or "")
     best: npt.NDArray[np.bool_] | None = None
@@ -94,7 +157,8 @@ def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.N
         dates = pd.to_datetime(text, format=pattern, utc=utc, errors="coerce")
         wrong = dates.isna().to_numpy()
         if not wrong.any():
-            return _utc(dates)
+            stamps: npt.NDArray[Any] = _utc(dates) + late.astype("timedelta64[D]")
+            return stamps
         if best is None or wrong.argmax() > best.argmax():
             best = wrong
     row = int(best.argmax()) if best is not None else 0

@@ -1,0 +1,88 @@
+"""Columns that only count rows, such as an index that pandas wrote: told by their values, or by name and values.
+
+Such a column must not become a channel: where the rows are sorted by class, it alone tells the classes apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import Place, Remedy
+from ..reading import Options
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# Names as `plain_name` writes them: what pandas and R call an index without a name, and what people call a counter.
+_WRITTEN = re.compile(r"unnamed:(_\d+)+|__index_level_\d+__|column_\d+_\(without_a_name\)|rownames?")
+_COUNTERS = {
+    *("#", "idx", "index", "level_0", "level_1", "line", "line_no", "line_number", "lineno", "no", "nr", "obs"),
+    *("recno", "record", "record_id", "record_no", "record_number", "row", "row_id", "row_index", "row_name"),
+    *("row_names", "row_no", "row_nr", "row_num", "row_number", "rowid", "rowno", "rownr", "rownum", "rownumber"),
+    *("rows", "s_no", "serial", "serial_no", "sl_no", "sno", "行", "行号", "行数", "索引"),
+}
+_FEWEST = 6  # rows; in fewer, numbers rise by chance, or in an example that somebody typed
+_FEWEST_IN_FRONT = 3
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name in lower case, with blanks, dots and hyphens as "_"."""
+    return re.sub(r"[\s.\-]+", "_", name.strip().lower())
+
+
+def is_written_index(name: str) -> bool:
+    """Whether pandas or R gives this name to an index that has none."""
+    return _WRITTEN.fullmatch(plain_name(name)) is not None or re.fullmatch(r"\.\.\.\d+", name) is not None
+
+
+def is_counter_name(name: str) -> bool:
+    """Whether a column by this name is likely to count rows."""
+    return is_written_index(name) or plain_name(name) in _COUNTERS
+
+
+def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) -> bool:
+    """Whether a column only counts the rows of its file.
+
+    Args:
+        values: [N] in the file's order, NaN where a cell is no number.
+        name: the column's.
+        in_front: whether it is the first column of its file, where programs write an index.
+
+    Returns:
+        True for whole numbers that rise with every row, or fall by 1, if there are 6 or more of them (in front 3), or
+        the name says so. By its name, an index may also be shuffled; one without a name may begin again where files
+        were joined.
+
+    Example:
+        >>> counts_rows(np.array([0, 2, 3, 9]), "Unnamed: 0"), counts_rows(np.array([0, 2, 3, 9]), "x")
+        (True, False)
+        >>> counts_rows(np.arange(9), "x"), counts_rows(np.arange(9) / 2, "x")
+        (True, False)
+    """
+    if values.dtype.kind not in "iuf" or not len(values):
+        return False
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all() or (numbers % 1 != 0).any():
+        return False
+    steps = np.diff(numbers)
+    falls = 0 if (steps == -1).all() else int((steps <= 0).sum())
+    if is_written_index(name):
+        return len(np.unique(numbers)) == len(numbers) or 3 * falls < len(numbers)
+    if is_counter_name(name):
+        ordered = np.sort(numbers)
+        return falls == 0 or np.array_equal(ordered - ordered[0], np.arange(len(ordered)))
+    return falls == 0 and len(numbers) >= (_FEWEST_IN_FRONT if in_front else _FEWEST)
+
+
+def say_left_out(names: Sequence[str], place: Place, options: Options) -> None:
+    """Note that columns which only count rows are left out."""
+    if not names:
+        return
+    one = len(names) == 1
+    problem = f"the column{'' if one else 's'} {' and '.join(map(repr, names))} only count{'s' if one else ''} the rows"
+    keep = Remedy("keep_columns", [*options.keep_columns, *names], f"to keep {'it' if one else 'them'}")
+    options.guesses.add(f"{problem} and {'is' if one else 'are'} left out", place, keep)
