@@ -19,7 +19,14 @@ LEVELS = [
     {"_native"},
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
-SHARED = {"errors", "messages", "types", "serialization", "plotting"}  # imported by all, importing only one another
+SHARED = {
+    "errors",
+    "messages",
+    "types",
+    "serialization",
+    "plotting",
+    "ordering",
+}  # imported by all, importing only one another
 FRONT = {"__init__"}  # the public names
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, Place, Remedy
+from ..ordering import sorted_names
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -93,7 +94,8 @@ def check_labels(labels: Sequence[str], where: Where, declared: Collection[str] 
                 ("give it or drop the line", Remedy("targets", None, "to read without labels")),
             )
         if declared and label not in declared:
-            raise DataError(f"the label {label!r} is not among those declared: {sorted(declared)}", where(index))
+            known = list(sorted_names(declared))
+            raise DataError(f"the label {label!r} is not among those declared: {known}", where(index))
 
 
 def check_numbers(targets: npt.NDArray[np.float64], where: Where, names: Sequence[str] = ()) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, Place
+from ..ordering import sorted_names
 from ..types import Field
 from .row_checks import check_rows
 from .sharding import shard_indices
@@ -122,7 +123,7 @@ class SeriesSet:
         if self.targets is not None and self.targets.dtype.kind == "f":
             said.append("1 number each" if self.targets.ndim == 1 else f"{self.targets.shape[1]} numbers each")
         elif self.targets is not None:
-            said.append(f"labels {_listed(tuple(np.unique(self.targets).tolist()))}")
+            said.append(f"labels {_listed(sorted_names(self.targets.tolist()))}")
         if self.groups is not None:
             said.append(f"{len(np.unique(self.groups))} groups")
         return f"SeriesSet({'; '.join(said)}{f'; from {self.source}' if self.source else ''})"

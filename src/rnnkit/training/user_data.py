@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError, suggest
 from ..ops.losses import Loss
+from ..ordering import sorted_names
 
 
 def joined(x: Any, y: Any) -> Any:
@@ -47,10 +48,10 @@ def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) ->
 
 
 def class_names_of(data: Any) -> tuple[str, ...] | None:
-    """Return the sorted names of the classes in (X, y); None where y holds no names."""
+    """Return the names of the classes in (X, y), in natural order; None where y holds no names."""
     if type(data) is not tuple or len(data) != 2 or not _are_names(data[1]):
         return None
-    return tuple(sorted(set(np.asarray(data[1]).astype(str).ravel().tolist())))
+    return sorted_names(np.asarray(data[1]).astype(str).ravel().tolist())
 
 
 def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
@@ -65,7 +66,7 @@ def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
     if loss.targets != "labels":
         raise DataError(f"labels such as {found[0]!r} arrived; the loss {loss.name!r} expects numbers")
     known = names or found
-    missing = sorted(set(found) - set(known))
+    missing = [name for name in found if name not in known]
     if missing:
         raise DataError(f"the label {missing[0]!r} is none of the classes{suggest(missing[0], known)}")
     table = {name: index for index, name in enumerate(known)}
