@@ -142,6 +142,7 @@ def test_axis_titles_stand_clear_of_the_names_of_classes(tmp_path, drawn, length
     assert box(axes.yaxis.label).x1 <= beside
 
 
+@pytest.mark.filterwarnings("error")
 def test_no_picture_cuts_its_texts_off(tmp_path):
     pictures.curves(ROWS, tmp_path / "curves.png", final={"loss": 0.3, "accuracy": 1.0}, best=5)
     pictures.against(np.eye(3), np.eye(3), [LONG, "words " * 20, "a"], tmp_path / "against.png")

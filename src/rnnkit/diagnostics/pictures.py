@@ -191,7 +191,7 @@ def before_after(sides: Mapping[str, tuple[Mapping[str, float], Mapping[str, flo
                 if name in figures:
                     bars = axes.bar(at + offset, figures[name], 0.36, color=shade)
                     axes.bar_label(bars, [f"{when}\n{figures[name]:.3g}"], fontsize=8, padding=2)
-        axes.set_xticks(range(len(sides)), list(sides))
+        axes.set_xticks(range(len(sides)), [wrapped(side, 2.4 / len(sides), 10) for side in sides])
         bottom, top = axes.get_ylim()
         if is_share(name) and top <= 1.1:  # the labels of bars stand above the axes
             axes.set_ylim(bottom, 1)
