@@ -80,7 +80,7 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
 
 
 def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """The image as grey values [height, width] in [0, 1], upright and without transparency."""
+    """Return the image as grey values [height, width] in [0, 1], upright and without transparency."""
     import numpy as np
     from PIL import Image, ImageOps
 

@@ -124,7 +124,7 @@ def parse_idx(data: bytes, name: str = "the data") -> npt.NDArray[np.uint8]:
 
 
 def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
-    """The unpacked bytes of each file, by name, each from the first source that has it."""
+    """Return the unpacked bytes of each file, by name, each from the first source that has it."""
     given = os.environ.get("RNNKIT_DATA") if root is None else root
     contents = _search(Path(given).expanduser(), FILES, refuse_altered=True) if given else {}
     tried = [f"RNNKIT_DATA: {f'{given} has {len(contents)} of {len(FILES)} files' if given else 'not set'}"]

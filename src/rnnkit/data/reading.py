@@ -184,7 +184,7 @@ def read_like(
 
 
 def _is_frame(data: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether the data is a DataFrame; pandas is not imported to tell."""
+    """Return whether the data is a DataFrame; pandas is not imported to tell."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
@@ -201,7 +201,7 @@ def _existing(path: Any) -> Path:
 
 
 def _is_utf8(path: Path) -> bool:
-    """Whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
+    """Return whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
 
     Text in another encoding is valid UTF-8 hardly ever. ASCII alone does not tell the encoding.
     """
@@ -224,7 +224,7 @@ def _form(reader: str) -> str:
 
 
 def _reader(path: Path, format: str | None) -> str:
-    """The module that reads ``path``."""
+    """Return the module that reads ``path``."""
     if format is not None:
         check_choice(format, "format", [*READERS, *FOLDERS])
     if path.is_dir():

@@ -122,12 +122,12 @@ def check_present(cells: npt.NDArray[np.bool_], where: Where, what: str) -> None
 
 
 def is_missing_label(label: str) -> bool:
-    """Whether a label's text says that there is none; "none" and "na" are labels like others."""
+    """Return whether a label's text says that there is none; "none" and "na" are labels like others."""
     return label.strip().lower() in {"", "?", "nan"}
 
 
 def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore: Sequence[str] = ()) -> DataError:
-    """The error about a cell that is not a finite number.
+    """Return the error about a cell that is not a finite number.
 
     Args:
         cell: its text.
@@ -151,7 +151,7 @@ def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore:
 
 
 def parse_number(cell: str) -> float:
-    """The cell's number; NaN for anything that is not plainly one."""
+    """Return the cell's number; NaN for anything that is not plainly one."""
     try:
         return float("nan" if "_" in cell else cell)
     except ValueError:

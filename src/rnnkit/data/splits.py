@@ -99,7 +99,7 @@ def _at_random(
 
 
 def _cuts(shares: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
-    """Where to cut `count` rows: as near to the shares as whole rows allow, no part empty."""
+    """Return where to cut `count` rows: as near to the shares as whole rows allow, no part empty."""
     cuts = np.rint(np.cumsum(shares)[:-1] * count).astype(np.int64)
     parts = len(shares)
     for index in range(parts - 1):

@@ -231,7 +231,7 @@ def _line(axes: Axes, values: Sequence[float], **style: Any) -> None:
 
 
 def _drawable(values: Iterable[float]) -> list[float]:
-    """Zeros have no place on a logarithmic axis."""
+    """Return NaN for zeros, which a logarithmic axis cannot show."""
     return [value if math.isfinite(value) and value > 0 else math.nan for value in values]
 
 

@@ -36,7 +36,7 @@ _FAMILIES = (
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, without pyplot."""
+    """Return an empty figure of so many inches, without pyplot."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -70,14 +70,14 @@ def limit_share(axes: Axes, name: str) -> None:
 
 
 def open_axes(axes: Axes) -> None:
-    """Leaves the two axes that are read, and a faint grid behind the data."""
+    """Leave the two axes that are read, and a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def label(name: str) -> str:
-    """A name for a legend: matplotlib leaves out names that begin with an underscore."""
+    """Return a name for a legend: matplotlib leaves out names that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
@@ -144,7 +144,7 @@ def plain_texts(figure: Figure) -> None:
 
 
 def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
-    """Families of installed fonts for the characters that the usual font lacks, and the characters that all lack."""
+    """Return installed fonts for the characters that the usual font lacks, and the characters that all lack."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     lacking = {mark for mark in marks if not (mark.isascii() and mark.isprintable()) and mark != "\n"}
@@ -166,7 +166,7 @@ def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def _installed() -> set[str]:
-    """Families that matplotlib can draw, including those installed after it wrote its list."""
+    """Return the families that matplotlib can draw, including those installed after it wrote its list."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     listed = {font.fname for font in fontManager.ttflist}
@@ -178,7 +178,7 @@ def _installed() -> set[str]:
 
 
 def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
-    """Replace words with characters that no font has by numbers, and warns once which number is which word."""
+    """Replace words with characters that no font has by numbers, and warn once which number is which word."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")
     numbers: dict[str, str] = {}
@@ -201,7 +201,7 @@ def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> Non
 
 
 def dark_svg(svg: str) -> str:
-    """The same drawing for dark pages: each colour of the style becomes its dark counterpart, those of maps stay."""
+    """Return the drawing for dark pages: each colour of the style becomes its dark counterpart, those of maps stay."""
     # Black is SVG's default fill, so that matplotlib leaves it out.
     svg = svg.replace("<svg ", f'<svg fill="{_DARK[BLACK]}" ', 1)
     dark = {light.lower(): other for light, other in _DARK.items()}

@@ -77,7 +77,7 @@ def read(path: Path, options: Options) -> SeriesSet:
 
 
 def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
-    """The attributes, and the index of the line after ``@data``."""
+    """Return the attributes, and the index of the line after ``@data``."""
     attributes: list[_Attribute] = []
     inside: str | None = None  # the relational attribute whose own attributes are being listed
     for index, raw in enumerate(lines):
@@ -110,7 +110,7 @@ def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
 
 
 def _target(attributes: list[_Attribute], options: Options, path: Path) -> int | None:
-    """The index of the label's attribute; None without."""
+    """Return the index of the label's attribute; None without."""
     names, place = [attribute.name for attribute in attributes], Place(str(path))
     if len(options.target_columns) > 1:
         raise DataError(f"{list(options.target_columns)} arrived as targets; expected one attribute", place)
@@ -149,14 +149,14 @@ def _cells(line: str) -> list[str]:
 
 
 def _plain(cell: str) -> str:
-    """Without quotes; what a backslash stands before is itself, but ``\\n`` stays for `_channels`."""
+    """Remove quotes and backslashes; the character after a backslash stays, but ``\\n`` stays for `_channels`."""
     if len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "'\"":
         return re.sub(r"\\([^n])", r"\1", cell[1:-1])
     return cell
 
 
 def _channels(cell: str, place: Place) -> npt.NDArray[np.float64]:
-    """[T, channels] of a relational cell: a channel a line."""
+    """Return [T, channels] of a relational cell: a channel a line."""
     channels = [
         text.numbers(line.split(","), place.at(part=f"channel {index}"))
         for index, line in enumerate(part for part in re.split(r"\\n|\n", cell) if part.strip())

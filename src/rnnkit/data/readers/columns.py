@@ -65,7 +65,7 @@ class Roles:
 
 
 def check_names(names: Sequence[str], place: Place) -> list[str]:
-    """The header's names without blanks around them; raises if two are the same."""
+    """Return the header's names without blanks around them; raises if two are the same."""
     plain = [name.strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
     double = sorted({name for name in plain if plain.count(name) > 1}) if len(set(plain)) < len(plain) else []
     if double:
@@ -74,19 +74,19 @@ def check_names(names: Sequence[str], place: Place) -> list[str]:
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether `check_names` gave this name to a column that had none."""
+    """Return whether `check_names` gave this name to a column that had none."""
     return name.endswith("(without a name)")
 
 
 def may_be_text(name: str, options: Options) -> bool:
-    """Whether a column by this name may be an id, time, group or label, whose text counts as it is."""
+    """Return whether a column by this name may be an id, time, group or label, whose text counts as it is."""
     plain = _plain(name)
     named = {options.id_column, options.time_column, options.group_column, *options.target_columns}
     return name in named or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
 
 
 def is_entity(name: str) -> bool:
-    """Whether a column by this name says what a row belongs to, such as a subject or a device."""
+    """Return whether a column by this name says what a row belongs to, such as a subject or a device."""
     return _plain(name) in _ENTITIES
 
 
@@ -156,7 +156,7 @@ class _Guess:
         return Remedy("ignore_columns", [*self.options.ignore_columns, *names], purpose)
 
     def _near(self, name: str) -> str:
-        """The nearest name, if one is near: the message lists all of them."""
+        """Return the nearest name, if one is near: the message lists all of them."""
         found = suggest(name, self.names[:20])
         return found if found.endswith("?") else ""
 
@@ -183,7 +183,7 @@ class _Guess:
         return name
 
     def _one(self, argument: str, known: Iterable[str], *, take: bool = True) -> str | None:
-        """The one free column with a known name; raises if there are several."""
+        """Return the one free column with a known name; raises if there are several."""
         found = [name for name in self.free if _plain(name) in known and name in self.guessed_from]
         if len(found) > 1:
             remedies = [
@@ -199,7 +199,7 @@ class _Guess:
         return (self._take(found[0]) if take else found[0]) if found else None
 
     def _unnamed(self) -> str | None:
-        """A first column without a name, as pandas writes its index: left out if it counts rows, else the id."""
+        """Treat a first column without a name, as pandas writes its index: left out if it counts rows, else the id."""
         first = self.names[0]
         unnamed = first == _UNNAMED.format(1)
         if not (unnamed or _plain(first) in _INDEX) or first not in self.free or first not in self.guessed_from:
@@ -251,7 +251,7 @@ class _Guess:
         )
 
     def _remaining_target(self, layout: str) -> tuple[str, ...]:
-        """The one column that is left beside numbered steps, else the one text column."""
+        """Return the one column that is left beside numbered steps, else the one text column."""
         left = self.free
         if layout == "wide":
             steps, others = _numbered(self.free)
@@ -296,7 +296,7 @@ class _Guess:
 
 
 def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[str]]:
-    """Columns that end in a number, as prefix → number → name in order of the numbers, and all other columns.
+    """Return the columns that end in a number, as prefix → number → name in order of the numbers, and the others.
 
     A prefix with one number alone is no series of steps.
     """
@@ -312,7 +312,7 @@ def _numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[s
 
 
 def is_text(column: pd.Series[Any]) -> bool:
-    """Whether a column holds text that is no number, seen by its first values."""
+    """Return whether a column holds text that is no number, seen by its first values."""
     import pandas as pd
 
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)) or is_list(column):
@@ -323,7 +323,7 @@ def is_text(column: pd.Series[Any]) -> bool:
 
 
 def is_list(column: pd.Series[Any]) -> bool:
-    """Whether the cells of a column hold sequences."""
+    """Return whether the cells of a column hold sequences."""
     if column.dtype != object:
         return False
     first = column.first_valid_index()

@@ -32,13 +32,13 @@ _BLANKS = r"\s+"
 def read(path: Path, options: Options) -> SeriesSet:
     """Read a delimited file; see :func:`rnnkit.data.read_series`."""
     content = text.decode(path, options.encoding)
-    said = _EXCEL.match(content)
-    if said:  # the line stays, empty, so that the others keep their numbers
-        content = content[said.end() :]
+    separator_line = _EXCEL.match(content)
+    if separator_line:  # the line stays, empty, so that the others keep their numbers
+        content = content[separator_line.end() :]
     first = [line for line in content.split("\n", _LOOKED_AT * 2)[:-1] or [content] if line.strip()][:_LOOKED_AT]
     if not first:
         raise DataError("the file is empty; expected at least one series", Place(str(path)))
-    guessed = said[1] if said else _delimiter(first)
+    guessed = separator_line[1] if separator_line else _delimiter(first)
     delimiter = options.delimiter or guessed
     other = guessed not in (_BLANKS, options.decimal)
     if other and len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)):
@@ -60,7 +60,7 @@ def read(path: Path, options: Options) -> SeriesSet:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """The mark that cuts every line into equally many cells, the comma last: it may be the decimal mark."""
+    """Return the mark that cuts every line into equally many cells, the comma last: it may be the decimal mark."""
     best = None
     for mark in ("\t", ";", "|", ","):
         counts = {len(_cells(line, mark)) for line in lines}
@@ -78,7 +78,7 @@ def _delimiter(lines: list[str]) -> str:
 
 
 def _decimal(lines: list[str], delimiter: str) -> str:
-    """A comma where cells look like 1,5 and none like 1.5."""
+    """Return a comma where cells look like 1,5 and none like 1.5."""
     if delimiter == ",":
         return "."
     cells = [cell for line in lines for cell in _cells(line, delimiter)]
@@ -105,7 +105,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _has_header(rows: list[list[str]], decimal: str) -> bool:
-    """Whether the first line names columns.
+    """Return whether the first line names columns.
 
     Text between the first and the last cell does, since a label stands at an end; so does the name of a role there,
     such as "label". So do numbers that count the columns, as pandas writes them.
@@ -122,7 +122,7 @@ def _has_header(rows: list[list[str]], decimal: str) -> bool:
 
 
 def _headerless(content: str, path: Path, options: Options, delimiter: str, decimal: str) -> SeriesSet:
-    """Lines of numbers; in a wide file the label stands first or last, and empty cells at the end are padding."""
+    """Read lines of numbers; in a wide file the label is first or last, and empty cells at the end are padding."""
     lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
     cells = [_cells(line, delimiter) for _, line in lines]
     if options.layout == "long":
@@ -150,7 +150,7 @@ def _headerless(content: str, path: Path, options: Options, delimiter: str, deci
 
 
 def _target_index(cells: list[list[str]], path: Path, options: Options, decimal: str) -> int | None:
-    """Where the label stands: 0, −1 or as named; None if there is none."""
+    """Return where the label is: 0, −1 or as named; None if there is none."""
     named, place = options.target_columns, Place(str(path))
     if len(named) > 1:
         raise DataError(f"{list(named)} arrived as targets; expected one in a file without a header", place)
@@ -186,7 +186,7 @@ def _target_index(cells: list[list[str]], path: Path, options: Options, decimal:
 
 
 def _label_rank(cells: list[str], decimal: str) -> int:
-    """0: text, surely a label; 1: whole numbers that repeat, probably one; 2: measurements."""
+    """Return 0: text, surely a label; 1: whole numbers that repeat, probably one; 2: measurements."""
     if not all(_is_number(cell, decimal) for cell in cells):
         return 0
     numbers = {float(cell.replace(decimal, ".")) for cell in cells if cell.strip().lower() not in text.MISSING}
@@ -195,7 +195,7 @@ def _label_rank(cells: list[str], decimal: str) -> int:
 
 
 def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: Options, decimal: str) -> SeriesSet:
-    """A file of numbers alone that is one series: a line a step, a column a channel."""
+    """Read a file of numbers alone that is one series: a line a step, a column a channel."""
     width = len(cells[0])
     for number, row in zip(lines, cells, strict=True):
         if len(row) != width:
@@ -218,7 +218,7 @@ def _one_series(cells: list[list[str]], lines: list[int], path: Path, options: O
 
 
 def _stored(layout: str, options: Options) -> dict[str, Any]:
-    """The arguments that read a file without a header in the same way; JSON values."""
+    """Return the arguments that read a file without a header in the same way; JSON values."""
     named = {name: getattr(options, name) for name in ("encoding", "delimiter", "decimal")}
     return {"header": False, "layout": layout, **{name: value for name, value in named.items() if value}}
 
@@ -282,7 +282,7 @@ def _table(content: str, path: Path, options: Options, delimiter: str, decimal: 
 
 
 def _mend_text_columns(frame: pd.DataFrame, as_text: dict[str, Any]) -> pd.DataFrame:
-    """Numbers with decimal commas in columns that were read as text in case they are labels or times."""
+    """Read numbers with decimal commas in columns that were read as text in case they are labels or times."""
     for name in as_text:
         if bool(frame[name].str.fullmatch(_DECIMAL_COMMA.pattern).all()):
             frame[name] = frame[name].str.replace(",", ".", regex=False)
@@ -295,7 +295,7 @@ def _without_last(names: list[str]) -> list[str]:
 
 
 def scan(raw: bytes, delimiter: str, path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The line number at which each record begins, and how many cells it has; empty lines are no records.
+    """Return the line number at which each record begins, and how many cells it has; empty lines are no records.
 
     Delimiters and line ends inside quotation marks do not count.
     """

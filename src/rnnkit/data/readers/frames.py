@@ -24,7 +24,7 @@ def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
 
 
 def to_table(frame: pd.DataFrame, source: str, name: str) -> Table:
-    """A DataFrame as a table: an index with a name is a column, and categories are their values.
+    """Turn a DataFrame into a table: an index with a name is a column, and categories are their values.
 
     Args:
         frame: it stays as it is.

@@ -77,7 +77,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _pick(
     arrays: dict[str, Any], named: Sequence[str] | None, known: tuple[str, ...], argument: str, place: Place
 ) -> str:
-    """The name of the one array that was named, else of the one that has a known name."""
+    """Return the name of the one array that was named, else of the one that has a known name."""
     found = list(named) if named is not None else [name for name in known if name in arrays]
     if len(found) == 1 and found[0] in arrays:
         return found[0]
@@ -96,7 +96,7 @@ def _pick(
 
 
 def _rows(values: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, place: Place) -> list[npt.NDArray[Any]]:
-    """The series of a padded array [N, T(, channels)], or of one that has them one below the other."""
+    """Return the series of a padded array [N, T(, channels)], or of one that has them one below the other."""
     if values.dtype.kind not in "biuf":
         raise DataError(f"is of type {values.dtype}; expected numbers", place)
     if lengths is None:

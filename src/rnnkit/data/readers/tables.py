@@ -77,17 +77,17 @@ class Table:
         return Place(self.source)
 
     def place(self, row: int) -> Place:
-        """``file:line`` of a row."""
+        """Return ``file:line`` of a row."""
         if self.lines is None:
             return Place(self.source, row=row + 1)
         return Place(self.source, line=int(self.lines[row]))
 
     def column(self, name: str) -> Where:
-        """The places of a column's cells."""
+        """Return the places of a column's cells."""
         return lambda row: self.place(row).at(column=name)
 
     def called(self, row: int) -> str:
-        """What a row without an id is called."""
+        """Return the name of a row without an id."""
         return f"{self.name}:{row + 1 if self.lines is None else self.lines[row]}"
 
 
@@ -169,7 +169,7 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
 
 
 def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray[np.float64]:
-    """A column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
+    """Return a column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
     import pandas as pd
 
     column = table.frame[name]
@@ -201,7 +201,7 @@ def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray
 
 
 def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
-    """Rows of a table whose cells hold a channel's steps each."""
+    """Return the rows of a table whose cells hold a channel's steps each."""
     rows = []
     columns = [table.frame[name].tolist() for name, _ in roles.channels]
     for index, cells in enumerate(zip(*columns, strict=True)):
@@ -218,7 +218,7 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float32]]:
 
 
 def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
-    """A column as text without blanks around it; whole numbers without ".0". Raises where it is missing."""
+    """Return a column as text without blanks around it; whole numbers without ".0". Raises where it is missing."""
     import pandas as pd
 
     column = table.frame[name]
@@ -230,7 +230,7 @@ def _text(table: Table, name: str, what: str) -> pd.Series[Any]:
 
 
 def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] | None:
-    """Labels or numbers of every row of the table, None where they are not wanted."""
+    """Return labels or numbers of every row of the table, None where they are not wanted."""
     if options.targets is None or not roles.targets:
         return None
     if options.targets == "labels":
@@ -268,7 +268,7 @@ def _one_each(
     names: Sequence[str],
     instead: list[Remedy],
 ) -> npt.NDArray[Any] | None:
-    """The value of a long table's column for each series; raises if it changes within one."""
+    """Return the value of a long table's column for each series; raises if it changes within one."""
     if column is None:
         return None
     each = column[firsts]
@@ -287,7 +287,7 @@ def _one_each(
 
 
 def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
-    """How a long table is read with a row a series, where its id can be left out."""
+    """Return the remedy that reads a long table with a row a series, where its id can be left out."""
     purpose = "if each row is a series of its own"
     if options.id_column is not None:
         return []
@@ -304,7 +304,7 @@ def _duplicates(
     order: npt.NDArray[np.int64],
     rule: str,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Step of one series with the same time: kept, thinned or averaged as `rule` says, which a warning repeats."""
+    """Keep, thin or average steps of one series with the same time, as `rule` says; a warning repeats it."""
     again = np.zeros(len(clock), np.bool_)
     again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
     if not again.any():
@@ -332,7 +332,7 @@ def _duplicates(
 
 
 def _stored(roles: Roles, options: Options) -> dict[str, Any]:
-    """The arguments that read a file of the same form in the same way; JSON values."""
+    """Return the arguments that read a file of the same form in the same way; JSON values."""
     found: dict[str, Any] = {
         "layout": roles.layout,
         "id_column": roles.id,

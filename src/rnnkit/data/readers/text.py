@@ -27,7 +27,7 @@ MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-nan", "#n/a"
 
 
 def decode(path: Path, encoding: str | None = None) -> str:
-    """The file's text with ``\\n`` ends: by its byte order mark, else as `encoding`, else as strict UTF-8.
+    """Return the file's text with ``\\n`` ends: by its byte order mark, else as `encoding`, else as strict UTF-8.
 
     Raises:
         DataError: it is empty, or not text in that encoding.
@@ -64,7 +64,7 @@ def decode(path: Path, encoding: str | None = None) -> str:
 def numbers(
     cells: Sequence[str], place: Place, columns: Sequence[str] | None = None, decimal: str = "."
 ) -> npt.NDArray[np.float64]:
-    """The cells as numbers, NaN for what is missing.
+    """Return the cells as numbers, NaN for what is missing.
 
     Args:
         cells: their text.
@@ -91,7 +91,7 @@ def numbers(
 
 
 def labels(cells: Sequence[str]) -> npt.NDArray[np.str_]:
-    """Labels without blanks around them; "1.0" and "1.0000000e+00" are the class "1" (its file was saved as floats)."""
+    """Return labels without blanks around them; "1.0" and "1.0000000e+00" are the class "1", saved as a float."""
     names: dict[str, str] = {}
     for cell in set(cells):
         name = cell.strip()

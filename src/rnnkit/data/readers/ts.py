@@ -63,7 +63,7 @@ def read(path: Path, options: Options) -> SeriesSet:
 
 
 def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
-    """What the ``@`` lines say, and the index of the line after ``@data``."""
+    """Return what the ``@`` lines say, and the index of the line after ``@data``."""
     head: dict[str, str] = {}
     for index, line in enumerate(lines):
         word, _, rest = line.strip().partition(" ")
@@ -82,14 +82,14 @@ def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
 
 
 def _split(line: str, stamped: bool) -> list[str]:
-    """The parts between colons; those inside the brackets of a time stamp are not between parts."""
+    """Return the parts between colons; those inside the brackets of a time stamp are not between parts."""
     if not stamped:
         return line.strip().split(":")
     return re.split(r":(?![^()]*\))", line.strip())
 
 
 def _stamped(part: str, place: Place) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Values and times of ``(time,value),(time,value)``; a date becomes seconds since 1970."""
+    """Return values and times of ``(time,value),(time,value)``; a date becomes seconds since 1970."""
     pairs = _PAIR.findall(part)
     if not pairs or _PAIR.sub("", part).strip(", "):
         raise DataError(f"{part[:40]!r} arrived; expected (time,value),(time,value) as @timeStamps true says", place)
@@ -106,7 +106,7 @@ def _stamped(part: str, place: Place) -> tuple[npt.NDArray[np.float64], npt.NDAr
 
 
 def _join(channels: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """[T, channels]; a channel that ends before the others is missing from there."""
+    """Return [T, channels]; a channel that ends before the others is missing from there."""
     longest = max(map(len, channels))
     joined = np.full((longest, len(channels)), np.nan)
     for index, channel in enumerate(channels):
