@@ -1,4 +1,4 @@
-"""Vanishing and exploding gradients on the adding problem, and what each cure does about them.
+"""Vanishing and exploding gradients on the adding problem, and what each remedy does about them.
 
 Two of T numbers are marked and their sum is asked for at the end, so that something seen up to T steps ago has to reach
 the answer, and its gradient the way back. Six networks of equal width are measured before training (how much of the
@@ -77,7 +77,7 @@ def main(
             )
             curves[name] = [row["val_loss"] for row in history.rows]
             errors[name] = learner.evaluate(test)["loss"]
-        except rnnkit.errors.DivergenceError:  # the cure is clipping, and a smaller radius
+        except rnnkit.errors.DivergenceError:  # the remedy is clipping, and a smaller radius
             curves[name], errors[name] = [], float("nan")
         then = horizon(model, test[0][:16]).steps
         print(f"{name:34} {radius:6.2f} {far:10.1e} {seen:9} {then:7} {errors[name]:9.5f}", flush=True)

@@ -61,8 +61,8 @@ def curves(
             )  # fmt: skip
         if rows:
             first, last = rows[0]["epoch"], rows[-1]["epoch"]
-            room = max(0.5, 0.02 * (last - first))
-            axes.set_xlim(first - room, last + room)
+            margin = max(0.5, 0.02 * (last - first))
+            axes.set_xlim(first - margin, last + margin)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             limit_share(axes, name)
             if best is not None:

@@ -107,7 +107,7 @@ def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.N
 
 
 def _formats(text: pd.Series[Any], place: Where) -> list[str]:
-    """Yield the formats to try, the likeliest first."""
+    """Return the formats to try, the likeliest first."""
     from pandas.tseries.api import guess_datetime_format
 
     first = str(text.iloc[0])
