@@ -31,7 +31,9 @@ _FAMILIES = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Source Han Sans SC",
     "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC",
     "PingFang HK", "Hiragino Sans GB", "Heiti TC", "STHeiti", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei",
-    "SimHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
+    "Microsoft JhengHei", "SimHei", "SimSun", "Yu Gothic", "Meiryo", "MS Gothic", "Malgun Gothic", "Arial Unicode MS",
+    "Noto Sans TC", "Noto Sans HK", "Noto Sans JP", "Noto Sans KR", "Noto Serif CJK SC", "Noto Serif SC", "IPAexGothic",
+    "TakaoGothic", "NanumGothic", "AR PL UMing CN", "AR PL UKai CN", "Unifont",
 )  # fmt: skip
 
 
@@ -137,7 +139,8 @@ def plain_texts(figure: Figure) -> None:
         _number(axises, texts, lacking)
     for text in texts:
         text.set_parse_math(False)
-        text.set_fontfamily([*text.get_fontfamily(), *families])
+        if families and not text.get_text().isascii():
+            text.set_fontfamily([*text.get_fontfamily(), *families])
     for axis in axises:
         for text in axis.get_ticklabels(which="both"):
             text.set_parse_math(axis.get_scale() != "linear")
