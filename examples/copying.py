@@ -82,7 +82,7 @@ def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> N
     figure = style.figure(6.8, 3.2)
     axes = figure.subplots()
     style.open_axes(axes)
-    axes.axhline(nothing, color=FAINT, linestyle=":", linewidth=1, label="remembering nothing")
+    axes.axhline(nothing, color=FAINT, linestyle=":", linewidth=1, label="remembering nothing", zorder=3)
     for (name, values), (colour, line), width in zip(
         curves.items(), looks_of(curves), widths(len(curves)), strict=True
     ):

@@ -94,7 +94,7 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
     whole, near = figure.subplots(1, 2)
     for axes in (whole, near):
         style.open_axes(axes)
-        axes.axhline(CONSTANT, color=FAINT, linestyle=":", linewidth=1, label="the constant answer")
+        axes.axhline(CONSTANT, color=FAINT, linestyle=":", linewidth=1, label="the constant answer", zorder=3)
         for (name, values), (colour, line), width in zip(
             curves.items(), looks_of(curves), widths(len(curves)), strict=True
         ):
