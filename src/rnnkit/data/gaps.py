@@ -1,4 +1,4 @@
-"""Missing values: where they are, what stands in for them, and how long they have been missing."""
+"""Missing values: where they are, what replaces them, and how long they have been missing."""
 
 from __future__ import annotations
 

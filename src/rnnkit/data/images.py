@@ -27,7 +27,7 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     As LeCun, Cortes and Burges did: grey, ink 1 on paper 0, the digit's bounding box scaled so that its
     longer side is 20 pixels, and its centre of mass placed in the middle of 28 × 28. Any size and mode
     will do, dark ink on light paper or the reverse: paper is what the image's border mostly shows, and a
-    transparent image is laid on the paper that its ink stands out from.
+    transparent image gets the background, dark or light, that its ink contrasts with.
 
     Args:
         path: a file in any format that Pillow reads.

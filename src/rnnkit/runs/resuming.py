@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped: what may change, what is done already, and the folder it lies in."""
+"""Resume a run that was stopped: what may change, what is done already, and which folder has it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A recipe is a frozen dataclass whose fields are values or further frozen dataclasses (its groups). The annotation of a
 field decides how the text is read (int, float, bool, str, Literal, tuple, and each of them ``| None``) and may hold its
-range (:mod:`rnnkit.tasks.ranges`). Its meaning stands in the docstring of its dataclass, under ``Attributes:``.
+range (:mod:`rnnkit.tasks.ranges`). Its meaning is in the docstring of its dataclass, under ``Attributes:``.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 def _has_header(rows: list[list[str]], decimal: str) -> bool:
     """Return whether the first line names columns.
 
-    Text between the first and the last cell does, since a label stands at an end; so does the name of a role there,
+    Text between the first and the last cell does, since a label is at an end; so does the name of a role there,
     such as "label". So do numbers that count the columns, as pandas writes them.
     """
     head = rows[0]

@@ -53,7 +53,7 @@ def need_pandas(source: str) -> None:
 
 @dataclass(frozen=True)
 class Table:
-    """A table and where its rows stand in the file.
+    """A table and the place of its rows in the file.
 
     Attributes:
         frame: all rows, index 0 to N − 1.
