@@ -89,7 +89,7 @@ def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> N
         axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=line, linewidth=width, label=name)
     axes.set(xlabel="epoch", ylabel="cross-entropy a step", yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, fontsize=8, handlelength=4, loc="center left", bbox_to_anchor=(1, 0.5))
     style.write(figure, path)
 
 

@@ -103,7 +103,14 @@ def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
     whole.set(ylabel="mean squared error", yscale="log")
     near.set(ylim=(0.94 * CONSTANT, 1.12 * CONSTANT), title="near the constant answer")
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(
+        *whole.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=8,
+        handlelength=4,
+    )
     style.write(figure, path)
 
 

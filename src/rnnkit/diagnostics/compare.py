@@ -61,7 +61,7 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
         limit_share(axes, name)
     lines = [figure.axes[0].plot([], [], color=colour, linestyle=linestyle)[0] for colour, linestyle in looks]
     texts = [label(name) for name in shortened(list(drawn), 40)]
-    figure.legend(lines, texts, loc="outside lower left", frameon=False, ncols=max(1, len(panels)))
+    figure.legend(lines, texts, loc="outside lower left", frameon=False, handlelength=3, ncols=len(panels))
     if any("val_loss" in row for rows in drawn.values() for row in rows):
         figure.suptitle("validation; training thin", fontsize=10)
     write(figure, path)

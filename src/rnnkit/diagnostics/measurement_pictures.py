@@ -254,4 +254,4 @@ def _whole_numbers(axes: Axes) -> None:
 
 def _legend(axes: Axes) -> None:
     if any(axes.get_legend_handles_labels()[1]):
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3)
