@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from benchmarks.results import OURS, Row
 from benchmarks.tables import milliseconds
+from rnnkit.plotting import style
+from rnnkit.plotting.palette import BLUE, architecture_colour
 
 
 def draw(row: Row, path: Path) -> None:
-    """A bar a system, fastest on top; `row` holds at least one timing."""
+    """Draw a bar a system, fastest on top; `row` holds at least one timing."""
     times = sorted(((timing.ms, system) for system, timing in row.steps.items()), reverse=True)
-    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    figure = style.figure(8, 2.4)
     axes = figure.subplots()
-    colours = ["#D55E00" if system == OURS else "0.7" for _, system in times]
+    ours = architecture_colour(row.workload.title) or BLUE
+    colours = [ours if system == OURS else "0.7" for _, system in times]
     bars = axes.barh([system for _, system in times], [ms for ms, _ in times], color=colours)
     axes.bar_label(bars, [milliseconds(ms) for ms, _ in times], padding=4)
     load = row.workload
@@ -22,4 +23,4 @@ def draw(row: Row, path: Path) -> None:
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_xticks([])
     axes.tick_params(left=False)
-    figure.savefig(path, dpi=110)
+    style.write(figure, path)

@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 
 import rnnkit
 from rnnkit.data.problems import copying
+from rnnkit.plotting import style
+from rnnkit.plotting.palette import FAINT, looks_of, widths
 
 LENGTH, SYMBOLS = 10, 8
-COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#B88A00", "#56B4E9")
 
 
 def networks(delay: int, hidden: int) -> dict[str, tuple[torch.nn.RNNBase, float]]:
@@ -53,7 +53,7 @@ def repeated(model: torch.nn.Module, rows: tuple[torch.Tensor, torch.Tensor]) ->
 def main(
     delay: int = 50, folder: Path = Path("copying"), *, rows: int = 20_000, epochs: int = 20, hidden: int = 128
 ) -> dict[str, float]:
-    """Trains the networks, draws their losses, and returns the share of symbols each repeats."""
+    """Train the networks, draw their losses, and return the share of symbols that each repeats."""
     folder.mkdir(parents=True, exist_ok=True)
     steps = delay + 2 * LENGTH
     nothing = LENGTH * math.log(SYMBOLS) / steps
@@ -78,17 +78,19 @@ def main(
 
 
 def draw(curves: Mapping[str, Sequence[float]], nothing: float, path: Path) -> None:
-    """Draws the loss after each epoch, a line a network."""
-    figure = Figure(figsize=(6.8, 3.2), layout="constrained")
+    """Draw the loss after each epoch, a line a network."""
+    figure = style.figure(6.8, 3.2)
     axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
-        axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
-    axes.axhline(nothing, color="0.6", linestyle=":", linewidth=1)
+    style.open_axes(axes)
+    axes.axhline(nothing, color=FAINT, linestyle=":", linewidth=1, label="remembering nothing", zorder=3)
+    for (name, values), (colour, line), width in zip(
+        curves.items(), looks_of(curves), widths(len(curves)), strict=True
+    ):
+        axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=line, linewidth=width, label=name)
     axes.set(xlabel="epoch", ylabel="cross-entropy a step", yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    axes.legend(frameon=False, fontsize=8, handlelength=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    style.write(figure, path)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Vanishing and exploding gradients on the adding problem, and what each cure does about them.
+"""Vanishing and exploding gradients on the adding problem, and what each remedy does about them.
 
 Two of T numbers are marked and their sum is asked for at the end, so that something seen up to T steps ago has to reach
 the answer, and its gradient the way back. Six networks of equal width are measured before training (how much of the
@@ -15,16 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 
 import rnnkit
 from rnnkit.data.problems import adding
 from rnnkit.diagnostics import gradient_flow, horizon, spectra
 from rnnkit.diagnostics.measurement_pictures import gradients
+from rnnkit.plotting import style
+from rnnkit.plotting.palette import FAINT, looks_of, widths
 
 CONSTANT = 1 / 6
 EXPLODES, UNCLIPPED = "ReLU, identity × 1.02", "ReLU, identity × 1.02, not clipped"
-COLOURS = ("#0072B2", "#D55E00", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9")
 Network = Callable[[], torch.nn.RNNBase]
 
 
@@ -56,7 +56,7 @@ def networks(steps: int, hidden: int) -> dict[str, tuple[Network, float, float |
 def main(
     steps: int = 400, folder: Path = Path("long_sequences"), *, rows: int = 10_000, epochs: int = 10, hidden: int = 64
 ) -> dict[str, float]:
-    """Measures and trains the networks, draws two pictures, and returns the errors on rows of another seed."""
+    """Measure and train the networks, draw two pictures, and return the errors on rows of another seed."""
     folder.mkdir(parents=True, exist_ok=True)
     train, test = adding(rows, steps, seed=0), adding(max(rows // 10, 10), steps, seed=1)
     x, y = train[0][:64], train[1][:64]
@@ -77,7 +77,7 @@ def main(
             )
             curves[name] = [row["val_loss"] for row in history.rows]
             errors[name] = learner.evaluate(test)["loss"]
-        except rnnkit.errors.DivergenceError:  # the cure is clipping, and a smaller radius
+        except rnnkit.errors.DivergenceError:  # the remedy is clipping, and a smaller radius
             curves[name], errors[name] = [], float("nan")
         then = horizon(model, test[0][:16]).steps
         print(f"{name:34} {radius:6.2f} {far:10.1e} {seen:9} {then:7} {errors[name]:9.5f}", flush=True)
@@ -89,17 +89,29 @@ def main(
 
 
 def draw(curves: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Draws the error after each epoch, a line a network."""
-    figure = Figure(figsize=(6.8, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
-        style = ":" if name == UNCLIPPED else "-"
-        axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=style, label=name)
-    axes.axhline(CONSTANT, color="0.6", linestyle=":", linewidth=1)
-    axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    """Draw the error after each epoch, a line a network: all of them, and those near the constant answer larger."""
+    figure = style.figure(9.2, 3.6)
+    whole, near = figure.subplots(1, 2)
+    for axes in (whole, near):
+        style.open_axes(axes)
+        axes.axhline(CONSTANT, color=FAINT, linestyle=":", linewidth=1, label="the constant answer", zorder=3)
+        for (name, values), (colour, line), width in zip(
+            curves.items(), looks_of(curves), widths(len(curves)), strict=True
+        ):
+            axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=line, linewidth=width, label=name)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    whole.set(ylabel="mean squared error", yscale="log")
+    near.set(ylim=(0.94 * CONSTANT, 1.12 * CONSTANT), title="near the constant answer")
+    figure.legend(
+        *whole.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=8,
+        handlelength=4,
+    )
+    style.write(figure, path)
 
 
 if __name__ == "__main__":

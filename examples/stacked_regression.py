@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 import rnnkit
+from rnnkit.plotting import style
+from rnnkit.plotting.palette import BLUE, PURPLE
 
 LONGEST, SHORTEST = 60, 7
 
@@ -44,7 +45,7 @@ def split(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main(picture: str = "stacked_regression.png") -> dict[str, float]:
-    """Trains, fine-tunes, and prints and returns the errors on 2015 in °C."""
+    """Train, fine-tune, and print and return the errors on 2015 in °C."""
     temperature, year = load()
     old, new, test = (np.flatnonzero(np.isin(year, years)) for years in ([2012, 2013], [2014], [2015]))
     mean, scale = temperature[old].mean(), temperature[old].std()
@@ -82,21 +83,21 @@ def main(picture: str = "stacked_regression.png") -> dict[str, float]:
 
 
 def draw(truth: np.ndarray, before: np.ndarray, after: np.ndarray, errors: dict[str, float], path: Path) -> None:
-    colours = {"before": "#0072B2", "after": "#D55E00"}
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    """Draw the forecasts of a summer, and the errors of the whole year."""
+    figure = style.figure(11, 4)
     series, bars = figure.subplots(1, 2, width_ratios=[3, 1])
-    days = slice(150, 240)  # the summer, so that single days can be told apart
+    style.open_axes(series)
+    style.open_axes(bars)
+    days = slice(150, 240)  # few enough to tell single days apart
     series.plot(range(150, 240), truth[days], color="0.75", linewidth=4, label="observed")
-    series.plot(range(150, 240), before[days], color=colours["before"], label="trained on 2012 and 2013")
-    series.plot(range(150, 240), after[days], "--", color=colours["after"], label="fine-tuned on 2014")
+    series.plot(range(150, 240), before[days], color=BLUE, label="trained on 2012 and 2013")
+    series.plot(range(150, 240), after[days], "--", color=PURPLE, label="fine-tuned on 2014")
     series.set(xlabel="day of 2015", ylabel="maximum temperature, °C", title="Seattle: forecast of the next day")
     series.legend(frameon=False)
-    drawn = bars.bar(["persistence", "trained", "tuned"], list(errors.values()), color=["0.75", *colours.values()])
+    drawn = bars.bar(["persistence", "trained", "tuned"], list(errors.values()), color=["0.75", BLUE, PURPLE])
     bars.bar_label(drawn, fmt="%.3f")
     bars.set(title="Error on 2015 (RMS), °C")
-    for axes in (series, bars):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    style.write(figure, path)
     print(f"Picture: {path}")
 
 

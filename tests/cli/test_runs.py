@@ -144,3 +144,27 @@ def test_no_word_is_broken_on_a_narrow_terminal(monkeypatch, width):
     assert len(lines) == 3 or "Not shown, for the width of" in text
     if width == 110:
         assert "--json has all" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 110])
+def test_a_comparison_breaks_no_word_either(monkeypatch, width):
+    monkeypatch.setattr("rnnkit.cli.runs._terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = [f"a-run-with-a-name-{at}" for at in range(5)]
+    for at, name in enumerate(names):
+        Path("runs", name).mkdir()
+        runs.write_json(Path("runs", name, runs.RECIPE), {"recipe": "mnist", "settings": {"path": f"{'x' * 20}{at}"}})
+        runs.write_json(Path("runs", name, runs.METRICS), {"test": {"accuracy": 0.9 + at / 100}, "stopped": "finished"})
+    text = call("--compare", *names).stdout
+    assert max(map(len, text.splitlines())) <= width
+    assert {*names, *(f"{'x' * 20}{at}" for at in range(5)), "test.accuracy"} <= set(text.split())
+
+
+def test_a_pipe_gets_short_numbers():
+    metrics = {"test": {"accuracy": 0.1 + 0.2, "loss": 1 / 3}, "seconds": 100 / 7, "stopped": "finished"}
+    runs.write_json(Path("runs/first", runs.METRICS), metrics)
+    runs.write_json(Path("runs/second", runs.METRICS), {**metrics, "test": {"accuracy": 0.4, "loss": 1 / 3}})
+    header, first, *_ = (line.split("\t") for line in call().stdout.splitlines())
+    row = dict(zip(header, first, strict=True))
+    assert (row["test.accuracy"], row["test.loss"], row["seconds"]) == ("0.3", "0.333333", "14.2857")
+    assert "figure\ttest.accuracy\t0.3\t0.4\t0.1" in call("--compare", "first", "second").stdout.splitlines()

@@ -199,6 +199,8 @@ def test_labels_are_numbered_in_order():
     assert prepare.inverse_targets(torch.tensor([[0.2, 0.1], [0, 1]])).tolist() == ["9", "10"]
     assert prepare.inverse_targets([1]).tolist() == ["10"]
     assert sorted_classes(["b", "-1", "a"]) == ("-1", "a", "b")
+    assert sorted_classes(["c_10", "c_2", "c_1", "c_01"]) == ("c_01", "c_1", "c_2", "c_10")
+    assert sorted_classes(["10", "9", "-1.5"]) == ("-1.5", "9", "10")
     with pytest.raises(DataError, match=r"unseen classes '7', '8', first in series q; known: '9', '10'"):
         prepare.transform_targets(series_of([1], [2], [1], targets=["9", "8", "7"], ids=["p", "q", "r"]))
     assert encode_labels([1, 2], ("2", "1")).tolist() == [1, 0]
@@ -317,3 +319,12 @@ def test_model_files_keep_the_key_of_the_read_options():
     assert stored["roles"] == {"form": "table"}
     assert "read_options" not in stored
     assert Preprocessing.from_json(stored).read_options == {"form": "table"}
+
+
+def test_classes_are_listed_in_natural_order():
+    names = ["class_10", "class_2", "class_1"]
+    series = SeriesSet.from_arrays([np.zeros((3, 1))] * 3, names)
+    assert "labels 'class_1', 'class_2', 'class_10'" in repr(series)
+    prepare = Preprocessing.fit(series)
+    assert prepare.classes == ("class_1", "class_2", "class_10")
+    assert prepare.transform_targets(series).tolist() == [2, 1, 0]

@@ -1,11 +1,13 @@
 import re
 import sys
+from itertools import pairwise
 from subprocess import run
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from rnnkit.diagnostics import pictures
@@ -67,6 +69,14 @@ def test_an_accuracy_ends_at_1():
     assert loss.get_ylim()[1] > 8
 
 
+@pytest.mark.parametrize("name", ["top5_accuracy", "f1", "val_r2", "macro_recall", "auroc"])
+def test_what_is_1_at_best_ends_at_1(tmp_path, drawn, name):
+    before = {"accuracy": 0.5, name: 0.98, "loss": 0.9}
+    pictures.before_after({"new": (before, {"accuracy": 0.99, name: 1.0, "loss": 0.9})}, tmp_path / "b.png")
+    shares = [axes for axes in drawn[0].axes if axes.get_ylabel() != "loss"]
+    assert [(axes.get_ylim()[1], max(axes.get_yticks()) <= 1) for axes in shares] == [(1, True)] * 2
+
+
 def test_curves_of_one_epoch_and_of_none(tmp_path):
     one = pictures.curves([ROW], tmp_path / "one.png")
     none = pictures.curves([], tmp_path / "none.png", final={"loss": 0.3})
@@ -81,7 +91,8 @@ def test_confusion_shows_each_count_and_share(tmp_path, drawn):
     pictures.confusion(matrix, ["a", "b", "c"], tmp_path / "m.png")
     assert is_picture(tmp_path / "m.png")
     axes = drawn[0].axes[0]
-    assert {"predicted", "true", "3 of 14 wrong (78.57% right)"} == set(texts(drawn[0]))
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    assert axes.get_title(loc="left") == "3 of 14 wrong (78.57% right)"
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells[1, 0] == "2"
     assert cells[0, 2] == "1"
@@ -99,25 +110,62 @@ def test_classes_are_drawn_in_the_order_of_their_numbers(tmp_path, drawn):
     assert [cells[k, k] for k in range(3)] == ["5", "7", "6"]
 
 
-@pytest.mark.parametrize("size", [2, 3, 10, 60, 200])
-def test_confusion_cuts_nothing_off_and_stays_small(tmp_path, drawn, size):
-    names = [f"a rather long name of class {at}" for at in range(size)]
+def margin_is_empty(path):
+    """Whether the outermost pixels are paper: no text, line or marker is cut off."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return all((edge == 255).all() for edge in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]))
+
+
+LONG = "W" * 60  # of the widest letter
+
+
+@pytest.mark.parametrize("size", [1, 2, 10, 60, 200])
+def test_confusion_cuts_nothing_off_and_stays_small(tmp_path, size):
     matrix = np.random.default_rng(0).integers(0, 30, (size, size)) + 100 * np.eye(size, dtype=int)
-    pictures.confusion(matrix, names, tmp_path / "m.png")
-    (figure,) = drawn
+    pictures.confusion(matrix, [f"{LONG} {at}" for at in range(size)], tmp_path / "m.png")
+    assert margin_is_empty(tmp_path / "m.png")
     with Image.open(tmp_path / "m.png") as image:
         assert max(image.size) < 2300
-    canvas, whole = FigureCanvasAgg(figure), figure.bbox
+
+
+@pytest.mark.parametrize("length", [3, 28, 60])
+def test_axis_titles_stand_clear_of_the_names_of_classes(tmp_path, drawn, length):
+    pictures.confusion(np.eye(3, dtype=int), [letter * length for letter in "WMi"], tmp_path / "m.png")
+    (axes,) = drawn[0].axes
+    canvas = FigureCanvasAgg(drawn[0])
     canvas.draw()
-    for text in [
-        *figure.texts,
-        *figure.axes[0].texts,
-        *figure.axes[0].get_xticklabels(),
-        *figure.axes[0].get_yticklabels(),
-    ]:
-        box = text.get_window_extent(canvas.get_renderer())
-        assert whole.x0 - 1 <= box.x0 <= box.x1 <= whole.x1 + 1, text
-        assert whole.y0 - 1 <= box.y0 <= box.y1 <= whole.y1 + 1, text
+    box = Text.get_window_extent
+    below = min(box(text, canvas.get_renderer()).y0 for text in axes.get_xticklabels())
+    beside = min(box(text, canvas.get_renderer()).x0 for text in axes.get_yticklabels())
+    assert box(axes.xaxis.label).y1 <= below
+    assert box(axes.yaxis.label).x1 <= beside
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_picture_cuts_its_texts_off(tmp_path):
+    pictures.curves(ROWS, tmp_path / "curves.png", final={"loss": 0.3, "accuracy": 1.0}, best=5)
+    pictures.against(np.eye(3), np.eye(3), [LONG, "words " * 20, "a"], tmp_path / "against.png")
+    pictures.before_after({LONG: ({"accuracy": 0.9}, {"accuracy": 1.0, "loss": 2.0})}, tmp_path / "before.png")
+    pictures.grid(np.zeros((3, 4, 4)), ["short", LONG, "words " * 9], tmp_path / "grid.png", title="title " * 30)
+    curves_of_runs({LONG: ROWS, "b": ROWS}, tmp_path / "runs.png")
+    assert [path.name for path in tmp_path.iterdir() if not margin_is_empty(path)] == []
+
+
+def test_captions_of_images_are_no_wider_than_the_images(tmp_path, drawn):
+    pictures.grid(np.zeros((9, 4, 4)), ["cat taken for dog (99.9%)"] * 9, tmp_path / "grid.png")
+    FigureCanvasAgg(drawn[0]).draw()
+    panels = [axes for axes in drawn[0].axes if axes.images]
+    assert panels[0].get_title() == "cat taken for\ndog (99.9%)"
+    boxes = [axes.title.get_window_extent() for axes in panels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes[:8]))
+
+
+def test_names_cut_short_stay_different(tmp_path, drawn):
+    names = [f"the same beginning {word} the same ending" for word in ("one", "two")] + ["x" * 40]
+    pictures.confusion(np.eye(3, dtype=int), names, tmp_path / "m.png")
+    shown = [text.get_text() for text in drawn[0].axes[0].get_yticklabels()]
+    assert shown == [*names[:2], "x" * 14 + "…" + "x" * 13]
 
 
 def test_names_are_drawn_as_they_stand(tmp_path):
@@ -135,11 +183,13 @@ def is_drawn(names, svg):
 
 
 @pytest.mark.filterwarnings("error")
-def test_names_that_no_font_can_write_are_numbered_and_told(tmp_path, drawn):
+def test_names_that_no_font_can_write_are_numbered_and_told(tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(style, "_FAMILIES", ())  # as on a machine without such a font
     with pytest.warns(UserWarning, match="pictures number them") as told:
         pictures.confusion(np.eye(3, dtype=int), ["ok", "\u5496\u5561 \u732b", "\u732b"], tmp_path / "c.png")
     assert [text.get_text() for text in drawn[0].axes[0].get_xticklabels()] == ["ok", "#1", "#2"]
-    assert "#1 \u5496\u5561 \u732b, #2 \u732b. With" in str(told[0].message)
+    assert "#1 \u5496\u5561 \u732b, #2 \u732b. Install" in str(told[0].message)
+    assert "apt install fonts-noto-cjk" in str(told[0].message)
     assert len(told) == 1  # of all glyphs that matplotlib misses
 
 
@@ -150,6 +200,13 @@ def test_names_are_written_in_an_installed_font_that_can(tmp_path, monkeypatch):
     pictures.confusion(np.eye(2, dtype=int), ["\u24b6", "b"], tmp_path / "c.svg")
     assert is_drawn(["\u24b6", "b"], (tmp_path / "c.svg").read_text(encoding="utf-8"))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_figure_that_is_not_written_has_no_squares_either(monkeypatch):
+    monkeypatch.setattr(style, "_FAMILIES", ())
+    with pytest.warns(UserWarning, match="#1 \u51c6\u786e\u7387"):
+        figure = pictures.curves([{"epoch": 1, "loss": 0.5, "\u51c6\u786e\u7387": 0.7}], None)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "#1"]
 
 
 def test_powers_of_ten_stay_formulas(tmp_path):
@@ -194,6 +251,7 @@ def test_before_and_after(tmp_path, drawn):
     assert [bar.get_height() for bar in mae.patches] == [2.0, 1.0, 3.0]
     assert texts(mae) == ["before\n2", "after\n1", "before\n3"]
     assert [text.get_text() for text in r2.get_xticklabels()] == ["new data", "old data"]
+    assert r2.get_ylim()[1] == 1
 
 
 def test_the_suffix_chooses_the_format_and_nothing_else_is_left(tmp_path):

@@ -35,11 +35,15 @@ def test_measurements_are_one_line_each():
     ("names", "expected"),
     [
         (["LSTM", "GRU", "SimpleRNN"], ["ORANGE", "GREEN", "BLUE"]),
-        (["before", "an LSTM of 128"], ["BLUE", "ORANGE"]),
-        (["lstm a", "lstm b"], ["ORANGE", "BLUE"]),
+        (["before", "an LSTM of 128"], ["YELLOW", "ORANGE"]),
+        (["runs/lstm-1", "mnist_lstm", "BiLSTM"], ["ORANGE", "ORANGE", "ORANGE"]),
+        (["SimpleRNN relu", "tanh", "ReLU, identity"], ["BLUE", "BLUE", "PURPLE"]),
+        (["congruent", "rnnkit"], ["BLUE", "ORANGE"]),
     ],
 )
 def test_an_architecture_has_one_colour_in_all_pictures(names, expected):
-    from rnnkit.plotting import style
+    from rnnkit.plotting import palette
 
-    assert style.colours_of(names) == [getattr(style, name) for name in expected]
+    looks = palette.looks_of(names)
+    assert [look.colour for look in looks] == [getattr(palette, name) for name in expected]
+    assert len(set(looks)) == len(names)  # those of one colour have different lines

@@ -278,3 +278,9 @@ def test_weights_of_steps_may_be_ragged(tagger):
         torch.manual_seed(0)
         losses.append(quiet(Learner(tagger()), rows, y=labels, sample_weight=one, epochs=1).rows[0]["loss"])
     assert losses[0] == losses[1] > 0
+
+
+def test_names_of_classes_are_in_natural_order():
+    learner = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.SimpleRNN(1, 2), 3))
+    learner.fit(torch.zeros(3, 2, 1), ["class_10", "class_2", "class_1"], epochs=1, progress=False)
+    assert learner.class_names == ("class_1", "class_2", "class_10")

@@ -1,6 +1,6 @@
 """``rnnkit``: the verbs, and what becomes of errors.
 
-Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was asked, told in one message;
+Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was asked, named in one message;
 130 stopped by Ctrl-C. ``RNNKIT_DEBUG=1`` shows the traceback behind a message.
 """
 

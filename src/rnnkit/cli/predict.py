@@ -102,7 +102,7 @@ def _answer_all(predictor: Predictor, requests: list[DataRequest], out: Path | N
 
 
 def _is_saved_alone(run: Path) -> bool:
-    """Whether a model lies there without a run's recipe, as the estimators save theirs."""
+    """Return whether a model is there without a run's recipe, as the estimators save theirs."""
     from ..runs import RECIPE
     from ..serialization import model_file
 

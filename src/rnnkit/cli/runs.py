@@ -15,6 +15,8 @@ from ..runs import listing
 from .output import plain_warnings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..runs.compare import Comparison
     from ..runs.stored import StoredRun
 
@@ -36,7 +38,7 @@ def runs(
 ) -> None:
     """List run folders, or compare some: settings, figures, versions.
 
-    A table on a terminal; in a pipe a line each, columns separated by tabs.
+    A table on a terminal; in a pipe a line each, columns separated by tabs, numbers to six digits (--json has all).
     """
     if compare:
         found = listing.locate(folders or [], RUNS)
@@ -196,34 +198,62 @@ def _terminal() -> bool:
 def _tabs(rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         # A tab or a line break within a cell would make two of it.
-        typer.echo("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
+        typer.echo("\t".join("" if cell is None else " ".join(_short(cell).split()) for cell in row))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, drop: Sequence[str] = ()) -> None:
-    """Print a table for a terminal; columns of `drop` are left out, in that order, until the others fit whole."""
-    from rich.box import SIMPLE_HEAD
+def _short(cell: Any) -> str:
+    """Write a cell for a pipe: 0.1 and not 0.09999999999999998."""
+    return str(float(f"{cell:.6g}")) if isinstance(cell, float) else str(cell)
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, drop: Sequence[str] | None = None
+) -> None:
+    """Print a table for a terminal, its cells whole.
+
+    Args:
+        header: names of the columns.
+        rows: their cells.
+        left: how many columns are aligned to the left; the others are numbers.
+        drop: columns to leave out, in that order, until the others fit. None leaves out nothing: columns that do not
+            fit follow in a further table, below the same first column.
+    """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console()
-    widths = {name: max(len(name), *(len(row[at]) for row in rows)) for at, name in enumerate(header)}
-    left_out: list[str] = []
-    for name in drop:
-        if sum(widths.values()) + 3 * len(widths) <= console.width:  # with what parts them
+    widths = [max(len(name), *(len(row[at]) for row in rows)) + 3 for at, name in enumerate(header)]  # with a gap
+    shown, left_out = list(range(len(header))), []
+    for name in drop or ():
+        if sum(widths[at] for at in shown) <= console.width:
             break
-        if name in widths:
-            del widths[name]
+        if name in header:
+            shown.remove(header.index(name))
             left_out.append(name)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for at, name in enumerate(header):
-        if name in widths:
-            justify: Any = "left" if at < left else "right"
-            table.add_column(Text(name), justify=justify, overflow="fold")
-    for row in rows:  # as it is: a name may hold what rich reads as markup
-        table.add_row(*(Text(cell) for name, cell in zip(header, row, strict=True) if name in widths))
-    console.print(table)
+    if drop is None:
+        group = [0]
+        for at in shown[1:]:
+            if len(group) > 1 and sum(widths[one] for one in [*group, at]) > console.width:
+                _print_columns(console, header, rows, group, left)
+                group = [0]
+            group.append(at)
+        shown = group
+    _print_columns(console, header, rows, shown, left)
     if left_out:
         console.print(
             f"Not shown, for the width of {console.width}: {', '.join(left_out)}; --json has all", highlight=False
         )
+
+
+def _print_columns(
+    console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], left: int
+) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for at in columns:
+        table.add_column(Text(header[at]), justify="left" if at < left else "right", overflow="fold")
+    for row in rows:  # as it is: a name may hold what rich reads as markup
+        table.add_row(*(Text(row[at]) for at in columns))
+    console.print(table)

@@ -98,7 +98,7 @@ class ArrayDataset:
         return f"ArrayDataset({len(self):,} rows; {', '.join(parts)})"
 
     def __getitem__(self, index: Any) -> Batch:
-        """The rows of a slice, an array of indices or a mask as a batch, cut to the longest of them."""
+        """Return the rows of a slice, an array of indices or a mask as a batch, cut to the longest of them."""
         import torch
 
         rows = np.atleast_1d(self.rows[index])
@@ -213,7 +213,7 @@ class IndexedBatches(ResumableBatches):
         return -(-len(self.data) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of one epoch; after `load_state_dict` those that are left of it."""
+        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
         import torch
 
         first = self.position.begin()

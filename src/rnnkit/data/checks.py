@@ -66,7 +66,7 @@ def _compare(series: SeriesSet, found: Sequence[str], expected: Sequence[str]) -
 
 
 def _reorder_steps(series: SeriesSet, steps: Sequence[str]) -> SeriesSet:
-    """Steps in the order of the training data's columns; several channels are in order already, by their numbers."""
+    """Return the steps in the order of the training data's columns; those of several channels are in order already."""
     if not (steps and series.steps) or tuple(steps) == series.steps or len(series.channels) > 1:
         return series
     order = [series.steps.index(name) for name in steps]

@@ -55,7 +55,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def show_progress(what: str) -> Iterator[Progress]:
-    """A progress display on stderr for the duration of a block; `what` as one plain line on no terminal."""
+    """Show progress on stderr for the duration of a block; `what` as one plain line on no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

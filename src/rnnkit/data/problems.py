@@ -1,4 +1,4 @@
-"""Problems made to measure memory: what has to be remembered, and for how long, is set by hand.
+"""Problems made to measure memory: the user sets what has to be remembered, and for how long.
 
 Legend: N rows, T time.
 """

@@ -250,7 +250,7 @@ def _existing(path: Any) -> Path:
 
 
 def _is_utf8(path: Path) -> bool:
-    """Whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
+    """Return whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
 
     Text in another encoding is valid UTF-8 hardly ever. ASCII alone does not tell the encoding.
     """
@@ -273,7 +273,7 @@ def _form(reader: str) -> str:
 
 
 def _reader(path: Path, format: str | None) -> str:
-    """The module that reads ``path``."""
+    """Return the module that reads ``path``."""
     if format is not None:
         check_choice(format, "format", [*READERS, *FOLDERS])
     if path.is_dir():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, Place, Remedy
+from ..ordering import sorted_names
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,7 +101,8 @@ def check_labels(labels: Sequence[str], where: Where, declared: Collection[str] 
                 ("give it or drop the line", Remedy("targets", None, "to read without labels")),
             )
         if declared and label not in declared:
-            raise DataError(f"the label {label!r} is not among those declared: {sorted(declared)}", where(index))
+            known = list(sorted_names(declared))
+            raise DataError(f"the label {label!r} is not among those declared: {known}", where(index))
 
 
 def check_numbers(targets: npt.NDArray[np.float64], where: Where, names: Sequence[str] = ()) -> None:
@@ -127,16 +129,16 @@ def check_present(cells: npt.NDArray[np.bool_], where: Where, what: str) -> None
 
 
 def is_missing_label(label: str) -> bool:
-    """Whether a label's text says that there is none; "none" and "na" are labels like others."""
+    """Return whether a label's text says that there is none; "none" and "na" are labels like others."""
     return label.strip().lower() in {"", "?", "nan"}
 
 
 def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore: Sequence[str] = ()) -> DataError:
-    """The error about a cell that is not a finite number.
+    """Return the error about a cell that is not a finite number.
 
     Args:
         cell: its text.
-        place: where it stands.
+        place: where it is.
         decimal_comma: whether the comma is free to be the decimal mark.
         ignore: the value of `ignore_columns` that leaves the cell's column out; empty where that cannot be.
     """
@@ -156,7 +158,7 @@ def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore:
 
 
 def parse_number(cell: str) -> float:
-    """The cell's number; NaN for anything that is not plainly one."""
+    """Return the cell's number; NaN for anything that is not plainly one."""
     try:
         return float("nan" if "_" in cell else cell)
     except ValueError:

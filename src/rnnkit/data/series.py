@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, Place, check_no_missing
+from ..ordering import sorted_names
 from ..types import Field
 from .frames import columns_of, frame_values, is_frame, unpack_frames
 from .row_checks import check_rows, no_value_error, observed_length
@@ -145,15 +146,17 @@ class SeriesSet:
     def __repr__(self) -> str:
         lengths = self.lengths
         low, high = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
-        said = [f"{len(self)} series of {low} steps" if low == high else f"{len(self)} series of {low} to {high} steps"]
-        said.append(f"channels {_listed(self.channels)}")
+        parts = [
+            f"{len(self)} series of {low} steps" if low == high else f"{len(self)} series of {low} to {high} steps"
+        ]
+        parts.append(f"channels {_listed(self.channels)}")
         if self.targets is not None and self.targets.dtype.kind == "f":
-            said.append("1 number each" if self.targets.ndim == 1 else f"{self.targets.shape[1]} numbers each")
+            parts.append("1 number each" if self.targets.ndim == 1 else f"{self.targets.shape[1]} numbers each")
         elif self.targets is not None:
-            said.append(f"labels {_listed(tuple(np.unique(self.targets).tolist()))}")
+            parts.append(f"labels {_listed(sorted_names(self.targets.tolist()))}")
         if self.groups is not None:
-            said.append(f"{len(np.unique(self.groups))} groups")
-        return f"SeriesSet({'; '.join(said)}{f'; from {self.source}' if self.source else ''})"
+            parts.append(f"{len(np.unique(self.groups))} groups")
+        return f"SeriesSet({'; '.join(parts)}{f'; from {self.source}' if self.source else ''})"
 
     def arrays(self) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
         """Return (X, y) as `Learner.fit` takes them: arrays [T_i, channels], and labels or numbers.
@@ -203,7 +206,7 @@ class SeriesSet:
         return self[shard_indices(len(self), rank, world, even=even)]
 
     def __getitem__(self, rows: Any) -> SeriesSet:
-        """The rows of a slice, a list or array of integers, or a mask."""
+        """Return the rows of a slice, a list or array of integers, or a mask."""
         picked = np.arange(len(self))[rows]
         if picked.ndim != 1:
             raise DataError(f"{rows!r} picks one series; series[[{rows!r}]] is the set that holds it alone")
@@ -254,7 +257,7 @@ def _label_array(targets: Any) -> npt.NDArray[Any]:
 
 
 def _row(row: Any, place: Place) -> npt.NDArray[Any]:
-    """One series as [T, channels], a copy in the precision in which it arrived."""
+    """Return one series as [T, channels], a copy in the precision in which it arrived."""
     array = np.asarray(row)
     if array.dtype.kind not in "biuf":
         raise DataError(f"is of type {array.dtype}; expected numbers", place)

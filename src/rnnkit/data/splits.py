@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..errors import ConfigError, DataError, DataWarning, Place, Remedy, check_choice, check_seed
+from ..ordering import natural_key, sorted_names
 from .gaps import seconds
 from .series import SeriesSet
 
@@ -98,7 +99,7 @@ def _at_random(
 
 
 def _cuts(shares: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:
-    """Where to cut `count` rows: as near to the shares as whole rows allow, no part empty."""
+    """Return where to cut `count` rows: as near to the shares as whole rows allow, no part empty."""
     cuts = np.rint(np.cumsum(shares)[:-1] * count).astype(np.int64)
     parts = len(shares)
     for index in range(parts - 1):
@@ -184,7 +185,7 @@ def _warn_about_classes(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -
     if series.targets is None or series.targets.dtype.kind == "f":
         return
     names, counts = np.unique(series.targets, return_counts=True)
-    absent = sorted(set(names.tolist()) - set(series.targets[parts[0]].tolist()))
+    absent = sorted_names(set(names.tolist()) - set(series.targets[parts[0]].tolist()))
     if absent:
         shown = ", ".join(map(repr, absent))
         advice = ("add groups or data", Remedy("seed", purpose="with another number"))
@@ -192,5 +193,5 @@ def _warn_about_classes(series: SeriesSet, parts: list[npt.NDArray[np.int64]]) -
         warnings.warn(warning, stacklevel=3)
     single = [name for name, count in zip(names.tolist(), counts, strict=True) if count == 1 and name not in absent]
     if single:
-        shown = ", ".join(map(repr, single))
+        shown = ", ".join(map(repr, sorted(single, key=natural_key)))
         warnings.warn(f"classes with one row stay in training and are not validated: {shown}", stacklevel=3)

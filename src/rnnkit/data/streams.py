@@ -91,7 +91,7 @@ class StreamedBatches(ResumableBatches):
         return f"StreamedBatches({size} from {self._source_name()}, shuffle={self.shuffle}{share})"
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of one epoch; after `load_state_dict` those that are left of it."""
+        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
         import torch
 
         first = self.position.begin()
@@ -149,7 +149,7 @@ class StreamedBatches(ResumableBatches):
                 yield own
 
     def _drawn(self, random: np.random.Generator) -> Iterator[Any]:
-        """The items in the order of the shuffle buffer."""
+        """Yield the items in the order of the shuffle buffer."""
         items = self._items()
         if not self.shuffle:
             yield from items

@@ -138,7 +138,7 @@ class TokenArray:
         return len(self.tokens)
 
     def __getitem__(self, index: Any) -> npt.NDArray[np.int64]:
-        """The ids of a slice or an array of indices, int64."""
+        """Return the ids of a slice or an array of indices, int64."""
         return np.asarray(self.tokens[index]).astype(np.int64)
 
     def __repr__(self) -> str:
@@ -255,7 +255,7 @@ class TokenBatches(ResumableBatches):
         return None if self.random_windows else -(-self.length // self.window)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of one epoch; after `load_state_dict` those that are left of it."""
+        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
         first = self.position.begin()
         return self._rest(self._cuts(), first)  # the cuts are drawn now, so that the generator moves now
 
@@ -300,7 +300,7 @@ class TokenBatches(ResumableBatches):
         return range(0, self.batch_size * self.length, self.length)
 
     def _cuts(self) -> list[int]:
-        """Where the windows of an epoch begin, and the end of the last one."""
+        """Return where the windows of an epoch begin, and the end of the last one."""
         import torch
 
         if not self.random_windows:
@@ -316,7 +316,7 @@ class TokenBatches(ResumableBatches):
 
 
 def _smallest(tokens: npt.NDArray[Any]) -> str:
-    """The first of `DTYPES` that holds all ids."""
+    """Return the first of `DTYPES` that holds all ids."""
     if not tokens.size or tokens.dtype.kind not in "iu":
         return "int64"
     low, high = int(tokens.min()), int(tokens.max())

@@ -7,19 +7,16 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..plotting.learning_curves import NOT_METRICS
-from ..plotting.style import COLOURS as _COLOURS
-from ..plotting.style import INK, colours_of, label, limit_share, open_axes, write
+from ..plotting.palette import COLOURS, INK, looks_of, widths
 from ..plotting.style import figure as _figure
-
-COLOURS = (*_COLOURS, INK)
-STYLES = ("-", "--", ":", "-.")
+from ..plotting.style import label, limit_share, open_axes, shortened, write
 
 
 def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> list[str]:
     """Draw the loss and each metric of several runs over their epochs, a panel each, a colour a run.
 
     Validation is drawn where a run has it, and its training thin behind; a run without validation shows its training.
-    A run with the name of an architecture has its colour. Colours repeat after seven runs, with another kind of line.
+    A run with the name of an architecture has its colour. Runs of one colour have different kinds of line.
 
     Args:
         runs: the rows of each run's history by its name, as ``History.rows`` holds them.
@@ -46,13 +43,12 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
     figure = _figure(4.8 * len(panels), 3.6 + 0.22 * len(drawn))
     if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
         raise DataError(f"{path} is no picture's name; end it in .png, .svg or .pdf")
-    colours = colours_of(drawn, COLOURS)
-    looks = [(colour, STYLES[colours[:at].count(colour) % len(STYLES)]) for at, colour in enumerate(colours)]
+    looks = looks_of(drawn, (*COLOURS, INK))
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         open_axes(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        for rows, (colour, linestyle) in zip(drawn.values(), looks, strict=True):
+        for rows, (colour, linestyle), width in zip(drawn.values(), looks, widths(len(looks)), strict=True):
             style = {"color": colour, "linestyle": linestyle}
             training, validation = (
                 [(row["epoch"], row[key]) for row in rows if key in row] for key in (name, f"val_{name}")
@@ -60,12 +56,12 @@ def curves_of_runs(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path
             if training and validation:
                 axes.plot(*zip(*training, strict=True), **style, linewidth=0.8, alpha=0.45)
             if points := validation or training:
-                axes.plot(*zip(*points, strict=True), **style, marker="o" if len(points) <= 20 else None, markersize=3)
+                marker = "o" if len(points) <= 20 else None
+                axes.plot(*zip(*points, strict=True), **style, linewidth=width, marker=marker, markersize=2 + width)
         limit_share(axes, name)
     lines = [figure.axes[0].plot([], [], color=colour, linestyle=linestyle)[0] for colour, linestyle in looks]
-    figure.legend(
-        lines, [label(name) for name in drawn], loc="outside lower left", frameon=False, ncols=max(1, len(panels))
-    )
+    texts = [label(name) for name in shortened(list(drawn), 40)]
+    figure.legend(lines, texts, loc="outside lower left", frameon=False, handlelength=3, ncols=len(panels))
     if any("val_loss" in row for rows in drawn.values() for row in rows):
         figure.suptitle("validation; training thin", fontsize=10)
     write(figure, path)

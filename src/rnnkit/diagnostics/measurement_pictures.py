@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..plotting.style import BLUE, COLOURS, FAINT, GRID, INK, ORANGE, colours_of
+from ..plotting.palette import BLUE, COLOURS, FAINT, GRID, INK, ORANGE, looks_of, widths
 from ..plotting.style import figure as _figure
 from ..plotting.style import open_axes as _open
+from ..plotting.style import shortened as _shortened
 from ..plotting.style import write as _write
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ def gradients(flow: GradientFlow | Mapping[str, GradientFlow], path: Path) -> No
     figure = _figure(WIDTH, 3.2)
     axes = figure.subplots()
     _open(axes)
-    for (label, norms, cells), colour in zip(curves, colours_of(label for label, *_ in curves), strict=True):
-        _line(axes, norms, color=colour, label=label)
+    names = [label for label, *_ in curves]
+    looks = zip(looks_of(names), widths(len(names)), _shortened(names), strict=True)
+    for (_, norms, cells), ((colour, style), width, label) in zip(curves, looks, strict=True):
+        _line(axes, norms, color=colour, linestyle=style, linewidth=width, label=label)
         if cells is not None:
             _line(axes, cells, color=colour, linestyle=":", linewidth=1.3)
     axes.set_xlabel("time step t" + (" (dotted: ∂L/∂cₜ)" if any(cells for _, _, cells in curves) else ""))
@@ -75,20 +78,18 @@ def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
     axes = figure.subplots()
     _open(axes)
     shown = []
-    for (name, one), colour in zip(every.items(), colours_of(every), strict=True):
+    looks = zip(looks_of(every), widths(len(every)), _shortened(list(every)), strict=True)
+    for one, ((colour, style), width, name) in zip(every.values(), looks, strict=True):
         largest = float(one.gradient.max())
         shares = [value / largest if largest > 0 else 0.0 for value in one.gradient.tolist()]
         shown += shares
         label = f"{name}: " if name else ""
-        _line(axes, shares, color=colour, label=f"{label}sees {one.steps} of {one.length} steps")
+        seen_steps = f"{label}sees {one.steps} of {one.length} steps"
+        _line(axes, shares, color=colour, linestyle=style, linewidth=width, label=seen_steps)
         if 0 < one.steps < one.length:
             axes.axvline(one.steps - 0.5, color=colour, linewidth=1, linestyle="--")
     threshold = next(iter(every.values())).threshold
-    axes.axhline(threshold, color=FAINT, linewidth=1)
-    axes.annotate(
-        f"{threshold:.0%} of the largest", (1, threshold), xycoords=("axes fraction", "data"), xytext=(-2, 3),
-        textcoords="offset points", ha="right", fontsize=8.5, color=FAINT,
-    )  # fmt: skip
+    axes.axhline(threshold, color=FAINT, linewidth=1, label=f"{100 * threshold:.3g}% of the largest")
     axes.set_xlabel("steps back k")
     axes.set_ylabel("‖∂y/∂x‖ k steps back, share of largest")
     _logarithmic(axes, [*shown, threshold / 10])
@@ -163,9 +164,10 @@ def saturation(found: Sequence[Activity], path: Path) -> None:
     axes.barh(places, idle, color=FAINT, label="idle units")
     for place, *shares in zip(places, low, high, idle, strict=True):
         axes.text(sum(shares) + 1, place, f"{sum(shares):.3g}%", va="center", fontsize=8, color=INK)
-    axes.set_yticks(list(places), names, fontsize=8.5)
+    axes.set_yticks(list(places), _shortened(names, 40), fontsize=8.5)
+    axes.margins(y=0.5 / max(1, len(bars)))
     axes.invert_yaxis()
-    axes.set_xlim(0, 113)
+    axes.set_xlim(0, 100)  # the figures of long bars stand beside the axes
     axes.set_xticks(range(0, 101, 25))
     axes.set_xlabel("share of values or units, %")
     axes.grid(visible=False, axis="y")
@@ -191,9 +193,10 @@ def over_training(
     if band is not None:
         axes.axhspan(*band, color=GRID, alpha=0.6, linewidth=0)
     largest = sorted(series, key=lambda name: -max((v for v in series[name] if math.isfinite(v)), default=0.0))[:LINES]
-    for name, colour in zip([name for name in series if name in largest], COLOURS, strict=False):
+    shown = [name for name in series if name in largest]
+    for name, text, colour in zip(shown, _shortened(shown), COLOURS, strict=False):
         marker = "o" if len(epochs) <= 20 else None
-        axes.plot(epochs, _drawable(series[name]), color=colour, label=name, marker=marker, markersize=4)
+        axes.plot(epochs, _drawable(series[name]), color=colour, label=text, marker=marker, markersize=4)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     _logarithmic(axes, [value for name in largest for value in series[name]])
@@ -215,7 +218,7 @@ def _map(lines: list[tuple[str, list[float]]], path: Path) -> None:
     shown = axes.imshow(
         picture, aspect="auto", cmap="viridis", norm=LogNorm(low, max(high, low * 1.001)), interpolation="nearest"
     )
-    axes.set_yticks(range(len(lines)), [label for label, _ in lines], fontsize=8.5)
+    axes.set_yticks(range(len(lines)), _shortened([label for label, _ in lines]), fontsize=8.5)
     axes.set_xlabel("time step t")
     bar = figure.colorbar(shown, ax=axes, pad=0.02)
     bar.set_label("‖∂L/∂hₜ‖")
@@ -228,7 +231,7 @@ def _line(axes: Axes, values: Sequence[float], **style: Any) -> None:
 
 
 def _drawable(values: Iterable[float]) -> list[float]:
-    """Zeros have no place on a logarithmic axis."""
+    """Return NaN for zeros, which a logarithmic axis cannot show."""
     return [value if math.isfinite(value) and value > 0 else math.nan for value in values]
 
 
@@ -251,4 +254,4 @@ def _whole_numbers(axes: Axes) -> None:
 
 def _legend(axes: Axes) -> None:
     if any(axes.get_legend_handles_labels()[1]):
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3)

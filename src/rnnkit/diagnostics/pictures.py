@@ -7,15 +7,16 @@ pyplot, so nothing here touches a notebook's or another thread's plotting state.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..ordering import natural_key
 from ..plotting.learning_curves import curves as curves
-from ..plotting.style import BLUE, COLOURS, FAINT, INK
+from ..plotting.palette import BLUE, COLOURS, FAINT, GRID, INK
 from ..plotting.style import figure as _figure
+from ..plotting.style import is_share, shortened, wrapped
 from ..plotting.style import open_axes as _open
 from ..plotting.style import write as _write
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _CELL, _LARGEST = 0.58, 10.5  # inches: of a cell, and of all cells together
-_NAME = 28  # characters of a name that are drawn
+_IMAGE = 1.25  # inches: of an image in a grid
+_PANEL = 4.6  # inches: of a panel of predictions
 
 
 def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) -> None:
@@ -32,7 +34,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
     Correct answers are pale blue, so that mistakes stand out: the darker the orange, the more often a class (row) was
     taken for another (column). Classes in alphabetical order are drawn in the order of their numbers: class_2 before
     class_10. The picture grows with the classes up to about 2,000 pixels; beyond about 40 classes the counts are left
-    out. Names of more than 28 characters are cut short.
+    out. Names of more than 28 characters are cut in their middle, unless that would make two of them alike.
 
     Args:
         matrix: counts [C, C], row = true class, column = predicted class.
@@ -51,22 +53,16 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
             f"a confusion matrix of shape {counts.shape} arrived for {size} classes; expected {(size, size)}"
         )
     order = _natural_order(classes)
-    counts, names = counts[np.ix_(order, order)], [_shortened(classes[at]) for at in order]
+    counts, names = counts[np.ix_(order, order)], shortened([classes[at] for at in order])
     mistakes = counts - np.diag(np.diag(counts))
     worst, total = max(int(mistakes.max(initial=0)), 1), max(int(counts.sum()), 1)
 
     cell = min(_CELL, _LARGEST / max(size, 1))
     font = max(4.0, min(9.5, 40 * cell))  # points
-    longest = max(map(len, names), default=0)
-    upright = longest > 5 or cell < _CELL  # names wider than a cell
-    side = cell * size
-    # Inches around the cells; a character is at most about 0.75 of its height wide, of Chinese 1.
-    wide = font / 72 * max((sum(0.66 if mark.isascii() else 1.05 for mark in name) for name in names), default=0)
-    left, below = wide + 0.55, (wide if upright else 0.25) + 0.5
-    width, height = left + max(side, 2.2) + 1.0, 0.75 + side + below
-    figure = _figure(width, height)
+    upright = max(map(len, names), default=0) > 5 or cell < _CELL  # names wider than a cell
+    figure = _figure(cell * size, cell * size)  # of the cells alone: the picture grows with the texts around them
     figure.set_layout_engine("none")
-    axes = figure.add_axes((left / width, below / height, side / width, side / height))
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(np.ma.masked_equal(mistakes, 0), cmap="Oranges", vmin=0, vmax=worst * 1.25)
     for row in range(size):
         axes.add_patch(Rectangle((row - 0.5, row - 0.5), 1, 1, color="#dbe9f4"))
@@ -84,7 +80,7 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
     axes.set_yticks(range(size), names, fontsize=font)
     axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="#e6e6e6", linewidth=0.8 if cell > 0.25 else 0.4)
+    axes.grid(which="minor", color=GRID, linewidth=0.8 if cell > 0.25 else 0.4)
     axes.tick_params(which="both", length=0)
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
@@ -97,17 +93,17 @@ def confusion(matrix: np.ndarray[Any, Any], classes: Sequence[str], path: Path) 
         color=FAINT, annotation_clip=False,
     )  # fmt: skip
     axes.spines[:].set_visible(False)
-    figure.text((left + side / 2) / width, 0.12 / height, "predicted", ha="center", va="bottom", fontsize=10)
-    figure.text(0.12 / width, (below + side / 2) / height, "true", ha="left", va="center", rotation=90, fontsize=10)
-    figure.suptitle(
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(
         f"{int(mistakes.sum()):,} of {int(counts.sum()):,} wrong ({100 * np.trace(counts) / total:.2f}% right)",
-        x=left / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=11,
+        loc="left", pad=22, fontsize=11,
     )  # fmt: skip
     _write(figure, path)
 
 
 def _natural_order(names: Sequence[str]) -> list[int]:
-    """The order to draw names in: that of the numbers within them, where they come in alphabetical order.
+    """Return the order to draw names in: the natural one, if they come in alphabetical order.
 
     Example:
         >>> _natural_order(["class_1", "class_10", "class_2"]), _natural_order(["low", "high", "2", "10"])
@@ -116,12 +112,7 @@ def _natural_order(names: Sequence[str]) -> list[int]:
     order = list(range(len(names)))
     if list(names) != sorted(names):  # an order of the user's own
         return order
-    return sorted(order, key=lambda at: [(int(part), "") if part.isdigit() else (-1, part)
-                                         for part in re.split(r"([0-9]+)", names[at])])  # fmt: skip
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
+    return sorted(order, key=lambda at: natural_key(names[at]))
 
 
 def grid(
@@ -129,19 +120,22 @@ def grid(
 ) -> None:
     """Draw grey images [N, height, width] in [0, 1] in a grid, dark on light, a caption above each.
 
-    No image at all draws the title alone: a network that makes no mistakes has none to show.
+    No image at all draws the title alone: a network that makes no mistakes has none to show. Captions that are wider
+    than an image are broken into lines.
     """
     count = len(images)
     columns = min(columns, max(count, 4))
     lines = max(1, math.ceil(count / columns))
-    figure = _figure(1.25 * columns, 1.55 * lines + 0.5)
+    captions = [wrapped(caption, _IMAGE, 9) for caption in captions]
+    above = 0.3 + 0.15 * max((caption.count("\n") for caption in captions), default=0)
+    figure = _figure(_IMAGE * columns, (_IMAGE + above) * lines + 0.5)
     panels = figure.subplots(lines, columns, squeeze=False).flat
     for index, axes in enumerate(panels):
         axes.set_axis_off()
         if index < count:
             axes.imshow(images[index], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(captions[index], fontsize=9, color=INK, pad=3)
-    figure.suptitle(title, fontsize=11, color=INK)
+    figure.suptitle(wrapped(title, _IMAGE * columns, 11), fontsize=11, color=INK)
     _write(figure, path)
 
 
@@ -163,15 +157,15 @@ def against(true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], names: 
             f"numbers of shape {true.shape} and predictions of shape {predicted.shape} arrived for {len(names)} names; "
             f"expected (rows, {len(names)}) for both"
         )
-    figure = _figure(4.6 * len(names), 4.4)
+    figure = _figure(_PANEL * len(names), 4.4)
     for at, axes in enumerate(figure.subplots(1, len(names), squeeze=False)[0]):
         x, y = true[:, at], predicted[:, at]
         _open(axes)
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         axes.plot([low, high], [low, high], color=FAINT, linewidth=1, label="equal")
         axes.plot(x, y, "o", color=BLUE, markersize=4, alpha=max(0.15, min(0.8, 60 / len(x))), markeredgewidth=0)
-        axes.set_xlabel(f"true {names[at]}".strip())
-        axes.set_ylabel(f"predicted {names[at]}".strip())
+        axes.set_xlabel(wrapped(f"true {names[at]}".strip(), _PANEL - 1, 10))
+        axes.set_ylabel(wrapped(f"predicted {names[at]}".strip(), _PANEL - 1, 10))
         error, variance = float(np.square(y - x).mean()), float(x.var())
         share = f", r² {1 - error / variance:.3f}" if variance > 0 else ""
         axes.set_title(f"{len(x):,} rows: rmse {error**0.5:.4g}{share}", fontsize=11)
@@ -191,16 +185,16 @@ def before_after(sides: Mapping[str, tuple[Mapping[str, float], Mapping[str, flo
     for axes, name in zip(drawn.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
         _open(axes)
         axes.set_ylabel(name)
-        for at, ((before, after), colour) in enumerate(zip(sides.values(), COLOURS, strict=False)):
+        for at, (before, after) in enumerate(sides.values()):
+            colour = COLOURS[at % len(COLOURS)]
             for offset, shade, figures, when in ((-0.2, FAINT, before, "before"), (0.2, colour, after, "after")):
                 if name in figures:
                     bars = axes.bar(at + offset, figures[name], 0.36, color=shade)
                     axes.bar_label(bars, [f"{when}\n{figures[name]:.3g}"], fontsize=8, padding=2)
-        axes.set_xticks(range(len(sides)), list(sides))
-        axes.margins(y=0.2)
+        axes.set_xticks(range(len(sides)), [wrapped(side, 2.4 / len(sides), 10) for side in sides])
         bottom, top = axes.get_ylim()
-        ticks = axes.get_yticks().tolist()
-        if name.endswith("accuracy"):  # the labels of the bars have space above, but there is no accuracy
-            axes.set_yticks([tick for tick in ticks if bottom <= tick <= 1 + 1e-9])
-            axes.set_ylim(bottom, top)
+        if is_share(name) and top <= 1.1:  # the labels of bars stand above the axes
+            axes.set_ylim(bottom, 1)
+        else:
+            axes.margins(y=0.2)
     _write(drawn, path)

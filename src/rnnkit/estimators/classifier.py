@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ..data.preprocessing import Preprocessing
 from ..errors import DataError, check_no_missing
 from ..ops.losses import LossFunction
+from ..ordering import natural_key
 from ..tasks.classification import Classification
 from ..tasks.settings import Fit
 from ..tasks.task import Task
@@ -186,7 +187,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         if fresh:
             self.classes_ = np.unique(y if classes is None else column_or_1d(classes))
-        unseen = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=str)
+        unseen = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=lambda label: natural_key(str(label)))
         if unseen:
             raise DataError(
                 f"y holds {', '.join(map(repr, unseen[:5]))}, which is none of the classes {self.classes_.tolist()}; "

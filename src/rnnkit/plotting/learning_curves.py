@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .style import BLUE, FAINT, GREEN, ORANGE, figure, limit_share, open_axes, write
+from .palette import BLUE, FAINT, GREEN, ORANGE
+from .style import figure, limit_share, open_axes, plain_texts, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,8 +61,8 @@ def curves(
             )  # fmt: skip
         if rows:
             first, last = rows[0]["epoch"], rows[-1]["epoch"]
-            room = max(0.5, 0.02 * (last - first))
-            axes.set_xlim(first - room, last + room)
+            margin = max(0.5, 0.02 * (last - first))
+            axes.set_xlim(first - margin, last + margin)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             limit_share(axes, name)
             if best is not None:
@@ -71,6 +72,8 @@ def curves(
             axes.set_xticks([])
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no complete epoch", ha="center", color=FAINT, transform=axes.transAxes)
-    if path is not None:
+    if path is None:
+        plain_texts(drawn)
+    else:
         write(drawn, path)
     return drawn

@@ -1,16 +1,19 @@
-"""The style of all pictures: sizes, colours for light and dark pages, and how a figure is written."""
+"""The style of all pictures: sizes, texts, fonts, dark pages, and how a figure is written."""
 
 from __future__ import annotations
 
 import re
+import textwrap
+import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..serialization import replacing
+from .palette import BLACK, BLUE, FAINT, GREEN, GRID, INK, ORANGE, PAPER, PURPLE, SKY, YELLOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,12 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; the last ones where there are many lines.
-BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9"
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY)
-# Each architecture has one colour in all pictures.
-ARCHITECTURES = {"lstm": ORANGE, "gru": GREEN, "rnn": BLUE}
-INK, BLACK, FAINT, GRID, PAPER = "#222222", "#000000", "#8a8a8a", "#e6e6e6", "#ffffff"
 # The same hues for dark pages, light enough to be read.
 _DARK = {
     BLUE: SKY, ORANGE: "#F08A3C", GREEN: "#2FCB9B", PURPLE: "#E3A6C8", YELLOW: "#E6C34A", SKY: "#A9DBF7",
@@ -34,69 +31,95 @@ _FAMILIES = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Source Han Sans SC",
     "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC",
     "PingFang HK", "Hiragino Sans GB", "Heiti TC", "STHeiti", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei",
-    "SimHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
+    "Microsoft JhengHei", "SimHei", "SimSun", "Yu Gothic", "Meiryo", "MS Gothic", "Malgun Gothic", "Arial Unicode MS",
+    "Noto Sans TC", "Noto Sans HK", "Noto Sans JP", "Noto Sans KR", "Noto Serif CJK SC", "Noto Serif SC", "IPAexGothic",
+    "TakaoGothic", "NanumGothic", "AR PL UMing CN", "AR PL UKai CN", "Unifont",
 )  # fmt: skip
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, without pyplot."""
+    """Return an empty figure of so many inches, without pyplot."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def colours_of(names: Iterable[str], palette: Sequence[str] = COLOURS) -> list[str]:
-    """A colour for each name: that of the architecture in the name, else the next one that no other name has.
+# Figures that are 1 at best.
+_SHARES = re.compile(
+    "accuracy|precision|recall|sensitivity|specificity|jaccard|explained_variance|kappa|matthews|"
+    "(^|_)(f1|auc|auroc|r2|iou|dice|mcc)(_|$)"
+)
+
+
+def is_share(name: str) -> bool:
+    """Return whether 1 is the best value of a figure, as far as its name tells.
 
     Example:
-        >>> colours_of(["GRU", "mine", "lstm 128"]) == [GREEN, BLUE, ORANGE]
-        True
-        >>> colours_of(["a", "b"]) == [BLUE, ORANGE]
-        True
+        >>> is_share("val_accuracy"), is_share("test_r2"), is_share("loss")
+        (True, True, False)
     """
-    every = list(names)
-    found: dict[int, str] = {}
-    for part, colour in ARCHITECTURES.items():
-        first = next((at for at, name in enumerate(every) if part in name.lower() and at not in found), None)
-        if first is not None:
-            found[first] = colour
-    free = [colour for colour in palette if colour not in found.values()] or list(palette)
-    others = [at for at in range(len(every)) if at not in found]
-    found |= {at: free[index % len(free)] for index, at in enumerate(others)}
-    return [found[at] for at in range(len(every))]
-
-
-_SHARES = re.compile("accuracy|precision|recall|sensitivity|specificity|jaccard|(^|_)(f1|auc|auroc)(_|$)")
+    return bool(_SHARES.search(name))
 
 
 def limit_share(axes: Axes, name: str) -> None:
-    """End the axis of an accuracy, or of another share, at 1: there is nothing above."""
-    low, high = axes.dataLim.intervaly
-    if not (_SHARES.search(name) and 0 <= low <= high <= 1):
+    """End the axis of an accuracy, or of another figure that is 1 at best, at 1."""
+    if not is_share(name) or axes.dataLim.intervaly[1] > 1 + 1e-6:
         return
     bottom, top = axes.get_ylim()
     if top > 1:
-        axes.set_ylim(bottom, max(1.0, high) + 0.02 * (1 - bottom))
+        axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))
         axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= 1 + 1e-9])
 
 
 def open_axes(axes: Axes) -> None:
-    """Leaves the two axes that are read, and a faint grid behind the data."""
+    """Leave the two axes that are read, and a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def label(name: str) -> str:
-    """A name for a legend: matplotlib leaves out names that begin with an underscore."""
+    """Return a name for a legend: matplotlib leaves out names that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
+def shortened(names: Sequence[str], most: int = 28) -> list[str]:
+    """Cut names short in their middle. Names that would then be the same stay whole.
+
+    Example:
+        >>> shortened(["a name that is too long to be drawn", "b"], 12)
+        ['a name…drawn', 'b']
+        >>> shortened(["abcdef 1 uvwxyz", "abcdef 2 uvwxyz"], 9)
+        ['abcdef 1 uvwxyz', 'abcdef 2 uvwxyz']
+    """
+    start, end = most // 2, most - most // 2 - 1
+    cut = [name if len(name) <= most else f"{name[:start]}…{name[-end:]}" for name in names]
+    return [short if cut.count(short) == 1 else name for name, short in zip(names, cut, strict=True)]
+
+
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Break a text into lines that fit into a width at a size of letters.
+
+    Example:
+        >>> wrapped("a title of several words", 1, 10)
+        'a title of\\nseveral\\nwords'
+    """
+    letters = 72 * inches / (0.62 * points)
+    wide = sum(unicodedata.east_asian_width(mark) in "WF" for mark in text)
+    letters *= len(text) / (len(text) + wide) if text else 1
+    return textwrap.fill(text, max(4, int(letters)))
+
+
 def write(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's suffix, whole or not at all. See `plain_texts` for its texts."""
+    """Write a figure in the format of the path's suffix, whole or not at all. See `plain_texts` for its texts.
+
+    The picture grows where a text reaches over the figure's edge, so that nothing is cut off.
+    """
     plain_texts(figure)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:])
+        figure.savefig(
+            temporary, dpi=150, facecolor=PAPER, format=path.suffix[1:], bbox_inches="tight", pad_inches=0.06
+        )
 
 
 def plain_texts(figure: Figure) -> None:
@@ -116,14 +139,15 @@ def plain_texts(figure: Figure) -> None:
         _number(axises, texts, lacking)
     for text in texts:
         text.set_parse_math(False)
-        text.set_fontfamily([*text.get_fontfamily(), *families])
+        if families and not text.get_text().isascii():
+            text.set_fontfamily([*text.get_fontfamily(), *families])
     for axis in axises:
         for text in axis.get_ticklabels(which="both"):
             text.set_parse_math(axis.get_scale() != "linear")
 
 
 def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
-    """Families of installed fonts for the characters that the usual font lacks, and the characters that all lack."""
+    """Return installed fonts for the characters that the usual font lacks, and the characters that all lack."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     lacking = {mark for mark in marks if not (mark.isascii() and mark.isprintable()) and mark != "\n"}
@@ -145,7 +169,7 @@ def _fonts_for(marks: set[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def _installed() -> set[str]:
-    """Families that matplotlib can draw, including those installed after it wrote its list."""
+    """Return the families that matplotlib can draw, including those installed after it wrote its list."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     listed = {font.fname for font in fontManager.ttflist}
@@ -157,7 +181,7 @@ def _installed() -> set[str]:
 
 
 def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
-    """Replace words with characters that no font has by numbers, and warns once which number is which word."""
+    """Replace words with characters that no font has by numbers, and warn once which number is which word."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")
     numbers: dict[str, str] = {}
@@ -173,14 +197,14 @@ def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> Non
         text.set_text(renamed(text))
     shown = ", ".join(f"{number} {name}" for name, number in numbers.items())
     warnings.warn(
-        f"no installed font can write these names, so that pictures number them: {shown}. With a font that can, such "
-        "as Noto Sans CJK, they are written out",
+        f"no installed font can write these names, so that pictures number them: {shown}. Install a font that can, "
+        "such as Noto Sans CJK (on Debian and Ubuntu: apt install fonts-noto-cjk), to have them written out",
         stacklevel=5,
     )
 
 
 def dark_svg(svg: str) -> str:
-    """The same drawing for dark pages: each colour of the style becomes its dark counterpart, those of maps stay."""
+    """Return the drawing for dark pages: each colour of the style becomes its dark counterpart, those of maps stay."""
     # Black is SVG's default fill, so that matplotlib leaves it out.
     svg = svg.replace("<svg ", f'<svg fill="{_DARK[BLACK]}" ', 1)
     dark = {light.lower(): other for light, other in _DARK.items()}

@@ -138,7 +138,7 @@ class Adding(Recipe):
 
 
 def adding() -> Adding:
-    """Add two marked numbers that lie up to 400 steps back: GRU(64), chrono initialisation, clipping, Adam."""
+    """Add two marked numbers that are up to 400 steps back: GRU(64), chrono initialisation, clipping, Adam."""
     return Adding()
 
 

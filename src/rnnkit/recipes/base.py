@@ -97,7 +97,7 @@ class Recipe(Settings, PreparedRun):
         ... class Count(Recipe):
         ...     up_to: int = 3
         ...     def run(self, folder):
-        ...         (folder / "said.txt").write_text(" ".join(map(str, range(self.up_to))))
+        ...         (folder / "counted.txt").write_text(" ".join(map(str, range(self.up_to))))
         >>> Count().capabilities()
         ('train',)
     """

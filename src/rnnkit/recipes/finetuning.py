@@ -95,7 +95,7 @@ class FineTune(Settings):
 
 @dataclass(frozen=True)
 class FineTuneJob:
-    """A trained network with what it shall learn and what it shall keep, read and checked.
+    """A trained network with what it must learn and what it must keep, read and checked.
 
     Attributes:
         learner: of the network.
@@ -107,7 +107,7 @@ class FineTuneJob:
         old_from: where the old rows come from, for the report.
         classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
         evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows to judge by or the "old" ones, as
-            the network is then; the second argument tells whether it still has its old head. None: the learner's.
+            the network is then; the second argument says whether it still has its old head. None: the learner's.
     """
 
     learner: Learner
@@ -206,8 +206,8 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
         metrics["test"] = dict(report.old.after)
     record(folder, history, metrics)
     sides = {"new data": report.new, "old data": report.old}
-    told = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
-    pictures.before_after(told, folder / PICTURE)
+    figures = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
+    pictures.before_after(figures, folder / PICTURE)
     history.report = report
     return history
 

@@ -217,8 +217,8 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     how = {"random": f"at random (split_seed {data.split_seed})", "time": "by time, the latest"}
     how["group"] = f"by group (split_seed {data.split_seed})"
     by = "group" if data.split == "random" and whole.groups is not None else data.split
-    said = [f"{name}: {share:.0%} of {data.path} {how[by]}" for name, share in shares.items()]
-    said += [f"test: {data.test}"] if test is not None else []
+    division = [f"{name}: {share:.0%} of {data.path} {how[by]}" for name, share in shares.items()]
+    division += [f"test: {data.test}"] if test is not None else []
     found = {"train": whole}
     if shares and len(whole) - len(shares) < 2:
         advice = " ".join(f"--set data.{'test_share' if name == 'test' else name}=0" for name in shares)
@@ -237,8 +237,8 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     digests = {data.path: data_digests.digest(whole)} | (
         {} if test is None else {str(data.test): data_digests.digest(test)}
     )
-    division = "; ".join(said) or "all rows were trained on"
-    return Parts(found["train"], found.get("validation"), found.get("test", test), division, digests)
+    described = "; ".join(division) or "all rows were trained on"
+    return Parts(found["train"], found.get("validation"), found.get("test", test), described, digests)
 
 
 def _check_labels(rows: SeriesSet) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError, RunFolderError
+from ..ordering import sorted_names
 from . import files
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check_classes(folder: Path, rows: SeriesSet, classes: tuple[str, ...] | None
     """
     if classes is None or rows.targets is None or not (folder / files.FINETUNE).exists():
         return
-    lost = sorted(set(map(str, rows.targets.tolist())) - set(classes))
+    lost = sorted_names(set(map(str, rows.targets.tolist())) - set(classes))
     if lost:
         raise DataError(
             f"{folder} was fine-tuned from other classes to {', '.join(map(repr, classes))}, and the rows of the first "

@@ -34,7 +34,7 @@ def start(
     """Make the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
 
     Args:
-        name: the recipe's name, or the file it stands in.
+        name: the recipe's name, or the file that contains it.
         recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them.
         out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
         finetune: of a fine-tuning, what ``finetune.json`` shall hold: where it comes from, and its settings.

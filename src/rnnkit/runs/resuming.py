@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped: what may change, what is done already, and the folder it lies in."""
+"""Resume a run that was stopped: what may change, what is done already, and which folder has it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
 
 
 def _state(folder: Path) -> dict[str, Any] | None:
-    """The figures of the state that a run goes on from, without its tensors; None where there is none yet."""
+    """Return the figures of the state that a run goes on from, without its tensors; None where there is none yet."""
     from ..serialization import read_values
     from ..training.resuming.checkpoint import VERSION, state_file
 

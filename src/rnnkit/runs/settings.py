@@ -2,7 +2,7 @@
 
 A recipe is a frozen dataclass whose fields are values or further frozen dataclasses (its groups). The annotation of a
 field decides how the text is read (int, float, bool, str, Literal, tuple, and each of them ``| None``) and may hold its
-range (:mod:`rnnkit.tasks.ranges`). Its meaning stands in the docstring of its dataclass, under ``Attributes:``.
+range (:mod:`rnnkit.tasks.ranges`). Its meaning is in the docstring of its dataclass, under ``Attributes:``.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ def describe(annotation: Any) -> str:
 
 
 def _unbracketed(text: str) -> str:
-    """Without the one pair of brackets around the whole, as in (3, 5), but not in (a) b (c)."""
+    """Return a text without the one pair of brackets around the whole, as in (3, 5), but not in (a) b (c)."""
     if text[:1] + text[-1:] not in ("()", "[]"):
         return text
     depth = 0
@@ -304,13 +304,13 @@ def _unbracketed(text: str) -> str:
 
 
 def _quoted(part: str) -> str:
-    """A part of a list in quotation marks, where :func:`parse` would not read it back without."""
+    """Return a part of a list in quotation marks, where :func:`parse` would not read it back without."""
     plain = part and part == part.strip() and "," not in part and '"' not in part and part[0] not in "(["
     return part if plain else '"' + part.replace('"', '""') + '"'
 
 
 def _take(value: Any, annotation: Any) -> Any:
-    """A JSON value as one of the annotated type; raises ValueError if it is none."""
+    """Return a JSON value as one of the annotated type; raise ValueError if it is none."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         for member in arguments:

@@ -95,7 +95,8 @@ def read(folder: Path, name: str | None = None) -> StoredRun:
         seconds=seconds,
         figures=figures,
         chosen_on=metrics["chosen_on"] if isinstance(metrics.get("chosen_on"), str) else None,
-        settings=(flat(settings) if isinstance(settings, dict) else {}) | flat(_told(finetune), "finetune."),
+        settings=(flat(settings) if isinstance(settings, dict) else {})
+        | flat(_finetuning_settings(finetune), "finetune."),
         versions=versions,
         size=_size(folder),
     )
@@ -143,15 +144,15 @@ def _json(path: Path, problems: list[str], *, required: bool) -> dict[str, Any]:
         return {}
 
 
-def _told(finetune: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a fine-tuning, and what it began from, in one mapping."""
+def _finetuning_settings(finetune: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a fine-tuning, and what it began from, in one mapping."""
     described = dict(finetune)
     settings = described.pop("settings", None)
     return described | settings if isinstance(settings, dict) else described
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every number one level down, such as the accuracy in "test"; the run's own epochs and seconds stay apart."""
+    """Return every number one level down, such as the accuracy in "test"; epochs and seconds of the run are no part."""
     groups = {name: group for name, group in metrics.items() if isinstance(group, dict)}
     return {
         f"{name}.{key}": number
@@ -166,7 +167,7 @@ def _rank(group: str) -> int:
 
 
 def _of_row(row: Any) -> dict[str, float]:
-    """The validation figures of an epoch's row, as a run reports them."""
+    """Return the validation figures of an epoch's row, as a run reports them."""
     items = row.items() if isinstance(row, dict) else ()
     return {
         f"validation.{key.removeprefix('val_')}": number
@@ -176,7 +177,7 @@ def _of_row(row: Any) -> dict[str, float]:
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:
-    """What the last checkpoint tells of the run; {} where there is none."""
+    """Return what the last checkpoint says of the run; {} where there is none."""
     from ..serialization import FILE, read_config
 
     if not (folder / FILE).is_file():
@@ -202,7 +203,7 @@ def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
 
 
 def _numeric(rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, float]]:
-    """Rows with an epoch, and of each what is a number."""
+    """Return rows with an epoch, and of each what is a number."""
     found = [{str(key): number for key, one in row.items() if (number := _parsed(one)) is not None} for row in rows]
     return [row for row in found if "epoch" in row]
 
@@ -235,7 +236,7 @@ def _size(folder: Path) -> int:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number as it is, None for all else."""
+    """Return a finite number as it is, None for all else."""
     number = _parsed(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     return value if number is not None and math.isfinite(number) else None
 

@@ -27,7 +27,7 @@ def check_suffix(path: Path) -> None:
 def write_table(columns: Columns, path: Path) -> None:
     """Write a table, whole or not at all: ``.csv`` (UTF-8), ``.json`` (a list of objects, one a row), ``.parquet``.
 
-    Numbers are written so that they read back the same; in ``.json`` null stands for NaN and infinities.
+    Numbers are written so that they read back the same; in ``.json`` null means NaN and infinities.
 
     Raises:
         ConfigError: another suffix. MissingExtraError: parquet without pyarrow.

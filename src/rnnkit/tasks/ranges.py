@@ -6,7 +6,7 @@
         epochs: Count = 10
         clip_norm: Positive | None = None
 
-The range stands in the annotation alone. ``rnnkit recipes show`` prints it, and `Settings` refuses values outside it.
+The range is in the annotation alone. ``rnnkit recipes show`` prints it, and `Settings` refuses values outside it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def ranges_of(group: type) -> dict[str, Range]:
 
 
 class Settings:
-    """Base of the frozen dataclasses that group settings: each value must lie in the range of its annotation.
+    """Base of the frozen dataclasses that group settings: each value must be in the range of its annotation.
 
     Attributes:
         group_name: what the group is called in a recipe, such as "fit" of ``fit.lr``; "" for settings without a group.

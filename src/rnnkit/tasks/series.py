@@ -100,7 +100,7 @@ class SeriesPredictor:
 
         Args:
             series: the rows.
-            true: whether the true targets stand beside the answers.
+            true: whether the true targets are beside the answers.
         """
         return {"id": list(series.ids), **self.task.columns(self.outputs(series), true=true)}
 

@@ -109,7 +109,7 @@ class Model(NetworkSettings):
         init: the recurrence's initial weights.
         pooling: what of the outputs the head sees; concat is last, max and mean side by side.
         dropout: probability of dropping a feature in front of the head, and an output between layers.
-        front: whether convolutions stand before the recurrence (:class:`rnnkit.ConvFront`), or it reads the series.
+        front: whether convolutions come before the recurrence (:class:`rnnkit.ConvFront`), or it reads the series.
         channels: the convolutions' features, as many as kernels or more.
         kernel_sizes: widths of the convolutions' kernels in steps, each at least 1.
         front_dropout: probability of dropping one of the convolutions' features, for all steps of a series.

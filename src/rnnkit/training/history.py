@@ -26,7 +26,7 @@ class History:
         rows: one dict per finished epoch: `epoch` (from 1), `loss` and the metrics on the training data while it was
             trained on, the same with `val_` before them on the validation data, `lr` at the epoch's last step,
             `samples_per_second` while training, `seconds` including validation.
-        monitor: the column that tells the best epoch.
+        monitor: the column that decides the best epoch.
         higher_is_better: whether a larger `monitor` is better.
         best_epoch: the epoch with the best `monitor`; None before one has finished, or where it is NaN in all.
         stopped: why the run ended. "callback": a callback called `learner.stop()`; "interrupted": Ctrl-C or a
@@ -120,7 +120,7 @@ class History:
         return pandas.DataFrame(self.rows, columns=list(self.columns) or ["epoch"]).set_index("epoch")
 
     def add(self, row: Row) -> bool:
-        """Appends an epoch's row; returns whether it is the best so far."""
+        """Append an epoch's row; return whether it is the best so far."""
         self.rows.append(row)
         value = row[self.monitor]
         best = math.nan if self.best_epoch is None else self.rows[self.best_epoch - 1][self.monitor]
@@ -158,7 +158,7 @@ class Recorded:
         return {name: getattr(self.history, name) for name in ("rows", "best_epoch", "stopped", "seconds")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues an earlier part of the run, which is then no longer interrupted."""
+        """Continue an earlier part of the run, which is then no longer interrupted."""
         vars(self.history).update(state)
         self.began -= self.history.seconds
         if self.history.stopped == "interrupted":

@@ -44,7 +44,7 @@ def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) ->
 
 
 def class_names_of(data: Any) -> tuple[str, ...] | None:
-    """Return the sorted names of the classes in (X, y); None where y holds no names."""
+    """Return the names of the classes in (X, y), in natural order; None where y holds no names."""
     return names_in(data[1]) if type(data) is tuple and len(data) == 2 else None
 
 

@@ -124,7 +124,7 @@ def _stored(options: Options, left_out: list[str], kept: list[str]) -> dict[str,
 
 
 def _head(lines: list[str], path: Path) -> tuple[list[_Attribute], int]:
-    """The attributes, and the index of the line after ``@data``."""
+    """Return the attributes, and the index of the line after ``@data``."""
     attributes: list[_Attribute] = []
     inside: str | None = None  # the relational attribute whose own attributes are being listed
     for index, raw in enumerate(lines):
@@ -263,7 +263,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _plain(cell: str) -> str:
-    """Without quotes; what a backslash stands before is itself, but ``\\n`` stays for `_channels`."""
+    """Remove quotes and backslashes; the character after a backslash stays, but ``\\n`` stays for `_channels`."""
     if len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "'\"":
         return re.sub(r"\\([^n])", r"\1", cell[1:-1])
     return cell

@@ -79,7 +79,7 @@ def check_names(names: Sequence[str], place: Place) -> list[str]:
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether `check_names` gave this name to a column that had none."""
+    """Return whether `check_names` gave this name to a column that had none."""
     return name.endswith("(without a name)")
 
 
@@ -173,7 +173,7 @@ class _Guess:
         return Remedy("ignore_columns", [*self.options.ignore_columns, *names], purpose)
 
     def _near(self, name: str) -> str:
-        """The nearest name, if one is near: the message lists all of them."""
+        """Return the nearest name, if one is near: the message lists all of them."""
         found = suggest(name, self.names[:20])
         return found if found.endswith("?") else ""
 
@@ -314,7 +314,7 @@ class _Guess:
         )
 
     def _remaining_target(self, layout: str) -> tuple[str, ...]:
-        """The one column that is left beside numbered steps, else the one text column."""
+        """Return the one column that is left beside numbered steps, else the one text column."""
         left = self.free
         if layout == "wide":
             steps, others = numbered(self.free)
@@ -387,7 +387,7 @@ def is_text(column: pd.Series[Any], options: Options | None = None) -> bool:
 
 
 def is_list(column: pd.Series[Any]) -> bool:
-    """Whether the cells of a column hold sequences."""
+    """Return whether the cells of a column hold sequences."""
     if column.dtype != object:
         return False
     first = column.first_valid_index()

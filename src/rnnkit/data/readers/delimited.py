@@ -32,13 +32,13 @@ _NO_OPTIONS = Options()
 def read(path: Path, options: Options) -> SeriesSet:
     """Read a delimited file; see :func:`rnnkit.data.read_series`."""
     content = text.decode(path, options)
-    said = _EXCEL.match(content)
-    if said:  # the line stays, empty, so that the others keep their numbers
-        content = content[said.end() :]
+    separator_line = _EXCEL.match(content)
+    if separator_line:  # the line stays, empty, so that the others keep their numbers
+        content = content[separator_line.end() :]
     first = [line for line in content.split("\n", _LOOKED_AT * 2)[:-1] or [content] if line.strip()][:_LOOKED_AT]
     if not first:
         raise DataError("the file is empty; expected at least one series", Place(str(path)))
-    guessed = said[1] if said else _delimiter(first)
+    guessed = separator_line[1] if separator_line else _delimiter(first)
     delimiter = options.delimiter or guessed
     other = guessed not in (_BLANKS, options.decimal)
     if other and len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)):
@@ -55,7 +55,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     header = options.header
     if header is None:
         header = _has_header(rows, numerals)
-    _say_marks(path, options, first, delimiter, decimal, is_guess=said is None)
+    _say_marks(path, options, first, delimiter, decimal, is_guess=separator_line is None)
     if header:
         return to_series(_table(content, path, options, delimiter, numerals), options)
     lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
@@ -80,7 +80,7 @@ def _say_marks(path: Path, options: Options, lines: list[str], delimiter: str, d
 
 
 def _delimiter(lines: list[str]) -> str:
-    """The mark that cuts every line into equally many cells, the comma last: it may be the decimal mark."""
+    """Return the mark that cuts every line into equally many cells, the comma last: it may be the decimal mark."""
     best = None
     for mark in ("\t", ";", "|", ","):
         counts = {len(_cells(line, mark)) for line in lines}
@@ -119,7 +119,7 @@ def _is_number(cell: str) -> bool:
 def _has_header(rows: list[list[str]], numerals: Numerals) -> bool:
     """Whether the first line names columns.
 
-    Text between the first and the last cell does, since a label stands at an end; so does the name of a role there,
+    Text between the first and the last cell does, since a label is at an end; so does the name of a role there,
     such as "label". So do numbers that count the columns, as pandas writes them.
     """
     head = rows[0]
@@ -226,7 +226,7 @@ def _without_last(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def scan(raw: bytes, delimiter: str, path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The line number at which each record begins, and how many cells it has; empty lines are no records.
+    """Return the line number at which each record begins, and how many cells it has; empty lines are no records.
 
     Delimiters and line ends inside quotation marks do not count.
     """

@@ -119,7 +119,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _pick(
     arrays: dict[str, Any], named: Sequence[str] | None, known: tuple[str, ...], argument: str, place: Place
 ) -> str:
-    """The name of the one array that was named, else of the one that has a known name."""
+    """Return the name of the one array that was named, else of the one that has a known name."""
     found = list(named) if named is not None else [name for name in known if name in arrays]
     if len(found) == 1 and found[0] in arrays:
         return found[0]

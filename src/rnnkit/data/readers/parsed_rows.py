@@ -51,7 +51,7 @@ class ParsedRows:
     read_options: dict[str, Any] = field(default_factory=dict)
 
     def place(self, row: int) -> Place:
-        """``file:line`` of a row."""
+        """Return ``file:line`` of a row."""
         return Place(str(self.path), self.lines[row] if self.lines else None)
 
     def to_series(self, options: Options, numerals: Numerals | None = None) -> SeriesSet:

@@ -54,7 +54,7 @@ def need_pandas(source: str) -> None:
 
 @dataclass(frozen=True)
 class Table:
-    """A table and where its rows stand in the file.
+    """A table and the place of its rows in the file.
 
     Attributes:
         frame: all rows, index 0 to N − 1.
@@ -80,17 +80,17 @@ class Table:
         return Place(self.source)
 
     def place(self, row: int) -> Place:
-        """``file:line`` of a row."""
+        """Return ``file:line`` of a row."""
         if self.lines is None:
             return Place(self.source, row=row + 1)
         return Place(self.source, line=int(self.lines[row]))
 
     def column(self, name: str) -> Where:
-        """The places of a column's cells."""
+        """Return the places of a column's cells."""
         return lambda row: self.place(row).at(column=name)
 
     def called(self, row: int) -> str:
-        """What a row without an id is called."""
+        """Return the name of a row without an id."""
         return f"{self.name}:{row + 1 if self.lines is None else self.lines[row]}"
 
 
@@ -195,7 +195,7 @@ def _times(table: Table, name: str, options: Options) -> npt.NDArray[Any]:
 
 
 def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray[np.float64]:
-    """A column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
+    """Return a column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
     import pandas as pd
 
     column = table.frame[name]
@@ -265,7 +265,7 @@ def _text(table: Table, name: str, what: str, options: Options) -> pd.Series[Any
 
 
 def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] | None:
-    """Labels or numbers of every row of the table, None where they are not wanted."""
+    """Return labels or numbers of every row of the table, None where they are not wanted."""
     if options.targets is None or not roles.targets:
         return None
     if options.targets == "labels":
@@ -306,7 +306,7 @@ def _one_each(
     names: Sequence[str],
     instead: list[Remedy],
 ) -> npt.NDArray[Any] | None:
-    """The value of a long table's column for each series; raises if it changes within one."""
+    """Return the value of a long table's column for each series; raises if it changes within one."""
     if column is None:
         return None
     each = column[firsts]
@@ -325,7 +325,7 @@ def _one_each(
 
 
 def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
-    """How a long table is read with a row a series, where its id can be left out."""
+    """Return the remedy that reads a long table with a row a series, where its id can be left out."""
     purpose = "if each row is a series of its own"
     if options.id_column is not None:
         return []
@@ -342,7 +342,7 @@ def _duplicates(
     order: npt.NDArray[np.int64],
     rule: str,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Step of one series with the same time: kept, thinned or averaged as `rule` says, which a warning repeats."""
+    """Keep, thin or average steps of one series with the same time, as `rule` says; a warning repeats it."""
     again = np.zeros(len(clock), np.bool_)
     again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
     if not again.any():
@@ -370,7 +370,7 @@ def _duplicates(
 
 
 def _stored(roles: Roles, options: Options) -> dict[str, Any]:
-    """The arguments that read a file of the same form in the same way; JSON values."""
+    """Return the arguments that read a file of the same form in the same way; JSON values."""
     found: dict[str, Any] = {
         "layout": roles.layout,
         "id_column": roles.id,

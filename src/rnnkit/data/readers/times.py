@@ -119,7 +119,7 @@ def _times_of_day(text: pd.Series[Any], place: Where, guesses: Guesses) -> npt.N
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
-    """The column as text, missing where it says so; None if it holds numbers or dates."""
+    """Return the column as text, missing where it says so; None if it holds numbers or dates."""
     import pandas as pd
 
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
@@ -171,7 +171,7 @@ def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.N
 
 
 def _formats(text: pd.Series[Any], place: Where) -> list[str]:
-    """Format to try, the likeliest first."""
+    """Return the formats to try, the likeliest first."""
     from pandas.tseries.api import guess_datetime_format
 
     first = str(text.iloc[0])
@@ -181,7 +181,7 @@ def _formats(text: pd.Series[Any], place: Where) -> list[str]:
 
 
 def _day_first(text: pd.Series[Any], place: Where) -> bool:
-    """Whether 10/1/2004 is in January, told by the numbers above 12; raises where nothing tells it."""
+    """Return whether 10/1/2004 is in January, judged by numbers above 12; raise if there are none."""
     parts = text.str.extract(_NUMERIC_DATE).astype(float)
     first, second = (parts[index].to_numpy() > 12 for index in (0, 1))
     if first.any() and second.any():
@@ -192,11 +192,13 @@ def _day_first(text: pd.Series[Any], place: Where) -> bool:
 
         guesses = {"day": True, "month": False}
         formats = {what: guess_datetime_format(str(text.iloc[0]), dayfirst=day) for what, day in guesses.items()}
-        told = [Remedy("time_format", found, f"if the {what} comes first") for what, found in formats.items() if found]
+        remedies = [
+            Remedy("time_format", found, f"if the {what} comes first") for what, found in formats.items() if found
+        ]
         raise DataError(
             f"whether day or month comes first in {text.iloc[0]!r} cannot be told",
             place(0),
-            told or Remedy("time_format", purpose='such as "%d/%m/%Y"'),
+            remedies or Remedy("time_format", purpose='such as "%d/%m/%Y"'),
         )
     return bool(first.any())
 

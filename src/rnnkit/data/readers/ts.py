@@ -93,7 +93,7 @@ def _select(rows: ParsedRows, options: Options) -> None:
 
 
 def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
-    """What the ``@`` lines say, and the index of the line after ``@data``."""
+    """Return what the ``@`` lines say, and the index of the line after ``@data``."""
     head: dict[str, str] = {}
     for index, line in enumerate(lines):
         word, rest = (*line.split(maxsplit=1), "", "")[:2]
@@ -112,7 +112,7 @@ def _head(lines: list[str], path: Path) -> tuple[dict[str, str], int]:
 
 
 def _split(line: str, stamped: bool) -> list[str]:
-    """The parts between colons; those inside the brackets of a time stamp are not between parts."""
+    """Return the parts between colons; those inside the brackets of a time stamp are not between parts."""
     if not stamped:
         return line.strip().split(":")
     return re.split(r":(?![^()]*\))", line.strip())
@@ -136,7 +136,7 @@ def _stamped(part: str, place: Place, numerals: Numerals) -> tuple[npt.NDArray[n
 
 
 def _join(channels: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """[T, channels]; a channel that ends before the others is missing from there."""
+    """Return [T, channels]; a channel that ends before the others is missing from there."""
     longest = max(map(len, channels))
     joined = np.full((longest, len(channels)), np.nan)
     for index, channel in enumerate(channels):

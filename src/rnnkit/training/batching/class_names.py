@@ -9,10 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import DataError, check_no_missing, suggest
+from ...ordering import sorted_names
 
 
 def names_in(targets: Any) -> tuple[str, ...] | None:
-    """Return the sorted names of the classes in targets [N], [N, T] or in rows of unequal lengths.
+    """Return the names of the classes in targets [N], [N, T] or in rows of unequal lengths, in natural order.
 
     Returns:
         The names; None where the targets are no names.
@@ -23,7 +24,7 @@ def names_in(targets: Any) -> tuple[str, ...] | None:
     arrays = _arrays(targets)
     if arrays is None:
         return None
-    return tuple(sorted({name for array in arrays for name in set(_text(array).ravel().tolist())}))
+    return sorted_names({name for array in arrays for name in set(_text(array).ravel().tolist())})
 
 
 def encode_names(targets: Any, known: Sequence[str]) -> Any:
@@ -36,7 +37,7 @@ def encode_names(targets: Any, known: Sequence[str]) -> Any:
     assert arrays is not None
     table = {name: index for index, name in enumerate(known)}
     found = {name for array in arrays for name in set(_text(array).ravel().tolist())}
-    if missing := sorted(found - set(known)):
+    if missing := sorted_names(found - set(known)):
         raise DataError(f"the label {missing[0]!r} is none of the classes{suggest(missing[0], known)}")
     numbers = [_each(_text(array), table) for array in arrays]
     return numbers[0] if len(arrays) == 1 and not _is_ragged(targets) else numbers

@@ -78,7 +78,8 @@ class RateSweep:
 
     def plot(self, path: str | PathLike[str]) -> None:
         """Draw loss against rate; the suffix of `path` chooses the format (.png, .svg, .pdf)."""
-        from ...plotting.style import BLUE, ORANGE, figure, open_axes, write
+        from ...plotting.palette import BLUE, ORANGE
+        from ...plotting.style import figure, open_axes, write
 
         path = Path(path)
         if path.suffix[1:] not in ("png", "svg", "pdf", "jpg"):

@@ -205,5 +205,5 @@ def _of_layer(name: str, index: int) -> bool:
 
 def _kind(module: nn.Module) -> str:
     kind = nn.utils.parametrize.type_before_parametrizations(module)
-    home = kind.__module__.split(".")[0]
-    return f"{home}.{kind.__name__}" if home == "rnnkit" else kind.__name__
+    package = kind.__module__.split(".")[0]
+    return f"{package}.{kind.__name__}" if package == "rnnkit" else kind.__name__

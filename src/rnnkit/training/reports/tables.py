@@ -7,7 +7,7 @@ from html import escape
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, total: bool = False) -> str:
-    """Columns under their names; the first `left` hold words, the others numbers. `total`: a line above the last row.
+    """Return columns under their names; the first `left` hold words, the rest numbers. `total`: a line above the last.
 
     Example:
         >>> print(aligned(["layer", "n"], [["body", "12"], ["sum", "12"]], total=True))
@@ -32,7 +32,7 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int =
 
 
 def html(header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str], *, left: int = 1) -> str:
-    """The same as a table in HTML, with lines of text below it."""
+    """Return the same as a table in HTML, with lines of text below it."""
 
     def cell(tag: str, at: int, text: str) -> str:
         side = "left" if at < left else "right"
@@ -48,7 +48,7 @@ def html(header: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[s
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with three digits and the prefix of thousands that fits.
+    """Return a number with three digits and the prefix of thousands that fits.
 
     Example:
         >>> quantity(404_226_048, "FLOP"), quantity(90, "FLOP"), quantity(0, "FLOP")
@@ -58,7 +58,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes in KiB, MiB …
+    """Return bytes in KiB, MiB …
 
     Example:
         >>> size(321 * 1024), size(12), size(2.5 * 2**30)

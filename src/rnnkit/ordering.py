@@ -1,0 +1,32 @@
+"""The natural order of names: class_2 comes before class_10."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return what sorts names by the numbers in them, for ``sorted(names, key=natural_key)``.
+
+    Example:
+        >>> sorted(["b", "class_10", "class_2", "10", "9"], key=natural_key)
+        ['9', '10', 'b', 'class_2', 'class_10']
+    """
+    parts: list[str | int] = list(re.split("([0-9]+)", name))
+    parts[1::2] = [int(number) for number in parts[1::2]]
+    return parts, name
+
+
+def sorted_names(labels: Iterable[object]) -> tuple[str, ...]:
+    """Return the distinct labels in order: by value where all of them are numbers, else in natural order.
+
+    Example:
+        >>> sorted_names([10, 9, 9]), sorted_names(["-1", "0.5"]), sorted_names(["b10", "a", "b9"])
+        (('9', '10'), ('-1', '0.5'), ('a', 'b9', 'b10'))
+    """
+    names = sorted({str(label) for label in labels}, key=natural_key)
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(names)
