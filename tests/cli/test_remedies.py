@@ -56,7 +56,7 @@ def test_what_a_reader_guesses_is_said_in_the_words_of_the_command_line():
     assert said[1].endswith(counter)
     assert len(said) == 2
     table = Path("runs/classify/predictions.csv").read_text().splitlines()
-    assert table[0] == "id,true,prediction,probability_10,probability_1E1"
+    assert table[0] == "id,true,prediction,probability_1E1,probability_10"
     assert {line.split(",")[1] for line in table[1:]} <= {"10", "1E1"}
     assert all(len(line.split(",")[0]) == 3 for line in table[1:])
 

@@ -80,7 +80,7 @@ def test_a_row_alone_is_answered_as_among_others(unequal):
         ([np.zeros((3, 2)), np.zeros((3, 1)), np.zeros(4)], r"shapes \(3, 1\), \(3, 2\), \(4,\); expected"),
         ([np.zeros((3, 2)), np.zeros((0, 2)), np.zeros((3, 2))], "at least one step"),
         ([np.zeros(3), np.full(4, np.inf), np.zeros(3)], "row 1 of X: .*infinity"),
-        ([np.zeros(3), np.array(["a", "b"]), np.zeros(3)], "row 1 of X: .*could not convert"),
+        ([np.zeros(3), np.array(["a", "b"]), np.zeros(3)], "row 1 of X holds text, such as .a."),
         ([0.5, 1.5, 2.5], "Reshape your data"),
         ([[0.5], [np.inf], [2.5]], "Input X contains infinity"),
         (np.full((3, 4), 1e300), "holds 1e\\+300 at step 0"),

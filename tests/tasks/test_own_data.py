@@ -11,6 +11,6 @@ def test_the_example_runs(monkeypatch, capsys, real):
     if not real:  # where RNNKIT_DATA is not set both runs are on made data
         monkeypatch.delenv("RNNKIT_DATA", raising=False)
     figures = runpy.run_path(str(EXAMPLE))["main"](rows=16, steps=30)
-    assert figures["classification"]["loss"] < 0.65  # of chance: 0.69
+    assert figures["classification"]["cross_entropy"] < 0.65  # of chance: 0.69
     assert 0 < figures["regression"]["rmse"] < 8
     assert "16 recordings to learn from, 16 to judge by" in capsys.readouterr().out
