@@ -13,7 +13,7 @@ TRAINING = (
     ("fine_tuning", "reports"),
     ("fitting",),
     ("session",),
-    ("config", "epochs", "sources", "user_data"),
+    ("answers", "config", "epochs", "setting_names", "sources", "user_data"),
     ("resuming",),
     ("loop",),
     ("watching",),

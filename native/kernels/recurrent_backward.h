@@ -74,7 +74,38 @@ private:
     // Whether anything needs dh of the state before this step.
     bool wants_dh(int64_t step) const { return step > 0 || call_->dh0 != nullptr || call_->dreset_h != nullptr; }
 
-    T* sum_of(int thread, SumBlock block) const { return sums_ + thread * layout_.total + layout_.start(block); }
+    // Where thread `thread` sums: in its own block of scratch. One thread alone sums where the totals go.
+    T* sum_of(int thread, SumBlock block) const {
+        T* const total = split_.threads == 1 ? total_of(block) : nullptr;
+        return total != nullptr ? total : sums_ + thread * layout_.total + layout_.start(block);
+    }
+    // Where the sum over all threads goes, as it is; null where it is not wanted, or changed on the way.
+    T* total_of(SumBlock block) const {
+        switch (block) {
+            case SumBlock::dw:
+                return transposed() ? nullptr : call_->dw;
+            case SumBlock::du:
+                return call_->du;
+            case SumBlock::dbias:
+                return wants_bias() ? bias_total_ : nullptr;
+            case SumBlock::dprojection:
+                return call_->dprojection;
+            case SumBlock::dpeephole:
+                return call_->dpeephole;
+            case SumBlock::dgain_x:
+                return call_->dgain_x;
+            case SumBlock::dgain_h:
+                return call_->dgain_h;
+            case SumBlock::dgain_c:
+                return call_->dgain_c;
+            case SumBlock::dshift_c:
+                return call_->dshift_c;
+            case SumBlock::dshift_x:
+            case SumBlock::dshift_h:
+                return nullptr;  // the gradients of both biases may come from one of them
+        }
+        return nullptr;
+    }
     // What thread `thread` of a split by rows sums.
     WeightGrads<T> thread_grads(int thread) const {
         const auto place = [&](SumBlock block, bool wanted) { return wanted ? sum_of(thread, block) : nullptr; };
@@ -206,24 +237,21 @@ private:
 
     // The threads' sums, added in the order of the threads. Part `part` of `parts` of each.
     void add_up(int part, int parts) const {
-        const struct {
+        struct {
             SumBlock block;
             T* to;
-        } all[] = {
-            {SumBlock::dw, transposed() ? nullptr : call_->dw},
-            {SumBlock::du, call_->du},
-            {SumBlock::dbias, wants_bias() ? bias_total_ : nullptr},
-            {SumBlock::dprojection, call_->dprojection},
-            {SumBlock::dpeephole, call_->dpeephole},
-            {SumBlock::dgain_x, call_->dgain_x},
-            {SumBlock::dshift_x, problem_.normed ? call_->db[0] : nullptr},
-            {SumBlock::dgain_h, call_->dgain_h},
-            {C::same_bias_grads ? SumBlock::dshift_x : SumBlock::dshift_h, problem_.normed ? call_->db[1] : nullptr},
-            {SumBlock::dgain_c, call_->dgain_c},
-            {SumBlock::dshift_c, call_->dshift_c},
-        };
+        } all[sum_blocks];
+        for (int i = 0; i < sum_blocks; ++i) {
+            const auto block = static_cast<SumBlock>(i);
+            all[i] = {block, total_of(block)};
+        }
+        if (problem_.normed) {
+            all[static_cast<int>(SumBlock::dshift_x)].to = call_->db[0];
+            all[static_cast<int>(SumBlock::dshift_h)] = {C::same_bias_grads ? SumBlock::dshift_x : SumBlock::dshift_h,
+                                                         call_->db[1]};
+        }
         for (const auto& sum : all) {
-            if (sum.to == nullptr) continue;
+            if (sum.to == nullptr || sum.to == sum_of(0, sum.block)) continue;
             const int64_t size = layout_.size(sum.block), begin = share_begin(size, parts, part);
             const int64_t n = share_begin(size, parts, part + 1) - begin;
             copy(sum.to + begin, sum_of(0, sum.block) + begin, n);

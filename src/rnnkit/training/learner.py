@@ -10,16 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..errors import ConfigError, check_whole, suggest
+from ..errors import ConfigError, check_whole
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction
 from ..serialization import save_module
+from .answers import classes_of, probabilities
 from .config import LearnerConfig
 from .contexts import with_gradients
 from .execution import Execution
@@ -40,26 +40,22 @@ from .reports.rate_finder import RateSweep, find_rate
 from .reports.summary import summary
 from .reports.summary_table import Summary
 from .session import Session
+from .setting_names import check_may_change, unknown_setting
 from .sources import make_batches, predict
-from .user_data import ColumnNames, class_names_of, encode_labels, inputs_of, joined, known_names, set_names
+from .user_data import (
+    ColumnNames,
+    class_names_of,
+    encode_labels,
+    held_out_of,
+    inputs_of,
+    joined,
+    known_names,
+    set_names,
+)
 from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
-# What users of other libraries type, and what it is called here.
-_ELSEWHERE = {
-    "verbose": "progress=False for silence",
-    "validation_data": "validation=(X, y)",
-    "lr": "Learner(model, lr=...), or learner.lr = ... before fit",
-    "learning_rate": "Learner(model, lr=...), or learner.lr = ... before fit",
-    "n_epochs": "epochs=...",
-    "max_epochs": "epochs=...",
-    "class_weight": "Learner(model, class_weights=...)",
-    "workers": "a torch DataLoader as data",
-    "steps_per_epoch": "an iterable of so many batches as data",
-}
 _SETTINGS = tuple(one.name for one in fields(LearnerConfig))
-# What a learner is made of, and cannot be changed afterwards.
-_FIXED = ("model", "loss", "objective", "metrics", "label_smoothing", "class_weights", "device", "precision")
 _FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
@@ -171,11 +167,7 @@ class Learner:
     def __setattr__(self, name: str, value: Any) -> None:
         made: Session | None = self.__dict__.get("_session")
         if made is not None:
-            if name in _FIXED:
-                advice = "Learner(model, ...)" if name == "model" else f"Learner(learner.model, {name}=...)"
-                raise ConfigError(f"learner.{name} cannot be changed; make another learner: {advice}")
-            if name in _ELSEWHERE and name != "lr":
-                raise ConfigError(f"a learner has no setting {name!r}; type {_ELSEWHERE[name]}")
+            check_may_change(name)
             if name == "lr":
                 check_rate(value)
                 made.rate = float(value)
@@ -323,15 +315,7 @@ class Learner:
                 epoch; the optimizer forgets its averages.
         """
         if unknown:
-            raise ConfigError(_unknown_setting(next(iter(unknown))))
-        if validation_split is not None:
-            if validation is not None:
-                raise ConfigError("validation and validation_split arrived; pass one of them")
-            if not isinstance(validation_split, float) or not 0 < validation_split < 1:
-                raise ConfigError(
-                    f"validation_split={validation_split!r} arrived; expected a share between 0 and 1, as in 0.2"
-                )
-            validation = validation_split
+            raise unknown_setting(next(iter(unknown)), "fit", _FIT_SETTINGS)
         given = {
             "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "schedule": schedule, "seed": seed,
             "early_stopping": early_stopping, "restore_best": restore_best, "monitor": monitor, "resume": resume,
@@ -341,7 +325,7 @@ class Learner:
         data = joined(train, y)
         self._columns.remember(data[0] if type(data) is tuple else None)
         self._name_classes(data)
-        held_out = self._encoded(joined(validation, None))
+        held_out = self._encoded(joined(held_out_of(validation, validation_split), None))
         settings = FitSettings(**as_python(given), validation=held_out, sample_weight=sample_weight)
         return fit(self._session, self.config, self._encoded(data), settings, partial(Callbacks, self))
 
@@ -391,12 +375,7 @@ class Learner:
         Raises:
             ConfigError: the loss has no probabilities.
         """
-        loss, outputs = self._session.objective.loss, self.predict(x, batch_size=batch_size)
-        if loss.probabilities == "softmax":
-            return outputs.softmax(-1)
-        if loss.probabilities is not None:
-            return outputs.sigmoid() if loss.probabilities == "sigmoid" else outputs
-        raise ConfigError(f"the loss {loss.name!r} has no probabilities; call predict for the model's outputs")
+        return probabilities(self.predict(x, batch_size=batch_size), self._session.objective.loss)
 
     def predict_classes(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the class of each row (or step): an array of names where `class_names` are known, else a tensor.
@@ -407,17 +386,7 @@ class Learner:
             ConfigError: the loss has no classes.
         """
         shares = self.predict_proba(x, batch_size=batch_size)
-        binary = self._session.objective.loss.probabilities != "softmax"
-        classes = (shares > 0.5).long() if binary else shares.argmax(-1)
-        names = self.class_names
-        if names is None or binary:
-            return classes
-        if len(names) != shares.shape[-1]:
-            raise ConfigError(
-                f"the model has {shares.shape[-1]} outputs, but {len(names)} classes have a name; name all of them in "
-                "learner.extra['class_names'], or give the model as many outputs"
-            )
-        return np.asarray(names)[classes.numpy()]
+        return classes_of(shares, self._session.objective.loss, self.class_names)
 
     @with_gradients
     def fine_tune(
@@ -476,7 +445,7 @@ class Learner:
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
         if unknown := [name for name in settings if name not in _FIT_SETTINGS]:
-            raise ConfigError(_unknown_setting(unknown[0], "fine_tune"))
+            raise unknown_setting(unknown[0], "fine_tune", _FIT_SETTINGS)
         if settings.get("sample_weight") is not None and replay is not None:
             raise ConfigError("sample_weight is for rows without a replay; leave one of them out")
         old = self.class_names
@@ -592,9 +561,3 @@ class Learner:
         clip = None if run is None else run.clip
         known = None if clip is None else clip.norm_before
         return gradient_norm(self.model) if known is None else known.item()
-
-
-def _unknown_setting(name: str, function: str = "fit") -> str:
-    if name in _ELSEWHERE:
-        return f"{function} has no setting {name!r}; type {_ELSEWHERE[name]}"
-    return f"{function} has no setting {name!r}{suggest(name, _FIT_SETTINGS)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..ops.losses import Loss
 from .batching.class_names import encode_names, names_in
 
@@ -27,6 +27,21 @@ def known_names(model: Any, extra: dict[str, Any]) -> tuple[str, ...] | None:
     own = getattr(model, "class_names", None)
     found = own if own is not None else extra.get("class_names")
     return None if found is None else tuple(found)
+
+
+def held_out_of(validation: Any, split: float | None) -> Any:
+    """Return the validation data, or the share of the training data that is kept for it.
+
+    Raises:
+        ConfigError: both arrived, or the share is none.
+    """
+    if split is None:
+        return validation
+    if validation is not None:
+        raise ConfigError("validation and validation_split arrived; pass one of them")
+    if not isinstance(split, float) or not 0 < split < 1:
+        raise ConfigError(f"validation_split={split!r} arrived; expected a share between 0 and 1, as in 0.2")
+    return split
 
 
 def set_names(model: Any, extra: dict[str, Any], names: Sequence[str] | None) -> None:
