@@ -21,7 +21,7 @@ from rnnkit.cli.main import app
 KNOWN = {"checked, not run", "options", "output", "setup"}
 WITH_CODE = [page for page in pages() if any(block.language in ("python", "sh") for block in blocks(page))]
 COMMANDS = typer.main.get_command(app)
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
 @pytest.fixture(scope="session")
