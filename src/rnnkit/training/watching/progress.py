@@ -48,7 +48,7 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
         self._next_refresh = float("inf")
-        self._told_busy = False
+        self._noted_busy = False
 
     def __enter__(self) -> Self:
         if self.show and sys.stdout.isatty():
@@ -93,8 +93,8 @@ class Progress:
             self._bar.console.print(epoch_line(row, self.epochs), highlight=False, markup=False, soft_wrap=True)
         elif self.show:
             print(epoch_line(row, self.epochs), flush=True)
-        if self.show and not self._told_busy and (busy := busy_cores_of_others() or 0.0) > BUSY:
-            self._told_busy = True
+        if self.show and not self._noted_busy and (busy := busy_cores_of_others() or 0.0) > BUSY:
+            self._noted_busy = True
             note = f"other programs keep {busy:.1f} of {usable_cores()} cores busy; training is slower meanwhile"
             if self._bar is not None:
                 self._bar.console.print(note, highlight=False)
