@@ -123,3 +123,15 @@ def test_new_frames_are_brought_into_the_order_of_the_training_frames():
         assert np.array_equal(predictor.predict_proba(arrays), expected)
     predictor = classify([frame.to_numpy() for frame in frames], list("abababab"), fit=Fit(steps=2), seed=0)
     assert predictor.predict_proba(frames).shape == (8, 2)  # it was trained without names
+
+
+def test_an_index_of_text_is_the_id_as_in_a_csv(tmp_path):
+    frame = pd.DataFrame({"time": [0, 1, 0, 1], "x": [1, 2, 3, 4]}, index=["007", "007", "7", "7"])
+    frame.to_csv(tmp_path / "a.csv")
+    frame.to_parquet(tmp_path / "a.parquet")
+    for data in (frame, tmp_path / "a.csv", tmp_path / "a.parquet"):
+        series = read_series(data, targets=None)
+        assert series.ids == ("007", "7")
+        assert series.channels == ("x",)
+        assert read_like(series.read_options, frame).ids == ("007", "7")
+    assert read_series(frame.assign(id=[1, 1, 2, 2]), targets=None).ids == ("1", "2")

@@ -293,3 +293,41 @@ def test_two_spellings_are_one_name(read, tmp_path):
     assert encode_labels([one, other], [other, "x"]).tolist() == [0, 0]
     new = SeriesSet.from_arrays([[[1.0, 2.0]]], channels=[one, "x"])
     assert check_columns(new, ["x", other]).values[0].tolist() == [[2, 1]]
+
+
+def test_an_index_with_empty_cells_is_no_channel(read):
+    rows = "".join(f"{'' if i == 5 else i},{i // 4},{i % 4},{i * 7 % 5},{'uv'[i // 4 % 2]}\n" for i in range(16))
+    series, (line,) = read("Unnamed: 0,id,time,x,label\n" + rows)
+    assert series.channels == ("x",)
+    assert "'Unnamed: 0' only counts the rows" in line
+
+
+def test_a_first_line_of_data_is_no_header_where_its_text_occurs_again(read):
+    rows = "".join(f"{i + 0.5},{i + 0.25},{i * 7 % 5 + 0.1},{'uv'[i // 6]},{i}\n" for i in range(12))
+    series, _ = read(rows, target_column="4")
+    assert series.targets.tolist() == ["u"] * 6 + ["v"] * 6
+    series, _ = read("0.5,0.25,label\n1.5,2.5,u\n1.1,2.2,v\n1.2,2.1,u\n")
+    assert series.steps == ("0.25", "0.5")
+    assert len(series) == 3
+
+
+def test_an_index_with_gaps_in_front_of_a_file_without_a_header(read):
+    rows = "".join(f"{i + i // 3},{i % 4 + 0.5},{i % 3 + 0.25},{i % 5 + 0.1},{'uv'[i // 6]}\n" for i in range(12))
+    series, (line,) = read(rows)
+    assert series.lengths.tolist() == [3] * 12
+    assert "'first' only counts the rows" in line
+    series, said = read(rows, keep_columns=["first"])
+    assert series.lengths.tolist() == [4] * 12
+    assert not said
+
+
+def test_arrays_that_are_not_used_are_told(read, tmp_path):
+    np.savez(
+        tmp_path / "a.npz", X=np.arange(24.0).reshape(4, 6), y=list("uvuv"), temp=np.ones((4, 6)), who=[1, 1, 2, 2]
+    )
+    series, (line,) = read((tmp_path / "a.npz").read_bytes(), "a.npz")
+    assert line.startswith("the arrays 'temp', 'who' are not used")
+    assert series.groups is None
+    series, said = read((tmp_path / "a.npz").read_bytes(), "a.npz", ignore_columns=["temp"], group_column="who")
+    assert series.groups.tolist() == ["1", "1", "2", "2"]
+    assert not said

@@ -122,8 +122,8 @@ def read_series(
     ``.ts`` ``.arff``   the formats of the UCR and UEA archives, one or several channels
     a folder            of one folder a class with tables (a file a series), or images (read by rows); without targets
                         also one of such files, or an image
-    a DataFrame         of pandas, as the same table in a CSV; an index with a name is a column, and one of dates the
-                        time
+    a DataFrame         of pandas, as the same table in a CSV; an index with a name, or of text, is a column, and one
+                        of dates the time
     ==================  ==========================================================================================
 
     The roles of columns are guessed from their names (``id``, ``time`` or ``date``, ``label`` or ``target`` and the

@@ -252,7 +252,8 @@ class _Guess:
         if name == self.names[0] and is_written_index(
             name
         ):  # pandas writes the index of joined or shuffled frames, too
-            return bool((numbers % 1 == 0).all())
+            numbers = numbers[~np.isnan(numbers)]
+            return 2 * len(numbers) > len(self.table) and bool((numbers % 1 == 0).all())
         return counts_rows(numbers, name, in_front=name == self.names[0])
 
     def _leave_counters_out(self, layout: str, id_: str | None) -> None:

@@ -54,7 +54,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     numerals = Numerals.of(options, decimal, comma_is_free=delimiter != ",")
     header = options.header
     if header is None:
-        header = _has_header(rows, numerals)
+        header = _has_header(rows, numerals) and not _recurs([_cells(line, delimiter) for line in first], numerals)
     _say_marks(path, options, first, delimiter, decimal, is_guess=separator_line is None)
     if header:
         return to_series(_table(content, path, options, delimiter, numerals), options)
@@ -131,6 +131,15 @@ def _has_header(rows: list[list[str]], numerals: Numerals) -> bool:
     count = [int(cell) for cell in head if cell.strip().isdigit()]
     counts = len(count) >= max(3, len(head) - 1) and count == list(range(count[0], count[0] + len(count)))
     return counts and count[0] in (0, 1) and len(rows) > 1 and head[1:-1] != rows[1][1:-1]
+
+
+def _recurs(rows: list[list[str]], numerals: Numerals) -> bool:
+    """Whether the first line is data though it holds text: decimals beside a label that occurs again below it."""
+    head, *below = rows
+    if not any("." in cell or "," in cell for cell in head if numerals.is_number(cell)):
+        return False
+    texts = [index for index, cell in enumerate(head) if cell.strip() and not numerals.is_number(cell)]
+    return any(row[index : index + 1] == [head[index]] for index in texts for row in below)
 
 
 def _table(content: str, path: Path, options: Options, delimiter: str, numerals: Numerals) -> Table:

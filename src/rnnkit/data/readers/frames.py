@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ...errors import DataError, Place
 from ..reading import Options
 from ..series import SeriesSet
-from .columns import check_names
+from .columns import check_names, is_id
 from .numerals import Numerals
+from .row_numbers import is_written_index
 from .tables import Table, to_series
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
 
 
 def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> Table:
-    """A DataFrame as a table: an index with a name is a column, and categories are their values.
+    """A DataFrame as a table: an index with a name, or of text, is a column, and categories are their values.
 
     Args:
         frame: it stays as it is.
@@ -35,6 +36,8 @@ def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> T
     """
     import pandas as pd
 
+    if _index_is_id(frame, options):  # a CSV of the frame has it as a first column without a name
+        frame = frame.rename_axis(options.id_column or "")
     if any(level is not None for level in frame.index.names):
         double = [name for name in frame.index.names if name in frame.columns]
         if double:
@@ -47,3 +50,14 @@ def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> T
         if isinstance(frame[column].dtype, pd.CategoricalDtype):
             frame[column] = frame[column].astype(object)
     return Table(frame, source, name, numerals=Numerals.of(options))
+
+
+def _index_is_id(frame: pd.DataFrame, options: Options) -> bool:
+    """Whether the index has no name, holds text, and no column is the id."""
+    import pandas as pd
+
+    if list(frame.index.names) != [None] or pd.api.types.infer_dtype(frame.index) != "string":
+        return False
+    if options.id_column is not None:
+        return is_written_index(options.id_column) and options.id_column not in frame.columns
+    return not any(is_id(str(name)) or str(name).strip() == "" for name in frame.columns)

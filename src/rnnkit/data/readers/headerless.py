@@ -48,7 +48,7 @@ class _Positions:
         if (
             min(map(len, cells)) > 1 + bool(options.targets)
             and counts_rows(numbers, "")
-            and (np.diff(numbers) == 1).all()
+            and ((np.diff(numbers) == 1).all() or _beside_text(cells, options, numerals))
         ):
             say_left_out(["first"], place, options)
             ignored = (0, *ignored)
@@ -63,6 +63,11 @@ class _Positions:
         """The indices of the values in a line of so many cells."""
         others = {index % width for index in (self.id, self.group, target, *self.ignored) if index is not None}
         return [index for index in range(width) if index not in others]
+
+
+def _beside_text(cells: list[list[str]], options: Options, numerals: Numerals) -> bool:
+    """Whether the last cell of each line is a label of text: then a first one that rises is no label, and has gaps."""
+    return options.targets == "labels" and not any(numerals.is_number(row[-1]) for row in cells)
 
 
 def _position(argument: str, name: str, cells: list[list[str]], place: Place) -> int:

@@ -54,6 +54,15 @@ def read(path: Path, options: Options) -> SeriesSet:
     for argument in ("id_column", "group_column", "time_column", "ignore_columns", "missing_codes"):
         if value := getattr(options, argument):
             read_options[argument] = list(value) if isinstance(value, tuple) else value
+    used = {key, target_key, options.id_column, options.group_column, options.time_column}
+    unused = [
+        name for name in arrays if name not in {*used, *_TARGETS, "channels", "lengths", "ids", "groups", "times"}
+    ]
+    if unused and not options.is_new:
+        several = len(unused) > 1
+        said = f"the array{'s' if several else ''} {', '.join(map(repr, unused))} {'are' if several else 'is'} not used"
+        remedies = [Remedy(name, purpose="with its name if it is one") for name in ("id_column", "group_column")]
+        options.guesses.add(said, place, [*remedies, Remedy("ignore_columns", [*options.ignore_columns, *unused])])
     given = [*map(str, ids)] if ids is not None else []
     text.say_merged(merged(given), place, options)
     series = SeriesSet.from_arrays(

@@ -54,8 +54,8 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
 
     Returns:
         True for whole numbers that rise with every row, or fall by 1, if there are 6 or more of them (in front 3), or
-        the name says so. By its name, an index may also be shuffled; one without a name may begin again where files
-        were joined.
+        the name says so. By its name, an index may also be shuffled or have empty cells; one without a name may begin
+        again where files were joined.
 
     Example:
         >>> counts_rows(np.array([0, 2, 3, 9]), "Unnamed: 0"), counts_rows(np.array([0, 2, 3, 9]), "x")
@@ -66,6 +66,8 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
     if values.dtype.kind not in "iuf" or not len(values):
         return False
     numbers = values.astype(np.float64)
+    if is_written_index(name) and 2 * np.isnan(numbers).sum() < len(numbers):
+        numbers = numbers[~np.isnan(numbers)]  # rows that somebody added below have no number
     if not np.isfinite(numbers).all() or (numbers % 1 != 0).any():
         return False
     steps = np.diff(numbers)
