@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit import recipes
+from rnnkit.cli import doctor
 from rnnkit.cli.main import app
 from rnnkit.data.images import prepare_digit
 from rnnkit.layers.capabilities import capabilities
@@ -280,6 +281,14 @@ def test_doctor_tells_what_runs_where(monkeypatch):
 def python(program):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+
+
+@pytest.mark.parametrize(("policy", "told"), [("passive", False), ("", True)])
+def test_doctor_names_the_passive_policy_where_it_is_not_set(policy, told, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    monkeypatch.setattr("rnnkit.ops.machine.busy_cores_of_others", lambda: 2.0)
+    monkeypatch.setattr("rnnkit.cli.doctor._LOOK_SECONDS", 0)
+    assert ("OMP_WAIT_POLICY=passive" in str(doctor._busy_cores())) == told
 
 
 def test_doctor_without_the_native_core():

@@ -2,12 +2,15 @@
 
 import copy
 import pickle
+from collections import OrderedDict
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import rnnkit
+from rnnkit.errors import DataError
 from rnnkit.finetuning.adapters import add_adapters, merge_adapters
 
 X = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
@@ -112,3 +115,32 @@ def test_a_compiled_chain_sees_the_replaced_part():
     torch.testing.assert_close(compiled(X)[0], chain(X)[0])
     chain._modules["0"] = nn.ReLU()
     torch.testing.assert_close(compiled(X)[0], chain._modules["1"](X.relu()))
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "head", [Doubled(4, 2), nn.Sequential(OrderedDict(hidden=nn.Linear(4, 4), out=nn.Linear(4, 2)))]
+)
+def test_a_head_that_no_description_makes_again_is_loaded_into_a_model(head, tmp_path):
+    model = build(head=head)
+    rnnkit.Learner(model).save(tmp_path)
+    with pytest.raises(DataError, match=r"a module of your own; pass rnnkit\.load\(path, model=module\)"):
+        rnnkit.load(tmp_path)
+    assert torch.equal(rnnkit.load(tmp_path, model=build(head=copy.deepcopy(head)))(X), model(X))
+
+
+@pytest.mark.parametrize(
+    "change", [nn.utils.parametrizations.weight_norm, lambda head: prune.random_unstructured(head, "weight", 0.5)]
+)
+def test_a_changed_layer_is_loaded_into_a_model_that_has_the_same_change(change, tmp_path):
+    model, again = build(), build()
+    change(model.head)
+    rnnkit.Learner(model).save(tmp_path)
+    with pytest.raises(DataError, match=r"pruned or parametrized .* pass rnnkit\.load\(path, model=module\)"):
+        rnnkit.load(tmp_path)
+    change(again.head)
+    assert torch.equal(rnnkit.load(tmp_path, model=again)(X), model(X))

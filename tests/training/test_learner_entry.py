@@ -284,3 +284,9 @@ def test_names_of_classes_are_in_natural_order():
     learner = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.SimpleRNN(1, 2), 3))
     learner.fit(torch.zeros(3, 2, 1), ["class_10", "class_2", "class_1"], epochs=1, progress=False)
     assert learner.class_names == ("class_1", "class_2", "class_10")
+
+
+@pytest.mark.parametrize("model", [torch.nn.Linear, len], ids=["class", "function"])
+def test_a_model_that_is_no_module_is_refused(model):
+    with pytest.raises(ConfigError, match="arrived as model; expected a torch.nn.Module that is made"):
+        rnnkit.Learner(model)

@@ -58,7 +58,9 @@ def _busy_cores() -> str | None:
         return None
     advice = ""
     if busy > BUSY:
-        advice = "; training is slower meanwhile. PyTorch's own layers lose less with OMP_WAIT_POLICY=passive"
+        advice = "; training is slower meanwhile"
+        if os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive":
+            advice += ". PyTorch's own layers lose less with OMP_WAIT_POLICY=passive"
     return f"{busy:.1f} of {usable_cores()}, by other programs{advice}"
 
 

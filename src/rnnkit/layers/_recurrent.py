@@ -254,7 +254,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
             state: as :meth:`forward` returns it.
         """
         h = tensors(state)[0]
-        if len(h) == 1:
+        if self.num_layers * self.num_directions == 1:  # the length of h would become a constant of a trace
             return h.squeeze(0)  # a view; the gradient of h[-1] would be a new tensor of zeros and a copy
         return h[-1] if self.num_directions == 1 else torch.cat((h[-2], h[-1]), -1)
 

@@ -50,7 +50,12 @@ def describe(module: Any) -> dict[str, Any] | None:
     kind: Any = parametrize.type_before_parametrizations(module)
     if kind is nn.Sequential:
         parts = [describe(part) for part in module.children()]
-        return None if None in parts else {"builder": "torch.nn.Sequential", "arguments": {"modules": parts}}
+        numbered = list(module._modules) == [str(index) for index in range(len(parts))]  # else the weights have names
+        return (
+            None
+            if None in parts or not numbered
+            else {"builder": "torch.nn.Sequential", "arguments": {"modules": parts}}
+        )
     if kind not in TORCH_ARGUMENTS:
         return None
     arguments = {name: getattr(module, name) for name in TORCH_ARGUMENTS[kind]}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..errors import ConfigError, check_choice, check_whole
@@ -287,8 +288,8 @@ def _over_time(output: Tensor, valid: Tensor | None, name: str) -> Tensor:
 
 
 def _plain_linear(head: torch.nn.Module) -> bool:
-    """Whether a head is one linear layer, with or without an adapter on it."""
-    return isinstance(head, torch.nn.Linear)
+    """Whether a head is PyTorch's linear layer, with or without an adapter on it; a subclass may compute another."""
+    return parametrize.type_before_parametrizations(head) is torch.nn.Linear
 
 
 def _check_head(head: torch.nn.Module, features: int, outputs: int) -> None:

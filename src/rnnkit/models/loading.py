@@ -181,6 +181,7 @@ def load(
     """
     described = read_config(path)
     config = described["config"]
+    rebuilt = model is None
     if model is None:
         if config is None:
             raise DataError(f"{path} holds weights of a module of your own; pass rnnkit.load(path, model=module)")
@@ -201,7 +202,13 @@ def load(
     unfit = sorted(missing | (set(weights) - set(state)))
     unfit += [name for name in weights if name in state and weights[name].shape != state[name].shape]
     if unfit:
-        raise DataError(f"the weights in {file} do not fit {type(model).__name__}: {', '.join(unfit)}")
+        advice = ""
+        if rebuilt:
+            advice = (
+                ". If a layer was pruned or parametrized (weight_norm, say) after the model was made, make the same "
+                "model and pass rnnkit.load(path, model=module)"
+            )
+        raise DataError(f"the weights in {file} do not fit {type(model).__name__}: {', '.join(unfit)}{advice}")
     for dtype in {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}:
         model = model.to(dtype)
     model.load_state_dict(weights, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_number
@@ -37,6 +38,9 @@ class LearnerConfig:
 
     def check(self, model: Any) -> None:
         """Raise `ConfigError` for settings that no run could be made of."""
+        if not isinstance(model, torch.nn.Module):
+            made = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+            raise ConfigError(f"{made} arrived as model; expected a torch.nn.Module that is made: Learner(Model(...))")
         check_rate(self.lr)
         for name in ("weight_decay", "l2", "recurrent_l2", "ar", "tar"):
             check_number(getattr(self, name), name)
