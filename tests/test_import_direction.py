@@ -20,7 +20,7 @@ LEVELS = [
 ]
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 # Imported by all, importing only one another.
-SHARED = {"_lazy", "errors", "messages", "ordering", "types", "serialization", "plotting"}
+SHARED = {"_lazy", "errors", "messages", "ordering", "types", "serialization", "plotting", "spelling"}
 FRONT = {"__init__"}  # the public names
 
 

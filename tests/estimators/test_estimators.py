@@ -26,7 +26,7 @@ from tolerances import assert_close
 
 import rnnkit
 from rnnkit.data import SeriesSet
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, DataWarning
 from rnnkit.tasks import series as task
 
 # What X may be --------------------------------------------------------------------------------------------------------
@@ -471,3 +471,12 @@ def test_data_frames_keep_their_names():
 def test_numbers_written_as_text_are_refused(text):
     with pytest.raises(DataError, match=r"X holds text, such as '1.*; expected numbers"):
         classifier().fit(text, [0, 1, 0, 1])
+
+
+def test_two_spellings_of_a_label_are_one_class():
+    X = np.random.default_rng(0).normal(size=(16, 6))
+    labels = ["caf\u00e9", "tea", "cafe\u0301", "tea"] * 4
+    with pytest.warns(DataWarning, match="'café' occurs in two spellings"):
+        model = rnnkit.RNNClassifier(hidden_size=4, epochs=1).fit(X, labels)
+    assert model.classes_.tolist() == ["caf\u00e9", "tea"]
+    assert set(model.predict(X)) <= {"caf\u00e9", "tea"}

@@ -290,3 +290,24 @@ def test_names_of_classes_are_in_natural_order():
 def test_a_model_that_is_no_module_is_refused(model):
     with pytest.raises(ConfigError, match="arrived as model; expected a torch.nn.Module that is made"):
         rnnkit.Learner(model)
+
+
+def test_a_misspelt_setting_is_refused_and_an_attribute_of_ones_own_is_kept():
+    learner = Learner(torch.nn.Linear(3, 2), loss="mse")
+    for name, meant in (("weight_decays", "weight_decay"), ("metric", "metrics"), ("clip_norms", "clip_norm")):
+        with pytest.raises(ConfigError, match=f"no setting '{name}'; did you mean '{meant}'"):
+            setattr(learner, name, 1)
+    learner.notes = "a run of mine"
+    assert learner.notes == "a run of mine"
+
+
+def test_fine_tune_knows_its_own_settings():
+    learner = Learner(torch.nn.Linear(3, 2), loss="mse")
+    with pytest.raises(ConfigError, match="did you mean 'freeze_body_epochs'"):
+        learner.fine_tune((torch.randn(4, 3), torch.randn(4, 2)), freeze_epochs=1)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_a_loss_that_is_no_mean_is_refused(reduction):
+    with pytest.raises(ConfigError, match=rf"MSELoss\(reduction='{reduction}'\) arrived; a loss returns the mean"):
+        Learner(torch.nn.Linear(3, 2), loss=torch.nn.MSELoss(reduction=reduction))

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError, Place
+from ..spelling import composed, is_composed
 from .series import SeriesSet
-from .spelling import composed, is_composed
 
 _MOST = 12  # names in a message
 

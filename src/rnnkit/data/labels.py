@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError, Place
 from ..ordering import sorted_names
-from .spelling import composed
+from ..spelling import composed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

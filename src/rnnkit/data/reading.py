@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
+from ..spelling import composed
 from .frames import is_frame
 from .guesses import Guesses
 from .series import SeriesSet
-from .spelling import composed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,11 +12,11 @@ import numpy as np
 
 from ..errors import DataError, Place, check_no_missing
 from ..ordering import sorted_names
+from ..spelling import composed
 from ..types import Field
 from .frames import columns_of, frame_values, is_frame, unpack_frames
 from .row_checks import check_rows, no_value_error, observed_length
 from .sharding import shard_indices
-from .spelling import composed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

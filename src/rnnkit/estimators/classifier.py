@@ -17,6 +17,7 @@ from ..data.preprocessing import Preprocessing
 from ..errors import DataError, check_no_missing
 from ..ops.losses import LossFunction
 from ..ordering import natural_key
+from ..spelling import composed_labels
 from ..tasks.classification import Classification
 from ..tasks.settings import Fit
 from ..tasks.task import Task
@@ -179,6 +180,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         if y.dtype.kind in "OU":
             check_no_missing(y.tolist())
+            y = composed_labels(y)
         if y.dtype == object and not any(isinstance(label, str) for label in y.tolist()):
             y = np.array(y.tolist())  # of Python's numbers
         if y.dtype == object and len({isinstance(label, str) for label in y.tolist()}) > 1:
@@ -186,7 +188,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if fresh:
-            self.classes_ = np.unique(y if classes is None else column_or_1d(classes))
+            self.classes_ = np.unique(y if classes is None else composed_labels(column_or_1d(classes)))
         unseen = sorted(set(y.tolist()) - set(self.classes_.tolist()), key=lambda label: natural_key(str(label)))
         if unseen:
             raise DataError(

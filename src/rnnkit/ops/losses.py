@@ -98,6 +98,12 @@ def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Los
     if isinstance(chosen, type):
         raise ConfigError(f"loss={chosen.__name__} is a class; pass an instance: loss={chosen.__name__}()")
     if callable(chosen):
+        if (reduction := getattr(chosen, "reduction", "mean")) in ("sum", "none"):
+            kind = type(chosen).__name__
+            raise ConfigError(
+                f"loss={kind}(reduction={reduction!r}) arrived; a loss returns the mean over the "
+                "targets: leave reduction out"
+            )
         targets, alike = _OF_TORCH.get(chosen if inspect.isfunction(chosen) else type(chosen), ("own", None))
         probabilities = None if alike is None else LOSSES[alike].probabilities
         name = getattr(chosen, "__name__", type(chosen).__name__)

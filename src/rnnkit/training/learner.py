@@ -56,6 +56,7 @@ from .watching.callbacks import CallbackLike, Callbacks
 from .watching.metrics import MetricLike, Metrics
 
 _SETTINGS = tuple(one.name for one in fields(LearnerConfig))
+_CHANGEABLE = (*_SETTINGS, "optimizer", "extra")
 _FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
@@ -167,7 +168,7 @@ class Learner:
     def __setattr__(self, name: str, value: Any) -> None:
         made: Session | None = self.__dict__.get("_session")
         if made is not None:
-            check_may_change(name)
+            check_may_change(name, _CHANGEABLE)
             if name == "lr":
                 check_rate(value)
                 made.rate = float(value)
@@ -445,7 +446,7 @@ class Learner:
             DataError: labels of `old_data` that the new head lacks, in a replay; what `fit` raises.
         """
         if unknown := [name for name in settings if name not in _FIT_SETTINGS]:
-            raise unknown_setting(unknown[0], "fine_tune", _FIT_SETTINGS)
+            raise unknown_setting(unknown[0], "fine_tune", (*_FIT_SETTINGS, *(one.name for one in fields(Plan))))
         if settings.get("sample_weight") is not None and replay is not None:
             raise ConfigError("sample_weight is for rows without a replay; leave one of them out")
         old = self.class_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from ..errors import ConfigError, suggest
@@ -18,17 +19,25 @@ _ELSEWHERE = {
     "workers": "a torch DataLoader as data",
     "steps_per_epoch": "an iterable of so many batches as data",
 }
+_ALIKE = 0.8  # of two names, from 0 to 1: a slip of the hand, and no attribute of the user's own
 # What a learner is made of, and cannot be changed afterwards.
 _FIXED = ("model", "loss", "objective", "metrics", "label_smoothing", "class_weights", "device", "precision")
 
 
-def check_may_change(name: str) -> None:
-    """Raise `ConfigError` for an attribute of a learner that cannot be set, or belongs elsewhere."""
+def check_may_change(name: str, known: Sequence[str]) -> None:
+    """Raise `ConfigError` for an attribute of a learner that cannot be set, belongs elsewhere, or is misspelt.
+
+    Args:
+        name: of the attribute.
+        known: the attributes that can be set. A name that is like one of them, and is none, is taken for misspelt.
+    """
     if name in _FIXED:
         advice = "Learner(model, ...)" if name == "model" else f"Learner(learner.model, {name}=...)"
         raise ConfigError(f"learner.{name} cannot be changed; make another learner: {advice}")
     if name in _ELSEWHERE and name != "lr":
         raise ConfigError(f"a learner has no setting {name!r}; type {_ELSEWHERE[name]}")
+    if name not in known and (near := difflib.get_close_matches(name, [*known, *_FIXED], n=1, cutoff=_ALIKE)):
+        raise ConfigError(f"a learner has no setting {name!r}; did you mean {near[0]!r}?")
 
 
 def unknown_setting(name: str, function: str, known: Sequence[str]) -> ConfigError:

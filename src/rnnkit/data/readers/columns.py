@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy, suggest
+from ...spelling import composed
 from ..reading import Options
-from ..spelling import composed
 from .numerals import Numerals
 from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
+from ...spelling import composed, merged
 from ..reading import Options
-from ..spelling import composed, merged
 from . import text
 
 if TYPE_CHECKING:

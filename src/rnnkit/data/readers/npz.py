@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy, suggest
+from ...spelling import composed, merged
 from ..reading import Options
 from ..row_checks import check_labels, check_numbers, check_rows
 from ..series import SeriesSet, as_targets
-from ..spelling import composed, merged
 from . import text
 from .numerals import Numerals
 

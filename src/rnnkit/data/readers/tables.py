@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, DataWarning, MissingExtraError, Place, Remedy
+from ...spelling import composed, is_composed, merged
 from ..reading import Options
 from ..row_checks import (
     LARGEST,
@@ -23,7 +24,6 @@ from ..row_checks import (
     no_value_error,
 )
 from ..series import SeriesSet
-from ..spelling import composed, is_composed, merged
 from . import text, times
 from .columns import Roles, is_entity, is_list, resolve
 from .numerals import PLAIN, Numerals, convert

@@ -12,9 +12,9 @@ from unicodedata import normalize
 import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy
+from ...spelling import is_composed, merged
 from ..labels import plain_label
 from ..reading import Options
-from ..spelling import is_composed, merged
 
 if TYPE_CHECKING:
     import numpy.typing as npt

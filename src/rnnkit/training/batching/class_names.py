@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...errors import DataError, check_no_missing, suggest
 from ...ordering import sorted_names
+from ...spelling import composed_labels
 
 
 def names_in(targets: Any) -> tuple[str, ...] | None:
@@ -82,4 +83,4 @@ def _is_text(array: np.ndarray) -> bool:
 
 
 def _text(array: np.ndarray) -> np.ndarray:
-    return array.astype(str)
+    return composed_labels(array.astype(str))

@@ -22,8 +22,9 @@ class CTC(Objective):
     L = −(1/n) Σ_b log Σ_{π ∈ A(y_b)} Π_t softmax(z_b)_{t, π_t}
 
     with A(y) the paths that give y after repeated labels and blanks are removed, and n the number of labels in the
-    batch: the loss is in nats a label. The model returns logits z [B, T', C] for inputs of unequal lengths, or the pair
-    (z, lengths [B]) where it changes the number of steps, as a convolution with a stride does.
+    batch, where a row without labels counts as one: the loss is in nats a label. The model returns logits z [B, T', C]
+    for inputs of unequal lengths, or the pair (z, lengths [B]) where it changes the number of steps, as a convolution
+    with a stride does.
 
     Graves et al. 2006 ("Connectionist temporal classification: labelling unsegmented sequence data with recurrent
     neural networks"). Computed by `torch.nn.functional.ctc_loss` in float32.
@@ -59,7 +60,9 @@ class CTC(Objective):
     def count(self, batch: Batch) -> int:
         assert batch.targets is not None
         lengths = batch.target_lengths
-        return max(1, batch.targets.numel() if lengths is None else int(lengths.sum()))
+        if lengths is None:
+            return max(len(batch.targets), batch.targets.numel())
+        return int(lengths.clamp(min=1).sum())
 
     def __call__(self, output: Any, batch: Batch) -> Score:
         logits, steps = self._steps(output, batch)

@@ -5,8 +5,14 @@ Names are compared in the composed form (Unicode NFC). macOS writes file names i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
+from typing import Any
 from unicodedata import is_normalized, normalize
+
+import numpy as np
+
+from .errors import DataWarning
 
 
 def composed(name: str) -> str:
@@ -36,3 +42,23 @@ def merged(names: Iterable[str]) -> list[str]:
 def is_composed(text: str) -> bool:
     """Whether all of a text is in the composed form."""
     return text.isascii() or is_normalized("NFC", text)
+
+
+def composed_labels(labels: np.ndarray[Any, Any], stacklevel: int = 2) -> np.ndarray[Any, Any]:
+    """Return labels with their texts in the composed form, and warn where two spellings become one class.
+
+    Example:
+        >>> composed_labels(np.array(["e\\u0301", "a"])).tolist() == ["\\u00e9", "a"]
+        True
+    """
+    texts = {label for label in labels.ravel().tolist() if isinstance(label, str)}
+    if all(map(is_composed, texts)):
+        return labels
+    if twice := merged(texts):
+        warnings.warn(
+            f"the label {twice[0]!r} occurs in two spellings (Unicode NFC and NFD), which are taken for one class",
+            DataWarning,
+            stacklevel=stacklevel + 1,
+        )
+    plain = [composed(label) if isinstance(label, str) else label for label in labels.ravel().tolist()]
+    return np.array(plain, object if labels.dtype == object else None).reshape(labels.shape)
