@@ -19,6 +19,9 @@ namespace {
 constexpr double reading_interval = 0.25;  // seconds
 // Cores that others may use before it matters: what runs in the background of every system, and the counters' noise.
 constexpr double negligible = 0.3;
+// Cores that this process has to have used between two readings: programs that were busy while it waited say nothing of
+// those that it competes with. Without that, processes that take turns would each take the other for a rival.
+constexpr double least_work = 0.5;
 
 #if defined(__linux__)
 
@@ -79,8 +82,10 @@ double Contention::others(double now) {
 
 bool Contention::found(int threads, double now) {
     const double busy = others(now);
+    if (assumed_.load(std::memory_order_relaxed) >= 0) return busy > negligible;
     if (now < suspected_until_.load(std::memory_order_relaxed)) return true;
-    return busy > negligible && busy > cores_.load(std::memory_order_relaxed) - threads + negligible;
+    return worked_.load(std::memory_order_relaxed) && busy > negligible &&
+           busy > cores_.load(std::memory_order_relaxed) - threads + negligible;
 }
 
 void Contention::assume(double others) { assumed_.store(others, std::memory_order_relaxed); }
@@ -93,6 +98,7 @@ void Contention::read_counters(double now) {
     if (busy_ >= 0 && now > read_) {
         const double others = (usage.busy - busy_ - (own - own_)) / (now - read_);
         others_.store(others > 0 ? others : 0, std::memory_order_relaxed);
+        worked_.store(own - own_ > least_work * (now - read_), std::memory_order_relaxed);
     }
     cores_.store(usage.cores, std::memory_order_relaxed);
     busy_ = usage.busy, own_ = own, read_ = now;
@@ -109,7 +115,10 @@ void Contention::observe(double began, double own, double ended) {
     const double suspicion = suspicion_.load(std::memory_order_relaxed);
     if (late) suspected_until_.store(ended + suspicion, std::memory_order_relaxed);
     const double next = late ? 2 * suspicion : suspicion * 0.99;
-    suspicion_.store(next < 0.25 ? 0.25 : next > 8 ? 8 : next, std::memory_order_relaxed);
+    suspicion_.store(next < least_suspicion     ? least_suspicion
+                     : next > longest_suspicion ? longest_suspicion
+                                                : next,
+                     std::memory_order_relaxed);
 }
 
 }  // namespace rnnkit

@@ -24,13 +24,16 @@ public:
     void assume(double others);
 
 private:
+    static constexpr double least_suspicion = 0.02, longest_suspicion = 8;  // seconds
+
     void read_counters(double now);
 
     std::atomic<double> next_reading_{0}, others_{-1}, assumed_{-1};
-    std::atomic<double> suspected_until_{0}, suspicion_{0.25};  // seconds
-    std::atomic<double> last_{0};                               // when the last observed call ended
-    std::atomic<int> cores_{0};                                 // that the process may use
+    std::atomic<double> suspected_until_{0}, suspicion_{least_suspicion};  // seconds
+    std::atomic<double> last_{0};                                          // when the last observed call ended
+    std::atomic<int> cores_{0};                                            // that the process may use
     std::atomic<bool> reading_{false};
+    std::atomic<bool> worked_{false};        // whether this process worked between the last two readings
     double busy_ = -1, own_ = 0, read_ = 0;  // of the thread that reads
 };
 

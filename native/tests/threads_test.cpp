@@ -86,7 +86,7 @@ std::string suspicion() {
     watch.assume(-1);
     watch.observe(10, 10.001, 10.002);
     watch.observe(10.0021, 10.003, 10.1);
-    if (!watch.found(2, 10.2)) return " a late call raises no suspicion";
+    if (!watch.found(2, 10.11)) return " a late call raises no suspicion";
     if (watch.found(1 << 20, 11) && watch.others(11) <= 0.3) return " the suspicion does not end";
     return "";
 }

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import torch
 
-_SMALLEST, _LARGEST = 1 << 14, 1 << 23  # bytes of a kept block
+_SMALLEST, _LARGEST = 1 << 17, 1 << 23  # bytes of a kept block; the C library keeps smaller ones itself
 _KEPT_BYTES = 1 << 26
 _LINE = 64  # bytes of a line of the cache
 
