@@ -30,7 +30,8 @@ struct Usage {
     int cores;
 };
 
-// From /proc/stat, of the cores that the process may use. False where it cannot be read.
+// From /proc/stat, of the cores that the process may use. False where it cannot be read. Time that a hypervisor takes
+// away (steal) does not count: no manner of waiting in here brings it back.
 bool read_usage(Usage& usage) {
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
@@ -47,11 +48,11 @@ bool read_usage(Usage& usage) {
     usage = {0, 0};
     for (size_t line = 0; line < text.size(); line = text.find('\n', line) + 1) {
         int cpu;
-        unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
-        if (std::sscanf(text.c_str() + line, "cpu%d %llu %llu %llu %llu %llu %llu %llu %llu", &cpu, &user, &nice,
-                        &system, &idle, &iowait, &irq, &softirq, &steal) == 9 &&
+        unsigned long long user, nice, system, idle, iowait, irq, softirq;
+        if (std::sscanf(text.c_str() + line, "cpu%d %llu %llu %llu %llu %llu %llu %llu", &cpu, &user, &nice, &system,
+                        &idle, &iowait, &irq, &softirq) == 8 &&
             cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed)) {
-            usage.busy += tick * static_cast<double>(user + nice + system + irq + softirq + steal);
+            usage.busy += tick * static_cast<double>(user + nice + system + irq + softirq);
             ++usage.cores;
         }
         if (text.find('\n', line) == std::string::npos) break;

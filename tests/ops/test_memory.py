@@ -8,7 +8,7 @@ import torch
 
 import rnnkit
 from rnnkit.ops import memory
-from rnnkit.ops.memory import BlockCache, work_memory
+from rnnkit.ops.memory import BlockCache, scratch_memory, work_memory
 
 BYTES = 100_000
 
@@ -21,6 +21,14 @@ def test_any_size_and_type(count, dtype):
     assert tensor.is_contiguous()
     tensor.fill_(1)
     assert tensor.sum() == count
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 200_000, 9_000_000])
+def test_scratch_has_the_bytes_that_are_wanted(wanted):
+    scratch = scratch_memory(wanted)
+    assert scratch.dtype == torch.uint8
+    assert scratch.numel() >= wanted
+    assert wanted < 100_000 or scratch.data_ptr() % 64 == 0
 
 
 def test_a_freed_block_is_used_again():

@@ -71,6 +71,13 @@ def _round_up(size: int) -> int:
 _blocks = BlockCache()
 
 
+def scratch_memory(wanted: int) -> torch.Tensor:
+    """Return at least so many unset bytes, aligned. Cutting to the exact size would be three more operations of PyTorch."""
+    if _SMALLEST <= wanted <= _LARGEST:
+        return torch.from_numpy(_blocks.take(wanted))
+    return work_memory((wanted,), torch.uint8)
+
+
 def work_memory(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     """Return unset memory for a native call's own use.
 

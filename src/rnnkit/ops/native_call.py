@@ -12,7 +12,7 @@ import torch
 
 from ..errors import ShapeError
 from .backend import native_core
-from .memory import work_memory
+from .memory import scratch_memory, work_memory
 
 Tensor = torch.Tensor
 
@@ -264,7 +264,7 @@ def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     width = problem.saved_width if flags.save_for_backward else 0
     shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
     saved = work_memory((*shape, width), weight.dtype)
-    scratch = work_memory((problem.scratch(False),), torch.uint8)
+    scratch = scratch_memory(problem.scratch(False))
     arrays = forward_arrays(inputs, out, hn, cn if is_lstm else None, scratch, flags.batch_first)
     if width:
         arrays["saved"] = _sequence(saved, flags.batch_first)
@@ -300,7 +300,7 @@ def backward_call(*arguments: Any) -> list[Tensor]:
         torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    scratch = work_memory((problem.scratch(True),), torch.uint8)
+    scratch = scratch_memory(problem.scratch(True))
     arrays = _input_arrays(inputs, batch_first)
     arrays["out"] = _sequence(out, batch_first)
     for name, sequence in (("saved", saved if saved.numel() else None), ("dout", dout), ("dcells", dcells)):

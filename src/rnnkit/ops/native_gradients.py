@@ -40,7 +40,7 @@ def saved_tensors(ctx: Any) -> list[Any]:
         saved = list(ctx.saved_tensors)
     dropped = getattr(ctx, "results_dropped", False)
     # Hooks that users set (checkpoints, for example) hand out tensors that PyTorch does not check.
-    if dropped or (not tracing() and any(result._version for result in saved[-_RESULTS:])):
+    if dropped or (not tracing() and (saved[-1]._version or saved[-2]._version)):
         saved[-_RESULTS:] = None, None
     return saved
 
@@ -68,10 +68,11 @@ def input_gradients(
     grads = dout, dhn, dcn, dsaved
     if all(grad is None for grad in grads):
         return [None] * len(needs)
-    batched = any(grad is not None and _batched(grad) for grad in grads)
-    if batched or torch.is_grad_enabled():  # is_grads_batched=True, create_graph=True
+    # create_graph=True, is_grads_batched=True
+    if torch.is_grad_enabled() or any(_batched(grad) for grad in grads if grad is not None):
         return _through_the_reference(tensors, flags, needs, grads)
-    flags = flags._replace(save_for_backward=True)
+    if not flags.save_for_backward:
+        flags = flags._replace(save_for_backward=True)
     if out is None or saved is None:
         out, _, _, saved = forward_call(*tensors, *flags)
     found = backward_call(*grads, out, saved, *tensors, *flags, needs)
