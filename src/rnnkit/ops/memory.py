@@ -72,7 +72,7 @@ _blocks = BlockCache()
 
 
 def scratch_memory(wanted: int) -> torch.Tensor:
-    """Return at least so many unset bytes, aligned. Cutting to the exact size would be three more operations of PyTorch."""
+    """Return at least so many unset bytes, aligned: to cut to the exact size would cost three operations of PyTorch."""
     if _SMALLEST <= wanted <= _LARGEST:
         return torch.from_numpy(_blocks.take(wanted))
     return work_memory((wanted,), torch.uint8)
