@@ -1,5 +1,6 @@
 #include "contention.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,8 +20,8 @@ namespace {
 constexpr double reading_interval = 0.25;  // seconds
 // Cores that others may use before it matters: what runs in the background of every system, and the counters' noise.
 constexpr double negligible = 0.3;
-// Cores that this process has to have used between two readings: programs that were busy while it waited say nothing of
-// those that it competes with. Without that, processes that take turns would each take the other for a rival.
+// Cores that this process has to have used between two readings for others to count as rivals: programs that were busy
+// while it waited may have been so because it waited, as those do that take turns.
 constexpr double least_work = 0.5;
 
 #if defined(__linux__)
@@ -85,8 +86,8 @@ bool Contention::found(int threads, double now) {
     const double busy = others(now);
     if (assumed_.load(std::memory_order_relaxed) >= 0) return busy > negligible;
     if (now < suspected_until_.load(std::memory_order_relaxed)) return true;
-    return worked_.load(std::memory_order_relaxed) && busy > negligible &&
-           busy > cores_.load(std::memory_order_relaxed) - threads + negligible;
+    const double rivals = rivals_.load(std::memory_order_relaxed);
+    return rivals > negligible && rivals > cores_.load(std::memory_order_relaxed) - threads + negligible;
 }
 
 void Contention::assume(double others) { assumed_.store(others, std::memory_order_relaxed); }
@@ -97,9 +98,12 @@ void Contention::read_counters(double now) {
     if (!read_usage(usage)) return;
     const double own = own_seconds();
     if (busy_ >= 0 && now > read_) {
-        const double others = (usage.busy - busy_ - (own - own_)) / (now - read_);
-        others_.store(others > 0 ? others : 0, std::memory_order_relaxed);
-        worked_.store(own - own_ > least_work * (now - read_), std::memory_order_relaxed);
+        const double others = std::max(0.0, (usage.busy - busy_ - (own - own_)) / (now - read_));
+        const bool worked = own - own_ > least_work * (now - read_);
+        others_.store(others, std::memory_order_relaxed);
+        // What was found at work holds through a pause, unless they end in it.
+        rivals_.store(worked ? others : std::min(others, rivals_.load(std::memory_order_relaxed)),
+                      std::memory_order_relaxed);
     }
     cores_.store(usage.cores, std::memory_order_relaxed);
     busy_ = usage.busy, own_ = own, read_ = now;

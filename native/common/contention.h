@@ -33,7 +33,7 @@ private:
     std::atomic<double> last_{0};                                          // when the last observed call ended
     std::atomic<int> cores_{0};                                            // that the process may use
     std::atomic<bool> reading_{false};
-    std::atomic<bool> worked_{false};        // whether this process worked between the last two readings
+    std::atomic<double> rivals_{0};          // cores that others kept busy when this process last worked
     double busy_ = -1, own_ = 0, read_ = 0;  // of the thread that reads
 };
 
