@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from fitting import quiet, same, weights
 
 from rnnkit.errors import RnnkitWarning
 from rnnkit.serialization import read_config
+from rnnkit.training.history import History
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimization.averaging import NTASGD
 from rnnkit.training.optimization.schedules import Plateau
 from rnnkit.training.watching.callbacks import Callback
+from rnnkit.training.watching.early_stopping import EarlyStopping
 
 WATCHERS = [{"restore_best": True}, {"early_stopping": 1}, {"schedule": "plateau"}, {"average": "nt-asgd"}]
 
@@ -115,3 +118,26 @@ def test_schedule_and_average_pass_over_epochs_without_a_figure():
     again.begin([torch.zeros(1)])
     again.load_state_dict({**average.state_dict(), "figures": [3.0, None, 2.0]})  # as earlier versions wrote them
     assert again.figures == [3.0, 2.0]
+
+
+@pytest.mark.parametrize("infinite", [math.inf, -math.inf])
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_an_infinite_figure_is_never_the_best_and_does_not_count(infinite, higher_is_better):
+    history = History(monitor="figure", higher_is_better=higher_is_better)
+    assert [history.add({"figure": figure}) for figure in (infinite, 2.0, infinite)] == [False, True, False]
+    assert history.best_epoch == 2
+
+    stopping, run = EarlyStopping(2), SimpleNamespace(stop_reason=None)
+    stopping.on_prepare(None, run)
+    stopping.on_epoch_end(SimpleNamespace(history=history), {})
+    history.add({"figure": infinite})
+    stopping.on_epoch_end(SimpleNamespace(history=history), {})
+    assert run.stop_reason is None
+
+    plateau, average = Plateau(factor=0.5, patience=1), NTASGD(n=1)
+    average.begin([torch.zeros(1)], monitor="figure", higher_is_better=higher_is_better)
+    for figure in (infinite, 2.0, infinite, infinite):
+        plateau.epoch(figure, higher_is_better=higher_is_better)
+        average.epoch({"figure": figure})
+    assert plateau(0, 0) == 1.0
+    assert not average.triggered

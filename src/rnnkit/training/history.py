@@ -28,7 +28,8 @@ class History:
             `samples_per_second` while training, `seconds` including validation.
         monitor: the column that decides the best epoch.
         higher_is_better: whether a larger `monitor` is better.
-        best_epoch: the epoch with the best `monitor`; None before one has finished, or where it is NaN in all.
+        best_epoch: the epoch with the best `monitor`; None before one has finished, or where it is NaN or infinite in
+            all.
         stopped: why the run ended. "callback": a callback called `learner.stop()`; "interrupted": Ctrl-C or a
             KeyboardInterrupt; "error": another error, which `fit` raised.
         seconds: how long the run took, including checks and checkpoints.
@@ -125,7 +126,7 @@ class History:
         value = row[self.monitor]
         best = math.nan if self.best_epoch is None else self.rows[self.best_epoch - 1][self.monitor]
         better = value > best if self.higher_is_better else value < best
-        if better or (math.isnan(best) and not math.isnan(value)):
+        if math.isfinite(value) and (better or not math.isfinite(best)):
             self.best_epoch = len(self.rows)
             return True
         return False

@@ -159,7 +159,7 @@ class NTASGD(_Average):
 
     The trigger T is the end of the first epoch whose monitored figure v is worse than the best figure up to n epochs
     before it:  v_e > min(v_1, …, v_{e−1−n}),  e > n + 1. Before T there is no average, and validation uses the weights
-    themselves; after T it uses the average. An epoch whose figure is NaN does not count.
+    themselves; after T it uses the average. An epoch whose figure is NaN or infinite does not count.
 
     Merity, Keskar & Socher 2018 ("Regularizing and optimizing LSTM language models", algorithm 1: non-monotonically
     triggered averaged SGD). They use SGD without momentum at a constant rate, for which the theory holds. Any optimizer
@@ -198,7 +198,7 @@ class NTASGD(_Average):
 
     def epoch(self, row: dict[str, float]) -> None:
         figure = -row[self.monitor] if self.higher_is_better else row[self.monitor]
-        if math.isnan(figure):
+        if not math.isfinite(figure):
             return
         earlier = self.figures[: -self.n]
         if earlier and figure > min(earlier):

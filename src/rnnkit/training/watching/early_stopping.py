@@ -13,7 +13,7 @@ from .callbacks import Callback
 class EarlyStopping(Callback):
     """Ends the run after `patience` epochs in a row without a better monitored figure.
 
-    `fit(early_stopping=5)` adds it. An epoch whose figure is NaN does not count.
+    `fit(early_stopping=5)` adds it. An epoch whose figure is NaN or infinite does not count.
 
     Args:
         patience: number of epochs, at least 1.
@@ -44,5 +44,5 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, learner: Any, row: Row) -> None:
         history = learner.history
         since = history.rows[history.best_epoch or 0 :]
-        if sum(not math.isnan(one[history.monitor]) for one in since) >= self.patience:
+        if sum(math.isfinite(one[history.monitor]) for one in since) >= self.patience:
             self.run.stop_reason = "early stopping"

@@ -77,8 +77,8 @@ class DivergenceRescue(Callback):
 class BestWeights(Callback):
     """Keeps the weights of the epoch with the best monitored figure, and ends the run with them.
 
-    `fit(restore_best=True)` adds it. The best epoch is `History.best_epoch`. An epoch whose figure is NaN is never the
-    best; where no epoch has a figure, the run ends with its last weights.
+    `fit(restore_best=True)` adds it. The best epoch is `History.best_epoch`. An epoch whose figure is NaN or
+    infinite is never the best; where no epoch has a figure, the run ends with its last weights.
 
     Example:
         >>> import rnnkit, torch
