@@ -19,7 +19,7 @@ TRAINING = (
     ("watching",),
     ("optimization", "objectives"),
     ("batching",),
-    ("contexts", "execution", "history"),
+    ("contexts", "execution", "history", "signatures"),
 )
 
 

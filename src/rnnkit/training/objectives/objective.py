@@ -30,6 +30,7 @@ from ...ops.losses import Loss
 from ...ops.padding import valid_steps
 from ...types import Batch
 from ..batching.arrays import check_finite_values, describe
+from ..signatures import parameters_of, takes_keyword
 from .targets import fit_targets
 
 
@@ -325,11 +326,33 @@ class InferredObjective(Objective):
         return chosen
 
 
-def call_model(module: torch.nn.Module, batch: Batch) -> Any:
-    """Call a model on the inputs of a batch, with their lengths where rows differ."""
+def call_model(module: torch.nn.Module, batch: Batch, *more: Tensor) -> Any:
+    """Call a model on the inputs of a batch, what else it reads, and the lengths where rows differ.
+
+    Raises:
+        ConfigError: rows differ, and the model takes no lengths.
+    """
     if batch.input_lengths is None:
-        return module(batch.inputs)
-    return module(batch.inputs, lengths=batch.input_lengths)
+        return module(batch.inputs, *more)
+    try:
+        return module(batch.inputs, *more, lengths=batch.input_lengths)
+    except TypeError:
+        _check_takes_lengths(module)
+        raise
+
+
+def _check_takes_lengths(module: Any) -> None:
+    for wrapped in ("_original_module", "_orig_mod"):  # of Fabric and of torch.compile
+        module = getattr(module, wrapped, module)
+    if not takes_keyword(module, "lengths"):
+        raise ConfigError(
+            f"sequences of unequal lengths arrived, but {type(module).__name__}.forward takes "
+            f"{parameters_of(module)}, without their lengths",
+            remedy=(
+                "give the model forward(self, x, lengths=None), with lengths [N], the valid steps of each row",
+                "pass rows of equal length",
+            ),
+        ) from None
 
 
 def _equal(one: Tensor, other: Tensor | None) -> bool:

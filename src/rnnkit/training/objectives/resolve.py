@@ -9,6 +9,7 @@ import torch
 
 from ...errors import ConfigError, check_choice
 from ...ops.losses import LossFunction, resolve_loss
+from ..signatures import parameters_of, takes
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
@@ -38,7 +39,8 @@ def resolve_objective(
         label_smoothing, class_weights: of the cross-entropy.
 
     Raises:
-        ConfigError: an unknown name, or a loss for an objective that has its own.
+        ConfigError: an unknown name, a loss for an objective that has its own, or one that does not take an output and
+            its targets.
     """
     chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
     if isinstance(chosen, type) and issubclass(chosen, Objective):
@@ -53,7 +55,13 @@ def resolve_objective(
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
     check_choice(chosen, "objective", (*NAMES, None))
-    found = make_cross_entropy(resolve_loss(loss, model), label_smoothing, class_weights)
+    resolved = resolve_loss(loss, model)
+    if not takes(resolved.function, 2):
+        raise ConfigError(
+            f"loss={resolved.name} takes {parameters_of(resolved.function)}; expected a callable (output, target) that "
+            "returns the mean over the targets"
+        )
+    found = make_cross_entropy(resolved, label_smoothing, class_weights)
     if chosen == "seq2seq":
         return SequenceToSequence(loss=found)
     return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)

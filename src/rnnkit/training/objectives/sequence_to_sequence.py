@@ -10,7 +10,7 @@ from torch import Tensor
 from ...errors import ConfigError, ShapeError, check_whole
 from ...ops.losses import LOSSES, Loss
 from ...types import Batch
-from .objective import HorizonObjective
+from .objective import HorizonObjective, call_model
 
 
 class SequenceToSequence(HorizonObjective):
@@ -64,7 +64,4 @@ class SequenceToSequence(HorizonObjective):
                 "inputs without targets arrived; the objective 'seq2seq' trains a model that reads the target before "
                 "each step, so predict cannot call it: decode with a method of the model that reads its own outputs"
             )
-        previous = self.previous(batch.targets)
-        if batch.input_lengths is None:
-            return module(batch.inputs, previous)
-        return module(batch.inputs, previous, lengths=batch.input_lengths)
+        return call_model(module, batch, self.previous(batch.targets))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,13 +43,27 @@ _NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable",
 
 
 def check_optimizer(optimizer: OptimizerLike) -> None:
-    """Raise `ConfigError` for a name that is unknown."""
+    """Raise `ConfigError` for a name that is unknown, or an optimizer that a run cannot use."""
     if isinstance(optimizer, str):
         check_choice(optimizer, "optimizer", tuple(OPTIMIZERS))
     if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
         raise ConfigError(
             f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "
             "from the parameters"
+        )
+    made_by = optimizer.func if isinstance(optimizer, partial) else optimizer
+    kind = type(optimizer) if isinstance(optimizer, Optimizer) else made_by
+    if isinstance(kind, type) and issubclass(kind, Optimizer):
+        _check_step(kind)
+
+
+def _check_step(kind: type[Optimizer]) -> None:
+    """Raise `ConfigError` for a kind of optimizer that runs the model several times in a step."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise ConfigError(
+            f"the optimizer {kind.__name__} computes the loss several times in a step, by a closure, which a Learner "
+            "does not give; expected one whose step() needs no argument: type optimizer='adam'"
         )
 
 
@@ -69,7 +84,13 @@ def held_by(optimizer: Optimizer) -> set[Parameter]:
 
 
 def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
-    """Raise `ConfigError` for an optimizer that holds no parameter of the model that trains."""
+    """Raise `ConfigError` for an optimizer that holds no parameter of the model that trains, or needs a closure."""
+    if not isinstance(optimizer, Optimizer):
+        raise ConfigError(
+            f"the callable that arrived as optimizer returned a {type(optimizer).__name__}; expected an Optimizer: "
+            "lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
+        )
+    _check_step(type(optimizer))
     held, kind = held_by(optimizer), type(optimizer).__name__
     ours = [parameter for parameter in model.parameters() if parameter in held]
     if not ours:

@@ -10,12 +10,16 @@ Legend: s the step from 0, S the number of steps of the run, f(s) the factor.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch.optim.lr_scheduler import LRScheduler
+
 from ...errors import ConfigError, check_choice, check_whole, suggest
+from ..signatures import parameters_of, takes
 
 Schedule = Callable[[int, int], float]
 
@@ -203,7 +207,7 @@ class Plateau:
     An epoch improves if its figure is better than the best so far by more than the share `threshold` of the best.
     `fit(monitor=...)` names the figure, "val_loss" by default; without validation it must be named. Equal to PyTorch's
     `ReduceLROnPlateau(patience=n - 1)`: this schedule acts at the n-th epoch without improvement, as `early_stopping`
-    does, PyTorch's after it. An epoch whose figure is NaN does not count.
+    does, PyTorch's after it. An epoch whose figure is NaN or infinite does not count.
 
     Args:
         factor: the multiplier, in (0, 1).
@@ -240,8 +244,8 @@ class Plateau:
         return self.now
 
     def epoch(self, figure: float, *, higher_is_better: bool) -> None:
-        """Record an epoch's figure; NaN changes nothing."""
-        if math.isnan(figure):
+        """Record an epoch's figure; NaN and infinity change nothing."""
+        if not math.isfinite(figure):
             return
         margin = abs(self.best) * self.threshold
         better = figure > self.best + margin if higher_is_better else figure < self.best - margin
@@ -275,13 +279,61 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 }
 
 
+# PyTorch's schedulers, and what takes their place. Theirs count what calls them, these count steps of the run.
+_OF_TORCH = {
+    "StepLR": "schedule=lambda step, total: 0.1 ** (3 * step // total) for a tenth at each third of the run",
+    "MultiStepLR": "schedule=lambda step, total: 0.1 ** (3 * step // total) for a tenth at each third of the run",
+    "ExponentialLR": "schedule=lambda step, total: 0.01 ** (step / total) for a hundredth at the end",
+    "PolynomialLR": "schedule=lambda step, total: 1 - step / total",
+    "LambdaLR": "schedule=function with your function as (step, total) -> factor",
+    "MultiplicativeLR": "schedule=function with your function as (step, total) -> factor",
+    "ConstantLR": "schedule='constant'",
+    "LinearLR": "schedule=rnnkit.training.Constant(warmup=0.1) for a straight rise",
+    "CosineAnnealingLR": "schedule='cosine', or with settings rnnkit.training.Cosine(end=0.01)",
+    "CosineAnnealingWarmRestarts": "schedule='cosine', which has one period",
+    "OneCycleLR": "schedule='one_cycle', or with settings rnnkit.training.OneCycle(peak=3e-3)",
+    "CyclicLR": "schedule='one_cycle', which has one cycle",
+    "ReduceLROnPlateau": "schedule='plateau', or with settings rnnkit.training.Plateau(factor=0.1, patience=5)",
+}
+
+
+def _torch_problem(schedule: Any) -> ConfigError | None:
+    """The error about a scheduler of PyTorch's, a class or an object or its name; None for anything else."""
+    made = schedule.func if isinstance(schedule, functools.partial) else schedule
+    if isinstance(made, str):
+        kinds = [made] if made in _OF_TORCH else []
+    else:
+        own = made if isinstance(made, type) else type(made)
+        kinds = [one.__name__ for one in own.__mro__] if issubclass(own, LRScheduler) else []
+    if not kinds:
+        return None
+    advice = next((_OF_TORCH[kind] for kind in kinds if kind in _OF_TORCH), None)
+    if advice is None:
+        advice = f"one of {', '.join(map(repr, SCHEDULES))}"
+    return ConfigError(
+        f"PyTorch's {kinds[0]} arrived as schedule; expected a schedule of rnnkit's, or a callable (step from 0, total "
+        "steps) -> factor on the rates",
+        remedy=f"type {advice}",
+    )
+
+
 def resolve_schedule(schedule: str | Schedule | None) -> Schedule | None:
     """Return the schedule of that name; a callable (step, total steps) -> factor is returned unchanged.
 
     A schedule with a state, such as `Plateau`, is copied, so that a run does not depend on an earlier one.
+
+    Raises:
+        ConfigError: no such name, a class, one of PyTorch's schedulers, or a callable that takes other arguments.
     """
+    if (problem := _torch_problem(schedule)) is not None:
+        raise problem
     if isinstance(schedule, type):
         raise ConfigError(f"the class {schedule.__name__} arrived as schedule; expected {schedule.__name__}()")
+    if schedule is not None and callable(schedule) and not takes(schedule, 2):
+        name = getattr(schedule, "__name__", type(schedule).__name__)
+        raise ConfigError(
+            f"schedule={name} takes {parameters_of(schedule)}; expected a callable (step from 0, total steps) -> factor"
+        )
     if schedule is None or callable(schedule):
         return copy.deepcopy(schedule) if hasattr(schedule, "epoch") else schedule
     check_choice(schedule, "schedule", tuple(SCHEDULES))

@@ -17,13 +17,15 @@ The order of a run's callbacks is stated by their attribute `order`; equal ones 
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from ...errors import ConfigError
+from ...errors import ConfigError, suggest
 from ..history import History, Row
+from ..signatures import parameters_of, takes
 
 
 class Callback:
@@ -113,12 +115,36 @@ class Hooks(Protocol):
 
 CallbackLike = Hooks | Callable[[Any, Row], object]
 
+_HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+_NO_BEGIN = "on_epoch_closed, after the epoch before, or on_fit_begin for the first"
+# Hooks of Keras and Lightning, and what does the same here.
+_ELSEWHERE = {
+    "on_train_begin": "on_fit_begin",
+    "on_train_start": "on_fit_begin",
+    "on_fit_start": "on_fit_begin",
+    "on_batch_end": "on_step_end",
+    "on_train_batch_end": "on_step_end",
+    "on_batch_begin": "on_step_end, after the step before",
+    "on_train_batch_begin": "on_step_end, after the step before",
+    "on_train_batch_start": "on_step_end, after the step before",
+    "on_after_backward": "on_backward_end",
+    "on_before_optimizer_step": "on_backward_end",
+    "on_epoch_begin": _NO_BEGIN,
+    "on_epoch_start": _NO_BEGIN,
+    "on_train_epoch_start": _NO_BEGIN,
+    "on_train_epoch_end": "on_epoch_end",
+    "on_validation_end": "on_epoch_end",
+    "on_validation_epoch_end": "on_epoch_end",
+    "on_test_end": "on_epoch_end",
+}
+
 
 def check_callbacks(callbacks: Any) -> tuple[CallbackLike, ...]:
     """Return the callbacks as a tuple.
 
     Raises:
-        ConfigError: an object that is no callback, or a single callback instead of a list.
+        ConfigError: an object that is no callback, or a single callback instead of a list; a hook that does not exist
+            or does not take what it is called with.
     """
     if isinstance(callbacks, Hooks) or callable(callbacks) or not isinstance(callbacks, Iterable):
         raise ConfigError(f"callbacks={callbacks!r} arrived; expected a list: callbacks=[...]")
@@ -130,7 +156,36 @@ def check_callbacks(callbacks: Any) -> tuple[CallbackLike, ...]:
                 f"{what} arrived in callbacks; expected a rnnkit.Callback, or a callable (learner, row) for after "
                 "each epoch"
             )
+        if isinstance(callback, Hooks):
+            _check_hooks(callback)
+        elif not takes(callback, 2):
+            name = getattr(callback, "__name__", type(callback).__name__)
+            raise ConfigError(
+                f"the callback {name} takes {parameters_of(callback)}; expected (learner, row), which it is called "
+                "with after each epoch"
+            )
     return found
+
+
+def _check_hooks(callback: Hooks) -> None:
+    """Raise `ConfigError` for a hook that would never be called, or could not be."""
+    kind = type(callback).__name__
+    names = sorted({*dir(type(callback)), *getattr(callback, "__dict__", ())})
+    for name in names:
+        if name.startswith("on_") and name not in _HOOKS and callable(getattr(callback, name, None)):
+            instead = _ELSEWHERE.get(name)
+            near = suggest(name, _HOOKS) if instead is None else f"; type {instead}"
+            raise ConfigError(
+                f"{kind}.{name} is no hook of a callback, so nothing would call it{near}",
+                note=f"a method of your own needs a name that does not begin with on_: {name.removeprefix('on_')}",
+            )
+    for name in (*_HOOKS, "state_dict", "load_state_dict"):
+        stub, method = getattr(Callback, name), getattr(callback, name, None)
+        expected = tuple(inspect.signature(stub).parameters)
+        if callable(method) and not takes(method, len(expected) - 1):
+            raise ConfigError(
+                f"{kind}.{name} takes {parameters_of(method)} beside self; type def {name}({', '.join(expected)})"
+            )
 
 
 def with_defaults(callbacks: Iterable[CallbackLike], defaults: Iterable[Callback]) -> tuple[CallbackLike, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import DataError
+from ...errors import ConfigError, DataError
 from ..execution import several_processes
 from .divergence import NonFinite
 
@@ -17,12 +17,18 @@ class LossMeter:
     """The mean of losses, each weighted by the number of targets that it is the mean of.
 
     Reading a loss waits for an accelerator, so there 50 losses are read at once. On a CPU each is read when it comes.
-    A `strict` meter raises `NonFinite` for a loss that is NaN or infinite.
+
+    Args:
+        device: of the model.
+        strict: raise `NonFinite` for a loss that is NaN or infinite.
+        trains: whether the losses are backpropagated; None: as `strict`. The first one must then have a gradient.
     """
 
-    def __init__(self, device: torch.device, *, strict: bool) -> None:
+    def __init__(self, device: torch.device, *, strict: bool, trains: bool | None = None) -> None:
         self.device, self.strict = device, strict
+        self.trains = strict if trains is None else trains
         self.every = 1 if device.type == "cpu" else 50
+        self.__dict__["add"] = self._add_first  # in place of the method, until the first loss has been checked
         self.reset()
 
     def reset(self) -> None:
@@ -34,6 +40,11 @@ class LossMeter:
         self.waiting.append((loss.detach(), count, batch))
         if len(self.waiting) >= self.every:
             self.read()
+
+    def _add_first(self, loss: Any, count: int, batch: int) -> None:
+        check_loss(loss, trains=self.trains)
+        del self.__dict__["add"]
+        self.add(loss, count, batch)
 
     def read(self) -> None:
         waiting = self.waiting
@@ -66,3 +77,37 @@ class LossMeter:
         if count == 0:
             raise DataError("no data arrived: there was not a single batch")
         return total / count
+
+
+def check_loss(loss: Any, *, trains: bool) -> None:
+    """Raise `ConfigError` for a loss that is not one number, or with `trains` has no gradient.
+
+    Example:
+        >>> check_loss(torch.zeros(3), trains=False)
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: the loss returned a tensor of shape [3]; expected one number, the mean over the \
+targets; return its .mean()
+    """
+    if not isinstance(loss, Tensor):
+        what = f"the number {loss!r}" if isinstance(loss, int | float) else f"a {type(loss).__name__}"
+        if loss is None:
+            what = "None"
+        raise ConfigError(
+            f"the loss returned {what}; expected a tensor with one number, computed from the model's output: return it "
+            "without .item(), float() or NumPy"
+        )
+    if loss.numel() != 1:
+        note = "an output [N, 1] and targets [N] broadcast to [N, N]: compare output.squeeze(-1) with the targets"
+        square = loss.dim() == 2 and loss.shape[0] == loss.shape[1]
+        raise ConfigError(
+            f"the loss returned a tensor of shape {list(loss.shape)}; expected one number, the mean over the targets",
+            remedy="return its .mean()",
+            note=note if square else "",
+        )
+    if trains and not loss.requires_grad:
+        raise ConfigError(
+            "the loss has no gradient, so nothing can be learned; expected one that is computed from the model's "
+            "output by PyTorch's operations: leave out .detach(), .data, .argmax() and torch.no_grad() in the loss "
+            "and in the model's forward"
+        )

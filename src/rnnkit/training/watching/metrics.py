@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import ConfigError
 from ..execution import several_processes
+from ..signatures import parameters_of, takes
 from .metric_states import load_states, parts_of, states_of, to_exchange_device
 
 MetricLike = str | Callable[..., Any]  # torchmetrics' objects are callable too
@@ -239,6 +240,9 @@ def _resolve(metric: Any, logits: bool) -> Accumulator:
     if all(hasattr(metric, name) for name in ("update", "compute", "reset")):
         return _Object(metric)
     if callable(metric):
+        if not takes(metric, 2):
+            name = getattr(metric, "__name__", type(metric).__name__)
+            raise ConfigError(f"the metric {name} takes {parameters_of(metric)}; expected (output, target) -> number")
         return _WholeEpoch(metric)
     from .named_metrics import NamedMetric  # here, since torchmetrics takes half a second to import
     from .simple_metrics import AT_ONCE, fitted_pairs
