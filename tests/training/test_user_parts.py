@@ -159,3 +159,8 @@ def test_a_schedule_or_a_metric_of_other_arguments_is_refused(classifier, blobs)
         quiet(Learner(classifier()), blobs, schedule=lambda step: 1.0)
     with pytest.raises(ConfigError, match=r"the metric <lambda> takes \(output\); expected \(output, target\)"):
         Learner(classifier(), metrics=lambda output: 0.0)
+
+
+def test_a_model_without_parameters_is_refused():
+    with pytest.raises(ConfigError, match="this Flatten has no parameters; expected a model that can be trained"):
+        Learner(nn.Flatten(), loss="mse")

@@ -41,6 +41,8 @@ class LearnerConfig:
         if not isinstance(model, torch.nn.Module):
             made = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
             raise ConfigError(f"{made} arrived as model; expected a torch.nn.Module that is made: Learner(Model(...))")
+        if next(model.parameters(), None) is None:
+            raise ConfigError(f"this {type(model).__name__} has no parameters; expected a model that can be trained")
         check_rate(self.lr)
         for name in ("weight_decay", "l2", "recurrent_l2", "ar", "tar"):
             check_number(getattr(self, name), name)

@@ -31,6 +31,7 @@ from ...ops.padding import valid_steps
 from ...types import Batch
 from ..batching.arrays import check_finite_values, describe
 from ..signatures import parameters_of, takes_keyword
+from .embedding_ids import check_embedding_ids
 from .targets import fit_targets
 
 
@@ -326,18 +327,22 @@ class InferredObjective(Objective):
         return chosen
 
 
-def call_model(module: torch.nn.Module, batch: Batch, *more: Tensor) -> Any:
-    """Call a model on the inputs of a batch, what else it reads, and the lengths where rows differ.
+def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor) -> Any:
+    """Call a model on the inputs of a batch, the labels that it reads, and the lengths where rows differ.
 
     Raises:
         ConfigError: rows differ, and the model takes no lengths.
+        DataError: an embedding of the model lacks an id, or one of the labels.
     """
-    if batch.input_lengths is None:
-        return module(batch.inputs, *more)
+    lengths = {} if batch.input_lengths is None else {"lengths": batch.input_lengths}
     try:
-        return module(batch.inputs, *more, lengths=batch.input_lengths)
+        return module(batch.inputs, *labels, **lengths)
     except TypeError:
-        _check_takes_lengths(module)
+        if lengths:
+            _check_takes_lengths(module)
+        raise
+    except IndexError:
+        check_embedding_ids(module, batch.inputs, *labels, **lengths)
         raise
 
 

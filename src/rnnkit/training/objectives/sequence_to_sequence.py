@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError, ShapeError, check_whole
+from ...errors import ConfigError, DataError, ShapeError, check_whole
 from ...ops.losses import LOSSES, Loss
+from ...ops.padding import valid_steps
 from ...types import Batch
 from .objective import HorizonObjective, call_model
 
@@ -57,6 +58,23 @@ class SequenceToSequence(HorizonObjective):
                 f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective 'seq2seq' "
                 "expects integer labels [N, S], or a list of arrays of labels of unequal lengths"
             )
+
+    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
+        targets, vocabulary = batch.targets, shape[-1]
+        assert targets is not None
+        if self.loss.targets == "labels" and targets.dim() == 2:
+            lengths = batch.target_lengths
+            used = targets if lengths is None else targets[valid_steps(lengths, targets.shape[1], targets.device)]
+            low, high = (int(end) for end in torch.aminmax(used))
+            if low < 0 or high >= vocabulary:
+                raise DataError(
+                    f"the label {low if low < 0 else high} arrived, but the model tells apart a vocabulary of "
+                    f"{vocabulary}, labels 0 to {vocabulary - 1}",
+                    remedy="give each label a number from 0 on"
+                    if low < 0
+                    else f"build the model with a vocabulary of at least {high + 1}: its embedding and its last layer",
+                )
+        return super().fit(batch, shape, dtype)
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
         if batch.targets is None:
