@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from fitting import quiet
 from torch import nn
 
+from rnnkit import GRU, SequenceClassifier
 from rnnkit.errors import ConfigError
 from rnnkit.training.batching.batches import hold_out
 from rnnkit.training.batching.order import ReplayData
@@ -64,12 +66,41 @@ def test_a_mapping_leaves_other_classes_at_one_and_batches_do_not_matter(classif
     assert losses[1] == pytest.approx((each * (1 + 2 * blobs[1])).mean().item(), rel=1e-5)
 
 
+def test_weights_by_the_names_of_classes_are_those_by_their_numbers(classifier, blobs):
+    x, y = blobs
+    names = [["caf\u00e9", "z"][label] for label in y]
+    by_number = quiet(Learner(classifier(), class_weights={1: 3.0}), blobs, epochs=2, seed=0)
+    named = Learner(classifier(), class_weights={"z": 3.0, "cafe\u0301": 1})
+    assert quiet(named, x, y=names, epochs=2, seed=0, validation=(x[:9], names[:9]))["loss"] == by_number["loss"]
+    assert named.evaluate(x, names) == named.evaluate(x, y)
+
+    model = SequenceClassifier(GRU(2, 4), classes=["caf\u00e9", "z", "new"])
+    known = Learner(model, class_weights={"z": 3.0})
+    known.evaluate(x, y)  # the model has the names
+    assert known._session.objective.loss.function.weights.tolist() == [1, 3, 1]
+    with pytest.raises(ConfigError, match="the key 'zz', which is none of the classes; known: 'no', 'yes'"):
+        Learner(classifier(), class_weights={"zz": 1.0}).evaluate(x, np.array(["no", "yes"])[y])
+    with pytest.raises(ConfigError, match="the key 'Z', which is none of the classes; did you mean 'z'"):
+        Learner(model, class_weights={"Z": 1.0}).evaluate(x, y)
+
+
+def test_weights_by_name_follow_a_new_head(blobs, three):
+    x, y = blobs
+    named = Learner(SequenceClassifier(GRU(2, 4), classes=["a", "b"]), class_weights={"a": 3.0})
+    quiet(named, blobs, epochs=1)
+    new = (torch.cat([x, three[0]]), np.array(["c", "a", "b"])[torch.cat([y + 1, 0 * three[1]])])
+    named.fine_tune(new, classes=["c", "a", "b"], epochs=1, progress=False)
+    assert named._session.objective.loss.function.weights.tolist() == [1, 3, 1]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
         ({"class_weights": "balance"}, "expected 'balanced'"),
-        ({"class_weights": {"cat": 1.0}}, "has the key 'cat'"),
+        ({"class_weights": {"cat": 1.0}}, "has the key 'cat', but neither the model nor the labels name the classes"),
+        ({"class_weights": {1.5: 1.0}}, "has the key 1.5; expected the number of a class, from 0, or its name"),
+        ({"class_weights": {True: 1.0}}, "has the key True"),
         ({"class_weights": {2: 1.0}}, "key 2 but the model has 2 classes"),
         ({"class_weights": [1, 2, 3]}, "3 numbers but the model has 2 classes"),
         ({"class_weights": [1, -2]}, "at least 0"),

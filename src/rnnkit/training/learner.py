@@ -78,8 +78,9 @@ class Learner:
             `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none gets
             "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);
-            and a number a class, a mapping {class: number}, or "balanced", from the data that `fit` trains on. All
-            reported losses contain both: "loss" and "val_loss" of the history and "loss" of `evaluate`.
+            and a number a class, a mapping {class: number} by the classes' numbers or names, or "balanced", from the
+            data that `fit` trains on. All reported losses contain both: "loss" and "val_loss" of the history and
+            "loss" of `evaluate`.
         optimizer: "adam", "adamw", "sgd", "rmsprop"; a callable that makes one from the parameters; or a torch
             Optimizer. `lr`, `weight_decay` and `l2` are settings of the named ones.
         metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see

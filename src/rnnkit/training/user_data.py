@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ConfigError, DataError
 from ..ops.losses import Loss
 from .batching.class_names import encode_names, names_in
+from .objectives.cross_entropy import note_class_names
 
 
 def joined(x: Any, y: Any) -> Any:
@@ -64,12 +65,13 @@ def class_names_of(data: Any) -> tuple[str, ...] | None:
 
 
 def encode_labels(data: Any, names: tuple[str, ...] | None, loss: Loss) -> Any:
-    """Return (X, y) with the number of each class in place of its name; other data as it is.
+    """Return (X, y) with the number of each class in place of its name; other data as it is. The loss learns the names.
 
     Raises:
         DataError: a name that is none of the classes, or names where the loss expects numbers.
     """
     found = class_names_of(data)
+    note_class_names(loss, names or found)
     if found is None:
         return data
     if loss.probabilities != "softmax":

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import ConfigError
+from ...errors import ConfigError, suggest
 from ...ops.losses import Loss
+from ...spelling import composed
 
-ClassWeights = str | Tensor | Sequence[float] | Mapping[int, float]
+ClassWeights = str | Tensor | Sequence[float] | Mapping[int, float] | Mapping[str, float]
 
 
 class CrossEntropy(torch.nn.Module):
@@ -30,7 +31,8 @@ class CrossEntropy(torch.nn.Module):
 
     Args:
         smoothing: ε, in [0, 1).
-        weights: C numbers of at least 0, one a class; a mapping from class to number (others: 1); "balanced"; or None.
+        weights: C numbers of at least 0, one a class; a mapping from a class, its number or its name, to its weight
+            (others: 1); "balanced"; or None.
 
     Raises:
         ConfigError: a setting out of range, or weights that are not as many as the model's classes.
@@ -51,9 +53,13 @@ class CrossEntropy(torch.nn.Module):
         if self.balanced and weights != "balanced":
             raise ConfigError(f"class_weights={weights!r} arrived; expected 'balanced', numbers or a mapping")
         self.by_class = dict(weights) if isinstance(weights, Mapping) else {}
+        self.names: tuple[str, ...] | None = None  # of the classes
         for label in self.by_class:
-            if not isinstance(label, Integral) or label < 0:
-                raise ConfigError(f"class_weights has the key {label!r}; expected the number of a class, from 0")
+            whole = isinstance(label, Integral) and not isinstance(label, bool) and label >= 0
+            if not whole and not isinstance(label, str):
+                raise ConfigError(
+                    f"class_weights has the key {label!r}; expected the number of a class, from 0, or its name"
+                )
         if weights is None or self.balanced:
             numbers = None
         else:
@@ -70,12 +76,8 @@ class CrossEntropy(torch.nn.Module):
         """Learn how many classes the model tells apart; raise `ConfigError` where the weights are for others."""
         self.classes = classes
         if self.by_class:
-            if max(self.by_class) >= classes:
-                raise ConfigError(
-                    f"class_weights has the key {max(self.by_class)} but the model has {classes} classes; "
-                    f"expected 0 to {classes - 1}"
-                )
-            self.weights = _numbers([self.by_class.get(label, 1.0) for label in range(classes)])
+            given = {self._number(label, classes): weight for label, weight in self.by_class.items()}
+            self.weights = _numbers([given.get(label, 1.0) for label in range(classes)])
         if self.weights is not None and len(self.weights) != classes:
             if self.balanced:  # of earlier data, for a head of other classes
                 self.weights = None
@@ -84,6 +86,32 @@ class CrossEntropy(torch.nn.Module):
                 f"class_weights has {len(self.weights)} numbers but the model has {classes} classes; "
                 "expected one for each"
             )
+
+    def _number(self, label: int | str, classes: int) -> int:
+        """The number of a class that `class_weights` names."""
+        if not isinstance(label, str):
+            if label >= classes:
+                raise ConfigError(
+                    f"class_weights has the key {label} but the model has {classes} classes; "
+                    f"expected 0 to {classes - 1}"
+                )
+            return int(label)
+        if self.names is None:
+            raise ConfigError(
+                f"class_weights has the key {label!r}, but neither the model nor the labels name the classes; type "
+                "their numbers, class_weights={0: 1.0, 1: 3.0}, or pass labels that are names"
+            )
+        if composed(label) not in self.names:
+            raise ConfigError(
+                f"class_weights has the key {label!r}, which is none of the classes{suggest(label, self.names)}"
+            )
+        return self.names.index(composed(label))
+
+
+def note_class_names(loss: Loss, names: Sequence[str] | None) -> None:
+    """Tell a loss the names of the classes, by which its weights may be given."""
+    if isinstance(loss.function, CrossEntropy):
+        loss.function.names = None if names is None else tuple(map(composed, names))
 
 
 def make_cross_entropy(loss: Loss, label_smoothing: float, class_weights: ClassWeights | None) -> Loss:
