@@ -207,3 +207,45 @@ def test_names_of_classes_go_with_the_width_of_the_head(tmp_path):
     model.class_names = ["a", "b", "c"]
     save_module(model, tmp_path)
     assert rnnkit.load(tmp_path).class_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("classes", [1, ["calm"]])
+def test_one_class_is_refused_and_both_remedies_train(classes):
+    with pytest.raises(ConfigError, match=r"at least two; type classes=2.*SequenceRegressor.*loss='bce_logits'"):
+        rnnkit.SequenceClassifier(rnnkit.GRU(2, 4), classes=classes)
+    x, y = torch.randn(8, 5, 2), torch.arange(8) % 2
+    two = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.GRU(2, 4), classes=2))
+    one = rnnkit.Learner(rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), loss="bce_logits", metrics=["accuracy"])
+    for learner in (two, one):
+        assert learner.fit(x, y, epochs=1, progress=False).rows[0]["loss"] > 0.1
+    assert one.predict_proba(x).shape[0] == 8
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "labels"),
+    [
+        (rnnkit.SequenceTagger(rnnkit.GRU(2, 4), outputs=1), None, torch.zeros(8, 5).long()),
+        (rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), "cross_entropy", torch.zeros(8).long()),
+        (rnnkit.SequenceRegressor(rnnkit.GRU(2, 4)), torch.nn.CrossEntropyLoss(), torch.zeros(8).long()),
+    ],
+)
+def test_a_cross_entropy_over_one_output_is_refused(model, loss, labels):
+    learner = rnnkit.Learner(model, loss=loss)
+    for call in (learner.fit, learner.evaluate):
+        with pytest.raises(
+            ConfigError, match="one number for each target.*2 for two classes, or pass loss='bce_logits'"
+        ):
+            call(torch.randn(8, 5, 2), labels)
+
+
+@pytest.mark.parametrize("classes", [1, ["calm"]])
+@pytest.mark.parametrize(
+    "head", [None, {"builder": "torch.nn.Linear", "arguments": {"in_features": 4, "out_features": 1}}]
+)
+def test_a_model_of_one_class_of_an_earlier_version_is_still_built(classes, head):
+    arguments = {"body": rnnkit.GRU(2, 4).config(), "classes": classes, "pooling": "mean", "dropout": 0.1}
+    config = {"builder": "SequenceClassifier", "arguments": arguments | ({} if head is None else {"head": head})}
+    model = rnnkit.models.build(config)
+    assert model(torch.zeros(3, 5, 2)).shape == (3, 1)
+    assert model.config()["arguments"] == arguments
+    assert model.class_names == (("calm",) if classes != 1 else None)

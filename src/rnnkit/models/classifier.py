@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ._sequence import Front, PooledModel, Pooling, read_classes
 
 
@@ -19,7 +20,7 @@ class SequenceClassifier(PooledModel):
         body: a layer over sequences: ``rnnkit.SimpleRNN``, ``LSTM``, ``GRU``, ``rnnkit.RNN(cell)`` with a cell of your
             own, ``torch.nn.LSTM``, ``GRU`` or ``RNN``, or a :class:`rnnkit.SequenceModule`. Models take batch-first
             input whatever the body's ``batch_first``.
-        classes: C, or the names of the classes, which are kept as ``class_names``.
+        classes: C, at least 2, or the names of the classes, which are kept as ``class_names``.
         pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"``, ``"max"``, or
             ``"concat"``: the three side by side (ULMFiT, Howard & Ruder 2018).
 
@@ -65,8 +66,27 @@ class SequenceClassifier(PooledModel):
         head: torch.nn.Module | None = None,
     ) -> None:
         outputs, names = read_classes(classes)
+        if outputs == 1:
+            raise ConfigError(
+                f"classes={classes!r} arrived; one class alone leaves nothing to learn, expected at least two",
+                remedy=(
+                    "type classes=2, where the second is all that is not the first",
+                    "rnnkit.SequenceRegressor(body) with Learner(model, loss='bce_logits') for one probability",
+                ),
+            )
         arguments = {"classes": outputs if names is None else list(names)}
         super().__init__(body, outputs, pooling, dropout, arguments, front, augment, head)
+
+    @classmethod
+    def _from_file(cls, **arguments: Any) -> SequenceClassifier:
+        """Make a model as a file describes it; earlier versions also wrote models of one class."""
+        classes, head = arguments.get("classes"), arguments.get("head")
+        if classes != 1 and not (isinstance(classes, list) and len(classes) == 1):
+            return cls(**arguments)
+        model = cls(**{**arguments, "classes": 2, "head": None})
+        model.head = torch.nn.Linear(model.head.in_features, 1) if head is None else head
+        model._arguments["classes"] = classes
+        return model
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

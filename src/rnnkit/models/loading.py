@@ -43,7 +43,7 @@ BUILDERS: dict[str, Builder] = {
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
-    "SequenceClassifier": SequenceClassifier,
+    "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),

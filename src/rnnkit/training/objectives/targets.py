@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...errors import DataError, ShapeError
+from ...errors import ConfigError, DataError, ShapeError
 from ...ops.losses import Loss
 from .cross_entropy import CrossEntropy
 
@@ -21,16 +21,19 @@ def fit_targets(loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tenso
         dtype: the model's, for targets that are numbers.
 
     Raises:
+        ConfigError: a single output for labels, which are classes.
         DataError: labels that are no integers or out of range, probabilities outside [0, 1].
         ShapeError: targets whose shape does not belong to the output.
     """
     if isinstance(loss.function, CrossEntropy):
         loss.function.fit_classes(output[-1])
     if loss.targets == "labels":
-        return _fit_labels(targets, output, valid)
+        return _fit_labels(loss, targets, output, valid)
     if loss.targets == "numbers":
         targets = targets.to(dtype)
     elif not targets.is_floating_point():
+        if loss.probabilities == "softmax" and len(output) == 2:
+            _check_classes(loss, output)
         return targets
     if _without_ones(targets.shape) == _without_ones(output):
         targets = targets.reshape(output)
@@ -44,13 +47,14 @@ def fit_targets(loss: Loss, targets: Tensor, output: torch.Size, *, valid: Tenso
     return targets
 
 
-def _fit_labels(targets: Tensor, output: torch.Size, valid: Tensor | None) -> Tensor:
+def _fit_labels(loss: Loss, targets: Tensor, output: torch.Size, valid: Tensor | None) -> Tensor:
     classes = output[-1]
     if targets.is_floating_point():
         raise DataError(
             f"labels of type {targets.dtype} arrived; 'cross_entropy' expects integers from 0 to {classes - 1}: "
             "convert them (y.astype(int), for one-hot rows y.argmax(-1)), or pass loss='mse' for a regression"
         )
+    _check_classes(loss, output)
     if targets.dim() == len(output) and targets.shape[-1] == 1:
         targets = targets.squeeze(-1)
     if targets.shape != output[:-1]:
@@ -65,6 +69,15 @@ def _fit_labels(targets: Tensor, output: torch.Size, valid: Tensor | None) -> Te
         advice = "negative labels are not classes" if low < 0 else ", or ".join(part for part in (fewer, more) if part)
         raise DataError(f"labels run from {low} to {high}; expected 0 to {classes - 1}: {advice}")
     return targets
+
+
+def _check_classes(loss: Loss, output: torch.Size) -> None:
+    if output[-1] == 1:
+        raise ConfigError(
+            f"the model returns outputs of shape {_shape(output)}, one number for each target, whose softmax is always "
+            f"1; {loss.name!r} could learn nothing from it",
+            remedy=("give the model an output for each class, 2 for two classes", "pass loss='bce_logits'"),
+        )
 
 
 def _check_probabilities(targets: Tensor) -> None:
