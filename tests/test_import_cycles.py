@@ -13,7 +13,7 @@ TRAINING = (
     ("fine_tuning", "reports"),
     ("fitting",),
     ("session",),
-    ("answers", "config", "epochs", "setting_names", "sources", "user_data"),
+    ("answers", "config", "epochs", "saving", "setting_names", "sources", "user_data"),
     ("resuming",),
     ("loop",),
     ("watching",),

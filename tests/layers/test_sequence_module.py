@@ -137,6 +137,10 @@ def test_descriptions_of_pytorchs_modules_build_them_again():
         nn.Embedding(5, 3, padding_idx=1), nn.Linear(3, 2, bias=False), nn.Conv1d(3, 4, 3, 2, "valid", bias=False),
         nn.LayerNorm(3, bias=False), nn.RNN(3, 4, nonlinearity="relu"), nn.LSTM(3, 4, bias=False, proj_size=2),
         nn.GRU(3, 4, 2, dropout=0.5), nn.LeakyReLU(0.3), nn.GELU("tanh"),
+        nn.PReLU(4), nn.SELU(), nn.CELU(0.5), nn.Mish(), nn.ReLU6(), nn.Softplus(2, 10), nn.Softsign(), nn.LogSigmoid(),
+        nn.Hardtanh(-2, 3), nn.Hardswish(), nn.Hardsigmoid(), nn.Softmax(-1), nn.LogSoftmax(-1), nn.GLU(1),
+        nn.Flatten(2), nn.AlphaDropout(0.2), nn.BatchNorm1d(4, momentum=None, affine=False),
+        nn.InstanceNorm1d(4, 1e-3, affine=True), nn.GroupNorm(2, 4, affine=False), nn.RMSNorm(4, 1e-3),
         rnnkit.SimpleRNNCell(3, 4, nonlinearity="relu"), rnnkit.LSTMCell(3, 4, bias=False), rnnkit.GRUCell(3, 4),
     ]  # fmt: skip
     for module in modules:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from collections import OrderedDict
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 import rnnkit
-from rnnkit.errors import DataError
+from rnnkit.errors import DataError, RnnkitWarning
 from rnnkit.finetuning.adapters import add_adapters, merge_adapters
 
 X = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
@@ -127,10 +128,45 @@ class Doubled(nn.Linear):
 )
 def test_a_head_that_no_description_makes_again_is_loaded_into_a_model(head, tmp_path):
     model = build(head=head)
-    rnnkit.Learner(model).save(tmp_path)
+    told_of = rf"weights alone: .* head \({type(head).__name__}\) anew; load it into"
+    with pytest.warns(RnnkitWarning, match=told_of) as told:
+        rnnkit.Learner(model).save(tmp_path)
+    assert told[0].filename == __file__
     with pytest.raises(DataError, match=r"a module of your own; pass rnnkit\.load\(path, model=module\)"):
         rnnkit.load(tmp_path)
     assert torch.equal(rnnkit.load(tmp_path, model=build(head=copy.deepcopy(head)))(X), model(X))
+
+
+def test_a_head_of_common_modules_is_built_again(tmp_path):
+    head = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.PReLU(), nn.Sequential(nn.GLU(), nn.Linear(3, 2)))
+    model = build(head=head)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learner = rnnkit.Learner(model)
+        learner.fit(X, torch.arange(len(X)) % 2, epochs=1, progress=False)  # which moves the statistics
+        learner.save(tmp_path)
+    assert torch.equal(rnnkit.load(tmp_path)(X), model.eval()(X))
+
+
+def test_saving_names_the_innermost_part_and_the_hooks_that_are_lost(tmp_path):
+    model = build(head=nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU(), Doubled(4, 2))))
+    with pytest.warns(RnnkitWarning, match=r"rnnkit\.load cannot make head\.1\.1 \(Doubled\) anew"):
+        rnnkit.Learner(model).save(tmp_path)
+    hooked = build()
+    hooked.head.register_forward_hook(lambda module, given, output: output + 1)
+    hooked.body.register_forward_pre_hook(lambda module, given: None)
+    with pytest.warns(RnnkitWarning, match="forward hooks of body, head are not saved; register them again"):
+        rnnkit.Learner(hooked).save(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rnnkit.Learner(nn.Linear(2, 1), loss="mse").save(tmp_path)  # always loaded into a module
+
+        class Saves(rnnkit.Callback):
+            def on_step_end(self, learner, step):
+                learner.save(tmp_path)
+
+        learner = rnnkit.Learner(build(), ar=1.0)  # which hooks itself in while it trains
+        learner.fit(X, torch.arange(len(X)) % 2, epochs=1, callbacks=[Saves()], progress=False)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +175,9 @@ def test_a_head_that_no_description_makes_again_is_loaded_into_a_model(head, tmp
 def test_a_changed_layer_is_loaded_into_a_model_that_has_the_same_change(change, tmp_path):
     model, again = build(), build()
     change(model.head)
-    rnnkit.Learner(model).save(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RnnkitWarning)  # of the hook that prunes
+        rnnkit.Learner(model).save(tmp_path)
     with pytest.raises(DataError, match=r"pruned or parametrized .* pass rnnkit\.load\(path, model=module\)"):
         rnnkit.load(tmp_path)
     change(again.head)

@@ -18,7 +18,6 @@ from ..errors import ConfigError, check_whole
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
 from ..ops.losses import LossFunction
-from ..serialization import save_module
 from .answers import classes_of, probabilities
 from .config import LearnerConfig
 from .contexts import with_gradients
@@ -39,6 +38,7 @@ from .reports.profile import Profile, profile
 from .reports.rate_finder import RateSweep, find_rate
 from .reports.summary import summary
 from .reports.summary_table import Summary
+from .saving import save
 from .session import Session
 from .setting_names import check_may_change, unknown_setting
 from .sources import make_batches, predict
@@ -86,8 +86,10 @@ class Learner:
         metrics: names ("accuracy", "f1_macro", "auc", "mse", "r2" and what torchmetrics has, see
             `watching/named_metrics.py`), torchmetrics objects or callables (output, target) -> number; one, several or
             a mapping from names; None: the model's `default_metrics`, with its default loss.
-        lr: learning rate. `learner.lr = ...` holds from the next run, for an optimizer of your own, too: its first
-            group of parameters gets that rate, and the others keep their ratio to it.
+        lr: learning rate; 1e-3 for every named optimizer unless it is given. SGD usually needs more, such as 0.01 (the
+            default of Keras) to 0.1; `find_rate` suggests one. `learner.lr = ...` holds from the next run, for an
+            optimizer of your own, too: its first group of parameters gets that rate, and the others keep their ratio
+            to it.
         weight_decay, l2: decay decoupled from the gradient (AdamW's, for every named optimizer), and decay as part of
             the gradient (what PyTorch's Adam calls weight_decay); equations in `optimization/optimizers.py`.
         decay_biases: False: neither decay for biases, gains of normalisations and learned initial states.
@@ -534,9 +536,10 @@ class Learner:
         """Write the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
 
         What is in `learner.extra` (JSON values: a preprocessing, names of classes) is stored with it, as it is with
-        each checkpoint; :func:`rnnkit.serialization.read_config` gives it back.
+        each checkpoint; :func:`rnnkit.serialization.read_config` gives it back. Parts that `rnnkit.load` cannot make
+        anew, and forward hooks, are warned of.
         """
-        save_module(self.model, Path(path), self.extra)
+        save(self.model, Path(path), self.extra)
 
     def _name_classes(self, data: Any) -> None:
         """Take the names of the classes from the data of the first run, where the model has none."""
