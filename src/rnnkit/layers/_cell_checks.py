@@ -13,6 +13,7 @@ import torch
 from ..errors import ConfigError, ShapeError, suggest
 from ..types import State
 from ._checks import described
+from .argument_names import INSTEAD, OWN_CELL, RENAMED
 from .cells import TORCH_CELLS, zeros
 
 Tensor = torch.Tensor
@@ -46,7 +47,7 @@ def explains_torch_call(init: Callable[..., None]) -> Callable[..., None]:
                 "rnnkit.Chain(rnnkit.RNN(first), rnnkit.RNN(second))"
             )
         for name in options.keys() - known:
-            raise ConfigError(f"rnnkit.RNN has no argument {name}{_INSTEAD.get(name) or suggest(name, sorted(known))}")
+            raise ConfigError(f"rnnkit.RNN has no argument {name}{_instead(name) or suggest(name, sorted(known))}")
         init(self, *arguments, **options)
 
     return checked
@@ -62,6 +63,15 @@ _INSTEAD = {
     'nonlinearity="relu"))',
     "bias": "; it belongs to the cell: rnnkit.RNN(rnnkit.GRUCell(input_size, hidden_size, bias=False))",
 }
+
+
+def _instead(name: str) -> str:
+    """What to type for an argument of PyTorch's or of Keras's; "" where nothing is known."""
+    if name in _INSTEAD:
+        return _INSTEAD[name]
+    if name in RENAMED or INSTEAD.get(name) == OWN_CELL:
+        return "; it belongs to the cell: rnnkit.RNN(rnnkit.GRUCell(input_size, hidden_size))"
+    return f"; {INSTEAD[name]}" if name in INSTEAD else ""
 
 
 def _is_size(value: object) -> bool:

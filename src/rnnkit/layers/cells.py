@@ -12,6 +12,7 @@ from ..ops.direction import RecurrentWeights
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn_step
 from ..types import State
 from ._checks import described
+from .argument_names import INSTEAD, RENAMED, explains_arguments
 
 Tensor = torch.Tensor
 # Cells whose call returns their next state and no output beside it.
@@ -43,6 +44,8 @@ class LSTMCell(torch.nn.LSTMCell):
         >>> tuple(h.shape), tuple(c.shape)
         ((4, 5), (4, 5))
     """
+
+    __init__ = explains_arguments(RENAMED, INSTEAD)(torch.nn.LSTMCell.__init__)
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Run one step; see the class."""
@@ -85,6 +88,8 @@ class GRUCell(torch.nn.GRUCell):
         >>> tuple(rnnkit.GRUCell(3, 5)(torch.zeros(4, 3)).shape)
         (4, 5)
     """
+
+    __init__ = explains_arguments(RENAMED, INSTEAD)(torch.nn.GRUCell.__init__)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Run one step; see the class."""
@@ -131,6 +136,7 @@ class SimpleRNNCell(torch.nn.RNNCell):
 
     nonlinearity: Nonlinearity
 
+    @explains_arguments({**RENAMED, "activation": "nonlinearity"}, INSTEAD)
     def __init__(
         self,
         input_size: int,

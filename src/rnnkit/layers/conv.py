@@ -23,6 +23,7 @@ from ..errors import ConfigError, ShapeError
 from ..ops.padding import valid_steps
 from ..types import State
 from ._checks import Lengths
+from .argument_names import explains_arguments
 from .sequence_module import SequenceModule
 
 Tensor = torch.Tensor
@@ -58,6 +59,9 @@ class ConvFront(SequenceModule):
         ((2, 3, 12), [3, 2])
     """
 
+    @explains_arguments(
+        {"filters": "channels", "in_channels": "input_size", "out_channels": "channels", "strides": "stride"}
+    )
     def __init__(
         self,
         input_size: int,

@@ -8,6 +8,7 @@ from ..ops.direction import DirectionCall, DirectionResult, StepCall
 from ..ops.gru import gru, gru_reference, gru_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
+from .argument_names import INSTEAD, RENAMED, explains_arguments
 from .initialisation import Init
 
 Tensor = torch.Tensor
@@ -55,6 +56,7 @@ class GRU(RecurrentLayer, torch.nn.GRU):
     kernel = "gru"
     gates = 3
 
+    @explains_arguments(RENAMED, INSTEAD)
     def __init__(
         self,
         input_size: int,

@@ -14,6 +14,7 @@ from ._checks import Lengths
 from ._options import suffix_of
 from ._recurrent import RecurrentLayer
 from ._stack import run_stack
+from .argument_names import INSTEAD, RENAMED, explains_arguments
 from .initialisation import Init
 
 Tensor = torch.Tensor
@@ -63,6 +64,7 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
     kernel = "lstm"
     gates = 4
 
+    @explains_arguments(RENAMED, INSTEAD)
     def __init__(
         self,
         input_size: int,

@@ -11,6 +11,7 @@ from ..ops.direction import DirectionCall, DirectionResult, StepCall
 from ..ops.simple_rnn import NONLINEARITIES, Nonlinearity, simple_rnn, simple_rnn_reference, simple_rnn_step
 from ..types import Backend, State
 from ._recurrent import RecurrentLayer
+from .argument_names import INSTEAD, RENAMED, explains_arguments
 from .initialisation import Init
 
 Tensor = torch.Tensor
@@ -69,6 +70,7 @@ class SimpleRNN(RecurrentLayer, torch.nn.RNN):
     kernel = "simple_rnn"
     gates = 1
 
+    @explains_arguments({**RENAMED, "activation": "nonlinearity"}, INSTEAD)
     def __init__(
         self,
         input_size: int,

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, DataError
+from ..layers.argument_names import explains_arguments
+from ._argument_names import instead, renamed
 from ._sequence import Front, PooledModel, Pooling, read_classes
 
 
@@ -55,6 +57,13 @@ class SequenceClassifier(PooledModel):
     default_loss = "cross_entropy"
     default_metrics = ("accuracy",)
 
+    @explains_arguments(
+        renamed("classes"),
+        instead(
+            "SequenceClassifier",
+            activation="leave it out: the model returns logits, and learner.predict_proba(x) probabilities",
+        ),
+    )
     def __init__(
         self,
         body: torch.nn.Module,

@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from ..errors import ConfigError, DataError, RnnkitError, suggest
 from ..finetuning.adapters import restore_adapters
+from ..layers.argument_names import ArgumentError
 from ..layers.augment import SeriesAugment
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
@@ -146,9 +147,9 @@ def _damaged(path: str | PathLike[str]) -> Iterator[None]:
     """Raise `DataError` where a description lacks something, or has it of another type."""
     try:
         yield
-    except RnnkitError:
-        raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        if isinstance(error, RnnkitError) and not isinstance(error, ArgumentError):
+            raise
         raise DataError(f"{path} is damaged: no model can be built as it describes one ({error!r})") from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ..layers.argument_names import explains_arguments
+from ._argument_names import instead, renamed
 from ._sequence import Front, PooledModel, Pooling
 
 
@@ -32,6 +34,13 @@ class SequenceRegressor(PooledModel):
     default_loss = "mse"
     default_metrics = ("mae",)
 
+    @explains_arguments(
+        renamed("outputs"),
+        instead(
+            "SequenceRegressor",
+            activation="type head=torch.nn.Sequential(torch.nn.Linear(hidden_size, outputs), torch.nn.Softplus())",
+        ),
+    )
     def __init__(
         self,
         body: torch.nn.Module,

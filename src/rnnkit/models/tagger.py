@@ -10,8 +10,10 @@ import torch
 
 from ..errors import check_choice
 from ..layers._checks import Lengths
+from ..layers.argument_names import explains_arguments
 from ..layers.sequence_adapters import SequenceInterface
 from ..types import State
+from ._argument_names import instead, renamed
 from ._sequence import Front, SequenceModel, valid_outputs
 
 Tensor = torch.Tensor
@@ -53,6 +55,9 @@ class SequenceTagger(SequenceModel):
 
     default_objective: ClassVar[str] = "step"
 
+    @explains_arguments(
+        renamed("outputs"), instead("SequenceTagger", pooling="leave it out: a tagger has an output at every step")
+    )
     def __init__(
         self,
         body: torch.nn.Module,
