@@ -22,7 +22,8 @@ from .answers import classes_of, probabilities
 from .config import LearnerConfig
 from .contexts import with_gradients
 from .execution import Execution
-from .fine_tuning.fine_tune import FineTuning, Plan
+from .fine_tuning.fine_tune import FineTuning
+from .fine_tuning.plan import Plan
 from .fitting import FitSettings, as_python, fit
 from .history import History
 from .loop import evaluate

@@ -21,33 +21,24 @@ define it.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import re
 import warnings
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from ...errors import ConfigError, suggest
+from ...errors import ConfigError
 from ..execution import from_all_processes, several_processes
+from .metric_names import AVERAGES as AVERAGES
+from .metric_names import OF_SCORES, SIZES, classes_of, parsed, regressions
+from .metric_names import SHORT as SHORT
+from .metric_names import known_names as known_names
 from .metric_states import fill_from_processes, load_states, states_of, to_exchange_device
-from .simple_metrics import AT_ONCE, not_of_classes, not_of_numbers
+from .simple_metrics import not_of_classes, not_of_numbers
 
-# Short names for torchmetrics' own.
-SHORT = {
-    "auc": "auroc", "f1": "f1_score", "jaccard": "jaccard_index",
-    "mape": "mean_absolute_percentage_error", "matthews": "matthews_corr_coef", "mcc": "matthews_corr_coef",
-    "msle": "mean_squared_log_error", "pearson": "pearson_corr_coef", "r2": "r2_score", "roc_auc": "auroc",
-    "sensitivity": "recall", "smape": "symmetric_mean_absolute_percentage_error", "spearman": "spearman_corr_coef",
-}  # fmt: skip
-AVERAGES = ("macro", "micro", "weighted")
-# These read scores; all other metrics of classes read the predicted class.
-_OF_SCORES = frozenset({"auroc", "average_precision", "calibration_error", "eer", "hinge_loss", "log_auc"})
 # These give one figure a class, which is averaged here over the classes that define it.
 _PER_CLASS = frozenset({"auroc", "average_precision", "balanced_accuracy"})
 # These compare the targets of a class with all others, so that there must be others.
@@ -57,16 +48,10 @@ _OF_SPREADS = frozenset({
     "concordance_corr_coef", "explained_variance", "kendall_rank_corr_coef", "pearson_corr_coef", "r2_score",
     "relative_squared_error", "spearman_corr_coef",
 })  # fmt: skip
-# More than one number, or inputs that a model's outputs are not: distributions, ensembles.
-_OBJECTS_ONLY = frozenset({
-    "confusion_matrix", "continuous_ranked_probability_score", "jensen_shannon_divergence", "kl_divergence",
-    "precision_recall_curve", "roc", "stat_scores",
-})  # fmt: skip
 # Of predictions and what they predict, the larger the better, which torchmetrics leaves open.
 _LARGER_IS_BETTER = frozenset({"kendall_rank_corr_coef", "negative_predictive_value", "pearson_corr_coef",
                                "spearman_corr_coef", "specificity"})  # fmt: skip
 _SMALLER_IS_BETTER = frozenset({"eer", "tweedie_deviance_score"})
-_SIZES = ("num_classes", "num_labels", "num_outputs")
 
 
 class Support(Metric):
@@ -131,8 +116,8 @@ class NamedMetric:
 
     def __init__(self, name: str, *, logits: bool = False) -> None:
         self.name, self.logits = name, logits
-        self._full, self._average, self._top = _parsed(name)
-        found = [cls for cls in _classes(self._full) if cls is not None]
+        self._full, self._average, self._top = parsed(name)
+        found = [cls for cls in classes_of(self._full) if cls is not None]
         if self._full in _LARGER_IS_BETTER:
             self.higher_is_better: bool | None = True
         else:
@@ -212,7 +197,7 @@ class NamedMetric:
 
     @property
     def _of_numbers(self) -> bool:
-        return self._full in _regressions()
+        return self._full in regressions()
 
     @property
     def _kind(self) -> str:
@@ -223,7 +208,7 @@ class NamedMetric:
 
     def _make(self, plan: Plan) -> None:
         self._plan = plan
-        cls = _classes(self._full)[{"binary": 0, "numbers": 0, "multiclass": 1, "multilabel": 2}[self._kind]]
+        cls = classes_of(self._full)[{"binary": 0, "numbers": 0, "multiclass": 1, "multilabel": 2}[self._kind]]
         if cls is None:
             self._plan = None
             what = "several labels a row" if plan.kind == "multilabel" else "two classes"
@@ -231,7 +216,7 @@ class NamedMetric:
         known = inspect.signature(cls).parameters
         settings: dict[str, Any] = {}
         if plan.kind != "numbers" or plan.size > 1:
-            settings = {name: plan.classes for name in _SIZES if name in known}
+            settings = {name: plan.classes for name in SIZES if name in known}
         if "average" in known:
             settings["average"] = "none" if self._full in _PER_CLASS else self._average or "macro"
         if self._top is not None:
@@ -249,7 +234,7 @@ class NamedMetric:
         assert plan is not None
         if plan.kind == "numbers":
             return *self._read_numbers(output, targets), None
-        by_score = self._full in _OF_SCORES or self._top is not None
+        by_score = self._full in OF_SCORES or self._top is not None
         if plan.kind != "multilabel" and plan.size > 1:  # integer labels
             rows, wanted = output.reshape(-1, plan.size), targets.reshape(-1).long()
             if (last := int(wanted.max())) >= plan.size:
@@ -287,96 +272,6 @@ class NamedMetric:
         if self._full in _OF_BOTH:
             defined &= positives < total
         return defined[1:] if self._kind == "binary" else defined
-
-
-# --- names -----------------------------------------------------------------------------------------------------------
-
-
-# Names that other libraries use.
-_ELSEWHERE = {
-    "acc": "accuracy",
-    "binary_accuracy": "accuracy",
-    "categorical_accuracy": "accuracy",
-    "sparse_categorical_accuracy": "accuracy",
-    "roc_auc_score": "auroc",
-    "neg_mean_squared_error": "mse",
-}
-
-
-def _parsed(name: str) -> tuple[str, str | None, int | None]:
-    """A name as torchmetrics' own in snake case, the average that it asks for, and k of a top-k accuracy."""
-    if match := re.fullmatch(r"top(\d+)_accuracy", name):
-        if int(match[1]) < 1:
-            raise ConfigError(f"metric {name!r} arrived; expected a number of at least 1, such as 'top5_accuracy'")
-        return "accuracy", None, int(match[1])
-    stem, _, ending = name.rpartition("_")
-    average = ending if ending in AVERAGES and stem != "balanced_accuracy" else None
-    short = stem if average else name
-    full = SHORT.get(short, short)
-    classes = _classes(full)
-    if not any(classes):
-        meant = _ELSEWHERE.get(name)
-        hint = f"did you mean {meant!r}?" if meant else suggest(name, known_names()).removeprefix("; ")
-        raise ConfigError.of("metrics", name, hint)
-    cls = next(one for one in classes if one is not None)
-    needed = [
-        one.name
-        for one in inspect.signature(cls).parameters.values()
-        if one.default is one.empty and one.kind is not one.VAR_KEYWORD and one.name not in _SIZES
-    ]
-    if needed or full in _OBJECTS_ONLY:
-        why = f"needs the setting {needed[0]!r}" if needed else "is not one number of outputs and targets"
-        raise ConfigError(f"metric {name!r} {why}; pass the object: torchmetrics' {cls.__name__}(...)")
-    if average and (classes[1] is None or "average" not in inspect.signature(classes[1]).parameters):
-        raise ConfigError(f"metric {name!r} has no average over classes; expected {short!r}")
-    if average == "micro" and full in _OF_SCORES:
-        raise ConfigError(f"metric {name!r} arrived; expected {short + '_macro'!r} or {short + '_weighted'!r}")
-    return full, average, None
-
-
-def known_names() -> tuple[str, ...]:
-    """All names without the averages, the usual ones first."""
-    every = [
-        *AT_ONCE,
-        *SHORT,
-        "balanced_accuracy",
-        "top5_accuracy",
-        *sorted(_classifications()),
-        *sorted(_regressions()),
-    ]
-    return tuple(name for name in dict.fromkeys(every) if name not in _OBJECTS_ONLY)
-
-
-def _classes(full: str) -> tuple[Any, Any, Any]:
-    """The class for two classes or for numbers, for several classes, and for several labels; None where there is none.
-
-    Balanced accuracy is the mean recall of the classes.
-    """
-    if full in _regressions():
-        return _regressions()[full], None, None
-    if full == "balanced_accuracy":
-        return None, _classifications()["recall"][1], None
-    return _classifications().get(full, (None, None, None))
-
-
-@cache
-def _classifications() -> dict[str, tuple[Any, Any, Any]]:
-    module = importlib.import_module("torchmetrics.classification")
-    stems = [name.removeprefix("Multiclass") for name in module.__all__ if name.startswith("Multiclass")]
-    return {
-        _snake(stem): tuple(getattr(module, kind + stem, None) for kind in ("Binary", "Multiclass", "Multilabel"))  # type: ignore[misc]
-        for stem in stems
-    }
-
-
-@cache
-def _regressions() -> dict[str, Any]:
-    module = importlib.import_module("torchmetrics.regression")
-    return {_snake(name): getattr(module, name) for name in module.__all__}
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 # --- outputs and targets ---------------------------------------------------------------------------------------------
