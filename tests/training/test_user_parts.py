@@ -121,6 +121,7 @@ def test_hooks_that_can_be_called_are_taken(classifier, blobs):
         hook("on_epoch_end", lambda self, learner, row, *, loud=False: seen.append("more")),
         hook("on_epoch_end", lambda self, *all: seen.append("all")),
         hook("_on_own", lambda self: None),
+        hook("on_disk", property(lambda self: 1 / 0)),  # not a hook, and not read
         lambda learner, row: seen.append("function"),
     ]
     quiet(Learner(classifier()), blobs, epochs=1, callbacks=taken)

@@ -172,7 +172,7 @@ def _check_hooks(callback: Hooks) -> None:
     kind = type(callback).__name__
     names = sorted({*dir(type(callback)), *getattr(callback, "__dict__", ())})
     for name in names:
-        if name.startswith("on_") and name not in _HOOKS and callable(getattr(callback, name, None)):
+        if name.startswith("on_") and name not in _HOOKS and callable(inspect.getattr_static(callback, name, None)):
             instead = _ELSEWHERE.get(name)
             near = suggest(name, _HOOKS) if instead is None else f"; type {instead}"
             raise ConfigError(
