@@ -12,7 +12,7 @@ from ..errors import ConfigError, check_number
 from .execution import Execution
 from .objectives.cross_entropy import ClassWeights
 from .optimization.clipping import Clipping
-from .optimization.optimizers import OptimizerLike, check_optimizer, check_rate
+from .optimization.optimizers import OptimizerLike, check_optimizer, check_rate, check_step
 from .optimization.optimizers import make_optimizer as make_bare_optimizer
 from .optimization.parameter_groups import ParameterGroups
 from .optimization.regularisation import Regularisation
@@ -51,6 +51,7 @@ class LearnerConfig:
             if most is not None and not most > 0:
                 raise ConfigError(f"{name}={most!r} arrived; expected a number above 0, or None for no clipping")
         check_optimizer(self.optimizer)
+        check_step(self.optimizer)
         if not callable(self.optimizer):
             self._bare_optimizer(model, fused=False)
         self.make_penalty(model)

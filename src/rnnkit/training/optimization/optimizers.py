@@ -43,7 +43,7 @@ _NOT_OF_A_GROUP = {"params", "foreach", "fused", "capturable", "differentiable",
 
 
 def check_optimizer(optimizer: OptimizerLike) -> None:
-    """Raise `ConfigError` for a name that is unknown, or an optimizer that a run cannot use."""
+    """Raise `ConfigError` for a name that is unknown."""
     if isinstance(optimizer, str):
         check_choice(optimizer, "optimizer", tuple(OPTIMIZERS))
     if not (isinstance(optimizer, str | Optimizer) or callable(optimizer)):
@@ -51,14 +51,14 @@ def check_optimizer(optimizer: OptimizerLike) -> None:
             f"{optimizer!r} arrived as optimizer; expected a name, an Optimizer or a callable that makes one "
             "from the parameters"
         )
+
+
+def check_step(optimizer: OptimizerLike) -> None:
+    """Raise `ConfigError` for an optimizer, or a class of them, that runs the model several times in a step."""
     made_by = optimizer.func if isinstance(optimizer, partial) else optimizer
     kind = type(optimizer) if isinstance(optimizer, Optimizer) else made_by
-    if isinstance(kind, type) and issubclass(kind, Optimizer):
-        _check_step(kind)
-
-
-def _check_step(kind: type[Optimizer]) -> None:
-    """Raise `ConfigError` for a kind of optimizer that runs the model several times in a step."""
+    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+        return
     closure = inspect.signature(kind.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise ConfigError(
@@ -90,7 +90,7 @@ def check_trains(optimizer: Optimizer, model: torch.nn.Module) -> None:
             f"the callable that arrived as optimizer returned a {type(optimizer).__name__}; expected an Optimizer: "
             "lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
         )
-    _check_step(type(optimizer))
+    check_step(optimizer)
     held, kind = held_by(optimizer), type(optimizer).__name__
     ours = [parameter for parameter in model.parameters() if parameter in held]
     if not ours:
