@@ -5,8 +5,8 @@ import torch
 
 import rnnkit
 from rnnkit.errors import DivergenceError
+from rnnkit.models.native_parts import NativeParts
 from rnnkit.ops.backend import native_core
-from rnnkit.training import native_step
 
 pytestmark = pytest.mark.skipif(native_core() is None, reason="rnnkit is installed without its native core")
 
@@ -56,29 +56,28 @@ def fitted(model, data, *, epochs=2, callback=None, settings=None, **learner):
 @pytest.fixture
 def general(monkeypatch):
     """Call it, and every step goes the general way."""
-    return lambda: monkeypatch.setattr(native_step, "model_problem", lambda model: "a test turned it off")
+    return lambda: monkeypatch.setattr(NativeParts, "problem", lambda parts: "a test turned it off")
+
+
+SETTINGS = {
+    "plain": {},
+    "norm": {"clip_norm": 0.05},
+    "value": {"clip_value": 0.01},
+    "decay": {"optimizer": "adamw", "weight_decay": 0.2, "decay_biases": False},
+    "momentum": {"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)},
+    "l2": {"l2": 0.1, "clip_norm": 0.05},
+}
 
 
 @pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"clip_norm": 0.05},
-        {"clip_value": 0.01},
-        {"optimizer": "adamw", "weight_decay": 0.2, "decay_biases": False},
-        {"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)},
-        {"l2": 0.1, "clip_norm": 0.05},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_numbers_are_those_of_the_general_way(cell, ragged, settings, general):
     data = rows(ragged=ragged)
-    ours, seen = fitted(classifier(cell, layers=2), data, **settings)
+    ours, seen = fitted(classifier(cell, layers=2), data, **SETTINGS[settings])
     assert seen.counts == (6, 5)  # the optimizer's first step makes its state
     general()
-    theirs, other = fitted(classifier(cell, layers=2), data, **settings)
+    theirs, other = fitted(classifier(cell, layers=2), data, **SETTINGS[settings])
     assert other.counts == (0, 0)
     for one, expected in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
         torch.testing.assert_close(one, expected, rtol=1e-3, atol=1e-5)
@@ -120,6 +119,17 @@ def test_what_is_not_common_goes_the_general_way(model, learner, settings, why):
     _, seen = fitted(model(), rows(), settings=settings, **learner)
     assert seen.counts == (0, 0)
     assert why in seen.run.native.describe(seen.run)
+
+
+class Halved(rnnkit.SequenceClassifier):
+    def forward(self, x, lengths=None):
+        return super().forward(0.5 * x, lengths)
+
+
+def test_a_model_that_computes_in_its_own_way_goes_the_general_way():
+    _, seen = fitted(Halved(rnnkit.GRU(3, 8), classes=4), rows())
+    assert seen.counts == (0, 0)
+    assert "Halved" in seen.run.native.describe(seen.run)
 
 
 def test_gru_with_the_early_reset_is_common():
