@@ -14,6 +14,7 @@ from ...spelling import composed
 from ..reading import Options
 from .numerals import Numerals
 from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
+from .series_columns import refuse_names, series_remedies
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -162,6 +163,9 @@ class _Guess:
                 (Remedy("target_column"), Remedy("targets", None, "if there is none")),
                 note=self._columns(),
             )
+        if id_ is None:
+            texts = self._texts(name for _, names in channels for name in names)
+            refuse_names(self.table, texts, time, self.place, self.options.ignore_columns)
         say_left_out(self.left_out, self.place, options)
         return Roles(layout, id_, time, group, targets, channels, tuple(self.left_out))
 
@@ -307,12 +311,18 @@ class _Guess:
             return "wide" if has_steps and self.options.targets is not None and entity is None else "long"
         if has_steps or (targets and entity is None):
             return "wide"
+        texts = self._texts(self.free)
+        texts += [entity] if entity is not None and entity not in texts else []
+        layouts = (Remedy("layout", "long", "(a row a time step)"), Remedy("layout", "wide", "(a row a series)"))
         raise DataError(
             "it cannot be told whether a row is a step or a series",
             self.place,
-            (Remedy("layout", "long", "(a row a time step)"), Remedy("layout", "wide", "(a row a series)")),
+            (*series_remedies(self.table, texts, None), *layouts),
             note=self._columns(),
         )
+
+    def _texts(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if is_text(self.table[name], self.options)]
 
     def _remaining_target(self, layout: str) -> tuple[str, ...]:
         """Return the one column that is left beside numbered steps, else the one text column."""
@@ -322,7 +332,7 @@ class _Guess:
             left = others if steps else self.free
             if steps and len(left) == 1 and not is_list(self.table[left[0]]):
                 return (str(self._take(left[0])),)
-        texts = [name for name in left if is_text(self.table[name], self.options)]
+        texts = self._texts(left)
         if len(texts) == 1 and self.options.targets != "numbers":
             return (str(self._take(texts[0])),)
         return ()

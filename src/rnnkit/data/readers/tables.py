@@ -27,6 +27,7 @@ from ..series import SeriesSet
 from . import text, times
 from .columns import Roles, is_entity, is_list, resolve
 from .numerals import PLAIN, Numerals, convert
+from .series_columns import may_be_codes, series_remedies
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -134,11 +135,10 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     firsts = order[starts]
-    instead = _as_wide(roles, options)
-    targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets, instead)
-    groups = _one_each(table, _groups(table, roles, options), codes, firsts, "the group", (roles.group or "",), instead)
+    targets = _one_each(table, roles, options, _targets(table, roles, options), codes, firsts, "the target")
+    groups = _one_each(table, roles, options, _groups(table, roles, options), codes, firsts, "the group")
     if clock is not None:
-        values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
+        values, clock, order = _duplicates(table, roles, values[order], clock[order], codes[order], order, options)
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     else:
         values = values[order]
@@ -299,12 +299,12 @@ def _plain(column: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
 
 def _one_each(
     table: Table,
+    roles: Roles,
+    options: Options,
     column: npt.NDArray[Any] | None,
     codes: npt.NDArray[np.int64],
     firsts: npt.NDArray[np.int64],
     what: str,
-    names: Sequence[str],
-    instead: list[Remedy],
 ) -> npt.NDArray[Any] | None:
     """Return the value of a long table's column for each series; raises if it changes within one."""
     if column is None:
@@ -315,11 +315,14 @@ def _one_each(
     if differs.any():
         row = int(differs.argmax())
         first = int(firsts[codes[row]])
+        names = (roles.group or "",) if what == "the group" else roles.targets
+        apart = _apart(table, roles, options)
+        apart = apart or [Remedy("id_column", purpose="with the column that tells the series apart")]
         raise DataError(
             f"{what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same series "
             f"({table.place(first)}); expected one a series",
             table.place(row),
-            [*instead, Remedy("id_column", purpose="with the column that tells the series apart")],
+            [*_as_wide(roles, options), *apart],
         )
     return _plain(each)
 
@@ -334,15 +337,26 @@ def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
     return [Remedy("layout", "wide", purpose, Remedy("ignore_columns", [*options.ignore_columns, roles.id]))]
 
 
+def _apart(table: Table, roles: Roles, options: Options) -> list[Remedy]:
+    """Return the remedies that take a channel of whole numbers, or what was taken for the target, for the id."""
+    if roles.id is not None or roles.time is None:
+        return []
+    names = [name for name, _ in roles.channels if may_be_codes(table.frame[name])]
+    names += [] if options.target_column else roles.targets
+    return series_remedies(table.frame, names, roles.time)
+
+
 def _duplicates(
     table: Table,
+    roles: Roles,
     values: npt.NDArray[np.float64],
     clock: npt.NDArray[Any],
     codes: npt.NDArray[np.int64],
     order: npt.NDArray[np.int64],
-    rule: str,
+    options: Options,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Keep, thin or average steps of one series with the same time, as `rule` says; a warning repeats it."""
+    """Keep, thin or average steps of one series with the same time, as `duplicates` says; a warning repeats it."""
+    rule = options.duplicates
     again = np.zeros(len(clock), np.bool_)
     again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
     if not again.any():
@@ -351,7 +365,7 @@ def _duplicates(
     problem = f"the time {str(clock[row]).removesuffix('.000000')} occurs again in its series"
     problem += f" ({int(again.sum()):,} such rows in all)" if again.sum() > 1 else ""
     place = table.place(int(order[row]))
-    others = [Remedy("duplicates", other) for other in _DUPLICATES if other != rule]
+    others = [*_apart(table, roles, options), *(Remedy("duplicates", other) for other in _DUPLICATES if other != rule)]
     if rule == "error":
         raise DataError(problem, place, ["mend it", *others])
     warnings.warn(DataWarning(f"{problem}; {_DUPLICATES[rule]}", place, others), stacklevel=6)
