@@ -139,10 +139,12 @@ def read_series(
         id_column, time_column, group_column: names of columns.
         target_column: the label's column; for numbers also a list of columns. In a file without a header "first",
             "last" or a number.
-        value_columns: the channels (long) or steps (wide); else all columns that are nothing else.
+        value_columns: the channels (long) or steps (wide); else all columns that are nothing else. Of ``.npz``: the
+            array with the series, its channels, or both.
         ignore_columns: columns to leave out.
-        keep_columns: columns that stay though they look like row numbers: whole numbers that rise with every row of
-            the file. Such a column is left out otherwise, and a warning says so.
+        keep_columns: columns that stay though they look like row numbers: whole numbers that rise or fall with every
+            row of the file, or each number from 0 or 1 on once. Such a column is left out otherwise, and a warning
+            says so.
         header: False if the first line of a delimited file is data. Else that is guessed.
         encoding: of a text file, such as "gb18030" or "latin-1". Else UTF-8, or UTF-16 with a byte order mark.
         delimiter, decimal: of a delimited file, else found from its first lines: one of ``, ; tab |`` or blanks, and

@@ -267,8 +267,8 @@ class _Guess:
         named = [name for name in counters if is_counter_name(name)]
         others = [name for name in counters if name not in named]
         if layout == "long" and (id_ is None or self.table[id_].nunique() == 1):
-            # What rises in a single series may be measured; what rises by 1 is a number of its rows.
-            others = [name for name in others if (np.diff(self._numbers(name)) == 1).all()]
+            # What rises or falls in a single series may be measured; if always by 1, it is a number of its rows.
+            others = [name for name in others if (np.abs(np.diff(self._numbers(name))) == 1).all()]
         if layout == "wide" and (steps or len(others) > 1):
             others = []  # beside steps it may be the target; several steps that rise are sorted measurements
         if len(self.free) == len(named) + len(others):
