@@ -78,6 +78,9 @@ class Options:
         check_choice(self.thousands, "thousands", (".", ",", " ", "'", None))
         if self.thousands is not None and self.thousands == self.decimal:
             raise ConfigError.of("thousands", self.thousands, "expected another mark than the decimal mark")
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            expected = 'expected a name such as "gb18030", "latin-1" or "utf-16"'
+            raise ConfigError.of("encoding", self.encoding, expected)
         if self.comment is not None and not self.comment.strip():
             raise ConfigError.of("comment", self.comment, 'expected how a comment begins, such as "#"')
 
@@ -93,6 +96,17 @@ def _listed(given: Any) -> tuple[Any, ...]:
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         return (given,)
     return tuple(given)
+
+
+def _is_encoding(name: Any) -> bool:
+    """Whether Python reads text in an encoding of this name."""
+    try:
+        b"a".decode(name)
+    except UnicodeError:  # one letter may be too short
+        return True
+    except (LookupError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _composed(names: Any) -> Any:
