@@ -43,6 +43,15 @@ def test_a_column_of_text_whose_times_begin_again_may_be_the_id(write, name, tim
     assert series.targets.tolist() == ["u", "v", "u"]
 
 
+@pytest.mark.parametrize("day", ["2024-01-1{}", "1{}.01.2024", "2024年1月1{}日"])
+def test_dates_in_a_column_of_an_unknown_name(write, day):
+    path = write("Land,Datum,x,label", [(one, day.format(step), f"{step}.5", label) for one, label, step in STEPS])
+    remedy = refused(path).remedies[0].arguments
+    assert remedy == {"id_column": "Land", "time_column": "Datum"}
+    series = read_series(path, **remedy)
+    assert (series.ids, series.channels, str(series.times[0])[:10]) == (("Peru", "Chile", "Iran"), ("x",), "2024-01-10")
+
+
 def test_an_entity_without_a_time_of_a_known_name(write):
     path = write("patient,year,x,label", [(name, 2000 + step, step, label) for name, label, step in STEPS])
     error = refused(path)

@@ -163,7 +163,7 @@ class _Guess:
                 (Remedy("target_column"), Remedy("targets", None, "if there is none")),
                 note=self._columns(),
             )
-        if id_ is None:
+        if id_ is None and (layout == "long" or not numbered(self.free)[0]):
             texts = self._texts(name for _, names in channels for name in names)
             refuse_names(self.table, texts, time, self.place, self.options.ignore_columns)
         say_left_out(self.left_out, self.place, options)

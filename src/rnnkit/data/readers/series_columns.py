@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
+from .written_times import plain_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ def series_remedies(table: pd.DataFrame, names: Sequence[str], time: str | None)
     Args:
         table: all rows.
         names: the columns that may be the id.
-        time: the column of the times. None: a column is looked for that rises within each value.
+        time: the column of the times. None: one of dates, or that rises within each value, is looked for.
 
     Example:
         >>> import pandas as pd
@@ -84,12 +85,22 @@ def _begins_again(names: pd.Series[Any], times: pd.Series[Any]) -> bool:
 
 
 def _rises_within(names: pd.Series[Any], times: pd.Series[Any]) -> bool:
-    """Whether a column of numbers rises with the rows of each name, of which most have several."""
+    """Whether a column holds dates or numbers that rise with the rows of each name, of which most have several."""
     import pandas as pd
 
-    times = pd.to_numeric(times, errors="coerce") if times.dtype.kind in "iufO" else times
-    if times.dtype.kind not in "iuf" or times.isna().any():
+    if 2 * names.nunique() > len(names):
         return False
-    if 2 * names.nunique() > len(names) or not _begins_again(names, times):
+    if _holds_dates(times):
+        return _begins_again(names, times)
+    times = pd.to_numeric(times, errors="coerce") if times.dtype.kind in "iufO" else times
+    if times.dtype.kind not in "iuf" or times.isna().any() or not _begins_again(names, times):
         return False
     return bool((times.groupby(names, sort=False).diff().dropna() > 0).all())
+
+
+def _holds_dates(column: pd.Series[Any]) -> bool:
+    """Whether the first value of a column is a date, or text that is one."""
+    from pandas.tseries.api import guess_datetime_format
+
+    first = column.iloc[0]
+    return hasattr(first, "isoformat") or (isinstance(first, str) and bool(guess_datetime_format(plain_time(first))))
