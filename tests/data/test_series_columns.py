@@ -83,3 +83,17 @@ def test_text_that_changes_within_the_times_is_no_id(write):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_series(path, ignore_columns=["weather"]).channels == ("x",)
+
+
+def test_a_column_beside_numbered_steps_that_names_the_rows(write):
+    rows = [(name, step, step + 1, step * 2, "uv"[step % 2]) for step, name in enumerate(["Peru", "Chile", "Iran"])]
+    path = write("city,t0,t1,t2,label", rows)
+    error = refused(path)
+    assert error.remedies[0].arguments == {"id_column": "city"}
+    assert read_series(path, **error.remedies[0].arguments).ids == ("Peru", "Chile", "Iran")
+    path = write("city,code,t0,t1,t2,label", [(name, 5, *row) for name, *row in rows])
+    error = refused(path)
+    assert error.remedies[0].arguments == {"id_column": "city", "ignore_columns": ["code"]}
+    assert read_series(path, **error.remedies[0].arguments).ids == ("Peru", "Chile", "Iran")
+    repeated = write("city,t0,t1,t2,label", [("Peru", *row) for _, *row in rows])
+    assert refused(repeated).remedies[0].arguments == {"ignore_columns": ["city"]}
