@@ -12,12 +12,37 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import around, busy, errors, inference, machine, memory, options, picture, ragged, report, streaming
+from benchmarks import (
+    around,
+    busy,
+    errors,
+    inference,
+    loop,
+    machine,
+    memory,
+    options,
+    picture,
+    processes,
+    ragged,
+    report,
+    streaming,
+)
 from benchmarks.environment import ROOT, peers_python
 from benchmarks.race import Race
 from benchmarks.results import ONE_THREAD, ONNX, OURS, PEERS, Part, Run
 from benchmarks.workers.client import Worker, WorkerError
-from benchmarks.workloads import BESIDE_BUSY, OPTIONED, RAGGED, SMALL, STREAMED, UNTUNED, WORKLOADS, Workload, workload
+from benchmarks.workloads import (
+    BESIDE_BUSY,
+    OPTIONED,
+    RAGGED,
+    REPEATED,
+    SMALL,
+    STREAMED,
+    UNTUNED,
+    WORKLOADS,
+    Workload,
+    workload,
+)
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "training_step.png"
@@ -29,6 +54,8 @@ LOADS: dict[str, Sequence[Workload]] = {
     "busy": BESIDE_BUSY,
     "steps": WORKLOADS,
     "untuned": UNTUNED,
+    "loop": WORKLOADS,
+    "processes": REPEATED,
     "layers": SMALL,
     "ragged": RAGGED,
     "inference": WORKLOADS,
@@ -146,6 +173,8 @@ def measure(workers: dict[str, Worker], wanted: argparse.Namespace) -> Run:
     measurers: dict[str, Callable[[Sequence[Workload]], Part]] = {
         "around": partial(around.fit, race),
         "busy": partial(busy.measure, brisk),
+        "loop": partial(loop.measure, brisk),
+        "processes": partial(processes.measure, brisk),
         "ragged": partial(ragged.measure, race),
         "inference": partial(inference.measure, brisk),
         "streaming": partial(streaming.measure, brisk),

@@ -23,9 +23,9 @@ EPOCH_SECONDS, LEAST_STEPS = 1.0, 10
 
 FIT_TEXT = """\
 An epoch of `Learner.fit` (rows picked in a new order, loss, accuracy or absolute error, checks, history, a line of
-progress) beside as many bare steps on one batch that is there already; both divided by the steps of the epoch,
-milliseconds. An epoch has 60,000 rows, or as many as a second takes, but ten steps at least. Each round times
-both in turn, and the figure is the median of the rounds' quotients.
+progress) beside as many bare steps, the updates that `fit` makes, on one batch that is there already; both divided by
+the steps of the epoch, milliseconds. An epoch has 60,000 rows, or as many as a second takes, but ten steps at least.
+Each round times both in turn, and the figure is the median of the rounds' quotients.
 """
 
 

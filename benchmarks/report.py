@@ -34,9 +34,10 @@ _METHOD = """\
   cross-entropy over ten classes (2 × SimpleRNN: one output, mean squared error). A system whose loss is not
   finite is not counted.
 - PyTorch runs eagerly with fused Adam, and is told to flush denormals to zero: without that, the plain
-  recurrence over 784 steps takes ten times longer. rnnkit runs in the same environment and the same loop, and
-  is told nothing. Keras is called by the function that its own `fit` calls, without `fit` around it. JAX by
-  hand is a jitted step around `lax.scan`, the input projection outside the loop, its buffers donated.
+  recurrence over 784 steps takes ten times longer. rnnkit runs in the same environment, and is told nothing. rnnkit
+  and Keras are called by the function that their own `fit` calls for a step, without `fit` around it; "In a loop of
+  one's own" has rnnkit's layers in PyTorch's loop. JAX by hand is a jitted step around `lax.scan`, the input
+  projection outside the loop, its buffers donated.
 - A peer counts with the best of its tunings in each row: PyTorch on one thread; Keras by `train_on_batch`,
   with `unroll=True` where that compiles in reasonable time, on TensorFlow without XLA; JAX with the scan
   unrolled 4 or 10 times. Those that beat the default:

@@ -17,6 +17,7 @@
 #include "common/parallel.h"
 #include "kernels/bernoulli/bernoulli.h"
 #include "kernels/recurrent.h"
+#include "training/bindings.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -398,4 +399,5 @@ NB_MODULE(_native, module) {
     module.def("bernoulli_f64", &draw<double>);
     bind_stream<float>(module, "StreamF32");
     bind_stream<double>(module, "StreamF64");
+    bind_training(module);
 }

@@ -16,7 +16,7 @@ TRAINING = (
     ("answers", "config", "epochs", "saving", "setting_names", "sources", "user_data"),
     ("resuming",),
     ("loop",),
-    ("watching",),
+    ("native_step", "watching"),
     ("optimization", "objectives"),
     ("batching",),
     ("contexts", "execution", "history", "signatures"),

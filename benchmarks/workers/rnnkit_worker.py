@@ -1,4 +1,4 @@
-"""rnnkit, as its users get it: its layers and models in the plain loop, and an epoch of `Learner.fit`."""
+"""rnnkit, as its users get it: a step and an epoch of `Learner.fit`, and its layers and models in the plain loop."""
 
 import functools
 from typing import Any
@@ -9,10 +9,12 @@ from torch import Tensor, nn
 import rnnkit
 from benchmarks.workers.protocol import Step, serve
 from benchmarks.workers.rounding import errors
-from benchmarks.workers.torch_steps import Library, initialise, layer_step, loaded
+from benchmarks.workers.torch_steps import Library, batch, initialise, layer_step, loaded
 from benchmarks.workers.torch_worker import torch_body
 from benchmarks.workloads import ALL, OPTIONS, STREAM_STEPS, Workload, workload
 from rnnkit.errors import BackendError
+from rnnkit.training.loop import learn
+from rnnkit.types import Batch
 
 RESETS = 0.05  # of all steps, where resets are timed
 
@@ -35,6 +37,31 @@ def run(body: nn.Module, x: Tensor, lengths: Tensor | None) -> tuple[Any, Any]:
 
 
 LIBRARY = Library(rnnkit_body, rnnkit_model, run)
+
+
+@functools.cache
+def learner_step(name: str) -> Step:
+    """One update as `Learner.fit` calls, without `fit` around it, on a batch that is there already."""
+    load = workload(name)
+    model = rnnkit_model(load)
+    initialise(model)
+    x, lengths = batch(load)
+    y = torch.from_numpy(load.made_batch()[1])
+    learner, seen = rnnkit.Learner(model, metrics=[], device="cpu"), Begun()
+    rows = (x, y) if lengths is None else ([row[:length] for row, length in zip(x, lengths, strict=True)], y)
+    learner.fit(rows, epochs=1, batch_size=load.batch, callbacks=[seen], progress=False)
+    run, given = seen.run, Batch(x, y, input_lengths=lengths)
+    parameters = list(model.parameters())
+    return lambda: learn(run, (given,), parameters)
+
+
+class Begun(rnnkit.Callback):
+    """Keeps the run of a learner's `fit`."""
+
+    run: Any
+
+    def on_fit_begin(self, learner: Any, run: Any) -> None:
+        self.run = run
 
 
 @functools.cache
@@ -102,6 +129,10 @@ def note(load: Workload) -> str:
 
 def main() -> None:
     def prepare(what: str, on: str, tuning: str) -> Step:
+        if what == "step":
+            return learner_step(on)
+        if what == "loop":
+            return LIBRARY.build("step", on)
         if what == "epoch":
             return epoch(on, int(tuning))
         if what == "option":

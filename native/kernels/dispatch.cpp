@@ -2,8 +2,10 @@
 #include "../common/cpu.h"
 #include "bernoulli/bernoulli.h"
 #include "gru/gru.h"
+#include "head/head.h"
 #include "lstm/lstm.h"
 #include "simple_rnn/simple_rnn.h"
+#include "update/update.h"
 
 #if defined(RNNKIT_X86)
 #define RNNKIT_SERVE(function, ...)                \
@@ -60,5 +62,23 @@ void bernoulli(float* to, int64_t count, double probability, float value, uint64
 void bernoulli(double* to, int64_t count, double probability, double value, uint64_t seed, int threads) {
     RNNKIT_SERVE(bernoulli, to, count, probability, value, seed, threads);
 }
+
+size_t head_scratch(const HeadProblem& problem, size_t element) { RNNKIT_SERVE(head_scratch, problem, element); }
+
+#define RNNKIT_SERVE_TYPE(T)                                                                                          \
+    double head_loss(const HeadProblem& problem, const HeadCall<T>& call) { RNNKIT_SERVE(head_loss, problem, call); } \
+    void head_gradients(const HeadProblem& problem, const HeadCall<T>& call) {                                        \
+        RNNKIT_SERVE(head_gradients, problem, call);                                                                  \
+    }                                                                                                                 \
+    void adam(const AdamSettings& settings, const Parameter<T>& parameter, int threads) {                             \
+        RNNKIT_SERVE(adam, settings, parameter, threads);                                                             \
+    }                                                                                                                 \
+    void sgd(const SgdSettings& settings, const Parameter<T>& parameter, int threads) {                               \
+        RNNKIT_SERVE(sgd, settings, parameter, threads);                                                              \
+    }                                                                                                                 \
+    double sum_of_squares(const T* numbers, int64_t count) { RNNKIT_SERVE(sum_of_squares, numbers, count); }          \
+    void scale(T* numbers, int64_t count, double factor) { RNNKIT_SERVE(scale, numbers, count, factor); }
+RNNKIT_SERVE_TYPE(float)
+RNNKIT_SERVE_TYPE(double)
 
 }  // namespace rnnkit

@@ -1,6 +1,8 @@
 #include "tests.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "../common/cpu.h"
 #include "../common/parallel.h"
@@ -62,7 +64,8 @@ Case Draw::of(Kernel kernel, int64_t batch, int64_t time, int64_t input, int64_t
             nonlinearity, 1,      static_cast<Layout>(next(3))};
 }
 
-int main() {
+// Runs all subjects, or those that are named.
+int main(int count, char** names) {
     if (*rnnkit::cpu_problem() != '\0') {
         std::printf("%s: nothing to test\n", rnnkit::cpu_problem());
         return 0;
@@ -70,11 +73,15 @@ int main() {
     constexpr struct {
         const char* name;
         void (*run)(Tally&);
-    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},   {"units", test_units},
-                    {"edges", test_edges}, {"streams", test_streams}, {"draws", test_draws}, {"threads", test_threads}};
+    } subjects[] = {{"truth", test_truth}, {"options", test_options}, {"rows", test_rows},
+                    {"units", test_units}, {"edges", test_edges},     {"streams", test_streams},
+                    {"draws", test_draws}, {"threads", test_threads}, {"training", test_training}};
     int failed = 0;
     std::printf("%s, threads by %s:", rnnkit::cpu_name(rnnkit::chosen_cpu()), rnnkit::thread_runtime());
     for (const auto& subject : subjects) {
+        if (count > 1 && std::none_of(names + 1, names + count,
+                                      [&](const char* name) { return std::strcmp(name, subject.name) == 0; }))
+            continue;
         Tally tally;
         subject.run(tally);
         std::printf(" %s %d", subject.name, tally.passed);

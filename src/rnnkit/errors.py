@@ -15,9 +15,10 @@ from numbers import Integral, Real
 from typing import Any
 
 from .messages import OPEN as OPEN
-from .messages import Message
+from .messages import PYTHON, Message
 from .messages import Place as Place
 from .messages import Remedy as Remedy
+from .messages import TensorCode as TensorCode
 from .messages import Words as Words
 
 
@@ -44,7 +45,52 @@ class RnnkitWarning(Message, UserWarning):
 
 
 class ShapeError(RnnkitError, ValueError):
-    """A tensor's shape, dtype or device does not fit the layer that received it."""
+    """A tensor's shape, dtype or device does not fit the layer that received it.
+
+    Attributes:
+        tensor: the tensor's name, where the error is about the shape of one.
+        shape: that shape.
+        parts: how the message goes on after the shape.
+    """
+
+    tensor: str = ""
+    shape: list[int] | tuple[int, ...] = ()
+    parts: tuple[str | TensorCode, ...] = ()
+
+    @classmethod
+    def of(cls, tensor: str, shape: list[int] | tuple[int, ...], *parts: str | TensorCode) -> ShapeError:
+        """Return the error about the shape of a tensor.
+
+        Args:
+            tensor: the tensor's name.
+            shape: what arrived; the message shows a list or a tuple as such.
+            *parts: how the message goes on: what was expected, and code that makes it so.
+
+        Example:
+            >>> error = ShapeError.of("x", [4, 9], "; expected [batch, time, 1]: type ", TensorCode("x[..., None]", ""))
+            >>> error
+            ShapeError('x has shape [4, 9]; expected [batch, time, 1]: type x[..., None]')
+            >>> error.with_shape((32, 9))
+            ShapeError('x has shape [32, 9]; expected [batch, time, 1]: type x[..., None]')
+        """
+        error = cls()
+        error.tensor, error.parts = tensor, parts
+        error.shape = list(shape) if isinstance(shape, list) else tuple(shape)
+        error.problem = error.problem_in(PYTHON)
+        error.args = (error.render(),)
+        return error
+
+    def problem_in(self, words: Words) -> str:
+        """Write the problem, with the code in the words of the front end."""
+        if not self.tensor:
+            return self.problem
+        said = (part if isinstance(part, str) else words.code(part) for part in self.parts)
+        return f"{self.tensor} has shape {self.shape}{''.join(said)}"
+
+    def with_shape(self, shape: Sequence[int]) -> ShapeError:
+        """Return the same error about another shape, such as that of all rows of which some were tried."""
+        as_before = list(shape) if isinstance(self.shape, list) else tuple(shape)
+        return type(self).of(self.tensor, as_before, *self.parts)
 
 
 class DataError(RnnkitError, ValueError):

@@ -86,6 +86,19 @@ class Remedy:
         return Words().clause(self) or ""
 
 
+@dataclass(frozen=True)
+class TensorCode:
+    """Code that changes a tensor which does not fit a layer.
+
+    Attributes:
+        torch: the code for a tensor.
+        numpy: what does the same to an array, for those who pass arrays.
+    """
+
+    torch: str
+    numpy: str
+
+
 class Words:
     """How a front end writes arguments and remedies; this class writes them as Python.
 
@@ -103,6 +116,10 @@ class Words:
         """Write a remedy as a clause; None leaves it out, because this front end has no such argument."""
         typed = " and ".join(self.assignment(name, value) for name, value in remedy.arguments.items())
         return f"type {typed} {remedy.purpose}".strip()
+
+    def code(self, change: TensorCode) -> str:
+        """Write code that changes a tensor."""
+        return change.torch
 
     def sentence(self, remedy: str) -> str | None:
         """Write a remedy that is a plain sentence; None leaves it out."""

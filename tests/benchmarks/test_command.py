@@ -18,7 +18,18 @@ def test_parts_are_picked_and_keep_their_order():
 
 def test_rows_leave_out_the_parts_that_have_none_of_them():
     found = parse(["--rows", "lstm_28,lstm_ragged"]).parts
-    assert set(found) == {"around", "steps", "untuned", "ragged", "inference", "options", "errors", "memory"}
+    assert set(found) == {
+        "around",
+        "steps",
+        "untuned",
+        "loop",
+        "processes",
+        "ragged",
+        "inference",
+        "options",
+        "errors",
+        "memory",
+    }
     assert found["steps"] == [workload("lstm_28")]
     assert found["untuned"] == found["ragged"] == [workload("lstm_ragged")]
     assert parse(["--rows", "lstm_512", "--parts", "around"]).parts == {"around": [workload("lstm_512")]}

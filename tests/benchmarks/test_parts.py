@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import around, busy, errors, inference, memory, options, ragged, streaming
+from benchmarks import around, busy, errors, inference, loop, memory, options, processes, ragged, streaming
 from benchmarks.results import Timing
 from benchmarks.workers import rnnkit_worker
 from benchmarks.workers.client import WorkerError
@@ -167,3 +167,16 @@ def test_busy_processes_end_with_their_section():
     with busy.busy_processes(2) as running:
         assert [process.poll() for process in running] == [None, None]
     assert all(process.returncode is not None for process in running)
+
+
+def test_a_loop_is_judged_beside_pytorchs():
+    load = workload("lstm_28")
+    assert figures([loop.judge(load, 1.0, 2.0, 3.0)]) == [("LSTM", 1.5, True)]
+    assert figures([loop.judge(load, 1.0, 2.0, None)]) == [("LSTM", None, False)]
+
+
+def test_the_slowest_process_is_judged_beside_the_median():
+    load = workload("lstm_28")
+    assert figures([processes.judge(load, [1.0, 1.0, 1.1])]) == [("LSTM", 1.1, True)]
+    assert figures([processes.judge(load, [1.0, 1.0, 1.5])]) == [("LSTM", 1.5, False)]
+    assert figures([processes.judge(load, [])]) == [("LSTM", None, False)]

@@ -240,6 +240,11 @@ def test_files_in_another_encoding_than_the_training_file():
     text = Path(write_waves("my.csv")).read_text().replace("height", "高度").replace("slow", "慢")
     Path("my.csv").write_bytes(text.encode("gb18030"))
     assert refused(call("train", "classify", *QUICK), "type --set data.encoding=gb18030")
+    unknown = call("train", "classify", *QUICK, "--set", "data.encoding=gb1803")
+    assert refused(unknown, '--set data.encoding=gb1803 arrived; expected a name such as "gb18030"')
+    option = call("train", "classify", *QUICK, "--encoding", "gb18030")
+    assert refused(option, "no option --encoding; did you mean --set data.encoding=VALUE?")
+    assert not Path("runs").exists()
     named = call("train", "classify", *QUICK, "--set", "data.encoding=gb18030", "--set", "fit.epochs=1")
     assert named.exit_code == 0, named.output
     Path("utf8.csv").write_text(text, encoding="utf-8")

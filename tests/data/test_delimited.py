@@ -253,6 +253,9 @@ def test_a_column_to_leave_out_that_is_not_there_is_told(read):
         ),
         ("id,x\n".encode("utf-16-le"), {}, "data.csv:1: holds zero bytes"),
         (b"id,x\n", {"encoding": "utf-99"}, "encoding='utf-99' arrived; expected a name such as"),
+        (b"\xef\xbb\xbfid,x\n", {"encoding": "utf-99"}, "encoding='utf-99' arrived"),  # also beside a mark
+        (b"id,x\n", {"encoding": "rot13"}, "encoding='rot13' arrived; expected a name such as"),
+        (b"id,x\n", {"encoding": 3}, "encoding=3 arrived; expected a name such as"),
         (b"id,x\na,1\n", {"time_column": "tim"}, "there is no column 'tim'"),
         (b"id,tine,x\na,1,2\n", {"time_column": "time"}, "there is no column 'time'; did you mean 'tine'?"),
         (b"id,x\na,1\n", {"value_columns": ["y", "z"]}, "there are no columns 'y', 'z'. Columns: 'id', 'x'"),

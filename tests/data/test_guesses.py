@@ -90,6 +90,34 @@ def test_what_rises_is_kept_where_it_may_be_measured(read):
     assert read(steps)[0].steps == ("t0", "t1", "t2")
 
 
+@pytest.mark.parametrize("name", ["n", "Unnamed: 0", "row", "zähler"])
+@pytest.mark.parametrize("place", ["{n},{row}", "{row},{n}"])
+def test_a_counter_may_fall_or_be_shuffled(read, name, place):
+    falling, shuffled = [40 - 3 * i for i in range(12)], [(i * 5 + 3) % 12 for i in range(12)]
+    header = place.format(n=name, row="id,time,x,label")
+    for counter in (falling, shuffled, [number + 1 for number in shuffled], list(range(12))[::-1]):
+        rows = [place.format(n=n, row=f"{'ab'[i // 6]},{i % 6},{i * 7 % 5}.5,u") for i, n in enumerate(counter)]
+        series, said = read("\n".join([header, *rows]))
+        assert (series.channels, len(said)) == (("x",), 1), counter
+        assert f"the column {name!r} only counts the rows and is left out" in said[0]
+
+
+def test_what_falls_or_has_every_number_once_is_kept_where_it_may_be_measured(read):
+    def channels(numbers, ids="ab"):
+        half = -(-len(numbers) // len(ids))
+        rows = [f"{ids[i // half]},{i % half},{i * 7 % 5}.5,{n},u" for i, n in enumerate(numbers)]
+        return read("\n".join(["id,time,x,n,label", *rows]))[0].channels
+
+    assert channels([9, 7, 4, 2]) == ("x", "n")  # too few to tell
+    assert channels([3, 1, 0, 2, 5, 4]) == ("x", "n")
+    assert channels([(i * 5 + 3) % 12 + 2 for i in range(12)]) == ("x", "n")  # not from 0 or 1 on
+    assert channels([(i * 5 + 3) % 12 for i in range(11)]) == ("x", "n")  # not all of them
+    assert channels([40 - 3 * i for i in range(12)], "a") == ("x", "n")  # one series
+    assert channels([(i * 5 + 3) % 12 for i in range(12)], "a") == ("x", "n")
+    assert channels(list(range(12))[::-1], "a") == ("x",)  # by 1 in every row: the number of the row
+    assert channels([12 - i % 6 for i in range(12)]) == ("x", "n")  # it begins again in each series
+
+
 def test_a_counter_is_neither_a_step_nor_the_target_nor_the_id(read):
     wide = "nr,rise,peak,label\n" + "".join(f"{i * 2},{i * 3 % 7},{i * 5 % 3},{'uv'[i // 6]}\n" for i in range(12))
     assert read(wide)[0].steps == ("rise", "peak")

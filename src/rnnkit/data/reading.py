@@ -78,6 +78,9 @@ class Options:
         check_choice(self.thousands, "thousands", (".", ",", " ", "'", None))
         if self.thousands is not None and self.thousands == self.decimal:
             raise ConfigError.of("thousands", self.thousands, "expected another mark than the decimal mark")
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            expected = 'expected a name such as "gb18030", "latin-1" or "utf-16"'
+            raise ConfigError.of("encoding", self.encoding, expected)
         if self.comment is not None and not self.comment.strip():
             raise ConfigError.of("comment", self.comment, 'expected how a comment begins, such as "#"')
 
@@ -93,6 +96,17 @@ def _listed(given: Any) -> tuple[Any, ...]:
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         return (given,)
     return tuple(given)
+
+
+def _is_encoding(name: Any) -> bool:
+    """Whether Python reads text in an encoding of this name."""
+    try:
+        b"a".decode(name)
+    except UnicodeError:  # one letter may be too short
+        return True
+    except (LookupError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _composed(names: Any) -> Any:
@@ -139,10 +153,12 @@ def read_series(
         id_column, time_column, group_column: names of columns.
         target_column: the label's column; for numbers also a list of columns. In a file without a header "first",
             "last" or a number.
-        value_columns: the channels (long) or steps (wide); else all columns that are nothing else.
+        value_columns: the channels (long) or steps (wide); else all columns that are nothing else. Of ``.npz``: the
+            array with the series, its channels, or both.
         ignore_columns: columns to leave out.
-        keep_columns: columns that stay though they look like row numbers: whole numbers that rise with every row of
-            the file. Such a column is left out otherwise, and a warning says so.
+        keep_columns: columns that stay though they look like row numbers: whole numbers that rise or fall with every
+            row of the file, or each number from 0 or 1 on once. Such a column is left out otherwise, and a warning
+            says so.
         header: False if the first line of a delimited file is data. Else that is guessed.
         encoding: of a text file, such as "gb18030" or "latin-1". Else UTF-8, or UTF-16 with a byte order mark.
         delimiter, decimal: of a delimited file, else found from its first lines: one of ``, ; tab |`` or blanks, and

@@ -79,13 +79,14 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     settings: dict[str, Any] | None = None
     network: Network | None = None
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train on series X and their targets y; with `warm_start` from where the last `fit` ended.
 
         Args:
             X: [N, T] (univariate series), [N, T, channels], or a list of N arrays [T_i] or [T_i, channels]; NaN is a
-                missing value, and padding at the end of a row if it is in all channels.
-            y: [N] targets; see the class.
+                missing value, and padding at the end of a row if it is in all channels. Or a `rnnkit.data.SeriesSet`,
+                which has targets of its own; for scikit-learn's cross-validation take ``X, y = series.arrays()``.
+            y: [N] targets; see the class. None: those of the `SeriesSet`.
             sample_weight: [N], how much each row counts in the loss; None: all the same. Rows of weight 0 are left
                 out of everything.
 
@@ -100,7 +101,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         self._train(X, y, sample_weight, fresh=fresh)
         return self
 
-    def fine_tune(self, X: Any, y: Any, sample_weight: Any = None, *, epochs: int = 5, **settings: Any) -> Self:
+    def fine_tune(self, X: Any, y: Any = None, sample_weight: Any = None, *, epochs: int = 5, **settings: Any) -> Self:
         """Train on new series at a lower rate, from where `fit` ended and with its scaling.
 
         Args:
@@ -140,11 +141,29 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         """(X, y), also within a `Replay`, scaled and encoded as for training; what is no pair stays as it is."""
         if isinstance(given, Replay):
             return replace(given, data=self._pair(given.data))
+        given = (given, self._targets_of(given, None)) if isinstance(given, SeriesSet) else given
         if not isinstance(given, tuple):
             return given
         series, targets = check_series(self, given[0], reset=False), self._encode(given[1], False, None)
         check_consistent_length(series, targets)
         return self._inputs(series), packed(self._scaled(targets), np.ones(len(targets)))
+
+    def _targets_of(self, X: Any, y: Any) -> Any:
+        """Return y; where it is None, the targets of a `SeriesSet` X.
+
+        Raises:
+            DataError: it has no targets, or those of another task.
+        """
+        if y is not None or not isinstance(X, SeriesSet):
+            return y
+        _, targets = X.arrays()
+        found, expected = "numbers" if targets.dtype.kind == "f" else "labels", self._task.target_type
+        if found != expected:
+            raise DataError(
+                f"X is a SeriesSet whose targets are {found}; {type(self).__name__} expects {expected}: read it with "
+                f'targets="{expected}", or pass y'
+            )
+        return targets
 
     def _weighted_replay(self, settings: dict[str, Any], new: torch.Tensor) -> dict[str, Any]:
         """The replay with weights of 1 and the new numbers of its classes, where the new targets have weights."""
@@ -188,6 +207,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         model, plan = recipe(self.get_params(deep=False))
         patience = count("n_iter_no_change", self.n_iter_no_change)
         fraction = share("validation_fraction", self.validation_fraction)
+        y = self._targets_of(X, y)
         series = check_series(self, X, reset=fresh)
         targets = self._encode(y, fresh, classes)
         check_consistent_length(series, targets)

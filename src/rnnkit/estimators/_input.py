@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
+from ..data.series import SeriesSet, default_channels
 from ..errors import DataError
 from ..types import Sequences
 
@@ -25,18 +26,20 @@ def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
     """Return X as an array [N, T, C], or as a list of arrays [T_i, C] where the lengths differ.
 
     With `reset` the estimator stores what it saw: `n_features_in_` (steps T of a 2-D X, else channels C),
-    `feature_names_in_` (of a DataFrame [N, T]), `channel_names_` (of a list of DataFrames) and `n_channels_`. Without
-    `reset` X must agree with these.
+    `feature_names_in_` (of a DataFrame [N, T]), `channel_names_` (of a list of DataFrames or a `SeriesSet`) and
+    `n_channels_`. Without `reset` X must agree with these.
 
     Args:
         X: numbers [N, T] (one univariate series per row; arrays, DataFrames, nested lists), [N, T, C] (arrays,
-            tensors), or a list of arrays or DataFrames [T_i] or [T_i, C] of any lengths, or `Sequences`.
+            tensors), or a list of arrays or DataFrames [T_i] or [T_i, C] of any lengths, `Sequences`, or a
+            `SeriesSet`.
 
     Raises:
         DataError, ValueError, TypeError: anything else.
     """
-    _refuse_text(X)
     _note_names(estimator, X, reset=reset)
+    X = list(X.values) if isinstance(X, SeriesSet) else X
+    _refuse_text(X)
     rows = _unequal(X)
     if rows is not None:
         _note(estimator, rows[0].shape[1], reset=reset)
@@ -64,9 +67,12 @@ def check_series(estimator: Any, X: Any, *, reset: bool) -> Series:
 
 
 def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
-    """Store the columns of a list of DataFrames, which are the channels, or compare them with those of `fit`."""
-    frames = isinstance(X, list | tuple) and len(X) and all(hasattr(row, "columns") for row in X)
-    names = [tuple(map(str, row.columns)) for row in X] if frames else []
+    """Store the names of the channels, of DataFrames or a `SeriesSet`, or compare them with those of `fit`."""
+    names: list[tuple[str, ...]] = []
+    if isinstance(X, SeriesSet):
+        names = [X.channels] if X.channels != default_channels(len(X.channels)) else []
+    elif isinstance(X, list | tuple) and len(X) and all(hasattr(row, "columns") for row in X):
+        names = [tuple(map(str, row.columns)) for row in X]
     if reset:
         if names:
             estimator.channel_names_ = names[0]
@@ -77,11 +83,12 @@ def _note_names(estimator: Any, X: Any, *, reset: bool) -> None:
         if expected is None or found == expected:
             continue
         same = sorted(found) == sorted(expected)
+        wanted = f"expected {', '.join(expected)}, in this order"
+        if isinstance(X, SeriesSet):
+            remedy = f"; read it with value_columns={list(expected)}" if same else ""
+            raise DataError(f"X is a SeriesSet with the channels {', '.join(found)}; {wanted}{remedy}")
         remedy = f": X = [frame[{list(expected)}] for frame in X]" if same else ""
-        raise DataError(
-            f"DataFrame {at} of X has the columns {', '.join(found)}; expected {', '.join(expected)}, in this order"
-            + remedy
-        )
+        raise DataError(f"DataFrame {at} of X has the columns {', '.join(found)}; {wanted}{remedy}")
 
 
 def _refuse_text(X: Any, where: str = "X") -> None:

@@ -73,7 +73,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         n_features_in_: steps of a series where X was [N, T]; else channels.
         n_channels_: channels.
         feature_names_in_: names of the columns, where X was a DataFrame [N, T] with names of text.
-        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels].
+        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels] or a `SeriesSet`.
         module_: the trained `torch.nn.Module`.
         preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
         history_: figures of each epoch, `rnnkit.training.history.History`: `history_.rows[-1]["loss"]`.
@@ -106,7 +106,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     label_smoothing: float = FIT.label_smoothing
     class_weight: dict[Any, float] | str | None = None
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on a part of the data; the first call fits the scaling, and make the network.
 
         Args:
@@ -119,7 +119,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         return self._partial_fit(X, y, sample_weight, classes)
 
     def fine_tune(
-        self, X: Any, y: Any, sample_weight: Any = None, *, epochs: int = 5, classes: Any = None, **settings: Any
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, epochs: int = 5, classes: Any = None, **settings: Any
     ) -> Self:
         """Train on new series at a lower rate, from where `fit` ended and with its scaling.
 
@@ -171,6 +171,14 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         """The logits [N, C]; of two classes how far the second one's is above the first one's, [N]."""
         logits = self._outputs(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The share of rows whose class is predicted rightly; see `sklearn.metrics.accuracy_score`.
+
+        Args:
+            X, y, sample_weight: as in `fit`.
+        """
+        return float(super().score(X, self._targets_of(X, y), sample_weight))
 
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:

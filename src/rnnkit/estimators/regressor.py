@@ -67,7 +67,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         n_features_in_: steps of a series where X was [N, T]; else channels.
         n_channels_: channels.
         feature_names_in_: names of the columns, where X was a DataFrame [N, T] with names of text.
-        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels].
+        channel_names_: names of the columns, where X was a list of DataFrames [T_i, channels] or a `SeriesSet`.
         module_: the trained `torch.nn.Module`.
         preprocessing_: how series become its inputs, `rnnkit.data.preprocessing.Preprocessing`.
         history_: figures of each epoch, `rnnkit.training.history.History`: `history_.rows[-1]["loss"]`.
@@ -94,7 +94,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
 
     loss: str = FIT.loss
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on a part of the data; the first call fits the scaling, and make the network.
 
         Args:
@@ -110,6 +110,14 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):  # type: ignore[misc]
         outputs = self._outputs(X)
         numbers = self.preprocessing_.inverse_targets(outputs)
         return numbers.reshape(-1, *self._shape)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The coefficient of determination R²; see `sklearn.metrics.r2_score`.
+
+        Args:
+            X, y, sample_weight: as in `fit`.
+        """
+        return float(super().score(X, self._targets_of(X, y), sample_weight))
 
     def _encode(self, y: Any, fresh: bool, classes: Any) -> Array:
         if y is None:

@@ -11,7 +11,7 @@ from torch.nn.modules import activation
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ..errors import BackendError, DataError, ShapeError
+from ..errors import BackendError, DataError, ShapeError, TensorCode
 from ..ops.backend import tracing
 from ..types import State
 from ._checks import Lengths, check_lengths
@@ -22,6 +22,8 @@ from .sequence_module import SequenceModule, check_features, last_valid, masked
 Tensor = torch.Tensor
 Result = tuple[Tensor, "Lengths | None", "State | None"]
 Chunk = tuple[Tensor, "State | None"]
+
+_IDS = TensorCode("x.long()", "np.asarray(x).astype(int)")
 
 
 class Layer:
@@ -221,9 +223,11 @@ class _Embedding(Adapter):
 
     def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
         if not isinstance(x, Tensor) or x.dtype not in (torch.int64, torch.int32) or x.dim() != 2:
-            what = f"shape {list(x.shape)} and is {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
-            hint = ": type x.long()" if isinstance(x, Tensor) and x.dim() == 2 else ""
-            raise ShapeError(f"x has {what}; torch.nn.Embedding expects integer ids [batch, time]{hint}")
+            expected = "; torch.nn.Embedding expects integer ids [batch, time]"
+            if not isinstance(x, Tensor):
+                raise ShapeError(f"x has type {type(x).__name__}{expected}")
+            hint = (": type ", _IDS) if x.dim() == 2 else ()
+            raise ShapeError.of("x", list(x.shape), f" and is {x.dtype}{expected}", *hint)
         if lengths is not None:
             lengths = check_lengths(lengths, *x.shape[:2])
             x = masked(x, lengths)  # whatever stands in the padding, -1 too

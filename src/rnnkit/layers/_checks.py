@@ -84,14 +84,16 @@ def check_input(x: Tensor, layer: RecurrentBase) -> None:
     """Raise ShapeError unless x is [T, B, I] (or [B, T, I]) with the layer's features, device and dtype."""
     layout = "(batch, time, features)" if layer.batch_first else "(time, batch, features)"
     if x.dim() != 3:
-        raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}, or (time, features) unbatched")
+        raise ShapeError.of("input", tuple(x.shape), f"; expected {layout}, or (time, features) unbatched")
     if x.shape[2] != layer.input_size:
-        raise ShapeError(
-            f"input has shape {tuple(x.shape)}, read as {layout}; expected {layer.input_size} features. "
-            f"Build the layer with input_size={x.shape[2]} or check the order of the axes"
+        raise ShapeError.of(
+            "input",
+            tuple(x.shape),
+            f", read as {layout}; expected {layer.input_size} features. "
+            f"Build the layer with input_size={x.shape[2]} or check the order of the axes",
         )
     if x.shape[1 if layer.batch_first else 0] == 0:
-        raise ShapeError(f"input has shape {tuple(x.shape)}, read as {layout}: it has no time step")
+        raise ShapeError.of("input", tuple(x.shape), f", read as {layout}: it has no time step")
     weight = layer.weight_ih_l0
     if x.device != weight.device:
         raise ShapeError(f"input is on {x.device} and the layer on {weight.device}; move one with .to(...)")

@@ -104,7 +104,7 @@ class ConvFront(SequenceModule):
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
         """Map x [B, T, I] and lengths [B] or None to (features [B, ceil(T / S), channels], their lengths, None)."""
         if x.dim() != 3 or x.shape[2] != self.input_size:
-            raise ShapeError(f"x has shape {tuple(x.shape)}; expected (batch, time, {self.input_size})")
+            raise ShapeError.of("x", tuple(x.shape), f"; expected (batch, time, {self.input_size})")
         valid = None
         if lengths is not None:
             lengths = torch.as_tensor(lengths)

@@ -329,9 +329,9 @@ class RNN(NotScriptable):
         if not isinstance(x, Tensor):
             raise ShapeError(f"input is a {type(x).__name__}; expected a tensor: torch.as_tensor(input)")
         if x.dim() < 2:
-            raise ShapeError(f"input has shape {tuple(x.shape)}; expected {layout}")
+            raise ShapeError.of("input", tuple(x.shape), f"; expected {layout}")
         if x.shape[1 if self.batch_first else 0] == 0:
-            raise ShapeError(f"input has shape {tuple(x.shape)}, read as {layout}: it has no time step")
+            raise ShapeError.of("input", tuple(x.shape), f", read as {layout}: it has no time step")
 
     def _check_state(self, state: State, batch: int, name: str, device: torch.device | None = None) -> None:
         shapes = state_shapes(state, name)

@@ -16,12 +16,16 @@ from typing import Any, ClassVar
 import torch
 from torch.nn.utils import parametrize
 
-from ..errors import BackendError, ShapeError
+from ..errors import BackendError, ShapeError, TensorCode
 from ..ops.padding import valid_steps
 from ..types import State
 from ._checks import Lengths
 
 Tensor = torch.Tensor
+
+_ONE_FEATURE = TensorCode("x[..., None]", "np.asarray(x)[..., None]")
+_NUMBERS = TensorCode("x[..., None].float()", "np.asarray(x)[..., None]")
+_LAST_AXES = TensorCode("x.transpose(1, 2)", "np.swapaxes(x, 1, 2)")
 
 
 class SequenceModule(torch.nn.Module):
@@ -151,23 +155,25 @@ def check_features(x: Any, features: int | None, module: torch.nn.Module) -> Non
         raise ShapeError(f"x is a {type(x).__name__}; expected a tensor: torch.as_tensor(x)")
     shown, expected = list(x.shape), f"[batch, time, {'features' if features is None else features}]"
     if x.dim() == 2 and not x.is_floating_point():
-        raise ShapeError(
-            f"x has shape {shown} and is {x.dtype}; {name} expects numbers {expected}. For token ids give the model "
-            f"front=torch.nn.Embedding(vocabulary, {features or 'features'}), for single numbers type "
-            "x[..., None].float()"
+        raise ShapeError.of(
+            "x",
+            shown,
+            f" and is {x.dtype}; {name} expects numbers {expected}. For token ids give the model "
+            f"front=torch.nn.Embedding(vocabulary, {features or 'features'}), for single numbers type ",
+            _NUMBERS,
         )
     if x.dim() == 2:
-        one_feature = features in (1, None)
-        single = "for series of one number a step type x[..., None]" if one_feature else ""
-        alone = "for a single sequence type x[None]" if features in (x.shape[1], None) else ""
-        both = ", ".join(part for part in (single, alone) if part)
-        hint = f": {both}" if both else ""
-        raise ShapeError(f"x has shape {shown}, read as [batch, time]; {name} expects {expected}{hint}")
+        hints: list[tuple[str | TensorCode, ...]] = []
+        if features in (1, None):
+            hints.append(("for series of one number a step type ", _ONE_FEATURE))
+        if features in (x.shape[1], None):
+            hints.append(("for a single sequence type x[None]",))
+        parts = [part for mark, hint in zip((": ", ", "), hints, strict=False) for part in (mark, *hint)]
+        raise ShapeError.of("x", shown, f", read as [batch, time]; {name} expects {expected}", *parts)
     if x.dim() == 3 and features in (None, x.shape[2]):
-        raise ShapeError(f"x has shape {shown}: it has no time step")
-    hint = ""
-    if x.dim() == 3:
-        hint = f": build it with {x.shape[2]} input features, or check the order of the axes"
-        if x.shape[1] == features:
-            hint = ": for [batch, features, time] type x.transpose(1, 2)"
-    raise ShapeError(f"x has shape {shown}; {name} expects {expected}{hint}")
+        raise ShapeError.of("x", shown, ": it has no time step")
+    if x.dim() == 3 and x.shape[1] == features:
+        hint = ": for [batch, features, time] type "
+        raise ShapeError.of("x", shown, f"; {name} expects {expected}{hint}", _LAST_AXES)
+    hint = f": build it with {x.shape[2]} input features, or check the order of the axes" if x.dim() == 3 else ""
+    raise ShapeError.of("x", shown, f"; {name} expects {expected}{hint}")

@@ -17,6 +17,7 @@ from ..layers.description import describe, short_repr
 from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module, check_fit
 from ..ops.padding import valid_steps
 from ..types import State
+from .native_parts import NativeParts
 
 Tensor = torch.Tensor
 Front = torch.nn.Module | Sequence[torch.nn.Module]
@@ -268,6 +269,11 @@ class PooledModel(SequenceModel):
         pooled = self._pool(layers, output, state, lengths)
         return self.head(self._drop(pooled))  # type: ignore[no-any-return]
 
+    def native_parts(self) -> NativeParts | None:
+        """Return what the native core computes in a training step; None where a subclass computes in its own way."""
+        own = any(getattr(type(self), name) is not method for name, method in _METHODS.items())
+        return None if own else NativeParts(self)
+
     def _pool(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         names = ("last", "max", "mean") if self.pooling == "concat" else (self.pooling,)
         valid = None if lengths is None or names == ("last",) else valid_outputs(lengths, output)
@@ -279,6 +285,12 @@ class PooledModel(SequenceModel):
 
     def _shown_defaults(self) -> dict[str, Any]:
         return super()._shown_defaults() | {"pooling": "last"}
+
+
+# What a training step of a pooled model runs.
+_METHODS = {
+    name: getattr(PooledModel, name) for name in ("__call__", "forward", "_layers", "_head_output", "_pool", "_drop")
+}
 
 
 def _over_time(output: Tensor, valid: Tensor | None, name: str) -> Tensor:

@@ -19,6 +19,7 @@ from .batching.iterables import IterableBatches
 from .contexts import CatchInterrupt, mode
 from .execution import DeviceShare, Execution, share_of_total
 from .history import History, Recorded, Row
+from .native_step import NativeStep
 from .objectives.forward import Forward
 from .objectives.objective import Score
 from .optimization.clipping import Clipping
@@ -82,6 +83,7 @@ class Run:
         extra: what is stored beside the model.
         averaged: a context in which the model shows its averaged weights.
         finishers: put the weights into the model that the run ends with.
+        native: computes steps of the common kind.
         begin_epoch: returns the batches that are left of an epoch.
         stop_reason: why a callback ends the run.
     """
@@ -111,6 +113,7 @@ class Run:
     position: TrainingPosition = field(default_factory=TrainingPosition)
     averaged: Callable[[], AbstractContextManager[None]] = nullcontext
     finishers: list[Callable[[], object]] = field(default_factory=list)
+    native: NativeStep = field(default_factory=NativeStep)
     begin_epoch: Callable[[ArrayBatches | IterableBatches], Iterator[Batch]] = iter
     stop_reason: StopReason | None = None
 
@@ -181,30 +184,11 @@ def train(run: Run) -> Iterator[Row]:
     backward pass and the optimizer alone, the setting up of a run of 1,500 steps included.
     """
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-    position, losses, backward = run.position, run.losses, run.execution.backward
-    backward_end, step_end = run.callbacks.backward_end, run.callbacks.step_end
+    position, losses = run.position, run.losses
+    step_end = run.callbacks.step_end
     while position.epoch <= run.epochs:
         for batches in run.updates():
-            first = True
-            for score, share in run.scores(batches):
-                loss = score.loss
-                losses.add(loss, score.count, position.batch)  # raises if it is NaN or infinite
-                run.metrics.add(score.output, score.targets)
-                if first:  # not earlier: should the loss be NaN, the last gradient tells why
-                    for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
-                        parameter.grad = None
-                    first = False
-                if run.penalty is not None:
-                    loss = loss + run.penalty()
-                backward(loss if share == 1.0 else loss * share)
-            for hook in backward_end:
-                hook(position.step)
-            if run.clip is not None:
-                run.clip()
-            if run.rates is not None:
-                run.rates.set(position.step)
-            run.optimizer.step()
-            position.step += 1
+            learn(run, batches, parameters)
             for hook in step_end:
                 hook(position.step - 1)
             run.progress.step(position.step, position.epoch, position.rows, position.began, losses, run.metrics)
@@ -225,6 +209,53 @@ def train(run: Run) -> Iterator[Row]:
         position.next_epoch()
         losses.reset()
         yield row
+
+
+def learn(run: Run, batches: Sequence[Batch], parameters: Sequence[Tensor]) -> None:
+    """Update the weights once.
+
+    Args:
+        run: see `Run`.
+        batches: what the update learns from.
+        parameters: those of the optimizer.
+    """
+    position = run.position
+    if not (len(batches) == 1 and _natively(run, batches[0])):
+        _backpropagate(run, batches, parameters)
+    for hook in run.callbacks.backward_end:
+        hook(position.step)
+    if run.rates is not None:
+        run.rates.set(position.step)
+    run.native.step(run)
+    position.step += 1
+
+
+def _natively(run: Run, batch: Batch) -> bool:
+    """Have the core compute the gradients of a batch; False where it cannot."""
+    score = run.native.score(run, batch)
+    if score is None:
+        return False
+    run.losses.add(score.loss, score.count, run.position.batch)  # raises if it is NaN or infinite
+    run.metrics.add(score.output, score.targets)
+    run.position.batch += 1
+    run.position.rows += len(batch)
+    return True
+
+
+def _backpropagate(run: Run, batches: Sequence[Batch], parameters: Sequence[Tensor]) -> None:
+    """Compute the gradients of all batches together by autograd."""
+    backward, first = run.execution.backward, True
+    for score, share in run.scores(batches):
+        loss = score.loss
+        run.losses.add(loss, score.count, run.position.batch)  # raises if it is NaN or infinite
+        run.metrics.add(score.output, score.targets)
+        if first:  # not earlier: should the loss be NaN, the last gradient tells why
+            for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
+                parameter.grad = None
+            first = False
+        if run.penalty is not None:
+            loss = loss + run.penalty()
+        backward(loss if share == 1.0 else loss * share)
 
 
 def evaluate(forward: Forward, batches: ArrayBatches | IterableBatches, metrics: Metrics) -> Row:

@@ -17,7 +17,7 @@ from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
 from ..series import SeriesSet
 from . import text
-from .columns import is_id, numbered
+from .column_names import is_id, numbered
 from .numerals import Numerals, to_numbers
 from .parsed_rows import ParsedRows
 from .row_numbers import counts_rows, is_counter_name, say_left_out

@@ -21,7 +21,10 @@ _TAKEN = {
         "the folders name the classes; ignore_columns leaves a column out",
     ),
     "folder_of_images": ({"size"}, "images have no columns and no text"),
-    "npz": (_ROLES | {"missing_codes"}, "a .npz file holds arrays: the names of columns are those of its arrays"),
+    "npz": (
+        _ROLES | {"missing_codes", "keep_columns"},
+        "a .npz file holds arrays: the names of columns are those of its arrays and channels",
+    ),
     "ts": (
         {"value_columns", "ignore_columns", "encoding", "missing_codes"},
         "a .ts file has no columns with names; value_columns and ignore_columns name channels, such as 'channel 0'",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,37 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy, suggest
-from ...spelling import composed
 from ..reading import Options
+from .column_names import CALENDAR, ENTITIES, IDS, TARGETS, TIMES, WEAK_TIMES, numbered
 from .numerals import Numerals
 from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
+from .series_columns import refuse_names, series_remedies
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Compared in lower case, blanks, dots and hyphens as "_".
-_IDS = _words(
-    "id series_id seriesid series sample sample_id case case_id instance instance_id unique_id uid sequence "
-    "sequence_id 编号 序号 标识 序列 样本"
-)
-# What a row belongs to: the id of a long table without one, else a group.
-_ENTITIES = _words(
-    "symbol ticker sensor sensor_id device device_id station machine unit speaker group group_id subject subject_id "
-    "patient patient_id person participant user user_id 设备 用户 患者 股票 分组"
-)
-_TIMES = _words("time date datetime date_time timestamp time_stamp ds 时间 日期 时间戳")
-_WEAK_TIMES = {"t", "step", "time_step", "timestep", "frame", "tick"}
-_CALENDAR = {"month", "week", "day", "year"}  # a time only where they are text such as "1949-01"
-_TARGETS = _words("label labels target targets class class_label classes category 标签 类别 目标 分类")
-_UNNAMED = "column {} (without a name)"
-# A number alone, or a name with a letter and a number at its end: x_12, but not 2020-01-12.
-_NUMBERED = re.compile(r"()(\d+(?:\.\d+)?)|(?=.*[^\W\d_])(.*?)[ _.\-]?(\d+)")
 
 
 @dataclass(frozen=True)
@@ -67,37 +44,6 @@ class Roles:
     def steps(self) -> tuple[str, ...]:
         """The step columns of a wide table, channel after channel; empty for a long one."""
         return () if self.layout == "long" else tuple(step for _, steps in self.channels for step in steps)
-
-
-def check_names(names: Sequence[str], place: Place) -> list[str]:
-    """The header's names without blanks around them; raises if two are the same."""
-    plain = [composed(name).strip() or _UNNAMED.format(index) for index, name in enumerate(names, 1)]
-    double = sorted({name for name in plain if plain.count(name) > 1}) if len(set(plain)) < len(plain) else []
-    if double:
-        raise DataError(f"two columns have the same name {double[0]!r}", place, "rename one")
-    return plain
-
-
-def is_unnamed(name: str) -> bool:
-    """Return whether `check_names` gave this name to a column that had none."""
-    return name.endswith("(without a name)")
-
-
-def may_be_text(name: str, options: Options) -> bool:
-    """Whether a column by this name may be an id, time, group or label, whose text counts as it is."""
-    plain = plain_name(name)
-    named = {options.id_column, options.time_column, options.group_column, *options.target_columns}
-    return name in named or is_written_index(name) or plain in _IDS | _ENTITIES | _TIMES | _CALENDAR | _TARGETS | {"y"}
-
-
-def is_id(name: str) -> bool:
-    """Whether a column by this name says which series a row belongs to."""
-    return plain_name(name) in _IDS
-
-
-def is_entity(name: str) -> bool:
-    """Whether a column by this name says what a row belongs to, such as a subject or a device."""
-    return plain_name(name) in _ENTITIES
 
 
 def resolve(table: pd.DataFrame, options: Options, place: Place) -> Roles:
@@ -131,10 +77,10 @@ class _Guess:
             self._take(name)
         time = self._take(options.time_column) if options.time_column in self.names else None
         group = self._take(options.group_column) if options.group_column in self.names else None
-        id_ = self._take(options.id_column) if options.id_column else self._one("id_column", _IDS)
+        id_ = self._take(options.id_column) if options.id_column else self._one("id_column", IDS)
         time = time or self._time()
         targets = tuple(name for name in options.target_columns if name in self.names) or self._guessed_target()
-        entity = None if group else self._one("group_column", _ENTITIES, take=False)
+        entity = None if group else self._one("group_column", ENTITIES, take=False)
         if id_ is None:
             id_ = self._unnamed(time, entity)
         elif not options.id_column and time and entity and self._counts(id_) and self.table[entity].duplicated().any():
@@ -150,7 +96,7 @@ class _Guess:
         self._leave_counters_out(layout, id_)
         if not targets and (options.targets is not None or (layout == "wide" and options.value_columns is None)):
             targets = self._remaining_target(layout)
-        channels = self._channels(layout)
+        channels = self._channels(layout, id_)
         if not channels and targets and options.targets is None and not options.target_columns:
             channels, targets = tuple((name, (name,)) for name in targets), ()
         if not channels:
@@ -162,6 +108,9 @@ class _Guess:
                 (Remedy("target_column"), Remedy("targets", None, "if there is none")),
                 note=self._columns(),
             )
+        if id_ is None and (layout == "long" or not numbered(self.free)[0]):
+            texts = self._texts(name for _, names in channels for name in names)
+            refuse_names(self.table, texts, time, self.place, self.options.ignore_columns)
         say_left_out(self.left_out, self.place, options)
         return Roles(layout, id_, time, group, targets, channels, tuple(self.left_out))
 
@@ -171,6 +120,10 @@ class _Guess:
 
     def _ignore(self, names: Sequence[str], purpose: str = "") -> Remedy:
         return Remedy("ignore_columns", [*self.options.ignore_columns, *names], purpose)
+
+    def _ignore_too(self, names: Sequence[str], taken: str) -> Remedy | None:
+        others = [name for name in names if name != taken]
+        return self._ignore(others) if others else None
 
     def _near(self, name: str) -> str:
         """Return the nearest name, if one is near: the message lists all of them."""
@@ -263,8 +216,8 @@ class _Guess:
         named = [name for name in counters if is_counter_name(name)]
         others = [name for name in counters if name not in named]
         if layout == "long" and (id_ is None or self.table[id_].nunique() == 1):
-            # What rises in a single series may be measured; what rises by 1 is a number of its rows.
-            others = [name for name in others if (np.diff(self._numbers(name)) == 1).all()]
+            # What rises or falls in a single series may be measured; if always by 1, it is a number of its rows.
+            others = [name for name in others if (np.abs(np.diff(self._numbers(name))) == 1).all()]
         if layout == "wide" and (steps or len(others) > 1):
             others = []  # beside steps it may be the target; several steps that rise are sorted measurements
         if len(self.free) == len(named) + len(others):
@@ -276,18 +229,18 @@ class _Guess:
             self.left_out.append(name)
 
     def _time(self) -> str | None:
-        found = self._one("time_column", _TIMES)
+        found = self._one("time_column", TIMES)
         if found:
             return found
         calendar = {
             plain_name(name)
             for name in self.free
-            if plain_name(name) in _CALENDAR and is_text(self.table[name], self.options)
+            if plain_name(name) in CALENDAR and is_text(self.table[name], self.options)
         }
-        return self._one("time_column", _WEAK_TIMES | calendar)
+        return self._one("time_column", WEAK_TIMES | calendar)
 
     def _guessed_target(self) -> tuple[str, ...]:
-        found = self._one("target_column", _TARGETS)
+        found = self._one("target_column", TARGETS)
         # Beside x and z it is a coordinate, and without targets it is a channel like others.
         names = {plain_name(name) for name in self.free}
         if found is None and self.options.targets is not None and not {"x", "z"} <= names:
@@ -307,12 +260,18 @@ class _Guess:
             return "wide" if has_steps and self.options.targets is not None and entity is None else "long"
         if has_steps or (targets and entity is None):
             return "wide"
+        texts = self._texts(self.free)
+        texts += [entity] if entity is not None and entity not in texts else []
+        layouts = (Remedy("layout", "long", "(a row a time step)"), Remedy("layout", "wide", "(a row a series)"))
         raise DataError(
             "it cannot be told whether a row is a step or a series",
             self.place,
-            (Remedy("layout", "long", "(a row a time step)"), Remedy("layout", "wide", "(a row a series)")),
+            (*series_remedies(self.table, texts, None), *layouts),
             note=self._columns(),
         )
+
+    def _texts(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if is_text(self.table[name], self.options)]
 
     def _remaining_target(self, layout: str) -> tuple[str, ...]:
         """Return the one column that is left beside numbered steps, else the one text column."""
@@ -322,12 +281,12 @@ class _Guess:
             left = others if steps else self.free
             if steps and len(left) == 1 and not is_list(self.table[left[0]]):
                 return (str(self._take(left[0])),)
-        texts = [name for name in left if is_text(self.table[name], self.options)]
+        texts = self._texts(left)
         if len(texts) == 1 and self.options.targets != "numbers":
             return (str(self._take(texts[0])),)
         return ()
 
-    def _channels(self, layout: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def _channels(self, layout: str, id_: str | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if layout == "long":
             return tuple((name, (name,)) for name in self.free)
         lists = [name for name in self.free if is_list(self.table[name])]
@@ -338,10 +297,13 @@ class _Guess:
         steps, others = numbered(self.free)
         if steps and others:
             names = ", ".join(map(repr, others[:5]))
+            unique = [name for name in self._texts(others) if self.table[name].is_unique] if id_ is None else []
+            purpose = "if it names the series"
+            ids = [Remedy("id_column", name, purpose, self._ignore_too(others, name)) for name in unique[:1]]
             raise DataError(
                 f"beside the numbered steps there is {names}",
                 self.place,
-                (self._ignore(others, "to leave it out"), Remedy("target_column")),
+                (*ids, self._ignore(others, "to leave it out"), Remedy("target_column")),
                 note=self._columns(),
             )
         if not steps:
@@ -357,22 +319,6 @@ class _Guess:
         if len(steps) == 1:
             return (("value", tuple(next(iter(steps.values())).values())),)
         return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())
-
-
-def numbered(names: Sequence[str]) -> tuple[dict[str, dict[float, str]], list[str]]:
-    """Columns that end in a number, as prefix → number → name in order of the numbers, and all other columns.
-
-    A prefix with one number alone is no series of steps.
-    """
-    found: dict[str, dict[float, str]] = {}
-    for name in names:
-        match = _NUMBERED.fullmatch(name.strip())
-        if match:
-            prefix, number = (match[3], match[4]) if match[1] is None else (match[1], match[2])
-            found.setdefault(prefix, {}).setdefault(float(number), name)
-    steps = {prefix: dict(sorted(numbers.items())) for prefix, numbers in found.items() if len(numbers) > 1}
-    taken = {name for numbers in steps.values() for name in numbers.values()}
-    return steps, [name for name in names if name not in taken]
 
 
 def is_text(column: pd.Series[Any], options: Options | None = None) -> bool:

@@ -14,10 +14,11 @@ from ...errors import DataError, Place, Remedy
 from ..reading import Options
 from ..series import SeriesSet
 from . import text
-from .columns import check_names, is_unnamed, may_be_text
+from .column_names import check_names, is_unnamed, may_be_text
 from .headerless import read_lines
 from .numerals import MISSING, Numerals, find_decimal, is_ambiguous
-from .tables import Table, need_pandas, to_series
+from .table import Table, need_pandas
+from .tables import to_series
 
 if TYPE_CHECKING:
     import numpy.typing as npt

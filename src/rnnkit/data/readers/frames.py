@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from ...errors import DataError, Place
 from ..reading import Options
 from ..series import SeriesSet
-from .columns import check_names, is_id
+from .column_names import check_names, is_id
 from .numerals import Numerals
 from .row_numbers import is_written_index
-from .tables import Table, to_series
+from .table import Table
+from .tables import to_series
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -48,7 +48,7 @@ class _Positions:
         if (
             min(map(len, cells)) > 1 + bool(options.targets)
             and counts_rows(numbers, "")
-            and ((np.diff(numbers) == 1).all() or _beside_text(cells, options, numerals))
+            and ((np.abs(np.diff(numbers)) == 1).all() or _beside_text(cells, options, numerals))
         ):
             say_left_out(["first"], place, options)
             ignored = (0, *ignored)

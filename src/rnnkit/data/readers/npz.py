@@ -17,6 +17,7 @@ from ..row_checks import check_labels, check_numbers, check_rows
 from ..series import SeriesSet, as_targets
 from . import text
 from .numerals import Numerals
+from .row_numbers import counts_rows, is_counter_name, say_left_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +36,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     if unknown and not options.is_new:
         raise DataError(f"there is no array or channel {unknown[0]!r} to leave out{suggest(unknown[0], names)}", place)
     arrays = {name: array for name, array in arrays.items() if name not in options.ignore_columns}
-    key = _pick(arrays, options.value_columns, _VALUES, "value_columns", place)
+    key, wanted = _values(arrays, options, channels, place)
     target_key = None
     if options.targets is not None:
         target_key = _pick(arrays, options.target_columns or None, _TARGETS, "target_column", place)
@@ -48,7 +49,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     targets = None
     if target_key is not None:
         targets = _targets(arrays[target_key], options, place.at(part=f"array {target_key}"))
-    read_options: dict[str, Any] = {"value_columns": [key]}
+    read_options: dict[str, Any] = {"value_columns": [key, *wanted]}
     if target_key is not None:
         read_options["target_column"] = [target_key]
     for argument in ("id_column", "group_column", "time_column", "ignore_columns", "missing_codes"):
@@ -73,16 +74,67 @@ def read(path: Path, options: Options) -> SeriesSet:
         groups=None if groups is None else [composed(str(name)) for name in groups],
         source=str(path),
     )
-    kept = [index for index, name in enumerate(series.channels) if name not in options.ignore_columns]
+    unknown = [name for name in options.keep_columns if name not in series.channels]
+    if unknown and not options.is_new:
+        raise _no_channel(f"no channel {unknown[0]!r} to keep", unknown[0], series.channels, place)
+    unknown = [name for name in wanted if name not in series.channels]
+    if unknown:
+        problem, note = f"no array or channel {unknown[0]!r}", f"Arrays: {', '.join(map(repr, arrays))}"
+        raise _no_channel(problem, unknown[0], series.channels, place, [*arrays], note)
+    kept = [name for name in wanted or series.channels if name not in options.ignore_columns]
     if not kept:
         raise DataError("no channel is left", place, note=f"Channels: {', '.join(map(repr, series.channels))}")
-    if len(kept) < len(series.channels):
-        series = replace(
-            series,
-            values=[row[:, kept] for row in series.values],
-            channels=tuple(series.channels[index] for index in kept),
-        )
+    counters = [] if wanted or options.is_new else _counters(series, kept, options)
+    if counters:
+        say_left_out(counters, place, options, "channel")
+        read_options["ignore_columns"] = [*options.ignore_columns, *counters]
+        kept = [name for name in kept if name not in counters]
+    if kept != [*series.channels]:
+        columns = [series.channels.index(name) for name in kept]
+        series = replace(series, values=[row[:, columns] for row in series.values], channels=tuple(kept))
     return replace(series, times=None if times is None else np.asarray(times), read_options=read_options)
+
+
+def _values(
+    arrays: dict[str, npt.NDArray[Any]], options: Options, channels: list[str], place: Place
+) -> tuple[str, list[str]]:
+    """Return the name of the array with the series, and the channels of it that `value_columns` names, if any."""
+    named = options.value_columns
+    if named is None:
+        return _pick(arrays, None, _VALUES, "value_columns", place), []
+    found = [name for name in named if name in arrays]
+    others = [name for name in dict.fromkeys(named) if name not in arrays]
+    if len(found) > 1:
+        return _pick(arrays, found, _VALUES, "value_columns", place), []
+    if not found and not any(name in arrays for name in _VALUES):
+        return _pick(arrays, others if len(others) == 1 else None, _VALUES, "value_columns", place), []
+    return (found[0] if found else _pick(arrays, None, _VALUES, "value_columns", place, others)), others
+
+
+def _counters(series: SeriesSet, names: Sequence[str], options: Options) -> list[str]:
+    """Return the channels that only count the rows of all series, one below the other."""
+    if len(series) < 2:  # what rises in a single series may be measured
+        return []
+    flat = np.concatenate(series.values)
+    found = [
+        name
+        for name in names
+        if name not in options.keep_columns and counts_rows(flat[:, series.channels.index(name)], name)
+    ]
+    named = [name for name in found if is_counter_name(name)]
+    others = [name for name in found if name not in named]
+    found = named + (others if len(others) == 1 else [])  # several channels that rise are measurements
+    return found if len(found) < len(names) else []
+
+
+def _no_channel(
+    problem: str, name: str, channels: Sequence[str], place: Place, others: Sequence[str] = (), note: str = ""
+) -> DataError:
+    """Return the error about a name that none of the channels has."""
+    near = suggest(name, [*channels, *others])
+    shown = ", ".join(map(repr, channels[:20])) + (f" and {len(channels) - 20} more" if channels[20:] else "")
+    listed = f"{note}. Channels: {shown}" if note else f"Channels: {shown}"
+    return DataError(f"there is {problem}{near if near.endswith('?') else ''}", place, note=listed)
 
 
 def _column(
@@ -126,7 +178,12 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _pick(
-    arrays: dict[str, Any], named: Sequence[str] | None, known: tuple[str, ...], argument: str, place: Place
+    arrays: dict[str, Any],
+    named: Sequence[str] | None,
+    known: tuple[str, ...],
+    argument: str,
+    place: Place,
+    channels: Sequence[str] = (),
 ) -> str:
     """Return the name of the one array that was named, else of the one that has a known name."""
     found = list(named) if named is not None else [name for name in known if name in arrays]
@@ -139,7 +196,7 @@ def _pick(
     else:
         problem = f"none of the arrays is called {' or '.join(map(repr, known[:3]))}"
     to_try = found if len(found) > 1 else list(arrays)[:1] if len(arrays) == 1 else []
-    value = (lambda name: [name]) if argument == "value_columns" else str
+    value = (lambda name: [name, *channels]) if argument == "value_columns" else str
     remedies = [Remedy(argument, value(name)) for name in to_try if name in arrays] or [Remedy(argument)]
     if argument == "target_column":
         remedies.append(Remedy("targets", None, "if there is none"))

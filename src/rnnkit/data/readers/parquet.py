@@ -8,7 +8,8 @@ from ...errors import DataError, MissingExtraError, Place
 from ..reading import Options
 from ..series import SeriesSet
 from .frames import to_table
-from .tables import need_pandas, to_series
+from .table import need_pandas
+from .tables import to_series
 
 
 def read(path: Path, options: Options) -> SeriesSet:

@@ -27,6 +27,7 @@ _COUNTERS = {
 }
 _FEWEST = 6  # rows; in fewer, numbers rise by chance, or in an example that somebody typed
 _FEWEST_IN_FRONT = 3
+_FEWEST_SHUFFLED = 12  # 12 random numbers below 12 are all different once in 19,000 files
 
 
 def plain_name(name: str) -> str:
@@ -53,15 +54,18 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
         in_front: whether it is the first column of its file, where programs write an index.
 
     Returns:
-        True for whole numbers that rise with every row, or fall by 1, if there are 6 or more of them (in front 3), or
-        the name says so. By its name, an index may also be shuffled or have empty cells; one without a name may begin
-        again where files were joined.
+        True for whole numbers that rise with every row, or fall with every row, if there are 6 or more of them, or the
+        name says so; in front 3 are enough if they do not fall by more than 1. 12 or more numbers from 0 or 1 on, each
+        once, may be shuffled. By its name, an index of any length may be shuffled or have empty cells; one without
+        a name may begin again where files were joined.
 
     Example:
         >>> counts_rows(np.array([0, 2, 3, 9]), "Unnamed: 0"), counts_rows(np.array([0, 2, 3, 9]), "x")
         (True, False)
         >>> counts_rows(np.arange(9), "x"), counts_rows(np.arange(9) / 2, "x")
         (True, False)
+        >>> counts_rows(np.array([9, 7, 6, 4, 2, 1]), "x"), counts_rows(np.arange(12) * 5 % 12, "x")
+        (True, True)
     """
     if values.dtype.kind not in "iuf" or not len(values):
         return False
@@ -74,17 +78,23 @@ def counts_rows(values: npt.NDArray[Any], name: str, *, in_front: bool = False) 
     falls = 0 if (steps == -1).all() else int((steps <= 0).sum())
     if is_written_index(name):
         return len(np.unique(numbers)) == len(numbers) or 3 * falls < len(numbers)
+    in_order = falls == 0 or bool((steps < 0).all())
+    ordered = np.sort(numbers)
+    has_all = np.array_equal(ordered - ordered[0], np.arange(len(ordered)))
     if is_counter_name(name):
-        ordered = np.sort(numbers)
-        return falls == 0 or np.array_equal(ordered - ordered[0], np.arange(len(ordered)))
-    return falls == 0 and len(numbers) >= (_FEWEST_IN_FRONT if in_front else _FEWEST)
+        return in_order or has_all
+    if in_front and falls == 0 and len(numbers) >= _FEWEST_IN_FRONT:
+        return True
+    return (in_order and len(numbers) >= _FEWEST) or (
+        has_all and ordered[0] in (0, 1) and len(numbers) >= _FEWEST_SHUFFLED
+    )
 
 
-def say_left_out(names: Sequence[str], place: Place, options: Options) -> None:
-    """Note that columns which only count rows are left out."""
+def say_left_out(names: Sequence[str], place: Place, options: Options, what: str = "column") -> None:
+    """Note that columns which only count rows are left out; `what` says what messages call a column."""
     if not names:
         return
     one = len(names) == 1
-    problem = f"the column{'' if one else 's'} {' and '.join(map(repr, names))} only count{'s' if one else ''} the rows"
+    problem = f"the {what}{'' if one else 's'} {' and '.join(map(repr, names))} only count{'s' if one else ''} the rows"
     keep = Remedy("keep_columns", [*options.keep_columns, *names], f"to keep {'it' if one else 'them'}")
     options.guesses.add(f"{problem} and {'is' if one else 'are'} left out", place, keep)

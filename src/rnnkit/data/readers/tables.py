@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, DataWarning, MissingExtraError, Place, Remedy
+from ...errors import DataError, DataWarning, Remedy
 from ...spelling import composed, is_composed, merged
 from ..reading import Options
 from ..row_checks import (
     LARGEST,
-    Where,
     check_ids,
     check_labels,
     check_numbers,
@@ -25,8 +23,11 @@ from ..row_checks import (
 )
 from ..series import SeriesSet
 from . import text, times
-from .columns import Roles, is_entity, is_list, resolve
-from .numerals import PLAIN, Numerals, convert
+from .column_names import is_entity
+from .columns import Roles, is_list, resolve
+from .numerals import convert
+from .series_columns import may_be_codes, series_remedies
+from .table import Table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,58 +41,6 @@ _DUPLICATES = {
     "last": "the last is taken",
     "mean": "their mean is taken",
 }
-
-
-def need_pandas(source: str) -> None:
-    """Raise `MissingExtraError` if pandas is not installed."""
-    try:
-        import pandas as pd  # noqa: F401
-    except ImportError:
-        raise MissingExtraError(
-            "tables are read with pandas, which is not installed", Place(source), "type pip install 'rnnkit[tables]'"
-        ) from None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table and the place of its rows in the file.
-
-    Attributes:
-        frame: all rows, index 0 to N − 1.
-        source: the file, or what else the table came from.
-        name: the file's name, by which rows without an id are called.
-        lines: [N] line numbers; None where the format has none, then rows are counted from 1.
-        numerals: how its numbers are written.
-        reread: reads columns of the file once more, as text; None where text and numbers are told apart already.
-        ignored: columns that the user leaves out already.
-    """
-
-    frame: pd.DataFrame
-    source: str
-    name: str
-    lines: npt.NDArray[np.int64] | None = None
-    numerals: Numerals = PLAIN
-    reread: Callable[[list[str]], pd.DataFrame] | None = None
-    ignored: Sequence[str] = ()
-
-    @property
-    def whole(self) -> Place:
-        """The place of the whole table."""
-        return Place(self.source)
-
-    def place(self, row: int) -> Place:
-        """Return ``file:line`` of a row."""
-        if self.lines is None:
-            return Place(self.source, row=row + 1)
-        return Place(self.source, line=int(self.lines[row]))
-
-    def column(self, name: str) -> Where:
-        """Return the places of a column's cells."""
-        return lambda row: self.place(row).at(column=name)
-
-    def called(self, row: int) -> str:
-        """Return the name of a row without an id."""
-        return f"{self.name}:{row + 1 if self.lines is None else self.lines[row]}"
 
 
 def to_series(table: Table, options: Options) -> SeriesSet:
@@ -134,11 +83,10 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     order = np.lexsort((codes,) if clock is None else (clock, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     firsts = order[starts]
-    instead = _as_wide(roles, options)
-    targets = _one_each(table, _targets(table, roles, options), codes, firsts, "the target", roles.targets, instead)
-    groups = _one_each(table, _groups(table, roles, options), codes, firsts, "the group", (roles.group or "",), instead)
+    targets = _one_each(table, roles, options, _targets(table, roles, options), codes, firsts, "the target")
+    groups = _one_each(table, roles, options, _groups(table, roles, options), codes, firsts, "the group")
     if clock is not None:
-        values, clock, order = _duplicates(table, values[order], clock[order], codes[order], order, options.duplicates)
+        values, clock, order = _duplicates(table, roles, values[order], clock[order], codes[order], order, options)
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     else:
         values = values[order]
@@ -299,12 +247,12 @@ def _plain(column: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
 
 def _one_each(
     table: Table,
+    roles: Roles,
+    options: Options,
     column: npt.NDArray[Any] | None,
     codes: npt.NDArray[np.int64],
     firsts: npt.NDArray[np.int64],
     what: str,
-    names: Sequence[str],
-    instead: list[Remedy],
 ) -> npt.NDArray[Any] | None:
     """Return the value of a long table's column for each series; raises if it changes within one."""
     if column is None:
@@ -315,11 +263,14 @@ def _one_each(
     if differs.any():
         row = int(differs.argmax())
         first = int(firsts[codes[row]])
+        names = (roles.group or "",) if what == "the group" else roles.targets
+        apart = _apart(table, roles, options)
+        apart = apart or [Remedy("id_column", purpose="with the column that tells the series apart")]
         raise DataError(
             f"{what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same series "
             f"({table.place(first)}); expected one a series",
             table.place(row),
-            [*instead, Remedy("id_column", purpose="with the column that tells the series apart")],
+            [*_as_wide(roles, options), *apart],
         )
     return _plain(each)
 
@@ -334,15 +285,26 @@ def _as_wide(roles: Roles, options: Options) -> list[Remedy]:
     return [Remedy("layout", "wide", purpose, Remedy("ignore_columns", [*options.ignore_columns, roles.id]))]
 
 
+def _apart(table: Table, roles: Roles, options: Options) -> list[Remedy]:
+    """Return the remedies that take a channel of whole numbers, or what was taken for the target, for the id."""
+    if roles.id is not None or roles.time is None:
+        return []
+    names = [name for name, _ in roles.channels if may_be_codes(table.frame[name])]
+    names += [] if options.target_column else roles.targets
+    return series_remedies(table.frame, names, roles.time)
+
+
 def _duplicates(
     table: Table,
+    roles: Roles,
     values: npt.NDArray[np.float64],
     clock: npt.NDArray[Any],
     codes: npt.NDArray[np.int64],
     order: npt.NDArray[np.int64],
-    rule: str,
+    options: Options,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Keep, thin or average steps of one series with the same time, as `rule` says; a warning repeats it."""
+    """Keep, thin or average steps of one series with the same time, as `duplicates` says; a warning repeats it."""
+    rule = options.duplicates
     again = np.zeros(len(clock), np.bool_)
     again[1:] = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
     if not again.any():
@@ -351,7 +313,7 @@ def _duplicates(
     problem = f"the time {str(clock[row]).removesuffix('.000000')} occurs again in its series"
     problem += f" ({int(again.sum()):,} such rows in all)" if again.sum() > 1 else ""
     place = table.place(int(order[row]))
-    others = [Remedy("duplicates", other) for other in _DUPLICATES if other != rule]
+    others = [*_apart(table, roles, options), *(Remedy("duplicates", other) for other in _DUPLICATES if other != rule)]
     if rule == "error":
         raise DataError(problem, place, ["mend it", *others])
     warnings.warn(DataWarning(f"{problem}; {_DUPLICATES[rule]}", place, others), stacklevel=6)

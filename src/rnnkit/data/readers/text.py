@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from ...errors import ConfigError, DataError, Place, Remedy
+from ...errors import DataError, Place, Remedy
 from ...spelling import is_composed, merged
 from ..labels import plain_label
 from ..reading import Options
@@ -51,8 +51,6 @@ def decode(path: Path, options: Options) -> str:
     used = mark or encoding or "utf-8"
     try:
         text = raw.decode(used)
-    except LookupError:
-        raise ConfigError.of("encoding", encoding, 'expected a name such as "gb18030", "latin-1" or "utf-16"') from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         remedies = (Remedy("encoding", "gb18030", "(Chinese)"), Remedy("encoding", "latin-1", "(Western Europe)"))

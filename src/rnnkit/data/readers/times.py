@@ -12,6 +12,7 @@ from ..guesses import Guesses
 from ..row_checks import Where, check_present
 from .clock import is_clock, parse_clock, plain_halves, without_halves, without_midnight
 from .numerals import MISSING
+from .written_times import half_named, plain_times
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -55,6 +56,9 @@ def parse(
         return where(row).at(column=name)
 
     check_present(gone, place, "time")
+    if text is not None and time_format is None and not text.map(str.isascii).all():
+        _refuse_mixed(text.map(half_named), text, place, "上午 or 下午")
+        text = plain_times(text)
     if pd.api.types.is_datetime64_any_dtype(column):
         return _utc(column)
     if text is None:
@@ -70,11 +74,8 @@ def parse(
     if time_format is None and is_clock(str(text.iloc[0])):
         return _times_of_day(text, place, guesses or Guesses())
     if time_format is None:
-        halves = text.str.endswith(("AM", "PM")).to_numpy(np.bool_)
-        if halves.any() and not halves.all():
-            row = int((~halves).argmax())
-            problem = f"{text.iloc[row]!r} has no AM or PM, but {text.iloc[int(halves.argmax())]!r} has one"
-            raise DataError(problem, place(row), "write all of them in one way")
+        halves = text.str.endswith(("AM", "PM"))
+        _refuse_mixed(halves, text, place, "AM or PM")
         text = without_halves(text) if halves.any() else text
     return _dates(text, place, time_format)
 
@@ -97,6 +98,15 @@ def say_midnight(clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], where: W
         row = int(order[int(falls.argmax()) + 1])
         problem = "times of day fall within a series, as at midnight; the rows are sorted by the time of day"
         guesses.add(problem, where(row), "write the dates, too, if a series goes on after midnight")
+
+
+def _refuse_mixed(halves: pd.Series[Any], text: pd.Series[Any], place: Where, words: str) -> None:
+    """Raise DataError where some times of a 12-hour clock lack the word that says which half of the day is meant."""
+    found = halves.to_numpy(np.bool_)
+    if found.any() and not found.all():
+        row = int((~found).argmax())
+        problem = f"{text.iloc[row]!r} has no {words}, but {text.iloc[int(found.argmax())]!r} has one"
+        raise DataError(problem, place(row), "write all of them in one way")
 
 
 def _times_of_day(text: pd.Series[Any], place: Where, guesses: Guesses) -> npt.NDArray[Any]:

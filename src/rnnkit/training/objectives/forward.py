@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError, DataError, ShapeError
+from ...errors import ConfigError, DataError, ShapeError, TensorCode, Words
 from ...ops.padding import valid_steps
 from ...types import Batch, State
 from ..batching.arrays import HALF, as_normal, check_inputs, select
@@ -17,13 +17,12 @@ from ..contexts import mode
 from ..execution import Execution
 from .objective import InferredObjective, Objective, Score
 
-# Remedies for a tensor that a layer got, and what does the same to the arrays that a Learner takes.
-_FOR_ARRAYS = (
-    ("x[..., None].float()", "np.asarray(x)[..., None]"),
-    ("x[..., None]", "np.asarray(x)[..., None]"),
-    ("x.transpose(1, 2)", "np.swapaxes(x, 1, 2)"),
-    ("x.long()", "np.asarray(x).astype(int)"),
-)
+
+class _ForArrays(Words):
+    """Writes code for the arrays that a Learner takes, not for the tensors that its layers get."""
+
+    def code(self, change: TensorCode) -> str:
+        return change.numpy
 
 
 @contextmanager
@@ -32,14 +31,9 @@ def shown_with_all_rows(some: Any, everything: Any) -> Iterator[None]:
     try:
         yield
     except ShapeError as error:
-        problem = error.problem
-        for kind in (list, tuple):
-            problem = problem.replace(f"x has shape {kind(some.shape)}", f"x has shape {kind(everything.shape)}")
-        for of_tensors, of_arrays in _FOR_ARRAYS:
-            if of_tensors in problem:
-                problem = problem.replace(of_tensors, of_arrays)
-                break
-        raise ShapeError(problem, error.place, error.remedies, note=error.note) from None
+        if error.tensor and list(error.shape) == list(some.shape):
+            error = error.with_shape(everything.shape)
+        raise error.in_words(_ForArrays()) from None
 
 
 def check_carries(model: torch.nn.Module, setting: str) -> None:

@@ -32,6 +32,7 @@ class WholeSteps(Callback):
     Attributes:
         seconds: of each step behind the first `WARM`.
         before, peak: bytes held before the first step and at most; of an accelerator's tensors, else of the process.
+        way: a sentence on how the steps were computed.
     """
 
     def __init__(self, steps: int, device: torch.device) -> None:
@@ -39,6 +40,8 @@ class WholeSteps(Callback):
         self.seconds: list[float] = []
         self.before = 0
         self.peak: int | None = None
+        self.way = ""
+        self._run: Any = None
         self._began: float | None = None
 
     def now(self) -> float:
@@ -46,6 +49,7 @@ class WholeSteps(Callback):
         return time.perf_counter()
 
     def on_fit_begin(self, learner: Any, run: Any) -> None:
+        self._run = run
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
@@ -65,6 +69,7 @@ class WholeSteps(Callback):
         self._began = self.now()
 
     def on_fit_end(self, learner: Any, history: History) -> None:
+        self.way = self._run.native.describe(self._run)
         if self.device.type == "cuda":
             self.peak = torch.cuda.max_memory_allocated(self.device)
         elif self.before:

@@ -66,7 +66,8 @@ class Profile:
     Attributes:
         parts: layers in the order of the model, then what is no layer.
         step_ms: milliseconds of a whole step as `fit` takes it, nothing else measured: the median over ``steps``.
-        watched_ms: the same while the parts were timed; the difference is the cost of the timing.
+        watched_ms: the same while the parts were timed, which takes the step operation by operation.
+        way: a sentence on how `fit` computes a step: as a few native calls, or operation by operation and why.
         sequences, tokens: rows and valid time steps a second, at ``step_ms``.
         peak: FLOP/s of the best matrix product of PyTorch in the model's dtype, measured in this call; of the fastest
             part where that was faster, as on a machine with other work.
@@ -88,6 +89,7 @@ class Profile:
     steps: int
     step_ms: float
     watched_ms: float
+    way: str
     sequences: float
     tokens: float
     peak: float
@@ -160,6 +162,7 @@ class Profile:
             self.sentence,
             f"A step takes {self.step_ms:.3f} ms, {self.watched_ms:.3f} while its parts are timed (medians of "
             f"{self.steps}): {rates} a second",
+            self.way,
             f"Peak: {self.peak / 1e9:.0f} GFLOP/s, PyTorch's best matrix product on {_where(self)}",
         ]
         if self.peak_memory is not None:
@@ -203,6 +206,7 @@ def profile(
         steps=len(bare.seconds),
         step_ms=step * 1e3,
         watched_ms=median(clock.seconds) * 1e3,
+        way=bare.way,
         sequences=clock.rows / len(clock.seconds) / step,
         tokens=clock.tokens / len(clock.seconds) / step,
         peak=peak,
