@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from rnnkit.errors import ConfigError
 from rnnkit.training.learner import Learner
-from rnnkit.training.watching.losses import LossMeter
 
 each_row = {
     "tensor of shape": lambda output, target: F.cross_entropy(output, target, reduction="none"),
@@ -55,14 +54,6 @@ def test_a_loss_without_a_gradient_says_so(classifier, blobs):
         for train in (quiet, Learner.find_rate):
             with pytest.raises(ConfigError, match=r"the loss has no gradient.*\.detach\(\)"):
                 train(learner, blobs)
-
-
-def test_only_the_first_loss_is_checked():
-    losses = LossMeter(torch.device("cpu"), strict=True)
-    losses.add(torch.ones((), requires_grad=True), 1, 0)
-    assert "add" not in vars(losses)
-    losses.add(torch.tensor(3.0), 1, 0)
-    assert losses.mean() == 2.0
 
 
 def test_a_loss_of_other_parameters_is_refused_at_once(classifier):

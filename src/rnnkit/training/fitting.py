@@ -245,14 +245,15 @@ def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Itera
 
 
 def _warn_without_figure(history: History, watchers: Sequence[str]) -> None:
-    """Warn where the monitored figure is NaN in every epoch, so that the settings that look at it could do nothing."""
-    if not watchers or not history.rows or not all(map(math.isnan, history[history.monitor])):
+    """Warn where the monitored figure is finite in no epoch, so that the settings that look at it could do nothing."""
+    if not watchers or not history.rows or any(map(math.isfinite, history[history.monitor])):
         return
     name, loss = history.monitor, "val_loss" if history.monitor.startswith("val_") else "loss"
     remedies: list[Remedy | str] = [f"pass rows for which {name} is defined; an AUC, say, needs rows of two classes"]
     if name != loss:
         remedies.insert(0, Remedy("monitor", loss))
-    problem = f"{name} is NaN in every epoch, so {' and '.join(watchers)} did nothing, and the last weights stay"
+    found = "NaN" if all(map(math.isnan, history[history.monitor])) else "NaN or infinite"
+    problem = f"{name} is {found} in every epoch, so {' and '.join(watchers)} did nothing, and the last weights stay"
     warnings.warn(RnnkitWarning(problem, remedy=remedies), stacklevel=4)
 
 

@@ -26,7 +26,7 @@ from .optimization.clipping import Clipping
 from .optimization.rates import Rates
 from .watching.callbacks import Callbacks
 from .watching.divergence import NonFinite, all_finite
-from .watching.losses import LossMeter
+from .watching.losses import LossMeter, check_loss
 from .watching.metrics import Metrics
 from .watching.progress import Progress
 from .watching.weights import copy_weights
@@ -247,6 +247,7 @@ def _backpropagate(run: Run, batches: Sequence[Batch], parameters: Sequence[Tens
     backward, first = run.execution.backward, True
     for score, share in run.scores(batches):
         loss = score.loss
+        check_loss(loss, trains=True)
         run.losses.add(loss, score.count, run.position.batch)  # raises if it is NaN or infinite
         run.metrics.add(score.output, score.targets)
         if first:  # not earlier: should the loss be NaN, the last gradient tells why
@@ -267,6 +268,7 @@ def evaluate(forward: Forward, batches: ArrayBatches | IterableBatches, metrics:
         for batch in batches:
             with torch.inference_mode():  # not around the metrics: their sums outlive it
                 score = forward.score(batch)
+            check_loss(score.loss, trains=False)
             losses.add(score.loss, score.count, 0)
             metrics.add(score.output, score.targets)
     return {"loss": losses.mean(), **metrics.compute()}

@@ -48,7 +48,6 @@ class Settings(Protocol):
 
     execution: Execution
     forward: Forward
-    losses: Any  # a LossMeter, of a package beside this one
     optimizer: Optimizer
     clip: Clipping | None
     penalty: Callable[[], Tensor] | None
@@ -128,8 +127,6 @@ class NativeStep:
         if made is None:
             return None
         self._fresh = True
-        if self.gradients == 0:
-            run.losses.trains = False  # the core has computed the gradients
         self.gradients += 1
         loss, output = made
         return Score(torch.tensor(loss, dtype=output.dtype), len(targets), output, targets)

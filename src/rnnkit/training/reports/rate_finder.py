@@ -173,7 +173,7 @@ class _Sweep(Callback):
     def on_prepare(self, learner: Any, run: Run) -> None:
         self.run, self.forward = run, _Compared(run.forward)
         run.forward = self.forward  # type: ignore[assignment]
-        run.losses = LossMeter(run.execution.device, strict=False, trains=True)
+        run.losses = LossMeter(run.execution.device, strict=False)
         run.rates = Rates(run.optimizer, _Rise(self.low, self.high), self.steps, 1)
 
     def on_backward_end(self, learner: Any, step: int) -> None:

@@ -17,18 +17,12 @@ class LossMeter:
     """The mean of losses, each weighted by the number of targets that it is the mean of.
 
     Reading a loss waits for an accelerator, so there 50 losses are read at once. On a CPU each is read when it comes.
-
-    Args:
-        device: of the model.
-        strict: raise `NonFinite` for a loss that is NaN or infinite.
-        trains: whether the losses are backpropagated; None: as `strict`. The first one must then have a gradient.
+    A `strict` meter raises `NonFinite` for a loss that is NaN or infinite.
     """
 
-    def __init__(self, device: torch.device, *, strict: bool, trains: bool | None = None) -> None:
+    def __init__(self, device: torch.device, *, strict: bool) -> None:
         self.device, self.strict = device, strict
-        self.trains = strict if trains is None else trains
         self.every = 1 if device.type == "cpu" else 50
-        self.__dict__["add"] = self._add_first  # in place of the method, until the first loss has been checked
         self.reset()
 
     def reset(self) -> None:
@@ -40,11 +34,6 @@ class LossMeter:
         self.waiting.append((loss.detach(), count, batch))
         if len(self.waiting) >= self.every:
             self.read()
-
-    def _add_first(self, loss: Any, count: int, batch: int) -> None:
-        check_loss(loss, trains=self.trains)
-        del self.__dict__["add"]
-        self.add(loss, count, batch)
 
     def read(self) -> None:
         waiting = self.waiting
