@@ -1,5 +1,7 @@
 """Steps of the common kind go natively, give the numbers of the general way, and give way to everything else."""
 
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
@@ -366,6 +368,23 @@ def test_gradients_are_of_one_step_whatever_the_optimizer_holds(natively, genera
     assert [number for number, _ in seen] == [2.0] * 6
     for _, gradient in seen[1:]:
         torch.testing.assert_close(gradient, seen[0][1])
+
+
+def test_a_run_may_be_copied_in_the_middle():
+    copies = []
+
+    def copy(run, step):
+        if step == 2:
+            copies.append(deepcopy(run))
+            copies.append(pickle.loads(pickle.dumps(run.native)))
+
+    _, seen = fitted(classifier(), rows(), callback=Acts(step=copy))
+    assert seen.run.native.gradients == 6
+    assert [one.gradients for one in (copies[0].native, copies[1])] == [3, 3]
+    batch = next(iter(copies[0].batches))
+    assert copies[0].native.score(copies[0], batch) is not None
+    kept = copies[0].execution.model.head.weight.grad
+    assert kept.data_ptr() != seen.run.execution.model.head.weight.grad.data_ptr()
 
 
 def test_a_weight_in_two_places_has_the_sum_of_its_gradients(general):

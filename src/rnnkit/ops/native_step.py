@@ -150,6 +150,7 @@ class NativeGradients:
         if loss < 0:
             return None
         if math.isfinite(loss):
+            torch.autograd.graph.increment_version(self.gradients)
             for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
                 if parameter.grad is not gradient:
                     parameter.grad = gradient

@@ -95,6 +95,10 @@ class NativeStep:
         self._kind: tuple[Any, ...] = ()
         self.gradients = self.updates = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the counts alone: a copy asks anew, since the core's objects hold addresses of this one's tensors."""
+        return {**vars(NativeStep()), "gradients": self.gradients, "updates": self.updates}
+
     def _find_problem(self, run: Settings) -> str | None:
         """Return why the gradients are no native call, as things are now, or None."""
         execution, objective = run.execution, getattr(run.forward, "objective", None)
