@@ -34,7 +34,7 @@ class Seen(rnnkit.Callback):
 
     @property
     def counts(self):
-        return self.run.native.gradients, self.run.native.updates
+        return self.run.native.gradient_steps, self.run.native.update_steps
 
 
 def rows(count=24, *, ragged=False, labels=True, outputs=2):
@@ -322,7 +322,7 @@ def test_what_callbacks_change_has_the_effect_that_it_has_in_the_general_way(cha
         return fitted(classifier("SimpleRNN"), rows(), callback=Acts(gradients, step), optimizer=optimizer)
 
     ours, seen = train()
-    assert seen.run.native.gradients > 0
+    assert seen.run.native.gradient_steps > 0
     general()
     theirs, _ = train()
     for one, expected in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
@@ -379,8 +379,8 @@ def test_a_run_may_be_copied_in_the_middle():
             copies.append(pickle.loads(pickle.dumps(run.native)))
 
     _, seen = fitted(classifier(), rows(), callback=Acts(step=copy))
-    assert seen.run.native.gradients == 6
-    assert [one.gradients for one in (copies[0].native, copies[1])] == [3, 3]
+    assert seen.run.native.gradient_steps == 6
+    assert [one.gradient_steps for one in (copies[0].native, copies[1])] == [3, 3]
     batch = next(iter(copies[0].batches))
     assert copies[0].native.score(copies[0], batch) is not None
     kept = copies[0].execution.model.head.weight.grad

@@ -82,7 +82,7 @@ class NativeStep:
     """The gradients and the update of a run's steps, natively where that can be.
 
     Attributes:
-        gradients, updates: how many steps had their gradients from here, and how many their update.
+        gradient_steps, update_steps: how many steps had their gradients from here, and how many their update.
     """
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class NativeStep:
         self._problem: str | None = None
         self._parts: Parts | None = None
         self._kind: tuple[Any, ...] = ()
-        self.gradients = self.updates = 0
+        self.gradient_steps = self.update_steps = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the counts alone: a copy asks anew, since the core's objects hold addresses of this one's tensors."""
-        return {**vars(NativeStep()), "gradients": self.gradients, "updates": self.updates}
+        return {**vars(NativeStep()), "gradient_steps": self.gradient_steps, "update_steps": self.update_steps}
 
     def _find_problem(self, run: Settings) -> str | None:
         """Return why the gradients are no native call, as things are now, or None."""
@@ -138,7 +138,7 @@ class NativeStep:
         if made is None:
             return None
         self._fresh = True
-        self.gradients += 1
+        self.gradient_steps += 1
         loss, output = made
         if math.isfinite(loss):
             _clear_others(run.optimizer, found)
@@ -156,7 +156,7 @@ class NativeStep:
             run.optimizer.step()
         else:
             update()
-            self.updates += 1
+            self.update_steps += 1
 
     def _ready_gradients(self, run: Settings) -> NativeGradients | None:
         parts, found = self._parts, self._gradients
@@ -181,10 +181,10 @@ class NativeStep:
     def describe(self, run: Settings) -> str:
         """Return a sentence that says how the steps so far were computed, and if not natively, why."""
         found = self._gradients
-        if not self.gradients or found is None:
+        if not self.gradient_steps or found is None:
             why = self._find_problem(run) or "the batches have what it does not take"
             return f"A step goes operation by operation: {why}"
-        if self.updates:
+        if self.update_steps:
             return "A step is two native calls: the gradients, and the optimizer's step"
         why = NativeUpdate.problem(run.optimizer, found.by_parameter) or "the optimizer has not taken a step before"
         return f"The gradients are one native call, the optimizer's step goes operation by operation: {why}"
