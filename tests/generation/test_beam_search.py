@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -39,31 +40,36 @@ class Decoder(nn.Module):
         return 5 * self.head(y + (weights[:, None] @ outputs)[:, 0]), state, weights
 
 
+@cache
 def sources(vocabulary: int = 4, rows: int = 3, seed: int = 0) -> TokenModel:
     torch.manual_seed(seed)
     x = torch.randint(2, vocabulary, (rows, 5))
     return encoded(Decoder(vocabulary).double(), x, lengths=[5, 3, 1, 4, 2][:rows])
 
 
+def read(model: TokenModel, row: int, ids: tuple[int, ...]) -> tuple:
+    """What the model's own steps return behind (0, *ids); remembered, for all sequences have beginnings in common."""
+    known = model.__dict__.setdefault("known", {})
+    if (row, ids) not in known:
+        state = model.reorder(model.initial_state(model.rows), torch.tensor([row]))
+        if ids:
+            state = read(model, row, ids[:-1])[1]
+        with torch.no_grad():
+            known[row, ids] = model.step(torch.tensor([ids[-1] if ids else 0]), state)
+    return known[row, ids]
+
+
 def scored(model: TokenModel, row: int, ids: list[int]) -> tuple[list[float], torch.Tensor]:
-    """ln p of each token of a sequence, and the attention [tokens, S], by the model's own steps."""
-    source = (
-        model.reorder(model.initial_state(model.rows), torch.tensor([row])) if model.rows else model.initial_state(1)
-    )
-    state, values, weights = source, [], []
-    with torch.no_grad():
-        for before, token in zip([0, *ids], ids, strict=False):
-            step = model.step(torch.tensor([before]), state)
-            state = step[1]
-            values.append(torch.log_softmax(step[0].double(), -1)[0, token].item())
-            weights.append(step[2][0] if len(step) == 3 else torch.zeros(0))
-    return values, torch.stack(weights)
+    """ln p of each token of a sequence, and the attention [tokens, S]."""
+    steps = [read(model, row, tuple(ids[:size])) for size in range(len(ids))]
+    values = [torch.log_softmax(step[0], -1)[0, token].item() for step, token in zip(steps, ids, strict=True)]
+    return values, torch.stack([step[2][0] for step in steps])
 
 
 def score(model, row, ids, alpha, beta) -> float:
     values, weights = scored(model, row, ids)
     length = len(ids)
-    valid = int(model.source_lengths[row]) if model.source_lengths is not None else weights.shape[1]
+    valid = int(model.source_lengths[row])
     coverage = sum(math.log(min(max(one, 1e-300), 1.0)) for one in weights.sum(0)[:valid].tolist())
     return sum(values) / ((5 + length) / 6) ** alpha + beta * coverage
 
@@ -113,11 +119,10 @@ def test_no_search_of_any_width_misses_a_better_one_once_it_is_wide_enough():
 def slow_beam_search(model, row, width, most, alpha):
     """The algorithm as its docstring says it, on Python's lists."""
     going, finished = [([], 0.0)], []
-    vocabulary = 6
     for size in range(1, most + 1):
         options = []
         for ids, total in going:
-            values = [total + scored(model, row, [*ids, token])[0][-1] for token in range(vocabulary)]
+            values = (total + torch.log_softmax(read(model, row, tuple(ids))[0], -1)[0]).tolist()
             options += [([*ids, token], value) for token, value in enumerate(values)]
         options.sort(key=lambda one: -one[1])
         finished += [one for one in options[:width] if one[0][-1] == END]
@@ -269,7 +274,7 @@ def test_scores_are_ordered_and_there_are_as_many_as_asked_for():
 
 
 def test_the_mode_and_the_gradients_of_the_model_stay():
-    model = sources()
+    model = sources(seed=9)
     model.module.train()
     beam_search(model, [0], end=END, width=2, max_tokens=3)
     assert model.module.training

@@ -10,7 +10,8 @@ from torch import nn
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.generation import GenerationState, StepFunction, TokenModel, encoded, generate, stream, token_model
-from rnnkit.ops.state import tensors
+from rnnkit.ops.state import save, tensors
+from rnnkit.serialization import write_values
 
 VOCABULARY = 7
 
@@ -388,7 +389,8 @@ def test_logits_that_are_nan_are_an_error(temperature):
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path):
-    path = tmp_path / "model.safetensors"
-    rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.GRU(1, 4), classes=2)).save(path)
-    with pytest.raises(DataError):
-        GenerationState.load(path)
+    save(torch.zeros(1, 2, 3), tmp_path / "layer.safetensors")
+    write_values({"generation": {"seeds": [1]}}, tmp_path / "other.safetensors")
+    for name in ("layer", "other"):
+        with pytest.raises(DataError):
+            GenerationState.load(tmp_path / f"{name}.safetensors")
