@@ -26,8 +26,8 @@ def token_model(model: Any) -> TokenModel:
     Args:
         model: a :class:`TokenModel`; or a module of token ids with ``initial_state(batch)`` and
             ``forward_chunk(x, state, lengths=) -> (logits [B, T, V], state)``, such as a
-            :class:`rnnkit.SequenceTagger` behind a ``torch.nn.Embedding``. With ``model.stream(batch)`` single steps
-            take the least time. The module computes as in evaluation mode; its own mode stays.
+            :class:`rnnkit.SequenceTagger` behind a ``torch.nn.Embedding``. With a ``stream(batch)`` such as its, single
+            steps take the least time. The module computes as in evaluation mode; its own mode stays.
 
     Raises:
         ConfigError: it is none of these, cannot go on from a state, or puts out no logits.
