@@ -86,7 +86,7 @@ def test_each_public_name_has_an_entry():
     shown = {_home(path) for path in _shown()}
     assert not [path for path in public_names() if _home(path) not in shown], "add `::: PATH` to docs/reference/"
     public = {_home(path) for path in public_names()}
-    assert not [path for path in _shown() if _home(path) not in public], "not public; see MODULES"
+    assert not [path for path in _shown() if _home(path) not in public], "not public: add it to MODULES here"
 
 
 def test_each_entry_stands_once():
