@@ -251,7 +251,9 @@ class _Search:
 
     def _log_probabilities(self, length: int) -> Tensor:
         """ln p of the next token [rows, V], −inf where it is not allowed."""
-        values = torch.log_softmax(self.logits if self.logits.dtype == torch.float64 else self.logits.float(), -1)
+        logits = self.logits if self.logits.dtype == torch.float64 else self.logits.float()
+        # Without torch.log_softmax, which wakes PyTorch's threads for the smallest rows.
+        values = logits - logits.logsumexp(-1, keepdim=True)
         if self.settings.forbidden_ids:
             values.index_fill_(1, self.never, -math.inf)
         if length <= self.settings.min_tokens:

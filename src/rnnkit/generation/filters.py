@@ -84,8 +84,9 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     """
     check_share(p, "top_p")
     ordered, order = torch.sort(logits, descending=True, stable=True)
-    sums = torch.softmax(ordered, -1, dtype=torch.float64).cumsum(-1)
-    outside = (sums >= p).roll(1, -1)  # the tokens before reach p already
+    # Without torch.softmax, which wakes PyTorch's threads for the smallest rows.
+    sums = torch.exp(ordered - ordered[:, :1]).cumsum(-1, dtype=torch.float64)
+    outside = (sums >= p * sums[:, -1:]).roll(1, -1)  # the tokens before reach p already
     outside[:, 0] = False
     return logits.masked_fill(torch.empty_like(outside).scatter_(1, order, outside), _NEVER)
 
