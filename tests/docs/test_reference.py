@@ -21,6 +21,7 @@ MODULES = {
     "rnnkit.diagnostics.spectrum": ("Spectrum",),
     "rnnkit.layers.accelerate": ("Acceleration",),
     "rnnkit.layers.stream": ("Stream",),
+    "rnnkit.models.tagger": ("TaggerStream",),
     "rnnkit.ops.gru": ("gru", "gru_reference", "gru_step"),
     "rnnkit.ops.lstm": ("coupled", "coupled_peephole", "lstm", "lstm_reference", "lstm_step"),
     "rnnkit.ops.simple_rnn": ("simple_rnn", "simple_rnn_reference", "simple_rnn_step"),
@@ -43,7 +44,15 @@ MODULES = {
     "rnnkit.training.optimization.regularisation": ("Regularisation",),
     "rnnkit.training.reports.summary_table": ("Summary",),
 }
-PACKAGES = ("rnnkit", "rnnkit.data", "rnnkit.diagnostics", "rnnkit.finetuning", "rnnkit.models", "rnnkit.training")
+PACKAGES = (
+    "rnnkit",
+    "rnnkit.data",
+    "rnnkit.diagnostics",
+    "rnnkit.finetuning",
+    "rnnkit.generation",
+    "rnnkit.models",
+    "rnnkit.training",
+)
 
 
 def public_names() -> dict[str, object]:
