@@ -57,7 +57,9 @@ def find(name: str) -> Callable[[], Recipe]:
     if name not in RECIPES:
         if Path(name).exists():
             raise ConfigError(f"{name} is data, not a recipe; name the recipe first: `rnnkit train classify {name}`")
-        raise ConfigError(f"there is no recipe {name!r}; name a file as ./{name}.py{suggest(name, list(RECIPES))}")
+        known = suggest(name, list(RECIPES)).rstrip("?")
+        end = "?" if "did you mean" in known else "."
+        raise ConfigError(f"there is no recipe {name!r}{known}{end} Name a file as ./{name}.py")
     module, function = RECIPES[name]
     found: Callable[[], Recipe] = getattr(importlib.import_module(f".{module}", __name__), function)
     return found
