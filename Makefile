@@ -76,7 +76,7 @@ package: install  ## build the wheel and the source archive into build/dist and 
 bench: install  ## measure against PyTorch, Keras and JAX; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks --write $(ARGS)
 
-accuracy: install  ## train digits and series for seeds 0, 1, 2 and compare with what they must reach
+accuracy: install  ## train digits and series for several seeds and compare with what they must reach
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 examples: install  ## run the examples

@@ -1,10 +1,12 @@
-"""Small models and data for the tests of training: nothing here needs the rest of rnnkit."""
+"""Small models and data for the tests of training."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+from rnnkit.models.native_parts import NativeParts
 
 
 class Last(nn.Module):
@@ -84,3 +86,9 @@ def three(blobs):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(48, 5, 2, generator=generator) + torch.tensor([4.0, -4.0])
     return x, torch.full((48,), 2)
+
+
+@pytest.fixture
+def general(monkeypatch):
+    """Call it, and every step goes the general way."""
+    return lambda: monkeypatch.setattr(NativeParts, "problem", lambda parts: "a test turned it off")

@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..errors import ConfigError, DataError, ShapeError
+from ..layers.modes import mode
 from ..layers.rnn import RNN
 from ..ops.losses import LossFunction, resolve_loss
 from ..ops.padding import valid_steps
@@ -32,21 +33,16 @@ def measuring(model: torch.nn.Module) -> Iterator[None]:
     cuDNN has no backward pass in evaluation mode. Gradients of parameters are not touched, since measurements ask
     ``torch.autograd.grad`` for those they want.
     """
-    flags = [(part, part.training) for part in model.modules()]
     device = _device(model)
-    model.eval()
-    try:
-        with (
-            torch.random.fork_rng([device] if device.type == "cuda" else []),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.autocast(device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=False),
-        ):
-            yield
-    finally:
-        for part, flag in flags:
-            part.training = flag
+    with (
+        mode(model, training=False),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=False),
+    ):
+        yield
 
 
 def taken(model: torch.nn.Module, inputs: Any) -> Inputs:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..errors import BackendError, ConfigError
-from ..layers.sequence_stream import evaluation_mode
+from ..layers.modes import mode
 from ..ops.state import map_state
 from ..types import State
 from .protocol import Session, Step, TokenModel, check_step
@@ -109,7 +109,7 @@ class _OfModule(TokenModel):
         self.device = torch.device("cpu") if weight is None else weight.device
 
     def _evaluating(self) -> Any:
-        return evaluation_mode(self.module) if getattr(self.module, "training", False) else nullcontext()
+        return mode(self.module, training=False) if getattr(self.module, "training", False) else nullcontext()
 
 
 class _LanguageModel(_OfModule):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +14,6 @@ from ._adapters import Adapter
 from ._recurrent import RecurrentLayer
 from .chain import Chain
 from .sequence_adapters import Chained, SequenceInterface
-from .stream import Stream
 
 Tensor = torch.Tensor
 
@@ -58,51 +56,8 @@ def sequence_stream(layers: SequenceInterface, batch: int) -> SequenceStream:
         return _ChainStream([(sequence_stream(part, batch), part.stateful) for part in layers.parts])
     module = getattr(layers, "module", None) if isinstance(layers, Adapter) else None
     if isinstance(module, RecurrentLayer):
-        return _LayerStream(module.stream(batch))
+        return module.stream(batch)
     return _StepStream(layers, module, batch)
-
-
-@contextmanager
-def evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode for a while; every part gets its own mode back.
-
-    Example:
-        >>> module = torch.nn.Dropout()
-        >>> with evaluation_mode(module):
-        ...     module.training
-        False
-        >>> module.training
-        True
-    """
-    trained = [part for part in module.modules() if part.training]
-    for part in trained:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in trained:
-            part.training = True
-
-
-class _LayerStream:
-    """A recurrent layer of rnnkit."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self._stream(x)
-
-    @property
-    def state(self) -> State:
-        return self._stream.state
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self._stream.state = state
-
-    def reorder(self, index: Tensor) -> None:
-        self._stream.reorder(index)
 
 
 class _StepStream:

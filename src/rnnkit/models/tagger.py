@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -11,8 +12,9 @@ import torch
 from ..errors import check_choice
 from ..layers._checks import Lengths
 from ..layers.argument_names import explains_arguments
+from ..layers.modes import mode
 from ..layers.sequence_adapters import SequenceInterface
-from ..layers.sequence_stream import evaluation_mode, sequence_stream
+from ..layers.sequence_stream import sequence_stream
 from ..types import State
 from ._argument_names import instead, renamed
 from ._sequence import Front, SequenceModel, valid_outputs
@@ -142,10 +144,8 @@ class TaggerStream:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run one step x [B, I] (token ids [B] where the front is an embedding) and return y [B, outputs]."""
-        if self._model.training:
-            with torch.no_grad(), evaluation_mode(self._model):
-                return self._model._step_output(self._stream(x))
-        with torch.no_grad():
+        evaluation = mode(self._model, training=False) if self._model.training else nullcontext()
+        with torch.no_grad(), evaluation:
             return self._model._step_output(self._stream(x))
 
     def __repr__(self) -> str:

@@ -16,18 +16,6 @@ from ..errors import ConfigError
 
 
 @contextmanager
-def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
-    """Put a module into training or evaluation mode; each submodule gets its own flag back."""
-    flags = [(part, part.training) for part in module.modules()]
-    module.train(training)
-    try:
-        yield
-    finally:
-        for part, flag in flags:
-            part.training = flag
-
-
-@contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     """Run with torch's global generators (dropout draws from them) seeded, and put their states back."""
     if seed is None:

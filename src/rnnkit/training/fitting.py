@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from ..errors import ConfigError, Remedy, RnnkitWarning, check_seed, check_whole
+from ..layers.modes import mode
 from .batching.batches import ArrayBatches, hold_out
 from .batching.iterables import IterableBatches
 from .config import LearnerConfig
-from .contexts import CatchInterrupt, mode, seeded
+from .contexts import CatchInterrupt, seeded
 from .epochs import open_history, run_epochs
 from .history import History, Recorded
 from .loop import Run, evaluate

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..layers.modes import mode
 from ..types import Batch
 from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches
-from .contexts import CatchInterrupt, mode
+from .contexts import CatchInterrupt
 from .execution import DeviceShare, Execution, share_of_total
 from .history import History, Recorded, Row
 from .native_step import NativeStep
@@ -181,8 +182,7 @@ def _within(context: AbstractContextManager[None], items: Iterator[Any]) -> Iter
 def train(run: Run) -> Iterator[Row]:
     """Train epoch by epoch, yielding the figures of each. After Ctrl-C or a stop it ends with the current step.
 
-    This is the whole loop. On a CPU `fit` adds 12 to 20 µs to a step that is picking the rows, the model, the loss, the
-    backward pass and the optimizer alone, the setting up of a run of 1,500 steps included.
+    This is the whole loop; docs/benchmarks.md has what `fit` adds to the bare steps.
     """
     position, losses = run.position, run.losses
     left_out = list(left_out_by(run.optimizer, run.execution.model).values())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError
+from ..layers.modes import mode
 from ..ops.padding import pad_steps
 from ..types import Batches
 from .batching.arrays import check_inputs, in_memory, select, to_batch, to_stored_inputs, to_weights
@@ -16,7 +17,6 @@ from .batching.batches import ArrayBatches
 from .batching.iterables import IterableBatches, stream
 from .batching.order import Order, ReplayData
 from .batching.scale_hints import inputs_in, warn_of_scale
-from .contexts import mode
 from .execution import Execution
 from .objectives.cross_entropy import is_balanced, set_balanced_weights
 from .objectives.forward import Forward, check_carries

@@ -22,11 +22,12 @@ from ...finetuning.forgetting import Protection, Reference, Replay
 from ...finetuning.freeze import matching, unfreezing_order
 from ...finetuning.heads import find_head, put_head, replace_head
 from ...finetuning.rates import divide_rates
+from ...layers.modes import mode
 from ...types import Batch
 from ..batching.arrays import select
 from ..batching.order import ReplayData
 from ..config import LearnerConfig
-from ..contexts import mode, seeded
+from ..contexts import seeded
 from ..fitting import state_and_seed
 from ..history import History, Row
 from ..loop import Run

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, ShapeError, TensorCode, Words
+from ...layers.modes import mode
 from ...ops.padding import valid_steps
 from ...types import Batch, State
 from ..batching.arrays import HALF, as_normal, check_inputs, select
-from ..contexts import mode
 from ..execution import Execution
 from .objective import InferredObjective, Objective, Score
 

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from ...errors import ConfigError, DivergenceError, check_whole
+from ...layers.modes import mode
 from ...types import Batch
 from ..batching.iterables import check_rereadable
 from ..config import LearnerConfig
-from ..contexts import mode, seeded
+from ..contexts import seeded
 from ..fitting import FitSettings, as_python, make_run
 from ..history import History, Recorded
 from ..loop import Run, train

@@ -12,11 +12,11 @@ from torch.nn.parameter import is_lazy
 from ...errors import ConfigError, DataError, ShapeError
 from ...layers._options import suffix_of
 from ...layers.costs import Cost, count, rule_of
+from ...layers.modes import mode
 from ...types import Batch, Sequences
 from ..batching.arrays import describe, in_memory, select, to_batch, to_inputs
 from ..batching.iterables import check_rereadable, stream
 from ..batching.order import Order
-from ..contexts import mode
 from ..objectives.objective import call_model
 from ..optimization.optimizer_bytes import StateBytes, state_bytes
 from ..optimization.optimizers import OptimizerLike, check_optimizer
