@@ -253,6 +253,15 @@ def test_the_penalty_of_length_and_the_early_end():
     assert hasty.ids in ([2], [])  # two hypotheses are finished at the second token
 
 
+def test_a_search_goes_on_while_something_better_may_come():
+    """The first that ends has ln 0.45, what goes on has ln 0.55 and ends with certainty."""
+    model = fixed([[0.0, 0.45, 0.55, 0.0], [0.25] * 4, [0.0, 1.0, 0.0, 0.0], [0.25] * 4])
+    for early_end in (True, False):
+        (best,) = beam_search(model, [0], end=END, width=2, max_tokens=9, length_penalty=0.0, early_end=early_end)[0]
+        assert best.ids == [2]
+        assert best.score == pytest.approx(math.log(0.55))
+
+
 def test_text_and_attention():
     model = sources()
     (first, *_), *_ = found = beam_search(
