@@ -15,7 +15,7 @@ from ...errors import DataError, Place
 from ..readers.text import marked_encoding, undecodable, zero_bytes
 
 CHUNK = 1 << 18  # bytes that are read at once
-PIECE = 1 << 18  # characters of a piece of a text, about
+PIECE = 1 << 16  # characters of a piece of a text, about
 LONGEST = 1 << 26  # characters of a text that is held in memory as a whole
 _GZIP = b"\x1f\x8b"
 

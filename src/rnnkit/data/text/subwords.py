@@ -7,8 +7,9 @@ that holds "<pad>" is cut as any other.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import ConfigError, DataError
 from .tokenizer import BEGINNING, END, PAD, UNKNOWN, Preparation, Tokenizer, Values, as_ids, need, unique
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .tokenizer import Ids
 
 _LONGEST_PIECE = 16
+_KNOWN, _LONG = 1 << 16, 32  # runs whose ids are remembered, and the characters of the longest
 _UNKNOWN_ID = 1  # of the unigram model
 _NO_TEXT = "<unk> "  # the library's unknown piece; it holds a space, which no text has once its spaces are ▁
 
@@ -26,21 +28,44 @@ _NO_TEXT = "<unk> "  # the library's unknown piece; it holds a space, which no t
 class _Library(Tokenizer):
     """A tokenizer whose texts the library cuts.
 
+    The library would cut each run of a text by itself, so the ids of short runs are remembered: most come again.
+
     Attributes:
         shift: what is added to the library's ids.
+        runs: finds the runs of a text.
     """
 
     shift: int
+    runs: ClassVar[re.Pattern[str]]
     library: tokenizers.Tokenizer
 
+    def __init__(self, tokens: Sequence[str], special: Mapping[str, int], prepare: Preparation) -> None:
+        super().__init__(tokens, special, prepare)
+        self._known: dict[str, list[int]] = {}
+
     def _ids(self, texts: list[str]) -> list[Ids]:
+        known = self._known
+        runs = [self.runs.findall(text) for text in texts]
+        new = list({run for some in runs for run in some if run not in known})
         try:
-            found = self.library.encode_batch_fast(texts, add_special_tokens=False)
+            found = self.library.encode_batch_fast(new, add_special_tokens=False)
         except BaseException as error:  # the library's panics derive from BaseException
             if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
             raise DataError(f"the library tokenizers cannot cut a text ({error})") from None
-        return [as_ids(one.ids) + self.shift for one in found]
+        for run, one in zip(new, found, strict=True):
+            known[run] = self._own_ids(one.ids)
+        ids = [as_ids([*itertools.chain.from_iterable(known[run] for run in some)]) for some in runs]
+        if len(known) > _KNOWN:
+            known.clear()
+        for run in new:
+            if len(run) > _LONG:
+                known.pop(run, None)
+        return ids
+
+    def _own_ids(self, ids: Sequence[int]) -> list[int]:
+        """Return our ids of the library's."""
+        return [one + self.shift for one in ids]
 
     def _text(self, ids: list[int]) -> str:
         return str(self.library.decode([one - self.shift for one in ids], skip_special_tokens=False))
@@ -60,6 +85,7 @@ class BpeTokenizer(_Library):
 
     kind = "bpe"
     shift = 3
+    runs = re.compile(r" ?\S+|\s+(?!\S)|\s+")  # as GPT-2 tells words apart, but for letters, numbers and marks
 
     def __init__(self, pieces: Sequence[str], merges: Sequence[tuple[str, str]], prepare: Preparation) -> None:
         super().__init__([PAD, BEGINNING, END, *pieces], {"pad": 0, "beginning": 1, "end": 2}, prepare)
@@ -119,7 +145,8 @@ class UnigramTokenizer(_Library):
     """
 
     kind = "unigram"
-    shift = 3  # the library's unknown piece, its first, gets the id of `end`, which `_ids` replaces
+    shift = 3  # the library's unknown piece, its first, gets the id of `end`, which `_own_ids` replaces
+    runs = re.compile(r"\n| ?[^ \n]+| ")
 
     def __init__(self, pieces: Sequence[tuple[str, float]], prepare: Preparation) -> None:
         names = [piece for piece, _ in pieces]
@@ -148,11 +175,8 @@ class UnigramTokenizer(_Library):
         pieces = [(piece, score) for piece, score in model["vocab"] if piece != UNKNOWN]
         return UnigramTokenizer(pieces[: size - 4], prepare)
 
-    def _ids(self, texts: list[str]) -> list[Ids]:
-        found = super()._ids(texts)
-        for ids in found:
-            ids[ids == self.shift] = _UNKNOWN_ID
-        return found
+    def _own_ids(self, ids: Sequence[int]) -> list[int]:
+        return [one + self.shift if one else _UNKNOWN_ID for one in ids]
 
     def _text(self, ids: list[int]) -> str:
         known = [None if one == self.unknown else self.tokens[one] for one in ids]

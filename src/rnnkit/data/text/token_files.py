@@ -19,7 +19,6 @@ from ...errors import ConfigError, DataError, Place, Remedy, check_choice
 from ...serialization import replacing
 from ..download import cache_folder, show_progress
 from ..tokens import TokenArray
-from .decoding import PIECE
 from .texts import Texts, TextSource, as_texts
 from .tokenizer import Tokenizer, as_ids
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .tokenizer import Ids
 
 _FORM = 1  # of the files; another number when the ids of the same texts change
+_AT_ONCE = 1 << 18  # characters of the texts that are cut at once; the library tokenizers cuts texts in parallel
 _SECONDS = 1.0  # until progress is shown
 _STALE = 3600.0  # seconds; what a killed process left behind is removed after that
 
@@ -100,7 +100,7 @@ def token_chunks(texts: Texts, tokenizer: Tokenizer, separators: bool, on_bytes:
         held.append(piece.text)
         ends.append(piece.ends)
         size += len(piece.text) + 1
-        if size >= PIECE:
+        if size >= _AT_ONCE:
             yield _join(tokenizer, held, ends, separators)
             held, ends, size = [], [], 0
     if held:

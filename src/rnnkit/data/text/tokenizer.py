@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -364,11 +364,6 @@ def ranked(counts: Mapping[str, int], minimum_count: int, room: int | None) -> l
 def as_ids(ids: Any) -> Ids:
     """Return ids as an int32 array."""
     return np.asarray(ids, np.int32)
-
-
-def lookup(table: Callable[[str, int], int], unknown: int, tokens: Sequence[str]) -> Ids:
-    """Return the ids of tokens, `unknown` where the table lacks them."""
-    return np.fromiter((table(token, unknown) for token in tokens), np.int32, len(tokens))
 
 
 def _iterable(ids: Any) -> Iterable[Any]:

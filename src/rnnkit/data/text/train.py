@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+
 from ...errors import ConfigError, DataError, check_choice, check_whole
 from .texts import Texts, TextSource, as_texts
 from .tokenizer import Preparation, Tokenizer, check_text

@@ -7,11 +7,11 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .characters import SPECIAL, SPECIAL_IDS
-from .tokenizer import UNKNOWN, Preparation, Tokenizer, Values, lookup, ranked
+from .tokenizer import UNKNOWN, Preparation, Tokenizer, Values, as_ids, ranked
 
 if TYPE_CHECKING:
     from .tokenizer import Ids
@@ -23,6 +23,8 @@ _EACH = (
 )
 _PICTURE = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f1e5\U0001f200-\U0001faff"
 _SKIN = "\ufe0f\U0001f3fb-\U0001f3ff"
+_RUNS = re.compile(r"\n|\S+")
+_LONG = 48  # characters; longer runs hardly come again
 # Marks that have no space before them, and those that have none after them.
 _CLOSING = frozenset(".,;:!?…%)]}»›”’،؛؟۔।॥，。！？；：、）》〉」』】〕～％")
 _OPENING = frozenset("([{«‹„‚¿¡（《〈「『【〔“‘")
@@ -62,8 +64,8 @@ class WordTokenizer(Tokenizer):
         return WordTokenizer(ranked(counts, minimum_count, None if size is None else size - len(SPECIAL)), prepare)
 
     def _ids(self, texts: list[str]) -> list[Ids]:
-        assert self.unknown is not None
-        return [lookup(self._table.get, self.unknown, split_words(text)) for text in texts]
+        table, unknown = self._table.get, SPECIAL_IDS["unknown"]
+        return [as_ids([table(word, unknown) for word in split_words(text)]) for text in texts]
 
     def split(self, text: str) -> list[str]:
         """Return the words of a text, those that the vocabulary lacks among them."""
@@ -89,13 +91,9 @@ def split_words(text: str) -> list[str]:
         >>> split_words("我有3本书。")
         ['我', '有', '3', '本', '书', '。']
     """
-    found = []
-    for match in _pattern().finditer(text):
-        token = match.group()
-        if match.lastgroup == "mark":
-            begin, end = match.span()
-            token = _glued(token, text[begin - 1 : begin] if begin else "", text[end : end + 1])
-        found.append(token)
+    found: list[str] = []
+    for run in _RUNS.findall(text):
+        found += _split_short(run) if len(run) <= _LONG else _split_run(run)
     return found
 
 
@@ -133,6 +131,21 @@ def join_words(tokens: Sequence[str]) -> str:
         written.append(token)
         tight = right
     return "".join(written)
+
+
+def _split_run(run: str) -> tuple[str, ...]:
+    """Return the words and marks of a line break, or of characters without a space between them."""
+    found = []
+    for match in _pattern().finditer(run):
+        token = match.group()
+        if match.lastgroup == "mark":
+            begin, end = match.span()
+            token = _glued(token, run[begin - 1 : begin] if begin else "", run[end : end + 1])
+        found.append(token)
+    return tuple(found)
+
+
+_split_short = lru_cache(1 << 16)(_split_run)  # the same words come again and again
 
 
 def _glued(mark: str, before: str, after: str) -> str:
