@@ -9,11 +9,12 @@ from rnnkit.data import read_texts, text_report, train_tokenizer
 from rnnkit.data.text.near_texts import NearTexts
 from rnnkit.errors import DataError
 
-WORDS = "river stone green house music winter bread paper window garden silver horse cloud market".split()
+LETTERS = "abcdefghijklmnoprstuvw"
 
 
 def sentence(seed, length=14):
-    return " ".join(random.Random(seed).choices(WORDS, k=length))
+    draw = random.Random(seed)
+    return " ".join("".join(draw.choices(LETTERS, k=6)) for _ in range(length))
 
 
 def test_shares_of_unknown_tokens_and_the_tail():
@@ -37,7 +38,7 @@ def test_shares_of_unknown_tokens_and_the_tail():
 
 def test_equal_and_nearly_equal_texts_are_counted_and_told(tmp_path):
     train = [sentence(seed) for seed in range(200)] + ["我有一本书，你有没有书？我们去图书馆看书吧。", "Ja!"]
-    changed = train[7].replace("river", "rivers", 1) + " end"
+    changed = f"The {train[7]}s"
     test = [train[3].upper() + "!", changed, "我有一本书，你有没有书？我们去图书馆看书吗。", "ja", sentence(999)]
     (tmp_path / "test.txt").write_text("\n".join(test), "utf-8")
     report = text_report(train, read_texts(tmp_path / "test.txt", unit="line"), train_tokenizer("byte"))
@@ -68,6 +69,18 @@ def test_pairs_above_the_limit_are_found_and_others_are_not():
     assert found == 100
     assert not any(held.find(sentence(seed, 40)) for seed in range(1000, 1100))
     assert held.find("") == {}
+
+
+@pytest.mark.parametrize("words", [100, 130, 170, 2000])
+def test_long_texts_are_compared_by_longer_runs(words):
+    text = sentence(1, words)
+    held = NearTexts()
+    held.add(text, 0)
+    assert held.find(f"{text} and {sentence(2, words // 12)}") == {0: "near"}
+    few = random.Random(0)
+    one, other = (" ".join(few.choices(text.split()[:30], k=words * 9)) for _ in range(2))
+    held.add(one, 1)
+    assert held.find(other) == {}
 
 
 def test_odd_inputs():

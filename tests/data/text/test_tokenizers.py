@@ -14,7 +14,7 @@ from rnnkit.errors import ConfigError, DataError, MissingExtraError
 from rnnkit.serialization import read_config
 
 TEXTS = {
-    "English": 'The quick brown fox, "quoted" said: don\'t well-known e-mail: a@b.com (see p. 3).\nNew — 3.5% of $5.20!',
+    "English": 'The brown fox, "quoted" said: don\'t well-known e-mail: a@b.com (see p. 3).\nNew — 3.5% of $5.20!',
     "Chinese": "我有3本书。他说：“你好，world！”",
     "German": "Größe und Übermut: Haupt- und Nebensatz, „Zitat“ ist’s.",
     "emoji": "Hi 🎉 🇩🇪 ok 👍🏽! 👨\u200d👩\u200d👧",
@@ -92,7 +92,7 @@ def test_no_text_yields_a_special_token(trained, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_odd_inputs_are_refused(trained, kind):
     tokenizer = trained(kind)
-    with pytest.raises(DataError, match=r'a bytes arrived; expected a text \(str\); decode it first'):
+    with pytest.raises(DataError, match=r"a bytes arrived; expected a text \(str\); decode it first"):
         tokenizer.encode(b"abc")
     with pytest.raises(DataError, match="a NoneType arrived; expected a text"):
         tokenizer.encode_many(["a", None])
@@ -305,7 +305,7 @@ def sentencepiece_model(**settings):
     model = io.BytesIO()
     texts = [text.replace("\n", " ") for text in TEXTS.values()] * 5
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, vocab_size=200, minloglevel=2, **settings
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=150, minloglevel=2, **settings
     )
     return model.getvalue()
 
@@ -315,12 +315,12 @@ def test_models_of_sentencepiece_are_read(tmp_path):
     file.write_bytes(sentencepiece_model())
     tokenizer = Tokenizer.open(file)
     assert (tokenizer.pad, tokenizer.unknown, tokenizer.beginning, tokenizer.end) == (None, 0, 1, 2)
-    assert len(tokenizer) == 200
+    assert len(tokenizer) == 150
     for language in ("German", "Chinese", "Korean", "Arabic"):
         ids = tokenizer.encode(TEXTS[language])
-        assert tokenizer.decode(ids).replace("，", ",").replace("：", ":").replace("！", "!") == TEXTS[language].replace(
-            "，", ","
-        ).replace("：", ":").replace("！", "!")
+        assert tokenizer.decode(ids).replace("，", ",").replace("：", ":").replace("！", "!") == TEXTS[
+            language
+        ].replace("，", ",").replace("：", ":").replace("！", "!")
     ids = tokenizer.encode("Haupt ✪ und")
     assert tokenizer.decode([1, *ids, 2]) == "Haupt <unk> und"
     assert Tokenizer.from_dict(json.loads(json.dumps(tokenizer.to_dict()))) == tokenizer

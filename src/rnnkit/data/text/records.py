@@ -137,7 +137,7 @@ def _checked(value: Any, where: Place, texts: FileTexts) -> Iterator[tuple[str, 
 
 def _guess(record: dict[str, Any], where: Place) -> str:
     """Return the field of the text, where the user named none."""
-    found = [name for name in _NAMES if isinstance(record.get(name), str)]
+    found = [name for name in _NAMES if isinstance(record.get(name, 0), str | None)]
     found = found or [name for name, value in record.items() if isinstance(value, str)]
     if found and (found[0] in _NAMES or len(found) == 1):
         return found[0]
