@@ -51,8 +51,7 @@ def learner_step(name: str) -> Step:
     rows = (x, y) if lengths is None else ([row[:length] for row, length in zip(x, lengths, strict=True)], y)
     learner.fit(rows, epochs=1, batch_size=load.batch, callbacks=[seen], progress=False)
     run, given = seen.run, Batch(x, y, input_lengths=lengths)
-    parameters = list(model.parameters())
-    return lambda: learn(run, (given,), parameters)
+    return lambda: learn(run, (given,))
 
 
 class Begun(rnnkit.Callback):

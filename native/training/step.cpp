@@ -119,8 +119,7 @@ double clip_by_norm(const std::vector<Parameter<T>>& parameters, double limit) {
     double squares = 0;
     for (const Parameter<T>& parameter : parameters) squares += sum_of_squares(parameter.gradient, parameter.count);
     const double norm = std::sqrt(squares), factor = limit / (norm + 1e-6);
-    // Not where the norm is NaN: then the gradients stay as they are, as PyTorch's become NaN of themselves.
-    if (factor < 1)
+    if (!(factor >= 1))  // with a norm that is NaN all gradients become NaN, as PyTorch's do
         for (const Parameter<T>& parameter : parameters) scale(parameter.gradient, parameter.count, factor);
     return norm;
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from . import data, diagnostics, finetuning, models, ops
+    from . import data, diagnostics, finetuning, generation, models, ops
     from . import estimators as estimators
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
@@ -74,7 +74,7 @@ _NAMES = {
     "summary": "training.reports.summary",
     "to_torch": "layers.to_torch",
 }
-_MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "models", "ops")
+_MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "generation", "models", "ops")
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
@@ -106,6 +106,7 @@ __all__ = [
     "diagnose",
     "diagnostics",
     "finetuning",
+    "generation",
     "load",
     "models",
     "ops",

@@ -97,7 +97,7 @@ def _run(page, block, names):
 def _without_numbers(text):
     """The text without numbers, without the progress of epochs, and with single spaces."""
     text = re.sub(r"^epoch \d+/\d+ .*\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"\s+", " ", re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", "#", text)).strip()
+    return re.sub(r"\s+", " ", re.sub(r"[-+]?\d[\d,]*(\.\d*)?(e[-+]?\d+)?", "#", text)).strip()
 
 
 def _commands(code):

@@ -113,3 +113,14 @@ def test_old_data_with_other_features_is_named(classifier, blobs):
 def test_a_replay_by_share_is_reported_as_one(classifier, blobs):
     report = Learner(classifier()).fine_tune(blobs, old_data=blobs, replay=0.25, epochs=1, progress=False).report
     assert report.method["replay"] == "old rows are 25% of each epoch"
+
+
+def test_old_rows_with_a_target_a_step_may_have_other_lengths():
+    from rnnkit.training.fine_tuning.old_and_new import mix
+    from rnnkit.types import Batch
+
+    new = Batch(torch.zeros(3, 5, 2), torch.zeros(3, 5, dtype=torch.int64), input_lengths=torch.tensor([5, 2, 4]))
+    old = Batch(torch.zeros(2, 7, 2), torch.ones(2, 7, dtype=torch.int64), input_lengths=torch.tensor([7, 6]))
+    joined = mix(new, old, rnnkit.finetuning.Replay(2)).data
+    assert joined.input_lengths.tolist() == joined.target_lengths.tolist() == [5, 2, 4, 7, 6]
+    assert joined.targets.shape == (5, 7)

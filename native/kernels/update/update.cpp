@@ -50,7 +50,8 @@ void adam_of(const AdamSettings& s, const Parameter<T>& p, int threads) {
     const T l2 = static_cast<T>(s.decoupled ? 0 : s.decay);
     over_vectors<T>(p.count, threads, [&](int64_t i, int64_t left) {
         const vec<T> value = load_upto(p.value + i, left) * shrink;
-        const vec<T> g = load_upto(p.gradient + i, left) + value * l2;
+        vec<T> g = load_upto(p.gradient + i, left);
+        if (l2 != 0) g += value * l2;  // not with 0: a weight may be infinite
         vec<T> m = load_upto(p.first + i, left), v = load_upto(p.second + i, left);
         m += take1 * (g - m);
         v = keep * v + take2 * g * g;
@@ -66,7 +67,8 @@ void sgd_of(const SgdSettings& s, const Parameter<T>& p, int threads) {
     const T take = static_cast<T>(1 - s.dampening);
     over_vectors<T>(p.count, threads, [&](int64_t i, int64_t left) {
         const vec<T> value = load_upto(p.value + i, left);
-        vec<T> g = load_upto(p.gradient + i, left) + value * l2;
+        vec<T> g = load_upto(p.gradient + i, left);
+        if (l2 != 0) g += value * l2;
         if (p.first != nullptr) {
             const vec<T> m = momentum * load_upto(p.first + i, left) + take * g;
             store_upto(p.first + i, m, left);

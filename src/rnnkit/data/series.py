@@ -242,7 +242,10 @@ def as_targets(targets: Any) -> npt.NDArray[Any]:
     if array.dtype.kind == "f":
         return array.astype(np.float64)
     if array.dtype.kind not in "biuUSO" or array.ndim != 1:
-        raise DataError(f"targets {array.shape} of {array.dtype} arrived; expected labels [N] or numbers [N] or [N, K]")
+        raise DataError(
+            f"targets {array.shape} of {array.dtype} arrived; expected labels [N] or numbers [N] or [N, K]. For a "
+            "label a step use rnnkit.SequenceTagger with rnnkit.Learner"
+        )
     names = [label.decode() if isinstance(label, bytes) else str(label) for label in array.tolist()]
     return np.array([composed(name) for name in names], np.str_)
 

@@ -14,7 +14,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from ..errors import BackendError, ConfigError, ShapeError
 from ..ops.native_stream import NativeStream
-from ..ops.state import map_state, reset, tensors
+from ..ops.state import map_state, reorder, reset, tensors
 from ..types import State
 from ._base import RecurrentBase
 from ._stack import state_row
@@ -124,6 +124,14 @@ class Stream:
     def reset(self, mask: Tensor | None = None) -> None:
         """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""
         self.state = self._initial if mask is None else reset(self._state, mask, self._initial)
+
+    def reorder(self, index: Tensor) -> None:
+        """Let row ``index[i]`` go on as row i, as beam search needs.
+
+        Args:
+            index: integers [B], as many as the stream has rows.
+        """
+        self.state = reorder(self._state, index, self._layer.state_batch_axis)
 
     def seconds_per_step(self, x: Tensor, repeats: int = 1000) -> float:
         """Measure the median time of a step on x [B, I], inside the core where it serves; the state moves on.

@@ -183,11 +183,15 @@ class SequenceModel(NotScriptable):
         Raises:
             ConfigError: the model cannot go on from a state; `carry_problem` says why.
         """
-        if (problem := self.carry_problem) is not None:
-            raise ConfigError(f"{type(self).__name__}.forward_chunk goes on from a state, but {problem}")
-        layers = self._layers()
+        layers = self._carrying_layers("forward_chunk")
         output, state = layers.forward_chunk(x, state, lengths=lengths, resets=resets)
         return self._head_output(layers, output, state, lengths), state
+
+    def _carrying_layers(self, method: str) -> SequenceInterface:
+        """The layers of a model that can go on from a state; ConfigError, which names the method, where it cannot."""
+        if (problem := self.carry_problem) is not None:
+            raise ConfigError(f"{type(self).__name__}.{method} goes on from a state, but {problem}")
+        return self._layers()
 
     def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
         """What the model makes of the layers' outputs [B, T, F] and their last state."""

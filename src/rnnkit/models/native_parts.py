@@ -57,14 +57,20 @@ class NativeParts:
         parts = self._model._modules
         return [one for name in ("body", "head") for one in parts[name]._parameters.values() if one is not None]
 
-    def gradients(self, loss: str) -> NativeGradients:
-        """Return the native call for a loss, "cross_entropy" or "mse"."""
+    def kind(self) -> tuple[Any, ...]:
+        """Return what the call depends on beside the parameters."""
+        body = self._model._modules["body"]
+        return type(body), body.kernel_variant, body.num_layers, body.bias
+
+    def gradients(self, loss: str) -> NativeGradients | None:
+        """Return the native call for a loss, "cross_entropy" or "mse"; None where the weights do not fit each other."""
         body, head = self._model.body, self._model.head
         layers = []
         for index in range(body.num_layers):
             weights = [one for one in body._direction_weights(index)[:4] if one is not None]
             layers.append(StepLayer(body.kernel, body.kernel_variant, weights))
-        return NativeGradients(layers, (head.weight, head.bias), loss)
+        top = head.weight, head.bias
+        return NativeGradients(layers, top, loss) if NativeGradients.possible(layers, top) else None
 
 
 def _watched(*modules: torch.nn.Module) -> str | None:

@@ -12,6 +12,7 @@ from ..errors import check_choice
 from ..layers._checks import Lengths
 from ..layers.argument_names import explains_arguments
 from ..layers.sequence_adapters import SequenceInterface
+from ..layers.sequence_stream import evaluation_mode, sequence_stream
 from ..types import State
 from ._argument_names import instead, renamed
 from ._sequence import Front, SequenceModel, valid_outputs
@@ -73,11 +74,91 @@ class SequenceTagger(SequenceModel):
         super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
         self._activate, self.default_loss, self.default_metrics = _ACTIVATIONS[activation]
 
-    def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+    def forward_last(
+        self, x: Tensor, state: State | None = None, *, lengths: Lengths | None = None
+    ) -> tuple[Tensor, State]:
+        """As :meth:`forward_chunk`, with the output at each row's last valid step alone.
+
+        Args:
+            x, state, lengths: as :meth:`forward_chunk`.
+
+        Returns:
+            y [B, outputs] and the state after these steps.
+
+        Raises:
+            ConfigError: the model cannot go on from a state; `carry_problem` says why.
+        """
+        layers = self._carrying_layers("forward_last")
+        output, state = layers.forward_chunk(x, state, lengths=lengths)
+        return self._step_output(layers.last_output(output, lengths, state)), state
+
+    def stream(self, batch: int) -> TaggerStream:
+        """Return an object that runs one step at a time with the least work; see :class:`TaggerStream`.
+
+        Args:
+            batch: the number of rows that step together.
+
+        Raises:
+            ConfigError: the model cannot go on from a state; `carry_problem` says why.
+        """
+        return TaggerStream(self, batch)
+
+    def _step_output(self, output: Tensor) -> Tensor:
         y: Tensor = self.head(self._drop(output))
-        if self._activate is not None:
-            y = self._activate(y)
+        return y if self._activate is None else self._activate(y)
+
+    def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        y = self._step_output(output)
         return y if lengths is None else torch.where(valid_outputs(lengths, y), y, torch.zeros((), dtype=y.dtype))
 
     def _shown_defaults(self) -> dict[str, Any]:
         return super()._shown_defaults() | {"activation": "none"}
+
+
+class TaggerStream:
+    """Run y_t of a :class:`SequenceTagger` step by step and hold the state; ``model.stream(batch)`` makes one.
+
+    It takes a copy of the recurrent layers, so make a new one after training. Dropout is off, also where the model is
+    in training mode. There are no gradients.
+
+    Legend: B batch, I input.
+
+    Attributes:
+        state: what :meth:`SequenceTagger.forward_chunk` would return after the same steps. Assign a state to go on
+            from it.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> model = rnnkit.SequenceTagger(rnnkit.GRU(8, 16), outputs=5, front=torch.nn.Embedding(5, 8))
+        >>> stream = model.stream(batch=2)
+        >>> tuple(stream(torch.tensor([0, 3])).shape)
+        (2, 5)
+    """
+
+    def __init__(self, model: SequenceTagger, batch: int) -> None:
+        layers = model._carrying_layers("stream")
+        self._model, self._batch = model, batch
+        self._stream = sequence_stream(layers, batch)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Run one step x [B, I] (token ids [B] where the front is an embedding) and return y [B, outputs]."""
+        if self._model.training:
+            with torch.no_grad(), evaluation_mode(self._model):
+                return self._model._step_output(self._stream(x))
+        with torch.no_grad():
+            return self._model._step_output(self._stream(x))
+
+    def __repr__(self) -> str:
+        return f"TaggerStream({self._model!r}, batch={self._batch})"
+
+    @property
+    def state(self) -> State:
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._stream.state = state
+
+    def reorder(self, index: Tensor) -> None:
+        """Let row ``index[i]`` go on as row i, as beam search needs; index has as many entries as there are rows."""
+        self._stream.reorder(index)

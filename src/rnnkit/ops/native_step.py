@@ -18,7 +18,7 @@ import torch
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from .backend import native_core
-from .native_call import VARIANTS
+from .native_call import GATES, VARIANTS
 
 Tensor = torch.Tensor
 
@@ -62,7 +62,7 @@ class NativeGradients:
         self.parameters = [one for layer in layers for one in layer.weights] + [one for one in head if one is not None]
         self.gradients = [torch.empty_like(one, memory_format=torch.contiguous_format) for one in self.parameters]
         self.by_parameter = dict(zip(self.parameters, self.gradients, strict=True))
-        self._addresses = [one.data_ptr() for one in self.parameters]
+        self._lie = _places(self.parameters), _places(self.gradients)
         places = iter([one.data_ptr() for one in self.gradients])
         for layer in layers:
             assert layer.variant in VARIANTS[layer.kernel]
@@ -80,16 +80,41 @@ class NativeGradients:
             next(places), next(places, 0),
         )  # fmt: skip
 
-    def serves(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether these are the parameters, and lie where they lay."""
-        known = self.parameters
-        if len(parameters) != len(known) or any(map(operator.is_not, parameters, known)):
+    @staticmethod
+    def possible(layers: Sequence[StepLayer], head: tuple[Tensor, Tensor | None]) -> bool:
+        """Whether the weights have the shapes that belong together, one dtype, and lie on the CPU.
+
+        Where they do not, the layers raise the error.
+        """
+        weight, bias = head
+        tensors = [*(one for layer in layers for one in layer.weights), *(one for one in head if one is not None)]
+        if weight.dtype not in (torch.float32, torch.float64):
             return False
-        return [one.data_ptr() for one in known] == self._addresses
+        if not all(one.dtype == weight.dtype and one.is_cpu for one in tensors):
+            return False
+        features = layers[0].weights[0].shape[1]
+        for layer in layers:
+            w_ih, w_hh, *biases = layer.weights
+            hidden = w_hh.shape[1]
+            rows = GATES[layer.kernel] * hidden
+            if w_ih.shape != (rows, features) or w_hh.shape != (rows, hidden) or len(biases) not in (0, 2):
+                return False
+            if any(one.shape != (rows,) for one in biases):
+                return False
+            features = hidden
+        return weight.shape[1] == features and (bias is None or bias.shape == weight.shape[:1])
+
+    def serves(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are the parameters, and all lie where the core looks for them, as they were."""
+        return _same(parameters, self.parameters) and self._in_place()
 
     def held(self) -> bool:
-        """Whether the parameters have the gradients that were computed last."""
-        return not any(map(operator.is_not, [one.grad for one in self.parameters], self.gradients))
+        """Whether the parameters have the gradients that were computed last, and all lie where they lay."""
+        return _same([one.grad for one in self.parameters], self.gradients) and self._in_place()
+
+    def _in_place(self) -> bool:
+        # `one.data = …` and `one.set_(…)` put another memory into the same tensor.
+        return (_places(self.parameters), _places(self.gradients)) == self._lie
 
     def fits(self, x: Tensor, lengths: Tensor | None, targets: Tensor) -> bool:
         """Whether the core can compute a batch: x [B, T, I], lengths int64 [B], labels int64 [B] or numbers [B, C]."""
@@ -125,10 +150,19 @@ class NativeGradients:
         if loss < 0:
             return None
         if math.isfinite(loss):
+            torch.autograd.graph.increment_version(self.gradients)
             for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
                 if parameter.grad is not gradient:
                     parameter.grad = gradient
         return loss, output
+
+
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(some) == len(others) and not any(map(operator.is_not, some, others))
+
+
+def _places(tensors: Sequence[Tensor]) -> list[tuple[int, torch.Size, torch.dtype]]:
+    return [(one.data_ptr(), one.shape, one.dtype) for one in tensors]
 
 
 def _four(addresses: list[int]) -> tuple[int, int, int, int]:
@@ -151,12 +185,15 @@ class NativeUpdate:
         kind = core.UpdateF32 if next(iter(gradients)).dtype == torch.float32 else core.UpdateF64
         self._optimizer, self._adam = optimizer, _is_adam(optimizer)
         self._update, self._clipped = kind(), kind()
-        self._held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self._state = [_state(optimizer, parameter) for parameter in self._held]
-        ends = list(accumulate(len(group["params"]) for group in optimizer.param_groups))
-        self._groups = list(zip(optimizer.param_groups, [0, *ends], ends, strict=False))
-        for parameter, state in zip(self._held, self._state, strict=True):
-            places = [0 if one is None else one.data_ptr() for one in state]
+        groups = optimizer.param_groups
+        self._held = [parameter for group in groups for parameter in group["params"]]
+        self._momenta = [bool(group.get("momentum")) for group in groups]
+        self._state = _states(optimizer)
+        self._places = _addresses(self._state)
+        ends = list(accumulate(len(group["params"]) for group in groups))
+        self._groups = list(zip(groups, [0, *ends], ends, strict=False))
+        for number, parameter in enumerate(self._held):
+            places = self._places[3 * number : 3 * number + 3]
             self._update.add(parameter.data_ptr(), gradients[parameter].data_ptr(), *places, parameter.numel())
         for parameter, gradient in gradients.items():
             self._clipped.add(parameter.data_ptr(), gradient.data_ptr(), 0, 0, 0, parameter.numel())
@@ -187,24 +224,20 @@ class NativeUpdate:
             for group in optimizer.param_groups
             if group.get("momentum", True)
             for parameter in group["params"]
-            for kind, one in zip(kinds, _state(optimizer, parameter), strict=False)
+            for kind, one in zip(kinds, _state(optimizer, group, parameter), strict=False)
         )
 
     def serves(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether this is the optimizer, with the groups and the state whose addresses the core holds."""
         groups = optimizer.param_groups
-        if optimizer is not self._optimizer or len(groups) != len(self._groups):
+        if optimizer is not self._optimizer or not _same(groups, [known for known, _, _ in self._groups]):
             return False
-        for group, (known, begin, end) in zip(groups, self._groups, strict=True):
-            if group is not known or len(group["params"]) != end - begin:
-                return False
-            # Momentum that is set later needs a state that was not there.
-            if not self._adam and begin < end and bool(group["momentum"]) != (self._state[begin][0] is not None):
-                return False
-        for parameter, state in zip(self._held, self._state, strict=True):
-            if any(map(operator.is_not, _state(optimizer, parameter), state)):
-                return False
-        return True
+        if not _same([parameter for group in groups for parameter in group["params"]], self._held):
+            return False
+        if [bool(group.get("momentum")) for group in groups] != self._momenta:
+            return False
+        state = _states(optimizer)
+        return _same(state, self._state) and _addresses(state) == self._places
 
     def clip(self, limit: float) -> float:
         """Clip all gradients together by norm, as ``clip_grad_norm_`` does, and return the norm before."""
@@ -218,9 +251,9 @@ class NativeUpdate:
             lr, decay = group["lr"], group["weight_decay"]
             if self._adam:
                 decoupled = group.get("decoupled_weight_decay", isinstance(self._optimizer, torch.optim.AdamW))
-                self._update.adam(begin, end, lr, *group["betas"], group["eps"], decay, decoupled, threads)
+                self._update.adam(begin, end, lr, *group["betas"], group["eps"], decay, bool(decoupled), threads)
             else:
-                momentum, dampening, nesterov = group["momentum"], group["dampening"], group["nesterov"]
+                momentum, dampening, nesterov = group["momentum"], group["dampening"], bool(group["nesterov"])
                 self._update.sgd(begin, end, lr, momentum, dampening, decay, nesterov, threads)
         torch.autograd.graph.increment_version(self._held)
 
@@ -234,12 +267,23 @@ def _step_hooks(optimizer: Any) -> tuple[Any, ...]:
     return (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks, *everyones)
 
 
-def _state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> tuple[Any, Any, Any]:
-    """Return m, v and the count of steps of Adam, or the momentum of SGD; None for each that is not there."""
+def _state(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor) -> tuple[Any, Any, Any]:
+    """Return m, v and the count of steps of Adam, or the momentum of SGD; None for what is not there or not used."""
     found: dict[str, Any] = optimizer.state.get(parameter) or {}
     if _is_adam(optimizer):
         return found.get("exp_avg"), found.get("exp_avg_sq"), found.get("step")
-    return found.get("momentum_buffer"), None, None
+    return found.get("momentum_buffer") if group["momentum"] else None, None, None
+
+
+def _states(optimizer: torch.optim.Optimizer) -> list[Any]:
+    """Return the state of all parameters, three entries each."""
+    return [
+        one for group in optimizer.param_groups for held in group["params"] for one in _state(optimizer, group, held)
+    ]
+
+
+def _addresses(tensors: Sequence[Any]) -> list[int]:
+    return [0 if one is None else one.data_ptr() for one in tensors]
 
 
 def _plain(tensor: Any, dtype: torch.dtype) -> bool:

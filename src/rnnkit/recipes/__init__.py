@@ -57,7 +57,7 @@ def find(name: str) -> Callable[[], Recipe]:
     if name not in RECIPES:
         if Path(name).exists():
             raise ConfigError(f"{name} is data, not a recipe; name the recipe first: `rnnkit train classify {name}`")
-        raise ConfigError(f"there is no recipe {name!r}{suggest(name, list(RECIPES))}; a file is named as ./{name}.py")
+        raise ConfigError(f"there is no recipe {name!r}; name a file as ./{name}.py{suggest(name, list(RECIPES))}")
     module, function = RECIPES[name]
     found: Callable[[], Recipe] = getattr(importlib.import_module(f".{module}", __name__), function)
     return found

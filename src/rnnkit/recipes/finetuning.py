@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, Metrics, read_facts, record
 from ..tasks.ranges import Count, Factor, NotNegative, Positive, Seed, Settings, Share
 
@@ -133,8 +133,15 @@ class FineTuneJob:
 
 
 def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
-    """Return new rows to learn and to judge by, some of each class."""
+    """Return new rows to learn and to judge by, some of each class.
+
+    Raises:
+        DataError: the labels are not one a row.
+    """
     import torch
+
+    if y.dim() != 1:
+        raise DataError(f"labels of shape {list(y.shape)} arrived; expected one a row: hold other rows out by yourself")
 
     generator = torch.Generator().manual_seed(settings.seed)
     held_out = []

@@ -39,8 +39,18 @@ class Classification(Task):
     has_probabilities: ClassVar[bool] = True
 
     def as_targets(self, values: Any) -> Array:
-        """Return labels as text."""
+        """Return labels as text.
+
+        Raises:
+            DataError: labels that are missing, or several a row.
+        """
         labels = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
+        several = next((label for label in labels if not isinstance(label, str) and np.ndim(label)), None)
+        if several is not None:
+            raise DataError(
+                f"a row has {len(several)} labels; expected one label a series. For a label a step use "
+                "rnnkit.SequenceTagger with rnnkit.Learner; of one-hot labels pass y.argmax(1)"
+            )
         check_no_missing(labels)
         return np.array([str(label) for label in labels])
 

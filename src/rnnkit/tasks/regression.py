@@ -35,8 +35,18 @@ class Regression(Task):
     metric: ClassVar[str] = "mae"
 
     def as_targets(self, values: Any) -> Array:
-        """Return float64 [N] or [N, K]."""
-        return np.asarray(values).astype(np.float64)
+        """Return float64 [N] or [N, K].
+
+        Raises:
+            DataError: rows of unequal length, or what is no number.
+        """
+        try:
+            return np.asarray(values).astype(np.float64)
+        except ValueError as error:
+            raise DataError(
+                f"the targets are no array of numbers ({error}); expected one number a series, or as many for each. "
+                "For numbers at every step use rnnkit.SequenceTagger with rnnkit.Learner"
+            ) from None
 
     def check_targets(self, rows: SeriesSet) -> None:
         """Raise DataError where rows have no numbers."""

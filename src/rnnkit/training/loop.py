@@ -23,6 +23,7 @@ from .native_step import NativeStep
 from .objectives.forward import Forward
 from .objectives.objective import Score
 from .optimization.clipping import Clipping
+from .optimization.optimizers import left_out_by
 from .optimization.rates import Rates
 from .watching.callbacks import Callbacks
 from .watching.divergence import NonFinite, all_finite
@@ -183,18 +184,18 @@ def train(run: Run) -> Iterator[Row]:
     This is the whole loop. On a CPU `fit` adds 12 to 20 µs to a step that is picking the rows, the model, the loss, the
     backward pass and the optimizer alone, the setting up of a run of 1,500 steps included.
     """
-    parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     position, losses = run.position, run.losses
+    left_out = list(left_out_by(run.optimizer, run.execution.model).values())
     step_end = run.callbacks.step_end
     while position.epoch <= run.epochs:
         for batches in run.updates():
-            learn(run, batches, parameters)
+            learn(run, batches, left_out)
             for hook in step_end:
                 hook(position.step - 1)
             run.progress.step(position.step, position.epoch, position.rows, position.began, losses, run.metrics)
             if run.stopping:
                 return
-        if not all_finite(parameters):
+        if not all_finite(_held(run.optimizer)):
             raise NonFinite("the weights became NaN or infinite", position.batch - 1)
         row = {"epoch": position.epoch, "loss": losses.mean(), **run.metrics.compute()}
         seconds = time.monotonic() - position.began
@@ -211,17 +212,17 @@ def train(run: Run) -> Iterator[Row]:
         yield row
 
 
-def learn(run: Run, batches: Sequence[Batch], parameters: Sequence[Tensor]) -> None:
+def learn(run: Run, batches: Sequence[Batch], left_out: Sequence[Tensor] = ()) -> None:
     """Update the weights once.
 
     Args:
         run: see `Run`.
         batches: what the update learns from.
-        parameters: those of the optimizer.
+        left_out: parameters of the model that the optimizer has not; their gradients count for clipping.
     """
     position = run.position
     if not (len(batches) == 1 and _natively(run, batches[0])):
-        _backpropagate(run, batches, parameters)
+        _backpropagate(run, batches, left_out)
     for hook in run.callbacks.backward_end:
         hook(position.step)
     if run.rates is not None:
@@ -242,7 +243,7 @@ def _natively(run: Run, batch: Batch) -> bool:
     return True
 
 
-def _backpropagate(run: Run, batches: Sequence[Batch], parameters: Sequence[Tensor]) -> None:
+def _backpropagate(run: Run, batches: Sequence[Batch], left_out: Sequence[Tensor]) -> None:
     """Compute the gradients of all batches together by autograd."""
     backward, first = run.execution.backward, True
     for score, share in run.scores(batches):
@@ -251,12 +252,19 @@ def _backpropagate(run: Run, batches: Sequence[Batch], parameters: Sequence[Tens
         run.losses.add(loss, score.count, run.position.batch)  # raises if it is NaN or infinite
         run.metrics.add(score.output, score.targets)
         if first:  # not earlier: should the loss be NaN, the last gradient tells why
-            for parameter in parameters:  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
+            for parameter in _held(run.optimizer):  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
+                parameter.grad = None
+            for parameter in left_out:
                 parameter.grad = None
             first = False
         if run.penalty is not None:
             loss = loss + run.penalty()
         backward(loss if share == 1.0 else loss * share)
+
+
+def _held(optimizer: Optimizer) -> list[Tensor]:
+    """Return the parameters of an optimizer, those of groups that were added on the way among them."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def evaluate(forward: Forward, batches: ArrayBatches | IterableBatches, metrics: Metrics) -> Row:

@@ -9,6 +9,8 @@ change the model, watch its layers, or freeze parameters. The numbers are those 
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -39,8 +41,11 @@ class Parts(Protocol):
     def parameters(self) -> list[Tensor]:
         """Return what has gradients, in the order of `NativeGradients`."""
 
-    def gradients(self, loss: str) -> NativeGradients:
-        """Return the call for a loss, "cross_entropy" or "mse"."""
+    def kind(self) -> tuple[Any, ...]:
+        """Return what the call depends on beside the parameters."""
+
+    def gradients(self, loss: str) -> NativeGradients | None:
+        """Return the call for a loss, "cross_entropy" or "mse"; None where the parameters do not fit each other."""
 
 
 class Settings(Protocol):
@@ -68,7 +73,8 @@ def run_problem(run: Settings) -> str | None:
     if type(forward.objective) not in (SequenceObjective, Objective):
         return f"the objective is {forward.objective.name!r}, not 'sequence'"
     if forward.objective.loss.function not in _LOSSES:
-        return f"the loss is {forward.objective.loss.name!r}, not one of {', '.join(map(repr, _LOSSES.values()))}"
+        plain = ", ".join(map(repr, _LOSSES.values()))
+        return f"the loss is {forward.objective.loss.name!r}, not one of {plain} without options"
     return native_problem(execution.device, execution.dtype)
 
 
@@ -76,7 +82,7 @@ class NativeStep:
     """The gradients and the update of a run's steps, natively where that can be.
 
     Attributes:
-        gradients, updates: how many steps had their gradients from here, and how many their update.
+        gradient_steps, update_steps: how many steps had their gradients from here, and how many their update.
     """
 
     def __init__(self) -> None:
@@ -86,13 +92,18 @@ class NativeStep:
         self._asked: tuple[Any, ...] = ()
         self._problem: str | None = None
         self._parts: Parts | None = None
-        self.gradients = self.updates = 0
+        self._kind: tuple[Any, ...] = ()
+        self.gradient_steps = self.update_steps = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the counts alone: a copy asks anew, since the core's objects hold addresses of this one's tensors."""
+        return {**vars(NativeStep()), "gradient_steps": self.gradient_steps, "update_steps": self.update_steps}
 
     def _find_problem(self, run: Settings) -> str | None:
         """Return why the gradients are no native call, as things are now, or None."""
         execution, objective = run.execution, getattr(run.forward, "objective", None)
-        asked = (execution, run.forward, objective, run.penalty, run.accumulate)
-        if asked != self._asked:
+        asked = (execution, run.forward, objective, getattr(objective, "loss", None), run.penalty, run.accumulate)
+        if not self._asked or any(map(operator.is_not, asked, self._asked)):
             self._asked, self._problem = asked, run_problem(run)
             self._gradients = self._update = None
             made = getattr(execution.model, "native_parts", None)
@@ -119,7 +130,7 @@ class NativeStep:
         if torch.is_anomaly_enabled() or torch.is_autocast_enabled("cpu"):
             return None
         found = self._ready_gradients(run)
-        if not found.fits(batch.inputs, batch.input_lengths, targets):
+        if found is None or not found.fits(batch.inputs, batch.input_lengths, targets):
             return None
         if len(batch) * found.products > _MOST_PRODUCTS:
             return None
@@ -127,8 +138,10 @@ class NativeStep:
         if made is None:
             return None
         self._fresh = True
-        self.gradients += 1
+        self.gradient_steps += 1
         loss, output = made
+        if math.isfinite(loss):
+            _clear_others(run.optimizer, found)
         return Score(torch.tensor(loss, dtype=output.dtype), len(targets), output, targets)
 
     def step(self, run: Settings) -> None:
@@ -143,13 +156,15 @@ class NativeStep:
             run.optimizer.step()
         else:
             update()
-            self.updates += 1
+            self.update_steps += 1
 
-    def _ready_gradients(self, run: Settings) -> NativeGradients:
-        assert self._parts is not None
-        if self._gradients is None or not self._gradients.serves(self._parts.parameters()):
-            self._gradients = self._parts.gradients(_LOSSES[run.forward.objective.loss.function])
-            self._update = None
+    def _ready_gradients(self, run: Settings) -> NativeGradients | None:
+        parts, found = self._parts, self._gradients
+        assert parts is not None
+        kind = parts.kind()
+        if found is None or kind != self._kind or not found.serves(parts.parameters()):
+            self._gradients = parts.gradients(_LOSSES[run.forward.objective.loss.function])
+            self._kind, self._update = kind, None
         return self._gradients
 
     def _ready_update(self, optimizer: Optimizer) -> NativeUpdate | None:
@@ -166,10 +181,18 @@ class NativeStep:
     def describe(self, run: Settings) -> str:
         """Return a sentence that says how the steps so far were computed, and if not natively, why."""
         found = self._gradients
-        if not self.gradients or found is None:
+        if not self.gradient_steps or found is None:
             why = self._find_problem(run) or "the batches have what it does not take"
             return f"A step goes operation by operation: {why}"
-        if self.updates:
+        if self.update_steps:
             return "A step is two native calls: the gradients, and the optimizer's step"
         why = NativeUpdate.problem(run.optimizer, found.by_parameter) or "the optimizer has not taken a step before"
         return f"The gradients are one native call, the optimizer's step goes operation by operation: {why}"
+
+
+def _clear_others(optimizer: Optimizer, found: NativeGradients) -> None:
+    """Clear the gradients that a step of the general way would: of what the optimizer holds and the model has not."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter not in found.by_parameter:
+                parameter.grad = None

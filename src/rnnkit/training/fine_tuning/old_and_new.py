@@ -73,12 +73,21 @@ def mix(new: Batch, old: Batch, replay: Replay) -> ReplayData:
     )
     assert new.targets is not None
     assert old.targets is not None
-    targets, target_lengths = _joined((new.targets, new.target_lengths), (old.targets, old.target_lengths))
+    targets, target_lengths = _joined(_targets(new), _targets(old))
     joined = Batch(inputs, targets, input_lengths, target_lengths)
     return ReplayData(joined, new=len(new), drawn=drawn)
 
 
 Padded = tuple[Tensor, Tensor | None]
+
+
+def _targets(data: Batch) -> Padded:
+    """Return the targets and their lengths: those of the inputs where there is a target a step."""
+    targets, lengths = data.targets, data.target_lengths
+    assert targets is not None
+    if lengths is None and data.input_lengths is not None and targets.shape[1:2] == data.inputs.shape[1:2]:
+        lengths = data.input_lengths
+    return targets, lengths
 
 
 def _joined(one: Padded, other: Padded) -> Padded:

@@ -39,17 +39,17 @@ class Clipping:
         module: Any = None,
         optimizer: Optimizer | None = None,
     ) -> None:
-        self.parameters = list(model.parameters())
-        self.norm, self.value = norm, value
+        self.model, self.norm, self.value = model, norm, value
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
         self.norm_before: Tensor | None = None
 
     def __call__(self) -> None:
         if self.fabric is None:
+            parameters = list(self.model.parameters())  # anew: a callback may have replaced a layer
             if self.value is not None:
-                clip_grad_value_(self.parameters, self.value)
+                clip_grad_value_(parameters, self.value)
             if self.norm is not None:
-                self.norm_before = clip_grad_norm_(self.parameters, self.norm)
+                self.norm_before = clip_grad_norm_(parameters, self.norm)
             return
         clip: Any = self.fabric.clip_gradients
         if self.value is None:
@@ -57,7 +57,7 @@ class Clipping:
             return
         clip(self.module, self.optimizer, clip_val=self.value)
         if self.norm is not None:  # a second call of Fabric's would undo the scaling of float16 twice
-            self.norm_before = clip_grad_norm_(self.parameters, self.norm)
+            self.norm_before = clip_grad_norm_(list(self.model.parameters()), self.norm)
 
 
 def gradient_norm(model: torch.nn.Module) -> float:

@@ -69,7 +69,10 @@ class Callback:
         """Before the first step, or the first after a resume: then `learner.history` holds the earlier epochs."""
 
     def on_backward_end(self, learner: Any, step: int) -> None:
-        """The gradients of the step are complete, not yet clipped; with precision="16-mixed" still scaled."""
+        """The gradients of the step are complete, not yet clipped; with precision="16-mixed" still scaled.
+
+        The next step may write into the same tensors: clone a gradient that you keep.
+        """
 
     def on_step_end(self, learner: Any, step: int) -> None:
         """The optimizer has made the step; the gradients are still there."""

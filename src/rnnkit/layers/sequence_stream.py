@@ -1,0 +1,151 @@
+"""Layers over sequences, one step at a time, with the least work a step: streams of chains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+
+from ..errors import BackendError
+from ..ops.state import reorder
+from ..types import State
+from ._adapters import Adapter
+from ._recurrent import RecurrentLayer
+from .chain import Chain
+from .sequence_adapters import Chained, SequenceInterface
+from .stream import Stream
+
+Tensor = torch.Tensor
+
+
+class SequenceStream(Protocol):
+    """One step at a time through layers over sequences; it holds the state, which is that of ``forward_chunk``."""
+
+    state: State
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map one step x [B, I], or what the first layer takes without time, to y [B, F]."""
+        ...
+
+    def reorder(self, index: Tensor) -> None:
+        """Let row ``index[i]`` go on as row i; index has as many entries as there are rows."""
+        ...
+
+
+def sequence_stream(layers: SequenceInterface, batch: int) -> SequenceStream:
+    """Return a stream through layers; recurrent layers of rnnkit become a :class:`rnnkit.layers.stream.Stream`.
+
+    Args:
+        layers: what :func:`rnnkit.layers.sequence_adapters.as_sequence_module` returns, or several of these chained.
+        batch: the number of rows.
+
+    Raises:
+        BackendError: the layers cannot go on from a state.
+
+    Example:
+        >>> from rnnkit.layers.sequence_adapters import as_sequence_module
+        >>> stream = sequence_stream(as_sequence_module(torch.nn.GRU(3, 5)), batch=2)
+        >>> tuple(stream(torch.zeros(2, 3)).shape), tuple(stream.state.shape)
+        ((2, 5), (1, 2, 5))
+    """
+    if layers.carry_problem is not None:
+        raise BackendError(f"a stream goes on from a state, but {layers.carry_problem}")
+    if isinstance(layers, Chain):
+        layers = layers._chained()
+    if isinstance(layers, Chained):
+        return _ChainStream([(sequence_stream(part, batch), part.stateful) for part in layers.parts])
+    module = getattr(layers, "module", None) if isinstance(layers, Adapter) else None
+    if isinstance(module, RecurrentLayer):
+        return _LayerStream(module.stream(batch))
+    return _StepStream(layers, module, batch)
+
+
+@contextmanager
+def evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode for a while; every part gets its own mode back.
+
+    Example:
+        >>> module = torch.nn.Dropout()
+        >>> with evaluation_mode(module):
+        ...     module.training
+        False
+        >>> module.training
+        True
+    """
+    trained = [part for part in module.modules() if part.training]
+    for part in trained:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True
+
+
+class _LayerStream:
+    """A recurrent layer of rnnkit."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._stream(x)
+
+    @property
+    def state(self) -> State:
+        return self._stream.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._stream.state = state
+
+    def reorder(self, index: Tensor) -> None:
+        self._stream.reorder(index)
+
+
+class _StepStream:
+    """Any other layer: its own call on sequences of one step."""
+
+    def __init__(self, layers: SequenceInterface, module: Any, batch: int) -> None:
+        self._layers = layers
+        self._direct: Callable[[Tensor], Tensor] | None = module if isinstance(module, torch.nn.Embedding) else None
+        self.state: State = layers.initial_state(batch)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._direct is not None:
+            return self._direct(x)
+        y, self.state = self._layers.forward_chunk(x[:, None], self.state)
+        return y[:, 0]
+
+    def reorder(self, index: Tensor) -> None:
+        if self.state is not None:
+            self.state = reorder(self.state, index, self._layers.state_batch_axis)
+
+
+class _ChainStream:
+    """Several, one behind the other; the state is nested as that of :class:`Chained`."""
+
+    def __init__(self, parts: list[tuple[SequenceStream, bool]]) -> None:
+        self._parts = [stream for stream, _ in parts]
+        self._stateful = [stream for stream, stateful in parts if stateful]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for part in self._parts:
+            x = part(x)
+        return x
+
+    @property
+    def state(self) -> State:
+        states = tuple(part.state for part in self._stateful)
+        return states[0] if len(states) == 1 else states
+
+    @state.setter
+    def state(self, state: State) -> None:
+        for part, own in zip(self._stateful, (state,) if len(self._stateful) == 1 else state, strict=True):
+            part.state = own
+
+    def reorder(self, index: Tensor) -> None:
+        for part in self._stateful:
+            part.reorder(index)
