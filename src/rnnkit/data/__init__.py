@@ -1,4 +1,4 @@
-"""Data sources, the user's own series, splits and scaling. Importing this package loads neither torch nor numpy."""
+"""Data sources, the user's own series, texts, splits, scaling. Importing this package loads neither torch nor numpy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from .series import SeriesSet
     from .splits import split
     from .streams import StreamedBatches
+    from .text.report import TextReport, text_report
+    from .text.texts import Texts, read_texts
+    from .text.token_files import tokenize
+    from .text.tokenizer import Tokenizer
+    from .text.train import train_tokenizer
     from .tokens import TokenArray, TokenBatches
 
 _NAMES = {
@@ -29,6 +34,13 @@ _NAMES = {
     "read_like": "reading",
     "read_series": "reading",
     "split": "splits",
+    "TextReport": "text.report",
+    "Texts": "text.texts",
+    "Tokenizer": "text.tokenizer",
+    "read_texts": "text.texts",
+    "text_report": "text.report",
+    "tokenize": "text.token_files",
+    "train_tokenizer": "text.train",
 }
 
 __all__ = [
@@ -37,14 +49,21 @@ __all__ = [
     "Preprocessing",
     "SeriesSet",
     "StreamedBatches",
+    "TextReport",
+    "Texts",
     "TokenArray",
     "TokenBatches",
+    "Tokenizer",
     "check_columns",
     "mnist",
     "problems",
     "read_like",
     "read_series",
+    "read_texts",
     "split",
+    "text_report",
+    "tokenize",
+    "train_tokenizer",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES)

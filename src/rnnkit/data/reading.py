@@ -78,9 +78,7 @@ class Options:
         check_choice(self.thousands, "thousands", (".", ",", " ", "'", None))
         if self.thousands is not None and self.thousands == self.decimal:
             raise ConfigError.of("thousands", self.thousands, "expected another mark than the decimal mark")
-        if self.encoding is not None and not _is_encoding(self.encoding):
-            expected = 'expected a name such as "gb18030", "latin-1" or "utf-16"'
-            raise ConfigError.of("encoding", self.encoding, expected)
+        check_encoding(self.encoding)
         if self.comment is not None and not self.comment.strip():
             raise ConfigError.of("comment", self.comment, 'expected how a comment begins, such as "#"')
 
@@ -96,6 +94,12 @@ def _listed(given: Any) -> tuple[Any, ...]:
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         return (given,)
     return tuple(given)
+
+
+def check_encoding(encoding: Any) -> None:
+    """Raise ConfigError for what is no encoding that Python knows; None is let through."""
+    if encoding is not None and not _is_encoding(encoding):
+        raise ConfigError.of("encoding", encoding, 'expected a name such as "gb18030", "latin-1" or "utf-16"')
 
 
 def _is_encoding(name: Any) -> bool:

@@ -47,24 +47,15 @@ def decode(path: Path, options: Options) -> str:
         raise DataError(f"cannot be read ({error.strerror})", Place(str(path))) from None
     if not raw.strip():
         raise DataError("the file is empty; expected at least one series", Place(str(path)))
-    mark = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None)
+    mark = marked_encoding(raw)
     used = mark or encoding or "utf-8"
     try:
         text = raw.decode(used)
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        remedies = (Remedy("encoding", "gb18030", "(Chinese)"), Remedy("encoding", "latin-1", "(Western Europe)"))
-        raise DataError(
-            f"byte 0x{raw[error.start]:02x} is not {used.upper()}",
-            Place(str(path), line),
-            Remedy("encoding", purpose="with another name") if encoding or mark else remedies,
-        ) from None
+        place = Place(str(path), raw.count(b"\n", 0, error.start) + 1)
+        raise undecodable(raw[error.start], used, place, named=bool(encoding or mark)) from None
     if "\0" in text:
-        raise DataError(
-            f"holds zero bytes, so it is no {used.upper()} text",
-            Place(str(path), text.count("\n", 0, text.index("\0")) + 1),
-            Remedy("encoding", "utf-16-le", "if it is UTF-16 without a mark"),
-        )
+        raise zero_bytes(used, Place(str(path), text.count("\n", 0, text.index("\0")) + 1))
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     if options.comment is not None:
         text = _without_comments(text, options.comment.strip())
@@ -72,6 +63,30 @@ def decode(path: Path, options: Options) -> str:
         return text
     say_merged(merged(_BETWEEN.split(text)), Place(str(path)), options)
     return normalize("NFC", text)
+
+
+def marked_encoding(raw: bytes) -> str | None:
+    """Return the encoding that a byte order mark at the begin of a file names, or None."""
+    return next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None)
+
+
+def undecodable(byte: int, encoding: str, place: Place, *, named: bool) -> DataError:
+    """Return the error about a byte that is not in the encoding; `named`: the user or a mark named the encoding."""
+    remedies = (Remedy("encoding", "gb18030", "(Chinese)"), Remedy("encoding", "latin-1", "(Western Europe)"))
+    return DataError(
+        f"byte 0x{byte:02x} is not {encoding.upper()}",
+        place,
+        Remedy("encoding", purpose="with another name") if named else remedies,
+    )
+
+
+def zero_bytes(encoding: str, place: Place) -> DataError:
+    """Return the error about zero bytes in a text."""
+    return DataError(
+        f"holds zero bytes, so it is no {encoding.upper()} text",
+        place,
+        Remedy("encoding", "utf-16-le", "if it is UTF-16 without a mark"),
+    )
 
 
 def say_merged(names: Sequence[str], place: Place, options: Options) -> None:

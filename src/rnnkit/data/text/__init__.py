@@ -1,0 +1,28 @@
+"""Texts in any language: read, cut into tokens, kept as token arrays, and reported on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .report import TextReport, text_report
+    from .texts import Texts, read_texts
+    from .token_files import tokenize
+    from .tokenizer import Tokenizer
+    from .train import train_tokenizer
+
+NAMES = {
+    "TextReport": "report",
+    "Texts": "texts",
+    "Tokenizer": "tokenizer",
+    "read_texts": "texts",
+    "text_report": "report",
+    "tokenize": "token_files",
+    "train_tokenizer": "train",
+}
+
+__all__ = ["TextReport", "Texts", "Tokenizer", "read_texts", "text_report", "tokenize", "train_tokenizer"]
+
+__getattr__, __dir__ = lazy_names(__name__, NAMES)
