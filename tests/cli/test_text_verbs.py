@@ -276,3 +276,30 @@ def test_standard_input_is_refused_where_no_text_is_read():
     for verb in ("predict", "evaluate"):
         assert "- arrived, which is standard input, but run reads no plain text" in piped("a", verb, "run", "-").stderr
     assert "no file arrived" in piped("a", "predict", "run").stderr
+
+
+def test_inspect_looks_at_token_ids_and_leaves_the_run_page():
+    own = Path("run/report.html").read_text(encoding="utf-8")
+    assert "猫 so so" in own
+    result = call("inspect", "run", *OWN)
+    assert result.exit_code == 0, result.output
+    assert "The output sees" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Page: run/inspection.html"
+    assert Path("run/report.html").read_text(encoding="utf-8") == own
+    assert "Gradients through time" in Path("run/inspection.html").read_text(encoding="utf-8")
+    Path("run/report.html").unlink()
+    assert call("inspect", "run", *OWN).stdout.endswith("Page: run/report.html\n")
+
+
+def test_runs_of_text_are_listed_sorted_and_compared():
+    second = call("train", "./toy.py", "--seed", "1", "--out", "second")
+    assert second.exit_code == 0, second.output
+    assert second.stdout.splitlines()[-2:] == ["Loss: 1.5", "Bits per character: 3"]
+    listed = call("runs", ".", "--sort", "bits_per_character").stdout.splitlines()
+    assert "test.bits_per_character" in listed[0].split("\t")
+    assert [line.split("\t")[0] for line in listed[1:]] == ["run", "second"]
+    compared = call("runs", "--compare", "run", "second")
+    assert "figure\ttest.bits_per_character\t2.0\t3.0\t1.0" in compared.stdout, compared.output
+    troubles = json.loads(Path("run/metrics.json").read_text(encoding="utf-8"))["troubles"]
+    assert Path("run/troubles.txt").read_text(encoding="utf-8").splitlines() == troubles
+    assert len(troubles) == 2
