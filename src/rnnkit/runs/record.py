@@ -26,6 +26,7 @@ class Metrics(TypedDict, total=False):
         epochs: how many were completed.
         seconds: the time training took, and
         samples_per_second: training samples over that time without validation; None before the first epoch ended.
+        troubles: of the data and of what the model made of it, a sentence each; runs of text.
         stopped: "finished", "early stopping" or "interrupted" (by Ctrl-C).
     """
 
@@ -38,6 +39,7 @@ class Metrics(TypedDict, total=False):
     epochs: int
     seconds: float
     samples_per_second: float | None
+    troubles: list[str]
     stopped: str
 
 
