@@ -140,3 +140,12 @@ def test_a_replay_is_not_for_carried_states(recipe, tmp_path):
     job = recipe.fine_tune_job(tmp_path / "run", DataRequest(tmp_path / "text.txt"), settings)
     with pytest.raises(ConfigError, match="replay=none"):
         job.check(settings)
+
+
+def test_its_page_tells_what_it_learned(recipe, tmp_path):
+    (tmp_path / "run").mkdir()
+    recipe.run(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for part in ("Samples", "The worst answers", "The surest mistakes", "Learning curves", "bits per character", "猫"):
+        assert part in page
+    assert "unknown" in (tmp_path / "run" / "troubles.txt").read_text(encoding="utf-8")

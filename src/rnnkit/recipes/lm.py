@@ -28,10 +28,13 @@ from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.parts import TextParts
+    from rnnkit.data.text.texts import Texts
     from rnnkit.recipes.finetuning import FineTune
     from rnnkit.recipes.text_finetuning import LanguageModelJob
 
-SAMPLE, SAMPLE_TOKENS, SAMPLE_TEMPERATURE = "sample.txt", 400, 0.8
+SAMPLE, SAMPLE_TOKENS, TEMPERATURES = "sample.txt", 400, (0.8, 0.5, 1.0)
+LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
+FIGURES = ("test", "dynamic_evaluation", "validation")
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,14 @@ class PreparedLm(PreparedRun):
         """Train, measure and generate; see `Lm.run`."""
         import torch
 
-        from rnnkit.tasks.language_modelling import evaluation_batches, figures, measure_dynamically, size_of
+        from rnnkit.recipes.text_page import Sample, write_text_page
+        from rnnkit.tasks.language_modelling import (
+            evaluation_batches,
+            figures,
+            measure_dynamically,
+            mistakes,
+            size_of,
+        )
 
         recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
         data_digests.record(folder, self.digests())
@@ -313,23 +323,57 @@ class PreparedLm(PreparedRun):
             )
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
         final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
+        samples = self.samples(learner)
+        told = self.troubles(texts, samples)
+        metrics["troubles"] = told
         metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
-        (folder / SAMPLE).write_text(self.sample(learner), encoding="utf-8")
+        (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
+        looked_at = next(tokens[name] for name in ("test", "validation", "train") if name in tokens)
+        worst, surest = mistakes(learner.model, looked_at, self.tokenizer)
+        write_text_page(
+            folder,
+            title=f"A language model of {recipe.data.named()}",
+            lead=f"{learner.model!r}, {len(self.tokenizer):,} tokens of the kind {self.tokenizer.kind}. "
+            f"Text is divided {parts.division}.",
+            history=history,
+            troubles=told,
+            samples=[
+                Sample("", "", text, temperature) for temperature, text in zip(TEMPERATURES, samples, strict=True)
+            ],
+            worst=[Sample(one.before, one.expected, one.found, one.figure) for one in worst],
+            surest=[Sample(one.before, one.expected, one.found, one.figure) for one in surest],
+            quality="temperature of a sample, loss of a passage, or probability of a mistake",
+            figures={name: found for name, found in metrics.items() if name in FIGURES},
+        )
         return metrics
 
-    def sample(self, learner: rnnkit.Learner) -> str:
-        """Return a text that the model writes, after the recipe's prompt."""
+    def samples(self, learner: rnnkit.Learner) -> list[str]:
+        """Return texts that the model writes after the recipe's prompt, at several temperatures."""
         from rnnkit.generation import generate
 
         prompt, tokenizer = self.recipe.prompt, self.tokenizer
-        found = generate(
-            learner.model,
-            prompt,
-            encode=tokenizer.encode,
-            decode=tokenizer.decode,
-            max_tokens=SAMPLE_TOKENS,
-            temperature=SAMPLE_TEMPERATURE,
-            forbidden_ids=[one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
-            seed=self.recipe.seed,
-        )
-        return prompt + found.texts[0]
+        settings: dict[str, Any] = {
+            "encode": tokenizer.encode,
+            "decode": tokenizer.decode,
+            "max_tokens": SAMPLE_TOKENS,
+            "forbidden_ids": [one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
+            "seed": self.recipe.seed,
+        }
+        return [
+            prompt + generate(learner.model, prompt, temperature=temperature, **settings).texts[0]
+            for temperature in TEMPERATURES
+        ]
+
+    def troubles(self, texts: dict[str, Texts], samples: list[str]) -> list[str]:
+        """Return what the texts and the samples tell, in sentences."""
+        from rnnkit.data import text_report
+        from rnnkit.data.text.troubles import repeated_outputs
+
+        held = next((name for name in ("test", "validation") if name in texts), None)
+        sentences: list[str] = []
+        if held is not None and (texts["train"].size or 0) <= LARGEST_COMPARED:
+            report = text_report(texts["train"], texts[held], self.tokenizer, names=("train", held))
+            sentences += report.sentences
+        elif held is not None:
+            sentences.append(f"{held} was not compared with train, which has more than {LARGEST_COMPARED:,} bytes.")
+        return sentences + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")

@@ -26,6 +26,7 @@ _ROW = 50_000  # tokens; a longer text is measured in several rows
 _SEGMENT = 20  # steps after which a model that learns on the way learns
 _TRIED = 20_000  # tokens of the validation text on which its rates are chosen
 _SCALE_WINDOWS = 500
+_PASSAGE, _BEFORE = 60, 40  # tokens of a passage that is shown, and of the text in front of it
 _RATES = ((3e-5, 0.0), (1e-4, 0.0), (3e-4, 0.0), (3e-5, 1e-3), (1e-4, 1e-3), (3e-4, 1e-3), (1e-4, 1e-2), (3e-4, 1e-2))
 
 
@@ -131,6 +132,70 @@ def measure_dynamically(
     lr, decay = min(found, key=lambda rates: found[rates])
     loss = dynamic_evaluation(model, test.batches(1, _SEGMENT), scale, lr=lr, decay=decay)
     return {**figures(loss, len(test) - 1, size), "lr": lr, "decay": decay}
+
+
+class Passage(NamedTuple):
+    """A place of a text where a model was wrong.
+
+    Attributes:
+        before: the text in front of it.
+        expected: what follows.
+        found: what the model expected; "" for a whole passage.
+        figure: the probability of that, or the mean loss of the passage in nats a token.
+    """
+
+    before: str
+    expected: str
+    found: str
+    figure: float
+
+
+def mistakes(
+    model: Any, tokens: TokenArray, tokenizer: Tokenizer, *, count: int = 10, most: int = 20_000
+) -> tuple[list[Passage], list[Passage]]:
+    """Return the passages that a model predicts worst, and the tokens that it was surest of and wrong.
+
+    Args:
+        model: the language model.
+        tokens: of a text.
+        tokenizer: the model's.
+        count: of each.
+        most: tokens of the text that are looked at.
+    """
+    import torch
+
+    from ..layers.modes import mode
+
+    ids = torch.from_numpy(tokens[:most])
+    device = next(model.parameters()).device
+    losses, sureness, guesses = [], [], []
+    state = None
+    with torch.inference_mode(), mode(model, training=False):
+        for begin in range(0, len(ids) - 1, _PASSAGE):
+            window, targets = ids[begin : begin + _PASSAGE], ids[begin + 1 : begin + 1 + _PASSAGE]
+            logits, state = model.forward_chunk(window[None].to(device), state)
+            shares = logits[0, : len(targets)].log_softmax(-1).cpu()
+            losses.append(-shares.gather(1, targets[:, None])[:, 0])
+            best = shares.max(-1)
+            sureness.append(torch.where(best.indices == targets, -torch.inf, best.values))
+            guesses.append(best.indices)
+
+    def text(begin: int, end: int) -> str:
+        return tokenizer.decode(ids[max(0, begin) : end].tolist())
+
+    means = torch.stack([loss.mean() for loss in losses])
+    worst = [
+        Passage(text(at - _BEFORE, at), text(at, at + _PASSAGE), "", float(means[index]))
+        for index in means.argsort(descending=True, stable=True)[:count].tolist()
+        for at in [index * _PASSAGE + 1]
+    ]
+    sure, guessed = torch.cat(sureness), torch.cat(guesses)
+    surest = [
+        Passage(text(at + 1 - _BEFORE, at + 1), text(at + 1, at + 2), tokenizer.decode([int(guessed[at])]), share)
+        for at in sure.argsort(descending=True, stable=True)[:count].tolist()
+        if (share := float(sure[at].exp())) > 0
+    ]
+    return worst, surest
 
 
 def stored_tokenizer(path: Path) -> Tokenizer:
