@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
     from .models.classifier import SequenceClassifier
+    from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
@@ -48,10 +50,12 @@ _NAMES = {
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
+    "Embedding": "layers.dropout",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
+    "LanguageModel": "models.language_model",
     "Learner": "training.learner",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
@@ -67,6 +71,7 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "VariationalDropout": "layers.dropout",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
@@ -86,8 +91,10 @@ __all__ = [
     "Chain",
     "ConvFront",
     "Diagnostics",
+    "Embedding",
     "GRUCell",
     "LSTMCell",
+    "LanguageModel",
     "Learner",
     "LoRA",
     "PerStep",
@@ -100,6 +107,7 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "VariationalDropout",
     "accelerate",
     "chrono_",
     "data",

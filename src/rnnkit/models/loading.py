@@ -18,6 +18,7 @@ from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
 from ..layers.description import TORCH_ARGUMENTS
+from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
@@ -25,6 +26,7 @@ from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
+from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -44,9 +46,12 @@ BUILDERS: dict[str, Builder] = {
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
+    "Embedding": Embedding,
+    "VariationalDropout": VariationalDropout,
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "LanguageModel": LanguageModel,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

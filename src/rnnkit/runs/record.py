@@ -19,6 +19,7 @@ class Metrics(TypedDict, total=False):
 
     Attributes:
         validation, test: loss and metrics; ``validation`` only where rows were held out.
+        dynamic_evaluation: of the test text, by a language model that goes on learning from it.
         split: which rows were held out, and how they were drawn.
         rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.
@@ -31,6 +32,7 @@ class Metrics(TypedDict, total=False):
 
     validation: dict[str, float]
     test: dict[str, float]
+    dynamic_evaluation: dict[str, float]
     split: str
     rows: dict[str, int]
     chosen_on: str
