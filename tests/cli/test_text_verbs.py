@@ -111,6 +111,8 @@ def test_a_conversation_goes_on():
     assert first.removesuffix("\n") + rest == whole
     spoken = generated("the cat", "--state", "a.safetensors", "--save-state", "b.safetensors", "--max-tokens", "5")
     assert spoken.startswith("the cat")
+    several = generated("--state", "a.safetensors", "--max-tokens", "25", "--count", "2").split("---\n")
+    assert several[0] != several[1]
     assert len(GenerationState.load("b.safetensors").history[0]) >= 15 + 7
 
 
@@ -271,11 +273,23 @@ def test_predict_and_evaluate_read_standard_input():
     assert wrong.stderr.startswith("Error: standard input:2: byte 0xff is not UTF-8")
 
 
+def test_predict_takes_a_text():
+    found = call("predict", "run", "--text", "床前", "--text", "a b\nc", *OWN)
+    assert found.exit_code == 0, found.output
+    assert found.stdout.split("\n")[1:3] == ["床前     2", "a b c  5"]
+    empty = call("predict", "run", "--text", " ", *OWN)
+    assert empty.stderr.startswith("Error: --text: the file is empty"), empty.output
+    expected = "play some jazz is no file; to take it as a text type `rnnkit predict run --text 'play some jazz'`"
+    assert refused(call("predict", "run", "play some jazz", *OWN), expected)
+    assert refused(call("predict", "run", "a.txt", "--text", "a", *OWN), "a.txt and --text 'a' arrived; expected one")
+
+
 def test_standard_input_is_refused_where_no_text_is_read():
     Path("toy.py").write_text(TEXT_RECIPE.replace("reads_text: ClassVar[bool] = True", "x: int = 1"), encoding="utf-8")
     for verb in ("predict", "evaluate"):
         assert "- arrived, which is standard input, but run reads no plain text" in piped("a", verb, "run", "-").stderr
     assert "no file arrived" in piped("a", "predict", "run").stderr
+    assert refused(call("predict", "run", "--text", "a", *OWN), "--text 'a' arrived, but run reads no plain text")
 
 
 def test_inspect_looks_at_token_ids_and_leaves_the_run_page():

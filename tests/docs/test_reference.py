@@ -43,7 +43,7 @@ MODULES = {
     "rnnkit.recipes.lm": ("Lm", "awd", "lm", "tang", "tinyshakespeare"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
-    "rnnkit.recipes.text_page": ("Picture", "Sample", "attention_of", "write_text_page"),
+    "rnnkit.recipes.text_page": ("AttentionMap", "Picture", "Sample", "attention_of", "write_text_page"),
     "rnnkit.serialization": ("read_config",),
     "rnnkit.tasks.classification": ("Classification",),
     "rnnkit.tasks.regression": ("Regression",),
