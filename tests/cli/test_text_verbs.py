@@ -229,6 +229,30 @@ def test_translate_a_file_in_batches_with_empty_lines():
     assert json.loads(Path("out.json").read_text(encoding="utf-8")) == [{"text": "é", "prediction": "É", "score": -0.5}]
 
 
+def test_the_texts_of_tables_and_json():
+    Path("in.csv").write_text("id,text\n1,one\n2,\n3,two\n", encoding="utf-8")
+    assert call("translate", "run", "--file", "in.csv", *OWN).stdout == "ONE\n\nTWO\n"
+    assert call("translate", "run", "--file", "in.csv", "--field", "id", *OWN).stdout == "1\n2\n3\n"
+    Path("in.json").write_text('[{"body": "A b. C."}, {"body": ["D", "e. F."]}]', encoding="utf-8")
+    assert call("summarize", "run", "in.json", "--field", "body", *OWN).stdout == "A b .\nD e .\n"
+    assert refused(
+        call("summarize", "run", "in.json", "--field", "text", *OWN), "in.json:1: record 1: has no field 'text'"
+    )
+    Path("in.txt").write_text("one\n")
+    assert refused(
+        call("translate", "run", "--file", "in.txt", "--field", "a", *OWN), "in.txt is plain text, which has no"
+    )
+
+
+def test_a_space_between_prompt_and_text_is_one():
+    recipe = TEXT_RECIPE.replace('train_tokenizer("char", CORPUS)', 'train_tokenizer("word", CORPUS)')
+    Path("toy.py").write_text(recipe, encoding="utf-8")
+    assert call("train", "./toy.py", "--out", "words").exit_code == 0
+    found = [call("generate", "words", text, "--seed", "2", *OWN).stdout for text in ("the cat", "the cat ")]
+    assert found[0] == found[1]
+    assert found[0].startswith("the cat")
+
+
 def test_translate_a_line_at_a_time():
     found = piped("one\r\n\ntwo", "translate", "run")
     assert found.stdout == "ONE\n\nTWO\n", found.output
