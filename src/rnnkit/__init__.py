@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.crf import CRF
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Batch": "types",
+    "CRF": "layers.crf",
     "Callback": "training.watching.callbacks",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
@@ -78,6 +80,7 @@ _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "genera
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",

@@ -17,6 +17,7 @@ from ..layers.augment import SeriesAugment
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
@@ -40,6 +41,7 @@ BUILDERS: dict[str, Builder] = {
     "LSTMCell": LSTMCell,
     "GRUCell": GRUCell,
     "ConvFront": ConvFront,
+    "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
