@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
+    from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
+    from .models.intents import IntentSlotModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
@@ -52,6 +54,7 @@ _NAMES = {
     "Diagnostics": "diagnostics.updates",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
+    "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "Learner": "training.learner",
@@ -69,6 +72,7 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
@@ -90,6 +94,7 @@ __all__ = [
     "ConvFront",
     "Diagnostics",
     "GRUCell",
+    "IntentSlotModel",
     "LSTMCell",
     "Learner",
     "LoRA",
@@ -103,6 +108,7 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "WordFront",
     "accelerate",
     "chrono_",
     "data",

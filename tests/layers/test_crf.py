@@ -16,12 +16,12 @@ NAMES = ["O", "B-a", "I-a", "B-b", "I-b"]
 LENGTHS = [4, 1, 3]
 
 
-def make(dtype, scheme=None, tags=NAMES):
+def make(dtype, scheme=None, tags=NAMES, scale=1.0):
     generator = torch.Generator().manual_seed(0)
     crf = rnnkit.CRF(tags, scheme=scheme).to(dtype)
     for one in crf.parameters():
         one.data = torch.randn(one.shape, generator=generator, dtype=dtype)
-    return crf, torch.randn(len(LENGTHS), max(LENGTHS), len(crf.start), generator=generator, dtype=dtype)
+    return crf, scale * torch.randn(len(LENGTHS), max(LENGTHS), len(crf.start), generator=generator, dtype=dtype)
 
 
 def paths(crf, emissions, length):
@@ -35,10 +35,13 @@ def paths(crf, emissions, length):
         yield path, score + sum(crf.transitions[i, j] for i, j in pairwise(path))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(torch.float32, 1.0), (torch.float64, 1.0), (torch.float64, 100.0)],  # the last is summed by logarithms
+)
 @pytest.mark.parametrize("scheme", [None, "bio"])
-def test_all_paths(dtype, scheme):
-    crf, emissions = make(dtype, scheme)
+def test_all_paths(dtype, scheme, scale):
+    crf, emissions = make(dtype, scheme, scale=scale)
     decoded, sure = crf.decode(emissions, lengths=LENGTHS)
     for row, length in enumerate(LENGTHS):
         found = dict(paths(crf, emissions[row], length))
@@ -61,8 +64,10 @@ def test_probabilities_sum_to_one():
 
 
 @pytest.mark.parametrize("scheme", [None, "bio"])
-def test_gradients(scheme):
+@pytest.mark.parametrize("offset", [0.0, 200.0])
+def test_gradients(scheme, offset):
     crf, emissions = make(torch.float64, scheme)
+    emissions += offset
     tags = torch.tensor([[0, 1, 2, 0], [3, 0, 0, 0], [1, 1, 2, 0]])
 
     def likelihood(emissions, *parameters):

@@ -9,6 +9,7 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
+    from .bucketed import BucketedBatches
     from .checks import check_columns
     from .preprocessing import Preprocessing
     from .reading import read_like, read_series
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .splits import split
     from .streams import StreamedBatches
     from .text.report import TextReport, text_report
+    from .text.tagged import TaggedText
+    from .text.tagged_files import read_tagged_texts
     from .text.texts import Texts, read_texts
     from .text.token_files import tokenize
     from .text.tokenizer import Tokenizer
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "ArrayDataset": "arrays",
+    "BucketedBatches": "bucketed",
     "IndexedBatches": "arrays",
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
@@ -34,9 +38,11 @@ _NAMES = {
     "read_like": "reading",
     "read_series": "reading",
     "split": "splits",
+    "TaggedText": "text.tagged",
     "TextReport": "text.report",
     "Texts": "text.texts",
     "Tokenizer": "text.tokenizer",
+    "read_tagged_texts": "text.tagged_files",
     "read_texts": "text.texts",
     "text_report": "text.report",
     "tokenize": "text.token_files",
@@ -45,10 +51,12 @@ _NAMES = {
 
 __all__ = [
     "ArrayDataset",
+    "BucketedBatches",
     "IndexedBatches",
     "Preprocessing",
     "SeriesSet",
     "StreamedBatches",
+    "TaggedText",
     "TextReport",
     "Texts",
     "TokenArray",
@@ -59,6 +67,7 @@ __all__ = [
     "problems",
     "read_like",
     "read_series",
+    "read_tagged_texts",
     "read_texts",
     "split",
     "text_report",

@@ -30,6 +30,7 @@ from ._checks import Lengths, check_lengths
 Tensor = torch.Tensor
 # exp(−10,000) is 0 in float64 too, and unlike −inf it has a gradient that is no NaN.
 _FORBIDDEN = -1e4
+_SMALL = 100.0  # scores of this size stay far within the range of float64's exponential, exp(±700)
 
 
 class CRF(torch.nn.Module):
@@ -207,11 +208,37 @@ class CRF(torch.nn.Module):
 
     def _log_partition(self, emissions: Tensor, valid: Tensor | None) -> Tensor:
         transitions, start = self._allowed()
+        if _are_small(emissions, self.transitions, self.start):
+            found = _by_products(emissions.double(), transitions.double(), start.double(), self.end.double(), valid)
+            return found.to(emissions.dtype)
         alpha = start + emissions[:, 0]
         for step in range(1, emissions.shape[1]):
             reached = torch.logsumexp(alpha[:, :, None] + transitions, 1) + emissions[:, step]
             alpha = reached if valid is None else torch.where(valid[:, step, None], reached, alpha)
         return torch.logsumexp(alpha + self.end, 1)
+
+
+def _are_small(emissions: Tensor, transitions: Tensor, start: Tensor) -> bool:
+    """Whether no score comes near the range of float64."""
+    if emissions.device.type == "mps":  # has no float64
+        return False
+    largest = [float(one.detach().abs().max()) for one in (emissions, transitions, start)]
+    return sum(largest) < _SMALL
+
+
+def _by_products(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, valid: Tensor | None) -> Tensor:
+    """Return log Z by a product [B, C] x [C, C] a step, which needs no B C² exponentials; scores are small.
+
+    α_t = e_t + max α_{t−1} + log(exp(α_{t−1} − max α_{t−1}) exp(A)). A tag that is forbidden at some step has a sum of
+    0 there, which the smallest sum replaces; two steps on, it is reached from every tag again.
+    """
+    factors = transitions.exp()
+    alpha = start + emissions[:, 0]
+    for step in range(1, emissions.shape[1]):
+        largest = alpha.detach().amax(1, keepdim=True)
+        reached = ((alpha - largest).exp() @ factors).clamp_min(1e-300).log() + largest + emissions[:, step]
+        alpha = reached if valid is None else torch.where(valid[:, step, None], reached, alpha)
+    return torch.logsumexp(alpha + end, 1)
 
 
 def bio_forbids(names: Sequence[str]) -> tuple[Tensor, Tensor]:

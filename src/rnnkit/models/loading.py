@@ -24,8 +24,10 @@ from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
+from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
+from .intents import IntentSlotModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -46,9 +48,11 @@ BUILDERS: dict[str, Builder] = {
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
+    "WordFront": WordFront,
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "IntentSlotModel": IntentSlotModel,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

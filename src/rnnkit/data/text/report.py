@@ -140,7 +140,7 @@ def text_report(
 def _count(texts: Texts, tokenizer: Tokenizer, name: str, see: Any) -> _Part:
     """Count the tokens of a part, and show each text to `see`."""
     part = _Part(name, np.zeros(len(tokenizer), np.int64), 0, Counter())
-    names_unknown = tokenizer.kind in ("char", "word")
+    names_unknown = tokenizer.kind in ("char", "word", "tagged_word")
     for batch in _batches(texts):
         whole = [text for text, _ in batch]
         ids = tokenizer.encode_many(whole)
