@@ -30,6 +30,7 @@ MODULES = {
     "rnnkit.recipes.adding": ("Adding", "adding", "plain"),
     "rnnkit.recipes.classify": ("Classify", "classify"),
     "rnnkit.recipes.finetuning": ("FineTune",),
+    "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
     "rnnkit.serialization": ("read_config",),

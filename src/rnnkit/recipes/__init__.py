@@ -35,6 +35,8 @@ RECIPES = {
     "adding": ("adding", "adding"),
     "adding-plain": ("adding", "plain"),
     "classify": ("classify", "classify"),
+    "intents": ("intents", "intents"),
+    "intents-snips": ("intents", "snips"),
     "regress": ("regress", "regress"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),

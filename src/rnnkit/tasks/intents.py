@@ -85,14 +85,14 @@ class IntentSlotObjective(Objective):
         return found
 
     def check_targets(self, batch: Batch) -> None:
-        """Raise DataError for targets that are no whole numbers [B, 1 + T]."""
+        """Raise DataError for targets that are no whole numbers [B, 1 + T], or are too few."""
         targets = batch.targets
         assert targets is not None
-        expected = [len(batch.inputs), 1 + batch.inputs.shape[1]]
-        if list(targets.shape) != expected or targets.is_floating_point():
+        steps = 1 + batch.inputs.shape[1]
+        if targets.dim() != 2 or targets.shape[1] < steps or targets.is_floating_point():
             raise DataError(
-                f"targets {list(targets.shape)} of {targets.dtype} arrived; expected whole numbers {expected}, the "
-                "intent first and then a tag a word"
+                f"targets {list(targets.shape)} of {targets.dtype} arrived; expected whole numbers "
+                f"{[len(batch.inputs), steps]}, the intent first and then a tag a word"
             )
 
     def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:

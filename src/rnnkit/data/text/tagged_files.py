@@ -48,6 +48,7 @@ def read_tagged_texts(
     text: str | None = None,
     slots: str | None = None,
     intent: str | None = None,
+    tagged: bool = True,
 ) -> TaggedTexts:
     """Read texts with an intent and slots.
 
@@ -65,6 +66,7 @@ def read_tagged_texts(
         format: one of the above; None: as the suffix says (.json, .jsonl, .conll, .tsv, .txt).
         encoding: None: UTF-8; a file in SNIPS's JSON that is not UTF-8 is read as Latin-1, which a note tells.
         text, slots, intent: fields of JSON lines; None: those with the usual names.
+        tagged: False reads texts to answer, which may lack intents and slots.
 
     Returns:
         The texts, and notes.
@@ -91,11 +93,11 @@ def read_tagged_texts(
     for file in map(Path, files):
         kind = _format(file) if format is None else format
         if kind == "snips":
-            texts = _snips(file, encoding, notes)
+            texts = _snips(file, encoding, notes, tagged)
         elif kind == "jsonl":
-            texts = _json_lines(file, encoding, (text, slots, intent))
+            texts = _json_lines(file, encoding, (text, slots, intent), tagged)
         else:
-            texts = _columns(file, encoding, notes)
+            texts = _columns(file, encoding, notes, tagged)
         before = len(found)
         found += texts
         if len(found) == before:
@@ -149,7 +151,7 @@ def _format(file: Path) -> str:
     return found
 
 
-def _snips(file: Path, encoding: str | None, notes: list[str]) -> Iterator[TaggedText]:
+def _snips(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> Iterator[TaggedText]:
     place = Place(str(file))
     try:
         text = "".join(decode_file(file, encoding))
@@ -165,7 +167,7 @@ def _snips(file: Path, encoding: str | None, notes: list[str]) -> Iterator[Tagge
         raise DataError(f"is not JSON ({error})", place, remedy) from None
     if isinstance(whole, list):  # an array of the records that JSON lines have
         for number, record in enumerate(whole, 1):
-            yield _record(record, (None, None, None), place.at(row=number))
+            yield _record(record, (None, None, None), place.at(row=number), tagged)
         return
     if not isinstance(whole, dict):
         raise DataError("holds no object; expected SNIPS's form, an intent and its sentences", place)
@@ -191,7 +193,7 @@ def _of_pieces(pieces: list[Any], intent: str, place: Place) -> TaggedText:
     return _made(text, intent, slots, place)
 
 
-def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...]) -> Iterator[TaggedText]:
+def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...], tagged: bool) -> Iterator[TaggedText]:
     for line, number in lines_of(decode_file(file, encoding), file):
         if not line.strip():
             continue
@@ -201,13 +203,16 @@ def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...]
         except ValueError as error:
             remedy = Remedy("format", "columns", "if it has a word and a tag a line") if number == 1 else None
             raise DataError(f"the line is not JSON ({error})", place, remedy) from None
-        yield _record(record, fields, place)
+        yield _record(record, fields, place, tagged)
 
 
-def _record(record: Any, fields: tuple[str | None, ...], place: Place) -> TaggedText:
+def _record(record: Any, fields: tuple[str | None, ...], place: Place, tagged: bool) -> TaggedText:
     if not isinstance(record, dict):
         raise DataError("is no JSON object; expected a text, an intent and slots", place)
     text = _field(record, fields[0], "text", _TEXT, place)
+    if not tagged:
+        words = text if isinstance(text, list) else None
+        return TaggedText(text, place=place) if isinstance(text, str) else _of_words(words or [None], None, "", place)
     intent = _field(record, fields[2], "intent", _INTENT, place)
     given = _field(record, fields[1], "slots", _SLOTS, place, optional=True)
     if not isinstance(intent, str) or not intent.strip():
@@ -277,9 +282,12 @@ def _found_in(text: str, values: Mapping[str, Any], place: Place) -> Iterator[Sl
             yield Slot(name, begin, begin + len(one))
 
 
-def _columns(file: Path, encoding: str | None, notes: list[str]) -> Iterator[TaggedText]:
+def _columns(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> Iterator[TaggedText]:
     loose = 0
-    for words, tags, intent, place in _sentences(lines_of(decode_file(file, encoding), file), file):
+    for words, tags, intent, place in _sentences(lines_of(decode_file(file, encoding), file), file, tagged):
+        if not tagged:
+            yield _of_words(words, None, "", place)
+            continue
         if intent is None:
             raise DataError(
                 "the sentence that begins here has no intent; expected the line '# intent: NAME' before it", place
@@ -294,7 +302,7 @@ def _columns(file: Path, encoding: str | None, notes: list[str]) -> Iterator[Tag
 
 
 def _sentences(
-    lines: Iterable[tuple[str, int]], file: Path
+    lines: Iterable[tuple[str, int]], file: Path, tagged: bool
 ) -> Iterator[tuple[list[str], list[str], str | None, Place]]:
     words: list[str] = []
     tags: list[str] = []
@@ -311,7 +319,7 @@ def _sentences(
             continue
         if cells[0].strip() == "-DOCSTART-" or (line.startswith("# ") and "\t" not in line):
             continue
-        if len(cells) < 2:
+        if len(cells) < 2 and tagged:
             raise DataError(
                 f"{line.strip()[:60]!r} has no tag; expected a word, a tab and its tag", Place(str(file), number)
             )
