@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .splits import split
     from .streams import StreamedBatches
     from .text.report import TextReport, text_report
+    from .text.rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
     from .text.tagged import TaggedText
     from .text.tagged_files import read_tagged_texts
     from .text.texts import Texts, read_texts
@@ -39,10 +40,14 @@ _NAMES = {
     "read_series": "reading",
     "split": "splits",
     "TaggedText": "text.tagged",
+    "ParallelTexts": "text.rows",
     "TextReport": "text.report",
+    "TextRows": "text.rows",
     "Texts": "text.texts",
     "Tokenizer": "text.tokenizer",
     "read_tagged_texts": "text.tagged_files",
+    "read_parallel_texts": "text.rows",
+    "read_text_rows": "text.rows",
     "read_texts": "text.texts",
     "text_report": "text.report",
     "tokenize": "text.token_files",
@@ -53,11 +58,13 @@ __all__ = [
     "ArrayDataset",
     "BucketedBatches",
     "IndexedBatches",
+    "ParallelTexts",
     "Preprocessing",
     "SeriesSet",
     "StreamedBatches",
     "TaggedText",
     "TextReport",
+    "TextRows",
     "Texts",
     "TokenArray",
     "TokenBatches",
@@ -66,8 +73,10 @@ __all__ = [
     "mnist",
     "problems",
     "read_like",
+    "read_parallel_texts",
     "read_series",
     "read_tagged_texts",
+    "read_text_rows",
     "read_texts",
     "split",
     "text_report",
