@@ -33,6 +33,7 @@ MODULES = {
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
+    "rnnkit.recipes.text_classify": ("TextClassify", "text_classify"),
     "rnnkit.serialization": ("read_config",),
     "rnnkit.tasks.classification": ("Classification",),
     "rnnkit.tasks.regression": ("Regression",),

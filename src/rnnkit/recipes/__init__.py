@@ -40,6 +40,7 @@ RECIPES = {
     "intents": ("intents", "intents"),
     "intents-snips": ("intents", "snips"),
     "regress": ("regress", "regress"),
+    "text-classify": ("text_classify", "text_classify"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
     "mnist-gru": ("mnist", "rows_gated"),
