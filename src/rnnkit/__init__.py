@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
+    from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
+    from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Batch": "types",
+    "CRF": "layers.crf",
     "Callback": "training.watching.callbacks",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
@@ -53,6 +57,7 @@ _NAMES = {
     "Embedding": "layers.dropout",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
+    "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "LanguageModel": "models.language_model",
@@ -72,6 +77,7 @@ _NAMES = {
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
     "VariationalDropout": "layers.dropout",
+    "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
@@ -83,6 +89,7 @@ _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "genera
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -93,6 +100,7 @@ __all__ = [
     "Diagnostics",
     "Embedding",
     "GRUCell",
+    "IntentSlotModel",
     "LSTMCell",
     "LanguageModel",
     "Learner",
@@ -108,6 +116,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "VariationalDropout",
+    "WordFront",
     "accelerate",
     "chrono_",
     "data",
