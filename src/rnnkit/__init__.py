@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
     from .models.classifier import SequenceClassifier
+    from .models.encoder_decoder import EncoderDecoder
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
@@ -48,6 +49,7 @@ _NAMES = {
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
+    "EncoderDecoder": "models.encoder_decoder",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "LSTM": "layers.lstm",
@@ -86,6 +88,7 @@ __all__ = [
     "Chain",
     "ConvFront",
     "Diagnostics",
+    "EncoderDecoder",
     "GRUCell",
     "LSTMCell",
     "Learner",

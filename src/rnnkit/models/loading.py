@@ -25,6 +25,7 @@ from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
+from .encoder_decoder import EncoderDecoder
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -47,6 +48,7 @@ BUILDERS: dict[str, Builder] = {
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "EncoderDecoder": EncoderDecoder,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }
