@@ -9,6 +9,7 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
+    from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
     from .reading import read_like, read_series
@@ -28,7 +29,9 @@ _NAMES = {
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
     "TokenBatches": "tokens",
+    "LengthBatches": "bucketing",
     "Preprocessing": "preprocessing",
+    "RaggedRows": "bucketing",
     "SeriesSet": "series",
     "check_columns": "checks",
     "read_like": "reading",
@@ -46,7 +49,9 @@ _NAMES = {
 __all__ = [
     "ArrayDataset",
     "IndexedBatches",
+    "LengthBatches",
     "Preprocessing",
+    "RaggedRows",
     "SeriesSet",
     "StreamedBatches",
     "TextReport",

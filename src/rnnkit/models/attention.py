@@ -120,17 +120,3 @@ class Attention(torch.nn.Module):
         """Return the weights [B, T, S] of the sums [B, T, S, A] inside of the tanh."""
         assert self.v is not None
         return self.v(summed.tanh())[..., 0].masked_fill(hidden, -torch.inf).softmax(-1)  # type: ignore[no-any-return]
-
-
-def coverage_loss(weights: Tensor) -> Tensor:
-    """Return Σ_i min(a_ti, Σ_{t' < t} a_t'i) of each step, [B, T] (See et al. 2017, equation 12).
-
-    Args:
-        weights: a [B, T, S].
-
-    Example:
-        >>> coverage_loss(torch.tensor([[[1.0, 0.0], [0.75, 0.25]]])).tolist()
-        [[0.0, 0.75]]
-    """
-    before = weights.cumsum(1) - weights
-    return torch.minimum(weights, before).sum(-1)

@@ -362,7 +362,8 @@ class EncoderDecoder(NotScriptable):
 
         def filled(leaf: Tensor) -> Tensor:
             shape = [*leaf.shape[:axis], *leaf.shape[axis + 1 :]]
-            return next(parts).reshape(len(summary), *shape).movedim(0, axis).contiguous()
+            part: Tensor = next(parts)
+            return part.reshape(len(summary), *shape).movedim(0, axis).contiguous()
 
         return map_state(filled, begin)
 

@@ -327,8 +327,12 @@ class InferredObjective(Objective):
         return chosen
 
 
-def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor) -> Any:
+def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor, **more: Any) -> Any:
     """Call a model on the inputs of a batch, the labels that it reads, and the lengths where rows differ.
+
+    Args:
+        module, batch, labels: see above.
+        more: further arguments of the call, by name.
 
     Raises:
         ConfigError: rows differ, and the model takes no lengths.
@@ -336,13 +340,13 @@ def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor) -> Any:
     """
     lengths = {} if batch.input_lengths is None else {"lengths": batch.input_lengths}
     try:
-        return module(batch.inputs, *labels, **lengths)
+        return module(batch.inputs, *labels, **lengths, **more)
     except TypeError:
         if lengths:
             _check_takes_lengths(module)
         raise
     except IndexError:
-        check_embedding_ids(module, batch.inputs, *labels, **lengths)
+        check_embedding_ids(module, batch.inputs, *labels, **lengths, **more)
         raise
 
 
