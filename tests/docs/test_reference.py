@@ -100,6 +100,7 @@ WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 RETURNED = {
     "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
     "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",
+    "rnnkit.data.ParallelTexts": "rnnkit.data.read_parallel_texts",
     "rnnkit.data.TextReport": "rnnkit.data.text_report",
     "rnnkit.diagnostics.activity.Activity": "rnnkit.diagnostics.saturation",
     "rnnkit.diagnostics.diagnosis.Diagnosis": "rnnkit.diagnose",

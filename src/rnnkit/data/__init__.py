@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .splits import split
     from .streams import StreamedBatches
     from .text.report import TextReport, text_report
+    from .text.rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
     from .text.texts import Texts, read_texts
     from .text.token_files import tokenize
     from .text.tokenizer import Tokenizer
@@ -37,9 +38,13 @@ _NAMES = {
     "read_like": "reading",
     "read_series": "reading",
     "split": "splits",
+    "ParallelTexts": "text.rows",
     "TextReport": "text.report",
+    "TextRows": "text.rows",
     "Texts": "text.texts",
     "Tokenizer": "text.tokenizer",
+    "read_parallel_texts": "text.rows",
+    "read_text_rows": "text.rows",
     "read_texts": "text.texts",
     "text_report": "text.report",
     "tokenize": "text.token_files",
@@ -50,11 +55,13 @@ __all__ = [
     "ArrayDataset",
     "IndexedBatches",
     "LengthBatches",
+    "ParallelTexts",
     "Preprocessing",
     "RaggedRows",
     "SeriesSet",
     "StreamedBatches",
     "TextReport",
+    "TextRows",
     "Texts",
     "TokenArray",
     "TokenBatches",
@@ -63,7 +70,9 @@ __all__ = [
     "mnist",
     "problems",
     "read_like",
+    "read_parallel_texts",
     "read_series",
+    "read_text_rows",
     "read_texts",
     "split",
     "text_report",

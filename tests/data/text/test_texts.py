@@ -55,6 +55,34 @@ def test_fields_of_json_lines(tmp_path):
     assert read(file) == [("just text", 1), ("more", 2)]
 
 
+def test_arrays_of_records(tmp_path):
+    file = tmp_path / "poems.json"
+    poems = [{"title": "江雪", "lines": ["千山鸟飞绝", "万径人踪灭"]}, {"title": "登鹳雀楼", "lines": ["白日依山尽"]}]
+    for content in (json.dumps(poems, indent=1), json.dumps(poems, ensure_ascii=False)):
+        file.write_text(content, "utf-8")
+        texts = [text for text, _ in read_texts(file, field="lines")]
+        assert texts == ["千山鸟飞绝\n万径人踪灭", "白日依山尽"]
+        assert [text for text, _ in read_texts(file)] == ["江雪", "登鹳雀楼"]
+    file.write_text('\n[ "a" ,\n\n"b"\n]\n')
+    assert read(file) == [("a", 2), ("b", 4)]
+    file.write_text('[{"id": 1, "lines": ["a", "b"]}]')
+    assert read(file) == [("a\nb", 1)]
+    packed = tmp_path / "packed.json.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert read(packed) == [("a\nb", 1)]
+    file.write_text("[]")
+    assert read(file, empty="skip") == []
+
+
+def test_one_format_of_a_folder(tmp_path):
+    (tmp_path / "about.json").write_text('{"licence": "MIT"}')
+    (tmp_path / "a.txt").write_text("a")
+    assert read(tmp_path) == [("a", 1)]
+    (tmp_path / "b.csv").write_text("text\nb\n")
+    assert read(tmp_path, format="csv") == [("b", 2)]
+    assert read(tmp_path, format="txt") == [("a", 1)]
+
+
 def test_columns_of_tables(tmp_path):
     file = tmp_path / "a.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
@@ -88,7 +116,20 @@ def test_columns_of_tables(tmp_path):
         ("a.jsonl", b"plain", {}, 'a.jsonl:1: the line is not JSON.*type format="txt"'),
         ("a.jsonl", b'{"text": null}', {}, 'a.jsonl:1: field text: holds null; expected text; type empty="skip"'),
         ("a.jsonl", b'{"text": " "}', {}, "a.jsonl:1: field text: holds no text; expected text"),
-        ("a.jsonl", b'{"text": ["a"]}', {"field": "text"}, "field text: holds a list; expected text"),
+        ("a.jsonl", b'{"text": ["a", 1]}', {"field": "text"}, "field text: holds a list; expected text"),
+        ("a.jsonl", b'{"text": []}', {"field": "text"}, "field text: holds no text; expected text"),
+        (
+            "a.jsonl",
+            b'[{"text": "a"},',
+            {},
+            'a.jsonl:1: the line is not JSON.*format="json" if the file is one JSON array',
+        ),
+        (
+            "a.jsonl",
+            b'{"a": "x", "b": ["y"], "c": "z"}',
+            {},
+            "several fields hold text: 'a', 'b', 'c'; type field=\"a\"",
+        ),
         ("a.jsonl", b"[1]", {}, "a.jsonl:1: the line holds a list; expected an object"),
         ("a.jsonl", b"[" * 100_000, {}, "a.jsonl:1: the"),
         (
@@ -109,7 +150,24 @@ def test_columns_of_tables(tmp_path):
         ("a.csv", b"text,text\n1,x\n", {"field": "text"}, "has 2 columns 'text'; type field=0"),
         ("a.csv", b"a,text\n1,x\n", {"field": 2}, "field=2 arrived; the table has the columns 0 to 1"),
         ("a.csv", b"1,x\n", {"header": False}, "the table has 2 columns and no header; type field=0"),
-        ("a.json", b"[]", {}, 'a.json: expected JSON lines, a record a line; type format="jsonl"'),
+        ("a.json", b"[]", {}, "a.json: the array holds no records; expected at least one"),
+        (
+            "a.json",
+            b'{"text": "a"}',
+            {},
+            'a.json: holds an object; expected a JSON array.*type format="jsonl" if each line',
+        ),
+        ("a.json", b"plain", {}, 'a.json: holds no array; expected a JSON array.*or format="txt"'),
+        ("a.json", b'[\n{"text": "a"},\n{"text": 5}]', {}, "a.json:3: record 2, field text: holds the number 5"),
+        ("a.json", b'[{"text": "a"}, ["b"]]', {}, "a.json:1: record 2: the record holds a list; expected an object"),
+        ("a.json", b'[{"text": "a"}\n{"text": "b"}]', {}, "a.json:1: record 1: the file is not JSON .*'{' follows"),
+        ("a.json", b'[{"text": "a"},\n', {}, "a.json:2: record 2: the file is not JSON"),
+        ("a.json", b'[{"text": "a"}', {}, "a.json:1: record 1: the file is not JSON .the file ends; expected ',' or"),
+        ("a.json", b'[{"text": "a"},]', {}, "a.json:1: record 2: the file is not JSON"),
+        ("a.json", b'[{"text": "a"}]\n{}', {}, "a.json:2: '{' follows the array; expected one array"),
+        ("a.json", b'[{"text":\n"a}]', {}, "a.json:2: record 1: the file is not JSON"),
+        ("a.json", b"[" * 100_000, {}, "a.json:1: record 1: the"),
+        ("a.json", b'[{"text": "Gr\xfc"}]', {}, "a.json:1: byte 0xfc is not UTF-8"),
         ("a.pdf", b"%PDF", {}, "a.pdf: a document of this format is not read; save it as plain text"),
     ],
 )
@@ -173,6 +231,9 @@ def test_texts_too_long_for_memory_are_refused(tmp_path, monkeypatch):
         list(read_texts(tmp_path / "a.txt"))
     with pytest.raises(DataError, match="a.txt:2: a line has more than 100 characters"):
         list(read_texts(tmp_path / "a.txt", unit="line"))
+    (tmp_path / "a.json").write_text(json.dumps(["x" * 60, "y" * 60]))
+    with pytest.raises(DataError, match=r"a.json: has more than 100 characters.*save it as JSON lines \(.jsonl\)"):
+        list(read_texts(tmp_path / "a.json"))
 
 
 def test_pieces_join_to_the_text(tmp_path, monkeypatch):

@@ -8,21 +8,38 @@ from ..._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .report import TextReport, text_report
+    from .rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
     from .texts import Texts, read_texts
     from .token_files import tokenize
     from .tokenizer import Tokenizer
     from .train import train_tokenizer
 
 NAMES = {
+    "ParallelTexts": "rows",
     "TextReport": "report",
+    "TextRows": "rows",
     "Texts": "texts",
     "Tokenizer": "tokenizer",
+    "read_parallel_texts": "rows",
+    "read_text_rows": "rows",
     "read_texts": "texts",
     "text_report": "report",
     "tokenize": "token_files",
     "train_tokenizer": "train",
 }
 
-__all__ = ["TextReport", "Texts", "Tokenizer", "read_texts", "text_report", "tokenize", "train_tokenizer"]
+__all__ = [
+    "ParallelTexts",
+    "TextReport",
+    "TextRows",
+    "Texts",
+    "Tokenizer",
+    "read_parallel_texts",
+    "read_text_rows",
+    "read_texts",
+    "text_report",
+    "tokenize",
+    "train_tokenizer",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, NAMES)

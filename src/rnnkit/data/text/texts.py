@@ -9,30 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ...errors import ConfigError, DataError, Place, Remedy, check_choice
-from ...ordering import natural_key
-from ..reading import check_encoding
-from .decoding import LONGEST, OnBytes, cut, decode_file, empty_file, lines_of, too_long
+from ...errors import ConfigError, DataError, Place, check_choice
+from .decoding import LONGEST, OnBytes, cut, lines_of, too_long
+from .files import Paths, TextFiles, check_reading, check_use, find_files
 from .tokenizer import check_text
 
-FORMATS = {"txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "tsv": "tsv"}
 UNITS = ("file", "line", "paragraph")
-EMPTY = ("error", "skip", "keep")
-# Suffixes of what is no plain text, and what to do with it.
-_OTHER: dict[str, tuple[str, str | tuple[Remedy, ...]]] = {
-    ".json": (
-        "expected JSON lines, a record a line",
-        (Remedy("format", "jsonl", "if each line is a record"), Remedy("format", "txt", "if it is one plain text")),
-    ),
-    ".parquet": ("a table of this format is not read", "save it as .csv or .jsonl"),
-    ".xlsx": ("a spreadsheet is not read", "save it as .csv"),
-    ".zip": ("an archive is not read", "unpack it, and give the folder"),
-    ".tar": ("an archive is not read", "unpack it, and give the folder"),
-    ".tgz": ("an archive is not read", "unpack it, and give the folder"),
-    ".pdf": ("a document of this format is not read", "save it as plain text (.txt)"),
-    ".docx": ("a document of this format is not read", "save it as plain text (.txt)"),
-}
-_LITTER = {"thumbs.db", "desktop.ini"}
 
 
 class Piece(NamedTuple):
@@ -109,70 +91,33 @@ class Texts:
 TextSource = Texts | str | os.PathLike[str] | Iterable[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class FileTexts(Texts):
+@dataclass(frozen=True, eq=False, repr=False)
+class FileTexts(TextFiles, Texts):
     """The texts of files; see `read_texts` for the arguments."""
 
-    files: tuple[Path, ...]
-    format: str
-    source: str = ""
     field: str | int | None = None
     unit: str = "file"
-    encoding: str | None = None
-    delimiter: str | None = None
-    header: bool = True
-    quotes: bool = True
-    empty: str = "error"
 
     def pieces(self, on_bytes: OnBytes | None = None) -> Iterator[Piece]:
         """Yield the texts of all files in pieces."""
-        for file in self.files:
-            if file.stat().st_size == 0 and self.empty == "error":
-                raise self._is_empty(file)
-            try:
-                yield from self._file(file, decode_file(file, self.encoding, on_bytes))
-            except DataError as error:
-                if error.problem == empty_file(file).problem:
-                    if self.empty == "error":
-                        raise self._is_empty(file) from None
-                    if self.empty == "keep" and self.format == "txt" and self.unit == "file":
-                        yield Piece("", Place(str(file)))
-                    continue
-                raise
+        yield from self.read_files(self._file, on_bytes)
 
-    def fingerprint(self) -> str:
-        """Return a digest of the files' bytes and of how they are read; their names do not count."""
-        how = [self.format, self.field, self.unit, self.encoding, self.delimiter, self.header, self.quotes, self.empty]
-        digest = hashlib.sha256(repr(how).encode())
-        for file in self.files:
-            try:
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
-            except OSError as error:
-                raise DataError(f"cannot be read ({error.strerror})", Place(str(file))) from None
-        return digest.hexdigest()
+    def of_empty(self, file: Path) -> Iterator[Piece]:
+        """Yield the empty text that an empty file is where each file is a text."""
+        if self.empty == "keep" and self.format == "txt" and self.unit == "file":
+            yield Piece("", Place(str(file)))
 
-    @property
-    def size(self) -> int:
-        """The number of bytes of all files, as they lie on the disk."""
-        return sum(file.stat().st_size for file in self.files)
-
-    def __repr__(self) -> str:
-        count = f"{len(self.files):,} files" if len(self.files) > 1 else Path(self.files[0]).name
-        return f"Texts({count}, {self.format})"
-
-    def _is_empty(self, file: Path) -> DataError:
-        error = empty_file(file)
-        remedy = Remedy("empty", "skip", "to leave such files out") if len(self.files) > 1 else "take another file"
-        return DataError(error.problem, error.place, remedy)
+    def how(self) -> list[Any]:
+        """Return all that changes what is read of the same bytes."""
+        format, *rest = super().how()
+        return [format, self.field, self.unit, *rest]
 
     def _file(self, file: Path, chunks: Iterator[str]) -> Iterator[Piece]:
         place = Place(str(file))
         if self.format != "txt":
-            from . import records
+            from .records import record_texts
 
-            fields = records.json_texts if self.format == "jsonl" else records.table_texts
-            for text, where in fields(lines_of(chunks, file), place, self):
+            for text, where in record_texts(chunks, file, self):
                 yield from whole(text, where)
         elif self.unit == "file":
             held: Piece | None = None
@@ -242,11 +187,11 @@ class GivenTexts(Texts):
 
 
 def read_texts(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: Paths,
     *,
     field: str | int | None = None,
     unit: Literal["file", "line", "paragraph"] | None = None,
-    format: Literal["txt", "jsonl", "csv", "tsv"] | None = None,
+    format: Literal["txt", "jsonl", "json", "csv", "tsv"] | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
@@ -258,6 +203,7 @@ def read_texts(
     ===================  ==========================================================================================
     ``.txt``             plain text: a file is one text, or each line, or each paragraph
     ``.jsonl .ndjson``   a JSON object a line, of which a field is the text; or a JSON string a line
+    ``.json``            a JSON array of such objects or strings, which is read as a whole
     ``.csv .tsv``        a table with a header, of which a column holds the texts
     ``.gz``              one of these, packed: ``reviews.csv.gz``
     a folder             the files of one of these formats in it and in its folders, in the natural order of their names
@@ -268,8 +214,9 @@ def read_texts(
 
     Args:
         path: a file, a folder, or several of them.
-        field: the name of the field or column with the text; ``a.b`` is field b of the object in field a. A number is a
-            column, from 0. None: the field "text", or the only one that holds text.
+        field: the name of the field or column with the text; ``a.b`` is field b of the object in field a. A list of
+            texts in a field of JSON is one text, its lines. A number is a column, from 0. None: the field "text", or
+            the only one that holds text.
         unit: of plain text, what one text is: "file" (also None), "line" or "paragraph" (lines between empty ones).
         format: where the suffix does not say it.
         encoding: such as "gb18030" or "latin-1".
@@ -295,40 +242,24 @@ def read_texts(
         [('Grüße', 1), ('你好', 3)]
     """
     check_choice(unit, "unit", (*UNITS, None))
-    check_choice(format, "format", (*dict.fromkeys(FORMATS.values()), None))
-    check_choice(empty, "empty", EMPTY)
-    check_choice(header, "header", (True, False, None))
-    check_choice(quotes, "quotes", (True, False, None))
-    check_encoding(encoding)
-    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\n'):
-        raise ConfigError.of("delimiter", delimiter, "expected one character")
+    check_reading(format=format, encoding=encoding, delimiter=delimiter, header=header, quotes=quotes, empty=empty)
     if field is not None and (isinstance(field, bool) or not isinstance(field, str | int)):
         raise ConfigError.of("field", field, "expected a name, or a number")
-    single = isinstance(path, str | os.PathLike)
-    given: list[Path] = [Path(path)] if single else [Path(one) for one in path]  # type: ignore[arg-type,union-attr]
-    files = tuple(file for one in given for file in _files(one, format))
-    if not files:
-        raise DataError("no path arrived; expected at least one")
-    found = {_format(file) or "txt" for file in files} if format is None else {format}
-    source = str(given[0]) if len(given) == 1 else ""
-    if len(found) > 1:
-        remedies = tuple(Remedy("format", name) for name in sorted(found))
-        raise DataError(f"holds files of several formats: {', '.join(sorted(found))}", Place(source), remedies)
-    (kind,) = found
-    _check_use(kind, field=field, unit=unit, delimiter=delimiter, header=header, quotes=quotes)
+    files, kind, source = find_files(path, format)
+    check_use(kind, field=field, unit=unit, delimiter=delimiter, header=header, quotes=quotes)
     if header is False and isinstance(field, str):
         raise ConfigError.of("field", field, "expected a number, from 0: a table without a header has no names")
     return FileTexts(
         files,
         kind,
         source,
-        field,
-        unit or "file",
         encoding,
         delimiter,
         header is not False,
         quotes is not False,
         empty,
+        field,
+        unit or "file",
     )
 
 
@@ -353,45 +284,3 @@ def whole(text: str, place: Place) -> Iterator[Piece]:
     pieces = [Piece(part, place, False) for part, _ in cut([text])] or [Piece("", place)]
     yield from pieces[:-1]
     yield pieces[-1]._replace(ends=True)
-
-
-def _files(path: Path, format: str | None) -> list[Path]:
-    """Return a file, or those of a folder that hold texts."""
-    place = Place(str(path))
-    if not path.exists():
-        raise DataError("there is no such file or folder", place)
-    if not path.is_dir():
-        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-        if format is None and suffix in _OTHER:
-            raise DataError(_OTHER[suffix][0], place, _OTHER[suffix][1])
-        return [path]
-    found = [
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.name.lower() not in _LITTER
-    ]
-    known = found if format is not None else [file for file in found if _format(file)]
-    if not known:
-        suffixes = sorted({file.suffix or "no suffix" for file in found})
-        holds = f"holds files of formats that are not read ({', '.join(suffixes)})" if found else "holds no files"
-        expected = f"{holds}; expected .{', .'.join(FORMATS)}, or one of them with .gz"
-        remedy = Remedy("format", "txt", "if they are plain text") if found else None
-        raise DataError(expected, place, remedy)
-    return sorted(known, key=lambda file: natural_key(file.relative_to(path).as_posix()))
-
-
-def _format(file: Path) -> str | None:
-    """Return the format that a file's suffix says, or None."""
-    name = file.name.lower().removesuffix(".gz")
-    return FORMATS.get(name.rpartition(".")[2]) if "." in name else None
-
-
-def _check_use(kind: str, **arguments: Any) -> None:
-    """Raise ConfigError for an argument that a format has no use for."""
-    taken = {"txt": {"unit"}, "jsonl": {"field"}}.get(kind, {"field", "delimiter", "header", "quotes"})
-    for name, value in arguments.items():
-        if value is not None and name not in taken:
-            what = {"txt": "plain text", "jsonl": "JSON lines"}.get(kind, "a table")
-            raise ConfigError.of(name, value, f"leave it out: {what} has no use for it")
