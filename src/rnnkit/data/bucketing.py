@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-_POOL = 50  # batches: rows are sorted by length within so many
+_POOL = 100  # batches: rows are sorted by length within so many
 
 
 class RaggedRows:
@@ -70,6 +70,24 @@ class RaggedRows:
         parts = (self._inputs,) if self._targets is None else (self._inputs, self._targets)
         return tuple(np.array([len(row) for row in part]) for part in parts)
 
+    def select(self, index: Any) -> RaggedRows:
+        """Return the rows of an array of indices."""
+        targets = None if self._targets is None else [self._targets[one] for one in index]
+        return RaggedRows([self._inputs[one] for one in index], targets)
+
+    def arrays(self) -> tuple[Any, Any]:
+        """Return (X, y) as `Learner.fit` takes them, `rnnkit.types.Sequences` with the padding of the longest row.
+
+        Raises:
+            DataError: the rows have no targets.
+        """
+        from ..types import Sequences
+
+        if self._targets is None:
+            raise DataError("the rows have no targets; expected some for each")
+        everything = range(len(self))
+        return Sequences(*self._padded(self._inputs, everything)), Sequences(*self._padded(self._targets, everything))
+
     def fingerprint(self) -> str:
         """Return a digest of all rows."""
         hashed = hashlib.sha256()
@@ -84,7 +102,7 @@ class RaggedRows:
 class LengthBatches(ResumableBatches):
     """Batches of rows that are about as long, so that little is padded; the batches themselves come in a random order.
 
-    Each epoch draws a new order of the rows. Within 50 batches the rows are sorted by the length of their targets, and
+    Each epoch draws a new order of the rows. Within 100 batches the rows are sorted by the length of their targets, and
     then of their inputs (without targets: of their inputs); they are cut into batches, whose order is drawn, too.
     Without `shuffle` all rows are sorted, and the order stays.
 

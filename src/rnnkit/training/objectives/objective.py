@@ -223,7 +223,7 @@ class HorizonObjective(Objective):
             self._refuse_steps(output, targets)
         if weights is not None and weights.dim() == 1:
             weights = weights[:, None].expand(targets.shape[:2])
-        if lengths is None:
+        if lengths is None or int(lengths.min()) == output.shape[1]:  # without a copy of the outputs
             flat = None if weights is None else weights.flatten(0, 1)
             return output.flatten(0, 1), targets.flatten(0, 1), flat
         valid = valid_steps(lengths, output.shape[1], output.device)
