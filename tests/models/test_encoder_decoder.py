@@ -10,7 +10,6 @@ import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.generation import beam_search, encoded
 from rnnkit.layers.modes import mode
-from rnnkit.models.attention import coverage_loss
 from rnnkit.ops.padding import valid_steps
 
 V, E, F, H = 13, 6, 8, 8  # ids, embedding, encoder outputs, decoder outputs
@@ -136,11 +135,6 @@ def test_copying_gives_a_distribution_with_the_words_that_the_vocabulary_lacks()
     read = torch.where(previous == 5, V + 1, previous)  # read as the unknown word
     plain = model(x, torch.where(previous == 5, 1, previous), lengths=LENGTHS)
     tolerances.assert_close(model(x, read, lengths=LENGTHS), plain)
-
-
-def test_coverage_loss():
-    weights = torch.tensor([[[0.5, 0.5, 0.0], [0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]])
-    assert coverage_loss(weights).tolist() == [[0.0, 0.5, 0.75]]
 
 
 def test_dropout_is_drawn_while_training_alone():

@@ -187,7 +187,7 @@ class LengthBatches(ResumableBatches):
 
 
 def _rows(rows: Sequence[Any], name: str) -> list[npt.NDArray[np.int64]]:
-    found = [np.ascontiguousarray(row, np.int64) for row in rows]
+    found = [np.array(row, np.int64, order="C") for row in rows]  # a copy: torch takes no reversed view
     if not found:
         raise DataError(f"no {name} arrived; expected at least one row")
     for number, row in enumerate(found):

@@ -60,7 +60,7 @@ def read_pairs(data: Data, path: str, target_path: str | None, encoding: str | N
             ),
         )
     return [
-        TextPair(_joined(source), _listed(target))
+        TextPair(_joined(source), _listed(target), () if isinstance(source, str) else _listed(source))
         for source, target in _rows(file, kind, data, encoding, (data.source, data.target))
     ]
 

@@ -241,15 +241,14 @@ class PreparedPairs(PreparedRun):
             **(fit.fit_settings() | {"restore_best": held_out is not None}),
         )
         learner.save(folder)
-        figures, signatures = self._judge(folder, PairModel(learner.model.eval(), tokenizers, recipe.search))
+        metrics = self._judge(folder, PairModel(learner.model.eval(), tokenizers, recipe.search))
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
         chosen = f"validation loss ({len(pairs['validation'])} pairs)" if held_out is not None else None
         division = self.parts.division
         if left_out:
             division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
-        metrics: Metrics = {"split": division, "rows": counts, "signatures": signatures}
-        metrics.update(figures)  # type: ignore[typeddict-item]
-        return record(folder, history, metrics, chosen_on=chosen, final=figures.get("test", {}))
+        metrics["split"], metrics["rows"] = division, counts
+        return record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:
         """Those of a run that goes on; else made of the training pairs, and kept for that."""
@@ -263,23 +262,28 @@ class PreparedPairs(PreparedRun):
             temporary.write_text(json_text(made.to_dict(), indent=0), encoding="utf-8")
         return made
 
-    def _judge(self, folder: Path, model: PairModel) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    def _judge(self, folder: Path, model: PairModel) -> Metrics:
         """Return the scores of each part that was held out, and their signatures; write the answers to the test."""
-        figures: dict[str, dict[str, float]] = {}
-        signatures: dict[str, str] = {}
+        metrics: Metrics = {}
         for name in ("validation", "test"):
             pairs = self.parts.pairs.get(name, [])
             if not pairs:
                 continue
             answers = model.answer([pair.source for pair in pairs], progress=f"answering the {name} pairs")
             scores = self.recipe.judged([one.text for one in answers], pairs)
-            figures[name], signatures = dict(scores.figures), dict(scores.signatures)
-            if name == "test":
-                for label, texts in self.recipe.baselines(pairs).items():
-                    figures[label] = dict(self.recipe.judged(texts, pairs).figures)
-                write_answers(folder / PREDICTIONS, pairs, answers)
-                draw_attention(folder, model, pairs)
-        return figures, signatures
+            metrics["signatures"] = scores.signatures
+            if name == "validation":
+                metrics["validation"] = scores.figures
+                continue
+            metrics["test"] = scores.figures
+            baselines = self.recipe.baselines(pairs)
+            if baselines:
+                metrics["baselines"] = {
+                    label: self.recipe.judged(texts, pairs).figures for label, texts in baselines.items()
+                }
+            write_answers(folder / PREDICTIONS, pairs, answers)
+            draw_attention(folder, model, pairs)
+        return metrics
 
 
 def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[Answer]) -> None:

@@ -23,10 +23,17 @@ _ROWS = 64  # sources that are answered together
 
 
 class TextPair(NamedTuple):
-    """A source and its right answers, the first of which is trained on unless all are."""
+    """A source and its right answers, each of which is trained on.
+
+    Attributes:
+        source: the text.
+        targets: one or several right answers.
+        sentences: those of the source, where the data has them apart.
+    """
 
     source: str
     targets: tuple[str, ...]
+    sentences: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):
