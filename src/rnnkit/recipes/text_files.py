@@ -71,7 +71,7 @@ def read_sources(path: Path, data: Data, encoding: str | None) -> list[str]:
 
     kind = _format(path, data)
     if kind == "txt":
-        return [text for text, _ in read_texts(path, encoding=encoding or data.encoding)]
+        return [text for text, _ in read_texts(path, unit="line", encoding=encoding or data.encoding)]
     return [_joined(source) for (source,) in _rows(path, kind, data, encoding, (data.source,))]
 
 

@@ -43,45 +43,41 @@ def group_by_shared(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def split_groups(rows: Sequence[Sequence[str]], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, list[int]]:
-    """Divide rows so that no text of one part is in another: a hash of each group's texts says where the group goes.
+    """Divide rows so that no text of one part is in another; which groups go where, a hash of their texts says.
 
-    The hash is of the texts and the seed alone. So a group goes to the same part in whichever order the rows come.
+    The groups stand in the order of that hash. The first of them are the first part, the next ones the second, until
+    each part has its share of the rows; each gets a group at least. The order in which the rows come does not matter.
 
     Args:
         rows: as for `group_by_shared`.
-        shares: the share of the groups that each part gets, by the part's name; they sum to at most 1.
+        shares: the share of the rows that each part gets, by the part's name; they sum to less than 1.
         seed: another one divides the rows in another way.
 
     Returns:
-        the numbers of the rows of each part, in their order; rows that no part gets are in "train".
+        the numbers of the rows of each part, in their order; the rows that are left are in "train".
 
     Raises:
-        ConfigError: shares below 0, or above 1 in all.
+        ConfigError: shares below 0, or no less than 1 in all.
 
     Example:
         >>> parts = split_groups([(f"source {i}", f"target {i}") for i in range(1000)], {"val": 0.1, "test": 0.1})
-        >>> [(name, len(rows) // 50) for name, rows in parts.items()]
-        [('train', 16), ('val', 1), ('test', 1)]
+        >>> {name: len(rows) for name, rows in parts.items()}
+        {'train': 800, 'val': 100, 'test': 100}
     """
-    if any(share < 0 for share in shares.values()) or sum(shares.values()) > 1:
-        raise ConfigError.of("shares", dict(shares), "expected shares of at least 0, together at most 1")
-    parts: dict[str, list[int]] = {"train": [], **{name: [] for name in shares}}
+    if any(share < 0 for share in shares.values()) or sum(shares.values()) >= 1:
+        raise ConfigError.of("shares", dict(shares), "expected shares of at least 0, together less than 1")
     groups: dict[int, list[int]] = {}
     for row, group in enumerate(group_by_shared(rows)):
         groups.setdefault(group, []).append(row)
-    for members in groups.values():
-        place = _place("\t".join(min(tuple(rows[row]) for row in members)), seed)
-        name = "train"
-        for part, share in shares.items():
-            if 0 <= place < share:
-                name = part
-                break
-            place -= share
-        parts[name] += members
+    order = sorted(groups.values(), key=lambda members: _place(min(tuple(rows[row]) for row in members), seed))
+    parts: dict[str, list[int]] = {"train": [], **{name: [] for name in shares}}
+    for name, share in shares.items():
+        while order and share and len(parts[name]) < max(1, round(share * len(rows))):
+            parts[name] += order.pop(0)
+    parts["train"] = [row for members in order for row in members]
     return {name: sorted(members) for name, members in parts.items()}
 
 
-def _place(text: str, seed: int) -> float:
-    """A number in [0, 1) that the text and the seed determine."""
-    digest = hashlib.sha256(f"{seed}\n{text}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+def _place(texts: Sequence[str], seed: int) -> bytes:
+    """What the order of the groups is by."""
+    return hashlib.sha256("\n".join((str(seed), *texts)).encode("utf-8", "surrogatepass")).digest()
