@@ -20,7 +20,10 @@ def completed(line):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("tr", ["train"]),
+        ("trai", ["train"]),
+        ("tr", ["train", "translate"]),
+        ("generate run --repet", ["--repetition-penalty"]),
+        ("translate run --wi", ["--width"]),
         ("recipes ", ["list", "show", "copy"]),
         ("train mnist-p", ["mnist-permuted", "mnist-pixels"]),
         ("recipes show reg", ["regress"]),

@@ -26,7 +26,7 @@ MODULES = {
     "rnnkit.ops.lstm": ("coupled", "coupled_peephole", "lstm", "lstm_reference", "lstm_step"),
     "rnnkit.ops.simple_rnn": ("simple_rnn", "simple_rnn_reference", "simple_rnn_step"),
     "rnnkit.ops.state": ("detach", "load", "reorder", "reset", "save"),
-    "rnnkit.recipes.base": ("DataRequest", "InspectionData", "Recipe"),
+    "rnnkit.recipes.base": ("Answerer", "DataRequest", "InspectionData", "Recipe", "TextAnswer", "TextModel"),
     "rnnkit.recipes.adding": ("Adding", "adding", "plain"),
     "rnnkit.recipes.classify": ("Classify", "classify"),
     "rnnkit.recipes.finetuning": ("FineTune",),

@@ -42,6 +42,27 @@ _OPTIONS = {
     "path": "--data",
     "input": "--data",
     "csv": "--data",
+    "length": "--max-tokens",
+    "max-length": "--max-tokens",
+    "max-new-tokens": "--max-tokens",
+    "num-tokens": "--max-tokens",
+    "n-tokens": "--max-tokens",
+    "temp": "--temperature",
+    "topk": "--top-k",
+    "topp": "--top-p",
+    "nucleus": "--top-p",
+    "repeat-penalty": "--repetition-penalty",
+    "stop-string": "--stop",
+    "num-return-sequences": "--count",
+    "num-samples": "--count",
+    "start": "--prompt",
+    "beam": "--width",
+    "beams": "--width",
+    "beam-size": "--width",
+    "beam-width": "--width",
+    "num-beams": "--width",
+    "alpha": "--length-penalty",
+    "plot": "--attention",
     "test": "--set data.test=FILE",
     "target": "--set data.target=COLUMN",
     "label": "--set data.label=COLUMN",
@@ -68,6 +89,8 @@ class Verb(typer.core.TyperCommand):
         name = option.lstrip("-").replace("_", "-")
         has = {one for parameter in self.params for one in parameter.opts}
         meant = f"--{name}" if f"--{name}" in has else _OPTIONS.get(name)
+        if meant == "--data" and meant not in has:
+            meant = "--file"
         if meant is not None and (meant.split()[0] in has):
             return meant
         last = SYNONYMS.get(name.replace("-", "_"), name.replace("-", "_"))

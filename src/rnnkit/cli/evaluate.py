@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..recipes import DataRequest
 from ..runs.settings import override
+from . import standard_input
 from .arguments import Device, Encoding, File, RecipeFile, Run, data_request, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
 from .output import plain_warnings, report
@@ -23,10 +26,18 @@ def evaluate(
     device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
-    """Evaluate a run's model on the test set again, or on other data."""
+    """Evaluate a run's model on the test set again, or on other data.
+
+    A run that reads text takes standard input as the file -, a text a line: `cat texts.txt | rnnkit evaluate RUN -`.
+    """
     check_run("evaluate", run, (file, data))
     check_data("evaluate", run, (file, data))
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("evaluate", run)
-    with plain_warnings():
-        report(chosen.evaluate(run, data_request(file, data, encoding)))
+    request = data_request(file, data, encoding)
+    with ExitStack() as stack:
+        if request is not None and request.path == standard_input.DASH:
+            standard_input.check_reads_text(run, chosen)
+            request = DataRequest(stack.enter_context(standard_input.as_file()), encoding)
+        stack.enter_context(plain_warnings())
+        report(chosen.evaluate(run, request))

@@ -28,8 +28,7 @@ from .arguments import (
     trained_recipe_of,
 )
 from .misplaced import check_data, check_run
-from .output import plain_warnings
-from .train import INTERRUPTED
+from .output import INTERRUPTED, plain_warnings
 
 
 def finetune(

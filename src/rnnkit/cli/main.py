@@ -14,7 +14,7 @@ import typer
 import typer.core
 
 from ..errors import RnnkitError
-from . import doctor, evaluate, finetune, inspect, predict, recipes, runs, train
+from . import doctor, evaluate, finetune, generate, inspect, predict, recipes, runs, summarize, train, translate
 from .command import FineTuneVerb, Train, Verb
 from .output import complain
 
@@ -61,6 +61,9 @@ def options(
 app.command("train", cls=Train)(train.train)
 app.command("evaluate", cls=Verb)(evaluate.evaluate)
 app.command("predict", cls=Verb)(predict.predict)
+app.command("generate", cls=Verb)(generate.generate)
+app.command("translate", cls=Verb)(translate.translate)
+app.command("summarize", cls=Verb)(summarize.summarize)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("inspect", cls=Verb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")

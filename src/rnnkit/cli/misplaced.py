@@ -83,6 +83,43 @@ def check_data(verb: str, before: object, files: Iterable[Path | None]) -> None:
             _refuse(file, f"{_WORDS[kind]}; expected data in its place: {_typed(verb, before, 'FILE')}")
 
 
+def check_texts(verb: str, run: Path, texts: Iterable[str | None], option: str | None = None) -> None:
+    """Raise ConfigError where a run, or a file, stands in the place of text behind a run.
+
+    Args:
+        verb: as it is typed.
+        run: what stands in the place of the run.
+        texts: what stands in the places of text.
+        option: the option that takes a file of texts; None: the verb has none.
+    """
+
+    def from_file(run: object, file: Path) -> str:
+        if option is not None:
+            return _typed(verb, run, option, file)
+        return f"`rnnkit {verb} {shlex.quote(str(run))} < {shlex.quote(str(file))}`"
+
+    paths = [Path(text) for text in texts if text is not None and _may_be_path(text)]
+    for path in paths:
+        kind = kind_of(path)
+        if kind == "run" and kind_of(run) in ("nothing", "data"):
+            meant = from_file(path, run) if run.is_file() else _typed(verb, path, run)
+            _refuse(run, f"{'a file' if run.is_file() else 'no run'}, and a run comes first: {meant}")
+        if kind in ("run", "model", "runs"):
+            _refuse(path, f"{_WORDS[kind]}; expected text in its place: {_typed(verb, run, 'TEXT')}")
+        if path.is_file():
+            where = run if kind_of(run) == "run" else "RUN"
+            _refuse(path, f"a file; expected text in its place. To take the text in it type {from_file(where, path)}")
+    if not _may_be_path(str(run)) or (kind_of(run) == "data" and run_of(run) is None):
+        meant = from_file("RUN", run) if _may_be_path(str(run)) else _typed(verb, "RUN", "TEXT")
+        _refuse(run, f"no run; a run comes first: {meant}. `rnnkit runs` lists the runs")
+    check_run(verb, run, paths)
+
+
+def _may_be_path(text: str) -> bool:
+    """Return whether a text can be a file's name; a long one makes the system's call fail."""
+    return 0 < len(text.encode(errors="replace")) < 256 and "\n" not in text and "\0" not in text
+
+
 def check_recipe(name: str, files: Iterable[Path | None]) -> None:
     """Raise ConfigError where a run stands in the place of a recipe, or data with the recipe behind it."""
     path = Path(name)

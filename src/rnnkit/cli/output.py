@@ -11,6 +11,8 @@ import typer
 
 from ..errors import RnnkitError
 
+INTERRUPTED = 130  # the exit code of Ctrl-C
+
 
 def report(metrics: dict[str, float]) -> None:
     """Print results on the test set; the accuracy, where there is one, last."""
@@ -26,12 +28,17 @@ def complain(error: RnnkitError) -> None:
     typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
 
 
+def warn(message: object) -> None:
+    """Print a warning on stderr, in yellow on a terminal."""
+    typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
+
+
 @contextmanager
 def plain_warnings() -> Iterator[None]:
     """Print warnings that are raised in a block as messages on stderr, without the line of code they come from."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
+        warn(message)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

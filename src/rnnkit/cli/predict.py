@@ -11,6 +11,7 @@ from ..errors import ConfigError, DataError
 from ..recipes import DataRequest
 from ..recipes.base import Columns, Predictor
 from ..runs.settings import override
+from . import standard_input
 from .arguments import Device, Encoding, RecipeFile, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
 from .output import complain, plain_warnings
@@ -18,7 +19,9 @@ from .output import complain, plain_warnings
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved estimator.")],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE; - is standard input.")
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Images (mnist), or files of series as the run was trained on; may be repeated."),
@@ -31,38 +34,56 @@ def predict(
     device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
-    """Name what images show (file, class and confidence), or answer for each series of a file (a table)."""
+    """Name what images show (file, class and confidence), or answer for each series or text of a file (a table).
+
+    A run that reads text takes standard input, too, a text a line: `cat texts.txt | rnnkit predict RUN`.
+    """
     check_run("predict", run, files or data or (), models=True)
     check_data("predict", run, files or data or ())
     if files and data:
         raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
     paths = files or data
+    alone = recipe is None and _is_saved_alone(run)
+    if not paths and not alone and standard_input.is_piped() and trained_recipe_of(run, recipe).reads_text:
+        paths = [standard_input.DASH]
     if not paths:
         raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
-    requests = [DataRequest(path, encoding) for path in paths]
+    if standard_input.DASH not in paths:
+        _predict(run, [DataRequest(path, encoding) for path in paths], paths, out, device, recipe)
+        return
+    standard_input.check_reads_text(run, None if alone else trained_recipe_of(run, recipe))
+    with standard_input.as_file() as file:
+        requests = [DataRequest(file if path == standard_input.DASH else path, encoding) for path in paths]
+        _predict(run, requests, paths, out, device, recipe)
+
+
+def _predict(
+    run: Path, requests: list[DataRequest], paths: list[Path], out: Path | None, device: str | None, recipe: str | None
+) -> None:
+    """Answer requests, which the user named by paths."""
     if recipe is None and _is_saved_alone(run):
         from ..recipes.series import predictor_of
 
         _check_out(out, run, paths)
-        _answer_all(predictor_of(run, "auto" if device is None else device), requests, out)
+        _answer_all(predictor_of(run, "auto" if device is None else device), requests, paths, out)
         return
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
     _check_out(out, run, paths)
     if chosen.one_answer_a_file:
-        _answer_each(chosen.predictor(run), requests, out)
+        _answer_each(chosen.predictor(run), requests, paths, out)
     else:
-        _answer_all(chosen.predictor(run), requests, out)
+        _answer_all(chosen.predictor(run), requests, paths, out)
 
 
-def _answer_each(predictor: Predictor, requests: list[DataRequest], out: Path | None) -> None:
+def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
     """Print a line a file as soon as its answer is there, and continue after a file that cannot be read."""
     answers: Columns = {}
     failed = False
-    for request in requests:
+    for request, path in zip(requests, paths, strict=True):
         try:
             with plain_warnings():
-                answer = {"file": [str(request.path)], **predictor(request)}
+                answer = {"file": [str(path)], **predictor(request)}
         except DataError as error:
             complain(error)
             failed = True
@@ -81,7 +102,7 @@ def _cell(value: object) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
-def _answer_all(predictor: Predictor, requests: list[DataRequest], out: Path | None) -> None:
+def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
     """Print or write one table of all files; a file that cannot be read ends the command."""
     from ..runs.tables import as_text
 
@@ -90,9 +111,7 @@ def _answer_all(predictor: Predictor, requests: list[DataRequest], out: Path | N
     answers = {name: [value for table in found for value in table[name]] for name in found[0]}
     if len(requests) > 1:
         names: list[object] = [
-            str(request.path)
-            for request, table in zip(requests, found, strict=True)
-            for _ in next(iter(table.values()))
+            str(path) for path, table in zip(paths, found, strict=True) for _ in next(iter(table.values()))
         ]
         answers = {"file": names, **answers}
     if out is not None:

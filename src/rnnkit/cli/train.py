@@ -31,9 +31,8 @@ from .arguments import (
     shorthands,
 )
 from .misplaced import check_data, check_recipe, check_resumed
-from .output import plain_warnings, report
+from .output import INTERRUPTED, plain_warnings, report
 
-INTERRUPTED = 130
 FEW = 10  # rows to judge by, of which one weighs a tenth or more
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, suggest
 from ..runs import Metrics
-from .base import DataRequest, InspectionData, PreparedRun, Recipe
+from .base import DataRequest, InspectionData, PreparedRun, Recipe, TextAnswer, TextModel
 
 __all__ = [
     "RECIPES",
@@ -23,6 +23,8 @@ __all__ = [
     "Metrics",
     "PreparedRun",
     "Recipe",
+    "TextAnswer",
+    "TextModel",
     "find",
     "from_file",
     "open_recipe",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from ..errors import ConfigError
 from ..runs import Metrics
 from ..tasks.ranges import Settings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..data import Tokenizer
     from .finetuning import FineTune, FineTuneJob
 
 Columns = dict[str, list[Any]]
@@ -61,6 +64,64 @@ class InspectionData(NamedTuple):
     loss: Any
 
 
+class TextModel(NamedTuple):
+    """A language model with its tokenizer, for ``rnnkit generate``.
+
+    Attributes:
+        model: what `rnnkit.generation.token_model` takes.
+        tokenizer: the model's.
+        start: the ids that every text begins behind, in front of a prompt. (): a prompt has nothing in front, and a
+            text without a prompt begins behind the token that ends texts.
+    """
+
+    model: Any
+    tokenizer: Tokenizer
+    start: tuple[int, ...] = ()
+
+
+class TextAnswer(NamedTuple):
+    """What a model answers to one text, for ``rnnkit translate`` and ``rnnkit summarize``.
+
+    Attributes:
+        text: the answer.
+        score: of the beam search; the higher, the likelier.
+        source_tokens: the tokens that the model read.
+        tokens: those that it wrote.
+        attention: how much each written token attended to each that was read, [tokens, source tokens]; None: the model
+            has none.
+    """
+
+    text: str
+    score: float
+    source_tokens: list[str]
+    tokens: list[str]
+    attention: Tensor | None = None
+
+
+class Answerer(Protocol):
+    """A function that answers texts, one answer a text; None takes the run's own setting."""
+
+    def __call__(
+        self,
+        texts: list[str],
+        *,
+        width: int | None = None,
+        max_tokens: int | None = None,
+        length_penalty: float | None = None,
+        coverage_penalty: float | None = None,
+    ) -> list[TextAnswer]:
+        """Answer.
+
+        Args:
+            texts: each is not empty.
+            width: beginnings that the beam search follows at a time.
+            max_tokens: tokens of an answer, at most.
+            length_penalty: 0 for short answers, 1 for long ones.
+            coverage_penalty: how much each part of a text is asked to be attended to.
+        """
+        ...
+
+
 class PreparedRun:
     """A run whose data was read and checked, so that errors about data surface before a folder exists."""
 
@@ -91,6 +152,8 @@ class Recipe(Settings, PreparedRun):
             makes or finds its data itself.
         one_answer_a_file: whether a file (such as an image) has one answer. ``rnnkit predict`` then prints each answer
             at once, and continues after a file that cannot be read.
+        reads_text: whether data may be a file of plain text, a text a line. ``rnnkit predict RUN -`` then reads
+            standard input, which arrives as such a file.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -104,6 +167,7 @@ class Recipe(Settings, PreparedRun):
 
     data_setting: ClassVar[str | None] = None
     one_answer_a_file: ClassVar[bool] = False
+    reads_text: ClassVar[bool] = False
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.
@@ -137,6 +201,30 @@ class Recipe(Settings, PreparedRun):
             return self.predict(folder, data)
 
         return answer
+
+    def language_model(self, folder: Path) -> TextModel:
+        """Return the folder's language model, which generates text.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "language_model", "generate text")
+
+    def translator(self, folder: Path) -> Answerer:
+        """Return a function that translates texts by the folder's model.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "translator", "translate")
+
+    def summarizer(self, folder: Path) -> Answerer:
+        """Return a function that summarizes texts by the folder's model.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "summarizer", "summarize")
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, and rows to measure it on.
@@ -189,6 +277,9 @@ METHODS = {
     "train": "run",
     "evaluate": "evaluate",
     "predict": "predict",
+    "generate": "language_model",
+    "translate": "translator",
+    "summarize": "summarizer",
     "inspect": "inspection_data",
     "finetune": "fine_tune_job",
 }

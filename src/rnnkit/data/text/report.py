@@ -6,7 +6,7 @@ Legend: V size of the vocabulary.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,6 @@ def text_report(
 def _count(texts: Texts, tokenizer: Tokenizer, name: str, see: Any) -> _Part:
     """Count the tokens of a part, and show each text to `see`."""
     part = _Part(name, np.zeros(len(tokenizer), np.int64), 0, Counter())
-    names_unknown = tokenizer.kind in ("char", "word")
     for batch in _batches(texts):
         whole = [text for text, _ in batch]
         ids = tokenizer.encode_many(whole)
@@ -148,15 +147,33 @@ def _count(texts: Texts, tokenizer: Tokenizer, name: str, see: Any) -> _Part:
         part.texts += len(batch)
         for (text, place), one in zip(batch, ids, strict=True):
             see(text, place)
-            missing = np.flatnonzero(one == tokenizer.unknown) if names_unknown else ()
-            if len(missing):
-                words = tokenizer.split(text)
-                part.unknown.update(words[index] for index in missing)
+            part.unknown.update(unknown_words(text, one, tokenizer))
         if len(part.unknown) > _MOST_UNKNOWN:
             part.unknown = Counter(dict(part.unknown.most_common(_MOST_UNKNOWN // 2)))
     if not part.texts:
         raise DataError(f"no text arrived for {name}; expected at least one", Place(texts.source))
     return part
+
+
+def unknown_words(text: str, ids: Sequence[int] | npt.NDArray[np.int32], tokenizer: Tokenizer) -> list[str]:
+    """Return what a text holds and the vocabulary lacks; nothing where the tokenizer does not tell it.
+
+    Args:
+        text: the text.
+        ids: its ids.
+        tokenizer: what made them.
+
+    Example:
+        >>> from rnnkit.data import train_tokenizer
+        >>> tokenizer = train_tokenizer("char", ["abc"])
+        >>> unknown_words("a?b", tokenizer.encode("a?b"), tokenizer)
+        ['?']
+    """
+    if tokenizer.unknown is None or tokenizer.kind not in ("char", "word"):
+        return []
+    missing = np.flatnonzero(np.asarray(ids) == tokenizer.unknown)
+    words = tokenizer.split(text) if len(missing) else []
+    return [words[index] for index in missing]
 
 
 def _batches(texts: Texts) -> Iterator[list[tuple[str, Place]]]:

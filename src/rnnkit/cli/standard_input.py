@@ -1,0 +1,94 @@
+"""What arrives through standard input: a whole text, lines as they come, or a file for a recipe to read."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import ConfigError, DataError, Place
+from ..recipes import Recipe
+
+NAME = "standard input"
+DASH = Path("-")  # what users type for it
+
+
+def is_piped() -> bool:
+    """Return whether standard input is a pipe or a file, and no terminal."""
+    return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+
+
+def is_file() -> bool:
+    """Return whether standard input is a file, which can be read in batches: `rnnkit translate RUN < FILE`."""
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def lines(encoding: str | None = None) -> Iterator[str]:
+    """Yield the lines of standard input as they arrive, without their ends.
+
+    Raises:
+        DataError: a line is not in that encoding.
+    """
+    from ..data.readers.text import undecodable
+    from ..data.reading import check_encoding
+
+    check_encoding(encoding)
+    used = encoding or "utf-8-sig"
+    text = io.TextIOWrapper(sys.stdin.buffer, used)
+    number = 0
+    try:
+        for line in text:
+            number += 1
+            yield line.removesuffix("\n")
+    except UnicodeDecodeError as error:
+        held: bytes = error.object
+        place = Place(NAME, number + 1 + held[: error.start].count(b"\n"))
+        byte, used = held[error.start], used.removesuffix("-sig")
+        raise undecodable(byte, used, place, named=encoding is not None) from None
+    finally:
+        text.detach()  # closing it would close standard input
+
+
+def whole(encoding: str | None = None) -> str:
+    """Return the text of standard input, without the end of its last line."""
+    return "\n".join(lines(encoding))
+
+
+@contextmanager
+def as_file() -> Iterator[Path]:
+    """Write standard input to a file of plain text that lasts as long as the block; errors name standard input.
+
+    Raises:
+        DataError: nothing arrived.
+    """
+    with tempfile.TemporaryDirectory(prefix="rnnkit-") as folder:
+        file = Path(folder) / "standard-input.txt"
+        file.write_bytes(sys.stdin.buffer.read())
+        if not file.stat().st_size:
+            raise nothing()
+        try:
+            yield file
+        except DataError as error:
+            if error.place is None or error.place.source != str(file):
+                raise
+            place = error.place.at(source=NAME)
+            raise DataError(error.problem, place, error.remedies, note=error.note) from error
+
+
+def nothing() -> DataError:
+    """Return the error about standard input that ends before it begins."""
+    return DataError("nothing arrived; expected text", Place(NAME))
+
+
+def check_reads_text(run: Path, recipe: Recipe | None) -> None:
+    """Raise ConfigError where standard input is named for a run whose recipe reads no text."""
+    if recipe is None or not recipe.reads_text:
+        raise ConfigError(f"- arrived, which is {NAME}, but {run} reads no plain text; name a file")

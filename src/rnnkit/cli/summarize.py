@@ -1,0 +1,62 @@
+"""``rnnkit summarize``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ConfigError
+from ..runs.settings import override
+from . import standard_input
+from .answering import AnswerFile, Answering, Attention, CoveragePenalty, LengthPenalty, MaxTokens, Width, numbered
+from .arguments import Device, Encoding, RecipeFile, Run, shorthands, trained_recipe_of
+from .misplaced import check_data, check_run
+from .translate import file_lines
+
+
+def summarize(
+    run: Run,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Files of plain text, each one text; else standard input is one."),
+    ] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Each line is a text.")] = False,
+    width: Width = None,
+    max_tokens: MaxTokens = None,
+    length_penalty: LengthPenalty = None,
+    coverage_penalty: CoveragePenalty = None,
+    out: AnswerFile = None,
+    attention: Attention = None,
+    encoding: Encoding = None,
+    device: Device = None,
+    recipe: RecipeFile = None,
+) -> None:
+    """Summarize texts: a summary a line; of several files each has the file's name in front."""
+    given = files or []
+    check_run("summarize", run, given)
+    check_data("summarize", run, given)
+    how = Answering(width, max_tokens, length_penalty, coverage_penalty, out, attention, named=len(given) > 1)
+    how.check()
+    chosen = trained_recipe_of(run, recipe)
+    chosen = override(chosen, shorthands(chosen, {"--device": device})).require("summarize", run)
+    if not given and not standard_input.is_piped():
+        raise ConfigError(f"no file arrived; name what to summarize: `rnnkit summarize {run} FILE`")
+    paths = given or [standard_input.DASH]
+    if lines and paths == [standard_input.DASH] and attention is None:
+        arriving = numbered(standard_input.lines(encoding))
+        how.run(chosen.summarizer(run), arriving, None, batch=8 if standard_input.is_file() else 1)
+        return
+    texts = [one for path in paths for one in _texts(path, lines, encoding)]
+    how.run(chosen.summarizer(run), texts, len(texts), batch=8)
+
+
+def _texts(path: Path, lines: bool, encoding: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of a file, or of each of its lines."""
+    found = list(standard_input.lines(encoding)) if path == standard_input.DASH else file_lines(path, encoding)
+    if path == standard_input.DASH and not any(map(str.strip, found)):
+        raise standard_input.nothing()
+    for text in found if lines else ["\n".join(found)]:
+        yield str(path), text

@@ -1,0 +1,278 @@
+"""Generate, translate, summarize; text through standard input."""
+
+import json
+import shlex
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import typer
+from commands import call
+from commands import refused_alone as refused
+from text_recipe import TEXT_RECIPE
+from typer.testing import CliRunner
+
+from rnnkit.cli.main import app
+from rnnkit.generation import GenerationState
+
+OWN = ["--recipe", "./toy.py"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with the recipe and a run of it."""
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "toy.py").write_text(TEXT_RECIPE, encoding="utf-8")
+    result = call("train", folder / "toy.py", "--out", folder / "run")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def run(trained):
+    shutil.copytree(trained, ".", dirs_exist_ok=True)
+
+
+def piped(text, *arguments):
+    raw = text if isinstance(text, bytes) else text.encode()
+    result = CliRunner().invoke(app, [str(one) for one in (*arguments, *OWN)], input=raw)
+    assert "Traceback" not in result.output
+    return result
+
+
+def generated(*arguments):
+    result = call("generate", "run", *arguments, *OWN)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_generate_is_what_python_generates():
+    import rnnkit
+    from rnnkit.generation import generate
+    from rnnkit.recipes import open_recipe
+
+    model, tokenizer, _ = open_recipe("./toy.py").language_model(Path("run"))
+    assert isinstance(model, rnnkit.SequenceTagger)
+    expected = generate(
+        model, "the ", max_tokens=30, temperature=0.7, top_k=9, top_p=0.9, min_p=0.01, repetition_penalty=1.1, seed=4,
+        stop_ids=[tokenizer.end], forbidden_ids=[tokenizer.pad, tokenizer.unknown, tokenizer.beginning],
+        encode=tokenizer.encode, decode=tokenizer.decode,
+    )  # fmt: skip
+    typed = "--max-tokens 30 --temperature 0.7 --top-k 9 --top-p 0.9 --min-p 0.01 --repetition-penalty 1.1 --seed 4"
+    found = generated("--prompt", "the ", *typed.split())
+    assert found.removesuffix("\n") == "the " + expected.texts[0].removesuffix("\n")
+    assert generated("the ", *typed.split()) == found
+    assert generated("the ", *typed.split(), "--no-echo") == found.removeprefix("the ")
+    assert piped("the \n", "generate", "run", *typed.split()).stdout == found
+
+
+def test_a_seed_that_was_drawn_is_told():
+    first = call("generate", "run", "the", *OWN)
+    assert first.exit_code == 0, first.output
+    seed = first.stderr.removeprefix("Seed: ").strip()
+    assert generated("the", "--seed", seed) == first.stdout
+
+
+def test_several_texts_have_seeds_of_their_own():
+    texts = generated("the ", "--count", "3", "--seed", "5", "--max-tokens", "12").split("---\n")
+    assert texts == [generated("the ", "--seed", seed, "--max-tokens", "12") for seed in (5, 6, 7)]
+
+
+def test_a_text_without_a_prompt():
+    assert generated("--seed", "1", "--max-tokens", "20") == generated(
+        "--prompt", "", "--seed", "1", "--max-tokens", 20
+    )
+    assert len(generated("--seed", "1", "--max-tokens", "20")) > 5
+
+
+def test_a_stop_string_with_an_escape():
+    long = generated("the ", "--seed", "3", "--max-tokens", "400")
+    line = generated("the ", "--seed", "3", "--max-tokens", "400", "--stop", "\\n")
+    assert "\n" in long.removesuffix("\n")
+    assert line == long.partition("\n")[0] + "\n"
+
+
+def test_what_the_vocabulary_lacks_is_told_in_one_line():
+    result = call("generate", "run", "thé 猫 é", "--seed", "1", *OWN)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "Warning: the vocabulary lacks 'é', '猫'; the model reads <unk> there\n"
+    assert "<unk>" not in result.stdout
+    assert "床前" in generated("床前", "--seed", "1", "--max-tokens", "3")
+
+
+def test_a_conversation_goes_on():
+    whole = generated("the ", "--seed", "3", "--max-tokens", "40", "--temperature", "1.5")
+    first = generated(
+        "the ", "--seed", "3", "--max-tokens", "15", "--temperature", "1.5", "--save-state", "a.safetensors"
+    )
+    assert len(GenerationState.load("a.safetensors").history[0]) <= 19
+    rest = generated("--state", "a.safetensors", "--max-tokens", "25", "--temperature", "1.5")
+    assert first.removesuffix("\n") + rest == whole
+    spoken = generated("the cat", "--state", "a.safetensors", "--save-state", "b.safetensors", "--max-tokens", "5")
+    assert spoken.startswith("the cat")
+    assert len(GenerationState.load("b.safetensors").history[0]) >= 15 + 7
+
+
+def test_ctrl_c_ends_the_text_and_keeps_the_state(monkeypatch):
+    echo, pieces = typer.echo, []
+
+    def interrupting(text="", **settings):
+        pieces.append(text)
+        echo(text, **settings)
+        if len(pieces) == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rnnkit.cli.generate.typer.echo", interrupting)
+        result = call("generate", "run", "the ", "--seed", "3", "--save-state", "a.safetensors", *OWN)
+    assert result.exit_code == 130
+    assert result.stdout.endswith("\n")
+    assert result.stdout.strip() == "".join(pieces[:6]).strip()
+    rest = generated("--state", "a.safetensors", "--max-tokens", 195)
+    whole = generated("the ", "--seed", "3", "--max-tokens", 200)
+    assert result.stdout.removesuffix("\n") + rest == whole
+
+
+def test_a_pipe_that_is_closed_is_no_error(monkeypatch):
+    def closed(text="", **_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("rnnkit.cli.generate.typer.echo", closed)
+    result = call("generate", "run", "the ", "--save-state", "a.safetensors", *OWN)
+    assert (result.exit_code, result.output) == (1, "")
+    assert Path("a.safetensors").exists()
+
+
+def test_what_is_wrong_is_named():
+    Path("story.txt").write_text("once upon a time\n")
+    Path("empty.txt").write_text("\n")
+    GenerationState((), [[1]], [[999]], [0], [0], [((), "", 0)]).save("other.safetensors")
+    cases = [
+        ("generate run --temperature -1", "--temperature=-1.0 arrived; expected a number of at least 0"),
+        ("generate run --top-p 95", "--top-p=95.0 arrived; expected a number above 0 and of at most 1"),
+        ("generate run --max-tokens -1", "--max-tokens=-1 arrived"),
+        ("generate run --count 0", "--count=0 arrived"),
+        ("generate run --stop ''", "--stop '' arrived; expected a text that is not empty"),
+        ("generate run a --prompt b", "expected one of them, they mean the same"),
+        ("generate run --state no.safetensors", "no.safetensors: there is no such file; --save-state"),
+        ("generate run --state toy.py", "toy.py is damaged, or rnnkit did not write it"),
+        ("generate run --state other.safetensors", "other.safetensors is the state of another model"),
+        ("generate run --count 2 --save-state a", "a state is of one text"),
+        ("generate run --save-state no/a.safetensors", "there is no folder no; make it first"),
+        ("generate run --temp 1", "did you mean --temperature?"),
+        ("generate run --max-new-tokens 1", "did you mean --max-tokens?"),
+        (
+            "generate 'once upon a time' run",
+            "once upon a time is no run, and a run comes first: `rnnkit generate run 'on",
+        ),
+        ("generate run run", "run is the folder of a run; expected text in its place: `rnnkit generate run TEXT`"),
+        ("generate run story.txt", "story.txt is a file; expected text in its place. To take the text in it type `rnn"),
+        ("generate story.txt", "story.txt is no run; a run comes first: `rnnkit generate RUN < story.txt`"),
+        ("generate .", "is a folder that holds runs; name one of them: `rnnkit generate run`"),
+        ("generate mnist", "mnist is a recipe; expected the folder of a run of it"),
+        ("generate no-run", "no-run"),
+        ("translate run story.txt", "To take the text in it type `rnnkit translate run --file story.txt`"),
+        (
+            "translate story.txt run",
+            "story.txt is a file, and a run comes first: `rnnkit translate run --file story.txt`",
+        ),
+        ("translate 'a text' run", "a text is no run, and a run comes first: `rnnkit translate run 'a text'`"),
+        ("translate run --file run", "run is the folder of a run; expected data in its place: `rnnkit translate"),
+        ("translate run --file no.txt", "no.txt: there is no such file"),
+        ("translate run a --file story.txt", "expected one of them"),
+        ("translate run a --width 0", "--width=0 arrived"),
+        ("translate run a --num-beams 3", "did you mean --width?"),
+        ("translate run a --input x", "did you mean --file?"),
+        ("translate run a b --attention a.png", "--attention a.png draws one text"),
+        ("translate run a --attention a.txt", "expected a file ending in .png"),
+        ("translate run a --out no/a.txt", "there is no folder no"),
+        ("summarize story.txt run", "story.txt is data, and a run comes first: `rnnkit summarize run story.txt`"),
+        ("summarize run no.txt", "no.txt: there is no such file"),
+        ("summarize run empty.txt", "empty.txt: the file is empty"),
+        ("summarize run story.txt --attention a.png", "has no attention to draw"),
+    ]
+    for line, words in cases:
+        result = call(*shlex.split(line), *OWN)
+        assert result.exit_code == 2, (line, result.output)
+        assert words in result.stderr, line
+        assert "Traceback" not in result.output
+
+
+def test_a_run_of_another_recipe_says_what_it_can():
+    Path("toy.py").write_text(TEXT_RECIPE.replace("def language_model", "def no_model"), encoding="utf-8")
+    expected = (
+        "the recipe of run has no language_model(...), which `rnnkit generate` needs; it can train, evaluate, predict"
+    )
+    assert refused(call("generate", "run", *OWN), expected)
+
+
+def test_translate_texts():
+    both = call("translate", "run", "Hello you", "早上好 b", *OWN)
+    assert both.stdout == "HELLO YOU\n早上好 B\n", both.output
+    settings = ["--width", "7", "--max-tokens", "9", "--length-penalty", "0.5"]
+    assert call("translate", "run", "a", *settings, *OWN).exit_code == 0
+    assert Path("run/calls.txt").read_text().splitlines() == ["2 None None None", "1 7 9 0.5"]
+
+
+def test_translate_a_file_in_batches_with_empty_lines():
+    Path("in.txt").write_text("one\n\ntwo\n" + "x\n" * 40, encoding="utf-8")
+    found = call("translate", "run", "--file", "in.txt", *OWN)
+    assert found.stdout.splitlines() == ["ONE", "", "TWO"] + ["X"] * 40
+    assert [line.split()[0] for line in Path("run/calls.txt").read_text().splitlines()] == ["31", "11"]
+    told = call("translate", "run", "--file", "in.txt", "--out", "out.txt", *OWN)
+    assert told.stdout == "Wrote 43 answers to out.txt\n"
+    assert Path("out.txt").read_text(encoding="utf-8") == found.stdout
+    call("translate", "run", "é", "--out", "out.json", *OWN)
+    assert json.loads(Path("out.json").read_text(encoding="utf-8")) == [{"text": "é", "prediction": "É", "score": -0.5}]
+
+
+def test_translate_a_line_at_a_time():
+    found = piped("one\r\n\ntwo", "translate", "run")
+    assert found.stdout == "ONE\n\nTWO\n", found.output
+    assert [line.split()[0] for line in Path("run/calls.txt").read_text().splitlines()] == ["1", "1"]
+    assert piped("Grüße\n".encode("latin-1"), "translate", "run", "--encoding", "latin-1").stdout == "GRÜSSE\n"
+    assert piped("one\n", "translate", "run", "-").stdout == "ONE\n"
+    assert piped("one\n", "translate", "run", "--file", "-").stdout == "ONE\n"
+    wrong = piped(b"one\ntwo \xff\n", "translate", "run")
+    assert wrong.exit_code == 2
+    assert "standard input:2: byte 0xff is not UTF-8" in wrong.stderr
+
+
+def test_a_picture_of_attention():
+    drawn = call("translate", "run", "早 b", "--attention", "a.svg", *OWN)
+    assert drawn.exit_code == 0, drawn.output
+    assert "<svg" in Path("a.svg").read_text(encoding="utf-8")
+
+
+def test_summarize():
+    for name in ("a.txt", "b.txt"):
+        Path(name).write_text(f"First {name[0]}. Second.\nThird. Fourth.\n")
+    assert call("summarize", "run", "a.txt", *OWN).stdout == "First a .\n"
+    assert call("summarize", "run", "a.txt", "b.txt", *OWN).stdout == "a.txt\tFirst a .\nb.txt\tFirst b .\n"
+    assert call("summarize", "run", "a.txt", "--lines", *OWN).stdout == "First a .\nThird .\n"
+    assert piped("One\ntwo. Three.", "summarize", "run").stdout == "One two .\n"
+    assert piped("One. two\nThree. four", "summarize", "run", "--lines").stdout == "One .\nThree .\n"
+    assert "standard input: nothing arrived" in piped(" \n", "summarize", "run").stderr
+
+
+def test_predict_and_evaluate_read_standard_input():
+    Path("in.txt").write_text("one\nthree\n")
+    expected = call("predict", "run", "in.txt", *OWN).stdout
+    assert expected.split() == ["text", "prediction", "one", "3", "three", "5"]
+    assert piped("one\nthree\n", "predict", "run").stdout == expected
+    assert piped("one\nthree\n", "predict", "run", "-").stdout == expected
+    both = piped("one\n", "predict", "run", "-", "in.txt").stdout.splitlines()
+    assert [line.split()[0] for line in both] == ["file", "-", "in.txt", "in.txt"]
+    assert piped("one\nthree\n", "evaluate", "run", "-").stdout == "Texts: 2\n"
+    assert piped("one\nthree\n", "evaluate", "run").stdout == "Texts: 0\n"
+    assert "standard input: nothing arrived" in piped("", "predict", "run").stderr
+    wrong = piped(b"one\n\xff\n", "predict", "run", "-")
+    assert wrong.stderr.startswith("Error: standard input:2: byte 0xff is not UTF-8")
+
+
+def test_standard_input_is_refused_where_no_text_is_read():
+    Path("toy.py").write_text(TEXT_RECIPE.replace("reads_text: ClassVar[bool] = True", "x: int = 1"), encoding="utf-8")
+    for verb in ("predict", "evaluate"):
+        assert "- arrived, which is standard input, but run reads no plain text" in piped("a", verb, "run", "-").stderr
+    assert "no file arrived" in piped("a", "predict", "run").stderr
