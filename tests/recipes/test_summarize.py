@@ -46,6 +46,10 @@ def test_words_of_the_source_can_be_copied(run):
     answers = find("summarize")().summarizer(run)(["we study a new model. This is about zebra77. It works well."])
     assert set(answers[0].tokens) <= {*answers[0].source_tokens, *VOCABULARY}
     assert "zebra77" in answers[0].source_tokens
+    (run.parent / "new.txt").write_text("we study a new model.\nThis is about zebra77.")
+    shown = CliRunner().invoke(app, ["summarize", str(run), str(run.parent / "new.txt")])
+    assert shown.exit_code == 0, shown.output
+    assert len(shown.stdout.strip().splitlines()) == 1
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["rouge1"] > 0
     assert metrics["baselines"]["first sentence"]["rouge1"] == 0

@@ -83,6 +83,8 @@ def test_evaluate_predict_and_translate(run, tmp_path):
     alone = recipe.translator(run)(["two three"], width=3, max_tokens=5)
     assert (alone[0].text, alone[0].tokens) == (answers[0].text, answers[0].tokens)
     assert recipe.translator(run)(["six"], length_penalty=0.0)[0].score <= 0
+    shown = call("translate", run, "two three", "--width", 3, "--max-tokens", 5).stdout
+    assert shown.strip() == answers[0].text
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
         recipe.translator(run)(["one", " "])
 

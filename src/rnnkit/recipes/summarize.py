@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rnnkit.recipes.base import Answerer
 from rnnkit.recipes.pair_settings import Data, Fit, Model
 from rnnkit.recipes.text_pairs import PairRecipe
-from rnnkit.tasks.text_pairs import Answer, Search, TextPair
+from rnnkit.tasks.text_pairs import Search, TextPair
 from rnnkit.tasks.text_scores import Scores, summary_scores
 
 
@@ -32,8 +33,6 @@ class Summarize(PairRecipe):
         seed: of weights, order of the pairs, dropout and the random sentences.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
-
-    what = "summary"
 
     model: Model = field(default_factory=lambda: Model(attention="additive", copy=True, coverage=True))
     fit: Fit = field(default_factory=lambda: Fit(epochs=30, batch_size=16, label_smoothing=0.0, coverage=1.0))
@@ -55,7 +54,7 @@ class Summarize(PairRecipe):
             "random sentence": [draw.choice(parts) for parts in sentences],
         }
 
-    def summarizer(self, folder: Path) -> Callable[..., list[Answer]]:
+    def summarizer(self, folder: Path) -> Answerer:
         """Return a function from texts to their summaries."""
         return self.answerer(folder)
 

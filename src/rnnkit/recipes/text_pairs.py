@@ -6,7 +6,7 @@ Importing this loads no torch: that is left to the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -15,9 +15,10 @@ from ..errors import DataError
 from ..runs import Metrics, data_digests, record
 from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
-from ..tasks.text_pairs import Answer, PairModel, PairTokenizers, Search, TextPair
+from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
-from .base import DataRequest, Predictor, PreparedRun, Recipe
+from .base import Answerer, DataRequest, Predictor, PreparedRun, Recipe, TextAnswer
+from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
 from .pair_settings import Data, Fit, Model
 from .text_files import read_pairs, read_sources
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .finetuning import FineTune, FineTuneJob
 
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
-_PICTURES = 3
+_PICTURES = 2
 
 
 class Parts(NamedTuple):
@@ -47,7 +48,7 @@ class PairRecipe(Recipe):
     """
 
     data_setting: ClassVar[str | None] = "data.path"
-    what: ClassVar[str] = "answer"  # in messages
+    reads_text: ClassVar[bool] = True
 
     model: Model = field(default_factory=Model)
     fit: Fit = field(default_factory=Fit)
@@ -113,13 +114,26 @@ class PairRecipe(Recipe):
 
         return answer
 
-    def answerer(self, folder: Path) -> Callable[..., list[Answer]]:
-        """Return a function from texts, and settings of the search, to the answers with their attention."""
+    def answerer(self, folder: Path) -> Answerer:
+        """Return a function from texts to the answers of the folder's model, with their attention."""
         model = self.answers(folder)
 
-        def answer(texts: list[str], **settings: Any) -> list[Answer]:
-            asked = {name: value for name, value in settings.items() if value is not None}
-            return model.answer(texts, replace(self.search, **asked), attention=True)
+        def answer(
+            texts: list[str],
+            *,
+            width: int | None = None,
+            max_tokens: int | None = None,
+            length_penalty: float | None = None,
+            coverage_penalty: float | None = None,
+        ) -> list[TextAnswer]:
+            asked = {
+                "width": width,
+                "max_tokens": max_tokens,
+                "length_penalty": length_penalty,
+                "coverage_penalty": coverage_penalty,
+            }
+            given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+            return model.answer(texts, replace(self.search, **given), attention=True)
 
         return answer
 
@@ -286,7 +300,7 @@ class PreparedPairs(PreparedRun):
         return metrics
 
 
-def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[Answer]) -> None:
+def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextAnswer]) -> None:
     """Write sources, references and answers to a table."""
     columns: Columns = {
         "source": [pair.source for pair in pairs],
@@ -299,11 +313,10 @@ def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[Answe
 
 def draw_attention(folder: Path, model: PairModel, pairs: Sequence[TextPair]) -> None:
     """Draw the attention of the first few answers."""
-    from ..diagnostics.attention import draw
+    from ..plotting.attention import attention_picture
 
     for number, one in enumerate(model.answer([pair.source for pair in pairs[:_PICTURES]], attention=True), 1):
-        assert one.attention is not None
-        draw(one.attention.numpy(), one.source_tokens, one.tokens, folder / ATTENTION.format(number))
+        attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
 
 
 def _short_enough(rows: Any, longest: int) -> tuple[Any, int]:

@@ -11,13 +11,13 @@ pairs. What each layer computes stands in :class:`rnnkit.EncoderDecoder`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rnnkit.recipes.base import Answerer
 from rnnkit.recipes.pair_settings import Data
 from rnnkit.recipes.text_pairs import PairRecipe
-from rnnkit.tasks.text_pairs import Answer
 from rnnkit.tasks.text_scores import Scores, translation_scores
 
 
@@ -30,13 +30,11 @@ class Translate(PairRecipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    what = "translation"
-
     def scores(self, answers: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Scores:
         """Return BLEU and chrF."""
         return translation_scores(answers, references, language=language, lowercase=self.data.lowercase)
 
-    def translator(self, folder: Path) -> Callable[..., list[Answer]]:
+    def translator(self, folder: Path) -> Answerer:
         """Return a function from texts to their translations."""
         return self.answerer(folder)
 
