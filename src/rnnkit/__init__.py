@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
+    from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
+    from .models.encoder_decoder import EncoderDecoder
+    from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
@@ -46,13 +50,16 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Batch": "types",
+    "CRF": "layers.crf",
     "Callback": "training.watching.callbacks",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
     "Embedding": "layers.dropout",
+    "EncoderDecoder": "models.encoder_decoder",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
+    "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
     "LanguageModel": "models.language_model",
@@ -72,6 +79,7 @@ _NAMES = {
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
     "VariationalDropout": "layers.dropout",
+    "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
@@ -83,6 +91,7 @@ _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "genera
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -92,7 +101,9 @@ __all__ = [
     "ConvFront",
     "Diagnostics",
     "Embedding",
+    "EncoderDecoder",
     "GRUCell",
+    "IntentSlotModel",
     "LSTMCell",
     "LanguageModel",
     "Learner",
@@ -108,6 +119,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "VariationalDropout",
+    "WordFront",
     "accelerate",
     "chrono_",
     "data",

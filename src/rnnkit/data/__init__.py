@@ -9,6 +9,8 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
+    from .bucketed import BucketedBatches
+    from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
     from .reading import read_like, read_series
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .text.parts import TextParts, divide_texts
     from .text.report import TextReport, text_report
     from .text.rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
+    from .text.tagged import TaggedText
+    from .text.tagged_files import read_tagged_texts
     from .text.texts import Texts, read_texts
     from .text.token_files import tokenize
     from .text.tokenizer import Tokenizer
@@ -27,16 +31,20 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "ArrayDataset": "arrays",
+    "BucketedBatches": "bucketed",
     "IndexedBatches": "arrays",
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
     "TokenBatches": "tokens",
+    "LengthBatches": "bucketing",
     "Preprocessing": "preprocessing",
+    "RaggedRows": "bucketing",
     "SeriesSet": "series",
     "check_columns": "checks",
     "read_like": "reading",
     "read_series": "reading",
     "split": "splits",
+    "TaggedText": "text.tagged",
     "ParallelTexts": "text.rows",
     "TextParts": "text.parts",
     "TextReport": "text.report",
@@ -46,6 +54,7 @@ _NAMES = {
     "divide_texts": "text.parts",
     "extend_tokenizer": "text.train",
     "find_corpus": "text.corpora",
+    "read_tagged_texts": "text.tagged_files",
     "read_parallel_texts": "text.rows",
     "read_text_rows": "text.rows",
     "read_texts": "text.texts",
@@ -56,11 +65,15 @@ _NAMES = {
 
 __all__ = [
     "ArrayDataset",
+    "BucketedBatches",
     "IndexedBatches",
+    "LengthBatches",
     "ParallelTexts",
     "Preprocessing",
+    "RaggedRows",
     "SeriesSet",
     "StreamedBatches",
+    "TaggedText",
     "TextParts",
     "TextReport",
     "TextRows",
@@ -77,6 +90,7 @@ __all__ = [
     "read_like",
     "read_parallel_texts",
     "read_series",
+    "read_tagged_texts",
     "read_text_rows",
     "read_texts",
     "split",

@@ -17,6 +17,7 @@ from ..layers.augment import SeriesAugment
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
@@ -24,8 +25,11 @@ from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
+from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
+from .encoder_decoder import EncoderDecoder
+from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
@@ -42,6 +46,7 @@ BUILDERS: dict[str, Builder] = {
     "LSTMCell": LSTMCell,
     "GRUCell": GRUCell,
     "ConvFront": ConvFront,
+    "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
@@ -52,6 +57,9 @@ BUILDERS: dict[str, Builder] = {
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
     "LanguageModel": LanguageModel,
+    "WordFront": WordFront,
+    "IntentSlotModel": IntentSlotModel,
+    "EncoderDecoder": EncoderDecoder,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

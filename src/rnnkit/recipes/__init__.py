@@ -41,12 +41,20 @@ RECIPES = {
     "lm-awd": ("lm", "awd"),
     "lm-tang": ("lm", "tang"),
     "lm-tinyshakespeare": ("lm", "tinyshakespeare"),
+    "intents": ("intents", "intents"),
+    "intents-snips": ("intents", "snips"),
     "regress": ("regress", "regress"),
+    "text-classify": ("text_classify", "text_classify"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
     "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
+    "summarize": ("summarize", "summarize"),
+    "summarize-scitldr": ("summarize", "summarize_scitldr"),
+    "translate": ("translate", "translate"),
+    "translate-multi30k": ("translate", "translate_multi30k"),
+    "translate-tatoeba": ("translate", "translate_tatoeba"),
 }
 
 
