@@ -86,7 +86,9 @@ def test_it_judges_on_other_files(trained, tmp_path):
     rows = records(make(20, seed=5))
     assert recipe.evaluate(run, DataRequest(write(tmp_path / "b.jsonl", rows)))["intent_accuracy"] == 1.0
     rows[0]["intent"] = "other"
-    figures = recipe.evaluate(run, DataRequest(write(tmp_path / "b.jsonl", rows)))
+    file = write(tmp_path / "b.jsonl", rows)
+    with pytest.warns(UserWarning, match=r"of intents that training has none of: other \(1\); they count"):
+        figures = recipe.evaluate(run, DataRequest(file))
     assert figures["intent_accuracy"] == 19 / 20
 
 
@@ -190,5 +192,8 @@ def test_refused(tmp_path):
         replace(SMALL, data=Data(path=str(one))).prepare()
     with pytest.raises(DataError, match="30 rows arrived, of which 700 would be held out"):
         replace(SMALL, data=Data(path=str(one), validation=697)).prepare()
+    odd = write(tmp_path / "b.jsonl", [{"words": "a b", "what": "x"}])
+    with pytest.raises(DataError, match="has no intent; .*type --set data.intent="):
+        replace(SMALL, data=Data(path=str(odd))).prepare()
     with pytest.raises(ConfigError, match=r"fit\.early_stopping needs"):
         replace(SMALL, data=Data(path=str(one), validation=0), fit=Fit(early_stopping=2)).prepare()

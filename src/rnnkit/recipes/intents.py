@@ -12,6 +12,7 @@ sentences, which no training saw; its 700 test sentences chose nothing. Chinese 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -134,15 +135,18 @@ class Intents(Recipe):
         """Return the figures of the folder's model on its test sentences, or on a file of others."""
         from rnnkit.tasks.intents import scores
 
+        understands = load(folder, self.device)
         if data is not None:
             texts = self.data.read(data.path, data.encoding)[0]
+            for clause in known(texts, understands.model.class_names, understands.model.tags)[1]:
+                warnings.warn(f"{clause}; they count as wrong", stacklevel=2)
         else:
             parts = divide(self.data)
             data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
             texts = parts.test or parts.validation
             if not texts:
                 raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
-        return scores(texts, load(folder, self.device)(texts))
+        return scores(texts, understands(texts))
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return intent, confidence and slots of each sentence of a file."""
@@ -277,20 +281,27 @@ def learner_of(model: Any, fit: Fit, device: str) -> rnnkit.Learner:
     return rnnkit.Learner(model, objective=objective, metrics="accuracy", device=device, **fit.learner_settings())
 
 
-def load(folder: Path, device: str) -> Any:
-    """Return a function from sentences to what the folder's model understands of them."""
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its vocabulary; a call tells what it understands of sentences."""
+
+    model: Any
+    vocabulary: IntentVocabulary
+
+    def __call__(self, texts: list[TaggedText]) -> list[Understood]:
+        from rnnkit.tasks.intents import understand
+
+        return understand(self.model, self.vocabulary, texts)
+
+
+def load(folder: Path, device: str = "auto") -> Trained:
+    """Return the network of a run folder, as a function from sentences to what it understands of them."""
     from rnnkit.serialization import read_config
     from rnnkit.tasks.intent_rows import IntentVocabulary
-    from rnnkit.tasks.intents import understand
     from rnnkit.training.execution import find_device
 
-    model: Any = rnnkit.load(folder).to(find_device(device))
-    vocabulary = IntentVocabulary.from_dict(read_config(folder)["extra"])
-
-    def understands(texts: list[TaggedText]) -> list[Understood]:
-        return understand(model, vocabulary, texts)
-
-    return understands
+    model = rnnkit.load(folder).to(find_device(device))
+    return Trained(model, IntentVocabulary.from_dict(read_config(folder)["extra"]))
 
 
 def table(texts: list[TaggedText], found: list[Understood]) -> Columns:

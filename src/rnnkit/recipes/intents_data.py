@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.wording import in_data_settings
 from rnnkit.tasks.ranges import Count, NotNegative, Seed, Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _FEW = 10  # examples; below, a class is hardly learnt
 _SHOWN = 8
+_ARGUMENTS = ("format", "encoding", "text", "slots", "intent")
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,9 @@ class Data(Settings):
         """Return the sentences of files, and notes about them."""
         from rnnkit.data import read_tagged_texts
 
-        found = read_tagged_texts(
-            path,
-            format=self.format,
-            encoding=encoding or self.encoding,
-            text=self.text,
-            slots=self.slots,
-            intent=self.intent,
-            tagged=tagged,
-        )
+        named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
+        with in_data_settings({name: name for name in _ARGUMENTS}):
+            found = read_tagged_texts(path, tagged=tagged, **named)
         return found.texts, found.notes
 
 

@@ -97,6 +97,13 @@ class IntentRows:
 
     Raises:
         DataError: no texts, or an intent or slot that the names lack.
+
+    Example:
+        >>> from rnnkit.data.text.tagged import Slot, TaggedText
+        >>> texts = [TaggedText("in Oslo", "weather", (Slot("city", 3, 7),))]
+        >>> rows = IntentRows(texts, IntentVocabulary.of(texts), ["weather"], ["O", "B-city", "I-city"])
+        >>> rows[0], rows[0].targets.tolist()
+        (Batch(inputs [1, 2, 21], targets [1, 3], input_lengths [1]), [[0, 0, 1]])
     """
 
     def __init__(
