@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
     from .layers.crf import CRF
+    from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
     from .models.intents import IntentSlotModel
+    from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
@@ -52,11 +54,13 @@ _NAMES = {
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
+    "Embedding": "layers.dropout",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
+    "LanguageModel": "models.language_model",
     "Learner": "training.learner",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
@@ -72,6 +76,7 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "VariationalDropout": "layers.dropout",
     "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
@@ -93,9 +98,11 @@ __all__ = [
     "Chain",
     "ConvFront",
     "Diagnostics",
+    "Embedding",
     "GRUCell",
     "IntentSlotModel",
     "LSTMCell",
+    "LanguageModel",
     "Learner",
     "LoRA",
     "PerStep",
@@ -108,6 +115,7 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "VariationalDropout",
     "WordFront",
     "accelerate",
     "chrono_",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .series import SeriesSet
     from .splits import split
     from .streams import StreamedBatches
+    from .text.corpora import find_corpus
+    from .text.parts import TextParts, divide_texts
     from .text.report import TextReport, text_report
     from .text.rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
     from .text.tagged import TaggedText
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from .text.texts import Texts, read_texts
     from .text.token_files import tokenize
     from .text.tokenizer import Tokenizer
-    from .text.train import train_tokenizer
+    from .text.train import extend_tokenizer, train_tokenizer
     from .tokens import TokenArray, TokenBatches
 
 _NAMES = {
@@ -41,10 +43,14 @@ _NAMES = {
     "split": "splits",
     "TaggedText": "text.tagged",
     "ParallelTexts": "text.rows",
+    "TextParts": "text.parts",
     "TextReport": "text.report",
     "TextRows": "text.rows",
     "Texts": "text.texts",
     "Tokenizer": "text.tokenizer",
+    "divide_texts": "text.parts",
+    "extend_tokenizer": "text.train",
+    "find_corpus": "text.corpora",
     "read_tagged_texts": "text.tagged_files",
     "read_parallel_texts": "text.rows",
     "read_text_rows": "text.rows",
@@ -63,6 +69,7 @@ __all__ = [
     "SeriesSet",
     "StreamedBatches",
     "TaggedText",
+    "TextParts",
     "TextReport",
     "TextRows",
     "Texts",
@@ -70,6 +77,9 @@ __all__ = [
     "TokenBatches",
     "Tokenizer",
     "check_columns",
+    "divide_texts",
+    "extend_tokenizer",
+    "find_corpus",
     "mnist",
     "problems",
     "read_like",

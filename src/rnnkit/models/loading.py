@@ -19,6 +19,7 @@ from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
 from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
+from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
@@ -28,6 +29,7 @@ from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
 from .intents import IntentSlotModel
+from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -48,10 +50,13 @@ BUILDERS: dict[str, Builder] = {
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
-    "WordFront": WordFront,
+    "Embedding": Embedding,
+    "VariationalDropout": VariationalDropout,
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "LanguageModel": LanguageModel,
+    "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
