@@ -64,8 +64,15 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     assert metrics["rows"] == {"train": 120, "validation": 15, "test": 15}
     assert recipe.evaluate(run) == pytest.approx(metrics["test"])
     files = {path.name for path in run.iterdir()}
-    assert {"model.safetensors", "metrics.json", "text_report.txt", "mistakes.csv", "confusion.png"} <= files
-    assert "tokens are unknown" in (run / "text_report.txt").read_text("utf-8")
+    assert {
+        "model.safetensors",
+        "metrics.json",
+        "troubles.txt",
+        "report.html",
+        "mistakes.csv",
+        "confusion.png",
+    } <= files
+    assert "tokens are unknown" in (run / "troubles.txt").read_text("utf-8")
     model = rnnkit.load(run)
     assert model.class_names == ("bad", "good")
 
@@ -161,7 +168,7 @@ def test_troubles_are_told(tmp_path):
         SMALL, data=Data(path=str(write(tmp_path / "a.csv", rows)), max_tokens=50, validation=0)
     ).prepare()
     found = troubles(prepared.parts, prepared.tokenizer, prepared.rows.cut, 50)
-    assert any("1 of 3 classes have fewer than 10 texts to train on: odd (" in one for one in found)
+    assert any("1 of 3 classes has fewer than 10 examples in train: 'odd' (" in one for one in found)
     assert any("The classes are uneven" in one and "fit.class_weights=balanced" in one for one in found)
     assert any("have more than 50 tokens" in one for one in found)
     assert any("of test" in one and "equal to a text of train" in one for one in found)

@@ -22,6 +22,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
+from rnnkit.recipes.intents_results import slots_of, write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Range, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from rnnkit.recipes.finetuning import FineTune, FineTuneJob
     from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary
     from rnnkit.tasks.intents import Understood
-
-REPORT, MISTAKES, SLOTS = "text_report.txt", "mistakes.csv", "slots.csv"
 
 
 @dataclass(frozen=True)
@@ -210,20 +209,21 @@ class PreparedIntents(PreparedRun):
             **recipe.fit.fit_settings(),
         )
         learner.save(folder)
-        (folder / REPORT).write_text("\n".join(troubles(parts, self.vocabulary)) + "\n", encoding="utf-8")
         metrics: runs.Metrics = {"split": parts.division}
         model: Any = learner.model
+        texts, found = [], []
         for part in ("validation", "test"):
-            texts = getattr(parts, part)
-            if texts:
+            if getattr(parts, part):
+                texts = getattr(parts, part)
                 found = understand(model, self.vocabulary, texts)
                 metrics[part] = scores(texts, found)
-                write_mistakes(texts, found, folder)  # the test's replace those of the validation
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = recipe.fit.early_stopping is not None
         chosen_on = f"validation ({len(judged)} sentences held out from training)" if early else None
-        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        write_results(texts, found, folder, troubles(parts, self.vocabulary), history, metrics, repr(model))
+        return metrics
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""
@@ -313,42 +313,3 @@ def table(texts: list[TaggedText], found: list[Understood]) -> Columns:
         "slots": [slots_of(text, one) for text, one in zip(texts, found, strict=True)],
         "slots_confidence": [one.slot_confidence for one in found],
     }
-
-
-def slots_of(text: TaggedText, found: Understood) -> str:
-    """Return slots as JSON: name, text, and the characters from which to which it goes."""
-    import json
-
-    stretches = ((slot.name, text.offsets[slot.start][0], text.offsets[slot.end - 1][1]) for slot in found.slots)
-    slots = [{"slot": name, "text": text.text[start:end], "start": start, "end": end} for name, start, end in stretches]
-    return json.dumps(slots, ensure_ascii=False)
-
-
-def write_mistakes(texts: list[TaggedText], found: list[Understood], folder: Path) -> None:
-    """Write the sentences that were not understood, the surest mistakes first, and the F1 of each slot."""
-    from rnnkit.runs.tables import write_table
-    from rnnkit.tasks.span_scores import scores_by_name
-
-    wrong = [
-        (one.confidence * one.slot_confidence, text, one)
-        for text, one in zip(texts, found, strict=True)
-        if text.intent != one.intent or text.word_slots != one.slots
-    ]
-    wrong.sort(key=lambda row: -row[0])
-    write_table(
-        {
-            "text": [text.text for _, text, _ in wrong],
-            "intent": [text.intent for _, text, _ in wrong],
-            "predicted_intent": [one.intent for _, _, one in wrong],
-            "slots": [slots_of(text, one._replace(slots=text.word_slots)) for _, text, one in wrong],
-            "predicted_slots": [slots_of(text, one) for _, text, one in wrong],
-            "confidence": [sure for sure, _, _ in wrong],
-        },
-        folder / MISTAKES,
-    )
-    by_name = scores_by_name([text.word_slots for text in texts], [one.slots for one in found])
-    columns: Columns = {"slot": list(by_name), "f1": [], "count": []}
-    for f1, count in by_name.values():
-        columns["f1"].append(f1)
-        columns["count"].append(count)
-    write_table(columns, folder / SLOTS)

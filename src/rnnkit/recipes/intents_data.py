@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rnnkit.data.text.tagged import TaggedText
     from rnnkit.tasks.intent_rows import IntentVocabulary
 
-_FEW = 10  # examples; below, a class is hardly learnt
 _SHOWN = 8
 _ARGUMENTS = ("format", "encoding", "text", "slots", "intent")
 
@@ -167,6 +166,7 @@ def known(
 def troubles(parts: Parts, vocabulary: IntentVocabulary) -> list[str]:
     """Return sentences about what keeps a model from learning, and what it knows beforehand."""
     from rnnkit.data import text_report
+    from rnnkit.data.text.troubles import few_examples
     from rnnkit.tasks.intent_rows import names_of
 
     found = list(parts.notes)
@@ -176,14 +176,8 @@ def troubles(parts: Parts, vocabulary: IntentVocabulary) -> list[str]:
             found += [
                 f"{part}: {sentence}; they count as wrong." for sentence in known(texts, *names_of(parts.train))[1]
             ]
-    for what, counts in (
-        ("intents", Counter(text.intent for text in parts.train)),
-        ("slots", Counter(slot.name for text in parts.train for slot in text.slots)),
-    ):
-        few = {name: count for name, count in counts.items() if count < _FEW}
-        if few:
-            start = f"{len(few)} of {len(counts)} {what} have fewer than {_FEW} examples to train on"
-            found.append(f"{start}: {_listed(few)}.")
+    found += few_examples(Counter(text.intent for text in parts.train))
+    found += few_examples(Counter(f"slot {slot.name}" for text in parts.train for slot in text.slots))
     judged = "test" if parts.test else "validation"
     if getattr(parts, judged):
         own, other = ([text.text for text in texts] for texts in (parts.train, getattr(parts, judged)))

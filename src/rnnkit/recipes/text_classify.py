@@ -18,6 +18,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
+from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from rnnkit.data.text.labelled import LabelledText
     from rnnkit.recipes.finetuning import FineTune, FineTuneJob
     from rnnkit.tasks.text_rows import TextClassRows
-
-REPORT, MISTAKES, CONFUSION = "text_report.txt", "mistakes.csv", "confusion.png"
 
 
 @dataclass(frozen=True)
@@ -200,20 +199,19 @@ class PreparedTexts(PreparedRun):
             **fit.fit_settings(),
         )
         learner.save(folder)
-        sentences = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
-        (folder / REPORT).write_text("\n".join(sentences) + "\n", encoding="utf-8")
         metrics: runs.Metrics = {"split": parts.division}
         if parts.validation:
             metrics["validation"] = trained.evaluate(parts.validation)
         if parts.test:
             metrics["test"] = trained.evaluate(parts.test)
-        if judged := parts.test or parts.validation:
-            trained.write_mistakes(judged, folder)
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = fit.early_stopping is not None
         chosen_on = f"validation ({len(parts.validation)} texts held out from training)" if early else None
-        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        told = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
+        write_results(trained, parts.test or parts.validation, folder, told, history, metrics)
+        return metrics
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""
@@ -369,25 +367,3 @@ class Trained:
             "confidence": shares.amax(1).tolist(),
             **{f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(self.classes)},
         }
-
-    def write_mistakes(self, texts: list[LabelledText], folder: Path) -> None:
-        """Write the texts whose class was missed, the surest first, and draw the confusion matrix."""
-        import torch
-
-        from rnnkit.diagnostics import pictures
-        from rnnkit.runs.tables import write_table
-
-        sureness, found = self.shares(texts).max(1)
-        true = torch.tensor([self.classes.index(one.label) for one in texts])
-        count = len(self.classes)
-        matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count)
-        pictures.confusion(matrix.numpy(), self.classes, folder / CONFUSION)
-        missed = (found != true).nonzero()[:, 0]
-        wrong = missed[sureness[missed].argsort(descending=True, stable=True)].tolist()
-        columns: Columns = {
-            "text": [texts[row].text for row in wrong],
-            "label": [texts[row].label for row in wrong],
-            "prediction": [self.classes[found[row]] for row in wrong],
-            "confidence": [float(sureness[row]) for row in wrong],
-        }
-        write_table(columns, folder / MISTAKES)
