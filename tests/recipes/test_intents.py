@@ -7,6 +7,7 @@ import pytest
 import torch
 from intent_texts import make, records
 
+import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import find
@@ -99,6 +100,13 @@ def test_it_judges_on_other_files(trained, tmp_path):
     with pytest.warns(UserWarning, match=r"of intents that training has none of: other \(1\); they count"):
         figures = recipe.evaluate(run, DataRequest(file))
     assert figures["intent_accuracy"] == 19 / 20
+
+
+def test_it_is_inspected(trained):
+    recipe, run, _ = trained
+    data = recipe.inspection_data(run)
+    assert data.model(data.inputs.values.float(), data.inputs.lengths).shape == (15, 2)
+    assert "steps back" in str(rnnkit.diagnose(data.model, data.inputs, data.targets, loss=data.loss))
 
 
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):

@@ -84,6 +84,13 @@ def test_answers_come_in_the_order_of_the_texts():
     assert [one.intent for one in together] == [understand(model, vocabulary, [text])[0].intent for text in texts]
 
 
+def test_a_text_without_a_word():
+    model, vocabulary, _ = build(make(5))
+    with pytest.raises(DataError, match="holds no word"):
+        understand(model, vocabulary, [TaggedText("a"), TaggedText(" ")])
+    assert understand(model, vocabulary, []) == []
+
+
 def test_scores():
     city = (Slot("city", 2, 3),)
     texts = [TaggedText("rain in Oslo", "a", (Slot("city", 8, 12),)) for _ in range(4)]

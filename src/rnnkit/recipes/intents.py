@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
 from rnnkit.recipes.intents_results import slots_of, write_results
 from rnnkit.runs import data_digests
@@ -135,17 +135,35 @@ class Intents(Recipe):
         from rnnkit.tasks.intents import scores
 
         understands = load(folder, self.device)
+        texts = self.to_judge(folder, data)
         if data is not None:
-            texts = self.data.read(data.path, data.encoding)[0]
             for clause in known(texts, understands.model.class_names, understands.model.tags)[1]:
                 warnings.warn(f"{clause}; they count as wrong", stacklevel=2)
-        else:
-            parts = divide(self.data)
-            data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
-            texts = parts.test or parts.validation
-            if not texts:
-                raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
         return scores(texts, understands(texts))
+
+    def to_judge(self, folder: Path, data: DataRequest | None) -> list[TaggedText]:
+        """Return the sentences that the run held back, or those of a file."""
+        if data is not None:
+            return self.data.read(data.path, data.encoding)[0]
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
+        if not (found := parts.test or parts.validation):
+            raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
+        return found
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model as far as it names intents, sentences that it knows, and the loss."""
+        from rnnkit.tasks.intent_rows import IntentRows
+        from rnnkit.tasks.intents import IntentLogits
+
+        trained = load(folder, "cpu")
+        model = trained.model
+        texts = known(self.to_judge(folder, data), model.class_names, model.tags)[0]
+        batch = IntentRows(texts, trained.vocabulary, model.class_names, model.tags)[:]
+        assert batch.targets is not None
+        assert batch.input_lengths is not None
+        inputs = rnnkit.Sequences(batch.inputs, batch.input_lengths)
+        return InspectionData(IntentLogits(model), inputs, batch.targets[:, 0], "cross_entropy")
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return intent, confidence and slots of each sentence of a file."""

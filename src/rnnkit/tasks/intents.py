@@ -121,6 +121,25 @@ class IntentSlotObjective(Objective):
         return batch
 
 
+class IntentLogits(torch.nn.Module):
+    """The logits of the intents alone, for what measures a model of one output.
+
+    Args:
+        model: an :class:`rnnkit.IntentSlotModel`.
+    """
+
+    default_loss = "cross_entropy"
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, lengths: Any = None) -> Tensor:
+        """Map words [B, T, 1 + K], also as floats, to logits [B, C]."""
+        intents: Tensor = self.model(x.long(), lengths).intents
+        return intents
+
+
 class Understood(NamedTuple):
     """What a model understood of a text.
 
@@ -153,6 +172,9 @@ def understand(
         texts: each with a word at least.
         batch_size: texts of a call; those of similar length go together.
 
+    Raises:
+        DataError: a text without a word.
+
     Example:
         >>> import rnnkit
         >>> from rnnkit.tasks.intent_rows import IntentVocabulary
@@ -163,6 +185,9 @@ def understand(
         >>> answer.intent in ("play", "stop"), 0 < answer.confidence <= 1
         (True, True)
     """
+    for text in texts:
+        if not text.words:
+            raise DataError("holds no word; expected a sentence", text.place)
     rows = [vocabulary.encode(text.words) for text in texts]
     order = np.argsort([len(row) for row in rows], kind="stable").tolist()
     device = next(model.parameters()).device
