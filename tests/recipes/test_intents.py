@@ -199,6 +199,15 @@ def test_troubles_are_told(tmp_path):
     assert prepared.parts.division == f"test: {tmp_path / 'b.jsonl'}"
 
 
+def test_a_file_that_is_nowhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("RNNKIT_DATA", raising=False)
+    with pytest.raises(DataError, match="snips: there is no such file or folder; let the variable RNNKIT_DATA name"):
+        find("intents-snips")().prepare()
+    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="nor in the folder RNNKIT_DATA"):
+        find("intents-snips")().prepare()
+
+
 def test_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data\.path is missing"):
         intents().prepare()

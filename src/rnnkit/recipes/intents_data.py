@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, Place
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.tasks.ranges import Count, NotNegative, Seed, Settings
 
@@ -94,12 +94,19 @@ class Parts(NamedTuple):
 
 
 def located(path: str) -> Path:
-    """Return a path as it is, or in the folder RNNKIT_DATA where it is not here."""
+    """Return a path as it is, or in the folder RNNKIT_DATA where it is not here.
+
+    Raises:
+        DataError: it is in neither.
+    """
     root = os.environ.get("RNNKIT_DATA")
-    if Path(path).exists() or root is None:
-        return Path(path)
-    inside = Path(root).expanduser() / path
-    return inside if inside.exists() else Path(path)
+    places = [Path(path)] + ([Path(root).expanduser() / path] if root else [])
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        looked = "" if root is None else f", nor in the folder RNNKIT_DATA, {root}"
+        advice = "let the variable RNNKIT_DATA name the folder that holds it" if root is None else "name another one"
+        raise DataError(f"there is no such file or folder{looked}", Place(path), advice)
+    return found
 
 
 def divide(data: Data) -> Parts:
