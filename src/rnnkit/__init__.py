@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .layers.to_torch import to_torch
     from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
+    from .models.encoder_decoder import EncoderDecoder
     from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.loading import load
@@ -55,6 +56,7 @@ _NAMES = {
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
     "Embedding": "layers.dropout",
+    "EncoderDecoder": "models.encoder_decoder",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "IntentSlotModel": "models.intents",
@@ -99,6 +101,7 @@ __all__ = [
     "ConvFront",
     "Diagnostics",
     "Embedding",
+    "EncoderDecoder",
     "GRUCell",
     "IntentSlotModel",
     "LSTMCell",

@@ -10,6 +10,7 @@ from . import mnist, problems
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
     from .bucketed import BucketedBatches
+    from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
     from .reading import read_like, read_series
@@ -35,7 +36,9 @@ _NAMES = {
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
     "TokenBatches": "tokens",
+    "LengthBatches": "bucketing",
     "Preprocessing": "preprocessing",
+    "RaggedRows": "bucketing",
     "SeriesSet": "series",
     "check_columns": "checks",
     "read_like": "reading",
@@ -64,8 +67,10 @@ __all__ = [
     "ArrayDataset",
     "BucketedBatches",
     "IndexedBatches",
+    "LengthBatches",
     "ParallelTexts",
     "Preprocessing",
+    "RaggedRows",
     "SeriesSet",
     "StreamedBatches",
     "TaggedText",

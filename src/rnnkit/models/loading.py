@@ -28,6 +28,7 @@ from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
+from .encoder_decoder import EncoderDecoder
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
@@ -58,6 +59,7 @@ BUILDERS: dict[str, Builder] = {
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
+    "EncoderDecoder": EncoderDecoder,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

@@ -50,6 +50,11 @@ RECIPES = {
     "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
+    "summarize": ("summarize", "summarize"),
+    "summarize-scitldr": ("summarize", "summarize_scitldr"),
+    "translate": ("translate", "translate"),
+    "translate-multi30k": ("translate", "translate_multi30k"),
+    "translate-tatoeba": ("translate", "translate_tatoeba"),
 }
 
 

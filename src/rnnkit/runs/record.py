@@ -23,6 +23,8 @@ class Metrics(TypedDict, total=False):
         split: which rows were held out, and how they were drawn.
         rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.
+        baselines: figures on the test set of answers that no network made, by what they are called.
+        signatures: how scores of texts were computed: the library's settings and version, by the score's name.
         epochs: how many were completed.
         seconds: the time training took, and
         samples_per_second: training samples over that time without validation; None before the first epoch ended.
@@ -36,6 +38,8 @@ class Metrics(TypedDict, total=False):
     split: str
     rows: dict[str, int]
     chosen_on: str
+    baselines: dict[str, dict[str, float]]
+    signatures: dict[str, str]
     epochs: int
     seconds: float
     samples_per_second: float | None

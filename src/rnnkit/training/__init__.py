@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .watching.callbacks import Callback
     from .watching.early_stopping import EarlyStopping
     from .watching.logs import JSONLines, TensorBoard
+    from .watching.scheduled_sampling import ScheduledSampling
     from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
 _NAMES = {
@@ -48,6 +49,7 @@ _NAMES = {
     "OneCycle": "optimization.schedules",
     "Plateau": "optimization.schedules",
     "Run": "loop",
+    "ScheduledSampling": "watching.scheduled_sampling",
     "Score": "objectives.objective",
     "SequenceObjective": "objectives.objective",
     "SequenceToSequence": "objectives.sequence_to_sequence",
@@ -79,6 +81,7 @@ __all__ = [
     "OneCycle",
     "Plateau",
     "Run",
+    "ScheduledSampling",
     "Score",
     "SequenceObjective",
     "SequenceToSequence",

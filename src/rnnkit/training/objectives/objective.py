@@ -223,7 +223,7 @@ class HorizonObjective(Objective):
             self._refuse_steps(output, targets)
         if weights is not None and weights.dim() == 1:
             weights = weights[:, None].expand(targets.shape[:2])
-        if lengths is None:
+        if lengths is None or int(lengths.min()) == output.shape[1]:  # without a copy of the outputs
             flat = None if weights is None else weights.flatten(0, 1)
             return output.flatten(0, 1), targets.flatten(0, 1), flat
         valid = valid_steps(lengths, output.shape[1], output.device)
@@ -327,8 +327,12 @@ class InferredObjective(Objective):
         return chosen
 
 
-def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor) -> Any:
+def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor, **more: Any) -> Any:
     """Call a model on the inputs of a batch, the labels that it reads, and the lengths where rows differ.
+
+    Args:
+        module, batch, labels: see above.
+        more: further arguments of the call, by name.
 
     Raises:
         ConfigError: rows differ, and the model takes no lengths.
@@ -336,13 +340,13 @@ def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor) -> Any:
     """
     lengths = {} if batch.input_lengths is None else {"lengths": batch.input_lengths}
     try:
-        return module(batch.inputs, *labels, **lengths)
+        return module(batch.inputs, *labels, **lengths, **more)
     except TypeError:
         if lengths:
             _check_takes_lengths(module)
         raise
     except IndexError:
-        check_embedding_ids(module, batch.inputs, *labels, **lengths)
+        check_embedding_ids(module, batch.inputs, *labels, **lengths, **more)
         raise
 
 

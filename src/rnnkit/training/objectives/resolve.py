@@ -63,8 +63,13 @@ def resolve_objective(
         )
     found = make_cross_entropy(resolved, label_smoothing, class_weights)
     if chosen == "seq2seq":
-        return SequenceToSequence(loss=found)
+        return SequenceToSequence(start=getattr(model, "start", 0), loss=found, copies=_extended_vocabulary(model))
     return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)
+
+
+def _extended_vocabulary(model: Any) -> int | None:
+    """The vocabulary of a model that copies further words out of its sources; None of others."""
+    return model.vocabulary if getattr(model, "copy", None) is True else None
 
 
 def check_metrics(objective: Objective, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""An encoder–decoder that is trained with teacher forcing."""
+"""An encoder–decoder that is trained with teacher forcing, scheduled sampling and a coverage loss."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError, DataError, ShapeError, check_whole
+from ...errors import ConfigError, DataError, ShapeError, check_number, check_whole
 from ...ops.losses import LOSSES, Loss
 from ...ops.padding import valid_steps
 from ...types import Batch
-from .objective import HorizonObjective, call_model
+from .objective import HorizonObjective, Score, call_model
 
 
 class SequenceToSequence(HorizonObjective):
@@ -21,14 +21,26 @@ class SequenceToSequence(HorizonObjective):
     returns logits [B, S, V]. `previous` [B, S] are the targets moved right by one step behind `start`: at each step
     the decoder reads the true label of the step before (teacher forcing, Williams & Zipser 1989).
 
+    With `sampling` the decoder reads, while training, some labels that it predicts itself (scheduled sampling, Bengio
+    et al. 2015). The model is called twice: without gradients on the true labels, whose likeliest successors then take
+    the place of each label with that probability, and once more (two passes, Mihaylova & Martins 2019). So no layer
+    has to be run step by step.
+
+    With `coverage` λ the model is called with `return_attention=True`, returns the pair of logits and attention
+    weights a [B, S, T], and the loss has λ (1/n) Σ_b Σ_s Σ_i min(a_si, Σ_{s' < s} a_s'i) more: attending to the same
+    step of the input again costs (See, Liu & Manning 2017).
+
     Legend: B batch, T input steps, S target steps, V vocabulary.
 
     Args:
         start: the label that the decoder reads before the first step.
         loss: what compares logits with labels; the cross-entropy unless given.
+        coverage: λ.
+        sampling: the probability that a label is one of the model's own; see `ScheduledSampling` for one that rises.
+        copies: V of a model that copies words out of the inputs, which have numbers from V on; None: no such model.
 
     Raises:
-        ConfigError: a start below 0.
+        ConfigError: a setting out of range.
 
     Example:
         >>> import torch
@@ -40,10 +52,25 @@ class SequenceToSequence(HorizonObjective):
     name: ClassVar[str] = "seq2seq"
     targets_follow: ClassVar[str] = "targets"
 
-    def __init__(self, start: int = 0, loss: Loss = LOSSES["cross_entropy"]) -> None:
+    def __init__(
+        self,
+        start: int = 0,
+        loss: Loss = LOSSES["cross_entropy"],
+        *,
+        coverage: float = 0.0,
+        sampling: float = 0.0,
+        copies: int | None = None,
+    ) -> None:
         check_whole(start, "start", least=0)
+        check_number(coverage, "coverage")
+        if not 0 <= sampling <= 1:
+            raise ConfigError.of("sampling", sampling, "expected a probability, 0 to 1")
         super().__init__(loss)
-        self.start = start
+        self.start, self.coverage, self.sampling, self.copies = start, coverage, sampling, copies
+
+    def identity(self) -> dict[str, Any]:
+        more = {"coverage": self.coverage} if self.coverage else {}
+        return {**super().identity(), **more}
 
     def previous(self, targets: Tensor) -> Tensor:
         """Return what the decoder reads: the targets [B, S] moved right by one step."""
@@ -59,9 +86,15 @@ class SequenceToSequence(HorizonObjective):
                 "expects integer labels [N, S], or a list of arrays of labels of unequal lengths"
             )
 
+    def check_output(self, output: Any, rows: Batch) -> Tensor:
+        return super().check_output(self._split(output)[0], rows)
+
     def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
         targets, vocabulary = batch.targets, shape[-1]
         assert targets is not None
+        if self.copies is not None:  # the words that this batch can copy, not those of the trial
+            vocabulary = max(self.copies, int(batch.inputs.max()) + 1)
+            shape = torch.Size([*shape[:-1], vocabulary])
         if self.loss.targets == "labels" and targets.dim() == 2:
             lengths = batch.target_lengths
             used = targets if lengths is None else targets[valid_steps(lengths, targets.shape[1], targets.device)]
@@ -82,4 +115,45 @@ class SequenceToSequence(HorizonObjective):
                 "inputs without targets arrived; the objective 'seq2seq' trains a model that reads the target before "
                 "each step, so predict cannot call it: decode with a method of the model that reads its own outputs"
             )
-        return call_model(module, batch, self.previous(batch.targets))
+        previous = self.previous(batch.targets)
+        if self.sampling and module.training:
+            previous = self._sampled(module, batch, previous)
+        more = {"return_attention": True} if self.coverage else {}
+        return call_model(module, batch, previous, **more)
+
+    def _sampled(self, module: torch.nn.Module, batch: Batch, previous: Tensor) -> Tensor:
+        """The labels that the decoder reads, some of them predicted from the true ones before."""
+        with torch.no_grad():
+            guesses = call_model(module, batch, previous).argmax(-1)
+        own = torch.rand(previous[:, 1:].shape, device=previous.device) < self.sampling
+        return torch.cat((previous[:, :1], torch.where(own, guesses[:, :-1], previous[:, 1:])), 1)
+
+    def __call__(self, output: Any, batch: Batch) -> Score:
+        logits, weights = self._split(output)
+        score = super().__call__(logits, batch)
+        if weights is None:
+            return score
+        again = coverage_loss(weights)
+        lengths = self.lengths(batch)
+        if lengths is not None:
+            again = again[valid_steps(lengths, again.shape[1], again.device)]
+        score.loss = score.loss + self.coverage * again.mean()
+        return score
+
+    def _split(self, output: Any) -> tuple[Any, Tensor | None]:
+        """Logits, and the attention behind them where the coverage loss asks for it."""
+        return output if self.coverage and isinstance(output, tuple) else (output, None)
+
+
+def coverage_loss(weights: Tensor) -> Tensor:
+    """Return Σ_i min(a_ti, Σ_{t' < t} a_t'i) of each step, [B, T] (See et al. 2017, equation 12).
+
+    Args:
+        weights: a [B, T, S].
+
+    Example:
+        >>> coverage_loss(torch.tensor([[[1.0, 0.0], [0.75, 0.25]]])).tolist()
+        [[0.0, 0.75]]
+    """
+    before = weights.cumsum(1) - weights
+    return torch.minimum(weights, before).sum(-1)

@@ -1,0 +1,329 @@
+"""What translation and summaries share: pairs of texts, an encoder–decoder, beam search, and scores.
+
+Importing this loads no torch: that is left to the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from ..errors import DataError
+from ..runs import Metrics, data_digests, record
+from ..runs.tables import Columns, write_table
+from ..tasks.ranges import Seed
+from ..tasks.text_pairs import PairTokenizers, Search, TextPair
+from ..tasks.text_scores import Scores, guess_language
+from .base import Answerer, DataRequest, Predictor, PreparedRun, Recipe, TextAnswer
+from .pair_model import PairModel
+from .pair_network import build, make_learner, make_tokenizers
+from .pair_settings import Data, Fit, Model
+from .text_files import read_pairs, read_sources
+
+if TYPE_CHECKING:
+    from .finetuning import FineTune, FineTuneJob
+
+PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
+_PICTURES = 2
+
+
+class Parts(NamedTuple):
+    """The pairs of a run by "train", "validation" and "test"; how they were divided; a digest of each file."""
+
+    pairs: dict[str, list[TextPair]]
+    division: str
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PairRecipe(Recipe):
+    """Base of the recipes for pairs of texts; a recipe says how its answers are scored.
+
+    Attributes:
+        seed: of weights, order of the pairs and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    reads_text: ClassVar[bool] = True
+
+    model: Model = field(default_factory=Model)
+    fit: Fit = field(default_factory=Fit)
+    data: Data = field(default_factory=Data)
+    search: Search = field(default_factory=Search)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def scores(self, answers: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Scores:
+        """Return the scores of answers against references; every recipe for pairs overrides this."""
+        raise NotImplementedError(f"{type(self).__name__} has no scores(answers, references, language)")
+
+    def baselines(self, pairs: Sequence[TextPair]) -> dict[str, list[str]]:
+        """Return answers that no network made, by what they are called; they are scored beside the model's."""
+        return {}
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of pairs in words."""
+        return f"{count} {'pair' if count == 1 else 'pairs'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the pairs, and write nothing.
+
+        Raises:
+            ConfigError, DataError: settings or data that cannot be used.
+        """
+        return PreparedPairs(self, divide(self.data))
+
+    def run(self, folder: Path) -> Metrics | None:
+        """Train, judge on the held-out pairs, and write model, metrics, answers and pictures into the folder."""
+        return self.prepare().run(folder)
+
+    def answers(self, folder: Path) -> PairModel:
+        """Return the folder's model, ready to answer."""
+        return PairModel.load(folder, self.search, self.device)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return the scores of the folder's model on the pairs it held out, or on a file of pairs."""
+        pairs = self._to_judge(folder, data)
+        answered = self.answers(folder).answer([pair.source for pair in pairs], progress="answering")
+        return self.judged([one.text for one in answered], pairs).figures
+
+    def judged(self, answers: Sequence[str], pairs: Sequence[TextPair]) -> Scores:
+        """Return the scores of answers to pairs."""
+        references = [list(pair.targets) for pair in pairs]
+        language = self.data.language
+        if language == "auto":
+            language = guess_language([texts[0] for texts in references])
+        return self.scores(answers, references, language)
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return an answer to each text of a file: its lines, or the source's field of a table."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a file of sources to the answers."""
+        model = self.answers(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            texts = read_sources(data.path, self.data, data.encoding)
+            found = model.answer(texts, progress="answering")
+            return {"source": texts, "prediction": [one.text for one in found], "score": [one.score for one in found]}
+
+        return answer
+
+    def answerer(self, folder: Path) -> Answerer:
+        """Return a function from texts to the answers of the folder's model, with their attention."""
+        model = self.answers(folder)
+
+        def answer(
+            texts: list[str],
+            *,
+            width: int | None = None,
+            max_tokens: int | None = None,
+            length_penalty: float | None = None,
+            coverage_penalty: float | None = None,
+        ) -> list[TextAnswer]:
+            asked = {
+                "width": width,
+                "max_tokens": max_tokens,
+                "length_penalty": length_penalty,
+                "coverage_penalty": coverage_penalty,
+            }
+            given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+            return model.answer(texts, replace(self.search, **given), attention=True)
+
+        return answer
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with the pairs of a file to learn, read as its own were."""
+        from .finetuning import FineTuneJob, name_old
+
+        model = self.answers(folder)
+        pairs = read_part(self.data, str(data.path), None, data.encoding)
+        held_out = round(len(pairs) * settings.validation)
+        if held_out >= len(pairs):
+            raise DataError(f"{data.path}: {len(pairs)} pairs, all held out; expected more, or a smaller validation")
+        validation = pairs[len(pairs) - held_out :]
+        learner = make_learner(self.fit, model.model, settings.device)
+        learner.extra = model.tokenizers.to_dict()
+
+        def arrays(part: Sequence[TextPair]) -> tuple[Any, Any]:
+            return model.tokenizers.rows(part).arrays()
+
+        parts = divide(self.data).pairs
+        return FineTuneJob(
+            learner=learner,
+            new=arrays(pairs[: len(pairs) - held_out]),
+            validation=arrays(validation) if validation else None,
+            save=learner.save,
+            old=lambda: arrays(parts["train"]),
+            old_test=arrays(parts["test"]) if parts.get("test") else None,
+            old_from=name_old(folder, "pairs of the first training"),
+        )
+
+    def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
+        if data is not None:
+            return read_part(self.data, str(data.path), None, data.encoding)
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
+        if not parts.pairs.get("test"):
+            raise DataError(f"{folder} held no pairs back (data.test=0); name a file of pairs: --data FILE")
+        return parts.pairs["test"]
+
+
+def read_part(data: Data, path: str, target_path: str | None, encoding: str | None = None) -> list[TextPair]:
+    """Return the pairs of a file, or of two parallel files."""
+    return read_pairs(data, path, target_path, encoding)
+
+
+def divide(data: Data) -> Parts:
+    """Read the files, and hold pairs back where there are no files of them."""
+    from ..data.text.groups import split_groups
+
+    pairs = {name: read_part(data, *files) for name, files in data.files().items()}
+    digests = {files[0]: _digest(pairs[name]) for name, files in data.files().items()}
+    shares = {"validation": data.validation, "test": data.test}
+    shares = {name: share for name, share in shares.items() if share and name not in pairs}
+    told = [f"{name}: {files[0]}" for name, files in data.files().items() if name != "train"]
+    if shares:
+        every = pairs["train"]
+        found = split_groups([(pair.source, pair.targets[0]) for pair in every], shares, seed=data.split_seed)
+        pairs |= {name: [every[row] for row in rows] for name, rows in found.items()}
+        told += [
+            f"{name}: {share:.1%} of {data.path}, by a hash over groups of pairs that share a text "
+            f"(split_seed {data.split_seed})"
+            for name, share in shares.items()
+        ]
+        for name, part in pairs.items():
+            if not part:
+                off = f"--set data.{name}=0" if name != "train" else "a smaller share"
+                raise DataError(f"{data.path}: of {len(every)} pairs none is in the part {name}; add pairs, or {off}")
+    if data.limit is not None:
+        pairs["train"] = pairs["train"][: data.limit]
+    return Parts(pairs, "; ".join(told) or "all pairs were trained on", digests)
+
+
+def _digest(pairs: Iterable[TextPair]) -> str:
+    import hashlib
+
+    hashed = hashlib.sha256()
+    for pair in pairs:
+        hashed.update("\t".join((pair.source, *pair.targets)).encode("utf-8", "surrogatepass") + b"\n")
+    return hashed.hexdigest()
+
+
+@dataclass(frozen=True)
+class PreparedPairs(PreparedRun):
+    """A run whose pairs were read and divided."""
+
+    recipe: PairRecipe
+    parts: Parts
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other pairs than these."""
+        data_digests.check(folder, self.parts.digests, "train into a new folder")
+
+    def run(self, folder: Path) -> Metrics:
+        """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
+        from ..data.bucketing import LengthBatches, RaggedRows
+        from ..training.watching.scheduled_sampling import ScheduledSampling
+
+        recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
+        data_digests.record(folder, self.parts.digests)
+        tokenizers = self._tokenizers(folder)
+        train, left_out = _short_enough(tokenizers.rows(pairs["train"]), recipe.data.longest)
+        learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
+        learner.extra = tokenizers.to_dict()
+        batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)
+        held_out = None
+        if pairs.get("validation"):
+            rows: RaggedRows = tokenizers.rows(pairs["validation"])
+            held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
+        steps = fit.epochs * -(-len(train) // fit.batch_size)
+        sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
+        history = learner.fit(
+            batches,
+            validation=held_out,
+            seed=recipe.seed,
+            checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
+            average=fit.average,
+            callbacks=sampling,
+            **(fit.fit_settings() | {"restore_best": held_out is not None}),
+        )
+        learner.save(folder)
+        metrics = self._judge(folder, PairModel(learner.model.eval(), tokenizers, recipe.search))
+        counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
+        chosen = f"validation loss ({len(pairs['validation'])} pairs)" if held_out is not None else None
+        division = self.parts.division
+        if left_out:
+            division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
+        metrics["split"], metrics["rows"] = division, counts
+        return record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+
+    def _tokenizers(self, folder: Path) -> PairTokenizers:
+        """Those of a run that goes on; else made of the training pairs, and kept for that."""
+        file = folder / TOKENIZERS
+        if file.is_file():
+            return PairTokenizers.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        made = make_tokenizers(self.recipe.data, self.parts.pairs["train"], copy=self.recipe.model.copy)
+        from ..serialization import json_text, replacing
+
+        with replacing(file) as temporary:
+            temporary.write_text(json_text(made.to_dict(), indent=0), encoding="utf-8")
+        return made
+
+    def _judge(self, folder: Path, model: PairModel) -> Metrics:
+        """Return the scores of each part that was held out, and their signatures; write the answers to the test."""
+        metrics: Metrics = {}
+        for name in ("validation", "test"):
+            pairs = self.parts.pairs.get(name, [])
+            if not pairs:
+                continue
+            answers = model.answer([pair.source for pair in pairs], progress=f"answering the {name} pairs")
+            scores = self.recipe.judged([one.text for one in answers], pairs)
+            metrics["signatures"] = scores.signatures
+            if name == "validation":
+                metrics["validation"] = scores.figures
+                continue
+            metrics["test"] = scores.figures
+            baselines = self.recipe.baselines(pairs)
+            if baselines:
+                metrics["baselines"] = {
+                    label: self.recipe.judged(texts, pairs).figures for label, texts in baselines.items()
+                }
+            write_answers(folder / PREDICTIONS, pairs, answers)
+            draw_attention(folder, model, pairs)
+        return metrics
+
+
+def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextAnswer]) -> None:
+    """Write sources, references and answers to a table."""
+    columns: Columns = {
+        "source": [pair.source for pair in pairs],
+        "reference": [pair.targets[0] for pair in pairs],
+        "prediction": [one.text for one in answers],
+        "score": [one.score for one in answers],
+    }
+    write_table(columns, file)
+
+
+def draw_attention(folder: Path, model: PairModel, pairs: Sequence[TextPair]) -> None:
+    """Draw the attention of the first few answers."""
+    from ..plotting.attention import attention_picture
+
+    for number, one in enumerate(model.answer([pair.source for pair in pairs[:_PICTURES]], attention=True), 1):
+        attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
+
+
+def _short_enough(rows: Any, longest: int) -> tuple[Any, int]:
+    """The rows without those that have a longer side, and how many these are."""
+    import numpy as np
+
+    short = np.flatnonzero(np.max(rows.lengths, axis=0) <= longest + 1)  # the end is one more
+    if not len(short):
+        raise DataError(f"all {len(rows)} pairs are longer than data.longest={longest} tokens; type a larger number")
+    return (rows, 0) if len(short) == len(rows) else (rows.select(short), len(rows) - len(short))

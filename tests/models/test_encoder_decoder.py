@@ -1,0 +1,208 @@
+"""Encoder–decoders: the whole target at once equals token by token; padding; copying; coverage; loading."""
+
+import itertools
+
+import pytest
+import tolerances
+import torch
+
+import rnnkit
+from rnnkit.errors import ConfigError, ShapeError
+from rnnkit.generation import beam_search, encoded
+from rnnkit.layers.modes import mode
+from rnnkit.ops.padding import valid_steps
+
+V, E, F, H = 13, 6, 8, 8  # ids, embedding, encoder outputs, decoder outputs
+LENGTHS = [5, 2, 4]
+
+
+def build(form="parallel", cell=rnnkit.GRU, upper=True, **options):
+    torch.manual_seed(3)
+    width = {
+        "parallel": E,
+        "bahdanau": E + F,
+        "input_feeding": 2 * E if options.get("tied", "none") != "none" else E + H,
+    }
+    above = cell(H + F, H) if upper and form != "input_feeding" else None
+    encoder = cell(E, F // 2, bidirectional=True)
+    return rnnkit.EncoderDecoder(encoder, cell(width[form], H), V, V, upper=above, form=form, **options)
+
+
+def batch(extra=0):
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randint(4, V + extra, (3, 5), generator=generator)
+    previous = torch.randint(4, V, (3, 6), generator=generator)
+    return x, previous
+
+
+CASES = [
+    {"form": form, "attention": attention}
+    for form, attention in itertools.product(("parallel", "bahdanau", "input_feeding"), ("dot", "general", "additive"))
+] + [
+    {"cell": rnnkit.LSTM},
+    {"cell": rnnkit.SimpleRNN, "upper": False},
+    {"cell": rnnkit.LSTM, "form": "bahdanau"},
+    {"attention": "additive", "coverage": True},
+    {"attention": "additive", "coverage": True, "form": "bahdanau", "cell": rnnkit.LSTM},
+    {"attention": "additive", "coverage": True, "form": "input_feeding", "tied": "output"},
+    {"copy": True, "unknown": 1},
+    {"copy": True, "unknown": 1, "attention": "additive", "coverage": True, "form": "bahdanau"},
+    {"bridge": False, "tied": "all", "start": 2},
+]
+
+
+def stepwise(model, x, previous, lengths):
+    """The outputs and the attention of `decode_step`, one after the other."""
+    state, memory = model.encode(x, lengths)
+    outputs, weights = [], []
+    for ids in previous.unbind(1):
+        logits, state, attention = model.decode_step(ids, state, memory)
+        outputs.append(logits)
+        weights.append(attention)
+    return torch.stack(outputs, 1), torch.stack(weights, 1)
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_whole_targets_equal_single_steps_and_padding_matters_nowhere(options):
+    model = build(**options)
+    x, previous = batch(extra=2 if options.get("copy") else 0)
+    logits, weights = model(x, previous, lengths=LENGTHS, return_attention=True)
+    single, attention = stepwise(model, x, previous, LENGTHS)
+    tolerances.assert_close(single, logits)
+    tolerances.assert_close(attention, weights)
+    tolerances.assert_close(weights.sum(-1), torch.ones(3, 6))
+    valid = valid_steps(torch.tensor(LENGTHS), 5, x.device)
+    assert not weights.masked_select(~valid[:, None]).any()
+    tolerances.assert_close(model(torch.where(valid, x, 3), previous, lengths=LENGTHS), logits)
+    if not options.get("copy"):  # whose outputs are as wide as the most words of a source of the batch
+        for row, length in enumerate(LENGTHS):
+            tolerances.assert_close(model(x[row : row + 1, :length], previous[row : row + 1])[0], logits[row])
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_every_parameter_gets_a_gradient_and_the_model_is_loaded_as_it_was_saved(options, tmp_path):
+    model = build(**options)
+    x, previous = batch()
+    model(x, previous, lengths=LENGTHS).log_softmax(-1)[..., :7].sum().backward()
+    assert [name for name, one in model.named_parameters() if one.grad is None] == []
+    rnnkit.Learner(model).save(tmp_path)
+    again = rnnkit.load(tmp_path)
+    assert repr(again) == repr(model)
+    with mode(model, training=False):
+        torch.testing.assert_close(again(x, previous, lengths=LENGTHS), model(x, previous, lengths=LENGTHS))
+
+
+def test_the_equations_of_the_parallel_form():
+    model = build(upper=False)
+    x, previous = batch()
+    table = model.source_embedding.weight[x]
+    values, last = model.encoder(table.transpose(0, 1))
+    values = values.transpose(0, 1)
+    state = torch.tanh(torch.cat((last[0], last[1]), -1) @ model.bridge.weight.T + model.bridge.bias)
+    state, outputs = state[None], []
+    keys = values @ model.attention.from_memory.weight.T
+    for ids in previous.unbind(1):
+        h, state = model.decoder.step(model.embedding.weight[ids], state)
+        weights = torch.einsum("bh,bsh->bs", h, keys).softmax(-1)
+        context = torch.einsum("bs,bsf->bf", weights, values)
+        outputs.append(model.output(torch.tanh(model.combine(torch.cat((h, context), -1)))))
+    tolerances.assert_close(model(x, previous), torch.stack(outputs, 1))
+
+
+def test_sources_of_numbers_with_nan_in_the_padding():
+    torch.manual_seed(0)
+    model = rnnkit.EncoderDecoder(rnnkit.LSTM(3, 4, bidirectional=True), rnnkit.LSTM(E, H), None, V)
+    x = torch.randn(3, 5, 3)
+    previous = batch()[1]
+    poisoned = x.masked_fill(~valid_steps(torch.tensor(LENGTHS), 5, x.device)[..., None], torch.nan)
+    tolerances.assert_close(model(poisoned, previous, lengths=LENGTHS), model(x, previous, lengths=LENGTHS))
+
+
+def test_copying_gives_a_distribution_with_the_words_that_the_vocabulary_lacks():
+    model = build(copy=True, unknown=1)
+    x, previous = batch()
+    x[0, 3] = V + 1
+    log_p, weights = model(x, previous, lengths=LENGTHS, return_attention=True)
+    assert log_p.shape == (3, 6, V + 2)
+    tolerances.assert_close(log_p.exp().sum(-1), torch.ones(3, 6))
+    with torch.no_grad():
+        model.copying.gate.weight.zero_()
+        model.copying.gate.bias.fill_(-40.0)  # copies only
+    log_p, weights = model(x, previous, lengths=LENGTHS, return_attention=True)
+    tolerances.assert_close(log_p.exp()[0, :, V + 1], weights[0, :, 3])
+    twice = weights[2, :, :4] * (x[2, :4] == x[2, 0])
+    tolerances.assert_close(log_p.exp()[2, :, x[2, 0]], twice.sum(-1))
+    read = torch.where(previous == 5, V + 1, previous)  # read as the unknown word
+    plain = model(x, torch.where(previous == 5, 1, previous), lengths=LENGTHS)
+    tolerances.assert_close(model(x, read, lengths=LENGTHS), plain)
+
+
+def test_dropout_is_drawn_while_training_alone():
+    model = build(dropout=0.5, word_dropout=0.2)
+    x, previous = batch()
+    assert not torch.equal(model(x, previous), model(x, previous))
+    model.eval()
+    assert torch.equal(model(x, previous), model(x, previous))
+    model.train()
+    model.variational = True
+    dropped = model._drop(torch.ones(2, 9, 50))
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    model.dropout, model.word_dropout = 0.0, 0.9
+    embedded = model._embedded(model.embedding, previous)
+    alive = (embedded != 0).any(-1)
+    tolerances.assert_close(embedded[alive], 10 * model.embedding(previous)[alive])
+    assert not alive.all()
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_beams_are_those_of_each_source_alone(options):
+    model = build(**options).eval()
+    x, _ = batch()
+    found = beam_search(encoded(model, x, LENGTHS), [2], end=3, width=3, max_tokens=7, return_attention=True)
+    for row, length in enumerate(LENGTHS):
+        alone = beam_search(encoded(model, x[row : row + 1, :length]), [2], end=3, width=3, max_tokens=7)
+        assert alone[0][0].ids == found[row][0].ids
+        assert found[row][0].attention.shape[1] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: build(attention="sum"), "attention='sum'"),
+        (lambda: build(coverage=True), "expected attention='additive'"),
+        (lambda: build(copy=True), "without unknown="),
+        (lambda: build(dropout=1.0), "dropout=1.0"),
+        (
+            lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), rnnkit.GRU(E, 4), V, V, attention="dot"),
+            "attention='general'",
+        ),
+        (lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), rnnkit.GRU(E, 4), V, V + 1, tied="all"), "one vocabulary"),
+        (lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), rnnkit.GRU(E, 4, bidirectional=True), V, V), "one direction"),
+        (lambda: rnnkit.EncoderDecoder(rnnkit.GRU(5, F), rnnkit.GRU(E, 4), V, V, tied="all"), "input_size=6"),
+        (lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), rnnkit.GRU(E, 4), V, V, form="bahdanau"), "E \\+ 8"),
+        (
+            lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), rnnkit.GRU(E, 4), V, V, upper=rnnkit.GRU(9, 4)),
+            "input_size=12",
+        ),
+        (
+            lambda: rnnkit.EncoderDecoder(
+                rnnkit.GRU(E, F), rnnkit.GRU(E + 4, 4), V, V, upper=rnnkit.GRU(12, 4), form="input_feeding"
+            ),
+            "num_layers=2",
+        ),
+        (lambda: rnnkit.EncoderDecoder(rnnkit.GRU(E, F), torch.nn.Linear(E, 4), V, V), "no state"),
+    ],
+)
+def test_settings_that_do_not_fit(change, message):
+    with pytest.raises(ConfigError, match=message):
+        change()
+
+
+def test_inputs_that_do_not_fit():
+    model = build()
+    x, previous = batch()
+    with pytest.raises(ShapeError, match="expected ids \\[B, S\\]"):
+        model(x[..., None], previous)
+    with pytest.raises(ShapeError, match="expected ids \\[B, T\\]"):
+        model(x, previous.float())

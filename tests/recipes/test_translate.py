@@ -1,0 +1,195 @@
+"""Translation end to end on made pairs: every verb, parallel files, the same bits after a break."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import rnnkit
+from rnnkit.cli.main import app
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import DataRequest, find
+from rnnkit.recipes.text_pairs import divide
+from rnnkit.runs.settings import override
+
+NUMBERS = {"one": "一", "two": "二", "three": "三", "four": "四", "five": "五", "six": "六"}
+SMALL = [
+    "model.hidden_size=16", "model.embedding_size=12", "model.dropout=0.1", "fit.batch_size=16", "fit.lr=0.03",
+    "model.upper=false", "data.tokenizer=word", "search.width=2", "search.max_tokens=8", "device=cpu",
+]  # fmt: skip
+
+
+def write_pairs(path, count=120, seed=0):
+    draw = random.Random(seed)
+    found = {" ".join(draw.choices(list(NUMBERS), k=draw.randint(1, 4))) for _ in range(4 * count)}
+    rows = [(text, "".join(NUMBERS[word] for word in text.split())) for text in sorted(found)[:count]]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("source", "target"), *rows])
+    return rows
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    assert result.exit_code == code, result.output
+    return result
+
+
+def settings(*more):
+    return [part for one in (*SMALL, *more) for part in ("--set", one)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translate")
+    write_pairs(folder / "pairs.csv")
+    call("train", "translate", folder / "pairs.csv", "--epochs", 6, "--out", folder / "run", *settings())
+    return folder / "run"
+
+
+def test_a_run_has_scores_with_signatures_answers_and_pictures(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["chrf"] > 10
+    assert "tok:zh" in metrics["signatures"]["bleu"]
+    assert metrics["chosen_on"].startswith("validation loss (")
+    assert "by a hash over groups of pairs that share a text" in metrics["split"]
+    assert sum(metrics["rows"].values()) == 120
+    with (run / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == metrics["rows"]["test"]
+    assert all(set(row["prediction"]) <= set(NUMBERS.values()) for row in rows)
+    assert (run / "attention-1.png").stat().st_size > 1000
+
+
+def test_evaluate_predict_and_translate(run, tmp_path):
+    evaluated = call("evaluate", run).stdout
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert f"{metrics['test']['chrf']:.4g}" in evaluated
+    (tmp_path / "new.txt").write_text("two three\n\none six one\n")
+    predicted = call("predict", run, tmp_path / "new.txt", "--out", tmp_path / "out.json")
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert [row["source"] for row in rows] == ["two three", "one six one"], predicted.output
+    recipe = find("translate")()
+    answers = recipe.translator(run)(["two three", "six"], width=3, max_tokens=5)
+    assert answers[0].source_tokens == ["two", "three", "<eos>"]
+    for one in answers:
+        assert one.text == "".join(token for token in one.tokens if token != "<eos>")
+        assert tuple(one.attention.shape) == (len(one.tokens), len(one.source_tokens))
+        assert len(one.tokens) <= 5
+    alone = recipe.translator(run)(["two three"], width=3, max_tokens=5)
+    assert (alone[0].text, alone[0].tokens) == (answers[0].text, answers[0].tokens)
+    assert recipe.translator(run)(["six"], length_penalty=0.0)[0].score <= 0
+    shown = call("translate", run, "two three", "--width", 3, "--max-tokens", 5).stdout
+    assert shown.strip() == answers[0].text
+    with pytest.raises(DataError, match="text 2 of 2 is empty"):
+        recipe.translator(run)(["one", " "])
+
+
+def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):
+    write_pairs(tmp_path / "new.csv", 40, seed=7)
+    call("finetune", run, tmp_path / "new.csv", "--epochs", 1, "--out", tmp_path / "tuned")
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["new"]["after"]["loss"] > 0
+    assert call("evaluate", tmp_path / "tuned").exit_code == 0
+
+
+def test_a_resumed_run_has_the_same_bits(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 60)
+    recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "fit.epochs=3"])
+    recipe = override(recipe, ["fit.sampling=0.5", "search.max_tokens=3"])
+    weights = []
+    for name, stop in (("whole", None), ("broken", 4)):
+        folder = tmp_path / name
+        folder.mkdir()
+        if stop is not None:
+            with pytest.MonkeyPatch.context() as patch:
+                interrupt_at(patch, stop)
+                assert recipe.run(folder)["stopped"] == "interrupted"
+        assert recipe.run(folder)["stopped"] == "finished"
+        weights.append(rnnkit.load(folder).state_dict())
+    for one, other in zip(weights[0].values(), weights[1].values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def interrupt_at(patch, stop):
+    """Have every run press Ctrl-C in a step."""
+    from rnnkit.training import learner as module
+
+    fit = module.Learner.fit
+
+    class Stop(rnnkit.Callback):
+        def on_step_end(self, learner, step):
+            if step == stop:
+                import signal
+
+                signal.raise_signal(signal.SIGINT)
+
+    def stopped(self, *arguments, callbacks=(), **more):
+        return fit(self, *arguments, callbacks=[*callbacks, Stop()], **more)
+
+    patch.setattr(module.Learner, "fit", stopped)
+
+
+def test_parallel_files_and_files_for_each_part(tmp_path):
+    rows = write_pairs(tmp_path / "pairs.csv", 50)
+    for name, part in (("train", rows[:40]), ("test", rows[40:])):
+        for side, suffix in enumerate(("en", "zh")):
+            (tmp_path / f"{name}.{suffix}").write_text("\n".join(row[side] for row in part) + "\n", "utf-8")
+    named = [f"data.path={tmp_path / 'train.en'}", f"data.target_path={tmp_path / 'train.zh'}",
+             f"data.test_path={tmp_path / 'test.en'}", f"data.test_target_path={tmp_path / 'test.zh'}"]  # fmt: skip
+    parts = divide(override(find("translate")(), [*named, "data.validation=0.2"]).data)
+    assert [(pair.source, *pair.targets) for pair in parts.pairs["test"]] == rows[40:]
+    assert len(parts.pairs["train"]) + len(parts.pairs["validation"]) == 40
+    with pytest.raises(DataError, match="one text a line"):
+        divide(override(find("translate")(), named[:1]).data)
+
+
+def test_tables_without_a_header_and_a_folder_of_data(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "pairs.txt").write_text('Say "hi".\t嗨。\tsome notes\nRun.\t跑。\tnotes\n', "utf-8")
+    chosen = ["data.path=set/pairs.txt", "data.format=tsv", "data.header=false", "data.source=0", "data.target=1"]
+    recipe = override(find("translate")(), [*chosen, "data.validation=0", "data.test=0"])
+    monkeypatch.delenv("RNNKIT_DATA", raising=False)
+    monkeypatch.chdir(tmp_path / "set")
+    with pytest.raises(DataError, match="set RNNKIT_DATA to the folder"):
+        divide(recipe.data)
+    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
+    assert [pair.source for pair in divide(recipe.data).pairs["train"]] == ['Say "hi".', "Run."]
+    with pytest.raises(ConfigError, match="data.path is missing"):
+        divide(find("translate")().data)
+
+
+def test_long_pairs_are_left_out_and_told(tmp_path):
+    rows = write_pairs(tmp_path / "pairs.csv", 40)
+    recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "data.longest=3"])
+    recipe = override(recipe, ["fit.epochs=1", "data.test=0", "data.validation=0", "search.max_tokens=2"])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    metrics = recipe.run(folder)
+    long = sum(len(target) > 3 for _, target in rows)
+    assert metrics["rows"]["train"] == 40 - long
+    assert f"{long} pairs longer than 3 tokens were not trained on" in metrics["split"]
+    assert "test" not in metrics
+    with pytest.raises(DataError, match="held no pairs back"):
+        recipe.evaluate(folder)
+    assert set(recipe.evaluate(folder, DataRequest(tmp_path / "pairs.csv"))) == {"bleu", "chrf"}
+
+
+@pytest.mark.parametrize("form", ["input_feeding", "bahdanau"])
+def test_the_other_forms_train(form, tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 30)
+    call(
+        "train", "translate", tmp_path / "pairs.csv", "--epochs", 1, "--out", tmp_path / "run",
+        *settings(f"model.form={form}", "model.upper=false", "search.max_tokens=2"),
+    )  # fmt: skip
+    assert rnnkit.load(tmp_path / "run").form == form
+
+
+def test_the_recipes_of_public_sets_name_their_files():
+    assert find("translate-multi30k")().data.files()["test"][0] == "multi30k/test_2016_flickr.en.gz"
+    assert find("translate-tatoeba")().data.header is False
+    assert Path(find("summarize-scitldr")().data.path).name == "train.jsonl"
