@@ -122,15 +122,15 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
             if row["epoch"] == 3:
                 raise Stop
 
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.tasks.intent_rows import IntentRows
         from rnnkit.tasks.intents import ValidationScores
 
         held = IntentRows(prepared.parts.validation, prepared.vocabulary, prepared.intents, prepared.tags)
         with pytest.raises(Stop):
             learner.fit(
-                BucketedBatches(prepared.rows, prepared.rows.lengths, 10, seed=0),
-                validation=BucketedBatches(held, held.lengths, 64, shuffle=False),
+                LengthBatches(prepared.rows, 10, seed=0),
+                validation=LengthBatches(held, 64, shuffle=False),
                 seed=0,
                 checkpoint=folder,
                 callbacks=[ValidationScores(prepared.vocabulary, prepared.parts.validation), stop],

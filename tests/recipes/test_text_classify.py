@@ -101,7 +101,7 @@ def test_it_judges_on_other_files(trained, tmp_path):
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
     from safetensors.torch import load_file
 
-    from rnnkit.data import BucketedBatches
+    from rnnkit.data import LengthBatches
     from rnnkit.recipes.text_classify import Trained
 
     recipe, run, _ = trained
@@ -119,8 +119,8 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
         held = Trained(learner.model, prepared.tokenizer, prepared.classes, recipe).rows(prepared.parts.validation)
         with pytest.raises(Stop):
             learner.fit(
-                BucketedBatches(prepared.rows, prepared.rows.lengths, 10, seed=0),
-                validation=BucketedBatches(held, held.lengths, 64, shuffle=False),
+                LengthBatches(prepared.rows, 10, seed=0),
+                validation=LengthBatches(held, 64, shuffle=False),
                 seed=0,
                 checkpoint=folder,
                 callbacks=[stop],

@@ -203,7 +203,7 @@ class PreparedIntents(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.tasks.intent_rows import IntentRows
         from rnnkit.tasks.intents import ValidationScores, scores, understand
 
@@ -215,10 +215,10 @@ class PreparedIntents(PreparedRun):
         judged, _ = known(parts.validation, self.intents, self.tags)
         if judged:
             held = IntentRows(judged, self.vocabulary, self.intents, self.tags)
-            validation = BucketedBatches(held, held.lengths, max(size, 64), shuffle=False)
+            validation = LengthBatches(held, max(size, 64), shuffle=False)
             callbacks.append(ValidationScores(self.vocabulary, judged))
         history = learner.fit(
-            BucketedBatches(self.rows, self.rows.lengths, size, seed=recipe.seed),
+            LengthBatches(self.rows, size, seed=recipe.seed),
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,

@@ -179,7 +179,7 @@ class PreparedTexts(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
 
         recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
         data_digests.record(folder, parts.digests)
@@ -188,9 +188,9 @@ class PreparedTexts(PreparedRun):
         validation = None
         if parts.validation:
             held = trained.rows(parts.validation)
-            validation = BucketedBatches(held, held.lengths, max(fit.batch_size, 64), shuffle=False)
+            validation = LengthBatches(held, max(fit.batch_size, 64), shuffle=False)
         history = learner.fit(
-            BucketedBatches(self.rows, self.rows.lengths, fit.batch_size, seed=recipe.seed),
+            LengthBatches(self.rows, fit.batch_size, seed=recipe.seed),
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -333,27 +333,27 @@ class Trained:
 
     def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
         """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
 
         rows = self.rows(texts)
         learner = rnnkit.Learner(self.model, metrics=["accuracy", "f1_macro"], device=self.recipe.device)
-        found = learner.evaluate(BucketedBatches(rows, rows.lengths, 64, shuffle=False))
+        found = learner.evaluate(LengthBatches(rows, 64, shuffle=False))
         return {"cross_entropy": found.pop("loss"), **found}
 
     def shares(self, texts: list[LabelledText]) -> torch.Tensor:
         """Return the probability of each class for each text, [N, C]."""
         import torch
 
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.layers.modes import mode
 
         rows = self.rows(texts, labelled=False)
-        order = torch.from_numpy(rows.lengths).argsort(stable=True)  # as the batches come
+        order = torch.from_numpy(rows.steps).argsort(stable=True)  # as the batches come
         device = next(self.model.parameters()).device
         with torch.inference_mode(), mode(self.model, training=False):
             found = [
                 self.model(batch.inputs.to(device), lengths=batch.input_lengths).softmax(1).cpu()
-                for batch in BucketedBatches(rows, rows.lengths, 64, shuffle=False)
+                for batch in LengthBatches(rows, 64, shuffle=False)
             ]
         return torch.cat(found)[order.argsort()]
 

@@ -87,7 +87,7 @@ def _judged(trained: Any, texts: list[LabelledText], folder: Path) -> dict[str, 
             warnings.simplefilter("ignore")  # of fonts, which confusion.png has told
             pictures.confusion(matrix, classes, path)
 
-    lengths = trained.rows(texts, labelled=False).lengths.tolist()
+    lengths = trained.rows(texts, labelled=False).steps.tolist()
     return {
         "samples": samples(range(len(texts)), sureness),
         "worst": samples(of_true.argsort(stable=True).tolist(), of_true),
