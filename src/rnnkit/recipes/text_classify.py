@@ -18,6 +18,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
+from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from rnnkit.tasks.text_rows import TextClassRows
     from rnnkit.training.history import History
     from rnnkit.types import Batches
-
-REPORT, MISTAKES, CONFUSION = "text_report.txt", "mistakes.csv", "confusion.png"
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,18 @@ class PreparedTexts(PreparedRun):
         train, validation = self.batches(learner, fit.batch_size, recipe.seed)
         history = learner.fit(
             train,
+        from rnnkit.data import LengthBatches
+
+        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        data_digests.record(folder, parts.digests)
+        learner = self.learner()
+        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
+        validation = None
+        if parts.validation:
+            held = trained.rows(parts.validation)
+            validation = LengthBatches(held, max(fit.batch_size, 64), shuffle=False)
+        history = learner.fit(
+            LengthBatches(self.rows, fit.batch_size, seed=recipe.seed),
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -234,20 +245,19 @@ class PreparedTexts(PreparedRun):
         recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
         trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
         learner.save(folder)
-        sentences = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
-        (folder / REPORT).write_text("\n".join(sentences) + "\n", encoding="utf-8")
         metrics: runs.Metrics = {"split": parts.division}
         if parts.validation:
             metrics["validation"] = trained.evaluate(parts.validation)
         if parts.test:
             metrics["test"] = trained.evaluate(parts.test)
-        if judged := parts.test or parts.validation:
-            trained.write_mistakes(judged, folder)
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = fit.early_stopping is not None
         chosen_on = f"validation ({len(parts.validation)} texts held out from training)" if early else None
-        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        told = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
+        write_results(trained, parts.test or parts.validation, folder, told, history, metrics)
+        return metrics
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""
@@ -378,27 +388,27 @@ class Trained:
 
     def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
         """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
 
         rows = self.rows(texts)
         learner = rnnkit.Learner(self.model, metrics=["accuracy", "f1_macro"], device=self.recipe.device)
-        found = learner.evaluate(BucketedBatches(rows, rows.lengths, 64, shuffle=False))
+        found = learner.evaluate(LengthBatches(rows, 64, shuffle=False))
         return {"cross_entropy": found.pop("loss"), **found}
 
     def shares(self, texts: list[LabelledText]) -> torch.Tensor:
         """Return the probability of each class for each text, [N, C]."""
         import torch
 
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.layers.modes import mode
 
         rows = self.rows(texts, labelled=False)
-        order = torch.from_numpy(rows.lengths).argsort(stable=True)  # as the batches come
+        order = torch.from_numpy(rows.steps).argsort(stable=True)  # as the batches come
         device = next(self.model.parameters()).device
         with torch.inference_mode(), mode(self.model, training=False):
             found = [
                 self.model(batch.inputs.to(device), lengths=batch.input_lengths).softmax(1).cpu()
-                for batch in BucketedBatches(rows, rows.lengths, 64, shuffle=False)
+                for batch in LengthBatches(rows, 64, shuffle=False)
             ]
         return torch.cat(found)[order.argsort()]
 
@@ -412,25 +422,3 @@ class Trained:
             "confidence": shares.amax(1).tolist(),
             **{f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(self.classes)},
         }
-
-    def write_mistakes(self, texts: list[LabelledText], folder: Path) -> None:
-        """Write the texts whose class was missed, the surest first, and draw the confusion matrix."""
-        import torch
-
-        from rnnkit.diagnostics import pictures
-        from rnnkit.runs.tables import write_table
-
-        sureness, found = self.shares(texts).max(1)
-        true = torch.tensor([self.classes.index(one.label) for one in texts])
-        count = len(self.classes)
-        matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count)
-        pictures.confusion(matrix.numpy(), self.classes, folder / CONFUSION)
-        missed = (found != true).nonzero()[:, 0]
-        wrong = missed[sureness[missed].argsort(descending=True, stable=True)].tolist()
-        columns: Columns = {
-            "text": [texts[row].text for row in wrong],
-            "label": [texts[row].label for row in wrong],
-            "prediction": [self.classes[found[row]] for row in wrong],
-            "confidence": [float(sureness[row]) for row in wrong],
-        }
-        write_table(columns, folder / MISTAKES)
