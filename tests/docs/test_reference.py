@@ -102,6 +102,7 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.tasks.text_scores.Scores": "rnnkit.tasks.text_scores.translation_scores",
     "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
     "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",
     "rnnkit.data.ParallelTexts": "rnnkit.data.read_parallel_texts",
