@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 # The packages and modules of `rnnkit.training`, from those that users call to those that all others use. Each imports
 # only what stands further down.
 TRAINING = (
-    ("learner",),
+    ("dynamic_evaluation", "learner"),
     ("fine_tuning", "reports"),
     ("fitting",),
     ("session",),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.crf import CRF
+    from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.lstm import LSTM
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
+    from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
     from .models.encoder_decoder import EncoderDecoder
+    from .models.intents import IntentSlotModel
+    from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
@@ -45,15 +50,19 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Batch": "types",
+    "CRF": "layers.crf",
     "Callback": "training.watching.callbacks",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "Diagnostics": "diagnostics.updates",
+    "Embedding": "layers.dropout",
     "EncoderDecoder": "models.encoder_decoder",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
+    "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
+    "LanguageModel": "models.language_model",
     "Learner": "training.learner",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
@@ -69,6 +78,8 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "VariationalDropout": "layers.dropout",
+    "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
@@ -80,6 +91,7 @@ _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "genera
 
 # RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -88,9 +100,12 @@ __all__ = [
     "Chain",
     "ConvFront",
     "Diagnostics",
+    "Embedding",
     "EncoderDecoder",
     "GRUCell",
+    "IntentSlotModel",
     "LSTMCell",
+    "LanguageModel",
     "Learner",
     "LoRA",
     "PerStep",
@@ -103,6 +118,8 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "VariationalDropout",
+    "WordFront",
     "accelerate",
     "chrono_",
     "data",

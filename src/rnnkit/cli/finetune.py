@@ -49,7 +49,6 @@ def finetune(
 ) -> None:
     """Train a run's model on new data, in a run folder of its own; report what was learned and what was lost."""
     from .. import runs
-    from ..recipes.finetuning import FineTune, run_job
     from ..runs.folders import finetune_again
 
     check_run("finetune", run, (file, data))
@@ -58,18 +57,18 @@ def finetune(
     if request is None:
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")
     short = {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed, "--device": device}
-    options = shorthands(FineTune(), short)
-    check_once(set_ or [], options)
-    settings = override(FineTune(), [*(set_ or []), *options])
     stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
-    chosen.require("finetune", run)
+    defaults = chosen.require("finetune", run).fine_tune_defaults()
+    options = shorthands(defaults, short)
+    check_once(set_ or [], options)
+    settings = override(defaults, [*(set_ or []), *options])
     with plain_warnings():
         job = chosen.fine_tune_job(run, request, settings)
         job.check(settings)
         facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
         with runs.start(stored.name, chosen, out, finetune=facts) as folder:
             typer.echo(f"Run folder: {folder}")
-            history = run_job(job, settings, folder)
+            history = job.run(settings, folder)
     interrupted = history.stopped == "interrupted"
     if interrupted:
         again = finetune_again(folder)

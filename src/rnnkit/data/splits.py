@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -84,18 +84,51 @@ def split(
 def _at_random(
     series: SeriesSet, shares: npt.NDArray[np.float64], random: np.random.Generator, stratify: bool
 ) -> list[npt.NDArray[np.int64]]:
-    count = len(series)
-    order = random.permutation(count)
+    order = random.permutation(len(series))
     if stratify and series.targets is not None and series.targets.dtype.kind != "f":
-        # Each row gets its place within its class, from 0 to 1; cutting all rows by that place cuts each class alike.
-        place = np.empty(count)
-        _, classes = np.unique(series.targets, return_inverse=True)
-        for members in range(classes.max() + 1):
-            rows = order[classes[order] == members]
-            place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-            place[rows[0]] = 0
-        order = order[np.argsort(place[order], kind="stable")]
-    return [np.sort(part) for part in np.split(order, _cuts(shares, count))]
+        order = _alike(order, series.targets)
+    return [np.sort(part) for part in np.split(order, _cuts(shares, len(series)))]
+
+
+def _alike(order: npt.NDArray[np.int64], labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return rows in an order that cuts each class alike, wherever it is cut."""
+    # Each row gets its place within its class, from 0 to 1; cutting all rows by that place cuts each class alike.
+    place = np.empty(len(order))
+    _, classes = np.unique(labels, return_inverse=True)
+    for members in range(classes.max() + 1):
+        rows = order[classes[order] == members]
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+        place[rows[0]] = 0
+    found: npt.NDArray[np.int64] = order[np.argsort(place[order], kind="stable")]
+    return found
+
+
+def held_out(labels: Sequence[str], amounts: Mapping[str, float], seed: int) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the rows of each part that is held out, and under "train" those that are left, each class alike.
+
+    Args:
+        labels: the class of each row.
+        amounts: for each part a share of all rows (0.1), or a number of them (700, from 1 on); 0: no such part.
+        seed: of the division.
+
+    Raises:
+        DataError: nothing would be left to train on.
+
+    Example:
+        >>> parts = held_out(["a"] * 8 + ["b"] * 8, {"test": 0.25, "validation": 2}, seed=0)
+        >>> {name: ["ab"[row // 8] for row in rows] for name, rows in parts.items()}["validation"]
+        ['a', 'b']
+        >>> {name: len(rows) for name, rows in parts.items()}
+        {'test': 4, 'validation': 2, 'train': 10}
+    """
+    counts = {name: round(amount * len(labels)) if amount < 1 else int(amount) for name, amount in amounts.items()}
+    counts = {name: max(count, 1) for name, count in counts.items() if amounts[name]}
+    left = len(labels) - sum(counts.values())
+    if left < 1:
+        raise DataError(f"{len(labels):,} rows arrived, of which {sum(counts.values()):,} would be held out")
+    order = _alike(np.random.default_rng(seed).permutation(len(labels)), np.asarray(labels))[::-1]
+    cuts = np.cumsum(list(counts.values()))
+    return {name: np.sort(part) for name, part in zip((*counts, "train"), np.split(order, cuts), strict=True)}
 
 
 def _cuts(shares: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ Legend: S tokens in all, B streams, L steps of a stream, T steps of a window.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ DTYPES = ("uint16", "uint32", "int32", "int64")
 _PAGE = 4096  # bytes
 _PAGES = 64  # of which a fingerprint is made
 _SHORTEST = 5  # steps of a random window
+_WHOLE = 0.95  # of the random windows have a mean of the whole window, the others of half
 
 
 class TokenArray:
@@ -198,7 +200,9 @@ class TokenBatches(ResumableBatches):
 
     With `random_windows` each window's length is drawn as in Merity, Keskar & Socher 2018 ("Regularizing and Optimizing
     LSTM Language Models", section 5): T* = T with probability 0.95, else T / 2; then a normal with mean T* and
-    deviation 5, at least 5. Their rescaling of the learning rate by the window's length is not done here.
+    deviation 5, at least 5. Variant: all epochs have as many windows as are expected, and the lengths of an epoch are
+    scaled to fill it, so that schedules know the number of steps. Their rescaling of the learning rate by the window's
+    length is not done here.
 
     Args:
         tokens: a `TokenArray`, or integers [S].
@@ -250,9 +254,10 @@ class TokenBatches(ResumableBatches):
         return f"TokenBatches({self.batch_size} streams of {self.length:,} steps, {windows} {self.window})"
 
     @property
-    def steps(self) -> int | None:
-        """The number of windows of an epoch; None with random windows."""
-        return None if self.random_windows else -(-self.length // self.window)
+    def steps(self) -> int:
+        """The number of windows of an epoch."""
+        mean = self.window * (_WHOLE + (1 - _WHOLE) / 2) if self.random_windows else self.window
+        return max(1, math.ceil(self.length / max(mean, _SHORTEST if self.random_windows else 1)))
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
@@ -305,14 +310,13 @@ class TokenBatches(ResumableBatches):
 
         if not self.random_windows:
             return [*range(0, self.length, self.window), self.length]
-        draw = self.generator
-        cuts = [0]
-        while cuts[-1] < self.length:
-            whole = float(torch.rand((), generator=draw)) < 0.95
+        lengths = []
+        for _ in range(self.steps):
+            whole = float(torch.rand((), generator=self.generator)) < _WHOLE
             mean = self.window if whole else self.window / 2
-            drawn = int(mean + 5 * float(torch.randn((), generator=draw)))
-            cuts.append(min(cuts[-1] + max(_SHORTEST, drawn), self.length))
-        return cuts
+            lengths.append(max(_SHORTEST, int(mean + 5 * float(torch.randn((), generator=self.generator)))))
+        ends = np.cumsum(lengths) * (self.length / sum(lengths))
+        return [0, *np.rint(ends).astype(int).tolist()]
 
 
 def _smallest(tokens: npt.NDArray[Any]) -> str:

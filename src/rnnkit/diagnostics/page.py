@@ -1,28 +1,17 @@
-"""A diagnosis as one HTML file that needs nothing else: verdict, findings, pictures, figures, rules.
-
-It fits light and dark pages, phones and screen readers; it runs no script and fetches nothing.
-"""
+"""A diagnosis as one HTML file that needs nothing else: verdict, findings, pictures, figures, rules."""
 
 from __future__ import annotations
 
-import base64
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..plotting.style import dark_svg
-from ..serialization import replacing
+from ..plotting.page import Draw, Page, Paragraph
 from . import measurement_pictures, pictures
 from .diagnosis import Diagnosis
 from .findings import RULES, Evidence
-
-Draw = Callable[[Path], object]
 
 
 def write_page(diagnosis: Diagnosis, path: str | PathLike[str], *, name: str = "") -> Path:
@@ -43,7 +32,6 @@ def write_page(diagnosis: Diagnosis, path: str | PathLike[str], *, name: str = "
         >>> "<h1>Nothing wrong was found.</h1>" in file.read_text(encoding="utf-8")
         True
     """
-    path = Path(path)
     evidence = diagnosis.evidence
     seen = evidence.horizon
     lead = (
@@ -52,48 +40,57 @@ def write_page(diagnosis: Diagnosis, path: str | PathLike[str], *, name: str = "
     )
     if seen is not None:
         lead += f" The output sees {seen.steps} of {seen.length} steps back."
-    text = Template(_PAGE).substitute(
-        title=escape(f"{name}: {diagnosis.verdict}" if name else diagnosis.verdict),
-        verdict=escape(diagnosis.verdict),
+    page = Page(
+        diagnosis.verdict,
+        lead,
+        name=name,
         state="ill" if diagnosis.findings else "well",
-        name=escape(name),
-        lead=escape(lead),
-        findings=_findings(diagnosis),
-        pictures="\n".join(_figures(evidence)),
-        figures=_table(("what", "where", "figure"), _figures_measured(evidence)),
-        rules=_table(
-            ("finding", "measured", "from"), ((r.title, r.measure, f"{r.threshold:g}") for r in RULES.values())
-        ),
-        version=escape(_version()),
+        tab=f"{name}: {diagnosis.verdict}" if name else None,
+        made="Measured in evaluation mode by",
     )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
+    _add_findings(page, diagnosis)
+    page.section("Pictures")
+    for figure in _figures(evidence):
+        page.picture(figure.draw, figure.alt, title=figure.title, caption=figure.caption)
+    page.section("Figures").table(("what", "where", "figure"), _figures_measured(evidence))
+    page.section("The rules and their thresholds", folded=True).table(
+        ("finding", "measured", "from"), ((r.title, r.measure, f"{r.threshold:g}") for r in RULES.values())
+    )
+    return page.write(path)
 
 
-def _findings(diagnosis: Diagnosis) -> str:
-    if not diagnosis.findings:
-        return f"<p>None of the {len(RULES)} rules below applies.</p>"
-    return "\n".join(
-        f"<article><h3>{escape(one.title)}</h3><p>{escape(one.problem)}</p>"
-        f"<p><strong>What usually helps:</strong> {escape(one.helps)}</p>"
-        f'<p class="small">Measured: {escape(RULES[one.rule].measure)} {one.threshold:g}. '
-        f"{escape(one.where)}: {one.figure:.3g}.</p></article>"
-        for one in diagnosis.findings
-    )
+def _add_findings(page: Page, diagnosis: Diagnosis) -> None:
+    none = [] if diagnosis.findings else [f"None of the {len(RULES)} rules below applies."]
+    page.section("Findings", *none, shown=False)
+    for one in diagnosis.findings:
+        page.card(
+            one.title,
+            one.problem,
+            Paragraph(one.helps, "What usually helps:"),
+            Paragraph(
+                f"Measured: {RULES[one.rule].measure} {one.threshold:g}. {one.where}: {one.figure:.3g}.", small=True
+            ),
+        )
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
-def _figures(evidence: Evidence) -> Iterable[str]:
+class _Figure(NamedTuple):
+    title: str
+    draw: Draw
+    alt: str
+    caption: str
+
+
+def _figures(evidence: Evidence) -> Iterable[_Figure]:
     """Each picture that something was measured for, with its title, what it shows, and how to read it."""
     if (flow := evidence.flow) is not None:
         shown = "; ".join(
             f"{one.layer} {one.norms[0]:.2g} at the first and {one.norms[-1]:.2g} at the last step"
             for one in flow.layers
         )
-        yield _figure(
+        yield _Figure(
             "Gradients through time",
             lambda path: measurement_pictures.gradients(flow, path),
             f"Norm of the gradient of the loss by the hidden state, over the time steps, logarithmic: {shown}.",
@@ -106,7 +103,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
         limit = f"It stays below {seen.threshold:.0%} of its largest value to the right of the dashed line."
         if not 0 < seen.steps < seen.length:  # the picture has no such line
             limit = f"The grey line is at {seen.threshold:.0%} of the largest value."
-        yield _figure(
+        yield _Figure(
             "How far back the output sees",
             lambda path: measurement_pictures.horizon(seen, path),
             f"Gradient of the output by the input k steps back as a share of its largest: at least "
@@ -115,7 +112,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
         )
     if evidence.spectra:
         largest = max(evidence.spectra, key=lambda one: -1.0 if math.isnan(one.radius) else one.radius)
-        yield _figure(
+        yield _Figure(
             "Recurrent weights",
             lambda path: measurement_pictures.spectra(evidence.spectra, path),
             f"Eigenvalues in the complex plane around the unit circle, and singular values, by layer and gate. The "
@@ -131,7 +128,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
             if one.saturated
         ]
         idle = [f"{one.layer} {one.dead_share + one.constant_share:.1%} idle units" for one in evidence.activity]
-        yield _figure(
+        yield _Figure(
             "Saturated and idle units",
             lambda path: measurement_pictures.saturation(evidence.activity, path),
             f"Share of saturated values by layer and gate, and of idle units: {'; '.join([*fullest, *idle])}.",
@@ -142,7 +139,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
     if evidence.history:
         rows = evidence.history
         last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss") if name in rows[-1])
-        yield _figure(
+        yield _Figure(
             "Learning curves",
             lambda path: pictures.curves(rows, path, stacked=True),
             f"Loss and metrics over {_count(len(rows), 'epoch')}; at the end {last}.",
@@ -151,7 +148,7 @@ def _figures(evidence: Evidence) -> Iterable[str]:
         )
 
 
-def _over_training(evidence: Evidence) -> Iterable[str]:
+def _over_training(evidence: Evidence) -> Iterable[_Figure]:
     records = evidence.records
     if not records:
         return
@@ -164,7 +161,7 @@ def _over_training(evidence: Evidence) -> Iterable[str]:
     updates = series("updates", lambda name: "weight" in name.rpartition(".")[2])
     gradients = series("gradients")
     if updates:
-        yield _figure(
+        yield _Figure(
             "Update-to-weight ratios",
             lambda path: measurement_pictures.over_training(
                 updates, epochs, path, label="‖Δw‖ / ‖w‖ a step", band=(1e-4, 1e-2)
@@ -174,7 +171,7 @@ def _over_training(evidence: Evidence) -> Iterable[str]:
             "the learning rate is high; far below it the weights hardly move.",
         )
     if gradients:
-        yield _figure(
+        yield _Figure(
             "Gradients over training",
             lambda path: measurement_pictures.over_training(
                 gradients, epochs, path, label="gradient norm, before clipping"
@@ -182,22 +179,6 @@ def _over_training(evidence: Evidence) -> Iterable[str]:
             f"Norm of the gradient by layer, over the epochs: {_last(gradients)} in the last.",
             "The gradient's norm by layer, before clipping: a guide to what to clip at (clip_norm=).",
         )
-
-
-def _figure(title: str, draw: Draw, alt: str, caption: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "picture.svg"
-        draw(file)
-        svg = file.read_text(encoding="utf-8")
-    return (
-        f"<figure><h3>{escape(title)}</h3><picture>"
-        f'<source media="(prefers-color-scheme: dark)" srcset="{_embedded(dark_svg(svg))}">'
-        f'<img src="{_embedded(svg)}" alt="{escape(alt)}"></picture><figcaption>{escape(caption)}</figcaption></figure>'
-    )
-
-
-def _embedded(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"
 
 
 def _last(series: Mapping[str, Sequence[float]]) -> str:
@@ -230,83 +211,9 @@ def _figures_measured(evidence: Evidence) -> Iterable[tuple[str, str, str]]:
         yield "root mean square of the input features", "", f"{low:.3g} to {high:.3g}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    first = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-
-
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _version() -> str:
-    try:
-        return f"rnnkit {version('rnnkit')}"
-    except PackageNotFoundError:
-        return "rnnkit"
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-:root { --paper: #fff; --ink: #1f2328; --faint: #5c6470; --line: #d9dde2; --card: #f6f7f9;
-  --ill: #b3470a; --well: #00714f; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #1c1e22; --ink: #e8e8e8; --faint: #a3a9b2; --line: #3a3d42; --card: #25282d;
-    --ill: #f0a060; --well: #4fd1a5; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 70rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: .2rem 0 .6rem; padding-left: .7rem;
-  border-left: .35rem solid var(--ill); }
-.well h1 { border-color: var(--well); }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
-h3 { font-size: 1rem; margin: 0 0 .4rem; }
-p { margin: 0 0 .6rem; max-width: 48rem; }
-.small, figcaption, footer, .name { color: var(--faint); font-size: .9rem; }
-article { background: var(--card); border-radius: .5rem; padding: .9rem 1rem .4rem; margin: 0 0 .8rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1.8rem; }
-figure { margin: 0; }
-img { display: block; width: 100%; max-width: 34rem; height: auto; }
-figcaption { margin-top: .4rem; max-width: 34rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); }
-summary { cursor: pointer; font-weight: 600; margin: 1.2rem 0 .6rem; }
-</style>
-</head>
-<body class="$state">
-<header>
-<p class="name">$name</p>
-<h1>$verdict</h1>
-<p>$lead</p>
-</header>
-<main>
-<section aria-label="Findings">
-$findings
-</section>
-<h2>Pictures</h2>
-<section class="grid" aria-label="Pictures">
-$pictures
-</section>
-<h2>Figures</h2>
-$figures
-<details><summary>The rules and their thresholds</summary>
-$rules
-</details>
-</main>
-<footer><p>Measured in evaluation mode by $version.</p></footer>
-</body>
-</html>
-"""

@@ -120,9 +120,10 @@ class _LanguageModel(_OfModule):
         name = type(module).__name__
         if (problem := getattr(module, "carry_problem", None)) is not None:
             raise ConfigError(f"{name} cannot generate, which goes on from a state: {problem}")
-        if getattr(module, "default_loss", "cross_entropy") != "cross_entropy":
+        loss = getattr(module, "default_loss", "cross_entropy")
+        if isinstance(loss, str) and loss != "cross_entropy":
             raise ConfigError(
-                f"{name} puts out no logits of classes but what the loss {module.default_loss!r} takes; build it with "
+                f"{name} puts out no logits of classes but what the loss {loss!r} takes; build it with "
                 "activation='none'"
             )
         self.state_batch_axis = getattr(module, "state_batch_axis", 1)

@@ -13,6 +13,7 @@ from ..types import State
 from ._adapters import Adapter
 from ._recurrent import RecurrentLayer
 from .chain import Chain
+from .dropout import VariationalDropout
 from .sequence_adapters import Chained, SequenceInterface
 
 Tensor = torch.Tensor
@@ -53,11 +54,17 @@ def sequence_stream(layers: SequenceInterface, batch: int) -> SequenceStream:
     if isinstance(layers, Chain):
         layers = layers._chained()
     if isinstance(layers, Chained):
-        return _ChainStream([(sequence_stream(part, batch), part.stateful) for part in layers.parts])
+        kept = [part for part in layers.parts if not _drops_alone(part)] or layers.parts
+        return _ChainStream([(sequence_stream(part, batch), part.stateful) for part in kept])
     module = getattr(layers, "module", None) if isinstance(layers, Adapter) else None
     if isinstance(module, RecurrentLayer):
         return module.stream(batch)
     return _StepStream(layers, module, batch)
+
+
+def _drops_alone(part: SequenceInterface) -> bool:
+    """Return whether a layer is a dropout, which a stream does without."""
+    return isinstance(part, VariationalDropout) or isinstance(getattr(part, "module", None), torch.nn.Dropout)
 
 
 class _StepStream:

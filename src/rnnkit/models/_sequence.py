@@ -15,6 +15,7 @@ from ..layers._exports import NotScriptable
 from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
 from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module, check_fit
+from ..ops.losses import LossFunction
 from ..ops.padding import valid_steps
 from ..types import State
 from .native_parts import NativeParts
@@ -40,7 +41,7 @@ class SequenceModel(NotScriptable):
         default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses unless told otherwise.
     """
 
-    default_loss: str
+    default_loss: str | LossFunction
     default_metrics: tuple[str, ...]
     default_objective: ClassVar[str] = "sequence"
     front: Any

@@ -17,15 +17,20 @@ from ..layers.augment import SeriesAugment
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
+from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
+from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
+from .intents import IntentSlotModel
+from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -41,13 +46,19 @@ BUILDERS: dict[str, Builder] = {
     "LSTMCell": LSTMCell,
     "GRUCell": GRUCell,
     "ConvFront": ConvFront,
+    "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
+    "Embedding": Embedding,
+    "VariationalDropout": VariationalDropout,
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "LanguageModel": LanguageModel,
+    "WordFront": WordFront,
+    "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},

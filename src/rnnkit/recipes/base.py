@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data import Tokenizer
-    from .finetuning import FineTune, FineTuneJob
+    from .finetuning import FineTune, FineTuneWork
 
 Columns = dict[str, list[Any]]
 Predictor = Callable[["DataRequest"], Columns]
@@ -235,7 +235,7 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "inspection_data", "be inspected")
 
-    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with what it shall learn, read and checked; write nothing.
 
         Args:
@@ -244,6 +244,12 @@ class Recipe(Settings, PreparedRun):
             settings: of the fine-tuning.
         """
         raise _missing(self, "fine_tune_job", "be fine-tuned")
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune`` where the user sets none."""
+        from .finetuning import FineTune
+
+        return FineTune()
 
     def count_rows(self, count: int) -> str:
         """Return a number of rows in words, as in "1 row"."""

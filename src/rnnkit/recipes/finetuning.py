@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, Metrics, read_facts, record
@@ -93,6 +93,17 @@ class FineTune(Settings):
         }
 
 
+class FineTuneWork(Protocol):
+    """What ``rnnkit finetune`` runs."""
+
+    def check(self, settings: FineTune) -> None:
+        """Raise ConfigError for settings that cannot be used, before there is a run folder."""
+
+    def run(self, settings: FineTune, folder: Path) -> History:
+        """Fine-tune, and write the results into the folder of the new run."""
+        ...
+
+
 @dataclass(frozen=True)
 class FineTuneJob:
     """A trained network with what it must learn and what it must keep, read and checked.
@@ -120,6 +131,10 @@ class FineTuneJob:
     classes: tuple[str, ...] | None = None
     old_classes: tuple[str, ...] | None = None
     evaluate: Callable[[Literal["new", "old"], bool], dict[str, float]] | None = None
+
+    def run(self, settings: FineTune, folder: Path) -> History:
+        """Fine-tune, and write the results into the folder; see `run_job`."""
+        return run_job(self, settings, folder)
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that the job cannot use, before there is a run folder."""
@@ -171,8 +186,6 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
     Returns:
         The history, its `report` as it was written; `stopped` is "interrupted" after Ctrl-C.
     """
-    from ..diagnostics import pictures
-    from ..finetuning.adapters import merge_adapters, save_adapters
     from ..training.watching.callbacks import Callback
 
     learner = job.learner
@@ -203,13 +216,43 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
     report = history.report if job.evaluate is None else _in_own_unit(history.report, before, job.evaluate)
     if report.old is not None:
         report = replace(report, method={"old data": job.old_from, **report.method})
+    return write_results(learner, report, history, settings, folder, job.save, old_test=job.old_test is not None)
+
+
+def write_results(
+    learner: Learner,
+    report: FineTuningReport,
+    history: History,
+    settings: FineTune,
+    folder: Path,
+    save: Callable[[Path], Any],
+    *,
+    old_test: bool,
+) -> History:
+    """Write model, adapters, report, metrics, history and pictures into the folder of a fine-tuned run.
+
+    Args:
+        learner: of the network.
+        report: what the fine-tuning changed.
+        history: of its training.
+        settings: of the fine-tuning.
+        folder: the new run's.
+        save: writes the model and all that predicting takes.
+        old_test: whether the report's old rows were held out, and so count as the test.
+
+    Returns:
+        The history, its `report` as it was written.
+    """
+    from ..diagnostics import pictures
+    from ..finetuning.adapters import merge_adapters, save_adapters
+
     if settings.rank is not None:
         save_adapters(learner.model, folder / ADAPTERS)
         merge_adapters(learner.model)
-    job.save(folder)
+    save(folder)
     report.to_json(folder / REPORT)
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
-    if job.old_test is not None and report.old is not None and report.old.after is not None:
+    if old_test and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
     record(folder, history, metrics)
     sides = {"new data": report.new, "old data": report.old}

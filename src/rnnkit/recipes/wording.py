@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,48 @@ class CommandLine(Words):
         if self.new and remedy.argument != "encoding":
             return (super().clause(remedy) or "").replace("type", "train again with", 1)
         return super().clause(remedy)
+
+
+class DataSettings(Words):
+    """How the command line writes arguments of a reader of texts: as ``--set data.NAME=VALUE``.
+
+    Args:
+        settings: the arguments that are settings of ``data``, by the setting's name.
+        new: whether a file is read for a run that is trained; then only ``--encoding`` can be given.
+
+    Example:
+        >>> DataSettings({"label": "label"}).clause(Remedy("label", "stars"))
+        'type --set data.label=stars'
+    """
+
+    verbs = ("type", "train again with")
+
+    def __init__(self, settings: Mapping[str, str], *, new: bool = False) -> None:
+        self.settings, self.new = settings, new
+
+    def assignment(self, argument: str, value: Any) -> str:
+        """Write an argument as an option; a value that a shell would cut is quoted."""
+        text = "" if value is OPEN else show(value)
+        if self.new and argument == "encoding":
+            return f"--encoding {shlex.quote(text) or 'NAME'}"
+        setting = f"data.{self.settings[argument]}={text}"
+        return f"--set {shlex.quote(setting) if text else setting}"
+
+    def clause(self, remedy: Remedy) -> str | None:
+        """Write a remedy; None where the command line has no such option."""
+        if not set(remedy.arguments) <= set(self.settings):
+            return None
+        clause = super().clause(remedy) or ""
+        return clause.replace("type", "train again with", 1) if self.new and remedy.argument != "encoding" else clause
+
+
+@contextmanager
+def in_data_settings(settings: Mapping[str, str], *, new: bool = False) -> Iterator[None]:
+    """Write errors about data that a block raises in the words of the command line; see :class:`DataSettings`."""
+    try:
+        yield
+    except (DataError, ConfigError) as error:
+        raise error.in_words(DataSettings(settings, new=new)) from error
 
 
 @contextmanager

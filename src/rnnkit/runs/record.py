@@ -19,6 +19,7 @@ class Metrics(TypedDict, total=False):
 
     Attributes:
         validation, test: loss and metrics; ``validation`` only where rows were held out.
+        dynamic_evaluation: of the test text, by a language model that goes on learning from it.
         split: which rows were held out, and how they were drawn.
         rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.
@@ -27,11 +28,13 @@ class Metrics(TypedDict, total=False):
         epochs: how many were completed.
         seconds: the time training took, and
         samples_per_second: training samples over that time without validation; None before the first epoch ended.
+        troubles: of the data and of what the model made of it, a sentence each; runs of text.
         stopped: "finished", "early stopping" or "interrupted" (by Ctrl-C).
     """
 
     validation: dict[str, float]
     test: dict[str, float]
+    dynamic_evaluation: dict[str, float]
     split: str
     rows: dict[str, int]
     chosen_on: str
@@ -40,6 +43,7 @@ class Metrics(TypedDict, total=False):
     epochs: int
     seconds: float
     samples_per_second: float | None
+    troubles: list[str]
     stopped: str
 
 

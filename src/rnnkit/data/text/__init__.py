@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .corpora import find_corpus
+    from .parts import TextParts, divide_texts
     from .report import TextReport, text_report
     from .rows import ParallelTexts, TextRows, read_parallel_texts, read_text_rows
     from .texts import Texts, read_texts
     from .token_files import tokenize
     from .tokenizer import Tokenizer
-    from .train import train_tokenizer
+    from .train import extend_tokenizer, train_tokenizer
 
 NAMES = {
     "ParallelTexts": "rows",
+    "TextParts": "parts",
     "TextReport": "report",
     "TextRows": "rows",
     "Texts": "texts",
     "Tokenizer": "tokenizer",
+    "divide_texts": "parts",
+    "extend_tokenizer": "train",
+    "find_corpus": "corpora",
     "read_parallel_texts": "rows",
     "read_text_rows": "rows",
     "read_texts": "texts",
@@ -30,10 +36,14 @@ NAMES = {
 
 __all__ = [
     "ParallelTexts",
+    "TextParts",
     "TextReport",
     "TextRows",
     "Texts",
     "Tokenizer",
+    "divide_texts",
+    "extend_tokenizer",
+    "find_corpus",
     "read_parallel_texts",
     "read_text_rows",
     "read_texts",

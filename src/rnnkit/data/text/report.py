@@ -169,7 +169,7 @@ def unknown_words(text: str, ids: Sequence[int] | npt.NDArray[np.int32], tokeniz
         >>> unknown_words("a?b", tokenizer.encode("a?b"), tokenizer)
         ['?']
     """
-    if tokenizer.unknown is None or tokenizer.kind not in ("char", "word"):
+    if tokenizer.unknown is None or tokenizer.kind not in ("char", "word", "tagged_word"):
         return []
     missing = np.flatnonzero(np.asarray(ids) == tokenizer.unknown)
     words = tokenizer.split(text) if len(missing) else []

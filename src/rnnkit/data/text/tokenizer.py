@@ -34,6 +34,7 @@ KINDS = {
     "byte": "characters",
     "char": "characters",
     "word": "words",
+    "tagged_word": "tagged_words",
     "bpe": "subwords",
     "unigram": "subwords",
     "sentencepiece": "sentencepieces",

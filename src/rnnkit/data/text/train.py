@@ -79,6 +79,36 @@ def train_tokenizer(
     return trained
 
 
+def extend_tokenizer(tokenizer: Tokenizer, texts: TextSource, *, minimum_count: int = 1) -> Tokenizer:
+    """Return a tokenizer that also has the characters or words of other texts, behind its own, whose ids stay.
+
+    Args:
+        tokenizer: of the kind "char" or "word". Tokenizers of other kinds cut any text, and are returned as they are.
+        texts: what `read_texts` returns, a path, or texts.
+        minimum_count: how often a character or word must occur in them to become a token.
+
+    Raises:
+        DataError: as `train_tokenizer`.
+
+    Example:
+        >>> tokenizer = train_tokenizer("word", ["the dog barks"])
+        >>> extend_tokenizer(tokenizer, ["the dog sleeps"]).tokens[4:]
+        ('barks', 'dog', 'the', 'sleeps')
+    """
+    if tokenizer.kind not in ("char", "word"):
+        return tokenizer
+    prepare = tokenizer.prepare
+    read = _Counted(as_texts(texts))
+    found = _train(tokenizer.kind, iter(read), prepare, None, minimum_count)
+    if not read.count:
+        raise DataError("no text arrived; expected at least one")
+    known = set(tokenizer.tokens)
+    values = tokenizer.to_dict()
+    return Tokenizer.from_dict(
+        {**values, "tokens": [*values["tokens"], *(one for one in found.tokens if one not in known)]}
+    )
+
+
 def _train(kind: str, texts: Iterator[str], prepare: Preparation, size: int | None, minimum_count: int) -> Tokenizer:
     if kind == "char":
         from .characters import CharTokenizer

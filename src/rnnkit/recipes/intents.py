@@ -1,0 +1,343 @@
+"""Intents and slots: what a sentence asks for, and the words that say of what, by one network.
+
+    "will it rain in New York"  →  GetWeather;  city: New York
+
+    words and their characters → embedding, convolution → BiLSTM(200) → attention → the intent
+                                                                      → with the intent: CRF → a BIO tag a word
+
+The characters tell of words that training has not seen, the conditional random field of tags that follow each other.
+What is validated and kept are the averaged weights of the run. Settings were chosen on 700 of SNIPS's training
+sentences, which no training saw; its 700 test sentences chose nothing. Chinese is read by characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, NotNegative, Positive, Range, Seed, Share, WholeNumber
+from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
+
+if TYPE_CHECKING:
+    from rnnkit.data.text.tagged import TaggedText
+    from rnnkit.recipes.finetuning import FineTune, FineTuneJob
+    from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary
+    from rnnkit.tasks.intents import Understood
+
+REPORT, MISTAKES, SLOTS = "text_report.txt", "mistakes.csv", "slots.csv"
+
+
+@dataclass(frozen=True)
+class Model(NetworkSettings):
+    """The network.
+
+    Attributes:
+        num_layers: layers, one above the other.
+        word_size: features of a word's embedding.
+        character_size: features of a character's embedding.
+        filters: features that the convolution finds in a word's characters.
+        intent_size: features of the intent that the tags see; 0 hides it from them.
+        crf: whether the tags of a sentence are scored together.
+        input_dropout: probability of dropping a feature of a word.
+        word_dropout: probability that a word becomes the unknown one while training.
+        dropout: probability of dropping a feature behind the recurrence, and between layers.
+    """
+
+    cell: Cell = "lstm"
+    hidden_size: Count = 200
+    num_layers: Count = 1
+    word_size: Count = 100
+    character_size: Count = 32
+    filters: Count = 64
+    intent_size: WholeNumber = 32
+    crf: bool = True
+    input_dropout: Share = 0.4
+    word_dropout: Share = 0.05
+    dropout: Share = 0.4
+
+
+@dataclass(frozen=True)
+class Fit(OptimizerSettings):
+    """The training; see ``rnnkit.Learner``.
+
+    Attributes:
+        average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
+        intent_weight: what the intent's loss counts.
+        slot_weight: what the tags' loss counts.
+    """
+
+    epochs: Count = 12
+    batch_size: Count = 64
+    lr: Positive = 3e-3
+    schedule: Literal["cosine", "warmup_cosine", "constant"] | None = "cosine"
+    clip_norm: Positive | None = 5.0
+    average: Annotated[float, Range(above=0, below=1)] | None = 0.999
+    intent_weight: NotNegative = 1.0
+    slot_weight: NotNegative = 1.0
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``Learner.fit`` among these settings."""
+        from rnnkit.training import EMA
+
+        average = {} if self.average is None else {"average": EMA(self.average)}
+        return {name: value for name, value in super().fit_settings().items() if name != "batch_size"} | average
+
+
+@dataclass(frozen=True)
+class Intents(Recipe):
+    """The whole run; ``rnnkit train intents FILE --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order of the sentences and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    reads_text: ClassVar[bool] = True
+
+    model: Model = field(default_factory=Model)
+    fit: Fit = field(default_factory=Fit)
+    data: Data = field(default_factory=Data)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of sentences in words."""
+        return f"{count} {'sentence' if count == 1 else 'sentences'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the sentences, and write nothing."""
+        from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary, names_of
+
+        parts = divide(self.data)
+        if self.fit.early_stopping is not None and not parts.validation:
+            raise ConfigError("fit.early_stopping needs sentences to judge by; add --set data.validation=0.1")
+        intents, tags = names_of(parts.train)
+        if len(intents) < 2:
+            raise DataError(f"{self.data.path}: all sentences have the intent {intents[0]!r}; expected two or more")
+        vocabulary = IntentVocabulary.of(parts.train, minimum_count=self.data.minimum_count)
+        rows = IntentRows(parts.train, vocabulary, intents, tags)
+        return PreparedIntents(self, parts, vocabulary, rows, tuple(intents), tuple(tags))
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test sentences, and write model, metrics, mistakes and reports into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return the figures of the folder's model on its test sentences, or on a file of others."""
+        from rnnkit.tasks.intents import scores
+
+        if data is not None:
+            texts = self.data.read(data.path, data.encoding)[0]
+        else:
+            parts = divide(self.data)
+            data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
+            texts = parts.test or parts.validation
+            if not texts:
+                raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
+        return scores(texts, load(folder, self.device)(texts))
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return intent, confidence and slots of each sentence of a file."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a file, a sentence a line, to intents and slots."""
+        understands = load(folder, self.device)
+
+        def answer(data: DataRequest) -> Columns:
+            texts = read_plain(data.path, self.data, data.encoding)
+            return table(texts, understands(texts))
+
+        return answer
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with the sentences of a file to learn, whose intents and slots it knows."""
+        from rnnkit.recipes.intents_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+
+@dataclass(frozen=True)
+class PreparedIntents(PreparedRun):
+    """A run whose sentences were read, divided and turned into numbers."""
+
+    recipe: Intents
+    parts: Parts
+    vocabulary: IntentVocabulary
+    rows: IntentRows
+    intents: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other sentences than these."""
+        data_digests.check(folder, self.parts.digests, "train into a new folder")
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, judge, and write the results into the folder."""
+        from rnnkit.data import BucketedBatches
+        from rnnkit.tasks.intent_rows import IntentRows
+        from rnnkit.tasks.intents import ValidationScores, scores, understand
+
+        recipe, parts, size = self.recipe, self.parts, self.recipe.fit.batch_size
+        data_digests.record(folder, parts.digests)
+        learner = self.learner()
+        callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
+        validation = None
+        judged, _ = known(parts.validation, self.intents, self.tags)
+        if judged:
+            held = IntentRows(judged, self.vocabulary, self.intents, self.tags)
+            validation = BucketedBatches(held, held.lengths, max(size, 64), shuffle=False)
+            callbacks.append(ValidationScores(self.vocabulary, judged))
+        history = learner.fit(
+            BucketedBatches(self.rows, self.rows.lengths, size, seed=recipe.seed),
+            validation=validation,
+            seed=recipe.seed,
+            checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
+            callbacks=callbacks,
+            **recipe.fit.fit_settings(),
+        )
+        learner.save(folder)
+        (folder / REPORT).write_text("\n".join(troubles(parts, self.vocabulary)) + "\n", encoding="utf-8")
+        metrics: runs.Metrics = {"split": parts.division}
+        model: Any = learner.model
+        for part in ("validation", "test"):
+            texts = getattr(parts, part)
+            if texts:
+                found = understand(model, self.vocabulary, texts)
+                metrics[part] = scores(texts, found)
+                write_mistakes(texts, found, folder)  # the test's replace those of the validation
+        counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
+        early = recipe.fit.early_stopping is not None
+        chosen_on = f"validation ({len(judged)} sentences held out from training)" if early else None
+        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+
+    def learner(self) -> rnnkit.Learner:
+        """Return a learner with a network whose weights are drawn with the seed."""
+        import torch
+
+        torch.manual_seed(self.recipe.seed)
+        model = build(self.recipe.model, self.vocabulary, self.intents, self.tags)
+        learner = learner_of(model, self.recipe.fit, self.recipe.device)
+        learner.extra = self.vocabulary.to_dict()
+        return learner
+
+
+def intents() -> Intents:
+    """Learn the intent and the slots of sentences: words and characters, BiLSTM(200), CRF, 12 epochs."""
+    return Intents()
+
+
+def snips() -> Intents:
+    """Learn SNIPS's 7 intents and 39 slots, from the folder snips in RNNKIT_DATA; 700 sentences are held out."""
+    return replace(intents(), data=Data(path="snips", validation=700))
+
+
+def build(
+    settings: Model, vocabulary: IntentVocabulary, intents: tuple[str, ...], tags: tuple[str, ...]
+) -> rnnkit.IntentSlotModel:
+    """Return the network with fresh weights."""
+    front = rnnkit.WordFront(
+        len(vocabulary.words),
+        len(vocabulary.characters),
+        settings.word_size,
+        settings.character_size,
+        settings.filters,
+        dropout=settings.input_dropout,
+        word_dropout=settings.word_dropout,
+    )
+    kind: Any = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
+    body = kind(
+        front.output_size,
+        settings.hidden_size,
+        settings.num_layers,
+        batch_first=True,
+        bidirectional=True,
+        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+    )
+    return rnnkit.IntentSlotModel(
+        body, intents, tags, front, crf=settings.crf, intent_size=settings.intent_size, dropout=settings.dropout
+    )
+
+
+def learner_of(model: Any, fit: Fit, device: str) -> rnnkit.Learner:
+    """Return a learner of a network, with the settings of a training."""
+    from rnnkit.tasks.intents import IntentSlotObjective
+
+    objective = IntentSlotObjective(fit.intent_weight, fit.slot_weight)
+    return rnnkit.Learner(model, objective=objective, metrics="accuracy", device=device, **fit.learner_settings())
+
+
+def load(folder: Path, device: str) -> Any:
+    """Return a function from sentences to what the folder's model understands of them."""
+    from rnnkit.serialization import read_config
+    from rnnkit.tasks.intent_rows import IntentVocabulary
+    from rnnkit.tasks.intents import understand
+    from rnnkit.training.execution import find_device
+
+    model: Any = rnnkit.load(folder).to(find_device(device))
+    vocabulary = IntentVocabulary.from_dict(read_config(folder)["extra"])
+
+    def understands(texts: list[TaggedText]) -> list[Understood]:
+        return understand(model, vocabulary, texts)
+
+    return understands
+
+
+def table(texts: list[TaggedText], found: list[Understood]) -> Columns:
+    """Return a row a sentence: the text, its intent, how sure that is, and the slots as JSON."""
+    return {
+        "text": [text.text for text in texts],
+        "prediction": [one.intent for one in found],
+        "confidence": [one.confidence for one in found],
+        "slots": [slots_of(text, one) for text, one in zip(texts, found, strict=True)],
+        "slots_confidence": [one.slot_confidence for one in found],
+    }
+
+
+def slots_of(text: TaggedText, found: Understood) -> str:
+    """Return slots as JSON: name, text, and the characters from which to which it goes."""
+    import json
+
+    stretches = ((slot.name, text.offsets[slot.start][0], text.offsets[slot.end - 1][1]) for slot in found.slots)
+    slots = [{"slot": name, "text": text.text[start:end], "start": start, "end": end} for name, start, end in stretches]
+    return json.dumps(slots, ensure_ascii=False)
+
+
+def write_mistakes(texts: list[TaggedText], found: list[Understood], folder: Path) -> None:
+    """Write the sentences that were not understood, the surest mistakes first, and the F1 of each slot."""
+    from rnnkit.runs.tables import write_table
+    from rnnkit.tasks.span_scores import scores_by_name
+
+    wrong = [
+        (one.confidence * one.slot_confidence, text, one)
+        for text, one in zip(texts, found, strict=True)
+        if text.intent != one.intent or text.word_slots != one.slots
+    ]
+    wrong.sort(key=lambda row: -row[0])
+    write_table(
+        {
+            "text": [text.text for _, text, _ in wrong],
+            "intent": [text.intent for _, text, _ in wrong],
+            "predicted_intent": [one.intent for _, _, one in wrong],
+            "slots": [slots_of(text, one._replace(slots=text.word_slots)) for _, text, one in wrong],
+            "predicted_slots": [slots_of(text, one) for _, text, one in wrong],
+            "confidence": [sure for sure, _, _ in wrong],
+        },
+        folder / MISTAKES,
+    )
+    by_name = scores_by_name([text.word_slots for text in texts], [one.slots for one in found])
+    columns: Columns = {"slot": list(by_name), "f1": [], "count": []}
+    for f1, count in by_name.values():
+        columns["f1"].append(f1)
+        columns["count"].append(count)
+    write_table(columns, folder / SLOTS)

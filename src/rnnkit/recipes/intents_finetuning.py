@@ -1,0 +1,83 @@
+"""What a run on intents has to learn when it is fine-tuned: sentences of intents and slots that it knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import rnnkit
+from rnnkit.data.splits import held_out
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import DataRequest
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old
+from rnnkit.recipes.intents import Intents, learner_of
+from rnnkit.recipes.intents_data import divide, known
+from rnnkit.runs import data_digests
+
+if TYPE_CHECKING:
+    from rnnkit.data.text.tagged import TaggedText
+
+
+def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+    """Return the folder's model with the sentences of a file to learn.
+
+    Raises:
+        DataError: an intent or a slot that the model does not know.
+        ConfigError: a new head was asked for.
+    """
+    import numpy as np
+    import torch
+
+    from rnnkit.serialization import read_config
+    from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary
+    from rnnkit.tasks.intents import scores, understand
+
+    if settings.classes == "replace":
+        raise ConfigError("classes=replace arrived; a run on intents keeps its intents: train anew for others")
+    model: Any = rnnkit.load(folder)
+    extra = read_config(folder)["extra"]
+    vocabulary = IntentVocabulary.from_dict(extra)
+    texts = recipe.data.read(data.path, data.encoding)[0]
+    unknown = known(texts, model.class_names, model.tags)[1]
+    if unknown:
+        raise DataError(
+            f"{data.path}: {'; '.join(unknown)}", remedy="train anew, on the old and the new sentences together"
+        )
+    parts = divide(recipe.data)
+    data_digests.check(folder, parts.digests, "its old version is expected")
+    learned, judged = texts, []
+    if settings.validation:
+        rows = held_out([text.intent for text in texts], {"judged": settings.validation}, settings.seed)
+        learned, judged = ([texts[row] for row in rows[name].tolist()] for name in ("train", "judged"))
+    test = known(parts.test, model.class_names, model.tags)[0]
+    longest = max(len(text.words) for group in (learned, judged, parts.train, test) for text in group)
+
+    def pair(group: list[TaggedText]) -> Any:
+        rows = IntentRows(group, vocabulary, model.class_names, model.tags)
+        batch = rows[np.arange(len(rows))]
+        assert batch.targets is not None
+        batch.targets = torch.nn.functional.pad(batch.targets, (0, 1 + longest - batch.targets.shape[1]))
+        return batch
+
+    learner = learner_of(model, recipe.fit, settings.device)
+    learner.extra = extra
+
+    def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
+        group = (judged or learned) if which == "new" else (test or parts.train)
+        return scores(group, understand(model, vocabulary, group))
+
+    def save(to: Path) -> None:
+        learner.save(to)
+        if digests := data_digests.read(folder):
+            data_digests.record(to, digests)
+
+    return FineTuneJob(
+        learner=learner,
+        new=pair(learned),
+        save=save,
+        validation=pair(judged) if judged else None,
+        old=lambda: pair(parts.train),
+        old_test=pair(test) if test else None,
+        old_from=name_old(folder, f"sentences of {recipe.data.path}"),
+        evaluate=evaluate,
+    )

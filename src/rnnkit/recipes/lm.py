@@ -1,0 +1,379 @@
+"""A language model: pretrained on plain text, to generate text and to be fine-tuned.
+
+    tokens [B, T] → Embedding → LSTM, GRU or SimpleRNN, several layers → a distribution over the next token, [B, T, V]
+
+``lm()`` learns characters. Without data it reads the help topics that every Python brings along. Each row of a batch is
+a part of the text, read from beginning to end in windows. The state is carried from window to window, the gradient is
+cut (truncated backpropagation through time); the windows' lengths are drawn at random.
+
+``tinyshakespeare()`` and ``tang()`` are trained on public corpora, ``awd()`` is the AWD-LSTM for words
+(Merity, Keskar & Socher 2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe, TextModel
+from rnnkit.recipes.text_source import TextSource, Vocabulary
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, NotNegative, Range, Seed, Share
+from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
+
+if TYPE_CHECKING:
+    from rnnkit.data import Tokenizer
+    from rnnkit.data.text.parts import TextParts
+    from rnnkit.data.text.texts import Texts
+    from rnnkit.recipes.finetuning import FineTune
+    from rnnkit.recipes.text_finetuning import LanguageModelJob
+
+SAMPLE, SAMPLE_TOKENS, TEMPERATURES = "sample.txt", 400, (0.8, 0.5, 1.0)
+LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
+FIGURES = ("test", "dynamic_evaluation", "validation")
+
+
+@dataclass(frozen=True)
+class Model(NetworkSettings):
+    """The network; see :class:`rnnkit.LanguageModel`.
+
+    Attributes:
+        num_layers: layers, one above the other.
+        embedding_size: features of a token.
+        tied: whether the head has the embedding's weights; the last layer then has `embedding_size` units.
+        embedding_dropout: probability of dropping a token's whole embedding.
+        input_dropout: of dropping a feature of the embedded tokens, for all steps of a window.
+        hidden_dropout: of dropping a feature between layers, for all steps of a window.
+        output_dropout: of dropping a feature in front of the head, for all steps of a window.
+        weight_dropout: of dropping a recurrent weight, for all steps of a window.
+        cutoffs: the first ids of the clusters of an adaptive softmax, as in 2000,10000, for large vocabularies.
+    """
+
+    cell: Cell = "lstm"
+    hidden_size: Count = 256
+    num_layers: Count = 2
+    embedding_size: Count = 128
+    tied: bool = False
+    embedding_dropout: Share = 0.0
+    input_dropout: Share = 0.0
+    hidden_dropout: Share = 0.2
+    output_dropout: Share = 0.2
+    weight_dropout: Share = 0.0
+    cutoffs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tied and self.cutoffs:
+            shown = ",".join(map(str, self.cutoffs))
+            raise ConfigError(f"model.tied=true and model.cutoffs={shown} arrived; expected one of them")
+
+
+@dataclass(frozen=True)
+class Fit(OptimizerSettings):
+    """The training; see ``rnnkit.Learner`` for what each setting does.
+
+    Attributes:
+        epochs: passes over the training text.
+        batch_size: rows of a batch, each a part of the text of its own.
+        window: steps that a gradient goes back.
+        random_windows: whether the windows' lengths are drawn at random around `window`.
+        early_stopping: end after so many epochs without a lower loss on the validation text.
+        keep_best: whether the weights of the epoch with the lowest loss on the validation text are kept.
+        average: whether validation and the result use an average of the weights.
+        ar: activation regularisation: coefficient of the mean square of the last layer's outputs.
+        tar: temporal activation regularisation: of their differences from step to step.
+        dynamic_evaluation: whether the test text is also measured by a model that goes on learning from it.
+    """
+
+    epochs: Count = 10
+    batch_size: Count = 32
+    window: Annotated[int, Range(least=2, whole=True)] = 100
+    random_windows: bool = True
+    lr: Annotated[float, Range(above=0)] = 3e-3
+    schedule: Literal["warmup_cosine", "cosine", "one_cycle", "constant"] | None = "warmup_cosine"
+    clip_norm: Annotated[float, Range(above=0)] | None = 1.0
+    keep_best: bool = True
+    average: Literal["ema", "nt-asgd"] | None = None
+    ar: NotNegative = 0.0
+    tar: NotNegative = 0.0
+    dynamic_evaluation: bool = False
+
+    def learner_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``rnnkit.Learner`` among these settings."""
+        return {**super().learner_settings(), "ar": self.ar, "tar": self.tar}
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``Learner.fit`` among these settings; batches come by themselves."""
+        found = {**super().fit_settings(), "average": self.average}
+        return {name: value for name, value in found.items() if name not in ("batch_size", "restore_best")}
+
+
+@dataclass(frozen=True)
+class Lm(Recipe):
+    """The whole run; ``rnnkit train lm --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        prompt: what the sample of the run begins with.
+        seed: of weights, windows and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+
+    model: Model = Model()
+    fit: Fit = Fit()
+    data: TextSource = field(default_factory=TextSource)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    prompt: str = "The "
+    seed: Seed = 0
+    device: str = "auto"
+
+    def prepare(self) -> PreparedRun:
+        """Read and divide the texts, make the vocabulary and the token files.
+
+        Raises:
+            ConfigError, DataError: settings or texts that cannot be used.
+        """
+        parts = self.data.parts()
+        if parts.validation is None and (self.fit.keep_best or self.fit.early_stopping is not None):
+            raise ConfigError(
+                "data.validation=0 arrived, but fit.keep_best or fit.early_stopping judges by it; add --set "
+                "fit.keep_best=false and leave fit.early_stopping out, or hold some text back"
+            )
+        return PreparedLm(self, parts, self.vocabulary.train(parts.train))
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, measure, generate a sample, and write all of it into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return loss, perplexity and bits of the folder's model on its test text, or on another text."""
+        from rnnkit.tasks.language_modelling import measure, stored_tokenizer
+
+        if data is None:
+            parts = self.data.parts()
+            texts, several = parts.test, parts.several
+            data_digests.check(folder, {self.data.named(): parts.train.fingerprint()}, "name a text: --data FILE")
+            if texts is None:
+                raise ConfigError(f"{folder} held no text back (data.test=0); name a text to measure: --data FILE")
+        else:
+            texts, several = self.data.read(data.path, data.encoding), True
+        learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
+        return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
+
+    def language_model(self, folder: Path) -> TextModel:
+        """Return the folder's model and its tokenizer, for ``rnnkit generate``."""
+        from rnnkit.tasks.language_modelling import stored_tokenizer
+        from rnnkit.training.execution import find_device
+
+        return TextModel(rnnkit.load(folder).to(find_device(self.device)), stored_tokenizer(folder))
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model and windows of its validation text, or of another text."""
+        from rnnkit.tasks.language_modelling import stored_tokenizer
+
+        if data is None:
+            parts = self.data.parts()
+            texts = parts.validation or parts.train
+        else:
+            texts = self.data.read(data.path, data.encoding)
+        tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder))
+        batch = next(iter(tokens.batches(min(16, len(tokens) - 1), self.fit.window)))
+        return InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy")
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
+        """Return the folder's model with other texts to learn."""
+        from rnnkit.recipes.text_finetuning import LanguageModelJob
+
+        fit = self.fit
+        return LanguageModelJob.open(
+            self.data, fit.window, folder, data, settings, lr=fit.lr, clip_norm=fit.clip_norm, optimizer=fit.optimizer
+        )
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of a fine-tuning on other texts that a user has not set."""
+        from rnnkit.recipes.text_finetuning import ON_TEXTS
+
+        return ON_TEXTS
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of tokens in words."""
+        return f"{count:,} {'token' if count == 1 else 'tokens'}"
+
+
+def lm() -> Lm:
+    """Learn English by characters from the help topics that Python brings along: LSTM(256), two layers."""
+    return Lm()
+
+
+def tinyshakespeare() -> Lm:
+    """Learn Shakespeare's plays by characters: LSTM(512), two layers; half an hour on two cores."""
+    model = Model(hidden_size=512, input_dropout=0.1, hidden_dropout=0.4, output_dropout=0.4)
+    fit = Fit(epochs=11, dynamic_evaluation=True)
+    return replace(lm(), model=model, fit=fit, data=TextSource(corpus="tinyshakespeare"), prompt="ROMEO:")
+
+
+def tang() -> Lm:
+    """Learn Chinese poems of the Tang dynasty by characters: two LSTM layers, tied embeddings."""
+    model = Model(
+        hidden_size=512, embedding_size=256, tied=True, input_dropout=0.2, hidden_dropout=0.3, output_dropout=0.3
+    )
+    fit = Fit(epochs=20, window=60)
+    return replace(lm(), model=model, fit=fit, data=TextSource(corpus="tang"), prompt="春")
+
+
+def awd() -> Lm:
+    """Learn words with the AWD-LSTM, 3 layers of up to 1,150 units; for texts of a million words and more."""
+    model = Model(
+        hidden_size=1150,
+        num_layers=3,
+        embedding_size=400,
+        tied=True,
+        embedding_dropout=0.1,
+        input_dropout=0.65,
+        hidden_dropout=0.2,
+        output_dropout=0.4,
+        weight_dropout=0.5,
+    )
+    fit = Fit(epochs=40, batch_size=40, window=70, lr=2e-3, clip_norm=0.25, ar=2.0, tar=1.0, weight_decay=1.2e-6)
+    return replace(lm(), model=model, fit=fit, vocabulary=Vocabulary(tokens="word", minimum_count=3))
+
+
+def build(settings: Model, vocabulary: int) -> rnnkit.LanguageModel:
+    """Return the network with fresh weights, for so many tokens."""
+    return rnnkit.LanguageModel(
+        vocabulary,
+        settings.cell,
+        settings.embedding_size,
+        settings.hidden_size,
+        settings.num_layers,
+        settings.tied,
+        settings.embedding_dropout,
+        settings.input_dropout,
+        settings.hidden_dropout,
+        settings.output_dropout,
+        settings.weight_dropout,
+        settings.cutoffs or None,
+    )
+
+
+@dataclass(frozen=True)
+class PreparedLm(PreparedRun):
+    """A run whose texts were read and divided."""
+
+    recipe: Lm
+    parts: TextParts
+    tokenizer: Tokenizer
+
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the training text by its name."""
+        return {self.recipe.data.named(): self.parts.train.fingerprint()}
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on another text."""
+        data_digests.check(folder, self.digests(), "train into a new folder")
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, measure and generate; see `Lm.run`."""
+        import torch
+
+        from rnnkit.recipes.text_page import Sample, write_text_page
+        from rnnkit.tasks.language_modelling import (
+            evaluation_batches,
+            figures,
+            measure_dynamically,
+            mistakes,
+            size_of,
+        )
+
+        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        data_digests.record(folder, self.digests())
+        texts = parts.named()
+        tokens = {
+            name: rnnkit.data.tokenize(part, self.tokenizer, separators=parts.several) for name, part in texts.items()
+        }
+        torch.manual_seed(recipe.seed)
+        model = build(recipe.model, len(self.tokenizer))
+        learner = rnnkit.Learner(model, device=recipe.device, **fit.learner_settings())
+        learner.extra["tokenizer"] = self.tokenizer.to_dict()
+        validation = tokens.get("validation")
+        history = learner.fit(
+            tokens["train"].batches(fit.batch_size, fit.window, random_windows=fit.random_windows, seed=recipe.seed),
+            validation=None if validation is None else evaluation_batches(validation, fit.window),
+            stateful=True,
+            seed=recipe.seed,
+            checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
+            **fit.fit_settings(),
+        )
+        learner.save(folder)
+        metrics: runs.Metrics = {"split": parts.division, "rows": {name: len(ids) for name, ids in tokens.items()}}
+        for name in ("validation", "test"):
+            if name in texts:
+                size = size_of(texts[name], self.tokenizer)
+                loss = learner.evaluate(evaluation_batches(tokens[name], fit.window), stateful=True)["loss"]
+                metrics[name] = figures(loss, len(tokens[name]) - 1, size)
+        if fit.dynamic_evaluation and validation is not None and "test" in tokens:
+            metrics["dynamic_evaluation"] = measure_dynamically(
+                learner.model, tokens["train"], validation, tokens["test"], size_of(texts["test"], self.tokenizer)
+            )
+        judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
+        final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
+        samples = self.samples(learner)
+        told = self.troubles(texts, samples)
+        metrics["troubles"] = told
+        metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
+        (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
+        looked_at = next(tokens[name] for name in ("test", "validation", "train") if name in tokens)
+        worst, surest = mistakes(learner.model, looked_at, self.tokenizer)
+        write_text_page(
+            folder,
+            title=f"A language model of {recipe.data.named()}",
+            lead=f"{learner.model!r}, {len(self.tokenizer):,} tokens of the kind {self.tokenizer.kind}. "
+            f"Text is divided {parts.division}.",
+            history=history,
+            troubles=told,
+            samples=[
+                Sample("", "", text, temperature) for temperature, text in zip(TEMPERATURES, samples, strict=True)
+            ],
+            worst=[Sample(one.before, one.expected, one.found, one.figure) for one in worst],
+            surest=[Sample(one.before, one.expected, one.found, one.figure) for one in surest],
+            quality="temperature of a sample, loss of a passage, or probability of a mistake",
+            figures={name: found for name, found in metrics.items() if name in FIGURES},
+        )
+        return metrics
+
+    def samples(self, learner: rnnkit.Learner) -> list[str]:
+        """Return texts that the model writes after the recipe's prompt, at several temperatures."""
+        from rnnkit.generation import generate
+
+        prompt, tokenizer = self.recipe.prompt, self.tokenizer
+        settings: dict[str, Any] = {
+            "encode": tokenizer.encode,
+            "decode": tokenizer.decode,
+            "max_tokens": SAMPLE_TOKENS,
+            "forbidden_ids": [one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
+            "seed": self.recipe.seed,
+        }
+        return [
+            prompt + generate(learner.model, prompt, temperature=temperature, **settings).texts[0]
+            for temperature in TEMPERATURES
+        ]
+
+    def troubles(self, texts: dict[str, Texts], samples: list[str]) -> list[str]:
+        """Return what the texts and the samples tell, in sentences."""
+        from rnnkit.data import text_report
+        from rnnkit.data.text.troubles import repeated_outputs
+
+        held = next((name for name in ("test", "validation") if name in texts), None)
+        sentences: list[str] = []
+        if held is not None and (texts["train"].size or 0) <= LARGEST_COMPARED:
+            report = text_report(texts["train"], texts[held], self.tokenizer, names=("train", held))
+            sentences += report.sentences
+        elif held is not None:
+            sentences.append(f"{held} was not compared with train, which has more than {LARGEST_COMPARED:,} bytes.")
+        return sentences + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")

@@ -1,0 +1,393 @@
+"""Classes of texts: reviews, news, letters. A recurrent network reads the words, and pooling over all steps decides.
+
+    tokens [B, T] → Embedding(100) → BiLSTM(128) → last, max and mean over the steps → Linear → softmax, cross-entropy
+
+Words are tokens, and characters in Chinese. Rare words are unknown, so that the unknown word is trained. Pooling by
+last, max and mean side by side is that of ULMFiT (Howard & Ruder 2018); `build` takes the embedding and the body of a
+language model that was trained before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
+from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from rnnkit.data import Tokenizer
+    from rnnkit.data.text.labelled import LabelledText
+    from rnnkit.recipes.finetuning import FineTune, FineTuneJob
+    from rnnkit.tasks.text_rows import TextClassRows
+
+REPORT, MISTAKES, CONFUSION = "text_report.txt", "mistakes.csv", "confusion.png"
+
+
+@dataclass(frozen=True)
+class Model(NetworkSettings):
+    """The network.
+
+    Attributes:
+        num_layers: layers, one above the other.
+        bidirectional: whether texts are read from the end, too.
+        embedding_size: features of a token.
+        pooling: what of the outputs the head sees; concat is last, max and mean side by side.
+        input_dropout: probability of dropping a feature of a token.
+        dropout: probability of dropping a pooled feature, and an output between layers.
+    """
+
+    cell: Cell = "lstm"
+    hidden_size: Count = 128
+    num_layers: Count = 1
+    bidirectional: bool = True
+    embedding_size: Count = 100
+    pooling: Literal["concat", "last", "mean", "max"] = "concat"
+    input_dropout: Share = 0.4
+    dropout: Share = 0.4
+
+
+@dataclass(frozen=True)
+class Fit(OptimizerSettings):
+    """The training; see ``rnnkit.Learner``.
+
+    Attributes:
+        label_smoothing: share of the target that is spread over all classes.
+        class_weights: balanced counts each class as often as the others, however many texts it has.
+        average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
+    """
+
+    epochs: Count = 10
+    batch_size: Count = 32
+    lr: Positive = 2e-3
+    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
+    clip_norm: Positive | None = 1.0
+    label_smoothing: Share = 0.0
+    class_weights: Literal["balanced"] | None = None
+    average: Annotated[float, Range(above=0, below=1)] | None = None
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``Learner.fit`` among these settings."""
+        from rnnkit.training import EMA
+
+        average = {} if self.average is None else {"average": EMA(self.average)}
+        return {name: value for name, value in super().fit_settings().items() if name != "batch_size"} | average
+
+
+@dataclass(frozen=True)
+class TextClassify(Recipe):
+    """The whole run; ``rnnkit train text-classify FILE --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order of the texts and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    reads_text: ClassVar[bool] = True
+
+    model: Model = field(default_factory=Model)
+    fit: Fit = field(default_factory=Fit)
+    data: Data = field(default_factory=Data)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of texts in words."""
+        return f"{count} {'text' if count == 1 else 'texts'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the texts, make the tokenizer, and write nothing."""
+        from rnnkit.data.labels import sorted_classes
+        from rnnkit.tasks.text_rows import TextClassRows
+
+        parts = divide(self.data)
+        if self.fit.early_stopping is not None and not parts.validation:
+            raise ConfigError("fit.early_stopping needs texts to judge by; add --set data.validation=0.1")
+        classes = sorted_classes([one.label for one in parts.train])
+        check_labels(parts, classes)
+        tokenizer = make_tokenizer(self.data, parts.train)
+        rows = TextClassRows(parts.train, tokenizer, classes, most=self.data.max_tokens)
+        return PreparedTexts(self, parts, tokenizer, rows, classes)
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test texts, and write model, metrics, mistakes and reports into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return the figures of the folder's model on its test texts, or on a file of others with their labels."""
+        trained = Trained.of(folder, self)
+        return trained.evaluate(self.to_judge(folder, data))
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the class of each text of a file, and its probability."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a file (records, or plain text, a text a line) to classes and their probabilities."""
+        trained = Trained.of(folder, self)
+
+        def answer(data: DataRequest) -> Columns:
+            return trained.table(self.data.read(data.path, data.encoding, labelled=False, new=True))
+
+        return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, token ids of texts with their classes, and the loss."""
+        trained = Trained.of(folder, self)
+        inputs, targets = trained.rows(self.to_judge(folder, data)).arrays()
+        return InspectionData(trained.model, inputs, targets, "cross_entropy")
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with the texts of a file to learn; new classes join the old ones."""
+        from rnnkit.recipes.text_classify_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+    def to_judge(self, folder: Path, data: DataRequest | None) -> list[LabelledText]:
+        """Return the texts that the run held back, or those of a file."""
+        if data is not None:
+            return self.data.read(data.path, data.encoding, new=True)
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other texts: --data FILE")
+        if not (found := parts.test or parts.validation):
+            raise DataError(f"{folder} held no texts back; name a file of texts with their labels: --data FILE")
+        return found
+
+
+@dataclass(frozen=True)
+class PreparedTexts(PreparedRun):
+    """A run whose texts were read, divided and turned into numbers."""
+
+    recipe: TextClassify
+    parts: Parts
+    tokenizer: Tokenizer
+    rows: TextClassRows
+    classes: tuple[str, ...]
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other texts than these."""
+        data_digests.check(folder, self.parts.digests, "train into a new folder")
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, judge, and write the results into the folder."""
+        from rnnkit.data import BucketedBatches
+
+        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        data_digests.record(folder, parts.digests)
+        learner = self.learner()
+        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
+        validation = None
+        if parts.validation:
+            held = trained.rows(parts.validation)
+            validation = BucketedBatches(held, held.lengths, max(fit.batch_size, 64), shuffle=False)
+        history = learner.fit(
+            BucketedBatches(self.rows, self.rows.lengths, fit.batch_size, seed=recipe.seed),
+            validation=validation,
+            seed=recipe.seed,
+            checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
+            callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
+            **fit.fit_settings(),
+        )
+        learner.save(folder)
+        sentences = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
+        (folder / REPORT).write_text("\n".join(sentences) + "\n", encoding="utf-8")
+        metrics: runs.Metrics = {"split": parts.division}
+        if parts.validation:
+            metrics["validation"] = trained.evaluate(parts.validation)
+        if parts.test:
+            metrics["test"] = trained.evaluate(parts.test)
+        if judged := parts.test or parts.validation:
+            trained.write_mistakes(judged, folder)
+        counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
+        early = fit.early_stopping is not None
+        chosen_on = f"validation ({len(parts.validation)} texts held out from training)" if early else None
+        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+
+    def learner(self) -> rnnkit.Learner:
+        """Return a learner with a network whose weights are drawn with the seed."""
+        import torch
+
+        torch.manual_seed(self.recipe.seed)
+        model = build(self.recipe.model, len(self.tokenizer), self.classes)
+        labels = self.rows.labels
+        assert labels is not None
+        learner = learner_of(model, self.recipe.fit, self.recipe.device, labels.tolist())
+        learner.extra = {"tokenizer": self.tokenizer.to_dict()}
+        return learner
+
+
+def text_classify() -> TextClassify:
+    """Learn the classes of texts, from a table, JSON lines or a folder a class: words, BiLSTM(128), concat pooling."""
+    return TextClassify()
+
+
+def make_tokenizer(data: Data, texts: list[LabelledText]) -> Tokenizer:
+    """Return the tokenizer of the training texts."""
+    from rnnkit.data import train_tokenizer
+
+    counted: dict[str, Any] = {"minimum_count": data.minimum_count} if data.tokens in ("word", "char") else {}
+    size = None if data.tokens == "byte" else data.vocabulary
+    whole = [one.text for one in texts]
+    return train_tokenizer(data.tokens, whole, size=size, lowercase=data.lowercase, **counted)
+
+
+def build(
+    settings: Model,
+    vocabulary: int,
+    classes: tuple[str, ...],
+    *,
+    embedding: torch.nn.Module | None = None,
+    body: torch.nn.Module | None = None,
+) -> rnnkit.SequenceClassifier:
+    """Return the network.
+
+    Args:
+        settings: of the network.
+        vocabulary: the number of tokens.
+        classes: their names.
+        embedding, body: of a language model that was trained before; None: with fresh weights.
+    """
+    import torch
+
+    if embedding is None:
+        embedding = torch.nn.Embedding(vocabulary, settings.embedding_size)
+        torch.nn.init.normal_(embedding.weight, std=settings.embedding_size**-0.5)
+    if body is None:
+        kind: Any = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
+        body = kind(
+            settings.embedding_size,
+            settings.hidden_size,
+            settings.num_layers,
+            batch_first=True,
+            bidirectional=settings.bidirectional,
+            dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+        )
+    front = [embedding, torch.nn.Dropout(settings.input_dropout)]
+    return rnnkit.SequenceClassifier(body, classes, settings.pooling, settings.dropout, front=front)
+
+
+def learner_of(model: torch.nn.Module, fit: Fit, device: str, labels: list[int] | None = None) -> rnnkit.Learner:
+    """Return a learner of a network.
+
+    Args:
+        model: the network.
+        fit: the settings of its training.
+        device: where to compute.
+        labels: of the training texts, for balanced class weights.
+    """
+    from collections import Counter
+
+    weights = None
+    if fit.class_weights is not None and labels is not None:
+        counts = Counter(labels)
+        weights = [len(labels) / (len(counts) * counts[label]) for label in range(len(counts))]
+    return rnnkit.Learner(
+        model,
+        metrics=["accuracy", "f1_macro"],
+        device=device,
+        label_smoothing=fit.label_smoothing,
+        class_weights=weights,
+        **fit.learner_settings(),
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its tokenizer and classes."""
+
+    model: Any
+    tokenizer: Tokenizer
+    classes: tuple[str, ...]
+    recipe: TextClassify
+
+    @staticmethod
+    def of(folder: Path, recipe: TextClassify) -> Trained:
+        """Return that of a run folder."""
+        from rnnkit.data import Tokenizer
+        from rnnkit.serialization import read_config
+
+        model: Any = rnnkit.load(folder)
+        extra = read_config(folder)["extra"]
+        if "tokenizer" not in extra:
+            raise DataError(f"{folder} is stored without its tokenizer")
+        return Trained(model, Tokenizer.from_dict(extra["tokenizer"]), tuple(model.class_names), recipe)
+
+    def rows(self, texts: list[LabelledText], *, labelled: bool = True) -> TextClassRows:
+        """Return texts as the network reads them."""
+        from rnnkit.data.text.labelled import check_known
+        from rnnkit.tasks.text_rows import TextClassRows
+
+        if labelled:
+            check_known(texts, self.classes)
+        return TextClassRows(texts, self.tokenizer, self.classes if labelled else (), most=self.recipe.data.max_tokens)
+
+    def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
+        """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""
+        from rnnkit.data import BucketedBatches
+
+        rows = self.rows(texts)
+        learner = rnnkit.Learner(self.model, metrics=["accuracy", "f1_macro"], device=self.recipe.device)
+        found = learner.evaluate(BucketedBatches(rows, rows.lengths, 64, shuffle=False))
+        return {"cross_entropy": found.pop("loss"), **found}
+
+    def shares(self, texts: list[LabelledText]) -> torch.Tensor:
+        """Return the probability of each class for each text, [N, C]."""
+        import torch
+
+        from rnnkit.data import BucketedBatches
+        from rnnkit.layers.modes import mode
+
+        rows = self.rows(texts, labelled=False)
+        order = torch.from_numpy(rows.lengths).argsort(stable=True)  # as the batches come
+        device = next(self.model.parameters()).device
+        with torch.inference_mode(), mode(self.model, training=False):
+            found = [
+                self.model(batch.inputs.to(device), lengths=batch.input_lengths).softmax(1).cpu()
+                for batch in BucketedBatches(rows, rows.lengths, 64, shuffle=False)
+            ]
+        return torch.cat(found)[order.argsort()]
+
+    def table(self, texts: list[LabelledText]) -> Columns:
+        """Return a row a text: its class, how sure that is, and the probability of each class."""
+        shares = self.shares(texts).double()
+        best = shares.argmax(1).tolist()
+        return {
+            "text": [one.text for one in texts],
+            "prediction": [self.classes[one] for one in best],
+            "confidence": shares.amax(1).tolist(),
+            **{f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(self.classes)},
+        }
+
+    def write_mistakes(self, texts: list[LabelledText], folder: Path) -> None:
+        """Write the texts whose class was missed, the surest first, and draw the confusion matrix."""
+        import torch
+
+        from rnnkit.diagnostics import pictures
+        from rnnkit.runs.tables import write_table
+
+        sureness, found = self.shares(texts).max(1)
+        true = torch.tensor([self.classes.index(one.label) for one in texts])
+        count = len(self.classes)
+        matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count)
+        pictures.confusion(matrix.numpy(), self.classes, folder / CONFUSION)
+        missed = (found != true).nonzero()[:, 0]
+        wrong = missed[sureness[missed].argsort(descending=True, stable=True)].tolist()
+        columns: Columns = {
+            "text": [texts[row].text for row in wrong],
+            "label": [texts[row].label for row in wrong],
+            "prediction": [self.classes[found[row]] for row in wrong],
+            "confidence": [float(sureness[row]) for row in wrong],
+        }
+        write_table(columns, folder / MISTAKES)

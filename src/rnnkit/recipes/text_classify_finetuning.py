@@ -1,0 +1,62 @@
+"""What a run on classes of texts has to learn when it is fine-tuned: texts of its classes, and of new ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnkit.data.labels import sorted_classes
+from rnnkit.errors import DataError
+from rnnkit.recipes.base import DataRequest
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old
+from rnnkit.recipes.text_classify import TextClassify, Trained, learner_of
+from rnnkit.recipes.text_classify_data import divide as divide_texts
+from rnnkit.runs import data_digests
+
+if TYPE_CHECKING:
+    from rnnkit.data.text.labelled import LabelledText
+
+
+def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+    """Return the folder's model with the texts of a file to learn.
+
+    Raises:
+        DataError: texts that cannot be read, or old ones that have changed.
+    """
+    from rnnkit.tasks.text_rows import TextClassRows
+
+    trained = Trained.of(folder, recipe)
+    texts = recipe.data.read(data.path, data.encoding, new=True)
+    found = sorted_classes([one.label for one in texts])
+    classes = found
+    if settings.classes == "add":
+        classes = trained.classes + tuple(name for name in found if name not in trained.classes)
+    elif len(found) < 2:
+        raise DataError(f"{data.path}: all texts are {found[0]!r}; with classes=replace two classes are expected")
+    parts = divide_texts(recipe.data)
+    data_digests.check(folder, parts.digests, "its old version is expected")
+
+    def pair(texts: list[LabelledText], names: tuple[str, ...]) -> Any:
+        return TextClassRows(texts, trained.tokenizer, names, most=recipe.data.max_tokens).arrays()
+
+    x, y = pair(texts, classes)
+    new, validation = divide(x, y, settings)
+    learner = learner_of(trained.model, recipe.fit, settings.device)
+    learner.extra = {"tokenizer": trained.tokenizer.to_dict()}
+
+    def save(to: Path) -> None:
+        learner.save(to)
+        if digests := data_digests.read(folder):
+            data_digests.record(to, digests)
+
+    return FineTuneJob(
+        learner=learner,
+        new=new,
+        save=save,
+        validation=validation,
+        old=lambda: pair(parts.train, trained.classes),
+        old_test=pair(parts.test, trained.classes) if parts.test else None,
+        old_from=name_old(folder, f"texts of {recipe.data.path}"),
+        classes=classes,
+        old_classes=trained.classes,
+    )

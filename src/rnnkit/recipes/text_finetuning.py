@@ -1,0 +1,128 @@
+"""Fine-tuning of a language model: on the texts of its new use, and to a classifier of texts (ULMFiT).
+
+Howard & Ruder 2018 ("Universal Language Model Fine-tuning for Text Classification"): pretrain a language model on plain
+text, fine-tune it on the texts of the task, then put a new head on it and unfreeze it layer by layer, the lower layers
+at lower rates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rnnkit
+
+from ..errors import ConfigError
+from .base import DataRequest
+from .finetuning import FineTune, write_results
+
+if TYPE_CHECKING:
+    from ..data.text.parts import TextParts
+    from ..data.text.texts import Texts
+    from ..data.text.tokenizer import Tokenizer
+    from ..training.fine_tuning.report import Quality
+    from ..training.history import History
+    from .text_source import TextSource
+
+ON_TEXTS = FineTune(epochs=5, batch_size=16, discriminative=2.6, replay=None, validation=0.1)
+TO_CLASSIFY = FineTune(
+    epochs=20, batch_size=16, lr=3e-3, discriminative=2.6, gradual_unfreezing=True, classes="replace", replay=None
+)
+
+
+@dataclass(frozen=True)
+class LanguageModelJob:
+    """A language model with new texts to learn, read and checked.
+
+    Attributes:
+        source: where the run's texts are, and how texts are read.
+        window: steps that a gradient goes back.
+        learner: of the model, which has the characters and words of the new texts, too.
+        tokenizer: the model's, with these.
+        parts: the new texts: to learn and to judge by.
+        old: held-out text of the first training; None where there is none.
+        old_from: where it comes from, for the report.
+    """
+
+    source: TextSource
+    window: int
+    learner: rnnkit.Learner
+    tokenizer: Tokenizer
+    parts: TextParts
+    old: Texts | None
+    old_from: str
+
+    @classmethod
+    def open(
+        cls, source: TextSource, window: int, folder: Path, data: DataRequest, settings: FineTune, **learner: Any
+    ) -> LanguageModelJob:
+        """Read the folder's model and the new texts, and write nothing; `learner` has settings of the learner."""
+        from ..data import divide_texts, extend_tokenizer
+        from ..tasks.language_modelling import TOKENIZER, stored_tokenizer
+        from .finetuning import name_old
+
+        texts = source.read(data.path, data.encoding)
+        parts = divide_texts(texts, validation=settings.validation, test=0.0, by=source.split)
+        before = stored_tokenizer(folder)
+        tokenizer = extend_tokenizer(before, parts.train)
+        model: Any = rnnkit.load(folder)
+        if len(tokenizer) > len(before):
+            model = model.extended(len(tokenizer))
+        learning = rnnkit.Learner(model, device=settings.device, **learner)
+        learning.extra[TOKENIZER] = tokenizer.to_dict()
+        old_from = name_old(folder, f"the test text of {source.named()}")
+        return cls(source, window, learning, tokenizer, parts, source.parts().test, old_from)
+
+    def check(self, settings: FineTune) -> None:
+        """Raise ConfigError for settings that a language model cannot use, before there is a run folder."""
+        from ..finetuning.freeze import matching
+
+        matching(self.learner.model, settings.freeze)
+        if settings.replay is not None or settings.protect == "ewc":
+            asked = "protect=ewc" if settings.replay is None else f"replay={settings.replay:g}"
+            raise ConfigError(
+                f"{asked} arrived, but a language model's batches go on from each other, so rows of the first text "
+                "cannot be mixed in; type --set replay=none, or --set protect=l2-sp to hold the weights"
+            )
+
+    def run(self, settings: FineTune, folder: Path) -> History:
+        """Fine-tune, and write the results into the folder."""
+        from ..data import tokenize
+        from ..tasks.language_modelling import evaluation_batches
+        from ..training.fine_tuning.report import Quality
+
+        window, parts = self.window, self.parts
+        before = self._figures(parts.validation), self._figures(self.old)
+        train = tokenize(parts.train, self.tokenizer, separators=parts.several)
+        rows = min(settings.batch_size, max(1, len(train) // (2 * window)))
+        judged = None
+        if parts.validation is not None:
+            tokens = tokenize(parts.validation, self.tokenizer, separators=parts.several)
+            judged = evaluation_batches(tokens, window)
+        chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
+        history = self.learner.fine_tune(
+            train.batches(rows, window, random_windows=True, seed=settings.seed),
+            validation=judged,
+            stateful=True,
+            **chosen,
+        )
+        report = history.report
+        assert report is not None
+
+        def side(first: dict[str, float] | None, texts: Texts | None) -> Quality | None:
+            return None if first is None else Quality(None, first, self._figures(texts))
+
+        report = replace(report, new=side(before[0], parts.validation), old=side(before[1], self.old))
+        if report.old is not None:
+            report = replace(report, method={"old data": self.old_from, **report.method})
+        return write_results(
+            self.learner, report, history, settings, folder, self.learner.save, old_test=self.old is not None
+        )
+
+    def _figures(self, texts: Texts | None) -> dict[str, float] | None:
+        from ..tasks.language_modelling import measure
+
+        if texts is None:
+            return None
+        return measure(self.learner, texts, self.tokenizer, separators=self.parts.several, window=self.window)

@@ -1,0 +1,176 @@
+"""The page of a run of text: ``report.html`` with samples, curves, mistakes and troubles; ``troubles.txt``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..plotting.page import Page
+from ..runs.files import REPORT_PAGE, TROUBLES
+from ..serialization import replacing
+from .base import TextAnswer
+
+_MADE = "Measured at the end of the training by"
+
+
+class Sample(NamedTuple):
+    """A text that a model answered.
+
+    Attributes:
+        source: what it read; "" where it read nothing.
+        expected: the right answer; "" where there is none.
+        found: its own.
+        score: how good or how sure that is; None: not measured.
+    """
+
+    source: str
+    expected: str
+    found: str
+    score: float | None = None
+
+
+class Picture(NamedTuple):
+    """A picture of the page.
+
+    Attributes:
+        title: above it.
+        draw: writes it to the file that it is given (``.svg``).
+        alt: what it shows, for those who cannot see it.
+        caption: how to read it.
+    """
+
+    title: str
+    draw: Callable[[Path], object]
+    alt: str
+    caption: str = ""
+
+
+def attention_of(answer: TextAnswer) -> Picture | None:
+    """Return the picture of an answer's attention; None where it has none."""
+    if answer.attention is None:
+        return None
+    from ..plotting.attention import attention_picture
+
+    return Picture(
+        answer.text,
+        lambda path: attention_picture(answer.source_tokens, answer.tokens, answer.attention, path),
+        f"Attention of {len(answer.tokens)} written tokens to {len(answer.source_tokens)} read ones.",
+        "A row for each token that was written, a column for each that was read; dark where it was attended to.",
+    )
+
+
+def write_text_page(
+    folder: Path,
+    *,
+    title: str,
+    lead: str = "",
+    history: Any = (),
+    troubles: Sequence[str] = (),
+    samples: Sequence[Sample] = (),
+    worst: Sequence[Sample] = (),
+    surest: Sequence[Sample] = (),
+    pictures: Iterable[Picture | None] = (),
+    length_quality: Sequence[tuple[float, float]] = (),
+    quality: str = "score",
+    figures: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write ``report.html``, and the troubles once more to ``troubles.txt``, a sentence a line.
+
+    Args:
+        folder: the run folder.
+        title: the heading, such as "English to German".
+        lead: the sentences below it.
+        history: a `History`, or its rows.
+        troubles: sentences, such as those of `text_report` and `rnnkit.data.text.troubles`.
+        samples: texts and answers that nobody chose.
+        worst: those with the lowest quality.
+        surest: the mistakes of which the model was surest.
+        pictures: such as those of `attention_of`; None is left out.
+        length_quality: (length of the source, quality) of each text of the test set.
+        quality: what the quality, and the score of a sample, is.
+        figures: what was measured, by name; groups of figures as in ``metrics.json``.
+
+    Returns:
+        The page.
+    """
+    page = Page(title, lead, name=folder.name, tab=f"{folder.name}: {title}", made=_MADE)
+    if figures:
+        page.section("Figures").table(("what", "figure"), _flat(figures))
+    if troubles:
+        page.section("What the data and the output tell").sentences(troubles)
+    _add_samples(page, "Samples", samples, quality)
+    _add_samples(page, "The worst answers", worst, quality)
+    _add_samples(page, "The surest mistakes", surest, quality)
+    drawn = [one for one in pictures if one is not None]
+    if drawn:
+        page.section("Pictures")
+        for one in drawn:
+            page.picture(one.draw, one.alt, title=one.title, caption=one.caption)
+    _add_curves(page, list(getattr(history, "rows", history)), length_quality, quality)
+    written = page.write(folder / REPORT_PAGE)
+    with replacing(folder / TROUBLES) as temporary:
+        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
+    return written
+
+
+def is_run_page(path: Path) -> bool:
+    """Return whether a page is that of a run, which ``rnnkit inspect`` leaves as it is."""
+    try:
+        return _MADE in path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _add_samples(page: Page, title: str, samples: Sequence[Sample], quality: str) -> None:
+    if not samples:
+        return
+    page.section(title)
+    if not any(one.source or one.expected or one.score is not None for one in samples):
+        page.texts(one.found for one in samples)
+        return
+    columns = {
+        "read": [one.source for one in samples],
+        "expected": [one.expected for one in samples],
+        "answer": [one.found for one in samples],
+        quality: ["" if one.score is None else f"{one.score:.4g}" for one in samples],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells) or name == "answer"}
+    page.table(list(shown), zip(*shown.values(), strict=True))
+
+
+def _add_curves(
+    page: Page, rows: list[Mapping[str, float]], length_quality: Sequence[tuple[float, float]], quality: str
+) -> None:
+    from ..plotting.learning_curves import curves
+    from ..plotting.length_quality import length_quality_picture
+
+    if not rows and not length_quality:
+        return
+    page.section("Curves")
+    if rows:
+        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss") if name in rows[-1])
+        page.picture(
+            lambda path: curves(rows, path, stacked=True),
+            f"Loss and metrics over {len(rows)} epochs; at the end {last}.",
+            title="Learning curves",
+            caption="Training, and validation if data was held out. Where they separate, the model overfits.",
+        )
+    if length_quality:
+        page.picture(
+            lambda path: length_quality_picture(length_quality, path, quality=quality),
+            f"The {quality} of {len(length_quality)} texts over their length, and its mean.",
+            title="Length and quality",
+            caption="Each point is a text. The line is the mean of groups of about equal size.",
+        )
+
+
+def _flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in figures.items():
+        label = f"{before}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}, ")
+        elif isinstance(value, float):
+            yield label, f"{value:.4g}"
+        elif not isinstance(value, list):
+            yield label, str(value)

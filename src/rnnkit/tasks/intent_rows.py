@@ -1,0 +1,165 @@
+"""Texts with intents and slots as the numbers that an :class:`rnnkit.IntentSlotModel` reads and learns.
+
+Legend: N texts, B batch, T words, K characters of a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.text.characters import CharTokenizer
+from ..data.text.tagged_words import TaggedWordTokenizer
+from ..data.text.tokenizer import Preparation, Tokenizer
+from ..errors import DataError
+from ..ordering import sorted_names
+from ..types import Batch
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..data.text.tagged import TaggedText
+
+    Ids = npt.NDArray[np.int32]
+
+LONGEST_WORD = 20  # characters; what is behind them tells little
+
+
+@dataclass(frozen=True)
+class IntentVocabulary:
+    """The words and characters that a model knows.
+
+    Attributes:
+        words: in small letters.
+        characters: as they are written.
+
+    Example:
+        >>> from rnnkit.data.text.tagged import TaggedText
+        >>> vocabulary = IntentVocabulary.of([TaggedText("Play Jay")])
+        >>> vocabulary.encode(["play", "it"])[:, :5].tolist()
+        [[5, 1, 8, 5, 10], [1, 1, 1, 0, 0]]
+    """
+
+    words: TaggedWordTokenizer
+    characters: CharTokenizer
+
+    @classmethod
+    def of(cls, texts: Iterable[TaggedText], *, minimum_count: int = 1) -> IntentVocabulary:
+        """Return the vocabulary of texts to train on.
+
+        Args:
+            texts: the training part alone.
+            minimum_count: how often a word must occur to be known.
+        """
+        texts = list(texts)
+        words = TaggedWordTokenizer.of_words(
+            (text.words for text in texts), Preparation(lowercase=True), minimum_count=minimum_count
+        )
+        characters = CharTokenizer.train((text.text for text in texts), Preparation(), size=None, minimum_count=1)
+        return cls(words, characters)
+
+    def encode(self, words: Sequence[str]) -> Ids:
+        """Return words as numbers [T, 1 + K]: of the word, then of its characters, 0 behind the last."""
+        ids = np.zeros((len(words), 1 + LONGEST_WORD), np.int32)
+        ids[:, 0] = self.words.ids_of(words)
+        for row, letters in zip(ids, self.characters.encode_many(word[:LONGEST_WORD] for word in words), strict=True):
+            row[1 : 1 + len(letters)] = letters[:LONGEST_WORD]
+        return ids
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values that `from_dict` makes the same vocabulary of."""
+        return {"tokenizer": self.words.to_dict(), "characters": self.characters.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> IntentVocabulary:
+        """Return the vocabulary that `to_dict` described.
+
+        Raises:
+            DataError: the values are others.
+        """
+        found = [Tokenizer.from_dict(values[name]) for name in ("tokenizer", "characters") if name in values]
+        if len(found) != 2 or not isinstance(found[0], TaggedWordTokenizer) or not isinstance(found[1], CharTokenizer):
+            raise DataError("the model is stored without the vocabulary of intents and slots")
+        return cls(found[0], found[1])
+
+
+class IntentRows:
+    """Texts as inputs [T, 1 + K] and targets [1 + T], the intent first and then a tag a word.
+
+    Args:
+        texts: with intents and slots that the names have.
+        vocabulary: of the model.
+        intents, tags: the names, by their numbers.
+
+    Raises:
+        DataError: no texts, or an intent or slot that the names lack.
+    """
+
+    def __init__(
+        self, texts: Sequence[TaggedText], vocabulary: IntentVocabulary, intents: Sequence[str], tags: Sequence[str]
+    ) -> None:
+        if not texts:
+            raise DataError("no texts arrived; expected at least one")
+        intent_ids = {name: number for number, name in enumerate(intents)}
+        tag_ids = {name: number for number, name in enumerate(tags)}
+        for text in texts:
+            if text.intent not in intent_ids:
+                raise DataError(f"the intent {text.intent!r} is not one of {', '.join(intents)}", text.place)
+            unknown = next((tag for tag in text.tags if tag not in tag_ids), None)
+            if unknown is not None:
+                raise DataError(f"the slot {unknown[2:]!r} is not one of the model's", text.place)
+        self.inputs = [vocabulary.encode(text.words) for text in texts]
+        self.targets = [
+            np.array([intent_ids[text.intent], *(tag_ids[tag] for tag in text.tags)], np.int64) for text in texts
+        ]
+        self.lengths = np.array([len(row) for row in self.inputs])
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: Any) -> Batch:
+        """Return the texts of an array of indices as a batch."""
+        import torch
+
+        rows = np.atleast_1d(np.arange(len(self))[index]).tolist()
+        targets = np.zeros((len(rows), 1 + int(self.lengths[rows].max())), np.int64)
+        for row, number in enumerate(rows):
+            targets[row, : len(self.targets[number])] = self.targets[number]
+        batch = padded([self.inputs[number] for number in rows])
+        return Batch(batch.inputs, torch.from_numpy(targets), batch.input_lengths)
+
+    def fingerprint(self) -> str:
+        """Return a digest of all numbers."""
+        digest = hashlib.sha256()
+        for row, target in zip(self.inputs, self.targets, strict=True):
+            digest.update(row.tobytes() + b"|" + target.tobytes())
+        return digest.hexdigest()
+
+
+def padded(rows: Sequence[Ids]) -> Batch:
+    """Return inputs [T_b, 1 + K] as a batch [B, T, 1 + K] with its lengths."""
+    import torch
+
+    lengths = np.array([len(row) for row in rows])
+    inputs = np.zeros((len(rows), int(lengths.max()), rows[0].shape[1]), np.int64)
+    for number, row in enumerate(rows):
+        inputs[number, : len(row)] = row
+    return Batch(torch.from_numpy(inputs), input_lengths=torch.from_numpy(lengths))
+
+
+def names_of(texts: Iterable[TaggedText]) -> tuple[list[str], list[str]]:
+    """Return the names of the intents, and of the tags, of texts to train on.
+
+    Example:
+        >>> from rnnkit.data.text.tagged import Slot, TaggedText
+        >>> names_of([TaggedText("in Oslo", "weather", (Slot("city", 3, 7),))])
+        (['weather'], ['O', 'B-city', 'I-city'])
+    """
+    texts = list(texts)
+    slots = sorted_names({slot.name for text in texts for slot in text.slots})
+    tags = ["O", *(f"{begin}-{name}" for name in slots for begin in "BI")]
+    return list(sorted_names({text.intent for text in texts})), tags

@@ -1,0 +1,203 @@
+"""Classes of texts, on sentences that are made by patterns."""
+
+import csv
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import DataRequest
+from rnnkit.recipes.finetuning import FineTune, run_job
+from rnnkit.recipes.text_classify import Fit, Model, TextClassify, build
+from rnnkit.recipes.text_classify_data import Data, troubles
+from rnnkit.runs.settings import override
+
+THINGS = ["film", "book", "play", "song", "meal", "hotel", "train", "game"]
+WORDS = {"good": ["great", "lovely", "superb", "fine"], "bad": ["awful", "dull", "poor", "boring"]}
+SMALL = TextClassify(
+    model=Model(hidden_size=8, embedding_size=16, input_dropout=0.0, dropout=0.0),
+    fit=Fit(epochs=4, batch_size=10, lr=2e-2),
+)
+
+
+def make(count, seed=0):
+    chosen = random.Random(seed)
+    for _ in range(count):
+        label = chosen.choice(["good", "bad"])
+        yield f"the {chosen.choice(THINGS)} was {chosen.choice(WORDS[label])}, number {chosen.randrange(1000)}", label
+
+
+def write(path, rows, names=("text", "label")):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([names, *rows])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    recipe = replace(SMALL, data=Data(path=str(write(folder / "all.csv", make(150)))))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with runs.start("text-classify", recipe, folder / "run") as run:
+        metrics = recipe.run(run)
+    torch.set_num_threads(threads)
+    return recipe, run, metrics
+
+
+def test_it_learns_and_keeps_what_it_learned(trained):
+    recipe, run, metrics = trained
+    assert metrics["test"]["accuracy"] == metrics["test"]["f1_macro"] == 1.0
+    assert metrics["rows"] == {"train": 120, "validation": 15, "test": 15}
+    assert recipe.evaluate(run) == pytest.approx(metrics["test"])
+    files = {path.name for path in run.iterdir()}
+    assert {"model.safetensors", "metrics.json", "text_report.txt", "mistakes.csv", "confusion.png"} <= files
+    assert "tokens are unknown" in (run / "text_report.txt").read_text("utf-8")
+    model = rnnkit.load(run)
+    assert model.class_names == ("bad", "good")
+
+
+def test_it_answers_texts_of_a_file(trained, tmp_path):
+    recipe, run, _ = trained
+    (tmp_path / "a.txt").write_text("the meal was superb\n\na very long and boring film, number 3, was awful\n")
+    answer = recipe.predict(run, DataRequest(tmp_path / "a.txt"))
+    assert answer["text"][0] == "the meal was superb"
+    assert answer["prediction"] == ["good", "bad"]
+    assert answer["confidence"] == pytest.approx([answer["probability_good"][0], answer["probability_bad"][1]])
+    table = write(tmp_path / "b.csv", [("1", "the meal was superb")], names=("id", "text"))
+    assert recipe.predict(run, DataRequest(table))["prediction"] == ["good"]
+
+
+def test_it_judges_on_other_files(trained, tmp_path):
+    recipe, run, _ = trained
+    file = write(tmp_path / "b.csv", make(20, seed=3))
+    assert recipe.evaluate(run, DataRequest(file))["accuracy"] == 1.0
+    with pytest.raises(DataError, match="the label 'odd' is none of the model's"):
+        recipe.evaluate(run, DataRequest(write(tmp_path / "c.csv", [("a", "odd")])))
+    data = recipe.inspection_data(run)
+    assert len(data.inputs) == len(data.targets) == 15
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
+    from safetensors.torch import load_file
+
+    from rnnkit.data import BucketedBatches
+    from rnnkit.recipes.text_classify import Trained
+
+    recipe, run, _ = trained
+
+    class Stop(Exception):
+        pass
+
+    def stop(learner, row):
+        if row["epoch"] == 2:
+            raise Stop
+
+    with runs.start("text-classify", recipe, tmp_path / "run") as folder:
+        prepared = recipe.prepare()
+        learner = prepared.learner()
+        held = Trained(learner.model, prepared.tokenizer, prepared.classes, recipe).rows(prepared.parts.validation)
+        with pytest.raises(Stop):
+            learner.fit(
+                BucketedBatches(prepared.rows, prepared.rows.lengths, 10, seed=0),
+                validation=BucketedBatches(held, held.lengths, 64, shuffle=False),
+                seed=0,
+                checkpoint=folder,
+                callbacks=[stop],
+                progress=False,
+                **recipe.fit.fit_settings(),
+            )
+        recipe.run(folder)
+    again, before = (load_file(path / "model.safetensors") for path in (folder, run))
+    assert all(torch.equal(again[name], before[name]) for name in before)
+
+
+def test_it_is_fine_tuned_to_a_new_class(trained, tmp_path):
+    recipe, run, _ = trained
+    rows = [(f"please send the {thing} to me", "order") for thing in THINGS * 4]
+    settings = FineTune(epochs=10, lr=1e-2)
+    file = write(tmp_path / "new.csv", rows)
+    job = recipe.fine_tune_job(run, DataRequest(file), settings)
+    with runs.start("text-classify", recipe, tmp_path / "tuned") as folder:
+        run_job(job, settings, folder)
+    assert rnnkit.load(folder).class_names == ("bad", "good", "order")
+    (tmp_path / "a.txt").write_text("please send the song to me\nthe song was superb, number 7\n")
+    assert recipe.predict(folder, DataRequest(tmp_path / "a.txt"))["prediction"] == ["order", "good"]
+    assert json.loads((folder / "metrics.json").read_text())["test"]["accuracy"] > 0.9
+
+
+def test_chinese_and_folders(tmp_path):
+    for label, words in {"好评": "很好看", "差评": "太难看"}.items():
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(20):
+            text = f"这部{'电影' if number % 2 else '小说'}{words}了{'。' * (number % 3)}"
+            (tmp_path / "data" / label / f"{number}.txt").write_text(text, "utf-8")
+    recipe = replace(
+        SMALL, data=Data(path=str(tmp_path / "data"), minimum_count=1), fit=Fit(epochs=8, batch_size=8, lr=0.02)
+    )
+    with runs.start("text-classify", recipe, tmp_path / "run") as folder:
+        metrics = recipe.run(folder)
+    assert metrics["test"]["accuracy"] == 1.0
+    (tmp_path / "a.txt").write_text("小说很好看\n", "utf-8")
+    assert recipe.predict(folder, DataRequest(tmp_path / "a.txt"))["prediction"] == ["好评"]
+
+
+def test_troubles_are_told(tmp_path):
+    rows = [*make(60), *(("an odd thing " * 50, "odd") for _ in range(4))]
+    prepared = replace(
+        SMALL, data=Data(path=str(write(tmp_path / "a.csv", rows)), max_tokens=50, validation=0)
+    ).prepare()
+    found = troubles(prepared.parts, prepared.tokenizer, prepared.rows.cut, 50)
+    assert any("1 of 3 classes have fewer than 10 texts to train on: odd (" in one for one in found)
+    assert any("The classes are uneven" in one and "fit.class_weights=balanced" in one for one in found)
+    assert any("have more than 50 tokens" in one for one in found)
+    assert any("of test" in one and "equal to a text of train" in one for one in found)
+
+
+def test_balanced_classes_weigh_alike(tmp_path):
+    rows = [(text, label) for text, label in make(100) if label == "good" or text.endswith("7")]
+    file = write(tmp_path / "a.csv", rows)
+    recipe = replace(SMALL, data=Data(path=str(file), validation=0), fit=Fit(class_weights="balanced"))
+    prepared = recipe.prepare()
+    counts = torch.bincount(torch.tensor(prepared.rows.labels))
+    weights = torch.tensor(prepared.learner().class_weights)
+    assert (counts * weights).tolist() == pytest.approx([len(prepared.rows) / 2] * 2)
+
+
+def test_a_trained_body_and_embedding_are_taken():
+    embedding, body = torch.nn.Embedding(50, 6), rnnkit.GRU(6, 7, batch_first=True)
+    model = build(Model(), 50, ("a", "b"), embedding=embedding, body=body)
+    assert model.body is body
+    assert model(torch.randint(50, (2, 5))).shape == (2, 2)
+    assert any(part is embedding for part in model.modules())
+
+
+def test_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.path is missing"):
+        TextClassify().prepare()
+    with pytest.raises(ConfigError, match=r"data\.test_share=2\.5"):
+        override(TextClassify(), ["data.test_share=2.5"])
+    with pytest.raises(DataError, match="all texts have the label 'x'"):
+        replace(SMALL, data=Data(path=str(write(tmp_path / "a.csv", [(f"a {n}", "x") for n in range(30)])))).prepare()
+    unique = write(tmp_path / "b.csv", [(f"a {n}", f"label {n}") for n in range(30)])
+    with pytest.raises(DataError, match="labels for 24 texts.*data.label="):
+        replace(SMALL, data=Data(path=str(unique))).prepare()
+    wide = write(tmp_path / "c.csv", [("1", "2", "3")], names=("text", "b", "c"))
+    with pytest.raises(DataError, match="type --set data.label=b, or --set data.label=c"):
+        replace(SMALL, data=Data(path=str(wide))).prepare()
+    file = write(tmp_path / "d.csv", make(30))
+    with pytest.raises(ConfigError, match=r"fit\.early_stopping needs"):
+        replace(SMALL, data=Data(path=str(file), validation=0), fit=Fit(early_stopping=2)).prepare()
