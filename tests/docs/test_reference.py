@@ -28,6 +28,7 @@ MODULES = {
     "rnnkit.diagnostics.spectrum": ("Spectrum",),
     "rnnkit.layers.accelerate": ("Acceleration",),
     "rnnkit.layers.stream": ("Stream",),
+    "rnnkit.models.attention": ("Attention",),
     "rnnkit.models.adaptive_softmax": ("AdaptiveSoftmax",),
     "rnnkit.models.tagger": ("TaggerStream",),
     "rnnkit.ops.gru": ("gru", "gru_reference", "gru_step"),
@@ -44,6 +45,8 @@ MODULES = {
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
+    "rnnkit.recipes.summarize": ("Summarize", "summarize", "summarize_scitldr"),
+    "rnnkit.recipes.translate": ("Translate", "translate", "translate_multi30k", "translate_tatoeba"),
     "rnnkit.recipes.text_classify": ("TextClassify", "text_classify"),
     "rnnkit.recipes.text_page": ("AttentionMap", "Picture", "Sample", "attention_of", "write_text_page"),
     "rnnkit.serialization": ("read_config",),
@@ -54,6 +57,7 @@ MODULES = {
     "rnnkit.tasks.regression": ("Regression",),
     "rnnkit.tasks.series": ("SeriesPredictor", "classify", "load", "regress", "train_series"),
     "rnnkit.tasks.task": ("Task",),
+    "rnnkit.tasks.text_scores": ("Scores", "summary_scores", "translation_scores"),
     "rnnkit.training.dynamic_evaluation": ("dynamic_evaluation", "gradient_scale"),
     "rnnkit.training.objectives.cross_entropy": ("CrossEntropy",),
     "rnnkit.training.fine_tuning.report": ("FineTuningReport",),
@@ -116,6 +120,7 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.tasks.text_scores.Scores": "rnnkit.tasks.text_scores.translation_scores",
     "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
     "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",
     "rnnkit.data.ParallelTexts": "rnnkit.data.read_parallel_texts",
