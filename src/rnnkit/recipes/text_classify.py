@@ -209,18 +209,6 @@ class PreparedTexts(PreparedRun):
         train, validation = self.batches(learner, fit.batch_size, recipe.seed)
         history = learner.fit(
             train,
-        from rnnkit.data import LengthBatches
-
-        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
-        data_digests.record(folder, parts.digests)
-        learner = self.learner()
-        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
-        validation = None
-        if parts.validation:
-            held = trained.rows(parts.validation)
-            validation = LengthBatches(held, max(fit.batch_size, 64), shuffle=False)
-        history = learner.fit(
-            LengthBatches(self.rows, fit.batch_size, seed=recipe.seed),
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -232,13 +220,13 @@ class PreparedTexts(PreparedRun):
 
     def batches(self, learner: rnnkit.Learner, batch_size: int, seed: int) -> tuple[Batches, Batches | None]:
         """Return the batches to train on, and those of the validation texts."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
 
-        train = BucketedBatches(self.rows, self.rows.lengths, batch_size, seed=seed)
+        train = LengthBatches(self.rows, batch_size, seed=seed)
         if not self.parts.validation:
             return train, None
         held = Trained(learner.model, self.tokenizer, self.classes, self.recipe).rows(self.parts.validation)
-        return train, BucketedBatches(held, held.lengths, max(batch_size, 64), shuffle=False)
+        return train, LengthBatches(held, max(batch_size, 64), shuffle=False)
 
     def conclude(self, learner: rnnkit.Learner, history: History, folder: Path) -> runs.Metrics:
         """Judge the trained network, and write model, metrics, mistakes and reports into the folder."""
