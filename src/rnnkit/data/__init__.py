@@ -9,7 +9,6 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
-    from .bucketed import BucketedBatches
     from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "ArrayDataset": "arrays",
-    "BucketedBatches": "bucketed",
     "IndexedBatches": "arrays",
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
@@ -65,7 +63,6 @@ _NAMES = {
 
 __all__ = [
     "ArrayDataset",
-    "BucketedBatches",
     "IndexedBatches",
     "LengthBatches",
     "ParallelTexts",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     import torch
 
 _POOL = 100  # batches: rows are sorted by length within so many
+
+
+class Rows(Protocol):
+    """Rows that `LengthBatches` makes batches of."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> Batch:
+        """Return the rows of an array of indices as a batch."""
+        ...
+
+    @property
+    def lengths(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """The lengths of the rows, an array [N] for the inputs, and one for the targets where they have their own."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a digest of all rows."""
+        ...
 
 
 class RaggedRows:
@@ -107,7 +126,7 @@ class LengthBatches(ResumableBatches):
     Without `shuffle` all rows are sorted, and the order stays.
 
     Args:
-        data: the rows.
+        data: `RaggedRows`, or an object with their `lengths`, `fingerprint()`, `len` and `data[indices]`.
         batch_size: B, the most rows of a batch.
         steps: the most steps of a batch, padding included, of inputs or targets, whichever are longer; a longer row is
             a batch by itself. None: any number.
@@ -124,7 +143,7 @@ class LengthBatches(ResumableBatches):
     """
 
     def __init__(
-        self, data: RaggedRows, batch_size: int, *, steps: int | None = None, shuffle: bool = True, seed: int = 0
+        self, data: Rows, batch_size: int, *, steps: int | None = None, shuffle: bool = True, seed: int = 0
     ) -> None:
         check_whole(batch_size, "batch_size")
         check_whole(steps, "steps", optional=True)
