@@ -10,9 +10,9 @@ from . import mnist, problems
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
     from .bucketed import BucketedBatches
-    from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
+    from .ragged import RaggedRows
     from .reading import read_like, read_series
     from .series import SeriesSet
     from .splits import split
@@ -36,9 +36,8 @@ _NAMES = {
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
     "TokenBatches": "tokens",
-    "LengthBatches": "bucketing",
     "Preprocessing": "preprocessing",
-    "RaggedRows": "bucketing",
+    "RaggedRows": "ragged",
     "SeriesSet": "series",
     "check_columns": "checks",
     "read_like": "reading",
@@ -67,7 +66,6 @@ __all__ = [
     "ArrayDataset",
     "BucketedBatches",
     "IndexedBatches",
-    "LengthBatches",
     "ParallelTexts",
     "Preprocessing",
     "RaggedRows",
