@@ -7,6 +7,7 @@ import pytest
 import torch
 from intent_texts import make, records
 
+import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import find
@@ -55,10 +56,19 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     assert "nothing was chosen on test data" in metrics["chosen_on"]
     assert recipe.evaluate(run) == metrics["test"]
     files = {path.name for path in run.iterdir()}
-    assert {"model.safetensors", "metrics.json", "text_report.txt", "mistakes.csv", "slots.csv", "curves.png"} <= files
-    report = (run / "text_report.txt").read_text("utf-8")
+    assert {
+        "model.safetensors",
+        "metrics.json",
+        "troubles.txt",
+        "report.html",
+        "mistakes.csv",
+        "slots.csv",
+        "curves.png",
+    } <= files
+    report = (run / "troubles.txt").read_text("utf-8")
     assert "tokens are unknown" in report
     assert "are equal to a text of train" in report  # few patterns come again and again
+    assert "The worst answers" in (run / "report.html").read_text("utf-8")
     assert (run / "slots.csv").read_text("utf-8").startswith("slot,f1,count\n")
     header = (run / "history.csv").read_text("utf-8").partition("\n")[0]
     assert "val_slot_f1" in header
@@ -86,8 +96,17 @@ def test_it_judges_on_other_files(trained, tmp_path):
     rows = records(make(20, seed=5))
     assert recipe.evaluate(run, DataRequest(write(tmp_path / "b.jsonl", rows)))["intent_accuracy"] == 1.0
     rows[0]["intent"] = "other"
-    figures = recipe.evaluate(run, DataRequest(write(tmp_path / "b.jsonl", rows)))
+    file = write(tmp_path / "b.jsonl", rows)
+    with pytest.warns(UserWarning, match=r"of intents that training has none of: other \(1\); they count"):
+        figures = recipe.evaluate(run, DataRequest(file))
     assert figures["intent_accuracy"] == 19 / 20
+
+
+def test_it_is_inspected(trained):
+    recipe, run, _ = trained
+    data = recipe.inspection_data(run)
+    assert data.model(data.inputs.values.float(), data.inputs.lengths).shape == (15, 2)
+    assert "steps back" in str(rnnkit.diagnose(data.model, data.inputs, data.targets, loss=data.loss))
 
 
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
@@ -103,15 +122,15 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
             if row["epoch"] == 3:
                 raise Stop
 
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.tasks.intent_rows import IntentRows
         from rnnkit.tasks.intents import ValidationScores
 
         held = IntentRows(prepared.parts.validation, prepared.vocabulary, prepared.intents, prepared.tags)
         with pytest.raises(Stop):
             learner.fit(
-                BucketedBatches(prepared.rows, prepared.rows.lengths, 10, seed=0),
-                validation=BucketedBatches(held, held.lengths, 64, shuffle=False),
+                LengthBatches(prepared.rows, 10, seed=0),
+                validation=LengthBatches(held, 64, shuffle=False),
                 seed=0,
                 checkpoint=folder,
                 callbacks=[ValidationScores(prepared.vocabulary, prepared.parts.validation), stop],
@@ -176,8 +195,17 @@ def test_troubles_are_told(tmp_path):
     prepared = replace(SMALL, data=data).prepare()
     found = troubles(prepared.parts, prepared.vocabulary)
     assert "test: 1 sentences are of intents that training has none of: sing (1); they count as wrong." in found
-    assert "1 of 3 intents have fewer than 10 examples to train on: stop (2)." in found
+    assert any("1 of 3 classes has fewer than 10 examples in train: 'stop' (2)" in one for one in found)
     assert prepared.parts.division == f"test: {tmp_path / 'b.jsonl'}"
+
+
+def test_a_file_that_is_nowhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("RNNKIT_DATA", raising=False)
+    with pytest.raises(DataError, match="snips: there is no such file or folder; let the variable RNNKIT_DATA name"):
+        find("intents-snips")().prepare()
+    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="nor in the folder RNNKIT_DATA"):
+        find("intents-snips")().prepare()
 
 
 def test_refused(tmp_path):
@@ -190,5 +218,8 @@ def test_refused(tmp_path):
         replace(SMALL, data=Data(path=str(one))).prepare()
     with pytest.raises(DataError, match="30 rows arrived, of which 700 would be held out"):
         replace(SMALL, data=Data(path=str(one), validation=697)).prepare()
+    odd = write(tmp_path / "b.jsonl", [{"words": "a b", "what": "x"}])
+    with pytest.raises(DataError, match="has no intent; .*type --set data.intent="):
+        replace(SMALL, data=Data(path=str(odd))).prepare()
     with pytest.raises(ConfigError, match=r"fit\.early_stopping needs"):
         replace(SMALL, data=Data(path=str(one), validation=0), fit=Fit(early_stopping=2)).prepare()

@@ -64,8 +64,15 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     assert metrics["rows"] == {"train": 120, "validation": 15, "test": 15}
     assert recipe.evaluate(run) == pytest.approx(metrics["test"])
     files = {path.name for path in run.iterdir()}
-    assert {"model.safetensors", "metrics.json", "text_report.txt", "mistakes.csv", "confusion.png"} <= files
-    assert "tokens are unknown" in (run / "text_report.txt").read_text("utf-8")
+    assert {
+        "model.safetensors",
+        "metrics.json",
+        "troubles.txt",
+        "report.html",
+        "mistakes.csv",
+        "confusion.png",
+    } <= files
+    assert "tokens are unknown" in (run / "troubles.txt").read_text("utf-8")
     model = rnnkit.load(run)
     assert model.class_names == ("bad", "good")
 
@@ -94,7 +101,7 @@ def test_it_judges_on_other_files(trained, tmp_path):
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
     from safetensors.torch import load_file
 
-    from rnnkit.data import BucketedBatches
+    from rnnkit.data import LengthBatches
     from rnnkit.recipes.text_classify import Trained
 
     recipe, run, _ = trained
@@ -112,8 +119,8 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
         held = Trained(learner.model, prepared.tokenizer, prepared.classes, recipe).rows(prepared.parts.validation)
         with pytest.raises(Stop):
             learner.fit(
-                BucketedBatches(prepared.rows, prepared.rows.lengths, 10, seed=0),
-                validation=BucketedBatches(held, held.lengths, 64, shuffle=False),
+                LengthBatches(prepared.rows, 10, seed=0),
+                validation=LengthBatches(held, 64, shuffle=False),
                 seed=0,
                 checkpoint=folder,
                 callbacks=[stop],
@@ -161,7 +168,7 @@ def test_troubles_are_told(tmp_path):
         SMALL, data=Data(path=str(write(tmp_path / "a.csv", rows)), max_tokens=50, validation=0)
     ).prepare()
     found = troubles(prepared.parts, prepared.tokenizer, prepared.rows.cut, 50)
-    assert any("1 of 3 classes have fewer than 10 texts to train on: odd (" in one for one in found)
+    assert any("1 of 3 classes has fewer than 10 examples in train: 'odd' (" in one for one in found)
     assert any("The classes are uneven" in one and "fit.class_weights=balanced" in one for one in found)
     assert any("have more than 50 tokens" in one for one in found)
     assert any("of test" in one and "equal to a text of train" in one for one in found)

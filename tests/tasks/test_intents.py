@@ -5,7 +5,7 @@ from intent_texts import make
 from tolerances import assert_close
 
 import rnnkit
-from rnnkit.data import BucketedBatches, TaggedText
+from rnnkit.data import LengthBatches, TaggedText
 from rnnkit.data.text.tagged import Slot
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary, names_of, padded
@@ -32,8 +32,8 @@ def test_it_learns_intents_and_slots():
     held = IntentRows(others, vocabulary, model.class_names, model.tags)
     learner = learner_of(model)
     history = learner.fit(
-        BucketedBatches(rows, rows.lengths, 10),
-        validation=BucketedBatches(held, held.lengths, 20, shuffle=False),
+        LengthBatches(rows, 10),
+        validation=LengthBatches(held, 20, shuffle=False),
         epochs=5,
         seed=0,
         callbacks=[ValidationScores(vocabulary, others)],
@@ -60,7 +60,7 @@ def test_the_loss_of_batches_is_that_of_the_whole():
         loss = torch.nn.functional.cross_entropy(output.intents, whole.targets[:, 0])
         expected = 2 * loss - 0.5 * output.log_likelihood.mean()
     for size in (3, 7):
-        found = learner.evaluate(BucketedBatches(rows, rows.lengths, size, shuffle=False))
+        found = learner.evaluate(LengthBatches(rows, size, shuffle=False))
         assert_close(torch.tensor(found["loss"]), expected)
 
 
@@ -82,6 +82,13 @@ def test_answers_come_in_the_order_of_the_texts():
     model, vocabulary, _ = build(texts)
     together = understand(model, vocabulary, texts, batch_size=2)
     assert [one.intent for one in together] == [understand(model, vocabulary, [text])[0].intent for text in texts]
+
+
+def test_a_text_without_a_word():
+    model, vocabulary, _ = build(make(5))
+    with pytest.raises(DataError, match="holds no word"):
+        understand(model, vocabulary, [TaggedText("a"), TaggedText(" ")])
+    assert understand(model, vocabulary, []) == []
 
 
 def test_scores():

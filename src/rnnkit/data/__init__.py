@@ -9,10 +9,9 @@ from . import mnist, problems
 
 if TYPE_CHECKING:
     from .arrays import ArrayDataset, IndexedBatches
-    from .bucketed import BucketedBatches
+    from .bucketing import LengthBatches, RaggedRows
     from .checks import check_columns
     from .preprocessing import Preprocessing
-    from .ragged import RaggedRows
     from .reading import read_like, read_series
     from .series import SeriesSet
     from .splits import split
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "ArrayDataset": "arrays",
-    "BucketedBatches": "bucketed",
     "IndexedBatches": "arrays",
     "StreamedBatches": "streams",
     "TokenArray": "tokens",
     "TokenBatches": "tokens",
+    "LengthBatches": "bucketing",
     "Preprocessing": "preprocessing",
-    "RaggedRows": "ragged",
+    "RaggedRows": "bucketing",
     "SeriesSet": "series",
     "check_columns": "checks",
     "read_like": "reading",
@@ -64,8 +63,8 @@ _NAMES = {
 
 __all__ = [
     "ArrayDataset",
-    "BucketedBatches",
     "IndexedBatches",
+    "LengthBatches",
     "ParallelTexts",
     "Preprocessing",
     "RaggedRows",

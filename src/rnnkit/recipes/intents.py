@@ -12,6 +12,7 @@ sentences, which no training saw; its 700 test sentences chose nothing. Chinese 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
+from rnnkit.recipes.intents_results import slots_of, write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Range, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from rnnkit.recipes.finetuning import FineTune, FineTuneJob
     from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary
     from rnnkit.tasks.intents import Understood
-
-REPORT, MISTAKES, SLOTS = "text_report.txt", "mistakes.csv", "slots.csv"
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,36 @@ class Intents(Recipe):
         """Return the figures of the folder's model on its test sentences, or on a file of others."""
         from rnnkit.tasks.intents import scores
 
+        understands = load(folder, self.device)
+        texts = self.to_judge(folder, data)
         if data is not None:
-            texts = self.data.read(data.path, data.encoding)[0]
-        else:
-            parts = divide(self.data)
-            data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
-            texts = parts.test or parts.validation
-            if not texts:
-                raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
-        return scores(texts, load(folder, self.device)(texts))
+            for clause in known(texts, understands.model.class_names, understands.model.tags)[1]:
+                warnings.warn(f"{clause}; they count as wrong", stacklevel=2)
+        return scores(texts, understands(texts))
+
+    def to_judge(self, folder: Path, data: DataRequest | None) -> list[TaggedText]:
+        """Return the sentences that the run held back, or those of a file."""
+        if data is not None:
+            return self.data.read(data.path, data.encoding)[0]
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
+        if not (found := parts.test or parts.validation):
+            raise DataError(f"{folder} held no sentences back; name a file of sentences: --data FILE")
+        return found
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model as far as it names intents, sentences that it knows, and the loss."""
+        from rnnkit.tasks.intent_rows import IntentRows
+        from rnnkit.tasks.intents import IntentLogits
+
+        trained = load(folder, "cpu")
+        model = trained.model
+        texts = known(self.to_judge(folder, data), model.class_names, model.tags)[0]
+        batch = IntentRows(texts, trained.vocabulary, model.class_names, model.tags)[:]
+        assert batch.targets is not None
+        assert batch.input_lengths is not None
+        inputs = rnnkit.Sequences(batch.inputs, batch.input_lengths)
+        return InspectionData(IntentLogits(model), inputs, batch.targets[:, 0], "cross_entropy")
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return intent, confidence and slots of each sentence of a file."""
@@ -182,7 +203,7 @@ class PreparedIntents(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.tasks.intent_rows import IntentRows
         from rnnkit.tasks.intents import ValidationScores, scores, understand
 
@@ -194,10 +215,10 @@ class PreparedIntents(PreparedRun):
         judged, _ = known(parts.validation, self.intents, self.tags)
         if judged:
             held = IntentRows(judged, self.vocabulary, self.intents, self.tags)
-            validation = BucketedBatches(held, held.lengths, max(size, 64), shuffle=False)
+            validation = LengthBatches(held, max(size, 64), shuffle=False)
             callbacks.append(ValidationScores(self.vocabulary, judged))
         history = learner.fit(
-            BucketedBatches(self.rows, self.rows.lengths, size, seed=recipe.seed),
+            LengthBatches(self.rows, size, seed=recipe.seed),
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -206,20 +227,21 @@ class PreparedIntents(PreparedRun):
             **recipe.fit.fit_settings(),
         )
         learner.save(folder)
-        (folder / REPORT).write_text("\n".join(troubles(parts, self.vocabulary)) + "\n", encoding="utf-8")
         metrics: runs.Metrics = {"split": parts.division}
         model: Any = learner.model
+        texts, found = [], []
         for part in ("validation", "test"):
-            texts = getattr(parts, part)
-            if texts:
+            if getattr(parts, part):
+                texts = getattr(parts, part)
                 found = understand(model, self.vocabulary, texts)
                 metrics[part] = scores(texts, found)
-                write_mistakes(texts, found, folder)  # the test's replace those of the validation
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = recipe.fit.early_stopping is not None
         chosen_on = f"validation ({len(judged)} sentences held out from training)" if early else None
-        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        write_results(texts, found, folder, troubles(parts, self.vocabulary), history, metrics, repr(model))
+        return metrics
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""
@@ -277,20 +299,27 @@ def learner_of(model: Any, fit: Fit, device: str) -> rnnkit.Learner:
     return rnnkit.Learner(model, objective=objective, metrics="accuracy", device=device, **fit.learner_settings())
 
 
-def load(folder: Path, device: str) -> Any:
-    """Return a function from sentences to what the folder's model understands of them."""
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its vocabulary; a call tells what it understands of sentences."""
+
+    model: Any
+    vocabulary: IntentVocabulary
+
+    def __call__(self, texts: list[TaggedText]) -> list[Understood]:
+        from rnnkit.tasks.intents import understand
+
+        return understand(self.model, self.vocabulary, texts)
+
+
+def load(folder: Path, device: str = "auto") -> Trained:
+    """Return the network of a run folder, as a function from sentences to what it understands of them."""
     from rnnkit.serialization import read_config
     from rnnkit.tasks.intent_rows import IntentVocabulary
-    from rnnkit.tasks.intents import understand
     from rnnkit.training.execution import find_device
 
-    model: Any = rnnkit.load(folder).to(find_device(device))
-    vocabulary = IntentVocabulary.from_dict(read_config(folder)["extra"])
-
-    def understands(texts: list[TaggedText]) -> list[Understood]:
-        return understand(model, vocabulary, texts)
-
-    return understands
+    model = rnnkit.load(folder).to(find_device(device))
+    return Trained(model, IntentVocabulary.from_dict(read_config(folder)["extra"]))
 
 
 def table(texts: list[TaggedText], found: list[Understood]) -> Columns:
@@ -302,42 +331,3 @@ def table(texts: list[TaggedText], found: list[Understood]) -> Columns:
         "slots": [slots_of(text, one) for text, one in zip(texts, found, strict=True)],
         "slots_confidence": [one.slot_confidence for one in found],
     }
-
-
-def slots_of(text: TaggedText, found: Understood) -> str:
-    """Return slots as JSON: name, text, and the characters from which to which it goes."""
-    import json
-
-    stretches = ((slot.name, text.offsets[slot.start][0], text.offsets[slot.end - 1][1]) for slot in found.slots)
-    slots = [{"slot": name, "text": text.text[start:end], "start": start, "end": end} for name, start, end in stretches]
-    return json.dumps(slots, ensure_ascii=False)
-
-
-def write_mistakes(texts: list[TaggedText], found: list[Understood], folder: Path) -> None:
-    """Write the sentences that were not understood, the surest mistakes first, and the F1 of each slot."""
-    from rnnkit.runs.tables import write_table
-    from rnnkit.tasks.span_scores import scores_by_name
-
-    wrong = [
-        (one.confidence * one.slot_confidence, text, one)
-        for text, one in zip(texts, found, strict=True)
-        if text.intent != one.intent or text.word_slots != one.slots
-    ]
-    wrong.sort(key=lambda row: -row[0])
-    write_table(
-        {
-            "text": [text.text for _, text, _ in wrong],
-            "intent": [text.intent for _, text, _ in wrong],
-            "predicted_intent": [one.intent for _, _, one in wrong],
-            "slots": [slots_of(text, one._replace(slots=text.word_slots)) for _, text, one in wrong],
-            "predicted_slots": [slots_of(text, one) for _, text, one in wrong],
-            "confidence": [sure for sure, _, _ in wrong],
-        },
-        folder / MISTAKES,
-    )
-    by_name = scores_by_name([text.word_slots for text in texts], [one.slots for one in found])
-    columns: Columns = {"slot": list(by_name), "f1": [], "count": []}
-    for f1, count in by_name.values():
-        columns["f1"].append(f1)
-        columns["count"].append(count)
-    write_table(columns, folder / SLOTS)

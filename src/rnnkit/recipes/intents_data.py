@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.recipes.wording import in_data_settings
 from rnnkit.tasks.ranges import Count, NotNegative, Seed, Settings
 
 if TYPE_CHECKING:
     from rnnkit.data.text.tagged import TaggedText
     from rnnkit.tasks.intent_rows import IntentVocabulary
 
-_FEW = 10  # examples; below, a class is hardly learnt
 _SHOWN = 8
+_ARGUMENTS = ("format", "encoding", "text", "slots", "intent")
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,9 @@ class Data(Settings):
         """Return the sentences of files, and notes about them."""
         from rnnkit.data import read_tagged_texts
 
-        found = read_tagged_texts(
-            path,
-            format=self.format,
-            encoding=encoding or self.encoding,
-            text=self.text,
-            slots=self.slots,
-            intent=self.intent,
-            tagged=tagged,
-        )
+        named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
+        with in_data_settings({name: name for name in _ARGUMENTS}):
+            found = read_tagged_texts(path, tagged=tagged, **named)
         return found.texts, found.notes
 
 
@@ -99,12 +94,19 @@ class Parts(NamedTuple):
 
 
 def located(path: str) -> Path:
-    """Return a path as it is, or in the folder RNNKIT_DATA where it is not here."""
+    """Return a path as it is, or in the folder RNNKIT_DATA where it is not here.
+
+    Raises:
+        DataError: it is in neither.
+    """
     root = os.environ.get("RNNKIT_DATA")
-    if Path(path).exists() or root is None:
-        return Path(path)
-    inside = Path(root).expanduser() / path
-    return inside if inside.exists() else Path(path)
+    places = [Path(path)] + ([Path(root).expanduser() / path] if root else [])
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        looked = "" if root is None else f", nor in the folder RNNKIT_DATA, {root}"
+        advice = "let the variable RNNKIT_DATA name the folder that holds it" if root is None else "name another one"
+        raise DataError(f"there is no such file or folder{looked}", Place(path), advice)
+    return found
 
 
 def divide(data: Data) -> Parts:
@@ -171,6 +173,7 @@ def known(
 def troubles(parts: Parts, vocabulary: IntentVocabulary) -> list[str]:
     """Return sentences about what keeps a model from learning, and what it knows beforehand."""
     from rnnkit.data import text_report
+    from rnnkit.data.text.troubles import few_examples
     from rnnkit.tasks.intent_rows import names_of
 
     found = list(parts.notes)
@@ -180,14 +183,8 @@ def troubles(parts: Parts, vocabulary: IntentVocabulary) -> list[str]:
             found += [
                 f"{part}: {sentence}; they count as wrong." for sentence in known(texts, *names_of(parts.train))[1]
             ]
-    for what, counts in (
-        ("intents", Counter(text.intent for text in parts.train)),
-        ("slots", Counter(slot.name for text in parts.train for slot in text.slots)),
-    ):
-        few = {name: count for name, count in counts.items() if count < _FEW}
-        if few:
-            start = f"{len(few)} of {len(counts)} {what} have fewer than {_FEW} examples to train on"
-            found.append(f"{start}: {_listed(few)}.")
+    found += few_examples(Counter(text.intent for text in parts.train))
+    found += few_examples(Counter(f"slot {slot.name}" for text in parts.train for slot in text.slots))
     judged = "test" if parts.test else "validation"
     if getattr(parts, judged):
         own, other = ([text.text for text in texts] for texts in (parts.train, getattr(parts, judged)))

@@ -18,6 +18,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
+from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.labelled import LabelledText
     from rnnkit.recipes.finetuning import FineTune, FineTuneJob
+    from rnnkit.recipes.text_finetuning import ClassifierJob
     from rnnkit.tasks.text_rows import TextClassRows
-
-REPORT, MISTAKES, CONFUSION = "text_report.txt", "mistakes.csv", "confusion.png"
+    from rnnkit.training.history import History
+    from rnnkit.types import Batches
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,27 @@ class TextClassify(Recipe):
 
         return make_job(self, folder, data, settings)
 
+    def transfer_defaults(self) -> FineTune:
+        """Return the settings of ULMFiT's fine-tuning, from a language model to classes of texts."""
+        from rnnkit.recipes.text_finetuning import TO_CLASSIFY
+
+        return TO_CLASSIFY
+
+    def transfer_job(self, folder: Path, settings: FineTune) -> ClassifierJob:
+        """Return the language model of a folder with the texts of this recipe to learn."""
+        from rnnkit.data.labels import sorted_classes
+        from rnnkit.recipes.text_finetuning import ClassifierJob
+        from rnnkit.tasks.language_modelling import stored_tokenizer
+        from rnnkit.tasks.text_rows import TextClassRows
+
+        parts = divide(self.data)
+        classes = sorted_classes([one.label for one in parts.train])
+        check_labels(parts, classes)
+        tokenizer = stored_tokenizer(folder)
+        rows = TextClassRows(parts.train, tokenizer, classes, most=self.data.max_tokens)
+        prepared = PreparedTexts(self, parts, tokenizer, rows, classes)
+        return ClassifierJob(prepared, prepared.pretrained(rnnkit.load(folder), settings.seed, settings.device))
+
     def to_judge(self, folder: Path, data: DataRequest | None) -> list[LabelledText]:
         """Return the texts that the run held back, or those of a file."""
         if data is not None:
@@ -180,18 +203,12 @@ class PreparedTexts(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.data import BucketedBatches
-
-        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
-        data_digests.record(folder, parts.digests)
+        recipe, fit = self.recipe, self.recipe.fit
+        data_digests.record(folder, self.parts.digests)
         learner = self.learner()
-        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
-        validation = None
-        if parts.validation:
-            held = trained.rows(parts.validation)
-            validation = BucketedBatches(held, held.lengths, max(fit.batch_size, 64), shuffle=False)
+        train, validation = self.batches(learner, fit.batch_size, recipe.seed)
         history = learner.fit(
-            BucketedBatches(self.rows, self.rows.lengths, fit.batch_size, seed=recipe.seed),
+            train,
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -199,31 +216,55 @@ class PreparedTexts(PreparedRun):
             callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
             **fit.fit_settings(),
         )
+        return self.conclude(learner, history, folder)
+
+    def batches(self, learner: rnnkit.Learner, batch_size: int, seed: int) -> tuple[Batches, Batches | None]:
+        """Return the batches to train on, and those of the validation texts."""
+        from rnnkit.data import LengthBatches
+
+        train = LengthBatches(self.rows, batch_size, seed=seed)
+        if not self.parts.validation:
+            return train, None
+        held = Trained(learner.model, self.tokenizer, self.classes, self.recipe).rows(self.parts.validation)
+        return train, LengthBatches(held, max(batch_size, 64), shuffle=False)
+
+    def conclude(self, learner: rnnkit.Learner, history: History, folder: Path) -> runs.Metrics:
+        """Judge the trained network, and write model, metrics, mistakes and reports into the folder."""
+        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
         learner.save(folder)
-        sentences = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
-        (folder / REPORT).write_text("\n".join(sentences) + "\n", encoding="utf-8")
         metrics: runs.Metrics = {"split": parts.division}
         if parts.validation:
             metrics["validation"] = trained.evaluate(parts.validation)
         if parts.test:
             metrics["test"] = trained.evaluate(parts.test)
-        if judged := parts.test or parts.validation:
-            trained.write_mistakes(judged, folder)
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = fit.early_stopping is not None
         chosen_on = f"validation ({len(parts.validation)} texts held out from training)" if early else None
-        return runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
+        told = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
+        write_results(trained, parts.test or parts.validation, folder, told, history, metrics)
+        return metrics
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""
         import torch
 
         torch.manual_seed(self.recipe.seed)
-        model = build(self.recipe.model, len(self.tokenizer), self.classes)
+        return self._learner(build(self.recipe.model, len(self.tokenizer), self.classes), self.recipe.device)
+
+    def pretrained(self, model: Any, seed: int, device: str) -> rnnkit.Learner:
+        """Return a learner with a language model's layers and a new head, whose weights are drawn with the seed."""
+        import torch
+
+        torch.manual_seed(seed)
+        return self._learner(model.classifier(self.classes, self.recipe.model.dropout), device)
+
+    def _learner(self, model: torch.nn.Module, device: str) -> rnnkit.Learner:
         labels = self.rows.labels
         assert labels is not None
-        learner = learner_of(model, self.recipe.fit, self.recipe.device, labels.tolist())
+        learner = learner_of(model, self.recipe.fit, device, labels.tolist())
         learner.extra = {"tokenizer": self.tokenizer.to_dict()}
         return learner
 
@@ -335,27 +376,27 @@ class Trained:
 
     def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
         """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
 
         rows = self.rows(texts)
         learner = rnnkit.Learner(self.model, metrics=["accuracy", "f1_macro"], device=self.recipe.device)
-        found = learner.evaluate(BucketedBatches(rows, rows.lengths, 64, shuffle=False))
+        found = learner.evaluate(LengthBatches(rows, 64, shuffle=False))
         return {"cross_entropy": found.pop("loss"), **found}
 
     def shares(self, texts: list[LabelledText]) -> torch.Tensor:
         """Return the probability of each class for each text, [N, C]."""
         import torch
 
-        from rnnkit.data import BucketedBatches
+        from rnnkit.data import LengthBatches
         from rnnkit.layers.modes import mode
 
         rows = self.rows(texts, labelled=False)
-        order = torch.from_numpy(rows.lengths).argsort(stable=True)  # as the batches come
+        order = torch.from_numpy(rows.steps).argsort(stable=True)  # as the batches come
         device = next(self.model.parameters()).device
         with torch.inference_mode(), mode(self.model, training=False):
             found = [
                 self.model(batch.inputs.to(device), lengths=batch.input_lengths).softmax(1).cpu()
-                for batch in BucketedBatches(rows, rows.lengths, 64, shuffle=False)
+                for batch in LengthBatches(rows, 64, shuffle=False)
             ]
         return torch.cat(found)[order.argsort()]
 
@@ -369,25 +410,3 @@ class Trained:
             "confidence": shares.amax(1).tolist(),
             **{f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(self.classes)},
         }
-
-    def write_mistakes(self, texts: list[LabelledText], folder: Path) -> None:
-        """Write the texts whose class was missed, the surest first, and draw the confusion matrix."""
-        import torch
-
-        from rnnkit.diagnostics import pictures
-        from rnnkit.runs.tables import write_table
-
-        sureness, found = self.shares(texts).max(1)
-        true = torch.tensor([self.classes.index(one.label) for one in texts])
-        count = len(self.classes)
-        matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count)
-        pictures.confusion(matrix.numpy(), self.classes, folder / CONFUSION)
-        missed = (found != true).nonzero()[:, 0]
-        wrong = missed[sureness[missed].argsort(descending=True, stable=True)].tolist()
-        columns: Columns = {
-            "text": [texts[row].text for row in wrong],
-            "label": [texts[row].label for row in wrong],
-            "prediction": [self.classes[found[row]] for row in wrong],
-            "confidence": [float(sureness[row]) for row in wrong],
-        }
-        write_table(columns, folder / MISTAKES)

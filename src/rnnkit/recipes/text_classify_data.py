@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.labelled import LabelledText
 
-_FEW = 10  # texts; below, a class is hardly learnt
 _UNEVEN = 5  # times as many texts as the smallest class
-_SHOWN = 8
 _ARGUMENTS = ("text", "label", "format", "encoding", "delimiter", "header", "quotes", "empty")
 
 
@@ -169,12 +167,10 @@ def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int) -> list[st
         most: the number of tokens that are read.
     """
     from rnnkit.data import text_report
+    from rnnkit.data.text.troubles import few_examples
 
-    found = []
     counts = Counter(one.label for one in parts.train)
-    few = {name: count for name, count in counts.items() if count < _FEW}
-    if few:
-        found.append(f"{len(few)} of {len(counts)} classes have fewer than {_FEW} texts to train on: {_listed(few)}.")
+    found = few_examples(counts)
     rare, common = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
     if counts[common] >= _UNEVEN * counts[rare]:
         found.append(
@@ -210,9 +206,3 @@ def check_labels(parts: Parts, classes: Sequence[str]) -> None:
             "of the classes: --set data.label="
         )
     check_known([*parts.validation, *parts.test], classes)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
-    shown = ", ".join(f"{name} ({count})" for name, count in ordered[:_SHOWN])
-    return shown + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")

@@ -236,8 +236,7 @@ class PreparedPairs(PreparedRun):
 
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
-        from ..data.bucketed import BucketedBatches
-        from ..data.ragged import RaggedRows
+        from ..data.bucketing import LengthBatches, RaggedRows
         from ..plotting.attention import attention_picture
         from ..training.watching.scheduled_sampling import ScheduledSampling
 
@@ -247,11 +246,11 @@ class PreparedPairs(PreparedRun):
         train, left_out = _short_enough(tokenizers.rows(recipe.training_pairs(pairs["train"])), recipe.data.longest)
         learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
         learner.extra = tokenizers.to_dict()
-        batches = BucketedBatches(train, train.order_key, fit.batch_size, seed=recipe.seed)
+        batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)
         held_out = None
         if pairs.get("validation"):
             rows: RaggedRows = tokenizers.rows(pairs["validation"])
-            held_out = BucketedBatches(rows, rows.order_key, fit.batch_size, shuffle=False)
+            held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
         steps = fit.epochs * -(-len(train) // fit.batch_size)
         sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
         history = learner.fit(

@@ -97,6 +97,13 @@ class IntentRows:
 
     Raises:
         DataError: no texts, or an intent or slot that the names lack.
+
+    Example:
+        >>> from rnnkit.data.text.tagged import Slot, TaggedText
+        >>> texts = [TaggedText("in Oslo", "weather", (Slot("city", 3, 7),))]
+        >>> rows = IntentRows(texts, IntentVocabulary.of(texts), ["weather"], ["O", "B-city", "I-city"])
+        >>> rows[0], rows[0].targets.tolist()
+        (Batch(inputs [1, 2, 21], targets [1, 3], input_lengths [1]), [[0, 0, 1]])
     """
 
     def __init__(
@@ -116,7 +123,7 @@ class IntentRows:
         self.targets = [
             np.array([intent_ids[text.intent], *(tag_ids[tag] for tag in text.tags)], np.int64) for text in texts
         ]
-        self.lengths = np.array([len(row) for row in self.inputs])
+        self.steps = np.array([len(row) for row in self.inputs], np.int64)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -126,11 +133,16 @@ class IntentRows:
         import torch
 
         rows = np.atleast_1d(np.arange(len(self))[index]).tolist()
-        targets = np.zeros((len(rows), 1 + int(self.lengths[rows].max())), np.int64)
+        targets = np.zeros((len(rows), 1 + int(self.steps[rows].max())), np.int64)
         for row, number in enumerate(rows):
             targets[row, : len(self.targets[number])] = self.targets[number]
         batch = padded([self.inputs[number] for number in rows])
         return Batch(batch.inputs, torch.from_numpy(targets), batch.input_lengths)
+
+    @property
+    def lengths(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """The numbers of words, [N], as `rnnkit.data.LengthBatches` asks for them."""
+        return (self.steps,)
 
     def fingerprint(self) -> str:
         """Return a digest of all numbers."""

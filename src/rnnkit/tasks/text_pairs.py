@@ -13,7 +13,7 @@ from ..errors import DataError
 from .ranges import Count, NotNegative, Settings, WholeNumber
 
 if TYPE_CHECKING:
-    from ..data.ragged import RaggedRows
+    from ..data.bucketing import RaggedRows
     from ..data.text.tokenizer import Tokenizer
 
 
@@ -88,7 +88,7 @@ class PairTokenizers:
 
     def rows(self, pairs: Iterable[TextPair]) -> RaggedRows:
         """Return the ids of pairs, a row for each right answer."""
-        from ..data.ragged import RaggedRows
+        from ..data.bucketing import RaggedRows
         from ..data.text.copied import number_target
 
         inputs, targets = [], []

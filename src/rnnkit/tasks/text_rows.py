@@ -12,6 +12,8 @@ from ..errors import DataError
 from ..types import Batch, Sequences
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ..data.text.labelled import LabelledText
     from ..data.text.tokenizer import Tokenizer
 
@@ -50,7 +52,7 @@ class TextClassRows:
         self.cut = sum(len(ids) > most for ids in whole)
         # A text may have no token, such as one of spaces: the unknown one stands for it.
         self.inputs = [ids[:most] if len(ids) else np.array([unknown], np.int32) for ids in whole]
-        self.lengths = np.array([len(ids) for ids in self.inputs])
+        self.steps = np.array([len(ids) for ids in self.inputs], np.int64)
         numbers = {name: number for number, name in enumerate(classes)}
         self.labels = np.array([numbers[one.label] for one in texts], np.int64) if classes else None
 
@@ -62,11 +64,16 @@ class TextClassRows:
         import torch
 
         rows = np.atleast_1d(np.arange(len(self))[index])
-        inputs = np.zeros((len(rows), int(self.lengths[rows].max())), np.int64)
+        inputs = np.zeros((len(rows), int(self.steps[rows].max())), np.int64)
         for row, number in enumerate(rows.tolist()):
-            inputs[row, : self.lengths[number]] = self.inputs[number]
+            inputs[row, : self.steps[number]] = self.inputs[number]
         targets = None if self.labels is None else torch.from_numpy(self.labels[rows])
-        return Batch(torch.from_numpy(inputs), targets, torch.from_numpy(self.lengths[rows]))
+        return Batch(torch.from_numpy(inputs), targets, torch.from_numpy(self.steps[rows]))
+
+    @property
+    def lengths(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """The numbers of tokens, [N], as `rnnkit.data.LengthBatches` asks for them."""
+        return (self.steps,)
 
     def arrays(self) -> tuple[Sequences, Any]:
         """Return (X, y) as `Learner.fit` takes them."""

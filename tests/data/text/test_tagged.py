@@ -166,7 +166,8 @@ def test_columns(tmp_path):
         ("a.json", {"x": 3}, "holds no list of sentences under 'x'"),
         ("a.json", {"x": [{"text": "a"}]}, 'row 1: x: has no list "data"'),
         ("a.json", {"x": [{"data": [{}]}]}, 'has a piece without "text"'),
-        ("a.csv", "a", "its suffix tells no format"),
+        ("a.dat", "a", "its suffix tells no format"),
+        ("a.csv", "a", "a table has no place for slots.*rnnkit train text-classify"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, words):

@@ -142,6 +142,12 @@ def _format(file: Path) -> str:
     if not file.exists():
         raise DataError("there is no such file", Place(str(file)))
     found = FORMATS.get(_suffix(file))
+    if _suffix(file) == "csv":
+        raise DataError(
+            "a table has no place for slots; expected .jsonl, .conll or .json",
+            Place(str(file)),
+            "for a label a text type rnnkit train text-classify",
+        )
     if found is None:
         raise DataError(
             f"its suffix tells no format; expected .{', .'.join(FORMATS)}",
