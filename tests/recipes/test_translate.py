@@ -66,6 +66,11 @@ def test_a_run_has_scores_with_signatures_answers_and_pictures(run):
     assert len(rows) == metrics["rows"]["test"]
     assert all(set(row["prediction"]) <= set(NUMBERS.values()) for row in rows)
     assert (run / "attention-1.png").stat().st_size > 1000
+    page = (run / "report.html").read_text(encoding="utf-8")
+    for section in ("Samples", "The worst answers", "The surest mistakes", "Learning curves", "Length and quality"):
+        assert section in page
+    assert rows[0]["reference"] in page
+    assert any("targets of test" in told for told in metrics["troubles"])
 
 
 def test_evaluate_predict_and_translate(run, tmp_path):

@@ -19,6 +19,7 @@ def test_bleu_and_chrf_are_those_of_sacrebleu_with_references_that_differ_in_num
     assert "case:mixed" in found.signatures["bleu"]
     assert "tok:13a" in found.signatures["bleu"]
     assert found.signatures["chrf"].startswith("nrefs:")
+    assert found.each[0] == pytest.approx(sacrebleu.sentence_chrf(ANSWERS[0], REFERENCES[0]).score)
     small = translation_scores([one.lower() for one in ANSWERS], REFERENCES, lowercase=True)
     assert small.figures["bleu"] > translation_scores([one.lower() for one in ANSWERS], REFERENCES).figures["bleu"]
     assert "case:lc" in small.signatures["bleu"]

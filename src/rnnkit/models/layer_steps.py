@@ -48,7 +48,7 @@ class LayerSteps:
             return stream(x), stream.state
 
     def _stream(self, layer: RecurrentLayer, batch: int) -> Any:
-        key, now = (id(layer), batch), [(one.data_ptr(), one._version) for one in layer.parameters()]
+        key, now = (id(layer), batch), [(one.data_ptr(), one._version) for one in _weights(layer)]
         kept = self._kept.get(key)
         if kept is None or kept[0] != (now, layer.backend):
             kept = (now, layer.backend), layer.stream(batch)
@@ -72,9 +72,16 @@ def step_layer(
 
 def _is_unfit(layer: RecurrentLayer, x: Tensor) -> bool:
     """Whether the core cannot serve, or the weights do not tell whether they change."""
-    if any(one.is_inference() for one in layer.parameters()):
+    if any(one.is_inference() for one in _weights(layer)):
         return True
     try:
         return layer.backend_for(x.device, x.dtype) != "native" or torch.is_autocast_enabled(x.device.type)
     except BackendError:
         return True
+
+
+def _weights(layer: RecurrentLayer) -> list[Tensor]:
+    """The parameters of a layer; without modules in it (an adapter's) they are found without a walk."""
+    if layer._modules:
+        return list(layer.parameters())
+    return [one for one in layer._parameters.values() if one is not None]

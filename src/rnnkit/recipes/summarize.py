@@ -37,6 +37,9 @@ class Summarize(PairRecipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
+    title = "Summaries"
+    quality = "ROUGE-L"
+
     model: Model = field(default_factory=lambda: Model(attention="additive", copy=True, coverage=True))
     fit: Fit = field(default_factory=lambda: Fit(epochs=30, batch_size=16, label_smoothing=0.0, coverage=1.0))
     data: Data = field(

@@ -20,6 +20,7 @@ from ..tasks.text_scores import Scores, guess_language
 from .base import Answerer, DataRequest, Predictor, PreparedRun, Recipe, TextAnswer
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
+from .pair_page import Judged, troubles_of, write_page
 from .pair_settings import Data, Fit, Model
 from .text_files import read_pairs, read_sources
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
 _PICTURES = 2
+_FIGURES = ("test", "validation", "baselines", "signatures", "rows", "chosen_on", "seconds")  # of the page
 
 
 class Parts(NamedTuple):
@@ -49,6 +51,8 @@ class PairRecipe(Recipe):
 
     data_setting: ClassVar[str | None] = "data.path"
     reads_text: ClassVar[bool] = True
+    title: ClassVar[str] = "Answers"  # of the page
+    quality: ClassVar[str] = "score"  # of an answer
 
     model: Model = field(default_factory=Model)
     fit: Fit = field(default_factory=Fit)
@@ -233,6 +237,7 @@ class PreparedPairs(PreparedRun):
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
         from ..data.bucketing import LengthBatches, RaggedRows
+        from ..plotting.attention import attention_picture
         from ..training.watching.scheduled_sampling import ScheduledSampling
 
         recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
@@ -259,14 +264,33 @@ class PreparedPairs(PreparedRun):
             **(fit.fit_settings() | {"restore_best": held_out is not None}),
         )
         learner.save(folder)
-        metrics = self._judge(folder, PairModel(learner.model.eval(), tokenizers, recipe.search))
+        model = PairModel(learner.model.eval(), tokenizers, recipe.search)
+        metrics, judged = self._judge(folder, model)
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
         chosen = f"validation loss ({len(pairs['validation'])} pairs)" if held_out is not None else None
         division = self.parts.division
         if left_out:
             division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
         metrics["split"], metrics["rows"] = division, counts
-        return record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+        if judged is not None:
+            metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
+        metrics = record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+        if judged is not None:
+            shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
+            for number, one in enumerate(shown, 1):
+                attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
+            write_page(
+                folder,
+                f"{recipe.title} of {recipe.data.path}",
+                judged,
+                shown,
+                quality=recipe.quality,
+                lead=f"{learner.model!r}. {division}.",
+                history=history,
+                troubles=metrics["troubles"],
+                figures={name: found for name, found in metrics.items() if name in _FIGURES},
+            )
+        return metrics
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:
         """Those of a run that goes on; else made of the training pairs, and kept for that."""
@@ -280,9 +304,10 @@ class PreparedPairs(PreparedRun):
             temporary.write_text(json_text(made.to_dict(), indent=0), encoding="utf-8")
         return made
 
-    def _judge(self, folder: Path, model: PairModel) -> Metrics:
-        """Return the scores of each part that was held out, and their signatures; write the answers to the test."""
+    def _judge(self, folder: Path, model: PairModel) -> tuple[Metrics, Judged | None]:
+        """Return the scores of each part that was held out, and the answers to the test, which are written, too."""
         metrics: Metrics = {}
+        judged: Judged | None = None
         for name in ("validation", "test"):
             pairs = self.parts.pairs.get(name, [])
             if not pairs:
@@ -300,8 +325,8 @@ class PreparedPairs(PreparedRun):
                     label: self.recipe.judged(texts, pairs).figures for label, texts in baselines.items()
                 }
             write_answers(folder / PREDICTIONS, pairs, answers)
-            draw_attention(folder, model, pairs)
-        return metrics
+            judged = Judged(pairs, answers, scores.each)
+        return metrics, judged
 
 
 def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextAnswer]) -> None:
@@ -313,14 +338,6 @@ def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextA
         "score": [one.score for one in answers],
     }
     write_table(columns, file)
-
-
-def draw_attention(folder: Path, model: PairModel, pairs: Sequence[TextPair]) -> None:
-    """Draw the attention of the first few answers."""
-    from ..plotting.attention import attention_picture
-
-    for number, one in enumerate(model.answer([pair.source for pair in pairs[:_PICTURES]], attention=True), 1):
-        attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
 
 
 def _short_enough(rows: Any, longest: int) -> tuple[Any, int]:

@@ -30,6 +30,9 @@ class Translate(PairRecipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
+    title = "Translations"
+    quality = "chrF"
+
     def scores(self, answers: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Scores:
         """Return BLEU and chrF."""
         return translation_scores(answers, references, language=language, lowercase=self.data.lowercase)

@@ -16,10 +16,12 @@ class Scores(NamedTuple):
     Attributes:
         figures: of 0 to 100, the higher the better.
         signatures: settings and version of the library, by the same names.
+        each: the quality of each text: chrF of a translation, ROUGE-L of a summary.
     """
 
     figures: dict[str, float]
     signatures: dict[str, str]
+    each: list[float]
 
 
 def translation_scores(
@@ -61,7 +63,8 @@ def translation_scores(
     for name, metric in (("bleu", bleu), ("chrf", chrf)):
         figures[name] = float(metric.corpus_score(list(answers), columns).score)
         signatures[name] = str(metric.get_signature())
-    return Scores(figures, signatures)
+    each = [float(chrf.sentence_score(one, list(texts)).score) for one, texts in zip(answers, references, strict=True)]
+    return Scores(figures, signatures, each)
 
 
 def summary_scores(answers: Sequence[str], references: Sequence[Sequence[str]], *, language: str = "") -> Scores:
@@ -97,7 +100,7 @@ def summary_scores(answers: Sequence[str], references: Sequence[Sequence[str]], 
     figures = {name: 100 * sum(one[name].fmeasure for one in found) / len(found) for name in names}
     cut = "characters" if own is not None else "words, stemmed"
     signature = f"F1|refs:best|tok:{cut}|rouge-score:{version('rouge-score')}"
-    return Scores(figures, dict.fromkeys(names, signature))
+    return Scores(figures, dict.fromkeys(names, signature), [100 * one["rougeL"].fmeasure for one in found])
 
 
 def guess_language(texts: Sequence[str]) -> str:

@@ -1,0 +1,88 @@
+"""The page of a run on pairs of texts, and its troubles as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..tasks.text_pairs import PairTokenizers, TextPair
+from .base import TextAnswer
+from .text_page import Sample, attention_of, write_text_page
+
+_SHOWN = 12
+
+
+class Judged(NamedTuple):
+    """The answers to the pairs of a part, and the quality of each, 0 to 100."""
+
+    pairs: Sequence[TextPair]
+    answers: Sequence[TextAnswer]
+    quality: Sequence[float]
+
+
+def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged) -> list[str]:
+    """Return what the data and the answers tell: leaks, unknown words, long sources, repeated and empty answers."""
+    from ..data import text_report
+    from ..data.text.troubles import empty_outputs, long_sources, repeated_outputs
+
+    told: list[str] = []
+    sides = (("sources", tokenizers.source), ("targets", tokenizers.target))
+    for side, tokenizer in sides:
+        one = [pair.source if side == "sources" else pair.targets[0] for pair in train]
+        other = [pair.source if side == "sources" else pair.targets[0] for pair in test.pairs]
+        names = (f"the {side} of train", f"the {side} of test")
+        told += text_report(one, other, tokenizer, names=names).sentences
+    lengths = [[len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs)]
+    told += long_sources(*lengths)
+    texts = [one.text for one in test.answers]
+    return [*told, *repeated_outputs(texts, remedy="--set search.no_repeat_ngram=3"), *empty_outputs(texts)]
+
+
+def write_page(
+    folder: Path,
+    title: str,
+    test: Judged,
+    pictured: Sequence[TextAnswer],
+    *,
+    quality: str,
+    lead: str,
+    history: Any,
+    troubles: Sequence[str],
+    figures: Mapping[str, Any],
+) -> None:
+    """Write ``report.html`` of a run.
+
+    Args:
+        folder: the run's.
+        title: the heading.
+        test: the answers to the test pairs.
+        pictured: answers whose attention is drawn.
+        quality: what the quality of an answer is.
+        lead: the sentences below the heading.
+        history: of the training.
+        troubles: sentences.
+        figures: what was measured.
+    """
+    rows = [
+        Sample(pair.source, pair.targets[0], answer.text, quality)
+        for pair, answer, quality in zip(test.pairs, test.answers, test.quality, strict=True)
+    ]
+    order = sorted(range(len(rows)), key=lambda row: test.quality[row])
+    lengths = [float(len(one.source_tokens)) for one in test.answers]
+    wrong = [row for row in order if rows[row].found not in test.pairs[row].targets]
+    surest = sorted(wrong[: max(1, len(wrong) // 2)], key=lambda row: -test.answers[row].score)
+    write_text_page(
+        folder,
+        title=title,
+        lead=lead,
+        history=history,
+        troubles=troubles,
+        samples=rows[:_SHOWN],
+        worst=[rows[row] for row in order[:_SHOWN]],
+        surest=[rows[row] for row in surest[:_SHOWN]],
+        pictures=[attention_of(one) for one in pictured],
+        length_quality=list(zip(lengths, test.quality, strict=True)),
+        quality=quality,
+        figures=figures,
+    )
