@@ -123,6 +123,7 @@ class Lm(Recipe):
     """
 
     data_setting: ClassVar[str | None] = "data.path"
+    reads_text: ClassVar[bool] = True
 
     model: Model = Model()
     fit: Fit = Fit()
@@ -349,11 +350,13 @@ class PreparedLm(PreparedRun):
             history=history,
             troubles=told,
             samples=[
-                Sample("", "", text, temperature) for temperature, text in zip(TEMPERATURES, samples, strict=True)
+                Sample(f"temperature {temperature}", "", text)
+                for temperature, text in zip(TEMPERATURES, samples, strict=True)
             ],
             worst=[Sample(one.before, one.expected, one.found, one.figure) for one in worst],
             surest=[Sample(one.before, one.expected, one.found, one.figure) for one in surest],
-            quality="temperature of a sample, loss of a passage, or probability of a mistake",
+            quality="loss in nats a token",
+            sureness="probability",
             figures={name: found for name, found in metrics.items() if name in FIGURES},
         )
         return metrics
