@@ -10,7 +10,9 @@ from typing import ClassVar
 import rnnkit
 from rnnkit import runs
 from rnnkit.data import read_texts, train_tokenizer
+from rnnkit.data.text.troubles import few_examples, repeated_outputs
 from rnnkit.recipes import InspectionData, Recipe, TextAnswer, TextModel
+from rnnkit.recipes.text_page import Sample, write_text_page
 
 CORPUS = ["the cat sat on the mat.\\\\nthe dog sat on the log.\\\\n", "床前明月光，疑是地上霜。"]
 
@@ -41,7 +43,10 @@ class Toy(Recipe):
         ids = self.rows(tokenizer)
         history = learner.fit((ids[:, :-1], ids[:, 1:]), epochs=1, seed=self.seed, progress=False)
         learner.save(folder)
-        return runs.record(folder, history, {"test": {"loss": 1.5}})
+        troubles = few_examples({"poem": 1, "line": 20}) + repeated_outputs(["so so so", "a dog"])
+        write_text_page(folder, title="A toy", history=history, troubles=troubles, samples=[Sample("", "", "猫 so so")])
+        figures = {"loss": 1.5, "bits_per_character": 2.0 + self.seed}
+        return runs.record(folder, history, {"test": figures, "troubles": troubles})
 
     def rows(self, tokenizer):
         import torch

@@ -41,7 +41,9 @@ def _sections(path: str, command: Any) -> list[str]:
     usage = " ".join([path, *(f"[{_name(one)}]" if not one.required else _name(one) for one in arguments)])
     usage += " [OPTIONS]" if options else ""
     lines = [f"## {path}", "", command.help or "", "", "```text", usage, "```", ""]
-    rows = [(_name(one), one) for one in arguments] + [(", ".join(one.opts), one) for one in options]
+    rows = [(_name(one), one) for one in arguments] + [
+        (", ".join([*one.opts, *one.secondary_opts]), one) for one in options
+    ]
     if rows:
         lines += ["| | | |", "| --- | --- | --- |"]
         lines += [f"| `{name}` | {_needed(one)} | {_escaped(one.help or '')} |" for name, one in rows]

@@ -111,6 +111,8 @@ def test_a_conversation_goes_on():
     assert first.removesuffix("\n") + rest == whole
     spoken = generated("the cat", "--state", "a.safetensors", "--save-state", "b.safetensors", "--max-tokens", "5")
     assert spoken.startswith("the cat")
+    several = generated("--state", "a.safetensors", "--max-tokens", "25", "--count", "2").split("---\n")
+    assert several[0] != several[1]
     assert len(GenerationState.load("b.safetensors").history[0]) >= 15 + 7
 
 
@@ -227,6 +229,30 @@ def test_translate_a_file_in_batches_with_empty_lines():
     assert json.loads(Path("out.json").read_text(encoding="utf-8")) == [{"text": "é", "prediction": "É", "score": -0.5}]
 
 
+def test_the_texts_of_tables_and_json():
+    Path("in.csv").write_text("id,text\n1,one\n2,\n3,two\n", encoding="utf-8")
+    assert call("translate", "run", "--file", "in.csv", *OWN).stdout == "ONE\n\nTWO\n"
+    assert call("translate", "run", "--file", "in.csv", "--field", "id", *OWN).stdout == "1\n2\n3\n"
+    Path("in.json").write_text('[{"body": "A b. C."}, {"body": ["D", "e. F."]}]', encoding="utf-8")
+    assert call("summarize", "run", "in.json", "--field", "body", *OWN).stdout == "A b .\nD e .\n"
+    assert refused(
+        call("summarize", "run", "in.json", "--field", "text", *OWN), "in.json:1: record 1: has no field 'text'"
+    )
+    Path("in.txt").write_text("one\n")
+    assert refused(
+        call("translate", "run", "--file", "in.txt", "--field", "a", *OWN), "in.txt is plain text, which has no"
+    )
+
+
+def test_a_space_between_prompt_and_text_is_one():
+    recipe = TEXT_RECIPE.replace('train_tokenizer("char", CORPUS)', 'train_tokenizer("word", CORPUS)')
+    Path("toy.py").write_text(recipe, encoding="utf-8")
+    assert call("train", "./toy.py", "--out", "words").exit_code == 0
+    found = [call("generate", "words", text, "--seed", "2", *OWN).stdout for text in ("the cat", "the cat ")]
+    assert found[0] == found[1]
+    assert found[0].startswith("the cat")
+
+
 def test_translate_a_line_at_a_time():
     found = piped("one\r\n\ntwo", "translate", "run")
     assert found.stdout == "ONE\n\nTWO\n", found.output
@@ -271,8 +297,47 @@ def test_predict_and_evaluate_read_standard_input():
     assert wrong.stderr.startswith("Error: standard input:2: byte 0xff is not UTF-8")
 
 
+def test_predict_takes_a_text():
+    found = call("predict", "run", "--text", "床前", "--text", "a b\nc", *OWN)
+    assert found.exit_code == 0, found.output
+    assert found.stdout.split("\n")[1:3] == ["床前     2", "a b c  5"]
+    empty = call("predict", "run", "--text", " ", *OWN)
+    assert empty.stderr.startswith("Error: --text: the file is empty"), empty.output
+    expected = "play some jazz is no file; to take it as a text type `rnnkit predict run --text 'play some jazz'`"
+    assert refused(call("predict", "run", "play some jazz", *OWN), expected)
+    assert refused(call("predict", "run", "a.txt", "--text", "a", *OWN), "a.txt and --text 'a' arrived; expected one")
+
+
 def test_standard_input_is_refused_where_no_text_is_read():
     Path("toy.py").write_text(TEXT_RECIPE.replace("reads_text: ClassVar[bool] = True", "x: int = 1"), encoding="utf-8")
     for verb in ("predict", "evaluate"):
         assert "- arrived, which is standard input, but run reads no plain text" in piped("a", verb, "run", "-").stderr
     assert "no file arrived" in piped("a", "predict", "run").stderr
+    assert refused(call("predict", "run", "--text", "a", *OWN), "--text 'a' arrived, but run reads no plain text")
+
+
+def test_inspect_looks_at_token_ids_and_leaves_the_run_page():
+    own = Path("run/report.html").read_text(encoding="utf-8")
+    assert "猫 so so" in own
+    result = call("inspect", "run", *OWN)
+    assert result.exit_code == 0, result.output
+    assert "The output sees" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Page: run/inspection.html"
+    assert Path("run/report.html").read_text(encoding="utf-8") == own
+    assert "Gradients through time" in Path("run/inspection.html").read_text(encoding="utf-8")
+    Path("run/report.html").unlink()
+    assert call("inspect", "run", *OWN).stdout.endswith("Page: run/report.html\n")
+
+
+def test_runs_of_text_are_listed_sorted_and_compared():
+    second = call("train", "./toy.py", "--seed", "1", "--out", "second")
+    assert second.exit_code == 0, second.output
+    assert second.stdout.splitlines()[-2:] == ["Loss: 1.5", "Bits per character: 3"]
+    listed = call("runs", ".", "--sort", "bits_per_character").stdout.splitlines()
+    assert "test.bits_per_character" in listed[0].split("\t")
+    assert [line.split("\t")[0] for line in listed[1:]] == ["run", "second"]
+    compared = call("runs", "--compare", "run", "second")
+    assert "figure\ttest.bits_per_character\t2.0\t3.0\t1.0" in compared.stdout, compared.output
+    troubles = json.loads(Path("run/metrics.json").read_text(encoding="utf-8"))["troubles"]
+    assert Path("run/troubles.txt").read_text(encoding="utf-8").splitlines() == troubles
+    assert len(troubles) == 2

@@ -1,5 +1,6 @@
 """Encoder–decoders: the whole target at once equals token by token; padding; copying; coverage; loading."""
 
+import copy
 import itertools
 
 import pytest
@@ -92,6 +93,29 @@ def test_every_parameter_gets_a_gradient_and_the_model_is_loaded_as_it_was_saved
         torch.testing.assert_close(again(x, previous, lengths=LENGTHS), model(x, previous, lengths=LENGTHS))
 
 
+def test_steps_without_gradients_are_the_same_before_and_after_the_weights_change():
+    model = build(cell=rnnkit.LSTM).eval()
+    x, previous = batch()
+    for change in (
+        lambda: None,
+        lambda: model.decoder.weight_hh_l0.mul_(2.0),
+        lambda: model.upper.bias_ih_l0.add_(1.0),
+    ):
+        with torch.no_grad():
+            change()
+            single, _ = stepwise(model, x, previous, LENGTHS)
+            tolerances.assert_close(single, model(x, previous, lengths=LENGTHS))
+    again = copy.deepcopy(model)
+    model.load_state_dict({name: one * 0.5 for name, one in model.state_dict().items()})
+    with torch.inference_mode():
+        tolerances.assert_close(stepwise(again, x, previous, LENGTHS)[0], single)
+        halved, _ = stepwise(model, x, previous, LENGTHS)
+        tolerances.assert_close(halved, model(x, previous, lengths=LENGTHS))
+    state, memory = model.encode(x, LENGTHS)
+    model.decode_step(previous[:, 0], state, memory)[0].sum().backward()
+    assert model.upper.weight_ih_l0.grad is not None
+
+
 def test_the_equations_of_the_parallel_form():
     model = build(upper=False)
     x, previous = batch()
@@ -153,6 +177,15 @@ def test_dropout_is_drawn_while_training_alone():
     alive = (embedded != 0).any(-1)
     tolerances.assert_close(embedded[alive], 10 * model.embedding(previous)[alive])
     assert not alive.all()
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_single_steps_without_gradients_equal_the_whole(options):
+    model = build(**options).eval()
+    x, previous = batch()
+    with torch.inference_mode():
+        whole = model(x, previous, lengths=LENGTHS)
+        tolerances.assert_close(stepwise(model, x, previous, LENGTHS)[0], whole)
 
 
 @pytest.mark.parametrize("options", CASES, ids=str)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -56,6 +57,14 @@ def test_words_of_the_source_can_be_copied(run):
     assert set(metrics["baselines"]) == {"first sentence", "random sentence"}
     assert metrics["rows"] == {"train": 120, "validation": 10, "test": 12}
     assert metrics["signatures"]["rouge1"].startswith("F1|refs:best|")
+
+
+def test_the_nearest_sentence_is_trained_on_where_that_is_asked_for():
+    pairs = [TextPair("a b. c d.", ("c", "x"), ("a b.", "c d."))]
+    recipe = find("summarize")()
+    assert recipe.training_pairs(pairs) == pairs
+    more = replace(recipe, nearest_sentence=True).training_pairs(pairs)
+    assert more == [*pairs, TextPair("a b. c d.", ("c d.",))]
 
 
 def test_sentences_are_those_of_the_data_or_cut_by_marks():

@@ -18,7 +18,7 @@ def headings(text):
 
 
 def test_a_page_has_all_that_it_is_given(tmp_path):
-    answer = TextAnswer("Guten Tag", -0.2, ["good", "day"], ["Guten", "Tag"], torch.eye(2))
+    answer = TextAnswer("早安 <b>", -0.2, ["good", "day"], ["早", " "], torch.eye(2))
     page = write_text_page(
         tmp_path,
         title="English to <German>",
@@ -31,6 +31,7 @@ def test_a_page_has_all_that_it_is_given(tmp_path):
         pictures=[attention_of(answer), attention_of(answer._replace(attention=None))],
         length_quality=[(3, 0.5), (30, 0.2), (31, 0.1)],
         quality="BLEU",
+        sureness="sure",
         figures={"test": {"loss": 1.23456, "bleu": 35.0}, "chosen_on": "validation", "troubles": ["a"]},
     )
     assert page == tmp_path / "report.html"
@@ -38,13 +39,17 @@ def test_a_page_has_all_that_it_is_given(tmp_path):
     assert "<h1>English to &lt;German&gt;</h1>" in text
     assert headings(text) == [
         "Figures", "What the data and the output tell", "Samples", "The worst answers", "The surest mistakes",
-        "Pictures", "Curves",
+        "Attention", "Curves",
     ]  # fmt: skip
     assert "<td>test, loss</td><td>1.235</td>" in text
     assert "<li>1 of 2 texts is &lt;equal&gt;.</li>" in text
     assert "<td>good day</td><td>Guten Tag</td><td>Guten Tag</td><td>0.5123</td>" in text
     assert "<td>雪\n月</td><td>a\nb</td><td>0</td>" in text
-    assert text.count("<img ") == 3
+    assert text.count("<img ") == 2
+    assert '<table class="heat"><caption>早安 &lt;b&gt;</caption>' in text
+    assert '<tr><th scope="row">早</th><td style="--heat: 100%" title="1.00"></td><td style="--heat: 0%"' in text
+    assert '<th scope="row">␣</th>' in text
+    assert '<th scope="col">sure</th>' in text
     assert (tmp_path / "troubles.txt").read_text(encoding="utf-8").splitlines()[1] == "床前明月光 is unknown."
     assert is_run_page(page)
     assert not is_run_page(tmp_path / "none.html")

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ import rnnkit
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
+from rnnkit.recipes.pair_network import make_tokenizers
 from rnnkit.recipes.text_pairs import divide
 from rnnkit.runs.settings import override
+from rnnkit.tasks.text_pairs import PairTokenizers, TextPair
 
 NUMBERS = {"one": "一", "two": "二", "three": "三", "four": "四", "five": "五", "six": "六"}
 SMALL = [
@@ -187,6 +190,23 @@ def test_the_other_forms_train(form, tmp_path):
         *settings(f"model.form={form}", "model.upper=false", "search.max_tokens=2"),
     )  # fmt: skip
     assert rnnkit.load(tmp_path / "run").form == form
+
+
+def test_each_side_may_have_a_tokenizer_of_its_own(tmp_path):
+    rows = write_pairs(tmp_path / "pairs.csv", 30)
+    data = override(find("translate")(), ["data.tokenizer=word", "data.target_tokenizer=char"]).data
+    pairs = [TextPair(source, (target,)) for source, target in rows]
+    made = make_tokenizers(data, pairs, copy=False)
+    assert (made.source.kind, made.target.kind) == ("word", "char")
+    again = PairTokenizers.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert (again.source, again.target) == (made.source, made.target)
+    with pytest.raises(ConfigError, match="both sides share a vocabulary"):
+        make_tokenizers(data, pairs, copy=True)
+    with pytest.raises(ConfigError, match="data.target_tokenizer=char"):
+        make_tokenizers(replace(data, shared="yes"), pairs, copy=False)
+    same = make_tokenizers(replace(data, target_tokenizer=None, shared="yes"), pairs, copy=True)
+    assert same.source is same.target
+    assert PairTokenizers.from_dict(same.to_dict()).source is not None
 
 
 def test_the_recipes_of_public_sets_name_their_files():

@@ -29,6 +29,9 @@ LengthPenalty = Annotated[
 CoveragePenalty = Annotated[
     float | None, typer.Option(help="Above 0 asks that each part of the text is attended to; else as the run was set.")
 ]
+TextField = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of a table or JSON: the column or field with the text.")
+]
 AnswerFile = Annotated[
     Path | None,
     typer.Option(help="A file for the answers: a table with scores (.csv, .json, .parquet), else an answer a line."),

@@ -37,6 +37,10 @@ def finetune(
     data: Annotated[
         Path | None, typer.Option(help="What to learn: a file or folder like the one the run was trained on.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="classify: make a classifier of a language model; then --set data.NAME=VALUE is its data."),
+    ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
@@ -58,15 +62,22 @@ def finetune(
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")
     short = {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed, "--device": device}
     stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
-    defaults = chosen.require("finetune", run).fine_tune_defaults()
+    assignments, name = set_ or [], stored.name
+    if task is None:
+        defaults = chosen.require("finetune", run).fine_tune_defaults()
+    else:
+        name, chosen = chosen.successor(task, request)
+        chosen = override(chosen, [one for one in assignments if one.startswith("data.")])
+        assignments = [one for one in assignments if not one.startswith("data.")]
+        defaults = chosen.transfer_defaults()
     options = shorthands(defaults, short)
-    check_once(set_ or [], options)
-    settings = override(defaults, [*(set_ or []), *options])
+    check_once(assignments, options)
+    settings = override(defaults, [*assignments, *options])
     with plain_warnings():
-        job = chosen.fine_tune_job(run, request, settings)
+        job = chosen.fine_tune_job(run, request, settings) if task is None else chosen.transfer_job(run, settings)
         job.check(settings)
         facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
-        with runs.start(stored.name, chosen, out, finetune=facts) as folder:
+        with runs.start(name, chosen, out, finetune=facts) as folder:
             typer.echo(f"Run folder: {folder}")
             history = job.run(settings, folder)
     interrupted = history.stopped == "interrupted"

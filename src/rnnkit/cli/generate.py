@@ -76,6 +76,9 @@ def generate(
     machine = token_model(found.model)
     before = None if state is None else _load(state, machine, found.tokenizer)
     ids = _prompt_ids(prompt, found, before)
+    shown = prompt if echo and prompt else ""
+    if shown.endswith(" ") and not found.tokenizer.decode(ids or []).endswith(" "):
+        shown = shown.rstrip(" ")  # the model's own text begins with the space
     sampling = {
         "temperature": temperature,
         "top_k": top_k,
@@ -83,7 +86,9 @@ def generate(
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
     }
-    first = seed if seed is not None or before is not None else secrets.randbits(31)
+    # A text that goes on has its seed; several need one each.
+    drawn = seed is None and (before is None or count > 1)
+    first = secrets.randbits(31) if drawn else seed
     for number in range(count):
         if number:
             typer.echo(_BETWEEN)
@@ -91,10 +96,10 @@ def generate(
             machine, ids, found.tokenizer, sampling, stop or [],
             max_tokens=max_tokens, state=before, seed=None if first is None else first + number,
         )  # fmt: skip
-        interrupted = _print(tokens, prompt if echo and prompt else "", save_state)
+        interrupted = _print(tokens, shown, save_state)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
-    if seed is None and first is not None:
+    if drawn:
         typer.echo(f"Seed: {first}", err=True)
 
 

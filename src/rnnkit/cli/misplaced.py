@@ -115,6 +115,14 @@ def check_texts(verb: str, run: Path, texts: Iterable[str | None], option: str |
     check_run(verb, run, paths)
 
 
+def check_no_texts(verb: str, run: Path, files: Iterable[Path]) -> None:
+    """Raise ConfigError where a text stands in the place of a file, for a run that reads text."""
+    for file in files:
+        text = str(file)
+        if " " in text.strip() and (not _may_be_path(text) or kind_of(file) == "nothing"):
+            _refuse(file, f"no file; to take it as a text type {_typed(verb, run, '--text', text)}")
+
+
 def _may_be_path(text: str) -> bool:
     """Return whether a text can be a file's name; a long one makes the system's call fail."""
     return 0 < len(text.encode(errors="replace")) < 256 and "\n" not in text and "\0" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from ..recipes.base import Columns, Predictor
 from ..runs.settings import override
 from . import standard_input
 from .arguments import Device, Encoding, RecipeFile, shorthands, trained_recipe_of
-from .misplaced import check_data, check_run
+from .misplaced import check_data, check_no_texts, check_run
 from .output import complain, plain_warnings
 
 
@@ -30,50 +31,56 @@ def predict(
         Path | None,
         typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
     ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A text, of runs that read text; may be repeated.")
+    ] = None,
     encoding: Encoding = None,
     device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series or text of a file (a table).
 
-    A run that reads text takes standard input, too, a text a line: `cat texts.txt | rnnkit predict RUN`.
+    A run that reads text takes --text, and standard input, a text a line: `cat texts.txt | rnnkit predict RUN`.
     """
     check_run("predict", run, files or data or (), models=True)
     check_data("predict", run, files or data or ())
     if files and data:
         raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
-    paths = files or data
-    alone = recipe is None and _is_saved_alone(run)
-    if not paths and not alone and standard_input.is_piped() and trained_recipe_of(run, recipe).reads_text:
-        paths = [standard_input.DASH]
-    if not paths:
+    paths = files or data or []
+    if paths and text:
+        raise ConfigError(f"{paths[0]} and --text {text[0]!r} arrived; expected one of them")
+    if not paths and not text and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
-    if standard_input.DASH not in paths:
-        _predict(run, [DataRequest(path, encoding) for path in paths], paths, out, device, recipe)
-        return
-    standard_input.check_reads_text(run, None if alone else trained_recipe_of(run, recipe))
-    with standard_input.as_file() as file:
-        requests = [DataRequest(file if path == standard_input.DASH else path, encoding) for path in paths]
-        _predict(run, requests, paths, out, device, recipe)
-
-
-def _predict(
-    run: Path, requests: list[DataRequest], paths: list[Path], out: Path | None, device: str | None, recipe: str | None
-) -> None:
-    """Answer requests, which the user named by paths."""
+    predictor: Predictor
     if recipe is None and _is_saved_alone(run):
         from ..recipes.series import predictor_of
 
-        _check_out(out, run, paths)
-        _answer_all(predictor_of(run, "auto" if device is None else device), requests, paths, out)
-        return
-    chosen = trained_recipe_of(run, recipe)
-    chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
-    _check_out(out, run, paths)
-    if chosen.one_answer_a_file:
-        _answer_each(chosen.predictor(run), requests, paths, out)
+        chosen = None
+        predictor = predictor_of(run, "auto" if device is None else device)
     else:
-        _answer_all(chosen.predictor(run), requests, paths, out)
+        chosen = trained_recipe_of(run, recipe)
+        chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
+    reads_text = chosen is not None and chosen.reads_text
+    if not paths and not text and not reads_text:
+        raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
+    if text and not reads_text:
+        raise ConfigError(f"--text {text[0]!r} arrived, but {run} reads no plain text; name a file")
+    if standard_input.DASH in paths:
+        standard_input.check_reads_text(run, chosen)
+    if reads_text:
+        check_no_texts("predict", run, paths)
+    paths = paths or [standard_input.DASH]
+    _check_out(out, run, paths)
+    with ExitStack() as stack:
+        requests = [DataRequest(path, encoding) for path in paths]
+        if standard_input.DASH in paths:
+            file = stack.enter_context(standard_input.as_file(text))
+            used = None if text else encoding
+            requests = [DataRequest(file, used) if one.path == standard_input.DASH else one for one in requests]
+        if chosen is not None:
+            predictor = chosen.predictor(run)
+        each = chosen is not None and chosen.one_answer_a_file
+        (_answer_each if each else _answer_all)(predictor, requests, paths, out)
 
 
 def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,15 +63,22 @@ def whole(encoding: str | None = None) -> str:
 
 
 @contextmanager
-def as_file() -> Iterator[Path]:
+def as_file(texts: Sequence[str] | None = None) -> Iterator[Path]:
     """Write standard input to a file of plain text that lasts as long as the block; errors name standard input.
+
+    Args:
+        texts: what is written in its place, a text a line: the values of --text.
 
     Raises:
         DataError: nothing arrived.
     """
+    name = NAME if not texts else "--text"
     with tempfile.TemporaryDirectory(prefix="rnnkit-") as folder:
         file = Path(folder) / "standard-input.txt"
-        file.write_bytes(sys.stdin.buffer.read())
+        if texts:
+            file.write_text("".join(" ".join(one.splitlines()) + "\n" for one in texts), "utf-8", "replace")
+        else:
+            file.write_bytes(sys.stdin.buffer.read())
         if not file.stat().st_size:
             raise nothing()
         try:
@@ -79,7 +86,7 @@ def as_file() -> Iterator[Path]:
         except DataError as error:
             if error.place is None or error.place.source != str(file):
                 raise
-            place = error.place.at(source=NAME)
+            place = error.place.at(source=name)
             raise DataError(error.problem, place, error.remedies, note=error.note) from error
 
 

@@ -11,19 +11,33 @@ import typer
 from ..errors import ConfigError
 from ..runs.settings import override
 from . import standard_input
-from .answering import AnswerFile, Answering, Attention, CoveragePenalty, LengthPenalty, MaxTokens, Width, numbered
+from .answering import (
+    AnswerFile,
+    Answering,
+    Attention,
+    CoveragePenalty,
+    LengthPenalty,
+    MaxTokens,
+    TextField,
+    Width,
+    numbered,
+)
 from .arguments import Device, Encoding, RecipeFile, Run, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
-from .translate import file_lines
+from .translate import file_texts
 
 
 def summarize(
     run: Run,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Files of plain text, each one text; else standard input is one."),
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Files: plain text is one text, .csv, .jsonl and the like have several; else standard input.",
+        ),
     ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Each line is a text.")] = False,
+    field: TextField = None,
     width: Width = None,
     max_tokens: MaxTokens = None,
     length_penalty: LengthPenalty = None,
@@ -49,14 +63,20 @@ def summarize(
         arriving = numbered(standard_input.lines(encoding))
         how.run(chosen.summarizer(run), arriving, None, batch=8 if standard_input.is_file() else 1)
         return
-    texts = [one for path in paths for one in _texts(path, lines, encoding)]
+    texts = [one for path in paths for one in _texts(path, lines, encoding, field)]
     how.run(chosen.summarizer(run), texts, len(texts), batch=8)
 
 
-def _texts(path: Path, lines: bool, encoding: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of a file, or of each of its lines."""
-    found = list(standard_input.lines(encoding)) if path == standard_input.DASH else file_lines(path, encoding)
-    if path == standard_input.DASH and not any(map(str.strip, found)):
-        raise standard_input.nothing()
+def _texts(path: Path, lines: bool, encoding: str | None, field: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the name and each text of a file; of plain text its lines, or the whole."""
+    from ..data.text.files import format_of
+
+    if path == standard_input.DASH:
+        found = list(standard_input.lines(encoding))
+        if not any(map(str.strip, found)):
+            raise standard_input.nothing()
+    else:
+        found = file_texts(path, encoding, field)
+        lines = lines or format_of(path) not in ("txt", None)
     for text in found if lines else ["\n".join(found)]:
         yield str(path), text

@@ -18,6 +18,7 @@ from .answering import (
     CoveragePenalty,
     LengthPenalty,
     MaxTokens,
+    TextField,
     Width,
     numbered,
 )
@@ -31,7 +32,10 @@ def translate(
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="Texts to translate; else --file, or standard input, a text a line."),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="A file of plain text, a text a line.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A file of plain text, a text a line; or .csv, .tsv, .jsonl, .json.")
+    ] = None,
+    field: TextField = None,
     width: Width = None,
     max_tokens: MaxTokens = None,
     length_penalty: LengthPenalty = None,
@@ -56,7 +60,7 @@ def translate(
     if texts and texts != [str(standard_input.DASH)]:
         known: list[str] | None = texts
     elif file is not None and file != standard_input.DASH:
-        known = file_lines(file, encoding)
+        known = file_texts(file, encoding, field)
     else:
         known = list(standard_input.lines(encoding)) if attention is not None else None
     if known is not None:
@@ -66,14 +70,20 @@ def translate(
         how.run(chosen.translator(run), numbered(standard_input.lines(encoding)), None, batch)
 
 
-def file_lines(file: Path, encoding: str | None) -> list[str]:
-    """Return the lines of a file of plain text, empty ones too."""
+def file_texts(file: Path, encoding: str | None, field: str | None) -> list[str]:
+    """Return the lines of a file of plain text, empty ones too; or the texts of its records, by its suffix."""
     from ..data.reading import check_encoding
     from ..data.text.decoding import decode_file
+    from ..data.text.files import format_of
+    from ..data.text.texts import read_texts
     from ..errors import DataError, Place
 
     check_encoding(encoding)
     if not file.is_file():
         raise DataError("is a folder; expected a file" if file.is_dir() else "there is no such file", Place(str(file)))
+    if format_of(file) not in ("txt", None):
+        return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
+    if field is not None:
+        raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
     text = "".join(decode_file(file, encoding))
     return text.removesuffix("\n").split("\n")

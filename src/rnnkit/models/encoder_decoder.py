@@ -16,8 +16,10 @@ from ..layers.sequence_adapters import Adapted, SequenceInterface, as_sequence_m
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
 from ..types import State
+from ._decoder_sizes import check_options, check_recurrent, embedding_size
 from .attention import Attention, Score
 from .copying import Copying
+from .layer_steps import LayerSteps, step_layer
 
 Tensor = torch.Tensor
 Form = Literal["parallel", "input_feeding", "bahdanau"]
@@ -142,10 +144,15 @@ class EncoderDecoder(NotScriptable):
         self.dropout, self.variational, self.word_dropout = dropout, variational, word_dropout
         self.vocabulary = target_vocabulary
         self._adapted = {name: Adapted() for name in ("encoder", "decoder", "upper")}
-        self._check_parts()
+        self._steps = LayerSteps()
+        self._layers("encoder")
+        check_recurrent({name: (self._modules[name], self._layers(name)) for name in self._recurrent()})
+        check_options(self._arguments, upper is not None)
         memory, hidden = self._width("encoder"), self._width("decoder")
         top = hidden if upper is None else self._width("upper")
-        embedding, vector = self._embedding_size(memory, hidden, top)
+        takes = self._layers("decoder").input_size, None if upper is None else self._layers("upper").input_size
+        embedding = embedding_size(form, tied != "none", *takes, memory=memory, hidden=hidden)
+        vector = embedding if tied != "none" else top
 
         self.embedding = torch.nn.Embedding(target_vocabulary, embedding)
         torch.nn.init.uniform_(self.embedding.weight, -_RANGE, _RANGE)
@@ -175,54 +182,6 @@ class EncoderDecoder(NotScriptable):
                 "cell an attribute output_size (or hidden_size)"
             )
         return width
-
-    def _check_parts(self) -> None:
-        copy, unknown = self.copy, self.unknown
-        source, target = self._arguments["source_vocabulary"], self._arguments["target_vocabulary"]
-        self._layers("encoder")
-        for name in self._recurrent():
-            layers = self._layers(name)
-            if layers.carry_problem is not None or not layers.stateful:
-                problem = layers.carry_problem or f"{short_repr(self._modules[name])} has no state"
-                raise ConfigError(f"the {name} goes on from a state, token by token, but {problem}")
-        if len({self._layers(name).state_batch_axis for name in self._recurrent()}) > 1:
-            raise ConfigError("the states of decoder and upper have the batch on different axes; expected one kind")
-        if self.upper is not None and self.form == "input_feeding":
-            raise ConfigError(
-                "upper arrived with form='input_feeding', whose next step reads the vector that upper would compute; "
-                "build the decoder with num_layers=2 and leave upper out"
-            )
-        if (copy or self._arguments["tied"] == "all") and source != target:
-            asked = "copy=True" if copy else "tied='all'"
-            raise ConfigError(
-                f"{asked} arrived with {source} source ids and {target} target ids; expected one vocabulary for both"
-            )
-        if copy and unknown is None:
-            raise ConfigError("copy=True arrived without unknown=, the id that stands for words beyond the vocabulary")
-
-    def _embedding_size(self, memory: int, hidden: int, top: int) -> tuple[int, int]:
-        """Return the width of the target's embedding, and that of o."""
-        tied, size = self._arguments["tied"] != "none", self._layers("decoder").input_size
-        if size is None:
-            raise ConfigError(f"the decoder {short_repr(self.decoder)} does not tell its input_size")
-        if self.form == "input_feeding":
-            embedding = size // 2 if tied else size - hidden
-            right = embedding >= 1 and (not tied or size % 2 == 0)
-            wanted = "2 · E, an even number" if tied else f"E + {hidden}, the embedding and its own outputs"
-        else:
-            embedding = size - (memory if self.form == "bahdanau" else 0)
-            right, wanted = embedding >= 1, f"E + {memory}, the embedding and the encoder's outputs"
-        if not right:
-            raise ConfigError(
-                f"the decoder takes {size} features; with form={self.form!r} expected input_size={wanted}"
-            )
-        above = None if self.upper is None else self._layers("upper").input_size
-        if above not in (None, hidden + memory):
-            raise ConfigError(
-                f"upper takes {above} features but gets {hidden} of the decoder and {memory} of the encoder; build it "
-                f"with input_size={hidden + memory}"
-            )
-        return embedding, embedding if tied else top
 
     def _source_embedding(self, source: int | None, target: int) -> torch.nn.Embedding | None:
         if source is None:
@@ -400,13 +359,18 @@ class EncoderDecoder(NotScriptable):
         h, contexts, weights, covered, recurrent[0], fed = run(embedded, recurrent[0], rest, covered, memory)
         gate = torch.cat((h, contexts), -1)
         if self.upper is not None:
-            h, recurrent[1] = self._layers("upper").forward_chunk(self._drop(gate), recurrent[1])
+            h, recurrent[1] = self._go_on("upper", self._drop(gate), recurrent[1])
             gate = torch.cat((h, contexts), -1)
         vectors = self._vectors(gate)
         following = [*recurrent, *map(self._on_axis, fed)]
         if covered is not None:
             following.append(self._on_axis(covered))
         return _Steps(vectors, gate if self.copy else None, weights, tuple(following)), embedded
+
+    def _go_on(self, name: str, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run some steps x [B, T, I] of a recurrent layer."""
+        gradients = self.training or torch.is_grad_enabled()
+        return step_layer(self._steps, self._layers(name), x, state, gradients=gradients)
 
     def _vectors(self, features: Tensor) -> Tensor:
         """o of [h; c]."""
@@ -416,24 +380,24 @@ class EncoderDecoder(NotScriptable):
     def _parallel(
         self, embedded: Tensor, state: State, rest: list[Tensor], covered: Tensor | None, memory: tuple[Tensor, ...]
     ) -> tuple[Any, ...]:
-        h, state = self._layers("decoder").forward_chunk(embedded, state)
+        h, state = self._go_on("decoder", embedded, state)
         return h, *self.attention(h, *memory[:3], covered), state, ()
 
     def _in_turn(
         self, embedded: Tensor, state: State, rest: list[Tensor], covered: Tensor | None, memory: tuple[Tensor, ...]
     ) -> tuple[Any, ...]:
         """The forms whose recurrence waits for the attention; rest holds h_0, or what feeds the next step."""
-        decoder, found = self._layers("decoder"), []
+        found = []
         feeds = self.form == "input_feeding"
         before = self._off_axis(rest[0])
         for one in embedded.split(1, 1):
             if feeds:
-                h, state = decoder.forward_chunk(torch.cat((one, before[:, None]), -1), state)
+                h, state = self._go_on("decoder", torch.cat((one, before[:, None]), -1), state)
                 attended = self.attention(h, *memory[:3], covered)
                 before = self._vectors(torch.cat((h, attended.contexts), -1))[:, 0]
             else:
                 attended = self.attention(before[:, None], *memory[:3], covered)
-                h, state = decoder.forward_chunk(torch.cat((one, attended.contexts), -1), state)
+                h, state = self._go_on("decoder", torch.cat((one, attended.contexts), -1), state)
                 before = h[:, 0]
             covered = attended.covered
             found.append((h, attended.contexts, attended.weights))

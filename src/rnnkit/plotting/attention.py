@@ -28,6 +28,11 @@ def attention_picture(
 
     Returns:
         The figure.
+
+    Example:
+        >>> drawn = attention_picture(["good", "day"], ["Guten", "Tag"], [[0.9, 0.1], [0.2, 0.8]])
+        >>> [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+        ['Guten', 'Tag']
     """
     rows = attention.tolist() if hasattr(attention, "tolist") else [list(row) for row in attention]
     across, down = max(1, len(source_tokens)), max(1, len(tokens))

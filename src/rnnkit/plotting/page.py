@@ -128,6 +128,24 @@ class Page:
             f'<img src="{_embedded(svg)}" alt="{escape(alt)}"></picture>{foot}</figure>'
         )
 
+    def heat(self, title: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]]) -> None:
+        """Add a map of numbers from 0 to 1 as a table: its names are text, in any script.
+
+        Args:
+            title: above it.
+            rows, columns: the names of both axes.
+            values: the numbers, [rows, columns].
+        """
+        head = "".join(f'<th scope="col"><span>{escape(_seen(name))}</span></th>' for name in columns)
+        body = "\n".join(
+            f'<tr><th scope="row">{escape(_seen(name))}</th>{"".join(map(_heat_cell, line))}</tr>'
+            for name, line in zip(rows, values, strict=True)
+        )
+        self._add(
+            f'<div class="wide"><table class="heat"><caption>{escape(title)}</caption>'
+            f"<thead><tr><td></td>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
+        )
+
     def html(self) -> str:
         """Return the page's text."""
         return Template(_PAGE).substitute(
@@ -191,6 +209,16 @@ def _paragraph(paragraph: str | Paragraph) -> str:
     return f"{opened}{lead}{escape(paragraph.text)}</p>"
 
 
+def _heat_cell(value: float) -> str:
+    share = min(1.0, max(0.0, value)) if value == value else 0.0
+    return f'<td style="--heat: {share:.0%}" title="{value:.2f}"></td>'
+
+
+def _seen(name: str) -> str:
+    """Return a name that is seen: white space alone would leave its place empty."""
+    return name if name.strip() else repr(name)[1:-1].replace(" ", "␣")
+
+
 def _embedded(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"
 
@@ -238,6 +266,14 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 ul { margin: 0 0 .6rem; padding-left: 1.2rem; max-width: 48rem; }
 td { white-space: pre-line; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); }
+.heat { border-spacing: 0; margin: 0 0 1.6rem; }
+.heat caption { text-align: left; font-weight: 600; padding: 0 0 .4rem; }
+.heat th, .heat td { border: 0; padding: 0; font-weight: normal; white-space: pre; }
+.heat thead th { vertical-align: bottom; padding: .3rem 0; }
+.heat thead span { writing-mode: vertical-rl; transform: rotate(180deg); }
+.heat tbody th { padding-right: .5rem; text-align: right; }
+.heat tbody td { min-width: 1.25rem; height: 1.35rem;
+  background: rgb(0 114 178 / var(--heat)); }
 summary { cursor: pointer; font-weight: 600; margin: 1.2rem 0 .6rem; }
 </style>
 </head>

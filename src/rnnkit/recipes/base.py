@@ -251,6 +251,33 @@ class Recipe(Settings, PreparedRun):
 
         return FineTune()
 
+    def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
+        """Return name and settings of the recipe that the folder's model goes on to, for ``rnnkit finetune --task``.
+
+        Args:
+            task: what the model shall learn to do, such as "classify".
+            data: the file or folder to learn from.
+
+        Raises:
+            ConfigError: the model cannot go on to that task.
+        """
+        raise ConfigError(
+            f"--task {task} arrived, but runs of {type(self).__name__} go on to no other task; leave --task out"
+        )
+
+    def transfer_defaults(self) -> FineTune:
+        """Return the settings of a fine-tuning from the model of another task, where the user sets none."""
+        return self.fine_tune_defaults()
+
+    def transfer_job(self, folder: Path, settings: FineTune) -> FineTuneWork:
+        """Return another task's model with this recipe's data to learn, read and checked; write nothing.
+
+        Args:
+            folder: of the run of the other task.
+            settings: of the fine-tuning.
+        """
+        raise _missing(self, "transfer_job", "begin with the model of another task")
+
     def count_rows(self, count: int) -> str:
         """Return a number of rows in words, as in "1 row"."""
         return f"{count} {'row' if count == 1 else 'rows'}"

@@ -200,6 +200,17 @@ class Lm(Recipe):
 
         return ON_TEXTS
 
+    def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
+        """Return the recipe that the folder's model goes on to: "classify" learns classes of texts."""
+        from rnnkit.errors import check_choice
+        from rnnkit.recipes.text_classify import text_classify
+
+        check_choice(task, "--task", ("classify",))
+        found = text_classify()
+        return "text-classify", replace(
+            found, data=replace(found.data, path=str(data.path), encoding=data.encoding), device=self.device
+        )
+
     def count_rows(self, count: int) -> str:
         """Return a number of tokens in words."""
         return f"{count:,} {'token' if count == 1 else 'tokens'}"

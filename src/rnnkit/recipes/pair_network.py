@@ -18,22 +18,17 @@ if TYPE_CHECKING:
 
 def make_tokenizers(data: Data, pairs: Sequence[TextPair], *, copy: bool) -> PairTokenizers:
     """Return vocabularies made of the training pairs."""
-    from ..data import train_tokenizer
-
     sources, targets = [pair.source for pair in pairs], [text for pair in pairs for text in pair.targets]
 
-    def made(texts: list[str]) -> Tokenizer:
-        size = None if data.tokenizer == "byte" else data.vocabulary
-        return train_tokenizer(
-            data.tokenizer,
-            texts,
-            size=size,
-            minimum_count=1 if data.tokenizer == "unigram" else data.minimum_count,
-            normalization=data.normalization,
-            lowercase=data.lowercase,
+    kind = data.target_tokenizer or data.tokenizer
+    alike = kind == data.tokenizer and guess_language(sources) == guess_language(targets)
+    shared = data.shared == "yes" or (data.shared == "auto" and alike)
+    if shared and kind != data.tokenizer:
+        raise ConfigError(
+            f"data.shared=yes arrived with data.tokenizer={data.tokenizer} and data.target_tokenizer={kind}",
+            None,
+            "type --set data.shared=no, or leave data.target_tokenizer out",
         )
-
-    shared = data.shared == "yes" or (data.shared == "auto" and guess_language(sources) == guess_language(targets))
     if copy and not shared:
         raise ConfigError(
             "model.copy=true copies words of the source, so both sides share a vocabulary",
@@ -41,9 +36,24 @@ def make_tokenizers(data: Data, pairs: Sequence[TextPair], *, copy: bool) -> Pai
             "type --set data.shared=yes",
         )
     if shared:
-        tokenizer = made([*sources, *targets])
+        tokenizer = make_tokenizer(data, kind, [*sources, *targets])
         return PairTokenizers(tokenizer, tokenizer, copy, data.cut)
-    return PairTokenizers(made(sources), made(targets), False, data.cut)
+    both = make_tokenizer(data, data.tokenizer, sources), make_tokenizer(data, kind, targets)
+    return PairTokenizers(*both, False, data.cut)
+
+
+def make_tokenizer(data: Data, kind: str, texts: list[str]) -> Tokenizer:
+    """Return a tokenizer of some texts."""
+    from ..data import train_tokenizer
+
+    return train_tokenizer(
+        kind,
+        texts,
+        size=None if kind == "byte" else data.vocabulary,
+        minimum_count=1 if kind in ("unigram", "byte") else data.minimum_count,
+        normalization=data.normalization,
+        lowercase=data.lowercase,
+    )
 
 
 def build(settings: Model, tokenizers: PairTokenizers, seed: int) -> rnnkit.EncoderDecoder:

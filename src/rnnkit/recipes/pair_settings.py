@@ -99,10 +99,12 @@ class Data(Settings):
         validation: share of the pairs held back to choose by, where there is no file of them.
         test: share of the pairs held back to judge by. Pairs that share a source or a target stay together.
         split_seed: another one holds other pairs back.
-        tokenizer: what texts are cut into, for both sides.
+        tokenizer: what texts are cut into.
+        target_tokenizer: what targets are cut into; none: as the sources.
         vocabulary: the most tokens of a vocabulary.
         minimum_count: how often a word or character must occur to be in the vocabulary.
-        shared: whether both sides share a vocabulary; auto: unless they are written in different scripts.
+        shared: whether both sides share a vocabulary; auto: unless they are written in different scripts, or have
+            different tokenizers.
         lowercase: whether texts are written in small letters; the scores then say so.
         normalization: the Unicode form.
         longest: pairs with a longer side, in tokens, are not trained on.
@@ -128,6 +130,7 @@ class Data(Settings):
     test: Share = 0.05
     split_seed: Seed = 0
     tokenizer: Literal["bpe", "unigram", "word", "char", "byte"] = "bpe"
+    target_tokenizer: Literal["bpe", "unigram", "word", "char", "byte"] | None = None
     vocabulary: Count = 8000
     minimum_count: Count = 1
     shared: Literal["auto", "yes", "no"] = "auto"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ class Summarize(PairRecipe):
     """The whole run; ``rnnkit train summarize --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
+        nearest_sentence: whether the network is also trained to write the sentence of each source that has the most
+            words in common with the summary; it learns to copy by that.
         seed: of weights, order of the pairs, dropout and the random sentences.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
@@ -40,6 +43,14 @@ class Summarize(PairRecipe):
         default_factory=lambda: Data(tokenizer="word", minimum_count=2, shared="yes", cut=400, longest=1000)
     )
     search: Search = field(default_factory=lambda: Search(max_tokens=60, min_tokens=5, no_repeat_ngram=3))
+
+    nearest_sentence: bool = False
+
+    def training_pairs(self, pairs: Sequence[TextPair]) -> list[TextPair]:
+        """Return the pairs, and with `nearest_sentence` each source with its sentence that is the nearest summary."""
+        if not self.nearest_sentence:
+            return list(pairs)
+        return [*pairs, *(TextPair(one.source, (nearest_sentence(one),)) for one in pairs)]
 
     def scores(self, answers: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Scores:
         """Return ROUGE-1, ROUGE-2 and ROUGE-L."""
@@ -88,3 +99,21 @@ def split_sentences(text: str) -> tuple[str, ...]:
     """
     found = [part.strip() for part in re.split(r"(?<=[.!?])\s+|(?<=[。！？])", text)]
     return tuple(part for part in found if part) or (text,)
+
+
+def nearest_sentence(pair: TextPair) -> str:
+    """Return the sentence of a source that has the most words in common with its summary, by F₁.
+
+    Example:
+        >>> nearest_sentence(TextPair("It rains. A dog barks loudly. He left.", ("a dog barks",)))
+        'A dog barks loudly.'
+    """
+    from rnnkit.data.text.words import split_words
+
+    wanted = Counter(split_words(pair.targets[0].lower()))
+
+    def common(sentence: str) -> float:
+        found = Counter(split_words(sentence.lower()))
+        return 2 * (found & wanted).total() / max(1, found.total() + wanted.total())
+
+    return max(pair.sentences or split_sentences(pair.source), key=common)

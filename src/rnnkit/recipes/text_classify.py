@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.labelled import LabelledText
     from rnnkit.recipes.finetuning import FineTune, FineTuneJob
+    from rnnkit.recipes.text_finetuning import ClassifierJob
     from rnnkit.tasks.text_rows import TextClassRows
+    from rnnkit.training.history import History
+    from rnnkit.types import Batches
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,27 @@ class TextClassify(Recipe):
 
         return make_job(self, folder, data, settings)
 
+    def transfer_defaults(self) -> FineTune:
+        """Return the settings of ULMFiT's fine-tuning, from a language model to classes of texts."""
+        from rnnkit.recipes.text_finetuning import TO_CLASSIFY
+
+        return TO_CLASSIFY
+
+    def transfer_job(self, folder: Path, settings: FineTune) -> ClassifierJob:
+        """Return the language model of a folder with the texts of this recipe to learn."""
+        from rnnkit.data.labels import sorted_classes
+        from rnnkit.recipes.text_finetuning import ClassifierJob
+        from rnnkit.tasks.language_modelling import stored_tokenizer
+        from rnnkit.tasks.text_rows import TextClassRows
+
+        parts = divide(self.data)
+        classes = sorted_classes([one.label for one in parts.train])
+        check_labels(parts, classes)
+        tokenizer = stored_tokenizer(folder)
+        rows = TextClassRows(parts.train, tokenizer, classes, most=self.data.max_tokens)
+        prepared = PreparedTexts(self, parts, tokenizer, rows, classes)
+        return ClassifierJob(prepared, prepared.pretrained(rnnkit.load(folder), settings.seed, settings.device))
+
     def to_judge(self, folder: Path, data: DataRequest | None) -> list[LabelledText]:
         """Return the texts that the run held back, or those of a file."""
         if data is not None:
@@ -179,18 +203,12 @@ class PreparedTexts(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.data import LengthBatches
-
-        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
-        data_digests.record(folder, parts.digests)
+        recipe, fit = self.recipe, self.recipe.fit
+        data_digests.record(folder, self.parts.digests)
         learner = self.learner()
-        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
-        validation = None
-        if parts.validation:
-            held = trained.rows(parts.validation)
-            validation = LengthBatches(held, max(fit.batch_size, 64), shuffle=False)
+        train, validation = self.batches(learner, fit.batch_size, recipe.seed)
         history = learner.fit(
-            LengthBatches(self.rows, fit.batch_size, seed=recipe.seed),
+            train,
             validation=validation,
             seed=recipe.seed,
             checkpoint=folder,
@@ -198,6 +216,22 @@ class PreparedTexts(PreparedRun):
             callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
             **fit.fit_settings(),
         )
+        return self.conclude(learner, history, folder)
+
+    def batches(self, learner: rnnkit.Learner, batch_size: int, seed: int) -> tuple[Batches, Batches | None]:
+        """Return the batches to train on, and those of the validation texts."""
+        from rnnkit.data import LengthBatches
+
+        train = LengthBatches(self.rows, batch_size, seed=seed)
+        if not self.parts.validation:
+            return train, None
+        held = Trained(learner.model, self.tokenizer, self.classes, self.recipe).rows(self.parts.validation)
+        return train, LengthBatches(held, max(batch_size, 64), shuffle=False)
+
+    def conclude(self, learner: rnnkit.Learner, history: History, folder: Path) -> runs.Metrics:
+        """Judge the trained network, and write model, metrics, mistakes and reports into the folder."""
+        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        trained = Trained(learner.model, self.tokenizer, self.classes, recipe)
         learner.save(folder)
         metrics: runs.Metrics = {"split": parts.division}
         if parts.validation:
@@ -218,10 +252,19 @@ class PreparedTexts(PreparedRun):
         import torch
 
         torch.manual_seed(self.recipe.seed)
-        model = build(self.recipe.model, len(self.tokenizer), self.classes)
+        return self._learner(build(self.recipe.model, len(self.tokenizer), self.classes), self.recipe.device)
+
+    def pretrained(self, model: Any, seed: int, device: str) -> rnnkit.Learner:
+        """Return a learner with a language model's layers and a new head, whose weights are drawn with the seed."""
+        import torch
+
+        torch.manual_seed(seed)
+        return self._learner(model.classifier(self.classes, self.recipe.model.dropout), device)
+
+    def _learner(self, model: torch.nn.Module, device: str) -> rnnkit.Learner:
         labels = self.rows.labels
         assert labels is not None
-        learner = learner_of(model, self.recipe.fit, self.recipe.device, labels.tolist())
+        learner = learner_of(model, self.recipe.fit, device, labels.tolist())
         learner.extra = {"tokenizer": self.tokenizer.to_dict()}
         return learner
 

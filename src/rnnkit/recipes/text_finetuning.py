@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import rnnkit
 
 from ..errors import ConfigError
 from .base import DataRequest
-from .finetuning import FineTune, write_results
+from .finetuning import REPORT, FineTune, write_results
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts
@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from ..data.text.tokenizer import Tokenizer
     from ..training.fine_tuning.report import Quality
     from ..training.history import History
+    from ..types import Batches
     from .text_source import TextSource
+
+
+class TextsToClassify(Protocol):
+    """Texts of classes that were read and divided, as the recipe for classes of texts has them."""
+
+    def batches(self, learner: rnnkit.Learner, batch_size: int, seed: int) -> tuple[Batches, Batches | None]:
+        """Return the batches to train on, and those of the validation texts."""
+        ...
+
+    def conclude(self, learner: rnnkit.Learner, history: History, folder: Path) -> Any:
+        """Judge the network, and write the results into the folder."""
+
 
 ON_TEXTS = FineTune(epochs=5, batch_size=16, discriminative=2.6, replay=None, validation=0.1)
 TO_CLASSIFY = FineTune(
@@ -126,3 +139,41 @@ class LanguageModelJob:
         if texts is None:
             return None
         return measure(self.learner, texts, self.tokenizer, separators=self.parts.several, window=self.window)
+
+
+@dataclass(frozen=True)
+class ClassifierJob:
+    """A language model's layers under a new head, with texts of classes to learn.
+
+    Attributes:
+        texts: to learn and to judge by.
+        learner: of the network.
+    """
+
+    texts: TextsToClassify
+    learner: rnnkit.Learner
+
+    def check(self, settings: FineTune) -> None:
+        """Raise ConfigError for settings that a new task cannot use, before there is a run folder."""
+        from ..finetuning.freeze import matching
+
+        matching(self.learner.model, settings.freeze)
+        if settings.replay is not None or settings.protect == "ewc":
+            asked = "protect=ewc" if settings.replay is None else f"replay={settings.replay:g}"
+            raise ConfigError(f"{asked} arrived, but a new task has no old rows; type --set replay=none")
+
+    def run(self, settings: FineTune, folder: Path) -> History:
+        """Fine-tune, and write the results into the folder."""
+        from ..finetuning.adapters import merge_adapters
+
+        train, validation = self.texts.batches(self.learner, settings.batch_size, settings.seed)
+        chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
+        history = self.learner.fine_tune(train, validation=validation, **chosen)
+        if settings.rank is not None:
+            merge_adapters(self.learner.model)
+        report = history.report
+        self.texts.conclude(self.learner, history, folder)
+        assert report is not None
+        report.to_json(folder / REPORT)
+        history.report = report
+        return history

@@ -46,18 +46,27 @@ class Picture(NamedTuple):
     caption: str = ""
 
 
-def attention_of(answer: TextAnswer) -> Picture | None:
-    """Return the picture of an answer's attention; None where it has none."""
+class AttentionMap(NamedTuple):
+    """A map of attention, which the page writes as a table, so that tokens of any script are seen.
+
+    Attributes:
+        title: above it.
+        source_tokens: the tokens that the model read.
+        tokens: those that it wrote.
+        attention: [tokens, source tokens], a tensor or lists.
+    """
+
+    title: str
+    source_tokens: Sequence[str]
+    tokens: Sequence[str]
+    attention: Any
+
+
+def attention_of(answer: TextAnswer) -> AttentionMap | None:
+    """Return the map of an answer's attention; None where it has none."""
     if answer.attention is None:
         return None
-    from ..plotting.attention import attention_picture
-
-    return Picture(
-        answer.text,
-        lambda path: attention_picture(answer.source_tokens, answer.tokens, answer.attention, path),
-        f"Attention of {len(answer.tokens)} written tokens to {len(answer.source_tokens)} read ones.",
-        "A row for each token that was written, a column for each that was read; dark where it was attended to.",
-    )
+    return AttentionMap(answer.text, answer.source_tokens, answer.tokens, answer.attention)
 
 
 def write_text_page(
@@ -70,9 +79,10 @@ def write_text_page(
     samples: Sequence[Sample] = (),
     worst: Sequence[Sample] = (),
     surest: Sequence[Sample] = (),
-    pictures: Iterable[Picture | None] = (),
+    pictures: Iterable[Picture | AttentionMap | None] = (),
     length_quality: Sequence[tuple[float, float]] = (),
     quality: str = "score",
+    sureness: str | None = None,
     figures: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``report.html``, and the troubles once more to ``troubles.txt``, a sentence a line.
@@ -89,6 +99,7 @@ def write_text_page(
         pictures: such as those of `attention_of`; None is left out.
         length_quality: (length of the source, quality) of each text of the test set.
         quality: what the quality, and the score of a sample, is.
+        sureness: what the score of the surest mistakes is; None: as `quality`.
         figures: what was measured, by name; groups of figures as in ``metrics.json``.
 
     Returns:
@@ -101,12 +112,20 @@ def write_text_page(
         page.section("What the data and the output tell").sentences(troubles)
     _add_samples(page, "Samples", samples, quality)
     _add_samples(page, "The worst answers", worst, quality)
-    _add_samples(page, "The surest mistakes", surest, quality)
-    drawn = [one for one in pictures if one is not None]
-    if drawn:
+    _add_samples(page, "The surest mistakes", surest, sureness or quality)
+    found = list(pictures)
+    if maps := [one for one in found if isinstance(one, AttentionMap)]:
+        page.section(
+            "Attention",
+            "A row for each token that was written, a column for each that was read; dark where it was attended to.",
+        )
+        for one in maps:
+            values = one.attention.tolist() if hasattr(one.attention, "tolist") else one.attention
+            page.heat(one.title, one.tokens, one.source_tokens, values)
+    if drawn := [one for one in found if isinstance(one, Picture)]:
         page.section("Pictures")
-        for one in drawn:
-            page.picture(one.draw, one.alt, title=one.title, caption=one.caption)
+        for picture in drawn:
+            page.picture(picture.draw, picture.alt, title=picture.title, caption=picture.caption)
     _add_curves(page, list(getattr(history, "rows", history)), length_quality, quality)
     written = page.write(folder / REPORT_PAGE)
     with replacing(folder / TROUBLES) as temporary:

@@ -61,6 +61,10 @@ class PairRecipe(Recipe):
         """Return the scores of answers against references; every recipe for pairs overrides this."""
         raise NotImplementedError(f"{type(self).__name__} has no scores(answers, references, language)")
 
+    def training_pairs(self, pairs: Sequence[TextPair]) -> list[TextPair]:
+        """Return what is trained on: the pairs of the part "train", unless a recipe adds some."""
+        return list(pairs)
+
     def baselines(self, pairs: Sequence[TextPair]) -> dict[str, list[str]]:
         """Return answers that no network made, by what they are called; they are scored beside the model's."""
         return {}
@@ -234,7 +238,7 @@ class PreparedPairs(PreparedRun):
         recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
         data_digests.record(folder, self.parts.digests)
         tokenizers = self._tokenizers(folder)
-        train, left_out = _short_enough(tokenizers.rows(pairs["train"]), recipe.data.longest)
+        train, left_out = _short_enough(tokenizers.rows(recipe.training_pairs(pairs["train"])), recipe.data.longest)
         learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
         learner.extra = tokenizers.to_dict()
         batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)

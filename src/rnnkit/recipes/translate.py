@@ -64,5 +64,15 @@ def translate_multi30k() -> Translate:
 
 def translate_tatoeba() -> Translate:
     """Translate English into Chinese (Tatoeba, in RNNKIT_DATA); pairs that share a side stay in one part."""
-    data = Data(path="tatoeba_cmn_eng/cmn.txt", format="tsv", source="0", target="1", header=False, shared="no")
-    return replace(translate(), data=data)
+    data = Data(
+        path="tatoeba_cmn_eng/cmn.txt",
+        format="tsv",
+        source="0",
+        target="1",
+        header=False,
+        target_tokenizer="char",
+        vocabulary=4000,
+    )
+    recipe = translate()
+    fit = replace(recipe.fit, epochs=15, lr=2e-3)
+    return replace(recipe, data=data, model=replace(recipe.model, dropout=0.4), fit=fit)

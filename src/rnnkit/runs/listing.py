@@ -12,7 +12,7 @@ from .stored import StoredRun, is_run, read
 
 _DEPTH = 4
 # Of these figures, and of those that contain one of the words, less is better.
-_LESS_IS_BETTER = ("loss", "entropy", "error", "mse", "mae", "wer", "cer", "perplexity", "seconds")
+_LESS_IS_BETTER = ("loss", "entropy", "error", "mse", "mae", "wer", "cer", "perplexity", "bits", "nats", "seconds")
 _TEXTS, _COUNTS = ("name", "recipe", "stopped", "chosen_on"), ("started", "epochs", "size")
 
 

@@ -130,7 +130,7 @@ def find_files(path: Paths, format: str | None) -> tuple[tuple[Path, ...], str, 
     if not files:
         raise DataError("no path arrived; expected at least one")
     source = str(given[0]) if len(given) == 1 else ""
-    found = {_format(file) or "txt" for file in files} if format is None else {format}
+    found = {format_of(file) or "txt" for file in files} if format is None else {format}
     if len(found) > 1:
         remedies = tuple(Remedy("format", name) for name in sorted(found))
         raise DataError(f"holds files of several formats: {', '.join(sorted(found))}", Place(source), remedies)
@@ -164,11 +164,11 @@ def _files(path: Path, format: str | None) -> list[Path]:
         and file.name.lower() not in _LITTER
     ]
     if format is None:
-        known = [file for file in found if _format(file)]
+        known = [file for file in found if format_of(file)]
         # Beside texts of another format, .json is what describes them.
-        known = [file for file in known if _format(file) != "json"] or known
+        known = [file for file in known if format_of(file) != "json"] or known
     else:
-        known = [file for file in found if _format(file) == format] or found
+        known = [file for file in found if format_of(file) == format] or found
     if not known:
         suffixes = sorted({file.suffix or "no suffix" for file in found})
         holds = f"holds files of formats that are not read ({', '.join(suffixes)})" if found else "holds no files"
@@ -178,7 +178,7 @@ def _files(path: Path, format: str | None) -> list[Path]:
     return sorted(known, key=lambda file: natural_key(file.relative_to(path).as_posix()))
 
 
-def _format(file: Path) -> str | None:
+def format_of(file: Path) -> str | None:
     """Return the format that a file's suffix says, or None."""
     name = file.name.lower().removesuffix(".gz")
     return FORMATS.get(name.rpartition(".")[2]) if "." in name else None

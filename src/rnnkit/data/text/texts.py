@@ -206,7 +206,8 @@ def read_texts(
     ``.json``            a JSON array of such objects or strings, which is read as a whole
     ``.csv .tsv``        a table with a header, of which a column holds the texts
     ``.gz``              one of these, packed: ``reviews.csv.gz``
-    a folder             the files of one of these formats in it and in its folders, in the natural order of their names
+    a folder             the files of one of these formats in it and in its folders, in the natural order of names;
+                         ``.json`` beside other texts describes them, and is left out
     ===================  ==========================================================================================
 
     A file is decoded by its byte order mark, else as `encoding` says, else as UTF-8. Line ends become ``\\n``.
