@@ -102,7 +102,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(trained, tmp_path):
     from safetensors.torch import load_file
 
     from rnnkit.data import LengthBatches
-    from rnnkit.recipes.text_classify import Trained
+    from rnnkit.recipes.text_classify_trained import Trained
 
     recipe, run, _ = trained
 

@@ -19,6 +19,7 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
 from rnnkit.recipes.text_classify_results import write_results
+from rnnkit.recipes.text_classify_trained import Trained
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
@@ -342,71 +343,3 @@ def learner_of(model: torch.nn.Module, fit: Fit, device: str, labels: list[int] 
         class_weights=weights,
         **fit.learner_settings(),
     )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network with its tokenizer and classes."""
-
-    model: Any
-    tokenizer: Tokenizer
-    classes: tuple[str, ...]
-    recipe: TextClassify
-
-    @staticmethod
-    def of(folder: Path, recipe: TextClassify) -> Trained:
-        """Return that of a run folder."""
-        from rnnkit.data import Tokenizer
-        from rnnkit.serialization import read_config
-
-        model: Any = rnnkit.load(folder)
-        extra = read_config(folder)["extra"]
-        if "tokenizer" not in extra:
-            raise DataError(f"{folder} is stored without its tokenizer")
-        return Trained(model, Tokenizer.from_dict(extra["tokenizer"]), tuple(model.class_names), recipe)
-
-    def rows(self, texts: list[LabelledText], *, labelled: bool = True) -> TextClassRows:
-        """Return texts as the network reads them."""
-        from rnnkit.data.text.labelled import check_known
-        from rnnkit.tasks.text_rows import TextClassRows
-
-        if labelled:
-            check_known(texts, self.classes)
-        return TextClassRows(texts, self.tokenizer, self.classes if labelled else (), most=self.recipe.data.max_tokens)
-
-    def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
-        """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""
-        from rnnkit.data import LengthBatches
-
-        rows = self.rows(texts)
-        learner = rnnkit.Learner(self.model, metrics=["accuracy", "f1_macro"], device=self.recipe.device)
-        found = learner.evaluate(LengthBatches(rows, 64, shuffle=False))
-        return {"cross_entropy": found.pop("loss"), **found}
-
-    def shares(self, texts: list[LabelledText]) -> torch.Tensor:
-        """Return the probability of each class for each text, [N, C]."""
-        import torch
-
-        from rnnkit.data import LengthBatches
-        from rnnkit.layers.modes import mode
-
-        rows = self.rows(texts, labelled=False)
-        order = torch.from_numpy(rows.steps).argsort(stable=True)  # as the batches come
-        device = next(self.model.parameters()).device
-        with torch.inference_mode(), mode(self.model, training=False):
-            found = [
-                self.model(batch.inputs.to(device), lengths=batch.input_lengths).softmax(1).cpu()
-                for batch in LengthBatches(rows, 64, shuffle=False)
-            ]
-        return torch.cat(found)[order.argsort()]
-
-    def table(self, texts: list[LabelledText]) -> Columns:
-        """Return a row a text: its class, how sure that is, and the probability of each class."""
-        shares = self.shares(texts).double()
-        best = shares.argmax(1).tolist()
-        return {
-            "text": [one.text for one in texts],
-            "prediction": [self.classes[one] for one in best],
-            "confidence": shares.amax(1).tolist(),
-            **{f"probability_{name}": shares[:, at].tolist() for at, name in enumerate(self.classes)},
-        }

@@ -9,8 +9,9 @@ from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old
-from rnnkit.recipes.text_classify import TextClassify, Trained, learner_of
+from rnnkit.recipes.text_classify import TextClassify, learner_of
 from rnnkit.recipes.text_classify_data import divide as divide_texts
+from rnnkit.recipes.text_classify_trained import Trained
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:

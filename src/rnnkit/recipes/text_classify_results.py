@@ -11,6 +11,7 @@ from rnnkit.recipes.text_page import Picture, Sample, write_text_page
 
 if TYPE_CHECKING:
     from rnnkit.data.text.labelled import LabelledText
+    from rnnkit.recipes.text_classify_trained import Trained
 
 MISTAKES, CONFUSION = "mistakes.csv", "confusion.png"
 _SHOWN = 10  # texts of a part of the page
@@ -18,7 +19,7 @@ _FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def write_results(
-    trained: Any,
+    trained: Trained,
     texts: Sequence[LabelledText],
     folder: Path,
     troubles: Sequence[str],
@@ -28,7 +29,7 @@ def write_results(
     """Write ``mistakes.csv``, ``confusion.png``, ``report.html`` and ``troubles.txt``.
 
     Args:
-        trained: the network, a `rnnkit.recipes.text_classify.Trained`.
+        trained: the network.
         texts: to judge by; (): the page has no samples.
         folder: the run folder.
         troubles: sentences about the data.
@@ -50,7 +51,7 @@ def write_results(
     )
 
 
-def _judged(trained: Any, texts: list[LabelledText], folder: Path) -> dict[str, Any]:
+def _judged(trained: Trained, texts: list[LabelledText], folder: Path) -> dict[str, Any]:
     """Write mistakes and the confusion matrix, and return what the page shows of them."""
     import torch
 
