@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer"  # its entry in what is stored beside a model
 _ROW = 50_000  # tokens; a longer text is measured in several rows
-_SEGMENT = 20  # steps after which a model that learns on the way learns
-_TRIED = 20_000  # tokens of the validation text on which its rates are chosen
+_SEGMENT = 32  # steps after which a model that learns on the way learns
+_TRIED = 10_000  # tokens of the validation text on which its rates are chosen
 _SCALE_WINDOWS = 500
 _PASSAGE, _BEFORE = 60, 40  # tokens of a passage that is shown, and of the text in front of it
-_RATES = ((3e-5, 0.0), (1e-4, 0.0), (3e-4, 0.0), (3e-5, 1e-3), (1e-4, 1e-3), (3e-4, 1e-3), (1e-4, 1e-2), (3e-4, 1e-2))
+_RATES = ((3e-5, 1e-3), (1e-4, 1e-3), (3e-4, 1e-3), (1e-3, 1e-3), (3e-4, 1e-2))
 
 
 class TextSize(NamedTuple):
@@ -113,7 +113,7 @@ def measure_dynamically(
     Args:
         model: the language model; its weights are put back.
         train: gives the scale of the gradients.
-        validation: of which up to 20,000 tokens choose the rates.
+        validation: of which up to 10,000 tokens choose the rates.
         test: to measure on.
         size: of the test text.
 
