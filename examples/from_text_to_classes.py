@@ -18,7 +18,7 @@ from rnnkit.data.text.corpora import python_topics
 def described():
     """Return (sentence, kind) of the exceptions and the other names that Python has built in."""
     rows = []
-    for name, thing in sorted(vars(builtins).items()):
+    for _, thing in sorted(vars(builtins).items()):
         text = (thing.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ")
         if callable(thing) and text:
             raised = isinstance(thing, type) and issubclass(thing, BaseException)

@@ -1,7 +1,7 @@
 """Learn to write Chinese verse, character by character, and write some: text in, a model, text out.
 
-`python examples/poems.py poems.txt` reads a file of your own, a poem a line. Without one it learns the few lines below by
-heart. `rnnkit train lm-tang` trains on 6,003 poems of the Tang dynasty.
+`python examples/poems.py poems.txt` reads a file of your own, a poem a line. Without one it learns the few lines below
+by heart. `rnnkit train lm-tang` trains on 6,003 poems of the Tang dynasty.
 """
 
 import argparse
