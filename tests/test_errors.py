@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rnnkit import errors
-from rnnkit.data import Preprocessing, SeriesSet, read_series, split
+from rnnkit.data import Preprocessing, SeriesSet, read_series, read_text_rows, read_texts, split, tokenize
 from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Place, Remedy, RnnkitError, Words
 from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
@@ -262,7 +262,8 @@ def test_refused_values_are_said_in_the_words_of_the_command_line(tmp_path):
 def test_every_argument_of_a_remedy_is_one_of_the_readers():
     from rnnkit.data.reading import Options
 
-    known = {*inspect.signature(read_series).parameters, *inspect.signature(Options).parameters}
+    readers = (read_series, read_texts, read_text_rows, tokenize, Options)
+    known = {name for reader in readers for name in inspect.signature(reader).parameters}
     named = set()
     for file in (Path(errors.__file__).parent / "data").rglob("*.py"):
         for part in file.read_text().split("Remedy(")[1:]:

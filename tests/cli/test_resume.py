@@ -1,5 +1,6 @@
 """Every recipe's run goes on where Ctrl-C stopped it."""
 
+import csv
 import json
 import signal
 from pathlib import Path
@@ -17,7 +18,47 @@ from rnnkit.training.watching.progress import Progress
 ADDING = ["data.steps=5", "data.rows=40", "fit.batch_size=20"]
 SERIES = ["model.channels=4", "fit.steps=none", "data.path=my.csv"]
 DIGITS = ["data.limit=10", "fit.batch_size=5"]
-SMALL = {"adding": ADDING, "classify": [*SERIES, "data.label=label"], "regress": [*SERIES, "data.target=target"]}
+PAIRS = [
+    "data.path=pairs.csv", "data.source=source", "data.target=target", "data.header=true", "data.tokenizer=word",
+    "data.format=none", "data.validation=0", "model.embedding_size=4", "fit.batch_size=8",
+    "search.width=1", "search.max_tokens=3",
+    *(f"data.{name}=none" for name in ("target_path", "validation_path", "validation_target_path", "test_path",
+                                       "test_target_path")),
+]  # fmt: skip
+TEXTS = {
+    "lm": [
+        "data.path=my.txt", "data.split=place", "fit.window=10", "fit.batch_size=8", "fit.keep_best=false",
+        "fit.dynamic_evaluation=false", "model.num_layers=1", "vocabulary.minimum_count=1",
+    ],
+    "intents": ["data.path=home.jsonl", "fit.batch_size=8", "data.validation=0.1"],
+    "text_classify": ["data.path=reviews.csv", "fit.batch_size=8"],
+    "translate": PAIRS,
+    "summarize": PAIRS,
+}  # fmt: skip
+SMALL = {
+    **TEXTS,
+    "adding": ADDING,
+    "classify": [*SERIES, "data.label=label"],
+    "regress": [*SERIES, "data.target=target"],
+}
+
+
+def write_texts():
+    """Write a text, texts with classes and intents, and pairs of texts."""
+    rows = [("good", "a fine and long day"), ("bad", "a dull and short night")]
+    named = [(f"day {number} {text}", label) for number in range(30) for label, text in rows]
+    Path("my.txt").write_text("\n".join(text for text, _ in named), encoding="utf-8")
+    tables = {
+        "reviews.csv": [("text", "label"), *named],
+        "pairs.csv": [("source", "target"), *((text, " ".join(reversed(text.split()))) for text, _ in named)],
+    }
+    for name, lines in tables.items():
+        with Path(name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(lines)
+    with Path("home.jsonl").open("w", encoding="utf-8") as file:
+        for text, label in named:
+            slots = [{"slot": "number", "start": 4, "end": text.index(" ", 4)}]
+            print(json.dumps({"text": text, "intent": label, "slots": slots}), file=file)
 
 
 def call(*arguments):
@@ -28,11 +69,14 @@ def call(*arguments):
 def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name):
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
+    write_texts()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
-    monkeypatch.setattr("rnnkit.diagnostics.pictures._write", lambda *_: None)
+    if module not in TEXTS:  # whose pages hold their pictures
+        monkeypatch.setattr("rnnkit.diagnostics.pictures._write", lambda *_: None)
     small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(module, DIGITS)]
     line = ["train", name, *(word for one in small for word in ("--set", one))]
-    assert call(*line, "--out", "whole").exit_code == 0
+    whole = call(*line, "--out", "whole")
+    assert whole.exit_code == 0, whole.output
 
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "step", lambda *_: signal.raise_signal(signal.SIGINT))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, Place
+from ..errors import ConfigError, DataError, Place
 from ..tasks.text_pairs import TextPair
 
 if TYPE_CHECKING:
@@ -80,7 +80,13 @@ def _rows(file: Path, kind: Any, data: Data, encoding: str | None, names: Sequen
     from ..data import read_text_rows
 
     table = kind in ("csv", "tsv")
-    fields: list[str | int] = [int(name) if table and not data.header else name for name in names]
+    by_number = table and not data.header
+    if by_number and (wrong := [name for name in names if not name.isdigit()]):
+        raise ConfigError(
+            f"data.header=false arrived with the column {wrong[0]!r}; expected its number, from 0, or --set "
+            "data.header=true"
+        )
+    fields: list[str | int] = [int(name) if by_number else name for name in names]
     # In tables with tabs, quotation marks are characters, as in most corpora of pairs.
     options: dict[str, Any] = {"header": data.header, "quotes": kind == "csv"} if table else {}
     rows = read_text_rows(file, fields, format=kind, encoding=encoding or data.encoding, **options)

@@ -41,7 +41,7 @@ class IntentVocabulary:
         >>> from rnnkit.data.text.tagged import TaggedText
         >>> vocabulary = IntentVocabulary.of([TaggedText("Play Jay")])
         >>> vocabulary.encode(["play", "it"])[:, :5].tolist()
-        [[5, 1, 8, 5, 10], [1, 1, 1, 0, 0]]
+        [[5, 1, 9, 4, 5], [1, 1, 1, 0, 0]]
     """
 
     words: TaggedWordTokenizer
