@@ -142,8 +142,8 @@ def test_the_adaptive_softmax_trains_on_what_it_evaluates():
         ({"tied": False, "cutoffs": (9, 3)}, "rising"),
         ({"tied": False, "cutoffs": (3, 23)}, "1 to 22"),
         ({"weight_dropout": 1.0}, "below 1"),
-        ({"hidden_dropout": -0.1}, "less than 1"),
-        ({"embedding_dropout": 1}, "less than 1"),
+        ({"hidden_dropout": -0.1}, "below 1"),
+        ({"embedding_dropout": 1}, "below 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

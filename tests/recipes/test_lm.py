@@ -1,5 +1,6 @@
 """The language model recipe on a text short enough for a test."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -41,6 +42,9 @@ def test_it_learns_measures_and_writes(recipe):
     )
     assert metrics["dynamic_evaluation"]["loss"] < test["loss"] + 0.05
     assert "validation" in metrics["chosen_on"]
+    with (folder / "history.csv").open(encoding="utf-8") as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    assert metrics["validation"]["loss"] == pytest.approx(min(losses), rel=1e-4)  # the best epoch's weights
     assert "last 10%" in metrics["split"]
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == metrics
     assert recipe.evaluate(folder) == pytest.approx(test, rel=1e-5)
@@ -53,6 +57,11 @@ def test_it_learns_measures_and_writes(recipe):
     assert recipe.evaluate(folder, DataRequest(other))["loss"] < 2
     found = rnnkit.diagnose(*recipe.inspection_data(folder)[:3], loss="cross_entropy")
     assert found.steps == 20  # the text held back gives 16 rows of so many
+
+
+def test_the_best_epoch_is_kept_unless_told_otherwise():
+    assert lm().fit.fit_settings()["restore_best"] is True
+    assert Fit(keep_best=False).fit_settings()["restore_best"] is False
 
 
 def test_a_resumed_run_has_the_same_bits(recipe, tmp_path):

@@ -13,7 +13,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, run_job
-from rnnkit.recipes.text_classify import Fit, Model, TextClassify, build
+from rnnkit.recipes.text_classify import Fit, Model, TextClassify
 from rnnkit.recipes.text_classify_data import Data, troubles
 from rnnkit.runs.settings import override
 
@@ -182,14 +182,6 @@ def test_balanced_classes_weigh_alike(tmp_path):
     counts = torch.bincount(torch.tensor(prepared.rows.labels))
     weights = torch.tensor(prepared.learner().class_weights)
     assert (counts * weights).tolist() == pytest.approx([len(prepared.rows) / 2] * 2)
-
-
-def test_a_trained_body_and_embedding_are_taken():
-    embedding, body = torch.nn.Embedding(50, 6), rnnkit.GRU(6, 7, batch_first=True)
-    model = build(Model(), 50, ("a", "b"), embedding=embedding, body=body)
-    assert model.body is body
-    assert model(torch.randint(50, (2, 5))).shape == (2, 2)
-    assert any(part is embedding for part in model.modules())
 
 
 def test_refused(tmp_path):

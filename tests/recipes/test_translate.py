@@ -163,7 +163,7 @@ def test_tables_without_a_header_and_a_folder_of_data(tmp_path, monkeypatch):
     recipe = override(find("translate")(), [*chosen, "data.validation=0", "data.test=0"])
     monkeypatch.delenv("RNNKIT_DATA", raising=False)
     monkeypatch.chdir(tmp_path / "set")
-    with pytest.raises(DataError, match="set RNNKIT_DATA to the folder"):
+    with pytest.raises(DataError, match="let the variable RNNKIT_DATA name"):
         divide(recipe.data)
     monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
     assert [pair.source for pair in divide(recipe.data).pairs["train"]] == ['Say "hi".', "Run."]

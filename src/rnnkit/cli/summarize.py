@@ -20,11 +20,11 @@ from .answering import (
     MaxTokens,
     TextField,
     Width,
+    file_texts,
     numbered,
 )
 from .arguments import Device, Encoding, RecipeFile, Run, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
-from .translate import file_texts
 
 
 def summarize(

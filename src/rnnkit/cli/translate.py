@@ -20,6 +20,7 @@ from .answering import (
     MaxTokens,
     TextField,
     Width,
+    file_texts,
     numbered,
 )
 from .arguments import Device, Encoding, RecipeFile, Run, shorthands, trained_recipe_of
@@ -68,22 +69,3 @@ def translate(
     else:
         batch = BATCH if standard_input.is_file() else 1
         how.run(chosen.translator(run), numbered(standard_input.lines(encoding)), None, batch)
-
-
-def file_texts(file: Path, encoding: str | None, field: str | None) -> list[str]:
-    """Return the lines of a file of plain text, empty ones too; or the texts of its records, by its suffix."""
-    from ..data.reading import check_encoding
-    from ..data.text.decoding import decode_file
-    from ..data.text.files import format_of
-    from ..data.text.texts import read_texts
-    from ..errors import DataError, Place
-
-    check_encoding(encoding)
-    if not file.is_file():
-        raise DataError("is a folder; expected a file" if file.is_dir() else "there is no such file", Place(str(file)))
-    if format_of(file) not in ("txt", None):
-        return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
-    if field is not None:
-        raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
-    text = "".join(decode_file(file, encoding))
-    return text.removesuffix("\n").split("\n")

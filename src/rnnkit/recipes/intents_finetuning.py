@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import rnnkit
 from rnnkit.data.splits import held_out
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old
-from rnnkit.recipes.intents import Intents, learner_of
+from rnnkit.recipes.intents import Intents, learner_of, load
 from rnnkit.recipes.intents_data import divide, known
 from rnnkit.runs import data_digests
 
@@ -28,15 +27,13 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
     import numpy as np
     import torch
 
-    from rnnkit.serialization import read_config
-    from rnnkit.tasks.intent_rows import IntentRows, IntentVocabulary
+    from rnnkit.tasks.intent_rows import IntentRows
     from rnnkit.tasks.intents import scores, understand
 
     if settings.classes == "replace":
         raise ConfigError("classes=replace arrived; a run on intents keeps its intents: train anew for others")
-    model: Any = rnnkit.load(folder)
-    extra = read_config(folder)["extra"]
-    vocabulary = IntentVocabulary.from_dict(extra)
+    trained = load(folder, "cpu")
+    model, vocabulary = trained.model, trained.vocabulary
     texts = recipe.data.read(data.path, data.encoding)[0]
     unknown = known(texts, model.class_names, model.tags)[1]
     if unknown:
@@ -60,7 +57,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         return batch
 
     learner = learner_of(model, recipe.fit, settings.device)
-    learner.extra = extra
+    learner.extra = vocabulary.to_dict()
 
     def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
         group = (judged or learned) if which == "new" else (test or parts.train)
@@ -68,8 +65,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
 
     def save(to: Path) -> None:
         learner.save(to)
-        if digests := data_digests.read(folder):
-            data_digests.record(to, digests)
+        data_digests.carry(folder, to)
 
     return FineTuneJob(
         learner=learner,

@@ -107,9 +107,8 @@ class Fit(OptimizerSettings):
         return {**super().learner_settings(), "ar": self.ar, "tar": self.tar}
 
     def fit_settings(self) -> dict[str, Any]:
-        """Return the arguments of ``Learner.fit`` among these settings; batches come by themselves."""
-        found = {**super().fit_settings(), "average": self.average}
-        return {name: value for name, value in found.items() if name not in ("batch_size", "restore_best")}
+        """Return the arguments of ``Learner.fit`` among these settings."""
+        return {**super().fit_settings(), "average": self.average, "restore_best": self.keep_best}
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ def lm() -> Lm:
 
 
 def tinyshakespeare() -> Lm:
-    """Learn Shakespeare's plays by characters: LSTM(512), two layers; half an hour on two cores."""
+    """Learn Shakespeare's plays by characters: LSTM(512), two layers, 11 epochs, with dynamic evaluation."""
     model = Model(hidden_size=512, input_dropout=0.1, hidden_dropout=0.4, output_dropout=0.4)
     fit = Fit(epochs=11, dynamic_evaluation=True)
     return replace(lm(), model=model, fit=fit, data=TextSource(corpus="tinyshakespeare"), prompt="ROMEO:")
@@ -294,13 +293,7 @@ class PreparedLm(PreparedRun):
         import torch
 
         from rnnkit.recipes.text_page import Sample, write_text_page
-        from rnnkit.tasks.language_modelling import (
-            evaluation_batches,
-            figures,
-            measure_dynamically,
-            mistakes,
-            size_of,
-        )
+        from rnnkit.tasks.language_modelling import evaluation_batches, measure, measure_dynamically, mistakes, size_of
 
         recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
         data_digests.record(folder, self.digests())
@@ -326,9 +319,9 @@ class PreparedLm(PreparedRun):
         metrics: runs.Metrics = {"split": parts.division, "rows": {name: len(ids) for name, ids in tokens.items()}}
         for name in ("validation", "test"):
             if name in texts:
-                size = size_of(texts[name], self.tokenizer)
-                loss = learner.evaluate(evaluation_batches(tokens[name], fit.window), stateful=True)["loss"]
-                metrics[name] = figures(loss, len(tokens[name]) - 1, size)
+                metrics[name] = measure(
+                    learner, texts[name], self.tokenizer, separators=parts.several, window=fit.window
+                )
         if fit.dynamic_evaluation and validation is not None and "test" in tokens:
             metrics["dynamic_evaluation"] = measure_dynamically(
                 learner.model, tokens["train"], validation, tokens["test"], size_of(texts["test"], self.tokenizer)

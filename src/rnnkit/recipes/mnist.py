@@ -292,6 +292,8 @@ def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
     """Return the network with fresh weights, for images read in the order that `data` names."""
     import torch
 
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
     single = data.order != "rows"
     front = None
     if single:
@@ -309,8 +311,7 @@ def build(settings: Model, data: Data = Data()) -> rnnkit.SequenceClassifier:
     }
     if settings.cell == "simple_rnn":
         options["nonlinearity"] = settings.nonlinearity
-    cell = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
-    body = cell(1 if single else 28, settings.hidden_size, **options)
+    body = RECURRENT_LAYERS[settings.cell](1 if single else 28, settings.hidden_size, **options)
     if settings.chrono:
         rnnkit.chrono_(body, 784 if single else 28)
     model = rnnkit.SequenceClassifier(

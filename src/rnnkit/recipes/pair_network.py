@@ -62,8 +62,10 @@ def build(settings: Model, tokenizers: PairTokenizers, seed: int) -> rnnkit.Enco
 
     import rnnkit
 
+    from ..layers.by_name import RECURRENT_LAYERS
+
     torch.manual_seed(seed)
-    cell: Any = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
+    cell = RECURRENT_LAYERS[settings.cell]
     size, hidden = settings.embedding_size, settings.hidden_size
     shared = tokenizers.source is tokenizers.target
     tied = settings.tied if settings.tied != "auto" else "all" if shared else "output"

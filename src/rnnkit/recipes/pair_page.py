@@ -65,8 +65,8 @@ def write_page(
         figures: what was measured.
     """
     rows = [
-        Sample(pair.source, pair.targets[0], answer.text, quality)
-        for pair, answer, quality in zip(test.pairs, test.answers, test.quality, strict=True)
+        Sample(pair.source, pair.targets[0], answer.text, score)
+        for pair, answer, score in zip(test.pairs, test.answers, test.quality, strict=True)
     ]
     order = sorted(range(len(rows)), key=lambda row: test.quality[row])
     lengths = [float(len(one.source_tokens)) for one in test.answers]

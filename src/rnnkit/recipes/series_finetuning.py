@@ -49,8 +49,7 @@ def make_job(recipe: SeriesRecipe, folder: Path, data: DataRequest, settings: Fi
 
     def save(to: Path) -> None:
         tuned.save(to)
-        if digests := data_digests.read(folder):
-            data_digests.record(to, digests)
+        data_digests.carry(folder, to)
 
     def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
         rows = (new if held_out is None else held_out) if which == "new" else (train if test is None else test)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import rnnkit
 from rnnkit import runs
@@ -21,8 +21,8 @@ from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide,
 from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.recipes.text_classify_trained import Trained
 from rnnkit.runs import data_digests
-from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
-from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
+from rnnkit.tasks.ranges import Count, Positive, Seed, Share
+from rnnkit.tasks.settings import AveragedSettings, Cell, NetworkSettings
 
 if TYPE_CHECKING:
     import torch
@@ -60,13 +60,12 @@ class Model(NetworkSettings):
 
 
 @dataclass(frozen=True)
-class Fit(OptimizerSettings):
+class Fit(AveragedSettings):
     """The training; see ``rnnkit.Learner``.
 
     Attributes:
         label_smoothing: share of the target that is spread over all classes.
         class_weights: balanced counts each class as often as the others, however many texts it has.
-        average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
     """
 
     epochs: Count = 10
@@ -76,14 +75,6 @@ class Fit(OptimizerSettings):
     clip_norm: Positive | None = 1.0
     label_smoothing: Share = 0.0
     class_weights: Literal["balanced"] | None = None
-    average: Annotated[float, Range(above=0, below=1)] | None = None
-
-    def fit_settings(self) -> dict[str, Any]:
-        """Return the arguments of ``Learner.fit`` among these settings."""
-        from rnnkit.training import EMA
-
-        average = {} if self.average is None else {"average": EMA(self.average)}
-        return {name: value for name, value in super().fit_settings().items() if name != "batch_size"} | average
 
 
 @dataclass(frozen=True)
@@ -285,37 +276,28 @@ def make_tokenizer(data: Data, texts: list[LabelledText]) -> Tokenizer:
     return train_tokenizer(data.tokens, whole, size=size, lowercase=data.lowercase, **counted)
 
 
-def build(
-    settings: Model,
-    vocabulary: int,
-    classes: tuple[str, ...],
-    *,
-    embedding: torch.nn.Module | None = None,
-    body: torch.nn.Module | None = None,
-) -> rnnkit.SequenceClassifier:
-    """Return the network.
+def build(settings: Model, vocabulary: int, classes: tuple[str, ...]) -> rnnkit.SequenceClassifier:
+    """Return the network with fresh weights.
 
     Args:
         settings: of the network.
         vocabulary: the number of tokens.
         classes: their names.
-        embedding, body: of a language model that was trained before; None: with fresh weights.
     """
     import torch
 
-    if embedding is None:
-        embedding = torch.nn.Embedding(vocabulary, settings.embedding_size)
-        torch.nn.init.normal_(embedding.weight, std=settings.embedding_size**-0.5)
-    if body is None:
-        kind: Any = {"simple_rnn": rnnkit.SimpleRNN, "lstm": rnnkit.LSTM, "gru": rnnkit.GRU}[settings.cell]
-        body = kind(
-            settings.embedding_size,
-            settings.hidden_size,
-            settings.num_layers,
-            batch_first=True,
-            bidirectional=settings.bidirectional,
-            dropout=settings.dropout if settings.num_layers > 1 else 0.0,
-        )
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
+    embedding = torch.nn.Embedding(vocabulary, settings.embedding_size)
+    torch.nn.init.normal_(embedding.weight, std=settings.embedding_size**-0.5)
+    body = RECURRENT_LAYERS[settings.cell](
+        settings.embedding_size,
+        settings.hidden_size,
+        settings.num_layers,
+        batch_first=True,
+        bidirectional=settings.bidirectional,
+        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+    )
     front = [embedding, torch.nn.Dropout(settings.input_dropout)]
     return rnnkit.SequenceClassifier(body, classes, settings.pooling, settings.dropout, front=front)
 

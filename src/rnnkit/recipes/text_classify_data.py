@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.intents_data import located
+from rnnkit.recipes.divided_data import DividedData
 from rnnkit.recipes.wording import in_data_settings
-from rnnkit.tasks.ranges import Count, NotNegative, Range, Seed, Settings
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, Range
 
 if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
@@ -23,17 +23,13 @@ _ARGUMENTS = ("text", "label", "format", "encoding", "delimiter", "header", "quo
 
 
 @dataclass(frozen=True)
-class Data(Settings):
+class Data(DividedData):
     """The texts, and how they are cut into tokens. Columns are guessed where they are not named.
 
     Attributes:
         path: a file with a text and a label a row (.csv, .tsv, .jsonl, .json), or a folder with a folder of .txt files
             for each class, or a folder with such files or folders called train, test and valid. A name that is not
             here is looked for in the folder RNNKIT_DATA.
-        test: a file or folder to judge by; none takes that of the folder, or holds `test_share` back.
-        test_share: share of the texts held back to judge by (0.1), or how many (700).
-        validation: share of the training texts to choose by (0.1), or how many (700).
-        split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same texts.
         text: the column with the text; without a header its number, from 0.
         label: the column with the label.
         format: of the files, where their suffix does not say it.
@@ -49,13 +45,6 @@ class Data(Settings):
         max_tokens: so many tokens of a text are read, the first ones.
     """
 
-    group_name: ClassVar[str] = "data"
-
-    path: str | None = None
-    test: str | None = None
-    test_share: NotNegative = 0.1
-    validation: NotNegative = 0.1
-    split_seed: Seed = 0
     text: str | None = None
     label: str | None = None
     format: Literal["csv", "tsv", "jsonl", "json"] | None = None
@@ -69,13 +58,6 @@ class Data(Settings):
     minimum_count: Count = 2
     lowercase: bool = True
     max_tokens: Count = 400
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("validation", "test_share"):
-            amount = getattr(self, name)
-            if amount >= 1 and amount != int(amount):
-                raise ConfigError(f"data.{name}={amount} arrived; expected a share (0.1) or a number (700)")
 
     def read(
         self, path: Path, encoding: str | None = None, *, labelled: bool = True, new: bool = False
@@ -91,7 +73,7 @@ class Data(Settings):
         from rnnkit.data.text.labelled import read_labelled_texts
 
         named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
-        with in_data_settings({name: name for name in _ARGUMENTS}, new=new):
+        with in_data_settings(_ARGUMENTS, new=new):
             return read_labelled_texts(path, labelled=labelled, **named)
 
 
@@ -118,42 +100,27 @@ def divide(data: Data) -> Parts:
         ConfigError: no path.
         DataError: a file cannot be read, or too few texts.
     """
-    from rnnkit.data.splits import held_out
+    from rnnkit.data.data_folder import find_data
     from rnnkit.data.text.labelled import labelled_parts
 
     if data.path is None:
         raise ConfigError(
             "data.path is missing; name the file to learn from, as in `rnnkit train text-classify my.csv`"
         )
-    where = located(data.path)
+    where = find_data(data.path)
     files = labelled_parts(where)
     if data.test is not None:
-        files["test"] = located(data.test)
+        files["test"] = find_data(data.test)
     read = {part: data.read(file) for part, file in files.items()}
-    amounts = {"test": data.test_share, "validation": data.validation}
-    amounts = {part: amount for part, amount in amounts.items() if part not in files and amount}
-    texts, whole = dict(read), read["train"]
-    if amounts:
-        try:
-            parts = held_out([one.label for one in whole], amounts, data.split_seed)
-        except DataError as error:
-            raise DataError(f"{where}: {error}; add texts, or --set data.validation=0") from None
-        texts |= {part: [whole[row] for row in rows.tolist()] for part, rows in parts.items()}
+    texts, held_out = data.hold_out(read, lambda text: text.label, where, ("class", "texts"))
     division = [f"{part}: {file}" for part, file in files.items() if part != "train"]
-    division += [
-        f"{part}: {len(texts[part])} of {where} at random, each class alike (split_seed {data.split_seed})"
-        for part in amounts
-    ]
-    digest = hashlib.sha256()
-    for found in read.values():
-        for one in found:
-            digest.update(repr(one[:2]).encode())
+    digest = data_digests.digest_records(one[:2] for found in read.values() for one in found)
     return Parts(
         texts["train"],
         texts.get("validation", []),
         texts.get("test", []),
-        "; ".join(division),
-        {str(where): digest.hexdigest()},
+        "; ".join([*division, *held_out]),
+        {str(where): digest},
     )
 
 

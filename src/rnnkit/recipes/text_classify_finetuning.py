@@ -47,8 +47,7 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
 
     def save(to: Path) -> None:
         learner.save(to)
-        if digests := data_digests.read(folder):
-            data_digests.record(to, digests)
+        data_digests.carry(folder, to)
 
     return FineTuneJob(
         learner=learner,

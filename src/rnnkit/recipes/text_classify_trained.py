@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
-from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns
 
 if TYPE_CHECKING:
@@ -30,14 +29,10 @@ class Trained:
     @staticmethod
     def of(folder: Path, recipe: Any) -> Trained:
         """Return that of a run folder."""
-        from rnnkit.data import Tokenizer
-        from rnnkit.serialization import read_config
+        from rnnkit.tasks.language_modelling import stored_tokenizer
 
         model: Any = rnnkit.load(folder)
-        extra = read_config(folder)["extra"]
-        if "tokenizer" not in extra:
-            raise DataError(f"{folder} is stored without its tokenizer")
-        return Trained(model, Tokenizer.from_dict(extra["tokenizer"]), tuple(model.class_names), recipe)
+        return Trained(model, stored_tokenizer(folder), tuple(model.class_names), recipe)
 
     def rows(self, texts: list[LabelledText], *, labelled: bool = True) -> TextClassRows:
         """Return texts as the network reads them."""

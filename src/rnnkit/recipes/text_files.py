@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,24 +13,7 @@ if TYPE_CHECKING:
     from .pair_settings import Data
 
 
-def find_text_file(path: str) -> Path:
-    """Return a file that exists, or that of the same name in the folder RNNKIT_DATA.
-
-    Raises:
-        DataError: there is neither.
-    """
-    if Path(path).exists():
-        return Path(path)
-    folder = os.environ.get("RNNKIT_DATA")
-    if folder is None:
-        raise DataError("there is no such file", Place(path), "set RNNKIT_DATA to the folder that holds it")
-    found = Path(folder) / path
-    if not found.exists():
-        raise DataError(f"there is no such file, and none in RNNKIT_DATA={folder}", Place(path))
-    return found
-
-
-def read_pairs(data: Data, path: str, target_path: str | None, encoding: str | None) -> list[TextPair]:
+def read_pairs(data: Data, path: str, target_path: str | None = None, encoding: str | None = None) -> list[TextPair]:
     """Return the pairs of a file with both sides, or of two parallel files.
 
     Args:
@@ -44,10 +26,11 @@ def read_pairs(data: Data, path: str, target_path: str | None, encoding: str | N
         DataError: a file is missing or damaged, or has one side alone.
     """
     from ..data import read_parallel_texts
+    from ..data.data_folder import find_data
 
-    file = find_text_file(path)
+    file = find_data(path)
     if target_path is not None:
-        both = read_parallel_texts((file, find_text_file(target_path)), encoding=encoding or data.encoding)
+        both = read_parallel_texts((file, find_data(target_path)), encoding=encoding or data.encoding)
         return [TextPair(source, (target,)) for (source, target), _ in both]
     kind = _format(file, data)
     if kind == "txt":
@@ -95,10 +78,9 @@ def _rows(file: Path, kind: Any, data: Data, encoding: str | None, names: Sequen
 
 
 def _format(file: Path, data: Data) -> Any:
-    if data.format is not None:
-        return data.format
-    suffix = Path(file.name.lower().removesuffix(".gz")).suffix
-    return {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}.get(suffix, "txt")
+    from ..data.text.files import format_of
+
+    return data.format or format_of(file) or "txt"
 
 
 def _joined(value: Any) -> str:

@@ -6,7 +6,7 @@ Importing this loads no torch: that is left to the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -150,7 +150,7 @@ class PairRecipe(Recipe):
         from .finetuning import FineTuneJob, name_old
 
         model = self.answers(folder)
-        pairs = read_part(self.data, str(data.path), None, data.encoding)
+        pairs = read_pairs(self.data, str(data.path), encoding=data.encoding)
         held_out = round(len(pairs) * settings.validation)
         if held_out >= len(pairs):
             raise DataError(f"{data.path}: {len(pairs)} pairs, all held out; expected more, or a smaller validation")
@@ -174,7 +174,7 @@ class PairRecipe(Recipe):
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
         if data is not None:
-            return read_part(self.data, str(data.path), None, data.encoding)
+            return read_pairs(self.data, str(data.path), encoding=data.encoding)
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not parts.pairs.get("test"):
@@ -182,17 +182,12 @@ class PairRecipe(Recipe):
         return parts.pairs["test"]
 
 
-def read_part(data: Data, path: str, target_path: str | None, encoding: str | None = None) -> list[TextPair]:
-    """Return the pairs of a file, or of two parallel files."""
-    return read_pairs(data, path, target_path, encoding)
-
-
 def divide(data: Data) -> Parts:
     """Read the files, and hold pairs back where there are no files of them."""
     from ..data.text.groups import split_groups
 
-    pairs = {name: read_part(data, *files) for name, files in data.files().items()}
-    digests = {files[0]: _digest(pairs[name]) for name, files in data.files().items()}
+    pairs = {name: read_pairs(data, *files) for name, files in data.files().items()}
+    digests = {files[0]: data_digests.digest_records(pairs[name]) for name, files in data.files().items()}
     shares = {"validation": data.validation, "test": data.test}
     shares = {name: share for name, share in shares.items() if share and name not in pairs}
     told = [f"{name}: {files[0]}" for name, files in data.files().items() if name != "train"]
@@ -212,15 +207,6 @@ def divide(data: Data) -> Parts:
     if data.limit is not None:
         pairs["train"] = pairs["train"][: data.limit]
     return Parts(pairs, "; ".join(told) or "all pairs were trained on", digests)
-
-
-def _digest(pairs: Iterable[TextPair]) -> str:
-    import hashlib
-
-    hashed = hashlib.sha256()
-    for pair in pairs:
-        hashed.update("\t".join((pair.source, *pair.targets)).encode("utf-8", "surrogatepass") + b"\n")
-    return hashed.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -251,7 +237,7 @@ class PreparedPairs(PreparedRun):
         if pairs.get("validation"):
             rows: RaggedRows = tokenizers.rows(pairs["validation"])
             held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
-        steps = fit.epochs * -(-len(train) // fit.batch_size)
+        steps = fit.epochs * (batches.steps or 1)
         sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
         history = learner.fit(
             batches,

@@ -5,8 +5,8 @@
                                       LSTM → tanh(Linear) → softmax
 
 Pairs of texts come from a table (``data.path=pairs.csv``) or from two parallel files. ``translate_multi30k()`` and
-``translate_tatoeba()`` read public sets out of the folder RNNKIT_DATA; their settings were chosen on the validation
-pairs. What each layer computes stands in :class:`rnnkit.EncoderDecoder`.
+``translate_tatoeba()`` read public sets out of the folder RNNKIT_DATA. What each layer computes stands in
+:class:`rnnkit.EncoderDecoder`.
 """
 
 from __future__ import annotations

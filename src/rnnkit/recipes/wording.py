@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,55 +28,12 @@ _OTHER_SETTINGS = {"seed": "split_seed"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class CommandLine(Words):
-    """How the command line writes arguments: as ``--set data.NAME=VALUE``.
-
-    Args:
-        task: the task of the recipe, or its class; it says what the setting of the targets is called.
-        new: whether the data is read with the settings of a trained model; then only ``--encoding`` can be given.
-
-    Example:
-        >>> words = CommandLine(find("classify"))
-        >>> words.clause(Remedy("ignore_columns", ["t5", "a,b"]))
-        'type --set \\'data.ignore=t5,"a,b"\\''
-        >>> words.clause(Remedy("targets", "numbers")), words.clause(Remedy("targets", None))
-        ('use `rnnkit train regress`', None)
-    """
-
-    verbs = ("type", "train again with")
-
-    def __init__(self, task: Task | type[Task], *, new: bool = False) -> None:
-        self.new = new
-        self.settings = SETTINGS | _OTHER_SETTINGS | {"target_column": task.target_setting}
-
-    def assignment(self, argument: str, value: Any) -> str:
-        """Write an argument as an option; a value that a shell would cut is quoted."""
-        text = "" if value is OPEN else show(value)
-        if self.new and argument == "encoding":
-            return f"--encoding {shlex.quote(text) or 'NAME'}"
-        setting = f"data.{self.settings.get(argument, argument)}={text}"
-        return f"--set {shlex.quote(setting) if text else setting}"
-
-    def clause(self, remedy: Remedy) -> str | None:
-        """Write a remedy; None where the command line has no such option."""
-        if remedy.argument == "targets":  # a recipe has one task, and needs its targets
-            recipe = next((name for name in TASKS if find(name).target_type == remedy.value), None)
-            return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
-        if not set(remedy.arguments) <= set(self.settings):
-            return None
-        if self.new and remedy.argument == "ignore_columns":
-            return "take the column out of the file if the training data had no such column"
-        if self.new and remedy.argument != "encoding":
-            return (super().clause(remedy) or "").replace("type", "train again with", 1)
-        return super().clause(remedy)
-
-
 class DataSettings(Words):
-    """How the command line writes arguments of a reader of texts: as ``--set data.NAME=VALUE``.
+    """How the command line writes arguments of a reader of data: as ``--set data.NAME=VALUE``.
 
     Args:
-        settings: the arguments that are settings of ``data``, by the setting's name.
-        new: whether a file is read for a run that is trained; then only ``--encoding`` can be given.
+        settings: the names of the settings of ``data`` by those of the arguments.
+        new: whether the data is read for a trained model; then only ``--encoding`` can be given.
 
     Example:
         >>> DataSettings({"label": "label"}).clause(Remedy("label", "stars"))
@@ -93,7 +50,7 @@ class DataSettings(Words):
         text = "" if value is OPEN else show(value)
         if self.new and argument == "encoding":
             return f"--encoding {shlex.quote(text) or 'NAME'}"
-        setting = f"data.{self.settings[argument]}={text}"
+        setting = f"data.{self.settings.get(argument, argument)}={text}"
         return f"--set {shlex.quote(setting) if text else setting}"
 
     def clause(self, remedy: Remedy) -> str | None:
@@ -104,13 +61,46 @@ class DataSettings(Words):
         return clause.replace("type", "train again with", 1) if self.new and remedy.argument != "encoding" else clause
 
 
+class CommandLine(DataSettings):
+    """As :class:`DataSettings`, for the series of a task.
+
+    Args:
+        task: the task of the recipe, or its class; it says what the setting of the targets is called.
+        new: see :class:`DataSettings`.
+
+    Example:
+        >>> words = CommandLine(find("classify"))
+        >>> words.clause(Remedy("ignore_columns", ["t5", "a,b"]))
+        'type --set \\'data.ignore=t5,"a,b"\\''
+        >>> words.clause(Remedy("targets", "numbers")), words.clause(Remedy("targets", None))
+        ('use `rnnkit train regress`', None)
+    """
+
+    def __init__(self, task: Task | type[Task], *, new: bool = False) -> None:
+        super().__init__(SETTINGS | _OTHER_SETTINGS | {"target_column": task.target_setting}, new=new)
+
+    def clause(self, remedy: Remedy) -> str | None:
+        """Write a remedy; None where the command line has no such option."""
+        if remedy.argument == "targets":  # a recipe has one task, and needs its targets
+            recipe = next((name for name in TASKS if find(name).target_type == remedy.value), None)
+            return None if recipe is None or self.new else f"use `rnnkit train {recipe}`"
+        if self.new and remedy.argument == "ignore_columns" and set(remedy.arguments) <= set(self.settings):
+            return "take the column out of the file if the training data had no such column"
+        return super().clause(remedy)
+
+
 @contextmanager
-def in_data_settings(settings: Mapping[str, str], *, new: bool = False) -> Iterator[None]:
-    """Write errors about data that a block raises in the words of the command line; see :class:`DataSettings`."""
+def in_data_settings(names: Iterable[str], *, new: bool = False) -> Iterator[None]:
+    """Write errors about data that a block raises in the words of the command line.
+
+    Args:
+        names: the settings of ``data`` that are arguments of the reader, too.
+        new: see :class:`DataSettings`.
+    """
     try:
         yield
     except (DataError, ConfigError) as error:
-        raise error.in_words(DataSettings(settings, new=new)) from error
+        raise error.in_words(DataSettings({name: name for name in names}, new=new)) from error
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,19 @@ def digest(rows: SeriesSet) -> str:
     return rows.fingerprint()
 
 
+def digest_records(records: Iterable[object]) -> str:
+    """Return the SHA-256 of records of texts in their order, each by its repr.
+
+    Example:
+        >>> digest_records([("a", "x")]) != digest_records([("a", "y")])
+        True
+    """
+    found = hashlib.sha256()
+    for record in records:
+        found.update(repr(record).encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
+
+
 def record(folder: Path, digests: Mapping[str, str]) -> None:
     """Write what a run was trained on, a digest for each file; of a run that goes on it must be the same.
 
@@ -28,6 +42,12 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
     """
     check(folder, digests, "train into a new folder")
     files.write_json(folder / files.DATA, {"sha256": dict(digests)})
+
+
+def carry(folder: Path, to: Path) -> None:
+    """Write what a run was trained on into the folder of one that was fine-tuned from it."""
+    if digests := read(folder):
+        record(to, digests)
 
 
 def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:

@@ -17,7 +17,7 @@ from ..data.text.tagged_words import TaggedWordTokenizer
 from ..data.text.tokenizer import Preparation, Tokenizer
 from ..errors import DataError
 from ..ordering import sorted_names
-from ..types import Batch
+from ..types import Batch, pad_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -133,11 +133,9 @@ class IntentRows:
         import torch
 
         rows = np.atleast_1d(np.arange(len(self))[index]).tolist()
-        targets = np.zeros((len(rows), 1 + int(self.steps[rows].max())), np.int64)
-        for row, number in enumerate(rows):
-            targets[row, : len(self.targets[number])] = self.targets[number]
         batch = padded([self.inputs[number] for number in rows])
-        return Batch(batch.inputs, torch.from_numpy(targets), batch.input_lengths)
+        batch.targets = pad_rows([torch.from_numpy(self.targets[number]) for number in rows])[0]
+        return batch
 
     @property
     def lengths(self) -> tuple[npt.NDArray[np.int64], ...]:
@@ -156,11 +154,8 @@ def padded(rows: Sequence[Ids]) -> Batch:
     """Return inputs [T_b, 1 + K] as a batch [B, T, 1 + K] with its lengths."""
     import torch
 
-    lengths = np.array([len(row) for row in rows])
-    inputs = np.zeros((len(rows), int(lengths.max()), rows[0].shape[1]), np.int64)
-    for number, row in enumerate(rows):
-        inputs[number, : len(row)] = row
-    return Batch(torch.from_numpy(inputs), input_lengths=torch.from_numpy(lengths))
+    inputs, lengths = pad_rows([torch.from_numpy(row) for row in rows])
+    return Batch(inputs.long(), input_lengths=lengths)
 
 
 def names_of(texts: Iterable[TaggedText]) -> tuple[list[str], list[str]]:

@@ -10,10 +10,8 @@ from typing import Any
 import torch
 
 from ..layers.augment import SeriesAugment
+from ..layers.by_name import RECURRENT_LAYERS
 from ..layers.conv import ConvFront
-from ..layers.gru import GRU
-from ..layers.lstm import LSTM
-from ..layers.simple_rnn import SimpleRNN
 from ..training.learner import Learner
 from ..types import Sequences
 from .settings import Fit, Model
@@ -39,8 +37,7 @@ def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> 
             stride=-(-steps // model.max_steps),
             dropout=model.front_dropout,
         )
-    cell = {"gru": GRU, "lstm": LSTM, "simple_rnn": SimpleRNN}[model.cell]
-    body = cell(
+    body = RECURRENT_LAYERS[model.cell](
         features if front is None else front.output_size,
         model.hidden_size,
         num_layers=model.num_layers,

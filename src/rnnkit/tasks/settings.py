@@ -100,6 +100,23 @@ class OptimizerSettings(TrainingSettings):
 
 
 @dataclass(frozen=True)
+class AveragedSettings(OptimizerSettings):
+    """The training, with a moving average of the weights.
+
+    Attributes:
+        average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
+    """
+
+    average: Annotated[float, Range(above=0, below=1)] | None = None
+
+    def fit_settings(self) -> dict[str, Any]:
+        """Return the arguments of ``Learner.fit`` among these settings."""
+        from ..training import EMA
+
+        return super().fit_settings() | ({} if self.average is None else {"average": EMA(self.average)})
+
+
+@dataclass(frozen=True)
 class Model(NetworkSettings):
     """The network for series: augmented series, convolutions, a recurrence, pooling over time, a linear head.
 

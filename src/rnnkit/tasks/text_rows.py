@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from ..types import Batch, Sequences
+from ..types import Batch, Sequences, pad_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,11 +64,9 @@ class TextClassRows:
         import torch
 
         rows = np.atleast_1d(np.arange(len(self))[index])
-        inputs = np.zeros((len(rows), int(self.steps[rows].max())), np.int64)
-        for row, number in enumerate(rows.tolist()):
-            inputs[row, : self.steps[number]] = self.inputs[number]
+        inputs, lengths = pad_rows([torch.from_numpy(self.inputs[row]) for row in rows])
         targets = None if self.labels is None else torch.from_numpy(self.labels[rows])
-        return Batch(torch.from_numpy(inputs), targets, torch.from_numpy(self.steps[rows]))
+        return Batch(inputs.long(), targets, lengths)
 
     @property
     def lengths(self) -> tuple[npt.NDArray[np.int64], ...]:

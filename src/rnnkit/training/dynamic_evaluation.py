@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, check_number
 from ..layers.modes import mode
 from ..ops.losses import resolve_loss
 from ..ops.state import detach
@@ -86,9 +86,8 @@ def dynamic_evaluation(
         >>> 0 < found < 1.61
         True
     """
-    for name, value in (("lr", lr), ("decay", decay)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise ConfigError.of(name, value, "expected a number of at least 0")
+    check_number(lr, "lr")
+    check_number(decay, "decay")
     weights = [one for one in model.parameters() if one.requires_grad]
     before = [one.detach().clone() for one in weights]
     mean = sum(float(one.sum()) for one in scale.tensors) / sum(one.numel() for one in scale.tensors)

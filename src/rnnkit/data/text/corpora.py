@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from ...errors import DataError, DownloadError, check_choice
+from ..data_folder import data_folder
 from ..download import File, cache_folder, fetch, show_progress
 from .texts import Texts, as_texts
 
@@ -77,8 +77,8 @@ def find_corpus(name: str) -> list[Path]:
         [PosixPath('.../lm_en/tinyshakespeare.txt')]
     """
     check_choice(name, "name", tuple(CORPORA))
-    corpus, own = CORPORA[name], os.environ.get("RNNKIT_DATA")
-    given = Path(own).expanduser() / corpus.folder if own else None
+    corpus, own = CORPORA[name], data_folder()
+    given = None if own is None else own / corpus.folder
     target = cache_folder() / corpus.folder
     if given is not None and all((given / file.name).is_file() for file in corpus.files):
         for file in corpus.files:

@@ -18,13 +18,13 @@ FORMATS = {"txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "c
 EMPTY = ("error", "skip", "keep")
 # Suffixes of what is no text, and what to do with it.
 _OTHER: dict[str, tuple[str, str]] = {
-    ".parquet": ("a table of this format is not read", "save it as .csv or .jsonl"),
-    ".xlsx": ("a spreadsheet is not read", "save it as .csv"),
-    ".zip": ("an archive is not read", "unpack it, and give the folder"),
-    ".tar": ("an archive is not read", "unpack it, and give the folder"),
-    ".tgz": ("an archive is not read", "unpack it, and give the folder"),
-    ".pdf": ("a document of this format is not read", "save it as plain text (.txt)"),
-    ".docx": ("a document of this format is not read", "save it as plain text (.txt)"),
+    "parquet": ("a table of this format is not read", "save it as .csv or .jsonl"),
+    "xlsx": ("a spreadsheet is not read", "save it as .csv"),
+    "zip": ("an archive is not read", "unpack it, and give the folder"),
+    "tar": ("an archive is not read", "unpack it, and give the folder"),
+    "tgz": ("an archive is not read", "unpack it, and give the folder"),
+    "pdf": ("a document of this format is not read", "save it as plain text (.txt)"),
+    "docx": ("a document of this format is not read", "save it as plain text (.txt)"),
 }
 _LITTER = {"thumbs.db", "desktop.ini"}
 _WORDS = {"txt": "plain text", "jsonl": "JSON lines", "json": "a JSON array", "csv": "a table", "tsv": "a table"}
@@ -152,9 +152,9 @@ def _files(path: Path, format: str | None) -> list[Path]:
     if not path.exists():
         raise DataError("there is no such file or folder", place)
     if not path.is_dir():
-        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-        if format is None and suffix in _OTHER:
-            raise DataError(_OTHER[suffix][0], place, _OTHER[suffix][1])
+        other = _OTHER.get(suffix_of(path))
+        if format is None and other is not None:
+            raise DataError(other[0], place, other[1])
         return [path]
     found = [
         file
@@ -178,7 +178,16 @@ def _files(path: Path, format: str | None) -> list[Path]:
     return sorted(known, key=lambda file: natural_key(file.relative_to(path).as_posix()))
 
 
+def suffix_of(file: Path) -> str:
+    """Return a file's suffix in small letters, without the point and that of packing; "" where it has none.
+
+    Example:
+        >>> suffix_of(Path("a.B.CSV.gz")), suffix_of(Path("notes"))
+        ('csv', '')
+    """
+    return Path(file.name.lower().removesuffix(".gz")).suffix.removeprefix(".")
+
+
 def format_of(file: Path) -> str | None:
     """Return the format that a file's suffix says, or None."""
-    name = file.name.lower().removesuffix(".gz")
-    return FORMATS.get(name.rpartition(".")[2]) if "." in name else None
+    return FORMATS.get(suffix_of(file))

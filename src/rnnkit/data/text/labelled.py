@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...errors import DataError, Place, Remedy, suggest
 from ...ordering import natural_key
+from .files import format_of
 from .rows import Row, TextRows, read_text_rows
 from .texts import read_texts
 
@@ -73,7 +74,7 @@ def read_labelled_texts(
         raise DataError("there is no such file or folder", Place(str(path)))
     if given.is_dir() and format is None and (labelled or not _has_records(given)):
         return _of_folders(given, encoding, empty) if labelled else _plain(given, "file", encoding, empty)
-    if not labelled and format is None and _kind(given) == "txt":
+    if not labelled and format is None and format_of(given) == "txt":
         return _plain(given, "line", encoding, empty)
     how: dict[str, Any] = {"format": format, "encoding": encoding, "delimiter": delimiter, "header": header}
     how |= {"quotes": quotes, "empty": empty}
@@ -116,18 +117,13 @@ def _part(path: Path) -> str | None:
     name = path.name.lower()
     if path.is_dir():
         return {**PARTS, "validation": "validation", "val": "validation"}.get(name)
-    if _kind(path) not in ("csv", "tsv", "jsonl", "json"):
+    if format_of(path) in ("txt", None):
         return None
     return next((part for begin, part in PARTS.items() if name.startswith(begin)), None)
 
 
-def _kind(file: Path) -> str:
-    suffix = file.name.lower().removesuffix(".gz").rpartition(".")[2]
-    return {"ndjson": "jsonl"}.get(suffix, suffix)
-
-
 def _has_records(folder: Path) -> bool:
-    return any(_kind(file) in ("csv", "tsv", "jsonl", "json") for file in folder.iterdir() if file.is_file())
+    return any(format_of(file) not in ("txt", None) for file in folder.iterdir() if file.is_file())
 
 
 def _of_folders(path: Path, encoding: str | None, empty: Any) -> list[LabelledText]:

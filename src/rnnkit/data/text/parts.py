@@ -81,7 +81,7 @@ def divide_texts(
         by = "text" if count >= MANY else "place"
     bounds = _bounds(shares)
     if by == "text":
-        parts: list[Texts] = [_DealtTexts(texts, low, high, seed) for low, high in bounds]
+        parts: list[_PartTexts] = [_DealtTexts(texts, low, high, seed) for low, high in bounds]
         shown = ", ".join(f"{share:.0%} {name}" for name, share in zip(_NAMES, shares, strict=True) if share)
         division = f"by whole texts: of {count:,} texts {shown}, by a hash of their content (seed {seed})"
     else:
@@ -90,9 +90,9 @@ def divide_texts(
         shown = f"the first {shares[0]:.0%}" + (f", the next {validation:.0%}" if validation else "")
         shown += f" and the last {test:.0%}" if test else ""
         division = f"by place: {shown} of {characters:,} characters"
-    found: list[Texts | None] = [part if share else None for part, share in zip(parts, shares, strict=True)]
+    found: list[_PartTexts | None] = [part if share else None for part, share in zip(parts, shares, strict=True)]
     for name, part in zip(_NAMES, found, strict=True):
-        if part is not None and next(part.pieces(), None) is None:
+        if part is not None and part.is_empty():
             raise DataError(
                 f"the {name} part of {count:,} {'text' if count == 1 else 'texts'} is empty; expected more text, or "
                 f"another share: {name}=0"
@@ -119,17 +119,27 @@ def _measure(texts: Texts) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _DealtTexts(Texts):
-    """The texts whose hash lies between two shares of all hashes."""
+class _PartTexts(Texts):
+    """A part of texts."""
 
     texts: Texts
-    low: float
-    high: float
-    seed: int
 
     @property
     def source(self) -> str:  # type: ignore[override]
         return self.texts.source
+
+    def is_empty(self) -> bool:
+        """Return whether the part has no text."""
+        return next(self.pieces(), None) is None
+
+
+@dataclass(frozen=True, eq=False)
+class _DealtTexts(_PartTexts):
+    """The texts whose hash lies between two shares of all hashes."""
+
+    low: float
+    high: float
+    seed: int
 
     def pieces(self, on_bytes: OnBytes | None = None) -> Iterator[Piece]:
         belongs: bool | None = None  # of the text at hand, by its first piece
@@ -147,16 +157,14 @@ class _DealtTexts(Texts):
 
 
 @dataclass(frozen=True, eq=False)
-class _SlicedTexts(Texts):
+class _SlicedTexts(_PartTexts):
     """The characters from one place of a corpus to another."""
 
-    texts: Texts
     begin: int
     end: int
 
-    @property
-    def source(self) -> str:  # type: ignore[override]
-        return self.texts.source
+    def is_empty(self) -> bool:
+        return self.begin >= self.end
 
     def pieces(self, on_bytes: OnBytes | None = None) -> Iterator[Piece]:
         here = 0

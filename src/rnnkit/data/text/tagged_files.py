@@ -13,6 +13,7 @@ from ...errors import DataError, Place, Remedy, check_choice, suggest
 from ...ordering import natural_key
 from ..reading import check_encoding
 from .decoding import decode_file, lines_of
+from .files import suffix_of
 from .tagged import Slot, TaggedText, check_slots, check_tags, join_words, slots_of
 
 FORMATS = {
@@ -122,7 +123,7 @@ def parts_of(path: str | os.PathLike[str]) -> dict[str, list[Path]]:
     parts: dict[str, list[Path]] = {}
     for file in sorted(given.iterdir(), key=lambda file: natural_key(file.name)):
         part = next((part for begin, part in _PARTS.items() if file.name.lower().startswith(begin)), None)
-        if part is not None and file.is_file() and _suffix(file) in FORMATS:
+        if part is not None and file.is_file() and suffix_of(file) in FORMATS:
             parts.setdefault(part, []).append(file)
     full = [file for file in parts.get("train", []) if file.stem.endswith("_full")]
     if full:  # SNIPS has a part of each training file beside it
@@ -134,15 +135,11 @@ def parts_of(path: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return parts
 
 
-def _suffix(file: Path) -> str:
-    return file.name.lower().removesuffix(".gz").rpartition(".")[2]
-
-
 def _format(file: Path) -> str:
     if not file.exists():
         raise DataError("there is no such file", Place(str(file)))
-    found = FORMATS.get(_suffix(file))
-    if _suffix(file) == "csv":
+    found = FORMATS.get(suffix_of(file))
+    if suffix_of(file) == "csv":
         raise DataError(
             "a table has no place for slots; expected .jsonl, .conll or .json",
             Place(str(file)),
