@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,7 +24,8 @@ class LayerSteps:
     """Run single steps of layers by packed copies of their weights, which are kept until the weights change.
 
     A call of a layer packs its weights anew, or reads them in an order of their own: either takes longer than a step of
-    a few rows. A copy of this object, pickled ones too, is empty.
+    a few rows. A copy of this object, pickled ones too, is empty. What is written to a weight through its attribute
+    ``data`` counts as no change, as everywhere in PyTorch.
 
     Example:
         >>> import rnnkit
@@ -37,7 +38,7 @@ class LayerSteps:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], tuple[Any, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], _Packed] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
@@ -73,19 +74,34 @@ class LayerSteps:
         """What was packed of a layer for so many rows, anew where its weights changed; None: nothing can be."""
         if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
             return None
+        weights = _weights(layer)
         stands: list[Any] = [getattr(layer, "backend", None), bool(layer._forward_hooks or layer._forward_pre_hooks)]
-        for weight in _weights(layer):
+        for weight in weights:
             if weight.is_inference():  # it does not tell whether it changes
                 return None
             stands += (weight.data_ptr(), weight._version)
         key = id(layer), x.shape, x.dtype
         kept = self._kept.get(key)
-        if kept is None or kept[0] != stands:
-            kept = self._kept[key] = stands, make()
+        if kept is None or kept.stands != stands:
+            kept = self._kept[key] = _Packed(stands, (layer, weights), make())
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return kept[1]
+        return kept.made
+
+
+class _Packed(NamedTuple):
+    """What was packed of a layer.
+
+    Attributes:
+        stands: the addresses and versions of its weights then.
+        alive: the layer and these weights, so that no others get their addresses.
+        made: the stream or the packed product; None where the core cannot serve.
+    """
+
+    stands: list[Any]
+    alive: Any
+    made: Any
 
 
 def step_layer(
