@@ -13,7 +13,7 @@ import typer
 
 from ..errors import ConfigError, check_number, check_whole
 from ..recipes.base import Answerer, TextAnswer
-from .output import INTERRUPTED, plain_warnings
+from .output import INTERRUPTED, in_options, plain_warnings
 
 BATCH = 32  # texts of a file that are answered together
 _TABLES = (".csv", ".json", ".parquet")
@@ -63,10 +63,13 @@ class Answering:
 
     def check(self) -> None:
         """Raise ConfigError for a value that an option does not take."""
-        check_whole(self.width, "--width", optional=True)
-        check_whole(self.max_tokens, "--max-tokens", optional=True)
-        check_number(self.length_penalty, "--length-penalty", optional=True)
-        check_number(self.coverage_penalty, "--coverage-penalty", optional=True)
+        for option, count in (("--width", self.width), ("--max-tokens", self.max_tokens)):
+            if count is not None:
+                check_whole(count, option)
+        penalties = (("--length-penalty", self.length_penalty), ("--coverage-penalty", self.coverage_penalty))
+        for option, penalty in penalties:
+            if penalty is not None:
+                check_number(penalty, option)
         for option, path in (("--out", self.out), ("--attention", self.attention)):
             if path is not None and path.is_dir():
                 raise ConfigError(f"{option} {path} is a folder; name a file in it")
@@ -180,12 +183,14 @@ def file_texts(file: Path, encoding: str | None, field: str | None) -> list[str]
     from ..data.text.texts import read_texts
     from ..errors import DataError, Place
 
-    check_encoding(encoding)
-    if not file.is_file():
-        raise DataError("is a folder; expected a file" if file.is_dir() else "there is no such file", Place(str(file)))
-    if format_of(file) not in ("txt", None):
-        return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
-    if field is not None:
-        raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
-    text = "".join(decode_file(file, encoding))
-    return text.removesuffix("\n").split("\n")
+    with in_options("encoding", "field"):
+        check_encoding(encoding)
+        if not file.is_file():
+            what = "is a folder; expected a file" if file.is_dir() else "there is no such file"
+            raise DataError(what, Place(str(file)))
+        if format_of(file) not in ("txt", None):
+            return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
+        if field is not None:
+            raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
+        text = "".join(decode_file(file, encoding))
+        return text.removesuffix("\n").split("\n")
