@@ -175,11 +175,6 @@ class PairRecipe(Recipe):
         shares = {"validation": settings.validation} if settings.validation else {}
         rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
         learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
-        if not learned:
-            raise DataError(
-                f"{data.path}: all {self.count_rows(len(pairs))} are held back to judge by, as those that share a "
-                "source or a target stay together; add pairs, or --set validation=0"
-            )
         learner = make_learner(self.fit, model.model, settings.device)
         learner.extra = model.tokenizers.to_dict()
 
