@@ -8,6 +8,7 @@ import pytest
 
 import rnnkit
 from rnnkit import runs
+from rnnkit.data import train_tokenizer
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import lm_results
 from rnnkit.recipes.base import DataRequest
@@ -100,6 +101,22 @@ def test_all_kinds_of_tokens_train(recipe, tmp_path, tokens):
     (tmp_path / "run").mkdir()
     metrics = chosen.run(tmp_path / "run")
     assert 0 < metrics["test"]["bits_per_byte"] < 12
+
+
+def test_a_tokenizer_that_is_there_is_used(recipe, tmp_path):
+    tokenizer = train_tokenizer("word", [WORDS])
+    tokenizer.save(tmp_path / "words.json")
+    fit = Fit(epochs=1, batch_size=4, window=20)
+    chosen = replace(recipe, vocabulary=Vocabulary(file="words.json"), fit=fit)
+    (tmp_path / "run").mkdir()
+    chosen.run(tmp_path / "run")
+    assert chosen.language_model(tmp_path / "run").tokenizer == tokenizer
+    train_tokenizer("word", [WORDS + " more"]).save(tmp_path / "words.json")
+    with pytest.raises(DataError, match=r"words.json has changed"):
+        chosen.prepare().check_data(tmp_path / "run")
+    (tmp_path / "words.json").unlink()
+    with pytest.raises(DataError, match=r"words.json: there is no such file"):
+        chosen.prepare()
 
 
 def test_the_default_corpus_needs_no_download():

@@ -317,8 +317,10 @@ class PreparedLm(PreparedRun):
     tokens: dict[str, TokenArray]
 
     def digests(self) -> dict[str, str]:
-        """Return a digest of the training text by its name."""
-        return {self.recipe.data.named(): self.parts.train.fingerprint()}
+        """Return a digest of the training text by its name, and of a tokenizer that was there before."""
+        file = self.recipe.vocabulary.file
+        found = {} if file is None else {file: self.tokenizer.fingerprint()}
+        return {self.recipe.data.named(): self.parts.train.fingerprint(), **found}
 
     def check_data(self, folder: Path) -> None:
         """Raise DataError where the run in a folder was begun on another text."""

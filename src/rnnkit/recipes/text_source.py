@@ -141,6 +141,8 @@ class Vocabulary(Settings):
         minimum_count: how often a character or word must occur to be a token.
         lowercase: whether texts are written in small letters first.
         normalization: the Unicode form in which texts are written first.
+        file: a tokenizer that is there already, in place of a new one: a .model of sentencepiece, or the .json of
+            `Tokenizer.save`; the other settings do not count then. It is looked for in RNNKIT_DATA, too.
     """
 
     group_name: ClassVar[str] = "vocabulary"
@@ -150,11 +152,15 @@ class Vocabulary(Settings):
     minimum_count: Count = 1
     lowercase: bool = False
     normalization: Literal["NFC", "NFKC"] | None = "NFC"
+    file: str | None = None
 
     def train(self, texts: Texts) -> Tokenizer:
-        """Return a tokenizer made of texts; give it those of the training part alone."""
-        from ..data import train_tokenizer
+        """Return a tokenizer made of texts, or that of the file; give it the texts of the training part alone."""
+        from ..data import Tokenizer, train_tokenizer
+        from ..data.data_folder import find_data
 
+        if self.file is not None:
+            return Tokenizer.open(find_data(self.file))
         try:
             return train_tokenizer(
                 self.tokens,
