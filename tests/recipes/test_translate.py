@@ -99,6 +99,14 @@ def test_evaluate_predict_and_translate(run, tmp_path):
         recipe.translator(run)(["one", " "])
 
 
+def test_a_file_of_pairs_is_translated_by_the_field_of_the_sources(run, tmp_path):
+    rows = [{"note": "a", "source": "two", "target": "二"}, {"note": "b", "source": "six", "target": "六"}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = call("translate", run, "--file", tmp_path / "a.jsonl").stdout
+    assert found == call("translate", run, "two", "six").stdout
+    assert found != call("translate", run, "--file", tmp_path / "a.jsonl", "--field", "note").stdout
+
+
 def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path):
     write_pairs(tmp_path / "new.csv", 20, seed=3)
     for given in ((), (tmp_path / "new.csv",)):
