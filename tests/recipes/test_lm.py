@@ -196,8 +196,10 @@ def test_a_run_on_a_table_takes_other_texts_of_any_format(of_a_table, tmp_path):
     ]
     assert found[0] == found[1]
     (tmp_path / "other.csv").write_text("id,content\n1,the cat\n", encoding="utf-8")
-    with pytest.raises(DataError, match="has no column 'body'.*call the field of the text 'text'"):
+    with pytest.raises(DataError, match="has no column 'body'.*call the field of the text 'body'"):
         of_a_table.evaluate(tmp_path / "run", DataRequest(tmp_path / "other.csv"))
+    (tmp_path / "other.csv").write_text("id,body\n1,the cat\n", encoding="utf-8")  # as it says
+    assert of_a_table.evaluate(tmp_path / "run", DataRequest(tmp_path / "other.csv"))["loss"] > 0
     assert of_a_table.inspection_data(tmp_path / "run", DataRequest(tmp_path / "other.txt")).inputs.shape[1] == 1
 
 

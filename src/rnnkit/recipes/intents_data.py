@@ -174,7 +174,8 @@ def read_plain(path: Path, data: Data, encoding: str | None) -> list[TaggedText]
     suffix = suffix_of(path)
     if suffix in FORMATS and suffix != "txt":
         return data.read(path, encoding, tagged=False, new=True)[0]
-    with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", "call the column of the sentences 'text'"):
+    remedy = f"call the column of the sentences {data.text or 'text'!r}"
+    with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", remedy):
         if suffix == "csv":
             texts = read_texts(path, field=data.text, encoding=encoding or data.encoding)
         else:

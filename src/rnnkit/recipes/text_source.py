@@ -127,7 +127,8 @@ class TextSource(Settings):
             with in_data_settings((*_ARGUMENTS, "validation", "test")):
                 yield
             return
-        with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", "call the field of the text 'text'"):
+        remedy = f"call the field of the text {self.field or 'text'!r}"
+        with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", remedy):
             yield
 
 
