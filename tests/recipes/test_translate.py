@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 import rnnkit
+from rnnkit.cli.answering import file_texts
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
@@ -99,12 +100,14 @@ def test_evaluate_predict_and_translate(run, tmp_path):
         recipe.translator(run)(["one", " "])
 
 
-def test_a_file_of_pairs_is_translated_by_the_field_of_the_sources(run, tmp_path):
+def test_a_file_of_pairs_is_translated_by_the_field_of_the_sources(tmp_path):
     rows = [{"note": "a", "source": "two", "target": "二"}, {"note": "b", "source": "six", "target": "六"}]
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    found = call("translate", run, "--file", tmp_path / "a.jsonl").stdout
-    assert found == call("translate", run, "two", "six").stdout
-    assert found != call("translate", run, "--file", tmp_path / "a.jsonl", "--field", "note").stdout
+    recipe = find("translate")()
+    assert file_texts(tmp_path / "a.jsonl", None, None, recipe) == ["two", "six"]
+    assert file_texts(tmp_path / "a.jsonl", None, "note", recipe) == ["a", "b"]
+    with pytest.raises(DataError, match="type --field note, or --field source"):
+        file_texts(tmp_path / "a.jsonl", None, None, override(recipe, ["data.source=en"]))
 
 
 def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path):
