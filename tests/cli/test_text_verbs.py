@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,10 +151,20 @@ def test_what_is_wrong_is_named():
     Path("story.txt").write_text("once upon a time\n")
     Path("empty.txt").write_text("\n")
     GenerationState((), [[1]], [[999]], [0], [0], [((), "", 0)]).save("other.safetensors")
+    Path("chinese.txt").write_text("早", "gb18030")
+    Path("pairs.jsonl").write_text('{"en": "good", "zh": "早"}\n', "utf-8")
+    generated("--save-state", "own.safetensors", "--max-tokens", 3)
+    own = GenerationState.load("own.safetensors")
+    assert generated("--state", "own.safetensors", "--max-tokens", 3)
+    replace(own, tokenizer="").save("before.safetensors")  # as states were written before they told their tokenizer
+    assert generated("--state", "before.safetensors", "--max-tokens", 3)
+    replace(own, tokenizer="another").save("another.safetensors")
     cases = [
         ("generate run --temperature -1", "--temperature=-1.0 arrived; expected a number of at least 0"),
         ("generate run --top-p 95", "--top-p=95.0 arrived; expected a number above 0 and of at most 1"),
         ("generate run --max-tokens -1", "--max-tokens=-1 arrived"),
+        ("generate run --top-k 0", "--top-k=0 arrived; expected a whole number of at least 1\n"),
+        ("generate run --state another.safetensors", "another.safetensors is the state of another model"),
         ("generate run --count 0", "--count=0 arrived"),
         ("generate run --stop ''", "--stop '' arrived; expected a text that is not empty"),
         ("generate run a --prompt b", "expected one of them, they mean the same"),
@@ -183,7 +194,13 @@ def test_what_is_wrong_is_named():
         ("translate run --file run", "run is the folder of a run; expected data in its place: `rnnkit translate"),
         ("translate run --file no.txt", "no.txt: there is no such file"),
         ("translate run a --file story.txt", "expected one of them"),
-        ("translate run a --width 0", "--width=0 arrived"),
+        ("translate run a --width 0", "--width=0 arrived; expected a whole number of at least 1\n"),
+        (
+            "translate run --file chinese.txt",
+            "chinese.txt:1: byte 0xd4 is not UTF-8; type --encoding gb18030 (Chinese)",
+        ),
+        ("translate run --file pairs.jsonl", "type --field en, or --field zh"),
+        ("summarize run chinese.txt --encoding no", "--encoding no arrived; expected a name such as"),
         ("translate run a --num-beams 3", "did you mean --width?"),
         ("translate run a --input x", "did you mean --file?"),
         ("translate run a b --attention a.png", "--attention a.png draws one text"),

@@ -118,16 +118,17 @@ def test_embedding_dropout_drops_whole_tokens():
     assert torch.equal(embedding.eval()(torch.tensor([[7]]))[0, 0], embedding.weight[7])
 
 
-def test_the_adaptive_softmax_trains_on_what_it_evaluates():
+@pytest.mark.parametrize("vocabulary", [23, 20])  # 20: as many as there are features
+def test_the_adaptive_softmax_trains_on_what_it_evaluates(vocabulary):
     torch.manual_seed(0)
-    model = rnnkit.LanguageModel(23, **SIZES, tied=False, cutoffs=(5, 11))
-    ids, targets = torch.randint(0, 23, (3, 9)), torch.randint(0, 23, (27,))
+    model = rnnkit.LanguageModel(vocabulary, **SIZES, tied=False, cutoffs=(5, 11))
+    ids, targets = torch.randint(0, vocabulary, (3, 9)), torch.randint(0, vocabulary, (27,))
     features = model(ids)
     assert features.shape == (3, 9, 20)
     trained = model.default_loss(features.flatten(0, 1), targets)
     model.eval()
     shares = model(ids)
-    assert shares.shape == (3, 9, 23)
+    assert shares.shape == (3, 9, vocabulary)
     close(shares.exp().sum(-1), torch.ones(3, 9))
     close(model.default_loss(shares.flatten(0, 1), targets), trained)
     assert len(generate(model, [3], max_tokens=4, seed=0).ids[0]) == 4

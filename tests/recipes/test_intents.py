@@ -223,3 +223,26 @@ def test_refused(tmp_path):
         replace(SMALL, data=Data(path=str(odd))).prepare()
     with pytest.raises(ConfigError, match=r"fit\.early_stopping needs"):
         replace(SMALL, data=Data(path=str(one), validation=0), fit=Fit(early_stopping=2)).prepare()
+
+
+def test_old_sentences_that_are_gone_are_not_measured(trained, tmp_path):
+    recipe, run, _ = trained
+    moved = replace(recipe, data=replace(recipe.data, path=str(tmp_path / "gone.jsonl")))
+    request = DataRequest(write(tmp_path / "new.jsonl", records(make(20, seed=9))))
+    with pytest.raises(DataError, match=r"gone.jsonl.*without it add --set replay=none --set protect=none"):
+        moved.fine_tune_job(run, request, FineTune(protect="ewc"))
+    with pytest.warns(UserWarning, match="what it still knows of the old data is not measured"):
+        job = moved.fine_tune_job(run, request, FineTune(replay=None))
+    with runs.start("intents", moved, tmp_path / "tuned") as folder:
+        assert run_job(job, FineTune(epochs=1, replay=None), folder).report.old is None
+
+
+def test_sentences_in_another_encoding_name_the_option(trained, tmp_path):
+    recipe, run, _ = trained
+    for name, content in (("a.txt", "播放"), ("a.csv", "text\n播放\n"), ("a.jsonl", '{"text": "播放"}')):
+        (tmp_path / name).write_text(content, "gb18030")
+        with pytest.raises(DataError, match=r"type --encoding gb18030"):
+            recipe.predict(run, DataRequest(tmp_path / name))
+    (tmp_path / "a.jsonl").write_text("[" * 100_000, "utf-8")
+    with pytest.raises(DataError, match=r"a.jsonl:1: the JSON is nested too deep"):
+        recipe.predict(run, DataRequest(tmp_path / "a.jsonl"))

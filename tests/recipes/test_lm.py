@@ -8,10 +8,14 @@ import pytest
 
 import rnnkit
 from rnnkit import runs
+from rnnkit.data import train_tokenizer
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import lm_results
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.lm import Fit, Model, awd, lm, tang, tinyshakespeare
 from rnnkit.recipes.text_source import TextSource, Vocabulary
+from rnnkit.runs.settings import override
+from rnnkit.tasks.language_modelling import stored_separators
 
 WORDS = "the cat sat on the mat. the dog sat on the log. 猫坐在垫子上。"
 
@@ -20,6 +24,7 @@ WORDS = "the cat sat on the mat. the dog sat on the log. 猫坐在垫子上。"
 def recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNNKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(lm_results, "SAMPLE_TOKENS", 20)
     (tmp_path / "text.txt").write_text(WORDS * 60, encoding="utf-8")
     model = Model(hidden_size=32, num_layers=1, embedding_size=16, hidden_dropout=0.0, output_dropout=0.1)
     return replace(
@@ -98,6 +103,22 @@ def test_all_kinds_of_tokens_train(recipe, tmp_path, tokens):
     assert 0 < metrics["test"]["bits_per_byte"] < 12
 
 
+def test_a_tokenizer_that_is_there_is_used(recipe, tmp_path):
+    tokenizer = train_tokenizer("word", [WORDS])
+    tokenizer.save(tmp_path / "words.json")
+    fit = Fit(epochs=1, batch_size=4, window=20)
+    chosen = replace(recipe, vocabulary=Vocabulary(file="words.json"), fit=fit)
+    (tmp_path / "run").mkdir()
+    chosen.run(tmp_path / "run")
+    assert chosen.language_model(tmp_path / "run").tokenizer == tokenizer
+    train_tokenizer("word", [WORDS + " more"]).save(tmp_path / "words.json")
+    with pytest.raises(DataError, match=r"words.json has changed"):
+        chosen.prepare().check_data(tmp_path / "run")
+    (tmp_path / "words.json").unlink()
+    with pytest.raises(DataError, match=r"words.json: there is no such file"):
+        chosen.prepare()
+
+
 def test_the_default_corpus_needs_no_download():
     parts = lm().data.parts()
     assert "assert" in next(iter(parts.train))[0].lower()
@@ -122,6 +143,124 @@ def test_what_cannot_be_is_refused(recipe, tmp_path):
         TextSource(validation=0.5, test=0.5)
     with pytest.raises(ConfigError, match=r"model.tied=true"):
         Model(tied=True, cutoffs=(10,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["data.encoding=ascii"], "type --set data.encoding= with another name"),
+        (["data.path=table.csv"], "type --set data.field=id, or --set data.field=body"),
+        (["data.path=table.csv", "data.field=body", "data.encoding=utf9"], "data.encoding=utf9 arrived"),
+        (["data.path=short.txt"], "type --set data.validation=0"),
+        (["vocabulary.tokens=bpe", "vocabulary.size=9"], "vocabulary.size=9 arrived; expected at least 259"),
+        (["model.cutoffs=20,900"], "model.cutoffs=20,900 arrived; expected rising numbers from 1 to"),
+        (["model.cutoffs=5,3"], "model.cutoffs=5,3 arrived; expected rising numbers from 1 to"),
+        (["fit.batch_size=99999"], "fit.batch_size=99999 arrived for"),
+        (["data.path=ten.txt", "data.validation=0.2"], "1 token; expected 2 or more: add text, or"),
+        (["data.test=0"], "fit.dynamic_evaluation chooses on the validation text"),
+    ],
+)
+def test_what_is_wrong_is_told_before_there_is_a_folder(recipe, tmp_path, settings, words):
+    (tmp_path / "table.csv").write_text("id,body\n1,one text\n2,another one\n", encoding="utf-8")
+    (tmp_path / "short.txt").write_text("ab", encoding="utf-8")
+    (tmp_path / "ten.txt").write_text("abcdefghij", encoding="utf-8")
+    with pytest.raises((ConfigError, DataError)) as found:
+        override(recipe, settings).prepare()
+    assert words in str(found.value)
+
+
+def test_a_sample_needs_no_prompt(recipe, tmp_path):
+    (tmp_path / "run").mkdir()
+    fit = Fit(epochs=1, batch_size=8, window=30)
+    replace(recipe, fit=fit, prompt="").run(tmp_path / "run")
+    assert (tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def of_a_table(recipe, tmp_path):
+    """A run on many short texts, the cells of a table."""
+    rows = "".join(f"{number},the cat sat on mat {number}\n" for number in range(200))
+    (tmp_path / "many.csv").write_text(f"id,body\n{rows}", encoding="utf-8")
+    source = TextSource(path="many.csv", field="body", validation=0.1, test=0.1)
+    trained = replace(recipe, data=source, fit=Fit(epochs=1, batch_size=8, window=30))
+    (tmp_path / "run").mkdir()
+    trained.run(tmp_path / "run")
+    return trained
+
+
+def test_a_run_on_a_table_takes_other_texts_of_any_format(of_a_table, tmp_path):
+    (tmp_path / "other.txt").write_text("the cat sat on mat 7", encoding="utf-8")
+    (tmp_path / "other.jsonl").write_text('{"body": "the cat sat on mat 7"}\n', encoding="utf-8")
+    found = [
+        of_a_table.evaluate(tmp_path / "run", DataRequest(tmp_path / f"other.{kind}")) for kind in ("txt", "jsonl")
+    ]
+    assert found[0] == found[1]
+    (tmp_path / "other.csv").write_text("id,content\n1,the cat\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has no column 'body'.*call the field of the text 'body'"):
+        of_a_table.evaluate(tmp_path / "run", DataRequest(tmp_path / "other.csv"))
+    (tmp_path / "other.csv").write_text("id,body\n1,the cat\n", encoding="utf-8")  # as it says
+    assert of_a_table.evaluate(tmp_path / "run", DataRequest(tmp_path / "other.csv"))["loss"] > 0
+    assert of_a_table.inspection_data(tmp_path / "run", DataRequest(tmp_path / "other.txt")).inputs.shape[1] == 1
+
+
+def test_other_texts_end_as_those_of_the_training_do(recipe, of_a_table, tmp_path):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    once = replace(recipe, fit=Fit(epochs=1, batch_size=8, window=30))
+    once.run(whole)
+    assert not stored_separators(whole)
+    assert stored_separators(tmp_path / "run")
+    tail = next(iter(once.data.parts().test))[0]
+    (tmp_path / "tail.txt").write_text(tail, encoding="utf-8")
+    assert once.evaluate(whole, DataRequest(tmp_path / "tail.txt")) == pytest.approx(once.evaluate(whole))
+
+
+def test_fine_tuning_measures_the_old_text_as_the_run_did(of_a_table, tmp_path):
+    (tmp_path / "new.txt").write_text("ein neuer Text ist das. " * 60, encoding="utf-8")
+    settings = replace(of_a_table.fine_tune_defaults(), epochs=1)
+    job = of_a_table.fine_tune_job(tmp_path / "run", DataRequest(tmp_path / "new.txt"), settings)
+    (tmp_path / "tuned").mkdir()
+    report = job.run(settings, tmp_path / "tuned").report
+    # The vocabulary has grown, so that some probability is of tokens that the old text lacks.
+    assert report.old.before["loss"] == pytest.approx(of_a_table.evaluate(tmp_path / "run")["loss"], abs=0.7)
+    assert (tmp_path / "tuned" / "data.json").read_text() == (tmp_path / "run" / "data.json").read_text()
+    assert not stored_separators(tmp_path / "tuned")
+
+
+def test_a_run_is_fine_tuned_without_its_first_text(of_a_table, tmp_path):
+    (tmp_path / "many.csv").write_text("id,body\n1,another text\n2,a second one\n", encoding="utf-8")
+    (tmp_path / "new.txt").write_text("the dog sat on a mat. " * 60, encoding="utf-8")
+    settings = replace(of_a_table.fine_tune_defaults(), epochs=1)
+    request = DataRequest(tmp_path / "new.txt")
+    with pytest.warns(UserWarning, match="what it still knows of the old data is not measured: .*has changed"):
+        assert of_a_table.fine_tune_job(tmp_path / "run", request, settings).old is None
+    (tmp_path / "many.csv").unlink()
+    with pytest.warns(UserWarning, match="not measured: many.csv: there is no such file"):
+        job = of_a_table.fine_tune_job(tmp_path / "run", request, settings)
+    (tmp_path / "tuned").mkdir()
+    assert job.run(settings, tmp_path / "tuned").report.old is None
+
+
+def test_an_adaptive_softmax_keeps_its_tokens_in_fine_tuning(recipe, tmp_path):
+    trained = replace(recipe, model=replace(recipe.model, cutoffs=(5, 10)), fit=Fit(epochs=1, batch_size=8, window=30))
+    (tmp_path / "run").mkdir()
+    trained.run(tmp_path / "run")
+    (tmp_path / "new.txt").write_text("the äöü sat. " * 100, encoding="utf-8")
+    settings = trained.fine_tune_defaults()
+    with pytest.warns(UserWarning, match=r"3 characters or words of the new texts stay unknown"):
+        job = trained.fine_tune_job(tmp_path / "run", DataRequest(tmp_path / "new.txt"), settings)
+    assert len(job.tokenizer) == rnnkit.load(tmp_path / "run").vocabulary
+
+
+def test_large_texts_are_not_compared(recipe, monkeypatch):
+    parts = recipe.data.parts()
+    tokenizer = recipe.vocabulary.train(parts.train)
+    assert parts.train.size == parts.test.size == len((WORDS * 60).encode())
+    assert "unknown" in lm_results.troubles(parts, tokenizer, [])[0]
+    monkeypatch.setattr("rnnkit.data.text.texts.LONGEST", 100)
+    assert "was not compared with train: a text has more than" in lm_results.troubles(parts, tokenizer, [])[0]
+    monkeypatch.setattr(lm_results, "LARGEST_COMPARED", 100)
+    assert "was not compared with train, which has more" in lm_results.troubles(parts, tokenizer, [])[0]
 
 
 def test_it_is_fine_tuned_on_other_texts_and_learns_their_characters(recipe, tmp_path):

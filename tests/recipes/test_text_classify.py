@@ -3,13 +3,16 @@
 import csv
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit import runs
+from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, run_job
@@ -144,6 +147,47 @@ def test_it_is_fine_tuned_to_a_new_class(trained, tmp_path):
     (tmp_path / "a.txt").write_text("please send the song to me\nthe song was superb, number 7\n")
     assert recipe.predict(folder, DataRequest(tmp_path / "a.txt"))["prediction"] == ["order", "good"]
     assert json.loads((folder / "metrics.json").read_text())["test"]["accuracy"] > 0.9
+
+
+def test_old_texts_that_are_gone_or_of_other_classes_are_not_measured(trained, tmp_path):
+    recipe, run, _ = trained
+    request = DataRequest(write(tmp_path / "new.csv", make(20, seed=4)))
+    other = write(tmp_path / "other.csv", [(text, f"not {label}") for text, label in make(60)])
+    for path, words in ((tmp_path / "gone.csv", "there is no such file"), (other, "none of the model's")):
+        moved = replace(recipe, data=replace(recipe.data, path=str(path)))
+        with pytest.raises(DataError, match=f"{words}.*without it add --set replay=none"):
+            moved.fine_tune_job(run, request, FineTune())
+        with pytest.warns(UserWarning, match=words):
+            job = moved.fine_tune_job(run, request, FineTune(replay=None))
+        assert job.old is None
+        assert job.old_test is None
+    with runs.start("text-classify", moved, tmp_path / "tuned") as folder:
+        assert run_job(job, FineTune(replay=None, epochs=1), folder).report.old is None
+
+
+def test_a_text_of_the_command_line_is_utf_8_whatever_the_files_are(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe, run, _ = trained
+    in_chinese = replace(recipe, data=replace(recipe.data, encoding="gb18030"))
+    with runs.start("text-classify", in_chinese, tmp_path / "run") as folder:
+        for file in run.glob("m*"):
+            shutil.copy(file, folder)
+    text = "这部电影很好看"
+    for arguments, arrived in ((["--text", text], None), ([], text.encode()), ([], text.encode("gb18030"))):
+        found = CliRunner().invoke(app, ["predict", str(folder), *arguments], input=arrived)
+        assert found.exit_code == 0, found.output
+        assert text in found.stdout
+
+
+def test_plain_text_and_missing_columns_are_told_in_settings(tmp_path):
+    (tmp_path / "a.txt").write_text("a text\n")
+    with pytest.raises(
+        DataError, match=r"has no labels.*--set data.format=tsv if .*a folder of .txt files for each class"
+    ):
+        replace(SMALL, data=Data(path=str(tmp_path / "a.txt"))).prepare()
+    write(tmp_path / "a.csv", make(20))
+    with pytest.raises(DataError, match=r"no column 'no'.*type --set data.text=NAME --set data.label=NAME"):
+        replace(SMALL, data=Data(path=str(tmp_path / "a.csv"), label="no")).prepare()
 
 
 def test_chinese_and_folders(tmp_path):

@@ -12,9 +12,11 @@ import torch
 from typer.testing import CliRunner
 
 import rnnkit
+from rnnkit.cli.answering import file_texts
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
+from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.pair_network import make_tokenizers
 from rnnkit.recipes.text_pairs import divide
 from rnnkit.runs.settings import override
@@ -96,6 +98,16 @@ def test_evaluate_predict_and_translate(run, tmp_path):
     assert shown.strip() == answers[0].text
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
         recipe.translator(run)(["one", " "])
+
+
+def test_a_file_of_pairs_is_translated_by_the_field_of_the_sources(tmp_path):
+    rows = [{"note": "a", "source": "two", "target": "二"}, {"note": "b", "source": "six", "target": "六"}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    recipe = find("translate")()
+    assert file_texts(tmp_path / "a.jsonl", None, None, recipe) == ["two", "six"]
+    assert file_texts(tmp_path / "a.jsonl", None, "note", recipe) == ["a", "b"]
+    with pytest.raises(DataError, match="type --field note, or --field source"):
+        file_texts(tmp_path / "a.jsonl", None, None, override(recipe, ["data.source=en"]))
 
 
 def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path):
@@ -234,3 +246,69 @@ def test_the_recipes_of_public_sets_name_their_files():
     assert find("translate-multi30k")().data.files()["test"][0] == "multi30k/test_2016_flickr.en.gz"
     assert find("translate-tatoeba")().data.header is False
     assert Path(find("summarize-scitldr")().data.path).name == "train.jsonl"
+
+
+def test_old_pairs_that_are_gone_are_not_measured(run, tmp_path):
+    recipe = override(find("translate")(), [f"data.path={tmp_path / 'gone.csv'}", *SMALL])
+    write_pairs(tmp_path / "new.csv", 20, seed=7)
+    request = DataRequest(tmp_path / "new.csv")
+    with pytest.raises(DataError, match="gone.csv.*without it add --set replay=none"):
+        recipe.fine_tune_job(run, request, FineTune())
+    with pytest.warns(UserWarning, match="what it still knows of the old data is not measured"):
+        job = recipe.fine_tune_job(run, request, FineTune(replay=None))
+    assert job.old is None
+    assert job.old_test is None
+
+
+def test_new_pairs_that_share_a_text_stay_together(run, tmp_path):
+    rows = [(f"{word} {number}", number) for number in ("one", "two", "three") for word in NUMBERS]
+    with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("source", "target"), *rows])
+    recipe = override(find("translate")(), [f"data.path={run.parent / 'pairs.csv'}", *SMALL])
+    job = recipe.fine_tune_job(run, DataRequest(tmp_path / "new.csv"), FineTune())
+    assert len(job.new[1]) == 12  # of three targets one is held out, with all of its sources
+    (tmp_path / "saved").mkdir()
+    job.save(tmp_path / "saved")
+    assert (tmp_path / "saved" / "data.json").read_bytes() == (run / "data.json").read_bytes()
+    with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("source", "target"), *rows[:6]])
+    job = recipe.fine_tune_job(run, DataRequest(tmp_path / "new.csv"), FineTune())
+    assert (len(job.new[1]), job.validation) == (6, None)  # all share a target, so none can be held out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "more", "words"),
+    [
+        ("a.csv", "en,zh\none,一\n", [], "no column 'source'.*type --set data.source=NAME --set data.target=NAME, or "),
+        ("a.csv", "en,zh\none,一\n", [], "or --set data.header=false --set data.source=0 --set data.target=1 if the"),
+        ("a.jsonl", '{"en": "one"}', [], "no field 'source'.*type --set data.source=NAME --set data.target=NAME$"),
+        ("a.csv", "source,target\none,\n", [], "type --set data.empty=skip to leave it out"),
+        ("a.csv", "source,target\none,一,二\n", [], "type --set data.delimiter=, or --set data.quotes=false"),
+        ("a.csv", "source,target\none,一\n", ["data.encoding=ascii"], "type --set data.encoding= with another name"),
+        ("a.en", "one\ntwo\n", ["data.target_path=a.zh"], "type --set data.empty=skip to leave such lines out"),
+    ],
+)
+def test_what_is_wrong_with_pairs_is_told_in_settings(tmp_path, monkeypatch, name, content, more, words):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(content, "utf-8")
+    Path("a.zh").write_text("\n二\n", "utf-8")
+    with pytest.raises(DataError, match=words):
+        divide(override(find("translate")(), [f"data.path={name}", *more]).data)
+
+
+def test_settings_of_tables_are_used(tmp_path):
+    (tmp_path / "a.csv").write_text('source|target\n"one|一\n|二\nthree|三\n', "utf-8")
+    data = override(find("translate")().data, [f"path={tmp_path / 'a.csv'}", "delimiter=|", "quotes=false"])
+    data = override(data, ["empty=skip", "validation=0", "test=0"])
+    assert [pair.source for pair in divide(data).pairs["train"]] == ['"one', "three"]
+
+
+def test_texts_of_one_side_are_no_pairs_to_judge_by(run, tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    told = call("evaluate", run, tmp_path / "a.txt", code=2).stderr
+    assert (
+        "expected sources and their targets; name a .csv, .tsv or .jsonl file with the fields source and target" in told
+    )
+    (tmp_path / "a.csv").write_text("en,zh\none,一\n", "utf-8")
+    told = call("evaluate", run, tmp_path / "a.csv", code=2).stderr
+    assert "call the fields 'source' and 'target', as in the training data" in told

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError, check_number, check_whole
-from ..recipes.base import Answerer, TextAnswer
-from .output import INTERRUPTED, plain_warnings
+from ..recipes.base import Answerer, Recipe, TextAnswer
+from .output import INTERRUPTED, in_options, plain_warnings
 
 BATCH = 32  # texts of a file that are answered together
 _TABLES = (".csv", ".json", ".parquet")
@@ -63,10 +63,13 @@ class Answering:
 
     def check(self) -> None:
         """Raise ConfigError for a value that an option does not take."""
-        check_whole(self.width, "--width", optional=True)
-        check_whole(self.max_tokens, "--max-tokens", optional=True)
-        check_number(self.length_penalty, "--length-penalty", optional=True)
-        check_number(self.coverage_penalty, "--coverage-penalty", optional=True)
+        for option, count in (("--width", self.width), ("--max-tokens", self.max_tokens)):
+            if count is not None:
+                check_whole(count, option)
+        penalties = (("--length-penalty", self.length_penalty), ("--coverage-penalty", self.coverage_penalty))
+        for option, penalty in penalties:
+            if penalty is not None:
+                check_number(penalty, option)
         for option, path in (("--out", self.out), ("--attention", self.attention)):
             if path is not None and path.is_dir():
                 raise ConfigError(f"{option} {path} is a folder; name a file in it")
@@ -172,20 +175,36 @@ def numbered(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     return ((str(number), text) for number, text in enumerate(texts, 1))
 
 
-def file_texts(file: Path, encoding: str | None, field: str | None) -> list[str]:
-    """Return the lines of a file of plain text, empty ones too; or the texts of its records, by its suffix."""
+def file_texts(file: Path, encoding: str | None, field: str | None, recipe: Recipe) -> list[str]:
+    """Return the lines of a file of plain text, empty ones too; or the texts of its records, by its suffix.
+
+    Args:
+        file: it.
+        encoding: of it; None: UTF-8.
+        field: the field of the text; None: the only one, or one with a usual name, or that of the run's sources.
+        recipe: of the run.
+    """
     from ..data.reading import check_encoding
     from ..data.text.decoding import decode_file
     from ..data.text.files import format_of
     from ..data.text.texts import read_texts
-    from ..errors import DataError, Place
+    from ..errors import DataError, Place, Remedy
 
-    check_encoding(encoding)
-    if not file.is_file():
-        raise DataError("is a folder; expected a file" if file.is_dir() else "there is no such file", Place(str(file)))
-    if format_of(file) not in ("txt", None):
-        return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
-    if field is not None:
-        raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
-    text = "".join(decode_file(file, encoding))
-    return text.removesuffix("\n").split("\n")
+    with in_options("encoding", "field"):
+        check_encoding(encoding)
+        if not file.is_file():
+            what = "is a folder; expected a file" if file.is_dir() else "there is no such file"
+            raise DataError(what, Place(str(file)))
+        if format_of(file) not in ("txt", None):
+            own = getattr(getattr(recipe, "data", None), "source", None)
+            try:
+                return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
+            except DataError as error:
+                fields = [one.value for one in error.remedies if isinstance(one, Remedy) and one.argument == "field"]
+                if field is not None or own not in fields:
+                    raise
+            return [text for text, _ in read_texts(file, field=own, encoding=encoding, empty="keep")]
+        if field is not None:
+            raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
+        text = "".join(decode_file(file, encoding))
+        return text.removesuffix("\n").split("\n")

@@ -38,6 +38,7 @@ def evaluate(
     with ExitStack() as stack:
         if request is not None and request.path == standard_input.DASH:
             standard_input.check_reads_text(run, chosen)
-            request = DataRequest(stack.enter_context(standard_input.as_file()), encoding)
+            arrived = stack.enter_context(standard_input.as_file())
+            request = DataRequest(arrived, standard_input.encoding_of(arrived, encoding))
         stack.enter_context(plain_warnings())
         report(chosen.evaluate(run, request))

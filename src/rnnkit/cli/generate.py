@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +97,7 @@ def generate(
             machine, ids, found.tokenizer, sampling, stop or [],
             max_tokens=max_tokens, state=before, seed=None if first is None else first + number,
         )  # fmt: skip
-        interrupted = _print(tokens, shown, save_state)
+        interrupted = _print(tokens, shown, save_state, found.tokenizer)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
     if drawn:
@@ -130,7 +131,8 @@ def _load(path: Path, model: TokenModel, tokenizer: Tokenizer) -> GenerationStat
         raise ConfigError(f"--state {path} is of {len(state)} texts; expected that of one")
     shapes = [[tuple(leaf.shape) for leaf in tensors(one)] for one in (state.model_state, model.initial_state(1))]
     highest = max((one for row in (*state.history, *state.unread) for one in row), default=0)
-    if shapes[0] != shapes[1] or highest >= len(tokenizer):
+    another = state.tokenizer not in ("", tokenizer.fingerprint())
+    if shapes[0] != shapes[1] or highest >= len(tokenizer) or another:
         raise ConfigError(f"--state {path} is the state of another model; name the run that wrote it")
     return state
 
@@ -186,10 +188,13 @@ def _stream(
     except ConfigError as error:
         if error.argument == "stop_strings":
             raise ConfigError("--stop '' arrived; expected a text that is not empty") from None
-        raise error.renamed(f"--{error.argument.replace('_', '-')}") if error.argument else error from None
+        if not error.argument:
+            raise
+        option = f"--{error.argument.replace('_', '-')}"
+        raise ConfigError.of(option, error.value, error.problem.removesuffix(", or None")) from None
 
 
-def _print(tokens: TokenStream, before: str, save_state: Path | None) -> bool:
+def _print(tokens: TokenStream, before: str, save_state: Path | None, tokenizer: Tokenizer) -> bool:
     """Print a text as it is made, and keep the state. Return whether Ctrl-C ended it."""
     from ..training.contexts import CatchInterrupt
 
@@ -207,7 +212,7 @@ def _print(tokens: TokenStream, before: str, save_state: Path | None) -> bool:
                 typer.echo()
         finally:  # also where the reader of a pipe went away
             if save_state is not None:
-                _save(tokens.state, save_state)
+                _save(replace(tokens.state, tokenizer=tokenizer.fingerprint()), save_state)
     return interrupt.requested
 
 

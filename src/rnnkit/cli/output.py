@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,26 @@ from typing import Any
 
 import typer
 
-from ..errors import RnnkitError
+from ..errors import OPEN, ConfigError, DataError, Remedy, RnnkitError, Words
 
 INTERRUPTED = 130  # the exit code of Ctrl-C
+# Figures whose names are no words.
+_TITLES = {
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "slot_f1": "Slot F1",
+}
 
 
 def report(metrics: dict[str, float]) -> None:
     """Print results on the test set; the accuracy, where there is one, last."""
     for name, value in metrics.items():
         if name != "accuracy":
-            typer.echo(f"{name.replace('_', ' ').capitalize()}: {value:.4g}")
+            title = _TITLES.get(name) or name.replace("_", " ").capitalize()
+            typer.echo(f"{title}: {value:.4g}")
     if "accuracy" in metrics:
         typer.echo(f"Accuracy: {metrics['accuracy']:.2%}")
 
@@ -43,3 +54,36 @@ def plain_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+class Options(Words):
+    """How errors name the arguments of a function that are options of a verb: ``--encoding gb18030``.
+
+    Example:
+        >>> Options("encoding").clause(Remedy("encoding", "gb18030", "(Chinese)"))
+        'type --encoding gb18030 (Chinese)'
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def assignment(self, argument: str, value: Any) -> str:
+        """Write an argument as an option; a value that a shell would cut is quoted."""
+        return f"--{argument} {'NAME' if value is OPEN else shlex.quote(str(value))}"
+
+    def clause(self, remedy: Remedy) -> str | None:
+        """Write a remedy; None where the verb has no such option."""
+        return super().clause(remedy) if set(remedy.arguments) <= set(self._names) else None
+
+
+@contextmanager
+def in_options(*names: str) -> Iterator[None]:
+    """Write errors about data that a block raises with the options of a verb.
+
+    Args:
+        names: the arguments that are options, too.
+    """
+    try:
+        yield
+    except (DataError, ConfigError) as error:
+        raise error.in_words(Options(*names)) from error

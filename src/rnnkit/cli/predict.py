@@ -75,7 +75,7 @@ def predict(
         requests = [DataRequest(path, encoding) for path in paths]
         if standard_input.DASH in paths:
             file = stack.enter_context(standard_input.as_file(text))
-            used = None if text else encoding
+            used = standard_input.encoding_of(file, None if text else encoding)
             requests = [DataRequest(file, used) if one.path == standard_input.DASH else one for one in requests]
         if chosen is not None:
             predictor = chosen.predictor(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, DataError, Place
 from ..recipes import Recipe
+from .output import in_options
 
 NAME = "standard input"
 DASH = Path("-")  # what users type for it
@@ -40,7 +42,8 @@ def lines(encoding: str | None = None) -> Iterator[str]:
     from ..data.readers.text import undecodable
     from ..data.reading import check_encoding
 
-    check_encoding(encoding)
+    with in_options("encoding"):
+        check_encoding(encoding)
     used = encoding or "utf-8-sig"
     text = io.TextIOWrapper(sys.stdin.buffer, used)
     number = 0
@@ -52,7 +55,8 @@ def lines(encoding: str | None = None) -> Iterator[str]:
         held: bytes = error.object
         place = Place(NAME, number + 1 + held[: error.start].count(b"\n"))
         byte, used = held[error.start], used.removesuffix("-sig")
-        raise undecodable(byte, used, place, named=encoding is not None) from None
+        with in_options("encoding"):
+            raise undecodable(byte, used, place, named=encoding is not None) from None
     finally:
         text.detach()  # closing it would close standard input
 
@@ -88,6 +92,24 @@ def as_file(texts: Sequence[str] | None = None) -> Iterator[Path]:
                 raise
             place = error.place.at(source=name)
             raise DataError(error.problem, place, error.remedies, note=error.note) from error
+
+
+def encoding_of(file: Path, encoding: str | None) -> str | None:
+    """Return the encoding of what `as_file` wrote: the one that is given, else UTF-8 where it is that.
+
+    A run may have been trained on files in another encoding; what is not UTF-8 is read as they were.
+    """
+    if encoding is not None:
+        return encoding
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"
 
 
 def nothing() -> DataError:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
+from ..recipes import Recipe
 from ..runs.settings import override
 from . import standard_input
 from .answering import (
@@ -63,11 +64,13 @@ def summarize(
         arriving = numbered(standard_input.lines(encoding))
         how.run(chosen.summarizer(run), arriving, None, batch=8 if standard_input.is_file() else 1)
         return
-    texts = [one for path in paths for one in _texts(path, lines, encoding, field)]
+    texts = [one for path in paths for one in _texts(path, lines, encoding, field, chosen)]
     how.run(chosen.summarizer(run), texts, len(texts), batch=8)
 
 
-def _texts(path: Path, lines: bool, encoding: str | None, field: str | None) -> Iterator[tuple[str, str]]:
+def _texts(
+    path: Path, lines: bool, encoding: str | None, field: str | None, recipe: Recipe
+) -> Iterator[tuple[str, str]]:
     """Yield the name and each text of a file; of plain text its lines, or the whole."""
     from ..data.text.files import format_of
 
@@ -76,7 +79,7 @@ def _texts(path: Path, lines: bool, encoding: str | None, field: str | None) -> 
         if not any(map(str.strip, found)):
             raise standard_input.nothing()
     else:
-        found = file_texts(path, encoding, field)
+        found = file_texts(path, encoding, field, recipe)
         lines = lines or format_of(path) not in ("txt", None)
     for text in found if lines else ["\n".join(found)]:
         yield str(path), text

@@ -61,7 +61,7 @@ def translate(
     if texts and texts != [str(standard_input.DASH)]:
         known: list[str] | None = texts
     elif file is not None and file != standard_input.DASH:
-        known = file_texts(file, encoding, field)
+        known = file_texts(file, encoding, field, chosen)
     else:
         known = list(standard_input.lines(encoding)) if attention is not None else None
     if known is not None:

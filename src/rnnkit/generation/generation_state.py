@@ -27,6 +27,7 @@ class GenerationState:
         seeds: one a row.
         drawn: how many random numbers each row has used.
         text: where the text of each row stands.
+        tokenizer: a digest of the tokenizer that the ids are of; "" where nobody told it.
 
     Example:
         >>> import torch
@@ -45,6 +46,7 @@ class GenerationState:
     seeds: list[int]
     drawn: list[int]
     text: list[TextPlace]
+    tokenizer: str = ""
 
     def __len__(self) -> int:
         return len(self.unread)
@@ -72,6 +74,7 @@ class GenerationState:
         """
         values: Any = read_values(path)
         content = values.get("generation") if isinstance(values, dict) else None
-        if not isinstance(content, dict) or content.keys() != {field.name for field in fields(GenerationState)}:
+        names = {field.name for field in fields(GenerationState)}
+        if not isinstance(content, dict) or content.keys() | {"tokenizer"} != names:
             raise DataError(f"{path} holds no state of a generation; write one with generated.state.save(path)")
         return GenerationState(**{**content, "text": [TextPlace(*place) for place in content["text"]]})

@@ -126,6 +126,11 @@ class LanguageModel(SequenceTagger):
         """Whether the head has the embedding's weights."""
         return getattr(self.head, "weight", None) is self.front.weight
 
+    @property
+    def can_grow(self) -> bool:
+        """Whether `extended` can add tokens: an adaptive softmax has its own for good."""
+        return not isinstance(self.head, AdaptiveSoftmax)
+
     def config(self) -> dict[str, Any]:
         """Builder and arguments that make this model anew, for ``rnnkit.load``."""
         return {"builder": "LanguageModel", "arguments": dict(self._arguments)}
@@ -144,7 +149,7 @@ class LanguageModel(SequenceTagger):
         """
         before = self.vocabulary
         check_whole(vocabulary, "vocabulary", before)
-        if vocabulary > before and isinstance(self.head, AdaptiveSoftmax):
+        if vocabulary > before and not self.can_grow:
             raise ConfigError(
                 f"a model with cutoffs has {before} tokens for good; {vocabulary} arrived. Train one without cutoffs"
             )
@@ -182,7 +187,7 @@ class LanguageModel(SequenceTagger):
         """Do nothing: the vocabulary is the embedding's."""
 
     def _head_output(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
-        if self.training and isinstance(self.head, AdaptiveSoftmax):
+        if isinstance(self.head, AdaptiveSoftmax) and self.head.training:
             return output  # AdaptiveLoss computes of them what the targets need
         return super()._head_output(layers, output, state, lengths)
 

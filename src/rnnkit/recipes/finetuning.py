@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, Metrics, read_facts, record
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..training.learner import Learner
 
 Pair = tuple[Any, Any]
+T = TypeVar("T")
 REPORT, ADAPTERS, PICTURE = "report.json", "adapters.safetensors", "before_after.png"
 
 
@@ -172,6 +174,33 @@ def name_old(folder: Path, rows: str) -> str:
     """Return in words which rows count as the old ones of the run in a folder: those of its first training."""
     later = read_facts(folder / FINETUNE).get("data")
     return rows if later is None else f"{rows}, of the first training; none of {later}, which {folder} learned later"
+
+
+def read_old(folder: Path, settings: FineTune, read: Callable[[], T]) -> T | None:
+    """Return what a function reads of the data of a run's first training; None, with a warning, where it is gone.
+
+    Args:
+        folder: the run's.
+        settings: whether the old data is needed.
+        read: reads it; DataError where it is not there any more, or not as it was.
+
+    Raises:
+        DataError: the old data is needed and cannot be used.
+    """
+    try:
+        return read()
+    except DataError as error:
+        if settings.replay is not None or settings.protect == "ewc":
+            without = " ".join(
+                f"--set {name}=none"
+                for name, asked in (("replay", settings.replay is not None), ("protect", settings.protect == "ewc"))
+                if asked
+            )
+            raise DataError(
+                f"what {folder} was trained on cannot be used ({error}); without it add {without}"
+            ) from None
+        warnings.warn(f"what it still knows of the old data is not measured: {error}", stacklevel=4)
+        return None
 
 
 def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:

@@ -136,7 +136,7 @@ class Intents(Recipe):
     def to_judge(self, folder: Path, data: DataRequest | None) -> list[TaggedText]:
         """Return the sentences that the run held back, or those of a file."""
         if data is not None:
-            return self.data.read(data.path, data.encoding)[0]
+            return self.data.read(data.path, data.encoding, new=True)[0]
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
         if not (found := parts.test or parts.validation):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.divided_data import DividedData
-from rnnkit.recipes.wording import in_data_settings
+from rnnkit.recipes.wording import in_data_settings, with_remedies
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count
 
@@ -46,13 +46,20 @@ class Data(DividedData):
     minimum_count: Count = 1
 
     def read(
-        self, path: Path | Sequence[Path], encoding: str | None = None, *, tagged: bool = True
+        self, path: Path | Sequence[Path], encoding: str | None = None, *, tagged: bool = True, new: bool = False
     ) -> tuple[list[TaggedText], list[str]]:
-        """Return the sentences of files, and notes about them."""
+        """Return the sentences of files, and notes about them.
+
+        Args:
+            path: the files.
+            encoding: None: that of the settings.
+            tagged: whether they need intents and slots.
+            new: whether the run is trained already.
+        """
         from rnnkit.data import read_tagged_texts
 
         named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
-        with in_data_settings(_ARGUMENTS):
+        with in_data_settings(_ARGUMENTS, new=new):
             found = read_tagged_texts(path, tagged=tagged, **named)
         return found.texts, found.notes
 
@@ -166,9 +173,11 @@ def read_plain(path: Path, data: Data, encoding: str | None) -> list[TaggedText]
 
     suffix = suffix_of(path)
     if suffix in FORMATS and suffix != "txt":
-        return data.read(path, encoding, tagged=False)[0]
-    if suffix == "csv":
-        texts = read_texts(path, field=data.text, encoding=encoding or data.encoding)
-    else:
-        texts = read_texts(path, unit="line", format="txt", encoding=encoding or data.encoding)
-    return [TaggedText(text.strip(), place=place) for text, place in texts]
+        return data.read(path, encoding, tagged=False, new=True)[0]
+    remedy = f"call the column of the sentences {data.text or 'text'!r}"
+    with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", remedy):
+        if suffix == "csv":
+            texts = read_texts(path, field=data.text, encoding=encoding or data.encoding)
+        else:
+            texts = read_texts(path, unit="line", format="txt", encoding=encoding or data.encoding)
+        return [TaggedText(text.strip(), place=place) for text, place in texts]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from rnnkit.data.splits import held_out
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import DataRequest
-from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old, read_old
 from rnnkit.recipes.intents import Intents, learner_of, load
-from rnnkit.recipes.intents_data import divide, known
+from rnnkit.recipes.intents_data import Parts, divide, known
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
     """Return the folder's model with the sentences of a file to learn.
 
     Raises:
-        DataError: an intent or a slot that the model does not know.
+        DataError: an intent or a slot that the model does not know, or old sentences that are wanted and are gone.
         ConfigError: a new head was asked for.
     """
     import numpy as np
@@ -34,20 +34,26 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         raise ConfigError("classes=replace arrived; a run on intents keeps its intents: train anew for others")
     trained = load(folder, "cpu")
     model, vocabulary = trained.model, trained.vocabulary
-    texts = recipe.data.read(data.path, data.encoding)[0]
+    texts = recipe.data.read(data.path, data.encoding, new=True)[0]
     unknown = known(texts, model.class_names, model.tags)[1]
     if unknown:
         raise DataError(
             f"{data.path}: {'; '.join(unknown)}", remedy="train anew, on the old and the new sentences together"
         )
-    parts = divide(recipe.data)
-    data_digests.check(folder, parts.digests, "its old version is expected")
+
+    def read() -> Parts:
+        parts = divide(recipe.data)
+        data_digests.check(folder, parts.digests, "its old version is expected")
+        return parts
+
+    old = read_old(folder, settings, read)
+    train = [] if old is None else old.train
     learned, judged = texts, []
     if settings.validation:
         rows = held_out([text.intent for text in texts], {"judged": settings.validation}, settings.seed)
         learned, judged = ([texts[row] for row in rows[name].tolist()] for name in ("train", "judged"))
-    test = known(parts.test, model.class_names, model.tags)[0]
-    longest = max(len(text.words) for group in (learned, judged, parts.train, test) for text in group)
+    test = [] if old is None else known(old.test, model.class_names, model.tags)[0]
+    longest = max(len(text.words) for group in (learned, judged, train, test) for text in group)
 
     def pair(group: list[TaggedText]) -> Any:
         rows = IntentRows(group, vocabulary, model.class_names, model.tags)
@@ -60,7 +66,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
     learner.extra = vocabulary.to_dict()
 
     def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
-        group = (judged or learned) if which == "new" else (test or parts.train)
+        group = (judged or learned) if which == "new" else (test or train)
         return scores(group, understand(model, vocabulary, group))
 
     def save(to: Path) -> None:
@@ -72,7 +78,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         new=pair(learned),
         save=save,
         validation=pair(judged) if judged else None,
-        old=lambda: pair(parts.train),
+        old=None if old is None else (lambda: pair(train)),
         old_test=pair(test) if test else None,
         old_from=name_old(folder, f"sentences of {recipe.data.path}"),
         evaluate=evaluate,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import rnnkit
 from rnnkit import runs
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe, TextModel
 from rnnkit.recipes.text_source import TextSource, Vocabulary
 from rnnkit.runs import data_digests
@@ -28,13 +28,11 @@ from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.parts import TextParts
-    from rnnkit.data.text.texts import Texts
+    from rnnkit.data.tokens import TokenArray
     from rnnkit.recipes.finetuning import FineTune
     from rnnkit.recipes.text_finetuning import LanguageModelJob
 
-SAMPLE, SAMPLE_TOKENS, TEMPERATURES = "sample.txt", 400, (0.8, 0.5, 1.0)
-LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
-FIGURES = ("test", "dynamic_evaluation", "validation")
+SAMPLE = "sample.txt"
 
 
 @dataclass(frozen=True)
@@ -138,13 +136,47 @@ class Lm(Recipe):
         Raises:
             ConfigError, DataError: settings or texts that cannot be used.
         """
-        parts = self.data.parts()
-        if parts.validation is None and (self.fit.keep_best or self.fit.early_stopping is not None):
+        if not self.data.validation and (self.fit.keep_best or self.fit.early_stopping is not None):
             raise ConfigError(
                 "data.validation=0 arrived, but fit.keep_best or fit.early_stopping judges by it; add --set "
                 "fit.keep_best=false and leave fit.early_stopping out, or hold some text back"
             )
-        return PreparedLm(self, parts, self.vocabulary.train(parts.train))
+        if self.fit.dynamic_evaluation and not (self.data.validation and self.data.test):
+            part = "test" if self.data.validation else "validation"
+            raise ConfigError(
+                f"data.{part}=0 arrived, but fit.dynamic_evaluation chooses on the validation text and measures on the "
+                "test text; hold some of both back, or leave fit.dynamic_evaluation out"
+            )
+        parts = self.data.parts()
+        tokenizer = self.vocabulary.train(parts.train)
+        self._check_cutoffs(tokenizer)
+        tokens = {
+            name: rnnkit.data.tokenize(part, tokenizer, separators=parts.several)
+            for name, part in parts.named().items()
+        }
+        self._check_tokens(tokens)
+        return PreparedLm(self, parts, tokenizer, tokens)
+
+    def _check_cutoffs(self, tokenizer: Tokenizer) -> None:
+        cutoffs, size = self.model.cutoffs, len(tokenizer)
+        rising = list(cutoffs) == sorted(set(cutoffs))
+        if cutoffs and not (rising and cutoffs[0] >= 1 and cutoffs[-1] < size):
+            raise ConfigError(
+                f"model.cutoffs={','.join(map(str, cutoffs))} arrived; expected rising numbers from 1 to {size - 1}, "
+                f"as the vocabulary has {size:,} tokens: type others, or leave model.cutoffs out"
+            )
+
+    def _check_tokens(self, tokens: dict[str, TokenArray]) -> None:
+        short = [name for name, ids in tokens.items() if len(ids) < 2]
+        if short:
+            off = "" if short[0] == "train" else f", or --set data.{short[0]}=0"
+            raise DataError(f"the {short[0]} part has 1 token; expected 2 or more: add text{off}")
+        most = len(tokens["train"]) - 1
+        if self.fit.batch_size > most:
+            raise ConfigError(
+                f"fit.batch_size={self.fit.batch_size} arrived for {self.count_rows(most + 1)} to train on; expected "
+                f"{most} at most, and 10 tokens a row or more to learn much"
+            )
 
     def run(self, folder: Path) -> runs.Metrics | None:
         """Train, measure, generate a sample, and write all of it into the folder."""
@@ -152,7 +184,7 @@ class Lm(Recipe):
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return loss, perplexity and bits of the folder's model on its test text, or on another text."""
-        from rnnkit.tasks.language_modelling import measure, stored_tokenizer
+        from rnnkit.tasks.language_modelling import measure, stored_separators, stored_tokenizer
 
         if data is None:
             parts = self.data.parts()
@@ -161,9 +193,11 @@ class Lm(Recipe):
             if texts is None:
                 raise ConfigError(f"{folder} held no text back (data.test=0); name a text to measure: --data FILE")
         else:
-            texts, several = self.data.read(data.path, data.encoding), True
+            with self.data.wording(new=True):
+                texts, several = self.data.read(data.path, data.encoding), stored_separators(folder)
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
-        return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
+        with self.data.wording(new=True):
+            return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
 
     def language_model(self, folder: Path) -> TextModel:
         """Return the folder's model and its tokenizer, for ``rnnkit generate``."""
@@ -174,15 +208,16 @@ class Lm(Recipe):
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model and windows of its validation text, or of another text."""
-        from rnnkit.tasks.language_modelling import stored_tokenizer
+        from rnnkit.tasks.language_modelling import stored_separators, stored_tokenizer
 
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train
-        else:
-            texts = self.data.read(data.path, data.encoding)
-        tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder))
-        batch = next(iter(tokens.batches(min(16, len(tokens) - 1), self.fit.window)))
+        with self.data.wording(new=True):
+            if data is not None:
+                texts = self.data.read(data.path, data.encoding)
+            tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder), separators=stored_separators(folder))
+        batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.fit.window)))
         return InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy")
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
@@ -279,10 +314,13 @@ class PreparedLm(PreparedRun):
     recipe: Lm
     parts: TextParts
     tokenizer: Tokenizer
+    tokens: dict[str, TokenArray]
 
     def digests(self) -> dict[str, str]:
-        """Return a digest of the training text by its name."""
-        return {self.recipe.data.named(): self.parts.train.fingerprint()}
+        """Return a digest of the training text by its name, and of a tokenizer that was there before."""
+        file = self.recipe.vocabulary.file
+        found = {} if file is None else {file: self.tokenizer.fingerprint()}
+        return {self.recipe.data.named(): self.parts.train.fingerprint(), **found}
 
     def check_data(self, folder: Path) -> None:
         """Raise DataError where the run in a folder was begun on another text."""
@@ -292,19 +330,23 @@ class PreparedLm(PreparedRun):
         """Train, measure and generate; see `Lm.run`."""
         import torch
 
-        from rnnkit.recipes.text_page import Sample, write_text_page
-        from rnnkit.tasks.language_modelling import evaluation_batches, measure, measure_dynamically, mistakes, size_of
+        from rnnkit.recipes.lm_results import troubles, write_page, write_samples
+        from rnnkit.tasks.language_modelling import (
+            SEPARATORS,
+            TOKENIZER,
+            evaluation_batches,
+            measure,
+            measure_dynamically,
+            size_of,
+        )
 
-        recipe, parts, fit = self.recipe, self.parts, self.recipe.fit
+        recipe, parts, tokens, fit = self.recipe, self.parts, self.tokens, self.recipe.fit
         data_digests.record(folder, self.digests())
         texts = parts.named()
-        tokens = {
-            name: rnnkit.data.tokenize(part, self.tokenizer, separators=parts.several) for name, part in texts.items()
-        }
         torch.manual_seed(recipe.seed)
         model = build(recipe.model, len(self.tokenizer))
         learner = rnnkit.Learner(model, device=recipe.device, **fit.learner_settings())
-        learner.extra["tokenizer"] = self.tokenizer.to_dict()
+        learner.extra |= {TOKENIZER: self.tokenizer.to_dict(), SEPARATORS: parts.several}
         validation = tokens.get("validation")
         history = learner.fit(
             tokens["train"].batches(fit.batch_size, fit.window, random_windows=fit.random_windows, seed=recipe.seed),
@@ -322,65 +364,25 @@ class PreparedLm(PreparedRun):
                 metrics[name] = measure(
                     learner, texts[name], self.tokenizer, separators=parts.several, window=fit.window
                 )
-        if fit.dynamic_evaluation and validation is not None and "test" in tokens:
+        if fit.dynamic_evaluation and validation is not None:
             metrics["dynamic_evaluation"] = measure_dynamically(
                 learner.model, tokens["train"], validation, tokens["test"], size_of(texts["test"], self.tokenizer)
             )
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
         final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
-        samples = self.samples(learner)
-        told = self.troubles(texts, samples)
-        metrics["troubles"] = told
+        samples = write_samples(learner.model, self.tokenizer, recipe.prompt, recipe.seed)
+        metrics["troubles"] = troubles(parts, self.tokenizer, samples)
         metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
         (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
-        looked_at = next(tokens[name] for name in ("test", "validation", "train") if name in tokens)
-        worst, surest = mistakes(learner.model, looked_at, self.tokenizer)
-        write_text_page(
+        write_page(
             folder,
-            title=f"A language model of {recipe.data.named()}",
-            lead=f"{learner.model!r}, {len(self.tokenizer):,} tokens of the kind {self.tokenizer.kind}. "
-            f"Text is divided {parts.division}.",
+            recipe.data.named(),
+            learner.model,
+            self.tokenizer,
+            parts,
+            tokens,
+            samples=samples,
             history=history,
-            troubles=told,
-            samples=[
-                Sample(f"temperature {temperature}", "", text)
-                for temperature, text in zip(TEMPERATURES, samples, strict=True)
-            ],
-            worst=[Sample(one.before, one.expected, one.found, one.figure) for one in worst],
-            surest=[Sample(one.before, one.expected, one.found, one.figure) for one in surest],
-            quality="loss in nats a token",
-            sureness="probability",
-            figures={name: found for name, found in metrics.items() if name in FIGURES},
+            metrics=metrics,
         )
         return metrics
-
-    def samples(self, learner: rnnkit.Learner) -> list[str]:
-        """Return texts that the model writes after the recipe's prompt, at several temperatures."""
-        from rnnkit.generation import generate
-
-        prompt, tokenizer = self.recipe.prompt, self.tokenizer
-        settings: dict[str, Any] = {
-            "encode": tokenizer.encode,
-            "decode": tokenizer.decode,
-            "max_tokens": SAMPLE_TOKENS,
-            "forbidden_ids": [one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
-            "seed": self.recipe.seed,
-        }
-        return [
-            prompt + generate(learner.model, prompt, temperature=temperature, **settings).texts[0]
-            for temperature in TEMPERATURES
-        ]
-
-    def troubles(self, texts: dict[str, Texts], samples: list[str]) -> list[str]:
-        """Return what the texts and the samples tell, in sentences."""
-        from rnnkit.data import text_report
-        from rnnkit.data.text.troubles import repeated_outputs
-
-        held = next((name for name in ("test", "validation") if name in texts), None)
-        sentences: list[str] = []
-        if held is not None and (texts["train"].size or 0) <= LARGEST_COMPARED:
-            report = text_report(texts["train"], texts[held], self.tokenizer, names=("train", held))
-            sentences += report.sentences
-        elif held is not None:
-            sentences.append(f"{held} was not compared with train, which has more than {LARGEST_COMPARED:,} bytes.")
-        return sentences + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")

@@ -92,6 +92,9 @@ class Data(Settings):
         format: of files whose name does not say it.
         header: whether a table's first line names its columns.
         encoding: of text files; none: by the byte order mark, else UTF-8.
+        delimiter: the character between the cells of a table; none finds it.
+        quotes: whether quotation marks enclose cells; none: in .csv files.
+        empty: what becomes of pairs without a source or a target.
         validation_path: pairs to choose the epoch by; none holds a share of path back.
         validation_target_path: as target_path.
         test_path: pairs that judge; none holds a share of path back.
@@ -122,6 +125,9 @@ class Data(Settings):
     format: Literal["csv", "tsv", "jsonl", "json"] | None = None
     header: bool = True
     encoding: str | None = None
+    delimiter: str | None = None
+    quotes: bool | None = None
+    empty: Literal["error", "skip"] = "error"
     validation_path: str | None = None
     validation_target_path: str | None = None
     test_path: str | None = None

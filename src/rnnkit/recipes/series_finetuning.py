@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..data.splits import split
-from ..errors import DataError
 from ..runs import data_digests
 from ..tasks import series
 from ..tasks.network import make_learner
 from .base import DataRequest
-from .finetuning import FineTune, FineTuneJob, Pair, name_old
+from .finetuning import FineTune, FineTuneJob, Pair, name_old, read_old
 from .series import SeriesRecipe, divide, read_new
 
 if TYPE_CHECKING:
@@ -74,15 +72,11 @@ def _old_rows(
     recipe: SeriesRecipe, task: Task, folder: Path, before: Preprocessing, settings: FineTune
 ) -> tuple[SeriesSet | None, SeriesSet | None]:
     """Return the rows of the first training and those it held back; (None, None) where neither is needed nor there."""
-    try:
+
+    def read() -> tuple[SeriesSet, SeriesSet | None]:
         parts = divide(recipe, task)
         data_digests.check(folder, parts.digests, "its old version is expected")
         data_digests.check_classes(folder, parts.train, before.classes)
-    except DataError as error:
-        if settings.replay is not None or settings.protect == "ewc":
-            raise DataError(
-                f"the rows that {folder} was trained on cannot be used ({error}); without them add --set replay=none"
-            ) from None
-        warnings.warn(f"what it still knows of the old rows is not measured: {error}", stacklevel=4)
-        return None, None
-    return parts.train, parts.test
+        return parts.train, parts.test
+
+    return read_old(folder, settings, read) or (None, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.divided_data import DividedData
-from rnnkit.recipes.wording import in_data_settings
+from rnnkit.recipes.wording import in_data_settings, with_remedies
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Range
 
@@ -73,7 +73,8 @@ class Data(DividedData):
         from rnnkit.data.text.labelled import read_labelled_texts
 
         named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
-        with in_data_settings(_ARGUMENTS, new=new):
+        remedy = "call the fields as in the training data" if new else "type --set data.text=NAME --set data.label=NAME"
+        with in_data_settings(_ARGUMENTS, new=new), with_remedies("fields", remedy):
             return read_labelled_texts(path, labelled=labelled, **named)
 
 

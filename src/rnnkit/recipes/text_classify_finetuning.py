@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
-from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
 from rnnkit.recipes.text_classify import TextClassify, learner_of
+from rnnkit.recipes.text_classify_data import Parts
 from rnnkit.recipes.text_classify_data import divide as divide_texts
 from rnnkit.recipes.text_classify_trained import Trained
 from rnnkit.runs import data_digests
@@ -22,8 +23,9 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
     """Return the folder's model with the texts of a file to learn.
 
     Raises:
-        DataError: texts that cannot be read, or old ones that have changed.
+        DataError: texts that cannot be read, or old ones that are wanted and have changed or are gone.
     """
+    from rnnkit.data.text.labelled import check_known
     from rnnkit.tasks.text_rows import TextClassRows
 
     trained = Trained.of(folder, recipe)
@@ -34,8 +36,14 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         classes = trained.classes + tuple(name for name in found if name not in trained.classes)
     elif len(found) < 2:
         raise DataError(f"{data.path}: all texts are {found[0]!r}; with classes=replace two classes are expected")
-    parts = divide_texts(recipe.data)
-    data_digests.check(folder, parts.digests, "its old version is expected")
+
+    def read() -> Parts:
+        parts = divide_texts(recipe.data)
+        data_digests.check(folder, parts.digests, "its old version is expected")
+        check_known([*parts.train, *parts.test], trained.classes)
+        return parts
+
+    old = read_old(folder, settings, read)
 
     def pair(texts: list[LabelledText], names: tuple[str, ...]) -> Any:
         return TextClassRows(texts, trained.tokenizer, names, most=recipe.data.max_tokens).arrays()
@@ -54,8 +62,8 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         new=new,
         save=save,
         validation=validation,
-        old=lambda: pair(parts.train, trained.classes),
-        old_test=pair(parts.test, trained.classes) if parts.test else None,
+        old=None if old is None else (lambda: pair(old.train, trained.classes)),
+        old_test=None if old is None or not old.test else pair(old.test, trained.classes),
         old_from=name_old(folder, f"texts of {recipe.data.path}"),
         classes=classes,
         old_classes=trained.classes,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError, Place
 from ..tasks.text_pairs import TextPair
+from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
     from .pair_settings import Data
 
 
-def read_pairs(data: Data, path: str, target_path: str | None = None, encoding: str | None = None) -> list[TextPair]:
+_ARGUMENTS = ("format", "encoding", "header", "delimiter", "quotes", "empty")  # of the readers, and of `Data`
+
+
+def read_pairs(
+    data: Data, path: str, target_path: str | None = None, encoding: str | None = None, *, new: bool = False
+) -> list[TextPair]:
     """Return the pairs of a file with both sides, or of two parallel files.
 
     Args:
@@ -21,6 +28,7 @@ def read_pairs(data: Data, path: str, target_path: str | None = None, encoding: 
         path: the file, or that of the sources.
         target_path: the file of the targets, line by line; None: the file has both.
         encoding: None: that of the settings.
+        new: whether the pairs are for a run that is trained already.
 
     Raises:
         DataError: a file is missing or damaged, or has one side alone.
@@ -30,9 +38,18 @@ def read_pairs(data: Data, path: str, target_path: str | None = None, encoding: 
 
     file = find_data(path)
     if target_path is not None:
-        both = read_parallel_texts((file, find_data(target_path)), encoding=encoding or data.encoding)
-        return [TextPair(source, (target,)) for (source, target), _ in both]
+        with _in_settings(data, table=False, new=new):
+            both = read_parallel_texts(
+                (file, find_data(target_path)), encoding=encoding or data.encoding, empty=data.empty
+            )
+            return [TextPair(source, (target,)) for (source, target), _ in both]
     kind = _format(file, data)
+    if kind == "txt" and new:
+        raise DataError(
+            "is a file of one text a line; expected sources and their targets",
+            Place(path),
+            f"name a .csv, .tsv or .jsonl file with the fields {data.source} and {data.target}",
+        )
     if kind == "txt":
         raise DataError(
             "is a file of one text a line",
@@ -44,7 +61,7 @@ def read_pairs(data: Data, path: str, target_path: str | None = None, encoding: 
         )
     return [
         TextPair(_joined(source), _listed(target), () if isinstance(source, str) else _listed(source))
-        for source, target in _rows(file, kind, data, encoding, (data.source, data.target))
+        for source, target in _rows(file, kind, data, encoding, (data.source, data.target), new)
     ]
 
 
@@ -54,11 +71,14 @@ def read_sources(path: Path, data: Data, encoding: str | None) -> list[str]:
 
     kind = _format(path, data)
     if kind == "txt":
-        return [text for text, _ in read_texts(path, unit="line", encoding=encoding or data.encoding)]
-    return [_joined(source) for (source,) in _rows(path, kind, data, encoding, (data.source,))]
+        with _in_settings(data, table=False, new=True):
+            return [text for text, _ in read_texts(path, unit="line", encoding=encoding or data.encoding)]
+    return [_joined(source) for (source,) in _rows(path, kind, data, encoding, (data.source,), True)]
 
 
-def _rows(file: Path, kind: Any, data: Data, encoding: str | None, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    file: Path, kind: Any, data: Data, encoding: str | None, names: Sequence[str], new: bool
+) -> Iterator[tuple[Any, ...]]:
     """The values of some fields of each record."""
     from ..data import read_text_rows
 
@@ -71,10 +91,34 @@ def _rows(file: Path, kind: Any, data: Data, encoding: str | None, names: Sequen
         )
     fields: list[str | int] = [int(name) if by_number else name for name in names]
     # In tables with tabs, quotation marks are characters, as in most corpora of pairs.
-    options: dict[str, Any] = {"header": data.header, "quotes": kind == "csv"} if table else {}
-    rows = read_text_rows(file, fields, format=kind, encoding=encoding or data.encoding, **options)
-    for row, _ in rows:
-        yield tuple(row[field] for field in fields)
+    quotes = kind == "csv" if data.quotes is None else data.quotes
+    options: dict[str, Any] = {"header": data.header, "quotes": quotes, "delimiter": data.delimiter} if table else {}
+    with _in_settings(data, table=table and data.header, new=new):
+        rows = read_text_rows(
+            file, fields, format=kind, encoding=encoding or data.encoding, empty=data.empty, **options
+        )
+        for row, _ in rows:
+            yield tuple(row[field] for field in fields)
+
+
+@contextmanager
+def _in_settings(data: Data, *, table: bool, new: bool) -> Iterator[None]:
+    """Write errors of a block in the words of the command line; those about fields name source and target.
+
+    Args:
+        data: names the fields.
+        table: whether the file is a table with a header.
+        new: whether the run is trained already.
+    """
+    remedies = ["type --set data.source=NAME --set data.target=NAME"]
+    if table:
+        remedies.append(
+            "type --set data.header=false --set data.source=0 --set data.target=1 if the first line is a pair"
+        )
+    if new:
+        remedies = [f"call the fields {data.source!r} and {data.target!r}, as in the training data"]
+    with in_data_settings(_ARGUMENTS, new=new), with_remedies("fields", *remedies):
+        yield
 
 
 def _format(file: Path, data: Data) -> Any:

@@ -7,6 +7,7 @@ at lower rates.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import rnnkit
 
 from ..errors import ConfigError
+from ..runs import data_digests
 from .base import DataRequest
 from .finetuning import REPORT, FineTune, write_results
 
@@ -55,7 +57,9 @@ class LanguageModelJob:
         tokenizer: the model's, with these.
         parts: the new texts: to learn and to judge by.
         old: held-out text of the first training; None where there is none.
+        old_separators: whether a token ended each text of the first training.
         old_from: where it comes from, for the report.
+        folder: of the run that is fine-tuned.
     """
 
     source: TextSource
@@ -64,28 +68,35 @@ class LanguageModelJob:
     tokenizer: Tokenizer
     parts: TextParts
     old: Texts | None
+    old_separators: bool
     old_from: str
+    folder: Path
 
     @classmethod
     def open(
         cls, source: TextSource, window: int, folder: Path, data: DataRequest, settings: FineTune, **learner: Any
     ) -> LanguageModelJob:
         """Read the folder's model and the new texts, and write nothing; `learner` has settings of the learner."""
-        from ..data import divide_texts, extend_tokenizer
-        from ..tasks.language_modelling import TOKENIZER, stored_tokenizer
-        from .finetuning import name_old
+        from ..data import divide_texts
+        from ..tasks.language_modelling import SEPARATORS, TOKENIZER, stored_separators
+        from .finetuning import name_old, read_old
 
-        texts = source.read(data.path, data.encoding)
-        parts = divide_texts(texts, validation=settings.validation, test=0.0, by=source.split)
-        before = stored_tokenizer(folder)
-        tokenizer = extend_tokenizer(before, parts.train)
-        model: Any = rnnkit.load(folder)
-        if len(tokenizer) > len(before):
-            model = model.extended(len(tokenizer))
+        with source.wording(new=True):
+            texts = source.read(data.path, data.encoding)
+            parts = divide_texts(texts, validation=settings.validation, test=0.0, by=source.split)
+        model, tokenizer = _extended(folder, parts.train)
         learning = rnnkit.Learner(model, device=settings.device, **learner)
-        learning.extra[TOKENIZER] = tokenizer.to_dict()
+        learning.extra |= {TOKENIZER: tokenizer.to_dict(), SEPARATORS: parts.several}
+
+        def read() -> Texts | None:
+            first = source.parts()
+            data_digests.check(folder, {source.named(): first.train.fingerprint()}, "its old version is expected")
+            return first.test
+
+        # A language model has no old rows to replay, so what is gone is told and not measured.
+        old = read_old(folder, replace(settings, replay=None, protect=None), read)
         old_from = name_old(folder, f"the test text of {source.named()}")
-        return cls(source, window, learning, tokenizer, parts, source.parts().test, old_from)
+        return cls(source, window, learning, tokenizer, parts, old, stored_separators(folder), old_from, folder)
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that a language model cannot use, before there is a run folder."""
@@ -106,12 +117,13 @@ class LanguageModelJob:
         from ..training.fine_tuning.report import Quality
 
         window, parts = self.window, self.parts
-        before = self._figures(parts.validation), self._figures(self.old)
-        train = tokenize(parts.train, self.tokenizer, separators=parts.several)
+        several = parts.several
+        before = self._figures(parts.validation, several), self._figures(self.old, self.old_separators)
+        train = tokenize(parts.train, self.tokenizer, separators=several)
         rows = min(settings.batch_size, max(1, len(train) // (2 * window)))
         judged = None
         if parts.validation is not None:
-            tokens = tokenize(parts.validation, self.tokenizer, separators=parts.several)
+            tokens = tokenize(parts.validation, self.tokenizer, separators=several)
             judged = evaluation_batches(tokens, window)
         chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
         history = self.learner.fine_tune(
@@ -123,22 +135,49 @@ class LanguageModelJob:
         report = history.report
         assert report is not None
 
-        def side(first: dict[str, float] | None, texts: Texts | None) -> Quality | None:
-            return None if first is None else Quality(None, first, self._figures(texts))
+        def side(first: dict[str, float] | None, texts: Texts | None, separators: bool) -> Quality | None:
+            return None if first is None else Quality(None, first, self._figures(texts, separators))
 
-        report = replace(report, new=side(before[0], parts.validation), old=side(before[1], self.old))
+        report = replace(
+            report,
+            new=side(before[0], parts.validation, several),
+            old=side(before[1], self.old, self.old_separators),
+        )
         if report.old is not None:
             report = replace(report, method={"old data": self.old_from, **report.method})
-        return write_results(
-            self.learner, report, history, settings, folder, self.learner.save, old_test=self.old is not None
-        )
+        return write_results(self.learner, report, history, settings, folder, self._save, old_test=self.old is not None)
 
-    def _figures(self, texts: Texts | None) -> dict[str, float] | None:
+    def _save(self, to: Path) -> None:
+        self.learner.save(to)
+        data_digests.carry(self.folder, to)
+
+    def _figures(self, texts: Texts | None, separators: bool) -> dict[str, float] | None:
         from ..tasks.language_modelling import measure
 
         if texts is None:
             return None
-        return measure(self.learner, texts, self.tokenizer, separators=self.parts.several, window=self.window)
+        return measure(self.learner, texts, self.tokenizer, separators=separators, window=self.window)
+
+
+def _extended(folder: Path, texts: Texts) -> tuple[Any, Tokenizer]:
+    """Return a folder's model and tokenizer with the characters or words of new texts, where the model can grow."""
+    from ..data import extend_tokenizer
+    from ..tasks.language_modelling import stored_tokenizer
+
+    model: Any = rnnkit.load(folder)
+    before = stored_tokenizer(folder)
+    tokenizer = extend_tokenizer(before, texts)
+    more = len(tokenizer) - len(before)
+    if not more:
+        return model, before
+    if not model.can_grow:
+        warnings.warn(
+            f"{more:,} characters or words of the new texts stay unknown: the adaptive softmax of {folder} has its "
+            "tokens for good",
+            stacklevel=4,
+        )
+        return model, before
+    return model.extended(len(tokenizer)), tokenizer
 
 
 @dataclass(frozen=True)

@@ -167,34 +167,43 @@ class PairRecipe(Recipe):
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the pairs of a file to learn, read as its own were."""
-        from .finetuning import FineTuneJob, name_old
+        from ..data.text.groups import split_groups
+        from .finetuning import FineTuneJob, name_old, read_old
 
         model = self.answers(folder)
-        pairs = read_pairs(self.data, str(data.path), encoding=data.encoding)
-        held_out = round(len(pairs) * settings.validation)
-        if held_out >= len(pairs):
-            raise DataError(f"{data.path}: {len(pairs)} pairs, all held out; expected more, or a smaller validation")
-        validation = pairs[len(pairs) - held_out :]
+        pairs = read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
+        shares = {"validation": settings.validation} if settings.validation else {}
+        rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
+        learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
         learner = make_learner(self.fit, model.model, settings.device)
         learner.extra = model.tokenizers.to_dict()
 
         def arrays(part: Sequence[TextPair]) -> tuple[Any, Any]:
             return model.tokenizers.rows(part).arrays()
 
-        parts = divide(self.data).pairs
+        def read() -> dict[str, list[TextPair]]:
+            parts = divide(self.data)
+            data_digests.check(folder, parts.digests, "its old version is expected")
+            return parts.pairs
+
+        def save(to: Path) -> None:
+            learner.save(to)
+            data_digests.carry(folder, to)
+
+        old = read_old(folder, settings, read)
         return FineTuneJob(
             learner=learner,
-            new=arrays(pairs[: len(pairs) - held_out]),
+            new=arrays(learned),
             validation=arrays(validation) if validation else None,
-            save=learner.save,
-            old=lambda: arrays(parts["train"]),
-            old_test=arrays(parts["test"]) if parts.get("test") else None,
+            save=save,
+            old=None if old is None else (lambda: arrays(old["train"])),
+            old_test=None if old is None or not old.get("test") else arrays(old["test"]),
             old_from=name_old(folder, "pairs of the first training"),
         )
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
         if data is not None:
-            return read_pairs(self.data, str(data.path), encoding=data.encoding)
+            return read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not parts.pairs.get("test"):
@@ -223,7 +232,10 @@ def divide(data: Data) -> Parts:
         for name, part in pairs.items():
             if not part:
                 off = f"--set data.{name}=0" if name != "train" else "a smaller share"
-                raise DataError(f"{data.path}: of {len(every)} pairs none is in the part {name}; add pairs, or {off}")
+                raise DataError(
+                    f"{data.path}: of {len(every)} pairs none is in the part {name}, as those that share a source or a "
+                    f"target stay together; add pairs, or {off}"
+                )
     if data.limit is not None:
         pairs["train"] = pairs["train"][: data.limit]
     return Parts(pairs, "; ".join(told) or "all pairs were trained on", digests)

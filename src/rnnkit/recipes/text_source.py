@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError
 from ..tasks.ranges import Count, Range, Seed, Settings, Share
+from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
     from ..data import Tokenizer
     from ..data.text.parts import TextParts
     from ..data.text.texts import Texts
+
+# The settings that are arguments of `read_texts`.
+_ARGUMENTS = ("field", "unit", "format", "encoding", "delimiter", "header", "quotes", "empty")
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,18 @@ class TextSource(Settings):
     """The texts, and how they are divided.
 
     Attributes:
-        path: a file or folder of .txt, .jsonl, .json, .csv or .tsv (also .gz); none takes the `corpus`.
+        path: a file or folder of .txt, .jsonl, .json, .csv or .tsv (also .gz); none takes the `corpus`. A name that is
+            not here is looked for in the folder RNNKIT_DATA.
         corpus: python is the help topics that every Python brings along; the others are found in the folder
             RNNKIT_DATA, or downloaded.
         field: name of the column or field that holds the text; none finds it.
         unit: of .txt files: what is a text, the file, a line, or a paragraph between empty lines.
         format: txt, jsonl, json, csv or tsv, where the files' suffix does not say it.
         encoding: of the files, such as gb18030; none is UTF-8, and what a file says of itself.
+        delimiter: of tables: the character between cells; none finds it.
+        header: of tables: whether the first line holds the columns' names.
+        quotes: of tables: whether quotation marks enclose cells.
+        empty: what becomes of files, fields and cells without text.
         validation: share of the text that is kept to choose by.
         test: share of the text that is kept to measure on.
         split: by place (the last characters are the test), by whole texts, or auto: whole texts from 100 on.
@@ -41,6 +52,10 @@ class TextSource(Settings):
     unit: Literal["file", "line", "paragraph"] | None = None
     format: Literal["txt", "jsonl", "json", "csv", "tsv"] | None = None
     encoding: str | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    quotes: bool | None = None
+    empty: Literal["error", "skip"] = "error"
     validation: Share = 0.05
     test: Share = 0.05
     split: Literal["auto", "place", "text"] = "auto"
@@ -64,35 +79,57 @@ class TextSource(Settings):
         Raises:
             DataError: a file that cannot be read as text; see :func:`rnnkit.data.read_texts`.
         """
+        from ..data.data_folder import find_data
         from ..data.text.corpora import find_corpus, python_topics
         from ..data.text.texts import read_texts
 
         if self.path is not None:
-            return self.read(Path(self.path))
+            return self._read(find_data(self.path), _ARGUMENTS)
         if self.corpus == "python":
             return python_topics()
         files = find_corpus(self.corpus)
         return read_texts(files, field="paragraphs") if self.corpus == "tang" else read_texts(files)
 
     def read(self, path: Path, encoding: str | None = None) -> Texts:
-        """Return the texts of another file, read as these are."""
+        """Return the texts of another file, read as these are as far as its format allows."""
+        from ..data.text.files import find_files, unused_by
+
+        unused = unused_by(find_files(path, self.format)[1])
+        return self._read(path, [name for name in _ARGUMENTS if name not in unused], encoding)
+
+    def _read(self, path: Path, names: Iterable[str], encoding: str | None = None) -> Texts:
+        """Return the texts of a file; the settings of these names say how it is read."""
         from ..data.text.texts import read_texts
 
-        given: dict[str, Any] = {
-            "field": int(self.field) if self.field is not None and self.field.isdigit() else self.field,
-            "unit": self.unit,
-            "format": self.format,
-            "encoding": encoding or self.encoding,
-        }
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        if str(given.get("field")).isdigit():
+            given["field"] = int(given["field"])
+        given["encoding"] = encoding or self.encoding
         return read_texts(path, **{name: value for name, value in given.items() if value is not None})
 
     def parts(self) -> TextParts:
         """Return the texts in their parts: to train on, to choose by, to measure on."""
         from ..data.text.parts import divide_texts
 
-        return divide_texts(
-            self.texts(), validation=self.validation, test=self.test, by=self.split, seed=self.split_seed
-        )
+        with self.wording():
+            return divide_texts(
+                self.texts(), validation=self.validation, test=self.test, by=self.split, seed=self.split_seed
+            )
+
+    @contextmanager
+    def wording(self, *, new: bool = False) -> Iterator[None]:
+        """Write errors about texts that a block raises in the words of the command line.
+
+        Args:
+            new: whether the texts are for a run that is trained already.
+        """
+        if not new:
+            with in_data_settings((*_ARGUMENTS, "validation", "test")):
+                yield
+            return
+        remedy = f"call the field of the text {self.field or 'text'!r}"
+        with in_data_settings(_ARGUMENTS, new=True), with_remedies("field", remedy):
+            yield
 
 
 @dataclass(frozen=True)
@@ -105,6 +142,8 @@ class Vocabulary(Settings):
         minimum_count: how often a character or word must occur to be a token.
         lowercase: whether texts are written in small letters first.
         normalization: the Unicode form in which texts are written first.
+        file: a tokenizer that is there already, in place of a new one: a .model of sentencepiece, or the .json of
+            `Tokenizer.save`; the other settings do not count then. It is looked for in RNNKIT_DATA, too.
     """
 
     group_name: ClassVar[str] = "vocabulary"
@@ -114,16 +153,23 @@ class Vocabulary(Settings):
     minimum_count: Count = 1
     lowercase: bool = False
     normalization: Literal["NFC", "NFKC"] | None = "NFC"
+    file: str | None = None
 
     def train(self, texts: Texts) -> Tokenizer:
-        """Return a tokenizer made of texts; give it those of the training part alone."""
-        from ..data import train_tokenizer
+        """Return a tokenizer made of texts, or that of the file; give it the texts of the training part alone."""
+        from ..data import Tokenizer, train_tokenizer
+        from ..data.data_folder import find_data
 
-        return train_tokenizer(
-            self.tokens,
-            texts,
-            size=self.size,
-            minimum_count=self.minimum_count,
-            lowercase=self.lowercase,
-            normalization=self.normalization,
-        )
+        if self.file is not None:
+            return Tokenizer.open(find_data(self.file))
+        try:
+            return train_tokenizer(
+                self.tokens,
+                texts,
+                size=self.size,
+                minimum_count=self.minimum_count,
+                lowercase=self.lowercase,
+                normalization=self.normalization,
+            )
+        except ConfigError as error:
+            raise error.renamed(f"{self.group_name}.{error.argument}") if error.argument else error from None

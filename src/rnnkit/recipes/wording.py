@@ -104,6 +104,29 @@ def in_data_settings(names: Iterable[str], *, new: bool = False) -> Iterator[Non
 
 
 @contextmanager
+def with_remedies(argument: str, *remedies: str) -> Iterator[None]:
+    """Raise errors about data in a block that advise an argument with other remedies, for a setting of another name.
+
+    Args:
+        argument: such as "fields", which names several columns.
+        remedies: what to do instead.
+
+    Example:
+        >>> with with_remedies("fields", "type --set data.source=NAME"):
+        ...     raise DataError("no such column", None, Remedy("fields", ["a"]))
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.DataError: no such column; type --set data.source=NAME
+    """
+    try:
+        yield
+    except DataError as error:
+        if not any(isinstance(one, Remedy) and one.argument == argument for one in error.remedies):
+            raise
+        raise DataError(error.problem, error.place, remedies, note=error.note) from None
+
+
+@contextmanager
 def on_full_disk(folder: Path) -> Iterator[None]:
     """Raise errors of a full disk in a block that trains into a run folder with the command that goes on afterwards.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..data.tokens import TokenArray, TokenBatches
     from ..training.learner import Learner
 
-TOKENIZER = "tokenizer"  # its entry in what is stored beside a model
+TOKENIZER, SEPARATORS = "tokenizer", "separators"  # their entries in what is stored beside a model
 _ROW = 50_000  # tokens; a longer text is measured in several rows
 _SEGMENT = 32  # steps after which a model that learns on the way learns
 _TRIED = 10_000  # tokens of the validation text on which its rates are chosen
@@ -67,8 +67,8 @@ def figures(loss: float, count: int, size: TextSize) -> dict[str, float]:
     """Return what a mean loss a token means.
 
     Args:
-        loss: −log p of a token, in nats.
-        count: the number of tokens it is the mean of.
+        loss: −log p of a token, in nats, the mean of those that are predicted.
+        count: the number of all tokens of the text.
         size: of the text they stand for.
 
     Returns:
@@ -79,7 +79,7 @@ def figures(loss: float, count: int, size: TextSize) -> dict[str, float]:
         >>> figures(math.log(2), 100, TextSize(200, 400))
         {'loss': 0.6931471805599453, 'perplexity': 2.0, 'bits_per_character': 0.5, 'bits_per_byte': 0.25}
     """
-    bits = loss * count / math.log(2)
+    bits = loss * count / math.log(2)  # the first token, which nothing predicts, counts as the others do
     return {
         "loss": loss,
         "perplexity": math.exp(min(loss, 700.0)),
@@ -102,7 +102,7 @@ def measure(learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators:
 
     tokens = tokenize(texts, tokenizer, separators=separators)
     loss = learner.evaluate(evaluation_batches(tokens, window), stateful=True)["loss"]
-    return figures(loss, len(tokens) - 1, size_of(texts, tokenizer))
+    return figures(loss, len(tokens), size_of(texts, tokenizer))
 
 
 def measure_dynamically(
@@ -131,7 +131,7 @@ def measure_dynamically(
     }
     lr, decay = min(found, key=lambda rates: found[rates])
     loss = dynamic_evaluation(model, test.batches(1, _SEGMENT), scale, lr=lr, decay=decay)
-    return {**figures(loss, len(test) - 1, size), "lr": lr, "decay": decay}
+    return {**figures(loss, len(test), size), "lr": lr, "decay": decay}
 
 
 class Passage(NamedTuple):
@@ -196,6 +196,18 @@ def mistakes(
         if (share := float(sure[at].exp())) > 0
     ]
     return worst, surest
+
+
+def stored_separators(path: Path) -> bool:
+    """Return whether a token ended each text that a stored model learnt from; true of models that do not tell it.
+
+    Args:
+        path: the model's file or folder.
+    """
+    from ..serialization import read_config
+
+    stored: Any = read_config(path).get("extra", {})
+    return bool(stored.get(SEPARATORS, True))
 
 
 def stored_tokenizer(path: Path) -> Tokenizer:

@@ -42,6 +42,15 @@ def test_small_sets_have_all_parts():
         assert min(map(len, parts.values())) >= 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_most_of_the_rows_are_trained_on_where_they_share_a_text(seed):
+    rows = [(f"question {number}", "yes" if number < 60 else f"answer {number}") for number in range(100)]
+    parts = split_groups(rows, {"validation": 0.05, "test": 0.05}, seed=seed)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 90, "validation": 5, "test": 5}
+    assert set(range(60)) <= set(parts["train"])
+    assert split_groups(rows[:60], {"test": 0.1}, seed=seed) == {"train": list(range(60)), "test": []}
+
+
 def test_shares_that_are_none():
     with pytest.raises(ConfigError, match="together less than 1"):
         split_groups([("a", "b")], {"validation": 0.6, "test": 0.6})

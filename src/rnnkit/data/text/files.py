@@ -137,12 +137,23 @@ def find_files(path: Paths, format: str | None) -> tuple[tuple[Path, ...], str, 
     return files, found.pop(), source
 
 
+def unused_by(kind: str) -> set[str]:
+    """Return the arguments of readers that a format has no use for.
+
+    Example:
+        >>> sorted(unused_by("csv")), sorted(unused_by("jsonl"))
+        (['unit'], ['delimiter', 'header', 'quotes', 'unit'])
+    """
+    tables, records = {"delimiter", "header", "quotes"}, {"field", "fields"}
+    if kind == "txt":
+        return tables | records
+    return {"unit"} | (tables if kind in ("jsonl", "json") else set())
+
+
 def check_use(kind: str, **arguments: Any) -> None:
     """Raise ConfigError for an argument that a format has no use for."""
-    records = {"field", "fields"}
-    taken = {"txt": {"unit"}, "jsonl": records, "json": records}.get(kind, {*records, "delimiter", "header", "quotes"})
     for name, value in arguments.items():
-        if value is not None and name not in taken:
+        if value is not None and name in unused_by(kind):
             raise ConfigError.of(name, value, f"leave it out: {_WORDS[kind]} has no use for it")
 
 

@@ -46,7 +46,8 @@ def split_groups(rows: Sequence[Sequence[str]], shares: Mapping[str, float], *, 
     """Divide rows so that no text of one part is in another; which groups go where, a hash of their texts says.
 
     The groups stand in the order of that hash. The first of them are the first part, the next ones the second, until
-    each part has its share of the rows; each gets a group at least. The order in which the rows come does not matter.
+    each part has its share of the rows; each gets a group at least. A group of more than half of the rows is always in
+    "train". The order in which the rows come does not matter.
 
     Args:
         rows: as for `group_by_shared`.
@@ -70,11 +71,13 @@ def split_groups(rows: Sequence[Sequence[str]], shares: Mapping[str, float], *, 
     for row, group in enumerate(group_by_shared(rows)):
         groups.setdefault(group, []).append(row)
     order = sorted(groups.values(), key=lambda members: _place(min(tuple(rows[row]) for row in members), seed))
+    large = [members for members in order if 2 * len(members) > len(rows)]
+    order = [members for members in order if 2 * len(members) <= len(rows)]
     parts: dict[str, list[int]] = {"train": [], **{name: [] for name in shares}}
     for name, share in shares.items():
         while order and share and len(parts[name]) < max(1, round(share * len(rows))):
             parts[name] += order.pop(0)
-    parts["train"] = [row for members in order for row in members]
+    parts["train"] = [row for members in (*order, *large) for row in members]
     return {name: sorted(members) for name, members in parts.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...errors import DataError, Place, Remedy, suggest
 from ...ordering import natural_key
-from .files import format_of
+from .files import find_files, format_of
 from .rows import Row, TextRows, read_text_rows
 from .texts import read_texts
 
@@ -76,6 +76,14 @@ def read_labelled_texts(
         return _of_folders(given, encoding, empty) if labelled else _plain(given, "file", encoding, empty)
     if not labelled and format is None and format_of(given) == "txt":
         return _plain(given, "line", encoding, empty)
+    if labelled and format is None and find_files(given, None)[1] == "txt":
+        remedies = (
+            Remedy("format", "tsv", "if tabs stand between texts and labels"),
+            Remedy("format", "jsonl", "if each line is a JSON object"),
+            "make a folder with a folder of .txt files for each class",
+        )
+        expected = "is plain text, which has no labels; expected .csv, .tsv, .jsonl or .json"
+        raise DataError(expected, Place(str(path)), remedies)
     how: dict[str, Any] = {"format": format, "encoding": encoding, "delimiter": delimiter, "header": header}
     how |= {"quotes": quotes, "empty": empty}
     fields = _fields(read_text_rows(given, **{**how, "empty": "keep"}), text, label, labelled, header is False)

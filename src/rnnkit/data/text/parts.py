@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from ...errors import ConfigError, DataError, Place, check_choice
+from ...errors import ConfigError, DataError, Place, Remedy, check_choice
 from .decoding import OnBytes
 from .texts import Piece, Texts, TextSource, as_texts
 
@@ -94,11 +94,10 @@ def divide_texts(
     for name, part in zip(_NAMES, found, strict=True):
         if part is not None and part.is_empty():
             raise DataError(
-                f"the {name} part of {count:,} {'text' if count == 1 else 'texts'} is empty; expected more text, or "
-                f"another share: {name}=0"
-                if name != "train"
-                else "the train part is empty",
+                f"the {name} part of {count:,} {'text' if count == 1 else 'texts'} is empty; expected more text"
+                + (", or no such part" if name != "train" else ""),
                 Place(texts.source),
+                Remedy(name, 0) if name != "train" else None,
             )
     assert found[0] is not None
     return TextParts(found[0], found[1], found[2], division, count > 1)
@@ -127,6 +126,11 @@ class _PartTexts(Texts):
     @property
     def source(self) -> str:  # type: ignore[override]
         return self.texts.source
+
+    @property
+    def size(self) -> int | None:
+        """The number of bytes of the whole on the disk, all of which is read for a part."""
+        return self.texts.size
 
     def is_empty(self) -> bool:
         """Return whether the part has no text."""

@@ -47,12 +47,14 @@ def _line_records(lines: Lines, place: Place) -> Iterator[tuple[Any, Place]]:
         except RecursionError:
             raise DataError("the JSON is nested too deep", where) from None
         except ValueError as error:
-            remedies = []
+            remedies: list[Remedy | str] = []
             if number == 1:
                 remedies.append(Remedy("format", "txt", "if the lines are plain text"))
             if number == 1 and line.lstrip()[0] in "[{":
                 remedies.append(Remedy("format", "json", "if the file is one JSON array"))
-            raise DataError(f"the line is not JSON ({error})", where, remedies) from None
+            if number > 1:
+                remedies.append("correct the line, or take it out of the file")
+            raise DataError(f"the line is not JSON ({json_problem(error)})", where, remedies) from None
         yield record, where
 
 
@@ -355,6 +357,13 @@ def _delimiter(line: str, format: str) -> str:
         return "\t"
     outside = "".join(line.split('"')[::2])
     return max(_MARKS, key=outside.count) if any(mark in outside for mark in _MARKS) else ","
+
+
+def json_problem(error: ValueError) -> str:
+    """Return what is wrong with a line of JSON; the library calls every line the first one."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+    return str(error)
 
 
 def json_name(value: Any) -> str:

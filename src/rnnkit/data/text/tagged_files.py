@@ -14,6 +14,7 @@ from ...ordering import natural_key
 from ..reading import check_encoding
 from .decoding import decode_file, lines_of
 from .files import suffix_of
+from .records import json_problem
 from .tagged import Slot, TaggedText, check_slots, check_tags, join_words, slots_of
 
 FORMATS = {
@@ -165,6 +166,8 @@ def _snips(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> 
         notes.append(f"{file.name} is not UTF-8; it was read as Latin-1.")
     try:
         whole = json.loads(text)
+    except RecursionError:
+        raise DataError("the JSON is nested too deep", place) from None
     except ValueError as error:
         remedy = Remedy("format", "jsonl", "if each line is a record")
         raise DataError(f"is not JSON ({error})", place, remedy) from None
@@ -203,9 +206,12 @@ def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...]
         place = Place(str(file), number)
         try:
             record = json.loads(line)
+        except RecursionError:
+            raise DataError("the JSON is nested too deep", place) from None
         except ValueError as error:
-            remedy = Remedy("format", "columns", "if it has a word and a tag a line") if number == 1 else None
-            raise DataError(f"the line is not JSON ({error})", place, remedy) from None
+            columns = Remedy("format", "columns", "if it has a word and a tag a line")
+            remedy = columns if number == 1 else "correct the line, or take it out of the file"
+            raise DataError(f"the line is not JSON ({json_problem(error)})", place, remedy) from None
         yield _record(record, fields, place, tagged)
 
 

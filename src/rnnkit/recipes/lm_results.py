@@ -1,0 +1,103 @@
+"""What a run of a language model writes about itself: samples, troubles, and the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnkit.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnkit import runs
+    from rnnkit.data import Tokenizer
+    from rnnkit.data.text.parts import TextParts
+    from rnnkit.data.tokens import TokenArray
+
+SAMPLE_TOKENS, TEMPERATURES = 400, (0.8, 0.5, 1.0)
+LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
+FIGURES = ("test", "dynamic_evaluation", "validation")
+
+
+def write_samples(model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> list[str]:
+    """Return texts that a model writes after a prompt, at several temperatures; without one, as texts begin."""
+    from rnnkit.generation import generate
+
+    begin = tokenizer.encode(prompt) or [0 if tokenizer.end is None else tokenizer.end]
+    settings: dict[str, Any] = {
+        "decode": tokenizer.decode,
+        "max_tokens": SAMPLE_TOKENS,
+        "forbidden_ids": [one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
+        "seed": seed,
+    }
+    return [
+        prompt + generate(model, begin, temperature=temperature, **settings).texts[0] for temperature in TEMPERATURES
+    ]
+
+
+def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list[str]:
+    """Return what the texts and the samples tell, in sentences."""
+    from rnnkit.data import text_report
+    from rnnkit.data.text.troubles import repeated_outputs
+
+    texts = parts.named()
+    held = next((name for name in ("test", "validation") if name in texts), None)
+    told: list[str] = []
+    if held is not None and (parts.train.size or 0) > LARGEST_COMPARED:
+        told.append(f"{held} was not compared with train, which has more than {LARGEST_COMPARED:,} bytes.")
+    elif held is not None:
+        try:
+            told += text_report(parts.train, texts[held], tokenizer, names=("train", held)).sentences
+        except DataError as error:  # a text that is too long to be held
+            told.append(f"{held} was not compared with train: {error.problem}.")
+    return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")
+
+
+def write_page(
+    folder: Path,
+    name: str,
+    model: Any,
+    tokenizer: Tokenizer,
+    parts: TextParts,
+    tokens: dict[str, TokenArray],
+    *,
+    samples: list[str],
+    history: Any,
+    metrics: runs.Metrics,
+) -> None:
+    """Write ``report.html`` of a run.
+
+    Args:
+        folder: the run's.
+        name: of the texts.
+        model: the trained one.
+        tokenizer: its own.
+        parts: the texts.
+        tokens: of each part.
+        samples: what `write_samples` returned.
+        history: of the training.
+        metrics: what was measured, with the troubles.
+    """
+    from rnnkit.recipes.text_page import Sample, write_text_page
+    from rnnkit.tasks.language_modelling import mistakes
+
+    looked_at = next(tokens[part] for part in ("test", "validation", "train") if part in tokens)
+    worst, surest = (
+        [Sample(one.before, one.expected, one.found, one.figure) for one in found]
+        for found in mistakes(model, looked_at, tokenizer)
+    )
+    write_text_page(
+        folder,
+        title=f"A language model of {name}",
+        lead=f"{model!r}, {len(tokenizer):,} tokens of the kind {tokenizer.kind}. Text is divided {parts.division}.",
+        history=history,
+        troubles=metrics["troubles"],
+        samples=[
+            Sample(f"temperature {temperature}", "", text)
+            for temperature, text in zip(TEMPERATURES, samples, strict=True)
+        ],
+        worst=worst,
+        surest=surest,
+        quality="loss in nats a token",
+        sureness="probability",
+        figures={name: found for name, found in metrics.items() if name in FIGURES},
+    )
