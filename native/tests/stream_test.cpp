@@ -61,7 +61,7 @@ void test_streams(Tally& tally) {
         const Case wide{kernel, 2, 3, 20, 700, served(kernel, usual | zoned_h), 0, 3};
         Case step = wide;
         step.time = 1;
-        expect_split<float>(tally, step, kernel == simple_rnn ? 2 : 3, true);
+        expect_split<float>(tally, step, 3, true);
         both(wide);
     }
 }
