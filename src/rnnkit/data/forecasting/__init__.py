@@ -13,13 +13,19 @@ from ..._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .layout import WindowLayout
+    from .reading import read_time_series
+    from .series import TimeSeries
 
 _NAMES = {
+    "TimeSeries": "series",
     "WindowLayout": "layout",
+    "read_time_series": "reading",
 }
 
 __all__ = [
+    "TimeSeries",
     "WindowLayout",
+    "read_time_series",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES)
