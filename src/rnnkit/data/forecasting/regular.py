@@ -188,8 +188,8 @@ def to_regular(
         )
     if time_zone is None and frequency.microseconds is not None and distinct and _at_clock_changes(gaps, rules):
         findings.append(
-            "The gaps and the repeated stamps are on days on which clocks change: the stamps are local times. Name "
-            'their zone, such as time_zone="America/New_York", to keep the two hours of a repeated stamp apart.'
+            "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
+            'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
         )
     return Regular(times, rows, frequency, time_zone, findings)
 
