@@ -221,8 +221,10 @@ def _check_numbers(table: Table, names: Sequence[str]) -> None:
     for name in names:
         if is_text(table.frame[name]):
             cells = table.frame[name].dropna().astype(str)
-            row = next(index for index, cell in cells.items() if not table.numerals.is_number(cell))
-            raise table.numerals.error(cells[row], table.column(name)(int(str(row))), [*table.ignored, name])
+            at = next(at for at, cell in enumerate(cells) if not table.numerals.is_number(cell))
+            raise table.numerals.error(
+                cells.iloc[at], table.column(name)(int(str(cells.index[at]))), [*table.ignored, name]
+            )
 
 
 def _is(names: Sequence[str]) -> str:

@@ -147,7 +147,8 @@ class Frequency:
         size = self.microseconds
         if size is not None:
             whole, rest = np.divmod((times - start).astype(np.int64), size)
-            return whole + rest / size
+            found: npt.NDArray[np.float64] = whole + rest / size
+            return found
         days, first = times.astype("datetime64[D]"), start.astype("datetime64[D]")
         if self.unit == "business day":
             counted = np.busday_count(first, days).astype(np.float64)
@@ -157,16 +158,17 @@ class Frequency:
         wanted = _in_month(months, first, at_end=self.at_end)
         counted = (months - months_origin).astype(np.int64) / self.count
         within = (times - wanted).astype(np.int64) - int((start - first).astype(np.int64))
-        return counted + within / (31 * _DAY * self.count)
+        steps: npt.NDArray[np.float64] = counted + within / (31 * _DAY * self.count)
+        return steps
 
     def stamps(self, origin: Any, positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Return the stamps of steps, counted from `origin`: datetime64[us], or int64."""
         if self.unit == "number":
-            return int(origin) + np.asarray(positions, np.int64) * self.count
+            return np.asarray(int(origin) + np.asarray(positions, np.int64) * self.count)
         start = _micro(origin)
         size = self.microseconds
         if size is not None:
-            return start + (np.asarray(positions, np.int64) * size).astype("timedelta64[us]")
+            return np.asarray(start + (np.asarray(positions, np.int64) * size).astype("timedelta64[us]"))
         first = start.astype("datetime64[D]")
         if self.unit == "business day":
             days = np.busday_offset(first, positions, roll="forward")
@@ -220,7 +222,7 @@ def infer_frequency(clocks: list[npt.NDArray[Any]]) -> Frequency | None:
             return Frequency("business day")
     for unit in ("week", "day", "hour", "minute", "second"):
         if common % (_SECONDS[unit] * _MICRO) == 0:
-            return Frequency(unit, common // (_SECONDS[unit] * _MICRO))  # type: ignore[arg-type]
+            return Frequency(unit, common // (_SECONDS[unit] * _MICRO))
     return None
 
 
@@ -245,7 +247,7 @@ def _in_month(months: npt.NDArray[Any], like: Any, *, at_end: bool) -> npt.NDArr
     length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
     day = (like - like.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
     offset = length - 1 if at_end else np.minimum(day, length - 1)
-    return first + offset.astype("timedelta64[D]")
+    return np.asarray(first + offset.astype("timedelta64[D]"))
 
 
 def _micro(stamps: Any) -> npt.NDArray[Any]:

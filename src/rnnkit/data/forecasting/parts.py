@@ -141,7 +141,7 @@ def _cuts(parts: Sequence[Any], count: int) -> npt.NDArray[np.int64]:
     edges = np.concatenate([[0.0], np.cumsum([float(one) for one in parts])])
     if edges[-1] < 1.5:  # shares
         edges = np.rint(edges * count)
-    return np.minimum(edges, count).astype(np.int64)
+    return np.asarray(np.minimum(edges, count), np.int64)
 
 
 def _steps(time: npt.NDArray[Any], clock: npt.NDArray[Any], found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -110,7 +110,7 @@ class ForecastPreprocessing:
         if observed is None:
             missing = any(np.isnan(one[:end]).any() for one, end in zip(series.targets, series.ends, strict=True))
             observed = missing or shortest < lookback
-        covariates = {}
+        covariates: dict[str, tuple[float, float]] = {}
         for kind, names in (("past", series.past_names), ("known", series.known_names)):
             columns = getattr(series, kind)
             whole = np.concatenate([one[begin:end] for one, (begin, end) in zip(columns, train, strict=True)])

@@ -125,7 +125,10 @@ class Scaling:
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Scaling:
         """Return the scaling that `to_json` stored."""
-        return Scaling(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+        }
+        return Scaling(**values)
 
 
 def _measure(

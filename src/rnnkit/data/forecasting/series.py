@@ -162,10 +162,11 @@ class TimeSeries:
         picked = np.arange(len(self))[rows]
         if picked.ndim != 1:
             raise DataError(f"{rows!r} picks one series; series[[{rows!r}]] is the set that holds it alone")
-        parts = {name: getattr(self, name) for name in ("ids", "times", "targets", "past", "known")}
+        names = ("ids", "times", "targets", "past", "known")
+        parts: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in picked) for name in names}
         return replace(
             self,
-            **{name: tuple(column[row] for row in picked) for name, column in parts.items()},
+            **parts,
             static={name: column[picked] for name, column in self.static.items()},
         )
 
@@ -212,7 +213,8 @@ class TimeSeries:
             for name in ("targets", "past", "known"):
                 values = getattr(self, name)[row]
                 parts[name].append(np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan)]))
-        return replace(self, **{name: tuple(rows) for name, rows in parts.items()})
+        columns: dict[str, Any] = {name: tuple(rows) for name, rows in parts.items()}
+        return replace(self, **columns)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all series, in their order."""

@@ -133,7 +133,11 @@ class ForecastWindows:
         self._rows = source.starts[owner] + origin
         self._window = np.arange(-lookback, horizon)
         self._future = np.arange(horizon)
-        self._weighted = bool(np.isnan(source.raw[self._rows[:, None] + self._future]).any()) if len(origin) else False
+        # By sums up to each step, since an index of all windows and steps may be large.
+        gone = np.concatenate([[0], np.cumsum(np.isnan(source.raw))])
+        ends = np.minimum(self._rows + horizon, len(source.raw))
+        self._missing = gone[ends] - gone[self._rows]
+        self._weighted = bool(self._missing.any())
 
     @property
     def layout(self) -> WindowLayout:
@@ -253,7 +257,7 @@ class ForecastWindows:
 
     def scales(self, rows: Any = slice(None)) -> npt.NDArray[np.float64]:
         """Return the scale of each window's series, [B]: by it spreads are brought into the user's units."""
-        return self.source.scale[np.atleast_1d(self.owner[rows])]
+        return np.asarray(self.source.scale[np.atleast_1d(self.owner[rows])])
 
     def _observed(self) -> ForecastWindows:
         """The windows that have an observed target in their horizon.
@@ -261,9 +265,7 @@ class ForecastWindows:
         Raises:
             DataError: there is none.
         """
-        if not self._weighted:
-            return self
-        seen = ~np.isnan(self.truth()).all(1)
+        seen = self._missing < self.layout.horizon
         if not seen.any():
             raise DataError(
                 f"the horizons of all {len(self):,} windows have no observed target", Place(self.series.source)
