@@ -51,6 +51,10 @@ MODULES = {
     "rnnkit.recipes.text_page": ("AttentionMap", "Picture", "Sample", "attention_of", "write_text_page"),
     "rnnkit.serialization": ("read_config",),
     "rnnkit.tasks.classification": ("Classification",),
+    "rnnkit.tasks.conformal": ("ConformalIntervals",),
+    "rnnkit.tasks.forecast_baselines": ("NaiveForecasts", "score_naive", "score_windows", "verdict"),
+    "rnnkit.tasks.forecast_linear": ("DLinear", "NLinear", "Ridge", "forecast_windows", "train_linear"),
+    "rnnkit.tasks.forecast_scores": ("ForecastScores", "ScoreSums", "pinball", "sample_crps", "seasonal_errors"),
     "rnnkit.tasks.intent_rows": ("IntentRows", "IntentVocabulary", "names_of"),
     "rnnkit.tasks.intents": ("IntentSlotObjective", "Understood", "ValidationScores", "scores", "understand"),
     "rnnkit.tasks.span_scores": ("span_scores",),
@@ -69,6 +73,7 @@ MODULES = {
 PACKAGES = (
     "rnnkit",
     "rnnkit.data",
+    "rnnkit.data.forecasting",
     "rnnkit.diagnostics",
     "rnnkit.finetuning",
     "rnnkit.generation",
@@ -120,6 +125,8 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.data.forecasting.WindowSource": "rnnkit.data.forecasting.ForecastWindows",
+    "rnnkit.tasks.forecast_scores.ForecastScores": "rnnkit.tasks.forecast_scores.ScoreSums",
     "rnnkit.tasks.text_scores.Scores": "rnnkit.tasks.text_scores.translation_scores",
     "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
     "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",

@@ -127,9 +127,9 @@ class NaiveForecasts:
             if not np.isnan(block).any():
                 continue
             rows = -(-length // size)
-            table = np.full(rows * size, np.nan)
-            table[:length] = block
-            table = table.reshape(rows, size)
+            flat = np.full(rows * size, np.nan)
+            flat[:length] = block
+            table = flat.reshape(rows, size)
             last = np.maximum.accumulate(np.where(np.isnan(table), -1, np.arange(rows)[:, None]), axis=0)
             table = np.take_along_axis(table, np.maximum(last, 0), 0)
             filled[begin : begin + length] = table.ravel()[:length]

@@ -301,7 +301,7 @@ def _known(windows: ForecastWindows) -> Literal["all", "first"]:
 def _features(x: Tensor, windows: ForecastWindows, known: str) -> npt.NDArray[np.float64]:
     """[B, F]: what of x is not zero by its layout."""
     layout = windows.layout
-    past = torch.cat([x[..., layout.columns(kind)] for kind in ("target", "past", "observed")], 2)  # type: ignore[arg-type]
+    past = torch.cat([x[..., layout.columns(kind)] for kind in ("target", "past", "observed")], 2)
     steps = slice(None) if known == "all" else slice(layout.lookback, layout.lookback + 1)
     parts = [past[:, : layout.lookback].flatten(1), x[:, steps, layout.columns("known")].flatten(1)]
     parts.append(x[:, 0, layout.columns("static")])
