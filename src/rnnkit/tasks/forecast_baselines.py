@@ -24,7 +24,6 @@ _WORTH = 0.02  # of the error; a smaller difference is none in practice
 _BATCH = 1024
 _WORDS = {
     "persistence": "persistence (the last value)",
-    "seasonal": "the seasonal naive forecast (the last season)",
     "drift": "drift (the line through the first and the last value)",
     "mean": "the mean of the lookback",
     "ridge": "ridge regression on the same inputs",
@@ -183,13 +182,13 @@ def score_windows(
 
 
 def score_naive(
-    windows: ForecastWindows, *, period: int | None = None, seasonal_errors: Array | None = None
+    windows: ForecastWindows, *, periods: Sequence[int] | None = None, seasonal_errors: Array | None = None
 ) -> dict[str, ForecastScores]:
-    """Return the scores of `NaiveForecasts`, by their names.
+    """Return the scores of `NaiveForecasts` by their names, the seasonal ones as in "seasonal_24".
 
     Args:
         windows: what is forecast.
-        period: the season in steps; None: that of the frequency. With 1 there is no "seasonal".
+        periods: the seasons in steps; None: those of the frequency.
         seasonal_errors: [S], see `ScoreSums`.
 
     Example:
@@ -199,12 +198,20 @@ def score_naive(
         >>> {name: round(scores.figures["mae"], 2) for name, scores in score_naive(test).items()}
         {'persistence': 2.0, 'drift': 2.8, 'mean': 2.0}
     """
-    naive = NaiveForecasts(windows, period)
-    names = [name for name in naive.names if name != "seasonal" or naive.period > 1]
-    return {
+    naive = NaiveForecasts(windows)
+    found = {
         name: score_windows(windows, lambda rows, name=name: naive(name, rows), seasonal_errors=seasonal_errors)  # type: ignore[misc]
-        for name in names
+        for name in naive.names
+        if name != "seasonal"
     }
+    for period in windows.series.frequency.seasons if periods is None else periods:
+        seasonal = NaiveForecasts(windows, period)
+        found[f"seasonal_{period}"] = score_windows(
+            windows,
+            lambda rows, seasonal=seasonal: seasonal("seasonal", rows),  # type: ignore[misc]
+            seasonal_errors=seasonal_errors,
+        )
+    return found
 
 
 def verdict(network: float, baselines: Mapping[str, float], *, metric: str = "MAE", unit: str = "") -> str:
@@ -222,9 +229,9 @@ def verdict(network: float, baselines: Mapping[str, float], *, metric: str = "MA
         ConfigError: no baseline.
 
     Example:
-        >>> verdict(612.3, {"persistence": 1500.0, "seasonal": 920.1, "ridge": 650.2}, unit="MW")
+        >>> verdict(612.3, {"persistence": 1500.0, "seasonal_24": 920.1, "ridge": 650.2}, unit="MW")
         'The network is worth it: its MAE of 612.3 MW is 5.8% below that of the best baseline, ridge regression on the \
-same inputs (650.2 MW), and 33.5% below that of the seasonal naive forecast (the last season) (920.1 MW).'
+same inputs (650.2 MW), and 33.5% below that of the seasonal naive forecast, 24 steps back (920.1 MW).'
         >>> verdict(2.02, {"persistence": 2.0, "drift": 2.1})
         'The network is no better than persistence (the last value): MAE 2.02 against 2. The simpler forecast is \
 enough. The last value is hard to beat where the changes of a series are random, as with prices.'
@@ -239,7 +246,7 @@ enough. The last value is hard to beat where the changes of a series are random,
     def shown(value: float) -> str:
         return f"{value:,.4g}{unit}"
 
-    naive = {name: value for name, value in named.items() if name in NaiveForecasts.names}
+    naive = {name: value for name, value in named.items() if name.partition("_")[0] in NaiveForecasts.names}
     if gain >= _WORTH:
         text = (
             f"The network is worth it: its {metric} of {shown(network)} is {gain:.1%} below that of the best baseline, "
@@ -267,4 +274,6 @@ enough. The last value is hard to beat where the changes of a series are random,
 
 
 def _called(name: str) -> str:
+    if name.startswith("seasonal_"):
+        return f"the seasonal naive forecast, {name.removeprefix('seasonal_')} steps back"
     return _WORDS.get(name, name)

@@ -56,6 +56,13 @@ def test_days_without_weekends_are_business_days():
     assert found.positions(dates("2024-01-06", "2024-01-08"), days[0]).tolist() == [4.5, 5.0]
 
 
+def test_the_week_is_a_season_of_steps_below_a_day():
+    assert Frequency("hour", 3).seasons == (8, 56)
+    assert Frequency("minute", 15).seasons == (96, 672)
+    assert Frequency("day").seasons == (7,)
+    assert Frequency("month", 12).seasons == ()
+
+
 def test_gaps_and_several_series_do_not_change_the_frequency():
     assert infer_frequency([np.delete(hours(40), [3, 4, 20]), hours(5, first="2020-01-01")]) == Frequency("hour")
     assert infer_frequency([hours(1)]) is None

@@ -108,6 +108,18 @@ class Frequency:
         return 1
 
     @property
+    def seasons(self) -> tuple[int, ...]:
+        """The usual seasons in steps, the shortest first: of steps below a day also the week; empty without any.
+
+        Example:
+            >>> Frequency("hour").seasons, Frequency("month").seasons, Frequency("number").seasons
+            ((24, 168), (12,), ())
+        """
+        size, period = self.microseconds, self.period
+        week = 0 if size is None or size >= _DAY or (7 * _DAY) % size else 7 * _DAY // size
+        return tuple(one for one in (period, week) if one > 1)
+
+    @property
     def words(self) -> str:
         """What people call it: "hourly", "every 15 minutes", "monthly"."""
         if self.unit == "number":
