@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
+    from .layers.instance_norm import ReversibleNorm
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
     from .layers.rnn import RNN
@@ -70,6 +71,7 @@ _NAMES = {
     "RNN": "layers.rnn",
     "RNNClassifier": "estimators.classifier",
     "RNNRegressor": "estimators.regressor",
+    "ReversibleNorm": "layers.instance_norm",
     "SeriesAugment": "layers.augment",
     "SequenceClassifier": "models.classifier",
     "SequenceModule": "layers.sequence_module",
@@ -110,6 +112,7 @@ __all__ = [
     "LoRA",
     "PerStep",
     "PixelFront",
+    "ReversibleNorm",
     "SequenceClassifier",
     "SequenceModule",
     "SequenceRegressor",

@@ -21,6 +21,7 @@ from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
+from ..layers.instance_norm import ReversibleNorm
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
@@ -49,6 +50,7 @@ BUILDERS: dict[str, Builder] = {
     "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
+    "ReversibleNorm": ReversibleNorm,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
     "Embedding": Embedding,
