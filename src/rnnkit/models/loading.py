@@ -30,6 +30,10 @@ from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
+from .forecast_deepar import DeepAR
+from .forecast_direct import DirectForecaster
+from .forecast_encoder_decoder import EncoderDecoderForecaster
+from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
@@ -62,6 +66,10 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "DirectForecaster": DirectForecaster,
+    "SegmentForecaster": SegmentForecaster,
+    "DeepAR": DeepAR,
+    "EncoderDecoderForecaster": EncoderDecoderForecaster,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

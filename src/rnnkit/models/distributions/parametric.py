@@ -44,7 +44,8 @@ class Gaussian(Distribution):
         return torch.distributions.Normal(raw[..., 0], self.std(raw), validate_args=False)
 
     def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
-        return -self._normal(raw).log_prob(targets)
+        found: Tensor = -self._normal(raw).log_prob(targets)
+        return found
 
     def mean(self, raw: Tensor) -> Tensor:
         """Return r_1."""
@@ -57,11 +58,13 @@ class Gaussian(Distribution):
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return quantiles: raw [..., 2], Q levels → [..., Q]."""
         at = torch.tensor(check_levels(levels), dtype=raw.dtype, device=raw.device)
-        return raw[..., :1] + self.std(raw)[..., None] * torch.special.ndtri(at)
+        found: Tensor = raw[..., :1] + self.std(raw)[..., None] * torch.special.ndtri(at)
+        return found
 
     def sample(self, raw: Tensor, samples: int) -> Tensor:
         """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
-        return self._normal(raw.detach()).sample(torch.Size([samples]))
+        found: Tensor = self._normal(raw.detach()).sample(torch.Size([samples]))
+        return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
         """Return raw numbers with mean scale · μ + offset and standard deviation scale · σ."""
@@ -105,7 +108,8 @@ class StudentT(Distribution):
         return torch.distributions.StudentT(df, location, scale, validate_args=False)
 
     def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
-        return -self._student(raw).log_prob(targets)
+        found: Tensor = -self._student(raw).log_prob(targets)
+        return found
 
     def mean(self, raw: Tensor) -> Tensor:
         """Return r_1."""
@@ -122,7 +126,8 @@ class StudentT(Distribution):
 
     def sample(self, raw: Tensor, samples: int) -> Tensor:
         """Draw from PyTorch's global generator, without gradients: raw [..., 3] → [samples, ...]."""
-        return self._student(raw.detach()).sample(torch.Size([samples]))
+        found: Tensor = self._student(raw.detach()).sample(torch.Size([samples]))
+        return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
         """Return raw numbers with location and scale of scale · y + offset, and the same degrees of freedom."""
@@ -181,7 +186,8 @@ class NegativeBinomial(Distribution):
                 f"the target {float(targets.min()):g} arrived; output='negative_binomial' expects counts, at least 0",
                 remedy=("leave the targets unscaled", "build the model with output='gaussian' or 'student_t'"),
             )
-        return -self._counts(raw).log_prob(targets)
+        found: Tensor = -self._counts(raw).log_prob(targets)
+        return found
 
     def mean(self, raw: Tensor) -> Tensor:
         """Return μ."""
@@ -193,7 +199,8 @@ class NegativeBinomial(Distribution):
 
     def sample(self, raw: Tensor, samples: int) -> Tensor:
         """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
-        return self._counts(raw.detach()).sample(torch.Size([samples]))
+        found: Tensor = self._counts(raw.detach()).sample(torch.Size([samples]))
+        return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
         """Return raw numbers with mean scale · μ and the same α, for other units of exposure (two days for one).
