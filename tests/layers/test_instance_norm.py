@@ -36,7 +36,14 @@ def test_last_subtracts_the_last_value(affine):
     assert_close(y, plain * norm.log_gain.exp() + norm.shift if affine else plain)
 
 
-@pytest.mark.parametrize("form", ["standard", "last"])
+def test_mean_divides_by_one_and_the_mean():
+    x = torch.tensor([[[1.0], [0.0], [5.0]], [[-3.0], [3.0], [0.0]]])
+    y, back = rnnkit.ReversibleNorm(form="mean", affine=False)(x)
+    assert_close(y, x / 3)
+    assert_close([back.scale, back.offset], [torch.full((2, 1, 1), 3.0), torch.zeros(2, 1, 1)])
+
+
+@pytest.mark.parametrize("form", ["standard", "last", "mean"])
 @pytest.mark.parametrize("affine", [False, True])
 def test_the_way_back(form, affine):
     x, norm = windows(), learned(form=form, affine=affine)
@@ -46,7 +53,7 @@ def test_the_way_back(form, affine):
     assert (back.scale > 0).all()
 
 
-@pytest.mark.parametrize("form", ["standard", "last"])
+@pytest.mark.parametrize("form", ["standard", "last", "mean"])
 def test_what_was_not_observed_changes_nothing(form):
     x, norm = windows(), learned(form=form)
     observed = torch.ones(3, 8, dtype=torch.float64)
@@ -60,14 +67,14 @@ def test_what_was_not_observed_changes_nothing(form):
         assert_close([one[row : row + 1] for one in back], alone)
 
 
-@pytest.mark.parametrize("form", ["standard", "last"])
+@pytest.mark.parametrize("form", ["standard", "last", "mean"])
 def test_a_window_without_any_value_and_a_constant_one_stay_finite(form):
     norm = rnnkit.ReversibleNorm(form=form)
     y, back = norm(torch.full((1, 4, 1), 7.0), torch.zeros(1, 4))
     assert_close(back.offset, torch.zeros(1, 1, 1))
     assert back.scale.item() == pytest.approx(1, abs=1e-4)
     y, back = norm(torch.full((1, 4, 1), 7.0))
-    assert not y.any()
+    assert_close(y, torch.full((1, 4, 1), 7 / 8 if form == "mean" else 0.0))
     assert_close(norm.inverse(y, back), torch.full((1, 4, 1), 7.0))
 
 

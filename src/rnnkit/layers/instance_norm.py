@@ -5,9 +5,11 @@
 
     standard    μ and σ² are the mean and the variance of the window's observed steps: σ² has ε more
     last        μ is the last observed value, σ = 1
+    mean        μ = 0, σ = 1 + the mean of |x| over the observed steps
 
 The first form is RevIN (Kim et al. 2022, "Reversible Instance Normalization for Accurate Time-Series Forecasting
-against Distribution Shift"). The second one is what NLinear (Zeng et al. 2023) and SegRNN (Lin et al. 2023) do. Unlike
+against Distribution Shift"). The second one is what NLinear (Zeng et al. 2023) and SegRNN (Lin et al. 2023) do.
+The third one is the scale of DeepAR (Salinas et al. 2020), of magnitudes; it keeps counts at 0 or above. Unlike
 the paper's code, γ is e^g with a learned g, so that it is positive. The level and the spread of a window are returned,
 not kept in the module.
 """
@@ -22,8 +24,8 @@ from ..errors import ShapeError, check_choice, check_number, check_whole
 from .argument_names import explains_arguments
 
 Tensor = torch.Tensor
-Form = Literal["standard", "last"]
-FORMS: tuple[Form, ...] = ("standard", "last")
+Form = Literal["standard", "last", "mean"]
+FORMS: tuple[Form, ...] = ("standard", "last", "mean")
 
 
 class Affine(NamedTuple):
@@ -44,7 +46,8 @@ class ReversibleNorm(torch.nn.Module):
 
     Args:
         features: F.
-        form: "standard" (mean and standard deviation) or "last" (the last value is subtracted).
+        form: "standard" (mean and standard deviation), "last" (the last value is subtracted) or "mean" (the values are
+            divided by 1 and their mean magnitude).
         affine: whether γ and β are learned, one of each a feature; else they are 1 and 0.
         eps: ε.
 
@@ -98,7 +101,7 @@ class ReversibleNorm(torch.nn.Module):
         if observed is not None and observed.shape != x.shape[:2]:
             raise ShapeError.of("observed", tuple(observed.shape), f"; expected {tuple(x.shape[:2])}, a number a step")
         seen = None if observed is None else (observed != 0)[:, :, None]
-        level, spread = self._last(x, seen) if self.form == "last" else self._standard(x, seen)
+        level, spread = {"last": self._last, "mean": self._mean, "standard": self._standard}[self.form](x, seen)
         y = (x - level) / spread
         if self.log_gain is None or self.shift is None:
             return y, Affine(spread, level)
@@ -118,6 +121,13 @@ class ReversibleNorm(torch.nn.Module):
         last = (steps * seen).amax(1, keepdim=True)  # 0 where no step was observed
         level = x.gather(1, (last - 1).clamp(min=0).expand_as(one))
         return torch.where(last > 0, level, torch.zeros_like(level)), one
+
+    def _mean(self, x: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        zero = torch.zeros_like(x[:, :1])
+        if seen is None:
+            return zero, 1 + x.abs().mean(1, keepdim=True)
+        size = torch.where(seen, x.abs(), zero).sum(1, keepdim=True)
+        return zero, 1 + size / seen.sum(1, keepdim=True).clamp(min=1)
 
     def _standard(self, x: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         if seen is None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError, ShapeError, check_choice, check_number, check_whole
 from ..layers._exports import NotScriptable
+from ..layers.argument_names import RENAMED
 from ..layers.by_name import RECURRENT_LAYERS
 from ..layers.instance_norm import Affine, ReversibleNorm
 from ..ops.losses import LossFunction
@@ -18,10 +19,18 @@ from .distributions import Distribution, NegativeBinomial, Point, make_distribut
 from .forecast_stream import ForecastStream
 
 Cell = Literal["lstm", "gru", "simple_rnn"]
-Norm = Literal["none", "standard", "last"]
-NORMS: tuple[Norm, ...] = ("none", "standard", "last")
+Norm = Literal["none", "standard", "last", "mean"]
+NORMS: tuple[Norm, ...] = ("none", "standard", "last", "mean")
 Output = str | Mapping[str, Any] | Distribution
-RENAMED = {"input_chunk_length": "layout", "horizon": "layout", "h": "layout", "lookback": "layout", "rnn_type": "cell"}
+# What to type for arguments of other libraries.
+OTHER_NAMES = {**RENAMED, "rnn_type": "cell", "model": "cell", "likelihood": "output"}
+_LAYOUT = "give it to the layout: WindowLayout(lookback=..., horizon=...)"
+_OF_LAYOUT = ("horizon", "h", "prediction_length", "output_chunk_length", "lookback", "input_size", "context_length")
+_LEARNER = "give it to the learner: rnnkit.Learner(model, {name}=...)"
+INSTEAD = {
+    **dict.fromkeys((*_OF_LAYOUT, "input_chunk_length", "num_features"), _LAYOUT),
+    **{name: _LEARNER.format(name=name) for name in ("loss", "optimizer", "lr", "metrics", "device")},
+}
 _EMBEDDING_SPREAD = 0.1  # the standard deviation of the initial embeddings of known series
 
 
@@ -72,10 +81,8 @@ class Forecaster(NotScriptable):
         self.layout = as_layout(layout)
         self.distribution = make_distribution(output)
         check_choice(norm, "norm", NORMS)
-        if norm != "none" and isinstance(self.distribution, NegativeBinomial):
-            raise ConfigError.of(
-                "norm", norm, "expected 'none' with output='negative_binomial': counts stay as they are"
-            )
+        if norm not in ("none", "mean") and isinstance(self.distribution, NegativeBinomial):
+            raise ConfigError.of("norm", norm, "expected 'none' or 'mean' with output='negative_binomial'")
         self._arguments = {**arguments, "layout": self.layout.to_json(), "output": self.distribution.to_json()}
         point = isinstance(self.distribution, Point)
         self.default_loss = "mse" if point else self.distribution.loss
@@ -99,9 +106,8 @@ class Forecaster(NotScriptable):
     def __repr__(self) -> str:
         layout, chosen = self.layout, self._arguments
         shown = [f"{layout.lookback} steps of {layout.channels} channels → {layout.horizon}"]
-        for name in ("cell", "segment", "hidden_size", "num_layers", "norm"):
-            if chosen.get(name, "none") not in ("none", None):
-                shown.append(f"{name}={chosen[name]!r}")
+        told = ("cell", "segment", "hidden_size", "num_layers", "norm")
+        shown += [f"{name}={chosen[name]!r}" for name in told if chosen.get(name, "none") != "none"]
         return f"{type(self).__name__}({', '.join([*shown, f'output={self.distribution.name!r}'])})"
 
     # --- windows -----------------------------------------------------------------------------------------------------
@@ -229,7 +235,7 @@ class Forecaster(NotScriptable):
     def recomputes(self) -> str | None:
         """Why a stream computes each forecast from the last L steps anew; None where it carries a state."""
         if self.norm is not None:
-            what = "mean and spread" if self.norm.form == "standard" else "last value"
+            what = {"standard": "mean and spread", "last": "last value", "mean": "mean"}[self.norm.form]
             return f"it normalises each window by its {what}"
         return None
 

@@ -11,12 +11,15 @@ from torch import Tensor
 from ..errors import ShapeError, check_seed, check_whole
 from ..layers.argument_names import explains_arguments
 from ..layers.initialisation import Init
+from ..layers.instance_norm import Affine
+from ..layers.modes import mode
 from ..ops.state import map_state
-from ..types import State, WindowLayout
-from ._forecaster import RENAMED, Cell, Forecaster, Output, make_recurrence
+from ..types import Channels, State, WindowLayout
+from ._forecaster import INSTEAD, OTHER_NAMES, Cell, Forecaster, Norm, Output, make_recurrence
 from .distributions import Point
 
-Lookback = tuple[Tensor, Tensor, Tensor]
+_LAGGED: tuple[Channels, ...] = ("target", "past", "observed")  # what a step reads of the step before
+_OF_STEPS: tuple[Channels, ...] = (*_LAGGED, "known")  # what is not the same in all steps
 
 
 class DeepAR(Forecaster):
@@ -27,8 +30,8 @@ class DeepAR(Forecaster):
     with the target z, known covariates u_t, and static numbers and the embedded series c. Past-only covariates are read
     one step late, with z_{t−1}; z_0 = 0.
 
-    Training reads the true targets of the horizon, too (teacher forcing): the objective "horizon" hands them over, since
-    the model says so by ``reads_targets``. The loss is the mean over all steps from the second one on, those of the
+    Training reads the true targets of the horizon, too (teacher forcing): the objective "horizon" hands them over to
+    models with ``reads_targets``. The loss is the mean over all steps from the second one on, those of the
     lookback included; evaluated, it is that of the horizon, each step given the true values before.
 
     A forecast draws ``num_samples`` futures, each value from the distribution given the values drawn before (ancestral
@@ -36,7 +39,8 @@ class DeepAR(Forecaster):
     quantiles, with output="quantile") at each step; their draws are the same in each call. With output="point" the
     future is that of the forecasts themselves.
 
-    Unlike the paper there is no scale of each window; scale the series before.
+    With ``norm="mean"`` each window is divided by the paper's scale, 1 and the mean of its lookback. The forecasts are
+    multiplied with the scale; those of counts keep their α, which the paper divides by the scale's root.
 
     Legend: B windows, L lookback steps, H horizon steps, C channels, M numbers of a distribution, S samples.
 
@@ -45,6 +49,7 @@ class DeepAR(Forecaster):
         cell: the recurrence: "lstm", "gru" or "simple_rnn".
         hidden_size, num_layers: of the recurrence.
         output: as for :class:`rnnkit.DirectForecaster`.
+        norm: as for :class:`rnnkit.DirectForecaster`.
         num_samples: S of a forecast.
         embedding_size: features of an embedded series, where the layout numbers the series.
         dropout: probability while training, between recurrent layers and behind them.
@@ -68,7 +73,7 @@ class DeepAR(Forecaster):
 
     reads_targets = True
 
-    @explains_arguments(RENAMED)
+    @explains_arguments(OTHER_NAMES, INSTEAD)
     def __init__(
         self,
         layout: WindowLayout | Mapping[str, Any],
@@ -77,6 +82,7 @@ class DeepAR(Forecaster):
         num_layers: int = 2,
         *,
         output: Output = "gaussian",
+        norm: Norm = "none",
         num_samples: int = 100,
         embedding_size: int = 8,
         dropout: float = 0.1,
@@ -85,9 +91,9 @@ class DeepAR(Forecaster):
     ) -> None:
         arguments = {
             "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers, "num_samples": num_samples,
-            "embedding_size": embedding_size, "dropout": dropout, "init": init, "seed": seed,
+            "norm": norm, "embedding_size": embedding_size, "dropout": dropout, "init": init, "seed": seed,
         }  # fmt: skip
-        super().__init__(layout, output, arguments)
+        super().__init__(layout, output, arguments, norm=norm)
         check_whole(num_samples, "num_samples")
         check_seed(seed)
         self.num_samples, self.dropout, self.seed = num_samples, dropout, seed
@@ -102,8 +108,8 @@ class DeepAR(Forecaster):
             targets: of the horizon [B, H]; NaN where one is missing.
 
         Returns:
-            [B, H, M], or [B, H] with output="point". With targets while training the pair of that and of what belongs to
-            the lookback: outputs [n, M] and their targets [n] at the n observed steps with a step before.
+            [B, H, M], or [B, H] with output="point". With targets while training the pair of that and of what belongs
+            to the lookback: outputs [n, M] and their targets [n] at the n observed steps with a step before.
 
         Raises:
             ShapeError: x or targets do not have the layout.
@@ -116,16 +122,26 @@ class DeepAR(Forecaster):
         targets = targets.reshape(len(x), horizon).to(x.dtype)
         missing = targets.isnan()
         given = x.clone()
-        given[:, -horizon:, 0] = torch.where(missing, torch.zeros_like(targets), targets)
+        given[:, -horizon:, 0] = targets
         if self.layout.observed:
             given[:, -horizon:, self.layout.columns("observed")] = (~missing)[:, :, None].to(x.dtype)
+        given, back = self._normalised(given, x[:, :-horizon])
+        given[:, -horizon:, 0] = given[:, -horizon:, 0].masked_fill(missing, 0)
         begun = self.begun(given)
         given, resets = self._from_begin(given, begun)
         output, _ = self.body(self._inputs(given), resets=resets)
-        raw = self._numbers(output)
+        raw = self.finish(self.head(torch.nn.functional.dropout(output, self.dropout, self.training)), back)
         if not self.training:
             return raw[:, -horizon:]
-        return raw[:, -horizon:], self._lookback(given[:, :-horizon], raw[:, :-horizon], begun)
+        return raw[:, -horizon:], self._lookback(x[:, :-horizon], raw[:, :-horizon], begun)
+
+    def _normalised(self, x: Tensor, past: Tensor) -> tuple[Tensor, Affine | None]:
+        """Steps [B, T, C] with the target normalised by the lookback [B, L, C], and what leads back."""
+        if self.norm is None:
+            return x, None
+        observed = past[:, :, self.layout.columns("observed")].squeeze(-1) if self.layout.observed else None
+        _, back = self.norm(past[:, :, :1], observed)
+        return torch.cat(((x[:, :, :1] - back.offset) / back.scale, x[:, :, 1:]), 2), back
 
     def _lookback(self, past: Tensor, raw: Tensor, begun: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs and targets of the lookback from the second step of each row on, where a target was observed."""
@@ -142,10 +158,9 @@ class DeepAR(Forecaster):
             return x, None
         resets = torch.zeros_like(begun)
         resets[:, 1:] = begun[:, 1:] & ~begun[:, :-1]
-        lagged = [kind for kind in ("target", "past", "observed") if kind != "observed" or self.layout.observed]
         x = x.clone()
-        for kind in lagged:
-            columns = self.layout.columns(kind)  # type: ignore[arg-type]
+        for kind in _OF_STEPS:
+            columns = self.layout.columns(kind)
             x[:, :, columns] = x[:, :, columns].masked_fill(~begun[:, : x.shape[1], None], 0)
         return x, resets
 
@@ -158,14 +173,10 @@ class DeepAR(Forecaster):
         """
         first = torch.zeros_like(x[:, :1]) if before is None else before[:, None]
         lagged, found = torch.cat((first, x[:, :-1]), 1), x.clone()
-        for kind in ("target", "past", "observed"):
-            columns = self.layout.columns(kind)  # type: ignore[arg-type]
+        for kind in _LAGGED:
+            columns = self.layout.columns(kind)
             found[:, :, columns] = lagged[:, :, columns]
         return self._with_embedding(found, self.constant(x[:, -1]))
-
-    def _numbers(self, output: Tensor) -> Tensor:
-        raw: Tensor = self.head(torch.nn.functional.dropout(output, self.dropout, self.training))
-        return raw.squeeze(-1) if isinstance(self.distribution, Point) else raw
 
     # --- forecasts ---------------------------------------------------------------------------------------------------
 
@@ -186,11 +197,12 @@ class DeepAR(Forecaster):
         """
         check_whole(samples, "samples", optional=True)
         horizon = self.layout.horizon
-        with torch.no_grad():
-            past, resets = self._from_begin(x[:, :-horizon], self.begun(x[:, :-horizon]))
+        with torch.no_grad(), mode(self, training=False):
+            past, back = self._normalised(x[:, :-horizon], x[:, :-horizon])
+            past, resets = self._from_begin(past, self.begun(past))
             _, state = self.body(self._inputs(past), resets=resets)
             future = x[:, -horizon:, self.layout.columns("known")]
-            return self._futures(state, past[:, -1], future, samples or self._samples, seed)
+            return self._futures(state, past[:, -1], future, samples or self._samples, seed, back)
 
     @property
     def _samples(self) -> int:
@@ -200,7 +212,9 @@ class DeepAR(Forecaster):
         """Raw numbers [B, H, M] of samples [B, S, H]."""
         return self.distribution.from_samples(samples.transpose(0, 1))
 
-    def _futures(self, state: State, row: Tensor, future: Tensor, samples: int, seed: int | None) -> Tensor:
+    def _futures(
+        self, state: State, row: Tensor, future: Tensor, samples: int, seed: int | None, back: Affine | None = None
+    ) -> Tensor:
         """Futures [B, S, H] from the state after a step, its channels [B, C], and the known covariates [B, H, K]."""
         layout, batch = self.layout, len(row)
         devices = [row.device] if row.device.type == "cuda" else []
@@ -208,6 +222,7 @@ class DeepAR(Forecaster):
         stream.state = map_state(lambda leaf: leaf.repeat_interleave(samples, 1), state)
         constant = self.constant(row).repeat_interleave(samples, 0)
         row, future = row.repeat_interleave(samples, 0), future.repeat_interleave(samples, 0)
+        back = None if back is None else Affine(*(one.repeat_interleave(samples, 0) for one in back))
         found = []
         with torch.random.fork_rng(devices, enabled=seed is not None):
             if seed is not None:
@@ -215,13 +230,13 @@ class DeepAR(Forecaster):
             for step in range(layout.horizon):
                 now = row.clone()  # the target, past covariates and the flag of the step before
                 now[:, layout.columns("known")] = future[:, step]
-                raw = self.head(stream(self._with_embedding(now, constant)))
-                value = self.distribution.sample(raw.squeeze(-1) if isinstance(self.distribution, Point) else raw, 1)[0]
+                raw = self.finish(self.head(stream(self._with_embedding(now, constant)))[:, None], back)
+                value = self.distribution.sample(raw, 1)[0]
                 found.append(value)
-                row[:, 0] = value
+                row[:, :1] = value if back is None else (value - back.offset[:, 0]) / back.scale[:, 0]
                 row[:, layout.columns("past")] = 0
                 row[:, layout.columns("observed")] = 1
-        return torch.stack(found, 1).view(batch, samples, layout.horizon)
+        return torch.cat(found, 1).view(batch, samples, layout.horizon)
 
     # --- streams -----------------------------------------------------------------------------------------------------
 

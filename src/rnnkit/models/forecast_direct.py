@@ -13,7 +13,7 @@ from ..layers.argument_names import explains_arguments
 from ..layers.conv import ConvFront
 from ..layers.initialisation import Init
 from ..types import State, WindowLayout
-from ._forecaster import RENAMED, Cell, Forecaster, Norm, Output, make_recurrence
+from ._forecaster import INSTEAD, OTHER_NAMES, Cell, Forecaster, Norm, Output, make_recurrence
 from .distributions import NegativeBinomial
 
 
@@ -37,8 +37,8 @@ class DirectForecaster(Forecaster):
         hidden_size, num_layers: of the recurrence.
         output: "point", "quantile", "gaussian", "student_t" or "negative_binomial"; with settings a mapping, as in
             {"name": "quantile", "levels": [0.1, 0.5, 0.9]}; or a distribution of :mod:`rnnkit.models.distributions`.
-        norm: whether each window is normalised by its own "standard" deviation and mean, or by its "last" value; see
-            :class:`rnnkit.ReversibleNorm`.
+        norm: whether each window is normalised by its own "standard" deviation and mean, its "last" value or its "mean"
+            (of counts by "mean" alone); see :class:`rnnkit.ReversibleNorm`.
         linear: whether a linear map of the window is added.
         conv_channels: features of the convolutions; 0: none.
         conv_kernels: widths of their kernels, in steps.
@@ -63,7 +63,7 @@ class DirectForecaster(Forecaster):
         (5, 12, 2)
     """
 
-    @explains_arguments(RENAMED)
+    @explains_arguments(OTHER_NAMES, INSTEAD)
     def __init__(
         self,
         layout: WindowLayout | Mapping[str, Any],
@@ -132,11 +132,10 @@ class DirectForecaster(Forecaster):
         """Raw numbers [B, H, M] of the last output [B, D] and the known covariates [B, H, K]."""
         dropped = torch.nn.functional.dropout(last, self.dropout, self.training)
         shape = len(last), self.layout.horizon, -1
-        if self.context is None:
-            raw: Tensor = self.head(dropped)
-            return raw.view(shape)
-        raw = self.head(torch.cat((self.context(dropped).view(shape), future), 2))
-        return raw
+        if self.context is not None:
+            dropped = torch.cat((self.context(dropped).view(shape), future), 2)
+        raw: Tensor = self.head(dropped)
+        return raw.view(shape)
 
     # --- streams -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..layers.argument_names import explains_arguments
 from ..layers.initialisation import Init
 from ..types import State, WindowLayout
-from ._forecaster import RENAMED, Cell, Forecaster, Norm, Output, make_recurrence
+from ._forecaster import INSTEAD, OTHER_NAMES, Cell, Forecaster, Norm, Output, make_recurrence
 from .distributions import Point
 
 
@@ -21,9 +21,9 @@ class EncoderDecoderForecaster(Forecaster):
         h_t = encoder(x_t, h_{t−1})                       t = 1 … L
         d_k = decoder([u_k; k/H; c; ŷ_{k−1}], d_{k−1})    k = 1 … H,  d_0 = h_L
 
-    u_k are the known covariates, c static numbers and the embedded series. ŷ_{k−1}, the mean of the forecast before (the
-    last target for k = 1), is an input with ``feedback`` alone; its gradient flows. Without it the decoder runs over the
-    whole horizon at once. Variant: Sutskever, Vinyals & Le 2014, for numbers.
+    u_k are the known covariates, c static numbers and the embedded series. ŷ_{k−1}, the mean of the forecast before
+    (for k = 1 the last target), is an input with ``feedback`` alone; its gradient flows. Without it the decoder runs
+    over the whole horizon at once. Variant: Sutskever, Vinyals & Le 2014, for numbers.
 
     Legend: B windows, L lookback steps, H horizon steps, C channels, M numbers of a distribution.
 
@@ -52,7 +52,7 @@ class EncoderDecoderForecaster(Forecaster):
         (5, 12, 9)
     """
 
-    @explains_arguments(RENAMED)
+    @explains_arguments(OTHER_NAMES, INSTEAD)
     def __init__(
         self,
         layout: WindowLayout | Mapping[str, Any],

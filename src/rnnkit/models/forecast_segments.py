@@ -13,7 +13,7 @@ from ..layers.argument_names import explains_arguments
 from ..layers.initialisation import Init
 from ..ops.state import map_state
 from ..types import WindowLayout
-from ._forecaster import RENAMED, Cell, Forecaster, Norm, Output, make_recurrence
+from ._forecaster import INSTEAD, OTHER_NAMES, Cell, Forecaster, Norm, Output, make_recurrence
 
 
 class SegmentForecaster(Forecaster):
@@ -25,8 +25,8 @@ class SegmentForecaster(Forecaster):
         g_j = GRU([p_j; c], h_n)                                                                    j = 1 … m
         [ŷ_{(j−1)w+1}; …; ŷ_{jw}] = W_o dropout(g_j) + b_o + x_L
 
-    with the embedding p_j of a segment's position and the embedding c of the series. The recurrence has n steps in place
-    of L, and each segment of the horizon is one more step of the same GRU, all of them side by side (the paper's
+    with the embedding p_j of a segment's position and the embedding c of the series. The recurrence has n steps in
+    place of L. Each segment of the horizon is one more step of the same GRU, all of them side by side (the paper's
     parallel multi-step forecasting).
 
     More than in the paper: other cells, other outputs, and covariates. Past ones are inputs of s_i, known ones of s_i
@@ -41,7 +41,7 @@ class SegmentForecaster(Forecaster):
         hidden_size: of the recurrence, and of the embeddings.
         cell: the recurrence: "lstm", "gru" or "simple_rnn".
         output: as for :class:`rnnkit.DirectForecaster`.
-        norm: "last" as in the paper, "standard" or "none"; see :class:`rnnkit.ReversibleNorm`.
+        norm: "last" as in the paper, "standard", "mean" or "none"; see :class:`rnnkit.ReversibleNorm`.
         dropout: probability while training, in front of W_o.
         init: initial weights of the recurrence.
 
@@ -54,12 +54,13 @@ class SegmentForecaster(Forecaster):
     Example:
         >>> import torch, rnnkit
         >>> from rnnkit.types import WindowLayout
-        >>> model = rnnkit.SegmentForecaster(WindowLayout(lookback=96, horizon=48, series=7), segment=24, hidden_size=32)
+        >>> layout = WindowLayout(lookback=96, horizon=48, series=7)
+        >>> model = rnnkit.SegmentForecaster(layout, segment=24, hidden_size=32)
         >>> tuple(model(torch.zeros(5, 96 + 48, 2)).shape)
         (5, 48)
     """
 
-    @explains_arguments(RENAMED | {"seg_len": "segment", "d_model": "hidden_size"})
+    @explains_arguments(OTHER_NAMES | {"seg_len": "segment", "d_model": "hidden_size"}, INSTEAD)
     def __init__(
         self,
         layout: WindowLayout | Mapping[str, Any],
@@ -76,8 +77,8 @@ class SegmentForecaster(Forecaster):
         check_whole(hidden_size, "hidden_size", 2)
         check_number(dropout, "dropout", below=1)
         arguments = {
-            "segment": segment, "hidden_size": hidden_size, "cell": cell, "norm": norm, "dropout": dropout, "init": init,
-            "embedding_size": hidden_size // 2,
+            "segment": segment, "hidden_size": hidden_size, "cell": cell, "norm": norm, "dropout": dropout,
+            "init": init, "embedding_size": hidden_size // 2,
         }  # fmt: skip
         super().__init__(layout, output, arguments, norm=norm)
         del self._arguments["embedding_size"]

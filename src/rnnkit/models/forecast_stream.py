@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +11,6 @@ from torch import Tensor
 from ..errors import DataError, ShapeError
 from ..layers.modes import mode
 from ..types import State
-
-if TYPE_CHECKING:
-    from ._forecaster import Forecaster
 
 
 class ForecastStream:
@@ -46,10 +43,10 @@ class ForecastStream:
         ((1, 6), None)
     """
 
-    def __init__(self, model: Forecaster, batch: int = 1) -> None:
+    def __init__(self, model: Any, batch: int = 1) -> None:
         self._model, self._batch = model, batch
         weight = next(model.parameters())
-        self._like = {"dtype": weight.dtype, "device": weight.device}
+        self._like: dict[str, Any] = {"dtype": weight.dtype, "device": weight.device}
         self.recomputes = model.recomputes
         self._stream = model.recurrence.stream(batch) if self.recomputes is None else None
         self.reset()
