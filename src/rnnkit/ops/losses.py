@@ -107,6 +107,6 @@ def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Los
         targets, alike = _OF_TORCH.get(chosen if inspect.isfunction(chosen) else type(chosen), ("own", None))
         probabilities = None if alike is None else LOSSES[alike].probabilities
         name = getattr(chosen, "__name__", type(chosen).__name__)
-        return Loss(name, chosen, targets, probabilities=probabilities)
+        return Loss(name, chosen, targets, getattr(chosen, "has_weights", False), probabilities)
     check_choice(chosen, "loss", tuple(LOSSES))
     return LOSSES[chosen]
