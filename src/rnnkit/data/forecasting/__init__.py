@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ...types import WindowLayout as WindowLayout
     from .calendar import calendar_columns, calendar_features
     from .frequency import Frequency, infer_frequency
-    from .layout import WindowLayout
     from .parts import TimeParts, divide_time
     from .preparation import ForecastPreprocessing
     from .reading import read_time_series
@@ -29,7 +29,7 @@ _NAMES = {
     "Scaling": "scaling",
     "TimeParts": "parts",
     "TimeSeries": "series",
-    "WindowLayout": "layout",
+    "WindowLayout": "..types",
     "WindowSource": "windows",
     "calendar_columns": "calendar",
     "calendar_features": "calendar",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import DataError, Place, Remedy, check_whole
+from ...types import WindowLayout
 from .calendar import calendar_columns, calendar_features, calendar_names
 from .frequency import Frequency
-from .layout import WindowLayout
 from .parts import TimeParts
 from .scaling import Method, Scaling
 from .series import TimeSeries, show_stamp

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, check_whole
-from ...types import Batch, Field
+from ...types import Batch, Field, WindowLayout
 from ..arrays import IndexedBatches
 from ..sharding import shard_indices
-from .layout import WindowLayout
 
 if TYPE_CHECKING:
     import numpy.typing as npt
