@@ -41,6 +41,7 @@ MODULES = {
     "rnnkit.recipes.adding": ("Adding", "adding", "plain"),
     "rnnkit.recipes.classify": ("Classify", "classify"),
     "rnnkit.recipes.finetuning": ("FineTune",),
+    "rnnkit.recipes.forecast": ("Forecast", "forecast"),
     "rnnkit.recipes.lm": ("Lm", "awd", "lm", "tang", "tinyshakespeare"),
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
@@ -55,6 +56,7 @@ MODULES = {
     "rnnkit.tasks.forecast_baselines": ("NaiveForecasts", "score_naive", "score_windows", "verdict"),
     "rnnkit.tasks.forecast_linear": ("DLinear", "NLinear", "Ridge", "forecast_windows", "train_linear"),
     "rnnkit.tasks.forecast_scores": ("ForecastScores", "ScoreSums", "pinball", "sample_crps", "seasonal_errors"),
+    "rnnkit.tasks.forecasting": ("ForecastPredictor", "load_forecaster"),
     "rnnkit.tasks.intent_rows": ("IntentRows", "IntentVocabulary", "names_of"),
     "rnnkit.tasks.intents": ("IntentSlotObjective", "Understood", "ValidationScores", "scores", "understand"),
     "rnnkit.tasks.span_scores": ("span_scores",),
@@ -125,6 +127,7 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.tasks.forecasting.load_forecaster": "rnnkit.tasks.forecasting.ForecastPredictor",
     "rnnkit.data.forecasting.WindowSource": "rnnkit.data.forecasting.ForecastWindows",
     "rnnkit.tasks.forecast_scores.ForecastScores": "rnnkit.tasks.forecast_scores.ScoreSums",
     "rnnkit.tasks.text_scores.Scores": "rnnkit.tasks.text_scores.translation_scores",

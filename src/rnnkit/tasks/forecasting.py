@@ -126,12 +126,10 @@ class ForecastPredictor:
             DataError: too few windows for a coverage; the message has the numbers.
         """
         forecast = self.forecast(windows)
-        self.intervals = ConformalIntervals.fit(
-            windows.truth(), forecast, coverages=coverages, scale=windows.scales()
-        )
+        self.intervals = ConformalIntervals.fit(windows.truth(), forecast, coverages=coverages, scale=windows.scales())
 
     def coverage(self, windows: ForecastWindows) -> dict[str, float]:
-        """Return coverage and mean width of the calibrated intervals, as "interval_80_coverage" and "interval_80_width"."""
+        """Return how often and how wide the intervals are: "interval_80_coverage" (a share) and "interval_80_width"."""
         if self.intervals is None:
             return {}
         forecast, truth = self.forecast(windows), windows.truth()
@@ -193,7 +191,9 @@ def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> Forec
     """
     extra = read_config(Path(path))["extra"]
     if "forecasting" not in extra:
-        raise DataError(f"{path} holds a network without the preprocessing of forecasts; load it with rnnkit.load(path)")
+        raise DataError(
+            f"{path} holds a network without the preprocessing of forecasts; load it with rnnkit.load(path)"
+        )
     stored = extra["forecasting"]
     intervals = stored["intervals"]
     return ForecastPredictor(
