@@ -16,6 +16,7 @@
 #include "array_reader.h"
 #include "common/cpu.h"
 #include "common/parallel.h"
+#include "generation/bindings.h"
 #include "kernels/bernoulli/bernoulli.h"
 #include "kernels/recurrent.h"
 #include "training/bindings.h"
@@ -337,4 +338,5 @@ NB_MODULE(_native, module) {
     bind_stream<float>(module, "StreamF32");
     bind_stream<double>(module, "StreamF64");
     bind_training(module);
+    bind_generation(module);
 }

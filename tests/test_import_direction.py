@@ -22,7 +22,7 @@ LEVELS = [
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 # Imported by all, importing only one another.
 SHARED = {"_lazy", "errors", "messages", "ordering", "types", "serialization", "plotting", "spelling"}
-FRONT = {"__init__"}  # the public names
+FRONT = {"__init__", "__main__"}  # the public names, and the command line of ``python -m rnnkit``
 
 
 def imports(path: Path) -> set[str]:

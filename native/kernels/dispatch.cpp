@@ -3,8 +3,10 @@
 #include "bernoulli/bernoulli.h"
 #include "gru/gru.h"
 #include "head/head.h"
+#include "linear/linear.h"
 #include "lstm/lstm.h"
 #include "simple_rnn/simple_rnn.h"
+#include "tokens/tokens.h"
 #include "update/update.h"
 
 #if defined(RNNKIT_X86)
@@ -64,12 +66,22 @@ void bernoulli(double* to, int64_t count, double probability, double value, uint
 }
 
 size_t head_scratch(const HeadProblem& problem, size_t element) { RNNKIT_SERVE(head_scratch, problem, element); }
+size_t linear_scratch(const LinearProblem& problem, size_t element) { RNNKIT_SERVE(linear_scratch, problem, element); }
+size_t draw_scratch(int64_t vocabulary, size_t element) { RNNKIT_SERVE(draw_scratch, vocabulary, element); }
 
 #define RNNKIT_SERVE_TYPE(T)                                                                                          \
     double head_loss(const HeadProblem& problem, const HeadCall<T>& call) { RNNKIT_SERVE(head_loss, problem, call); } \
     void head_gradients(const HeadProblem& problem, const HeadCall<T>& call) {                                        \
         RNNKIT_SERVE(head_gradients, problem, call);                                                                  \
     }                                                                                                                 \
+    void linear_pack(const LinearProblem& problem, const T* weight, void* scratch) {                                  \
+        RNNKIT_SERVE(linear_pack, problem, weight, scratch);                                                          \
+    }                                                                                                                 \
+    void linear_forward(const LinearProblem& problem, const LinearCall<T>& call) {                                    \
+        RNNKIT_SERVE(linear_forward, problem, call);                                                                  \
+    }                                                                                                                 \
+    void draw_tokens(const Filters& filters, const TokenDraw<T>& call) { RNNKIT_SERVE(draw_tokens, filters, call); }  \
+    void best_continuations(const Continuations<T>& call) { RNNKIT_SERVE(best_continuations, call); }                 \
     void adam(const AdamSettings& settings, const Parameter<T>& parameter, int threads) {                             \
         RNNKIT_SERVE(adam, settings, parameter, threads);                                                             \
     }                                                                                                                 \

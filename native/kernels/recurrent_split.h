@@ -8,13 +8,10 @@
 
 #include "../common/parallel.h"
 #include "../common/rows.h"
+#include "../common/work.h"
 #include "recurrent.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
-
-// Floating-point operations of a forward call for each thread. Measured on two cores: one thread is as fast up to 1.7
-// million, and two are 1.5 times faster at 5 million.
-constexpr double flops_per_thread = 1.5e6;
 
 // With fewer weights than this, the calling thread alone packs them and adds up their gradients. That takes a few
 // microseconds: less than another meeting of the threads costs where other processes want the cores too.
@@ -69,11 +66,10 @@ struct Split {
 
 // `units_independent`: whether a unit's step reads nothing of the other units but h before the step.
 inline Split split_for(const RecurrentProblem& problem, int64_t gates, bool units_independent, size_t element) {
-    const double step = 2.0 * static_cast<double>(problem.batch * gates * problem.hidden) *
-                        static_cast<double>(problem.input + problem.state);
-    const double flops = step * static_cast<double>(problem.time);
-    const int64_t wanted = smaller(problem.threads, 1 + static_cast<int64_t>(flops / flops_per_thread));
-    const int64_t bytes = gates * problem.hidden * (problem.input + problem.state) * static_cast<int64_t>(element);
+    const int64_t weights = gates * problem.hidden * (problem.input + problem.state);
+    const double step = work_of(problem.batch, weights, element);
+    const int64_t wanted = threads_for(step * static_cast<double>(problem.time), problem.threads);
+    const int64_t bytes = weights * static_cast<int64_t>(element);
     const int64_t by_units =
         smaller(wanted, smaller(problem.hidden / 32, static_cast<int64_t>(step / flops_per_meeting)));
     if (units_independent && by_units > 1 && (bytes > private_cache || problem.batch < wanted))

@@ -40,4 +40,5 @@ void test_edges(Tally& tally);
 void test_streams(Tally& tally);
 void test_draws(Tally& tally);
 void test_threads(Tally& tally);
+void test_tokens(Tally& tally);
 void test_training(Tally& tally);

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,21 @@ def test_evaluate_predict_and_translate(run, tmp_path):
     assert shown.strip() == answers[0].text
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
         recipe.translator(run)(["one", " "])
+
+
+def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path):
+    write_pairs(tmp_path / "new.csv", 20, seed=3)
+    for given in ((), (tmp_path / "new.csv",)):
+        page = tmp_path / f"page{len(given)}.html"
+        said = call("inspect", run, *given, "--out", page).output
+        assert "Page:" in said
+        assert "model.encoder" in page.read_text(encoding="utf-8")
+    recipe = override(find("translate")(), [f"data.path={run.parent / 'pairs.csv'}"])
+    model, inputs, targets, _ = recipe.inspection_data(run)
+    logits = model(inputs.values, lengths=inputs.lengths)
+    assert logits.shape[:2] == targets.shape  # a distribution a token
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    assert loss < math.log(logits.shape[2])  # better than no knowledge
 
 
 def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):

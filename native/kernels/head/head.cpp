@@ -3,11 +3,9 @@
 
 #include "../../common/parallel.h"
 #include "../../common/rows.h"
+#include "../../common/work.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
-
-// Floating-point operations under which a second thread costs more than it saves, as in the recurrent kernels.
-constexpr int64_t operations_per_thread = 1500000;
 
 // What a call keeps in its scratch. With a null base it only counts.
 template <class T>
@@ -25,8 +23,7 @@ struct HeadScratch {
     size_t bytes;
 
     HeadScratch(const HeadProblem& p, void* base) {
-        const int64_t operations = 2 * p.batch * p.features * p.outputs, most = operations / operations_per_thread + 1;
-        threads = static_cast<int>(smaller(p.threads < 1 ? 1 : p.threads, most));
+        threads = static_cast<int>(threads_for(work_of(p.batch, p.features * p.outputs, sizeof(T)), p.threads));
         Arena arena(base);
         forward = arena.allocate<T>(Panels<T>(p.outputs).padded() * p.features);
         backward = arena.allocate<T>(Panels<T>(p.features).padded() * p.outputs);

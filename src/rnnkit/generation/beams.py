@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, check_number, check_whole
+from ..ops.native_tokens import best_continuations
 from ..ops.padding import valid_steps
 from .adapters import token_model
 from .filters import ban_repeated_ngrams
@@ -233,9 +234,8 @@ class _Search:
     def _extend(self, length: int) -> Tensor:
         """Choose token number ``length`` of all rows, and return the ids that the model reads next."""
         settings, width = self.settings, self.settings.width
-        totals = (self._log_probabilities(length) + self.scores.view(-1, 1)).view(len(self.scores), -1)
         # So many that, whatever ends, `width` others are among them.
-        values, places = torch.topk(totals, min((1 + len(settings.end)) * width, totals.shape[1]))
+        values, places = self._best(length, min((1 + len(settings.end)) * width, width * self.vocabulary))
         parents = torch.div(places, self.vocabulary, rounding_mode="floor")
         tokens = places - parents * self.vocabulary
         ends = tokens == settings.end[0] if len(settings.end) == 1 else torch.isin(tokens, self.ends)
@@ -248,6 +248,14 @@ class _Search:
         self._take((parents.gather(1, chosen) + first).view(-1), ids)
         self._end_sources(length)
         return self._without_done(ids)
+
+    def _best(self, length: int, count: int) -> tuple[Tensor, Tensor]:
+        """The likeliest continuations of each source [sources, count], and their places in [width, V]."""
+        banned = self.settings.forbidden_ids + (self.settings.end if length <= self.settings.min_tokens else ())
+        if self.past is None and (found := best_continuations(self.logits, self.scores, banned, count)) is not None:
+            return found
+        totals = (self._log_probabilities(length) + self.scores.view(-1, 1)).view(len(self.scores), -1)
+        return torch.topk(totals, count)
 
     def _log_probabilities(self, length: int) -> Tensor:
         """ln p of the next token [rows, V], −inf where it is not allowed."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, DataError, check_number, check_whole, suggest
+from ..ops.native_tokens import draw_tokens
 from .filters import (
     check_share,
     forbid,
@@ -87,22 +88,49 @@ class Sampling:
             logits: [B, V].
             previous: the ids of the past [B, W], −1 for none; None: no past.
         """
+        logits = self._restricted(logits, previous)
+        return logits if self.greedy else self._filtered(logits)
+
+    def choose(self, logits: Tensor, uniform: Sequence[float], previous: Tensor | None = None) -> Tensor:
+        """Return the token of each row: the likeliest one, or a draw from what the filters leave.
+
+        Args:
+            logits: [B, V].
+            uniform: a number in [0, 1) for each row's draw, see :func:`draw`.
+            previous: as for :meth:`apply`.
+
+        Returns:
+            ids int64 [B]; V in a row that leaves no token to choose.
+
+        Example:
+            >>> Sampling(top_k=2).choose(torch.tensor([[1.0, 3.0, 2.0]]), [0.99]).tolist()
+            [2]
+        """
+        logits = self._restricted(logits, previous)
+        if self.greedy:
+            best, likeliest = logits.max(-1)
+            return torch.where(best > -torch.inf, likeliest, logits.shape[1])
+        ids = draw_tokens(logits, uniform, self.temperature, self.top_k, self.top_p, self.min_p)
+        if ids is None:
+            ids = draw(self._filtered(logits), torch.tensor(uniform, dtype=torch.float64, device=logits.device))
+        return ids
+
+    def _restricted(self, logits: Tensor, previous: Tensor | None) -> Tensor:
+        """Apply the repetition penalty, and forbid ids."""
         if self.repetition_penalty != 1 and previous is not None:
             seen = previous if self.repetition_window is None else previous[:, -self.repetition_window :]
             logits = penalise_repetition(logits, seen, self.repetition_penalty)
-        if self.forbidden_ids:
-            logits = forbid(logits, self.forbidden_ids)
-        if self.greedy:
-            return logits
+        return forbid(logits, self.forbidden_ids) if self.forbidden_ids else logits
+
+    def _filtered(self, logits: Tensor) -> Tensor:
+        """Apply the temperature and what keeps the likeliest tokens."""
         if self.temperature != 1:
             logits = scale_temperature(logits, self.temperature)
         if self.top_k is not None:
             logits = keep_top_k(logits, self.top_k)
         if self.top_p is not None and self.top_p < 1:
             logits = keep_top_p(logits, self.top_p)
-        if self.min_p is not None:
-            logits = keep_min_p(logits, self.min_p)
-        return logits
+        return logits if self.min_p is None else keep_min_p(logits, self.min_p)
 
 
 def draw(logits: Tensor, uniform: Tensor) -> Tensor:

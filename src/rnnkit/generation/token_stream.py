@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from .generation_state import GenerationState
 from .past import Past
 from .prompts import padded
 from .protocol import TokenModel
-from .sampling import Sampling, check_vocabulary, draw, refuse_no_choice, uniforms
+from .sampling import Sampling, check_vocabulary, refuse_no_choice, uniforms
 from .text_pieces import Decode, TextPieces
 
 Tensor = torch.Tensor
@@ -148,24 +147,19 @@ class TokenStream(Iterator[Piece]):
 
     def _chosen(self, logits: Tensor) -> tuple[Tensor, list[int]]:
         """Choose a token of each row; rows that ended get any."""
-        logits = self._sampling.apply(logits, None if self._past is None else self._past.ids)
-        if self._sampling.greedy:
-            best, ids = logits.max(-1)
-            wrong = [row for row, value in enumerate(best.tolist()) if not value > -math.inf]
-        else:
-            numbers = [0.5] * self.rows
+        past = None if self._past is None else self._past.ids
+        numbers = [0.5] * self.rows
+        if not self._sampling.greedy:
             for row in self._live:
                 numbers[row] = next(self._uniforms[row])
                 self._drawn[row] += 1
-            ids = draw(logits, torch.tensor(numbers, dtype=torch.float64, device=logits.device))
-            wrong = []
+        ids = self._sampling.choose(logits, numbers, past)
         chosen = ids.tolist()
-        if not self._sampling.greedy:
-            wrong = [row for row, token in enumerate(chosen) if token == logits.shape[1]]
-        for row in wrong:
-            if row in self._live:
-                refuse_no_choice(logits[row], row)
-            ids[row] = chosen[row] = 0
+        for row, token in enumerate(chosen):
+            if token == logits.shape[1]:
+                if row in self._live:
+                    refuse_no_choice(self._sampling.apply(logits, past)[row], row)
+                ids[row] = chosen[row] = 0
         if self._past is not None:
             self._past.append(ids)
         return ids, chosen

@@ -121,6 +121,12 @@ class Stream:
         with torch.no_grad():
             map_state(torch.Tensor.copy_, self._state, state)
 
+    def step_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
+        """Take one step on x [B, I] from a state, which is left as it is; return the output and the state after it."""
+        self.state = state
+        output = self(x)
+        return output, self.state
+
     def reset(self, mask: Tensor | None = None) -> None:
         """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""
         self.state = self._initial if mask is None else reset(self._state, mask, self._initial)

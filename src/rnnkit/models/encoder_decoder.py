@@ -256,7 +256,7 @@ class EncoderDecoder(NotScriptable):
         return (logits, steps.weights) if return_attention else logits
 
     def _scores(self, steps: _Steps, embedded: Tensor, memory: tuple[Tensor, ...]) -> Tensor:
-        logits: Tensor = self.output(self._drop(steps.vectors))
+        logits = self._linear(self.output, self._drop(steps.vectors))
         if self.copying is None or steps.gate is None:
             return logits
         ids, extra = memory[3], memory[4].shape[1]
@@ -369,13 +369,20 @@ class EncoderDecoder(NotScriptable):
 
     def _go_on(self, name: str, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Run some steps x [B, T, I] of a recurrent layer."""
-        gradients = self.training or torch.is_grad_enabled()
-        return step_layer(self._steps, self._layers(name), x, state, gradients=gradients)
+        return step_layer(self._steps, self._layers(name), x, state, gradients=self._learns())
+
+    def _linear(self, layer: torch.nn.Linear, x: Tensor) -> Tensor:
+        """Return layer(x) of some steps x [B, T, F]."""
+        if self._learns() or x.shape[1] != 1:
+            return layer(x)  # type: ignore[no-any-return]
+        return self._steps.linear(layer, x[:, 0])[:, None]
+
+    def _learns(self) -> bool:
+        return self.training or torch.is_grad_enabled()
 
     def _vectors(self, features: Tensor) -> Tensor:
         """o of [h; c]."""
-        found: Tensor = self.combine(self._drop(features)).tanh()
-        return found
+        return self._linear(self.combine, self._drop(features)).tanh()
 
     def _parallel(
         self, embedded: Tensor, state: State, rest: list[Tensor], covered: Tensor | None, memory: tuple[Tensor, ...]

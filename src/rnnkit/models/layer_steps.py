@@ -1,9 +1,10 @@
-"""Single steps of recurrent layers, from a state to the next, without gradients and with the least work."""
+"""Single steps of recurrent and linear layers, without gradients and with the least work."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,48 +12,84 @@ import torch
 from ..errors import BackendError
 from ..layers._recurrent import RecurrentLayer
 from ..layers.sequence_adapters import SequenceInterface
+from ..ops.backend import native_problem, tracing, transforming
+from ..ops.native_linear import NativeLinear
 from ..types import State
 
 Tensor = torch.Tensor
-_MOST = 8  # streams that are kept: layers times numbers of rows
+_MOST = 12  # packed layers that are kept: layers times numbers of rows
+_LEAST_WEIGHTS, _MOST_ROWS = 1 << 14, 16  # of a linear layer that is packed; else PyTorch's product is as fast
 
 
 class LayerSteps:
-    """Run y, s' = layer.step(x, s) by a stream of the layer, whose packed weights are kept until the weights change.
+    """Run single steps of layers by packed copies of their weights, which are kept until the weights change.
 
-    A call of a layer packs its weights anew, which takes longer than a step of a few rows. A copy of this object,
-    pickled ones too, is empty.
+    A call of a layer packs its weights anew, or reads them in an order of their own: either takes longer than a step of
+    a few rows. A copy of this object, pickled ones too, is empty.
 
     Example:
         >>> import rnnkit
         >>> layer, steps = rnnkit.GRU(3, 5), LayerSteps()
         >>> x, state = torch.randn(2, 3), layer.initial_state(2)
         >>> with torch.no_grad():
-        ...     y, after = steps(layer, x, state)
+        ...     y, after = steps.recurrent(layer, x, state)
         >>> bool(torch.allclose(y, layer.step(x, state)[0], atol=1e-6))
         True
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int], tuple[Any, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], tuple[Any, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
         return LayerSteps, ()
 
-    def __call__(self, layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the output [B, F] and the next state; `state` is left as it is."""
-        with self._lock:
-            stream = self._stream(layer, len(x))
-            stream.state = state
-            return stream(x), stream.state
+    def recurrent(self, layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """Return the output [B, F] of layer.step(x, state) and the next state, or None where the core cannot serve.
 
-    def _stream(self, layer: RecurrentLayer, batch: int) -> Any:
-        key, now = (id(layer), batch), [(one.data_ptr(), one._version) for one in _weights(layer)]
+        Args:
+            layer: it runs in one direction.
+            x: [B, I].
+            state: it is left as it is.
+        """
+
+        def make() -> Any:
+            try:
+                return layer.stream(len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
+            except BackendError:
+                return None
+
+        with self._lock:
+            stream = self._packed(layer, x, make)
+            return None if stream is None else stream.step_from(state, x)
+
+    def linear(self, layer: torch.nn.Module, x: Tensor) -> Tensor:
+        """Return layer(x) of a few rows x [R, F]; other modules than linear ones, and small ones, are called."""
+        packed = None
+        if type(layer) is torch.nn.Linear and layer.weight.numel() >= _LEAST_WEIGHTS and len(x) <= _MOST_ROWS:
+            watched = layer._forward_hooks or layer._forward_pre_hooks
+
+            def make() -> Any:
+                fits = layer.weight.dtype == x.dtype and native_problem(x.device, x.dtype) is None
+                return NativeLinear(layer.weight, layer.bias, len(x)) if fits else None
+
+            with self._lock:
+                packed = None if watched else self._packed(layer, x, make)
+        found: Tensor = layer(x) if packed is None else packed(x)
+        return found
+
+    def _packed(self, layer: Any, x: Tensor, make: Callable[[], Any]) -> Any:
+        """What was packed of a layer for so many rows, anew where its weights changed; None: nothing can be."""
+        if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
+            return None
+        weights = _weights(layer)
+        if any(one.is_inference() for one in weights):  # these do not tell whether they change
+            return None
+        key = id(layer), x.shape, x.dtype
+        stands = [(one.data_ptr(), one._version) for one in weights], getattr(layer, "backend", None)
         kept = self._kept.get(key)
-        if kept is None or kept[0] != (now, layer.backend):
-            kept = (now, layer.backend), layer.stream(batch)
-            self._kept[key] = kept
+        if kept is None or kept[0] != stands:
+            kept = self._kept[key] = stands, make()
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -64,23 +101,14 @@ def step_layer(
 ) -> tuple[Tensor, State]:
     """Run some steps x [B, T, I] of a layer; a single one without gradients by `steps`, where the layer has streams."""
     module = getattr(layers, "module", None)
-    if gradients or x.shape[1] != 1 or not isinstance(module, RecurrentLayer) or _is_unfit(module, x):
-        return layers.forward_chunk(x, state)
-    y, state = steps(module, x[:, 0], state)
-    return y[:, None], state
+    if not gradients and x.shape[1] == 1 and isinstance(module, RecurrentLayer):
+        found = steps.recurrent(module, x[:, 0], state)
+        if found is not None:
+            return found[0][:, None], found[1]
+    return layers.forward_chunk(x, state)
 
 
-def _is_unfit(layer: RecurrentLayer, x: Tensor) -> bool:
-    """Whether the core cannot serve, or the weights do not tell whether they change."""
-    if any(one.is_inference() for one in _weights(layer)):
-        return True
-    try:
-        return layer.backend_for(x.device, x.dtype) != "native" or torch.is_autocast_enabled(x.device.type)
-    except BackendError:
-        return True
-
-
-def _weights(layer: RecurrentLayer) -> list[Tensor]:
+def _weights(layer: torch.nn.Module) -> list[Tensor]:
     """The parameters of a layer; without modules in it (an adapter's) they are found without a walk."""
     if layer._modules:
         return list(layer.parameters())

@@ -18,6 +18,7 @@ from ..layers.sequence_stream import sequence_stream
 from ..types import State
 from ._argument_names import instead, renamed
 from ._sequence import Front, SequenceModel, valid_outputs
+from .layer_steps import LayerSteps
 
 Tensor = torch.Tensor
 Activation = Literal["none", "sigmoid", "tanh", "relu", "softmax"]
@@ -141,12 +142,14 @@ class TaggerStream:
         layers = model._carrying_layers("stream")
         self._model, self._batch = model, batch
         self._stream = sequence_stream(layers, batch)
+        self._steps = LayerSteps()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run one step x [B, I] (token ids [B] where the front is an embedding) and return y [B, outputs]."""
         evaluation = mode(self._model, training=False) if self._model.training else nullcontext()
         with torch.no_grad(), evaluation:
-            return self._model._step_output(self._stream(x))
+            y = self._steps.linear(self._model.head, self._model._drop(self._stream(x)))
+            return y if self._model._activate is None else self._model._activate(y)
 
     def __repr__(self) -> str:
         return f"TaggerStream({self._model!r}, batch={self._batch})"

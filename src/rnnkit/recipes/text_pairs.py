@@ -17,7 +17,7 @@ from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
-from .base import Answerer, DataRequest, Predictor, PreparedRun, Recipe, TextAnswer
+from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
 from .pair_page import Judged, troubles_of, write_page
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
 _PICTURES = 2
+_INSPECTED = 32  # pairs that a network is measured on
 _FIGURES = ("test", "validation", "baselines", "signatures", "rows", "chosen_on", "seconds")  # of the page
 
 
@@ -144,6 +145,25 @@ class PairRecipe(Recipe):
             return model.answer(texts, replace(self.search, **given), attention=True)
 
         return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model on sources, with the first tokens of their answers given; and these tokens."""
+        from ..models.teacher_forced import TeacherForced
+        from ..training import SequenceToSequence
+        from ..types import Sequences
+
+        trained = self.answers(folder)
+        rows = trained.tokenizers.rows(self._to_judge(folder, data)[:_INSPECTED])
+        batch = rows[range(len(rows))]
+        assert batch.targets is not None
+        assert batch.target_lengths is not None
+        assert batch.input_lengths is not None
+        targets = batch.targets[:, : int(batch.target_lengths.min())]  # as many of each answer: none is padding
+        model: Any = trained.model.cpu()
+        previous = SequenceToSequence(model.start).previous(targets)
+        return InspectionData(
+            TeacherForced(model, previous), Sequences(batch.inputs, batch.input_lengths), targets, "cross_entropy"
+        )
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the pairs of a file to learn, read as its own were."""

@@ -1,0 +1,193 @@
+// Compiled once per CPU family, with RNNKIT_FAMILY set to its name.
+#include "tokens.h"
+
+#include "../../common/rows.h"
+
+namespace rnnkit::RNNKIT_FAMILY {
+
+template <class T>
+constexpr T never = -__builtin_inf();
+
+// The largest of n numbers; NaN where one is NaN or +∞, or all are −∞.
+template <class T>
+T largest_of(const T* x, int64_t n) {
+    T largest = x[0];
+    bool wrong = false;
+    for (int64_t i = 0; i < n; ++i) {
+        wrong |= !(x[i] < -never<T>);
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    return wrong || !(largest > never<T>) ? T(__builtin_nan("")) : largest;
+}
+
+// to[i] = e^(x_i − largest), exactly 0 for −∞; returns the sum.
+template <class T>
+double exponentials(const T* x, T largest, int64_t n, T* to) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i += lanes<T>) {
+        const int64_t left = n - i;
+        const vec<T> value = load_upto(x + i, left);
+        const vec<T> e = value > splat(never<T>) ? exp<T>(value - largest) : vec<T>{};
+        store_upto(to + i, e, left);
+        for (int64_t lane = i; lane < smaller(n, i + lanes<T>); ++lane) sum += static_cast<double>(to[lane]);
+    }
+    return sum;
+}
+
+// The ids of a row, the most likely first, found as far as they are asked for.
+template <class T>
+class Descending {
+public:
+    Descending(const T* x, int64_t n, int32_t* heap) : x_(x), heap_(heap), size_(0) {
+        for (int64_t i = 0; i < n; ++i)
+            if (x[i] > never<T>) heap_[size_++] = static_cast<int32_t>(i);
+        for (int64_t i = size_ / 2 - 1; i >= 0; --i) sink(i);
+    }
+    bool empty() const { return size_ == 0; }
+    int64_t pop() {
+        const int32_t first = heap_[0];
+        heap_[0] = heap_[--size_];
+        sink(0);
+        return first;
+    }
+
+private:
+    bool before(int32_t a, int32_t b) const { return x_[a] > x_[b] || (x_[a] == x_[b] && a < b); }
+    void sink(int64_t i) {
+        for (int64_t child; (child = 2 * i + 1) < size_; i = child) {
+            if (child + 1 < size_ && before(heap_[child + 1], heap_[child])) ++child;
+            if (!before(heap_[child], heap_[i])) return;
+            const int32_t lower = heap_[i];
+            heap_[i] = heap_[child], heap_[child] = lower;
+        }
+    }
+    const T* x_;
+    int32_t* heap_;
+    int64_t size_;
+};
+
+template <class T>
+struct DrawScratch {
+    T *x, *weights;
+    int32_t* heap;
+    size_t bytes;
+
+    DrawScratch(int64_t vocabulary, void* base) {
+        Arena arena(base);
+        x = arena.allocate<T>(vocabulary);
+        weights = arena.allocate<T>(vocabulary);
+        heap = arena.allocate<int32_t>(vocabulary);
+        bytes = arena.used();
+    }
+};
+
+template <class T>
+void drop_below(T least, T* x, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) x[i] = x[i] < least ? never<T> : x[i];
+}
+
+template <class T>
+void keep_top_k(int64_t k, const DrawScratch<T>& own, int64_t n) {
+    Descending<T> ids(own.x, n, own.heap);
+    T least = never<T>;
+    for (int64_t i = 0; i < k && !ids.empty(); ++i) least = own.x[ids.pop()];
+    drop_below(least, own.x, n);
+}
+
+template <class T>
+void keep_top_p(double p, T largest, const DrawScratch<T>& own, int64_t n) {
+    const double enough = p * exponentials(own.x, largest, n, own.weights);
+    Descending<T> ids(own.x, n, own.heap);
+    double sum = 0;
+    while (!ids.empty() && sum < enough) sum += static_cast<double>(own.weights[ids.pop()]);
+    while (!ids.empty()) own.x[ids.pop()] = never<T>;
+}
+
+template <class T>
+int64_t draw_row(const Filters& filters, const T* logits, int64_t n, double uniform, const DrawScratch<T>& own) {
+    const T divisor = static_cast<T>(filters.temperature);
+    for (int64_t i = 0; i < n; ++i) own.x[i] = logits[i] / divisor;
+    const T largest = largest_of(own.x, n);
+    if (largest != largest) return n;
+    if (filters.top_k > 0 && filters.top_k < n) keep_top_k(filters.top_k, own, n);
+    if (filters.top_p < 1) keep_top_p(filters.top_p, largest, own, n);
+    if (filters.min_p > 0) drop_below(largest + static_cast<T>(__builtin_log(filters.min_p)), own.x, n);
+    const double wanted = uniform * exponentials(own.x, largest, n, own.weights);
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i)
+        if ((sum += static_cast<double>(own.weights[i])) > wanted) return i;
+    return n;
+}
+
+size_t draw_scratch(int64_t vocabulary, size_t element) {
+    return element == sizeof(float) ? DrawScratch<float>(vocabulary, nullptr).bytes
+                                    : DrawScratch<double>(vocabulary, nullptr).bytes;
+}
+
+template <class T>
+void draw(const Filters& filters, const TokenDraw<T>& call) {
+    const DrawScratch<T> own(call.vocabulary, call.scratch);
+    for (int64_t b = 0; b < call.rows; ++b)
+        call.ids[b] = draw_row(filters, call.logits + b * call.vocabulary, call.vocabulary, call.uniform[b], own);
+}
+
+// ln Σ e^x of n numbers, whose largest is known.
+template <class T>
+T log_of_sum(const T* x, T largest, int64_t n) {
+    double sum = 0;
+    constexpr int64_t block = 32 * lanes<T>;
+    T found[block];
+    for (int64_t i = 0; i < n; i += block) sum += exponentials(x + i, largest, smaller(block, n - i), found);
+    return largest + static_cast<T>(__builtin_log(sum));
+}
+
+// The `count` largest numbers so far, with their places; the first of equal ones stays in front.
+template <class T>
+struct Best {
+    T* values;
+    int64_t* places;
+    int64_t count;
+
+    T least() const { return values[count - 1]; }
+    void insert(T value, int64_t place) {
+        int64_t i = count - 1;
+        for (; i > 0 && value > values[i - 1]; --i) values[i] = values[i - 1], places[i] = places[i - 1];
+        values[i] = value, places[i] = place;
+    }
+};
+
+template <class T>
+void continuations_of(const Continuations<T>& call, int64_t source) {
+    const Best<T> best{call.values + source * call.count, call.places + source * call.count, call.count};
+    for (int64_t i = 0; i < call.count; ++i) best.values[i] = never<T>, best.places[i] = 0;
+    for (int64_t w = 0; w < call.width; ++w) {
+        const T score = call.scores[source * call.width + w];
+        if (!(score > never<T>)) continue;
+        const T* const x = call.logits + (source * call.width + w) * call.vocabulary;
+        const T largest = largest_of(x, call.vocabulary);
+        if (largest != largest) {
+            for (int64_t i = 0; i < call.count; ++i) best.values[i] = largest;
+            return;
+        }
+        const T total = log_of_sum(x, largest, call.vocabulary);
+        for (int64_t id = 0; id < call.vocabulary; ++id) {
+            const T value = x[id] - total + score;
+            if (!(value > best.least())) continue;
+            bool allowed = true;
+            for (int64_t i = 0; i < call.bans; ++i) allowed &= call.banned[i] != id;
+            if (allowed) Best<T>(best).insert(value, w * call.vocabulary + id);
+        }
+    }
+}
+
+template <class T>
+void continuations(const Continuations<T>& call) {
+    for (int64_t source = 0; source < call.sources; ++source) continuations_of(call, source);
+}
+
+void draw_tokens(const Filters& filters, const TokenDraw<float>& call) { draw(filters, call); }
+void draw_tokens(const Filters& filters, const TokenDraw<double>& call) { draw(filters, call); }
+void best_continuations(const Continuations<float>& call) { continuations(call); }
+void best_continuations(const Continuations<double>& call) { continuations(call); }
+
+}  // namespace rnnkit::RNNKIT_FAMILY

@@ -1,0 +1,52 @@
+"""Linear layers on the native core, for steps one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import ShapeError
+from .backend import native_core
+
+Tensor = torch.Tensor
+
+
+class NativeLinear:
+    """y = x Wᵀ + b for a number of rows, with a weight that is packed when the object is made.
+
+    A step of a few rows waits for its weights. Packed ones are read in order, by several threads where they are many.
+
+    Legend: R rows, F features, O outputs.
+
+    Args:
+        weight: W [O, F], float32 or float64 on the CPU; later changes do not reach this object.
+        bias: b [O], or None.
+        rows: R.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, rows: int) -> None:
+        core: Any = native_core()
+        self._bias = None if bias is None else bias.detach().clone()  # the core holds its address
+        outputs, features = weight.shape
+        made = core.LinearF32 if weight.dtype == torch.float32 else core.LinearF64
+        packed = weight.detach().contiguous()
+        address = 0 if self._bias is None else self._bias.data_ptr()
+        self._linear = made(rows, features, outputs, packed.data_ptr(), address)
+        self._shape, self._outputs = (rows, features), outputs
+        self._dtype, self._device = weight.dtype, weight.device
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return y [R, O] of x [R, F].
+
+        Raises:
+            ShapeError: x has another shape, dtype or device.
+        """
+        if x.shape != self._shape or x.dtype != self._dtype or x.device != self._device:
+            raise ShapeError(
+                f"x is {x.dtype} of shape {tuple(x.shape)} on {x.device}; expected {self._dtype} of shape {self._shape}"
+            )
+        x = x.contiguous()
+        y = x.new_empty(self._shape[0], self._outputs)
+        self._linear.run(x.data_ptr(), y.data_ptr(), torch.get_num_threads())
+        return y
