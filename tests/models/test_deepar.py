@@ -71,6 +71,20 @@ def test_missing_targets_and_weights_count_nothing():
     assert all(one.isfinite().all() for one in model.parameters())
 
 
+def test_a_target_without_weight_is_missing_for_the_model_too():
+    x, y = windows(FULL)
+    weights = torch.ones(5, 6)
+    weights[1, 2] = 0
+    marked, filled = y.clone(), y.clone()
+    marked[1, 2], filled[1, 2] = torch.nan, 7.0
+    losses = []
+    for targets, sample_weight in ((marked, torch.ones(5, 6)), (filled, weights)):
+        learner = rnnkit.Learner(make("deepar", FULL))
+        fit = learner.fit(x, targets, sample_weight=sample_weight, epochs=2, batch_size=5, seed=0, progress=False)
+        losses.append([row["loss"] for row in fit.rows])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_a_point_forecast_reads_its_own_values():
     layout = {**PLAIN, "known": ("hour",)}
     model = make("deepar", layout, output="point")

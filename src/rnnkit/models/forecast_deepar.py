@@ -94,6 +94,7 @@ class DeepAR(Forecaster):
             "norm": norm, "embedding_size": embedding_size, "dropout": dropout, "init": init, "seed": seed,
         }  # fmt: skip
         super().__init__(layout, output, arguments, norm=norm)
+        self.default_metrics = ()  # a figure of outputs that were given the true values before is none of forecasts
         check_whole(num_samples, "num_samples")
         check_seed(seed)
         self.num_samples, self.dropout, self.seed = num_samples, dropout, seed

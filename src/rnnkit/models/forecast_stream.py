@@ -140,9 +140,12 @@ class ForecastStream:
         future = rows.new_zeros(self._batch, *shape) if known is None else self._tensor("known", known, shape)
         evaluation = mode(model, training=False) if model.training else nullcontext()
         with torch.no_grad(), evaluation:
-            if self._stream is None:
-                return model.forecast(self._window(future))
-            return model.forecast_from(self._output, self._stream.state, rows[:, -1], future)
+            found: Tensor = (
+                model.forecast(self._window(future))
+                if self._stream is None
+                else model.forecast_from(self._output, self._stream.state, rows[:, -1], future)
+            )
+        return found
 
     def _window(self, future: Tensor) -> Tensor:
         """The last L rows and the horizon, [B, L + H, C]."""

@@ -14,6 +14,13 @@ class DistributionLoss:
 
     Attributes:
         has_weights: the loss of each target can be had alone, so that targets can be weighted.
+
+    Example:
+        >>> from rnnkit.models.distributions import Gaussian
+        >>> loss = DistributionLoss(Gaussian())
+        >>> each = loss(torch.zeros(3, 2), torch.tensor([0.0, torch.nan, 0.5]), reduction="none")
+        >>> [round(one, 3) for one in each.tolist()]
+        [0.553, 0.0, 0.813]
     """
 
     has_weights = True

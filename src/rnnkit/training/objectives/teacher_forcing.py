@@ -15,7 +15,7 @@ class TeacherForcedHorizon(HorizonObjective):
 
     While training such a model may return a pair: its outputs for the horizon, and `(outputs [n, ...], targets [n])` of
     further steps, those of the lookback. The loss is the mean over both. The number of targets is that of the horizon,
-    by which batches are joined.
+    by which batches are joined. A target whose own weight is 0 is missing: the model gets NaN in its place.
 
     Example:
         >>> import rnnkit, torch
@@ -26,8 +26,12 @@ class TeacherForcedHorizon(HorizonObjective):
     """
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
-        more = {} if batch.targets is None else {"targets": batch.targets}
-        return call_model(module, batch, **more)
+        targets, weights = batch.targets, batch.weights
+        if targets is None:
+            return call_model(module, batch)
+        if weights is not None and weights.shape == targets.shape:
+            targets = targets.masked_fill(weights == 0, torch.nan)
+        return call_model(module, batch, targets=targets)
 
     def __call__(self, output: Any, batch: Batch) -> Score:
         if not isinstance(output, tuple):
