@@ -38,6 +38,7 @@ def test_the_frequency_is_inferred_and_named(clock, words, period):
     found = infer_frequency([clock])
     assert (found.describe(clock[0]), found.period) == (words, period)
     assert Frequency.from_json(found.to_json()) == found
+    assert Frequency.parse(found.text) == found
     positions = found.positions(clock, clock[0])
     assert (positions == np.rint(positions)).all()
     assert (found.stamps(clock[0], positions.astype(np.int64)) == clock).all()

@@ -83,6 +83,17 @@ def test_rows_are_joined_to_longer_steps():
     assert np.isnan(finer.values[0]).sum() == 6
 
 
+def test_a_frequency_that_is_named_keeps_the_places_of_the_stamps():
+    half = ["2024-01-01T00:30", "2024-01-01T02:30", "2024-01-01T04:30"]
+    found = regular(half, frequency=Frequency("hour"))
+    assert found.times[0].astype("datetime64[m]").astype(str).tolist()[::2] == [f"{one}" for one in half]
+    ends = regular(["2024-01-31", "2024-02-29", "2024-03-31"], frequency=Frequency("month"))
+    assert ends.frequency == Frequency("month", at_end=True)
+    assert ends.times[0].astype("datetime64[D]").astype(str).tolist() == ["2024-01-31", "2024-02-29", "2024-03-31"]
+    one = regular(["2024-01-01T00:30"], frequency=Frequency("hour"))
+    assert one.times[0].astype("datetime64[m]").astype(str).tolist() == ["2024-01-01T00:30"]
+
+
 def test_a_frequency_that_inserts_too_much_is_refused():
     with pytest.raises(DataError, match="a series of 2 rows would have 10,001 steps"):
         regular([0, 10_000], frequency=Frequency("number"))

@@ -108,6 +108,25 @@ class Frequency:
         return 1
 
     @property
+    def text(self) -> str:
+        """What `parse` reads as this frequency.
+
+        Example:
+            >>> Frequency("minute", 15).text, Frequency("month", at_end=True).text
+            ('15 minutes', '1 ME')
+        """
+        if self.at_end:
+            return f"{self.count} ME"
+        return self.unit if self.count == 1 else f"{self.count} {self.unit}s"
+
+    @property
+    def approximate_seconds(self) -> float:
+        """The length of a step; of months and numbers about, to tell a longer frequency from a shorter one."""
+        days = {"business day": 1.0, "month": 30.44 * self.count, "number": self.count / 86_400}
+        size = self.microseconds
+        return 86_400 * days[self.unit] if size is None else size / _MICRO
+
+    @property
     def seasons(self) -> tuple[int, ...]:
         """The usual seasons in steps, the shortest first: of steps below a day also the week; empty without any.
 

@@ -129,7 +129,7 @@ def read_time_series(
         "known": list(found.known),
         "static": list(found.static),
         "ignore_columns": list(named.ignored),
-        "frequency": frequency,
+        "frequency": regular.frequency.text,
         "time_zone": time_zone,
         "duplicates": duplicates,
         "gaps": gaps,

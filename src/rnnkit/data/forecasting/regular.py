@@ -104,7 +104,8 @@ def to_regular(
     if rules.frequency is not None and rules.frequency.is_date != (stamps.dtype.kind == "M"):
         kind = "dates" if stamps.dtype.kind == "M" else "numbers"
         raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place)
-    frequency = _frequency(codes, stamps, rules, place)
+    inferred = _inferred(codes, stamps)
+    frequency = _frequency(inferred, rules, place)
     if time_zone is not None:
         check_time_zone(time_zone)
         size = frequency.microseconds
@@ -115,7 +116,7 @@ def to_regular(
     order = np.lexsort((stamps, codes))
     codes, stamps, values = codes[order], stamps[order], values[order]
     bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=codes[-1] + 1))
-    coarser = rules.frequency is not None and rules.frequency != _inferred(codes, stamps)
+    coarser = inferred is not None and frequency.approximate_seconds > inferred.approximate_seconds
     found = [
         _place_rows(stamps[begin:end], frequency, coarser=coarser)
         for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
@@ -264,17 +265,19 @@ def _inferred(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any]) -> Frequen
     return infer_frequency([np.unique(one) for one in np.split(stamps[order], bounds + 1)])
 
 
-def _frequency(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], rules: Rules, place: Place) -> Frequency:
-    if rules.frequency is not None:
-        return rules.frequency
-    found = _inferred(codes, stamps)
-    if found is None:
+def _frequency(inferred: Frequency | None, rules: Rules, place: Place) -> Frequency:
+    """The frequency of the rules, else the one that was inferred."""
+    given = rules.frequency
+    if given is not None:
+        alike = inferred is not None and (given.unit, given.count) == (inferred.unit, inferred.count)
+        return inferred if alike and inferred is not None else given  # the end of months is in the stamps
+    if inferred is None:
         raise DataError(
             "the frequency cannot be told from the time stamps: no distance between two steps has a rule",
             place,
             Remedy("frequency", purpose='such as "hour"'),
         )
-    return found
+    return inferred
 
 
 def _place_rows(stamps: npt.NDArray[Any], frequency: Frequency, *, coarser: bool) -> _Rows:
