@@ -64,12 +64,12 @@ def test_a_run_is_scored_beside_the_baselines(run):
     assert {"mae", "mse", "mase", "crps", "coverage_80", "interval_80_coverage"} <= set(metrics["test"])
     assert 0 < metrics["baselines"]["ridge"]["mae"] < metrics["baselines"]["persistence"]["mae"]
     assert metrics["rows"] == {"train": 316, "validation": 44, "test": 92}
-    assert metrics["troubles"][-1].startswith("The network is")
+    assert metrics["verdict"].startswith("The network is")
     assert any("hourly" in one for one in metrics["troubles"])
     stored = json.loads((folder / "metrics.json").read_text())
     assert stored["chosen_on"].startswith("validation")
     assert len(json.loads((folder / "scores.json").read_text())["network"]["by_step"]["mae"]) == 3
-    assert (folder / "findings.txt").read_text().splitlines() == metrics["troubles"]
+    assert (folder / "findings.txt").read_text().splitlines() == [*metrics["troubles"], metrics["verdict"]]
     assert (folder / "forecast.png").stat().st_size > 1_000
 
 

@@ -95,5 +95,6 @@ def test_the_verdict():
     bad = verdict(1.5, {"persistence": 1.0, "drift": float("nan")})
     assert "not worth it: its MAE of 1.5 is 50.0% above that of persistence" in bad
     assert bad.endswith("as with prices.")
+    assert "its MAE of 8 is 4.0 times that of ridge regression" in verdict(8.0, {"ridge": 2.0})
     with pytest.raises(ConfigError, match="no baseline"):
         verdict(1.0, {})

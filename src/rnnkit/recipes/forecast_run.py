@@ -40,6 +40,10 @@ class PreparedForecast(PreparedRun):
         """Raise DataError where the run in a folder was begun on other series than these."""
         data_digests.check(folder, self.digests, "train into a new folder")
 
+    def findings(self) -> list[str]:
+        """Return what was found in the series, and where their parts are."""
+        return [*self.parts.series.findings, *self.parts.findings, *self.short_series()]
+
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
         from ..diagnostics import Diagnostics
@@ -61,20 +65,20 @@ class PreparedForecast(PreparedRun):
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
             **settings,
         )
-        findings = [*self.parts.series.findings, *self.parts.findings, *self.short_series()]
-        findings += self.calibrate(predictor, validation)
+        findings = [*self.findings(), *self.calibrate(predictor, validation)]
         learner.extra = predictor.extra()
         learner.save(folder)
         scores = predictor.scores(test)
         figures = {**scores.figures, **predictor.coverage(test)}
         baselines = self.baselines(predictor)
-        findings += [*scores.findings, self.verdict(scores, baselines)]
+        findings += scores.findings
         metrics: Metrics = {
             "test": figures,
             "validation": predictor.scores(validation).figures,
             "split": " ".join(self.parts.findings),
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
+            "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
         early = fit.early_stopping is not None
@@ -82,7 +86,7 @@ class PreparedForecast(PreparedRun):
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
-            temporary.write_text("\n".join(findings) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
         self.write_forecast(predictor, folder)
         return metrics
 

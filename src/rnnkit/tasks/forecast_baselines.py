@@ -240,7 +240,7 @@ enough. The last value is hard to beat where the changes of a series are random,
     if not named:
         raise ConfigError("no baseline arrived; expected at least one error to compare with")
     best = min(named, key=lambda name: named[name])
-    gain = 1 - network / named[best] if named[best] > 0 else -1.0
+    gain = 1 - network / named[best] if named[best] > 0 else -0.999
     unit = f" {unit}" if unit else ""
 
     def shown(value: float) -> str:
@@ -264,9 +264,10 @@ enough. The last value is hard to beat where the changes of a series are random,
             "The simpler forecast is enough."
         )
     else:
+        more = f"{-gain:.1%} above" if gain > -1 else f"{1 - gain:.1f} times"
         text = (
-            f"The network is not worth it: its {metric} of {shown(network)} is {-gain:.1%} above that of "
-            f"{_called(best)} ({shown(named[best])}). Use the simpler forecast."
+            f"The network is not worth it: its {metric} of {shown(network)} is {more} that of {_called(best)} "
+            f"({shown(named[best])}). Use the simpler forecast."
         )
     if best == "persistence":
         text += " The last value is hard to beat where the changes of a series are random, as with prices."
