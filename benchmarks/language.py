@@ -158,7 +158,7 @@ def train(load: Load, rounds: int) -> dict[str, float]:
     return {name: load.rows * load.window / seconds for name, seconds in found.items()}
 
 
-def generate_tokens(load: Load, rounds: int, tokens: int = 200) -> dict[str, float]:
+def generate_tokens(load: Load, rounds: int, tokens: int = 500) -> dict[str, float]:
     """Return the tokens a second that each system generates at batch 1."""
     ours, theirs = our_model(load).eval(), TorchModel(load).eval()
     for layer, raw in zip(theirs.layers, theirs.raw, strict=True):

@@ -88,6 +88,11 @@ void pack_panels(const Panels<T>& panels, Matrix<T> b, int64_t depth, T* packed)
         pack_panel(panels, i, b, depth, packed + panels.start(i) * lanes<T> * depth);
 }
 
+// With so few rows a product waits for its right side, which is fetched so many steps ahead. (The processor's own
+// prefetching ends at each page.)
+constexpr int few_rows = 5;
+constexpr int64_t prefetched = 16;
+
 // acc += A · panel for `depth` columns of R rows of A, from column `from` on.
 template <class T, int R, int C>
 RNNKIT_INLINE void accumulate(vec<T> (&acc)[R][C], const T* const* rows, int64_t from, const T* panel, int64_t depth) {
@@ -95,6 +100,9 @@ RNNKIT_INLINE void accumulate(vec<T> (&acc)[R][C], const T* const* rows, int64_t
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) a[r] = rows[r] + from;
     for (int64_t k = 0; k < depth; ++k, panel += C * lanes<T>) {
+        if constexpr (R <= few_rows)
+#pragma GCC unroll 16
+            for (int c = 0; c < C; ++c) __builtin_prefetch(panel + (prefetched * C + c) * lanes<T>);
         vec<T> b[C];
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c) b[c] = load(panel + c * lanes<T>);
@@ -128,7 +136,8 @@ struct Target {
     bool add = false;
 };
 
-// The panels [panel, panel_end) of the product, for `count` rows. Nothing is written behind the last column.
+// The panels [panel, panel_end) of the product, for `count` rows. Nothing is written behind the last column. A long
+// depth is summed in nearly equal passes, each by itself, whatever the number of rows.
 template <class T, int Segments>
 RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64_t panel_end, int64_t count,
                                    const Segment<T> (&segments)[Segments], Target<T> target) {
@@ -142,15 +151,16 @@ RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64
         const int cols = panels.width(p);
         const int64_t first = panels.start(p) * lanes<T>, valid = panels.valid(p);
         const int64_t tiles = ceil_div(count, max_rows(cols));
-        const int64_t limit = tiles == 1 ? total : panel_block / (cols * vector_bytes);
-        int64_t done = 0;
-        do {  // a pass over the next `limit` of the depth, for all rows, summed by itself
+        const int64_t limit = panel_block / (cols * vector_bytes);
+        const int64_t passes = total > limit ? ceil_div(total, limit) : 1;
+        for (int64_t pass = 0; pass < passes; ++pass) {
+            const int64_t done = share_begin(total, passes, pass), end = share_begin(total, passes, pass + 1);
             for (int64_t tile = 0; tile < tiles; ++tile) {
                 const int64_t row = share_begin(count, tiles, tile);
                 const int rows = static_cast<int>(share_begin(count, tiles, tile + 1) - row);
                 with_tile(rows, cols, [&]<int R, int C>() __attribute__((always_inline)) {
                     vec<T> acc[R][C];
-                    const bool fresh = done == 0 && !add;
+                    const bool fresh = pass == 0 && !add;
 #pragma GCC unroll 16
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
@@ -162,11 +172,11 @@ RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64
 #pragma GCC unroll 1
                     for (int s = 0; s < Segments; before += segments[s++].depth) {
                         const int64_t from = done > before ? done - before : 0;
-                        const int64_t end = smaller(done + limit - before, segments[s].depth);
-                        if (from < end)
+                        const int64_t stop = smaller(end - before, segments[s].depth);
+                        if (from < stop)
                             accumulate<T, R, C>(acc, segments[s].rows + row, from,
                                                 segments[s].packed + first * segments[s].depth + from * C * lanes<T>,
-                                                end - from);
+                                                stop - from);
                     }
                     if (!fresh)
 #pragma GCC unroll 16
@@ -181,8 +191,7 @@ RNNKIT_ONE_COPY void multiply_rows(const Panels<T>& panels, int64_t panel, int64
                             store_upto(out[row + r] + to + first + c * lanes<T>, acc[r][c], valid - c * lanes<T>);
                 });
             }
-            done += limit;
-        } while (done < total);
+        }
     }
 }
 // All panels of the product.

@@ -26,7 +26,7 @@ public:
         carry_h_ = arena.allocate<T>(B * S), carry_c_ = arena.allocate<T>(B * H);
         masked_ = arena.allocate<T>(problem_.masked ? B * S : 0);
         masked_rows_ = arena.allocate<T*>(problem_.masked ? B : 0);
-        left_x_ = arena.allocate<const T*>(B), left_h_ = arena.allocate<const T*>(B);
+        left_h_ = arena.allocate<const T*>(B);
         buffers_ = arena.allocate<StepBuffer<T>>(row_groups());
         for (int i = 0; i < row_groups(); ++i) {
             StepBuffer<T> buffer;
@@ -161,6 +161,8 @@ private:
         start(rows, problem_.batch);
         // Each thread sums the weights of its own units, straight into the caller's arrays.
         const auto sum_buffer = [&](int thread) {
+            propagate_x(buffer, buffer.count(), thread, threads);  // W is read once for all buffered steps
+            if (!wants_weights()) return;
             WeightGrads<T> grads{};
             grads.dw = call_->dw, grads.du = call_->du;
             WeightSum<T> list[max_sums];
@@ -182,15 +184,10 @@ private:
             parallel(threads, [&](int thread, int) {
                 cell_.backward_step(problem_, *call_, rows, units_of(problem_, thread, threads), grads);
             });
-            parallel(threads, [&](int thread, int) {
-                propagate_x(rows, thread, threads);
-                if (wants_dh(step)) propagate_h(rows, thread);
-            });
+            if (wants_dh(step)) parallel(threads, [&](int thread, int) { propagate_h(rows, thread); });
             advance(rows);
         }
-        parallel(threads, [&](int thread, int) {
-            if (wants_weights()) sum_buffer(thread);
-        });
+        parallel(threads, [&](int thread, int) { sum_buffer(thread); });
         finish(rows, problem_.batch);
     }
 
@@ -216,7 +213,7 @@ private:
                 if (buffer.is_full_for(rows.count)) sum_buffer();
                 bind_step(rows, step, buffer);
                 cell_.backward_step(problem_, *call_, rows, all, grads);
-                propagate_x(rows, 0, 1);
+                propagate_x(buffer, rows.count, 0, 1);  // while the gate_grads are in the cache
                 if (wants_dh(step)) propagate_h(rows, 0);
                 advance(rows);
             }
@@ -320,23 +317,23 @@ private:
             rows.saved[r] = call_->saved.data != nullptr ? at(call_->saved, b, t) : nullptr;
             rows.dout[r] = call_->dout.data != nullptr ? at(call_->dout, b, t) : nullptr;
             rows.dcells[r] = call_->dcells.data != nullptr ? at(call_->dcells, b, t) : nullptr;
-            rows.dx[r] = call_->dx.data != nullptr ? at(call_->dx, b, t) : nullptr;
-            T* const gate_grads = buffer.add(call_->dw != nullptr ? at(call_->x, b, t) : nullptr, state, recurrent);
+            T* const dx = call_->dx.data != nullptr ? at(call_->dx, b, t) : nullptr;
+            const T* const x = call_->dw != nullptr ? at(call_->x, b, t) : nullptr;
+            T* const gate_grads = buffer.add(x, state, recurrent, dx, C::dx_offset(problem_));
             if (recurrent >= 0)
                 for (int64_t i = 0; i < S; ++i)
                     gate_grads[recurrent + i] = problem_.masked ? rows.h[r][i] * call_->mask[b * S + i] : rows.h[r][i];
             rows.gate_grads[r] = gate_grads;
-            left_x_[p] = gate_grads + C::dx_offset(problem_), left_h_[p] = gate_grads + C::dh_offset(problem_);
+            left_h_[p] = gate_grads + C::dh_offset(problem_);
         }
     }
 
-    // dx = Wᵀ · gate_grads, the columns of thread `thread`.
-    void propagate_x(const BackwardRows<T>& rows, int thread, int threads) const {
+    // dx of the last `n` buffered rows, the columns of thread `thread`.
+    void propagate_x(const StepBuffer<T>& buffer, int64_t n, int thread, int threads) const {
         if (call_->dx.data == nullptr) return;
         const Panels<T> all(problem_.input);
-        const Segment<T> segment[] = {{left_x_ + rows.position, packed_w_, wide()}};
-        multiply_rows(all, share_begin(all.count, threads, thread), share_begin(all.count, threads, thread + 1),
-                      rows.count, segment, {rows.dx});
+        buffer.propagate(n, all, share_begin(all.count, threads, thread), share_begin(all.count, threads, thread + 1),
+                         packed_w_, wide());
     }
 
     // carry_h (+)= Uᵀ · gate_grads, through the mask where there is one; the part of the state of thread `thread`.
@@ -381,7 +378,7 @@ private:
     int64_t *counts_, *sorted_;
     T *zeros_, *carry_h_, *carry_c_, *masked_, *outer_, *packed_w_, *packed_u_, *bias_total_, *sums_;
     T** masked_rows_;
-    const T **left_x_, **left_h_;
+    const T** left_h_;
     StepBuffer<T>* buffers_;
     size_t bytes_;
 };

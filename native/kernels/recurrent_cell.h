@@ -15,6 +15,7 @@ struct ForwardRows {
     const T **x, **h, **c;  // the input, and the state before the step
     const T** recurrent;    // what U multiplies: h, or its masked copy
     T **out, **saved;
+    Products products;  // that the step computes
 
     void allocate(Arena& arena, int64_t n) {
         batch = arena.allocate<int64_t>(n), time = arena.allocate<int64_t>(n);
@@ -24,7 +25,7 @@ struct ForwardRows {
     }
     // The rows from position p on; none of them runs yet.
     ForwardRows from(int64_t p) const {
-        return {0, p, batch + p, time + p, x + p, h + p, c + p, recurrent + p, out + p, saved + p};
+        return {0, p, batch + p, time + p, x + p, h + p, c + p, recurrent + p, out + p, saved + p, Products::together};
     }
 };
 
@@ -36,19 +37,19 @@ struct BackwardRows {
     const T **h, **c;                          // the state before the step
     const T **out, **saved, **dout, **dcells;  // dout and dcells null where there are none
     T **carry_h, **carry_c;                    // the gradient that reaches the state from later steps
-    T **gate_grads, **dx;
+    T** gate_grads;
 
     void allocate(Arena& arena, int64_t n) {
         batch = arena.allocate<int64_t>(n), time = arena.allocate<int64_t>(n);
         const T*** const read[] = {&h, &c, &out, &saved, &dout, &dcells};
         for (const T*** pointers : read) *pointers = arena.allocate<const T*>(n);
-        T*** const written[] = {&carry_h, &carry_c, &gate_grads, &dx};
+        T*** const written[] = {&carry_h, &carry_c, &gate_grads};
         for (T*** pointers : written) *pointers = arena.allocate<T*>(n);
     }
     // The rows from position p on; none of them runs yet.
     BackwardRows from(int64_t p) const {
-        return {0,         p,        batch + p,  time + p,    h + p,       c + p,          out + p,
-                saved + p, dout + p, dcells + p, carry_h + p, carry_c + p, gate_grads + p, dx + p};
+        return {0,         p,        batch + p,  time + p,    h + p,       c + p,         out + p,
+                saved + p, dout + p, dcells + p, carry_h + p, carry_c + p, gate_grads + p};
     }
 };
 

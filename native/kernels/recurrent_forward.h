@@ -23,6 +23,8 @@ public:
         bias_ = arena.allocate<T>(bias_width());
         work_ = arena.allocate<T>(problem_.batch * width_);
         masked_ = arena.allocate<T>(problem_.masked ? problem_.batch * problem_.state : 0);
+        const int64_t ahead = split_.by_units ? rows_ahead() : 0;
+        ahead_x_ = arena.allocate<const T*>(ahead), ahead_work_ = arena.allocate<T*>(ahead);
         cell_.allocate(arena, problem_);
         for (int i = 0; i < weight_parts(); ++i) {
             ThreadWeights<T> own;
@@ -54,7 +56,11 @@ public:
         if (split_.by_units) {
             ForwardRows<T> rows = rows_.from(0);
             start(call, rows, problem_.batch);
+            const bool ahead = has_work_rows(call);
+            rows.products = ahead ? Products::of_state : Products::apart;  // the same bits either way
+            int64_t multiplied = ahead ? 0 : order_.longest;
             for (int64_t step = 0; step < order_.longest; ++step) {
+                if (step == multiplied) multiplied = multiply_ahead(call, step);
                 bind_step(call, rows, step);
                 parallel(split_.threads,
                          [&](int thread, int) { cell_.forward_step(problem_, call, rows, weights_[thread], bias_); });
@@ -84,6 +90,30 @@ private:
         return saved > gates ? saved : gates;
     }
     int weight_parts() const { return split_.by_units ? split_.threads : 1; }
+    // Rows whose products with the input are computed at a time: several steps', so that W is read once for all.
+    int64_t rows_ahead() const { return problem_.batch > pair_block ? problem_.batch : pair_block; }
+    // Whether each step has a work row of its own.
+    bool has_work_rows(const RecurrentForward<T>& call) const {
+        return problem_.time > 1 && (call.saved.data != nullptr || C::saved_width(problem_) == 0);
+    }
+    // Computes the products with the input of the next steps, from `step` on; returns the step behind them.
+    int64_t multiply_ahead(const RecurrentForward<T>& call, int64_t step) const {
+        int64_t n = 0;
+        for (; step < order_.longest; ++step) {
+            int64_t count = 0;
+            while (count < problem_.batch && order_.length[count] > step) ++count;
+            if (n + count > rows_ahead()) break;
+            for (int64_t p = 0; p < count; ++p, ++n) {
+                const int64_t b = order_.row[p], t = time_of(problem_, order_.length[p], step);
+                ahead_x_[n] = call.x.data != nullptr ? at(call.x, b, t) : nullptr;
+                ahead_work_[n] = call.saved.data != nullptr ? at(call.saved, b, t) : at(call.out, b, t);
+            }
+        }
+        parallel(split_.threads, [&](int thread, int) {
+            weights_[thread].multiply(problem_, Products::of_input, n, ahead_x_, nullptr, bias_, ahead_work_);
+        });
+        return step;
+    }
     // Row b of an array of states, or zeros.
     const T* state_row(const T* states, int64_t b, int64_t width) const {
         return states != nullptr ? states + b * width : zeros_;
@@ -147,6 +177,8 @@ private:
     ThreadWeights<T>* weights_;  // of each thread by units; of all of them by rows
     int64_t *counts_, *sorted_, width_;
     T *zeros_, *bias_, *work_, *masked_;
+    const T** ahead_x_;
+    T** ahead_work_;
     size_t bytes_;
 };
 

@@ -72,8 +72,11 @@ inline Split split_for(const RecurrentProblem& problem, int64_t gates, bool unit
     const int64_t bytes = weights * static_cast<int64_t>(element);
     const int64_t by_units =
         smaller(wanted, smaller(problem.hidden / 32, static_cast<int64_t>(step / flops_per_meeting)));
-    if (units_independent && by_units > 1 && (bytes > private_cache || problem.batch < wanted))
+    const bool outgrown = bytes > private_cache;
+    if (units_independent && by_units > 1 && (outgrown || problem.batch < wanted))
         return {static_cast<int>(by_units), true};
+    // One thread reads W once for several steps, too.
+    if (units_independent && outgrown && wanted == 1) return {1, true};
     const int64_t by_rows = smaller(wanted, problem.batch);
     return {static_cast<int>(by_rows < 1 ? 1 : by_rows), false};
 }
@@ -85,6 +88,10 @@ struct WeightBlock {
     bool with_x, with_h;
 };
 constexpr int max_blocks = 6;
+
+// Which products of a step are computed: those with the input, those with the state, which are added to the former,
+// both one by one, or both as one sum.
+enum class Products : int { of_input, of_state, apart, together };
 
 // The weights that one thread multiplies by: those of its hidden units, and where they lie packed.
 template <class T>
@@ -122,15 +129,22 @@ struct ThreadWeights {
     }
 
     // The products of all blocks, written to the rows `work`; `bias` is laid out as a work row.
-    void multiply(const RecurrentProblem& problem, int64_t rows, const T* const* x, const T* const* h, const T* bias,
-                  T* const* work) const {
+    void multiply(const RecurrentProblem& problem, Products products, int64_t rows, const T* const* x,
+                  const T* const* h, const T* bias, T* const* work) const {
+        const bool of_input = products == Products::of_input || products == Products::apart;
+        const bool of_state = products == Products::of_state || products == Products::apart;
         const T* from = packed;
         for (int i = 0; i < count; ++i) {
             const WeightBlock& block = blocks[i];
             const Panels<T> panels(block.count);
             const int64_t x_depth = block.with_x ? problem.input : 0, h_depth = block.with_h ? problem.state : 0;
             const Segment<T> both[] = {{x, from, x_depth}, {h, from + panels.padded() * x_depth, h_depth}};
-            multiply_rows(panels, rows, both, {work, block.to, bias != nullptr ? bias + block.to : nullptr});
+            const Segment<T> of_x[] = {both[0]}, of_h[] = {both[1]};
+            Target<T> target{work, block.to, bias != nullptr ? bias + block.to : nullptr};
+            if (products == Products::together) multiply_rows(panels, rows, both, target);
+            if (of_input && block.with_x) multiply_rows(panels, rows, of_x, target);
+            target.add = block.with_x;
+            if (of_state && block.with_h) multiply_rows(panels, rows, of_h, target);
             from += panels.padded() * (x_depth + h_depth);
         }
     }

@@ -70,14 +70,17 @@ public:
         gate_grads_ = arena.allocate<T>(capacity_ * stride_);
         rows_ = arena.allocate<const T*>(capacity_), x_ = arena.allocate<const T*>(capacity_);
         with_state_ = arena.allocate<const T*>(capacity_), states_ = arena.allocate<const T*>(capacity_);
+        left_ = arena.allocate<const T*>(capacity_), dx_ = arena.allocate<T*>(capacity_);
     }
     void begin() { count_ = states_count_ = 0, first_ = true; }
     bool is_full_for(int64_t rows) const { return count_ + rows > capacity_; }
 
     // A gate_grads row for a step. `state` is null where the step started from zeros. With `recurrent_offset` >= 0 U
-    // was multiplied by what the row holds from there on, else by the state.
-    T* add(const T* x, const T* state, int64_t recurrent_offset) {
+    // was multiplied by what the row holds from there on, else by the state. `dx` is made of what it holds from
+    // `dx_offset` on.
+    T* add(const T* x, const T* state, int64_t recurrent_offset, T* dx, int64_t dx_offset) {
         T* const row = gate_grads_ + count_ * stride_;
+        left_[count_] = row + dx_offset, dx_[count_] = dx;
         rows_[count_] = row, x_[count_++] = x;
         if (state != nullptr)
             with_state_[states_count_] = row,
@@ -99,6 +102,13 @@ public:
                 outer_product(left, right, pairs, one.to, one.stride, first_, scratch);
         }
     }
+    int64_t count() const { return count_; }
+    // dx = Wᵀ · gate_grads of the last `n` rows, the panels [panel, panel_end).
+    void propagate(int64_t n, const Panels<T>& panels, int64_t panel, int64_t panel_end, const T* packed,
+                   int64_t depth) const {
+        const Segment<T> segment[] = {{left_ + count_ - n, packed, depth}};
+        multiply_rows(panels, panel, panel_end, n, segment, Target<T>{dx_ + count_ - n});
+    }
     // to[i] (+)= Σ of element `from` + i of the gate_grads rows.
     void sum_rows(int64_t from, int64_t n, T* to) const {
         for (int64_t i = 0; i < n; i += lanes<T>) {
@@ -113,7 +123,8 @@ private:
     int64_t capacity_, stride_, count_, states_count_;
     bool first_;
     T* gate_grads_;
-    const T **rows_, **x_, **with_state_, **states_;
+    const T **rows_, **x_, **with_state_, **states_, **left_;
+    T** dx_;
 };
 
 }  // namespace rnnkit::RNNKIT_FAMILY

@@ -1,5 +1,8 @@
 """A tagger step by step equals the tagger on whole sequences; its last output alone equals that of the whole."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from tolerances import assert_close
@@ -59,6 +62,19 @@ def test_rows_of_a_stream_are_exchanged(model):
     stream.reorder(index)
     exchanged = torch.cat((x[index, :4], x[:, 4:5]), 1)
     assert_close(stream(x[:, 4]), model(exchanged)[:, -1].detach())
+
+
+def test_a_large_head_is_packed_and_copied_with_the_stream():
+    model = rnnkit.SequenceTagger(rnnkit.GRU(4, 128), 200, front=nn.Embedding(9, 4)).eval()
+    x, stream = torch.tensor([3, 5]), model.stream(batch=2)
+    stream(x)
+    others = [copy.deepcopy(stream), pickle.loads(pickle.dumps(stream))]
+    expected = model(torch.stack((x, x), 1))[:, 1].detach()
+    for one in (stream, *others):
+        assert_close(one(x), expected)
+    with torch.no_grad():
+        model.head.weight.zero_()
+    assert_close(model.stream(batch=2)(x), model.head.bias.detach().expand(2, -1))
 
 
 @pytest.mark.parametrize("lengths", [None, [7, 2, 4]])

@@ -113,7 +113,7 @@ struct Gru {
                       const ThreadWeights<T>& own, const T* bias) const {
         const int64_t H = problem.hidden;
         const GruLayout layout(problem);
-        own.multiply(problem, rows.count, rows.x, rows.recurrent, bias, rows.saved);
+        own.multiply(problem, rows.products, rows.count, rows.x, rows.recurrent, bias, rows.saved);
         if (layout.reset_before) {
             reset_forward(problem, rows);
             const Segment<T> segment[] = {{product_rows + rows.position, packed_u_n, H}};

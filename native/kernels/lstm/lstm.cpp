@@ -109,7 +109,7 @@ struct Lstm {
         const LstmLayout layout(problem);
         const RecurrentWeights<T>& weights = call.weights;
         const int64_t H = problem.hidden;
-        own.multiply(problem, rows.count, rows.x, rows.recurrent, bias, rows.saved);
+        own.multiply(problem, rows.products, rows.count, rows.x, rows.recurrent, bias, rows.saved);
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t b = rows.batch[r], t = rows.time[r];
             if (problem.normed) normalise_gates(layout, weights, bias, rows.saved[r]);

@@ -60,7 +60,7 @@ struct SimpleRnn {
                       const ThreadWeights<T>& own, const T* bias) const {
         // Without a saved row the products go straight to the output.
         T* const* const work = saved_width(problem) > 0 ? rows.saved : rows.out;
-        own.multiply(problem, rows.count, rows.x, rows.recurrent, bias, work);
+        own.multiply(problem, rows.products, rows.count, rows.x, rows.recurrent, bias, work);
         for (int64_t r = 0; r < rows.count; ++r) {
             T* const row = work[r];
             if (problem.normed) normalise_products(problem, call.weights, bias, row);

@@ -8,27 +8,38 @@ namespace rnnkit::RNNKIT_FAMILY {
 template <class T>
 constexpr T never = -__builtin_inf();
 
-// The largest of n numbers; NaN where one is NaN or +∞, or all are −∞.
+// The largest of n numbers; NaN is passed over.
 template <class T>
 T largest_of(const T* x, int64_t n) {
     T largest = x[0];
-    bool wrong = false;
-    for (int64_t i = 0; i < n; ++i) {
-        wrong |= !(x[i] < -never<T>);
-        largest = x[i] > largest ? x[i] : largest;
+    int64_t i = 0;
+    if (n >= lanes<T>) {
+        vec<T> most = load(x);
+        for (; i + lanes<T> <= n; i += lanes<T>) {
+            const vec<T> value = load(x + i);
+            most = value > most ? value : most;
+        }
+        T each[lanes<T>];
+        store(each, most);
+        for (T one : each) largest = one > largest || !(largest == largest) ? one : largest;
     }
-    return wrong || !(largest > never<T>) ? T(__builtin_nan("")) : largest;
+    for (; i < n; ++i) largest = x[i] > largest || !(largest == largest) ? x[i] : largest;
+    return largest;
 }
 
-// to[i] = e^(x_i − largest), exactly 0 for −∞; returns the sum.
+// e^(x − largest), exactly 0 for −∞; NaN stays NaN.
+template <class T>
+RNNKIT_INLINE vec<T> exponential(vec<T> x, T largest) {
+    return x == splat(never<T>) ? vec<T>{} : exp<T>(x - largest);
+}
+
+// to[i] = e^(x_i − largest); returns the sum.
 template <class T>
 double exponentials(const T* x, T largest, int64_t n, T* to) {
     double sum = 0;
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const int64_t left = n - i;
-        const vec<T> value = load_upto(x + i, left);
-        const vec<T> e = value > splat(never<T>) ? exp<T>(value - largest) : vec<T>{};
-        store_upto(to + i, e, left);
+        store_upto(to + i, exponential(load_upto(x + i, left), largest), left);
         for (int64_t lane = i; lane < smaller(n, i + lanes<T>); ++lane) sum += static_cast<double>(to[lane]);
     }
     return sum;
@@ -108,7 +119,8 @@ int64_t draw_row(const Filters& filters, const T* logits, int64_t n, double unif
     const T divisor = static_cast<T>(filters.temperature);
     for (int64_t i = 0; i < n; ++i) own.x[i] = logits[i] / divisor;
     const T largest = largest_of(own.x, n);
-    if (largest != largest) return n;
+    const double all = exponentials(own.x, largest, n, own.weights);
+    if (!(all < __builtin_inf()) || !(largest > never<T>)) return n;  // NaN, +∞, or −∞ alone
     if (filters.top_k > 0 && filters.top_k < n) keep_top_k(filters.top_k, own, n);
     if (filters.top_p < 1) keep_top_p(filters.top_p, largest, own, n);
     if (filters.min_p > 0) drop_below(largest + static_cast<T>(__builtin_log(filters.min_p)), own.x, n);
@@ -131,14 +143,25 @@ void draw(const Filters& filters, const TokenDraw<T>& call) {
         call.ids[b] = draw_row(filters, call.logits + b * call.vocabulary, call.vocabulary, call.uniform[b], own);
 }
 
-// ln Σ e^x of n numbers, whose largest is known.
+// ln Σ e^x of n numbers, whose largest is known; NaN where one is NaN or +∞, or all are −∞. Sums of 32 vectors are
+// added in double precision.
 template <class T>
 T log_of_sum(const T* x, T largest, int64_t n) {
-    double sum = 0;
     constexpr int64_t block = 32 * lanes<T>;
-    T found[block];
-    for (int64_t i = 0; i < n; i += block) sum += exponentials(x + i, largest, smaller(block, n - i), found);
-    return largest + static_cast<T>(__builtin_log(sum));
+    double total = 0;
+    for (int64_t begin = 0; begin < n; begin += block) {
+        vec<T> sum{};
+        int64_t i = begin;
+        for (; i + lanes<T> <= smaller(n, begin + block); i += lanes<T>) sum += exponential(load(x + i), largest);
+        T each[lanes<T>];
+        store(each, sum);
+        for (T one : each) total += static_cast<double>(one);
+        for (; i < smaller(n, begin + block); ++i) {
+            store(each, exponential(splat(x[i]), largest));
+            total += static_cast<double>(each[0]);
+        }
+    }
+    return largest + static_cast<T>(__builtin_log(total));
 }
 
 // The `count` largest numbers so far, with their places; the first of equal ones stays in front.
@@ -149,12 +172,19 @@ struct Best {
     int64_t count;
 
     T least() const { return values[count - 1]; }
-    void insert(T value, int64_t place) {
+    void insert(T value, int64_t place) const {
         int64_t i = count - 1;
         for (; i > 0 && value > values[i - 1]; --i) values[i] = values[i - 1], places[i] = places[i - 1];
         values[i] = value, places[i] = place;
     }
 };
+
+template <class T>
+bool is_banned(const Continuations<T>& call, int64_t id) {
+    for (int64_t i = 0; i < call.bans; ++i)
+        if (call.banned[i] == id) return true;
+    return false;
+}
 
 template <class T>
 void continuations_of(const Continuations<T>& call, int64_t source) {
@@ -164,18 +194,19 @@ void continuations_of(const Continuations<T>& call, int64_t source) {
         const T score = call.scores[source * call.width + w];
         if (!(score > never<T>)) continue;
         const T* const x = call.logits + (source * call.width + w) * call.vocabulary;
-        const T largest = largest_of(x, call.vocabulary);
-        if (largest != largest) {
-            for (int64_t i = 0; i < call.count; ++i) best.values[i] = largest;
+        const T total = log_of_sum(x, largest_of(x, call.vocabulary), call.vocabulary);
+        if (total != total) {
+            for (int64_t i = 0; i < call.count; ++i) best.values[i] = total;
             return;
         }
-        const T total = log_of_sum(x, largest, call.vocabulary);
-        for (int64_t id = 0; id < call.vocabulary; ++id) {
-            const T value = x[id] - total + score;
-            if (!(value > best.least())) continue;
-            bool allowed = true;
-            for (int64_t i = 0; i < call.bans; ++i) allowed &= call.banned[i] != id;
-            if (allowed) Best<T>(best).insert(value, w * call.vocabulary + id);
+        constexpr int64_t block = 8 * lanes<T>;
+        for (int64_t begin = 0; begin < call.vocabulary; begin += block) {
+            const int64_t end = smaller(call.vocabulary, begin + block);
+            if (!(largest_of(x + begin, end - begin) - total + score > best.least())) continue;
+            for (int64_t id = begin; id < end; ++id) {
+                const T value = x[id] - total + score;
+                if (value > best.least() && !is_banned(call, id)) best.insert(value, w * call.vocabulary + id);
+            }
         }
     }
 }

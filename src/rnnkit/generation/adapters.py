@@ -16,6 +16,7 @@ from .protocol import Session, Step, TokenModel, check_step
 Tensor = torch.Tensor
 _CHUNK = ("forward_chunk", "initial_state")
 _DECODER = ("encode", "decode_step")
+_FEW_STEPS = 8  # a stream takes so many in less time than a call, which packs the weights anew
 
 
 def token_model(model: Any) -> TokenModel:
@@ -165,6 +166,10 @@ class _StreamSession(Session):
         return self._state if self._stream is None else self._stream.state
 
     def read(self, ids: Tensor, lengths: list[int] | None) -> Tensor:
+        if lengths is None and self._streams and ids.shape[1] <= _FEW_STEPS:
+            for one in ids.unbind(1):
+                logits = self.step(one)
+            return logits
         state = self.state
         logits = self._taken(self.model.read(ids, lengths, state), ids.shape[0])
         if self._stream is not None:
@@ -208,7 +213,7 @@ class _Encoded(_OfModule):
         if not isinstance(result, tuple) or len(result) != 2:
             what = f"{len(result)} things" if isinstance(result, tuple) else f"a {type(result).__name__}"
             raise ConfigError(f"{type(module).__name__}.encode returned {what}; expected two: return state, memory")
-        self._has_memory = result[1] is not None
+        self._has_memory, self._checked = result[1] is not None, False
         self._initial: State = result if self._has_memory else result[0]
 
     def initial_state(self, batch: int) -> State:
@@ -219,7 +224,9 @@ class _Encoded(_OfModule):
         own, memory = state if self._has_memory else (state, None)
         with self._evaluating():
             result = self.module.decode_step(ids, own, memory)
-        check_step(result, len(ids), self.module)
+        if not self._checked:
+            check_step(result, len(ids), self.module)
+            self._checked = True
         step = Step(*result)
         return step._replace(state=(step.state, memory)) if self._has_memory else step
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -55,11 +56,27 @@ def sequence_stream(layers: SequenceInterface, batch: int) -> SequenceStream:
         layers = layers._chained()
     if isinstance(layers, Chained):
         kept = [part for part in layers.parts if not _drops_alone(part)] or layers.parts
-        return _ChainStream([(sequence_stream(part, batch), part.stateful) for part in kept])
+        return _ChainStream(_part_streams(kept, batch))
+    if (recurrent := _recurrent_layer(layers)) is not None:
+        return recurrent.stream(batch)
+    return _StepStream(layers, getattr(layers, "module", None) if isinstance(layers, Adapter) else None, batch)
+
+
+def _recurrent_layer(layers: SequenceInterface) -> RecurrentLayer | None:
     module = getattr(layers, "module", None) if isinstance(layers, Adapter) else None
-    if isinstance(module, RecurrentLayer):
-        return module.stream(batch)
-    return _StepStream(layers, module, batch)
+    return module if isinstance(module, RecurrentLayer) else None
+
+
+def _part_streams(parts: Sequence[SequenceInterface], batch: int) -> list[tuple[SequenceStream, bool]]:
+    """The stream of each part, and whether it has a state. Nobody keeps what one recurrent layer hands to the next."""
+    found: list[tuple[SequenceStream, bool]] = []
+    for part, behind in zip(parts, [*parts[1:], None], strict=True):
+        recurrent = _recurrent_layer(part)
+        if recurrent is not None and behind is not None and _recurrent_layer(behind) is not None:
+            found.append((recurrent.stream(batch, reuse_output=True), part.stateful))
+        else:
+            found.append((sequence_stream(part, batch), part.stateful))
+    return found
 
 
 def _drops_alone(part: SequenceInterface) -> bool:
@@ -67,12 +84,23 @@ def _drops_alone(part: SequenceInterface) -> bool:
     return isinstance(part, VariationalDropout) or isinstance(getattr(part, "module", None), torch.nn.Dropout)
 
 
+def _lookup(embedding: torch.nn.Embedding) -> Callable[[Tensor], Tensor]:
+    """A function from ids to rows: without the calls around it where nobody watches and no row is scaled."""
+    if embedding.max_norm is not None or embedding._forward_hooks or embedding._forward_pre_hooks:
+        return embedding
+    return partial(_rows_of, embedding)
+
+
+def _rows_of(embedding: torch.nn.Embedding, ids: Tensor) -> Tensor:
+    return torch.embedding(embedding.weight, ids)
+
+
 class _StepStream:
     """Any other layer: its own call on sequences of one step."""
 
     def __init__(self, layers: SequenceInterface, module: Any, batch: int) -> None:
         self._layers = layers
-        self._direct: Callable[[Tensor], Tensor] | None = module if isinstance(module, torch.nn.Embedding) else None
+        self._direct = _lookup(module) if isinstance(module, torch.nn.Embedding) else None
         self.state: State = layers.initial_state(batch)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -123,9 +123,13 @@ class Stream:
 
     def step_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
         """Take one step on x [B, I] from a state, which is left as it is; return the output and the state after it."""
-        self.state = state
-        output = self(x)
-        return output, self.state
+        own, given = tensors(self._state), tensors(state)
+        if [leaf.shape for leaf in own] != [leaf.shape for leaf in given]:
+            self.state = state  # tells what does not fit
+        with torch.no_grad():
+            for to, leaf in zip(own, given, strict=True):
+                to.copy_(leaf)
+        return self(x), map_state(torch.clone, self._state)
 
     def reset(self, mask: Tensor | None = None) -> None:
         """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""

@@ -12,13 +12,12 @@ import torch
 from ..errors import BackendError
 from ..layers._recurrent import RecurrentLayer
 from ..layers.sequence_adapters import SequenceInterface
-from ..ops.backend import native_problem, tracing, transforming
-from ..ops.native_linear import NativeLinear
+from ..ops.backend import tracing, transforming
+from ..ops.native_linear import packed_linear
 from ..types import State
 
 Tensor = torch.Tensor
 _MOST = 12  # packed layers that are kept: layers times numbers of rows
-_LEAST_WEIGHTS, _MOST_ROWS = 1 << 14, 16  # of a linear layer that is packed; else PyTorch's product is as fast
 
 
 class LayerSteps:
@@ -64,17 +63,9 @@ class LayerSteps:
             return None if stream is None else stream.step_from(state, x)
 
     def linear(self, layer: torch.nn.Module, x: Tensor) -> Tensor:
-        """Return layer(x) of a few rows x [R, F]; other modules than linear ones, and small ones, are called."""
-        packed = None
-        if type(layer) is torch.nn.Linear and layer.weight.numel() >= _LEAST_WEIGHTS and len(x) <= _MOST_ROWS:
-            watched = layer._forward_hooks or layer._forward_pre_hooks
-
-            def make() -> Any:
-                fits = layer.weight.dtype == x.dtype and native_problem(x.device, x.dtype) is None
-                return NativeLinear(layer.weight, layer.bias, len(x)) if fits else None
-
-            with self._lock:
-                packed = None if watched else self._packed(layer, x, make)
+        """Return layer(x) of a few rows x [R, F]."""
+        with self._lock:
+            packed = self._packed(layer, x, lambda: packed_linear(layer, len(x)))
         found: Tensor = layer(x) if packed is None else packed(x)
         return found
 
@@ -82,11 +73,12 @@ class LayerSteps:
         """What was packed of a layer for so many rows, anew where its weights changed; None: nothing can be."""
         if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
             return None
-        weights = _weights(layer)
-        if any(one.is_inference() for one in weights):  # these do not tell whether they change
-            return None
+        stands: list[Any] = [getattr(layer, "backend", None), bool(layer._forward_hooks or layer._forward_pre_hooks)]
+        for weight in _weights(layer):
+            if weight.is_inference():  # it does not tell whether it changes
+                return None
+            stands += (weight.data_ptr(), weight._version)
         key = id(layer), x.shape, x.dtype
-        stands = [(one.data_ptr(), one._version) for one in weights], getattr(layer, "backend", None)
         kept = self._kept.get(key)
         if kept is None or kept[0] != stands:
             kept = self._kept[key] = stands, make()

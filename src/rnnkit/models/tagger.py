@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -15,10 +14,10 @@ from ..layers.argument_names import explains_arguments
 from ..layers.modes import mode
 from ..layers.sequence_adapters import SequenceInterface
 from ..layers.sequence_stream import sequence_stream
+from ..ops.native_linear import packed_linear
 from ..types import State
 from ._argument_names import instead, renamed
 from ._sequence import Front, SequenceModel, valid_outputs
-from .layer_steps import LayerSteps
 
 Tensor = torch.Tensor
 Activation = Literal["none", "sigmoid", "tanh", "relu", "softmax"]
@@ -121,8 +120,8 @@ class SequenceTagger(SequenceModel):
 class TaggerStream:
     """Run y_t of a :class:`SequenceTagger` step by step and hold the state; ``model.stream(batch)`` makes one.
 
-    It takes a copy of the recurrent layers, so make a new one after training. Dropout is off, also where the model is
-    in training mode. There are no gradients.
+    It takes a copy of the recurrent layers and of the head, so make a new one after training. Dropout is off, also
+    where the model is in training mode. There are no gradients.
 
     Legend: B batch, I input.
 
@@ -142,14 +141,18 @@ class TaggerStream:
         layers = model._carrying_layers("stream")
         self._model, self._batch = model, batch
         self._stream = sequence_stream(layers, batch)
-        self._steps = LayerSteps()
+        self._head = packed_linear(model.head, batch)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run one step x [B, I] (token ids [B] where the front is an embedding) and return y [B, outputs]."""
-        evaluation = mode(self._model, training=False) if self._model.training else nullcontext()
-        with torch.no_grad(), evaluation:
-            y = self._steps.linear(self._model.head, self._model._drop(self._stream(x)))
-            return y if self._model._activate is None else self._model._activate(y)
+        if not self._model.training and not torch.is_grad_enabled():
+            return self._step(x)
+        with torch.no_grad(), mode(self._model, training=False):
+            return self._step(x)
+
+    def _step(self, x: Tensor) -> Tensor:
+        y = self._head(self._stream(x))
+        return y if self._model._activate is None else self._model._activate(y)
 
     def __repr__(self) -> str:
         return f"TaggerStream({self._model!r}, batch={self._batch})"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..errors import ShapeError
-from .backend import native_core
+from .backend import native_core, native_problem
 
 Tensor = torch.Tensor
+_LEAST_WEIGHTS, _MOST_ROWS = 1 << 14, 16  # that are worth packing; else PyTorch's product is as fast
 
 
 class NativeLinear:
@@ -27,12 +29,12 @@ class NativeLinear:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int) -> None:
         core: Any = native_core()
+        self._weight = weight.detach().clone(memory_format=torch.contiguous_format)  # what copies are made of
         self._bias = None if bias is None else bias.detach().clone()  # the core holds its address
         outputs, features = weight.shape
         made = core.LinearF32 if weight.dtype == torch.float32 else core.LinearF64
-        packed = weight.detach().contiguous()
         address = 0 if self._bias is None else self._bias.data_ptr()
-        self._linear = made(rows, features, outputs, packed.data_ptr(), address)
+        self._linear = made(rows, features, outputs, self._weight.data_ptr(), address)
         self._shape, self._outputs = (rows, features), outputs
         self._dtype, self._device = weight.dtype, weight.device
 
@@ -50,3 +52,19 @@ class NativeLinear:
         y = x.new_empty(self._shape[0], self._outputs)
         self._linear.run(x.data_ptr(), y.data_ptr(), torch.get_num_threads())
         return y
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What ``copy.deepcopy`` and ``pickle`` make one from."""
+        return NativeLinear, (self._weight, self._bias, self._shape[0])
+
+
+def packed_linear(layer: torch.nn.Module, rows: int) -> Callable[[Tensor], Tensor]:
+    """Return a packed copy of a linear layer for so many rows, or the layer itself where that is of no use.
+
+    It is of use for a plain `torch.nn.Linear` with many weights that the native core can serve and nobody watches.
+    """
+    if type(layer) is not torch.nn.Linear or rows > _MOST_ROWS or layer.weight.numel() < _LEAST_WEIGHTS:
+        return layer
+    if layer._forward_hooks or layer._forward_pre_hooks or native_problem(layer.weight.device, layer.weight.dtype):
+        return layer
+    return NativeLinear(layer.weight, layer.bias, rows)
