@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
+    from .layers.instance_norm import ReversibleNorm
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
     from .layers.rnn import RNN
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from .layers.word_front import WordFront
     from .models.classifier import SequenceClassifier
     from .models.encoder_decoder import EncoderDecoder
+    from .models.forecast_deepar import DeepAR
+    from .models.forecast_direct import DirectForecaster
+    from .models.forecast_encoder_decoder import EncoderDecoderForecaster
+    from .models.forecast_segments import SegmentForecaster
     from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.loading import load
@@ -54,9 +59,12 @@ _NAMES = {
     "Callback": "training.watching.callbacks",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
+    "DeepAR": "models.forecast_deepar",
     "Diagnostics": "diagnostics.updates",
+    "DirectForecaster": "models.forecast_direct",
     "Embedding": "layers.dropout",
     "EncoderDecoder": "models.encoder_decoder",
+    "EncoderDecoderForecaster": "models.forecast_encoder_decoder",
     "GRU": "layers.gru",
     "GRUCell": "layers.cells",
     "IntentSlotModel": "models.intents",
@@ -70,7 +78,9 @@ _NAMES = {
     "RNN": "layers.rnn",
     "RNNClassifier": "estimators.classifier",
     "RNNRegressor": "estimators.regressor",
+    "ReversibleNorm": "layers.instance_norm",
     "SeriesAugment": "layers.augment",
+    "SegmentForecaster": "models.forecast_segments",
     "SequenceClassifier": "models.classifier",
     "SequenceModule": "layers.sequence_module",
     "SequenceRegressor": "models.regressor",
@@ -99,9 +109,12 @@ __all__ = [
     "Callback",
     "Chain",
     "ConvFront",
+    "DeepAR",
     "Diagnostics",
+    "DirectForecaster",
     "Embedding",
     "EncoderDecoder",
+    "EncoderDecoderForecaster",
     "GRUCell",
     "IntentSlotModel",
     "LSTMCell",
@@ -110,6 +123,8 @@ __all__ = [
     "LoRA",
     "PerStep",
     "PixelFront",
+    "ReversibleNorm",
+    "SegmentForecaster",
     "SequenceClassifier",
     "SequenceModule",
     "SequenceRegressor",

@@ -101,6 +101,8 @@ def train(
         ready = chosen.prepare()
         with runs.start(str(recipe), chosen, out) as folder:
             typer.echo(f"Run folder: {folder}")
+            for sentence in ready.findings():
+                typer.echo(sentence)
             with on_full_disk(folder):
                 metrics = ready.run(folder)
     _conclude(folder, chosen, metrics)
@@ -158,6 +160,8 @@ def _conclude(folder: Path, recipe: Recipe, metrics: Metrics | None) -> None:
             err=True,
         )
     report(metrics.get("test", metrics.get("validation", {})))
+    if "verdict" in metrics:
+        typer.echo(metrics["verdict"])
     judged = metrics.get("rows", {}).get("test" if "test" in metrics else "validation")
     if judged is not None and judged < FEW:
         typer.echo(f"Judged on {recipe.count_rows(judged)} alone, which says little", err=True)

@@ -21,6 +21,7 @@ from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
+from ..layers.instance_norm import ReversibleNorm
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
@@ -29,6 +30,10 @@ from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
+from .forecast_deepar import DeepAR
+from .forecast_direct import DirectForecaster
+from .forecast_encoder_decoder import EncoderDecoderForecaster
+from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
@@ -49,6 +54,7 @@ BUILDERS: dict[str, Builder] = {
     "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
+    "ReversibleNorm": ReversibleNorm,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
     "Embedding": Embedding,
@@ -60,6 +66,10 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "DirectForecaster": DirectForecaster,
+    "SegmentForecaster": SegmentForecaster,
+    "DeepAR": DeepAR,
+    "EncoderDecoderForecaster": EncoderDecoderForecaster,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }

@@ -86,6 +86,8 @@ _OF_TORCH: dict[Any, tuple[Literal["labels", "numbers", "own"], str | None]] = {
 def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Loss:
     """Return the loss of that name, the callable as a loss, or the model's `default_loss`.
 
+    A callable whose attribute `has_weights` is true takes `reduction="none"`, and so can be weighted by target.
+
     Raises:
         ConfigError: no such name, a class in place of an instance, or no loss at all.
     """
@@ -107,6 +109,6 @@ def resolve_loss(loss: str | LossFunction | None, model: torch.nn.Module) -> Los
         targets, alike = _OF_TORCH.get(chosen if inspect.isfunction(chosen) else type(chosen), ("own", None))
         probabilities = None if alike is None else LOSSES[alike].probabilities
         name = getattr(chosen, "__name__", type(chosen).__name__)
-        return Loss(name, chosen, targets, probabilities=probabilities)
+        return Loss(name, chosen, targets, getattr(chosen, "has_weights", False), probabilities)
     check_choice(chosen, "loss", tuple(LOSSES))
     return LOSSES[chosen]

@@ -37,6 +37,7 @@ RECIPES = {
     "adding": ("adding", "adding"),
     "adding-plain": ("adding", "plain"),
     "classify": ("classify", "classify"),
+    "forecast": ("forecast", "forecast"),
     "lm": ("lm", "lm"),
     "lm-awd": ("lm", "awd"),
     "lm-tang": ("lm", "tang"),

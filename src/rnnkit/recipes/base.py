@@ -128,6 +128,10 @@ class PreparedRun:
     def check_data(self, folder: Path) -> None:
         """Raise DataError where the run in a folder was begun on other data; every data passes unless overridden."""
 
+    def findings(self) -> list[str]:
+        """Return what was found in the data, a sentence each, for the user to see before training begins."""
+        return []
+
     def run(self, folder: Path) -> Metrics | None:
         """Train, and write the results into the folder.
 

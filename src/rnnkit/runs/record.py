@@ -28,6 +28,7 @@ class Metrics(TypedDict, total=False):
         epochs: how many were completed.
         seconds: the time training took, and
         samples_per_second: training samples over that time without validation; None before the first epoch ended.
+        verdict: whether the network is worth it beside the baselines, in a sentence or two.
         troubles: of the data and of what the model made of it, a sentence each; runs of text.
         stopped: "finished", "early stopping" or "interrupted" (by Ctrl-C).
     """
@@ -43,6 +44,7 @@ class Metrics(TypedDict, total=False):
     epochs: int
     seconds: float
     samples_per_second: float | None
+    verdict: str
     troubles: list[str]
     stopped: str
 

@@ -32,6 +32,29 @@ _NO_OPTIONS = Options()
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Read a delimited file; see :func:`rnnkit.data.read_series`."""
+    content, delimiter, numerals, header = _opened(path, options)
+    if header:
+        return to_series(_table(content, path, options, delimiter, numerals), options)
+    lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+    cells = [_cells(line, delimiter) for _, line in lines]
+    return read_lines(cells, [number for number, _ in lines], path, options, numerals)
+
+
+def read_table(path: Path, options: Options) -> Table:
+    """Read a delimited file whose first line names the columns, as a table.
+
+    Raises:
+        DataError: the first line names no columns, or the file cannot be read.
+    """
+    content, delimiter, numerals, header = _opened(path, options)
+    if not header:
+        problem = "the first line holds numbers; expected the names of the columns"
+        raise DataError(problem, Place(str(path)), Remedy("header", True, "if they are names"))
+    return _table(content, path, options, delimiter, numerals)
+
+
+def _opened(path: Path, options: Options) -> tuple[str, str, Numerals, bool]:
+    """The text of a file, its delimiter, how it writes numbers, and whether its first line is a header."""
     content = text.decode(path, options)
     separator_line = _EXCEL.match(content)
     if separator_line:  # the line stays, empty, so that the others keep their numbers
@@ -57,11 +80,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     if header is None:
         header = _has_header(rows, numerals) and not _recurs([_cells(line, delimiter) for line in first], numerals)
     _say_marks(path, options, first, delimiter, decimal, is_guess=separator_line is None)
-    if header:
-        return to_series(_table(content, path, options, delimiter, numerals), options)
-    lines = [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
-    cells = [_cells(line, delimiter) for _, line in lines]
-    return read_lines(cells, [number for number, _ in lines], path, options, numerals)
+    return content, delimiter, numerals, header
 
 
 def _say_marks(path: Path, options: Options, lines: list[str], delimiter: str, decimal: str, *, is_guess: bool) -> None:

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
     """Read a DataFrame; see :func:`rnnkit.data.read_series`."""
+    return to_series(read_table(frame, options), options)
+
+
+def read_table(frame: pd.DataFrame, options: Options) -> Table:
+    """Return a DataFrame as a table; an index of dates without a name is the column "time"."""
     import pandas as pd
 
     if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None and "time" not in frame.columns:
         frame = frame.rename_axis("time")
-    return to_series(to_table(frame, "DataFrame", "DataFrame", options), options)
+    return to_table(frame, "DataFrame", "DataFrame", options)
 
 
 def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> Table:

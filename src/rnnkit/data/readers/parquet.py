@@ -8,12 +8,17 @@ from ...errors import DataError, MissingExtraError, Place
 from ..reading import Options
 from ..series import SeriesSet
 from .frames import to_table
-from .table import need_pandas
+from .table import Table, need_pandas
 from .tables import to_series
 
 
 def read(path: Path, options: Options) -> SeriesSet:
     """Read a ``.parquet`` file; see :func:`rnnkit.data.read_series`."""
+    return to_series(read_table(path, options), options)
+
+
+def read_table(path: Path, options: Options) -> Table:
+    """Read a ``.parquet`` file as a table."""
     need_pandas(str(path))
     place = Place(str(path))
     try:
@@ -27,4 +32,4 @@ def read(path: Path, options: Options) -> SeriesSet:
         frame = pq.read_table(path).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as a .parquet file ({error})", place) from None
-    return to_series(to_table(frame, str(path), path.name, options), options)
+    return to_table(frame, str(path), path.name, options)

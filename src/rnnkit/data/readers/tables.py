@@ -70,10 +70,10 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
     import pandas as pd
 
     count = len(table.frame)
-    values = np.stack([_numbers(table, name) for name, _ in roles.channels], 1)
+    values = np.stack([column_numbers(table, name) for name, _ in roles.channels], 1)
     codes, names = np.zeros(count, np.int64), [table.name]
     if roles.id is not None:
-        codes, unique = pd.factorize(_text(table, roles.id, "id", options))
+        codes, unique = pd.factorize(column_text(table, roles.id, "id", options))
         names = [str(name) for name in unique]
     clock = None
     if roles.time is not None:
@@ -111,13 +111,13 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
     if is_list(table.frame[roles.channels[0][1][0]]):
         rows, steps = _lists(table, roles), roles.steps[:0]
     else:
-        columns = [[_numbers(table, step) for step in steps] for _, steps in roles.channels]
+        columns = [[column_numbers(table, step) for step in steps] for _, steps in roles.channels]
         cube = np.asarray(columns, np.float64).transpose(2, 1, 0)  # [channels, T, N] to [N, T, channels]
         rows, steps = list(cube), roles.steps
     check_rows(rows, table.place, [name for name, _ in roles.channels])
     ids = [table.called(row) for row in range(count)]
     if roles.id is not None:
-        ids = _text(table, roles.id, "id", options).tolist()
+        ids = column_text(table, roles.id, "id", options).tolist()
         check_ids(ids, table.place)
     clock = None
     if roles.time is not None:
@@ -142,7 +142,7 @@ def _times(table: Table, name: str, options: Options) -> npt.NDArray[Any]:
     )
 
 
-def _numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray[np.float64]:
+def column_numbers(table: Table, name: str, *, of_target: bool = False) -> npt.NDArray[np.float64]:
     """Return a column as float64, NaN where missing; text, infinity and what float32 cannot hold are refused."""
     import pandas as pd
 
@@ -196,7 +196,7 @@ def _lists(table: Table, roles: Roles) -> list[npt.NDArray[np.float64]]:
     return rows
 
 
-def _text(table: Table, name: str, what: str, options: Options) -> pd.Series[Any]:
+def column_text(table: Table, name: str, what: str, options: Options) -> pd.Series[Any]:
     """A column as text without blanks around it; whole numbers without ".0". Raises where it is missing."""
     import pandas as pd
 
@@ -232,13 +232,13 @@ def _targets(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] |
         decimal = table.numerals.decimal
         labels: npt.NDArray[Any] = text.labels(names, decimal).astype(object)[codes]  # objects compare fast
         return labels
-    numbers = np.stack([_numbers(table, name, of_target=True) for name in roles.targets], 1)
+    numbers = np.stack([column_numbers(table, name, of_target=True) for name in roles.targets], 1)
     check_numbers(numbers, table.place, roles.targets)
     return numbers[:, 0] if len(roles.targets) == 1 else numbers
 
 
 def _groups(table: Table, roles: Roles, options: Options) -> npt.NDArray[Any] | None:
-    return None if roles.group is None else _text(table, roles.group, "group", options).to_numpy(object)
+    return None if roles.group is None else column_text(table, roles.group, "group", options).to_numpy(object)
 
 
 def _plain(column: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:

@@ -80,6 +80,20 @@ def parse(
     return _dates(text, place, time_format)
 
 
+def has_zone(column: pd.Series[Any], time_format: str | None = None) -> bool:
+    """Whether the stamps of a column name their time zones, so that `parse` returns them in UTC.
+
+    Example:
+        >>> import pandas as pd
+        >>> has_zone(pd.Series(["2024-01-01 12:00+01:00"])), has_zone(pd.Series(["2024-01-01 12:00"]))
+        (True, False)
+    """
+    text = _text(column)
+    if text is None:
+        return getattr(column.dt, "tz", None) is not None if column.dtype.kind == "M" else False
+    return "%z" in (time_format or "") or any(_ZONE.search(str(cell)) is not None for cell in text.head(1))
+
+
 def say_midnight(clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], where: Where, guesses: Guesses) -> None:
     """Note times of day that fall by more than half a day within a series, as they do at midnight.
 

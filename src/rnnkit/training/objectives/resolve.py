@@ -14,6 +14,7 @@ from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
 from .sequence_to_sequence import SequenceToSequence
+from .teacher_forcing import TeacherForcedHorizon
 
 _WITH_A_LOSS: dict[str, type[Objective]] = {
     "sequence": SequenceObjective,
@@ -64,6 +65,8 @@ def resolve_objective(
     found = make_cross_entropy(resolved, label_smoothing, class_weights)
     if chosen == "seq2seq":
         return SequenceToSequence(start=getattr(model, "start", 0), loss=found, copies=_extended_vocabulary(model))
+    if chosen == "horizon" and getattr(model, "reads_targets", False):
+        return TeacherForcedHorizon(found)
     return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)
 
 

@@ -1,0 +1,402 @@
+"""From rows with time stamps to series of regular steps: sorted, one row a step, gaps as NaN; each rule is told.
+
+Legend: N rows, V columns of values, S series, T steps of a series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...errors import DataError, Place, Remedy
+from .calendar import check_time_zone
+from .frequency import Frequency, infer_frequency
+from .series import show_stamp
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Duplicates = Literal["mean", "sum", "first", "last", "error"]
+Gaps = Literal["insert", "ignore", "error"]
+_DUPLICATES = {
+    "mean": "the mean of their values is taken",
+    "sum": "the sum of their values is taken",
+    "first": "the first row is taken",
+    "last": "the last row is taken",
+}
+_MOST_INSERTED = 20  # steps for each row
+_MOST_BETWEEN = 0.1  # of the rows; more are no regular steps
+_CLOSE = 1e-6  # of a step
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What becomes of rows that are no regular steps.
+
+    Attributes:
+        frequency: of the steps; None: inferred.
+        duplicates: what becomes of rows of one series and one step; None: their mean, unless most rows share a stamp.
+        gaps: what becomes of steps without a row: "insert" (a step without values), "ignore" (rows are steps, whatever
+            lies between them) or "error".
+        time_zone: of the calendar, and of stamps that name no zone.
+        utc: whether the stamps are in UTC already.
+    """
+
+    frequency: Frequency | None = None
+    duplicates: Duplicates | None = None
+    gaps: Gaps = "insert"
+    time_zone: str | None = None
+    utc: bool = False
+
+
+@dataclass
+class Regular:
+    """Series of regular steps.
+
+    Attributes:
+        times: [T] for each series.
+        values: [T, V] for each series, NaN where missing.
+        frequency: of the steps.
+        time_zone: see `TimeSeries`; None where the steps are days or longer.
+        findings: what was found and done, a sentence each.
+    """
+
+    times: list[npt.NDArray[Any]]
+    values: list[npt.NDArray[np.float64]]
+    frequency: Frequency
+    time_zone: str | None
+    findings: list[str] = field(default_factory=list)
+
+
+def to_regular(
+    codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], values: npt.NDArray[np.float64], rules: Rules, place: Place
+) -> Regular:
+    """Return the series of rows.
+
+    Args:
+        codes: [N], the number of each row's series, 0 … S − 1.
+        stamps: [N] datetime64, or whole numbers.
+        values: [N, V].
+        rules: see `Rules`.
+        place: the file, for messages.
+
+    Raises:
+        DataError: no regular steps, or what `rules` refuse.
+
+    Example:
+        >>> hours = np.array(["2024-01-01T00", "2024-01-01T03", "2024-01-01T01", "2024-01-01T01"], "datetime64[us]")
+        >>> found = to_regular(np.zeros(4, np.int64), hours, np.array([[1.0], [5], [2], [4]]), Rules(), Place("a.csv"))
+        >>> found.values[0].ravel().tolist()
+        [1.0, 3.0, nan, 5.0]
+        >>> for sentence in found.findings:
+        ...     print(sentence)
+        The steps are hourly.
+        2 of 4 rows are out of order in time; the rows are sorted.
+        2 rows share a time stamp with another row of their series, 1 stamp in all; the mean of their values is taken.
+        1 step has no row, in 1 gap of up to 1 step; it is inserted without values.
+    """
+    findings: list[str] = []
+    stamps = _whole(stamps, place)
+    backward = _backward(codes, stamps)
+    time_zone = rules.time_zone if stamps.dtype.kind == "M" else None
+    if rules.frequency is not None and rules.frequency.is_date != (stamps.dtype.kind == "M"):
+        kind = "dates" if stamps.dtype.kind == "M" else "numbers"
+        raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place)
+    inferred = _inferred(codes, stamps)
+    frequency = _frequency(inferred, rules, place)
+    if time_zone is not None:
+        check_time_zone(time_zone)
+        size = frequency.microseconds
+        if size is None or size >= 86_400 * 1_000_000:
+            time_zone = None  # days have 23 to 25 hours in a zone; the stamps' own days count
+        elif not rules.utc:
+            stamps = _to_utc(codes, stamps, time_zone, findings)
+    order = np.lexsort((stamps, codes))
+    codes, stamps, values = codes[order], stamps[order], values[order]
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=codes[-1] + 1))
+    coarser = inferred is not None and frequency.approximate_seconds > inferred.approximate_seconds
+    found = [
+        _place_rows(stamps[begin:end], frequency, coarser=coarser)
+        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+    ]
+    between = sum(one.between for one in found)
+    findings.append(_say_steps(frequency, stamps[0], given=rules.frequency is not None))
+    if backward:
+        are = "is" if backward == 1 else "are"
+        findings.append(f"{backward:,} of {len(codes):,} rows {are} out of order in time; the rows are sorted.")
+    if between and not coarser:
+        if between > _MOST_BETWEEN * len(codes) and rules.gaps != "ignore":
+            raise _irregular(frequency, between, len(codes), place)
+        if rules.gaps != "ignore":
+            findings.append(
+                f"{between:,} of {len(codes):,} rows {'lies' if between == 1 else 'lie'} between two steps; each such "
+                "row is moved to the nearest step."
+            )
+    times, rows, repeated, distinct, gaps = [], [], 0, 0, _Gaps()
+    rule: Duplicates = rules.duplicates or "mean"
+    for begin, one in zip(bounds[:-1].tolist(), found, strict=True):
+        block = values[begin : begin + len(one.positions)]
+        steps = one.positions
+        if rules.gaps == "ignore" and not coarser:
+            clock = stamps[begin : begin + len(block)]
+            steps = np.cumsum(np.diff(clock.astype(np.int64), prepend=0) != 0)
+        unique, first, counts = np.unique(steps, return_index=True, return_counts=True)
+        repeated, distinct = repeated + int(counts[counts > 1].sum()), distinct + int((counts > 1).sum())
+        if len(unique) < len(steps):
+            if rule == "error":
+                row = begin + int(first[counts > 1][0])
+                raise _duplicate(stamps[row], int(counts.max()), place)
+            block = _joined(block, steps, unique, rule)
+        if rules.gaps == "ignore":
+            times.append(stamps[begin + first])
+            rows.append(block)
+            continue
+        gaps.add(unique, one.origin, frequency)
+        length = int(unique[-1]) + 1
+        if length > _MOST_INSERTED * len(unique) + 1_000:
+            raise _sparse(frequency, length, len(unique), place)
+        whole = np.full((length, values.shape[1]), np.nan)
+        whole[unique] = block
+        times.append(frequency.stamps(one.origin, np.arange(length)))
+        rows.append(whole)
+    if rules.duplicates is None and not coarser and 2 * repeated > len(codes):
+        raise DataError(
+            f"{repeated:,} of {len(codes):,} rows share a time stamp with another row of their series",
+            place,
+            (Remedy("id_column", purpose="if the rows are of several series"), Remedy("duplicates", "mean")),
+        )
+    if repeated:
+        what = f"{repeated:,} rows share a time stamp with another row of their series"
+        if coarser:
+            what = f"{repeated:,} of {len(codes):,} rows are joined to {_count(distinct, 'step')}"
+        said = "" if coarser else f", {_count(distinct, 'stamp')} in all"
+        findings.append(f"{what}{said}; {_DUPLICATES[rule]}.")
+    if gaps.steps:
+        if rules.gaps == "error":
+            raise DataError(
+                f"{_count(gaps.steps, 'step')} of {_count(gaps.count, 'gap')} have no row, the first after "
+                f"{show_stamp(gaps.first)}; expected a row for each step",
+                place,
+                (Remedy("gaps", "insert", "to insert them without values"), Remedy("gaps", "ignore")),
+            )
+        are = "it is" if gaps.steps == 1 else "they are"
+        have = "has" if gaps.steps == 1 else "have"
+        findings.append(
+            f"{_count(gaps.steps, 'step')} {have} no row, in {_count(gaps.count, 'gap')} of up to "
+            f"{_count(gaps.longest, 'step')}; {are} inserted without values."
+        )
+    if time_zone is None and frequency.microseconds is not None and distinct and _at_clock_changes(gaps, rules):
+        findings.append(
+            "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
+            'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
+        )
+    return Regular(times, rows, frequency, time_zone, findings)
+
+
+@dataclass
+class _Rows:
+    """Where the rows of one series are: their steps, counted from `origin`, and how many lie between two steps."""
+
+    positions: npt.NDArray[np.int64]
+    origin: Any
+    between: int
+
+
+@dataclass
+class _Gaps:
+    """What is counted of the steps that have no row."""
+
+    steps: int = 0
+    count: int = 0
+    longest: int = 0
+    first: Any = None
+    spring: int = 0
+
+    def add(self, positions: npt.NDArray[np.int64], origin: Any, frequency: Frequency) -> None:
+        missing = np.diff(positions) - 1
+        wide = np.flatnonzero(missing > 0)
+        if not len(wide):
+            return
+        if self.first is None:
+            self.first = frequency.stamps(origin, positions[wide[:1]])[0]
+        self.steps += int(missing.sum())
+        self.count += len(wide)
+        self.longest = max(self.longest, int(missing.max()))
+        if frequency.is_date:
+            lost = frequency.stamps(origin, positions[wide] + 1).astype("datetime64[h]")
+            days = lost.astype("datetime64[D]")
+            sunday = (days.astype(np.int64) + 3) % 7 == 6
+            month = lost.astype("datetime64[M]").astype(np.int64) % 12
+            early = (lost - days).astype(np.int64) <= 3
+            self.spring += int((sunday & early & np.isin(month, (2, 3, 8, 9))).sum())  # of both hemispheres
+
+
+def _whole(stamps: npt.NDArray[Any], place: Place) -> npt.NDArray[Any]:
+    """Stamps as datetime64[us], or as whole numbers."""
+    if stamps.dtype.kind == "M":
+        return stamps.astype("datetime64[us]")
+    wrong = stamps % 1 != 0
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"the time {stamps[row]} is no whole number; expected dates or whole numbers",
+            place.at(row=row + 1),
+            "multiply the times by a number that makes them whole",
+        )
+    return stamps.astype(np.int64)
+
+
+def _backward(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any]) -> int:
+    """The number of rows before which a later row of their series stands."""
+    order = np.argsort(codes, kind="stable")
+    codes, stamps = codes[order], stamps[order].astype(np.int64)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1, append=codes[-1] + 1))
+    return sum(
+        int((stamps[begin:end] < np.maximum.accumulate(stamps[begin:end])).sum())
+        for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+    )
+
+
+def _inferred(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any]) -> Frequency | None:
+    order = np.lexsort((stamps, codes))
+    bounds = np.flatnonzero(np.diff(codes[order]))
+    return infer_frequency([np.unique(one) for one in np.split(stamps[order], bounds + 1)])
+
+
+def _frequency(inferred: Frequency | None, rules: Rules, place: Place) -> Frequency:
+    """The frequency of the rules, else the one that was inferred."""
+    given = rules.frequency
+    if given is not None:
+        alike = inferred is not None and (given.unit, given.count) == (inferred.unit, inferred.count)
+        return inferred if alike and inferred is not None else given  # the end of months is in the stamps
+    if inferred is None:
+        raise DataError(
+            "the frequency cannot be told from the time stamps: no distance between two steps has a rule",
+            place,
+            Remedy("frequency", purpose='such as "hour"'),
+        )
+    return inferred
+
+
+def _place_rows(stamps: npt.NDArray[Any], frequency: Frequency, *, coarser: bool) -> _Rows:
+    """The steps of the sorted stamps of one series."""
+    origin = _floor(stamps[0], frequency) if coarser else stamps[0]
+    found = frequency.positions(stamps, origin)
+    if coarser:
+        return _Rows(np.floor(found + _CLOSE).astype(np.int64), origin, 0)
+    nearest = np.rint(found)
+    off = np.abs(found - nearest) > _CLOSE
+    if off[len(off) // 2 :].mean() > 0.5:  # the first stamp may be the one that is off
+        for start in stamps[1:6]:
+            again = frequency.positions(stamps, start)
+            away = np.abs(again - np.rint(again)) > _CLOSE
+            if away.sum() < off.sum():
+                steps = np.rint(again).astype(np.int64)
+                first = frequency.stamps(start, steps[:1])[0]
+                return _Rows(steps - steps[0], first, int(away.sum()))
+    return _Rows(nearest.astype(np.int64), origin, int(off.sum()))
+
+
+def _floor(stamp: Any, frequency: Frequency) -> Any:
+    """The begin of the hour, day or month in which a stamp is."""
+    size = frequency.microseconds
+    if frequency.unit == "month":
+        return stamp.astype("datetime64[M]").astype("datetime64[us]")
+    if not frequency.is_date:
+        return stamp - stamp % frequency.count
+    if size is None or frequency.unit == "week":
+        day = stamp.astype("datetime64[D]")
+        if frequency.unit == "week":
+            return day.astype("datetime64[us]")
+        return np.busday_offset(day, 0, roll="backward").astype("datetime64[us]")
+    return stamp - (stamp.astype(np.int64) % size).astype("timedelta64[us]")
+
+
+def _joined(
+    block: npt.NDArray[np.float64],
+    steps: npt.NDArray[np.int64],
+    unique: npt.NDArray[np.int64],
+    rule: Duplicates,
+) -> npt.NDArray[np.float64]:
+    """One row a step; missing values do not count in a mean or a sum."""
+    slots = np.searchsorted(unique, steps)
+    if rule in ("first", "last"):
+        rows = np.zeros(len(unique), np.int64)
+        order = np.arange(len(steps))
+        order = order[::-1] if rule == "first" else order
+        rows[slots[order]] = order  # of equal places the last that is written stays
+        return block[rows]
+    seen = ~np.isnan(block)
+    total, count = np.zeros((len(unique), block.shape[1])), np.zeros((len(unique), block.shape[1]))
+    np.add.at(total, slots, np.where(seen, block, 0.0))
+    np.add.at(count, slots, seen)
+    divided = total / np.maximum(count, 1) if rule == "mean" else total
+    return np.where(count > 0, divided, np.nan)
+
+
+def _to_utc(
+    codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], time_zone: str, findings: list[str]
+) -> npt.NDArray[Any]:
+    """Local times in UTC. Of an hour that a clock shows twice, the first row is summer time, and the second is not."""
+    import pandas as pd
+
+    local = pd.DatetimeIndex(stamps)
+    first = ~pd.DataFrame({"series": codes, "stamp": local}).duplicated().to_numpy()
+    zoned = local.tz_localize(time_zone, ambiguous=first, nonexistent="shift_forward")
+    shifted = int((zoned.tz_localize(None) != local).sum())
+    if shifted:
+        findings.append(
+            f"{_count(shifted, 'stamp')} {'does' if shifted == 1 else 'do'} not exist in {time_zone}, where clocks are "
+            "put forward; each is moved to the time after the change."
+        )
+    findings.append(f"The stamps are read as local times of {time_zone}.")
+    return zoned.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]")
+
+
+def _at_clock_changes(gaps: _Gaps, rules: Rules) -> bool:
+    """Whether at least half of the gaps are early on Sundays of the months in which clocks change."""
+    return not rules.utc and gaps.spring > 0 and 2 * gaps.spring >= gaps.count
+
+
+def _say_steps(frequency: Frequency, stamp: Any, *, given: bool) -> str:
+    words = frequency.describe(stamp)
+    return f"The steps are {words}, as asked for." if given else f"The steps are {words}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _irregular(frequency: Frequency, between: int, rows: int, place: Place) -> DataError:
+    return DataError(
+        f"the steps are not regular: most often they are {frequency.words}, but {between:,} of {rows:,} rows "
+        f"({between / rows:.0%}) lie between",
+        place,
+        (
+            Remedy("frequency", purpose='with a longer step, such as "day", to join the rows of each'),
+            Remedy("gaps", "ignore", "to take each row for a step"),
+        ),
+    )
+
+
+def _duplicate(stamp: Any, count: int, place: Place) -> DataError:
+    return DataError(
+        f"{count} rows of one series have the time stamp {show_stamp(stamp)}; expected one",
+        place,
+        (
+            Remedy("duplicates", "mean"),
+            Remedy("duplicates", "first"),
+            Remedy("id_column", purpose="if the rows are of several series"),
+        ),
+    )
+
+
+def _sparse(frequency: Frequency, length: int, rows: int, place: Place) -> DataError:
+    return DataError(
+        f"a series of {rows:,} rows would have {length:,} steps, {frequency.words}; at most {_MOST_INSERTED} steps a "
+        "row are inserted",
+        place,
+        (Remedy("frequency", purpose="with a longer step"), Remedy("gaps", "ignore", "to take each row for a step")),
+    )

@@ -1,0 +1,224 @@
+"""Forecasts of a family: normal, Student's t, negative binomial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import ConfigError, DataError, check_number
+from ._quantile_functions import check_levels, negative_binomial_quantiles, student_t_quantiles
+from .distribution import Distribution, inverse_softplus
+
+
+class Gaussian(Distribution):
+    """A normal distribution a step: mean r_1, standard deviation softplus(r_2) + ε.
+
+    Args:
+        smallest: ε.
+
+    Example:
+        >>> raw = torch.tensor([1.0, 0.0])
+        >>> [round(q, 3) for q in Gaussian().quantiles(raw, (0.1, 0.5, 0.9)).tolist()]
+        [0.112, 1.0, 1.888]
+    """
+
+    name: ClassVar[str] = "gaussian"
+    size = 2
+
+    def __init__(self, smallest: float = 1e-4) -> None:
+        check_number(smallest, "smallest", above=0)
+        self.smallest = smallest
+
+    def _settings(self) -> dict[str, Any]:
+        return {"smallest": self.smallest}
+
+    def std(self, raw: Tensor) -> Tensor:
+        """Return the standard deviation: raw [..., 2] → [...]."""
+        return F.softplus(raw[..., 1]) + self.smallest
+
+    def _normal(self, raw: Tensor) -> torch.distributions.Normal:
+        return torch.distributions.Normal(raw[..., 0], self.std(raw), validate_args=False)
+
+    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
+        found: Tensor = -self._normal(raw).log_prob(targets)
+        return found
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+    def median(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return quantiles: raw [..., 2], Q levels → [..., Q]."""
+        at = torch.tensor(check_levels(levels), dtype=raw.dtype, device=raw.device)
+        found: Tensor = raw[..., :1] + self.std(raw)[..., None] * torch.special.ndtri(at)
+        return found
+
+    def sample(self, raw: Tensor, samples: int) -> Tensor:
+        """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
+        found: Tensor = self._normal(raw.detach()).sample(torch.Size([samples]))
+        return found
+
+    def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
+        """Return raw numbers with mean scale · μ + offset and standard deviation scale · σ."""
+        spread = inverse_softplus(self.std(raw) * scale - self.smallest)
+        return torch.stack((raw[..., 0] * scale + offset, spread), -1)
+
+    def from_samples(self, samples: Tensor) -> Tensor:
+        """Return raw numbers with the mean and the standard deviation of samples [S, ...]."""
+        std = samples.std(0, correction=0)
+        return torch.stack((samples.mean(0), inverse_softplus(std - self.smallest)), -1)
+
+
+class StudentT(Distribution):
+    """Student's t distribution a step: location r_1, scale softplus(r_2) + ε, ν = 2 + softplus(r_3) degrees of freedom.
+
+    Args:
+        smallest: ε.
+
+    Example:
+        >>> raw = torch.tensor([1.0, 0.0, 0.0])
+        >>> [round(q, 3) for q in StudentT().quantiles(raw, (0.1, 0.5, 0.9)).tolist()]
+        [-0.171, 1.0, 2.171]
+    """
+
+    name: ClassVar[str] = "student_t"
+    size = 3
+
+    def __init__(self, smallest: float = 1e-4) -> None:
+        check_number(smallest, "smallest", above=0)
+        self.smallest = smallest
+
+    def _settings(self) -> dict[str, Any]:
+        return {"smallest": self.smallest}
+
+    def parameters(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return location, scale and degrees of freedom: raw [..., 3] → [...] each."""
+        return raw[..., 0], F.softplus(raw[..., 1]) + self.smallest, 2 + F.softplus(raw[..., 2])
+
+    def _student(self, raw: Tensor) -> torch.distributions.StudentT:
+        location, scale, df = self.parameters(raw)
+        return torch.distributions.StudentT(df, location, scale, validate_args=False)
+
+    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
+        found: Tensor = -self._student(raw).log_prob(targets)
+        return found
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+    def median(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return quantiles: raw [..., 3], Q levels → [..., Q]. The degrees of freedom get no gradient."""
+        location, scale, df = self.parameters(raw)
+        return location[..., None] + scale[..., None] * student_t_quantiles(df, check_levels(levels))
+
+    def sample(self, raw: Tensor, samples: int) -> Tensor:
+        """Draw from PyTorch's global generator, without gradients: raw [..., 3] → [samples, ...]."""
+        found: Tensor = self._student(raw.detach()).sample(torch.Size([samples]))
+        return found
+
+    def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
+        """Return raw numbers with location and scale of scale · y + offset, and the same degrees of freedom."""
+        location, spread, _ = self.parameters(raw)
+        return torch.stack(
+            (location * scale + offset, inverse_softplus(spread * scale - self.smallest), raw[..., 2]), -1
+        )
+
+    def from_samples(self, samples: Tensor) -> Tensor:
+        """Return raw numbers with the mean, the variance and the kurtosis of samples [S, ...].
+
+        The excess kurtosis of the distribution is 6 / (ν − 4), so ν is above 4; it is at most 100.
+        """
+        mean, var = samples.mean(0), samples.var(0, correction=0).clamp(min=self.smallest**2)
+        excess = ((samples - mean) ** 4).mean(0) / var**2 - 3
+        df = (4 + 6 / excess.clamp(min=1e-6)).clamp(max=100)
+        scale = (var * (df - 2) / df).sqrt()
+        return torch.stack((mean, inverse_softplus(scale - self.smallest), inverse_softplus(df - 2)), -1)
+
+
+class NegativeBinomial(Distribution):
+    """Counts: mean μ = softplus(r_1) + ε and variance μ + α μ², α = softplus(r_2) + ε.
+
+    The targets are counts as they are: whole numbers of at least 0, not standardised.
+
+    Args:
+        smallest: ε.
+
+    Example:
+        >>> raw = torch.tensor([4.0, 0.0])
+        >>> NegativeBinomial().quantiles(raw, (0.1, 0.5, 0.9)).tolist()
+        [0.0, 3.0, 9.0]
+    """
+
+    name: ClassVar[str] = "negative_binomial"
+    size = 2
+
+    def __init__(self, smallest: float = 1e-3) -> None:
+        check_number(smallest, "smallest", above=0)
+        self.smallest = smallest
+
+    def _settings(self) -> dict[str, Any]:
+        return {"smallest": self.smallest}
+
+    def parameters(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return μ and α: raw [..., 2] → [...] each."""
+        return F.softplus(raw[..., 0]) + self.smallest, F.softplus(raw[..., 1]) + self.smallest
+
+    def _counts(self, raw: Tensor) -> torch.distributions.NegativeBinomial:
+        mean, alpha = self.parameters(raw)
+        return torch.distributions.NegativeBinomial(1 / alpha, logits=(mean * alpha).log(), validate_args=False)
+
+    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
+        if bool((targets < 0).any()):
+            raise DataError(
+                f"the target {float(targets.min()):g} arrived; output='negative_binomial' expects counts, at least 0",
+                remedy=("leave the targets unscaled", "build the model with output='gaussian' or 'student_t'"),
+            )
+        found: Tensor = -self._counts(raw).log_prob(targets)
+        return found
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Return μ."""
+        return self.parameters(raw)[0]
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return the smallest counts whose probability of not being exceeded reaches each level: → [..., Q]."""
+        return negative_binomial_quantiles(*self.parameters(raw), check_levels(levels))
+
+    def sample(self, raw: Tensor, samples: int) -> Tensor:
+        """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
+        found: Tensor = self._counts(raw.detach()).sample(torch.Size([samples]))
+        return found
+
+    def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
+        """Return raw numbers with mean scale · μ and the same α, for other units of exposure (two days for one).
+
+        Multiplied counts are no counts: this is no distribution of scale · y.
+
+        Raises:
+            ConfigError: an offset.
+        """
+        if not bool((torch.as_tensor(offset) == 0).all()):
+            raise ConfigError(
+                "an offset arrived for output='negative_binomial'; counts have none: leave the targets unscaled"
+            )
+        mean = self.parameters(raw)[0] * scale
+        return torch.stack((inverse_softplus(mean - self.smallest), raw[..., 1]), -1)
+
+    def from_samples(self, samples: Tensor) -> Tensor:
+        """Return raw numbers with the mean and the variance of samples [S, ...]."""
+        mean = samples.mean(0).clamp(min=2 * self.smallest)
+        alpha = (samples.var(0, correction=0) - mean) / mean**2
+        return torch.stack((inverse_softplus(mean - self.smallest), inverse_softplus(alpha - self.smallest)), -1)

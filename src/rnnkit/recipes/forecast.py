@@ -1,0 +1,191 @@
+"""Forecasts of time series from your own table: a recurrent network reads the past, and gives the steps to come.
+
+    rnnkit train forecast load.csv --set data.target=load --set horizon=24
+    rnnkit predict runs/forecast latest.csv --out forecast.csv
+
+The last part of the time judges, the part before it chooses the epoch and calibrates the intervals. The network is
+scored beside forecasts without parameters, ridge regression and DLinear, on the same windows.
+"""
+
+# This file uses rnnkit as anybody may: `rnnkit recipes copy forecast` hands it out to be edited.
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.base import Columns, DataRequest, PreparedRun, Recipe
+from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings, usual_lookback
+from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
+from rnnkit.tasks.settings import NetworkSettings, OptimizerSettings
+
+if TYPE_CHECKING:
+    from rnnkit.data.forecasting import TimeSeries, WindowLayout
+    from rnnkit.tasks.forecasting import ForecastPredictor
+
+
+@dataclass(frozen=True)
+class Model(NetworkSettings):
+    """The network.
+
+    Attributes:
+        kind: direct gives all steps at once, segment reads and gives segments of steps, deepar and encoder_decoder go
+            on step by step.
+        num_layers: recurrent layers, one above the other; of a segment forecaster there is one.
+        output: what is given for a step: a number, quantiles, or a distribution (negative_binomial of counts).
+        norm: whether each window is normalised by its own mean and deviation (standard), its last value or its mean.
+        segment: steps of a segment.
+        dropout: probability of dropping a feature while training.
+    """
+
+    kind: Literal["direct", "segment", "deepar", "encoder_decoder"] = "direct"
+    num_layers: Count = 1
+    output: Literal["quantile", "point", "gaussian", "student_t", "negative_binomial"] = "quantile"
+    norm: Literal["none", "standard", "last", "mean"] = "standard"
+    segment: Count = 24
+    dropout: Share = 0.1
+
+    def build(self, layout: WindowLayout) -> Any:
+        """Return the network with fresh weights."""
+        common: dict[str, Any] = {
+            "cell": self.cell,
+            "hidden_size": self.hidden_size,
+            "output": self.output,
+            "norm": self.norm,
+            "dropout": self.dropout,
+        }
+        if self.kind == "segment":
+            return rnnkit.SegmentForecaster(layout, segment=min(self.segment, layout.lookback), **common)
+        kinds = {
+            "direct": rnnkit.DirectForecaster,
+            "deepar": rnnkit.DeepAR,
+            "encoder_decoder": rnnkit.EncoderDecoderForecaster,
+        }
+        return kinds[self.kind](layout, num_layers=self.num_layers, **common)
+
+
+@dataclass(frozen=True)
+class Fit(OptimizerSettings):
+    """The training; see ``rnnkit.Learner``.
+
+    Attributes:
+        loss: of numbers; none of quantiles and distributions, which have their own.
+        early_stopping: end after so many epochs without a lower loss on the validation windows, and keep the best
+            epoch's weights; none keeps the last.
+    """
+
+    epochs: Count = 20
+    batch_size: Count = 64
+    lr: Positive = 2e-3
+    schedule: Literal["warmup_cosine", "cosine"] | None = "cosine"
+    clip_norm: Positive | None = 1.0
+    early_stopping: Count | None = 5
+    loss: Literal["mse", "l1", "huber"] | None = None
+
+
+@dataclass(frozen=True)
+class Forecast(Recipe):
+    """The whole run; ``rnnkit train forecast --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        horizon: steps to forecast.
+        lookback: steps that a window looks back; none takes two horizons or the longest season.
+        coverage: of the intervals, calibrated on the validation windows.
+        baselines: which forecasts are scored beside the network: those without parameters, or ridge and DLinear, too.
+        seed: of weights, order of the windows and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+
+    horizon: Count = 24
+    lookback: Count | None = None
+    coverage: Annotated[float, Range(above=0, below=1)] = 0.8
+    baselines: Literal["all", "naive"] = "all"
+    model: Model = field(default_factory=Model)
+    fit: Fit = field(default_factory=Fit)
+    data: ForecastSource = field(default_factory=ForecastSource)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit.loss is not None and self.model.output != "point":
+            raise ConfigError(
+                f"fit.loss={self.fit.loss} is for model.output=point; {self.model.output} has its own loss"
+            )
+        if self.model.output == "negative_binomial" and self.data.scale != "none":
+            raise ConfigError(
+                f"model.output=negative_binomial counts, and data.scale={self.data.scale} arrived; expected "
+                "data.scale=none, and model.norm=mean or none"
+            )
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the data, and write nothing.
+
+        Raises:
+            ConfigError, DataError: settings or data that cannot be used.
+        """
+        from rnnkit.recipes.forecast_run import PreparedForecast
+
+        series = self.data.read()
+        with in_forecast_settings():
+            parts = self.data.divide(series)
+            lookback = usual_lookback(series, self.horizon) if self.lookback is None else self.lookback
+            preprocessing = self.data.prepare(parts, lookback, self.horizon)
+            windows = preprocessing.divide(parts, stride=self.data.stride)
+        return PreparedForecast(self, parts, preprocessing, windows)
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return figures of the folder's model on the test part, or on all windows of another file."""
+        import numpy as np
+
+        from rnnkit.runs import data_digests
+
+        predictor = self.load(folder)
+        if data is not None:
+            series = self.read_new(predictor, data)
+            span = np.stack([np.zeros_like(series.ends), series.ends], 1)
+            with in_forecast_settings(new=True):
+                windows = predictor.preprocessing.prepare(series).windows(span)
+        else:
+            series = self.data.read()
+            digests = {str(self.data.path): series.fingerprint()}
+            data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
+            windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
+        return {**predictor.scores(windows).figures, **predictor.coverage(windows)}
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""
+        predictor = self.load(folder)
+        with in_forecast_settings(new=True):
+            return predictor.table(self.read_new(predictor, data))
+
+    def load(self, folder: Path) -> ForecastPredictor:
+        """Return the folder's model with all that forecasting takes."""
+        from rnnkit.tasks.forecasting import load_forecaster
+
+        return load_forecaster(folder, device=self.device)
+
+    @staticmethod
+    def read_new(predictor: ForecastPredictor, data: DataRequest) -> TimeSeries:
+        """Return the series of another file, read as those of the training were."""
+        from rnnkit.data.forecasting import read_time_series
+
+        named = dict(predictor.preprocessing.read_options)
+        if data.encoding is not None:
+            named["encoding"] = data.encoding
+        with in_forecast_settings(new=True):
+            return read_time_series(data.path, **named)
+
+
+def forecast() -> Forecast:
+    """Learn to forecast the series of a table of yours (data.path, data.target, horizon)."""
+    return Forecast()

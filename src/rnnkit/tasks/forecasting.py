@@ -1,0 +1,205 @@
+"""A trained forecaster with all that forecasting takes: series go in, forecasts in the user's units come out.
+
+Legend: W windows, B windows of a batch, H horizon steps, Q quantiles, S series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..data.forecasting.preparation import ForecastPreprocessing
+from ..data.forecasting.series import TimeSeries, show_stamp
+from ..data.forecasting.windows import ForecastWindows
+from ..errors import DataError
+from ..layers.modes import mode
+from ..models.distributions import Point
+from ..models.loading import load as load_model
+from ..serialization import read_config, save_module
+from ..training.execution import find_device
+from .conformal import ConformalIntervals
+from .forecast_baselines import score_windows
+from .forecast_scores import ForecastScores
+
+Array = npt.NDArray[np.float64]
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_BATCH = 512
+
+
+@dataclass
+class ForecastPredictor:
+    """A trained forecaster, its preprocessing and its calibrated intervals.
+
+    The forecast is the median of the model's distribution, or its output where that is a number.
+
+    Attributes:
+        model: a forecaster such as `rnnkit.DirectForecaster`.
+        preprocessing: of the series.
+        intervals: calibrated on windows that the model was not trained on; None: none were.
+        seasonal_errors: series → the error of the seasonal naive forecast on the training part, for MASE.
+        device: where to compute.
+
+    Example:
+        >>> import rnnkit, tempfile
+        >>> from rnnkit.data.forecasting import divide_time
+        >>> series = TimeSeries.from_arrays([np.arange(60.0) % 7], start="2024-01-01", frequency="day", ids=["load"])
+        >>> preprocessing = ForecastPreprocessing.fit(divide_time(series), lookback=14, horizon=2)
+        >>> model = rnnkit.DirectForecaster(preprocessing.layout, hidden_size=4, output="quantile")
+        >>> predictor = ForecastPredictor(model, preprocessing)
+        >>> {name: column[0] for name, column in predictor.table(series).items() if name != "forecast"}
+        {'unique_id': 'load', 'ds': '2024-03-01'}
+        >>> path = tempfile.mkdtemp() + "/forecaster"
+        >>> predictor.save(path)
+        >>> load_forecaster(path).table(series) == predictor.table(series)
+        True
+    """
+
+    model: Any
+    preprocessing: ForecastPreprocessing
+    intervals: ConformalIntervals | None = None
+    seasonal_errors: Mapping[str, float | None] = field(default_factory=dict)
+    device: str = "auto"
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles that scores use; () where the model's outputs are numbers."""
+        return () if isinstance(self.model.distribution, Point) else LEVELS
+
+    def forecast(self, windows: ForecastWindows, rows: Any = slice(None)) -> Array:
+        """Return the forecasts of windows in the user's units, [B, H].
+
+        Args:
+            windows: of the preprocessing's layout.
+            rows: as in `windows[rows]`; all by default.
+        """
+        return self._outputs(windows, rows, (0.5,) if self.levels else ())
+
+    def quantiles(self, windows: ForecastWindows, rows: Any = slice(None), levels: Sequence[float] = LEVELS) -> Array:
+        """Return quantiles of the model's distribution in the user's units, [B, H, Q].
+
+        Raises:
+            ConfigError: the model's outputs are numbers.
+        """
+        return self._outputs(windows, rows, tuple(levels), keep=True)
+
+    def _outputs(self, windows: ForecastWindows, rows: Any, levels: tuple[float, ...], *, keep: bool = False) -> Array:
+        picked = np.arange(len(windows))[rows]
+        device = find_device(self.device)
+        model, distribution, found = self.model.to(device), self.model.distribution, []
+        with mode(model, training=False), torch.inference_mode():
+            for begin in range(0, len(picked), _BATCH):
+                some = picked[begin : begin + _BATCH]
+                raw = model(windows[some].inputs.to(device))
+                values = distribution.quantiles(raw, levels) if levels or keep else raw
+                found.append(windows.unscale(values, some))
+        whole = np.concatenate(found)
+        return whole[..., 0] if levels and not keep else whole
+
+    def scores(self, windows: ForecastWindows) -> ForecastScores:
+        """Return the scores of forecasts, and of quantiles where the model has some.
+
+        Raises:
+            DataError: no target was observed.
+        """
+        errors = np.array([self.seasonal_errors.get(name) or np.nan for name in windows.series.ids], np.float64)
+        if self.levels:
+            return score_windows(
+                windows,
+                lambda rows: self.quantiles(windows, rows),
+                seasonal_errors=errors,
+                levels=self.levels,
+                batch_size=_BATCH,
+            )
+        return score_windows(windows, lambda rows: self.forecast(windows, rows), seasonal_errors=errors)
+
+    def calibrate(self, windows: ForecastWindows, coverages: Sequence[float]) -> None:
+        """Calibrate intervals on windows that the model was not trained on.
+
+        Raises:
+            DataError: too few windows for a coverage; the message has the numbers.
+        """
+        forecast = self.forecast(windows)
+        self.intervals = ConformalIntervals.fit(windows.truth(), forecast, coverages=coverages, scale=windows.scales())
+
+    def coverage(self, windows: ForecastWindows) -> dict[str, float]:
+        """Return how often and how wide the intervals are: "interval_80_coverage" (a share) and "interval_80_width"."""
+        if self.intervals is None:
+            return {}
+        forecast, truth = self.forecast(windows), windows.truth()
+        seen, found = ~np.isnan(truth), {}
+        for coverage in self.intervals.coverages:
+            low, high = self.intervals.interval(forecast, coverage, scale=windows.scales())
+            name = f"interval_{100 * coverage:.3g}"
+            found[f"{name}_coverage"] = float(((truth >= low) & (truth <= high))[seen].mean())
+            found[f"{name}_width"] = float((high - low)[seen].mean())
+        return found
+
+    def table(self, series: TimeSeries) -> dict[str, list[Any]]:
+        """Return the forecasts behind the last observed target of each series, a list a column.
+
+        The columns are "unique_id", "ds", "forecast", and "low_80" and "high_80" where intervals were calibrated.
+
+        Raises:
+            DataError: a series is too short, of another frequency, or lacks a covariate.
+        """
+        latest = self.preprocessing.latest(series)
+        forecast, stamps = self.forecast(latest), latest.stamps()
+        horizon = self.preprocessing.layout.horizon
+        columns: dict[str, list[Any]] = {
+            "unique_id": [name for row in latest.owner.tolist() for name in [series.ids[row]] * horizon],
+            "ds": [show_stamp(one) if one.dtype.kind == "M" else int(one) for row in stamps for one in row],
+            "forecast": forecast.ravel().tolist(),
+        }
+        for coverage in () if self.intervals is None else self.intervals.coverages:
+            assert self.intervals is not None
+            low, high = self.intervals.interval(forecast, coverage, scale=latest.scales())
+            columns[f"low_{100 * coverage:.3g}"] = low.ravel().tolist()
+            columns[f"high_{100 * coverage:.3g}"] = high.ravel().tolist()
+        return columns
+
+    def extra(self) -> dict[str, Any]:
+        """Return what a model's file holds beside the network, as JSON values."""
+        return {
+            "forecasting": {
+                "preprocessing": self.preprocessing.to_json(),
+                "intervals": None if self.intervals is None else self.intervals.to_json(),
+                "seasonal_errors": dict(self.seasonal_errors),
+            }
+        }
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model and all that belongs to it to one file that `load_forecaster` reads."""
+        save_module(self.model, Path(path), self.extra())
+
+
+def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> ForecastPredictor:
+    """Load what `ForecastPredictor.save` wrote, or a run folder of the recipe for forecasts.
+
+    Args:
+        path: the file or folder.
+        device: where to compute.
+
+    Raises:
+        DataError: there is no such file, or it holds no forecaster.
+    """
+    extra = read_config(Path(path))["extra"]
+    if "forecasting" not in extra:
+        raise DataError(
+            f"{path} holds a network without the preprocessing of forecasts; load it with rnnkit.load(path)"
+        )
+    stored = extra["forecasting"]
+    intervals = stored["intervals"]
+    return ForecastPredictor(
+        load_model(Path(path)),
+        ForecastPreprocessing.from_json(stored["preprocessing"]),
+        None if intervals is None else ConformalIntervals.from_json(intervals),
+        stored["seasonal_errors"],
+        device,
+    )

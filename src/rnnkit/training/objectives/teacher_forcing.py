@@ -1,0 +1,45 @@
+"""Forecasts of a model that reads the true targets while it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...types import Batch
+from .objective import HorizonObjective, Score, call_model
+
+
+class TeacherForcedHorizon(HorizonObjective):
+    """As "horizon", for a model with `reads_targets`: it is called as `model(x, targets=targets)` where there are any.
+
+    While training such a model may return a pair: its outputs for the horizon, and `(outputs [n, ...], targets [n])` of
+    further steps, those of the lookback. The loss is the mean over both. The number of targets is that of the horizon,
+    by which batches are joined. A target whose own weight is 0 is missing: the model gets NaN in its place.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> from rnnkit.types import WindowLayout
+        >>> learner = rnnkit.Learner(rnnkit.DeepAR(WindowLayout(lookback=8, horizon=4), hidden_size=4))
+        >>> list(learner.evaluate((torch.zeros(6, 12, 1), torch.zeros(6, 4))))
+        ['loss']
+    """
+
+    def call(self, module: torch.nn.Module, batch: Batch) -> Any:
+        targets, weights = batch.targets, batch.weights
+        if targets is None:
+            return call_model(module, batch)
+        if weights is not None and weights.shape == targets.shape:
+            targets = targets.masked_fill(weights == 0, torch.nan)
+        return call_model(module, batch, targets=targets)
+
+    def __call__(self, output: Any, batch: Batch) -> Score:
+        if not isinstance(output, tuple):
+            return super().__call__(output, batch)
+        horizon, (outputs, targets) = output
+        score = super().__call__(horizon, batch)
+        count = len(targets)
+        if count:
+            others = self.loss.mean(outputs, targets)
+            score.loss = (score.loss * score.count + others * count) / (score.count + count)
+        return score

@@ -1,0 +1,177 @@
+"""Tables of time series: long, wide, with covariates; what is guessed is told, what cannot be told is refused."""
+
+import numpy as np
+import pytest
+
+from rnnkit.data.forecasting import read_time_series
+from rnnkit.errors import ConfigError, DataError
+
+pd = pytest.importorskip("pandas")
+
+
+def write(tmp_path, text, name="t.csv"):
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+LONG = "unique_id,ds,y\n007,2024-01-01,1\n007,2024-01-02,2\n10,2024-01-01,5\n10,2024-01-02,6\n10,2024-01-03,8\n"
+
+
+def test_long_with_the_usual_names(tmp_path):
+    series = read_time_series(write(tmp_path, LONG))
+    assert series.ids == ("007", "10")
+    assert [one.tolist() for one in series.targets] == [[1, 2], [5, 6, 8]]
+    assert series.frequency.words == "daily"
+    assert series.findings == (
+        "The column 'unique_id' tells 2 series apart.",
+        "The steps are daily.",
+        "2 series of 2 to 3 steps, from 2024-01-01 to 2024-01-03.",
+    )
+
+
+def test_any_names_and_the_same_from_every_format(tmp_path):
+    text = LONG.replace("unique_id,ds,y", "shop,when,sold")
+    named = {"id_column": "shop", "time_column": "when", "target": "sold"}
+    series = read_time_series(write(tmp_path, text), **named)
+    assert (series.ids, series.targets[1].tolist()) == (("007", "10"), [5, 6, 8])
+    frame = pd.read_csv(tmp_path / "t.csv", dtype={"shop": str}, parse_dates=["when"])
+    assert read_time_series(frame, **named).fingerprint() == series.fingerprint()
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_time_series(tmp_path / "t.parquet", **named).fingerprint() == series.fingerprint()
+    assert read_time_series(frame, **series.read_options).fingerprint() == series.fingerprint()
+
+
+def test_an_index_of_dates_is_the_time():
+    frame = pd.DataFrame({"load": [1.0, 2, 4]}, index=pd.date_range("2024-01-01", periods=3, freq="h"))
+    series = read_time_series(frame)
+    assert series.ids == ("load",)
+    assert series.frequency.words == "hourly"
+
+
+WIDE = "Datetime,AEP,temp,holiday,weather,const\n" + "".join(
+    f"2024-01-0{day},{day * 10},{day}.5,{day % 2},rain{day % 3},7\n" for day in range(1, 6)
+)
+
+
+def test_a_target_with_covariates(tmp_path):
+    series = read_time_series(write(tmp_path, WIDE), target="AEP", known=["holiday"])
+    assert (series.past_names, series.known_names) == (("temp",), ("holiday",))
+    assert series.past[0].ravel().tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert series.known[0].ravel().tolist() == [1, 0, 1, 0, 1]
+    assert "The columns 'weather', 'const' are left out: text, or the same value in all rows." in series.findings
+    assert any("'temp' is taken for a covariate of the past alone" in one for one in series.findings)
+    assert read_time_series(tmp_path / "t.csv", target="AEP", past=[]).past_names == ()
+
+
+def test_each_of_several_targets_is_a_series(tmp_path):
+    series = read_time_series(write(tmp_path, WIDE), target=["AEP", "temp"], past=[])
+    assert series.ids == ("AEP", "temp")
+    assert series.targets[1].tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
+    long = read_time_series(
+        write(tmp_path, "id,t,x,z\na,0,1,2\na,1,3,5\nb,0,5,6\nb,1,7,9\n"), target=["x", "z"], time_column="t"
+    )
+    assert long.ids == ("a x", "a z", "b x", "b z")
+
+
+def test_the_target_that_cannot_be_told_is_asked_for(tmp_path):
+    with pytest.raises(
+        DataError, match=r'4 columns hold numbers.*type target="AEP" for one of them, or target=\["AEP"'
+    ):
+        read_time_series(write(tmp_path, WIDE))
+    with pytest.raises(DataError, match=r"no column 'aep', which target names; did you mean 'AEP'\?"):
+        read_time_series(tmp_path / "t.csv", target="aep")
+    with pytest.raises(DataError, match="'temp' is named by target and by known"):
+        read_time_series(tmp_path / "t.csv", target="temp", known=["temp"])
+    with pytest.raises(ConfigError, match=r"no argument 'targets'; did you mean 'target'\?"):
+        read_time_series(tmp_path / "t.csv", targets="AEP")
+
+
+def test_numbers_of_a_series(tmp_path):
+    text = "id,time,y,region,size,u\n" + "".join(
+        f"{name},{step},{step + at * step},{region},{size},{step % 2}\n"
+        for at, (name, region, size) in enumerate([("a", "north", 3), ("b", "south", 4)])
+        for step in range(4)
+    )
+    series = read_time_series(write(tmp_path, text))
+    assert {name: column.tolist() for name, column in series.static.items()} == {
+        "region": ["north", "south"],
+        "size": [3, 4],
+    }
+    assert series.past_names == ("u",)
+    assert series[["b"]].static["region"].tolist() == ["south"]
+
+
+def test_a_leftover_index_is_no_covariate(tmp_path):
+    text = "Unnamed: 0,ds,y\n0,2024-01-01,3\n2,2024-01-02,5\n3,2024-01-03,4\n"
+    series = read_time_series(write(tmp_path, text))
+    assert series.past_names == ()
+    assert series.findings[0] == "The column 'Unnamed: 0' only counts the rows and is left out."
+
+
+def test_a_table_without_times_is_refused(tmp_path):
+    with pytest.raises(
+        DataError, match=r"no column of time stamps was found; type time_column= with its name\. Columns"
+    ):
+        read_time_series(write(tmp_path, "a,b\n1,2\n3,4\n"))
+    with pytest.raises(DataError, match="'begin', 'end' may each be the time"):
+        read_time_series(write(tmp_path, "begin,end,y\n2024-01-01,2024-01-02,1\n2024-01-02,2024-01-03,2\n"))
+
+
+def test_dates_under_any_name_and_months_as_words(tmp_path):
+    series = read_time_series(write(tmp_path, "x,amount\nJan 1 2000,39.8\nFeb 1 2000,36.3\nMar 1 2000,43.2\n"))
+    assert series.frequency.words == "monthly"
+    assert series.findings[0] == "The column 'x' holds dates and is taken for the time."
+    months = read_time_series(write(tmp_path, "Month,Passengers\n1949-01,112\n1949-02,118\n1949-03,132\n"))
+    assert (months.ids, months.frequency.words) == (("Passengers",), "monthly")
+
+
+def test_rows_of_several_series_without_an_id_are_told(tmp_path):
+    text = "ds,y\n2024-01-01,1\n2024-01-01,2\n2024-01-02,3\n2024-01-02,5\n"
+    with pytest.raises(DataError, match="4 of 4 rows share a time stamp.*type id_column= if the rows are of several"):
+        read_time_series(write(tmp_path, text))
+    assert read_time_series(tmp_path / "t.csv", duplicates="mean").targets[0].tolist() == [1.5, 4]
+
+
+def test_missing_values_and_steps_to_come(tmp_path):
+    text = "ds,y,promo\n2024-01-01,,0\n2024-01-02,1,1\n2024-01-03,,0\n2024-01-04,4,1\n2024-01-05,,1\n"
+    series = read_time_series(write(tmp_path, text), target="y", known=["promo"])
+    assert series.times[0][0] == np.datetime64("2024-01-02")
+    assert np.array_equal(series.targets[0], [1, np.nan, 4, np.nan], equal_nan=True)
+    assert series.ends.tolist() == [3]
+    assert any(one.startswith("1 of 3 targets (33.3%) are missing") for one in series.findings)
+    assert series.findings[-1] == "Up to 1 steps behind the last target have covariates alone."
+    longer = series.with_future(3)
+    assert longer.lengths.tolist() == [6]
+    assert longer.known[0].ravel()[:4].tolist() == [1, 0, 1, 1]
+    assert np.isnan(longer.known[0][4:]).all()
+
+
+def test_what_has_nothing_to_forecast_is_refused(tmp_path):
+    with pytest.raises(DataError, match="every target is 3, in 2 steps; there is nothing to forecast"):
+        read_time_series(write(tmp_path, "ds,y\n2024-01-01,3\n2024-01-02,3\n"))
+    with pytest.raises(DataError, match="the series 'b' has no target in 2 steps"):
+        read_time_series(write(tmp_path, "id,t,y\na,0,1\na,1,2\nb,0,\nb,1,\n"))
+    with pytest.raises(DataError, match="t.csv:3: column y: 'many'"):
+        read_time_series(write(tmp_path, "ds,y\n2024-01-01,3\n2024-01-02,many\n"), target="y")
+    one = read_time_series(write(tmp_path, "id,t,y\na,0,1\na,1,1\nb,0,2\nb,1,5\n"))
+    assert "1 of 2 series is constant: 'a'." in one.findings
+
+
+def test_marks_and_zones(tmp_path):
+    text = "time;load\n2024-03-31 00:00+01:00;1,5\n2024-03-31 01:00+01:00;2,5\n2024-03-31 03:00+02:00;3,5\n"
+    series = read_time_series(write(tmp_path, text), time_zone="Europe/Berlin")
+    assert series.targets[0].tolist() == [1.5, 2.5, 3.5]
+    assert series.times[0][0] == np.datetime64("2024-03-30T23")
+    assert series.time_zone == "Europe/Berlin"
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DataError, match="there is no such file"):
+        read_time_series(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="expected .csv, .tsv, .txt or .parquet"):
+        read_time_series(write(tmp_path, "a", "t.xlsx"))
+    with pytest.raises(DataError, match="TimeSeries.from_arrays"):
+        read_time_series(np.zeros(3))
+    with pytest.raises(DataError, match="the first line holds numbers"):
+        read_time_series(write(tmp_path, "1,2.5\n2,3.5\n"))
