@@ -98,6 +98,8 @@ def test_evaluate_predict_and_translate(run, tmp_path):
     assert shown.strip() == answers[0].text
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
         recipe.translator(run)(["one", " "])
+    told = call("translate", run, "one zebra", "--max-tokens", 5).stderr
+    assert "the vocabulary lacks 'zebra'; the model reads <unk> there" in told
 
 
 def test_a_file_of_pairs_is_translated_by_the_field_of_the_sources(tmp_path):

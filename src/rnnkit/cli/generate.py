@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..recipes import TextModel
 
 _BETWEEN = "---"  # the line between several texts
-_SHOWN = 8  # unknown characters in a message
 
 
 def generate(
@@ -139,10 +138,12 @@ def _load(path: Path, model: TokenModel, tokenizer: Tokenizer) -> GenerationStat
 
 def _prompt_ids(prompt: str | None, found: TextModel, state: GenerationState | None) -> list[int] | None:
     """Return the ids of a prompt, with what every text begins behind; None goes on from the state alone."""
+    from ..data.text.report import unknown_sentence
+
     tokenizer = found.tokenizer
     ids = tokenizer.encode(prompt) if prompt else []
-    if prompt:
-        _tell_unknown(prompt, ids, tokenizer)
+    if prompt and (lacks := unknown_sentence([(prompt, ids)], tokenizer)) is not None:
+        warn(lacks)
     if state is not None:
         return ids or None
     if not ids and not found.start:
@@ -151,19 +152,6 @@ def _prompt_ids(prompt: str | None, found: TextModel, state: GenerationState | N
     if not ids and not found.start:
         raise ConfigError("no prompt arrived, and the vocabulary has no token that begins a text; add --prompt TEXT")
     return [*found.start, *ids]
-
-
-def _tell_unknown(prompt: str, ids: list[int], tokenizer: Tokenizer) -> None:
-    """Say in one line which characters or words of a prompt the vocabulary lacks."""
-    from ..data.text.report import unknown_words
-
-    count = 0 if tokenizer.unknown is None else ids.count(tokenizer.unknown)
-    if not count:
-        return
-    names = list(dict.fromkeys(unknown_words(prompt, ids, tokenizer)))
-    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else "")
-    lacks = shown or f"{count} {'token' if count == 1 else 'tokens'} of the prompt"
-    warn(f"the vocabulary lacks {lacks}; the model reads {tokenizer.tokens[tokenizer.unknown or 0]} there")
 
 
 def _stream(

@@ -6,6 +6,7 @@ Importing this loads no torch: that is left to the run.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,6 +126,8 @@ class PairRecipe(Recipe):
 
     def answerer(self, folder: Path) -> Answerer:
         """Return a function from texts to the answers of the folder's model, with their attention."""
+        from ..data.text.report import unknown_sentence
+
         model = self.answers(folder)
 
         def answer(
@@ -142,6 +145,11 @@ class PairRecipe(Recipe):
                 "coverage_penalty": coverage_penalty,
             }
             given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+            tokenizers = model.tokenizers
+            if not tokenizers.copies:
+                read = [(text, tokenizers.read(text)[0]) for text in texts]
+                if (lacks := unknown_sentence(read, tokenizers.source)) is not None:
+                    warnings.warn(lacks, stacklevel=2)
             return model.answer(texts, replace(self.search, **given), attention=True)
 
         return answer

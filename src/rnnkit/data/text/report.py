@@ -6,7 +6,7 @@ Legend: V size of the vocabulary.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +174,37 @@ def unknown_words(text: str, ids: Sequence[int] | npt.NDArray[np.int32], tokeniz
     missing = np.flatnonzero(np.asarray(ids) == tokenizer.unknown)
     words = tokenizer.split(text) if len(missing) else []
     return [words[index] for index in missing]
+
+
+def unknown_sentence(
+    texts: Iterable[tuple[str, Sequence[int] | npt.NDArray[np.int32]]], tokenizer: Tokenizer, most: int = 8
+) -> str | None:
+    """Return a line about what some texts hold and the vocabulary lacks; None: nothing.
+
+    Args:
+        texts: each with its ids.
+        tokenizer: what made them.
+        most: words or characters that are named.
+
+    Example:
+        >>> from rnnkit.data import train_tokenizer
+        >>> tokenizer = train_tokenizer("char", ["abc"])
+        >>> unknown_sentence([("a?b", tokenizer.encode("a?b"))], tokenizer)
+        "the vocabulary lacks '?'; the model reads <unk> there"
+    """
+    if tokenizer.unknown is None:
+        return None
+    names: dict[str, None] = {}
+    count = 0
+    for text, ids in texts:
+        count += int(np.sum(np.asarray(ids) == tokenizer.unknown))
+        names |= dict.fromkeys(unknown_words(text, ids, tokenizer))
+    if not count:
+        return None
+    listed = list(names)
+    shown = ", ".join(map(repr, listed[:most])) + (f" and {len(listed) - most} more" if listed[most:] else "")
+    lacks = shown or f"{count} {'token' if count == 1 else 'tokens'} of the text"
+    return f"the vocabulary lacks {lacks}; the model reads {tokenizer.tokens[tokenizer.unknown]} there"
 
 
 def _batches(texts: Texts) -> Iterator[list[tuple[str, Place]]]:
