@@ -61,7 +61,7 @@ def translate_multi30k() -> Translate:
         vocabulary=4000,
     )
     recipe = translate()
-    fit = replace(recipe.fit, epochs=15, lr=2e-3)
+    fit = replace(recipe.fit, epochs=17, lr=2e-3)
     return replace(recipe, data=data, model=replace(recipe.model, dropout=0.4), fit=fit)
 
 
