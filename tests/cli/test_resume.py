@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,16 +39,29 @@ TEXTS = {
 SMALL = {
     **TEXTS,
     "adding": ADDING,
+    "forecast": [
+        "data.path=steps.csv",
+        "data.target=y",
+        "horizon=2",
+        "lookback=6",
+        "fit.batch_size=8",
+        "baselines=naive",
+        "fit.early_stopping=none",
+    ],
     "classify": [*SERIES, "data.label=label"],
     "regress": [*SERIES, "data.target=target"],
 }
 
 
 def write_texts():
-    """Write a text, texts with classes and intents, and pairs of texts."""
+    """Write a text, texts with classes and intents, pairs of texts, and a series of days."""
     rows = [("good", "a fine and long day"), ("bad", "a dull and short night")]
     named = [(f"day {number} {text}", label) for number in range(30) for label, text in rows]
     Path("my.txt").write_text("\n".join(text for text, _ in named), encoding="utf-8")
+    with Path("steps.csv").open("w", encoding="utf-8") as file:
+        print("ds,y", file=file)
+        for day in range(90):
+            print(f"{date(2024, 1, 1) + timedelta(day)},{day % 7 + day % 5}", file=file)
     tables = {
         "reviews.csv": [("text", "label"), *named],
         "pairs.csv": [("source", "target"), *((text, " ".join(reversed(text.split()))) for text, _ in named)],
