@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../address.h"
 #include "../kernels/linear/linear.h"
 #include "../kernels/tokens/tokens.h"
 
@@ -17,26 +18,21 @@ namespace rnnkit {
 
 namespace {
 
-template <class T>
-T* at(uintptr_t address) {
-    return reinterpret_cast<T*>(address);
-}
-
 // A weight that was packed once, for a number of rows.
 template <class T>
 class Linear {
 public:
     Linear(int64_t rows, int64_t features, int64_t outputs, uintptr_t weight, uintptr_t bias)
-        : problem_{rows, features, outputs, 1}, bias_(at<const T>(bias)) {
+        : problem_{rows, features, outputs, 1}, bias_(at_address<const T>(bias)) {
         if (rows < 1 || features < 1 || outputs < 1) throw nb::value_error("a size is below 1");
         scratch_.resize(linear_scratch(problem_, sizeof(T)));
-        linear_pack(problem_, at<const T>(weight), scratch_.data());
+        linear_pack(problem_, at_address<const T>(weight), scratch_.data());
     }
     void run(uintptr_t x, uintptr_t out, int threads) {
         nb::gil_scoped_release release;
         LinearProblem problem = problem_;
         problem.threads = threads;
-        linear_forward(problem, LinearCall<T>{at<const T>(x), bias_, at<T>(out), scratch_.data()});
+        linear_forward(problem, LinearCall<T>{at_address<const T>(x), bias_, at_address<T>(out), scratch_.data()});
     }
 
 private:
@@ -52,7 +48,8 @@ void draw(uintptr_t logits, int64_t rows, int64_t vocabulary, double temperature
     nb::gil_scoped_release release;
     std::vector<unsigned char> scratch(draw_scratch(vocabulary, sizeof(T)));
     draw_tokens(Filters{temperature, top_k, top_p, min_p},
-                TokenDraw<T>{at<const T>(logits), uniform.data(), at<int64_t>(ids), rows, vocabulary, scratch.data()});
+                TokenDraw<T>{at_address<const T>(logits), uniform.data(), at_address<int64_t>(ids), rows, vocabulary,
+                             scratch.data()});
 }
 
 template <class T>
@@ -60,9 +57,9 @@ void continuations(uintptr_t logits, uintptr_t scores, const std::vector<int64_t
                    int64_t width, int64_t vocabulary, int64_t count, uintptr_t values, uintptr_t places) {
     if (vocabulary < 1 || width < 1 || count < 1) throw nb::value_error("a size is below 1");
     nb::gil_scoped_release release;
-    best_continuations(Continuations<T>{at<const T>(logits), at<const T>(scores), banned.data(),
+    best_continuations(Continuations<T>{at_address<const T>(logits), at_address<const T>(scores), banned.data(),
                                         static_cast<int64_t>(banned.size()), sources, width, vocabulary, count,
-                                        at<T>(values), at<int64_t>(places)});
+                                        at_address<T>(values), at_address<int64_t>(places)});
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "../address.h"
 #include "step.h"
 
 namespace nb = nanobind;
@@ -20,11 +21,6 @@ namespace {
 
 using Addresses = std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t>;  // of w_ih, w_hh, b_ih, b_hh; 0: none
 
-template <class T>
-T* at(uintptr_t address) {
-    return reinterpret_cast<T*>(address);
-}
-
 // Collects the layers and the head of a GradientStep.
 template <class T>
 class StepMaker {
@@ -33,28 +29,30 @@ public:
                    const Addresses& gradients) {
         Layer<T> layer{};
         layer.problem = {.kernel = kernel, .variant = variant, .input = input, .hidden = hidden, .state = hidden};
-        layer.weights.w = at<const T>(std::get<0>(weights)), layer.weights.u = at<const T>(std::get<1>(weights));
-        layer.weights.bias[0] = at<const T>(std::get<2>(weights));
-        layer.weights.bias[1] = at<const T>(std::get<3>(weights));
-        layer.dw = at<T>(std::get<0>(gradients)), layer.du = at<T>(std::get<1>(gradients));
-        layer.db[0] = at<T>(std::get<2>(gradients)), layer.db[1] = at<T>(std::get<3>(gradients));
+        layer.weights.w = at_address<const T>(std::get<0>(weights)),
+        layer.weights.u = at_address<const T>(std::get<1>(weights));
+        layer.weights.bias[0] = at_address<const T>(std::get<2>(weights));
+        layer.weights.bias[1] = at_address<const T>(std::get<3>(weights));
+        layer.dw = at_address<T>(std::get<0>(gradients)), layer.du = at_address<T>(std::get<1>(gradients));
+        layer.db[0] = at_address<T>(std::get<2>(gradients)), layer.db[1] = at_address<T>(std::get<3>(gradients));
         layers_.push_back(layer);
     }
     void set_head(Loss loss, int64_t features, int64_t outputs, uintptr_t weight, uintptr_t bias, uintptr_t dweight,
                   uintptr_t dbias) {
-        step_ = std::make_unique<GradientStep<T>>(layers_, Head<T>{features, outputs, loss, at<const T>(weight),
-                                                                   at<const T>(bias), at<T>(dweight), at<T>(dbias)});
+        step_ = std::make_unique<GradientStep<T>>(
+            layers_, Head<T>{features, outputs, loss, at_address<const T>(weight), at_address<const T>(bias),
+                             at_address<T>(dweight), at_address<T>(dbias)});
         outputs_ = outputs, loss_ = loss;
     }
     // The loss; -1 where a length or a label is out of range, before anything is computed.
     double run(uintptr_t x, int64_t over_batch, int64_t over_time, int64_t batch, int64_t time, uintptr_t lengths,
                uintptr_t targets, uintptr_t output, int threads) {
-        const StepBatch<T> given{{at<const T>(x), over_batch, over_time},
+        const StepBatch<T> given{{at_address<const T>(x), over_batch, over_time},
                                  batch,
                                  time,
-                                 at<const int64_t>(lengths),
-                                 at<const void>(targets),
-                                 at<T>(output),
+                                 at_address<const int64_t>(lengths),
+                                 at_address<const void>(targets),
+                                 at_address<T>(output),
                                  threads};
         if (!step_) throw nb::value_error("a step without a head");
         nb::gil_scoped_release release;
@@ -82,8 +80,9 @@ class Update {
 public:
     // `step`: the optimizer's count of steps, a float32 number that is raised by one; 0: it has none.
     void add(uintptr_t value, uintptr_t gradient, uintptr_t first, uintptr_t second, uintptr_t step, int64_t count) {
-        parameters_.push_back({at<T>(value), at<T>(gradient), at<T>(first), at<T>(second), count});
-        steps_.push_back(at<float>(step));
+        parameters_.push_back(
+            {at_address<T>(value), at_address<T>(gradient), at_address<T>(first), at_address<T>(second), count});
+        steps_.push_back(at_address<float>(step));
     }
     double clip(double limit) const {
         nb::gil_scoped_release release;

@@ -8,7 +8,8 @@ from tolerances import assert_close
 from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.tasks import forecast_linear
-from rnnkit.tasks.forecast_linear import DLinear, NLinear, Ridge, forecast_windows, train_linear
+from rnnkit.tasks.forecast_linear import DLinear, NLinear, Ridge, train_linear
+from rnnkit.tasks.forecasting import forecast_windows
 
 
 def divided(missing=False, **settings):

@@ -33,16 +33,10 @@ RNNKIT_INLINE vec<T> exponential(vec<T> x, T largest) {
     return x == splat(never<T>) ? vec<T>{} : exp<T>(x - largest);
 }
 
-// to[i] = e^(x_i − largest); returns the sum.
+// to[i] = e^(x_i − largest).
 template <class T>
-double exponentials(const T* x, T largest, int64_t n, T* to) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i += lanes<T>) {
-        const int64_t left = n - i;
-        store_upto(to + i, exponential(load_upto(x + i, left), largest), left);
-        for (int64_t lane = i; lane < smaller(n, i + lanes<T>); ++lane) sum += static_cast<double>(to[lane]);
-    }
-    return sum;
+void exponentials(const T* x, T largest, int64_t n, T* to) {
+    for (int64_t i = 0; i < n; i += lanes<T>) store_upto(to + i, exponential(load_upto(x + i, n - i), largest), n - i);
 }
 
 // The ids of a row, the most likely first, found as far as they are asked for.
@@ -55,6 +49,9 @@ public:
         for (int64_t i = size_ / 2 - 1; i >= 0; --i) sink(i);
     }
     bool empty() const { return size_ == 0; }
+    // The ids that were not asked for, in any order.
+    const int32_t* begin() const { return heap_; }
+    const int32_t* end() const { return heap_ + size_; }
     int64_t pop() {
         const int32_t first = heap_[0];
         heap_[0] = heap_[--size_];
@@ -77,6 +74,8 @@ private:
     int64_t size_;
 };
 
+// The logits of a row, divided by the temperature, and their weights e^(x − largest); of a token that a filter drops
+// both are those of a logit of −∞.
 template <class T>
 struct DrawScratch {
     T *x, *weights;
@@ -90,44 +89,51 @@ struct DrawScratch {
         heap = arena.allocate<int32_t>(vocabulary);
         bytes = arena.used();
     }
+    void drop(int64_t id) const { x[id] = never<T>, weights[id] = 0; }
+    void drop_below(T least, int64_t n) const {
+        for (int64_t id = 0; id < n; ++id)
+            if (x[id] < least) drop(id);
+    }
 };
 
 template <class T>
-void drop_below(T least, T* x, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) x[i] = x[i] < least ? never<T> : x[i];
-}
-
-template <class T>
-void keep_top_k(int64_t k, const DrawScratch<T>& own, int64_t n) {
-    Descending<T> ids(own.x, n, own.heap);
+void keep_top_k(int64_t k, const DrawScratch<T>& row, int64_t n) {
+    Descending<T> ids(row.x, n, row.heap);
     T least = never<T>;
-    for (int64_t i = 0; i < k && !ids.empty(); ++i) least = own.x[ids.pop()];
-    drop_below(least, own.x, n);
+    for (int64_t i = 0; i < k && !ids.empty(); ++i) least = row.x[ids.pop()];
+    row.drop_below(least, n);
 }
 
 template <class T>
-void keep_top_p(double p, T largest, const DrawScratch<T>& own, int64_t n) {
-    const double enough = p * exponentials(own.x, largest, n, own.weights);
-    Descending<T> ids(own.x, n, own.heap);
+double sum_of(const T* weights, int64_t n) {
     double sum = 0;
-    while (!ids.empty() && sum < enough) sum += static_cast<double>(own.weights[ids.pop()]);
-    while (!ids.empty()) own.x[ids.pop()] = never<T>;
+    for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(weights[i]);
+    return sum;
 }
 
 template <class T>
-int64_t draw_row(const Filters& filters, const T* logits, int64_t n, double uniform, const DrawScratch<T>& own) {
+void keep_top_p(double p, const DrawScratch<T>& row, int64_t n) {
+    const double enough = p * sum_of(row.weights, n);
+    Descending<T> ids(row.x, n, row.heap);
+    double sum = 0;
+    while (!ids.empty() && sum < enough) sum += static_cast<double>(row.weights[ids.pop()]);
+    for (int32_t id : ids) row.drop(id);
+}
+
+template <class T>
+int64_t draw_row(const Filters& filters, const T* logits, int64_t n, double uniform, const DrawScratch<T>& row) {
     const T divisor = static_cast<T>(filters.temperature);
-    for (int64_t i = 0; i < n; ++i) own.x[i] = logits[i] / divisor;
-    const T largest = largest_of(own.x, n);
-    const double all = exponentials(own.x, largest, n, own.weights);
-    if (!(all < __builtin_inf()) || !(largest > never<T>)) return n;  // NaN, +∞, or −∞ alone
-    if (filters.top_k > 0 && filters.top_k < n) keep_top_k(filters.top_k, own, n);
-    if (filters.top_p < 1) keep_top_p(filters.top_p, largest, own, n);
-    if (filters.min_p > 0) drop_below(largest + static_cast<T>(__builtin_log(filters.min_p)), own.x, n);
-    const double wanted = uniform * exponentials(own.x, largest, n, own.weights);
+    for (int64_t i = 0; i < n; ++i) row.x[i] = logits[i] / divisor;
+    const T largest = largest_of(row.x, n);
+    exponentials(row.x, largest, n, row.weights);
+    if (!(sum_of(row.weights, n) < __builtin_inf()) || !(largest > never<T>)) return n;  // NaN, +∞, or −∞ alone
+    if (filters.top_k > 0 && filters.top_k < n) keep_top_k(filters.top_k, row, n);
+    if (filters.top_p < 1) keep_top_p(filters.top_p, row, n);
+    if (filters.min_p > 0) row.drop_below(largest + static_cast<T>(__builtin_log(filters.min_p)), n);
+    const double wanted = uniform * sum_of(row.weights, n);
     double sum = 0;
     for (int64_t i = 0; i < n; ++i)
-        if ((sum += static_cast<double>(own.weights[i])) > wanted) return i;
+        if ((sum += static_cast<double>(row.weights[i])) > wanted) return i;
     return n;
 }
 
@@ -138,9 +144,9 @@ size_t draw_scratch(int64_t vocabulary, size_t element) {
 
 template <class T>
 void draw(const Filters& filters, const TokenDraw<T>& call) {
-    const DrawScratch<T> own(call.vocabulary, call.scratch);
+    const DrawScratch<T> row(call.vocabulary, call.scratch);
     for (int64_t b = 0; b < call.rows; ++b)
-        call.ids[b] = draw_row(filters, call.logits + b * call.vocabulary, call.vocabulary, call.uniform[b], own);
+        call.ids[b] = draw_row(filters, call.logits + b * call.vocabulary, call.vocabulary, call.uniform[b], row);
 }
 
 // ln Σ e^x of n numbers, whose largest is known; NaN where one is NaN or +∞, or all are −∞. Sums of 32 vectors are

@@ -115,21 +115,18 @@ class Stream:
 
     @state.setter
     def state(self, state: State) -> None:
-        expected, shapes = ([tuple(leaf.shape) for leaf in tensors(one)] for one in (self._state, state))
+        own, given = tensors(self._state), tensors(state)
+        expected, shapes = ([tuple(leaf.shape) for leaf in leaves] for leaves in (own, given))
         if expected != shapes:
             raise ShapeError(f"state has shapes {shapes}; expected {expected}, those of this stream")
         with torch.no_grad():
-            map_state(torch.Tensor.copy_, self._state, state)
+            for to, leaf in zip(own, given, strict=True):
+                to.copy_(leaf)
 
     def step_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
         """Take one step on x [B, I] from a state, which is left as it is; return the output and the state after it."""
-        own, given = tensors(self._state), tensors(state)
-        if [leaf.shape for leaf in own] != [leaf.shape for leaf in given]:
-            self.state = state  # tells what does not fit
-        with torch.no_grad():
-            for to, leaf in zip(own, given, strict=True):
-                to.copy_(leaf)
-        return self(x), map_state(torch.clone, self._state)
+        self.state = state
+        return self(x), self.state
 
     def reset(self, mask: Tensor | None = None) -> None:
         """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""

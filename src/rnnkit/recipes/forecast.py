@@ -151,16 +151,16 @@ class Forecast(Recipe):
 
         predictor = self.load(folder)
         if data is not None:
-            series = self.read_new(predictor, data)
-            span = np.stack([np.zeros_like(series.ends), series.ends], 1)
             with in_forecast_settings(new=True):
+                series = self.read_new(predictor, data)
+                span = np.stack([np.zeros_like(series.ends), series.ends], 1)
                 windows = predictor.preprocessing.prepare(series).windows(span)
         else:
             series = self.data.read()
             digests = {str(self.data.path): series.fingerprint()}
             data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
             windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
-        return {**predictor.scores(windows).figures, **predictor.coverage(windows)}
+        return predictor.scores(windows).figures
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""
@@ -182,8 +182,7 @@ class Forecast(Recipe):
         named = dict(predictor.preprocessing.read_options)
         if data.encoding is not None:
             named["encoding"] = data.encoding
-        with in_forecast_settings(new=True):
-            return read_time_series(data.path, **named)
+        return read_time_series(data.path, **named)
 
 
 def forecast() -> Forecast:

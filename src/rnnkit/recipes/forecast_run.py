@@ -65,16 +65,16 @@ class PreparedForecast(PreparedRun):
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
             **settings,
         )
+        validated = predictor.scores(validation)  # before these windows calibrate the intervals
         findings = [*self.findings(), *self.calibrate(predictor, validation)]
         learner.extra = predictor.extra()
         learner.save(folder)
         scores = predictor.scores(test)
-        figures = {**scores.figures, **predictor.coverage(test)}
         baselines = self.baselines(predictor)
-        findings += scores.findings
+        findings += [*scores.findings, *self.write_forecast(predictor, folder)]
         metrics: Metrics = {
-            "test": figures,
-            "validation": predictor.scores(validation).figures,
+            "test": scores.figures,
+            "validation": validated.figures,
             "split": " ".join(self.parts.findings),
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
@@ -87,7 +87,6 @@ class PreparedForecast(PreparedRun):
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
             temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
-        self.write_forecast(predictor, folder)
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -126,13 +125,12 @@ class PreparedForecast(PreparedRun):
 
     def baselines(self, predictor: ForecastPredictor) -> dict[str, ForecastScores]:
         """Return the scores of the baselines on the test windows."""
-        import numpy as np
-
         from ..tasks.forecast_baselines import score_naive, score_windows
-        from ..tasks.forecast_linear import Ridge, forecast_windows, train_linear
+        from ..tasks.forecast_linear import Ridge, train_linear
+        from ..tasks.forecasting import forecast_windows
 
         train, validation, test = self.windows
-        errors = np.array([predictor.seasonal_errors.get(name) or np.nan for name in test.series.ids], np.float64)
+        errors = predictor.errors_of(test)
         found = score_naive(test, seasonal_errors=errors)
         if self.recipe.baselines == "naive":
             return found
@@ -152,14 +150,15 @@ class PreparedForecast(PreparedRun):
         errors = {name: one.figures[metric] for name, one in baselines.items()}
         return verdict(scores.figures[metric], errors, metric=metric.upper())
 
-    def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> None:
-        """Write the steps to come as a table, and draw those of the first series."""
+    def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> list[str]:
+        """Write the steps to come as a table, and draw those of the first series; a sentence where that cannot be."""
         from ..errors import DataError
         from .forecast_picture import draw_forecast
 
         try:
             table = predictor.table(self.parts.series)
-        except DataError:  # without known covariates of the steps to come, or with a series that is too short
-            return
+        except DataError as error:  # without known covariates of the steps to come, or with a series that is too short
+            return [f"The steps behind the table are not forecast: {error.problem}."]
         write_table(table, folder / FORECAST)
         draw_forecast(self.parts.series, table, self.preprocessing.layout.lookback, folder / PICTURE)
+        return []

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import ConfigError, DataError
-from ..tasks.ranges import Count, Settings, Share
+from ..tasks.ranges import Count, Share
+from .table_settings import TableSettings
 from .wording import DataSettings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _NONE = ("none",)
 
 
 @dataclass(frozen=True)
-class ForecastSource(Settings):
+class ForecastSource(TableSettings):
     """The file with the series, and how they are divided and prepared. Columns are guessed where they are not named.
 
     Attributes:
@@ -47,14 +48,6 @@ class ForecastSource(Settings):
         time_zone: such as Europe/Berlin: of the calendar, and of stamps that name no zone.
         duplicates: what becomes of rows of one series and one step; none is their mean.
         gaps: steps without a row are inserted without values, or rows are steps as they come.
-        encoding: of text files, such as gb18030; none is UTF-8.
-        delimiter: the character between cells; none finds it.
-        decimal: the decimal mark of numbers; none finds it.
-        thousands: the mark between groups of three digits.
-        comment: how lines begin that are skipped.
-        missing_codes: numbers and words that stand for a missing value.
-        header: whether the first line holds the columns' names; none finds out.
-        time_format: how time stamps are written, as in %d.%m.%Y; none finds out.
         validation: share of the time that is kept to choose and to calibrate by.
         test: share of the time that is kept to measure on, the latest.
         steps: numbers of steps of training, validation and test, in place of shares.
@@ -70,7 +63,6 @@ class ForecastSource(Settings):
 
     group_name: ClassVar[str] = "data"
 
-    path: str | None = None
     target: tuple[str, ...] = ()
     id: str | None = None
     time: str | None = None
@@ -82,14 +74,6 @@ class ForecastSource(Settings):
     time_zone: str | None = None
     duplicates: Literal["mean", "sum", "first", "last", "error"] | None = None
     gaps: Literal["insert", "ignore", "error"] = "insert"
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    comment: str | None = None
-    missing_codes: tuple[str, ...] = ()
-    header: bool | None = None
-    time_format: str | None = None
     validation: Share = 0.1
     test: Share = 0.2
     steps: tuple[int, ...] = ()
@@ -125,9 +109,7 @@ class ForecastSource(Settings):
 
         if self.path is None:
             raise ConfigError("data.path is missing; name the file to learn from: `rnnkit train forecast load.csv`")
-        given = {argument: getattr(self, name) for name, argument in ARGUMENTS.items()}
-        named: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, ())}
-        named = {name: () if value == _NONE else value for name, value in named.items()}
+        named: dict[str, Any] = {name: () if value == _NONE else value for name, value in self.given(ARGUMENTS).items()}
         with in_forecast_settings():
             return read_time_series(self.path, **named)
 

@@ -92,7 +92,7 @@ class Data(Settings):
         format: of files whose name does not say it.
         header: whether a table's first line names its columns.
         encoding: of text files; none: by the byte order mark, else UTF-8.
-        delimiter: the character between the cells of a table; none finds it.
+        delimiter: the character between the cells of a table, also by name (tab, blank); none finds it.
         quotes: whether quotation marks enclose cells; none: in .csv files.
         empty: what becomes of pairs without a source or a target.
         validation_path: pairs to choose the epoch by; none holds a share of path back.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from ..errors import ConfigError
-from ..tasks.ranges import Seed, Settings, Share
+from ..tasks.ranges import Seed, Share
+from .table_settings import TableSettings
 
 # The arguments of ``read_series`` by the setting's name.
 ARGUMENTS = {
@@ -24,11 +25,10 @@ ARGUMENTS = {
         )
     },
 }  # fmt: skip
-_DELIMITERS = {"\\t": "\t", "tab": "\t", "blank": " "}  # what a shell does not pass on easily
 
 
 @dataclass(frozen=True)
-class Source(Settings):
+class Source(TableSettings):
     """The files, and how their rows are divided and prepared. Columns are guessed where they are not named.
 
     Attributes:
@@ -46,14 +46,6 @@ class Source(Settings):
         values: names of the columns that hold the measurements; none takes all that are nothing else.
         ignore: names of columns to leave out.
         keep: names of columns that stay though they look like row numbers.
-        encoding: of text files, such as gb18030; none tries UTF-8 and what the file says of itself.
-        delimiter: the character between cells, also by name (tab, blank); none finds it.
-        decimal: the decimal mark of numbers, a point or a comma; none finds it.
-        thousands: the mark between groups of three digits, as in 1.250 beside decimal commas; also blank.
-        comment: how lines begin that are skipped, such as #.
-        missing_codes: numbers and words that stand for a missing value, as in -9999,n.d.
-        header: whether the first line holds the columns' names; none finds out.
-        time_format: how time stamps are written, as in %d.%m.%Y; none finds out.
         duplicates: what becomes of rows of one series with the same time stamp.
         size: height and width in pixels to which images are resized, as in 28,28; none takes images of one size.
         scale: of each channel, measured on the training rows.
@@ -62,7 +54,6 @@ class Source(Settings):
 
     group_name: ClassVar[str] = "data"
 
-    path: str | None = None
     test: str | None = None
     test_share: Share = 0.2
     validation: Share = 0.0
@@ -76,14 +67,6 @@ class Source(Settings):
     values: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    comment: str | None = None
-    missing_codes: tuple[str, ...] = ()
-    header: bool | None = None
-    time_format: str | None = None
     duplicates: Literal["keep", "first", "last", "mean", "error"] = "keep"
     size: tuple[int, int] | None = None
     scale: Literal["standard", "minmax", "none"] = "standard"
@@ -102,7 +85,4 @@ class Source(Settings):
 
     def columns(self) -> dict[str, Any]:
         """Return the arguments of ``read_series`` that were set."""
-        found = {argument: getattr(self, name) for name, argument in ARGUMENTS.items()}
-        found["delimiter"] = _DELIMITERS.get(self.delimiter or "", self.delimiter)
-        found["thousands"] = _DELIMITERS.get(self.thousands or "", self.thousands)
-        return {name: value for name, value in found.items() if value not in (None, ()) and value != "keep"}
+        return {name: value for name, value in self.given(ARGUMENTS).items() if value != "keep"}

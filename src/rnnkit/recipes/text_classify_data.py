@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.divided_data import DividedData
+from rnnkit.recipes.table_settings import as_mark
 from rnnkit.recipes.wording import in_data_settings, with_remedies
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Range
@@ -34,7 +35,7 @@ class Data(DividedData):
         label: the column with the label.
         format: of the files, where their suffix does not say it.
         encoding: such as gb18030; none is UTF-8.
-        delimiter: the character between cells; none finds it.
+        delimiter: the character between cells, also by name (tab, blank); none finds it.
         header: whether the first line holds the columns' names.
         quotes: whether quotation marks enclose cells.
         empty: what becomes of rows without a text or a label.
@@ -72,7 +73,8 @@ class Data(DividedData):
         """
         from rnnkit.data.text.labelled import read_labelled_texts
 
-        named = {name: getattr(self, name) for name in _ARGUMENTS} | {"encoding": encoding or self.encoding}
+        named = {name: getattr(self, name) for name in _ARGUMENTS}
+        named |= {"encoding": encoding or self.encoding, "delimiter": as_mark(self.delimiter)}
         remedy = "call the fields as in the training data" if new else "type --set data.text=NAME --set data.label=NAME"
         with in_data_settings(_ARGUMENTS, new=new), with_remedies("fields", remedy):
             return read_labelled_texts(path, labelled=labelled, **named)

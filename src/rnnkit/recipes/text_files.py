@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError, Place
 from ..tasks.text_pairs import TextPair
+from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _rows(
     fields: list[str | int] = [int(name) if by_number else name for name in names]
     # In tables with tabs, quotation marks are characters, as in most corpora of pairs.
     quotes = kind == "csv" if data.quotes is None else data.quotes
-    options: dict[str, Any] = {"header": data.header, "quotes": quotes, "delimiter": data.delimiter} if table else {}
+    options: dict[str, Any] = (
+        {"header": data.header, "quotes": quotes, "delimiter": as_mark(data.delimiter)} if table else {}
+    )
     with _in_settings(data, table=table and data.header, new=new):
         rows = read_text_rows(
             file, fields, format=kind, encoding=encoding or data.encoding, empty=data.empty, **options

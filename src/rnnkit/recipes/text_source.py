@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError
 from ..tasks.ranges import Count, Range, Seed, Settings, Share
+from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class TextSource(Settings):
         unit: of .txt files: what is a text, the file, a line, or a paragraph between empty lines.
         format: txt, jsonl, json, csv or tsv, where the files' suffix does not say it.
         encoding: of the files, such as gb18030; none is UTF-8, and what a file says of itself.
-        delimiter: of tables: the character between cells; none finds it.
+        delimiter: of tables: the character between cells, also by name (tab, blank); none finds it.
         header: of tables: whether the first line holds the columns' names.
         quotes: of tables: whether quotation marks enclose cells.
         empty: what becomes of files, fields and cells without text.
@@ -105,6 +106,8 @@ class TextSource(Settings):
         if str(given.get("field")).isdigit():
             given["field"] = int(given["field"])
         given["encoding"] = encoding or self.encoding
+        if "delimiter" in given:
+            given["delimiter"] = as_mark(self.delimiter)
         return read_texts(path, **{name: value for name, value in given.items() if value is not None})
 
     def parts(self) -> TextParts:

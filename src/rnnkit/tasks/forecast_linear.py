@@ -5,8 +5,7 @@ Legend: B windows of a batch, L lookback steps, H horizon steps, C channels, F f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, ShapeError, check_choice, check_whole
-from ..layers.modes import mode
+from .forecasting import forecast_windows
 
 _MOST = 6_000  # features of ridge: their products are held in memory, 8 F² bytes
 _BATCH = 512
@@ -159,33 +158,6 @@ def train_linear(
     return model
 
 
-def forecast_windows(
-    model: Callable[[Tensor], Tensor], windows: ForecastWindows, rows: Any = slice(None), *, batch_size: int = _BATCH
-) -> npt.NDArray[np.float64]:
-    """Return a model's outputs for windows in the user's units, [B, H] or [B, H, Q].
-
-    Args:
-        model: called with x [B, L + H, C]; its outputs are values or quantiles on the model's scale.
-        windows: what is forecast.
-        rows: as in `windows[rows]`; all by default.
-        batch_size: windows of a call.
-
-    Example:
-        >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
-        >>> parts = divide_time(TimeSeries.from_arrays([np.arange(20.0)]), (0.5, 0.5))
-        >>> _, test = ForecastPreprocessing.fit(parts, lookback=4, horizon=2).divide(parts)
-        >>> forecast_windows(lambda x: x[:, 3:4, 0].expand(-1, 2), test, [0, 1]).round(3).tolist()
-        [[9.0, 9.0], [10.0, 10.0]]
-    """
-    picked = np.arange(len(windows))[rows]
-    found = []
-    with mode(model, training=False) if isinstance(model, nn.Module) else nullcontext(), torch.inference_mode():
-        for begin in range(0, len(picked), batch_size):
-            some = picked[begin : begin + batch_size]
-            found.append(windows.unscale(model(windows[some].inputs), some))
-    return np.concatenate(found) if found else np.zeros((0, windows.layout.horizon))
-
-
 class Ridge:
     """Y = X W + b with W = (XᵀX + λI)⁻¹ XᵀY on centred X and Y, on the inputs of a network (Hoerl & Kennard 1970).
 
@@ -277,12 +249,7 @@ class Ridge:
             windows: of the layout of the training windows.
             rows: as in `windows[rows]`; all by default.
         """
-        picked = np.arange(len(windows))[rows]
-        parts = [
-            windows.unscale(self._apply(_features(windows[some].inputs, windows, self.known)), some)
-            for some in np.split(picked, range(_BATCH, len(picked), _BATCH))
-        ]
-        return np.concatenate(parts)
+        return forecast_windows(lambda x: self._apply(_features(x, windows, self.known)), windows, rows)
 
 
 def _known(windows: ForecastWindows) -> Literal["all", "first"]:

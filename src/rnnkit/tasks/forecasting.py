@@ -5,8 +5,9 @@ Legend: W windows, B windows of a batch, H horizon steps, Q quantiles, S series.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -90,34 +91,42 @@ class ForecastPredictor:
         return self._outputs(windows, rows, tuple(levels), keep=True)
 
     def _outputs(self, windows: ForecastWindows, rows: Any, levels: tuple[float, ...], *, keep: bool = False) -> Array:
-        picked = np.arange(len(windows))[rows]
         device = find_device(self.device)
-        model, distribution, found = self.model.to(device), self.model.distribution, []
-        with mode(model, training=False), torch.inference_mode():
-            for begin in range(0, len(picked), _BATCH):
-                some = picked[begin : begin + _BATCH]
-                raw = model(windows[some].inputs.to(device))
-                values = distribution.quantiles(raw, levels) if levels or keep else raw
-                found.append(windows.unscale(values, some))
-        whole = np.concatenate(found)
+        model, distribution = self.model.to(device), self.model.distribution
+
+        def values(x: torch.Tensor) -> torch.Tensor:
+            raw = model(x.to(device))
+            found: torch.Tensor = distribution.quantiles(raw, levels) if levels or keep else raw
+            return found
+
+        with mode(model, training=False):
+            whole = forecast_windows(values, windows, rows)
         return whole[..., 0] if levels and not keep else whole
+
+    def errors_of(self, windows: ForecastWindows) -> Array:
+        """Return the seasonal errors of the windows' series [S], NaN where there is none."""
+        return np.array([self.seasonal_errors.get(name) or np.nan for name in windows.series.ids], np.float64)
 
     def scores(self, windows: ForecastWindows) -> ForecastScores:
         """Return the scores of forecasts, and of quantiles where the model has some.
 
+        Where intervals were calibrated, the figures say how often and how wide they are: "interval_80_coverage" (a
+        share) and "interval_80_width".
+
         Raises:
             DataError: no target was observed.
         """
-        errors = np.array([self.seasonal_errors.get(name) or np.nan for name in windows.series.ids], np.float64)
-        if self.levels:
-            return score_windows(
-                windows,
-                lambda rows: self.quantiles(windows, rows),
-                seasonal_errors=errors,
-                levels=self.levels,
-                batch_size=_BATCH,
-            )
-        return score_windows(windows, lambda rows: self.forecast(windows, rows), seasonal_errors=errors)
+        middles: list[Array] = []
+
+        def forecast(rows: Any) -> Array:
+            found = self.quantiles(windows, rows) if self.levels else self.forecast(windows, rows)
+            middles.append(found[..., len(self.levels) // 2] if self.levels else found)
+            return found
+
+        scores = score_windows(
+            windows, forecast, seasonal_errors=self.errors_of(windows), levels=self.levels, batch_size=_BATCH
+        )
+        return replace(scores, figures=scores.figures | self._covered(windows, np.concatenate(middles)))
 
     def calibrate(self, windows: ForecastWindows, coverages: Sequence[float]) -> None:
         """Calibrate intervals on windows that the model was not trained on.
@@ -128,11 +137,10 @@ class ForecastPredictor:
         forecast = self.forecast(windows)
         self.intervals = ConformalIntervals.fit(windows.truth(), forecast, coverages=coverages, scale=windows.scales())
 
-    def coverage(self, windows: ForecastWindows) -> dict[str, float]:
-        """Return how often and how wide the intervals are: "interval_80_coverage" (a share) and "interval_80_width"."""
+    def _covered(self, windows: ForecastWindows, forecast: Array) -> dict[str, float]:
         if self.intervals is None:
             return {}
-        forecast, truth = self.forecast(windows), windows.truth()
+        truth = windows.truth()
         seen, found = ~np.isnan(truth), {}
         for coverage in self.intervals.coverages:
             low, high = self.intervals.interval(forecast, coverage, scale=windows.scales())
@@ -203,3 +211,30 @@ def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> Forec
         stored["seasonal_errors"],
         device,
     )
+
+
+def forecast_windows(
+    model: Callable[[torch.Tensor], Any], windows: ForecastWindows, rows: Any = slice(None), *, batch_size: int = _BATCH
+) -> Array:
+    """Return a model's outputs for windows in the user's units, [B, H] or [B, H, Q].
+
+    Args:
+        model: called with x [B, L + H, C]; its outputs are values or quantiles on the model's scale.
+        windows: what is forecast.
+        rows: as in `windows[rows]`; all by default.
+        batch_size: windows of a call.
+
+    Example:
+        >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+        >>> parts = divide_time(TimeSeries.from_arrays([np.arange(20.0)]), (0.5, 0.5))
+        >>> _, test = ForecastPreprocessing.fit(parts, lookback=4, horizon=2).divide(parts)
+        >>> forecast_windows(lambda x: x[:, 3:4, 0].expand(-1, 2), test, [0, 1]).round(3).tolist()
+        [[9.0, 9.0], [10.0, 10.0]]
+    """
+    picked = np.arange(len(windows))[rows]
+    found = []
+    with mode(model, training=False) if isinstance(model, torch.nn.Module) else nullcontext(), torch.inference_mode():
+        for begin in range(0, len(picked), batch_size):
+            some = picked[begin : begin + batch_size]
+            found.append(windows.unscale(model(windows[some].inputs), some))
+    return np.concatenate(found) if found else np.zeros((0, windows.layout.horizon))

@@ -105,6 +105,32 @@ def local_times(stamps: npt.NDArray[Any], time_zone: str) -> npt.NDArray[Any]:
     return pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy("datetime64[us]")
 
 
+def to_utc(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], time_zone: str) -> tuple[npt.NDArray[Any], int]:
+    """Return what clocks of a zone showed in UTC, the inverse of `local_times`, and how many stamps no clock showed.
+
+    Of an hour that a clock shows twice, the first row of a series is summer time, and the second is not. A time that
+    was left out is moved to the time after the change.
+
+    Args:
+        codes: [N], the number of each row's series.
+        stamps: [N], as clocks show them.
+        time_zone: a zone that exists.
+
+    Example:
+        >>> stamps = np.array(["2024-07-01T14", "2024-03-31T02:30"], "datetime64[us]")
+        >>> found, moved = to_utc(np.zeros(2, np.int64), stamps, "Europe/Berlin")
+        >>> found.astype("datetime64[h]").astype(str).tolist(), moved
+        (['2024-07-01T12', '2024-03-31T01'], 1)
+    """
+    import pandas as pd
+
+    local = pd.DatetimeIndex(stamps)
+    first = ~pd.DataFrame({"series": codes, "stamp": local}).duplicated().to_numpy()
+    zoned = local.tz_localize(time_zone, ambiguous=first, nonexistent="shift_forward")
+    moved = int((zoned.tz_localize(None) != local).sum())
+    return zoned.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]"), moved
+
+
 def check_time_zone(name: str) -> str:
     """Return the name of a zone.
 

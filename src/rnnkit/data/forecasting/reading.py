@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,8 @@ from ..readers.tables import column_numbers, column_text
 from ..reading import READERS, Options
 from .columns import Named, SeriesColumns, resolve_columns
 from .frequency import Frequency
-from .regular import Duplicates, Gaps, Regular, Rules, to_regular
+from .irregular import Duplicates, Gaps, Rules
+from .regular import Regular, to_regular
 from .series import TimeSeries, show_stamp
 
 if TYPE_CHECKING:
@@ -97,7 +99,8 @@ def read_time_series(
     """
     for name in format:
         if name not in _FORMAT:
-            raise ConfigError(f"read_time_series has no argument {name!r}{suggest(name, [*_ARGUMENTS, *_FORMAT])}")
+            known_names = [*inspect.signature(read_time_series).parameters, *_FORMAT]
+            raise ConfigError(f"read_time_series has no argument {name!r}{suggest(name, known_names)}")
     check_choice(duplicates, "duplicates", ("mean", "sum", "first", "last", "error", None))
     check_choice(gaps, "gaps", ("insert", "ignore", "error"))
     rhythm = None if frequency is None else Frequency.parse(frequency)
@@ -138,12 +141,6 @@ def read_time_series(
     guessed = [str(one) for one in options.guesses.warnings()]
     series = _assemble(table, found, regular, codes, names, read_options)
     return replace(series, findings=(*guessed, *found.findings, *regular.findings, *_values_told(series)))
-
-
-_ARGUMENTS = [
-    *("target", "id_column", "time_column", "past", "known", "static", "ignore_columns", "frequency", "time_zone"),
-    *("duplicates", "gaps"),
-]
 
 
 def _open(path: Any, options: Options) -> Table:

@@ -6,49 +6,33 @@ Legend: N rows, V columns of values, S series, T steps of a series.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
-from .calendar import check_time_zone
+from .calendar import check_time_zone, to_utc
 from .frequency import Frequency, infer_frequency
-from .series import show_stamp
+from .irregular import (
+    MOST_INSERTED,
+    Duplicates,
+    GapCount,
+    Rules,
+    at_clock_changes,
+    counted,
+    duplicate,
+    irregular,
+    say_gaps,
+    say_repeated,
+    say_steps,
+    sparse,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Duplicates = Literal["mean", "sum", "first", "last", "error"]
-Gaps = Literal["insert", "ignore", "error"]
-_DUPLICATES = {
-    "mean": "the mean of their values is taken",
-    "sum": "the sum of their values is taken",
-    "first": "the first row is taken",
-    "last": "the last row is taken",
-}
-_MOST_INSERTED = 20  # steps for each row
 _MOST_BETWEEN = 0.1  # of the rows; more are no regular steps
 _CLOSE = 1e-6  # of a step
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What becomes of rows that are no regular steps.
-
-    Attributes:
-        frequency: of the steps; None: inferred.
-        duplicates: what becomes of rows of one series and one step; None: their mean, unless most rows share a stamp.
-        gaps: what becomes of steps without a row: "insert" (a step without values), "ignore" (rows are steps, whatever
-            lies between them) or "error".
-        time_zone: of the calendar, and of stamps that name no zone.
-        utc: whether the stamps are in UTC already.
-    """
-
-    frequency: Frequency | None = None
-    duplicates: Duplicates | None = None
-    gaps: Gaps = "insert"
-    time_zone: str | None = None
-    utc: bool = False
 
 
 @dataclass
@@ -112,7 +96,13 @@ def to_regular(
         if size is None or size >= 86_400 * 1_000_000:
             time_zone = None  # days have 23 to 25 hours in a zone; the stamps' own days count
         elif not rules.utc:
-            stamps = _to_utc(codes, stamps, time_zone, findings)
+            stamps, shifted = to_utc(codes, stamps, time_zone)
+            if shifted:
+                findings.append(
+                    f"{counted(shifted, 'stamp')} {'does' if shifted == 1 else 'do'} not exist in {time_zone}, where "
+                    "clocks are put forward; each is moved to the time after the change."
+                )
+            findings.append(f"The stamps are read as local times of {time_zone}.")
     order = np.lexsort((stamps, codes))
     codes, stamps, values = codes[order], stamps[order], values[order]
     bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=codes[-1] + 1))
@@ -122,19 +112,19 @@ def to_regular(
         for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
     ]
     between = sum(one.between for one in found)
-    findings.append(_say_steps(frequency, stamps[0], given=rules.frequency is not None))
+    findings.append(say_steps(frequency, stamps[0], given=rules.frequency is not None))
     if backward:
         are = "is" if backward == 1 else "are"
         findings.append(f"{backward:,} of {len(codes):,} rows {are} out of order in time; the rows are sorted.")
     if between and not coarser:
         if between > _MOST_BETWEEN * len(codes) and rules.gaps != "ignore":
-            raise _irregular(frequency, between, len(codes), place)
+            raise irregular(frequency, between, len(codes), place)
         if rules.gaps != "ignore":
             findings.append(
                 f"{between:,} of {len(codes):,} rows {'lies' if between == 1 else 'lie'} between two steps; each such "
                 "row is moved to the nearest step."
             )
-    times, rows, repeated, distinct, gaps = [], [], 0, 0, _Gaps()
+    times, rows, repeated, distinct, gaps = [], [], 0, 0, GapCount()
     rule: Duplicates = rules.duplicates or "mean"
     for begin, one in zip(bounds[:-1].tolist(), found, strict=True):
         block = values[begin : begin + len(one.positions)]
@@ -147,7 +137,7 @@ def to_regular(
         if len(unique) < len(steps):
             if rule == "error":
                 row = begin + int(first[counts > 1][0])
-                raise _duplicate(stamps[row], int(counts.max()), place)
+                raise duplicate(stamps[row], int(counts.max()), place)
             block = _joined(block, steps, unique, rule)
         if rules.gaps == "ignore":
             times.append(stamps[begin + first])
@@ -155,39 +145,17 @@ def to_regular(
             continue
         gaps.add(unique, one.origin, frequency)
         length = int(unique[-1]) + 1
-        if length > _MOST_INSERTED * len(unique) + 1_000:
-            raise _sparse(frequency, length, len(unique), place)
+        if length > MOST_INSERTED * len(unique) + 1_000:
+            raise sparse(frequency, length, len(unique), place)
         whole = np.full((length, values.shape[1]), np.nan)
         whole[unique] = block
         times.append(frequency.stamps(one.origin, np.arange(length)))
         rows.append(whole)
-    if rules.duplicates is None and not coarser and 2 * repeated > len(codes):
-        raise DataError(
-            f"{repeated:,} of {len(codes):,} rows share a time stamp with another row of their series",
-            place,
-            (Remedy("id_column", purpose="if the rows are of several series"), Remedy("duplicates", "mean")),
-        )
     if repeated:
-        what = f"{repeated:,} rows share a time stamp with another row of their series"
-        if coarser:
-            what = f"{repeated:,} of {len(codes):,} rows are joined to {_count(distinct, 'step')}"
-        said = "" if coarser else f", {_count(distinct, 'stamp')} in all"
-        findings.append(f"{what}{said}; {_DUPLICATES[rule]}.")
+        findings.append(say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place))
     if gaps.steps:
-        if rules.gaps == "error":
-            raise DataError(
-                f"{_count(gaps.steps, 'step')} of {_count(gaps.count, 'gap')} have no row, the first after "
-                f"{show_stamp(gaps.first)}; expected a row for each step",
-                place,
-                (Remedy("gaps", "insert", "to insert them without values"), Remedy("gaps", "ignore")),
-            )
-        are = "it is" if gaps.steps == 1 else "they are"
-        have = "has" if gaps.steps == 1 else "have"
-        findings.append(
-            f"{_count(gaps.steps, 'step')} {have} no row, in {_count(gaps.count, 'gap')} of up to "
-            f"{_count(gaps.longest, 'step')}; {are} inserted without values."
-        )
-    if time_zone is None and frequency.microseconds is not None and distinct and _at_clock_changes(gaps, rules):
+        findings.append(say_gaps(gaps, rules, place))
+    if time_zone is None and frequency.microseconds is not None and distinct and at_clock_changes(gaps, rules):
         findings.append(
             "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
             'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
@@ -202,35 +170,6 @@ class _Rows:
     positions: npt.NDArray[np.int64]
     origin: Any
     between: int
-
-
-@dataclass
-class _Gaps:
-    """What is counted of the steps that have no row."""
-
-    steps: int = 0
-    count: int = 0
-    longest: int = 0
-    first: Any = None
-    spring: int = 0
-
-    def add(self, positions: npt.NDArray[np.int64], origin: Any, frequency: Frequency) -> None:
-        missing = np.diff(positions) - 1
-        wide = np.flatnonzero(missing > 0)
-        if not len(wide):
-            return
-        if self.first is None:
-            self.first = frequency.stamps(origin, positions[wide[:1]])[0]
-        self.steps += int(missing.sum())
-        self.count += len(wide)
-        self.longest = max(self.longest, int(missing.max()))
-        if frequency.is_date:
-            lost = frequency.stamps(origin, positions[wide] + 1).astype("datetime64[h]")
-            days = lost.astype("datetime64[D]")
-            sunday = (days.astype(np.int64) + 3) % 7 == 6
-            month = lost.astype("datetime64[M]").astype(np.int64) % 12
-            early = (lost - days).astype(np.int64) <= 3
-            self.spring += int((sunday & early & np.isin(month, (2, 3, 8, 9))).sum())  # of both hemispheres
 
 
 def _whole(stamps: npt.NDArray[Any], place: Place) -> npt.NDArray[Any]:
@@ -334,69 +273,3 @@ def _joined(
     np.add.at(count, slots, seen)
     divided = total / np.maximum(count, 1) if rule == "mean" else total
     return np.where(count > 0, divided, np.nan)
-
-
-def _to_utc(
-    codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], time_zone: str, findings: list[str]
-) -> npt.NDArray[Any]:
-    """Local times in UTC. Of an hour that a clock shows twice, the first row is summer time, and the second is not."""
-    import pandas as pd
-
-    local = pd.DatetimeIndex(stamps)
-    first = ~pd.DataFrame({"series": codes, "stamp": local}).duplicated().to_numpy()
-    zoned = local.tz_localize(time_zone, ambiguous=first, nonexistent="shift_forward")
-    shifted = int((zoned.tz_localize(None) != local).sum())
-    if shifted:
-        findings.append(
-            f"{_count(shifted, 'stamp')} {'does' if shifted == 1 else 'do'} not exist in {time_zone}, where clocks are "
-            "put forward; each is moved to the time after the change."
-        )
-    findings.append(f"The stamps are read as local times of {time_zone}.")
-    return zoned.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]")
-
-
-def _at_clock_changes(gaps: _Gaps, rules: Rules) -> bool:
-    """Whether at least half of the gaps are early on Sundays of the months in which clocks change."""
-    return not rules.utc and gaps.spring > 0 and 2 * gaps.spring >= gaps.count
-
-
-def _say_steps(frequency: Frequency, stamp: Any, *, given: bool) -> str:
-    words = frequency.describe(stamp)
-    return f"The steps are {words}, as asked for." if given else f"The steps are {words}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _irregular(frequency: Frequency, between: int, rows: int, place: Place) -> DataError:
-    return DataError(
-        f"the steps are not regular: most often they are {frequency.words}, but {between:,} of {rows:,} rows "
-        f"({between / rows:.0%}) lie between",
-        place,
-        (
-            Remedy("frequency", purpose='with a longer step, such as "day", to join the rows of each'),
-            Remedy("gaps", "ignore", "to take each row for a step"),
-        ),
-    )
-
-
-def _duplicate(stamp: Any, count: int, place: Place) -> DataError:
-    return DataError(
-        f"{count} rows of one series have the time stamp {show_stamp(stamp)}; expected one",
-        place,
-        (
-            Remedy("duplicates", "mean"),
-            Remedy("duplicates", "first"),
-            Remedy("id_column", purpose="if the rows are of several series"),
-        ),
-    )
-
-
-def _sparse(frequency: Frequency, length: int, rows: int, place: Place) -> DataError:
-    return DataError(
-        f"a series of {rows:,} rows would have {length:,} steps, {frequency.words}; at most {_MOST_INSERTED} steps a "
-        "row are inserted",
-        place,
-        (Remedy("frequency", purpose="with a longer step"), Remedy("gaps", "ignore", "to take each row for a step")),
-    )

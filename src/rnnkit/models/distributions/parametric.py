@@ -14,7 +14,43 @@ from ._quantile_functions import check_levels, negative_binomial_quantiles, stud
 from .distribution import Distribution, inverse_softplus
 
 
-class Gaussian(Distribution):
+class _Parametric(Distribution):
+    """A family whose scale, or mean, is a softplus above the smallest value ε."""
+
+    def __init__(self, smallest: float = 1e-4) -> None:
+        check_number(smallest, "smallest", above=0)
+        self.smallest = smallest
+
+    def _settings(self) -> dict[str, Any]:
+        return {"smallest": self.smallest}
+
+    def _family(self, raw: Tensor) -> torch.distributions.Distribution:
+        """PyTorch's distribution of raw numbers."""
+        raise NotImplementedError
+
+    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
+        found: Tensor = -self._family(raw).log_prob(targets)
+        return found
+
+    def sample(self, raw: Tensor, samples: int) -> Tensor:
+        """Draw from PyTorch's global generator, without gradients: raw [..., M] → [samples, ...]."""
+        found: Tensor = self._family(raw.detach()).sample(torch.Size([samples]))
+        return found
+
+
+class _Symmetric(_Parametric):
+    """A family that is symmetric around its location r_1."""
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+    def median(self, raw: Tensor) -> Tensor:
+        """Return r_1."""
+        return raw[..., 0]
+
+
+class Gaussian(_Symmetric):
     """A normal distribution a step: mean r_1, standard deviation softplus(r_2) + ε.
 
     Args:
@@ -29,41 +65,17 @@ class Gaussian(Distribution):
     name: ClassVar[str] = "gaussian"
     size = 2
 
-    def __init__(self, smallest: float = 1e-4) -> None:
-        check_number(smallest, "smallest", above=0)
-        self.smallest = smallest
-
-    def _settings(self) -> dict[str, Any]:
-        return {"smallest": self.smallest}
-
     def std(self, raw: Tensor) -> Tensor:
         """Return the standard deviation: raw [..., 2] → [...]."""
         return F.softplus(raw[..., 1]) + self.smallest
 
-    def _normal(self, raw: Tensor) -> torch.distributions.Normal:
+    def _family(self, raw: Tensor) -> torch.distributions.Normal:
         return torch.distributions.Normal(raw[..., 0], self.std(raw), validate_args=False)
-
-    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
-        found: Tensor = -self._normal(raw).log_prob(targets)
-        return found
-
-    def mean(self, raw: Tensor) -> Tensor:
-        """Return r_1."""
-        return raw[..., 0]
-
-    def median(self, raw: Tensor) -> Tensor:
-        """Return r_1."""
-        return raw[..., 0]
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return quantiles: raw [..., 2], Q levels → [..., Q]."""
         at = torch.tensor(check_levels(levels), dtype=raw.dtype, device=raw.device)
         found: Tensor = raw[..., :1] + self.std(raw)[..., None] * torch.special.ndtri(at)
-        return found
-
-    def sample(self, raw: Tensor, samples: int) -> Tensor:
-        """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
-        found: Tensor = self._normal(raw.detach()).sample(torch.Size([samples]))
         return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
@@ -77,7 +89,7 @@ class Gaussian(Distribution):
         return torch.stack((samples.mean(0), inverse_softplus(std - self.smallest)), -1)
 
 
-class StudentT(Distribution):
+class StudentT(_Symmetric):
     """Student's t distribution a step: location r_1, scale softplus(r_2) + ε, ν = 2 + softplus(r_3) degrees of freedom.
 
     Args:
@@ -92,42 +104,18 @@ class StudentT(Distribution):
     name: ClassVar[str] = "student_t"
     size = 3
 
-    def __init__(self, smallest: float = 1e-4) -> None:
-        check_number(smallest, "smallest", above=0)
-        self.smallest = smallest
-
-    def _settings(self) -> dict[str, Any]:
-        return {"smallest": self.smallest}
-
     def parameters(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return location, scale and degrees of freedom: raw [..., 3] → [...] each."""
         return raw[..., 0], F.softplus(raw[..., 1]) + self.smallest, 2 + F.softplus(raw[..., 2])
 
-    def _student(self, raw: Tensor) -> torch.distributions.StudentT:
+    def _family(self, raw: Tensor) -> torch.distributions.StudentT:
         location, scale, df = self.parameters(raw)
         return torch.distributions.StudentT(df, location, scale, validate_args=False)
-
-    def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
-        found: Tensor = -self._student(raw).log_prob(targets)
-        return found
-
-    def mean(self, raw: Tensor) -> Tensor:
-        """Return r_1."""
-        return raw[..., 0]
-
-    def median(self, raw: Tensor) -> Tensor:
-        """Return r_1."""
-        return raw[..., 0]
 
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return quantiles: raw [..., 3], Q levels → [..., Q]. The degrees of freedom get no gradient."""
         location, scale, df = self.parameters(raw)
         return location[..., None] + scale[..., None] * student_t_quantiles(df, check_levels(levels))
-
-    def sample(self, raw: Tensor, samples: int) -> Tensor:
-        """Draw from PyTorch's global generator, without gradients: raw [..., 3] → [samples, ...]."""
-        found: Tensor = self._student(raw.detach()).sample(torch.Size([samples]))
-        return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
         """Return raw numbers with location and scale of scale · y + offset, and the same degrees of freedom."""
@@ -148,7 +136,7 @@ class StudentT(Distribution):
         return torch.stack((mean, inverse_softplus(scale - self.smallest), inverse_softplus(df - 2)), -1)
 
 
-class NegativeBinomial(Distribution):
+class NegativeBinomial(_Parametric):
     """Counts: mean μ = softplus(r_1) + ε and variance μ + α μ², α = softplus(r_2) + ε.
 
     The targets are counts as they are: whole numbers of at least 0, not standardised.
@@ -166,17 +154,13 @@ class NegativeBinomial(Distribution):
     size = 2
 
     def __init__(self, smallest: float = 1e-3) -> None:
-        check_number(smallest, "smallest", above=0)
-        self.smallest = smallest
-
-    def _settings(self) -> dict[str, Any]:
-        return {"smallest": self.smallest}
+        super().__init__(smallest)
 
     def parameters(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """Return μ and α: raw [..., 2] → [...] each."""
         return F.softplus(raw[..., 0]) + self.smallest, F.softplus(raw[..., 1]) + self.smallest
 
-    def _counts(self, raw: Tensor) -> torch.distributions.NegativeBinomial:
+    def _family(self, raw: Tensor) -> torch.distributions.NegativeBinomial:
         mean, alpha = self.parameters(raw)
         return torch.distributions.NegativeBinomial(1 / alpha, logits=(mean * alpha).log(), validate_args=False)
 
@@ -186,8 +170,7 @@ class NegativeBinomial(Distribution):
                 f"the target {float(targets.min()):g} arrived; output='negative_binomial' expects counts, at least 0",
                 remedy=("leave the targets unscaled", "build the model with output='gaussian' or 'student_t'"),
             )
-        found: Tensor = -self._counts(raw).log_prob(targets)
-        return found
+        return super()._losses(raw, targets)
 
     def mean(self, raw: Tensor) -> Tensor:
         """Return μ."""
@@ -196,11 +179,6 @@ class NegativeBinomial(Distribution):
     def quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return the smallest counts whose probability of not being exceeded reaches each level: → [..., Q]."""
         return negative_binomial_quantiles(*self.parameters(raw), check_levels(levels))
-
-    def sample(self, raw: Tensor, samples: int) -> Tensor:
-        """Draw from PyTorch's global generator, without gradients: raw [..., 2] → [samples, ...]."""
-        found: Tensor = self._counts(raw.detach()).sample(torch.Size([samples]))
-        return found
 
     def rescale(self, raw: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
         """Return raw numbers with mean scale · μ and the same α, for other units of exposure (two days for one).
