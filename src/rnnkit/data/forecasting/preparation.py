@@ -6,7 +6,7 @@ Legend: S series, L lookback steps, H horizon steps, N steps of all series.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -138,6 +138,14 @@ class ForecastPreprocessing:
             shortest=shortest,
             read_options=dict(series.read_options),
         )
+
+    def with_series(self, parts: TimeParts) -> ForecastPreprocessing:
+        """Return a preprocessing that has measured further series, too, on their training part, the first of `parts`.
+
+        The model's numbers of series stay: a further one is an unknown series to it.
+        """
+        scaling = self.scaling.with_series(parts.series.ids, parts.targets(parts.names[0]))
+        return replace(self, scaling=scaling)
 
     def divide(self, parts: TimeParts, *, stride: int = 1) -> tuple[ForecastWindows, ...]:
         """Return the windows of each part; they share their steps in memory.
@@ -278,7 +286,8 @@ class ForecastPreprocessing:
                 values = (np.asarray(column, np.float64) - mean) / spread
                 columns.append(np.where(np.isnan(values), 0.0, values).tolist())
         if self.layout.series:
-            known = {name: at for at, name in enumerate(self.scaling.ids, 1)}
+            # Ids behind these joined by fine-tuning; the model has no embedding of their own.
+            known = {name: at for at, name in enumerate(self.scaling.ids[: self.layout.series], 1)}
             columns.append([float(known.get(name, 0)) for name in series.ids])
         return np.array(columns, np.float32).reshape(len(columns), len(series)).T.copy()
 
