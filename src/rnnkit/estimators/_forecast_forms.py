@@ -218,12 +218,17 @@ def _without_periods(data: Any) -> tuple[Any, str | None]:
     import pandas as pd
 
     if isinstance(data.index, pd.PeriodIndex):
-        return data.set_axis(data.index.to_timestamp(), axis=0), str(data.index.freqstr)
+        return data.set_axis(data.index.to_timestamp(), axis=0), _period_name(data.index.dtype)
     periods = [name for name in data.columns if isinstance(data[name].dtype, pd.PeriodDtype)]
     if not periods:
         return data, None
-    frequency = str(data[periods[0]].dt.freq.freqstr)
-    return data.assign(**{str(name): data[name].dt.to_timestamp() for name in periods}), frequency
+    name = _period_name(data[periods[0]].dtype)
+    return data.assign(**{str(one): data[one].dt.to_timestamp() for one in periods}), name
+
+
+def _period_name(dtype: Any) -> str:
+    """The name of the frequency of periods: of "period[M]" M."""
+    return str(dtype).removeprefix("period[").removesuffix("]")
 
 
 def _read_arrays(data: Any, options: Mapping[str, Any], arrays: int | None) -> tuple[TimeSeries, Form]:
