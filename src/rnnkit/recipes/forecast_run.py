@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runs import Metrics, data_digests, record
+from ..runs import Metrics, data_digests, held_out, record
 from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
@@ -82,7 +82,7 @@ class PreparedForecast(PreparedRun):
             "troubles": findings,
         }
         early = fit.early_stopping is not None
-        chosen_on = f"validation ({len(validation):,} windows held out from training)" if early else None
+        chosen_on = held_out(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:

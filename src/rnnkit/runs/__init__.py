@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .files import CURVES, DATA, FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS, read_facts, write_json
 from .folders import StoredRecipe, read_recipe, start
-from .record import Metrics, record
+from .record import Metrics, held_out, record
 
 __all__ = [
     "CURVES",
@@ -19,6 +19,7 @@ __all__ = [
     "VERSIONS",
     "Metrics",
     "StoredRecipe",
+    "held_out",
     "read_facts",
     "read_recipe",
     "record",
