@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runs import Metrics, data_digests, held_out, record
+from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .forecast import Forecast
 
 FORECAST, PICTURE, SCORES, FINDINGS = "forecast.csv", "forecast.png", "scores.json", "findings.txt"
+LINEAR = "baselines.safetensors"  # ridge and DLinear, for backtests
 _SHOWN = ("mae", "mse", "smape", "mase")  # of baselines
 
 
@@ -53,6 +54,7 @@ class PreparedForecast(PreparedRun):
         recipe, fit, (train, validation, test) = self.recipe, self.recipe.fit, self.windows
         data_digests.record(folder, self.digests)
         predictor = self.predictor()
+        predictor.seen = {name: self.parts.last_stamps(name) for name in self.parts.names[:-1]}
         learner = Learner(predictor.model, loss=fit.loss, device=recipe.device, **fit.learner_settings())
         learner.extra = predictor.extra()
         settings = {name: value for name, value in fit.fit_settings().items() if name != "batch_size"}
@@ -70,7 +72,7 @@ class PreparedForecast(PreparedRun):
         learner.extra = predictor.extra()
         learner.save(folder)
         scores = predictor.scores(test)
-        baselines = self.baselines(predictor)
+        baselines = self.baselines(predictor, folder)
         findings += [*scores.findings, *self.write_forecast(predictor, folder)]
         metrics: Metrics = {
             "test": scores.figures,
@@ -82,7 +84,7 @@ class PreparedForecast(PreparedRun):
             "troubles": findings,
         }
         early = fit.early_stopping is not None
-        chosen_on = held_out(len(validation), "windows") if early else None
+        chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
@@ -123,10 +125,11 @@ class PreparedForecast(PreparedRun):
             return [f"There are no intervals: {error.problem}."]
         return []
 
-    def baselines(self, predictor: ForecastPredictor) -> dict[str, ForecastScores]:
-        """Return the scores of the baselines on the test windows."""
+    def baselines(self, predictor: ForecastPredictor, folder: Path) -> dict[str, ForecastScores]:
+        """Return the scores of the baselines on the test windows; the linear ones are written into the folder."""
         from ..tasks.forecast_baselines import score_naive, score_windows
         from ..tasks.forecast_linear import Ridge, train_linear
+        from ..tasks.forecast_linear_files import save_linear
         from ..tasks.forecasting import forecast_windows
 
         train, validation, test = self.windows
@@ -140,6 +143,7 @@ class PreparedForecast(PreparedRun):
         found["dlinear"] = score_windows(
             test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=errors
         )
+        save_linear({"ridge": ridge, "dlinear": linear}, folder / LINEAR)
         return found
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:

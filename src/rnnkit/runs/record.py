@@ -49,7 +49,7 @@ class Metrics(TypedDict, total=False):
     stopped: str
 
 
-def held_out(count: int, rows: str = "rows") -> str:
+def chosen_on_validation(count: int, rows: str = "rows") -> str:
     """Return in words that weights were chosen on what was held out from training, for `record(chosen_on=...)`.
 
     Args:
@@ -57,7 +57,7 @@ def held_out(count: int, rows: str = "rows") -> str:
         rows: what is counted.
 
     Example:
-        >>> held_out(1200, "windows")
+        >>> chosen_on_validation(1200, "windows")
         'validation (1,200 windows held out from training)'
     """
     return f"validation ({count:,} {rows} held out from training)"
