@@ -12,78 +12,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import rnnkit
 from rnnkit import runs
-from rnnkit.errors import ConfigError
 from rnnkit.recipes.base import Columns, DataRequest, PreparedRun, Recipe
-from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings, usual_lookback
-from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
-from rnnkit.tasks.settings import NetworkSettings, OptimizerSettings
+from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings
+from rnnkit.tasks.forecast_settings import Fit, Model, check_together, usual_lookback
+from rnnkit.tasks.ranges import Count, Range, Seed
 
 if TYPE_CHECKING:
-    from rnnkit.data.forecasting import TimeSeries, WindowLayout
+    from rnnkit.data.forecasting import TimeSeries
     from rnnkit.tasks.forecasting import ForecastPredictor
-
-
-@dataclass(frozen=True)
-class Model(NetworkSettings):
-    """The network.
-
-    Attributes:
-        kind: direct gives all steps at once, segment reads and gives segments of steps, deepar and encoder_decoder go
-            on step by step.
-        num_layers: recurrent layers, one above the other; of a segment forecaster there is one.
-        output: what is given for a step: a number, quantiles, or a distribution (negative_binomial of counts).
-        norm: whether each window is normalised by its own mean and deviation (standard), its last value or its mean.
-        segment: steps of a segment.
-        dropout: probability of dropping a feature while training.
-    """
-
-    kind: Literal["direct", "segment", "deepar", "encoder_decoder"] = "direct"
-    num_layers: Count = 1
-    output: Literal["quantile", "point", "gaussian", "student_t", "negative_binomial"] = "quantile"
-    norm: Literal["none", "standard", "last", "mean"] = "standard"
-    segment: Count = 24
-    dropout: Share = 0.1
-
-    def build(self, layout: WindowLayout) -> Any:
-        """Return the network with fresh weights."""
-        common: dict[str, Any] = {
-            "cell": self.cell,
-            "hidden_size": self.hidden_size,
-            "output": self.output,
-            "norm": self.norm,
-            "dropout": self.dropout,
-        }
-        if self.kind == "segment":
-            return rnnkit.SegmentForecaster(layout, segment=min(self.segment, layout.lookback), **common)
-        kinds = {
-            "direct": rnnkit.DirectForecaster,
-            "deepar": rnnkit.DeepAR,
-            "encoder_decoder": rnnkit.EncoderDecoderForecaster,
-        }
-        return kinds[self.kind](layout, num_layers=self.num_layers, **common)
-
-
-@dataclass(frozen=True)
-class Fit(OptimizerSettings):
-    """The training; see ``rnnkit.Learner``.
-
-    Attributes:
-        loss: of numbers; none of quantiles and distributions, which have their own.
-        early_stopping: end after so many epochs without a lower loss on the validation windows, and keep the best
-            epoch's weights; none keeps the last.
-    """
-
-    epochs: Count = 20
-    batch_size: Count = 64
-    lr: Positive = 2e-3
-    schedule: Literal["warmup_cosine", "cosine"] | None = "cosine"
-    clip_norm: Positive | None = 1.0
-    early_stopping: Count | None = 5
-    loss: Literal["mse", "l1", "huber"] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,15 +52,7 @@ class Forecast(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit.loss is not None and self.model.output != "point":
-            raise ConfigError(
-                f"fit.loss={self.fit.loss} is for model.output=point; {self.model.output} has its own loss"
-            )
-        if self.model.output == "negative_binomial" and self.data.scale != "none":
-            raise ConfigError(
-                f"model.output=negative_binomial counts, and data.scale={self.data.scale} arrived; expected "
-                "data.scale=none, and model.norm=mean or none"
-            )
+        check_together(self.model, self.fit, self.data.scale)
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the data, and write nothing.

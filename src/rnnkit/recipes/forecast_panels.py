@@ -131,7 +131,7 @@ def _finish(drawn: Figure, panels: Sequence[Axes], path: Path, *, dates: bool) -
 
     panels[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=4)
     for axes in panels if dates else ():
-        locator = AutoDateLocator(maxticks=9)
+        locator: Any = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     write(drawn, path)

@@ -49,23 +49,21 @@ class PreparedForecast(PreparedRun):
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
-        from ..training.learner import Learner
+        from ..tasks.forecast_training import forecast_learner, train_forecaster
 
-        recipe, fit, (train, validation, test) = self.recipe, self.recipe.fit, self.windows
+        recipe, (train, validation, test) = self.recipe, self.windows
         data_digests.record(folder, self.digests)
         predictor = self.predictor()
-        predictor.seen = {name: self.parts.last_stamps(name) for name in self.parts.names[:-1]}
-        learner = Learner(predictor.model, loss=fit.loss, device=recipe.device, **fit.learner_settings())
-        learner.extra = predictor.extra()
-        settings = {name: value for name, value in fit.fit_settings().items() if name != "batch_size"}
-        history = learner.fit(
-            train.batches(fit.batch_size, shuffle=True, seed=recipe.seed),
-            validation=validation.batches(max(fit.batch_size, 256)),
+        learner = forecast_learner(predictor, recipe.fit)
+        history = train_forecaster(
+            learner,
+            recipe.fit,
+            train,
+            validation,
             seed=recipe.seed,
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
-            **settings,
         )
         validated = predictor.scores(validation)  # before these windows calibrate the intervals
         findings = [*self.findings(), *self.calibrate(predictor, validation)]
@@ -83,7 +81,7 @@ class PreparedForecast(PreparedRun):
             "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
-        early = fit.early_stopping is not None
+        early = recipe.fit.early_stopping is not None
         chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
@@ -93,17 +91,10 @@ class PreparedForecast(PreparedRun):
 
     def predictor(self) -> ForecastPredictor:
         """Return a predictor with a network whose weights are drawn with the seed."""
-        import torch
+        from ..tasks.forecast_training import new_forecaster
 
-        from ..tasks.forecast_scores import seasonal_errors
-        from ..tasks.forecasting import ForecastPredictor
-
-        recipe, series = self.recipe, self.parts.series
-        torch.manual_seed(recipe.seed)
-        model = recipe.model.build(self.preprocessing.layout)
-        errors = seasonal_errors(self.parts.targets(self.parts.names[0]), series.frequency.period)
-        named = {name: None if error != error else float(error) for name, error in zip(series.ids, errors, strict=True)}
-        return ForecastPredictor(model, self.preprocessing, None, named, recipe.device)
+        recipe = self.recipe
+        return new_forecaster(recipe.model, self.parts, self.preprocessing, seed=recipe.seed, device=recipe.device)
 
     def short_series(self) -> list[str]:
         """Tell how many series are too short for a training window."""
@@ -127,32 +118,18 @@ class PreparedForecast(PreparedRun):
 
     def baselines(self, predictor: ForecastPredictor, folder: Path) -> dict[str, ForecastScores]:
         """Return the scores of the baselines on the test windows; the linear ones are written into the folder."""
-        from ..tasks.forecast_baselines import score_naive, score_windows
-        from ..tasks.forecast_linear import Ridge, train_linear
-        from ..tasks.forecast_linear_files import save_linear
-        from ..tasks.forecasting import forecast_windows
+        from ..tasks.forecast_comparison import score_baselines
 
-        train, validation, test = self.windows
-        errors = predictor.errors_of(test)
-        found = score_naive(test, seasonal_errors=errors)
-        if self.recipe.baselines == "naive":
-            return found
-        ridge = Ridge.fit(train, validation)
-        found["ridge"] = score_windows(test, lambda rows: ridge.forecast(test, rows), seasonal_errors=errors)
-        linear = train_linear("dlinear", train, validation, seed=self.recipe.seed)
-        found["dlinear"] = score_windows(
-            test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=errors
+        recipe = self.recipe
+        return score_baselines(
+            predictor, *self.windows, which=recipe.baselines, seed=recipe.seed, linear_file=folder / LINEAR
         )
-        save_linear({"ridge": ridge, "dlinear": linear}, folder / LINEAR)
-        return found
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
         """Say whether the network is worth it; several series are compared by MASE, where it is defined."""
-        from ..tasks.forecast_baselines import verdict
+        from ..tasks.forecast_comparison import verdict_of
 
-        metric = "mase" if len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"] else "mae"
-        errors = {name: one.figures[metric] for name, one in baselines.items()}
-        return verdict(scores.figures[metric], errors, metric=metric.upper())
+        return verdict_of(scores, baselines, len(self.parts.series))
 
     def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> list[str]:
         """Write the steps to come as a table, and draw those of the first series; a sentence where that cannot be."""

@@ -152,17 +152,3 @@ def in_forecast_settings(*, new: bool = False) -> Iterator[None]:
     except (DataError, ConfigError) as error:
         words = DataSettings({argument: name for name, argument in ARGUMENTS.items()}, new=new)
         raise error.in_words(words) from error
-
-
-def usual_lookback(series: TimeSeries, horizon: int) -> int:
-    """Return a lookback of two horizons and of the longest season, but at most a third of the longest series.
-
-    Example:
-        >>> from rnnkit.data.forecasting import TimeSeries
-        >>> series = TimeSeries.from_arrays([[0.0] * 2000], start="2024-01-01", frequency="hour")
-        >>> usual_lookback(series, 24), usual_lookback(series, 100)
-        (168, 200)
-    """
-    seasons = series.frequency.seasons
-    wanted = max(2 * horizon, *(seasons[-1:] if seasons else (8,)))
-    return max(1, min(wanted, int(series.lengths.max()) // 3))

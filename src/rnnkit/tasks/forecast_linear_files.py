@@ -73,8 +73,7 @@ def _described(model: Linear) -> dict[str, Any]:
 
 def _rebuilt(stored: Mapping[str, Any]) -> Linear:
     if stored["kind"] == "Ridge":
-        arrays = (stored[name].numpy() for name in ("weights", "intercept"))
-        return Ridge(*arrays, stored["penalty"], stored["known"])
+        return Ridge(stored["weights"].numpy(), stored["intercept"].numpy(), stored["penalty"], stored["known"])
     model = _KINDS[stored["kind"]](**stored["sizes"])
     model.load_state_dict(stored["parameters"])
     return model

@@ -1,0 +1,71 @@
+"""A forecaster made anew, trained and calibrated: what the recipe and the estimator share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..data.forecasting.parts import TimeParts
+from ..data.forecasting.preparation import ForecastPreprocessing
+from ..data.forecasting.windows import ForecastWindows
+from ..training.history import History
+from ..training.learner import Learner
+from .forecast_scores import seasonal_errors
+from .forecast_settings import Fit, Model
+from .forecasting import ForecastPredictor
+
+_LARGEST = 256  # windows of a batch that is only measured, at least
+
+
+def new_forecaster(
+    model: Model, parts: TimeParts, preprocessing: ForecastPreprocessing, *, seed: int, device: str = "auto"
+) -> ForecastPredictor:
+    """Return a predictor with a network whose weights are drawn with a seed, and no intervals.
+
+    Args:
+        model: the settings of the network.
+        parts: the series; the first part is that of the training.
+        preprocessing: measured on it.
+        seed: of the weights.
+        device: where to compute.
+    """
+    torch.manual_seed(seed)
+    network = model.build(preprocessing.layout)
+    seen = {name: parts.last_stamps(name) for name in parts.names if name != "test"}
+    return ForecastPredictor(network, preprocessing, None, training_errors(parts), device, seen)
+
+
+def training_errors(parts: TimeParts) -> dict[str, float | None]:
+    """Return the error of the seasonal naive forecast on the training part of each series, which MASE divides by."""
+    series = parts.series
+    errors = seasonal_errors(parts.targets(parts.names[0]), series.frequency.period).tolist()
+    return {name: None if error != error else error for name, error in zip(series.ids, errors, strict=True)}
+
+
+def forecast_learner(predictor: ForecastPredictor, fit: Fit) -> Learner:
+    """Return the learner that trains a predictor's network; what it saves can be loaded as a forecaster."""
+    learner = Learner(predictor.model, loss=fit.loss, device=predictor.device, **fit.learner_settings())
+    learner.extra = predictor.extra()
+    return learner
+
+
+def train_forecaster(
+    learner: Learner, fit: Fit, train: ForecastWindows, validation: ForecastWindows, *, seed: int, **others: Any
+) -> History:
+    """Train on windows, and choose by those of the validation part.
+
+    Args:
+        learner: of `forecast_learner`.
+        fit: the settings.
+        train, validation: windows.
+        seed: of their order and of dropout.
+        others: more for `rnnkit.Learner.fit`.
+    """
+    settings = {name: value for name, value in fit.fit_settings().items() if name != "batch_size"}
+    return learner.fit(
+        train.batches(fit.batch_size, shuffle=True, seed=seed),
+        validation=validation.batches(max(fit.batch_size, _LARGEST)),
+        seed=seed,
+        **settings | others,
+    )
