@@ -15,8 +15,7 @@ import numpy.typing as npt
 from ..data.forecasting.series import TimeSeries, show_stamp
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
-from .forecast_baselines import score_naive, score_windows
-from .forecast_comparison import verdict_of
+from .forecast_baselines import score_naive, score_windows, verdict
 from .forecast_linear_files import WindowForecast
 from .forecast_scores import ForecastScores, seasonal_errors
 from .forecasting import Array, ForecastPredictor
@@ -128,8 +127,7 @@ def backtest(
     for name, function in (linear or {}).items():
         found[name] = score_windows(windows, lambda rows, one=function: one(windows, rows), seasonal_errors=errors)  # type: ignore[misc]
     findings = (*chosen, *told, *_overlap(predictor, windows), *scores.findings)
-    others = {name: one for name, one in found.items() if name != NETWORK}
-    worth = verdict_of(scores, others, len(series))
+    worth = _verdict(found, len(series))
     return Backtest(windows, forecast, predictor.bounds(windows, forecast), found, findings, worth)
 
 
@@ -263,6 +261,13 @@ def _seasonal_errors(predictor: ForecastPredictor, windows: ForecastWindows) -> 
             before = series.targets[row][: int(mine.min())]
             errors[row] = seasonal_errors([before], series.frequency.period)[0]
     return errors
+
+
+def _verdict(scores: Mapping[str, ForecastScores], series: int) -> str:
+    own = scores[NETWORK].figures
+    metric = "mase" if series > 1 and own["mase"] == own["mase"] else "mae"
+    errors = {name: one.figures[metric] for name, one in scores.items() if name != NETWORK}
+    return verdict(own[metric], errors, metric=metric.upper())
 
 
 def _last_seen(predictor: ForecastPredictor, name: str, series: TimeSeries) -> Any:

@@ -6,7 +6,7 @@ Legend: S series, L lookback steps, H horizon steps, N steps of all series.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -138,6 +138,14 @@ class ForecastPreprocessing:
             shortest=shortest,
             read_options=dict(series.read_options),
         )
+
+    def with_series(self, parts: TimeParts) -> ForecastPreprocessing:
+        """Return a preprocessing that has measured further series, too, on their training part, the first of `parts`.
+
+        The model's numbers of series stay: a further one is an unknown series to it.
+        """
+        scaling = self.scaling.with_series(parts.series.ids, parts.targets(parts.names[0]))
+        return replace(self, scaling=scaling)
 
     def divide(self, parts: TimeParts, *, stride: int = 1) -> tuple[ForecastWindows, ...]:
         """Return the windows of each part; they share their steps in memory.

@@ -6,7 +6,7 @@ Legend: S series, W windows, H horizon steps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -109,6 +109,24 @@ class Scaling:
                 found.append(_measure(targets[row], self.method, (self.center, self.scale)))
         centers, scales = np.array(found, np.float64).reshape(-1, 2).T
         return centers.copy(), scales.copy()
+
+    def with_series(self, ids: Sequence[str], targets: Sequence[npt.NDArray[np.float64]]) -> Scaling:
+        """Return a scaling that has measured further series, too; those that it knows keep their scale.
+
+        Args:
+            ids: of the series.
+            targets: of their training part.
+        """
+        new = [row for row, name in enumerate(ids) if name not in self.ids]
+        each = [_measure(targets[row], self.method, (self.center, self.scale)) for row in new]
+        if self.by == "all":
+            each = []
+        return replace(
+            self,
+            ids=(*self.ids, *(ids[row] for row in new)),
+            centers=(*self.centers, *(center for center, _ in each)),
+            scales=(*self.scales, *(scale for _, scale in each)),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
