@@ -158,10 +158,20 @@ def test_new_series_are_forecast_and_what_cannot_be_is_refused(model):
         DataError, match="no two steps in a row have a target: the closest are 24 steps apart; the model was trained on"
     ):
         model.predict(later.assign(ds=pd.date_range("2024-03-01", periods=8)))
-    with pytest.raises(ConfigError, match=r"horizon=9.*at most 3.*RNNForecaster\(horizon=9\)"):
+    with pytest.raises(ConfigError, match=r"horizon=9.*at most 3.*fit RNNForecaster\(horizon=9\)"):
         model.predict(horizon=9)
     with pytest.raises(NotFittedError):
         rnnkit.RNNForecaster().predict()
+
+
+def test_a_model_that_goes_on_forecasts_further_without_intervals():
+    model = fitted(values(), model="deepar", output="gaussian", norm="none")
+    found = model.predict_interval(horizon=5)
+    assert found.shape == (5, 3)
+    assert np.isfinite(found[:3]).all()
+    assert np.isfinite(found[3:, 0]).all()
+    assert np.isnan(found[3:, 1:]).all()
+    assert model.predict_interval(horizon=2).shape == (2, 3)
 
 
 def test_covariates_of_the_steps_to_come():

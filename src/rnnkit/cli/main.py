@@ -14,7 +14,21 @@ import typer
 import typer.core
 
 from ..errors import RnnkitError
-from . import doctor, evaluate, finetune, generate, inspect, predict, recipes, runs, summarize, train, translate
+from . import (
+    backtest,
+    doctor,
+    evaluate,
+    finetune,
+    forecast,
+    generate,
+    inspect,
+    predict,
+    recipes,
+    runs,
+    summarize,
+    train,
+    translate,
+)
 from .command import FineTuneVerb, Train, Verb
 from .output import complain
 
@@ -61,6 +75,8 @@ def options(
 app.command("train", cls=Train)(train.train)
 app.command("evaluate", cls=Verb)(evaluate.evaluate)
 app.command("predict", cls=Verb)(predict.predict)
+app.command("forecast", cls=Verb)(forecast.forecast)
+app.command("backtest", cls=Verb)(backtest.backtest)
 app.command("generate", cls=Verb)(generate.generate)
 app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)

@@ -70,7 +70,7 @@ def predict(
     if reads_text:
         check_no_texts("predict", run, paths)
     paths = paths or [standard_input.DASH]
-    _check_out(out, run, paths)
+    check_out(out, run, paths)
     with ExitStack() as stack:
         requests = [DataRequest(path, encoding) for path in paths]
         if standard_input.DASH in paths:
@@ -100,7 +100,7 @@ def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[
         if out is None:
             typer.echo("\t".join(_cell(values[0]) for values in answer.values()))
     if out is not None:
-        _write(answers or {"file": []}, out)
+        write_answers(answers or {"file": []}, out)
     if failed:
         raise typer.Exit(1)
 
@@ -122,7 +122,7 @@ def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[P
         ]
         answers = {"file": names, **answers}
     if out is not None:
-        _write(answers, out)
+        write_answers(answers, out)
     for line in as_text(answers) if out is None else ():
         typer.echo(line)
 
@@ -135,7 +135,7 @@ def _is_saved_alone(run: Path) -> bool:
     return not (run / RECIPE).exists() and model_file(run).is_file()
 
 
-def _check_out(out: Path | None, run: Path, files: list[Path]) -> None:
+def check_out(out: Path | None, run: Path, files: list[Path]) -> None:
     """Refuse a name that no table can have, and those of files that the command reads."""
     from ..runs.tables import check_suffix
 
@@ -149,7 +149,7 @@ def _check_out(out: Path | None, run: Path, files: list[Path]) -> None:
         raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
 
 
-def _write(answers: Columns, out: Path) -> None:
+def write_answers(answers: Columns, out: Path) -> None:
     from ..runs.tables import write_table
 
     try:

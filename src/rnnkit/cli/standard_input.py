@@ -67,24 +67,26 @@ def whole(encoding: str | None = None) -> str:
 
 
 @contextmanager
-def as_file(texts: Sequence[str] | None = None) -> Iterator[Path]:
-    """Write standard input to a file of plain text that lasts as long as the block; errors name standard input.
+def as_file(texts: Sequence[str] | None = None, *, expected: str = "text", suffix: str = ".txt") -> Iterator[Path]:
+    """Write standard input to a file that lasts as long as the block; errors name standard input.
 
     Args:
         texts: what is written in its place, a text a line: the values of --text.
+        expected: what the file holds, for messages: text, or a table.
+        suffix: of the file.
 
     Raises:
         DataError: nothing arrived.
     """
     name = NAME if not texts else "--text"
     with tempfile.TemporaryDirectory(prefix="rnnkit-") as folder:
-        file = Path(folder) / "standard-input.txt"
+        file = Path(folder) / f"standard-input{suffix}"
         if texts:
             file.write_text("".join(" ".join(one.splitlines()) + "\n" for one in texts), "utf-8", "replace")
         else:
             file.write_bytes(sys.stdin.buffer.read())
         if not file.stat().st_size:
-            raise nothing()
+            raise nothing(expected)
         try:
             yield file
         except DataError as error:
@@ -112,9 +114,9 @@ def encoding_of(file: Path, encoding: str | None) -> str | None:
     return "utf-8"
 
 
-def nothing() -> DataError:
+def nothing(expected: str = "text") -> DataError:
     """Return the error about standard input that ends before it begins."""
-    return DataError("nothing arrived; expected text", Place(NAME))
+    return DataError(f"nothing arrived; expected {expected}", Place(NAME))
 
 
 def check_reads_text(run: Path, recipe: Recipe | None) -> None:

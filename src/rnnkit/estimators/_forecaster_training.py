@@ -233,8 +233,10 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
         parts = self._divide(series)
         preprocessing = self.predictor_.preprocessing.with_series(parts)
         train, validation = preprocessing.divide(parts, stride=self.stride)[:2]
-        errors = {**training_errors(parts), **self.predictor_.seasonal_errors}
-        predictor = replace(self.predictor_, preprocessing=preprocessing, seasonal_errors=errors, device=self.device)
+        old = self.predictor_
+        seen = {name: {**old.seen.get(name, {}), **parts.last_stamps(name)} for name in parts.names[:2]}
+        errors = {**training_errors(parts), **old.seasonal_errors}
+        predictor = replace(old, preprocessing=preprocessing, seasonal_errors=errors, device=self.device, seen=seen)
         learner, seed = forecast_learner(predictor, fit), self._seed(fresh=False)
         batches = train.batches(fit.batch_size, shuffle=True, seed=seed)
         tuning: dict[str, Any] = {"validation": validation.batches(256), "epochs": epochs, "seed": seed} | settings

@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_choice, check_whole
-from ..tasks.forecast_comparison import score_baselines
-from ..tasks.forecast_report import Comparison, compared_metric
+from ..tasks.forecast_comparison import compared_metric, score_baselines
+from ..tasks.forecast_report import Comparison
+from ..tasks.forecasting import ForecastPredictor
 from ..tasks.series_stream import SeriesStream
 from ._forecast_forms import Form
 from ._forecaster_training import TrainedForecaster
@@ -126,7 +127,7 @@ class RNNForecaster(TrainedForecaster):
         Args:
             data: series as in `fit`, at least the lookback of each; rows to come have known covariates and no target.
                 None: those of `fit`.
-            horizon: so many of the H steps; None: all.
+            horizon: how many steps; None: H. More than H forecasts model="deepar" alone, without intervals there.
 
         Returns:
             The form of the data. A long table has its column of ids, its column of stamps, and "forecast"; a wide one a
@@ -164,36 +165,42 @@ class RNNForecaster(TrainedForecaster):
 
     def _forecasts(self, data: Any, horizon: int | None, coverages: tuple[float, ...]) -> Any:
         check_is_fitted(self, "predictor_")
-        steps = self._steps(horizon)
         series, form = (self.parts_.series, self._form) if data is None else self._read_new(data)
         if coverages:
             self._calibrate(coverages)
         predictor = self.predictor_
-        latest = predictor.preprocessing.latest(series)
-        forecast = predictor.forecast(latest)
+        own, steps, ahead = self._ahead(horizon)
+        latest = ahead.preprocessing.latest(series, covariates=ahead.model.covariate_steps(steps))
+        forecast = ahead.forecast(latest)[:, :steps]
         columns = {"": forecast}
         for one in sorted(coverages):
             assert predictor.intervals is not None
-            bounds = predictor.intervals.interval(forecast, one, scale=latest.scales())
-            columns |= dict(zip((f"-lo-{100 * one:.3g}", f"-hi-{100 * one:.3g}"), bounds, strict=True))
-        return form.table(latest.stamps()[:, :steps], {name: values[:, :steps] for name, values in columns.items()})
+            calibrated = np.pad(forecast[:, :own], ((0, 0), (0, max(0, own - steps))))
+            bounds = predictor.intervals.interval(calibrated, one, scale=latest.scales())
+            for side, bound in zip(("lo", "hi"), bounds, strict=True):
+                whole = np.pad(bound, ((0, 0), (0, max(0, steps - own))), constant_values=np.nan)
+                columns[f"-{side}-{100 * one:.3g}"] = whole[:, :steps]
+        return form.table(latest.stamps()[:, :steps], columns)
 
-    def _steps(self, horizon: int | None) -> int:
-        """The steps to return.
+    def _ahead(self, horizon: int | None) -> tuple[int, int, ForecastPredictor]:
+        """The horizon of the training, the steps that are asked for, and the predictor that forecasts them.
 
         Raises:
-            ConfigError: more than the model has.
+            ConfigError: more steps than the model can forecast.
         """
         check_whole(horizon, "horizon", optional=True)
-        own = self.predictor_.preprocessing.layout.horizon
-        if horizon is not None and horizon > own:
+        predictor = self.predictor_
+        own = predictor.preprocessing.layout.horizon
+        if horizon is None or horizon <= own:
+            return own, horizon or own, predictor
+        if predictor.model.fixed_horizon is not None:
             raise ConfigError.of(
                 "horizon",
                 horizon,
-                f"expected at most {own}, the horizon of the training; for {horizon} steps fit "
-                f"RNNForecaster(horizon={horizon})",
+                f"expected at most {own}, the horizon of the training: {predictor.model.fixed_horizon}. For "
+                f"{horizon:,} steps fit RNNForecaster(horizon={horizon})",
             )
-        return own if horizon is None else horizon
+        return own, horizon, predictor.with_horizon(horizon)
 
     # --- judging -----------------------------------------------------------------------------------------------------
 

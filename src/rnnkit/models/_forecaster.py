@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -220,6 +222,45 @@ class Forecaster(NotScriptable):
     def forecast(self, x: Tensor) -> Tensor:
         """As a call, for windows [B, T + H, C] of any number T of lookback steps."""
         raise NotImplementedError
+
+    @property
+    def fixed_horizon(self) -> str | None:
+        """Why the model forecasts no more steps than it was built for; None where it can go on."""
+        return "its outputs are those of these steps"
+
+    def with_horizon(self, horizon: int) -> Self:
+        """Return the model for another number of steps, with the same parameters.
+
+        Args:
+            horizon: H, the steps of a forecast.
+
+        Raises:
+            ConfigError: the model has learned its steps one by one, and cannot go on behind them.
+
+        Example:
+            >>> import torch, rnnkit
+            >>> from rnnkit.types import WindowLayout
+            >>> model = rnnkit.DeepAR(WindowLayout(lookback=24, horizon=6), hidden_size=8)
+            >>> tuple(model.with_horizon(48)(torch.zeros(1, 72, 1)).shape)
+            (1, 48, 2)
+        """
+        check_whole(horizon, "horizon")
+        if horizon == self.layout.horizon:
+            return self
+        if self.fixed_horizon is not None:
+            raise ConfigError.of(
+                "horizon",
+                horizon,
+                f"expected {self.layout.horizon}, the horizon of the training: {self.fixed_horizon}",
+            )
+        found = copy.copy(self)
+        found.layout = replace(self.layout, horizon=horizon)
+        found._arguments = {**self._arguments, "layout": found.layout.to_json()}
+        return found
+
+    def covariate_steps(self, steps: int) -> int:
+        """Return of how many steps of the horizon the first `steps` forecasts read the known covariates."""
+        return steps
 
     def stream(self, batch: int = 1) -> ForecastStream:
         """Return an object that takes one observation after the other; see :class:`ForecastStream`.

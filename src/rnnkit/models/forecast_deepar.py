@@ -181,6 +181,11 @@ class DeepAR(Forecaster):
 
     # --- forecasts ---------------------------------------------------------------------------------------------------
 
+    @property
+    def fixed_horizon(self) -> None:
+        """None: the model goes on from each value that it draws, as long as it is asked to."""
+        return None
+
     def forecast(self, x: Tensor) -> Tensor:
         """As a call, for windows [B, T + H, C] of any number T of lookback steps."""
         return self._summary(self.sample(x, self._samples, seed=self.seed))

@@ -137,6 +137,11 @@ class DirectForecaster(Forecaster):
         raw: Tensor = self.head(dropped)
         return raw.view(shape)
 
+    @property
+    def fixed_horizon(self) -> str:
+        """Why the model forecasts no more steps than it was built for."""
+        return "its last layer has outputs for these steps alone"
+
     # --- streams -----------------------------------------------------------------------------------------------------
 
     @property

@@ -105,6 +105,16 @@ class EncoderDecoderForecaster(Forecaster):
         raw: Tensor = self.head(torch.nn.functional.dropout(output, self.dropout, self.training))
         return raw
 
+    @property
+    def fixed_horizon(self) -> str:
+        """Why the model forecasts no more steps than it was built for."""
+        return "its decoder reads a step's place in the horizon, and has met no later places"
+
+    @property
+    def body(self) -> torch.nn.ModuleList:
+        """Encoder and decoder, for `fine_tune(freeze_body_epochs=...)`."""
+        return torch.nn.ModuleList([self.encoder, self.decoder])
+
     # --- streams -----------------------------------------------------------------------------------------------------
 
     @property

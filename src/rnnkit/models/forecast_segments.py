@@ -120,6 +120,15 @@ class SegmentForecaster(Forecaster):
         raw = self.head(dropped).view(batch, count * self.segment, -1)[:, :horizon]
         return self.finish(raw, window.back)
 
+    @property
+    def fixed_horizon(self) -> str:
+        """Why the model forecasts no more steps than it was built for."""
+        return "it has learned the places of these segments alone"
+
+    def covariate_steps(self, steps: int) -> int:
+        """Return of how many steps the first `steps` forecasts read the known covariates: those of whole segments."""
+        return min(-(-steps // self.segment) * self.segment, self.layout.horizon)
+
     def _cut(self, steps: Tensor, *, first: bool) -> Tensor:
         """Steps [B, T, F] as segments [B, ceil(T / w), w · F], zeros in front of the first or behind the last one."""
         missing = -steps.shape[1] % self.segment

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runs import Metrics, data_digests, record
+from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .forecast import Forecast
 
 FORECAST, PICTURE, SCORES, FINDINGS = "forecast.csv", "forecast.png", "scores.json", "findings.txt"
+LINEAR = "baselines.safetensors"  # ridge and DLinear, for backtests
 _SHOWN = ("mae", "mse", "smape", "mase")  # of baselines
 
 
@@ -69,7 +70,7 @@ class PreparedForecast(PreparedRun):
         learner.extra = predictor.extra()
         learner.save(folder)
         scores = predictor.scores(test)
-        baselines = self.baselines(predictor)
+        baselines = self.baselines(predictor, folder)
         findings += [*scores.findings, *self.write_forecast(predictor, folder)]
         metrics: Metrics = {
             "test": scores.figures,
@@ -81,7 +82,7 @@ class PreparedForecast(PreparedRun):
             "troubles": findings,
         }
         early = recipe.fit.early_stopping is not None
-        chosen_on = f"validation ({len(validation):,} windows held out from training)" if early else None
+        chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
@@ -116,24 +117,18 @@ class PreparedForecast(PreparedRun):
             return [f"There are no intervals: {error.problem}."]
         return []
 
-    def baselines(self, predictor: ForecastPredictor) -> dict[str, ForecastScores]:
-        """Return the scores of the baselines on the test windows."""
-        from ..tasks.forecast_baselines import score_naive, score_windows
-        from ..tasks.forecast_linear import Ridge, train_linear
-        from ..tasks.forecasting import forecast_windows
+    def baselines(self, predictor: ForecastPredictor, folder: Path) -> dict[str, ForecastScores]:
+        """Return the scores of the baselines on the test windows; the linear ones are written into the folder."""
+        from ..tasks.forecast_comparison import score_baselines
 
-        train, validation, test = self.windows
-        errors = predictor.errors_of(test)
-        found = score_naive(test, seasonal_errors=errors)
-        if self.recipe.baselines == "naive":
-            return found
-        ridge = Ridge.fit(train, validation)
-        found["ridge"] = score_windows(test, lambda rows: ridge.forecast(test, rows), seasonal_errors=errors)
-        linear = train_linear("dlinear", train, validation, seed=self.recipe.seed)
-        found["dlinear"] = score_windows(
-            test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=errors
-        )
-        return found
+        recipe, errors = self.recipe, predictor.errors_of(self.windows[-1])
+        return score_baselines(
+            *self.windows,
+            kinds=recipe.baselines,
+            seasonal_errors=errors,
+            seed=recipe.seed,
+            linear_file=folder / LINEAR,
+        )[0]
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
         """Say whether the network is worth it; several series are compared by MASE, where it is defined."""

@@ -230,7 +230,7 @@ class PreparedIntents(PreparedRun):
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = recipe.fit.early_stopping is not None
-        chosen_on = f"validation ({len(judged)} sentences held out from training)" if early else None
+        chosen_on = runs.chosen_on_validation(len(judged), "sentences") if early else None
         metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
         write_results(texts, found, folder, troubles(parts, self.vocabulary), history, metrics, repr(model))
         return metrics

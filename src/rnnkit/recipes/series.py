@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ..errors import ConfigError, DataError
-from ..runs import Metrics, data_digests, record
+from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.settings import Fit, Model
@@ -189,7 +189,7 @@ class PreparedSeries(PreparedRun):
         metrics["rows"] = {name: len(rows) for name, rows in counts.items() if rows is not None}
         judged = None
         if recipe.fit.early_stopping is not None and validation is not None:
-            judged = f"validation ({len(validation)} rows held out from training)"
+            judged = chosen_on_validation(len(validation))
         # The loss that was trained on may be smoothed or scaled, so no figure of the test has its name.
         metrics = record(folder, history, metrics, chosen_on=judged, final=metrics.get("test", {}))
         held_out = validation if test is None else test

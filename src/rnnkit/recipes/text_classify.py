@@ -233,7 +233,7 @@ class PreparedTexts(PreparedRun):
         counts = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         metrics["rows"] = {name: len(texts) for name, texts in counts.items() if texts}
         early = fit.early_stopping is not None
-        chosen_on = f"validation ({len(parts.validation)} texts held out from training)" if early else None
+        chosen_on = runs.chosen_on_validation(len(parts.validation), "texts") if early else None
         metrics = runs.record(folder, history, metrics, chosen_on=chosen_on, final=metrics.get("test", {}))
         told = troubles(parts, self.tokenizer, self.rows.cut, recipe.data.max_tokens)
         write_results(trained, parts.test or parts.validation, folder, told, history, metrics)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .files import CURVES, DATA, FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS, read_facts, write_json
 from .folders import StoredRecipe, read_recipe, start
-from .record import Metrics, record
+from .record import Metrics, chosen_on_validation, record
 
 __all__ = [
     "CURVES",
@@ -19,6 +19,7 @@ __all__ = [
     "VERSIONS",
     "Metrics",
     "StoredRecipe",
+    "chosen_on_validation",
     "read_facts",
     "read_recipe",
     "record",

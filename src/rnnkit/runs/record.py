@@ -49,6 +49,20 @@ class Metrics(TypedDict, total=False):
     stopped: str
 
 
+def chosen_on_validation(count: int, rows: str = "rows") -> str:
+    """Return in words that weights were chosen on what was held out from training, for `record(chosen_on=...)`.
+
+    Args:
+        count: how many there are.
+        rows: what is counted.
+
+    Example:
+        >>> chosen_on_validation(1200, "windows")
+        'validation (1,200 windows held out from training)'
+    """
+    return f"validation ({count:,} {rows} held out from training)"
+
+
 def record(
     folder: Path,
     history: History,

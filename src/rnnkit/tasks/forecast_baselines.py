@@ -141,6 +141,7 @@ def score_windows(
     *,
     seasonal_errors: Array | None = None,
     levels: Sequence[float] = (),
+    intervals: Callable[[Array, Any], Mapping[str, tuple[Array, Array]]] | None = None,
     batch_size: int = _BATCH,
 ) -> ForecastScores:
     """Return the scores of forecasts, batch by batch.
@@ -151,6 +152,7 @@ def score_windows(
             is the point forecast.
         seasonal_errors: [S], see `ScoreSums`.
         levels: the quantiles.
+        intervals: point forecasts [B, H] and rows [B] → name → lower and upper bounds, see `ScoreSums.add`.
         batch_size: B.
 
     Raises:
@@ -174,10 +176,9 @@ def score_windows(
         owner, truth = windows.owner[rows], windows.truth(rows)
         if levels and found.ndim != 3:
             raise DataError(f"forecasts {found.shape} arrived; expected quantiles {(*truth.shape, len(levels))}")
-        if levels:
-            sums.add(truth, found[..., len(levels) // 2], owner, quantiles=found)
-        else:
-            sums.add(truth, found, owner)
+        middle = found[..., len(levels) // 2] if levels else found
+        bounds = None if intervals is None else intervals(middle, rows)
+        sums.add(truth, middle, owner, quantiles=found if levels else None, intervals=bounds)
     return sums.result()
 
 

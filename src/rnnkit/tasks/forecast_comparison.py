@@ -1,14 +1,17 @@
-"""All baselines of a run on the same windows."""
+"""A forecaster beside forecasts that need no network, on the same windows: is it worth it?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..data.forecasting.windows import ForecastWindows
-from .forecast_baselines import score_naive, score_windows
+from .forecast_baselines import score_naive, score_windows, verdict
 from .forecast_linear import Ridge, train_linear
+from .forecast_linear_files import save_linear
 from .forecast_scores import ForecastScores
 from .forecasting import forecast_windows
 
@@ -24,6 +27,7 @@ def score_baselines(
     kinds: Literal["all", "naive"] = "all",
     seasonal_errors: npt.NDArray[np.float64] | None = None,
     seed: int = 0,
+    linear_file: Path | None = None,
 ) -> tuple[dict[str, ForecastScores], list[str]]:
     """Return the scores of the baselines on test windows, and sentences about what limits them.
 
@@ -34,6 +38,7 @@ def score_baselines(
         kinds: "naive" leaves out ridge and DLinear.
         seasonal_errors: [S], see `ScoreSums`.
         seed: of DLinear's weights and order.
+        linear_file: where ridge regression and DLinear are written, for backtests; None: nowhere.
     """
     found = score_naive(test, seasonal_errors=seasonal_errors)
     if kinds == "naive":
@@ -44,4 +49,25 @@ def score_baselines(
     found["dlinear"] = score_windows(
         test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=seasonal_errors
     )
+    if linear_file is not None:
+        save_linear({"ridge": ridge, "dlinear": linear}, linear_file)
     return found, []
+
+
+def compared_metric(scores: ForecastScores, series: int) -> str:
+    """Return the error to compare by: MASE of several series, where it is defined, else MAE."""
+    mase = scores.figures.get("mase", float("nan"))
+    return "mase" if series > 1 and mase == mase else "mae"
+
+
+def verdict_of(scores: ForecastScores, baselines: Mapping[str, ForecastScores], series: int) -> str:
+    """Say whether the network is worth it.
+
+    Args:
+        scores: of the network.
+        baselines: name → scores, on the same windows.
+        series: how many there are; several are compared by MASE, where it is defined.
+    """
+    metric = compared_metric(scores, series)
+    errors = {name: one.figures[metric] for name, one in baselines.items()}
+    return verdict(scores.figures[metric], errors, metric=metric.upper())

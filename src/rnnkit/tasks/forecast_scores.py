@@ -5,7 +5,7 @@ Legend: W windows, H horizon steps, S series, Q quantiles, N samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,7 @@ class ScoreSums:
         *,
         quantiles: Array | None = None,
         samples: Array | None = None,
+        intervals: Mapping[str, tuple[Array, Array]] | None = None,
     ) -> None:
         """Add forecasts.
 
@@ -114,6 +115,7 @@ class ScoreSums:
             owner: [W], the numbers of the windows' series; None: 0.
             quantiles: [W, H, Q], where there are `levels`.
             samples: [W, H, N].
+            intervals: name → lower and upper bounds, [W, H] each; scored as "NAME_coverage" and "NAME_width".
 
         Raises:
             DataError: shapes that do not fit, or a forecast that is not finite.
@@ -144,6 +146,13 @@ class ScoreSums:
             self._put_quantiles(truth, quantiles, rows)
         if samples is not None:
             self._put("crps", sample_crps(truth, samples), rows)
+        for name, (low, high) in (intervals or {}).items():
+            self._put_interval(name, truth, low, high, rows)
+
+    def _put_interval(self, name: str, truth: Array, low: Array, high: Array, rows: npt.NDArray[np.int64]) -> None:
+        missing = np.isnan(truth)
+        self._put(f"{name}_coverage", np.where(missing, np.nan, (truth >= low) & (truth <= high)), rows)
+        self._put(f"{name}_width", np.where(missing, np.nan, high - low), rows)
 
     def _put_quantiles(self, truth: Array, quantiles: Array, rows: npt.NDArray[np.int64]) -> None:
         levels = np.asarray(self.levels)

@@ -40,7 +40,8 @@ def new_forecaster(
     """
     with seeded(seed, torch.device("cpu")):
         network = build(preprocessing.layout)
-    return ForecastPredictor(network, preprocessing, None, training_errors(parts), device)
+    seen = {name: parts.last_stamps(name) for name in parts.names if name != "test"}
+    return ForecastPredictor(network, preprocessing, None, training_errors(parts), device, seen)
 
 
 def training_errors(parts: TimeParts) -> dict[str, float | None]:

@@ -19,7 +19,7 @@ import torch
 from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.series import TimeSeries, show_stamp
 from ..data.forecasting.windows import ForecastWindows
-from ..errors import DataError
+from ..errors import ConfigError, DataError, check_whole
 from ..layers.modes import mode
 from ..models.distributions import Point
 from ..models.loading import load as load_model
@@ -49,6 +49,7 @@ class ForecastPredictor:
         intervals: calibrated on windows that the model was not trained on; None: none were.
         seasonal_errors: series → the error of the seasonal naive forecast on the training part, for MASE.
         device: where to compute.
+        seen: what the model was made from: "train" and "validation" → series → the last time stamp that it used.
 
     Example:
         >>> import rnnkit, tempfile
@@ -70,6 +71,7 @@ class ForecastPredictor:
     intervals: ConformalIntervals | None = None
     seasonal_errors: Mapping[str, float | None] = field(default_factory=dict)
     device: str = "auto"
+    seen: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -119,6 +121,18 @@ class ForecastPredictor:
         Raises:
             DataError: no target was observed.
         """
+        return self.judge(windows)[0]
+
+    def judge(self, windows: ForecastWindows, *, seasonal_errors: Array | None = None) -> tuple[ForecastScores, Array]:
+        """Return the scores of forecasts as `scores` does, and the forecasts [W, H].
+
+        Args:
+            windows: of the preprocessing's layout.
+            seasonal_errors: [S], for MASE; None: those of the training.
+
+        Raises:
+            DataError: no target was observed.
+        """
         middles: list[Array] = []
 
         def forecast(rows: Any) -> Array:
@@ -127,9 +141,33 @@ class ForecastPredictor:
             return found
 
         scores = score_windows(
-            windows, forecast, seasonal_errors=self.errors_of(windows), levels=self.levels, batch_size=_BATCH
+            windows,
+            forecast,
+            seasonal_errors=self.errors_of(windows) if seasonal_errors is None else seasonal_errors,
+            levels=self.levels,
+            intervals=lambda found, rows: {
+                f"interval_{name}": bounds for name, bounds in self.bounds(windows, found, rows).items()
+            },
+            batch_size=_BATCH,
         )
-        return replace(scores, figures=scores.figures | self._covered(windows, np.concatenate(middles)))
+        return scores, np.concatenate(middles)
+
+    def bounds(
+        self, windows: ForecastWindows, forecast: Array, rows: Any = slice(None)
+    ) -> dict[str, tuple[Array, Array]]:
+        """Return the bounds of the calibrated intervals, [B, H] each, by the coverage in percent, as in "80".
+
+        Args:
+            windows: what was forecast.
+            forecast: of the windows `rows`, [B, H].
+            rows: as in `windows[rows]`; all by default.
+        """
+        if self.intervals is None:
+            return {}
+        scale = windows.scales(rows)
+        return {
+            f"{100 * one:.3g}": self.intervals.interval(forecast, one, scale=scale) for one in self.intervals.coverages
+        }
 
     def calibrate(self, windows: ForecastWindows, coverages: Sequence[float]) -> None:
         """Calibrate intervals on windows that the model was not trained on.
@@ -140,39 +178,51 @@ class ForecastPredictor:
         forecast = self.forecast(windows)
         self.intervals = ConformalIntervals.fit(windows.truth(), forecast, coverages=coverages, scale=windows.scales())
 
-    def _covered(self, windows: ForecastWindows, forecast: Array) -> dict[str, float]:
-        if self.intervals is None:
-            return {}
-        truth = windows.truth()
-        seen, found = ~np.isnan(truth), {}
-        for coverage in self.intervals.coverages:
-            low, high = self.intervals.interval(forecast, coverage, scale=windows.scales())
-            name = f"interval_{100 * coverage:.3g}"
-            found[f"{name}_coverage"] = float(((truth >= low) & (truth <= high))[seen].mean())
-            found[f"{name}_width"] = float((high - low)[seen].mean())
-        return found
-
-    def table(self, series: TimeSeries) -> dict[str, list[Any]]:
+    def table(
+        self, series: TimeSeries, horizon: int | None = None, *, quantiles: Sequence[float] = ()
+    ) -> dict[str, list[Any]]:
         """Return the forecasts behind the last observed target of each series, a list a column.
 
-        The columns are "unique_id", "ds", "forecast", and "low_80" and "high_80" where intervals were calibrated.
+        The columns are "unique_id", "ds", "forecast", "low_80" and "high_80" where intervals were calibrated, and
+        "q0.1" of the quantile 0.1. Behind the steps that intervals were calibrated for, their bounds are NaN.
+
+        Args:
+            series: what was observed; rows behind that have the known covariates of the steps to come.
+            horizon: how many steps; None: those of the model. More than these forecasts `rnnkit.DeepAR` alone.
+            quantiles: levels of the model's distribution.
 
         Raises:
+            ConfigError: a horizon that the model cannot forecast, or quantiles of a model of numbers.
             DataError: a series is too short, of another frequency, or lacks a covariate.
         """
-        latest = self.preprocessing.latest(series)
-        forecast, stamps = self.forecast(latest), latest.stamps()
-        horizon = self.preprocessing.layout.horizon
+        check_whole(horizon, "horizon", optional=True)
+        own = self.preprocessing.layout.horizon
+        steps = own if horizon is None else horizon
+        if steps > own and self.model.fixed_horizon is not None:
+            raise ConfigError.of(
+                "horizon",
+                steps,
+                f"expected at most {own}, the horizon of the training: {self.model.fixed_horizon}. For {steps:,} steps "
+                f"train with horizon={steps}",
+            )
+        ahead = self if steps <= own else self.with_horizon(steps)
+        latest = ahead.preprocessing.latest(series, covariates=ahead.model.covariate_steps(steps))
+        levels = (0.5, *quantiles) if self.levels or quantiles else ()
+        found = ahead._outputs(latest, slice(None), levels, keep=bool(levels))
+        forecast, stamps = found[..., 0] if levels else found, latest.stamps()[:, :steps]
         columns: dict[str, list[Any]] = {
-            "unique_id": [name for row in latest.owner.tolist() for name in [series.ids[row]] * horizon],
+            "unique_id": [name for row in latest.owner.tolist() for name in [series.ids[row]] * steps],
             "ds": [show_stamp(one) if one.dtype.kind == "M" else int(one) for row in stamps for one in row],
-            "forecast": forecast.ravel().tolist(),
+            "forecast": forecast[:, :steps].ravel().tolist(),
         }
-        for coverage in () if self.intervals is None else self.intervals.coverages:
-            assert self.intervals is not None
-            low, high = self.intervals.interval(forecast, coverage, scale=latest.scales())
-            columns[f"low_{100 * coverage:.3g}"] = low.ravel().tolist()
-            columns[f"high_{100 * coverage:.3g}"] = high.ravel().tolist()
+        for name, bounds in self.bounds(latest, forecast[:, :own]).items():
+            for side, bound in zip(("low", "high"), bounds, strict=True):
+                cut = bound[:, :steps]
+                columns[f"{side}_{name}"] = (
+                    np.pad(cut, ((0, 0), (0, steps - cut.shape[1])), constant_values=np.nan).ravel().tolist()
+                )
+        for at, level in enumerate(quantiles, 1):
+            columns[f"q{level:g}"] = found[:, :steps, at].ravel().tolist()
         return columns
 
     def stream(
@@ -192,6 +242,18 @@ class ForecastPredictor:
 
         return SeriesStream(self, series, id, state=state)
 
+    def with_horizon(self, horizon: int) -> ForecastPredictor:
+        """Return a predictor whose model, with the same parameters, forecasts another number of steps.
+
+        Its intervals are left out: they are of the steps that they were calibrated for.
+
+        Raises:
+            ConfigError: the model cannot; see `DeepAR.with_horizon`.
+        """
+        layout = replace(self.preprocessing.layout, horizon=horizon)
+        model = self.model.with_horizon(horizon)
+        return replace(self, model=model, preprocessing=replace(self.preprocessing, layout=layout), intervals=None)
+
     def extra(self) -> dict[str, Any]:
         """Return what a model's file holds beside the network, as JSON values."""
         return {
@@ -199,6 +261,7 @@ class ForecastPredictor:
                 "preprocessing": self.preprocessing.to_json(),
                 "intervals": None if self.intervals is None else self.intervals.to_json(),
                 "seasonal_errors": dict(self.seasonal_errors),
+                "seen": {part: dict(last) for part, last in self.seen.items()},
             }
         }
 
@@ -230,6 +293,7 @@ def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> Forec
         None if intervals is None else ConformalIntervals.from_json(intervals),
         stored["seasonal_errors"],
         device,
+        stored.get("seen", {}),  # earlier versions wrote none
     )
 
 

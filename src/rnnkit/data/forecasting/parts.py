@@ -64,6 +64,22 @@ class TimeParts:
             for target, (begin, end) in zip(self.series.targets, self.span(name).tolist(), strict=True)
         ]
 
+    def last_stamps(self, name: str) -> dict[str, str | int]:
+        """Return the last time stamp of a part in each series that has steps in it, as JSON values.
+
+        Example:
+            >>> series = TimeSeries.from_arrays([np.arange(10.0)], start="2024-01-01", frequency="day", ids=["load"])
+            >>> divide_time(series, (0.6, 0.2, 0.2)).last_stamps("train")
+            {'load': '2024-01-06T00:00:00.000000'}
+        """
+        series = self.series
+        lasts = [
+            (row, series.times[row][end - 1])
+            for row, (begin, end) in enumerate(self.span(name).tolist())
+            if end > begin
+        ]
+        return {series.ids[row]: str(last) if series.frequency.is_date else int(last) for row, last in lasts}
+
 
 def divide_time(
     series: TimeSeries,

@@ -204,13 +204,18 @@ class ForecastPreprocessing:
             padding=padding,
         )
 
-    def latest(self, series: TimeSeries) -> ForecastWindows:
+    def latest(self, series: TimeSeries, *, covariates: int | None = None) -> ForecastWindows:
         """Return one window a series, whose horizon begins behind the last observed target: what is to be forecast.
+
+        Args:
+            series: rows behind the last observed target have the covariates of the steps to come.
+            covariates: in how many steps of the horizon the known covariates are needed; None: in all.
 
         Raises:
             DataError: a series is too short, or a known covariate is missing in the horizon.
         """
         horizon = self.layout.horizon
+        needed = horizon if covariates is None else min(covariates, horizon)
         ends = series.ends
         short = [name for name, end in zip(series.ids, ends.tolist(), strict=True) if end < self.shortest]
         if short:
@@ -222,13 +227,13 @@ class ForecastPreprocessing:
             )
         longer = series.with_future(horizon)
         for row, end in enumerate(ends.tolist()):
-            gone = np.isnan(longer.known[row][end : end + horizon]).any(0)
+            gone = np.isnan(longer.known[row][end : end + needed]).any(0)
             if gone.any():
                 name = series.known_names[int(gone.argmax())]
                 step = int(np.isnan(longer.known[row][end:, int(gone.argmax())]).argmax())
                 raise DataError(
                     f"the known covariate {name!r} of the series {series.ids[row]!r} has no value at "
-                    f"{show_stamp(longer.times[row][end + step])}, step {step + 1} of the horizon of {horizon}",
+                    f"{show_stamp(longer.times[row][end + step])}, step {step + 1} of {needed} to come",
                     Place(series.source),
                     "add rows for the steps to come, with the covariates and without a target",
                 )

@@ -1,0 +1,258 @@
+"""`rnnkit forecast` and `rnnkit backtest`: what they write, and what they refuse."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import call, refused, refused_alone
+
+from rnnkit.recipes.forecast import Fit, Forecast, Model
+from rnnkit.recipes.forecast_source import ForecastSource
+from rnnkit.runs import start
+from rnnkit.tasks.forecasting import load_forecaster
+
+pytest.importorskip("pandas")
+LOOKBACK, HORIZON = 8, 3
+
+
+def write(file, steps=200, series=("a", "b"), first="2024-01-01", ahead=0, seed=0):
+    """Hours of noisy days, with a covariate that is known in advance, also for rows to come without a target."""
+    random = np.random.default_rng(seed)
+    lines = ["unique_id,ds,y,open"]
+    for at, name in enumerate(series):
+        values = 50 + 10 * np.sin(np.arange(steps) * 2 * np.pi / 24 + at) + random.normal(size=steps)
+        for step in range(steps + ahead):
+            stamp = np.datetime64(first) + np.timedelta64(step, "h")
+            lines.append(f"{name},{stamp},{f'{values[step]:.3f}' if step < steps else ''},{step % 24 // 12}")
+    Path(file).write_text("\n".join(lines) + "\n")
+    return Path(file)
+
+
+def rows(file):
+    with Path(file).open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def trained(folder, kind="direct", output="quantile", **settings):
+    recipe = Forecast(
+        horizon=HORIZON,
+        lookback=LOOKBACK,
+        model=Model(kind=kind, hidden_size=4, output=output, norm="none"),
+        fit=Fit(epochs=1, batch_size=64),
+        data=ForecastSource(path=str(write(folder / "load.csv")), target=("y",), known=("open",)),
+        device="cpu",
+    )
+    recipe = replace(recipe, **settings)
+    with start("forecast", recipe, folder / "run") as out:
+        recipe.run(out)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("direct"))
+
+
+@pytest.fixture(scope="module")
+def deepar(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("deepar"), "deepar", "gaussian", baselines="naive")
+
+
+def test_the_steps_to_come_are_written_with_a_picture_beside(run):
+    write("latest.csv", ahead=HORIZON)
+    result = call("forecast", run, "latest.csv", "--out", "out.csv", "--quantiles", "0.1,0.9")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Wrote 6 rows to out.csv\nPicture: out.png\n"
+    found = rows("out.csv")
+    assert list(found[0]) == ["unique_id", "ds", "forecast", "low_80", "high_80", "q0.1", "q0.9"]
+    assert [(row["unique_id"], row["ds"]) for row in found[:4]] == [
+        ("a", "2024-01-09 08:00"),
+        ("a", "2024-01-09 09:00"),
+        ("a", "2024-01-09 10:00"),
+        ("b", "2024-01-09 08:00"),
+    ]
+    assert all(float(row["q0.1"]) <= float(row["forecast"]) <= float(row["q0.9"]) for row in found)
+    assert Path("out.png").stat().st_size > 1_000
+    told = call("predict", run, "latest.csv", "--out", "told.csv")
+    assert told.exit_code == 0
+    assert [row["forecast"] for row in rows("told.csv")] == [row["forecast"] for row in found]
+    assert call("forecast", run, "latest.csv", "--out", "out.json", "--picture", "p.svg").exit_code == 0
+    assert json.loads(Path("out.json").read_text())[0]["ds"] == "2024-01-09 08:00"
+    assert Path("p.svg").exists()
+    assert not Path("out.json.png").exists()
+
+
+def test_fewer_steps_need_fewer_covariates(run):
+    whole = call("forecast", run, write("whole.csv", ahead=3))
+    cut = call("forecast", run, write("cut.csv", ahead=1), "--horizon", 1)
+    assert cut.exit_code == 0, cut.output
+    lines = whole.stdout.splitlines()
+    assert [line.split() for line in cut.stdout.splitlines()] == [
+        line.split() for line in (lines[0], lines[1], lines[4])
+    ]
+    assert "Up to 1 steps behind the last target have covariates alone." in cut.stderr
+
+
+def test_missing_covariates_are_named_with_their_time(run):
+    result = call("forecast", run, write("latest.csv", ahead=1))
+    assert refused(
+        result,
+        "'open' of the series 'a' has no value at 2024-01-09 09:00, step 2 of 3 to come",
+        "add rows for the steps",
+    )
+
+
+def test_a_segment_reads_the_covariates_of_all_its_steps(tmp_path):
+    import rnnkit
+    from rnnkit.types import WindowLayout
+
+    layout = WindowLayout(lookback=12, horizon=10, known=("open",))
+    model = rnnkit.SegmentForecaster(layout, segment=4, hidden_size=8)
+    assert [model.covariate_steps(steps) for steps in (1, 4, 5, 9, 10)] == [4, 4, 8, 10, 10]
+    assert rnnkit.DirectForecaster(layout).covariate_steps(5) == 5
+
+
+def test_standard_input_is_a_table(run):
+    from typer.testing import CliRunner
+
+    from rnnkit.cli.main import app
+
+    text = write("latest.csv", ahead=3).read_text()
+    named = call("forecast", run, "latest.csv")
+    piped = CliRunner().invoke(app, ["forecast", str(run), "-"], input=text)
+    assert piped.exit_code == 0, piped.output
+    assert piped.stdout == named.stdout
+    assert piped.stderr == named.stderr
+    broken = CliRunner().invoke(app, ["forecast", str(run), "-"], input=text.replace("open", "shut"))
+    assert refused_alone(broken, "standard input", "'open'")
+    assert refused_alone(CliRunner().invoke(app, ["forecast", str(run), "-"], input=""), "nothing arrived", "a table")
+
+
+def test_a_longer_horizon_is_refused_with_the_command_that_trains_it(run):
+    write("latest.csv", ahead=48)
+    result = call("forecast", run, "latest.csv", "--horizon", 48, "--out", "out.csv")
+    command = f"rnnkit train forecast {run.parent / 'load.csv'} --set horizon=48"
+    assert refused_alone(
+        result, "--horizon 48 arrived", "was trained for 3 steps", "its last layer has outputs", f"`{command}`"
+    )
+    assert not Path("out.csv").exists()
+
+
+def test_deepar_goes_on_behind_its_horizon(deepar):
+    write("latest.csv", ahead=7)
+    short, long = "short.csv", "long.csv"
+    assert call("forecast", deepar, "latest.csv", "--out", short).exit_code == 0
+    result = call("forecast", deepar, "latest.csv", "--horizon", 7, "--out", long, "--quantiles", "0.1,0.9")
+    assert result.exit_code == 0, result.output
+    assert "goes on from its own draws to 7" in result.stderr
+    assert "calibrated for 3 steps; behind them low and high are empty" in result.stderr
+    found, first = rows(long), rows(short)
+    assert len(found) == 14
+    for row, same in zip(found[:3], first[:3], strict=True):
+        assert float(row["forecast"]) == pytest.approx(float(same["forecast"]), rel=1e-4)
+        assert float(row["high_80"]) == pytest.approx(float(same["high_80"]), rel=1e-4)
+    assert [row["low_80"] for row in found[3:7]] == ["nan"] * 4
+    assert all(float(row["q0.1"]) < float(row["q0.9"]) for row in found)
+    predictor = load_forecaster(deepar)
+    assert predictor.with_horizon(7).model.layout.horizon == 7
+    assert predictor.model.layout.horizon == 3
+
+
+def test_what_cannot_be_forecast_is_refused(run, tmp_path):
+    write("short.csv", steps=5, ahead=3)
+    assert refused(call("forecast", run, "short.csv"), "fewer than 8 observed steps", "the shortest has 5")
+    lines = write("flat.csv", ahead=3).read_text().splitlines()
+    flat = [
+        ",".join([*line.split(",")[:2], "7" if line.split(",")[2] else "", line.split(",")[3]]) for line in lines[1:]
+    ]
+    Path("flat.csv").write_text("\n".join([lines[0], *flat]) + "\n")
+    assert refused(call("forecast", run, "flat.csv"), "constant; there is nothing to forecast")
+    Path("names.csv").write_text(lines[0].replace("y", "load") + "\n" + "\n".join(lines[1:]) + "\n")
+    assert refused(call("forecast", run, "names.csv"), "there is no column 'y'")
+    write("latest.csv", ahead=3)
+    assert refused(call("forecast", run, "latest.csv", "--horizon", 0), "--horizon 0 arrived")
+    assert refused(call("forecast", run, "latest.csv", "--quantiles", "10"), "between 0 and 1")
+    assert refused(call("forecast", run, "latest.csv", "--out", "out.xlsx"), ".csv, .json, .parquet")
+    assert refused(call("forecast", run, "latest.csv", "--picture", "p.bmp"), "--picture p.bmp", ".png")
+    assert refused(call("forecast", run), "no file arrived", f"`rnnkit forecast {run} FILE`")
+    assert refused(call("forecast", "latest.csv", run), "comes first")
+    import rnnkit
+    from rnnkit.serialization import save_module
+
+    save_module(rnnkit.SequenceClassifier(rnnkit.GRU(2, 3), classes=2), tmp_path / "other.safetensors")
+    assert refused(call("forecast", tmp_path / "other.safetensors", "latest.csv"), "forecasts no series")
+
+
+def test_a_backtest_begins_behind_what_the_model_has_seen(run):
+    file = run.parent / "load.csv"
+    result = call("backtest", run, file, "--out", "bt")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text())
+    stored = json.loads(Path("bt/backtest.json").read_text())
+    assert stored["windows"] == metrics["rows"]["test"]
+    assert stored["scores"]["network"]["figures"] == pytest.approx(metrics["test"], rel=1e-5)
+    for name, figures in metrics["baselines"].items():
+        assert stored["scores"][name]["figures"]["mae"] == pytest.approx(figures["mae"], rel=1e-5)
+    assert {"ridge", "dlinear", "persistence", "seasonal_24", "drift"} <= set(stored["scores"])
+    assert len(stored["scores"]["network"]["by_step"]["interval_80_coverage"]) == HORIZON
+    assert list(stored["scores"]["network"]["by_series"]["mae"]) == ["a", "b"]
+    assert "trained on steps up to 2024-01-06 19:00" in result.stderr
+    assert "Leakage" not in result.stderr
+    assert "MAE by step of the horizon" in result.stdout
+    assert result.stdout.splitlines()[-2].startswith("The network is")
+    table = rows("bt/backtest.csv")
+    assert len(table) == HORIZON * stored["windows"]
+    assert (table[0]["origin"], table[0]["step"], table[0]["ds"]) == ("2024-01-07 15:00", "1", "2024-01-07 16:00")
+    errors = [abs(float(row["observed"]) - float(row["forecast"])) for row in table]
+    assert np.mean(errors) == pytest.approx(metrics["test"]["mae"], rel=1e-5)
+    assert all(Path("bt", name).stat().st_size > 1_000 for name in ("errors.png", "origins.png"))
+
+
+def test_windows_that_the_model_has_seen_are_counted(run):
+    file = run.parent / "load.csv"
+    result = call("backtest", run, file, "--start", "2024-01-06 18:00", "--step", 1)
+    assert result.exit_code == 0, result.output
+    # Of each series two windows begin at 18:00 and 19:00, the last steps of the training; validation ends 20 later.
+    assert "Leakage: 4 of 120 windows begin at steps up to the last one that the model was trained on" in result.stderr
+    assert "Leakage: 44 of 120 windows begin at steps up to the last one that the model was chosen" in result.stderr
+    assert refused(call("backtest", run, file, "--start", "soon"), "--start soon arrived", "2024-01-31")
+
+
+def test_origins_are_spread_and_steps_are_kept(run):
+    file = run.parent / "load.csv"
+    some = call("backtest", run, file, "--origins", 3, "--out", "some")
+    assert some.exit_code == 0, some.output
+    origins = [row["origin"] for row in rows("some/backtest.csv") if row["unique_id"] == "a" and row["step"] == "1"]
+    assert origins == ["2024-01-07 15:00", "2024-01-08 09:00", "2024-01-09 04:00"]
+    every = call("backtest", run, file, "--step", 10, "--out", "every")
+    assert "8 origins from 2024-01-07 15:00 to 2024-01-08 21:00 in 2 of 2 series, every 10 steps." in every.stderr
+    assert refused(call("backtest", run, file, "--step", 2, "--origins", 2), "--origins 2", "expected one of them")
+
+
+def test_a_file_of_unseen_series_is_judged_whole(run):
+    result = call("backtest", run, write("other.csv", steps=40, series=("c",), first="2023-01-01"), "--out", "bt")
+    assert result.exit_code == 0, result.output
+    assert "The series was not in the training, so all steps of it count." in result.stderr
+    stored = json.loads(Path("bt/backtest.json").read_text())
+    assert stored["windows"] == 40 - LOOKBACK - HORIZON + 1
+
+
+def test_what_cannot_be_backtested_is_refused(run):
+    seen = write("seen.csv", steps=150)
+    assert refused(
+        call("backtest", run, seen), "0 steps are behind", "at least 3, the horizon", "--start '2024-01-01 08:00'"
+    )
+    assert refused(call("backtest", run, write("short.csv", steps=9)), "9 steps", "at least 11, 8 of lookback")
+    Path("file").write_text("")
+    assert refused(call("backtest", run, seen, "--out", "file"), "--out file is a file")
+    assert refused(call("backtest", run), "no file arrived")
+
+
+def test_a_run_without_linear_models_says_so(deepar):
+    result = call("backtest", deepar, deepar.parent / "load.csv", "--origins", 2)
+    assert result.exit_code == 0, result.output
+    assert "stores no linear models, so ridge and DLinear are not compared with" in result.stderr
+    assert "ridge" not in result.stdout
