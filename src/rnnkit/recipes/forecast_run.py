@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.files import write_json
@@ -50,6 +50,7 @@ class PreparedForecast(PreparedRun):
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.forecast_training import forecast_learner, train_forecaster
+        from .forecast_page import write_forecast_page
 
         recipe, (train, validation, test) = self.recipe, self.windows
         data_digests.record(folder, self.digests)
@@ -71,7 +72,8 @@ class PreparedForecast(PreparedRun):
         learner.save(folder)
         scores = predictor.scores(test)
         baselines = self.baselines(predictor, folder)
-        findings += [*scores.findings, *self.write_forecast(predictor, folder)]
+        table, lacking = self.steps_to_come(predictor)
+        findings += [*scores.findings, *lacking]
         metrics: Metrics = {
             "test": scores.figures,
             "validation": validated.figures,
@@ -87,6 +89,20 @@ class PreparedForecast(PreparedRun):
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
             temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
+        if table is not None:
+            self.write_forecast(table, folder)
+        write_forecast_page(
+            folder,
+            predictor,
+            test,
+            scores,
+            baselines,
+            verdict=metrics["verdict"],
+            metric=self.metric(scores),
+            history=history,
+            read=findings,
+            table=table,
+        )
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -130,23 +146,32 @@ class PreparedForecast(PreparedRun):
             linear_file=folder / LINEAR,
         )[0]
 
+    def metric(self, scores: ForecastScores) -> str:
+        """The error to compare by: MASE of several series, where it is defined, else MAE."""
+        from ..tasks.forecast_comparison import compared_metric
+
+        return compared_metric(scores, len(self.parts.series))
+
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
-        """Say whether the network is worth it; several series are compared by MASE, where it is defined."""
+        """Say whether the network is worth it."""
         from ..tasks.forecast_baselines import verdict
 
-        metric = "mase" if len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"] else "mae"
+        metric = self.metric(scores)
         errors = {name: one.figures[metric] for name, one in baselines.items()}
         return verdict(scores.figures[metric], errors, metric=metric.upper())
 
-    def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> list[str]:
-        """Write the steps to come as a table, and draw those of the first series; a sentence where that cannot be."""
+    def steps_to_come(self, predictor: ForecastPredictor) -> tuple[dict[str, list[Any]] | None, list[str]]:
+        """Return the table of the steps to come; None and a sentence where they cannot be forecast."""
         from ..errors import DataError
-        from .forecast_picture import draw_forecast
 
         try:
-            table = predictor.table(self.parts.series)
+            return predictor.table(self.parts.series), []
         except DataError as error:  # without known covariates of the steps to come, or with a series that is too short
-            return [f"The steps behind the table are not forecast: {error.problem}."]
+            return None, [f"The steps behind the table are not forecast: {error.problem}."]
+
+    def write_forecast(self, table: dict[str, list[Any]], folder: Path) -> None:
+        """Write the steps to come as a table, and draw those of the first series."""
+        from .forecast_panels import draw_steps_to_come
+
         write_table(table, folder / FORECAST)
-        draw_forecast(self.parts.series, table, self.preprocessing.layout.lookback, folder / PICTURE)
-        return []
+        draw_steps_to_come(self.parts.series, table, folder / PICTURE, lookback=self.preprocessing.layout.lookback)
