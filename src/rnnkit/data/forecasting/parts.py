@@ -86,6 +86,7 @@ def divide_time(
     parts: Sequence[Any] = (0.7, 0.1, 0.2),
     *,
     by: Literal["time", "series"] = "time",
+    names: Sequence[str] | None = None,
 ) -> TimeParts:
     """Divide series by time.
 
@@ -96,6 +97,7 @@ def divide_time(
             third part begin, ("2014-01-01", "2015-01-01").
         by: "time": parts begin at the same time in all series, so that no series tells what becomes of another.
             "series": each series is divided by its own length.
+        names: of the parts; None: train and test, or train, validation and test.
 
     Raises:
         ConfigError: no such shares, steps or dates.
@@ -109,16 +111,19 @@ def divide_time(
     check_choice(by, "by", ("time", "series"))
     ends = series.ends
     if parts and all(isinstance(one, str | np.datetime64) for one in parts):
-        names, cuts = _at_dates(series, list(parts))
+        called, cuts = _at_dates(series, list(parts))
     else:
-        names = _NAMES.get(len(parts), ())
-        _check_amounts(parts, names)
+        called = _NAMES.get(len(parts), ())
+        _check_amounts(parts, called)
         if by == "series":
             cuts = np.stack([_cuts(parts, int(end)) for end in ends])
         else:
             clock = np.unique(np.concatenate([time[:end] for time, end in zip(series.times, ends, strict=True)]))
             found = _cuts(parts, len(clock))
             cuts = np.stack([_steps(time, clock, found) for time in series.times])
+    if names is not None and len(names) != len(called):
+        raise ConfigError.of("names", tuple(names), f"expected {len(called)} of them, one for each part")
+    names = called if names is None else tuple(names)
     cuts = np.minimum(cuts, ends[:, None])
     findings = []
     for at, name in enumerate(names):
