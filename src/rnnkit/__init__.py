@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .diagnostics.diagnosis import diagnose
     from .diagnostics.updates import Diagnostics
     from .estimators.classifier import RNNClassifier as RNNClassifier
+    from .estimators.forecaster import RNNForecaster as RNNForecaster
     from .estimators.regressor import RNNRegressor as RNNRegressor
     from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
@@ -77,6 +78,7 @@ _NAMES = {
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "RNNClassifier": "estimators.classifier",
+    "RNNForecaster": "estimators.forecaster",
     "RNNRegressor": "estimators.regressor",
     "ReversibleNorm": "layers.instance_norm",
     "SeriesAugment": "layers.augment",
@@ -99,7 +101,7 @@ _NAMES = {
 }
 _MODULES = ("data", "diagnostics", "errors", "estimators", "finetuning", "generation", "models", "ops")
 
-# RNNClassifier and RNNRegressor need an extra, which ``from rnnkit import *`` must not.
+# RNNClassifier, RNNRegressor and RNNForecaster need an extra, which ``from rnnkit import *`` must not.
 __all__ = [
     "CRF",
     "GRU",

@@ -1,8 +1,8 @@
 """Estimators with scikit-learn's interface, for pipelines, grid searches and cross-validation.
 
 `EXPECTED_FAILED_CHECKS` is what `sklearn.utils.estimator_checks.check_estimator` takes by the name
-`expected_failed_checks`: the checks that the estimators do not pass on every machine,
-and why.
+`expected_failed_checks`: the checks that the estimators of independent series do not pass
+on every machine, and why.
 """
 
 from ..errors import MissingExtraError
@@ -11,7 +11,7 @@ try:
     from sklearn.utils.validation import validate_data as _validate_data  # noqa: F401 (new in 1.6, the oldest to serve)
 except ImportError as error:
     raise MissingExtraError(
-        f"rnnkit.RNNClassifier and rnnkit.RNNRegressor need scikit-learn 1.6 or newer ({error}); "
+        f"rnnkit.RNNClassifier, RNNRegressor and RNNForecaster need scikit-learn 1.6 or newer ({error}); "
         "install it with: pip install 'rnnkit[sklearn]'"
     ) from error
 

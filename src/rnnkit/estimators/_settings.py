@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -15,7 +16,7 @@ from ..tasks.settings import Fit, Model
 
 # Where the estimators have the name that scikit-learn's users know.
 _OTHER_NAMES = {"learning_rate": "lr"}
-_PARAMETERS = {field: parameter for parameter, field in _OTHER_NAMES.items()}
+_GROUP = re.compile(r"\b(?:model|fit|data)\.(\w+)")
 # What another parameter of the estimators says.
 _TAKEN = ("class_weights", "early_stopping")
 # The strengths of made-up changes, which "augment" multiplies; `scale` alone is that of the values.
@@ -32,27 +33,59 @@ def recipe(parameters: Mapping[str, Any]) -> tuple[Model, Fit]:
     Raises:
         ConfigError: an unknown name in "settings", or a value of another kind or outside its range.
     """
-    known = {name: cls for cls in (Model, Fit) for name in get_type_hints(cls) if name not in _TAKEN}
-    wanted = {_OTHER_NAMES.get(name, name): (name, value) for name, value in parameters.items()}
-    chosen = {name: pair for name, pair in wanted.items() if name in known and name not in _CHANGES}
     strength = _number("augment", parameters["augment"], float)
-    for name in _CHANGES:
-        chosen[name] = (name, strength * getattr(Model(), name))
+    wanted = dict(parameters) | {name: strength * getattr(Model(), name) for name in _CHANGES}
+    model, fit = chosen(wanted, (Model, Fit), _OTHER_NAMES, taken=_TAKEN)
+    return model, fit
+
+
+def chosen(
+    parameters: Mapping[str, Any],
+    classes: tuple[Any, ...],
+    other_names: Mapping[str, str],
+    *,
+    taken: Sequence[str] = (),
+) -> Any:
+    """The settings of each class among an estimator's parameters.
+
+    Args:
+        parameters: those that are fields of a class by name; "settings", a mapping with any further ones.
+        classes: of settings.
+        other_names: an estimator's name → that of the field.
+        taken: fields that no parameter sets by this way.
+
+    Raises:
+        ConfigError: an unknown name in "settings", or a value of another kind or outside its range.
+    """
+    known = {name: cls for cls in classes for name in get_type_hints(cls) if name not in taken}
+    named = {other_names.get(name, name): (name, value) for name, value in parameters.items()}
+    found = {name: pair for name, pair in named.items() if name in known}
     for name, value in (parameters["settings"] or {}).items():
         if name not in known:
             raise ConfigError(f"settings has {name!r}, which is no setting of the recipe{suggest(name, list(known))}")
-        chosen[name] = (name, value)
-    model, fit = (
-        {name: _fitting(*pair, get_type_hints(cls)[name]) for name, pair in chosen.items() if known[name] is cls}
-        for cls in (Model, Fit)
-    )
+        found[name] = (name, value)
     try:
-        return Model(**model), Fit(**fit)
+        return tuple(
+            cls(
+                **{
+                    name: _fitting(*pair, get_type_hints(cls)[name])
+                    for name, pair in found.items()
+                    if known[name] is cls
+                }
+            )
+            for cls in classes
+        )
     except ConfigError as error:
-        if not error.argument:  # about several settings, or one with its value written as text
-            raise ConfigError(str(error).removeprefix("model.").removeprefix("fit.")) from None
-        name = error.argument.rpartition(".")[2]  # the recipe calls a setting model.NAME or fit.NAME
-        raise error.renamed(_PARAMETERS.get(name, name)) from None
+        raise in_parameters(error, other_names) from None
+
+
+def in_parameters(error: ConfigError, other_names: Mapping[str, str]) -> ConfigError:
+    """The error of a setting in the estimator's names: the recipe calls a setting model.NAME, fit.NAME or data.NAME."""
+    parameters = {field: parameter for parameter, field in other_names.items()}
+    if not error.argument:  # about several settings, or one with its value written as text
+        return ConfigError(_GROUP.sub(lambda found: parameters.get(found[1], found[1]), str(error)))
+    name = error.argument.rpartition(".")[2]
+    return error.renamed(parameters.get(name, name))
 
 
 class _Estimator(Words):

@@ -94,7 +94,8 @@ class PreparedForecast(PreparedRun):
         from ..tasks.forecast_training import new_forecaster
 
         recipe = self.recipe
-        return new_forecaster(recipe.model, self.parts, self.preprocessing, seed=recipe.seed, device=recipe.device)
+        build = recipe.model.build
+        return new_forecaster(build, self.parts, self.preprocessing, seed=recipe.seed, device=recipe.device)
 
     def short_series(self) -> list[str]:
         """Tell how many series are too short for a training window."""
@@ -121,15 +122,22 @@ class PreparedForecast(PreparedRun):
         from ..tasks.forecast_comparison import score_baselines
 
         recipe = self.recipe
-        return score_baselines(
-            predictor, *self.windows, which=recipe.baselines, seed=recipe.seed, linear_file=folder / LINEAR
+        found, _ = score_baselines(
+            *self.windows,
+            kinds=recipe.baselines,
+            seasonal_errors=predictor.errors_of(self.windows[-1]),
+            seed=recipe.seed,
+            linear_file=folder / LINEAR,
         )
+        return found
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
         """Say whether the network is worth it; several series are compared by MASE, where it is defined."""
-        from ..tasks.forecast_comparison import verdict_of
+        from ..tasks.forecast_baselines import verdict
 
-        return verdict_of(scores, baselines, len(self.parts.series))
+        metric = "mase" if len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"] else "mae"
+        errors = {name: one.figures[metric] for name, one in baselines.items()}
+        return verdict(scores.figures[metric], errors, metric=metric.upper())
 
     def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> list[str]:
         """Write the steps to come as a table, and draw those of the first series; a sentence where that cannot be."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -28,9 +28,18 @@ from .forecasting import ForecastPredictor
 
 FEW = 64  # training windows; with fewer the head trains alone at first
 _CHOOSE = 10  # windows that can choose an epoch
+_EPOCHS, _STEPS = 20, 100  # at least, unless the user says how many epochs
 _FAR = 3.0  # scales from the old center, or times the old scale
 _BATCH = 256
 FIGURES = ("mae", "rmse", "mase", "smape", "pinball", "crps")  # of a report
+
+
+class Schedule(NamedTuple):
+    """How long a fine-tuning is: windows of a step, epochs, and epochs at first in which the head trains alone."""
+
+    batch_size: int
+    epochs: int
+    freeze_body_epochs: int
 
 
 @dataclass(frozen=True)
@@ -55,16 +64,18 @@ class NewSeries:
         name = self.parts.names[-1]
         return name, self.windows[name]
 
-    def schedule(self, epochs: int, batch_size: int, freeze_body_epochs: int | None) -> dict[str, int]:
-        """Return batch size and epochs of the frozen body: a smaller batch, and the head first, for few windows."""
+    def schedule(self, epochs: int | None, batch_size: int, freeze_body_epochs: int | None) -> Schedule:
+        """Return the schedule for as many windows as there are to train on; see `fine_tune_forecaster`."""
         count = len(self.windows["train"])
-        frozen = freeze_body_epochs
-        if frozen is None:
-            frozen = max(1, epochs // 4) if count < FEW and epochs > 1 else 0
-        return {"batch_size": min(batch_size, -(-count // 4)), "freeze_body_epochs": frozen}
+        batch = min(batch_size, -(-count // 4))
+        if epochs is None:
+            epochs = max(_EPOCHS, -(-_STEPS // -(-count // batch)))
+        if freeze_body_epochs is None:
+            freeze_body_epochs = epochs // 4 if count < FEW else 0
+        return Schedule(batch, epochs, freeze_body_epochs)
 
     def batches(self, batch_size: int, seed: int) -> dict[str, Any]:
-        """Return the arguments of ``Learner.fine_tune`` that are data: what to learn, and what to choose the epoch by."""
+        """Return the data for ``Learner.fine_tune``: what to learn, and what to choose the epoch by."""
         chosen = self.windows.get("validation")
         return {
             "new_data": self.windows["train"].batches(batch_size, shuffle=True, seed=seed),
@@ -117,7 +128,7 @@ def fine_tune_forecaster(
     *,
     validation: float = 0.2,
     test: float = 0.2,
-    epochs: int = 20,
+    epochs: int | None = None,
     batch_size: int = 16,
     freeze_body_epochs: int | None = None,
     fit: Fit | None = None,
@@ -137,8 +148,8 @@ def fine_tune_forecaster(
         predictor: a trained forecaster; it stays as it is.
         series: what to learn, with the covariates of the training.
         validation, test: shares of the time.
-        epochs: passes over the new windows.
-        batch_size: windows of an optimizer step; of few windows a step has a quarter.
+        epochs: passes over the new windows; None: 20, or as many as make 100 optimizer steps.
+        batch_size: windows of an optimizer step, at most a quarter of those there are.
         freeze_body_epochs: epochs at first in which the head trains alone; None: a quarter of them with fewer than 64
             windows, else none.
         fit: optimizer and loss of the first training; None: the usual ones. The rate is a tenth of its `lr`.
@@ -156,7 +167,7 @@ def fine_tune_forecaster(
         >>> preprocessing = ForecastPreprocessing.fit(divide_time(many), lookback=8, horizon=2)
         >>> predictor = ForecastPredictor(rnnkit.DirectForecaster(preprocessing.layout, hidden_size=4), preprocessing)
         >>> new = TimeSeries.from_arrays([np.cos(np.arange(10.0))], ids=["d"])
-        >>> tuned = fine_tune_forecaster(predictor, new, epochs=2)
+        >>> tuned = fine_tune_forecaster(predictor, new, epochs=2, progress=False)
         >>> tuned.report.new.rows, tuned.report.new_from
         (1, 'the training windows')
         >>> print(tuned.findings[0])
@@ -164,12 +175,15 @@ def fine_tune_forecaster(
     """
     new = prepare_new(predictor, series, validation=validation, test=test)
     learner = forecast_learner(new.predictor, Fit() if fit is None else fit)
-    scheduled = new.schedule(epochs, batch_size, 0 if settings.get("gradual_unfreezing") else freeze_body_epochs)
+    schedule = new.schedule(epochs, batch_size, 0 if settings.get("gradual_unfreezing") else freeze_body_epochs)
     before = new.scores(predictor)
-    history = learner.fine_tune(
-        **new.batches(scheduled.pop("batch_size"), seed),
-        **{"epochs": epochs, "seed": seed, "schedule": "slanted_triangular", **scheduled} | settings,
-    )
+    usual: dict[str, Any] = {
+        "epochs": schedule.epochs,
+        "freeze_body_epochs": schedule.freeze_body_epochs,
+        "seed": seed,
+        "schedule": "slanted_triangular",
+    }
+    history = learner.fine_tune(**new.batches(schedule.batch_size, seed), **usual | settings)
     if settings.get("adapters") is not None:
         merge_adapters(new.predictor.model)
     findings = (*new.findings, *new.conclude())
@@ -226,9 +240,10 @@ def report_on(
         old: the same of what was learned before.
     """
     name, windows = new.judged
-    assert history.report is not None
+    report: FineTuningReport | None = history.report
+    assert report is not None
     return replace(
-        history.report,
+        report,
         new=Quality(len(windows), figures_of(before), figures_of(after)),
         old=old,
         new_from="the training windows" if name == "train" else f"{name} windows",
@@ -310,7 +325,7 @@ def _measured(preprocessing: ForecastPreprocessing, parts: TimeParts) -> tuple[F
             moved.append(name)
     if moved:
         rows = {name: row for row, name in enumerate(series.ids) if name in moved}
-        scales = {
+        scales: dict[str, Any] = {
             what: tuple(
                 getattr(now, what)[rows[name]] if name in rows else old
                 for name, old in zip(found.scaling.ids, getattr(found.scaling, what), strict=True)
@@ -329,7 +344,7 @@ def _seen(predictor: ForecastPredictor, parts: TimeParts) -> dict[str, dict[str,
         if part != "test":
             before = found.setdefault(part, {})
             for name, stamp in parts.last_stamps(part).items():
-                before[name] = max(stamp, before[name]) if name in before else stamp  # type: ignore[type-var]
+                before[name] = max(stamp, before[name]) if name in before else stamp
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,29 +10,36 @@ import torch
 from ..data.forecasting.parts import TimeParts
 from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.windows import ForecastWindows
+from ..training.contexts import seeded
 from ..training.history import History
 from ..training.learner import Learner
+from ..types import WindowLayout
 from .forecast_scores import seasonal_errors
-from .forecast_settings import Fit, Model
+from .forecast_settings import Fit
 from .forecasting import ForecastPredictor
 
 _LARGEST = 256  # windows of a batch that is only measured, at least
 
 
 def new_forecaster(
-    model: Model, parts: TimeParts, preprocessing: ForecastPreprocessing, *, seed: int, device: str = "auto"
+    build: Callable[[WindowLayout], Any],
+    parts: TimeParts,
+    preprocessing: ForecastPreprocessing,
+    *,
+    seed: int,
+    device: str = "auto",
 ) -> ForecastPredictor:
     """Return a predictor with a network whose weights are drawn with a seed, and no intervals.
 
     Args:
-        model: the settings of the network.
+        build: layout → the network, such as `Model.build`.
         parts: the series; the first part is that of the training.
         preprocessing: measured on it.
         seed: of the weights.
         device: where to compute.
     """
-    torch.manual_seed(seed)
-    network = model.build(preprocessing.layout)
+    with seeded(seed, torch.device("cpu")):
+        network = build(preprocessing.layout)
     seen = {name: parts.last_stamps(name) for name in parts.names if name != "test"}
     return ForecastPredictor(network, preprocessing, None, training_errors(parts), device, seen)
 

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from ..training.execution import find_device
 from .conformal import ConformalIntervals
 from .forecast_baselines import score_windows
 from .forecast_scores import ForecastScores
+
+if TYPE_CHECKING:
+    from .series_stream import SeriesStream
 
 Array = npt.NDArray[np.float64]
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -233,6 +236,23 @@ class ForecastPredictor:
         layout = replace(self.preprocessing.layout, horizon=horizon)
         model = self.model.with_horizon(horizon)
         return replace(self, model=model, preprocessing=replace(self.preprocessing, layout=layout), intervals=None)
+
+    def stream(
+        self, series: TimeSeries | None = None, id: str | None = None, *, state: str | PathLike[str] | None = None
+    ) -> SeriesStream:
+        """Return an object that takes the observations of a series as they come; see `SeriesStream`.
+
+        Args:
+            series: the history, of which the last L steps are read; None: there is none yet.
+            id: which of several series it is.
+            state: a file that `SeriesStream.save` wrote, to go on from.
+
+        Raises:
+            DataError: there is no such series, or the file is of another model.
+        """
+        from .series_stream import SeriesStream
+
+        return SeriesStream(self, series, id, state=state)
 
     def extra(self) -> dict[str, Any]:
         """Return what a model's file holds beside the network, as JSON values."""

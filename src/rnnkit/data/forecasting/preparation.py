@@ -253,6 +253,15 @@ class ForecastPreprocessing:
                 place,
                 Remedy("frequency", purpose="with that of the model, where the steps can be joined"),
             )
+        seen = [np.flatnonzero(~np.isnan(target)) for target in series.targets]
+        apart = [int(np.diff(one).min()) for one in seen if len(one) > 1]
+        if not self.layout.observed and min(apart, default=1) > 1:  # in training no target was missing
+            raise DataError(
+                f"no two steps in a row have a target: the closest are {min(apart):,} steps apart; the model was "
+                f"trained on steps that are {self.frequency.words}, each with a target",
+                place,
+                "give rows of these steps",
+            )
         for kind, needed, found in (
             ("past", self.layout.past, series.past_names),
             ("known", self._user_known(), series.known_names),

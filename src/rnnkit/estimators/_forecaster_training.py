@@ -1,0 +1,281 @@
+"""What a forecaster of scikit-learn's interface is made of: its parameters, its training, and its pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ..data.forecasting.parts import TimeParts, divide_time
+from ..data.forecasting.preparation import ForecastPreprocessing
+from ..data.forecasting.series import TimeSeries
+from ..errors import ConfigError, DataError, check_number, check_whole
+from ..finetuning.adapters import merge_adapters
+from ..models.loading import build as rebuild
+from ..tasks.conformal import ConformalIntervals
+from ..tasks.forecast_settings import Fit, Model, check_together, usual_lookback
+from ..tasks.forecast_training import forecast_learner, new_forecaster, train_forecaster, training_errors
+from ..tasks.forecasting import ForecastPredictor
+from ..training.history import History
+from ..types import WindowLayout
+from ._forecast_forms import Form, read_form
+from ._settings import chosen, count, in_parameters
+
+MODEL, FIT = Model(), Fit()  # whose values are the estimator's own defaults: there is one recipe
+_OTHER_NAMES = {"learning_rate": "lr", "model": "kind"}
+_READING = (
+    "target", "id_column", "time_column", "past", "known", "static", "ignore_columns", "frequency", "time_zone",
+    "duplicates", "gaps",
+)  # fmt: skip
+Network = Callable[[WindowLayout], torch.nn.Module]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
+    """Base of `RNNForecaster`, which adds forecasts and scores.
+
+    The fields are scikit-learn's parameters: a dataclass makes the constructor from them.
+    """
+
+    horizon: int = 24
+    lookback: int | None = None
+    model: str = MODEL.kind
+    cell: str = MODEL.cell
+    hidden_size: int = MODEL.hidden_size
+    num_layers: int = MODEL.num_layers
+    output: str = MODEL.output
+    norm: str = MODEL.norm
+    dropout: float = MODEL.dropout
+    target: str | Sequence[str] | None = None
+    id_column: str | None = None
+    time_column: str | None = None
+    past: Sequence[str] | None = None
+    known: Sequence[str] = ()
+    static: Sequence[str] | None = None
+    ignore_columns: Sequence[str] = ()
+    frequency: str | None = None
+    time_zone: str | None = None
+    duplicates: str | None = None
+    gaps: str = "insert"
+    scale: Literal["standard", "mean", "none"] = "standard"
+    scale_by: Literal["series", "all"] = "series"
+    calendar: bool = True
+    number_series: bool = False
+    shortest: int | None = None
+    stride: int = 1
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    epochs: int = FIT.epochs
+    batch_size: int = FIT.batch_size
+    learning_rate: float = FIT.lr
+    weight_decay: float = FIT.weight_decay
+    loss: str | None = FIT.loss
+    early_stopping: bool = True
+    n_iter_no_change: int = 5
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    verbose: bool = False
+    settings: dict[str, Any] | None = None
+    read_options: dict[str, Any] | None = None
+    network: Network | None = None
+
+    def fit(self, data: Any) -> Self:
+        """Train on series; with `warm_start` from where the last `fit` ended.
+
+        Args:
+            data: the series, in any form of the class.
+
+        Returns:
+            The forecaster itself.
+
+        Raises:
+            DataError: the series cannot be used as they are.
+            ConfigError: a parameter does not exist or is outside its range.
+        """
+        model, fit = self._recipe()
+        series, form = self._read(data)
+        fresh = not (self.warm_start and hasattr(self, "predictor_"))
+        parts = self._divide(series)
+        if fresh:
+            preprocessing = self._prepare(parts, series)
+        else:
+            preprocessing = self.predictor_.preprocessing
+            self._check_unchanged(model)
+        train, validation = preprocessing.divide(parts, stride=self.stride)[:2]
+        seed = self._seed(fresh)
+        if fresh:
+            build = model.build if self.network is None else self.network
+            predictor = new_forecaster(build, parts, preprocessing, seed=seed, device=self.device)
+        else:
+            predictor = replace(self.predictor_, device=self.device)
+        learner = forecast_learner(predictor, fit)
+        history = train_forecaster(learner, fit, train, validation, seed=seed, progress=None if self.verbose else False)
+        self._trained(predictor, parts, form, history, fresh=fresh)
+        self._model = model
+        return self
+
+    def _recipe(self) -> tuple[Model, Fit]:
+        """The recipe's settings of network and training; all parameters are checked."""
+        check_whole(self.horizon, "horizon")
+        check_whole(self.lookback, "lookback", optional=True)
+        check_number(self.validation_fraction, "validation_fraction", above=0, below=1)
+        check_number(self.test_fraction, "test_fraction", below=1)
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ConfigError(
+                f"validation_fraction={self.validation_fraction} and test_fraction={self.test_fraction} arrived; "
+                "expected shares that leave steps to train on"
+            )
+        patience = count("n_iter_no_change", self.n_iter_no_change) if self.early_stopping else None
+        model, fit = chosen(self.get_params(deep=False), (Model, Fit), _OTHER_NAMES, taken=("early_stopping",))
+        fit = replace(fit, early_stopping=patience)
+        try:
+            check_together(model, fit, self.scale)
+        except ConfigError as error:
+            raise in_parameters(error, _OTHER_NAMES) from None
+        return model, fit
+
+    def _read(self, data: Any) -> tuple[TimeSeries, Form]:
+        given = {name: getattr(self, name) for name in _READING}
+        return read_form(data, given | (self.read_options or {}))
+
+    def _divide(self, series: TimeSeries) -> TimeParts:
+        shares = (1 - self.validation_fraction - self.test_fraction, self.validation_fraction, self.test_fraction)
+        if self.test_fraction:
+            return divide_time(series, shares)
+        return divide_time(series, shares[:2], names=("train", "validation"))
+
+    def _prepare(self, parts: TimeParts, series: TimeSeries) -> ForecastPreprocessing:
+        lookback = usual_lookback(series, self.horizon) if self.lookback is None else self.lookback
+        return ForecastPreprocessing.fit(
+            parts,
+            lookback=lookback,
+            horizon=self.horizon,
+            scale=self.scale,
+            scale_by=self.scale_by,
+            calendar=None if self.calendar else (),
+            series_index=self.number_series,
+            shortest=self.shortest,
+        )
+
+    def _check_unchanged(self, model: Model) -> None:
+        """Raise where another network is asked for than the one that goes on."""
+        changed = [name for name, value in vars(model).items() if value != getattr(self._model, name)]
+        layout = self.predictor_.preprocessing.layout
+        changed += [
+            name
+            for name, value in (("horizon", layout.horizon), ("lookback", layout.lookback))
+            if getattr(self, name) not in (None, value)
+        ]
+        if changed:
+            raise ConfigError(
+                f"{', '.join(changed)} changed since the first fit, whose network goes on; put the old value back, or "
+                "set warm_start=False and fit anew"
+            )
+
+    def _seed(self, fresh: bool) -> int:
+        """The seed of a training: a number given as random_state itself, as the recipe takes it, then draws from it."""
+        if fresh:
+            self._random = check_random_state(self.random_state)
+            if isinstance(self.random_state, Integral):
+                return int(self.random_state)
+        return int(self._random.randint(2**31 - 1))
+
+    def _trained(
+        self, predictor: ForecastPredictor, parts: TimeParts, form: Form, history: History, *, fresh: bool
+    ) -> None:
+        """Keep what a training made, and calibrate."""
+        self.predictor_, self.parts_, self._form = predictor, parts, form
+        self._validated: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # targets, forecasts, scales
+        predictor.intervals = None
+        self.findings_ = [*parts.series.findings, *parts.findings]
+        try:
+            self._calibrate((0.8,))
+        except DataError as error:
+            self.findings_.append(f"There are no intervals: {error.problem}.")
+        if fresh:
+            self.history_ = history
+        else:  # one history of all that the weights have been through
+            for row in history.rows:
+                self.history_.rows.append({**row, "epoch": len(self.history_.rows) + 1})
+            self.history_.seconds += history.seconds
+            self.history_.stopped, self.history_.report = history.stopped, history.report
+        self.n_iter_ = len(self.history_.rows)
+
+    def fine_tune(self, data: Any, *, epochs: int = 5, **settings: Any) -> Self:
+        """Train on new series at a lower rate, from where `fit` ended: one series after many, or the latest steps.
+
+        Scales of series that `fit` has seen stay. New series are measured on their own training part. The intervals are
+        calibrated anew on the validation part of the new data, where it has enough windows.
+
+        Args:
+            data: the series, in any form of the class, with the columns of `fit`.
+            epochs: number of epochs.
+            **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters`, `protect` ...
+
+        Returns:
+            The forecaster itself; `print(model.history_.report)` shows what changed.
+
+        Raises:
+            NotFittedError: before `fit`. DataError: the series cannot be used as they are, or lack a covariate.
+            ConfigError: as in `rnnkit.Learner.fine_tune`.
+        """
+        check_is_fitted(self, "predictor_")
+        _, fit = self._recipe()
+        series, form = self._read_new(data)
+        parts = self._divide(series)
+        preprocessing = self.predictor_.preprocessing.with_series(parts)
+        train, validation = preprocessing.divide(parts, stride=self.stride)[:2]
+        errors = {**training_errors(parts), **self.predictor_.seasonal_errors}
+        predictor = replace(self.predictor_, preprocessing=preprocessing, seasonal_errors=errors, device=self.device)
+        learner, seed = forecast_learner(predictor, fit), self._seed(fresh=False)
+        batches = train.batches(fit.batch_size, shuffle=True, seed=seed)
+        tuning: dict[str, Any] = {"validation": validation.batches(256), "epochs": epochs, "seed": seed} | settings
+        history = learner.fine_tune(batches, progress=None if self.verbose else False, **tuning)
+        if settings.get("adapters") is not None:
+            merge_adapters(predictor.model)
+        self._trained(predictor, parts, form, history, fresh=False)
+        return self
+
+    def _read_new(self, data: Any) -> tuple[TimeSeries, Form]:
+        """Series for a trained network, read as those of the training were."""
+        options = dict(self.predictor_.preprocessing.read_options)
+        return read_form(data, options, arrays=len(self.parts_.series))
+
+    def _calibrate(self, coverages: tuple[float, ...]) -> None:
+        """Calibrate intervals of these coverages on the validation part, beside those that there are."""
+        predictor = self.predictor_
+        known = () if predictor.intervals is None else predictor.intervals.coverages
+        if all(any(abs(one - other) < 1e-9 for other in known) for one in coverages):
+            return
+        if self._validated is None:
+            windows = predictor.preprocessing.divide(self.parts_)[1]
+            self._validated = windows.truth(), predictor.forecast(windows), windows.scales()
+        truth, forecast, scale = self._validated
+        predictor.intervals = ConformalIntervals.fit(
+            truth, forecast, coverages=sorted({*known, *coverages}), scale=scale
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values: the network as its description and arrays."""
+        state = dict(super().__getstate__())
+        if "predictor_" in state:
+            model = self.predictor_.model
+            weights = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+            state["predictor_"] = replace(self.predictor_, model={"config": model.config(), "weights": weights})
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "predictor_" in state:
+            described = self.predictor_.model
+            model = rebuild(described["config"])
+            model.load_state_dict({name: torch.tensor(array) for name, array in described["weights"].items()})
+            self.predictor_ = replace(self.predictor_, model=model)

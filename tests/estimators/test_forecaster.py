@@ -1,0 +1,322 @@
+"""Forecasts with scikit-learn's interface: every form of series in, the same form out, and the recipe's own weights."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pd = pytest.importorskip("pandas")
+
+import torch  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
+
+import rnnkit  # noqa: E402
+from rnnkit.data.forecasting import TimeSeries  # noqa: E402
+from rnnkit.errors import ConfigError, DataError  # noqa: E402
+from rnnkit.tasks.forecasting import load_forecaster  # noqa: E402
+
+SMALL = {"horizon": 3, "lookback": 8, "hidden_size": 4, "epochs": 1, "random_state": 0, "validation_fraction": 0.2}
+STEPS = 120
+
+
+def values(steps=STEPS, seed=0):
+    random = np.random.default_rng(seed)
+    return 50 + 10 * np.sin(np.arange(steps) * 2 * np.pi / 24 + seed) + random.normal(size=steps)
+
+
+def stamps(steps=STEPS):
+    return pd.date_range("2024-01-01", periods=steps, freq="h")
+
+
+def long(names=("a", "b"), columns=("unique_id", "ds", "y")):
+    blocks = [
+        pd.DataFrame(dict(zip(columns, (name, stamps(), values(seed=at)), strict=True)))
+        for at, name in enumerate(names)
+    ]
+    return pd.concat(blocks, ignore_index=True)
+
+
+def fitted(data, **settings):
+    return rnnkit.RNNForecaster(**SMALL | settings).fit(data)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted(long())
+
+
+def test_a_long_table_comes_back_as_a_long_table(model):
+    found = model.predict()
+    assert list(found.columns) == ["unique_id", "ds", "forecast"]
+    assert found["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert found["ds"].tolist() == [*pd.date_range("2024-01-06", periods=3, freq="h")] * 2
+    assert np.isfinite(found["forecast"]).all()
+    latest = model.predictor_.preprocessing.latest(model.parts_.series)
+    np.testing.assert_array_equal(found["forecast"], model.predictor_.forecast(latest).ravel())
+    assert len(model.predict(horizon=2)) == 4
+
+
+def test_names_and_ids_of_any_kind():
+    table = long(("7", "007"), ("门店", "日期", "销量")).assign(天气=np.tile(np.arange(STEPS) % 5, 2))
+    table["门店"] = pd.Categorical(table["门店"])
+    found = fitted(table, id_column="门店", time_column="日期", target="销量").predict_interval(coverage=(0.5, 0.8))
+    assert list(found.columns) == [
+        "门店", "日期", "forecast", "forecast-lo-50", "forecast-hi-50", "forecast-lo-80", "forecast-hi-80"
+    ]  # fmt: skip
+    assert found["门店"].tolist() == ["7"] * 3 + ["007"] * 3
+    numbered = fitted(long((5, 3))).predict()
+    assert numbered["unique_id"].tolist() == [5, 5, 5, 3, 3, 3]
+    assert numbered["unique_id"].dtype == np.int64
+
+
+def test_a_wide_table_comes_back_as_a_wide_table():
+    wide = pd.DataFrame({"a": values(), "b": values(seed=1)}, index=stamps())
+    with pytest.raises(DataError, match=r'target=\["a", "b"\] if each is a series'):
+        fitted(wide)
+    model = fitted(wide, target=["a", "b"])
+    found = model.predict()
+    assert list(found.columns) == ["a", "b"]
+    assert isinstance(found.index, pd.DatetimeIndex)
+    assert found.index.name is None
+    assert list(model.predict_interval().columns) == ["a", "a-lo-80", "a-hi-80", "b", "b-lo-80", "b-hi-80"]
+    column = fitted(wide.rename_axis("when").reset_index(), target=["a", "b"]).predict()
+    assert list(column.columns) == ["when", "a", "b"]
+    np.testing.assert_array_equal(column["b"], found["b"])
+    single = fitted(wide[["a"]]).predict()
+    assert list(single.columns) == ["forecast"]
+    assert isinstance(single.index, pd.DatetimeIndex)
+    both = fitted(long(("x", "y")).assign(z=lambda one: one["y"] + 1), target=["y", "z"]).predict()
+    assert list(both.columns) == ["unique_id", "ds", "y", "z"]
+    assert both["unique_id"].tolist() == ["x"] * 3 + ["y"] * 3
+
+
+def test_pandas_series_of_every_index():
+    dated = pd.Series(values(), stamps(), name="load")
+    model = fitted(dated)
+    found = model.predict()
+    assert isinstance(found, pd.Series)
+    assert found.name == "load"
+    assert found.index[0] == pd.Timestamp("2024-01-06")
+    assert list(model.predict_interval().columns) == ["forecast", "forecast-lo-80", "forecast-hi-80"]
+    again = model.predict(pd.Series(values(20), pd.date_range("2024-03-01", periods=20, freq="h")))
+    assert again.index[0] == pd.Timestamp("2024-03-01 20:00")
+    zoned = fitted(pd.Series(values(), stamps().tz_localize("Asia/Shanghai"))).predict()
+    assert zoned.index[0] == pd.Timestamp("2024-01-06", tz="Asia/Shanghai")
+    months = pd.Series(values(60), pd.period_range("2010-01", periods=60, freq="M"))
+    assert fitted(months, lookback=4).predict().index.tolist() == [*pd.period_range("2015-01", periods=3, freq="M")]
+    counted = fitted(pd.Series(values())).predict()
+    assert counted.index.tolist() == [120, 121, 122]
+    nested = long().set_index(["unique_id", "ds"])["y"]
+    both = fitted(nested).predict()
+    assert both.index.names == ["unique_id", "ds"]
+    assert both["forecast"].shape == (6,)
+
+
+def test_the_clock_of_a_named_zone():
+    found = fitted(long(), time_zone="Europe/Berlin").predict()
+    assert found["ds"].iloc[0] == pd.Timestamp("2024-01-06")
+
+
+def test_arrays_come_back_as_arrays():
+    one, two = values(), np.stack([values(), values(seed=1)])
+    two[1, :9] = np.nan
+    assert fitted(one).predict().shape == (3,)
+    model = fitted(two)
+    assert model.predict().shape == (2, 3)
+    assert model.predict_interval().shape == (2, 3, 3)
+    assert fitted([one, one[:90]]).predict().shape == (2, 3)
+    assert fitted(torch.tensor(one)).predict().shape == (3,)
+    np.testing.assert_array_equal(model.predict(two), model.predict())
+    new = model.predict(1000 * one)  # another number of series: they are new ones, with a scale of their own
+    assert new.min() > 40_000
+    with pytest.raises(DataError, match=r"shape \(2, 3, 4\) arrived; expected \[T\] or \[S, T\]"):
+        fitted(np.zeros((2, 3, 4)))
+    with pytest.raises(DataError, match="frequency='hour' arrived for arrays"):
+        fitted(one, frequency="hour")
+    with pytest.raises(DataError, match="a dict arrived; expected a DataFrame"):
+        fitted({"a": one})
+    with pytest.raises(DataError, match="series 0 has no target in 50 steps"):
+        fitted(np.full(50, np.nan))
+
+
+def test_files_and_time_series_are_read_too(tmp_path, model):
+    long().to_csv(tmp_path / "t.csv", index=False)
+    of_file = fitted(str(tmp_path / "t.csv")).predict()
+    pd.testing.assert_frame_equal(of_file, model.predict(), check_dtype=False)
+    series = TimeSeries.from_arrays([values()], start="2024-01-01", frequency="hour", ids=["a"])
+    assert fitted(series).predict()["unique_id"].tolist() == ["a"] * 3
+
+
+def test_new_series_are_forecast_and_what_cannot_be_is_refused(model):
+    later = pd.DataFrame({"unique_id": "new", "ds": pd.date_range("2024-03-01", periods=8, freq="h"), "y": values(8)})
+    assert model.predict(later)["ds"].iloc[0] == pd.Timestamp("2024-03-01 08:00")
+    with pytest.raises(DataError, match="fewer than 8 observed steps, the lookback"):
+        model.predict(later[:6])
+    with pytest.raises(
+        DataError, match="no two steps in a row have a target: the closest are 24 steps apart; the model was trained on"
+    ):
+        model.predict(later.assign(ds=pd.date_range("2024-03-01", periods=8)))
+    with pytest.raises(ConfigError, match=r"horizon=9.*at most 3.*RNNForecaster\(horizon=9\)"):
+        model.predict(horizon=9)
+    with pytest.raises(NotFittedError):
+        rnnkit.RNNForecaster().predict()
+
+
+def test_covariates_of_the_steps_to_come():
+    table = long(("a",)).assign(holiday=np.arange(STEPS) % 2)
+    model = fitted(table, known=["holiday"])
+    with pytest.raises(DataError, match="'holiday' of the series 'a' has no value at 2024-01-06, step 1"):
+        model.predict()
+    to_come = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024-01-06", periods=3, freq="h"), "holiday": 1})
+    assert len(model.predict(pd.concat([table, to_come]))) == 3
+    stream = model.stream()
+    stream.update({"ds": "2024-01-06", "y": 50.0, "holiday": 1})
+    assert stream.forecast({"holiday": [0, 1, 0]})["ds"].iloc[0] == pd.Timestamp("2024-01-06 01:00")
+
+
+def test_intervals_cover_what_they_were_calibrated_on(model):
+    from rnnkit.tasks.conformal import ConformalIntervals
+
+    found = model.predict_interval(coverage=0.6)
+    assert (found["forecast-lo-60"] < found["forecast"]).all()
+    windows = model.predictor_.preprocessing.divide(model.parts_)[1]
+    assert model.parts_.names[1] == "validation"
+    expected = ConformalIntervals.fit(
+        windows.truth(), model.predictor_.forecast(windows), coverages=(0.6,), scale=windows.scales()
+    )
+    np.testing.assert_allclose(model.predictor_.intervals.radius(0.6), expected.radius(0.6))
+    with pytest.raises(DataError, match="a coverage of 0.999 needs at least 999"):
+        model.predict_interval(coverage=0.999)
+    with pytest.raises(ConfigError, match="expected numbers between 0 and 1"):
+        model.predict_interval(coverage=80)
+
+
+def test_equal_settings_have_the_weights_of_the_recipe(tmp_path):
+    from rnnkit.recipes.forecast import Fit, Forecast, Model
+    from rnnkit.recipes.forecast_source import ForecastSource
+    from rnnkit.tasks.forecast_training import forecast_learner, train_forecaster
+
+    long().to_csv(tmp_path / "t.csv", index=False)
+    recipe = Forecast(
+        horizon=3,
+        lookback=8,
+        model=Model(hidden_size=4),
+        fit=Fit(epochs=1),
+        data=ForecastSource(path=str(tmp_path / "t.csv")),
+        baselines="naive",
+    )
+    prepared = recipe.prepare()
+    predictor = prepared.predictor()
+    train_forecaster(forecast_learner(predictor, recipe.fit), recipe.fit, *prepared.windows[:2], seed=0, progress=False)
+    prepared.calibrate(predictor, prepared.windows[1])
+    own = fitted(tmp_path / "t.csv", validation_fraction=0.1)
+    for one, other in zip(own.module_.parameters(), predictor.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    np.testing.assert_array_equal(own.predictor_.intervals.radius(0.8), predictor.intervals.radius(0.8))
+
+
+def test_the_comparison_says_whether_the_network_is_worth_it(model):
+    found = model.compare()
+    assert {"persistence", "seasonal_24", "ridge", "dlinear"} <= set(found.baselines)
+    assert str(found).startswith(found.verdict)
+    assert "network" in str(found)
+    assert found.verdict.startswith("The network is")
+    naive = model.compare(baselines="naive")
+    best = min(one.figures["mase"] for one in naive.baselines.values())
+    assert model.score() == pytest.approx(1 - naive.network.figures["mase"] / best)
+    with pytest.raises(ConfigError, match="baselines='some'"):
+        model.compare(baselines="some")
+
+
+def test_later_steps_are_scored_behind_what_was_learned():
+    model = fitted(values()[:100], test_fraction=0)
+    assert model.parts_.names == ("train", "validation")
+    with pytest.raises(DataError, match="test_fraction=0 left no steps to judge by"):
+        model.score()
+    assert len(model._judged(values())) == 18  # 20 steps behind those of fit, H = 3
+    assert np.isfinite(model.score(values()))
+    with pytest.raises(DataError, match="no window fits"):
+        model.score(values()[:100])
+
+
+def test_clone_pickle_and_repr(model, tmp_path):
+    assert repr(rnnkit.RNNForecaster(horizon=7, cell="lstm")) == "RNNForecaster(cell='lstm', horizon=7)"
+    copy = clone(model).set_params(hidden_size=5)
+    assert copy.get_params()["hidden_size"] == 5
+    assert not hasattr(copy, "predictor_")
+    again = pickle.loads(pickle.dumps(model))
+    pd.testing.assert_frame_equal(again.predict_interval(), model.predict_interval())
+    assert again.score() == pytest.approx(model.score())
+    model.save(tmp_path)
+    assert load_forecaster(tmp_path).intervals == model.predictor_.intervals
+
+
+def test_parameters_are_checked_in_their_own_names():
+    for settings, message in (
+        ({"horizon": 0}, "horizon=0"),
+        ({"model": "arima"}, "model='arima'"),
+        ({"learning_rate": -1.0}, "learning_rate=-1"),
+        ({"loss": "mse"}, "loss=mse is for output=point"),
+        ({"output": "negative_binomial"}, "expected scale=none"),
+        ({"settings": {"hidden": 3}}, "no setting of the recipe"),
+        ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave steps to train on"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change=0"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            rnnkit.RNNForecaster(**settings).fit(values())
+
+
+def test_training_goes_on(model):
+    warm = fitted(long(), warm_start=True)
+    before = [one.clone() for one in warm.module_.parameters()]
+    warm.fit(long())
+    assert warm.n_iter_ == 2
+    assert [row["epoch"] for row in warm.history_.rows] == [1, 2]
+    assert any(not torch.equal(one, other) for one, other in zip(before, warm.module_.parameters(), strict=True))
+    with pytest.raises(ConfigError, match="hidden_size, horizon changed since the first fit"):
+        warm.set_params(hidden_size=8, horizon=4).fit(long())
+
+
+def test_one_series_after_many():
+    model = fitted(long(), norm="none")
+    scaling = model.predictor_.preprocessing.scaling
+    new = long(("c",)).assign(y=lambda one: 7 * one["y"])
+    model.fine_tune(new, epochs=1, lr=1e-3)
+    now = model.predictor_.preprocessing.scaling
+    assert now.ids == ("a", "b", "c")
+    assert now.centers[:2] == scaling.centers
+    train = new["y"].to_numpy()[: int(0.6 * STEPS)]
+    assert now.centers[2] == pytest.approx(train.mean())
+    assert model.predict()["unique_id"].tolist() == ["c"] * 3
+    assert model.n_iter_ == 2
+    assert model.history_.report is not None
+    assert model.predict(long())["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+
+
+def test_streams_have_the_form_of_the_data():
+    model = fitted(long(), norm="none")
+    stream = model.stream("b")
+    assert stream.recomputes is None
+    stream.update({"unique_id": "b", "ds": pd.Timestamp("2024-01-06"), "y": 51.0})
+    found = stream.forecast()
+    assert list(found.columns) == ["unique_id", "ds", "forecast", "forecast-lo-80", "forecast-hi-80"]
+    assert found["unique_id"].tolist() == ["b"] * 3
+    assert found["ds"].iloc[0] == pd.Timestamp("2024-01-06 01:00")
+    with pytest.raises(DataError, match="a row of the series 'a' arrived; this is the stream of 'b'"):
+        stream.update({"unique_id": "a", "y": 51.0})
+    numbered = fitted(long((5, 3)), norm="none").stream(3)
+    assert numbered.forecast()["unique_id"].tolist() == [3, 3, 3]
+    dated = fitted(pd.Series(values(), stamps(), name="load")).stream()
+    dated.update(50.0)
+    assert dated.forecast().index[0] == pd.Timestamp("2024-01-06 01:00")
+    wide = fitted(pd.DataFrame({"a": values(), "b": values(seed=1)}, index=stamps()), target=["a", "b"]).stream("b")
+    wide.update(pd.Series({"a": 1.0, "b": 50.0}, name=pd.Timestamp("2024-01-06")))
+    assert wide.forecast().columns[0] == "b"
+
+
+def test_a_network_of_ones_own():
+    model = fitted(values(), network=lambda layout: rnnkit.DirectForecaster(layout, hidden_size=3, conv_channels=2))
+    assert model.module_.front is not None
+    assert model.predict().shape == (3,)
