@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,8 +86,7 @@ class PreparedForecast(PreparedRun):
         chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
-        with replacing(folder / FINDINGS) as temporary:
-            temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
+        write_lines([*findings, metrics["verdict"]], folder / FINDINGS)
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -151,3 +151,9 @@ class PreparedForecast(PreparedRun):
         write_table(table, folder / FORECAST)
         draw_forecast(self.parts.series, table, self.preprocessing.layout.lookback, folder / PICTURE)
         return []
+
+
+def write_lines(sentences: Sequence[str], path: Path) -> None:
+    """Write sentences to a file, a line each, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{one}\n" for one in sentences), encoding="utf-8")
