@@ -57,6 +57,8 @@ def backtest(
     request = data_request(file, data, encoding)
     if request is None:
         raise ConfigError(f"no file arrived; name the series to judge on: `rnnkit backtest {run} FILE`")
+    if origins is not None and step is not None:
+        raise ConfigError(f"--origins {origins} and --step {step} arrived; expected one of them")
     if out is not None and out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; name a folder")
     with plain_warnings():

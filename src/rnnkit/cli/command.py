@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,7 +13,7 @@ import typer.core
 from ..errors import ConfigError, RnnkitError
 from ..recipes import RECIPES, open_recipe
 from ..runs.settings import SYNONYMS, settings, show
-from .arguments import short_option_of
+from .arguments import recipe_of, short_option_of
 
 _WORDS = "rnnkit.words"  # what was typed, in the context of a command
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings click along, or depends on it
@@ -129,11 +130,18 @@ class Train(Verb):
 
 
 class FineTuneVerb(Verb):
-    """The verb finetune."""
+    """The verb finetune: settings are those of the run that is named, else those that most runs have."""
 
     def settings_of(self, ctx: Any) -> Any:
         from ..recipes.finetuning import FineTune
+        from .misplaced import kind_of
 
+        for word in ctx.meta.get(_WORDS, ()):
+            if not word.startswith("-") and kind_of(Path(word)) == "run":
+                try:
+                    return recipe_of(Path(word), None).fine_tune_defaults()
+                except RnnkitError:
+                    break
         return FineTune()
 
 

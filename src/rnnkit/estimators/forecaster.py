@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_choice, check_whole
-from ..tasks.forecast_comparison import compared_metric, score_baselines
-from ..tasks.forecast_report import Comparison
+from ..tasks.forecast_baselines import score_naive
+from ..tasks.forecast_comparison import score_baselines
+from ..tasks.forecast_report import Comparison, compared_metric
 from ..tasks.forecasting import ForecastPredictor
 from ..tasks.series_stream import SeriesStream
 from ._forecast_forms import Form
@@ -223,10 +224,15 @@ class RNNForecaster(TrainedForecaster):
         windows = self._judged(data)
         predictor = self.predictor_
         scores = predictor.scores(windows)
-        train, validation = predictor.preprocessing.divide(self.parts_, stride=self.stride)[:2]
-        seed = int(self.random_state) if isinstance(self.random_state, Integral) else 0
         errors = predictor.errors_of(windows)
-        found, limits = score_baselines(train, validation, windows, kinds=baselines, seasonal_errors=errors, seed=seed)
+        if "validation" not in self.parts_.names:  # after fine-tuning with few steps
+            found, limits = score_naive(windows, seasonal_errors=errors), ["There is no part to choose baselines by."]
+        else:
+            train, validation = predictor.preprocessing.divide(self.parts_, stride=self.stride)[:2]
+            seed = int(self.random_state) if isinstance(self.random_state, Integral) else 0
+            found, limits = score_baselines(
+                train, validation, windows, kinds=baselines, seasonal_errors=errors, seed=seed
+            )
         return Comparison.of(scores, found, len(windows.series), tuple(limits))
 
     def score(self, data: Any = None) -> float:
@@ -253,20 +259,18 @@ class RNNForecaster(TrainedForecaster):
         if data is None:
             if "test" not in parts.names:
                 raise DataError(
-                    "test_fraction=0 left no steps to judge by; expected series with later steps, score(data), or a "
+                    "no steps were left to judge by; expected series with later steps, score(data), or a "
                     "forecaster fitted with test_fraction=0.2"
                 )
             return preprocessing.divide(parts)[-1]
         series, _ = self._read_new(data)
-        learned = parts.cuts[:, 2]
+        seen = self.predictor_.seen
         begins = []
         for row, name in enumerate(series.ids):
-            begin = 0
-            if name in parts.series.ids:
-                at = parts.series.ids.index(name)
-                last = parts.series.times[at][learned[at] - 1] if learned[at] else None
-                begin = 0 if last is None else int(np.searchsorted(series.times[row], last, "right"))
-            begins.append(begin)
+            stamps: list[Any] = [last[name] for last in seen.values() if name in last]
+            if series.frequency.is_date:
+                stamps = [np.datetime64(one, "us") for one in stamps]
+            begins.append(int(np.searchsorted(series.times[row], max(stamps), "right")) if stamps else 0)
         return preprocessing.prepare(series).windows(np.stack([begins, series.ends], 1), name="data")
 
     # --- streams -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, Metrics, read_facts, record
@@ -95,19 +95,29 @@ class FineTune(Settings):
         }
 
 
-class FineTuneWork(Protocol):
-    """What ``rnnkit finetune`` runs."""
+class FineTuneWork:
+    """What ``rnnkit finetune`` runs.
+
+    Attributes:
+        resumable: whether `run` goes on in a folder where it was interrupted.
+    """
+
+    resumable: ClassVar[bool] = False
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that cannot be used, before there is a run folder."""
 
+    def findings(self) -> list[str]:
+        """Return what was found in the new data, a sentence each, for the user to see before training begins."""
+        return []
+
     def run(self, settings: FineTune, folder: Path) -> History:
         """Fine-tune, and write the results into the folder of the new run."""
-        ...
+        raise NotImplementedError(f"{type(self).__name__} has no run(settings, folder)")
 
 
 @dataclass(frozen=True)
-class FineTuneJob:
+class FineTuneJob(FineTuneWork):
     """A trained network with what it must learn and what it must keep, read and checked.
 
     Attributes:
@@ -257,6 +267,7 @@ def write_results(
     save: Callable[[Path], Any],
     *,
     old_test: bool,
+    chosen_on: str | None = None,
 ) -> History:
     """Write model, adapters, report, metrics, history and pictures into the folder of a fine-tuned run.
 
@@ -268,6 +279,7 @@ def write_results(
         folder: the new run's.
         save: writes the model and all that predicting takes.
         old_test: whether the report's old rows were held out, and so count as the test.
+        chosen_on: what the epoch was chosen on; None: nothing was chosen.
 
     Returns:
         The history, its `report` as it was written.
@@ -283,7 +295,7 @@ def write_results(
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
     if old_test and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
-    record(folder, history, metrics)
+    record(folder, history, metrics, chosen_on=chosen_on)
     sides = {"new data": report.new, "old data": report.old}
     figures = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
     pictures.before_after(figures, folder / PICTURE)

@@ -22,6 +22,7 @@ from rnnkit.tasks.ranges import Count, Range, Seed
 
 if TYPE_CHECKING:
     from rnnkit.data.forecasting import TimeSeries
+    from rnnkit.recipes.finetuning import FineTune, FineTuneWork
     from rnnkit.tasks.forecasting import ForecastPredictor
 
 
@@ -98,6 +99,19 @@ class Forecast(Recipe):
         predictor = self.load(folder)
         with in_forecast_settings(new=True):
             return predictor.table(self.read_new(predictor, data))
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune`` where the user sets none."""
+        from rnnkit.recipes.forecast_finetuning import ForecastFineTune
+
+        return ForecastFineTune()
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
+        """Return the folder's model with the series of a file to learn."""
+        from rnnkit.recipes.forecast_finetuning import ForecastFineTune, make_job
+
+        assert isinstance(settings, ForecastFineTune)
+        return make_job(self, folder, data, settings)
 
     def load(self, folder: Path) -> ForecastPredictor:
         """Return the folder's model with all that forecasting takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,7 @@ class PreparedForecast(PreparedRun):
         chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
-        with replacing(folder / FINDINGS) as temporary:
-            temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
+        write_lines([*findings, metrics["verdict"]], folder / FINDINGS)
         if table is not None:
             self.write_forecast(table, folder)
         write_forecast_page(
@@ -137,18 +137,19 @@ class PreparedForecast(PreparedRun):
         """Return the scores of the baselines on the test windows; the linear ones are written into the folder."""
         from ..tasks.forecast_comparison import score_baselines
 
-        recipe, errors = self.recipe, predictor.errors_of(self.windows[-1])
-        return score_baselines(
+        recipe = self.recipe
+        found, _ = score_baselines(
             *self.windows,
             kinds=recipe.baselines,
-            seasonal_errors=errors,
+            seasonal_errors=predictor.errors_of(self.windows[-1]),
             seed=recipe.seed,
             linear_file=folder / LINEAR,
-        )[0]
+        )
+        return found
 
     def metric(self, scores: ForecastScores) -> str:
         """The error to compare by: MASE of several series, where it is defined, else MAE."""
-        from ..tasks.forecast_comparison import compared_metric
+        from ..tasks.forecast_report import compared_metric
 
         return compared_metric(scores, len(self.parts.series))
 
@@ -175,3 +176,9 @@ class PreparedForecast(PreparedRun):
 
         write_table(table, folder / FORECAST)
         draw_steps_to_come(self.parts.series, table, folder / PICTURE, lookback=self.preprocessing.layout.lookback)
+
+
+def write_lines(sentences: Sequence[str], path: Path) -> None:
+    """Write sentences to a file, a line each, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{one}\n" for one in sentences), encoding="utf-8")

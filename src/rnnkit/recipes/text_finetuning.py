@@ -17,7 +17,7 @@ import rnnkit
 from ..errors import ConfigError
 from ..runs import data_digests
 from .base import DataRequest
-from .finetuning import REPORT, FineTune, write_results
+from .finetuning import REPORT, FineTune, FineTuneWork, write_results
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts
@@ -47,7 +47,7 @@ TO_CLASSIFY = FineTune(
 
 
 @dataclass(frozen=True)
-class LanguageModelJob:
+class LanguageModelJob(FineTuneWork):
     """A language model with new texts to learn, read and checked.
 
     Attributes:
@@ -181,7 +181,7 @@ def _extended(folder: Path, texts: Texts) -> tuple[Any, Tokenizer]:
 
 
 @dataclass(frozen=True)
-class ClassifierJob:
+class ClassifierJob(FineTuneWork):
     """A language model's layers under a new head, with texts of classes to learn.
 
     Attributes:

@@ -107,7 +107,9 @@ def check_model(path: Path) -> None:
     if not path.is_dir() or (path / FILE).is_file():
         return
     if (path / FINETUNE).exists():
-        why = f"its fine-tuning did not come to an end; `{finetune_again(path)}` begins anew"
+        again = finetune_again(path)
+        then = "goes on with it" if "--resume" in again else "begins anew"
+        why = f"its fine-tuning did not come to an end; `{again}` {then}"
     elif (path / STATE).is_file():
         why = f"`{resume_again(path)}` goes on with the training, and writes the model"
     elif (path / RECIPE).is_file():
@@ -123,7 +125,9 @@ def resume_again(folder: Path) -> str:
 
 
 def finetune_again(folder: Path) -> str:
-    """Return what to type to begin the fine-tuning anew that a run folder was made by."""
+    """Return what to type to go on with a fine-tuning, or to begin it anew where it kept no state of its training."""
+    if (folder / STATE).is_file():
+        return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
     return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), "--out", "NEW"])
 

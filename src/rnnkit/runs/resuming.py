@@ -39,7 +39,8 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
     """
     if (folder / files.FINETUNE).exists():
         again = folders.finetune_again(folder)
-        raise RunFolderError(f"{folder} began as a fine-tuning, which cannot be resumed; run `{again}`")
+        how = "which goes on by" if "--resume" in again else "which cannot be resumed; run"
+        raise RunFolderError(f"{folder} began as a fine-tuning, {how} `{again}`")
     if not is_dataclass(stored):
         return
     before, now = settings(stored), settings(wanted)

@@ -1,15 +1,14 @@
-"""A forecaster beside forecasts that need no network, on the same windows: is it worth it?"""
+"""All baselines of a run on the same windows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..data.forecasting.windows import ForecastWindows
-from .forecast_baselines import score_naive, score_windows, verdict
+from .forecast_baselines import score_naive, score_windows
 from .forecast_linear import Ridge, train_linear
 from .forecast_linear_files import save_linear
 from .forecast_scores import ForecastScores
@@ -38,7 +37,7 @@ def score_baselines(
         kinds: "naive" leaves out ridge and DLinear.
         seasonal_errors: [S], see `ScoreSums`.
         seed: of DLinear's weights and order.
-        linear_file: where ridge regression and DLinear are written, for backtests; None: nowhere.
+        linear_file: where ridge and DLinear are written, for backtests; None: nowhere.
     """
     found = score_naive(test, seasonal_errors=seasonal_errors)
     if kinds == "naive":
@@ -52,22 +51,3 @@ def score_baselines(
     if linear_file is not None:
         save_linear({"ridge": ridge, "dlinear": linear}, linear_file)
     return found, []
-
-
-def compared_metric(scores: ForecastScores, series: int) -> str:
-    """Return the error to compare by: MASE of several series, where it is defined, else MAE."""
-    mase = scores.figures.get("mase", float("nan"))
-    return "mase" if series > 1 and mase == mase else "mae"
-
-
-def verdict_of(scores: ForecastScores, baselines: Mapping[str, ForecastScores], series: int) -> str:
-    """Say whether the network is worth it.
-
-    Args:
-        scores: of the network.
-        baselines: name → scores, on the same windows.
-        series: how many there are; several are compared by MASE, where it is defined.
-    """
-    metric = compared_metric(scores, series)
-    errors = {name: one.figures[metric] for name, one in baselines.items()}
-    return verdict(scores.figures[metric], errors, metric=metric.upper())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .forecast_comparison import verdict_of
+from .forecast_baselines import verdict
 from .forecast_scores import ForecastScores
 
 _SHOWN = ("mae", "rmse", "smape", "mase", "crps")
@@ -37,7 +37,9 @@ class Comparison:
             network, baselines, findings: see the attributes.
             series: how many there are.
         """
-        said = verdict_of(network, baselines, series)
+        metric = compared_metric(network, series)
+        errors = {name: one.figures[metric] for name, one in baselines.items()}
+        said = verdict(network.figures[metric], errors, metric=metric.upper())
         return Comparison(network, baselines, said, (*network.findings, *findings))
 
     def rows(self) -> list[tuple[str, dict[str, float]]]:
@@ -61,3 +63,9 @@ class Comparison:
         return "\n".join([self.verdict, "", *lines, *self.findings])
 
     __repr__ = __str__
+
+
+def compared_metric(scores: ForecastScores, series: int) -> str:
+    """Return the error to compare by: MASE of several series, where it is defined, else MAE."""
+    mase = scores.figures.get("mase", float("nan"))
+    return "mase" if series > 1 and mase == mase else "mae"

@@ -225,6 +225,18 @@ class ForecastPredictor:
             columns[f"q{level:g}"] = found[:, :steps, at].ravel().tolist()
         return columns
 
+    def with_horizon(self, horizon: int) -> ForecastPredictor:
+        """Return a predictor whose model, with the same parameters, forecasts another number of steps.
+
+        Its intervals are left out: they are of the steps that they were calibrated for.
+
+        Raises:
+            ConfigError: the model cannot; see `DeepAR.with_horizon`.
+        """
+        layout = replace(self.preprocessing.layout, horizon=horizon)
+        model = self.model.with_horizon(horizon)
+        return replace(self, model=model, preprocessing=replace(self.preprocessing, layout=layout), intervals=None)
+
     def stream(
         self, series: TimeSeries | None = None, id: str | None = None, *, state: str | PathLike[str] | None = None
     ) -> SeriesStream:
@@ -241,18 +253,6 @@ class ForecastPredictor:
         from .series_stream import SeriesStream
 
         return SeriesStream(self, series, id, state=state)
-
-    def with_horizon(self, horizon: int) -> ForecastPredictor:
-        """Return a predictor whose model, with the same parameters, forecasts another number of steps.
-
-        Its intervals are left out: they are of the steps that they were calibrated for.
-
-        Raises:
-            ConfigError: the model cannot; see `DeepAR.with_horizon`.
-        """
-        layout = replace(self.preprocessing.layout, horizon=horizon)
-        model = self.model.with_horizon(horizon)
-        return replace(self, model=model, preprocessing=replace(self.preprocessing, layout=layout), intervals=None)
 
     def extra(self) -> dict[str, Any]:
         """Return what a model's file holds beside the network, as JSON values."""
