@@ -23,7 +23,7 @@ from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import NetworkSettings, OptimizerSettings
 
 if TYPE_CHECKING:
-    from rnnkit.data.forecasting import TimeSeries, WindowLayout
+    from rnnkit.data.forecasting import ForecastWindows, TimeSeries, WindowLayout
     from rnnkit.tasks.forecasting import ForecastPredictor
 
 
@@ -93,6 +93,9 @@ class Forecast(Recipe):
     Attributes:
         horizon: steps to forecast.
         lookback: steps that a window looks back; none takes two horizons or the longest season.
+        ahead: single steps of the horizon whose errors the summary has; those behind the horizon are left out.
+        units: of the figures: own are those of the table; standard counts the scales of the series (data.scale), so
+            that several series weigh alike.
         coverage: of the intervals, calibrated on the validation windows.
         baselines: which forecasts are scored beside the network: those without parameters, or ridge and DLinear, too.
         seed: of weights, order of the windows and dropout.
@@ -103,6 +106,8 @@ class Forecast(Recipe):
 
     horizon: Count = 24
     lookback: Count | None = None
+    ahead: tuple[int, ...] = ()
+    units: Literal["own", "standard"] = "own"
     coverage: Annotated[float, Range(above=0, below=1)] = 0.8
     baselines: Literal["all", "naive"] = "all"
     model: Model = field(default_factory=Model)
@@ -113,6 +118,8 @@ class Forecast(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if min(self.ahead, default=1) < 1:
+            raise ConfigError.of("ahead", self.ahead, "expected steps from 1 on")
         if self.fit.loss is not None and self.model.output != "point":
             raise ConfigError(
                 f"fit.loss={self.fit.loss} is for model.output=point; {self.model.output} has its own loss"
@@ -157,16 +164,20 @@ class Forecast(Recipe):
                 windows = predictor.preprocessing.prepare(series).windows(span)
         else:
             series = self.data.read()
-            digests = {str(self.data.path): series.fingerprint()}
+            digests = {self.data.named(): series.fingerprint()}
             data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
             windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
-        return predictor.scores(windows).figures
+        return predictor.scores(self.in_units(windows)).figures
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""
         predictor = self.load(folder)
         with in_forecast_settings(new=True):
             return predictor.table(self.read_new(predictor, data))
+
+    def in_units(self, windows: ForecastWindows) -> ForecastWindows:
+        """Return windows whose scores are in the units of the figures."""
+        return windows.standardised() if self.units == "standard" else windows
 
     def load(self, folder: Path) -> ForecastPredictor:
         """Return the folder's model with all that forecasting takes."""

@@ -11,6 +11,7 @@ from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
+from .forecast_summary import steps_ahead, tell_step
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
@@ -34,7 +35,7 @@ class PreparedForecast(PreparedRun):
     @property
     def digests(self) -> dict[str, str]:
         """A digest of the file as it was read."""
-        return {str(self.recipe.data.path): self.parts.series.fingerprint()}
+        return {self.recipe.data.named(): self.parts.series.fingerprint()}
 
     def check_data(self, folder: Path) -> None:
         """Raise DataError where the run in a folder was begun on other series than these."""
@@ -42,7 +43,8 @@ class PreparedForecast(PreparedRun):
 
     def findings(self) -> list[str]:
         """Return what was found in the series, and where their parts are."""
-        return [*self.parts.series.findings, *self.parts.findings, *self.short_series()]
+        units = ["All figures count the scales of the series."] if self.recipe.units == "standard" else []
+        return [*self.parts.series.findings, *self.parts.findings, *self.short_series(), *units]
 
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
@@ -65,19 +67,22 @@ class PreparedForecast(PreparedRun):
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
             **settings,
         )
-        validated = predictor.scores(validation)  # before these windows calibrate the intervals
+        validated = predictor.scores(recipe.in_units(validation))  # before these windows calibrate the intervals
         findings = [*self.findings(), *self.calibrate(predictor, validation)]
         learner.extra = predictor.extra()
         learner.save(folder)
-        scores = predictor.scores(test)
-        baselines = self.baselines(predictor)
-        findings += [*scores.findings, *self.write_forecast(predictor, folder)]
+        scores = predictor.scores(recipe.in_units(test))
+        baselines, limits = self.baselines(predictor)
+        findings += [*scores.findings, *limits, *self.write_forecast(predictor, folder)]
+        ahead = steps_ahead(scores, baselines, recipe.ahead)
         metrics: Metrics = {
             "test": scores.figures,
             "validation": validated.figures,
             "split": " ".join(self.parts.findings),
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
+            "ahead": ahead,
+            "summary": [tell_step(step, found, self.parts.series.frequency) for step, found in ahead.items()],
             "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
@@ -86,7 +91,9 @@ class PreparedForecast(PreparedRun):
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         with replacing(folder / FINDINGS) as temporary:
-            temporary.write_text("\n".join([*findings, metrics["verdict"]]) + "\n", encoding="utf-8")
+            temporary.write_text(
+                "\n".join([*findings, *metrics["summary"], metrics["verdict"]]) + "\n", encoding="utf-8"
+            )
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -123,30 +130,27 @@ class PreparedForecast(PreparedRun):
             return [f"There are no intervals: {error.problem}."]
         return []
 
-    def baselines(self, predictor: ForecastPredictor) -> dict[str, ForecastScores]:
-        """Return the scores of the baselines on the test windows."""
-        from ..tasks.forecast_baselines import score_naive, score_windows
-        from ..tasks.forecast_linear import Ridge, train_linear
-        from ..tasks.forecasting import forecast_windows
+    def baselines(self, predictor: ForecastPredictor) -> tuple[dict[str, ForecastScores], list[str]]:
+        """Return the scores of the baselines on the test windows, and sentences about what limits them."""
+        from ..tasks.forecast_comparison import score_baselines
 
-        train, validation, test = self.windows
+        recipe = self.recipe
+        train, validation, test = map(recipe.in_units, self.windows)
         errors = predictor.errors_of(test)
-        found = score_naive(test, seasonal_errors=errors)
-        if self.recipe.baselines == "naive":
-            return found
-        ridge = Ridge.fit(train, validation)
-        found["ridge"] = score_windows(test, lambda rows: ridge.forecast(test, rows), seasonal_errors=errors)
-        linear = train_linear("dlinear", train, validation, seed=self.recipe.seed)
-        found["dlinear"] = score_windows(
-            test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=errors
+        return score_baselines(
+            train, validation, test, kinds=recipe.baselines, seasonal_errors=errors, seed=recipe.seed
         )
-        return found
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
-        """Say whether the network is worth it; several series are compared by MASE, where it is defined."""
+        """Say whether the network is worth it.
+
+        Several series are compared by MASE, where it is defined, or by the MSE in standard units.
+        """
         from ..tasks.forecast_baselines import verdict
 
-        metric = "mase" if len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"] else "mae"
+        metric = "mse" if self.recipe.units == "standard" else "mae"
+        if metric == "mae" and len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"]:
+            metric = "mase"
         errors = {name: one.figures[metric] for name, one in baselines.items()}
         return verdict(scores.figures[metric], errors, metric=metric.upper())
 
