@@ -5,23 +5,27 @@
 
 The last part of the time judges, the part before it chooses the epoch and calibrates the intervals. The network is
 scored beside forecasts without parameters, ridge regression and DLinear, on the same windows.
+
+``etth1()``, ``energy()``, ``weather()`` and ``stocks()`` are of public series. ETTh1 and the load are found in the
+folder RNNKIT_DATA, or downloaded; the weather and the prices are files of the package vega-datasets.
 """
 
 # This file uses rnnkit as anybody may: `rnnkit recipes copy forecast` hands it out to be edited.
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnnkit import runs
+from rnnkit.errors import ConfigError
 from rnnkit.recipes.base import Columns, DataRequest, PreparedRun, Recipe
 from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings
 from rnnkit.tasks.forecast_settings import Fit, Model, check_together, usual_lookback
 from rnnkit.tasks.ranges import Count, Range, Seed
 
 if TYPE_CHECKING:
-    from rnnkit.data.forecasting import TimeSeries
+    from rnnkit.data.forecasting import ForecastWindows, TimeSeries
     from rnnkit.recipes.finetuning import FineTune, FineTuneWork
     from rnnkit.tasks.forecasting import ForecastPredictor
 
@@ -33,6 +37,9 @@ class Forecast(Recipe):
     Attributes:
         horizon: steps to forecast.
         lookback: steps that a window looks back; none takes two horizons or the longest season.
+        ahead: single steps of the horizon whose errors the summary has; those behind the horizon are left out.
+        units: of the figures: own are those of the table; standard counts the scales of the series (data.scale), so
+            that several series weigh alike.
         coverage: of the intervals, calibrated on the validation windows.
         baselines: which forecasts are scored beside the network: those without parameters, or ridge and DLinear, too.
         seed: of weights, order of the windows and dropout.
@@ -43,6 +50,8 @@ class Forecast(Recipe):
 
     horizon: Count = 24
     lookback: Count | None = None
+    ahead: tuple[int, ...] = ()
+    units: Literal["own", "standard"] = "own"
     coverage: Annotated[float, Range(above=0, below=1)] = 0.8
     baselines: Literal["all", "naive"] = "all"
     model: Model = field(default_factory=Model)
@@ -53,6 +62,8 @@ class Forecast(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if min(self.ahead, default=1) < 1:
+            raise ConfigError.of("ahead", self.ahead, "expected steps from 1 on")
         check_together(self.model, self.fit, self.data.scale)
 
     def prepare(self) -> PreparedRun:
@@ -89,10 +100,10 @@ class Forecast(Recipe):
                 windows = predictor.preprocessing.prepare(series).windows(span)
         else:
             series = self.data.read()
-            digests = {str(self.data.path): series.fingerprint()}
+            digests = {self.data.named(): series.fingerprint()}
             data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
             windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
-        return predictor.scores(windows).figures
+        return predictor.scores(self.in_units(windows)).figures
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""
@@ -112,6 +123,10 @@ class Forecast(Recipe):
 
         assert isinstance(settings, ForecastFineTune)
         return make_job(self, folder, data, settings)
+
+    def in_units(self, windows: ForecastWindows) -> ForecastWindows:
+        """Return windows whose scores are in the units of the figures."""
+        return windows.standardised() if self.units == "standard" else windows
 
     def load(self, folder: Path) -> ForecastPredictor:
         """Return the folder's model with all that forecasting takes."""
@@ -133,3 +148,65 @@ class Forecast(Recipe):
 def forecast() -> Forecast:
     """Learn to forecast the series of a table of yours (data.path, data.target, horizon)."""
     return Forecast()
+
+
+def etth1() -> Forecast:
+    """Forecast the 7 variables of ETTh1 by SegRNN, in the standard protocol (horizon 96; also 192, 336, 720)."""
+    # 12, 4 and 4 months of 30 days (Zhou et al. 2021); lookbacks of test windows reach into the validation part, and
+    # the last batch is kept. The network has SegRNN's published settings (Lin et al. 2023).
+    data = ForecastSource(
+        public="etth1",
+        target=("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
+        steps=(8640, 2880, 2880),
+        calendar=False,
+        number_series=True,
+    )
+    return replace(
+        forecast(),
+        horizon=96,
+        lookback=96,
+        ahead=(1, 24, 96, 192, 336, 720),
+        units="standard",
+        model=Model(kind="segment", hidden_size=512, segment=48, dropout=0.5, norm="last", output="point"),
+        fit=Fit(epochs=30, batch_size=256, lr=1e-3, clip_norm=None, loss="l1"),
+        data=data,
+    )
+
+
+def energy() -> Forecast:
+    """Forecast the load of American Electric Power for the next day, hour by hour; the last 20% of the time judge."""
+    return replace(
+        forecast(),
+        horizon=24,
+        lookback=168,
+        ahead=(1, 12, 24),
+        model=Model(hidden_size=128),
+        fit=Fit(epochs=10, batch_size=256, early_stopping=3),
+        data=ForecastSource(public="aep"),
+    )
+
+
+def weather() -> Forecast:
+    """Forecast Seattle's daily maximum temperature for a week; the year 2015 judges."""
+    return replace(
+        forecast(),
+        horizon=7,
+        lookback=30,
+        ahead=(1, 3, 7),
+        model=Model(hidden_size=32),
+        fit=Fit(epochs=40, batch_size=32, early_stopping=10),
+        data=ForecastSource(public="seattle-weather", target=("temp_max",), dates=("2014-07-01", "2015-01-01")),
+    )
+
+
+def stocks() -> Forecast:
+    """Forecast monthly prices of 5 stocks for 3 months, where the last price is hard to beat."""
+    return replace(
+        forecast(),
+        horizon=3,
+        lookback=12,
+        ahead=(1, 3),
+        model=Model(hidden_size=16, norm="last"),
+        fit=Fit(epochs=40, batch_size=32, early_stopping=10),
+        data=ForecastSource(public="stocks", target=("price",), id="symbol", scale="mean"),
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..tasks.forecast_scores import ForecastScores
     from ..tasks.forecasting import ForecastPredictor
 
-_FIGURES = {"mae": "MAE", "rmse": "RMSE", "smape": "sMAPE, %", "mase": "MASE", "crps": "CRPS"}
+_FIGURES = {"mae": "MAE", "mse": "MSE", "rmse": "RMSE", "smape": "sMAPE, %", "mase": "MASE", "crps": "CRPS"}
 _NAMES = {"mean": "mean of the lookback", "dlinear": "DLinear", "ridge": "ridge regression"}
 _LINES = 6  # of the picture of errors by step
 _SERIES = 30  # of the table of series
