@@ -31,7 +31,7 @@ _CHOOSE = 10  # windows that can choose an epoch
 _EPOCHS, _STEPS = 20, 100  # at least, unless the user says how many epochs
 _FAR = 3.0  # scales from the old center, or times the old scale
 _BATCH = 256
-FIGURES = ("mae", "rmse", "mase", "smape", "pinball", "crps")  # of a report
+FIGURES = ("mae", "mase", "smape", "crps")  # of a report
 
 
 class Schedule(NamedTuple):
