@@ -73,8 +73,9 @@ sanitize: install  ## run the core's own tests under the address and undefined-b
 package: install  ## build the wheel and the source archive into build/dist and try both in an empty environment
 	@$(BIN)/python tests/distribution/build_and_try.py build/dist
 
-bench: install  ## measure against PyTorch, Keras and JAX; writes docs/benchmarks.md
-	@$(BIN)/python -m benchmarks --write $(ARGS)
+bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md
+	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting; do \
+	  $(BIN)/python -m $$part || status=1; done; exit $$status
 
 accuracy: install  ## train digits and series for several seeds and compare with what they must reach
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
@@ -83,4 +84,4 @@ examples: install  ## run the examples
 	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 clean:  ## remove the environments and what was built
-	rm -rf $(VENV) .venv-bench .cache build
+	rm -rf $(VENV) .venv-bench .venv-neuralforecast .cache build

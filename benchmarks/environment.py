@@ -1,4 +1,4 @@
-"""The peers' environment: .venv-bench at the root of the checkout, made on first use."""
+"""The peers' environments at the root of the checkout, made on first use: .venv-bench and .venv-neuralforecast."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
+NEURALFORECAST = ROOT / "benchmarks" / "requirements-neuralforecast.txt"
 
 
 def peers_python(say: Callable[[str], None]) -> Path:
@@ -28,3 +29,19 @@ def peers_python(say: Callable[[str], None]) -> Path:
         subprocess.run([*pip, "install", "-q", "-r", str(REQUIREMENTS)], check=True)
         installed.write_text(REQUIREMENTS.read_text())
     return python
+
+
+def neuralforecast_folder(say: Callable[[str], None]) -> Path:
+    """The folder that has neuralforecast, for the end of `sys.path`.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not install it.
+    """
+    home = ROOT / ".venv-neuralforecast"
+    installed = home / "requirements.txt"  # written last, so an interrupted installation is repeated
+    if not installed.exists() or installed.read_text() != NEURALFORECAST.read_text():
+        say(f"installing neuralforecast into {home.name} (about 250 MB, once)")
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--upgrade"]
+        subprocess.run([*pip, "--target", str(home), "-r", str(NEURALFORECAST)], check=True)
+        installed.write_text(NEURALFORECAST.read_text())
+    return home

@@ -36,18 +36,18 @@ TEXTS = {
     "translate": PAIRS,
     "summarize": PAIRS,
 }  # fmt: skip
+FORECAST = [
+    "data.path=steps.csv", "data.target=y", "horizon=2", "lookback=6", "fit.batch_size=8", "baselines=naive",
+    "fit.early_stopping=none",
+]  # fmt: skip
 SMALL = {
     **TEXTS,
     "adding": ADDING,
-    "forecast": [
-        "data.path=steps.csv",
-        "data.target=y",
-        "horizon=2",
-        "lookback=6",
-        "fit.batch_size=8",
-        "baselines=naive",
-        "fit.early_stopping=none",
-    ],
+    "forecast": FORECAST,
+    "forecast-energy": FORECAST,
+    "forecast-etth1": [*FORECAST, "data.steps=60,15,15", "model.segment=2"],
+    "forecast-stocks": [*FORECAST, "data.id=none"],
+    "forecast-weather": [*FORECAST, "data.dates=2024-03-01,2024-03-15"],
     "classify": [*SERIES, "data.label=label"],
     "regress": [*SERIES, "data.target=target"],
 }
@@ -87,7 +87,7 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name)
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     if module not in TEXTS:  # whose pages hold their pictures
         monkeypatch.setattr("rnnkit.diagnostics.pictures._write", lambda *_: None)
-    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(module, DIGITS)]
+    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS))]
     line = ["train", name, *(word for one in small for word in ("--set", one))]
     whole = call(*line, "--out", "whole")
     assert whole.exit_code == 0, whole.output

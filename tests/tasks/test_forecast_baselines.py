@@ -98,3 +98,13 @@ def test_the_verdict():
     assert "its MAE of 8 is 4.0 times that of ridge regression" in verdict(8.0, {"ridge": 2.0})
     with pytest.raises(ConfigError, match="no baseline"):
         verdict(1.0, {})
+
+
+def test_the_verdict_says_where_the_last_value_is_about_the_best():
+    hard = "The last value is hard to beat where the changes of a series are random, as with prices."
+    assert verdict(2.0, {"drift": 1.99, "persistence": 2.0}).endswith(hard)
+    assert hard not in verdict(2.0, {"drift": 1.9, "persistence": 2.0})
+    assert hard not in verdict(1.9, {"drift": 1.99, "persistence": 2.0})
+    assert "that of climatology (what is usual at a day of the year) (3)" in verdict(
+        2.0, {"ridge": 2.1, "climatology": 3.0, "persistence": 3.4}
+    )

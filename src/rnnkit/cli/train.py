@@ -160,6 +160,8 @@ def _conclude(folder: Path, recipe: Recipe, metrics: Metrics | None) -> None:
             err=True,
         )
     report(metrics.get("test", metrics.get("validation", {})))
+    for sentence in metrics.get("summary", []):
+        typer.echo(sentence)
     if "verdict" in metrics:
         typer.echo(metrics["verdict"])
     judged = metrics.get("rows", {}).get("test" if "test" in metrics else "validation")

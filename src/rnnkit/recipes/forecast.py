@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnnkit import runs
-from rnnkit.recipes.base import Columns, DataRequest, PreparedRun, Recipe
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, PreparedRun, Recipe
 from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings
 from rnnkit.tasks.forecast_settings import Fit, Model, check_together, usual_lookback
 from rnnkit.tasks.ranges import Count, Range, Seed
 
 if TYPE_CHECKING:
-    from rnnkit.data.forecasting import TimeSeries
+    from rnnkit.data.forecasting import ForecastWindows, TimeSeries
     from rnnkit.recipes.finetuning import FineTune, FineTuneWork
     from rnnkit.tasks.forecasting import ForecastPredictor
 
@@ -33,6 +34,9 @@ class Forecast(Recipe):
     Attributes:
         horizon: steps to forecast.
         lookback: steps that a window looks back; none takes two horizons or the longest season.
+        ahead: single steps of the horizon whose errors the summary has; those behind the horizon are left out.
+        units: of the figures: own are those of the table; standard counts the scales of the series (data.scale), so
+            that several series weigh alike.
         coverage: of the intervals, calibrated on the validation windows.
         baselines: which forecasts are scored beside the network: those without parameters, or ridge and DLinear, too.
         seed: of weights, order of the windows and dropout.
@@ -43,6 +47,8 @@ class Forecast(Recipe):
 
     horizon: Count = 24
     lookback: Count | None = None
+    ahead: tuple[int, ...] = ()
+    units: Literal["own", "standard"] = "own"
     coverage: Annotated[float, Range(above=0, below=1)] = 0.8
     baselines: Literal["all", "naive"] = "all"
     model: Model = field(default_factory=Model)
@@ -53,6 +59,8 @@ class Forecast(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if min(self.ahead, default=1) < 1:
+            raise ConfigError.of("ahead", self.ahead, "expected steps from 1 on")
         check_together(self.model, self.fit, self.data.scale)
 
     def prepare(self) -> PreparedRun:
@@ -77,22 +85,35 @@ class Forecast(Recipe):
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return figures of the folder's model on the test part, or on all windows of another file."""
+        predictor = self.load(folder)
+        return predictor.scores(self.in_units(self.judged_windows(predictor, folder, data))).figures
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, and windows of the test part or of another file to measure it on."""
+        from rnnkit.models.forecast_measured import MeasuredForecaster
+
+        predictor = self.load(folder)
+        inputs, targets = self.judged_windows(predictor, folder, data).spread(256)
+        model = MeasuredForecaster(predictor.model, targets, self.fit.loss)
+        return InspectionData(model, inputs, targets, None)
+
+    def judged_windows(
+        self, predictor: ForecastPredictor, folder: Path, data: DataRequest | None = None
+    ) -> ForecastWindows:
+        """Return the windows of the test part, or all of another file."""
         import numpy as np
 
         from rnnkit.runs import data_digests
 
-        predictor = self.load(folder)
         if data is not None:
             with in_forecast_settings(new=True):
                 series = self.read_new(predictor, data)
                 span = np.stack([np.zeros_like(series.ends), series.ends], 1)
-                windows = predictor.preprocessing.prepare(series).windows(span)
-        else:
-            series = self.data.read()
-            digests = {str(self.data.path): series.fingerprint()}
-            data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
-            windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
-        return predictor.scores(windows).figures
+                return predictor.preprocessing.prepare(series).windows(span)
+        series = self.data.read()
+        digests = {self.data.named(): series.fingerprint()}
+        data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
+        return predictor.preprocessing.divide(self.data.divide(series))[-1]
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""
@@ -112,6 +133,10 @@ class Forecast(Recipe):
 
         assert isinstance(settings, ForecastFineTune)
         return make_job(self, folder, data, settings)
+
+    def in_units(self, windows: ForecastWindows) -> ForecastWindows:
+        """Return windows whose scores are in the units of the figures."""
+        return windows.standardised() if self.units == "standard" else windows
 
     def load(self, folder: Path) -> ForecastPredictor:
         """Return the folder's model with all that forecasting takes."""

@@ -12,6 +12,7 @@ from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
+from .forecast_summary import steps_ahead, tell_step
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
@@ -36,7 +37,7 @@ class PreparedForecast(PreparedRun):
     @property
     def digests(self) -> dict[str, str]:
         """A digest of the file as it was read."""
-        return {str(self.recipe.data.path): self.parts.series.fingerprint()}
+        return {self.recipe.data.named(): self.parts.series.fingerprint()}
 
     def check_data(self, folder: Path) -> None:
         """Raise DataError where the run in a folder was begun on other series than these."""
@@ -44,7 +45,8 @@ class PreparedForecast(PreparedRun):
 
     def findings(self) -> list[str]:
         """Return what was found in the series, and where their parts are."""
-        return [*self.parts.series.findings, *self.parts.findings, *self.short_series()]
+        units = ["All figures count the scales of the series."] if self.recipe.units == "standard" else []
+        return [*self.parts.series.findings, *self.parts.findings, *self.short_series(), *units]
 
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
@@ -66,19 +68,22 @@ class PreparedForecast(PreparedRun):
             resume=True,  # of a new folder there is nothing to resume
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
         )
-        validated = predictor.scores(validation)  # before these windows calibrate the intervals
+        validated = predictor.scores(recipe.in_units(validation))  # before these windows calibrate the intervals
         findings = [*self.findings(), *self.calibrate(predictor, validation)]
         learner.extra = predictor.extra()
         learner.save(folder)
-        scores = predictor.scores(test)
-        baselines = self.baselines(predictor, folder)
-        findings += [*scores.findings, *self.write_forecast(predictor, folder)]
+        scores = predictor.scores(recipe.in_units(test))
+        baselines, limits = self.baselines(predictor, folder)
+        findings += [*scores.findings, *limits, *self.write_forecast(predictor, folder)]
+        ahead = steps_ahead(scores, baselines, recipe.ahead)
         metrics: Metrics = {
             "test": scores.figures,
             "validation": validated.figures,
             "split": " ".join(self.parts.findings),
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
+            "ahead": ahead,
+            "summary": [tell_step(step, found, self.parts.series.frequency) for step, found in ahead.items()],
             "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
@@ -86,7 +91,7 @@ class PreparedForecast(PreparedRun):
         chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
-        write_lines([*findings, metrics["verdict"]], folder / FINDINGS)
+        write_lines([*findings, *metrics["summary"], metrics["verdict"]], folder / FINDINGS)
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -117,25 +122,35 @@ class PreparedForecast(PreparedRun):
             return [f"There are no intervals: {error.problem}."]
         return []
 
-    def baselines(self, predictor: ForecastPredictor, folder: Path) -> dict[str, ForecastScores]:
-        """Return the scores of the baselines on the test windows; the linear ones are written into the folder."""
+    def baselines(self, predictor: ForecastPredictor, folder: Path) -> tuple[dict[str, ForecastScores], list[str]]:
+        """Return the scores of the baselines on the test windows, and sentences about what limits them.
+
+        The linear ones are written into the folder.
+        """
         from ..tasks.forecast_comparison import score_baselines
 
         recipe = self.recipe
-        found, _ = score_baselines(
-            *self.windows,
+        train, validation, test = map(recipe.in_units, self.windows)
+        return score_baselines(
+            train,
+            validation,
+            test,
             kinds=recipe.baselines,
-            seasonal_errors=predictor.errors_of(self.windows[-1]),
+            seasonal_errors=predictor.errors_of(test),
             seed=recipe.seed,
             linear_file=folder / LINEAR,
         )
-        return found
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
-        """Say whether the network is worth it; several series are compared by MASE, where it is defined."""
+        """Say whether the network is worth it.
+
+        Several series are compared by MASE, where it is defined, or by the MSE in standard units.
+        """
         from ..tasks.forecast_baselines import verdict
 
-        metric = "mase" if len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"] else "mae"
+        metric = "mse" if self.recipe.units == "standard" else "mae"
+        if metric == "mae" and len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"]:
+            metric = "mase"
         errors = {name: one.figures[metric] for name, one in baselines.items()}
         return verdict(scores.figures[metric], errors, metric=metric.upper())
 

@@ -37,6 +37,8 @@ class ForecastSource(TableSettings):
 
     Attributes:
         path: a CSV, TSV or .parquet file: a row a time step.
+        public: the public set that is read where there is no path. It is found in the folder RNNKIT_DATA, or
+            downloaded; seattle-weather and stocks are files of the package vega-datasets.
         target: the column to forecast; several are several series.
         id: the column that tells several series apart.
         time: the column with the time stamps.
@@ -63,6 +65,7 @@ class ForecastSource(TableSettings):
 
     group_name: ClassVar[str] = "data"
 
+    public: Literal["etth1", "aep", "seattle-weather", "stocks"] | None = None
     target: tuple[str, ...] = ()
     id: str | None = None
     time: str | None = None
@@ -99,6 +102,10 @@ class ForecastSource(TableSettings):
             if found and len(found) != count:
                 raise ConfigError(f"data.{name}={found} arrived; expected {count} of them")
 
+    def named(self) -> str:
+        """Return what the source is called: its path, or the public set."""
+        return str(self.public if self.path is None else self.path)
+
     def read(self) -> TimeSeries:
         """Return the series of the file.
 
@@ -106,12 +113,13 @@ class ForecastSource(TableSettings):
             ConfigError: no file is named. DataError: it cannot be read as series; see `read_time_series`.
         """
         from ..data.forecasting import read_time_series
+        from ..data.forecasting.public import find_series
 
-        if self.path is None:
+        if self.path is None and self.public is None:
             raise ConfigError("data.path is missing; name the file to learn from: `rnnkit train forecast load.csv`")
         named: dict[str, Any] = {name: () if value == _NONE else value for name, value in self.given(ARGUMENTS).items()}
         with in_forecast_settings():
-            return read_time_series(self.path, **named)
+            return read_time_series(find_series(str(self.public)) if self.path is None else self.path, **named)
 
     def divide(self, series: TimeSeries) -> TimeParts:
         """Return the parts of the series by time.

@@ -28,6 +28,8 @@ class Metrics(TypedDict, total=False):
         epochs: how many were completed.
         seconds: the time training took, and
         samples_per_second: training samples over that time without validation; None before the first epoch ended.
+        ahead: errors of single steps of a forecast: step → the network or a baseline → figures.
+        summary: figures in a sentence each, which the command line prints.
         verdict: whether the network is worth it beside the baselines, in a sentence or two.
         troubles: of the data and of what the model made of it, a sentence each; runs of text.
         stopped: "finished", "early stopping" or "interrupted" (by Ctrl-C).
@@ -44,6 +46,8 @@ class Metrics(TypedDict, total=False):
     epochs: int
     seconds: float
     samples_per_second: float | None
+    ahead: dict[str, dict[str, dict[str, float]]]
+    summary: list[str]
     verdict: str
     troubles: list[str]
     stopped: str

@@ -26,6 +26,7 @@ _WORDS = {
     "persistence": "persistence (the last value)",
     "drift": "drift (the line through the first and the last value)",
     "mean": "the mean of the lookback",
+    "climatology": "climatology (what is usual at a day of the year)",
     "ridge": "ridge regression on the same inputs",
     "dlinear": "the linear model DLinear",
     "nlinear": "the linear model NLinear",
@@ -247,7 +248,9 @@ enough. The last value is hard to beat where the changes of a series are random,
     def shown(value: float) -> str:
         return f"{value:,.4g}{unit}"
 
-    naive = {name: value for name, value in named.items() if name.partition("_")[0] in NaiveForecasts.names}
+    naive = {
+        name: value for name, value in named.items() if name.partition("_")[0] in (*NaiveForecasts.names, "climatology")
+    }
     if gain >= _WORTH:
         text = (
             f"The network is worth it: its {metric} of {shown(network)} is {gain:.1%} below that of the best baseline, "
@@ -270,7 +273,7 @@ enough. The last value is hard to beat where the changes of a series are random,
             f"The network is not worth it: its {metric} of {shown(network)} is {more} that of {_called(best)} "
             f"({shown(named[best])}). Use the simpler forecast."
         )
-    if best == "persistence":
+    if named.get("persistence", np.inf) <= named[best] * (1 + _WORTH):
         text += " The last value is hard to beat where the changes of a series are random, as with prices."
     return text
 

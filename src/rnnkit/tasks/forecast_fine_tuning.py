@@ -6,7 +6,7 @@ Legend: S series, L lookback steps, H horizon steps.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -83,9 +83,17 @@ class NewSeries:
             "restore_best": chosen is not None,
         }
 
-    def scores(self, predictor: ForecastPredictor) -> ForecastScores:
-        """Return a forecaster's scores on the windows to measure on."""
-        return replace(predictor, seasonal_errors=self.predictor.seasonal_errors).scores(self.judged[1])
+    def scores(
+        self, predictor: ForecastPredictor, in_units: Callable[[ForecastWindows], ForecastWindows] | None = None
+    ) -> ForecastScores:
+        """Return a forecaster's scores on the windows to measure on.
+
+        Args:
+            predictor: the forecaster.
+            in_units: gives windows whose scores are in other units than the user's; None: in these.
+        """
+        windows = self.judged[1] if in_units is None else in_units(self.judged[1])
+        return replace(predictor, seasonal_errors=self.predictor.seasonal_errors).scores(windows)
 
     def conclude(self) -> list[str]:
         """Calibrate the intervals on the validation windows of the new series; tell where that cannot be."""

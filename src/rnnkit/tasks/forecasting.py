@@ -110,7 +110,8 @@ class ForecastPredictor:
 
     def errors_of(self, windows: ForecastWindows) -> Array:
         """Return the seasonal errors of the windows' series [S], NaN where there is none."""
-        return np.array([self.seasonal_errors.get(name) or np.nan for name in windows.series.ids], np.float64)
+        found = np.array([self.seasonal_errors.get(name) or np.nan for name in windows.series.ids], np.float64)
+        return found if windows.source.units is None else found / windows.source.units
 
     def scores(self, windows: ForecastWindows) -> ForecastScores:
         """Return the scores of forecasts, and of quantiles where the model has some.

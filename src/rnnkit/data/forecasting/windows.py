@@ -6,7 +6,7 @@ Legend: W windows, B windows of a batch, L lookback steps, H horizon steps, C ch
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class WindowSource:
         starts: [S], the row of each series' first step.
         center, scale: [S], of the targets.
         padding: how many rows of zeros stand before each series.
+        units: [S], one unit of `raw` in the user's units; None: 1.
     """
 
     series: TimeSeries
@@ -47,6 +48,7 @@ class WindowSource:
     center: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
     padding: int = 0
+    units: npt.NDArray[np.float64] | None = None
 
     def windows(
         self, span: npt.NDArray[np.int64], *, stride: int = 1, name: str = "", unobserved: bool = False
@@ -225,6 +227,22 @@ class ForecastWindows:
         """
         return IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)
 
+    def spread(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and targets of so many windows with all of their targets, evenly spread; fewer if there are.
+
+        Args:
+            count: how many.
+
+        Raises:
+            DataError: no window has all of its targets.
+        """
+        whole = np.flatnonzero(self._missing == 0)
+        if not len(whole):
+            raise DataError(f"none of {len(self):,} windows has all of its targets", Place(self.series.source))
+        batch = self[whole[np.unique(np.linspace(0, len(whole) - 1, min(count, len(whole))).round().astype(int))]]
+        assert batch.targets is not None
+        return batch.inputs, batch.targets
+
     def truth(self, rows: Any = slice(None)) -> npt.NDArray[np.float64]:
         """Return the targets in the user's units, [B, H], NaN where missing."""
         return self.source.raw[np.atleast_1d(self._rows[rows])[:, None] + self._future]
@@ -257,6 +275,27 @@ class ForecastWindows:
     def scales(self, rows: Any = slice(None)) -> npt.NDArray[np.float64]:
         """Return the scale of each window's series, [B]: by it spreads are brought into the user's units."""
         return np.asarray(self.source.scale[np.atleast_1d(self.owner[rows])])
+
+    def standardised(self) -> ForecastWindows:
+        """Return the windows in the units of the model: truth, forecasts and scores count the scales of the series.
+
+        Example:
+            >>> import numpy as np
+            >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+            >>> parts = divide_time(TimeSeries.from_arrays([[1.0, 3, 1, 3, 5, 9]]), (4, 2))
+            >>> _, test = ForecastPreprocessing.fit(parts, lookback=1, horizon=2).divide(parts)
+            >>> test.truth().tolist(), test.standardised().truth().tolist()
+            ([[5.0, 9.0]], [[3.0, 7.0]])
+        """
+        source = self.source
+        raw = np.full_like(source.raw, np.nan)
+        for row, (begin, size) in enumerate(zip(source.starts.tolist(), source.series.lengths.tolist(), strict=True)):
+            block = slice(begin, begin + size)
+            raw[block] = (source.raw[block] - source.center[row]) / source.scale[row]
+        units = source.scale if source.units is None else source.scale * source.units
+        none, one = np.zeros_like(source.center), np.ones_like(source.scale)
+        scaled = replace(source, raw=raw, center=none, scale=one, units=units)
+        return ForecastWindows(scaled, self.owner, self.origin, name=self.name, short=self.short)
 
     def _observed(self) -> ForecastWindows:
         """The windows that have an observed target in their horizon.

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
-from ...errors import DataError, DownloadError, check_choice
-from ..data_folder import data_folder
-from ..download import File, cache_folder, fetch, show_progress
+from ...errors import check_choice
+from ..download import File
+from ..public_files import PublicFiles, find_files
 from .texts import Texts, as_texts
-
-
-class Corpus(NamedTuple):
-    """Where the files of a corpus are.
-
-    Attributes:
-        folder: their folder in ``RNNKIT_DATA`` and in the cache.
-        address: of the folder on the network.
-        files: name, size and hash of each.
-        remote: the name that each has there.
-        about: what it is, and under which licence.
-    """
-
-    folder: str
-    address: str
-    files: tuple[File, ...]
-    remote: dict[str, str]
-    about: str
-
 
 _POEMS = (
     (0, 408_405, "4f88f429938082523cdc72a1612bd7a7c3e3f7a33f8192c61ae51340efc3c92d"),
@@ -41,14 +20,14 @@ _POEMS = (
 )
 _TANG = tuple(File(f"poet.tang.{number}.json", size, digest) for number, size, digest in _POEMS)
 CORPORA = {
-    "tinyshakespeare": Corpus(
+    "tinyshakespeare": PublicFiles(
         "lm_en",
         "https://raw.githubusercontent.com/karpathy/char-rnn/d1d7aa34fdb3626174bce1d753e6cc6845ce7087/",
         (File("tinyshakespeare.txt", 1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),),
         {"tinyshakespeare.txt": "data/tinyshakespeare/input.txt"},
         "plays of Shakespeare, 1.1 MB of public-domain text",
     ),
-    "tang": Corpus(
+    "tang": PublicFiles(
         "chinese_poetry",
         "https://raw.githubusercontent.com/chinese-poetry/chinese-poetry/master/",
         _TANG,
@@ -77,32 +56,7 @@ def find_corpus(name: str) -> list[Path]:
         [PosixPath('.../lm_en/tinyshakespeare.txt')]
     """
     check_choice(name, "name", tuple(CORPORA))
-    corpus, own = CORPORA[name], data_folder()
-    given = None if own is None else own / corpus.folder
-    target = cache_folder() / corpus.folder
-    if given is not None and all((given / file.name).is_file() for file in corpus.files):
-        for file in corpus.files:
-            if not _is(given / file.name, file):
-                raise DataError(f"{given / file.name} is altered: its SHA-256 is not {file.sha256}")
-        return [given / file.name for file in corpus.files]
-    missing = [file for file in corpus.files if not _is(target / file.name, file)]
-    if missing:
-        try:
-            with show_progress(f"Downloading {name} into {target}") as progress:
-                fetch(missing, [corpus.address], target, progress=progress, remote=corpus.remote)
-        except DownloadError as error:
-            names = ", ".join(file.name for file in missing)
-            raise DownloadError(
-                f"{name} ({corpus.about}) could not be fetched:\n{error}\nPut {names} into {target}, or into "
-                f"the folder {corpus.folder} of RNNKIT_DATA"
-            ) from error
-    return [target / file.name for file in corpus.files]
-
-
-def _is(path: Path, file: File) -> bool:
-    if not path.is_file() or path.stat().st_size != file.size:
-        return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+    return find_files(name, CORPORA[name])
 
 
 def python_topics() -> Texts:

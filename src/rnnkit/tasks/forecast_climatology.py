@@ -1,0 +1,96 @@
+"""Climatology: what is usual at a day of the year, learnt from the training part alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.forecasting.frequency import Frequency
+from ..data.forecasting.windows import ForecastWindows
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
+
+_WAVES = 2  # of a year and of half a year; three years of days do not bear more
+_YEAR = 365.2425
+
+
+class Climatology:
+    """ŷ(d) = a_0 + Σ_k a_k cos 2πk d + b_k sin 2πk d, k = 1, 2, by least squares on the training steps of each series.
+
+    d is the share of the year that is over. A mean of each single day would follow the weather of few years; two waves
+    are what meteorology calls the annual cycle. A series with less than a year of training steps, or with none, is
+    forecast by the mean of what was observed of it, or by its center.
+
+    Attributes:
+        coefficients: [S, 5], of the constant and of the waves.
+
+    Example:
+        >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+        >>> days = 10 + 5 * np.cos(2 * np.pi * np.arange(1461) / 365.25)
+        >>> parts = divide_time(TimeSeries.from_arrays([days], start="2020-01-01", frequency="day"), (1100, 361))
+        >>> train, test = ForecastPreprocessing.fit(parts, lookback=7, horizon=3).divide(parts)
+        >>> bool(np.abs(Climatology.fit(train).forecast(test) - test.truth()).max() < 0.1)
+        True
+    """
+
+    def __init__(self, coefficients: Array) -> None:
+        self.coefficients = coefficients
+
+    @staticmethod
+    def serves(frequency: Frequency) -> bool:
+        """Return whether steps are days, so that a year has many of them and no season of hours is lost.
+
+        Example:
+            >>> Climatology.serves(Frequency("day")), Climatology.serves(Frequency("hour"))
+            (True, False)
+        """
+        return frequency.unit in ("day", "business day") and frequency.count == 1
+
+    @staticmethod
+    def fit(train: ForecastWindows) -> Climatology:
+        """Learn from the steps of training windows, lookback and horizon.
+
+        Args:
+            train: windows of series whose steps are dates.
+        """
+        source, layout = train.source, train.layout
+        found = np.zeros((len(train.series), 1 + 2 * _WAVES))
+        found[:, 0] = source.center
+        for row, times in enumerate(train.series.times):
+            origins = train.origin[train.owner == row]
+            if not len(origins):
+                continue
+            begin, end = max(0, int(origins.min()) - layout.lookback), int(origins.max()) + layout.horizon
+            values = source.raw[source.starts[row] + begin : source.starts[row] + end]
+            seen = ~np.isnan(values)
+            stamps = times[begin:end]
+            if (stamps[-1] - stamps[0]) < np.timedelta64(int(_YEAR), "D"):
+                found[row, 0] = values[seen].mean()
+            else:
+                found[row] = np.linalg.lstsq(_waves(stamps[seen]), values[seen], rcond=None)[0]
+        return Climatology(found)
+
+    def forecast(self, windows: ForecastWindows, rows: Any = slice(None)) -> Array:
+        """Return the forecasts of windows in the units of the training windows, [B, H].
+
+        Args:
+            windows: of the same series.
+            rows: as in `windows[rows]`; all by default.
+        """
+        stamps, owner = windows.stamps(rows), np.atleast_1d(windows.owner[rows])
+        waves = _waves(stamps.ravel()).reshape(*stamps.shape, -1)
+        found: Array = np.einsum("bhk,bk->bh", waves, self.coefficients[owner])
+        return found
+
+
+def _waves(stamps: npt.NDArray[Any]) -> Array:
+    """[T, 5]: 1, and cosine and sine of each wave."""
+    times = stamps.astype("datetime64[us]")
+    new_year = times.astype("datetime64[Y]").astype("datetime64[us]")
+    share = (times - new_year) / np.timedelta64(1, "D") / _YEAR
+    angles = 2 * np.pi * np.arange(1, _WAVES + 1) * share[:, None]
+    return np.concatenate([np.ones((len(times), 1)), np.cos(angles), np.sin(angles)], 1)
