@@ -158,10 +158,20 @@ def test_new_series_are_forecast_and_what_cannot_be_is_refused(model):
         DataError, match="no two steps in a row have a target: the closest are 24 steps apart; the model was trained on"
     ):
         model.predict(later.assign(ds=pd.date_range("2024-03-01", periods=8)))
-    with pytest.raises(ConfigError, match=r"horizon=9.*at most 3.*RNNForecaster\(horizon=9\)"):
+    with pytest.raises(ConfigError, match=r"horizon=9.*at most 3.*fit RNNForecaster\(horizon=9\)"):
         model.predict(horizon=9)
     with pytest.raises(NotFittedError):
         rnnkit.RNNForecaster().predict()
+
+
+def test_a_model_that_goes_on_forecasts_further_without_intervals():
+    model = fitted(values(), model="deepar", output="gaussian", norm="none")
+    found = model.predict_interval(horizon=5)
+    assert found.shape == (5, 3)
+    assert np.isfinite(found[:3]).all()
+    assert np.isfinite(found[3:, 0]).all()
+    assert np.isnan(found[3:, 1:]).all()
+    assert model.predict_interval(horizon=2).shape == (2, 3)
 
 
 def test_covariates_of_the_steps_to_come():
@@ -233,7 +243,7 @@ def test_the_comparison_says_whether_the_network_is_worth_it(model):
 def test_later_steps_are_scored_behind_what_was_learned():
     model = fitted(values()[:100], test_fraction=0)
     assert model.parts_.names == ("train", "validation")
-    with pytest.raises(DataError, match="test_fraction=0 left no steps to judge by"):
+    with pytest.raises(DataError, match="no steps were left to judge by.*test_fraction=0.2"):
         model.score()
     assert len(model._judged(values())) == 18  # 20 steps behind those of fit, H = 3
     assert np.isfinite(model.score(values()))
@@ -290,9 +300,19 @@ def test_one_series_after_many():
     train = new["y"].to_numpy()[: int(0.6 * STEPS)]
     assert now.centers[2] == pytest.approx(train.mean())
     assert model.predict()["unique_id"].tolist() == ["c"] * 3
+    assert any("'c' is new" in one for one in model.findings_)
+    assert np.isfinite(model.score())
     assert model.n_iter_ == 2
     assert model.history_.report is not None
     assert model.predict(long())["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+    model.fine_tune(new[:11], epochs=1)  # one window
+    assert any("none can be held out" in one for one in model.findings_)
+    assert len(model.predict_interval(coverage=0.8)) == 3
+    with pytest.raises(DataError, match="intervals of 0.6 were not calibrated before; pass one of these"):
+        model.predict_interval(coverage=0.6)
+    with pytest.raises(DataError, match="no steps were left to judge by"):
+        model.score()
+    assert np.isfinite(model.score(new))
 
 
 def test_streams_have_the_form_of_the_data():

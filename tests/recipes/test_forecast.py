@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -71,6 +72,9 @@ def test_a_run_is_scored_beside_the_baselines(run):
     assert len(json.loads((folder / "scores.json").read_text())["network"]["by_step"]["mae"]) == 3
     assert (folder / "findings.txt").read_text().splitlines() == [*metrics["troubles"], metrics["verdict"]]
     assert (folder / "forecast.png").stat().st_size > 1_000
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Forecasts of 2 series, hourly, 3 steps ahead</h1>" in page
+    assert all(f"<li>{escape(one)}</li>" in page for one in metrics["troubles"])
 
 
 def test_the_steps_to_come(run):

@@ -17,11 +17,11 @@ from ..data.forecasting.parts import TimeParts, divide_time
 from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.series import TimeSeries
 from ..errors import ConfigError, DataError, check_number, check_whole
-from ..finetuning.adapters import merge_adapters
 from ..models.loading import build as rebuild
 from ..tasks.conformal import ConformalIntervals
+from ..tasks.forecast_fine_tuning import fine_tune_forecaster
 from ..tasks.forecast_settings import Fit, Model, check_together, usual_lookback
-from ..tasks.forecast_training import forecast_learner, new_forecaster, train_forecaster, training_errors
+from ..tasks.forecast_training import forecast_learner, new_forecaster, train_forecaster
 from ..tasks.forecasting import ForecastPredictor
 from ..training.history import History
 from ..types import WindowLayout
@@ -115,11 +115,20 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             build = model.build if self.network is None else self.network
             predictor = new_forecaster(build, parts, preprocessing, seed=seed, device=self.device)
         else:
-            predictor = replace(self.predictor_, device=self.device)
+            seen = {name: parts.last_stamps(name) for name in parts.names[:2]}
+            predictor = replace(self.predictor_, device=self.device, seen=seen)
         learner = forecast_learner(predictor, fit)
         history = train_forecaster(learner, fit, train, validation, seed=seed, progress=None if self.verbose else False)
-        self._trained(predictor, parts, form, history, fresh=fresh)
+        if fresh and hasattr(self, "history_"):
+            del self.history_
+        self._trained(predictor, parts, form, history)
         self._model = model
+        predictor.intervals = None
+        self.findings_ = [*series.findings, *parts.findings]
+        try:
+            self._calibrate((0.8,))
+        except DataError as error:
+            self.findings_.append(f"There are no intervals: {error.problem}.")
         return self
 
     def _recipe(self) -> tuple[Model, Fit]:
@@ -188,18 +197,11 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
                 return int(self.random_state)
         return int(self._random.randint(2**31 - 1))
 
-    def _trained(
-        self, predictor: ForecastPredictor, parts: TimeParts, form: Form, history: History, *, fresh: bool
-    ) -> None:
-        """Keep what a training made, and calibrate."""
+    def _trained(self, predictor: ForecastPredictor, parts: TimeParts, form: Form, history: History) -> None:
+        """Keep what a training made."""
+        fresh = not hasattr(self, "history_")
         self.predictor_, self.parts_, self._form = predictor, parts, form
         self._validated: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # targets, forecasts, scales
-        predictor.intervals = None
-        self.findings_ = [*parts.series.findings, *parts.findings]
-        try:
-            self._calibrate((0.8,))
-        except DataError as error:
-            self.findings_.append(f"There are no intervals: {error.problem}.")
         if fresh:
             self.history_ = history
         else:  # one history of all that the weights have been through
@@ -209,16 +211,18 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             self.history_.stopped, self.history_.report = history.stopped, history.report
         self.n_iter_ = len(self.history_.rows)
 
-    def fine_tune(self, data: Any, *, epochs: int = 5, **settings: Any) -> Self:
+    def fine_tune(self, data: Any, *, epochs: int | None = None, **settings: Any) -> Self:
         """Train on new series at a lower rate, from where `fit` ended: one series after many, or the latest steps.
 
-        Scales of series that `fit` has seen stay. New series are measured on their own training part. The intervals are
-        calibrated anew on the validation part of the new data, where it has enough windows.
+        The latest steps are held out as in `fit`, as far as there are enough: one window, a lookback and a horizon, can
+        be learned from. A new series is measured on its own training part; a known one keeps its scale unless it has
+        moved far. See `rnnkit.tasks.forecast_fine_tuning.fine_tune_forecaster`.
 
         Args:
-            data: the series, in any form of the class, with the columns of `fit`.
-            epochs: number of epochs.
-            **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters`, `protect` ...
+            data: the series, in any form of the class, with the columns of `fit`. `predict()` continues them.
+            epochs: passes over the new windows; None: 20, or as many as make 100 optimizer steps.
+            **settings: more for `fine_tune_forecaster` and `rnnkit.Learner.fine_tune`: `lr`, `batch_size`, `freeze`,
+                `adapters`, `protect` ...
 
         Returns:
             The forecaster itself; `print(model.history_.report)` shows what changed.
@@ -230,18 +234,18 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "predictor_")
         _, fit = self._recipe()
         series, form = self._read_new(data)
-        parts = self._divide(series)
-        preprocessing = self.predictor_.preprocessing.with_series(parts)
-        train, validation = preprocessing.divide(parts, stride=self.stride)[:2]
-        errors = {**training_errors(parts), **self.predictor_.seasonal_errors}
-        predictor = replace(self.predictor_, preprocessing=preprocessing, seasonal_errors=errors, device=self.device)
-        learner, seed = forecast_learner(predictor, fit), self._seed(fresh=False)
-        batches = train.batches(fit.batch_size, shuffle=True, seed=seed)
-        tuning: dict[str, Any] = {"validation": validation.batches(256), "epochs": epochs, "seed": seed} | settings
-        history = learner.fine_tune(batches, progress=None if self.verbose else False, **tuning)
-        if settings.get("adapters") is not None:
-            merge_adapters(predictor.model)
-        self._trained(predictor, parts, form, history, fresh=False)
+        tuned = fine_tune_forecaster(
+            replace(self.predictor_, device=self.device),
+            series,
+            validation=self.validation_fraction,
+            test=self.test_fraction,
+            epochs=epochs,
+            fit=fit,
+            seed=self._seed(fresh=False),
+            **{"progress": None if self.verbose else False} | settings,
+        )
+        self._trained(tuned.predictor, tuned.parts, form, tuned.history)
+        self.findings_ = [*series.findings, *tuned.findings]
         return self
 
     def _read_new(self, data: Any) -> tuple[TimeSeries, Form]:
@@ -256,6 +260,12 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
         if all(any(abs(one - other) < 1e-9 for other in known) for one in coverages):
             return
         if self._validated is None:
+            if "validation" not in self.parts_.names:
+                raise DataError(
+                    f"the series of the fine-tuning were too short for validation windows, and intervals of "
+                    f"{', '.join(f'{one:.3g}' for one in coverages)} were not calibrated before",
+                    remedy=f"pass one of these coverages: {', '.join(f'{one:.3g}' for one in known)}",
+                )
             windows = predictor.preprocessing.divide(self.parts_)[1]
             self._validated = windows.truth(), predictor.forecast(windows), windows.scales()
         truth, forecast, scale = self._validated

@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_choice, check_whole
+from ..tasks.forecast_baselines import score_naive
 from ..tasks.forecast_comparison import score_baselines
 from ..tasks.forecast_report import Comparison, compared_metric
+from ..tasks.forecasting import ForecastPredictor
 from ..tasks.series_stream import SeriesStream
 from ._forecast_forms import Form
 from ._forecaster_training import TrainedForecaster
@@ -126,7 +128,7 @@ class RNNForecaster(TrainedForecaster):
         Args:
             data: series as in `fit`, at least the lookback of each; rows to come have known covariates and no target.
                 None: those of `fit`.
-            horizon: so many of the H steps; None: all.
+            horizon: how many steps; None: H. More than H forecasts model="deepar" alone, without intervals there.
 
         Returns:
             The form of the data. A long table has its column of ids, its column of stamps, and "forecast"; a wide one a
@@ -164,36 +166,42 @@ class RNNForecaster(TrainedForecaster):
 
     def _forecasts(self, data: Any, horizon: int | None, coverages: tuple[float, ...]) -> Any:
         check_is_fitted(self, "predictor_")
-        steps = self._steps(horizon)
         series, form = (self.parts_.series, self._form) if data is None else self._read_new(data)
         if coverages:
             self._calibrate(coverages)
         predictor = self.predictor_
-        latest = predictor.preprocessing.latest(series)
-        forecast = predictor.forecast(latest)
+        own, steps, ahead = self._ahead(horizon)
+        latest = ahead.preprocessing.latest(series, covariates=ahead.model.covariate_steps(steps))
+        forecast = ahead.forecast(latest)[:, :steps]
         columns = {"": forecast}
         for one in sorted(coverages):
             assert predictor.intervals is not None
-            bounds = predictor.intervals.interval(forecast, one, scale=latest.scales())
-            columns |= dict(zip((f"-lo-{100 * one:.3g}", f"-hi-{100 * one:.3g}"), bounds, strict=True))
-        return form.table(latest.stamps()[:, :steps], {name: values[:, :steps] for name, values in columns.items()})
+            calibrated = np.pad(forecast[:, :own], ((0, 0), (0, max(0, own - steps))))
+            bounds = predictor.intervals.interval(calibrated, one, scale=latest.scales())
+            for side, bound in zip(("lo", "hi"), bounds, strict=True):
+                whole = np.pad(bound, ((0, 0), (0, max(0, steps - own))), constant_values=np.nan)
+                columns[f"-{side}-{100 * one:.3g}"] = whole[:, :steps]
+        return form.table(latest.stamps()[:, :steps], columns)
 
-    def _steps(self, horizon: int | None) -> int:
-        """The steps to return.
+    def _ahead(self, horizon: int | None) -> tuple[int, int, ForecastPredictor]:
+        """The horizon of the training, the steps that are asked for, and the predictor that forecasts them.
 
         Raises:
-            ConfigError: more than the model has.
+            ConfigError: more steps than the model can forecast.
         """
         check_whole(horizon, "horizon", optional=True)
-        own = self.predictor_.preprocessing.layout.horizon
-        if horizon is not None and horizon > own:
+        predictor = self.predictor_
+        own = predictor.preprocessing.layout.horizon
+        if horizon is None or horizon <= own:
+            return own, horizon or own, predictor
+        if predictor.model.fixed_horizon is not None:
             raise ConfigError.of(
                 "horizon",
                 horizon,
-                f"expected at most {own}, the horizon of the training; for {horizon} steps fit "
-                f"RNNForecaster(horizon={horizon})",
+                f"expected at most {own}, the horizon of the training: {predictor.model.fixed_horizon}. For "
+                f"{horizon:,} steps fit RNNForecaster(horizon={horizon})",
             )
-        return own if horizon is None else horizon
+        return own, horizon, predictor.with_horizon(horizon)
 
     # --- judging -----------------------------------------------------------------------------------------------------
 
@@ -216,10 +224,15 @@ class RNNForecaster(TrainedForecaster):
         windows = self._judged(data)
         predictor = self.predictor_
         scores = predictor.scores(windows)
-        train, validation = predictor.preprocessing.divide(self.parts_, stride=self.stride)[:2]
-        seed = int(self.random_state) if isinstance(self.random_state, Integral) else 0
         errors = predictor.errors_of(windows)
-        found, limits = score_baselines(train, validation, windows, kinds=baselines, seasonal_errors=errors, seed=seed)
+        if "validation" not in self.parts_.names:  # after fine-tuning with few steps
+            found, limits = score_naive(windows, seasonal_errors=errors), ["There is no part to choose baselines by."]
+        else:
+            train, validation = predictor.preprocessing.divide(self.parts_, stride=self.stride)[:2]
+            seed = int(self.random_state) if isinstance(self.random_state, Integral) else 0
+            found, limits = score_baselines(
+                train, validation, windows, kinds=baselines, seasonal_errors=errors, seed=seed
+            )
         return Comparison.of(scores, found, len(windows.series), tuple(limits))
 
     def score(self, data: Any = None) -> float:
@@ -246,20 +259,18 @@ class RNNForecaster(TrainedForecaster):
         if data is None:
             if "test" not in parts.names:
                 raise DataError(
-                    "test_fraction=0 left no steps to judge by; expected series with later steps, score(data), or a "
+                    "no steps were left to judge by; expected series with later steps, score(data), or a "
                     "forecaster fitted with test_fraction=0.2"
                 )
             return preprocessing.divide(parts)[-1]
         series, _ = self._read_new(data)
-        learned = parts.cuts[:, 2]
+        seen = self.predictor_.seen
         begins = []
         for row, name in enumerate(series.ids):
-            begin = 0
-            if name in parts.series.ids:
-                at = parts.series.ids.index(name)
-                last = parts.series.times[at][learned[at] - 1] if learned[at] else None
-                begin = 0 if last is None else int(np.searchsorted(series.times[row], last, "right"))
-            begins.append(begin)
+            stamps: list[Any] = [last[name] for last in seen.values() if name in last]
+            if series.frequency.is_date:
+                stamps = [np.datetime64(one, "us") for one in stamps]
+            begins.append(int(np.searchsorted(series.times[row], max(stamps), "right")) if stamps else 0)
         return preprocessing.prepare(series).windows(np.stack([begins, series.ends], 1), name="data")
 
     # --- streams -----------------------------------------------------------------------------------------------------

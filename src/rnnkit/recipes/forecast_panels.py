@@ -46,7 +46,7 @@ def draw_steps_to_come(series: TimeSeries, table: Mapping[str, Sequence[Any]], p
         axes.plot(times[begin:end], series.targets[row][begin:end], color=INK, linewidth=1.2, label="observed")
         axes.plot(stamps, columns["forecast"], color=BLUE, linewidth=1.8, label="forecast")
         for share in shares:
-            _band(axes, stamps, columns[f"low_{share}"], columns[f"high_{share}"], f"{share}% interval")
+            draw_band(axes, stamps, columns[f"low_{share}"], columns[f"high_{share}"], f"{share}% interval")
         axes.axvline(times[end - 1], color=GRID, linewidth=1)
         axes.set_title(shortened(series.ids)[row], loc="left")
     _finish(drawn, panels, path, dates=series.frequency.is_date)
@@ -100,7 +100,7 @@ def draw_origins(found: Backtest, path: Path) -> None:
         for number, at in enumerate(picked):
             axes.plot(stamps[at], found.forecast[at], color=BLUE, linewidth=1.6, label="" if number else "forecast")
             for share, (low, high) in found.bounds.items():
-                _band(axes, stamps[at], low[at], high[at], "" if number else f"{share}% interval")
+                draw_band(axes, stamps[at], low[at], high[at], "" if number else f"{share}% interval")
         axes.set_title(shortened(series.ids)[row], loc="left")
     _finish(drawn, panels, path, dates=series.frequency.is_date)
 
@@ -122,16 +122,22 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return drawn, panels
 
 
-def _band(axes: Axes, stamps: Any, low: Any, high: Any, label: str) -> None:
+def draw_band(axes: Axes, stamps: Any, low: Any, high: Any, label: str) -> None:
+    """Fill what is between two bounds."""
     axes.fill_between(stamps, low, high, color=BLUE, alpha=0.18, linewidth=0, label=label or None)
 
 
-def _finish(drawn: Figure, panels: Sequence[Axes], path: Path, *, dates: bool) -> None:
+def show_dates(axes: Axes) -> None:
+    """Write few dates below axes, as short as they can be told apart."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
+    locator: Any = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _finish(drawn: Figure, panels: Sequence[Axes], path: Path, *, dates: bool) -> None:
     panels[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=4)
     for axes in panels if dates else ():
-        locator: Any = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        show_dates(axes)
     write(drawn, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.files import write_json
@@ -53,6 +53,7 @@ class PreparedForecast(PreparedRun):
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.forecast_training import forecast_learner, train_forecaster
+        from .forecast_page import write_forecast_page
 
         recipe, (train, validation, test) = self.recipe, self.windows
         data_digests.record(folder, self.digests)
@@ -74,7 +75,8 @@ class PreparedForecast(PreparedRun):
         learner.save(folder)
         scores = predictor.scores(recipe.in_units(test))
         baselines, limits = self.baselines(predictor, folder)
-        findings += [*scores.findings, *limits, *self.write_forecast(predictor, folder)]
+        table, lacking = self.steps_to_come(predictor)
+        findings += [*scores.findings, *limits, *lacking]
         ahead = steps_ahead(scores, baselines, recipe.ahead)
         metrics: Metrics = {
             "test": scores.figures,
@@ -92,6 +94,20 @@ class PreparedForecast(PreparedRun):
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
         write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
         write_lines([*findings, *metrics["summary"], metrics["verdict"]], folder / FINDINGS)
+        if table is not None:
+            self.write_forecast(table, folder)
+        write_forecast_page(
+            folder,
+            predictor,
+            recipe.in_units(test),
+            scores,
+            baselines,
+            verdict=metrics["verdict"],
+            metric=self.metric(scores),
+            history=history,
+            read=findings,
+            table=table,
+        )
         return metrics
 
     def predictor(self) -> ForecastPredictor:
@@ -141,31 +157,37 @@ class PreparedForecast(PreparedRun):
             linear_file=folder / LINEAR,
         )
 
-    def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
-        """Say whether the network is worth it.
+    def metric(self, scores: ForecastScores) -> str:
+        """The error to compare by: MASE of several series, where it is defined, else MAE; MSE in standard units."""
+        from ..tasks.forecast_report import compared_metric
 
-        Several series are compared by MASE, where it is defined, or by the MSE in standard units.
-        """
+        if self.recipe.units == "standard":
+            return "mse"
+        return compared_metric(scores, len(self.parts.series))
+
+    def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
+        """Say whether the network is worth it."""
         from ..tasks.forecast_baselines import verdict
 
-        metric = "mse" if self.recipe.units == "standard" else "mae"
-        if metric == "mae" and len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"]:
-            metric = "mase"
+        metric = self.metric(scores)
         errors = {name: one.figures[metric] for name, one in baselines.items()}
         return verdict(scores.figures[metric], errors, metric=metric.upper())
 
-    def write_forecast(self, predictor: ForecastPredictor, folder: Path) -> list[str]:
-        """Write the steps to come as a table, and draw those of the first series; a sentence where that cannot be."""
+    def steps_to_come(self, predictor: ForecastPredictor) -> tuple[dict[str, list[Any]] | None, list[str]]:
+        """Return the table of the steps to come; None and a sentence where they cannot be forecast."""
         from ..errors import DataError
-        from .forecast_picture import draw_forecast
 
         try:
-            table = predictor.table(self.parts.series)
+            return predictor.table(self.parts.series), []
         except DataError as error:  # without known covariates of the steps to come, or with a series that is too short
-            return [f"The steps behind the table are not forecast: {error.problem}."]
+            return None, [f"The steps behind the table are not forecast: {error.problem}."]
+
+    def write_forecast(self, table: dict[str, list[Any]], folder: Path) -> None:
+        """Write the steps to come as a table, and draw those of the first series."""
+        from .forecast_panels import draw_steps_to_come
+
         write_table(table, folder / FORECAST)
-        draw_forecast(self.parts.series, table, self.preprocessing.layout.lookback, folder / PICTURE)
-        return []
+        draw_steps_to_come(self.parts.series, table, folder / PICTURE, lookback=self.preprocessing.layout.lookback)
 
 
 def write_lines(sentences: Sequence[str], path: Path) -> None:

@@ -11,7 +11,7 @@ from ..runs.files import REPORT_PAGE, TROUBLES
 from ..serialization import replacing
 from .base import TextAnswer
 
-_MADE = "Measured at the end of the training by"
+MADE = "Measured at the end of the training by"  # on the page of a run, of text and of forecasts
 
 
 class Sample(NamedTuple):
@@ -105,7 +105,7 @@ def write_text_page(
     Returns:
         The page.
     """
-    page = Page(title, lead, name=folder.name, tab=f"{folder.name}: {title}", made=_MADE)
+    page = Page(title, lead, name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
     if figures:
         page.section("Figures").table(("what", "figure"), _flat(figures))
     if troubles:
@@ -136,7 +136,7 @@ def write_text_page(
 def is_run_page(path: Path) -> bool:
     """Return whether a page is that of a run, which ``rnnkit inspect`` leaves as it is."""
     try:
-        return _MADE in path.read_text(encoding="utf-8")
+        return MADE in path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
 

@@ -122,12 +122,14 @@ class FineTunedForecaster:
         history: of the training.
         report: quality on the new series before and after; print it.
         findings: how the series were divided and measured, a sentence each.
+        parts: of the series: train, and validation and test where these have windows.
     """
 
     predictor: ForecastPredictor
     history: History
     report: FineTuningReport
     findings: tuple[str, ...]
+    parts: TimeParts
 
 
 def fine_tune_forecaster(
@@ -197,7 +199,7 @@ def fine_tune_forecaster(
     findings = (*new.findings, *new.conclude())
     report = report_on(new, history, before, new.scores(new.predictor))
     history.report = report
-    return FineTunedForecaster(new.predictor, history, report, findings)
+    return FineTunedForecaster(new.predictor, history, report, findings, new.parts)
 
 
 def prepare_new(

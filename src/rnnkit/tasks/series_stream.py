@@ -23,8 +23,6 @@ from .stream_rows import RowReader
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from .forecasting import ForecastPredictor
-
     Array = npt.NDArray[np.float64]
 
 _VERSION = 1
@@ -41,7 +39,7 @@ class SeriesStream:
     steps that are left out are missing.
 
     Args:
-        predictor: the trained forecaster; make a new stream after further training.
+        predictor: the `ForecastPredictor`; make a new stream after further training.
         series: the history, of which the last L steps are read; None begins with the first observation.
         id: which of several series it is; without a history the id of the training, for its scale.
         state: a file that `save` wrote, to go on from in place of a history.
@@ -73,7 +71,7 @@ class SeriesStream:
 
     def __init__(
         self,
-        predictor: ForecastPredictor,
+        predictor: Any,
         series: TimeSeries | None = None,
         id: str | None = None,
         *,
