@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..runs import Metrics, data_digests, record
 from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
-from .forecast_summary import steps_ahead, tell_step
+from .forecast_summary import steps_ahead, tell_errors
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
@@ -82,7 +82,7 @@ class PreparedForecast(PreparedRun):
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
             "ahead": ahead,
-            "summary": [tell_step(step, found, self.parts.series.frequency) for step, found in ahead.items()],
+            "summary": tell_errors(scores, baselines, ahead, self.parts.series.frequency, self.error),
             "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
@@ -141,6 +141,11 @@ class PreparedForecast(PreparedRun):
             train, validation, test, kinds=recipe.baselines, seasonal_errors=errors, seed=recipe.seed
         )
 
+    @property
+    def error(self) -> Literal["mae", "mse"]:
+        """The error that is told: of figures in standard units the squared one, as in the literature."""
+        return "mse" if self.recipe.units == "standard" else "mae"
+
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
         """Say whether the network is worth it.
 
@@ -148,7 +153,7 @@ class PreparedForecast(PreparedRun):
         """
         from ..tasks.forecast_baselines import verdict
 
-        metric = "mse" if self.recipe.units == "standard" else "mae"
+        metric: str = self.error
         if metric == "mae" and len(self.parts.series) > 1 and scores.figures["mase"] == scores.figures["mase"]:
             metric = "mase"
         errors = {name: one.figures[metric] for name, one in baselines.items()}
