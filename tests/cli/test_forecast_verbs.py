@@ -224,3 +224,14 @@ def test_a_run_without_linear_models_says_so(deepar):
     assert result.exit_code == 0, result.output
     assert "stores no linear models, so ridge and DLinear are not compared with" in result.stderr
     assert "ridge" not in result.stdout
+
+
+def test_a_run_is_inspected_on_its_test_windows_or_on_a_file(run):
+    result = call("inspect", run, "--rows", 8, "--out", "page.html")
+    assert result.exit_code == 0, result.output
+    assert f"of {LOOKBACK} steps back" in result.stdout
+    assert Path("page.html").stat().st_size > 10_000
+    other = call("inspect", run, write("other.csv", steps=40, series=("c",)), "--out", "other.html")
+    assert other.exit_code == 0, other.output
+    short = call("inspect", run, write("short.csv", steps=9))
+    assert refused(short, "no window fits", "expected at least 11")

@@ -6,7 +6,9 @@ from html import escape
 
 import numpy as np
 import pytest
+import torch
 
+from rnnkit.diagnostics import diagnose
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
 from rnnkit.recipes.forecast import Fit, Forecast, Model
@@ -139,7 +141,14 @@ def test_every_kind_of_network_and_output(kind, tmp_path):
     predictor = load_forecaster(tmp_path)
     assert bool(predictor.levels) == (output != "point")
     assert len(chosen.predict(tmp_path, DataRequest(tmp_path / "t.csv"))["forecast"]) == 3
+    # DeepAR reads the horizon's true values, too, when it is measured.
+    found = diagnose(*chosen.inspection_data(tmp_path), rows=8)
+    assert found.evidence.horizon.length == {"segment": 2, "deepar": 11, "encoder_decoder": 8}[kind]
+    assert found.evidence.horizon.steps > 0
+    assert all(torch.isfinite(one.rows).all() for one in found.evidence.flow.layers)
+    assert found.evidence.activity
+    assert found.evidence.spectra
 
 
 def test_the_recipe_is_found_by_its_name():
-    assert find("forecast")().capabilities() == ("train", "evaluate", "predict")
+    assert find("forecast")().capabilities() == ("train", "evaluate", "predict", "inspect", "finetune")

@@ -11,9 +11,14 @@ from commands import call, refused
 from forecast_runs import HORIZON, LOOKBACK, trained, write
 
 import rnnkit
-from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+from rnnkit.cli.arguments import recipe_of
+from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time, read_time_series
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import DataRequest
+from rnnkit.recipes.forecast import Forecast
 from rnnkit.recipes.forecast_finetuning import ForecastFineTune
+from rnnkit.recipes.forecast_source import ForecastSource
+from rnnkit.runs import start
 from rnnkit.tasks.forecast_fine_tuning import fine_tune_forecaster, prepare_new
 from rnnkit.tasks.forecasting import ForecastPredictor, load_forecaster
 from rnnkit.training.watching.progress import Progress
@@ -96,34 +101,37 @@ def test_one_window_of_an_unseen_series_is_enough(run):
     assert not Path("no").exists()
 
 
+def job(run, data, **settings):
+    """What `rnnkit finetune` would run; nothing is trained."""
+    recipe = recipe_of(run, None)
+    return recipe.fine_tune_job(run, DataRequest(Path(data)), ForecastFineTune(device="cpu", **settings))
+
+
 def test_a_column_that_was_no_target_is_learned(tmp_path):
-    base = trained(
-        tmp_path,
-        baselines="naive",
-        data=replace_source(tmp_path, ("a", "b"), ignore=("c",)),
-    )
-    result = call("finetune", base, tmp_path / "wide.csv", "--set", "target=c", "--out", "tuned", "--epochs", 1)
-    assert result.exit_code == 0, result.output
-    tuned = load_forecaster("tuned").preprocessing
-    assert tuned.scaling.ids == ("a", "b", "c")
-    assert tuned.scaling.centers[2] == pytest.approx(1000, abs=5)
-    table = call("forecast", "tuned", tmp_path / "wide.csv")
-    assert table.exit_code == 0, table.output
-    assert [line.split()[0] for line in table.stdout.splitlines()[1:]] == ["c"] * HORIZON
-
-
-def replace_source(folder, target, **more):
-    from rnnkit.recipes.forecast_source import ForecastSource
-
-    return ForecastSource(path=str(write_wide(folder / "wide.csv", ("a", "b", "c"))), target=target, **more)
+    file = write_wide("wide.csv", ("a", "b", "c"))
+    options = {"target": ("a", "b"), "ignore_columns": ("c",)}
+    parts = divide_time(read_time_series(file, **options))
+    fitted = ForecastPreprocessing.fit(parts, lookback=LOOKBACK, horizon=HORIZON)
+    recipe = Forecast(data=ForecastSource(path=str(file), target=("a", "b"), ignore=("c",)), lookback=8, horizon=3)
+    with start("forecast", recipe, Path("run")) as folder:
+        ForecastPredictor(rnnkit.DirectForecaster(fitted.layout, hidden_size=4), fitted).save(folder)
+    new = job(Path("run"), file, target=("c",)).new
+    scaling = new.predictor.preprocessing.scaling
+    assert new.parts.series.ids == ("c",)
+    assert scaling.ids == ("a", "b", "c")
+    assert scaling.centers[2] == pytest.approx(1000, abs=5)
+    later = read_time_series(file, **new.predictor.preprocessing.read_options)
+    assert later.ids == ("c",)
 
 
 def test_some_of_the_series_of_a_table(run):
-    result = call("finetune", run, run.parent / "load.csv", "--set", "series=a", "--epochs", 1, "--out", "tuned")
-    assert result.exit_code == 0, result.output
-    assert read("tuned/report.json")["new"]["rows"] == 38
-    none = call("finetune", run, run.parent / "load.csv", "--set", "series=c", "--epochs", 1)
-    assert refused(none, "there is no series 'c'")
+    chosen = job(run, run.parent / "load.csv", series=("a",))
+    assert chosen.new.parts.series.ids == ("a",)
+    assert not any("old test part" in one for one in chosen.findings())
+    with pytest.raises(DataError, match="there is no series 'c'"):
+        job(run, run.parent / "load.csv", series=("c",))
+    whole = job(run, run.parent / "load.csv", validation=0.0, test=0.0)
+    assert "2 series train on steps of the old test part, so the old figures after it are too good." in whole.findings()
 
 
 def test_a_series_that_lies_elsewhere_is_measured_anew(run):
@@ -131,10 +139,9 @@ def test_a_series_that_lies_elsewhere_is_measured_anew(run):
     cells = [line.split(",") for line in text[1:]]
     high = [f"{name},{stamp},{1000 + 20 * float(value)},{known}" for name, stamp, value, known in cells]
     Path("high.csv").write_text("\n".join([text[0], *high]) + "\n")
-    result = call("finetune", run, "high.csv", "--epochs", 1, "--out", "tuned")
-    assert result.exit_code == 0, result.output
-    assert "The series 'a' lies elsewhere than in the first training; the scale is measured anew." in result.stdout
-    before, after = (load_forecaster(one).preprocessing.scaling for one in (run, "tuned"))
+    new = job(run, "high.csv").new
+    assert "The series 'a' lies elsewhere than in the first training; the scale is measured anew." in new.findings
+    before, after = load_forecaster(run).preprocessing.scaling, new.predictor.preprocessing.scaling
     assert after.ids == before.ids
     assert after.centers[0] == pytest.approx(2000, rel=0.1)
     assert after.centers[1] == before.centers[1]

@@ -8,7 +8,8 @@ import pytest
 
 from rnnkit.errors import ConfigError
 from rnnkit.recipes import find
-from rnnkit.recipes.forecast_summary import tell_step
+from rnnkit.recipes.forecast_summary import steps_ahead, tell_errors
+from rnnkit.tasks.forecast_scores import ScoreSums
 
 pytest.importorskip("pandas")
 NAMES = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
@@ -45,6 +46,8 @@ def test_etth1_has_the_windows_of_the_protocol_and_standard_units(tmp_path, monk
     assert "All figures count the scales of the series." in metrics["troubles"]
     assert metrics["verdict"].startswith("The network is")
     assert "MSE" in metrics["verdict"]
+    assert metrics["summary"][0].startswith(f"All 12 steps: MSE {metrics['test']['mse']:.4g}; persistence ")
+    assert "dlinear" in metrics["summary"][0]
     # On the scale of the training part of each variable.
     scaled = [(values - values[:200].mean()) / values[:200].std() for values in columns.values()]
     usual = [one[at : at + 12] - one[at - 24 : at].mean() for one in scaled for at in range(260, 309)]
@@ -73,9 +76,10 @@ def test_weather_is_scored_1_3_and_7_days_ahead_beside_climatology(tmp_path):
     assert list(metrics["ahead"]) == ["1", "3", "7"]
     for figures in metrics["ahead"].values():
         assert figures["climatology"]["mae"] == pytest.approx(np.sqrt(2 / np.pi), abs=0.1)  # of the noise
-    assert [one.partition(":")[0] for one in metrics["summary"]] == ["1 day ahead", "3 days ahead", "7 days ahead"]
+    told = [one.partition(":")[0] for one in metrics["summary"]]
+    assert told == ["All 7 steps", "1 day ahead", "3 days ahead", "7 days ahead"]
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["ahead"] == metrics["ahead"]
-    assert (tmp_path / "run" / "findings.txt").read_text().splitlines()[-4:-1] == metrics["summary"]
+    assert (tmp_path / "run" / "findings.txt").read_text().splitlines()[-5:-1] == metrics["summary"]
 
 
 def test_of_prices_the_last_one_is_hard_to_beat(tmp_path):
@@ -108,6 +112,17 @@ def test_a_public_set_is_named_in_place_of_a_path():
 def test_a_step_is_told_in_the_words_of_its_frequency():
     from rnnkit.data.forecasting import Frequency
 
-    found = {"network": {"mae": 1.0}, "seasonal_24": {"mae": 2.0}, "mean": {"mae": 3.0}}
-    assert tell_step("2", found, Frequency("minute", 15)) == "30 minutes ahead: MAE 1; seasonal 24 2."
-    assert tell_step("1", found, Frequency("number")) == "1 step ahead: MAE 1; seasonal 24 2."
+    def scored(error):
+        sums = ScoreSums(horizon=2)
+        sums.add(np.zeros((1, 2)), np.array([[error, 2 * error]]))
+        return sums.result()
+
+    network, others = scored(1.0), {"seasonal_24": scored(2.0), "mean": scored(3.0)}
+    ahead = steps_ahead(network, others, (2, 5))
+    assert list(ahead) == ["2"]
+    assert tell_errors(network, others, ahead, Frequency("minute", 15), "mse") == [
+        "All 2 steps: MSE 2.5; seasonal 24 10.",
+        "30 minutes ahead: MSE 4; seasonal 24 16.",
+    ]
+    assert tell_errors(network, others, ahead, Frequency("number"))[1] == "2 steps ahead: MAE 2; seasonal 24 4."
+    assert tell_errors(network, others, {}, Frequency("number")) == []

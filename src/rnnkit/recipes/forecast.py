@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import Columns, DataRequest, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, PreparedRun, Recipe
 from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings
 from rnnkit.tasks.forecast_settings import Fit, Model, check_together, usual_lookback
 from rnnkit.tasks.ranges import Count, Range, Seed
@@ -88,22 +88,35 @@ class Forecast(Recipe):
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return figures of the folder's model on the test part, or on all windows of another file."""
+        predictor = self.load(folder)
+        return predictor.scores(self.in_units(self.judged_windows(predictor, folder, data))).figures
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, and windows of the test part or of another file to measure it on."""
+        from rnnkit.models.forecast_measured import MeasuredForecaster
+
+        predictor = self.load(folder)
+        inputs, targets = self.judged_windows(predictor, folder, data).spread(256)
+        model = MeasuredForecaster(predictor.model, targets, self.fit.loss)
+        return InspectionData(model, inputs, targets, None)
+
+    def judged_windows(
+        self, predictor: ForecastPredictor, folder: Path, data: DataRequest | None = None
+    ) -> ForecastWindows:
+        """Return the windows of the test part, or all of another file."""
         import numpy as np
 
         from rnnkit.runs import data_digests
 
-        predictor = self.load(folder)
         if data is not None:
             with in_forecast_settings(new=True):
                 series = self.read_new(predictor, data)
                 span = np.stack([np.zeros_like(series.ends), series.ends], 1)
-                windows = predictor.preprocessing.prepare(series).windows(span)
-        else:
-            series = self.data.read()
-            digests = {self.data.named(): series.fingerprint()}
-            data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
-            windows = predictor.preprocessing.divide(self.data.divide(series))[-1]
-        return predictor.scores(self.in_units(windows)).figures
+                return predictor.preprocessing.prepare(series).windows(span)
+        series = self.data.read()
+        digests = {self.data.named(): series.fingerprint()}
+        data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
+        return predictor.preprocessing.divide(self.data.divide(series))[-1]
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""

@@ -142,7 +142,7 @@ class ForecastJob(FineTuneWork):
         frozen = 0 if settings.gradual_unfreezing else settings.freeze_body_epochs
         schedule = new.schedule(settings.epochs, settings.batch_size, frozen)
         chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
-        before, old_before = new.scores(self.before), self._old_scores(self.before)
+        before, old_before = self._new_scores(self.before), self._old_scores(self.before)
         history = self.learner.fine_tune(
             **new.batches(schedule.batch_size, settings.seed),
             **chosen | {"epochs": schedule.epochs, "freeze_body_epochs": schedule.freeze_body_epochs},
@@ -154,10 +154,10 @@ class ForecastJob(FineTuneWork):
         old = None
         if old_before is not None and (old_after := self._old_scores(tuned)) is not None:
             old = Quality(old_before.count, figures_of(old_before), figures_of(old_after))
-        report = report_on(new, history, before, new.scores(tuned), old)
+        report = report_on(new, history, before, self._new_scores(tuned), old)
         told = {"windows": f"{len(new.windows['train']):,} to train on, {schedule.batch_size} a step"}
         if old is not None:
-            told["old data"] = name_old(self.folder, f"test windows of {self.recipe.data.path}")
+            told["old data"] = name_old(self.folder, f"test windows of {self.recipe.data.named()}")
         if concluded:
             told["intervals"] = " ".join(concluded)
         report = replace(report, method={**told, **report.method})
@@ -172,11 +172,15 @@ class ForecastJob(FineTuneWork):
         self.learner.save(to)
         data_digests.carry(self.folder, to)
 
+    def _new_scores(self, predictor: ForecastPredictor) -> ForecastScores:
+        """Scores on the windows of the new series that were kept to measure on."""
+        return self.new.scores(predictor, self.recipe.in_units)
+
     def _old_scores(self, predictor: ForecastPredictor) -> ForecastScores | None:
         """Scores on the test part of the first training, as ``rnnkit evaluate`` has them."""
         if self.old is None:
             return None
-        return predictor.scores(predictor.preprocessing.divide(self.old)[-1])
+        return predictor.scores(self.recipe.in_units(predictor.preprocessing.divide(self.old)[-1]))
 
     def _leaks(self) -> list[str]:
         """Tell of new training steps that the old test part has, too."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
-from .forecast_summary import steps_ahead, tell_step
+from .forecast_summary import steps_ahead, tell_errors
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
@@ -85,7 +85,7 @@ class PreparedForecast(PreparedRun):
             "rows": {name: len(one) for name, one in zip(self.parts.names, self.windows, strict=True)},
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
             "ahead": ahead,
-            "summary": [tell_step(step, found, self.parts.series.frequency) for step, found in ahead.items()],
+            "summary": tell_errors(scores, baselines, ahead, self.parts.series.frequency, self.error),
             "verdict": self.verdict(scores, baselines),
             "troubles": findings,
         }
@@ -99,7 +99,7 @@ class PreparedForecast(PreparedRun):
         write_forecast_page(
             folder,
             predictor,
-            test,
+            recipe.in_units(test),
             scores,
             baselines,
             verdict=metrics["verdict"],
@@ -157,13 +157,16 @@ class PreparedForecast(PreparedRun):
             linear_file=folder / LINEAR,
         )
 
+    @property
+    def error(self) -> Literal["mae", "mse"]:
+        """The error that is told: of figures in standard units the squared one, as in the literature."""
+        return "mse" if self.recipe.units == "standard" else "mae"
+
     def metric(self, scores: ForecastScores) -> str:
-        """The error to compare by: MSE in standard units, MASE of several series, where it is defined, else MAE."""
+        """The error to compare by: MASE of several series, where it is defined, else MAE; MSE in standard units."""
         from ..tasks.forecast_report import compared_metric
 
-        if self.recipe.units == "standard":
-            return "mse"
-        return compared_metric(scores, len(self.parts.series))
+        return "mse" if self.error == "mse" else compared_metric(scores, len(self.parts.series))
 
     def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
         """Say whether the network is worth it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ..data.forecasting import Frequency
@@ -35,20 +35,49 @@ def steps_ahead(scores: ForecastScores, baselines: Mapping[str, ForecastScores],
     }
 
 
-def tell_step(step: str, found: Mapping[str, Mapping[str, float]], frequency: Frequency) -> str:
-    """Return the errors of a step in a sentence.
+def tell_errors(
+    scores: ForecastScores,
+    baselines: Mapping[str, ForecastScores],
+    ahead: Ahead,
+    frequency: Frequency,
+    figure: Literal["mae", "mse"] = "mae",
+) -> list[str]:
+    """Return the errors of all steps in a sentence, and those of single steps in one each.
+
+    Args:
+        scores, baselines: of all steps.
+        ahead: what `steps_ahead` returned; where it is empty there are no sentences.
+        frequency: of the steps.
+        figure: which error.
 
     Example:
+        >>> import numpy as np
         >>> from rnnkit.data.forecasting import Frequency
-        >>> found = {"network": {"mae": 2.0512}, "persistence": {"mae": 3.0}, "ridge": {"mae": 2.1}}
-        >>> tell_step("3", found, Frequency("day"))
-        '3 days ahead: MAE 2.051; persistence 3, ridge 2.1.'
+        >>> from rnnkit.tasks.forecast_scores import ScoreSums
+        >>> found = {}
+        >>> for name, error in (("network", 1.0), ("persistence", 3.0), ("drift", 4.0)):
+        ...     sums = ScoreSums(horizon=2)
+        ...     sums.add(np.zeros((1, 2)), np.array([[error, 2 * error]]))
+        ...     found[name] = sums.result()
+        >>> network = found.pop("network")
+        >>> tell_errors(network, found, steps_ahead(network, found, (2,)), Frequency("day"))
+        ['All 2 steps: MAE 1.5; persistence 4.5.', '2 days ahead: MAE 2; persistence 6.']
     """
-    count = int(step) * frequency.count
+    if not ahead:
+        return []
+    whole = {name: one.figures for name, one in ({NETWORK: scores} | dict(baselines)).items()}
     unit = "step" if frequency.unit == "number" else frequency.unit
+    told = [_tell(f"All {len(scores.by_step['mae'])} steps", whole, figure)]
+    for step, found in ahead.items():
+        count = int(step) * frequency.count
+        told.append(_tell(f"{count} {unit}{'' if count == 1 else 's'} ahead", found, figure))
+    return told
+
+
+def _tell(what: str, found: Mapping[str, Mapping[str, float]], figure: str) -> str:
     beside = [
-        f"{name.replace('_', ' ')} {one['mae']:.4g}"
+        f"{name.replace('_', ' ')} {one[figure]:.4g}"
         for name, one in found.items()
         if name in _SHOWN or name.startswith("seasonal_")
     ]
-    return f"{count} {unit}{'' if count == 1 else 's'} ahead: MAE {found[NETWORK]['mae']:.4g}; {', '.join(beside)}."
+    return f"{what}: {figure.upper()} {found[NETWORK][figure]:.4g}; {', '.join(beside)}."

@@ -17,6 +17,7 @@ from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from .forecast_baselines import score_naive, score_windows, verdict
 from .forecast_linear_files import WindowForecast
+from .forecast_report import compared_metric
 from .forecast_scores import ForecastScores, seasonal_errors
 from .forecasting import Array, ForecastPredictor
 
@@ -264,10 +265,9 @@ def _seasonal_errors(predictor: ForecastPredictor, windows: ForecastWindows) -> 
 
 
 def _verdict(scores: Mapping[str, ForecastScores], series: int) -> str:
-    own = scores[NETWORK].figures
-    metric = "mase" if series > 1 and own["mase"] == own["mase"] else "mae"
+    metric = compared_metric(scores[NETWORK], series)
     errors = {name: one.figures[metric] for name, one in scores.items() if name != NETWORK}
-    return verdict(own[metric], errors, metric=metric.upper())
+    return verdict(scores[NETWORK].figures[metric], errors, metric=metric.upper())
 
 
 def _last_seen(predictor: ForecastPredictor, name: str, series: TimeSeries) -> Any:

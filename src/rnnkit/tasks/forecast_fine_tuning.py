@@ -6,7 +6,7 @@ Legend: S series, L lookback steps, H horizon steps.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -31,7 +31,7 @@ _CHOOSE = 10  # windows that can choose an epoch
 _EPOCHS, _STEPS = 20, 100  # at least, unless the user says how many epochs
 _FAR = 3.0  # scales from the old center, or times the old scale
 _BATCH = 256
-FIGURES = ("mae", "rmse", "mase", "smape", "pinball", "crps")  # of a report
+FIGURES = ("mae", "mase", "smape", "crps")  # of a report
 
 
 class Schedule(NamedTuple):
@@ -83,9 +83,17 @@ class NewSeries:
             "restore_best": chosen is not None,
         }
 
-    def scores(self, predictor: ForecastPredictor) -> ForecastScores:
-        """Return a forecaster's scores on the windows to measure on."""
-        return replace(predictor, seasonal_errors=self.predictor.seasonal_errors).scores(self.judged[1])
+    def scores(
+        self, predictor: ForecastPredictor, in_units: Callable[[ForecastWindows], ForecastWindows] | None = None
+    ) -> ForecastScores:
+        """Return a forecaster's scores on the windows to measure on.
+
+        Args:
+            predictor: the forecaster.
+            in_units: gives windows whose scores are in other units than the user's; None: in these.
+        """
+        windows = self.judged[1] if in_units is None else in_units(self.judged[1])
+        return replace(predictor, seasonal_errors=self.predictor.seasonal_errors).scores(windows)
 
     def conclude(self) -> list[str]:
         """Calibrate the intervals on the validation windows of the new series; tell where that cannot be."""

@@ -227,6 +227,22 @@ class ForecastWindows:
         """
         return IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)
 
+    def spread(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and targets of so many windows with all of their targets, evenly spread; fewer if there are.
+
+        Args:
+            count: how many.
+
+        Raises:
+            DataError: no window has all of its targets.
+        """
+        whole = np.flatnonzero(self._missing == 0)
+        if not len(whole):
+            raise DataError(f"none of {len(self):,} windows has all of its targets", Place(self.series.source))
+        batch = self[whole[np.unique(np.linspace(0, len(whole) - 1, min(count, len(whole))).round().astype(int))]]
+        assert batch.targets is not None
+        return batch.inputs, batch.targets
+
     def truth(self, rows: Any = slice(None)) -> npt.NDArray[np.float64]:
         """Return the targets in the user's units, [B, H], NaN where missing."""
         return self.source.raw[np.atleast_1d(self._rows[rows])[:, None] + self._future]
