@@ -6,7 +6,7 @@ Legend: W windows, H horizon steps, S series.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,10 @@ def _told(predictor: ForecastPredictor, series: TimeSeries, lasts: list[Any]) ->
     new = len(lasts) - len(known)
     if new:
         which = "The series was" if len(lasts) == 1 else f"{new:,} of {len(lasts):,} series were"
-        said.append(f"{which} not in the training, so all steps of {'it' if new == 1 else 'them'} count.")
+        scaling, its = predictor.preprocessing.scaling, "its" if new == 1 else "their"
+        measured = scaling.by == "series" and scaling.method != "none"
+        scale = f"; {its} scale is measured on the steps before the first origin" if measured else ""
+        said.append(f"{which} not in the training, so all steps of {'it' if new == 1 else 'them'} count{scale}.")
     return said
 
 
@@ -201,6 +204,9 @@ def _windows(
             Place(series.source),
             ("give later rows", Remedy("start", _written(series.times[row][shortest]), "to take seen steps, too")),
         )
+    # What is behind an origin must not be in the scale of a series that the training has not measured.
+    before = [target[:at] for target, at in zip(series.targets, first.tolist(), strict=True)]
+    preprocessing = replace(preprocessing, scaling=preprocessing.scaling.with_series(series.ids, before))
     whole = preprocessing.prepare(series).windows(
         np.stack([first, np.maximum(ends, first)], 1), name="the backtest", stride=1
     )
