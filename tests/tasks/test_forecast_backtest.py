@@ -22,6 +22,9 @@ class Last(torch.nn.Module):
 
         self.layout, self.distribution = layout, Point()
 
+    def covariate_steps(self, steps):
+        return steps
+
     def forward(self, x):
         layout: WindowLayout = self.layout
         return x[:, layout.lookback - 1 : layout.lookback, 0].expand(-1, layout.horizon) + 1
@@ -51,6 +54,19 @@ def test_the_windows_begin_behind_the_validation_part():
     assert backtest(model, series, origins=2).windows.origin.tolist() == [15, 18]
     with pytest.raises(ConfigError, match="start='soon' arrived; expected a whole number"):
         backtest(model, series, start="soon")
+
+
+def test_stamps_are_those_of_the_clock_of_the_series():
+    hours = TimeSeries.from_arrays(
+        [np.arange(20.0)], start="2024-06-30T12", frequency="hour", ids=["load"], time_zone="Europe/Berlin"
+    )
+    fitted = ForecastPreprocessing.fit(divide_time(hours, (0.5, 0.25, 0.25)), lookback=3, horizon=2, calendar=())
+    found = backtest(ForecastPredictor(Last(fitted.layout), fitted), hours, start="2024-07-01 00:00", step=2)
+    assert found.table()["ds"][:2] == ["2024-07-01 00:00+02:00", "2024-07-01 01:00+02:00"]
+    assert found.table()["origin"][0] == "2024-06-30 23:00+02:00"
+    again = backtest(ForecastPredictor(Last(fitted.layout), fitted), hours, start="2024-07-01 00:00+02:00", step=2)
+    assert again.windows.origin.tolist() == found.windows.origin.tolist()
+    assert ForecastPredictor(Last(fitted.layout), fitted).table(hours)["ds"][0] == "2024-07-01 10:00+02:00"
 
 
 def test_nothing_behind_an_origin_is_in_the_scale_of_a_new_series():
