@@ -6,6 +6,7 @@ import torch
 
 from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
 from rnnkit.errors import ConfigError
+from rnnkit.recipes.forecast_panels import draw_origins
 from rnnkit.tasks.forecast_backtest import backtest
 from rnnkit.tasks.forecasting import ForecastPredictor
 from rnnkit.types import WindowLayout
@@ -56,7 +57,7 @@ def test_the_windows_begin_behind_the_validation_part():
         backtest(model, series, start="soon")
 
 
-def test_stamps_are_those_of_the_clock_of_the_series():
+def test_stamps_are_those_of_the_clock_of_the_series(tmp_path):
     hours = TimeSeries.from_arrays(
         [np.arange(20.0)], start="2024-06-30T12", frequency="hour", ids=["load"], time_zone="Europe/Berlin"
     )
@@ -64,6 +65,8 @@ def test_stamps_are_those_of_the_clock_of_the_series():
     found = backtest(ForecastPredictor(Last(fitted.layout), fitted), hours, start="2024-07-01 00:00", step=2)
     assert found.table()["ds"][:2] == ["2024-07-01 00:00+02:00", "2024-07-01 01:00+02:00"]
     assert found.table()["origin"][0] == "2024-06-30 23:00+02:00"
+    draw_origins(found, tmp_path / "origins.svg")
+    assert found.windows.series.time_zone == "Europe/Berlin"
     again = backtest(ForecastPredictor(Last(fitted.layout), fitted), hours, start="2024-07-01 00:00+02:00", step=2)
     assert again.windows.origin.tolist() == found.windows.origin.tolist()
     assert ForecastPredictor(Last(fitted.layout), fitted).table(hours)["ds"][0] == "2024-07-01 10:00+02:00"
