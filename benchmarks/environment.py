@@ -22,7 +22,7 @@ def peers_python(say: Callable[[str], None]) -> Path:
     home = ROOT / ".venv-bench"
     python = home / "bin" / "python"
     installed = home / "requirements.txt"  # written last, so an interrupted installation is repeated
-    if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
+    if not _has(installed, REQUIREMENTS):
         say(f"installing Keras, TensorFlow, JAX and ONNX Runtime into {home.name} (about 1.6 GB, once)")
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
         pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
@@ -39,9 +39,18 @@ def neuralforecast_folder(say: Callable[[str], None]) -> Path:
     """
     home = ROOT / ".venv-neuralforecast"
     installed = home / "requirements.txt"  # written last, so an interrupted installation is repeated
-    if not installed.exists() or installed.read_text() != NEURALFORECAST.read_text():
+    if not _has(installed, NEURALFORECAST):
         say(f"installing neuralforecast into {home.name} (about 250 MB, once)")
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--upgrade"]
         subprocess.run([*pip, "--target", str(home), "-r", str(NEURALFORECAST)], check=True)
         installed.write_text(NEURALFORECAST.read_text())
     return home
+
+
+def _has(installed: Path, wanted: Path) -> bool:
+    """Whether the packages of a file were installed; comments do not count."""
+    found, asked = (
+        [line for line in file.read_text().splitlines() if not line.startswith("#")] if file.exists() else None
+        for file in (installed, wanted)
+    )
+    return found == asked

@@ -53,6 +53,13 @@ def test_the_peer_is_installed_without_another_torch(monkeypatch, tmp_path):
     assert environment.neuralforecast_folder(print) == environment.neuralforecast_folder(print) == folder
     assert len(calls) == 1
     assert "--no-deps" in calls[0]
+    installed = folder / "requirements.txt"
+    installed.write_text("# another comment\n" + installed.read_text())
+    environment.neuralforecast_folder(print)
+    assert len(calls) == 1
+    installed.write_text(installed.read_text() + "more==1.0\n")
+    environment.neuralforecast_folder(print)
+    assert len(calls) == 2
     packages = [line.partition("=")[0] for line in environment.NEURALFORECAST.read_text().splitlines()]
     assert "neuralforecast" in packages
     assert "torch" not in packages

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from ..errors import ConfigError
@@ -79,6 +78,8 @@ def backtest(
 
 def _lines(found: Backtest) -> Iterator[str]:
     """The scores of all forecasts, then the network's by step and by series, and the verdict."""
+    import numpy as np
+
     from ..runs.tables import as_text
 
     covers = [name for name in next(iter(found.scores.values())).figures if name.startswith("interval_")]

@@ -168,14 +168,14 @@ def _picture(out: Path | None, picture: Path | None) -> Path | None:
 
 def _notes(predictor: ForecastPredictor, series: TimeSeries, horizon: int | None) -> Iterator[str]:
     """What a reader of the table has to know of it."""
-    from ..data.forecasting.series import show_stamp
+    import numpy as np
+
+    from ..data.forecasting.calendar import written_stamps
 
     lasts = [times[end - 1] for times, end in zip(series.times, series.ends.tolist(), strict=True)]
     if min(lasts) != max(lasts):
-        yield (
-            f"The series end at different times, from {show_stamp(min(lasts))} to {show_stamp(max(lasts))}; each is "
-            "forecast from its own end."
-        )
+        first, last = written_stamps(np.array([min(lasts), max(lasts)]), series.time_zone)
+        yield f"The series end at different times, from {first} to {last}; each is forecast from its own end."
     own = predictor.preprocessing.layout.horizon
     if horizon is not None and horizon > own:
         yield f"The model was trained for {own:,} steps and goes on from its own draws to {horizon:,}."

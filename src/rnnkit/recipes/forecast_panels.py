@@ -49,7 +49,7 @@ def draw_steps_to_come(series: TimeSeries, table: Mapping[str, Sequence[Any]], p
             draw_band(axes, stamps, columns[f"low_{share}"], columns[f"high_{share}"], f"{share}% interval")
         axes.axvline(times[end - 1], color=GRID, linewidth=1)
         axes.set_title(shortened(series.ids)[row], loc="left")
-    _finish(drawn, panels, path, dates=series.frequency.is_date)
+    _finish(drawn, panels, path, series)
 
 
 def draw_errors(scores: Mapping[str, ForecastScores], path: Path, *, metric: str = "mae") -> None:
@@ -102,7 +102,7 @@ def draw_origins(found: Backtest, path: Path) -> None:
             for share, (low, high) in found.bounds.items():
                 draw_band(axes, stamps[at], low[at], high[at], "" if number else f"{share}% interval")
         axes.set_title(shortened(series.ids)[row], loc="left")
-    _finish(drawn, panels, path, dates=series.frequency.is_date)
+    _finish(drawn, panels, path, series)
 
 
 def _last_apart(rows: Any, origins: Any, horizon: int) -> list[int]:
@@ -127,17 +127,20 @@ def draw_band(axes: Axes, stamps: Any, low: Any, high: Any, label: str) -> None:
     axes.fill_between(stamps, low, high, color=BLUE, alpha=0.18, linewidth=0, label=label or None)
 
 
-def show_dates(axes: Axes) -> None:
-    """Write few dates below axes, as short as they can be told apart."""
+def show_dates(axes: Axes, time_zone: str | None = None) -> None:
+    """Write few dates below axes, as short as they can be told apart, by the clock of a zone."""
+    from zoneinfo import ZoneInfo
+
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator: Any = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    zone = None if time_zone is None else ZoneInfo(time_zone)
+    locator: Any = AutoDateLocator(zone, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, zone))  # type: ignore[no-untyped-call]
 
 
-def _finish(drawn: Figure, panels: Sequence[Axes], path: Path, *, dates: bool) -> None:
+def _finish(drawn: Figure, panels: Sequence[Axes], path: Path, series: TimeSeries) -> None:
     panels[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=4)
-    for axes in panels if dates else ():
-        show_dates(axes)
+    for axes in panels if series.frequency.is_date else ():
+        show_dates(axes, series.time_zone)
     write(drawn, path)

@@ -45,7 +45,7 @@ def draw_window(seen: SeenForecasts, row: int, path: Path) -> None:
         axes.axvline(times[origin - 1], color=FAINT, linewidth=1)
     drawn.legend(loc="outside upper left", frameon=False, ncols=4, fontsize=9)
     if series.frequency.is_date:
-        show_dates(axes)
+        show_dates(axes, series.time_zone)
     write(drawn, path)
 
 

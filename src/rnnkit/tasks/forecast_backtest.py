@@ -5,14 +5,16 @@ Legend: W windows, H horizon steps, S series.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.forecasting.series import TimeSeries, show_stamp
+from ..data.forecasting.calendar import to_utc, written_stamps
+from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from .forecast_baselines import score_naive, score_windows, verdict
@@ -53,11 +55,12 @@ class Backtest:
         windows, horizon = self.windows, self.windows.layout.horizon
         series = windows.series
         pairs = list(zip(windows.owner.tolist(), windows.origin.tolist(), strict=True))
+        origins = np.array([series.times[row][at - 1] for row, at in pairs])
         columns: dict[str, list[Any]] = {
             "unique_id": [name for row, _ in pairs for name in [series.ids[row]] * horizon],
-            "origin": [stamp for row, at in pairs for stamp in [_written(series.times[row][at - 1])] * horizon],
+            "origin": [stamp for stamp in written_stamps(origins, series.time_zone) for _ in range(horizon)],
             "step": list(range(1, horizon + 1)) * len(windows),
-            "ds": [_written(one) for row in windows.stamps() for one in row],
+            "ds": written_stamps(windows.stamps(), series.time_zone),
             "observed": windows.truth().ravel().tolist(),
             "forecast": self.forecast.ravel().tolist(),
         }
@@ -156,18 +159,21 @@ def _told(predictor: ForecastPredictor, series: TimeSeries, lasts: list[Any]) ->
     known = [last for last in lasts if last is not None]
     if known:
         words = {"train": "trained", "validation": "chosen and calibrated"}
-        ends = [
-            f"{words.get(part, part)} on steps up to {show_stamp(max(_stamp(one, series) for one in stamps.values()))}"
-            for part, stamps in predictor.seen.items()
-            if stamps
-        ]
+        ends = []
+        for part, stamps in predictor.seen.items():
+            if stamps:
+                last = max(_stamp(one, series) for one in stamps.values())
+                ends.append(f"{words.get(part, part)} on steps up to {_shown(last, series)}")
         inside = sum(last is not None and times[0] <= last for times, last in zip(series.times, lasts, strict=True))
         rule = "the backtest begins behind them" if inside else "the file begins behind them"
         said.append(f"The model was {' and '.join(ends)}; {rule}.")
     new = len(lasts) - len(known)
     if new:
         which = "The series was" if len(lasts) == 1 else f"{new:,} of {len(lasts):,} series were"
-        said.append(f"{which} not in the training, so all steps of {'it' if new == 1 else 'them'} count.")
+        scaling, its = predictor.preprocessing.scaling, "its" if new == 1 else "their"
+        measured = scaling.by == "series" and scaling.method != "none"
+        scale = f"; {its} scale is measured on the steps before the first origin" if measured else ""
+        said.append(f"{which} not in the training, so all steps of {'it' if new == 1 else 'them'} count{scale}.")
     return said
 
 
@@ -199,8 +205,14 @@ def _windows(
             f"{behind:,} steps are behind those that the model has seen or that start leaves out; a backtest needs at "
             f"least {horizon:,}, the horizon",
             Place(series.source),
-            ("give later rows", Remedy("start", _written(series.times[row][shortest]), "to take seen steps, too")),
+            (
+                "give later rows",
+                Remedy("start", _shown(series.times[row][shortest], series), "to take seen steps, too"),
+            ),
         )
+    # What is behind an origin must not be in the scale of a series that the training has not measured.
+    before = [target[:at] for target, at in zip(series.targets, first.tolist(), strict=True)]
+    preprocessing = replace(preprocessing, scaling=preprocessing.scaling.with_series(series.ids, before))
     whole = preprocessing.prepare(series).windows(
         np.stack([first, np.maximum(ends, first)], 1), name="the backtest", stride=1
     )
@@ -216,7 +228,7 @@ def _windows(
     taken = np.unique(windows.owner)
     stamps = [series.times[row][at - 1] for row, at in zip(windows.owner, windows.origin, strict=True)]
     said = [
-        f"{len(windows):,} origins from {show_stamp(min(stamps))} to {show_stamp(max(stamps))}"
+        f"{len(windows):,} origins from {_shown(min(stamps), series)} to {_shown(max(stamps), series)}"
         + (f" in {len(taken):,} of {len(series):,} series" if len(series) > 1 else "")
         + (f", every {every:,} steps" if origins is None and every > 1 else "")
         + "."
@@ -284,12 +296,21 @@ def _parsed(start: Any, series: TimeSeries) -> Any:
     """A time stamp that a user wrote."""
     try:
         if series.frequency.is_date:
-            return np.datetime64(start.strip().replace(" ", "T") if isinstance(start, str) else start, "us")
+            found = re.fullmatch(r"(.+\d:\d\d)([+-])(\d\d):?(\d\d)", str(start).strip())  # as the tables have it
+            clock = (found[1] if found else start.strip()).replace(" ", "T") if isinstance(start, str) else start
+            stamp = np.datetime64(clock, "us")
+            if found:
+                minutes = np.timedelta64(60 * int(found[3]) + int(found[4]), "m")
+                return stamp - minutes if found[2] == "+" else stamp + minutes
+            if series.time_zone is None:
+                return stamp
+            return to_utc(np.zeros(1, np.int64), np.array([stamp]), series.time_zone)[0][0]
         return int(start)
     except (ValueError, TypeError):
         expected = "a date such as 2024-01-31 or 2024-01-31T06:00" if series.frequency.is_date else "a whole number"
         raise ConfigError.of("start", start, f"expected {expected}") from None
 
 
-def _written(stamp: Any) -> Any:
-    return show_stamp(stamp) if np.asarray(stamp).dtype.kind == "M" else int(stamp)
+def _shown(stamp: Any, series: TimeSeries) -> str:
+    """A stamp as people write it, by the clock of the series."""
+    return str(written_stamps(np.array([stamp]), series.time_zone)[0])

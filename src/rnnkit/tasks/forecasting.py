@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..data.forecasting.calendar import written_stamps
 from ..data.forecasting.preparation import ForecastPreprocessing
-from ..data.forecasting.series import TimeSeries, show_stamp
+from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_whole
 from ..layers.modes import mode
@@ -213,7 +214,7 @@ class ForecastPredictor:
         forecast, stamps = found[..., 0] if levels else found, latest.stamps()[:, :steps]
         columns: dict[str, list[Any]] = {
             "unique_id": [name for row in latest.owner.tolist() for name in [series.ids[row]] * steps],
-            "ds": [show_stamp(one) if one.dtype.kind == "M" else int(one) for row in stamps for one in row],
+            "ds": written_stamps(stamps, series.time_zone),
             "forecast": forecast[:, :steps].ravel().tolist(),
         }
         for name, bounds in self.bounds(latest, forecast[:, :own]).items():

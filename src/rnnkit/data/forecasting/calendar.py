@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import ConfigError, check_choice
 from .frequency import Frequency
+from .series import show_stamp
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -103,6 +104,32 @@ def local_times(stamps: npt.NDArray[Any], time_zone: str) -> npt.NDArray[Any]:
 
     zone = check_time_zone(time_zone)
     return pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy("datetime64[us]")
+
+
+def written_stamps(stamps: npt.NDArray[Any], time_zone: str | None = None) -> list[Any]:
+    """Return stamps as a table has them: whole numbers, dates, or the clock of a zone with its distance from UTC.
+
+    Args:
+        stamps: of any shape; in UTC where there is a zone.
+        time_zone: see `TimeSeries`.
+
+    Example:
+        >>> stamps = np.array(["2024-06-30T22", "2024-12-31T23"], "datetime64[us]")
+        >>> written_stamps(stamps, "Europe/Berlin"), written_stamps(stamps)[0]
+        (['2024-07-01 00:00+02:00', '2025-01-01 00:00+01:00'], '2024-06-30 22:00')
+    """
+    flat = np.asarray(stamps).ravel()
+    if flat.dtype.kind != "M":
+        return [int(one) for one in flat]
+    if time_zone is None:
+        return [show_stamp(one) for one in flat]
+    local = local_times(flat, time_zone)
+    minutes = ((local - flat) // np.timedelta64(1, "m")).astype(np.int64).tolist()
+    shown = np.datetime_as_string(local.astype("datetime64[s]")).tolist()
+    return [
+        f"{text.replace('T', ' ').removesuffix(':00')}{'-' if off < 0 else '+'}{abs(off) // 60:02}:{abs(off) % 60:02}"
+        for text, off in zip(shown, minutes, strict=True)
+    ]
 
 
 def to_utc(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], time_zone: str) -> tuple[npt.NDArray[Any], int]:
