@@ -299,6 +299,13 @@ def test_summarize():
     assert "standard input: nothing arrived" in piped(" \n", "summarize", "run").stderr
 
 
+def test_a_run_of_no_pairs_takes_no_file_of_targets():
+    Path("a.txt").write_text("one\n")
+    given = ["--set", "data.target_path=b.txt", *OWN]
+    for verb in ("evaluate", "inspect"):
+        assert refused(call(verb, "run", "a.txt", *given), "the recipe of this run reads no parallel files")
+
+
 def test_predict_and_evaluate_read_standard_input():
     Path("in.txt").write_text("one\nthree\n")
     expected = call("predict", "run", "in.txt", *OWN).stdout

@@ -15,7 +15,7 @@ import typer.core
 
 from ..errors import RnnkitError
 from . import doctor, evaluate, finetune, generate, inspect, predict, recipes, runs, summarize, train, translate
-from .command import FineTuneVerb, Train, Verb
+from .command import DataVerb, FineTuneVerb, Train, Verb
 from .output import complain
 
 
@@ -59,13 +59,13 @@ def options(
 
 
 app.command("train", cls=Train)(train.train)
-app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("evaluate", cls=DataVerb)(evaluate.evaluate)
 app.command("predict", cls=Verb)(predict.predict)
 app.command("generate", cls=Verb)(generate.generate)
 app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
-app.command("inspect", cls=Verb)(inspect.inspect)
+app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("runs")(runs.runs)
 app.command("doctor")(doctor.doctor)

@@ -23,7 +23,7 @@ from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
 from .pair_page import Judged, troubles_of, write_page
 from .pair_settings import Data, Fit, Model
-from .text_files import read_pairs, read_sources
+from .text_files import read_new_pairs, read_pairs, read_sources
 
 if TYPE_CHECKING:
     from .finetuning import FineTune, FineTuneJob
@@ -53,6 +53,7 @@ class PairRecipe(Recipe):
 
     data_setting: ClassVar[str | None] = "data.path"
     reads_text: ClassVar[bool] = True
+    reads_parallel_files: ClassVar[bool] = True
     title: ClassVar[str] = "Answers"  # of the page
     quality: ClassVar[str] = "score"  # of an answer
 
@@ -179,7 +180,7 @@ class PairRecipe(Recipe):
         from .finetuning import FineTuneJob, name_old, read_old
 
         model = self.answers(folder)
-        pairs = read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
+        pairs = read_new_pairs(self.data, data)
         shares = {"validation": settings.validation} if settings.validation else {}
         rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
         learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
@@ -211,7 +212,7 @@ class PairRecipe(Recipe):
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
         if data is not None:
-            return read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
+            return read_new_pairs(self.data, data)
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not parts.pairs.get("test"):

@@ -125,7 +125,8 @@ def resume_again(folder: Path) -> str:
 def finetune_again(folder: Path) -> str:
     """Return what to type to begin the fine-tuning anew that a run folder was made by."""
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
-    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), "--out", "NEW"])
+    target = ["--set", f"data.target_path={facts['target_path']}"] if "target_path" in facts else []
+    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), *target, "--out", "NEW"])
 
 
 def _claim(folder: Path) -> Path:
