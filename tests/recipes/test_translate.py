@@ -166,11 +166,12 @@ def test_parallel_files_are_learnt_judged_and_inspected(run, tmp_path, monkeypat
     assert "did you mean --set data.target_path=VALUE?" in told
 
 
-def test_a_resumed_run_has_the_same_bits(tmp_path):
+@pytest.mark.parametrize("by", ["loss", "bleu"])
+def test_a_resumed_run_has_the_same_bits(tmp_path, by):
     write_pairs(tmp_path / "pairs.csv", 60)
     recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "fit.epochs=3"])
-    recipe = override(recipe, ["fit.sampling=0.5", "search.max_tokens=3"])
-    weights = []
+    recipe = override(recipe, ["fit.sampling=0.5", "search.max_tokens=3", f"fit.choose_by={by}"])
+    weights, figures = [], []
     for name, stop in (("whole", None), ("broken", 4)):
         folder = tmp_path / name
         folder.mkdir()
@@ -180,8 +181,38 @@ def test_a_resumed_run_has_the_same_bits(tmp_path):
                 assert recipe.run(folder)["stopped"] == "interrupted"
         assert recipe.run(folder)["stopped"] == "finished"
         weights.append(rnnkit.load(folder).state_dict())
+        with (folder / "history.csv").open() as file:
+            figures.append([row.get("val_greedy_bleu") for row in csv.DictReader(file)])
     for one, other in zip(weights[0].values(), weights[1].values(), strict=True):
         assert torch.equal(one, other)
+    assert figures[0] == figures[1]
+
+
+def test_the_epoch_is_chosen_by_a_score_of_greedy_answers(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 120)
+    named = [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "data.validation=0.2", "fit.epochs=4"]
+    recipe = override(find("translate")(), [*named, "fit.choose_by=chrf", "fit.choose_pairs=10", "fit.lr=0.1"])
+    (tmp_path / "run").mkdir()
+    metrics = recipe.run(tmp_path / "run")
+    validation = divide(recipe.data).pairs["validation"]
+    assert metrics["chosen_on"] == f"validation chrF of greedy answers (10 of {len(validation)} pairs)"
+    with (tmp_path / "run" / "history.csv").open() as file:
+        found = [float(row["val_greedy_chrf"]) for row in csv.DictReader(file)]
+    greedy = override(recipe, ["search.width=1"]).answers(tmp_path / "run")
+    answers = greedy.answer([pair.source for pair in validation[:10]])
+    assert max(found) == pytest.approx(recipe.judged([one.text for one in answers], validation[:10]).figures["chrf"])
+    assert max(found) > min(found)
+
+
+def test_a_score_needs_pairs_to_choose_by(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 20)
+    named = [f"data.path={tmp_path / 'pairs.csv'}", "data.validation=0", "fit.choose_by=bleu"]
+    with pytest.raises(ConfigError, match=r"type --set data.validation=0.05, or name a file of them"):
+        override(find("translate")(), named).prepare()
+    with pytest.raises(ConfigError, match="rougeL"):
+        override(find("translate")(), ["fit.choose_by=rougeL"])
+    with pytest.raises(ConfigError, match="bleu"):
+        override(find("summarize")(), ["fit.choose_by=bleu"])
 
 
 def interrupt_at(patch, stop):

@@ -19,6 +19,7 @@ from ..tasks.ranges import Seed
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
 from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer
+from .pair_choice import EpochChoice, check_choice_of_epoch
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
 from .pair_page import Judged, troubles_of, write_page
@@ -86,7 +87,9 @@ class PairRecipe(Recipe):
         Raises:
             ConfigError, DataError: settings or data that cannot be used.
         """
-        return PreparedPairs(self, divide(self.data))
+        parts = divide(self.data)
+        check_choice_of_epoch(self.fit, self.data, parts.pairs.get("validation", []))
+        return PreparedPairs(self, parts)
 
     def run(self, folder: Path) -> Metrics | None:
         """Train, judge on the held-out pairs, and write model, metrics, answers and pictures into the folder."""
@@ -280,6 +283,7 @@ class PreparedPairs(PreparedRun):
             held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
         steps = fit.epochs * (batches.steps or 1)
         sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
+        choice = EpochChoice.of_settings(fit, pairs.get("validation", []))
         history = learner.fit(
             batches,
             validation=held_out,
@@ -287,21 +291,21 @@ class PreparedPairs(PreparedRun):
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
             average=fit.average,
-            callbacks=sampling,
+            callbacks=[*sampling, *choice.callbacks(tokenizers, recipe.search, recipe.judged)],
+            monitor=choice.monitor(),
             **(fit.fit_settings() | {"restore_best": held_out is not None}),
         )
         learner.save(folder)
         model = PairModel(learner.model.eval(), tokenizers, recipe.search)
         metrics, judged = self._judge(folder, model)
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
-        chosen = f"validation loss ({len(pairs['validation'])} pairs)" if held_out is not None else None
         division = self.parts.division
         if left_out:
             division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
         metrics["split"], metrics["rows"] = division, counts
         if judged is not None:
             metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
-        metrics = record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+        metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
         if judged is not None:
             shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
             for number, one in enumerate(shown, 1):
