@@ -11,6 +11,7 @@ import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.generation import beam_search, encoded
 from rnnkit.layers.modes import mode
+from rnnkit.models.attention import Attention
 from rnnkit.ops.padding import valid_steps
 
 V, E, F, H = 13, 6, 8, 8  # ids, embedding, encoder outputs, decoder outputs
@@ -26,7 +27,10 @@ def build(form="parallel", cell=rnnkit.GRU, upper=True, **options):
     }
     above = cell(H + F, H) if upper and form != "input_feeding" else None
     encoder = cell(E, F // 2, bidirectional=True)
-    return rnnkit.EncoderDecoder(encoder, cell(width[form], H), V, V, upper=above, form=form, **options)
+    model = rnnkit.EncoderDecoder(encoder, cell(width[form], H), V, V, upper=above, form=form, **options)
+    if options.get("coverage"):
+        torch.nn.init.normal_(model.attention.from_coverage.weight)  # as after some training
+    return model
 
 
 def batch(extra=0):
@@ -46,6 +50,9 @@ CASES = [
     {"attention": "additive", "coverage": True},
     {"attention": "additive", "coverage": True, "form": "bahdanau", "cell": rnnkit.LSTM},
     {"attention": "additive", "coverage": True, "form": "input_feeding", "tied": "output"},
+    {"attention": "general", "coverage": True, "cell": rnnkit.LSTM},
+    {"attention": "dot", "coverage": True, "form": "input_feeding"},
+    {"attention": "general", "coverage": True, "form": "bahdanau"},
     {"copy": True, "unknown": 1},
     {"copy": True, "unknown": 1, "attention": "additive", "coverage": True, "form": "bahdanau"},
     {"bridge": False, "tied": "all", "start": 2},
@@ -133,6 +140,32 @@ def test_the_equations_of_the_parallel_form():
     tolerances.assert_close(model(x, previous), torch.stack(outputs, 1))
 
 
+@pytest.mark.parametrize("score", ["dot", "general", "additive"])
+def test_coverage_is_in_the_keys(score):
+    torch.manual_seed(1)
+    attention = Attention(score, queries=4, memory=4, size=3, coverage=True)
+    queries, memory, padding = torch.randn(2, 3, 4), torch.randn(2, 5, 4), torch.arange(5) >= torch.tensor([[5], [3]])
+    keys = attention.keys(memory)
+    plain = Attention(score, queries=4, memory=4, size=3)
+    plain.load_state_dict({name: one for name, one in attention.state_dict().items() if "coverage" not in name})
+    if score != "additive":  # begins as without
+        found = attention(queries, memory, keys, padding, torch.zeros(2, 5)).weights
+        assert torch.equal(found, plain(queries, memory, keys, padding).weights)
+    torch.nn.init.normal_(attention.from_coverage.weight)
+    contexts, weights, covered = attention(queries, memory, keys, padding, torch.zeros(2, 5))
+    before = torch.zeros(2, 5)
+    for step in range(3):
+        seen = keys + before[..., None] * attention.from_coverage.weight[:, 0]
+        expected = plain(queries[:, step : step + 1], memory, seen, padding)
+        tolerances.assert_close(weights[:, step], expected.weights[:, 0])
+        tolerances.assert_close(contexts[:, step], expected.contexts[:, 0])
+        before = before + expected.weights[:, 0]
+    tolerances.assert_close(covered, before)
+    assert not weights[1, :, 3:].any()
+    weights.square().sum().backward()
+    assert attention.from_coverage.weight.grad.abs().sum() > 0
+
+
 def test_sources_of_numbers_with_nan_in_the_padding():
     torch.manual_seed(0)
     model = rnnkit.EncoderDecoder(rnnkit.LSTM(3, 4, bidirectional=True), rnnkit.LSTM(E, H), None, V)
@@ -203,7 +236,6 @@ def test_beams_are_those_of_each_source_alone(options):
     ("change", "message"),
     [
         (lambda: build(attention="sum"), "attention='sum'"),
-        (lambda: build(coverage=True), "expected attention='additive'"),
         (lambda: build(copy=True), "without unknown="),
         (lambda: build(dropout=1.0), "dropout=1.0"),
         (

@@ -75,7 +75,7 @@ class EncoderDecoder(NotScriptable):
         form: see above.
         copy: mix in the words of the source (See et al. 2017). x and y share their vocabulary; ids from V on are words
             that it lacks, numbered for each source. The outputs are then ln P over V + K words.
-        coverage: the attention sees what it attended to before; for "additive".
+        coverage: the attention sees what it attended to before.
         tied: "output": the weights of the decoder's embedding are W; "all": those of the source's embedding, too.
         bridge: whether the decoder begins with what the encoder read; else with its own initial state.
         dropout: of embeddings, encoder outputs, [h; c] and o, while training.

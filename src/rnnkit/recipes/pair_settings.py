@@ -24,7 +24,7 @@ class Model(NetworkSettings):
         form: parallel runs each layer once over a target; input_feeding (Luong) and bahdanau go token by token, and
             take several times as long.
         copy: whether words of the source can be copied (See et al. 2017); both sides share a vocabulary.
-        coverage: whether the attention sees what it attended to before; with attention=additive.
+        coverage: whether the attention sees what it attended to before (See et al. 2017).
         tied: output shares the decoder's embedding with the output layer; all shares the source's, too; auto is all
             where both sides share a vocabulary.
         dropout: probability of dropping a feature.
