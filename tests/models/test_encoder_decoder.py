@@ -9,10 +9,11 @@ import torch
 
 import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.generation import beam_search, encoded
+from rnnkit.generation import beam_search, beam_steps, encoded
 from rnnkit.layers.modes import mode
 from rnnkit.models.attention import Attention
 from rnnkit.ops.padding import valid_steps
+from rnnkit.ops.state import map_state, tensors
 
 V, E, F, H = 13, 6, 8, 8  # ids, embedding, encoder outputs, decoder outputs
 LENGTHS = [5, 2, 4]
@@ -219,6 +220,97 @@ def test_single_steps_without_gradients_equal_the_whole(options):
     with torch.inference_mode():
         whole = model(x, previous, lengths=LENGTHS)
         tolerances.assert_close(stepwise(model, x, previous, LENGTHS)[0], whole)
+
+
+def doubled(state, memory, model):
+    """The same sources, each in two rows."""
+    twice = torch.tensor([0, 0, 1, 1, 2, 2])
+    return map_state(lambda leaf: leaf.index_select(model.state_batch_axis, twice), state), tuple(
+        one.index_select(0, twice) for one in memory
+    )
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_a_stream_decodes_as_single_steps(options):
+    model = build(**options, dropout=0.5)
+    x, previous = batch(extra=2 if options.get("copy") else 0)
+    ids = previous.repeat_interleave(2, 0).roll(1, 1)
+    index = torch.tensor([1, 0, 3, 3, 4, 5])
+    with torch.no_grad():
+        with mode(model, training=False):
+            state, memory = doubled(*model.encode(x, LENGTHS), model)
+        for _ in range(2):  # the second stream is of the layers that the first one gave back
+            stream, own = model.decoder_stream(state, memory), state
+            if model.form != "parallel":
+                assert stream is None
+                return
+            for at, step in enumerate(ids.unbind(1)):
+                logits, weights = stream(step)
+                with mode(model, training=False):
+                    expected, own, attention = model.decode_step(step, own, memory)
+                tolerances.assert_close(logits, expected)
+                tolerances.assert_close(weights, attention)
+                if at % 2:
+                    stream.reorder(index)
+                    own = map_state(lambda leaf: leaf.index_select(model.state_batch_axis, index), own)
+            for one, other in zip(tensors(stream.state), tensors(own), strict=True):
+                tolerances.assert_close(one, other)
+            stream.close()
+            ids = ids.flip(1)
+
+
+def test_two_streams_do_not_share_a_state_and_new_weights_are_seen():
+    model, (x, previous) = build(), batch()
+    with torch.inference_mode():
+        state, memory = model.encode(x, LENGTHS)
+        one, other = model.decoder_stream(state, memory), model.decoder_stream(state, memory)
+        first = one(previous[:, 0])[0].clone()
+        one(previous[:, 1])
+        assert torch.equal(other(previous[:, 0])[0], first)
+        one.close()
+        other.close()
+    with torch.no_grad():
+        model.decoder.weight_hh_l0.mul_(2)
+        state, memory = model.encode(x, LENGTHS)
+        stream = model.decoder_stream(state, memory)
+        tolerances.assert_close(stream(previous[:, 0])[0], model.decode_step(previous[:, 0], state, memory)[0])
+
+
+def test_there_is_no_stream_where_something_watches_or_learns():
+    model, (x, _) = build(), batch()
+    given = model.encode(x, LENGTHS)
+    assert model.decoder_stream(*given) is None
+    with torch.no_grad():
+        assert model.decoder_stream(*given) is not None
+        handle = model.attention.register_forward_hook(lambda *_: None)
+        assert model.decoder_stream(*given) is None
+        handle.remove()
+        assert build(cell=torch.nn.GRU).decoder_stream(*given) is None
+        assert type("Own", (rnnkit.EncoderDecoder,), {}).decoder_stream(model, *given) is not None
+        model.__class__ = type("Own", (rnnkit.EncoderDecoder,), {})
+        assert model.decoder_stream(*given) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"copy": True, "unknown": 1}, {"attention": "additive", "coverage": True}], ids=str
+)
+@pytest.mark.parametrize(
+    "more", [{}, {"no_repeat_ngram": 2}, {"no_repeat_ngram": 1}, {"coverage_penalty": 0.3}], ids=str
+)
+def test_beams_are_those_of_the_general_way(options, more, monkeypatch):
+    model = build(**options, tied="output").eval()
+    with torch.no_grad():
+        model.output.weight.mul_(30)
+    x, _ = batch(extra=2 if options.get("copy") else 0)
+    settings = {"end": 3, "width": 3, "max_tokens": 12, "n_best": 3, "return_attention": True, **more}
+    found = beam_search(encoded(model, x, LENGTHS), [2], **settings)
+    monkeypatch.setattr(rnnkit.EncoderDecoder, "decoder_stream", lambda *_: None)
+    monkeypatch.setattr(beam_steps, "best_continuations", lambda *_: None)
+    general = beam_search(encoded(model, x, LENGTHS), [2], **settings)
+    for one, other in zip(itertools.chain(*found), itertools.chain(*general), strict=True):
+        assert (one.ids, one.ended) == (other.ids, other.ended)
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+        tolerances.assert_close(one.attention, other.attention)
 
 
 @pytest.mark.parametrize("options", CASES, ids=str)
