@@ -268,6 +268,7 @@ class PreparedPairs(PreparedRun):
         """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
         from ..data.bucketing import LengthBatches, RaggedRows
         from ..plotting.attention import attention_picture
+        from ..plotting.numbering import numbered_names
         from ..training.watching.scheduled_sampling import ScheduledSampling
 
         recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
@@ -308,19 +309,20 @@ class PreparedPairs(PreparedRun):
         metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
         if judged is not None:
             shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
-            for number, one in enumerate(shown, 1):
-                attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
-            write_page(
-                folder,
-                f"{recipe.title} of {recipe.data.path}",
-                judged,
-                shown,
-                quality=recipe.quality,
-                lead=f"{learner.model!r}. {division}.",
-                history=history,
-                troubles=metrics["troubles"],
-                figures={name: found for name, found in metrics.items() if name in _FIGURES},
-            )
+            with numbered_names():
+                for number, one in enumerate(shown, 1):
+                    attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
+                write_page(
+                    folder,
+                    f"{recipe.title} of {recipe.data.path}",
+                    judged,
+                    shown,
+                    quality=recipe.quality,
+                    lead=f"{learner.model!r}. {division}.",
+                    history=history,
+                    troubles=metrics["troubles"],
+                    figures={name: found for name, found in metrics.items() if name in _FIGURES},
+                )
         return metrics
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:
