@@ -9,8 +9,9 @@ import torch
 
 import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.generation import beam_search, beam_steps, encoded
+from rnnkit.generation import beam_search, beam_steps, encoded, generate
 from rnnkit.layers.modes import mode
+from rnnkit.models import layer_steps
 from rnnkit.models.attention import Attention
 from rnnkit.ops.padding import valid_steps
 from rnnkit.ops.state import map_state, tensors
@@ -274,6 +275,30 @@ def test_two_streams_do_not_share_a_state_and_new_weights_are_seen():
         state, memory = model.encode(x, LENGTHS)
         stream = model.decoder_stream(state, memory)
         tolerances.assert_close(stream(previous[:, 0])[0], model.decode_step(previous[:, 0], state, memory)[0])
+
+
+def test_generation_takes_the_stream_too_and_layers_are_packed_once(monkeypatch):
+    model, (x, _) = build(tied="output").eval(), batch()
+    packed = []
+    make = layer_steps._stream
+    monkeypatch.setattr(layer_steps, "_stream", lambda layer, one: packed.append(len(one)) or make(layer, one))
+
+    def texts(**more):
+        found = generate(encoded(model, x, LENGTHS), [2], max_tokens=9, seed=1, temperature=0.8, **more)
+        beams = beam_search(encoded(model, x, LENGTHS), [2], end=3, width=2, max_tokens=6)
+        return found, [one.ids for source in beams for one in source]
+
+    found, beams = texts()
+    once = list(packed)
+    again, _ = texts()
+    assert again.ids == found.ids
+    assert packed == once
+    monkeypatch.setattr(rnnkit.EncoderDecoder, "decoder_stream", lambda *_: None)
+    general, others = texts()
+    assert (general.ids, others) == (found.ids, beams)
+    states = (tensors(one.state.model_state[0]) for one in (found, general))
+    for one, other in zip(*states, strict=True):
+        tolerances.assert_close(one, other)
 
 
 def test_there_is_no_stream_where_something_watches_or_learns():

@@ -87,9 +87,13 @@ class DecoderStream:
             self._covered = self._covered.index_select(0, index)
 
     def close(self) -> None:
-        """Give the layers back, for the next stream of as many rows."""
-        self._model._steps.give_back(self._layers)
-        self._streams = []
+        """Give the layers back, for the next stream of as many rows; this one can make no more steps."""
+        layers, self._layers, self._streams = self._layers, [], []
+        self._model._steps.give_back(layers)
+
+    def __del__(self) -> None:
+        if getattr(self, "_layers", None):
+            self.close()
 
 
 def make_decoder_stream(model: EncoderDecoder, state: State, memory: tuple[Tensor, ...]) -> DecoderStream | None:
