@@ -299,6 +299,20 @@ def test_summarize():
     assert "standard input: nothing arrived" in piped(" \n", "summarize", "run").stderr
 
 
+def test_no_seed_is_told_where_nothing_is_drawn():
+    for more in ([], ["--count", 2]):
+        told = call("generate", "run", "--prompt", "the", "--max-tokens", 3, "--temperature", 0, *more, *OWN)
+        assert (told.exit_code, told.stderr) == (0, "")
+        assert "Seed: " in call("generate", "run", "--prompt", "the", "--max-tokens", 3, *more, *OWN).stderr
+
+
+def test_a_run_of_no_pairs_takes_no_file_of_targets():
+    Path("a.txt").write_text("one\n")
+    given = ["--set", "data.target_path=b.txt", *OWN]
+    for verb in ("evaluate", "inspect"):
+        assert refused(call(verb, "run", "a.txt", *given), "the recipe of this run reads no parallel files")
+
+
 def test_predict_and_evaluate_read_standard_input():
     Path("in.txt").write_text("one\nthree\n")
     expected = call("predict", "run", "in.txt", *OWN).stdout

@@ -6,14 +6,17 @@ from subprocess import run
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from rnnkit.cli.output import plain_warnings
 from rnnkit.diagnostics import pictures
 from rnnkit.diagnostics.compare import curves_of_runs
 from rnnkit.errors import DataError
 from rnnkit.plotting import style
+from rnnkit.plotting.attention import attention_picture
 
 ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "lr": 0.1, "samples_per_second": 100.0, "seconds": 2.0}
 ROWS = [{**ROW, "epoch": epoch, "loss": 1 / epoch, "val_loss": 2 / epoch, "val_accuracy": 0.7} for epoch in range(1, 6)]
@@ -263,3 +266,16 @@ def test_the_suffix_chooses_the_format_and_nothing_else_is_left(tmp_path):
 def test_importing_it_loads_neither_matplotlib_nor_torch():
     program = "import sys, rnnkit.diagnostics.pictures; print(sorted({'matplotlib', 'torch'} & set(sys.modules)))"
     assert run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_one_warning_tells_the_names_that_no_font_can_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(style, "_FAMILIES", ())
+    with plain_warnings():  # as each verb of the command line
+        for number, words in enumerate((["猫", "dog"], ["狗", "猫"], ["猫", "dog"])):
+            attention_picture(["a"], words, torch.ones(2, 1), tmp_path / f"{number}.png")
+    told = capsys.readouterr().err
+    assert told.count("no installed font can write these names, so that pictures number them: #1 猫, #2 狗.") == 1
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "2.png").read_bytes()
+    with plain_warnings():
+        attention_picture(["a"], ["dog"], torch.ones(1, 1), tmp_path / "3.png")
+    assert capsys.readouterr().err == ""

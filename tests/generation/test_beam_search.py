@@ -11,7 +11,17 @@ from torch import nn
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.generation import Hypothesis, StepFunction, TokenModel, beam_search, encoded, generate, token_model
+from rnnkit.generation import (
+    Hypothesis,
+    StepFunction,
+    TokenModel,
+    ban_repeated_ngrams,
+    beam_search,
+    beam_steps,
+    encoded,
+    generate,
+    token_model,
+)
 
 END = 1
 
@@ -116,14 +126,17 @@ def test_no_search_of_any_width_misses_a_better_one_once_it_is_wide_enough():
     )
 
 
-def slow_beam_search(model, row, width, most, alpha):
-    """The algorithm as its docstring says it, on Python's lists."""
+def slow_beam_search(model, row, width, most, alpha, n=0):
+    """The algorithm as its docstring says it, on Python's lists; no sequence of n tokens comes twice."""
     going, finished = [([], 0.0)], []
     for size in range(1, most + 1):
         options = []
         for ids, total in going:
-            values = (total + torch.log_softmax(read(model, row, tuple(ids))[0], -1)[0]).tolist()
-            options += [([*ids, token], value) for token, value in enumerate(values)]
+            values = total + torch.log_softmax(read(model, row, tuple(ids))[0], -1)
+            if n:
+                values = ban_repeated_ngrams(values, torch.tensor([[0, *ids]]), n)
+            values = values[0].tolist()
+            options += [([*ids, token], value) for token, value in enumerate(values) if value > -math.inf]
         options.sort(key=lambda one: -one[1])
         finished += [one for one in options[:width] if one[0][-1] == END]
         going = [one for one in options if one[0][-1] != END][:width]
@@ -135,12 +148,16 @@ def slow_beam_search(model, row, width, most, alpha):
     return [ids for _, ids in ranked]
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
 @pytest.mark.parametrize("width", [1, 2, 3, 5])
-def test_it_is_the_algorithm_that_it_says(width):
+@pytest.mark.parametrize("most_bans", [64, 1])
+def test_it_is_the_algorithm_that_it_says(width, n, most_bans, monkeypatch):
+    monkeypatch.setattr(beam_steps, "_MOST_BANS", most_bans)  # beyond it the general way
     model = sources(vocabulary=6, rows=5, seed=3)
-    found = beam_search(model, [0], end=END, width=width, max_tokens=7, length_penalty=0.7, n_best=width)
+    settings = {"width": width, "max_tokens": 7, "length_penalty": 0.7, "n_best": width, "no_repeat_ngram": n}
+    found = beam_search(model, [0], end=END, **settings)
     for row, best in enumerate(found):
-        expected = slow_beam_search(model, row, width, 7, 0.7)
+        expected = slow_beam_search(model, row, width, 7, 0.7, n)
         # A source that is done early, because nothing can enter its best any more, has the same best.
         assert [[*one.ids, *[END] * one.ended] for one in best] == expected[:width]
 

@@ -9,9 +9,12 @@ import torch
 
 import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.generation import beam_search, encoded
+from rnnkit.generation import beam_search, beam_steps, encoded, generate
 from rnnkit.layers.modes import mode
+from rnnkit.models import layer_steps
+from rnnkit.models.attention import Attention
 from rnnkit.ops.padding import valid_steps
+from rnnkit.ops.state import map_state, tensors
 
 V, E, F, H = 13, 6, 8, 8  # ids, embedding, encoder outputs, decoder outputs
 LENGTHS = [5, 2, 4]
@@ -26,7 +29,10 @@ def build(form="parallel", cell=rnnkit.GRU, upper=True, **options):
     }
     above = cell(H + F, H) if upper and form != "input_feeding" else None
     encoder = cell(E, F // 2, bidirectional=True)
-    return rnnkit.EncoderDecoder(encoder, cell(width[form], H), V, V, upper=above, form=form, **options)
+    model = rnnkit.EncoderDecoder(encoder, cell(width[form], H), V, V, upper=above, form=form, **options)
+    if options.get("coverage"):
+        torch.nn.init.normal_(model.attention.from_coverage.weight)  # as after some training
+    return model
 
 
 def batch(extra=0):
@@ -46,6 +52,9 @@ CASES = [
     {"attention": "additive", "coverage": True},
     {"attention": "additive", "coverage": True, "form": "bahdanau", "cell": rnnkit.LSTM},
     {"attention": "additive", "coverage": True, "form": "input_feeding", "tied": "output"},
+    {"attention": "general", "coverage": True, "cell": rnnkit.LSTM},
+    {"attention": "dot", "coverage": True, "form": "input_feeding"},
+    {"attention": "general", "coverage": True, "form": "bahdanau"},
     {"copy": True, "unknown": 1},
     {"copy": True, "unknown": 1, "attention": "additive", "coverage": True, "form": "bahdanau"},
     {"bridge": False, "tied": "all", "start": 2},
@@ -133,6 +142,32 @@ def test_the_equations_of_the_parallel_form():
     tolerances.assert_close(model(x, previous), torch.stack(outputs, 1))
 
 
+@pytest.mark.parametrize("score", ["dot", "general", "additive"])
+def test_coverage_is_in_the_keys(score):
+    torch.manual_seed(1)
+    attention = Attention(score, queries=4, memory=4, size=3, coverage=True)
+    queries, memory, padding = torch.randn(2, 3, 4), torch.randn(2, 5, 4), torch.arange(5) >= torch.tensor([[5], [3]])
+    keys = attention.keys(memory)
+    plain = Attention(score, queries=4, memory=4, size=3)
+    plain.load_state_dict({name: one for name, one in attention.state_dict().items() if "coverage" not in name})
+    if score != "additive":  # begins as without
+        found = attention(queries, memory, keys, padding, torch.zeros(2, 5)).weights
+        assert torch.equal(found, plain(queries, memory, keys, padding).weights)
+    torch.nn.init.normal_(attention.from_coverage.weight)
+    contexts, weights, covered = attention(queries, memory, keys, padding, torch.zeros(2, 5))
+    before = torch.zeros(2, 5)
+    for step in range(3):
+        seen = keys + before[..., None] * attention.from_coverage.weight[:, 0]
+        expected = plain(queries[:, step : step + 1], memory, seen, padding)
+        tolerances.assert_close(weights[:, step], expected.weights[:, 0])
+        tolerances.assert_close(contexts[:, step], expected.contexts[:, 0])
+        before = before + expected.weights[:, 0]
+    tolerances.assert_close(covered, before)
+    assert not weights[1, :, 3:].any()
+    weights.square().sum().backward()
+    assert attention.from_coverage.weight.grad.abs().sum() > 0
+
+
 def test_sources_of_numbers_with_nan_in_the_padding():
     torch.manual_seed(0)
     model = rnnkit.EncoderDecoder(rnnkit.LSTM(3, 4, bidirectional=True), rnnkit.LSTM(E, H), None, V)
@@ -188,6 +223,121 @@ def test_single_steps_without_gradients_equal_the_whole(options):
         tolerances.assert_close(stepwise(model, x, previous, LENGTHS)[0], whole)
 
 
+def doubled(state, memory, model):
+    """The same sources, each in two rows."""
+    twice = torch.tensor([0, 0, 1, 1, 2, 2])
+    return map_state(lambda leaf: leaf.index_select(model.state_batch_axis, twice), state), tuple(
+        one.index_select(0, twice) for one in memory
+    )
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_a_stream_decodes_as_single_steps(options):
+    model = build(**options, dropout=0.5)
+    x, previous = batch(extra=2 if options.get("copy") else 0)
+    ids = previous.repeat_interleave(2, 0).roll(1, 1)
+    index = torch.tensor([1, 0, 3, 3, 4, 5])
+    with torch.no_grad():
+        with mode(model, training=False):
+            state, memory = doubled(*model.encode(x, LENGTHS), model)
+        for _ in range(2):  # the second stream is of the layers that the first one gave back
+            stream, own = model.decoder_stream(state, memory), state
+            if model.form != "parallel":
+                assert stream is None
+                return
+            for at, step in enumerate(ids.unbind(1)):
+                logits, weights = stream(step)
+                with mode(model, training=False):
+                    expected, own, attention = model.decode_step(step, own, memory)
+                tolerances.assert_close(logits, expected)
+                tolerances.assert_close(weights, attention)
+                if at % 2:
+                    stream.reorder(index)
+                    own = map_state(lambda leaf: leaf.index_select(model.state_batch_axis, index), own)
+            for one, other in zip(tensors(stream.state), tensors(own), strict=True):
+                tolerances.assert_close(one, other)
+            stream.close()
+            ids = ids.flip(1)
+
+
+def test_two_streams_do_not_share_a_state_and_new_weights_are_seen():
+    model, (x, previous) = build(), batch()
+    with torch.inference_mode():
+        state, memory = model.encode(x, LENGTHS)
+        one, other = model.decoder_stream(state, memory), model.decoder_stream(state, memory)
+        first = one(previous[:, 0])[0].clone()
+        one(previous[:, 1])
+        assert torch.equal(other(previous[:, 0])[0], first)
+        one.close()
+        other.close()
+    with torch.no_grad():
+        model.decoder.weight_hh_l0.mul_(2)
+        state, memory = model.encode(x, LENGTHS)
+        stream = model.decoder_stream(state, memory)
+        tolerances.assert_close(stream(previous[:, 0])[0], model.decode_step(previous[:, 0], state, memory)[0])
+
+
+def test_generation_takes_the_stream_too_and_layers_are_packed_once(monkeypatch):
+    model, (x, _) = build(tied="output").eval(), batch()
+    packed = []
+    make = layer_steps._stream
+    monkeypatch.setattr(layer_steps, "_stream", lambda layer, one: packed.append(len(one)) or make(layer, one))
+
+    def texts(**more):
+        found = generate(encoded(model, x, LENGTHS), [2], max_tokens=9, seed=1, temperature=0.8, **more)
+        beams = beam_search(encoded(model, x, LENGTHS), [2], end=3, width=2, max_tokens=6)
+        return found, [one.ids for source in beams for one in source]
+
+    found, beams = texts()
+    once = list(packed)
+    again, _ = texts()
+    assert again.ids == found.ids
+    assert packed == once
+    monkeypatch.setattr(rnnkit.EncoderDecoder, "decoder_stream", lambda *_: None)
+    general, others = texts()
+    assert (general.ids, others) == (found.ids, beams)
+    states = (tensors(one.state.model_state[0]) for one in (found, general))
+    for one, other in zip(*states, strict=True):
+        tolerances.assert_close(one, other)
+
+
+def test_there_is_no_stream_where_something_watches_or_learns():
+    model, (x, _) = build(), batch()
+    given = model.encode(x, LENGTHS)
+    assert model.decoder_stream(*given) is None
+    with torch.no_grad():
+        assert model.decoder_stream(*given) is not None
+        handle = model.attention.register_forward_hook(lambda *_: None)
+        assert model.decoder_stream(*given) is None
+        handle.remove()
+        assert build(cell=torch.nn.GRU).decoder_stream(*given) is None
+        assert type("Own", (rnnkit.EncoderDecoder,), {}).decoder_stream(model, *given) is not None
+        model.__class__ = type("Own", (rnnkit.EncoderDecoder,), {})
+        assert model.decoder_stream(*given) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"copy": True, "unknown": 1}, {"attention": "additive", "coverage": True}], ids=str
+)
+@pytest.mark.parametrize(
+    "more", [{}, {"no_repeat_ngram": 2}, {"no_repeat_ngram": 1}, {"coverage_penalty": 0.3}], ids=str
+)
+def test_beams_are_those_of_the_general_way(options, more, monkeypatch):
+    model = build(**options, tied="output").eval()
+    with torch.no_grad():
+        model.output.weight.mul_(30)
+    x, _ = batch(extra=2 if options.get("copy") else 0)
+    settings = {"end": 3, "width": 3, "max_tokens": 12, "n_best": 3, "return_attention": True, **more}
+    found = beam_search(encoded(model, x, LENGTHS), [2], **settings)
+    monkeypatch.setattr(rnnkit.EncoderDecoder, "decoder_stream", lambda *_: None)
+    monkeypatch.setattr(beam_steps, "best_continuations", lambda *_: None)
+    general = beam_search(encoded(model, x, LENGTHS), [2], **settings)
+    for one, other in zip(itertools.chain(*found), itertools.chain(*general), strict=True):
+        assert (one.ids, one.ended) == (other.ids, other.ended)
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+        tolerances.assert_close(one.attention, other.attention)
+
+
 @pytest.mark.parametrize("options", CASES, ids=str)
 def test_beams_are_those_of_each_source_alone(options):
     model = build(**options).eval()
@@ -203,7 +353,6 @@ def test_beams_are_those_of_each_source_alone(options):
     ("change", "message"),
     [
         (lambda: build(attention="sum"), "attention='sum'"),
-        (lambda: build(coverage=True), "expected attention='additive'"),
         (lambda: build(copy=True), "without unknown="),
         (lambda: build(dropout=1.0), "dropout=1.0"),
         (

@@ -36,7 +36,7 @@ def run(tmp_path_factory):
     for name, count, start in (("train", 60, 0), ("dev", 10, 100), ("test", 12, 200)):
         write_texts(folder / f"{name}.jsonl", count, start)
     named = [f"data.path={folder}/train.jsonl", f"data.validation_path={folder}/dev.jsonl"]
-    named.append(f"data.test_path={folder}/test.jsonl")
+    named += [f"data.test_path={folder}/test.jsonl", "fit.choose_by=rougeL"]
     arguments = [part for one in (*SMALL, *named) for part in ("--set", one)]
     result = CliRunner().invoke(app, ["train", "summarize", "--epochs", "4", "--out", str(folder / "run"), *arguments])
     assert result.exit_code == 0, result.output
@@ -53,6 +53,7 @@ def test_words_of_the_source_can_be_copied(run):
     assert len(shown.stdout.strip().splitlines()) == 1
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["rouge1"] > 0
+    assert metrics["chosen_on"] == "validation ROUGE-L of greedy answers (10 pairs)"
     assert metrics["baselines"]["first sentence"]["rouge1"] == 0
     assert set(metrics["baselines"]) == {"first sentence", "random sentence"}
     assert metrics["rows"] == {"train": 120, "validation": 10, "test": 12}

@@ -135,11 +135,43 @@ def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):
     assert call("evaluate", tmp_path / "tuned").exit_code == 0
 
 
-def test_a_resumed_run_has_the_same_bits(tmp_path):
+def test_parallel_files_are_learnt_judged_and_inspected(run, tmp_path, monkeypatch):
+    rows = write_pairs(tmp_path / "new.csv", 40, seed=7)
+    for side, suffix in enumerate(("en", "zh")):
+        (tmp_path / f"new.{suffix}").write_text("".join(f"{row[side]}\n" for row in rows), "utf-8")
+    pair = (tmp_path / "new.en", "--set", f"data.target_path={tmp_path / 'new.zh'}")
+    assert call("evaluate", run, *pair).stdout == call("evaluate", run, tmp_path / "new.csv").stdout
+    call("inspect", run, *pair, "--out", tmp_path / "page.html")
+    tuned = tmp_path / "tuned"
+    call("finetune", run, *pair, "--epochs", 1, "--out", tuned, "--set", "replay=none")
+    call("finetune", run, tmp_path / "new.csv", "--epochs", 1, "--out", tmp_path / "same", "--set", "replay=none")
+    for one, other in zip(*(rnnkit.load(name).parameters() for name in (tuned, tmp_path / "same")), strict=True):
+        assert torch.equal(one, other)
+    (tuned / "model.safetensors").unlink()
+    again = f"`rnnkit finetune {run} --data {pair[0]} --set data.target_path={tmp_path / 'new.zh'} --out NEW`"
+    assert again in call("evaluate", tuned, code=2).stderr
+    told = call("evaluate", run, pair[0], code=2).stderr
+    assert "expected sources and their targets; type --set data.target_path=FILE, the file of the targets, or" in told
+    (tmp_path / "less.zh").write_text("一\n", "utf-8")
+    for verb in ("evaluate", "finetune", "inspect"):
+        told = call(verb, run, pair[0], "--set", f"data.target_path={tmp_path / 'less.zh'}", code=2).stderr
+        assert "40 lines" in told
+        told = call(verb, run, pair[0], "--set", "data.target_path=", code=2).stderr
+        assert "expected the file of the targets" in told
+    told = call("evaluate", run, *pair[1:], code=2).stderr
+    assert "name the first, of the sources: --data FILE" in told
+    told = call("evaluate", run, *pair, "--set", "search.width=1", code=2).stderr
+    assert "--set search.width=1 arrived, but the settings are those of the run" in told
+    told = call("evaluate", run, pair[0], "--target-path", "a", code=2).stderr
+    assert "did you mean --set data.target_path=VALUE?" in told
+
+
+@pytest.mark.parametrize("by", ["loss", "bleu"])
+def test_a_resumed_run_has_the_same_bits(tmp_path, by):
     write_pairs(tmp_path / "pairs.csv", 60)
     recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "fit.epochs=3"])
-    recipe = override(recipe, ["fit.sampling=0.5", "search.max_tokens=3"])
-    weights = []
+    recipe = override(recipe, ["fit.sampling=0.5", "search.max_tokens=3", f"fit.choose_by={by}"])
+    weights, figures = [], []
     for name, stop in (("whole", None), ("broken", 4)):
         folder = tmp_path / name
         folder.mkdir()
@@ -149,8 +181,38 @@ def test_a_resumed_run_has_the_same_bits(tmp_path):
                 assert recipe.run(folder)["stopped"] == "interrupted"
         assert recipe.run(folder)["stopped"] == "finished"
         weights.append(rnnkit.load(folder).state_dict())
+        with (folder / "history.csv").open() as file:
+            figures.append([row.get("val_greedy_bleu") for row in csv.DictReader(file)])
     for one, other in zip(weights[0].values(), weights[1].values(), strict=True):
         assert torch.equal(one, other)
+    assert figures[0] == figures[1]
+
+
+def test_the_epoch_is_chosen_by_a_score_of_greedy_answers(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 120)
+    named = [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "data.validation=0.2", "fit.epochs=4"]
+    recipe = override(find("translate")(), [*named, "fit.choose_by=chrf", "fit.choose_pairs=10", "fit.lr=0.1"])
+    (tmp_path / "run").mkdir()
+    metrics = recipe.run(tmp_path / "run")
+    validation = divide(recipe.data).pairs["validation"]
+    assert metrics["chosen_on"] == f"validation chrF of greedy answers (10 of {len(validation)} pairs)"
+    with (tmp_path / "run" / "history.csv").open() as file:
+        found = [float(row["val_greedy_chrf"]) for row in csv.DictReader(file)]
+    greedy = override(recipe, ["search.width=1"]).answers(tmp_path / "run")
+    answers = greedy.answer([pair.source for pair in validation[:10]])
+    assert max(found) == pytest.approx(recipe.judged([one.text for one in answers], validation[:10]).figures["chrf"])
+    assert max(found) > min(found)
+
+
+def test_a_score_needs_pairs_to_choose_by(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 20)
+    named = [f"data.path={tmp_path / 'pairs.csv'}", "data.validation=0", "fit.choose_by=bleu"]
+    with pytest.raises(ConfigError, match=r"type --set data.validation=0.05, or name a file of them"):
+        override(find("translate")(), named).prepare()
+    with pytest.raises(ConfigError, match="rougeL"):
+        override(find("translate")(), ["fit.choose_by=rougeL"])
+    with pytest.raises(ConfigError, match="bleu"):
+        override(find("summarize")(), ["fit.choose_by=bleu"])
 
 
 def interrupt_at(patch, stop):
@@ -308,9 +370,8 @@ def test_settings_of_tables_are_used(tmp_path):
 def test_texts_of_one_side_are_no_pairs_to_judge_by(run, tmp_path):
     (tmp_path / "a.txt").write_text("one\n")
     told = call("evaluate", run, tmp_path / "a.txt", code=2).stderr
-    assert (
-        "expected sources and their targets; name a .csv, .tsv or .jsonl file with the fields source and target" in told
-    )
+    assert "expected sources and their targets" in told
+    assert "name a .csv, .tsv or .jsonl file with the fields source and target" in told
     (tmp_path / "a.csv").write_text("en,zh\none,一\n", "utf-8")
     told = call("evaluate", run, tmp_path / "a.csv", code=2).stderr
     assert "call the fields 'source' and 'target', as in the training data" in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +43,14 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Change any setting, as in fit.epochs=3; may be repeated."),
 ]
+DataAssignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="data.target_path=FILE: of a translator or summarizer, the targets of a file of sources, line by line.",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training rows.")]
 BatchSize = Annotated[int | None, typer.Option(help="Rows of an optimizer step.")]
 Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.")]
@@ -54,6 +62,8 @@ Cell = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
 Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")]
+
+TARGET_PATH = "data.target_path"  # as `rnnkit train translate` calls the second of two parallel files
 
 # Short option → the last part of the name of the setting that it changes, whatever group that is in.
 SHORT = {
@@ -85,6 +95,56 @@ def data_request(file: Path | None, data: Path | None, encoding: str | None) -> 
     if path is None and encoding is not None:
         raise ConfigError(f"--encoding {encoding} is of a file; name it with --data FILE")
     return None if path is None else DataRequest(path, encoding)
+
+
+def with_target_path(
+    request: DataRequest | None, recipe: Recipe | None, assignments: Sequence[str] | None
+) -> tuple[DataRequest | None, list[str]]:
+    """Return a request for data with the second of two parallel files, and the assignments that do not name it.
+
+    Args:
+        request: names the first file; None: no data was named.
+        recipe: of the run; None where there is none.
+        assignments: what was given by ``--set``.
+
+    Raises:
+        ConfigError: there is no first file, or the recipe reads no parallel files.
+
+    Example:
+        >>> with_target_path(DataRequest(Path("a.csv")), None, ["epochs=3"])[1]
+        ['epochs=3']
+    """
+    named = [one for one in assignments or () if one.partition("=")[0].strip() == TARGET_PATH]
+    others = [one for one in assignments or () if one not in named]
+    if not named:
+        return request, others
+    path = named[-1].partition("=")[2].strip()
+    if recipe is None or not recipe.reads_parallel_files:
+        raise ConfigError(
+            f"--set {named[-1]} arrived, but the recipe of this run reads no parallel files; leave it out"
+        )
+    if not path:
+        raise ConfigError(f"--set {named[-1]} arrived; expected the file of the targets: --set {TARGET_PATH}=FILE")
+    if request is None:
+        raise ConfigError(f"--set {named[-1]} is the second of two files; name the first, of the sources: --data FILE")
+    return replace(request, target_path=Path(path)), others
+
+
+def with_target_path_alone(
+    request: DataRequest | None, recipe: Recipe | None, assignments: Sequence[str] | None
+) -> DataRequest | None:
+    """As `with_target_path`, of a verb that changes no other setting.
+
+    Raises:
+        ConfigError: as there, or another setting arrived.
+    """
+    found, others = with_target_path(request, recipe, assignments)
+    if others:
+        raise ConfigError(
+            f"--set {others[0]} arrived, but the settings are those of the run; expected {TARGET_PATH}=FILE, the "
+            "targets of a file of sources"
+        )
+    return found
 
 
 def check_once(assignments: Sequence[str], options: Sequence[str]) -> None:

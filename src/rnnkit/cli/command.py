@@ -13,7 +13,7 @@ import typer.core
 from ..errors import ConfigError, RnnkitError
 from ..recipes import RECIPES, open_recipe
 from ..runs.settings import SYNONYMS, settings, show
-from .arguments import recipe_of, short_option_of
+from .arguments import TARGET_PATH, recipe_of, short_option_of
 
 _WORDS = "rnnkit.words"  # what was typed, in the context of a command
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings click along, or depends on it
@@ -92,8 +92,10 @@ class Verb(typer.core.TyperCommand):
         meant = f"--{name}" if f"--{name}" in has else _OPTIONS.get(name)
         if meant == "--data" and meant not in has:
             meant = "--file"
-        if meant is not None and (meant.split()[0] in has):
-            return meant
+        if meant is not None and meant.split()[0] in has:
+            first, _, assignment = meant.partition(" ")
+            if first != "--set" or assignment.partition("=")[0] in self.known_settings(ctx):
+                return meant
         last = SYNONYMS.get(name.replace("-", "_"), name.replace("-", "_"))
         known = [one for one in self.known_settings(ctx) if one.rpartition(".")[2] == last]
         return f"--set {known[0]}=VALUE" if known else None
@@ -129,8 +131,18 @@ class Train(Verb):
         return None
 
 
+class DataVerb(Verb):
+    """A verb of runs whose one setting is the second of two parallel files."""
+
+    def known_settings(self, ctx: Any) -> list[str]:
+        return [TARGET_PATH]
+
+
 class FineTuneVerb(Verb):
     """The verb finetune: settings are those of the run that is named, else those that most runs have."""
+
+    def known_settings(self, ctx: Any) -> list[str]:
+        return [*super().known_settings(ctx), TARGET_PATH]
 
     def settings_of(self, ctx: Any) -> Any:
         from ..recipes.finetuning import FineTune

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
 
 import typer
+
+from ..errors import ConfigError
 
 _LOOK_SECONDS = 0.3
 
@@ -81,7 +84,21 @@ def _folders() -> Iterable[tuple[str, object]]:
 
     given = os.environ.get("RNNKIT_DATA")
     missing = "" if not given or os.path.isdir(given) else " (does not exist)"
-    return [("RNNKIT_DATA", f"{given}{missing}" if given else "not set"), ("cache", cache_folder())]
+    data = f"{given}{missing}" if given else "not set"
+    return [("RNNKIT_DATA", data), ("cache", cache_folder()), ("token files", _token_files())]
+
+
+def _token_files() -> str:
+    from ..data.text.token_cache import VARIABLE, token_cache_limit, token_files, token_folder
+
+    sizes = [size for _, size, _ in token_files(token_folder())]
+    held = f"{len(sizes)} of {sum(sizes) / 1e9:.3g} GB together"
+    try:
+        limit = token_cache_limit()
+    except ConfigError as error:
+        return f"{held}; {error}"
+    most = "without limit" if limit == math.inf else f"at most {limit / 1e9:.3g} GB, the oldest use is removed first"
+    return f"{held}; {most} ({VARIABLE})"
 
 
 def _backends() -> None:

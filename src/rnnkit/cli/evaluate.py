@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..recipes import DataRequest
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Device, Encoding, File, RecipeFile, Run, data_request, shorthands, trained_recipe_of
+from .arguments import (
+    DataAssignments,
+    Device,
+    Encoding,
+    File,
+    RecipeFile,
+    Run,
+    data_request,
+    shorthands,
+    trained_recipe_of,
+    with_target_path_alone,
+)
 from .misplaced import check_data, check_run
 from .output import plain_warnings, report
 
@@ -24,6 +35,7 @@ def evaluate(
     ] = None,
     encoding: Encoding = None,
     device: Device = None,
+    set_: DataAssignments = None,
     recipe: RecipeFile = None,
 ) -> None:
     """Evaluate a run's model on the test set again, or on other data.
@@ -34,11 +46,11 @@ def evaluate(
     check_data("evaluate", run, (file, data))
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("evaluate", run)
-    request = data_request(file, data, encoding)
+    request = with_target_path_alone(data_request(file, data, encoding), chosen, set_)
     with ExitStack() as stack:
         if request is not None and request.path == standard_input.DASH:
             standard_input.check_reads_text(run, chosen)
             arrived = stack.enter_context(standard_input.as_file())
-            request = DataRequest(arrived, standard_input.encoding_of(arrived, encoding))
+            request = replace(request, path=arrived, encoding=standard_input.encoding_of(arrived, encoding))
         stack.enter_context(plain_warnings())
         report(chosen.evaluate(run, request))

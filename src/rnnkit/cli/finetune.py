@@ -26,6 +26,7 @@ from .arguments import (
     data_request,
     shorthands,
     trained_recipe_of,
+    with_target_path,
 )
 from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
@@ -82,6 +83,8 @@ def finetune(
     stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
     assignments, name = set_ or [], stored.name
     if task is None:
+        request, assignments = with_target_path(request, chosen, assignments)
+        assert request is not None
         defaults = chosen.require("finetune", run).fine_tune_defaults()
     else:
         name, chosen = chosen.successor(task, request)
@@ -96,6 +99,8 @@ def finetune(
         job.check(settings)
         facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
         facts |= {} if encoding is None else {"encoding": encoding}
+        if request.target_path is not None:
+            facts["target_path"] = str(request.target_path)
         with runs.start(name, chosen, out, finetune=facts) as folder:
             history = _run(job, settings, folder)
     _conclude(folder, history)

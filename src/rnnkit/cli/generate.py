@@ -86,8 +86,8 @@ def generate(
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
     }
-    # A text that goes on has its seed; several need one each.
-    drawn = seed is None and (before is None or count > 1)
+    # A text that goes on has its seed; several need one each. At temperature 0 nothing is drawn.
+    drawn = seed is None and temperature != 0 and (before is None or count > 1)
     first = secrets.randbits(31) if drawn else seed
     for number in range(count):
         if number:

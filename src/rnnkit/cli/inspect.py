@@ -10,7 +10,15 @@ import typer
 from ..errors import ConfigError
 from ..recipes import RECIPES, DataRequest, InspectionData
 from ..runs.files import REPORT_PAGE
-from .arguments import Encoding, File, RecipeFile, data_request, recipe_of
+from .arguments import (
+    DataAssignments,
+    Encoding,
+    File,
+    RecipeFile,
+    data_request,
+    recipe_of,
+    with_target_path_alone,
+)
 from .misplaced import check_data, check_run, run_of
 from .output import plain_warnings
 
@@ -33,6 +41,7 @@ def inspect(
     recipe: RecipeFile = None,
     rows: Annotated[int, typer.Option(help="How many rows to look at.")] = 64,
     encoding: Encoding = None,
+    set_: DataAssignments = None,
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
     from ..runs.folders import check_model
@@ -46,7 +55,7 @@ def inspect(
     request = data_request(file, data, encoding)
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
-        model, inputs, targets, loss = _inspection_data(run, request, recipe)
+        model, inputs, targets, loss = _inspection_data(run, request, recipe, set_)
 
         from ..diagnostics import diagnose
         from ..diagnostics.page import write_page
@@ -73,7 +82,9 @@ def _page(folder: Path) -> Path:
     return folder / (INSPECTION if is_run_page(folder / REPORT_PAGE) else REPORT_PAGE)
 
 
-def _inspection_data(run: Path, data: DataRequest | None, recipe: str | None) -> InspectionData:
+def _inspection_data(
+    run: Path, data: DataRequest | None, recipe: str | None, assignments: list[str] | None
+) -> InspectionData:
     """Return model, inputs, targets and loss: as the run's recipe has them, or the bare model and a file."""
     from ..recipes.inspection import read_npz
     from ..runs.stored import is_run
@@ -83,6 +94,7 @@ def _inspection_data(run: Path, data: DataRequest | None, recipe: str | None) ->
         # A run that was trained from a file needs no recipe, if data comes with it: nothing is executed then.
         bare = recipe is None and data is not None and data.path.suffix == ".npz" and not _known(run)
         chosen = None if bare else recipe_of(run, recipe)
+    data = with_target_path_alone(data, chosen, assignments)
     if chosen is not None and "inspect" in chosen.capabilities():
         return chosen.inspection_data(run, data)
     if data is None:

@@ -29,7 +29,7 @@ from . import (
     train,
     translate,
 )
-from .command import FineTuneVerb, Train, Verb
+from .command import DataVerb, FineTuneVerb, Train, Verb
 from .output import complain
 
 
@@ -73,7 +73,7 @@ def options(
 
 
 app.command("train", cls=Train)(train.train)
-app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("evaluate", cls=DataVerb)(evaluate.evaluate)
 app.command("predict", cls=Verb)(predict.predict)
 app.command("forecast", cls=Verb)(forecast.forecast)
 app.command("backtest", cls=Verb)(backtest.backtest)
@@ -81,7 +81,7 @@ app.command("generate", cls=Verb)(generate.generate)
 app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
-app.command("inspect", cls=Verb)(inspect.inspect)
+app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("runs")(runs.runs)
 app.command("doctor")(doctor.doctor)

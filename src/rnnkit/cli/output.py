@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..errors import OPEN, ConfigError, DataError, Remedy, RnnkitError, Words
+from ..plotting.numbering import numbered_names
 
 INTERRUPTED = 130  # the exit code of Ctrl-C
 # Figures whose names are no words.
@@ -46,14 +47,18 @@ def warn(message: object) -> None:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Print warnings that are raised in a block as messages on stderr, without the line of code they come from."""
+    """Print warnings that are raised in a block as messages on stderr, without the line of code they come from.
+
+    The pictures of the block number names that no font can write together, with one warning.
+    """
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         warn(message)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        yield
+        with numbered_names():
+            yield
 
 
 class Options(Words):

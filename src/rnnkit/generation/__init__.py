@@ -12,7 +12,7 @@ from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .adapters import encoded, token_model
-    from .beams import Hypothesis, beam_search
+    from .beams import beam_search
     from .filters import (
         ban_repeated_ngrams,
         forbid,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from .generating import Generated, generate, stream
     from .generation_state import GenerationState
+    from .hypotheses import Hypothesis
     from .protocol import StepFunction, TokenModel
     from .sampling import Sampling, draw
     from .token_stream import Piece, TokenStream
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Generated": "generating",
     "GenerationState": "generation_state",
-    "Hypothesis": "beams",
+    "Hypothesis": "hypotheses",
     "Piece": "token_stream",
     "Sampling": "sampling",
     "StepFunction": "protocol",

@@ -230,6 +230,12 @@ class _Encoded(_OfModule):
         step = Step(*result)
         return step._replace(state=(step.state, memory)) if self._has_memory else step
 
+    def session(self, batch: int, state: State | None = None) -> Session:
+        state = self.initial_state(batch) if state is None else state
+        if self._has_memory and callable(getattr(self.module, "decoder_stream", None)):
+            return _DecoderSession(self, state)
+        return Session(self, state)
+
     def map_rows(self, function: Any, *states: State) -> State:
         if not self._has_memory:
             return super().map_rows(function, *states)
@@ -240,3 +246,44 @@ class _Encoded(_OfModule):
         if same_source and self._has_memory:
             return super().map_rows(lambda axis, leaf: leaf.index_select(axis, index), state[0]), state[1]
         return super().reorder(state, index)
+
+
+class _DecoderSession(Session):
+    """Steps by ``module.decoder_stream(state, memory)``, which is made at the first single step."""
+
+    def __init__(self, model: _Encoded, state: State) -> None:
+        super().__init__(model, state)
+        self._module = model.module
+        self._stream: Any = None
+        self._streams = True
+
+    @property
+    def state(self) -> State:
+        return self._state if self._stream is None else (self._stream.state, self._state[1])
+
+    def read(self, ids: Tensor, lengths: list[int] | None) -> Tensor:
+        self._state = self.state
+        self.close()
+        return super().read(ids, lengths)
+
+    def step(self, ids: Tensor) -> Tensor:
+        if self._stream is None and self._streams:
+            self._stream = self._module.decoder_stream(*self._state)
+            self._streams = self._stream is not None
+        stream = self._stream
+        if stream is None:
+            return super().step(ids)
+        logits: Tensor
+        logits, self.attention = stream(ids)
+        return logits
+
+    def reorder(self, index: Tensor) -> None:
+        if self._stream is None:
+            super().reorder(index)
+        else:
+            self._stream.reorder(index)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

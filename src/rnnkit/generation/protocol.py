@@ -188,6 +188,9 @@ class Session:
         """Exchange rows with those that read the same source; index [B]."""
         self._state = self.model.reorder(self._state, index, same_source=True)
 
+    def close(self) -> None:
+        """Give back what the session holds; its state may not be used any more."""
+
     def _taken(self, result: Any, batch: int) -> Tensor:
         if not self._checked:
             check_step(result, batch, self.model)

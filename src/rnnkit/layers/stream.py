@@ -99,6 +99,18 @@ class Stream:
                 self._output.copy_(output)
         return self._output if self._reuse_output else self._output.clone()
 
+    def advance(self, x: Tensor) -> Tensor:
+        """As a call, unchecked: x [B, I] must fit, and the next step overwrites what is returned."""
+        if self._native is None:
+            return self(x)
+        self._native.step(x)
+        return self._output
+
+    @property
+    def own_state(self) -> State:
+        """The state itself, of which `state` is a copy; what is written into it takes effect at the next step."""
+        return self._state
+
     def __repr__(self) -> str:
         batch, serving = self._shape[0], self._layer.backend if self._native is None else "native"
         shared = ", reuse_output=True" if self._reuse_output else ""

@@ -38,7 +38,14 @@ class Attention(torch.nn.Module):
         dot        e_ti = q_t · m_i                                (Luong et al. 2015)
         general    e_ti = q_t · W m_i                              (Luong et al. 2015)
         additive   e_ti = v · tanh(W_q q_t + b + W_m m_i)          (Bahdanau et al. 2015)
-        coverage   e_ti = v · tanh(W_q q_t + b + W_m m_i + w_c Σ_{t' < t} a_t'i)      (See et al. 2017)
+
+    With coverage (See et al. 2017) the key of a step of the memory has w_c Σ_{t' < t} a_t'i added, with a vector w_c:
+
+        additive   e_ti = v · tanh(W_q q_t + b + W_m m_i + w_c Σ_{t' < t} a_t'i)
+        general    e_ti = q_t · (W m_i + w_c Σ_{t' < t} a_t'i), and so for dot
+
+    See et al. give the first equation. In the second one w_c is 0 at the beginning, so training starts with Luong's
+    scores.
 
     What the memory adds to the scores is computed once a source, by `keys`. With coverage the steps run one after the
     other; without it all run together.
@@ -48,7 +55,7 @@ class Attention(torch.nn.Module):
         queries: Q.
         memory: F.
         size: A, of "additive".
-        coverage: whether the scores see the weights of the steps before; for "additive".
+        coverage: whether the scores see the weights of the steps before.
 
     Raises:
         ConfigError: settings that exclude each other.
@@ -64,11 +71,6 @@ class Attention(torch.nn.Module):
     def __init__(self, score: Score, queries: int, memory: int, size: int, coverage: bool = False) -> None:
         super().__init__()
         check_choice(score, "attention", SCORES)
-        if coverage and score != "additive":
-            raise ConfigError(
-                f"coverage=True arrived with attention={score!r}; expected attention='additive', whose scores see what "
-                "was attended to"
-            )
         if score == "dot" and queries != memory:
             raise ConfigError(
                 f"attention='dot' multiplies the decoder's {queries} features with the encoder's {memory}; expected as "
@@ -79,7 +81,9 @@ class Attention(torch.nn.Module):
         self.from_memory = None if score == "dot" else linear(memory, queries if score == "general" else size, False)
         self.from_query = linear(queries, size) if score == "additive" else None
         self.v = linear(size, 1, False) if score == "additive" else None
-        self.from_coverage = linear(1, size, False) if coverage else None
+        self.from_coverage = linear(1, size if score == "additive" else queries, False) if coverage else None
+        if self.from_coverage is not None and score != "additive":
+            torch.nn.init.zeros_(self.from_coverage.weight)
 
     def keys(self, memory: Tensor) -> Tensor:
         """Return what the scores take of a memory [B, S, F]."""
@@ -99,8 +103,8 @@ class Attention(torch.nn.Module):
         """
         hidden = padding[:, None]
         if self.from_query is None or self.v is None:
-            scores = torch.bmm(queries, keys.transpose(1, 2))
-            weights = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+            scores = torch.bmm(queries, keys.transpose(1, 2)).masked_fill(hidden, -torch.inf)
+            weights, covered = self._multiplied(queries, scores, covered)
             return Attended(torch.bmm(weights, memory), weights, covered)
         projected = self.from_query(queries)
         if self.from_coverage is None:
@@ -115,6 +119,19 @@ class Attention(torch.nn.Module):
             steps.append(weights)
         weights = torch.cat(steps, 1)
         return Attended(torch.bmm(weights, memory), weights, covered)
+
+    def _multiplied(self, queries: Tensor, scores: Tensor, covered: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the weights [B, T, S] of Luong's scores [B, T, S], and Σ a after these steps."""
+        if self.from_coverage is None:
+            return scores.softmax(-1), covered
+        assert covered is not None
+        effects = queries @ self.from_coverage.weight  # q_t · w_c [B, T, 1]
+        steps = []
+        for score, effect in zip(scores.unbind(1), effects.unbind(1), strict=True):
+            weights = (score + effect * covered).softmax(-1)
+            covered = covered + weights
+            steps.append(weights)
+        return torch.stack(steps, 1), covered
 
     def _additive(self, summed: Tensor, hidden: Tensor) -> Tensor:
         """Return the weights [B, T, S] of the sums [B, T, S, A] inside of the tanh."""

@@ -20,6 +20,7 @@ from ..types import State
 from ._decoder_sizes import check_options, check_recurrent, embedding_size
 from .attention import Attention, Score
 from .copying import Copying
+from .decoder_stream import DecoderStream, make_decoder_stream
 from .layer_steps import LayerSteps, step_layer
 
 Tensor = torch.Tensor
@@ -75,7 +76,7 @@ class EncoderDecoder(NotScriptable):
         form: see above.
         copy: mix in the words of the source (See et al. 2017). x and y share their vocabulary; ids from V on are words
             that it lacks, numbered for each source. The outputs are then ln P over V + K words.
-        coverage: the attention sees what it attended to before; for "additive".
+        coverage: the attention sees what it attended to before.
         tied: "output": the weights of the decoder's embedding are W; "all": those of the source's embedding, too.
         bridge: whether the decoder begins with what the encoder read; else with its own initial state.
         dropout: of embeddings, encoder outputs, [h; c] and o, while training.
@@ -309,6 +310,17 @@ class EncoderDecoder(NotScriptable):
         steps, embedded = self._run(ids[:, None], state, memory)
         return self._scores(steps, embedded, memory)[:, 0], steps.state, steps.weights[:, 0]
 
+    def decoder_stream(self, state: State, memory: tuple[Tensor, ...]) -> DecoderStream | None:
+        """Return an object that decodes step after step in the least time, for beam search and sampling.
+
+        Args:
+            state, memory: as `encode` and `decode_step` return them.
+
+        Returns:
+            The stream; None where `decode_step` is as fast, see :class:`rnnkit.models.decoder_stream.DecoderStream`.
+        """
+        return make_decoder_stream(self, state, memory)
+
     # --- the decoder -------------------------------------------------------------------------------------------------
 
     def _first_state(self, summary: Tensor) -> State:
@@ -411,12 +423,16 @@ class EncoderDecoder(NotScriptable):
         h, contexts, weights = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         return h, contexts, weights, covered, state, (before,)
 
+    def _known(self, ids: Tensor) -> Tensor:
+        """The ids that an embedding has in place of those of copied words."""
+        if self.unknown is None or not self.copy:
+            return ids
+        return torch.where(ids < self.vocabulary, ids, self.unknown)
+
     # --- dropout -----------------------------------------------------------------------------------------------------
 
     def _embedded(self, table: torch.nn.Embedding, ids: Tensor) -> Tensor:
-        if self.unknown is not None and self.copy:
-            ids = torch.where(ids < self.vocabulary, ids, self.unknown)
-        embedded = self._drop(table(ids))
+        embedded = self._drop(table(self._known(ids)))
         if not (self.training and self.word_dropout):
             return embedded
         return embedded * F.dropout(embedded.new_ones(*ids.shape, 1), self.word_dropout)

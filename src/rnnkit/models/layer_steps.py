@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +38,7 @@ class LayerSteps:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], _Packed] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], Packed] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
@@ -53,52 +53,69 @@ class LayerSteps:
             state: it is left as it is.
         """
 
-        def make() -> Any:
-            try:
-                return layer.stream(len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
-            except BackendError:
-                return None
-
         with self._lock:
-            stream = self._packed(layer, x, make)
+            stream = self._packed(layer, x, _stream).made
             return None if stream is None else stream.step_from(state, x)
 
     def linear(self, layer: torch.nn.Module, x: Tensor) -> Tensor:
         """Return layer(x) of a few rows x [R, F]."""
-        with self._lock:
-            packed = self._packed(layer, x, lambda: packed_linear(layer, len(x)))
-        found: Tensor = layer(x) if packed is None else packed(x)
+        found: Tensor = self.packed(layer, x)(x)
         return found
 
-    def _packed(self, layer: Any, x: Tensor, make: Callable[[], Any]) -> Any:
-        """What was packed of a layer for so many rows, anew where its weights changed; None: nothing can be."""
+    def packed(self, layer: torch.nn.Module, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what computes layer(x) of a few rows x [R, F] in the least time; it may be used again and again."""
+        with self._lock:
+            made = self._packed(layer, x, _linear).made
+        return layer if made is None else made
+
+    def lease(self, layer: RecurrentLayer, x: Tensor) -> Packed | None:
+        """Take a stream of a layer for rows as x [B, I], which nobody else then has; None where the core cannot serve.
+
+        `give_back` puts it back. What was packed of the layer is kept, so the next one needs no packing.
+        """
+        with self._lock:
+            found = self._packed(layer, x, _stream)
+            self._kept.pop(found.key, None)
+        return None if found.made is None else found
+
+    def give_back(self, leased: Iterable[Packed]) -> None:
+        """Keep what `lease` gave."""
+        with self._lock:
+            self._kept.update((one.key, one) for one in leased)
+            while len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+
+    def _packed(self, layer: Any, x: Tensor, make: Callable[[Any, Tensor], Any]) -> Packed:
+        """What was packed of a layer for so many rows, anew where its weights changed."""
+        key = id(layer), x.shape, x.dtype
         if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
-            return None
+            return Packed(key, [], layer, None)
         weights = _weights(layer)
         stands: list[Any] = [getattr(layer, "backend", None), bool(layer._forward_hooks or layer._forward_pre_hooks)]
         for weight in weights:
             if weight.is_inference():  # it does not tell whether it changes
-                return None
+                return Packed(key, [], layer, None)
             stands += (weight.data_ptr(), weight._version)
-        key = id(layer), x.shape, x.dtype
         kept = self._kept.get(key)
         if kept is None or kept.stands != stands:
-            kept = self._kept[key] = _Packed(stands, (layer, weights), make())
+            kept = self._kept[key] = Packed(key, stands, (layer, weights), make(layer, x))
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return kept.made
+        return kept
 
 
-class _Packed(NamedTuple):
+class Packed(NamedTuple):
     """What was packed of a layer.
 
     Attributes:
+        key: the layer, the shape and type of its inputs.
         stands: the addresses and versions of its weights then.
         alive: the layer and these weights, so that no others get their addresses.
         made: the stream or the packed product; None where the core cannot serve.
     """
 
+    key: tuple[Any, ...]
     stands: list[Any]
     alive: Any
     made: Any
@@ -114,6 +131,18 @@ def step_layer(
         if found is not None:
             return found[0][:, None], found[1]
     return layers.forward_chunk(x, state)
+
+
+def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
+    """A stream for rows as x, or None where the core cannot serve."""
+    try:
+        return layer.stream(len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
+    except BackendError:
+        return None
+
+
+def _linear(layer: torch.nn.Module, x: Tensor) -> Any:
+    return packed_linear(layer, len(x))
 
 
 def _weights(layer: torch.nn.Module) -> list[Tensor]:

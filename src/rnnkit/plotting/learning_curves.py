@@ -39,8 +39,8 @@ def curves(
     """
     from matplotlib.ticker import MaxNLocator
 
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    metrics = [name for name in names if name not in NOT_METRICS and not name.startswith("val_")]
+    names = dict.fromkeys(key.removeprefix("val_") for row in rows for key in row)
+    metrics = [name for name in names if name not in NOT_METRICS]
     panels = ["loss", *metrics]
     drawn = figure(4.8, 2.4 * len(panels) + 0.4) if stacked else figure(4.8 * len(panels), 3.6)
     shape = (len(panels), 1) if stacked else (1, len(panels))

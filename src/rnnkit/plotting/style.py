@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..serialization import replacing
+from .numbering import numbered_names
 from .palette import BLACK, BLUE, FAINT, GREEN, GRID, INK, ORANGE, PAPER, PURPLE, SKY, YELLOW
 
 if TYPE_CHECKING:
@@ -181,26 +181,20 @@ def _installed() -> set[str]:
 
 
 def _number(axises: Sequence[Axis], texts: list[Text], lacking: set[str]) -> None:
-    """Replace words with characters that no font has by numbers, and warn once which number is which word."""
+    """Replace words with characters that no font has by numbers; `numbered_names` warns which number is which word."""
     word = f"[^ \n]*[{re.escape(''.join(sorted(lacking)))}][^ \n]*"
     names = re.compile(f"{word}(?: {word})*")
-    numbers: dict[str, str] = {}
+    with numbered_names() as numbers:
 
-    def renamed(text: Text) -> str:
-        return names.sub(lambda found: numbers.setdefault(found[0], f"#{len(numbers) + 1}"), text.get_text())
+        def renamed(text: Text) -> str:
+            return names.sub(lambda found: f"#{numbers.setdefault(found[0], len(numbers) + 1)}", text.get_text())
 
-    for axis in axises:
-        labels = axis.get_ticklabels()
-        if any(names.search(text.get_text()) for text in labels):  # the axis' formatter would write them again
-            axis.set_ticks(axis.get_majorticklocs(), [renamed(text) for text in labels])
-    for text in texts:
-        text.set_text(renamed(text))
-    shown = ", ".join(f"{number} {name}" for name, number in numbers.items())
-    warnings.warn(
-        f"no installed font can write these names, so that pictures number them: {shown}. Install a font that can, "
-        "such as Noto Sans CJK (on Debian and Ubuntu: apt install fonts-noto-cjk), to have them written out",
-        stacklevel=5,
-    )
+        for axis in axises:
+            labels = axis.get_ticklabels()
+            if any(names.search(text.get_text()) for text in labels):  # the axis' formatter would write them again
+                axis.set_ticks(axis.get_majorticklocs(), [renamed(text) for text in labels])
+        for text in texts:
+            text.set_text(renamed(text))
 
 
 def dark_svg(svg: str) -> str:

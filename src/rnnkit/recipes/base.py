@@ -28,6 +28,7 @@ class DataRequest:
     Attributes:
         path: the file or folder.
         encoding: of text in it; None: as the training data was read.
+        target_path: the file of targets, line by line, where `path` has the sources; None: `path` has all.
 
     Example:
         >>> DataRequest(Path("new.csv"), encoding="gb18030").encoding
@@ -36,6 +37,7 @@ class DataRequest:
 
     path: Path
     encoding: str | None = None
+    target_path: Path | None = None
 
     def without_encoding(self) -> Path:
         """Return the path, for a recipe that reads no text.
@@ -158,6 +160,8 @@ class Recipe(Settings, PreparedRun):
             at once, and continues after a file that cannot be read.
         reads_text: whether data may be a file of plain text, a text a line. ``rnnkit predict RUN -`` then reads
             standard input, which arrives as such a file.
+        reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
+            is then the second one.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -172,6 +176,7 @@ class Recipe(Settings, PreparedRun):
     data_setting: ClassVar[str | None] = None
     one_answer_a_file: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
+    reads_parallel_files: ClassVar[bool] = False
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.

@@ -24,7 +24,7 @@ class Model(NetworkSettings):
         form: parallel runs each layer once over a target; input_feeding (Luong) and bahdanau go token by token, and
             take several times as long.
         copy: whether words of the source can be copied (See et al. 2017); both sides share a vocabulary.
-        coverage: whether the attention sees what it attended to before; with attention=additive.
+        coverage: whether the attention sees what it attended to before (See et al. 2017).
         tied: output shares the decoder's embedding with the output layer; all shares the source's, too; auto is all
             where both sides share a vocabulary.
         dropout: probability of dropping a feature.
@@ -65,8 +65,11 @@ class Fit(OptimizerSettings):
         sampling: the probability, at the end, that the decoder reads its own token while training (Bengio et al.
             2015); it rises over the first half of the steps.
         average: ema validates and keeps the moving average of the weights.
-        early_stopping: end after so many epochs without a lower validation loss. The best epoch's weights are kept
-            wherever there are validation pairs.
+        early_stopping: end after so many epochs without a better one. The best epoch's weights are kept wherever there
+            are validation pairs.
+        choose_by: what tells the best epoch: the loss on the validation pairs, or a score of answers to them that take
+            the likeliest token at each step.
+        choose_pairs: validation pairs that are answered after each epoch for that score, the first so many.
     """
 
     epochs: Count = 20
@@ -78,6 +81,22 @@ class Fit(OptimizerSettings):
     coverage: NotNegative = 0.0
     sampling: Share = 0.0
     average: Literal["ema"] | None = "ema"
+    choose_by: Literal["loss", "bleu", "chrf", "rouge1", "rouge2", "rougeL"] = "loss"
+    choose_pairs: Count = 500
+
+
+@dataclass(frozen=True)
+class TranslationFit(Fit):
+    """The training of a translator."""
+
+    choose_by: Literal["loss", "bleu", "chrf"] = "loss"
+
+
+@dataclass(frozen=True)
+class SummaryFit(Fit):
+    """The training of a summarizer."""
+
+    choose_by: Literal["loss", "rouge1", "rouge2", "rougeL"] = "loss"
 
 
 @dataclass(frozen=True)

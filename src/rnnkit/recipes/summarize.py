@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnnkit.recipes.base import Answerer
-from rnnkit.recipes.pair_settings import Data, Fit, Model
+from rnnkit.recipes.pair_settings import Data, Model, SummaryFit
 from rnnkit.recipes.text_pairs import PairRecipe
 from rnnkit.tasks.text_pairs import Search, TextPair
 from rnnkit.tasks.text_scores import Scores, summary_scores
@@ -41,7 +41,9 @@ class Summarize(PairRecipe):
     quality = "ROUGE-L"
 
     model: Model = field(default_factory=lambda: Model(attention="additive", copy=True, coverage=True))
-    fit: Fit = field(default_factory=lambda: Fit(epochs=30, batch_size=16, label_smoothing=0.0, coverage=1.0))
+    fit: SummaryFit = field(
+        default_factory=lambda: SummaryFit(epochs=30, batch_size=16, label_smoothing=0.0, coverage=1.0)
+    )
     data: Data = field(
         default_factory=lambda: Data(tokenizer="word", minimum_count=2, shared="yes", cut=400, longest=1000)
     )

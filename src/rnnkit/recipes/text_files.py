@@ -13,6 +13,7 @@ from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
+    from .base import DataRequest
     from .pair_settings import Data
 
 
@@ -49,7 +50,10 @@ def read_pairs(
         raise DataError(
             "is a file of one text a line; expected sources and their targets",
             Place(path),
-            f"name a .csv, .tsv or .jsonl file with the fields {data.source} and {data.target}",
+            (
+                "type --set data.target_path=FILE, the file of the targets",
+                f"name a .csv, .tsv or .jsonl file with the fields {data.source} and {data.target}",
+            ),
         )
     if kind == "txt":
         raise DataError(
@@ -64,6 +68,12 @@ def read_pairs(
         TextPair(_joined(source), _listed(target), () if isinstance(source, str) else _listed(source))
         for source, target in _rows(file, kind, data, encoding, (data.source, data.target), new)
     ]
+
+
+def read_new_pairs(data: Data, request: DataRequest) -> list[TextPair]:
+    """Return the pairs of the file, or the two parallel files, that a user names beside a trained run."""
+    target = None if request.target_path is None else str(request.target_path)
+    return read_pairs(data, str(request.path), target, request.encoding, new=True)
 
 
 def read_sources(path: Path, data: Data, encoding: str | None) -> list[str]:

@@ -19,11 +19,12 @@ from ..tasks.ranges import Seed
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
 from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer
+from .pair_choice import EpochChoice, check_choice_of_epoch
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
 from .pair_page import Judged, troubles_of, write_page
 from .pair_settings import Data, Fit, Model
-from .text_files import read_pairs, read_sources
+from .text_files import read_new_pairs, read_pairs, read_sources
 
 if TYPE_CHECKING:
     from .finetuning import FineTune, FineTuneJob
@@ -53,6 +54,7 @@ class PairRecipe(Recipe):
 
     data_setting: ClassVar[str | None] = "data.path"
     reads_text: ClassVar[bool] = True
+    reads_parallel_files: ClassVar[bool] = True
     title: ClassVar[str] = "Answers"  # of the page
     quality: ClassVar[str] = "score"  # of an answer
 
@@ -85,7 +87,9 @@ class PairRecipe(Recipe):
         Raises:
             ConfigError, DataError: settings or data that cannot be used.
         """
-        return PreparedPairs(self, divide(self.data))
+        parts = divide(self.data)
+        check_choice_of_epoch(self.fit, self.data, parts.pairs.get("validation", []))
+        return PreparedPairs(self, parts)
 
     def run(self, folder: Path) -> Metrics | None:
         """Train, judge on the held-out pairs, and write model, metrics, answers and pictures into the folder."""
@@ -179,7 +183,7 @@ class PairRecipe(Recipe):
         from .finetuning import FineTuneJob, name_old, read_old
 
         model = self.answers(folder)
-        pairs = read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
+        pairs = read_new_pairs(self.data, data)
         shares = {"validation": settings.validation} if settings.validation else {}
         rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
         learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
@@ -211,7 +215,7 @@ class PairRecipe(Recipe):
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
         if data is not None:
-            return read_pairs(self.data, str(data.path), encoding=data.encoding, new=True)
+            return read_new_pairs(self.data, data)
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not parts.pairs.get("test"):
@@ -264,6 +268,7 @@ class PreparedPairs(PreparedRun):
         """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
         from ..data.bucketing import LengthBatches, RaggedRows
         from ..plotting.attention import attention_picture
+        from ..plotting.numbering import numbered_names
         from ..training.watching.scheduled_sampling import ScheduledSampling
 
         recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
@@ -279,6 +284,7 @@ class PreparedPairs(PreparedRun):
             held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
         steps = fit.epochs * (batches.steps or 1)
         sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
+        choice = EpochChoice.of_settings(fit, pairs.get("validation", []))
         history = learner.fit(
             batches,
             validation=held_out,
@@ -286,36 +292,37 @@ class PreparedPairs(PreparedRun):
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
             average=fit.average,
-            callbacks=sampling,
+            callbacks=[*sampling, *choice.callbacks(tokenizers, recipe.search, recipe.judged)],
+            monitor=choice.monitor(),
             **(fit.fit_settings() | {"restore_best": held_out is not None}),
         )
         learner.save(folder)
         model = PairModel(learner.model.eval(), tokenizers, recipe.search)
         metrics, judged = self._judge(folder, model)
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
-        chosen = f"validation loss ({len(pairs['validation'])} pairs)" if held_out is not None else None
         division = self.parts.division
         if left_out:
             division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
         metrics["split"], metrics["rows"] = division, counts
         if judged is not None:
             metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
-        metrics = record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+        metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
         if judged is not None:
             shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
-            for number, one in enumerate(shown, 1):
-                attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
-            write_page(
-                folder,
-                f"{recipe.title} of {recipe.data.path}",
-                judged,
-                shown,
-                quality=recipe.quality,
-                lead=f"{learner.model!r}. {division}.",
-                history=history,
-                troubles=metrics["troubles"],
-                figures={name: found for name, found in metrics.items() if name in _FIGURES},
-            )
+            with numbered_names():
+                for number, one in enumerate(shown, 1):
+                    attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
+                write_page(
+                    folder,
+                    f"{recipe.title} of {recipe.data.path}",
+                    judged,
+                    shown,
+                    quality=recipe.quality,
+                    lead=f"{learner.model!r}. {division}.",
+                    history=history,
+                    troubles=metrics["troubles"],
+                    figures={name: found for name, found in metrics.items() if name in _FIGURES},
+                )
         return metrics
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:

@@ -12,11 +12,11 @@ Pairs of texts come from a table (``data.path=pairs.csv``) or from two parallel 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnnkit.recipes.base import Answerer
-from rnnkit.recipes.pair_settings import Data
+from rnnkit.recipes.pair_settings import Data, TranslationFit
 from rnnkit.recipes.text_pairs import PairRecipe
 from rnnkit.tasks.text_scores import Scores, translation_scores
 
@@ -32,6 +32,8 @@ class Translate(PairRecipe):
 
     title = "Translations"
     quality = "chrF"
+
+    fit: TranslationFit = field(default_factory=TranslationFit)
 
     def scores(self, answers: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Scores:
         """Return BLEU and chrF."""

@@ -129,7 +129,8 @@ def finetune_again(folder: Path) -> str:
     if (folder / STATE).is_file():
         return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
-    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), "--out", "NEW"])
+    target = ["--set", f"data.target_path={facts['target_path']}"] if "target_path" in facts else []
+    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), *target, "--out", "NEW"])
 
 
 def _claim(folder: Path) -> Path:

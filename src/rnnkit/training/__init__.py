@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .watching.early_stopping import EarlyStopping
     from .watching.logs import JSONLines, TensorBoard
     from .watching.scheduled_sampling import ScheduledSampling
+    from .watching.validation_figures import ValidationFigures
     from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
 _NAMES = {
@@ -56,6 +57,7 @@ _NAMES = {
     "SlantedTriangular": "optimization.schedules",
     "StepObjective": "objectives.objective",
     "TensorBoard": "watching.logs",
+    "ValidationFigures": "watching.validation_figures",
     "WeightAveraging": "watching.weights",
     "group_parameters": "optimization.parameter_groups",
 }
@@ -88,6 +90,7 @@ __all__ = [
     "SlantedTriangular",
     "StepObjective",
     "TensorBoard",
+    "ValidationFigures",
     "WeightAveraging",
     "group_parameters",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from ..errors import ConfigError, suggest
@@ -41,8 +42,22 @@ def _reason(run: Run) -> StoppedBy:
     return "finished"
 
 
-def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watchers: Sequence[str]) -> History:
+def open_history(
+    monitor: str | None,
+    metrics: Metrics,
+    *,
+    validated: bool,
+    watchers: Sequence[str],
+    figures: Mapping[str, bool] = MappingProxyType({}),
+) -> History:
     """Return an empty history that knows which column tells the best epoch.
+
+    Args:
+        monitor: that column; None: the loss.
+        metrics: of the run.
+        validated: whether there is validation data.
+        watchers: settings that look at the column.
+        figures: what callbacks measure beside the metrics on validation data, and whether more of it is better.
 
     Raises:
         ConfigError: the run has no such column, or it does not tell whether more is better; or there are
@@ -56,11 +71,11 @@ def open_history(monitor: str | None, metrics: Metrics, *, validated: bool, watc
                 "of the training data, as in monitor='loss'"
             )
         monitor = "val_loss" if validated else "loss"
-    known = columns + [f"val_{name}" for name in columns] * validated
+    known = columns + [f"val_{name}" for name in (*columns, *figures)] * validated
     if monitor not in known:
         raise ConfigError(f"monitor={monitor!r} is no column of this run{suggest(monitor, tuple(known))}")
     name = monitor.removeprefix("val_")
-    higher = False if name == "loss" else metrics.higher_is_better(name)
+    higher = figures.get(name, False) if name in (*figures, "loss") else metrics.higher_is_better(name)
     if higher is None:
         raise ConfigError(
             f"monitor={monitor!r} does not tell whether more is better; give the metric an attribute higher_is_better"

@@ -38,6 +38,7 @@ from .watching.callbacks import Callback, CallbackLike, Callbacks, check_callbac
 from .watching.early_stopping import EarlyStopping
 from .watching.losses import LossMeter
 from .watching.progress import Progress
+from .watching.validation_figures import ValidationFigures
 from .watching.weights import BestWeights, DivergenceRescue, WeightAveraging
 
 
@@ -117,7 +118,10 @@ def fit(
     checkpoints = _checkpoints(callbacks, settings)
     schedule = resolve_schedule(settings.schedule)
     watchers, validated = _watchers(settings, schedule, callbacks), settings.validation is not None
-    history = open_history(settings.monitor, session.metrics, validated=validated, watchers=watchers)
+    figures: dict[str, bool] = {}
+    for one in callbacks:
+        figures |= one.higher_is_better if isinstance(one, ValidationFigures) else {}
+    history = open_history(settings.monitor, session.metrics, validated=validated, watchers=watchers, figures=figures)
     path = None if checkpoints is None else checkpoints.path
     state, seed = state_and_seed(session, settings.seed, path, settings.resume)
     session.history = history

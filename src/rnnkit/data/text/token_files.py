@@ -17,9 +17,10 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice
 from ...serialization import replacing
-from ..download import cache_folder, show_progress
+from ..download import show_progress
 from ..tokens import TokenArray
 from .texts import Texts, TextSource, as_texts
+from .token_cache import keep_to_limit, note_use, token_cache_limit, token_folder
 from .tokenizer import Tokenizer, as_ids
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def tokenize(
         texts: what `read_texts` returns, a path, or texts.
         tokenizer: of `train_tokenizer` or `Tokenizer.open`.
         cache: the folder of the files; None: the folder `tokens` in ``RNNKIT_CACHE``, or in the user's cache directory.
+            That folder holds at most ``RNNKIT_TOKEN_CACHE``, 20GB unless that is set: where a file is added, those that
+            were used least recently are removed.
         separators: whether the token `end` follows each text.
 
     Returns:
@@ -55,7 +58,7 @@ def tokenize(
 
     Raises:
         DataError: the texts hold no token; see `read_texts` for files.
-        ConfigError: the tokenizer has no `end` to separate texts by.
+        ConfigError: the tokenizer has no `end` to separate texts by; ``RNNKIT_TOKEN_CACHE`` is no size.
         OSError: the folder cannot be written, or the disk is full. Nothing is left there then.
 
     Example:
@@ -75,16 +78,29 @@ def tokenize(
         problem = "the tokenizer has no token that ends a text"
         raise ConfigError(problem, remedy=Remedy("separators", False, "to put nothing between texts"))
     source = as_texts(texts)
-    folder = cache_folder() / "tokens" if cache is None else Path(cache).expanduser()
+    if cache is None:
+        token_cache_limit()  # refused before anything is written
+    folder = token_folder() if cache is None else Path(cache).expanduser()
+    tokens = _tokenize(source, tokenizer, separators, folder)
+    if cache is None:
+        keep_to_limit(Path(tokens.source))
+    return tokens
+
+
+def _tokenize(source: Texts, tokenizer: Tokenizer, separators: bool, folder: Path) -> TokenArray:
+    """The ids, of the file in the folder where it is there already."""
     how = f"{_FORM} {tokenizer.fingerprint()} {tokenizer.end if separators else None}"
     if source.once:
         return _write_once(source, tokenizer, separators, folder, how)
     file = _name(folder, how, source.fingerprint())
     if file.is_file():
         try:
-            return TokenArray.open(file)
+            found = TokenArray.open(file)
         except DataError:  # a disk that was full, or failed
             file.unlink()
+        else:
+            note_use(file)
+            return found
     remove_stale(folder)
     with replacing(file) as temporary:
         _write(source, tokenizer, separators, temporary)
