@@ -46,6 +46,7 @@ class Sizes:
         share: of the training part that is known of the new series.
         lookback, horizon: of the windows.
         kind: of the network: segment (SegRNN) or direct.
+        norm: how the network normalises a window.
         hidden, segment: of the network.
         pretraining: epochs on the other series.
         alone, tuned: epochs on the new series, of a fresh and of a pretrained network.
@@ -59,13 +60,14 @@ class Sizes:
     lookback: int = 96
     horizon: int = 24
     kind: str = "segment"
+    norm: str = "standard"
     hidden: int = 128
     segment: int = 24
     pretraining: int = 10
-    alone: int = 60
-    tuned: int = 30
+    alone: int = 40
+    tuned: int = 10
     rates_alone: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
-    rates_tuned: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
+    rates_tuned: tuple[float, ...] = (1e-5, 3e-5, 1e-4, 3e-4)
     batch: int = 256
     seed: int = 0
 
@@ -108,9 +110,10 @@ def few_windows(series: TimeSeries, sizes: Sizes) -> Few:
 def build(layout: WindowLayout, sizes: Sizes) -> Any:
     """Return the network with fresh weights."""
     torch.manual_seed(sizes.seed)
+    common: dict[str, Any] = {"hidden_size": sizes.hidden, "norm": sizes.norm}
     if sizes.kind == "direct":
-        return rnnkit.DirectForecaster(layout, hidden_size=sizes.hidden, norm="last", dropout=0.1)
-    return rnnkit.SegmentForecaster(layout, segment=sizes.segment, hidden_size=sizes.hidden, norm="last", dropout=0.3)
+        return rnnkit.DirectForecaster(layout, dropout=0.1, **common)
+    return rnnkit.SegmentForecaster(layout, segment=sizes.segment, dropout=0.3, **common)
 
 
 def pretrain(series: TimeSeries, sizes: Sizes) -> Any:

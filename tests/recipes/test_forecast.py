@@ -1,7 +1,7 @@
 """The recipe for forecasts: a run on a small table, its files, and the verbs that use it."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html import escape
 
 import numpy as np
@@ -13,6 +13,7 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
 from rnnkit.recipes.forecast import Fit, Forecast, Model
 from rnnkit.recipes.forecast_source import ForecastSource
+from rnnkit.runs.settings import override, restore
 from rnnkit.tasks.forecasting import load_forecaster
 
 pytest.importorskip("pandas")
@@ -152,3 +153,24 @@ def test_every_kind_of_network_and_output(kind, tmp_path):
 
 def test_the_recipe_is_found_by_its_name():
     assert find("forecast")().capabilities() == ("train", "evaluate", "predict", "inspect", "finetune")
+
+
+def test_a_linear_map_and_convolutions_of_direct_networks():
+    from rnnkit.types import WindowLayout
+
+    model = Model(hidden_size=4, linear=True, conv_channels=3).build(WindowLayout(lookback=8, horizon=3))
+    assert model.linear.in_features == 8
+    assert model.body.input_size == 3
+    for name in ({"linear": True}, {"conv_channels": 3}):
+        with pytest.raises(ConfigError, match=f"model.{next(iter(name))}=.* is for model.kind=direct"):
+            Forecast(model=Model(kind="segment", **name))
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [("true", 6), ("false", 0), ("day_of_year", 2), ("hour,weekday", 4)],
+)
+def test_the_calendar_is_chosen(typed, known, tmp_path):
+    chosen = override(recipe(write(tmp_path / "t.csv")), [f"data.calendar={typed}"])
+    assert len(chosen.prepare().preprocessing.layout.known) == known
+    assert restore(Forecast(), asdict(chosen)) == chosen

@@ -20,7 +20,7 @@ from ..errors import ConfigError, DataError, check_number, check_whole
 from ..models.loading import build as rebuild
 from ..tasks.conformal import ConformalIntervals
 from ..tasks.forecast_fine_tuning import fine_tune_forecaster
-from ..tasks.forecast_settings import Fit, Model, check_together, usual_lookback
+from ..tasks.forecast_settings import Fit, Model, check_together, chosen_calendar, usual_lookback
 from ..tasks.forecast_training import forecast_learner, new_forecaster, train_forecaster
 from ..tasks.forecasting import ForecastPredictor
 from ..training.history import History
@@ -66,7 +66,7 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
     gaps: str = "insert"
     scale: Literal["standard", "mean", "none"] = "standard"
     scale_by: Literal["series", "all"] = "series"
-    calendar: bool = True
+    calendar: bool | Sequence[str] = True
     number_series: bool = False
     shortest: int | None = None
     stride: int = 1
@@ -169,7 +169,7 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             horizon=self.horizon,
             scale=self.scale,
             scale_by=self.scale_by,
-            calendar=None if self.calendar else (),
+            calendar=chosen_calendar(self.calendar),
             series_index=self.number_series,
             shortest=self.shortest,
         )

@@ -66,7 +66,8 @@ class RNNForecaster(TrainedForecaster):
         duplicates, gaps: what becomes of rows of one step, and of steps without a row; see `read_time_series`.
         scale: of the targets, measured on the training part: "standard", "mean" or "none".
         scale_by: each "series" has its own scale, or "all" have one.
-        calendar: whether the hour, the weekday and the day of the year are inputs, where the frequency has them.
+        calendar: whether the hour, the weekday and the day of the year are inputs, where the frequency has them; or
+            which of them, as in ("day_of_year",).
         number_series: whether the model learns an embedding of each series.
         shortest: the fewest steps of history that are forecast from; None: the lookback.
         stride: steps from one training window to the next.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import ConfigError, DataError
+from ..tasks.forecast_settings import chosen_calendar
 from ..tasks.ranges import Count, Share
 from .table_settings import TableSettings
 from .wording import DataSettings
@@ -57,7 +58,8 @@ class ForecastSource(TableSettings):
         by: all series are divided at the same times, or each by its own length.
         scale: of the targets, measured on the training part; mean divides by 1 and the mean size, none keeps them.
         scale_by: each series has its own scale, or all have one.
-        calendar: whether the hour, the weekday and the day of the year are inputs, where the frequency has them.
+        calendar: whether the hour, the weekday and the day of the year are inputs, where the frequency has them; or
+            which of them.
         number_series: whether the model learns an embedding of each series.
         shortest: the fewest steps of history of a window; none is the lookback.
         stride: steps from one training window to the next.
@@ -84,7 +86,7 @@ class ForecastSource(TableSettings):
     by: Literal["time", "series"] = "time"
     scale: Literal["standard", "mean", "none"] = "standard"
     scale_by: Literal["series", "all"] = "series"
-    calendar: bool = True
+    calendar: bool | tuple[Literal["hour", "weekday", "day_of_year", "month"], ...] = True
     number_series: bool = False
     shortest: Count | None = None
     stride: Count = 1
@@ -142,7 +144,7 @@ class ForecastSource(TableSettings):
             horizon=horizon,
             scale=self.scale,
             scale_by=self.scale_by,
-            calendar=None if self.calendar else (),
+            calendar=chosen_calendar(self.calendar),
             series_index=self.number_series,
             shortest=self.shortest,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigError
-from .ranges import Count, Positive, Share
+from .ranges import Count, Positive, Share, WholeNumber
 from .settings import NetworkSettings, OptimizerSettings
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Model(NetworkSettings):
         output: what is given for a step: a number, quantiles, or a distribution (negative_binomial of counts).
         norm: whether each window is normalised by its own mean and deviation (standard), its last value or its mean.
         segment: steps of a segment.
+        linear: whether a linear map of the window is added to kind=direct, as LSTNet has it.
+        conv_channels: features of convolutions in front of the recurrence of kind=direct (CNN + LSTM); 0: none.
         dropout: probability of dropping a feature while training.
     """
 
@@ -32,6 +35,8 @@ class Model(NetworkSettings):
     output: Literal["quantile", "point", "gaussian", "student_t", "negative_binomial"] = "quantile"
     norm: Literal["none", "standard", "last", "mean"] = "standard"
     segment: Count = 24
+    linear: bool = False
+    conv_channels: WholeNumber = 0
     dropout: Share = 0.1
 
     def build(self, layout: WindowLayout) -> Any:
@@ -48,13 +53,12 @@ class Model(NetworkSettings):
             "norm": self.norm,
             "dropout": self.dropout,
         }
+        if self.kind == "direct":
+            front: dict[str, Any] = {"linear": self.linear, "conv_channels": self.conv_channels}
+            return DirectForecaster(layout, num_layers=self.num_layers, **front, **common)
         if self.kind == "segment":
             return SegmentForecaster(layout, segment=min(self.segment, layout.lookback), **common)
-        kinds: dict[str, Any] = {
-            "direct": DirectForecaster,
-            "deepar": DeepAR,
-            "encoder_decoder": EncoderDecoderForecaster,
-        }
+        kinds: dict[str, Any] = {"deepar": DeepAR, "encoder_decoder": EncoderDecoderForecaster}
         return kinds[self.kind](layout, num_layers=self.num_layers, **common)
 
 
@@ -84,6 +88,9 @@ def check_together(model: Model, fit: Fit, scale: str) -> None:
         model, fit: of the network and its training.
         scale: of the targets.
     """
+    for name, value in (("linear", model.linear), ("conv_channels", model.conv_channels)):
+        if value and model.kind != "direct":
+            raise ConfigError(f"model.{name}={value} is for model.kind=direct, and model.kind={model.kind} arrived")
     if fit.loss is not None and model.output != "point":
         raise ConfigError(f"fit.loss={fit.loss} is for model.output=point; {model.output} has its own loss")
     if model.output == "negative_binomial" and scale != "none":
@@ -91,6 +98,17 @@ def check_together(model: Model, fit: Fit, scale: str) -> None:
             f"model.output=negative_binomial counts, and data.scale={scale} arrived; expected data.scale=none, and "
             "model.norm=mean or none"
         )
+
+
+def chosen_calendar(calendar: bool | Sequence[str]) -> Sequence[str] | None:
+    """Return the features of the calendar that are inputs; None: those that the frequency has.
+
+    Args:
+        calendar: whether there are any, or which.
+    """
+    if isinstance(calendar, bool):
+        return None if calendar else ()
+    return calendar
 
 
 def usual_lookback(series: TimeSeries, horizon: int) -> int:
