@@ -70,12 +70,15 @@ MODULES = {
     "rnnkit.tasks.forecast_climatology": ("Climatology",),
     "rnnkit.tasks.forecast_comparison": ("score_baselines",),
     "rnnkit.tasks.forecast_fine_tuning": ("FineTunedForecaster", "fine_tune_forecaster"),
+    "rnnkit.tasks.forecast_findings": ("SeenForecasts", "tell_forecasts"),
     "rnnkit.tasks.forecast_linear_files": ("load_linear", "save_linear"),
     "rnnkit.tasks.forecast_linear": ("DLinear", "NLinear", "Ridge", "train_linear"),
+    "rnnkit.tasks.forecast_report": ("Comparison",),
     "rnnkit.tasks.forecast_scores": ("ForecastScores", "ScoreSums", "pinball", "sample_crps", "seasonal_errors"),
     "rnnkit.tasks.forecasting": ("ForecastPredictor", "forecast_windows", "load_forecaster"),
     "rnnkit.tasks.intent_rows": ("IntentRows", "IntentVocabulary", "names_of"),
     "rnnkit.tasks.intents": ("IntentSlotObjective", "Understood", "ValidationScores", "scores", "understand"),
+    "rnnkit.tasks.series_stream": ("SeriesStream",),
     "rnnkit.tasks.span_scores": ("span_scores",),
     "rnnkit.tasks.regression": ("Regression",),
     "rnnkit.tasks.series": ("SeriesPredictor", "classify", "load", "regress", "train_series"),
@@ -104,7 +107,7 @@ PACKAGES = (
 def public_names() -> dict[str, object]:
     """Paths of the public names -> the objects. A package's `__all__`, its estimators and errors, and `MODULES`."""
     paths = [f"{package}.{name}" for package in PACKAGES for name in importlib.import_module(package).__all__]
-    paths += ["rnnkit.RNNClassifier", "rnnkit.RNNRegressor"]
+    paths += ["rnnkit.RNNClassifier", "rnnkit.RNNRegressor", "rnnkit.RNNForecaster"]
     paths += [f"rnnkit.errors.{name}" for name in vars(rnnkit.errors) if name.endswith("Error")]
     paths += [f"{module}.{name}" for module, names in MODULES.items() for name in names]
     found = {path: _resolve(path) for path in paths}
@@ -145,6 +148,8 @@ WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
     "rnnkit.tasks.forecasting.load_forecaster": "rnnkit.tasks.forecasting.ForecastPredictor",
+    "rnnkit.tasks.forecast_findings.SeenForecasts": "rnnkit.tasks.forecast_findings.tell_forecasts",
+    "rnnkit.tasks.forecast_report.Comparison": "rnnkit.RNNForecaster",
     "rnnkit.tasks.forecast_backtest.Backtest": "rnnkit.tasks.forecast_backtest.backtest",
     "rnnkit.tasks.forecast_fine_tuning.FineTunedForecaster": "rnnkit.tasks.forecast_fine_tuning.fine_tune_forecaster",
     "rnnkit.data.forecasting.WindowSource": "rnnkit.data.forecasting.ForecastWindows",

@@ -227,7 +227,8 @@ def test_equal_settings_have_the_weights_of_the_recipe(tmp_path):
     np.testing.assert_array_equal(own.predictor_.intervals.radius(0.8), predictor.intervals.radius(0.8))
 
 
-def test_the_comparison_says_whether_the_network_is_worth_it(model):
+def test_the_comparison_says_whether_the_network_is_worth_it(model, monkeypatch):
+    monkeypatch.setattr("rnnkit.tasks.forecast_comparison._STEPS", (20, 20))  # of DLinear
     found = model.compare()
     assert {"persistence", "seasonal_24", "ridge", "dlinear"} <= set(found.baselines)
     assert str(found).startswith(found.verdict)

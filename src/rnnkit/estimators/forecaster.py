@@ -111,6 +111,8 @@ class RNNForecaster(TrainedForecaster):
         2     plant 2024-01-21 02:00:00
         >>> list(model.predict_interval(coverage=0.8).columns)
         ['unique_id', 'ds', 'forecast', 'forecast-lo-80', 'forecast-hi-80']
+        >>> print(model.compare(baselines="naive").verdict[:11])
+        The network
     """
 
     # --- forecasts ---------------------------------------------------------------------------------------------------

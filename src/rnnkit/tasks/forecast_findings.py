@@ -111,6 +111,19 @@ def tell_forecasts(
         scores: of the network, on all windows.
         baselines: name → scores, on the same windows.
         metric: the error to compare by.
+
+    Example:
+        >>> import rnnkit
+        >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+        >>> from rnnkit.tasks.forecast_baselines import score_naive
+        >>> parts = divide_time(TimeSeries.from_arrays([np.arange(90.0)], start="2024-01-01", frequency="day"))
+        >>> preprocessing = ForecastPreprocessing.fit(parts, lookback=4, horizon=2)
+        >>> predictor = ForecastPredictor(rnnkit.DirectForecaster(preprocessing.layout, hidden_size=2), preprocessing)
+        >>> test = preprocessing.divide(parts)[-1]
+        >>> seen = SeenForecasts.take(predictor, test)
+        >>> said = tell_forecasts(seen, predictor.scores(test), score_naive(test))
+        >>> print(said[-1][:37])
+        The forecasts are too low on average:
     """
     return [
         *_tell_steps(scores, baselines, metric),
