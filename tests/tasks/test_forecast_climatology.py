@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnkit.data.forecasting import ForecastPreprocessing, Frequency, TimeSeries, divide_time
+from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
 from rnnkit.tasks.forecast_climatology import Climatology
 
 
@@ -56,7 +56,11 @@ def test_less_than_a_year_is_its_mean():
 
 
 @pytest.mark.parametrize(
-    ("frequency", "serves"), [("day", True), ("business day", True), ("2 days", False), ("week", False), ("h", False)]
+    ("frequency", "steps", "serves"),
+    [("day", 460, True), ("business day", 340, True), ("day", 300, False), ("2 days", 460, False), ("h", 460, False)],
 )
-def test_it_is_for_days(frequency, serves):
-    assert Climatology.serves(Frequency.parse(frequency)) is serves
+def test_it_is_for_days_and_needs_a_year(frequency, steps, serves):
+    series = TimeSeries.from_arrays([np.arange(float(steps))], start="2020-01-01", frequency=frequency)
+    divided = divide_time(series, (0.8, 0.2))
+    train = ForecastPreprocessing.fit(divided, lookback=7, horizon=3).divide(divided)[0]
+    assert Climatology.serves(train) is serves

@@ -7,18 +7,18 @@ from rnnkit.tasks import forecast_comparison
 from rnnkit.tasks.forecast_comparison import score_baselines
 
 
-def windows(frequency="day", steps=120, count=2):
+def windows(frequency="day", steps=120, count=2, parts=(0.6, 0.2, 0.2)):
     random = np.random.default_rng(0)
     targets = [np.sin(np.arange(steps) / 3) + 0.1 * random.normal(size=steps) for _ in range(count)]
-    parts = divide_time(TimeSeries.from_arrays(targets, start="2024-01-01", frequency=frequency), (0.6, 0.2, 0.2))
+    parts = divide_time(TimeSeries.from_arrays(targets, start="2024-01-01", frequency=frequency), parts)
     return ForecastPreprocessing.fit(parts, lookback=6, horizon=2).divide(parts)
 
 
-def test_climatology_is_scored_where_steps_are_days():
-    found, limits = score_baselines(*windows(), kinds="naive")
+def test_climatology_is_scored_where_steps_are_days_of_a_year():
+    found, limits = score_baselines(*windows(steps=400, parts=(370, 15, 15)), kinds="naive")
     assert list(found) == ["persistence", "drift", "mean", "seasonal_7", "climatology"]
     assert limits == []
-    assert "climatology" not in score_baselines(*windows("hour"), kinds="naive")[0]
+    assert "climatology" not in score_baselines(*windows(), kinds="naive")[0]
 
 
 def test_linear_models_learn_from_so_many_windows(monkeypatch):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.forecasting.frequency import Frequency
 from ..data.forecasting.windows import ForecastWindows
 
 if TYPE_CHECKING:
@@ -41,14 +41,25 @@ class Climatology:
         self.coefficients = coefficients
 
     @staticmethod
-    def serves(frequency: Frequency) -> bool:
-        """Return whether steps are days, so that a year has many of them and no season of hours is lost.
+    def serves(train: ForecastWindows) -> bool:
+        """Return whether steps are days, and training windows cover a year of some series.
+
+        Args:
+            train: the training windows.
 
         Example:
-            >>> Climatology.serves(Frequency("day")), Climatology.serves(Frequency("hour"))
-            (True, False)
+            >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
+            >>> for steps in (100, 500):
+            ...     series = TimeSeries.from_arrays([np.arange(steps)], start="2020-01-01", frequency="day")
+            ...     parts = divide_time(series, (0.8, 0.2))
+            ...     train, _ = ForecastPreprocessing.fit(parts, lookback=7, horizon=3).divide(parts)
+            ...     print(Climatology.serves(train))
+            False
+            True
         """
-        return frequency.unit in ("day", "business day") and frequency.count == 1
+        frequency = train.series.frequency
+        daily = frequency.unit in ("day", "business day") and frequency.count == 1
+        return daily and any(_has_year(times[steps]) for _, times, steps in _covered(train))
 
     @staticmethod
     def fit(train: ForecastWindows) -> Climatology:
@@ -57,21 +68,17 @@ class Climatology:
         Args:
             train: windows of series whose steps are dates.
         """
-        source, layout = train.source, train.layout
+        source = train.source
         found = np.zeros((len(train.series), 1 + 2 * _WAVES))
         found[:, 0] = source.center
-        for row, times in enumerate(train.series.times):
-            origins = train.origin[train.owner == row]
-            if not len(origins):
-                continue
-            begin, end = max(0, int(origins.min()) - layout.lookback), int(origins.max()) + layout.horizon
-            values = source.raw[source.starts[row] + begin : source.starts[row] + end]
+        for row, times, steps in _covered(train):
+            begin = source.starts[row]
+            values = source.raw[begin + steps.start : begin + steps.stop]
             seen = ~np.isnan(values)
-            stamps = times[begin:end]
-            if (stamps[-1] - stamps[0]) < np.timedelta64(int(_YEAR), "D"):
-                found[row, 0] = values[seen].mean()
+            if _has_year(times[steps]):
+                found[row] = np.linalg.lstsq(_waves(times[steps][seen]), values[seen], rcond=None)[0]
             else:
-                found[row] = np.linalg.lstsq(_waves(stamps[seen]), values[seen], rcond=None)[0]
+                found[row, 0] = values[seen].mean()
         return Climatology(found)
 
     def forecast(self, windows: ForecastWindows, rows: Any = slice(None)) -> Array:
@@ -85,6 +92,19 @@ class Climatology:
         waves = _waves(stamps.ravel()).reshape(*stamps.shape, -1)
         found: Array = np.einsum("bhk,bk->bh", waves, self.coefficients[owner])
         return found
+
+
+def _covered(windows: ForecastWindows) -> Iterator[tuple[int, npt.NDArray[Any], slice]]:
+    """The number of each series that has windows, its stamps, and the steps that the windows cover."""
+    for row, times in enumerate(windows.series.times):
+        origins = windows.origin[windows.owner == row]
+        if len(origins):
+            begin = max(0, int(origins.min()) - windows.layout.lookback)
+            yield row, times, slice(begin, int(origins.max()) + windows.layout.horizon)
+
+
+def _has_year(stamps: npt.NDArray[Any]) -> bool:
+    return bool(stamps[-1] - stamps[0] >= np.timedelta64(int(_YEAR), "D"))
 
 
 def _waves(stamps: npt.NDArray[Any]) -> Array:

@@ -54,7 +54,7 @@ def score_baselines(
         (['persistence', 'drift', 'mean'], [])
     """
     found = score_naive(test, seasonal_errors=seasonal_errors)
-    if Climatology.serves(test.series.frequency):
+    if Climatology.serves(train):
         usual = Climatology.fit(train)
         found["climatology"] = score_windows(
             test, lambda rows: usual.forecast(test, rows), seasonal_errors=seasonal_errors
