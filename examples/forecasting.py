@@ -2,7 +2,7 @@
 
 The table has Chinese column names: 电厂 (plant), 时间 (time), 负荷 (load, MW) and 气温 (temperature, which the weather
 service tells a day ahead). Any names serve. The data is made here: a day and a week, a load that rises with heat and
-cold, and noise. About a minute on one core.
+cold, and noise. A few minutes on one core.
 
 Run: python examples/forecasting.py [--picture forecast.png]
 """
