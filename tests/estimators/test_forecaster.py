@@ -135,6 +135,12 @@ def test_arrays_come_back_as_arrays():
         fitted(np.zeros((2, 3, 4)))
     with pytest.raises(DataError, match="frequency='hour' arrived for arrays"):
         fitted(one, frequency="hour")
+    with pytest.raises(DataError, match="the number 24 arrived.*write horizon=24, or write coverage=0.8"):
+        model.predict(24)
+    with pytest.raises(DataError, match=r"\(120, 2\) arrived: 120 series of 2 steps; expected \[S, T\]; pass array.T"):
+        fitted(two.T)
+    with pytest.raises(DataError, match="None arrived; expected a DataFrame"):
+        fitted(None)
     with pytest.raises(DataError, match="a dict arrived; expected a DataFrame"):
         fitted({"a": one})
     with pytest.raises(DataError, match="series 0 has no target in 50 steps"):

@@ -176,6 +176,21 @@ def test_times_of_other_kinds_are_read():
     assert str(stream.time).startswith("2024-01-04T18:00")
 
 
+def test_a_stream_follows_the_clock_of_its_zone():
+    pytest.importorskip("pandas")
+    plain = made()
+    zoned = TimeSeries.from_arrays(
+        plain.targets, start="2024-01-01", frequency="hour", ids=plain.ids, time_zone="Asia/Shanghai"
+    )
+    stream = predictor_of(zoned).stream(zoned)  # the stamps of the series are UTC
+    stream.update({"ds": "2024-01-05 02:00", "y": 100.0})
+    assert stream.time == np.datetime64("2024-01-04T18:00")
+    assert "at 2024-01-05 02:00+08:00" in repr(stream)
+    with pytest.raises(DataError, match=r"2024-01-05 01:00\+08:00 is not behind the last step"):
+        stream.update({"ds": "2024-01-05 01:00", "y": 100.0})
+    assert stream.forecast()["ds"][0] == np.datetime64("2024-01-04T19:00")
+
+
 def test_rows_that_cannot_be_taken_are_refused_with_what_to_type():
     series = made(covariates=True)
     stream = predictor_of(series).stream(series)

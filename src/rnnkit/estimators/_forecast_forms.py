@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..errors import DataError, Remedy
 
 Array = np.ndarray
 Kind = Literal["long", "wide", "series", "array"]
+_FEW = 4  # steps; an array of more series than that has its axes in another order
 _EXPECTED = "a DataFrame, a Series with dates, a path, an array [T] or [S, T], a list of arrays, or TimeSeries"
 
 
@@ -232,6 +234,12 @@ def _period_name(dtype: Any) -> str:
 
 
 def _read_arrays(data: Any, options: Mapping[str, Any], arrays: int | None) -> tuple[TimeSeries, Form]:
+    if isinstance(data, Real):
+        raise DataError(
+            f"the number {data!r} arrived; expected {_EXPECTED}", remedy=("write horizon=24", "write coverage=0.8")
+        )
+    if data is None:
+        raise DataError(f"None arrived; expected {_EXPECTED}")
     rows = data
     if hasattr(data, "detach"):
         rows = data.detach().cpu().numpy()
@@ -245,6 +253,12 @@ def _read_arrays(data: Any, options: Mapping[str, Any], arrays: int | None) -> t
         raise DataError(
             f"an array of shape {found.shape} arrived; expected [T] or [S, T]",  # type: ignore[union-attr]
             remedy="for covariates pass a DataFrame",
+        )
+    if not ragged and not single and found.shape[1] < min(_FEW, found.shape[0]):  # type: ignore[union-attr]
+        shape = found.shape  # type: ignore[union-attr]
+        raise DataError(
+            f"an array of shape {shape} arrived: {shape[0]:,} series of {shape[1]} steps; expected [S, T]",
+            remedy="pass array.T if each column is a series",
         )
     given = [name for name in ("target", "id_column", "time_column", "frequency", "time_zone") if options.get(name)]
     if given and arrays is None:

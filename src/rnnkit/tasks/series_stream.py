@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..data.forecasting.calendar import calendar_columns
-from ..data.forecasting.series import TimeSeries, show_stamp
+from ..data.forecasting.series import TimeSeries
 from ..errors import DataError
 from ..serialization import read_values, write_values
 from ..training.execution import find_device
@@ -133,7 +133,7 @@ class SeriesStream:
         self._coming = one.known[0][end:][:, [one.known_names.index(name) for name in self._user_known]]
 
     def __repr__(self) -> str:
-        at = "before its first observation" if self.time is None else f"at {show_stamp(self.time)}"
+        at = "before its first observation" if self.time is None else f"at {self._rows.shown(self.time)}"
         kept = (
             "a state is carried on" if self.recomputes is None else f"each forecast is computed anew: {self.recomputes}"
         )

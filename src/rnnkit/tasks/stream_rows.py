@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.forecasting.calendar import to_utc
+from ..data.forecasting.calendar import to_utc, written_stamps
 from ..data.forecasting.preparation import ForecastPreprocessing
-from ..data.forecasting.series import show_stamp
 from ..errors import DataError, suggest
 
 if TYPE_CHECKING:
@@ -82,16 +81,20 @@ class RowReader:
             return [stamp]
         position = float(frequency.positions(np.array([stamp]), last)[0])
         if abs(position - round(position)) > _CLOSE:
-            raise DataError(f"{show_stamp(stamp)} is between two steps, which are {frequency.words}")
+            raise DataError(f"{self.shown(stamp)} is between two steps, which are {frequency.words}")
         if position < 0.5:
-            raise DataError(f"{show_stamp(stamp)} is not behind the last step of the stream, {show_stamp(last)}")
+            raise DataError(f"{self.shown(stamp)} is not behind the last step of the stream, {self.shown(last)}")
         lookback = self._preprocessing.layout.lookback
         if position > lookback:
             raise DataError(
-                f"{show_stamp(stamp)} is {round(position):,} steps behind the last one, {show_stamp(last)}; at most "
+                f"{self.shown(stamp)} is {round(position):,} steps behind the last one, {self.shown(last)}; at most "
                 f"the lookback of {lookback:,} may be missing: begin a new stream"
             )
         return list(frequency.after(last, round(position)))
+
+    def shown(self, stamp: Any) -> str:
+        """Return a stamp as a table has it, by the clock of the series."""
+        return str(written_stamps(np.array([stamp]), self._preprocessing.time_zone)[0])
 
     def _target(self, row: Mapping[str, Any], id: str) -> Any:
         targets = self._targets or ()
