@@ -61,7 +61,7 @@ def test_fewer_steps_need_fewer_covariates(run):
     assert [line.split() for line in cut.stdout.splitlines()] == [
         line.split() for line in (lines[0], lines[1], lines[4])
     ]
-    assert "Up to 1 steps behind the last target have covariates alone." in cut.stderr
+    assert "Up to 1 step behind the last target has covariates alone." in cut.stderr
 
 
 def test_missing_covariates_are_named_with_their_time(run):

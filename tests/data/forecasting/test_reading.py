@@ -140,7 +140,7 @@ def test_missing_values_and_steps_to_come(tmp_path):
     assert np.array_equal(series.targets[0], [1, np.nan, 4, np.nan], equal_nan=True)
     assert series.ends.tolist() == [3]
     assert any(one.startswith("1 of 3 targets (33.3%) are missing") for one in series.findings)
-    assert series.findings[-1] == "Up to 1 steps behind the last target have covariates alone."
+    assert series.findings[-1] == "Up to 1 step behind the last target has covariates alone."
     longer = series.with_future(3)
     assert longer.lengths.tolist() == [6]
     assert longer.known[0].ravel()[:4].tolist() == [1, 0, 1, 1]

@@ -21,7 +21,7 @@ from ..readers.tables import column_numbers, column_text
 from ..reading import READERS, Options
 from .columns import Named, SeriesColumns, resolve_columns
 from .frequency import Frequency
-from .irregular import Duplicates, Gaps, Rules
+from .irregular import Duplicates, Gaps, Rules, counted
 from .regular import Regular, to_regular
 from .series import TimeSeries, show_stamp
 
@@ -263,7 +263,8 @@ def _values_told(series: TimeSeries) -> list[str]:
         )
     to_come = int((series.lengths - series.ends).max())
     if to_come:
-        said.append(f"Up to {to_come:,} steps behind the last target have covariates alone.")
+        have = "has" if to_come == 1 else "have"
+        said.append(f"Up to {counted(to_come, 'step')} behind the last target {have} covariates alone.")
     return said
 
 
