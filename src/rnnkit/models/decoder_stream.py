@@ -5,16 +5,13 @@ Legend: B rows, S steps of a source, E embedding, H of the decoder, F of the enc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from ..layers._recurrent import RecurrentLayer
 from ..ops.state import tensors
 from ..types import State
-
-if TYPE_CHECKING:
-    from .encoder_decoder import EncoderDecoder
 
 Tensor = torch.Tensor
 
@@ -26,12 +23,12 @@ class DecoderStream:
     when the stream was made. ``model.decoder_stream(state, memory)`` makes one; `close` gives its layers back.
 
     Args:
-        model: the model; later changes of its weights do not reach the stream.
+        model: an `EncoderDecoder`; later changes of its weights do not reach the stream.
         state, memory: as `EncoderDecoder.encode` and `decode_step` return them, of B rows.
         layers: the streams of the decoder and of the layer above the attention, where there is one.
     """
 
-    def __init__(self, model: EncoderDecoder, state: State, memory: tuple[Tensor, ...], layers: list[Any]) -> None:
+    def __init__(self, model: Any, state: State, memory: tuple[Tensor, ...], layers: list[Any]) -> None:
         self._model, self._memory, self._layers = model, memory, layers
         self._streams = [layer.made for layer in layers]
         self._axis = model.state_batch_axis
@@ -96,15 +93,13 @@ class DecoderStream:
             self.close()
 
 
-def make_decoder_stream(model: EncoderDecoder, state: State, memory: tuple[Tensor, ...]) -> DecoderStream | None:
+def make_decoder_stream(model: Any, state: State, memory: tuple[Tensor, ...]) -> DecoderStream | None:
     """Return a stream of the decoder; None where single steps are computed in the general way.
 
     So it is with gradients, in the other forms, for layers that the native core cannot serve, and where something
-    watches or replaces a part of the model.
+    watches a part of the model.
     """
-    from .encoder_decoder import EncoderDecoder
-
-    if type(model) is not EncoderDecoder or model.form != "parallel" or torch.is_grad_enabled():
+    if model.form != "parallel" or torch.is_grad_enabled():
         return None
     if any(part._forward_hooks or part._forward_pre_hooks for part in model.modules()):
         return None

@@ -319,7 +319,8 @@ class EncoderDecoder(NotScriptable):
         Returns:
             The stream; None where `decode_step` is as fast, see :class:`rnnkit.models.decoder_stream.DecoderStream`.
         """
-        return make_decoder_stream(self, state, memory)
+        # A class derived from this one may compute its steps in another way.
+        return make_decoder_stream(self, state, memory) if type(self) is EncoderDecoder else None
 
     # --- the decoder -------------------------------------------------------------------------------------------------
 
