@@ -347,3 +347,12 @@ def test_a_network_of_ones_own():
     model = fitted(values(), network=lambda layout: rnnkit.DirectForecaster(layout, hidden_size=3, conv_channels=2))
     assert model.module_.front is not None
     assert model.predict().shape == (3,)
+
+
+def test_days_of_a_zone():
+    days = pd.date_range("2024-01-01", periods=120, tz="Europe/Berlin")
+    model = fitted(pd.Series(values()[:120], days))
+    assert model.predict().index[0] == pd.Timestamp("2024-04-30", tz="Europe/Berlin")
+    stream = model.stream()
+    stream.update({"ds": days[-1] + pd.Timedelta(days=1), "y": 1.0})
+    assert stream.forecast().index[0] == pd.Timestamp("2024-05-01", tz="Europe/Berlin")

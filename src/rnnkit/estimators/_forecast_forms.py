@@ -40,6 +40,7 @@ class Form:
         zone: of the stamps, where they named one.
         local: the zone whose clock the stamps showed without naming it.
         period: pandas' name of the frequency, where the stamps were periods.
+        utc: whether the series keep stamps with a zone in UTC; else by the clock of the zone, as steps of days.
         single: whether one array [T] arrived, and no axis of series.
     """
 
@@ -53,6 +54,7 @@ class Form:
     zone: Any = None
     local: str | None = None
     period: str | None = None
+    utc: bool = True
     single: bool = field(default=False)
 
     def table(self, stamps: Array, columns: Mapping[str, Array], rows: Sequence[int] | None = None) -> Any:
@@ -129,7 +131,11 @@ class Form:
 
         shown = pd.DatetimeIndex(stamps if self.local is None else local_times(stamps, self.local))
         if self.zone is not None:
-            shown = shown.tz_localize("UTC").tz_convert(self.zone)
+            if self.utc:
+                shown = shown.tz_localize("UTC").tz_convert(self.zone)
+            else:
+                summer = np.ones(len(shown), bool)  # of an hour that a clock shows twice the first
+                shown = shown.tz_localize(self.zone, ambiguous=summer, nonexistent="shift_forward")
         return shown if self.period is None else shown.to_period(self.period)
 
 
@@ -174,8 +180,9 @@ def _read_frame(data: Any, frame: Any, options: Mapping[str, Any]) -> tuple[Time
             ids = tuple(written) if len(written) * len(targets) == len(series) else series.ids[:: len(targets)]
         zone = getattr(getattr(_column(frame, time_column), "dt", None), "tz", None)
     local = series.time_zone if zone is None else None
-    form = Form("wide" if wide else "long", ids, id_column, time_column, targets, index, time_name, zone, local, period)
-    return series, form
+    kind: Kind = "wide" if wide else "long"
+    utc = series.time_zone is not None
+    return series, Form(kind, ids, id_column, time_column, targets, index, time_name, zone, local, period, utc=utc)
 
 
 def _column(frame: Any, name: str) -> Any:
@@ -201,7 +208,7 @@ def _read_pandas_series(data: Any, options: Mapping[str, Any]) -> tuple[TimeSeri
     own = {"id_column": None, "time_column": time, "target": target, "past": (), "static": ()}
     series, form = _read_frame(frame, frame, dict(options) | own)
     return series, Form(
-        "series", form.ids, None, time, (data.name,), (), data.index.name, form.zone, form.local, form.period
+        "series", form.ids, None, time, (data.name,), (), data.index.name, form.zone, form.local, form.period, form.utc
     )
 
 

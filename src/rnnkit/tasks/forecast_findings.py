@@ -196,7 +196,8 @@ def _tell_series(scores: ForecastScores, baselines: Mapping[str, ForecastScores]
     if len(rows) < 2:
         return []
     said = []
-    best = np.nanmin(np.stack([one.by_series[metric] for one in baselines.values()] or [np.full(len(own), np.nan)]), 0)
+    others = np.stack([np.full(len(own), np.inf), *(one.by_series[metric] for one in baselines.values())])
+    best = np.fmin.reduce(others)  # of a series without a figure ∞, and no warning
     comparable = rows[np.isfinite(best[rows])]
     if len(comparable):
         better = int((own[comparable] < best[comparable]).sum())

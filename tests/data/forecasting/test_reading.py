@@ -175,3 +175,27 @@ def test_files_that_are_none(tmp_path):
         read_time_series(np.zeros(3))
     with pytest.raises(DataError, match="the first line holds numbers"):
         read_time_series(write(tmp_path, "1,2.5\n2,3.5\n"))
+
+
+@pytest.mark.parametrize("frequency", ["D", "W", "MS", "ME"])
+def test_days_of_a_zone_are_those_of_its_clock(frequency):
+    stamps = pd.date_range("2024-01-01", periods=300, freq=frequency, tz="Europe/Berlin")
+    series = read_time_series(pd.DataFrame({"ds": stamps, "y": np.arange(300.0)}))
+    assert (
+        series.times[0].astype(str).tolist() == stamps.tz_localize(None).to_numpy("datetime64[us]").astype(str).tolist()
+    )
+    assert series.time_zone is None
+    written = pd.DataFrame({"ds": stamps.strftime("%Y-%m-%d %H:%M%z"), "y": np.arange(300.0)})
+    with pytest.raises(DataError, match='time_zone="Europe/Berlin" or another, if the steps are days of a zone'):
+        read_time_series(written)
+    assert read_time_series(written, time_zone="Europe/Berlin").times[0].tolist() == series.times[0].tolist()
+
+
+def test_the_zone_of_hours_is_kept():
+    stamps = pd.date_range("2024-03-31", periods=30, freq="h", tz="Europe/Berlin")
+    assert read_time_series(pd.DataFrame({"ds": stamps, "y": np.arange(30.0)})).time_zone == "Europe/Berlin"
+    written = pd.DataFrame({"ds": stamps.strftime("%Y-%m-%d %H:%M%z"), "y": np.arange(30.0)})
+    series = read_time_series(written)
+    assert series.time_zone == "UTC"
+    assert any("hours and days are those of UTC" in one for one in series.findings)
+    assert read_time_series(written, time_zone="Europe/Berlin").time_zone == "Europe/Berlin"

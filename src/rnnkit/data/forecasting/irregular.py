@@ -34,7 +34,7 @@ class Rules:
         duplicates: what becomes of rows of one series and one step; None: their mean, unless most rows share a stamp.
         gaps: what becomes of steps without a row: "insert" (a step without values), "ignore" (rows are steps, whatever
             lies between them) or "error".
-        time_zone: of the calendar, and of stamps that name no zone.
+        time_zone: of the calendar and of days, and of stamps that name no zone.
         utc: whether the stamps are in UTC already.
     """
 
@@ -127,13 +127,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def irregular(frequency: Frequency, between: int, rows: int, place: Place) -> DataError:
+def irregular(frequency: Frequency, between: int, rows: int, rules: Rules, place: Place) -> DataError:
     """Return the error of rows of which too many lie between two steps."""
+    days = rules.utc and rules.time_zone == "UTC" and frequency.is_date and frequency.approximate_seconds >= 86_400
+    zone = (Remedy("time_zone", "Europe/Berlin", "or another, if the steps are days of a zone"),) if days else ()
     return DataError(
         f"the steps are not regular: most often they are {frequency.words}, but {between:,} of {rows:,} rows "
         f"({between / rows:.0%}) lie between",
         place,
         (
+            *zone,
             Remedy("frequency", purpose='with a longer step, such as "day", to join the rows of each'),
             Remedy("gaps", "ignore", "to take each row for a step"),
         ),

@@ -57,7 +57,7 @@ def read_time_series(
 
     Rows are sorted by time. Rows of one step are joined as `duplicates` says. Steps without a row are inserted with
     missing values. Stamps that name a time zone become UTC; stamps that name none are taken as they are, or as local
-    times of `time_zone`. Missing values stay NaN here.
+    times of `time_zone`. Steps of days and longer are days of the zone. Missing values stay NaN here.
 
     Args:
         path: a file, or a DataFrame.
@@ -70,7 +70,8 @@ def read_time_series(
         ignore_columns: columns to leave out.
         frequency: such as "hour", "15 minutes", "day", "business day" or "month"; None: inferred. Rows of a step that
             is longer than theirs are joined.
-        time_zone: such as "Europe/Berlin": the zone of the calendar, and of stamps that name no zone.
+        time_zone: such as "Europe/Berlin": the zone of the calendar, and of stamps that name no zone. None: the zone
+            of the column, or UTC where stamps have a distance from UTC alone, such as +01:00.
         duplicates: what becomes of rows of one series and one step: their "mean" or "sum" without missing values, the
             "first", the "last", or an "error". None: their mean, unless most rows share a time stamp.
         gaps: what becomes of steps without a row: "insert", "ignore" (each row is a step, as for trading days) or
@@ -121,8 +122,10 @@ def read_time_series(
         table.frame[found.time], table.place, found.time, options.time_format, decimal=numerals.decimal
     )
     utc = times.has_zone(table.frame[found.time], options.time_format)
+    own_zone = times.zone_of(table.frame[found.time]) if utc else None
     values = np.stack([column_numbers(table, name) for name in (*found.targets, *found.past, *found.known)], 1)
-    rules = Rules(rhythm, duplicates, gaps, time_zone, utc)
+    unnamed = utc and time_zone is None and own_zone is None
+    rules = Rules(rhythm, duplicates, gaps, "UTC" if unnamed else time_zone or own_zone, utc)
     regular = to_regular(codes, stamps, values, rules, table.whole)
     read_options = {
         "target": list(found.targets),
@@ -139,6 +142,11 @@ def read_time_series(
         **format,
     }
     guessed = [str(one) for one in options.guesses.warnings()]
+    if unnamed:
+        regular.findings.append(
+            "The stamps have a distance from UTC and no zone, so hours and days are those of UTC; the zone, such as "
+            'time_zone="Europe/Berlin", makes them those of its clock.'
+        )
     series = _assemble(table, found, regular, codes, names, read_options)
     return replace(series, findings=(*guessed, *found.findings, *regular.findings, *_values_told(series)))
 

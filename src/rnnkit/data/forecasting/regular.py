@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
-from .calendar import check_time_zone, to_utc
+from .calendar import check_time_zone, local_times, to_utc
 from .frequency import Frequency, infer_frequency
 from .irregular import (
     MOST_INSERTED,
@@ -94,7 +94,11 @@ def to_regular(
         check_time_zone(time_zone)
         size = frequency.microseconds
         if size is None or size >= 86_400 * 1_000_000:
-            time_zone = None  # days have 23 to 25 hours in a zone; the stamps' own days count
+            if rules.utc:  # days have 23 to 25 hours in a zone; its own days count
+                stamps = local_times(stamps, time_zone)
+                inferred = _inferred(codes, stamps)
+                frequency = _frequency(inferred, rules, place)
+            time_zone = None
         elif not rules.utc:
             stamps, shifted = to_utc(codes, stamps, time_zone)
             if shifted:
@@ -118,7 +122,7 @@ def to_regular(
         findings.append(f"{backward:,} of {len(codes):,} rows {are} out of order in time; the rows are sorted.")
     if between and not coarser:
         if between > _MOST_BETWEEN * len(codes) and rules.gaps != "ignore":
-            raise irregular(frequency, between, len(codes), place)
+            raise irregular(frequency, between, len(codes), rules, place)
         if rules.gaps != "ignore":
             findings.append(
                 f"{between:,} of {len(codes):,} rows {'lies' if between == 1 else 'lie'} between two steps; each such "

@@ -94,6 +94,25 @@ def has_zone(column: pd.Series[Any], time_format: str | None = None) -> bool:
     return "%z" in (time_format or "") or any(_ZONE.search(str(cell)) is not None for cell in text.head(1))
 
 
+def zone_of(column: pd.Series[Any]) -> str | None:
+    """Return the name of the zone of a column of stamps; None where it has none, or one without a name, as in text.
+
+    Example:
+        >>> import pandas as pd
+        >>> zone_of(pd.Series(pd.date_range("2024-01-01", periods=2, tz="Europe/Berlin")))
+        'Europe/Berlin'
+        >>> zone_of(pd.Series(["2024-01-01 12:00+01:00"])) is None
+        True
+    """
+    from zoneinfo import ZoneInfo
+
+    name = str(getattr(column.dtype, "tz", None))
+    try:
+        return str(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return None
+
+
 def say_midnight(clock: npt.NDArray[Any], codes: npt.NDArray[np.int64], where: Where, guesses: Guesses) -> None:
     """Note times of day that fall by more than half a day within a series, as they do at midnight.
 
