@@ -356,3 +356,14 @@ def test_days_of_a_zone():
     stream = model.stream()
     stream.update({"ds": days[-1] + pd.Timedelta(days=1), "y": 1.0})
     assert stream.forecast().index[0] == pd.Timestamp("2024-05-01", tz="Europe/Berlin")
+
+
+def test_what_is_to_be_forecast_is_not_in_the_scale_of_a_new_series(model):
+    grown = values(60)
+    grown[30:] *= 5
+    new = pd.DataFrame({"unique_id": "new", "ds": stamps(60), "y": grown})
+    windows = model._judged(new)
+    assert windows.source.center.tolist() == [pytest.approx(grown[:8].mean())]
+    compared = model.compare(new.iloc[:40], baselines="naive")
+    assert np.isnan(compared.network.figures["mase"])  # 8 steps are no season
+    assert compared.network.count == 3 * (40 - 8 - 2)

@@ -114,3 +114,14 @@ def test_few_windows_are_taken_evenly():
     assert taken.bounds == {}
     gone = replace(taken, forecast=taken.forecast)
     assert len(gone.ranked()) == 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_series_without_a_figure_is_left_out_of_the_count():
+    test = windows(series=3)
+    ones = np.ones((len(test), H))
+    network, naive = (scored(test, factor * ones, names=test.series.ids) for factor in (1, 2))
+    for one in (network, naive):
+        one.by_series["mae"][2] = np.nan
+    said = tell_forecasts(seen_of(test, ones), network, {"persistence": naive})
+    assert "The network is better than every baseline in 2 of 2 series." in said

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_choice, check_whole
+from ..tasks.forecast_backtest import errors_before, seen_steps, windows_behind
 from ..tasks.forecast_baselines import score_naive
 from ..tasks.forecast_comparison import score_baselines
 from ..tasks.forecast_report import Comparison, compared_metric
@@ -226,8 +227,8 @@ class RNNForecaster(TrainedForecaster):
         check_choice(baselines, "baselines", ("all", "naive"))
         windows = self._judged(data)
         predictor = self.predictor_
-        scores = predictor.scores(windows)
-        errors = predictor.errors_of(windows)
+        errors = errors_before(predictor, windows)
+        scores, _ = predictor.judge(windows, seasonal_errors=errors)
         if "validation" not in self.parts_.names:  # after fine-tuning with few steps
             found, limits = score_naive(windows, seasonal_errors=errors), ["There is no part to choose baselines by."]
         else:
@@ -267,14 +268,7 @@ class RNNForecaster(TrainedForecaster):
                 )
             return preprocessing.divide(parts)[-1]
         series, _ = self._read_new(data)
-        seen = self.predictor_.seen
-        begins = []
-        for row, name in enumerate(series.ids):
-            stamps: list[Any] = [last[name] for last in seen.values() if name in last]
-            if series.frequency.is_date:
-                stamps = [np.datetime64(one, "us") for one in stamps]
-            begins.append(int(np.searchsorted(series.times[row], max(stamps), "right")) if stamps else 0)
-        return preprocessing.prepare(series).windows(np.stack([begins, series.ends], 1), name="data")
+        return windows_behind(self.predictor_, series, seen_steps(self.predictor_, series), name="data")
 
     # --- streams -----------------------------------------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from ..data.forecasting.calendar import to_utc, written_stamps
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
-from .forecast_baselines import score_naive, score_windows, verdict
+from .forecast_baselines import score_naive, score_windows
 from .forecast_linear_files import WindowForecast
-from .forecast_report import compared_metric
+from .forecast_report import Comparison
 from .forecast_scores import ForecastScores, seasonal_errors
 from .forecasting import Array, ForecastPredictor
 
@@ -125,13 +125,14 @@ def backtest(
         raise ConfigError(f"origins={origins} and step={step} arrived; expected one of them")
     begins, told = _begins(predictor, series, start)
     windows, chosen = _windows(predictor, series, begins, origins, step)
-    errors = _seasonal_errors(predictor, windows)
+    errors = errors_before(predictor, windows)
     scores, forecast = predictor.judge(windows, seasonal_errors=errors)
     found = {NETWORK: scores} | score_naive(windows, seasonal_errors=errors)
     for name, function in (linear or {}).items():
         found[name] = score_windows(windows, lambda rows, one=function: one(windows, rows), seasonal_errors=errors)  # type: ignore[misc]
     findings = (*chosen, *told, *_overlap(predictor, windows), *scores.findings)
-    worth = _verdict(found, len(series))
+    naive = {name: one for name, one in found.items() if name != NETWORK}
+    worth = Comparison.of(scores, naive, len(series)).verdict
     return Backtest(windows, forecast, predictor.bounds(windows, forecast), found, findings, worth)
 
 
@@ -146,11 +147,17 @@ def _begins(predictor: ForecastPredictor, series: TimeSeries, start: Any) -> tup
             "begin (start)."
         ]
     lasts = [_last_seen(predictor, name, series) for name in series.ids]
-    begins = [
+    return seen_steps(predictor, series), _told(predictor, series, lasts)
+
+
+def seen_steps(predictor: ForecastPredictor, series: TimeSeries) -> npt.NDArray[np.int64]:
+    """Return [S], how many steps of each series the predictor was made from; 0 of one that it has not seen."""
+    lasts = [_last_seen(predictor, name, series) for name in series.ids]
+    found = [
         0 if last is None else int(np.searchsorted(times, last, "right"))
         for times, last in zip(series.times, lasts, strict=True)
     ]
-    return np.array(begins, np.int64), _told(predictor, series, lasts)
+    return np.array(found, np.int64)
 
 
 def _told(predictor: ForecastPredictor, series: TimeSeries, lasts: list[Any]) -> list[str]:
@@ -210,12 +217,7 @@ def _windows(
                 Remedy("start", _shown(series.times[row][shortest], series), "to take seen steps, too"),
             ),
         )
-    # What is behind an origin must not be in the scale of a series that the training has not measured.
-    before = [target[:at] for target, at in zip(series.targets, first.tolist(), strict=True)]
-    preprocessing = replace(preprocessing, scaling=preprocessing.scaling.with_series(series.ids, before))
-    whole = preprocessing.prepare(series).windows(
-        np.stack([first, np.maximum(ends, first)], 1), name="the backtest", stride=1
-    )
+    whole = windows_behind(predictor, series, first, name="the backtest")
     if origins is None:
         every = step if step is not None else -(-int(counts.sum()) // _MOST)
         rows = (whole.origin - first[whole.owner]) % every == 0
@@ -244,6 +246,24 @@ def _windows(
     return windows, said
 
 
+def windows_behind(
+    predictor: ForecastPredictor, series: TimeSeries, begins: npt.NDArray[np.int64], *, name: str
+) -> ForecastWindows:
+    """Return all windows whose horizons begin at the steps `begins` [S] or later.
+
+    A series that the training has not measured has a scale of the steps before its first horizon: no target that is to
+    be forecast is in it.
+
+    Raises:
+        DataError: there is no window.
+    """
+    preprocessing, ends = predictor.preprocessing, series.ends
+    first = np.maximum(begins, preprocessing.shortest)
+    before = [target[:at] for target, at in zip(series.targets, first.tolist(), strict=True)]
+    preprocessing = replace(preprocessing, scaling=preprocessing.scaling.with_series(series.ids, before))
+    return preprocessing.prepare(series).windows(np.stack([first, np.maximum(ends, first)], 1), name=name, stride=1)
+
+
 def _overlap(predictor: ForecastPredictor, windows: ForecastWindows) -> list[str]:
     """Tell how many windows forecast steps that the model was made from."""
     series = windows.series
@@ -265,8 +285,8 @@ def _overlap(predictor: ForecastPredictor, windows: ForecastWindows) -> list[str
     return said
 
 
-def _seasonal_errors(predictor: ForecastPredictor, windows: ForecastWindows) -> Array:
-    """[S], of the training; of series that were not in it from the steps before their first origin."""
+def errors_before(predictor: ForecastPredictor, windows: ForecastWindows) -> Array:
+    """Return the seasonal errors [S]: of the training, or of the steps before the first origin of a further series."""
     errors, series = predictor.errors_of(windows), windows.series
     for row, name in enumerate(series.ids):
         mine = windows.origin[windows.owner == row]
@@ -274,12 +294,6 @@ def _seasonal_errors(predictor: ForecastPredictor, windows: ForecastWindows) -> 
             before = series.targets[row][: int(mine.min())]
             errors[row] = seasonal_errors([before], series.frequency.period)[0]
     return errors
-
-
-def _verdict(scores: Mapping[str, ForecastScores], series: int) -> str:
-    metric = compared_metric(scores[NETWORK], series)
-    errors = {name: one.figures[metric] for name, one in scores.items() if name != NETWORK}
-    return verdict(scores[NETWORK].figures[metric], errors, metric=metric.upper())
 
 
 def _last_seen(predictor: ForecastPredictor, name: str, series: TimeSeries) -> Any:
