@@ -367,3 +367,13 @@ def test_what_is_to_be_forecast_is_not_in_the_scale_of_a_new_series(model):
     compared = model.compare(new.iloc[:40], baselines="naive")
     assert np.isnan(compared.network.figures["mase"])  # 8 steps are no season
     assert compared.network.count == 3 * (40 - 8 - 2)
+
+
+def test_targets_beside_the_data_and_columns_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match=r'y=ndarray arrived; the targets .* write fit\(table\) with a column "y"'):
+        rnnkit.RNNForecaster().fit(long(), np.zeros(3))
+    with pytest.raises(DataError, match="'y'"):
+        fitted(pd.concat([long(), long()["y"]], axis=1))
+    ids = pd.array([7] * STEPS + [None] * STEPS, dtype="Int64")
+    with pytest.raises(DataError, match="row 121: column unique_id: the id is missing"):
+        fitted(long().assign(unique_id=ids))

@@ -228,7 +228,7 @@ def _without_periods(data: Any) -> tuple[Any, str | None]:
 
     if isinstance(data.index, pd.PeriodIndex):
         return data.set_axis(data.index.to_timestamp(), axis=0), _period_name(data.index.dtype)
-    periods = [name for name in data.columns if isinstance(data[name].dtype, pd.PeriodDtype)]
+    periods = [name for name, dtype in data.dtypes.items() if isinstance(dtype, pd.PeriodDtype)]
     if not periods:
         return data, None
     name = _period_name(data[periods[0]].dtype)

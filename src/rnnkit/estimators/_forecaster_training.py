@@ -87,11 +87,12 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
     read_options: dict[str, Any] | None = None
     network: Network | None = None
 
-    def fit(self, data: Any) -> Self:
+    def fit(self, data: Any, y: None = None) -> Self:
         """Train on series; with `warm_start` from where the last `fit` ended.
 
         Args:
             data: the series, in any form of the class.
+            y: None; scikit-learn's pipelines pass it.
 
         Returns:
             The forecaster itself.
@@ -100,6 +101,11 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             DataError: the series cannot be used as they are.
             ConfigError: a parameter does not exist or is outside its range.
         """
+        if y is not None:
+            raise ConfigError(
+                f"y={type(y).__name__} arrived; the targets of a forecaster stand in the data: write fit(table) with a "
+                'column "y", or RNNForecaster(target="load")'
+            )
         model, fit = self._recipe()
         series, form = self._read(data)
         fresh = not (self.warm_start and hasattr(self, "predictor_"))

@@ -137,3 +137,20 @@ def test_the_clock_of_a_zone_changes_in_spring():
     assert np.allclose(calendar_columns(stamps, ["hour"], "Europe/Berlin")[1], [np.sin(np.pi / 4), np.cos(np.pi / 4)])
     with pytest.raises(ConfigError, match="time_zone='Berlin'"):
         local_times(stamps, "Berlin")
+
+
+@pytest.mark.parametrize("day", [28, 29, 30, 31])
+@pytest.mark.parametrize("begin", [0, 1, 2])
+def test_months_keep_their_day_from_february_on(day, begin):
+    months = np.arange("2024-01", "2026-01", dtype="datetime64[M]")
+    ends = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    stamps = np.minimum(months.astype("datetime64[D]") + np.timedelta64(day - 1, "D"), ends).astype("datetime64[us]")
+    for end in (14, 15, 20):  # the 14th month is a February
+        frequency = infer_frequency([stamps[begin:end]])
+        assert frequency.stamps(stamps[begin], np.arange(24 - begin)).tolist() == stamps[begin:].tolist()
+        assert frequency.positions(stamps, stamps[begin]).tolist() == (np.arange(24.0) - begin).tolist()
+        assert (
+            Frequency.from_json(frequency.to_json()).after(stamps[end - 1], 3).tolist()
+            == stamps[end : end + 3].tolist()
+        )
+    assert Frequency.from_json({"unit": "month", "count": 1, "at_end": False}) == Frequency("month")  # as before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,6 +45,8 @@ class Frequency:
         unit: what is counted; "number" for steps that are whole numbers and no dates.
         count: how many units a step has.
         at_end: of months, whether steps are at the last day of each.
+        day: of months, 29 or 30 where steps are at this day, or at the last one of a shorter month; None: the day of
+            the stamp from which steps are counted. Frequencies that differ in it alone are equal.
 
     Raises:
         ConfigError: no such unit, or a count below 1.
@@ -60,6 +62,7 @@ class Frequency:
     unit: Unit
     count: int = 1
     at_end: bool = False
+    day: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.unit not in {unit for _, unit in _ALIASES.values()}:
@@ -186,7 +189,7 @@ class Frequency:
             between = ~np.is_busday(days) | ((times - days) != (start - first))
             return np.where(between, counted - 0.5, counted)
         months, months_origin = times.astype("datetime64[M]"), start.astype("datetime64[M]")
-        wanted = _in_month(months, first, at_end=self.at_end)
+        wanted = _in_month(months, self._day(first))
         counted = (months - months_origin).astype(np.int64) / self.count
         within = (times - wanted).astype(np.int64) - int((start - first).astype(np.int64))
         steps: npt.NDArray[np.float64] = counted + within / (31 * _DAY * self.count)
@@ -205,9 +208,15 @@ class Frequency:
             days = np.busday_offset(first, positions, roll="forward")
         else:
             months = first.astype("datetime64[M]") + np.asarray(positions, np.int64) * self.count
-            days = _in_month(months, first, at_end=self.at_end)
+            days = _in_month(months, self._day(first))
         moved: npt.NDArray[Any] = days.astype("datetime64[us]") + (start - first)
         return moved
+
+    def _day(self, like: Any) -> int:
+        """The day of the month of steps that are counted from the day `like`."""
+        if self.at_end:
+            return 31
+        return self.day or int((like - like.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)) + 1
 
     def after(self, last: Any, steps: int) -> npt.NDArray[Any]:
         """Return the stamps of the steps that follow a stamp."""
@@ -215,7 +224,7 @@ class Frequency:
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
-        return {"unit": self.unit, "count": self.count, "at_end": self.at_end}
+        return {"unit": self.unit, "count": self.count, "at_end": self.at_end, "day": self.day}
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Frequency:
@@ -269,16 +278,15 @@ def _months(clocks: list[npt.NDArray[Any]], stamps: npt.NDArray[Any]) -> Frequen
         return None
     gaps = np.concatenate([np.diff(_micro(clock).astype("datetime64[M]")) for clock in clocks]).astype(np.int64)
     gaps = gaps[gaps > 0]
-    return Frequency("month", int(_mode(gaps)), at_end) if len(gaps) else None
+    kept = latest if 28 < latest < 31 and not at_end else None
+    return Frequency("month", int(_mode(gaps)), at_end, kept) if len(gaps) else None
 
 
-def _in_month(months: npt.NDArray[Any], like: Any, *, at_end: bool) -> npt.NDArray[Any]:
-    """The day of each month that is as `like` in its month, or the last one."""
+def _in_month(months: npt.NDArray[Any], day: int) -> npt.NDArray[Any]:
+    """A day of each month, from 1; the last one of a month that is shorter."""
     first = months.astype("datetime64[D]")
     length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
-    day = (like - like.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
-    offset = length - 1 if at_end else np.minimum(day, length - 1)
-    return np.asarray(first + offset.astype("timedelta64[D]"))
+    return np.asarray(first + (np.minimum(day, length) - 1).astype("timedelta64[D]"))
 
 
 def _micro(stamps: Any) -> npt.NDArray[Any]:

@@ -203,7 +203,7 @@ def column_text(table: Table, name: str, what: str, options: Options) -> pd.Seri
     column = table.frame[name]
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")  # pandas turns integers beside gaps into floats
-    plain = column.astype(str).str.strip()
+    plain = column.astype(str).str.strip().fillna("")  # what is missing is refused below
     unique = plain.unique().tolist()
     if not is_composed("\n".join(unique)):
         text.say_merged(merged(unique), table.whole, options)
