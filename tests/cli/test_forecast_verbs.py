@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,9 @@ import pytest
 from commands import call, refused, refused_alone
 from forecast_runs import HORIZON, LOOKBACK, trained, write
 
+from rnnkit.recipes import open_recipe
+from rnnkit.runs import read_recipe
+from rnnkit.runs.settings import override, restore
 from rnnkit.tasks.forecasting import load_forecaster
 
 pytest.importorskip("pandas")
@@ -102,10 +107,14 @@ def test_standard_input_is_a_table(run):
 def test_a_longer_horizon_is_refused_with_the_command_that_trains_it(run):
     write("latest.csv", ahead=48)
     result = call("forecast", run, "latest.csv", "--horizon", 48, "--out", "out.csv")
-    command = f"rnnkit train forecast {run.parent / 'load.csv'} --set horizon=48"
+    command = f"rnnkit train forecast {run.parent / 'load.csv'} --set horizon=48 --set lookback={LOOKBACK}"
     assert refused_alone(
-        result, "--horizon 48 arrived", "was trained for 3 steps", "its last layer has outputs", f"`{command}`"
+        result, "--horizon 48 arrived", "was trained for 3 steps", "its last layer has outputs", f"`{command} "
     )
+    typed = shlex.split(result.stderr.partition("type `")[2].partition("`")[0])
+    stored = restore(open_recipe("forecast"), read_recipe(run).settings)
+    again = override(open_recipe("forecast"), [*typed[5::2], f"data.path={typed[3]}"])
+    assert again == replace(stored, horizon=48)
     assert not Path("out.csv").exists()
 
 

@@ -129,17 +129,29 @@ def read_series(predictor: ForecastPredictor, request: DataRequest) -> Iterator[
 
 def _check_horizon(predictor: ForecastPredictor, run: Path, horizon: int | None) -> None:
     """Refuse a horizon that the model does not know, with the command that trains one that does."""
+    from ..recipes import open_recipe
     from ..runs import read_recipe
+    from ..runs.settings import restore, settings, show
     from ..runs.stored import is_run
 
     own, why = predictor.preprocessing.layout.horizon, predictor.model.fixed_horizon
     if horizon is None or horizon <= own or why is None:
         return
-    name, trained_on = "forecast", "FILE"
+    arguments, changed = ["forecast", "FILE"], list[str]()
     if run.is_dir() and is_run(run):
         stored = read_recipe(run)
-        name, trained_on = stored.name, str((stored.settings.get("data") or {}).get("path") or "FILE")
-    typed = shlex.join(["rnnkit", "train", name, trained_on, "--set", f"horizon={horizon}"])
+        arguments = [stored.name]
+        usual = open_recipe(stored.name)
+        before, now = settings(usual), settings(restore(usual, stored.settings))
+        if now["data.path"].value is not None:
+            arguments.append(str(now["data.path"].value))
+        differ = [name for name in now if now[name].value != before[name].value]
+        changed = [
+            f"{name}={show(now[name].value)}" for name in differ if name not in ("data.path", "horizon", "ahead")
+        ]
+    for one in (f"horizon={horizon}", *changed):
+        arguments += ["--set", one]
+    typed = shlex.join(["rnnkit", "train", *arguments])
     raise ConfigError(
         f"--horizon {horizon} arrived, but {run} was trained for {own:,} steps, and cannot go on behind them: {why}; "
         f"expected at most {own}. For {horizon:,} steps type `{typed}`"
