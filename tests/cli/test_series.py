@@ -366,6 +366,8 @@ def test_a_run_without_a_sound_model_says_what_helps():
         call("predict", "runs/classify", "my.csv"), "`rnnkit train --resume runs/classify` goes on with the training"
     )
     finetune.write_text('{"from": "runs/a", "data": "b.csv"}')
+    assert refused(call("evaluate", "runs/classify"), "`rnnkit finetune --resume runs/classify` goes on with it")
+    Path("runs/classify/training.safetensors").unlink()
     assert refused(call("evaluate", "runs/classify"), "`rnnkit finetune runs/a --data b.csv --out NEW` begins anew")
 
 

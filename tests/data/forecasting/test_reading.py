@@ -199,3 +199,15 @@ def test_the_zone_of_hours_is_kept():
     assert series.time_zone == "UTC"
     assert any("hours and days are those of UTC" in one for one in series.findings)
     assert read_time_series(written, time_zone="Europe/Berlin").time_zone == "Europe/Berlin"
+
+
+def test_a_column_of_unknown_name_that_tells_series_apart_is_named():
+    days = pd.date_range("2024-01-01", periods=9)
+    table = pd.concat([pd.DataFrame({"店铺": name, "ds": days, "y": np.arange(9.0)}) for name in "甲乙"])
+    with pytest.raises(
+        DataError, match='18 of 18 rows share .* type id_column="店铺" if the rows are of several series'
+    ):
+        read_time_series(table)
+    assert len(read_time_series(table, id_column="店铺")) == 2
+    with pytest.raises(DataError, match="type id_column= if the rows"):
+        read_time_series(table.assign(店铺="甲"))

@@ -36,6 +36,7 @@ class Rules:
             lies between them) or "error".
         time_zone: of the calendar and of days, and of stamps that name no zone.
         utc: whether the stamps are in UTC already.
+        possible_id: a column that no one named, which would tell series apart.
     """
 
     frequency: Frequency | None = None
@@ -43,6 +44,16 @@ class Rules:
     gaps: Gaps = "insert"
     time_zone: str | None = None
     utc: bool = False
+    possible_id: str | None = None
+
+    def name_ids(self) -> Remedy:
+        """Return the remedy of rows that share a stamp because they are of several series."""
+        purpose = "if the rows are of several series"
+        return (
+            Remedy("id_column", purpose=purpose)
+            if self.possible_id is None
+            else Remedy("id_column", self.possible_id, purpose)
+        )
 
 
 @dataclass
@@ -93,7 +104,7 @@ def say_repeated(repeated: int, distinct: int, rows: int, rules: Rules, *, coars
         raise DataError(
             f"{repeated:,} of {rows:,} rows share a time stamp with another row of their series",
             place,
-            (Remedy("id_column", purpose="if the rows are of several series"), Remedy("duplicates", "mean")),
+            (rules.name_ids(), Remedy("duplicates", "mean")),
         )
     what = f"{repeated:,} rows share a time stamp with another row of their series"
     return f"{what}, {counted(distinct, 'stamp')} in all; {rule}."

@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
 from ..frames import is_frame
 from ..readers import times
+from ..readers.columns import is_text
 from ..readers.numerals import convert
 from ..readers.table import Table, need_pandas
 from ..readers.tables import column_numbers, column_text
@@ -125,7 +126,9 @@ def read_time_series(
     own_zone = times.zone_of(table.frame[found.time]) if utc else None
     values = np.stack([column_numbers(table, name) for name in (*found.targets, *found.past, *found.known)], 1)
     unnamed = utc and time_zone is None and own_zone is None
-    rules = Rules(rhythm, duplicates, gaps, "UTC" if unnamed else time_zone or own_zone, utc)
+    rules = Rules(
+        rhythm, duplicates, gaps, "UTC" if unnamed else time_zone or own_zone, utc, _possible_id(table, found)
+    )
     regular = to_regular(codes, stamps, values, rules, table.whole)
     read_options = {
         "target": list(found.targets),
@@ -195,6 +198,16 @@ def _series(table: Table, found: SeriesColumns, options: Options) -> tuple[npt.N
         table = replace(table, frame=table.frame.assign(**table.reread([found.id])))
     codes, unique = pd.factorize(column_text(table, found.id, "id", options))
     return codes.astype(np.int64), [str(name) for name in unique]
+
+
+def _possible_id(table: Table, found: SeriesColumns) -> str | None:
+    """The column of text, of no role, whose values and the stamps together differ in nearly all rows."""
+    if found.id is not None:
+        return None
+    frame = table.frame
+    free = [name for name in frame.columns if is_text(frame[name]) and name != found.time]
+    shared = [float(frame.duplicated([name, found.time]).mean()) for name in free]
+    return free[shared.index(min(shared))] if shared and min(shared) < 0.1 else None
 
 
 def _assemble(
