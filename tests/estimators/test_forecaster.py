@@ -226,7 +226,7 @@ def test_equal_settings_have_the_weights_of_the_recipe(tmp_path):
     prepared = recipe.prepare()
     predictor = prepared.predictor()
     train_forecaster(forecast_learner(predictor, recipe.fit), recipe.fit, *prepared.windows[:2], seed=0, progress=False)
-    prepared.calibrate(predictor, prepared.windows[1])
+    predictor.calibrate(prepared.windows[1], (recipe.coverage,))
     own = fitted(tmp_path / "t.csv", validation_fraction=0.1)
     for one, other in zip(own.module_.parameters(), predictor.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)

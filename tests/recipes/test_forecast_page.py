@@ -35,7 +35,7 @@ def page_of(
         folder,
         predictor,
         test,
-        predictor.scores(test),
+        *reversed(predictor.judge(test)),
         score_naive(test, seasonal_errors=predictor.errors_of(test)),
         verdict=verdict,
         metric="mase" if series > 1 else "mae",

@@ -81,21 +81,21 @@ def _lines(found: Backtest) -> Iterator[str]:
     import numpy as np
 
     from ..runs.tables import as_text
+    from ..tasks.forecast_report import NETWORK
 
-    covers = [name for name in next(iter(found.scores.values())).figures if name.startswith("interval_")]
+    covers = [name for name in found.scores[NETWORK].figures if name.startswith("interval_")]
     names = [name for name in (*_SHOWN, *covers) if any(name in one.figures for one in found.scores.values())]
     overall = {
         "": [name.replace("_", " ") for name in found.scores],
         **{name: [_shown(one.figures.get(name)) for one in found.scores.values()] for name in names},
     }
     yield from as_text(overall)
-    metric = "mae"
     count = found.windows.layout.horizon
     picked = np.unique(np.linspace(0, count - 1, min(count, _STEPS)).round().astype(int)).tolist()
     by_step = {
         "step": [at + 1 for at in picked],
         **{
-            name.replace("_", " "): [float(one.by_step[metric][at]) for at in picked]
+            name.replace("_", " "): [float(one.by_step["mae"][at]) for at in picked]
             for name, one in found.scores.items()
         },
     }
@@ -106,7 +106,7 @@ def _lines(found: Backtest) -> Iterator[str]:
         by_series = {
             "unique_id": [found.windows.series.ids[row] for row in ids[:_SERIES]],
             **{
-                name.replace("_", " "): [float(one.by_series[metric][row]) for row in ids[:_SERIES]]
+                name.replace("_", " "): [float(one.by_series["mae"][row]) for row in ids[:_SERIES]]
                 for name, one in found.scores.items()
             },
         }

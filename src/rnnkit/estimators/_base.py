@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Integral
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -13,12 +12,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ..data.preprocessing import Missing, Preprocessing, Scale
 from ..data.series import SeriesSet
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from ..finetuning.adapters import merge_adapters
 from ..finetuning.forgetting import Replay, resolve_replay
 from ..finetuning.heads import same_name
@@ -32,6 +30,7 @@ from ..training.contexts import seeded
 from ..training.history import History
 from ..training.learner import Learner
 from ..types import Sequences
+from ._going_on import GoesOn, check_unchanged
 from ._input import Series, check_series, rows_of
 from ._settings import count, in_estimator_words, recipe, share
 from ._targets import Array, check_weights, packed
@@ -47,7 +46,7 @@ _BLOCK = 32
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
+class RecurrentEstimator(GoesOn, BaseEstimator):  # type: ignore[misc]
     """Base of `RNNClassifier` and `RNNRegressor`, which add targets, loss and predictions.
 
     The fields are scikit-learn's parameters: a dataclass makes the constructor of each estimator from them.
@@ -242,22 +241,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
         if watched is not None:
             defaults |= {"validation": data(watched), "early_stopping": patience, "restore_best": True}
         history = (run or _fit)(self._learner, data(train), defaults)
-        if fresh:
-            self.history_ = history
-        else:  # one history of all that the weights have been through
-            for row in history.rows:
-                self.history_.rows.append({**row, "epoch": len(self.history_.rows) + 1})
-            self.history_.seconds += history.seconds
-            self.history_.stopped, self.history_.report = history.stopped, history.report
-        self.n_iter_ = len(self.history_.rows)
-
-    def _seed(self, fresh: bool) -> int:
-        """The seed of a training: a number given as random_state itself, as the recipes take it, then draws from it."""
-        if fresh:
-            self._random = check_random_state(self.random_state)
-            if isinstance(self.random_state, Integral):
-                return int(self.random_state)
-        return int(self._random.randint(2**31 - 1))
+        self._record(history, fresh)
 
     def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
         """Fit the preprocessing, and make the network and its learner anew."""
@@ -278,11 +262,7 @@ class RecurrentEstimator(BaseEstimator):  # type: ignore[misc]
     def _go_on(self, model: Model, plan: Fit, *, anew: bool) -> None:
         """Check that the network is still the wanted one, and take over settings of training that have changed."""
         changed = [name for name, value in vars(model).items() if value != getattr(self._recipe[0], name)]
-        if changed:
-            raise ConfigError(
-                f"{', '.join(changed)} changed since the first fit, whose network goes on; put the old value back, or "
-                "set warm_start=False and fit anew"
-            )
+        check_unchanged(changed)
         if anew or plan != self._recipe[1]:
             self._recipe = model, plan
             self._learner = self._make_learner(plan)

@@ -252,28 +252,18 @@ def _read_arrays(data: Any, options: Mapping[str, Any], arrays: int | None) -> t
         rows = data.detach().cpu().numpy()
     ragged = isinstance(rows, list | tuple) and len(rows) > 0 and all(np.ndim(one) == 1 for one in rows)
     try:
-        found = [np.asarray(one, np.float64) for one in rows] if ragged else np.asarray(rows, np.float64)
+        targets = [np.asarray(one, np.float64) for one in (rows if ragged else [rows])]
     except (TypeError, ValueError):
         raise DataError(f"a {type(data).__name__} arrived; expected {_EXPECTED}, of numbers") from None
-    single = not ragged and found.ndim == 1  # type: ignore[union-attr]
-    if not ragged and (found.ndim not in (1, 2) or 0 in found.shape):  # type: ignore[union-attr]
-        raise DataError(
-            f"an array of shape {found.shape} arrived; expected [T] or [S, T]",  # type: ignore[union-attr]
-            remedy="for covariates pass a DataFrame",
-        )
-    if not ragged and not single and found.shape[1] < min(_FEW, found.shape[0]):  # type: ignore[union-attr]
-        shape = found.shape  # type: ignore[union-attr]
-        raise DataError(
-            f"an array of shape {shape} arrived: {shape[0]:,} series of {shape[1]} steps; expected [S, T]",
-            remedy="pass array.T if each column is a series",
-        )
+    single = not ragged and targets[0].ndim == 1 and len(targets[0]) > 0
+    if not ragged and not single:
+        targets = _series_of(targets[0])
     given = [name for name in ("target", "id_column", "time_column", "frequency", "time_zone") if options.get(name)]
     if given and arrays is None:
         raise DataError(
             f"{given[0]}={options[given[0]]!r} arrived for arrays, which have no columns and no time stamps",
             remedy=Remedy(given[0], None),
         )
-    targets: list[Any] = [found] if single else list(found)
     names = [f"{row}" for row in range(len(targets))]
     if arrays is not None and arrays != len(targets):
         names = [f"new {row}" for row in names]
@@ -282,6 +272,21 @@ def _read_arrays(data: Any, options: Mapping[str, Any], arrays: int | None) -> t
         [one[begin:] for one, begin in zip(targets, begins, strict=True)], start=begins, ids=names
     )
     return series, Form("array", tuple(names), single=single)
+
+
+def _series_of(found: Array) -> list[Array]:
+    """The series of an array [S, T]."""
+    shape = found.shape
+    if len(shape) != 2 or 0 in shape:
+        raise DataError(
+            f"an array of shape {shape} arrived; expected [T] or [S, T]", remedy="for covariates pass a DataFrame"
+        )
+    if shape[1] < min(_FEW, shape[0]):
+        raise DataError(
+            f"an array of shape {shape} arrived: {shape[0]:,} series of {shape[1]} steps; expected [S, T]",
+            remedy="pass array.T if each column is a series",
+        )
+    return list(found)
 
 
 def _first_seen(values: Array, name: str) -> int:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.forecasting.parts import TimeParts, divide_time
@@ -26,6 +24,7 @@ from ..tasks.forecasting import ForecastPredictor
 from ..training.history import History
 from ..types import WindowLayout
 from ._forecast_forms import Form, read_form
+from ._going_on import GoesOn, check_unchanged
 from ._settings import chosen, count, in_parameters
 
 MODEL, FIT = Model(), Fit()  # whose values are the estimator's own defaults: there is one recipe
@@ -38,7 +37,7 @@ Network = Callable[[WindowLayout], torch.nn.Module]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
+class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
     """Base of `RNNForecaster`, which adds forecasts and scores.
 
     The fields are scikit-learn's parameters: a dataclass makes the constructor from them.
@@ -125,9 +124,7 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             predictor = replace(self.predictor_, device=self.device, seen=seen)
         learner = forecast_learner(predictor, fit)
         history = train_forecaster(learner, fit, train, validation, seed=seed, progress=None if self.verbose else False)
-        if fresh and hasattr(self, "history_"):
-            del self.history_
-        self._trained(predictor, parts, form, history)
+        self._trained(predictor, parts, form, history, fresh=fresh)
         self._model = model
         predictor.intervals = None
         self.findings_ = [*series.findings, *parts.findings]
@@ -189,33 +186,15 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             for name, value in (("horizon", layout.horizon), ("lookback", layout.lookback))
             if getattr(self, name) not in (None, value)
         ]
-        if changed:
-            raise ConfigError(
-                f"{', '.join(changed)} changed since the first fit, whose network goes on; put the old value back, or "
-                "set warm_start=False and fit anew"
-            )
+        check_unchanged(changed)
 
-    def _seed(self, fresh: bool) -> int:
-        """The seed of a training: a number given as random_state itself, as the recipe takes it, then draws from it."""
-        if fresh:
-            self._random = check_random_state(self.random_state)
-            if isinstance(self.random_state, Integral):
-                return int(self.random_state)
-        return int(self._random.randint(2**31 - 1))
-
-    def _trained(self, predictor: ForecastPredictor, parts: TimeParts, form: Form, history: History) -> None:
+    def _trained(
+        self, predictor: ForecastPredictor, parts: TimeParts, form: Form, history: History, *, fresh: bool
+    ) -> None:
         """Keep what a training made."""
-        fresh = not hasattr(self, "history_")
         self.predictor_, self.parts_, self._form = predictor, parts, form
         self._validated: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # targets, forecasts, scales
-        if fresh:
-            self.history_ = history
-        else:  # one history of all that the weights have been through
-            for row in history.rows:
-                self.history_.rows.append({**row, "epoch": len(self.history_.rows) + 1})
-            self.history_.seconds += history.seconds
-            self.history_.stopped, self.history_.report = history.stopped, history.report
-        self.n_iter_ = len(self.history_.rows)
+        self._record(history, fresh)
 
     def fine_tune(self, data: Any, *, epochs: int | None = None, **settings: Any) -> Self:
         """Train on new series at a lower rate, from where `fit` ended: one series after many, or the latest steps.
@@ -250,7 +229,7 @@ class TrainedForecaster(BaseEstimator):  # type: ignore[misc]
             seed=self._seed(fresh=False),
             **{"progress": None if self.verbose else False} | settings,
         )
-        self._trained(tuned.predictor, tuned.parts, form, tuned.history)
+        self._trained(tuned.predictor, tuned.parts, form, tuned.history, fresh=False)
         self.findings_ = [*series.findings, *tuned.findings]
         return self
 

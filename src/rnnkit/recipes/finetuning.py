@@ -213,6 +213,20 @@ def read_old(folder: Path, settings: FineTune, read: Callable[[], T]) -> T | Non
         return None
 
 
+def refuse_old_rows(settings: FineTune, why: str) -> None:
+    """Raise ConfigError where settings want rows of the old data among the new ones.
+
+    Args:
+        settings: of the fine-tuning.
+        why: there can be none.
+    """
+    if settings.replay is not None or settings.protect == "ewc":
+        asked = "protect=ewc" if settings.replay is None else f"replay={settings.replay:g}"
+        raise ConfigError(
+            f"{asked} arrived, but {why}; type --set replay=none, or --set protect=l2-sp to hold the weights"
+        )
+
+
 def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
     """Fine-tune, and write model, adapters, report, metrics, history and pictures into the folder.
 

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..runs import chosen_on_validation, data_digests
 from ..tasks.ranges import Count, Positive, Share, WholeNumber
 from .base import DataRequest
-from .finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
+from .finetuning import FineTune, FineTuneWork, name_old, read_old, refuse_old_rows, write_results
 from .forecast_source import in_forecast_settings
 
 if TYPE_CHECKING:
@@ -122,12 +122,7 @@ class ForecastJob(FineTuneWork):
         from ..finetuning.freeze import matching
 
         matching(self.learner.model, settings.freeze)
-        if settings.replay is not None or settings.protect == "ewc":
-            asked = "protect=ewc" if settings.replay is None else f"replay={settings.replay:g}"
-            raise ConfigError(
-                f"{asked} arrived, but windows of series are gathered batch by batch, so that old ones cannot be mixed "
-                "in; type --set replay=none, or --set protect=l2-sp to hold the weights"
-            )
+        refuse_old_rows(settings, "windows of series are gathered batch by batch, so that old ones cannot be mixed in")
         if settings.classes != "add":
             raise ConfigError(f"classes={settings.classes} arrived, but forecasts have no classes; leave it out")
 

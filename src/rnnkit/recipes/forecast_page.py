@@ -13,6 +13,8 @@ from ..runs.files import REPORT_PAGE
 from .text_page import MADE
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ..data.forecasting import ForecastWindows
     from ..tasks.forecast_findings import SeenForecasts
     from ..tasks.forecast_scores import ForecastScores
@@ -28,6 +30,7 @@ def write_forecast_page(
     folder: Path,
     predictor: ForecastPredictor,
     test: ForecastWindows,
+    forecast: npt.NDArray[np.float64],
     scores: ForecastScores,
     baselines: Mapping[str, ForecastScores],
     *,
@@ -43,6 +46,7 @@ def write_forecast_page(
         folder: the run folder.
         predictor: the trained forecaster.
         test: the windows that were scored, in the user's units.
+        forecast: of them, [W, H].
         scores: of the network.
         baselines: name → scores, on the same windows.
         verdict: whether the network is worth it.
@@ -56,7 +60,7 @@ def write_forecast_page(
     """
     from ..tasks.forecast_findings import SeenForecasts, tell_forecasts
 
-    seen = SeenForecasts.take(predictor, test)
+    seen = SeenForecasts.take(predictor, test, forecast)
     title = _title(test)
     page = Page(title, verdict, name=folder.name, state=_state(verdict), tab=f"{folder.name}: {title}", made=MADE)
     _add_scores(page, scores, baselines, metric)

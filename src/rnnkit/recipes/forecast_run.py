@@ -17,7 +17,7 @@ from .forecast_summary import steps_ahead, tell_errors
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
     from ..tasks.forecast_scores import ForecastScores
-    from ..tasks.forecasting import ForecastPredictor
+    from ..tasks.forecasting import Array, ForecastPredictor
     from .forecast import Forecast
 
 FORECAST, PICTURE, SCORES, FINDINGS = "forecast.csv", "forecast.png", "scores.json", "findings.txt"
@@ -52,6 +52,7 @@ class PreparedForecast(PreparedRun):
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
+        from ..tasks.forecast_report import NETWORK, tell_worth
         from ..tasks.forecast_training import forecast_learner, train_forecaster
         from .forecast_page import write_forecast_page
 
@@ -69,11 +70,13 @@ class PreparedForecast(PreparedRun):
             resume=True,  # of a new folder there is nothing to resume
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
         )
-        validated = predictor.scores(recipe.in_units(validation))  # before these windows calibrate the intervals
-        findings = [*self.findings(), *self.calibrate(predictor, validation)]
+        judged = recipe.in_units(validation)
+        validated, forecast = predictor.judge(judged)  # before these windows calibrate the intervals
+        findings = [*self.findings(), *self.calibrate(predictor, judged, forecast)]
         learner.extra = predictor.extra()
         learner.save(folder)
-        scores = predictor.scores(recipe.in_units(test))
+        judged = recipe.in_units(test)
+        scores, forecast = predictor.judge(judged)
         baselines, limits = self.baselines(predictor, folder)
         table, lacking = self.steps_to_come(predictor)
         findings += [*scores.findings, *limits, *lacking]
@@ -86,20 +89,21 @@ class PreparedForecast(PreparedRun):
             "baselines": {name: {key: one.figures[key] for key in _SHOWN} for name, one in baselines.items()},
             "ahead": ahead,
             "summary": tell_errors(scores, baselines, ahead, self.parts.series.frequency, self.error),
-            "verdict": self.verdict(scores, baselines),
+            "verdict": tell_worth(scores, baselines, self.metric(scores)),
             "troubles": findings,
         }
         early = recipe.fit.early_stopping is not None
         chosen_on = chosen_on_validation(len(validation), "windows") if early else None
         metrics = record(folder, history, metrics, chosen_on=chosen_on, final=scores.figures)
-        write_json(folder / SCORES, {name: one.to_json() for name, one in ({"network": scores} | baselines).items()})
+        write_json(folder / SCORES, {name: one.to_json() for name, one in ({NETWORK: scores} | baselines).items()})
         write_lines([*findings, *metrics["summary"], metrics["verdict"]], folder / FINDINGS)
         if table is not None:
             self.write_forecast(table, folder)
         write_forecast_page(
             folder,
             predictor,
-            recipe.in_units(test),
+            judged,
+            forecast,
             scores,
             baselines,
             verdict=metrics["verdict"],
@@ -128,12 +132,12 @@ class PreparedForecast(PreparedRun):
             f"{layout.lookback} of lookback and {layout.horizon} of horizon; nothing was learned from them."
         ]
 
-    def calibrate(self, predictor: ForecastPredictor, validation: ForecastWindows) -> list[str]:
-        """Calibrate intervals on the validation windows; a sentence where there are too few."""
+    def calibrate(self, predictor: ForecastPredictor, validation: ForecastWindows, forecast: Array) -> list[str]:
+        """Calibrate intervals on the forecasts of the validation windows; a sentence where there are too few."""
         from ..errors import DataError
 
         try:
-            predictor.calibrate(validation, (self.recipe.coverage,))
+            predictor.calibrate(validation, (self.recipe.coverage,), forecast)
         except DataError as error:
             return [f"There are no intervals: {error.problem}."]
         return []
@@ -167,14 +171,6 @@ class PreparedForecast(PreparedRun):
         from ..tasks.forecast_report import compared_metric
 
         return "mse" if self.error == "mse" else compared_metric(scores, len(self.parts.series))
-
-    def verdict(self, scores: ForecastScores, baselines: dict[str, ForecastScores]) -> str:
-        """Say whether the network is worth it."""
-        from ..tasks.forecast_baselines import verdict
-
-        metric = self.metric(scores)
-        errors = {name: one.figures[metric] for name, one in baselines.items()}
-        return verdict(scores.figures[metric], errors, metric=metric.upper())
 
     def steps_to_come(self, predictor: ForecastPredictor) -> tuple[dict[str, list[Any]] | None, list[str]]:
         """Return the table of the steps to come; None and a sentence where they cannot be forecast."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from ..tasks.forecast_report import NETWORK
+
 if TYPE_CHECKING:
     from ..data.forecasting import Frequency
     from ..tasks.forecast_scores import ForecastScores
 
-NETWORK = "network"
 _FIGURES = ("mae", "mse")
 _SHOWN = ("persistence", "climatology", "ridge", "dlinear")  # and the seasonal ones
 Ahead = dict[str, dict[str, dict[str, float]]]

@@ -17,7 +17,7 @@ import rnnkit
 from ..errors import ConfigError
 from ..runs import data_digests
 from .base import DataRequest
-from .finetuning import REPORT, FineTune, FineTuneWork, write_results
+from .finetuning import REPORT, FineTune, FineTuneWork, refuse_old_rows, write_results
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts
@@ -103,12 +103,9 @@ class LanguageModelJob(FineTuneWork):
         from ..finetuning.freeze import matching
 
         matching(self.learner.model, settings.freeze)
-        if settings.replay is not None or settings.protect == "ewc":
-            asked = "protect=ewc" if settings.replay is None else f"replay={settings.replay:g}"
-            raise ConfigError(
-                f"{asked} arrived, but a language model's batches go on from each other, so rows of the first text "
-                "cannot be mixed in; type --set replay=none, or --set protect=l2-sp to hold the weights"
-            )
+        refuse_old_rows(
+            settings, "a language model's batches go on from each other, so rows of the first text cannot be mixed in"
+        )
 
     def run(self, settings: FineTune, folder: Path) -> History:
         """Fine-tune, and write the results into the folder."""

@@ -19,11 +19,10 @@ from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from .forecast_baselines import score_naive, score_windows
 from .forecast_linear_files import WindowForecast
-from .forecast_report import Comparison
+from .forecast_report import NETWORK, compared_metric, tell_worth
 from .forecast_scores import ForecastScores, seasonal_errors
 from .forecasting import Array, ForecastPredictor
 
-NETWORK = "network"
 _MOST = 10_000  # windows, unless the user says how many
 
 
@@ -132,7 +131,7 @@ def backtest(
         found[name] = score_windows(windows, lambda rows, one=function: one(windows, rows), seasonal_errors=errors)  # type: ignore[misc]
     findings = (*chosen, *told, *_overlap(predictor, windows), *scores.findings)
     naive = {name: one for name, one in found.items() if name != NETWORK}
-    worth = Comparison.of(scores, naive, len(series)).verdict
+    worth = tell_worth(scores, naive, compared_metric(scores, len(series)))
     return Backtest(windows, forecast, predictor.bounds(windows, forecast), found, findings, worth)
 
 

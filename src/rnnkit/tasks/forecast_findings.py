@@ -46,18 +46,20 @@ class SeenForecasts:
     of: int
 
     @staticmethod
-    def take(predictor: ForecastPredictor, windows: ForecastWindows, most: int = _MOST) -> SeenForecasts:
-        """Forecast windows.
+    def take(
+        predictor: ForecastPredictor, windows: ForecastWindows, forecast: Array, most: int = _MOST
+    ) -> SeenForecasts:
+        """Return some of the forecasts of a predictor.
 
         Args:
             predictor: the trained forecaster.
             windows: of the test part, in the user's units.
+            forecast: of all of them, [W, H].
             most: how many are taken.
         """
         rows = np.unique(np.linspace(0, len(windows) - 1, min(most, len(windows))).round().astype(np.int64))
         some = windows.select(rows)
-        forecast = predictor.forecast(some)
-        return SeenForecasts(some, forecast, predictor.bounds(some, forecast), len(windows))
+        return SeenForecasts(some, forecast[rows], predictor.bounds(some, forecast[rows]), len(windows))
 
     @property
     def errors(self) -> Array:
@@ -90,7 +92,7 @@ class SeenForecasts:
             stamps = local_times(stamps, series.time_zone)
         days = stamps.astype("datetime64[D]")
         numbers: dict[str, tuple[Any, tuple[str, ...]]] = {"weekday": ((days.astype(np.int64) + 3) % 7, _WEEKDAYS)}
-        if size is not None and size < _DAY:
+        if not series.frequency.whole_days:
             hours = ((stamps - days).astype("timedelta64[h]")).astype(np.int64)
             numbers = {"hour": (hours, tuple(f"{hour}" for hour in range(24)))} | numbers
         found = {}
@@ -120,7 +122,7 @@ def tell_forecasts(
         >>> preprocessing = ForecastPreprocessing.fit(parts, lookback=4, horizon=2)
         >>> predictor = ForecastPredictor(rnnkit.DirectForecaster(preprocessing.layout, hidden_size=2), preprocessing)
         >>> test = preprocessing.divide(parts)[-1]
-        >>> seen = SeenForecasts.take(predictor, test)
+        >>> seen = SeenForecasts.take(predictor, test, predictor.forecast(test))
         >>> said = tell_forecasts(seen, predictor.scores(test), score_naive(test))
         >>> print(said[-1][:37])
         The forecasts are too low on average:

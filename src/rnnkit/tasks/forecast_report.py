@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .forecast_baselines import verdict
 from .forecast_scores import ForecastScores
 
+NETWORK = "network"  # beside the names of baselines
 _SHOWN = ("mae", "rmse", "smape", "mase", "crps")
 
 
@@ -37,9 +38,7 @@ class Comparison:
             network, baselines, findings: see the attributes.
             series: how many there are.
         """
-        metric = compared_metric(network, series)
-        errors = {name: one.figures[metric] for name, one in baselines.items()}
-        said = verdict(network.figures[metric], errors, metric=metric.upper())
+        said = tell_worth(network, baselines, compared_metric(network, series))
         return Comparison(network, baselines, said, (*network.findings, *findings))
 
     def rows(self) -> list[tuple[str, dict[str, float]]]:
@@ -48,7 +47,7 @@ class Comparison:
         ordered = sorted(self.baselines.items(), key=lambda one: one[1].figures["mae"])
         return [
             (name, {figure: one.figures[figure] for figure in shown if figure in one.figures})
-            for name, one in [("network", self.network), *ordered]
+            for name, one in [(NETWORK, self.network), *ordered]
         ]
 
     def __str__(self) -> str:
@@ -63,6 +62,12 @@ class Comparison:
         return "\n".join([self.verdict, "", *lines, *self.findings])
 
     __repr__ = __str__
+
+
+def tell_worth(network: ForecastScores, baselines: Mapping[str, ForecastScores], metric: str) -> str:
+    """Say whether a network is worth it, by one of the figures; see `verdict`."""
+    errors = {name: one.figures[metric] for name, one in baselines.items()}
+    return verdict(network.figures[metric], errors, metric=metric.upper())
 
 
 def compared_metric(scores: ForecastScores, series: int) -> str:

@@ -171,13 +171,18 @@ class ForecastPredictor:
             f"{100 * one:.3g}": self.intervals.interval(forecast, one, scale=scale) for one in self.intervals.coverages
         }
 
-    def calibrate(self, windows: ForecastWindows, coverages: Sequence[float]) -> None:
+    def calibrate(self, windows: ForecastWindows, coverages: Sequence[float], forecast: Array | None = None) -> None:
         """Calibrate intervals on windows that the model was not trained on.
+
+        Args:
+            windows: of the preprocessing's layout.
+            coverages: shares between 0 and 1.
+            forecast: of the windows, [W, H], where it was computed before.
 
         Raises:
             DataError: too few windows for a coverage; the message has the numbers.
         """
-        forecast = self.forecast(windows)
+        forecast = self.forecast(windows) if forecast is None else forecast
         self.intervals = ConformalIntervals.fit(windows.truth(), forecast, coverages=coverages, scale=windows.scales())
 
     def table(

@@ -122,10 +122,8 @@ class RowReader:
             if not self._preprocessing.frequency.is_date:
                 return int(given)
             moment = datetime.fromisoformat(given) if isinstance(given, str) else given
-            size = self._preprocessing.frequency.microseconds
-            days = size is None or size >= 86_400 * 1_000_000
             if isinstance(moment, datetime) and moment.tzinfo is not None:
-                if days:  # those of the clock that the stamp shows
+                if self._preprocessing.frequency.whole_days:  # those of the clock that the stamp shows
                     return np.datetime64(moment.replace(tzinfo=None), "us")
                 return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
             stamp = np.datetime64(moment, "us")

@@ -74,6 +74,22 @@ class History:
             raise ConfigError(f"the history has no column {column!r}{suggest(column, columns)}")
         return [row.get(column, math.nan) for row in self.rows]
 
+    def extend(self, later: History) -> None:
+        """Go on with the epochs of a later run, counted on from this one's.
+
+        Example:
+            >>> history, later = History(), History(seconds=2.0, stopped="interrupted")
+            >>> history.add({"epoch": 1, "loss": 0.7}), later.add({"epoch": 1, "loss": 0.4})
+            (True, True)
+            >>> history.extend(later)
+            >>> history.rows[-1], history.seconds, history.stopped
+            ({'epoch': 2, 'loss': 0.4}, 2.0, 'interrupted')
+        """
+        for row in later.rows:
+            self.rows.append({**row, "epoch": len(self.rows) + 1})
+        self.seconds += later.seconds
+        self.stopped, self.report = later.stopped, later.report
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""

@@ -97,6 +97,12 @@ class Frequency:
         return self.count * _SECONDS[self.unit] * _MICRO if self.unit in _SECONDS else None
 
     @property
+    def whole_days(self) -> bool:
+        """Whether a step is a date of a day or longer, which no clock divides."""
+        size = self.microseconds
+        return self.is_date and (size is None or size >= _DAY)
+
+    @property
     def period(self) -> int:
         """The usual season in steps: a day, a week of days, a year of weeks or months; 1 where there is none.
 

@@ -140,7 +140,7 @@ def counted(number: int, noun: str) -> str:
 
 def irregular(frequency: Frequency, between: int, rows: int, rules: Rules, place: Place) -> DataError:
     """Return the error of rows of which too many lie between two steps."""
-    days = rules.utc and rules.time_zone == "UTC" and frequency.is_date and frequency.approximate_seconds >= 86_400
+    days = rules.utc and rules.time_zone == "UTC" and frequency.whole_days
     zone = (Remedy("time_zone", "Europe/Berlin", "or another, if the steps are days of a zone"),) if days else ()
     return DataError(
         f"the steps are not regular: most often they are {frequency.words}, but {between:,} of {rows:,} rows "

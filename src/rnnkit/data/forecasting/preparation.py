@@ -16,7 +16,7 @@ from ...types import WindowLayout
 from .calendar import calendar_columns, calendar_features, calendar_names
 from .frequency import Frequency
 from .parts import TimeParts
-from .scaling import Method, Scaling
+from .scaling import Method, Scaling, moments
 from .series import TimeSeries, show_stamp
 from .windows import ForecastWindows, WindowSource
 
@@ -114,10 +114,10 @@ class ForecastPreprocessing:
         for kind, names in (("past", series.past_names), ("known", series.known_names)):
             columns = getattr(series, kind)
             whole = np.concatenate([one[begin:end] for one, (begin, end) in zip(columns, train, strict=True)])
-            covariates |= {name: _moments(whole[:, at]) for at, name in enumerate(names)}
+            covariates |= {name: moments(whole[:, at]) for at, name in enumerate(names)}
         texts = {name: column for name, column in series.static.items() if column.dtype.kind not in "biuf"}
         covariates |= {
-            name: _moments(column.astype(np.float64)) for name, column in series.static.items() if name not in texts
+            name: moments(column.astype(np.float64)) for name, column in series.static.items() if name not in texts
         }
         return ForecastPreprocessing(
             layout=WindowLayout(
@@ -357,12 +357,3 @@ def fill_forward(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     last = np.maximum.accumulate(np.where(seen, np.arange(len(values))[:, None], -1), axis=0)
     filled: npt.NDArray[np.float64] = np.take_along_axis(values, np.maximum(last, 0), 0)
     return np.where(last >= 0, filled, 0.0)
-
-
-def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation of the observed values; a constant has 1."""
-    seen = values[~np.isnan(values)]
-    if not len(seen):
-        return 0.0, 1.0
-    mean, spread = float(seen.mean()), float(seen.std())
-    return mean, spread if spread > 1e-12 * max(1.0, abs(mean)) else 1.0

@@ -92,8 +92,7 @@ def to_regular(
     frequency = _frequency(inferred, rules, place)
     if time_zone is not None:
         check_time_zone(time_zone)
-        size = frequency.microseconds
-        if size is None or size >= 86_400 * 1_000_000:
+        if frequency.whole_days:
             if rules.utc:  # days have 23 to 25 hours in a zone; its own days count
                 stamps = local_times(stamps, time_zone)
                 inferred = _inferred(codes, stamps)

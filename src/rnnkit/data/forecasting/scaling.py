@@ -160,6 +160,19 @@ def _measure(
         return otherwise
     if method == "mean":
         return 0.0, 1.0 + float(np.abs(seen).mean())
-    center, spread = float(seen.mean()), float(seen.std())
-    least = 1e-12 * max(1.0, abs(center))  # of a constant, rounding alone is left
-    return center, spread if spread > least else 1.0
+    return moments(seen)
+
+
+def moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and standard deviation of the values that are not NaN; 0 and 1 of none, and a constant has 1.
+
+    Example:
+        >>> moments(np.array([1.0, np.nan, 3.0])), moments(np.array([5.0, 5.0]))
+        ((2.0, 1.0), (5.0, 1.0))
+    """
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        return 0.0, 1.0
+    mean, spread = float(seen.mean()), float(seen.std())
+    least = 1e-12 * max(1.0, abs(mean))  # of a constant, rounding alone is left
+    return mean, spread if spread > least else 1.0
