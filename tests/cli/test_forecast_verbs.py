@@ -34,6 +34,7 @@ def deepar(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("deepar"), "deepar", "gaussian", baselines="naive")
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_the_steps_to_come_are_written_with_a_picture_beside(run):
     write("latest.csv", ahead=HORIZON)
     result = call("forecast", run, "latest.csv", "--out", "out.csv", "--quantiles", "0.1,0.9")
@@ -163,6 +164,7 @@ def test_what_cannot_be_forecast_is_refused(run, tmp_path):
     assert refused(call("forecast", tmp_path / "other.safetensors", "latest.csv"), "forecasts no series")
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_backtest_begins_behind_what_the_model_has_seen(run):
     file = run.parent / "load.csv"
     result = call("backtest", run, file, "--out", "bt")
@@ -235,6 +237,7 @@ def test_a_run_without_linear_models_says_so(deepar):
     assert "ridge" not in result.stdout
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_run_is_inspected_on_its_test_windows_or_on_a_file(run):
     result = call("inspect", run, "--rows", 8, "--out", "page.html")
     assert result.exit_code == 0, result.output

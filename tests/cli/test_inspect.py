@@ -64,6 +64,7 @@ def run(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_run_of_mnist_gets_a_verdict_and_a_page(run):
     result = call("inspect", "run")
     assert result.exit_code == 0, result.output

@@ -75,6 +75,7 @@ def renamed(path, **names):
     return path
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     before = contents(base)
     data = renamed("new.csv", fast="rapid")

@@ -49,6 +49,7 @@ def headings(text, level=2):
     return re.findall(f"<h{level}>(.*?)</h{level}>", text)
 
 
+@pytest.mark.usefixtures("whole_pictures")
 @pytest.mark.filterwarnings("ignore:no installed font")
 def test_a_page_says_what_the_network_is_worth_and_where_it_errs(tmp_path):
     page = page_of(tmp_path)

@@ -290,6 +290,7 @@ def test_a_replay_is_not_for_carried_states(recipe, tmp_path):
         job.check(settings)
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_its_page_tells_what_it_learned(recipe, tmp_path):
     (tmp_path / "run").mkdir()
     recipe.run(tmp_path / "run")

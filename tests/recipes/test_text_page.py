@@ -91,6 +91,7 @@ def test_blocks_without_a_section_and_folded_sections(tmp_path):
     assert '<body class="plain">' in text
 
 
+@pytest.mark.usefixtures("whole_pictures")
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (0, 0)])
 def test_attention_of_any_size(tmp_path, size):
     from rnnkit.plotting.attention import attention_picture
