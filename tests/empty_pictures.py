@@ -2,6 +2,7 @@
 
 import io
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,14 @@ def _empty(file_format):
     return file.getvalue()
 
 
+def save_empty(figure, file, *, format=None, **_):
+    """Stand in for ``Figure.savefig``."""
+    if hasattr(file, "write"):
+        file.write(_empty(format or "png"))
+    else:
+        Path(file).write_bytes(_empty(format or Path(file).suffix[1:]))
+
+
 @pytest.fixture
 def whole_pictures():
     """Pictures are drawn in a test that asks for this."""
@@ -22,15 +31,10 @@ def whole_pictures():
 
 @pytest.fixture(autouse=True)
 def empty_pictures(request, monkeypatch):
-    """Figures are made as ever, and their files are empty pictures. Fixtures of a module or a session draw whole ones.
+    """Figures are made as ever, and their files are empty pictures. Fixtures of a module draw whole ones: they come first.
 
     Of each recipe and each verb, one test or the fixture of a module draws all pictures.
     """
-    if "whole_pictures" in request.fixturenames:
-        return
-
-    def save(figure, file, *, format, **_):
-        with open(file, "wb") as opened:
-            opened.write(_empty(format))
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
+    if "whole_pictures" not in request.fixturenames:
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_empty)
+        monkeypatch.setattr("rnnkit.plotting.style.plain_texts", lambda figure: None)
