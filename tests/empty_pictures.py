@@ -1,6 +1,7 @@
 """Pictures that are saved empty: to draw them takes most of the time of a small run."""
 
 import io
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -24,17 +25,25 @@ def save_empty(figure, file, *, format=None, **_):
         Path(file).write_bytes(_empty(format or Path(file).suffix[1:]))
 
 
+@contextmanager
+def pictures_saved_empty():
+    """Make figures as ever, and save them as empty pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", save_empty)
+        patch.setattr("rnnkit.plotting.style.plain_texts", lambda figure: None)
+        yield
+
+
 @pytest.fixture
 def whole_pictures():
     """Pictures are drawn in a test that asks for this."""
 
 
 @pytest.fixture(autouse=True)
-def empty_pictures(request, monkeypatch):
-    """Figures are made as ever, and their files are empty pictures. Fixtures of a module draw whole ones: they come first.
+def empty_pictures(request):
+    """Pictures are saved empty, but for fixtures of a module, which come first, and for tests that ask for whole ones.
 
     Of each recipe and each verb, one test or the fixture of a module draws all pictures.
     """
-    if "whole_pictures" not in request.fixturenames:
-        monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_empty)
-        monkeypatch.setattr("rnnkit.plotting.style.plain_texts", lambda figure: None)
+    with nullcontext() if "whole_pictures" in request.fixturenames else pictures_saved_empty():
+        yield

@@ -237,7 +237,6 @@ def test_a_run_without_linear_models_says_so(deepar):
     assert "ridge" not in result.stdout
 
 
-@pytest.mark.usefixtures("whole_pictures")
 def test_a_run_is_inspected_on_its_test_windows_or_on_a_file(run):
     result = call("inspect", run, "--rows", 8, "--out", "page.html")
     assert result.exit_code == 0, result.output

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from digits import made_mnist
+from empty_pictures import pictures_saved_empty
 from series_files import write_waves
 from typer.testing import CliRunner
 
@@ -52,7 +53,7 @@ def rows(tmp_path):
 def trained(tmp_path_factory):
     """A run of the digits, trained once."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():
         patch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist(40, 80))
         assert call("train", "mnist", *QUICK, "--out", folder).exit_code == 0
     return folder

@@ -1,7 +1,5 @@
 import re
-import sys
 from itertools import pairwise
-from subprocess import run
 
 import matplotlib
 import numpy as np
@@ -261,11 +259,6 @@ def test_the_suffix_chooses_the_format_and_nothing_else_is_left(tmp_path):
     pictures.curves(ROWS, tmp_path / "c.svg")
     assert b"<svg" in (tmp_path / "c.svg").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["c.svg"]
-
-
-def test_importing_it_loads_neither_matplotlib_nor_torch():
-    program = "import sys, rnnkit.diagnostics.pictures; print(sorted({'matplotlib', 'torch'} & set(sys.modules)))"
-    assert run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_one_warning_tells_the_names_that_no_font_can_write(tmp_path, monkeypatch, capsys):

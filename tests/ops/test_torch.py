@@ -17,6 +17,7 @@ import rnnkit
 from rnnkit.errors import BackendError
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.draws import bernoulli
 from rnnkit.ops.gru import gru, gru_reference
 from rnnkit.ops.native_call import Inputs
 
@@ -205,10 +206,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert run.stdout.strip() == "0", run.stderr
 
 
+def drawn():
+    """What the positions of drawn values add up to."""
+    torch.manual_seed(3)
+    return bernoulli((700, 600), 0.3, 1.0, torch.zeros(())).nonzero().sum().item()
+
+
 FAMILY_PROGRAM = """
 import contract, torch, rnnkit
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.draws import bernoulli
 from rnnkit.ops.gru import gru, gru_reference
 assert native_core().cpu_info()["chosen"] == {family!r}
 torch.manual_seed(0)  # one draw of weights in 2,000 has a ReLU within rounding of its kink, and another gradient there
@@ -221,13 +229,14 @@ for dtype in (torch.float32, torch.float64):
             for check in checks if dtype == torch.float32 else (checks[0], checks[-1]):
                 check(make)
             contract.check_padding(make, bidirectional=True)
-print("served")
+torch.manual_seed(3)
+print("served", bernoulli((700, 600), 0.3, 1.0, torch.zeros(())).nonzero().sum().item())
 """
 
 
 @pytest.mark.parametrize("family", ["generic", "avx2", "avx512"])
 def test_each_cpu_family(family):
-    """Each family meets the contract; the one that this process chose meets it in the layers' own tests.
+    """Each family meets the contract and draws the same. The one that this process chose has the layers' own tests.
 
     In float64 the checks with the fewest and with the most kinds of rows stand for those between.
     """
@@ -236,7 +245,7 @@ def test_each_cpu_family(family):
         return
     environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     if family in available:
-        program, expected = FAMILY_PROGRAM.format(family=family), "served"
+        program, expected = FAMILY_PROGRAM.format(family=family), f"served {drawn()}\n"
     else:  # this machine lacks it: asking for it must say so and still compute
         program = (
             "import warnings, torch, rnnkit\nwarnings.simplefilter('error')\n"
