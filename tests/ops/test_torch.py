@@ -179,11 +179,11 @@ class Rows(torch.utils.data.Dataset):
             return self.layer(torch.full((5, 1, 3), float(index)))[0]
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_dataloader_workers(start):
+@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("spawn", 1)])
+def test_dataloader_workers(start, workers):
     rows = Rows()
     rows[0]  # threads are warm before the workers start
-    loader = torch.utils.data.DataLoader(rows, num_workers=2, batch_size=None, multiprocessing_context=start)
+    loader = torch.utils.data.DataLoader(rows, num_workers=workers, batch_size=None, multiprocessing_context=start)
     for index, row in enumerate(loader):
         assert_close(row, rows[index])
 
