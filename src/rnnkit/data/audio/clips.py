@@ -266,6 +266,9 @@ def split_clips(
         raise DataError(
             f"{lacking:,} of {len(clips):,} clips have no speaker", Place(clips.source), Remedy("by", "random")
         )
+    there, what = (len(clips.speakers), "speakers") if by == "speaker" else (len(clips), "clips")
+    if there < len(shares):
+        raise DataError(f"{there} {what} arrived; expected at least {len(shares)}, one a part", Place(clips.source))
     labels = [clip.label for clip in clips]
     labelled = None if None in labels else np.asarray(labels, np.str_)
     # Series of one value, the number of the clip, are divided in place of the clips.

@@ -79,8 +79,10 @@ class FeatureSettings:
         check_whole(self.ceps, "ceps")
         if self.top_hz > self.rate / 2:
             raise ConfigError.of("high_hz", self.high_hz, f"expected at most {self.rate / 2:g}, half of the rate")
-        if self.window < 2 or self.hop < 1:
-            raise ConfigError.of("window_ms", self.window_ms, "expected at least two samples a window, one a hop")
+        if self.window < 2:
+            raise ConfigError.of("window_ms", self.window_ms, "expected at least the time of two samples")
+        if self.hop < 1:
+            raise ConfigError.of("hop_ms", self.hop_ms, "expected at least the time of one sample")
         if self.kind == "mfcc" and self.ceps > self.mel_bands:
             raise ConfigError.of("ceps", self.ceps, f"expected at most {self.mel_bands}, the number of bands")
 
@@ -351,10 +353,10 @@ def _cosine_transform(settings: FeatureSettings) -> Tensor:
 def _check(samples: Tensor, dimensions: tuple[int, ...], expected: str) -> None:
     if not isinstance(samples, Tensor):
         raise ShapeError(
-            f"samples are a {type(samples).__name__}; expected a tensor {expected}: torch.as_tensor(samples)"
+            f"samples are a {type(samples).__name__}; expected a tensor {expected}: type torch.as_tensor(samples)"
         )
     if samples.ndim not in dimensions:
-        raise ShapeError.of("samples", samples.shape, f"; expected {expected}")
+        raise ShapeError.of("samples", list(samples.shape), f"; expected {expected}")
     if not samples.is_floating_point():
         whole = samples.dtype == torch.int16
         advice = "samples / 32768" if whole else "floats from -1 to 1"
