@@ -62,7 +62,12 @@ def test_folder_around_the_labels(folder):
 
 
 def test_names_of_speech_commands(folder):
-    for name in ("up/8a28231e_nohash_0.wav", "up/8a28231e_nohash_1.wav", "down/0ab3b47d_nohash_0.wav"):
+    for name in (
+        "up/8a28231e_nohash_0.wav",
+        "up/8a28231e_nohash_1.wav",
+        "down/0ab3b47d_nohash_0.wav",
+        "_background_noise_/rain.wav",
+    ):
         sound(folder / name)
     assert read_clips(folder).speakers == ("0ab3b47d", "8a28231e")
 
@@ -74,7 +79,7 @@ def test_digits(folder):
     assert clips.layout == "digits"
     assert [(clip.label, clip.speaker) for clip in clips] == [("0", "anna"), ("2", "van_der_berg"), ("10", "anna")]
     sound(folder / "recordings" / "other.wav")
-    assert read_clips(folder).layout == "labels"
+    assert read_clips(folder).layout == "plain"
     with pytest.raises(DataError, match=r"other\.wav: the name has not the form LABEL_SPEAKER_NUMBER; type layout="):
         read_clips(folder, layout="digits")
 
@@ -140,6 +145,70 @@ def test_pieces_of_a_file(folder):
     assert sum(len(clips.waveform(number).samples) for number in range(3)) == whole.frames - 2000
     (folder / "b.jsonl").write_text('{"audio_filepath": "a.wav", "offset": 0.5, "duration": 0.25, "text": "x"}\n')
     assert (read_clips(folder / "b.jsonl")[0].start, read_clips(folder / "b.jsonl")[0].seconds) == (0.5, 0.25)
+
+
+def test_tables_without_a_header(folder):
+    """LJSpeech: bars between the cells, quotation marks in the text, no suffix."""
+    for name in ("LJ001-0001", "LJ001-0002"):
+        sound(folder / "wavs" / f"{name}.wav")
+    rows = 'LJ001-0001|"Printing, in 1 sense|"Printing, in one sense\nLJ001-0002|in being|in being\n'
+    (folder / "metadata.csv").write_text(rows)
+    expected = [("LJ001-0001", '"Printing, in 1 sense', None, None), ("LJ001-0002", "in being", None, None)]
+    assert known(read_clips(folder)) == expected
+    (folder / "metadata.csv").write_text("wavs/LJ001-0001.wav,hello\n")
+    assert known(read_clips(folder)) == [("LJ001-0001", "hello", None, None)]
+
+
+def test_paths_of_windows_and_records_with_other_fields(folder):
+    sound(folder / "deep/a.wav")
+    sound(folder / "deep/b.wav")
+    lines = [{"path": "deep\\a.wav", "label": 3}, {"text": "hello", "path": "deep/b.wav", "label": None}]
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert known(read_clips(folder)) == [("a", None, "3", None), ("b", "hello", None, None)]
+
+
+def test_several_tables(folder):
+    """Common Voice has a table a part."""
+    sound(folder / "clips/a.wav")
+    for name in ("train.tsv", "test.tsv"):
+        (folder / name).write_text("client_id\tpath\tsentence\nanna\ta.wav\thello\n")
+    with pytest.raises(DataError, match=r"holds 2 tables: test\.tsv, train\.tsv; name one of them"):
+        read_clips(folder)
+    assert known(read_clips(folder / "test.tsv")) == [("a", "hello", None, "anna")]
+
+
+def test_a_table_of_something_else(folder):
+    for name in ("no/a.wav", "yes/a.wav"):
+        sound(folder / name)
+    (folder / "sizes.csv").write_text("class,count\nno,1\nyes,1\n")
+    assert read_clips(folder).layout == "labels"
+
+
+def test_one_folder_is_no_label(folder):
+    sound(folder / "sounds/a.wav")
+    assert known(read_clips(folder)) == [("sounds/a", None, None, None)]
+    assert read_clips(folder, layout="labels").labels == ("sounds",)
+    sound(folder / "other/b.wav")
+    (folder / "__MACOSX").mkdir()  # archives of macOS
+    (folder / "__MACOSX/._b.wav").write_bytes(b"x")
+    assert read_clips(folder).labels == ("other", "sounds")
+
+
+def test_transcripts_in_folders_of_their_own(folder):
+    for name in ("p225/p225_001", "p226/p226_001"):
+        sound(folder / "wav48" / f"{name}.wav")
+        (folder / "txt" / name).parent.mkdir(parents=True)
+        (folder / "txt" / f"{name}.txt").write_text(f"text of {name[:4]}")
+    (folder / "README.txt").write_text("about")
+    clips = read_clips(folder)
+    assert [(clip.text, clip.speaker) for clip in clips] == [("text of p225", "p225"), ("text of p226", "p226")]
+
+
+def test_folders_of_parts_are_no_speakers(folder):
+    for name in ("train/1", "test/2"):
+        sound(folder / f"{name}.wav")
+        (folder / f"{name}.txt").write_text("hello")
+    assert read_clips(folder).speakers == ()
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,6 @@ class _Filters:
         return weights / weights.sum(-1, keepdim=True)  # a constant stays what it is
 
 
-@lru_cache(16)
+@lru_cache(64)
 def _filters(up: int, down: int) -> _Filters | None:
     return None if up == down else _Filters(up, down)
