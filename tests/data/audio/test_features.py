@@ -79,6 +79,14 @@ def test_long_sound_is_the_same_in_one_piece_and_in_frames():
     torch.testing.assert_close(features(samples[80 * 260 :]), whole[260:], atol=1e-5, rtol=0)
 
 
+def test_few_frames_are_computed_as_many(monkeypatch):
+    features = Features(FeatureSettings(rate=8000))
+    samples = speech_like(1000, 8000)
+    many = features(samples)
+    monkeypatch.setattr("rnnkit.data.audio.features._FEW", 1 << 40)
+    torch.testing.assert_close(features(samples), many, atol=1e-6, rtol=0)
+
+
 def test_frames():
     features = Features(FeatureSettings(rate=8000))
     counts = [0, 1, 199, 200, 279, 280, 360, 8000]
