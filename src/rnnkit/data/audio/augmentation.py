@@ -226,6 +226,7 @@ def add_noise(samples: Tensor, noise: Tensor, db: float) -> Tensor:
     """
     if samples.shape != noise.shape:
         raise ShapeError.of("noise", list(noise.shape), f"; expected {list(samples.shape)} as the samples have")
+    noise = noise.to(samples)
     signal, power = samples.double().square().mean(), noise.double().square().mean()
     if not signal > 0 or not power > 0:
         return samples
