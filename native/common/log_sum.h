@@ -8,33 +8,35 @@ namespace rnnkit::RNNKIT_FAMILY {
 template <class T>
 constexpr T never = -__builtin_inf();
 
-// Joins the lanes in pairs, then the pairs, and so on.
-template <class T, class F>
-RNNKIT_INLINE T join_lanes(vec<T> v, F&& f) {
-    T each[lanes<T>];
-    store(each, v);
-#pragma GCC unroll 8
-    for (int half = lanes<T> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-        for (int i = 0; i < half; ++i) each[i] = f(each[i], each[i + half]);
-    return each[0];
+// N numbers, joined by f(one half, the other half), and so on. Without branches where f has none.
+template <int N, class V, class F>
+RNNKIT_INLINE auto join_lanes(const V& v, F&& f) {
+    if constexpr (N <= 4) {
+        auto joined = v[0];
+#pragma GCC unroll 4
+        for (int i = 1; i < N; ++i) joined = f(joined, v[i]);
+        return joined;
+    } else {
+        typedef decltype(v[0] + v[0]) T;
+        typedef T half __attribute__((vector_size(N / 2 * sizeof(T))));
+        half parts[2];
+        __builtin_memcpy(parts, &v, sizeof(v));
+        return join_lanes<N / 2>(f(parts[0], parts[1]), f);
+    }
 }
 
-// The largest of n numbers; NaN is passed over.
+// The largest of n numbers; NaN or the largest of the others where one is NaN.
 template <class T>
 T largest_of(const T* x, int64_t n) {
+    const auto larger = [](auto a, auto b) { return b > a ? b : a; };
     T largest = x[0];
-    int64_t i = 0;
-    if (n >= lanes<T>) {
-        vec<T> most = load(x);
-        for (; i + lanes<T> <= n; i += lanes<T>) {
-            const vec<T> value = load(x + i);
-            most = value > most ? value : most;
-        }
-        largest = join_lanes<T>(most, [](T a, T b) { return b > a || !(a == a) ? b : a; });
+    if (n < lanes<T>) {
+        for (int64_t i = 1; i < n; ++i) largest = larger(largest, x[i]);
+        return largest;
     }
-    for (; i < n; ++i) largest = x[i] > largest || !(largest == largest) ? x[i] : largest;
-    return largest;
+    vec<T> most = load(x + n - lanes<T>);
+    for (int64_t i = 0; i + lanes<T> < n; i += lanes<T>) most = larger(most, load(x + i));
+    return join_lanes<lanes<T>>(most, larger);
 }
 
 // e^(x − largest), exactly 0 for −∞; NaN stays NaN.
@@ -54,7 +56,7 @@ double log_of_sum(const T* x, T largest, int64_t n) {
         vec<T> sum{};
         int64_t i = begin;
         for (; i + lanes<T> <= end; i += lanes<T>) sum += exponential(load(x + i), largest);
-        total += static_cast<double>(join_lanes<T>(sum, [](T a, T b) { return a + b; }));
+        total += static_cast<double>(join_lanes<lanes<T>>(sum, [](auto a, auto b) { return a + b; }));
         if (i < end) {
             T each[lanes<T>];
             store(each, exponential(load_first(x + i, static_cast<int>(end - i)), largest));

@@ -158,24 +158,25 @@ def _reference(logits: Tensor, alignment: _Alignment) -> Tensor:
     chosen = targets[:, None, :, None].expand(-1, time, -1, -1)
     b = _by_diagonals(log_p[..., alignment.blank])
     l = _by_diagonals(F.pad(log_p[:, :, :-1].gather(3, chosen)[..., 0], (0, 1), value=_NEVER))  # noqa: E741
-    alpha = torch.full_like(b[:, 0], _NEVER)  # of the nodes (d − u, u), by u
+    alpha = torch.full_like(b[0], _NEVER)  # of the nodes (d − u, u), by u
     alpha[:, 0] = 0.0
     by_blank = []
-    for d in range(b.shape[1]):
-        by_blank.append(alpha + b[:, d])
-        by_label = F.pad((alpha + l[:, d])[:, :-1], (1, 0), value=_NEVER)
+    for b_d, l_d in zip(b, l, strict=True):
+        by_blank.append(alpha + b_d)
+        by_label = F.pad((alpha + l_d)[:, :-1], (1, 0), value=_NEVER)
         alpha = torch.logaddexp(by_blank[-1], by_label)
     row = torch.arange(batch, device=device)
     losses = -torch.stack(by_blank, 1)[row, frames - 1 + labels, labels]
     return torch.where(losses > _IMPOSSIBLE, torch.inf, losses)
 
 
-def _by_diagonals(x: Tensor) -> Tensor:
-    """x [B, T, U + 1] by d = t + u and u, [B, T + U, U + 1]; "never" outside of the lattice."""
-    time, nodes = x.shape[1:]
+def _by_diagonals(x: Tensor) -> tuple[Tensor, ...]:
+    """x [B, T, U + 1] by d = t + u: T + U tensors [B, U + 1], "never" outside of the lattice."""
+    batch, time, nodes = x.shape
     u = torch.arange(nodes, device=x.device)
     t = torch.arange(time + nodes - 1, device=x.device)[:, None] - u
-    return x[:, t.clamp(0, time - 1), u].masked_fill((t < 0) | (t >= time), _NEVER)
+    found = x.gather(1, t.clamp(0, time - 1).expand(batch, -1, -1))
+    return found.masked_fill((t < 0) | (t >= time), _NEVER).unbind(1)
 
 
 class _NativeLoss(torch.autograd.Function):
