@@ -1,8 +1,8 @@
 """The loss of a recurrent neural network transducer: −ln P(y | x), summed over all alignments.
 
 An alignment goes through a lattice of frames t and labels u from (0, 0) to the end. At the node (t, u) it either takes
-the blank ∅, which leads to (t + 1, u), or the next label y_{u+1}, which leads to (t, u + 1). The last blank leads out of
-(T − 1, U). With z the logits of a node:
+the blank ∅, which leads to (t + 1, u), or the next label y_{u+1}, which leads to (t, u + 1). The last blank leads out
+of (T − 1, U). With z the logits of a node:
 
     b(t, u) = ln softmax(z_tu)_∅                    l(t, u) = ln softmax(z_tu)_{y_{u+1}}
     α(0, 0) = 0
@@ -53,9 +53,9 @@ def transducer_loss(
     blank: int = 0,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    """Return −ln P(labels | frames) of a transducer, summed over all alignments; equations in :mod:`rnnkit.ops.transducer`.
+    """Return −ln P(labels | frames) of a transducer, summed over all alignments.
 
-    float32 on the CPU is computed by the native core: the softmax is part of the loss, the sums over alignments are
+    The equations are those of :mod:`rnnkit.ops.transducer`. float32 on the CPU is computed by the native core: the softmax is part of the loss, the sums over alignments are
     in double precision, and rows are computed in parallel. Everything else is computed by
     :func:`transducer_reference`; half precision in float32.
 
