@@ -55,9 +55,9 @@ def transducer_loss(
 ) -> Tensor:
     """Return −ln P(labels | frames) of a transducer, summed over all alignments.
 
-    The equations are those of :mod:`rnnkit.ops.transducer`. float32 on the CPU is computed by the native core: the softmax is part of the loss, the sums over alignments are
-    in double precision, and rows are computed in parallel. Everything else is computed by
-    :func:`transducer_reference`; half precision in float32.
+    The equations are those of :mod:`rnnkit.ops.transducer`. float32 on the CPU is computed by the native core: the
+    softmax is part of the loss, the sums over alignments are in double precision, and rows are computed in parallel.
+    Everything else is computed by :func:`transducer_reference`; half precision in float32.
 
     Memory on the native core: the forward pass keeps the logits and nothing else. The backward pass writes the
     gradient once into a tensor of the logits' size, which also holds its intermediate results. So both passes take
@@ -164,7 +164,8 @@ def _reference(logits: Tensor, alignment: _Alignment) -> Tensor:
     for b_d, l_d in zip(b, l, strict=True):
         by_blank.append(alpha + b_d)
         by_label = F.pad((alpha + l_d)[:, :-1], (1, 0), value=_NEVER)
-        alpha = torch.logaddexp(by_blank[-1], by_label)
+        # Unlike logaddexp it has a second derivative where one of the two is "never".
+        alpha = torch.logsumexp(torch.stack((by_blank[-1], by_label)), 0)
     row = torch.arange(batch, device=device)
     losses = -torch.stack(by_blank, 1)[row, frames - 1 + labels, labels]
     return torch.where(losses > _IMPOSSIBLE, torch.inf, losses)
