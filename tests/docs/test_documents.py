@@ -47,6 +47,7 @@ def names(tmp_path, monkeypatch, trained, empty_pictures):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist())
     monkeypatch.setattr("rnnkit.ops.machine.SIZES", (64,))  # of products that measure the machine's peak
+    monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 20)
     threads, seed = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(1)
     torch.manual_seed(0)
