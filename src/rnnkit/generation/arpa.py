@@ -24,7 +24,8 @@ from ..data.text.decoding import decode_file, lines_of
 from ..data.text.tokenizer import UNKNOWN, Preparation
 from ..errors import DataError, Place
 from ..serialization import replacing
-from .ngrams import BEGIN, END, Level, NGramModel, unit_of
+from .ngram_texts import BEGIN, END, unit_of
+from .ngrams import Level, NGramModel
 
 _LN10 = math.log(10)
 _NEVER = -99.0  # what SRILM writes for log10 of 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ConfigError, DataError, check_number, check_whole
@@ -163,6 +164,7 @@ class CTCDecoder:
                 ended.append((score, prefix))
         ended = ended or [(prefix.score, prefix) for prefix in core.active]
         found = [self._decoded(core, prefix, score, prefix.depth) for score, prefix in ended]
+        found = found if self.text is None else _joined(found)
         return sorted(found, key=lambda one: -one.score)
 
     def _decoded(self, core: BeamCore, prefix: Prefix, score: float, stable: int) -> Decoded:
@@ -325,6 +327,19 @@ def ctc_beam_search(
         beam_margin=beam_margin,
     )
     return decoder.decode(log_probs)
+
+
+def _joined(found: list[Decoded]) -> list[Decoded]:
+    """Return one hypothesis for each text: tokens may write it in several ways, as with a space at the end."""
+    best: dict[str | None, Decoded] = {}
+    for one in sorted(found, key=lambda one: -one.log_probability):
+        other = best.get(one.text)
+        if other is None:
+            best[one.text] = one
+            continue
+        more = math.log1p(math.exp(one.log_probability - other.log_probability))
+        best[one.text] = replace(other, log_probability=other.log_probability + more, score=other.score + more)
+    return list(best.values())
 
 
 def _finite(value: float) -> float | None:

@@ -31,7 +31,7 @@ class Decoded:
         score: what hypotheses are ordered by: `log_probability` and what model, words and hot words add.
         confidences: of each token the largest probability that the network gave it in one of its frames.
         log_probability: ln p(tokens | frames): of the likeliest path where the decoder is greedy, else of all paths
-            that the search followed.
+            that the search followed; behind the end, of all that have the same text.
         stable: how many of the first tokens will not change however the stream goes on.
         text: the tokens as text; None without a tokenizer.
         words: the words of the text with their times; empty without a tokenizer.

@@ -85,7 +85,7 @@ class CtcText:
         if self.kind == "word":
             return f" {token} " if token.strip() else " "
         if self.kind == "byte":
-            return " " if chr(number).isspace() else chr(number)
+            return " " if number < 128 and chr(number).isspace() else chr(number)
         if self.kind == "bpe":
             raw = bytes(_BYTE_OF[one] for one in token)
             return re.sub(r"[ \t\n\r]+", " ", raw.decode("latin-1"))
