@@ -186,6 +186,8 @@ class _Reader:
         words: list[int] = []
         values: list[float] = []
         backoffs: list[float] = []
+        before: list[str] = []
+        parent = 0
         while not (text := self._next("\\end\\")).startswith("\\"):
             fields = _GAPS.split(text)
             if len(fields) not in (order + 1, order + 2):
@@ -197,7 +199,9 @@ class _Reader:
             backoff = self._number(fields[-1], "the backoff weight") if len(fields) == order + 2 else 0.0
             if value > 0:
                 self._fail(f"log10 p is {value:g}; expected at most 0, as no probability is above 1")
-            parent = self._parent(fields[1:order])
+            if fields[1:order] != before:  # files are sorted, mostly
+                before = fields[1:order]
+                parent = self._parent(before)
             word = self._id(fields[order], order)
             if (parent, word) in self.children:
                 self._fail(f"the n-gram {' '.join(fields[1 : order + 1])!r} comes twice")
