@@ -251,11 +251,21 @@ def test_errors_say_what_to_type():
         CTCDecoder(tokenizer=LETTERS, hot_words="anka")
     with pytest.raises(ConfigError, match="lm is a str; expected an NGramModel"):
         CTCDecoder(tokenizer=LETTERS, lm="file.arpa")
+    for tokenizer in (5, "abc", [1, 2]):
+        with pytest.raises(ConfigError, match=r"expected a rnnkit.data.Tokenizer, or the list of all tokens"):
+            ctc_greedy(frames, tokenizer=tokenizer)
+    for bonus in ("x", float("nan")):
+        with pytest.raises(ConfigError, match=r"hot_words\['a'\]=.* arrived; expected a number"):
+            CTCDecoder(tokenizer=LETTERS, hot_words={"a": bonus})
+    with pytest.raises(DataError, match="log_probs is no array of numbers"):
+        ctc_greedy("abc")
+    silent = np.full((2, 28), -np.inf)
+    silent[:, 3] = 0.0
+    with pytest.raises(DataError, match=r"no text has a probability above 0 in frame 0; leave words= out"):
+        ctc_beam_search(silent, tokenizer=LETTERS, words=["a"])
     with pytest.raises(ConfigError, match="words is empty"):
         CTCDecoder(tokenizer=LETTERS, words=[])
     with pytest.raises(DataError, match="the tokens can write none of words: '你'"):
         CTCDecoder(tokenizer=LETTERS, words=["你"])
     with pytest.warns(DataWarning, match="cannot write 1 of 2 words, which are left out: '你'"):
         CTCDecoder(tokenizer=LETTERS, words=["你", "a"])
-    with pytest.raises(ConfigError, match="expected a rnnkit.data.Tokenizer"):
-        CTCDecoder(tokenizer="abc")

@@ -71,6 +71,10 @@ def read_arpa(
         NGramModel(order 2, 7 words, 13 n-grams, word)
     """
     file = Path(path)
+    if file.is_dir():
+        raise DataError(
+            "is a folder; expected an ARPA file", Place(str(path)), f'type NGramModel.open("{path}") if a run wrote it'
+        )
     if not file.is_file():
         raise DataError("there is no such file", Place(str(path)))
     prepare = Preparation(normalization, lowercase)

@@ -312,7 +312,7 @@ class BeamCore:
         if not ranked:
             raise DataError(
                 f"no text has a probability above 0 in frame {self.frames - 1}",
-                remedy=() if self.scorer is None else "leave words out, or add words to them",
+                remedy=() if self.scorer is None else "leave words= out, or add words to the list",
             )
         ranked.sort(key=itemgetter(0), reverse=True)
         del ranked[self.width :]

@@ -61,12 +61,12 @@ class CtcText:
 
     def __init__(self, tokens: Tokens, blank: int = 0) -> None:
         self._tokenizer = tokens if isinstance(tokens, Tokenizer) else None
-        listed = list(tokens.tokens if isinstance(tokens, Tokenizer) else tokens)
-        if isinstance(tokens, str) or not all(isinstance(one, str) for one in listed):
+        listed = tokens.tokens if isinstance(tokens, Tokenizer) else tokens
+        if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
             raise ConfigError(
                 f"tokenizer is a {type(tokens).__name__}; expected a rnnkit.data.Tokenizer, or the list of all tokens"
             )
-        self._tokens = listed
+        self._tokens = list(listed)
         self._known: dict[tuple[int, ...], str] = {}
         self.size, self.blank = len(self._tokens), blank
         self.kind = "text" if self._tokenizer is None else self._tokenizer.kind

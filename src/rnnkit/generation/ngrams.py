@@ -160,7 +160,7 @@ class NGramModel:
         Raises:
             DataError: the state is none of this model.
         """
-        if not 0 <= state < len(self._states):
+        if not isinstance(state, int) or not 0 <= state < len(self._states):
             raise DataError(f"the state {state!r} arrived; expected model.begin, or what model.step returned")
         return self.advance(state, self._ids.get(word, self._unknown))
 
