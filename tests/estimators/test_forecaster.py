@@ -119,6 +119,19 @@ def test_the_clock_of_a_named_zone():
     assert found["ds"].iloc[0] == pd.Timestamp("2024-01-06")
 
 
+def test_seconds_since_1970_come_back_as_such():
+    seconds = stamps().as_unit("s").astype("int64")
+    model = fitted(pd.DataFrame({"ds": seconds, "y": values()}))
+    assert "taken for seconds since 1970" in model.findings_[0]
+    assert model.predict()["ds"].tolist() == [seconds[-1] + 3600 * step for step in (1, 2, 3)]
+    stream = model.stream()
+    stream.update({"ds": int(seconds[-1]) + 3600, "y": 50.0})
+    assert stream.forecast()["ds"].tolist() == [seconds[-1] + 3600 * step for step in (2, 3, 4)]
+    midnights = pd.date_range("2024-01-01", periods=STEPS, tz="Europe/Berlin").as_unit("s").astype("int64")
+    days = fitted(pd.Series(values(), midnights), time_zone="Europe/Berlin").predict()
+    assert days.index.tolist() == [midnights[-1] + 86_400 * step for step in (1, 2, 3)]
+
+
 def test_arrays_come_back_as_arrays():
     one, two = values(), np.stack([values(), values(seed=1)])
     two[1, :9] = np.nan

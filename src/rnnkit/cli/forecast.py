@@ -182,7 +182,7 @@ def _notes(predictor: ForecastPredictor, series: TimeSeries, horizon: int | None
     """What a reader of the table has to know of it."""
     import numpy as np
 
-    from ..data.forecasting.calendar import written_stamps
+    from ..data.forecasting.stamps import written_stamps
 
     lasts = [times[end - 1] for times, end in zip(series.times, series.ends.tolist(), strict=True)]
     if min(lasts) != max(lasts):

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.forecasting.calendar import to_utc, written_stamps
 from ..data.forecasting.series import TimeSeries
+from ..data.forecasting.stamps import shown, to_utc, written_stamps
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from .forecast_baselines import score_naive, score_windows
@@ -326,4 +326,4 @@ def _parsed(start: Any, series: TimeSeries) -> Any:
 
 def _shown(stamp: Any, series: TimeSeries) -> str:
     """A stamp as people write it, by the clock of the series."""
-    return str(written_stamps(np.array([stamp]), series.time_zone)[0])
+    return shown(stamp, series.time_zone)

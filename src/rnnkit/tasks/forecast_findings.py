@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.forecasting.calendar import local_times
+from ..data.forecasting.stamps import local_times
 from ..data.forecasting.windows import ForecastWindows
 from .forecast_scores import ForecastScores
 from .forecasting import ForecastPredictor

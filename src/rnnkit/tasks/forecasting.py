@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..data.forecasting.calendar import written_stamps
 from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.series import TimeSeries
+from ..data.forecasting.stamps import written_stamps
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_whole
 from ..layers.modes import mode

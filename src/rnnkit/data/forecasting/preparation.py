@@ -17,7 +17,8 @@ from .calendar import calendar_columns, calendar_features, calendar_names
 from .frequency import Frequency
 from .parts import TimeParts
 from .scaling import Method, Scaling, moments
-from .series import TimeSeries, show_stamp
+from .series import TimeSeries
+from .stamps import shown
 from .windows import ForecastWindows, WindowSource
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class ForecastPreprocessing:
                 step = int(np.isnan(longer.known[row][end:, int(gone.argmax())]).argmax())
                 raise DataError(
                     f"the known covariate {name!r} of the series {series.ids[row]!r} has no value at "
-                    f"{show_stamp(longer.times[row][end + step])}, step {step + 1} of {needed} to come",
+                    f"{shown(longer.times[row][end + step], series.time_zone)}, step {step + 1} of {needed} to come",
                     Place(series.source),
                     "add rows for the steps to come, with the covariates and without a target",
                 )

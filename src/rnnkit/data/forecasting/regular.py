@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
-from .calendar import check_time_zone, local_times, to_utc
 from .frequency import Frequency, infer_frequency
 from .irregular import (
     MOST_INSERTED,
@@ -27,6 +26,7 @@ from .irregular import (
     say_steps,
     sparse,
 )
+from .stamps import check_time_zone, local_times, shown, to_utc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -87,7 +87,8 @@ def to_regular(
     time_zone = rules.time_zone if stamps.dtype.kind == "M" else None
     if rules.frequency is not None and rules.frequency.is_date != (stamps.dtype.kind == "M"):
         kind = "dates" if stamps.dtype.kind == "M" else "numbers"
-        raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place)
+        numbers = "write dates, or seconds since 1970 from 1980 on" if rules.frequency.is_date else None
+        raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place, numbers)
     inferred = _inferred(codes, stamps)
     frequency = _frequency(inferred, rules, place)
     if time_zone is not None:
@@ -140,7 +141,7 @@ def to_regular(
         if len(unique) < len(steps):
             if rule == "error":
                 row = begin + int(first[counts > 1][0])
-                raise duplicate(stamps[row], int(counts.max()), place)
+                raise duplicate(shown(stamps[row], time_zone), int(counts.max()), place)
             block = _joined(block, steps, unique, rule)
         if rules.gaps == "ignore":
             times.append(stamps[begin + first])
@@ -157,7 +158,7 @@ def to_regular(
     if repeated:
         findings.append(say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place))
     if gaps.steps:
-        findings.append(say_gaps(gaps, rules, place))
+        findings.append(say_gaps(gaps, rules, time_zone, place))
     if time_zone is None and frequency.microseconds is not None and distinct and at_clock_changes(gaps, rules):
         findings.append(
             "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
