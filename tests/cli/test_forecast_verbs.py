@@ -163,6 +163,19 @@ def test_what_cannot_be_forecast_is_refused(run, tmp_path):
     assert refused(call("forecast", tmp_path / "other.safetensors", "latest.csv"), "forecasts no series")
 
 
+def test_finer_rows_are_told_once_by_every_verb(run):
+    lines = write("hours.csv", steps=60, ahead=3, first="2024-03-01").read_text().splitlines()
+    cells = [line.split(",", 2) for line in lines[1:]]
+    halves = [f"{name},{stamp}:{minute},{rest}" for minute in ("00", "30") for name, stamp, rest in cells]
+    Path("halves.csv").write_text("\n".join([lines[0], *halves]) + "\n")
+    told = "halves.csv: the rows are finer than the steps of the model, which are hourly: 252 of 252 rows are joined"
+    for verb in ("forecast", "predict", "evaluate", "backtest"):
+        result = call(verb, run, "halves.csv")
+        assert result.exit_code == 0, result.output
+        assert told in result.stderr.replace("\n", " ")
+        assert result.stderr.count("rows are joined") == 1
+
+
 def test_a_backtest_begins_behind_what_the_model_has_seen(run):
     file = run.parent / "load.csv"
     result = call("backtest", run, file, "--out", "bt")

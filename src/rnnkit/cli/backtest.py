@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError
 from .arguments import Device, Encoding, File, data_request
-from .forecast import Forecaster, open_forecaster, read_series
+from .forecast import Forecaster, findings_of, open_forecaster, read_series
 from .misplaced import check_data, check_run
 from .output import in_options, plain_warnings
 
@@ -66,7 +66,7 @@ def backtest(
         linear = load_linear(stored) if stored.is_file() else None
         with read_series(predictor, request) as series, in_options("origins", "step", "start"):
             found = run_backtest(predictor, series, origins=origins, step=step, start=start, linear=linear)
-    for sentence in (*series.findings, *found.findings):
+    for sentence in (*findings_of(predictor, series), *found.findings):
         typer.echo(sentence, err=True)
     if linear is None:
         typer.echo(f"{run} stores no linear models, so ridge and DLinear are not compared with.", err=True)

@@ -235,8 +235,20 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
 
     def _read_new(self, data: Any) -> tuple[TimeSeries, Form]:
         """Series for a trained network, read as those of the training were."""
-        options = dict(self.predictor_.preprocessing.read_options)
-        return read_form(data, options, arrays=len(self.parts_.series))
+        preprocessing = self.predictor_.preprocessing
+        options = dict(preprocessing.read_options)
+        series, form = read_form(data, options, arrays=len(self.parts_.series))
+        if form.kind == "array" and preprocessing.frequency.is_date:
+            time, targets = options.get("time_column") or "ds", options.get("target") or ["y"]
+            raise DataError(
+                f"{'a list' if isinstance(data, list) else 'an array'} arrived, which has no time stamps; the "
+                f"forecaster was trained on steps with dates, {preprocessing.frequency.words}",
+                remedy=(
+                    "pass a Series with the dates as its index",
+                    f"pass a DataFrame with the columns {', '.join(map(repr, (time, *targets)))}",
+                ),
+            )
+        return series, form
 
     def _calibrate(self, coverages: tuple[float, ...]) -> None:
         """Calibrate intervals of these coverages on the validation part, beside those that there are."""

@@ -258,6 +258,7 @@ def _assemble(
         time_zone=regular.time_zone,
         source=table.source,
         read_options=read_options,
+        joined=regular.joined,
         **{name: tuple(rows) for name, rows in parts.items()},
     )
 

@@ -45,6 +45,7 @@ class Regular:
         frequency: of the steps.
         time_zone: see `TimeSeries`; None where the steps are days or longer.
         findings: what was found and done, a sentence each.
+        joined: the one of them that tells of rows of a shorter step, which were joined; "" where there are none.
     """
 
     times: list[npt.NDArray[Any]]
@@ -52,6 +53,7 @@ class Regular:
     frequency: Frequency
     time_zone: str | None
     findings: list[str] = field(default_factory=list)
+    joined: str = ""
 
 
 def to_regular(
@@ -130,6 +132,7 @@ def to_regular(
             )
     times, rows, repeated, distinct, gaps = [], [], 0, 0, GapCount()
     rule: Duplicates = rules.duplicates or "mean"
+    joined = ""
     for begin, one in zip(bounds[:-1].tolist(), found, strict=True):
         block = values[begin : begin + len(one.positions)]
         steps = one.positions
@@ -156,7 +159,8 @@ def to_regular(
         times.append(frequency.stamps(one.origin, np.arange(length)))
         rows.append(whole)
     if repeated:
-        findings.append(say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place))
+        joined = say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place)
+        findings.append(joined)
     if gaps.steps:
         findings.append(say_gaps(gaps, rules, time_zone, place))
     if time_zone is None and frequency.microseconds is not None and distinct and at_clock_changes(gaps, rules):
@@ -164,7 +168,7 @@ def to_regular(
             "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
             'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
         )
-    return Regular(times, rows, frequency, time_zone, findings)
+    return Regular(times, rows, frequency, time_zone, findings, joined if coarser else "")
 
 
 @dataclass

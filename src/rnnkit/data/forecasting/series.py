@@ -39,6 +39,7 @@ class TimeSeries:
         source: the file, for messages.
         findings: what was found and done while the series were read, a sentence each.
         read_options: what `read_time_series` was called with, and the columns that it found.
+        joined: the finding that tells of rows of a shorter step, which were joined to steps; "" where there are none.
 
     Raises:
         DataError: sizes that do not fit.
@@ -62,6 +63,7 @@ class TimeSeries:
     source: str = ""
     findings: tuple[str, ...] = ()
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    joined: str = ""
 
     def __post_init__(self) -> None:
         count, place = len(self.targets), Place(self.source)
