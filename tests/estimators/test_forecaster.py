@@ -170,6 +170,32 @@ def test_arrays_and_dates_do_not_fit_each_other():
         dated.predictor_.table(TimeSeries.from_arrays([values()]))
 
 
+def test_bounds_of_counts_are_counts_and_other_targets_are_refused():
+    counts = np.random.default_rng(0).poisson(1, STEPS).astype(float)
+    counts[7] = np.nan
+    settings = {"output": "negative_binomial", "scale": "none", "norm": "mean"}
+    model = fitted(counts, **settings)
+    found = model.predict_interval(coverage=0.9)
+    assert (found >= 0).all()
+    assert (found[:, 1] <= found[:, 0]).all()
+    assert model.stream().forecast().min() >= 0
+    windows = model.predictor_.preprocessing.divide(model.parts_)[-1]
+    forecast = model.predictor_.forecast(windows)
+    bounds = model.predictor_.bounds(windows, forecast)
+    assert min(low.min() for low, _ in bounds.values()) == 0
+    odd = pd.DataFrame({"ds": stamps(), "y": np.where(np.arange(STEPS) == 3, 1.5, counts)})
+    told = r"1 of 119 targets are no counts: 1.5 at 2024-01-01 03:00 of the series 'y'; .* take the output student_t"
+    with pytest.raises(DataError, match=told):
+        fitted(odd, **settings)
+    with pytest.raises(DataError, match=r"119 of 119 .* at 0, .* at 1, .* at 2 of the series '0' and 116 more"):
+        fitted(counts + 0.5, **settings)
+    with pytest.raises(DataError, match="are no counts: -1 at"):
+        model.fine_tune(counts - 1)
+    halves = pd.DataFrame({"ds": stamps(), "y": np.arange(STEPS) % 3 + 0.0})
+    with pytest.raises(DataError, match="no counts.* join rows by their sum"):
+        fitted(halves, frequency="2 hours", **settings)
+
+
 def test_arrays_come_back_as_arrays():
     one, two = values(), np.stack([values(), values(seed=1)])
     two[1, :9] = np.nan

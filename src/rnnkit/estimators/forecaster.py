@@ -180,9 +180,8 @@ class RNNForecaster(TrainedForecaster):
         forecast = ahead.forecast(latest)[:, :steps]
         columns = {"": forecast}
         for one in sorted(coverages):
-            assert predictor.intervals is not None
             calibrated = np.pad(forecast[:, :own], ((0, 0), (0, max(0, own - steps))))
-            bounds = predictor.intervals.interval(calibrated, one, scale=latest.scales())
+            bounds = predictor.interval(calibrated, one, latest.scales())
             for side, bound in zip(("lo", "hi"), bounds, strict=True):
                 whole = np.pad(bound, ((0, 0), (0, max(0, steps - own))), constant_values=np.nan)
                 columns[f"-{side}-{100 * one:.3g}"] = whole[:, :steps]

@@ -21,6 +21,7 @@ from ..errors import ConfigError, DataError, Place
 from ..finetuning.adapters import merge_adapters
 from ..training.fine_tuning.report import FineTuningReport, Quality
 from ..training.history import History
+from .forecast_counts import check_counts
 from .forecast_scores import ForecastScores
 from .forecast_settings import Fit
 from .forecast_training import forecast_learner, training_errors
@@ -219,12 +220,13 @@ def prepare_new(
         by: see `divide_time`.
 
     Raises:
-        DataError: fewer steps than a lookback and a horizon, or another frequency.
+        DataError: fewer steps than a lookback and a horizon, another frequency, or no counts for a model of counts.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise ConfigError(
             f"validation={validation} and test={test} arrived; expected shares that leave steps to train on"
         )
+    check_counts(series, predictor.model.distribution.name)
     parts, findings = _divide(predictor.preprocessing, series, validation, test, by)
     preprocessing, moved = _measured(predictor.preprocessing, parts)
     windows = dict(zip(parts.names, preprocessing.divide(parts), strict=True))
