@@ -275,8 +275,9 @@ def _values_told(series: TimeSeries) -> list[str]:
     observed = [one[:end] for one, end in zip(series.targets, series.ends.tolist(), strict=True)]
     missing, whole = sum(int(np.isnan(one).sum()) for one in observed), sum(map(len, observed))
     if missing:
+        share = f"{missing / whole:.1%}" if missing >= 0.001 * whole else "under 0.1%"
         said.append(
-            f"{missing:,} of {whole:,} targets ({missing / whole:.1%}) are missing; inputs repeat the last value "
+            f"{missing:,} of {whole:,} targets ({share}) are missing; inputs repeat the last value "
             "before, and scores leave them out."
         )
     constant = [name for name, one in zip(series.ids, observed, strict=True) if np.nanmin(one) == np.nanmax(one)]
