@@ -196,6 +196,12 @@ def test_bounds_of_counts_are_counts_and_other_targets_are_refused():
         fitted(halves, frequency="2 hours", **settings)
 
 
+def test_fine_tuning_replays_the_windows_of_the_last_training():
+    model = fitted(values())
+    model.fine_tune(values(60, seed=3), epochs=1, replay=0.5, protect="ewc")
+    assert model.history_.report.method["replay"] == "old rows are 50% of each epoch"
+
+
 def test_arrays_come_back_as_arrays():
     one, two = values(), np.stack([values(), values(seed=1)])
     two[1, :9] = np.nan

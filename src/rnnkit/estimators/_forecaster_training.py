@@ -207,7 +207,7 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
             data: the series, in any form of the class, with the columns of `fit`. `predict()` continues them.
             epochs: passes over the new windows; None: 20, or as many as make 100 optimizer steps.
             **settings: more for `fine_tune_forecaster` and `rnnkit.Learner.fine_tune`: `lr`, `batch_size`, `freeze`,
-                `adapters`, `protect` ...
+                `adapters`, `protect`, `replay` ... Old windows are those of the last training.
 
         Returns:
             The forecaster itself; `print(model.history_.report)` shows what changed.
@@ -227,7 +227,7 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
             epochs=epochs,
             fit=fit,
             seed=self._seed(fresh=False),
-            **{"progress": None if self.verbose else False} | settings,
+            **{"progress": None if self.verbose else False, "old": self.parts_} | settings,
         )
         self._trained(tuned.predictor, tuned.parts, form, tuned.history, fresh=False)
         self.findings_ = [*series.findings, *tuned.findings]
