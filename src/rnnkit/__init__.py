@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.tagger import SequenceTagger
+    from .models.transducer import TransducerModel
     from .training.learner import Learner
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
@@ -90,6 +91,7 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "TransducerModel": "models.transducer",
     "VariationalDropout": "layers.dropout",
     "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
@@ -135,6 +137,7 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "TransducerModel",
     "VariationalDropout",
     "WordFront",
     "accelerate",

@@ -38,6 +38,7 @@ from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
+from .transducer import TransducerModel
 
 Builder = Callable[..., torch.nn.Module]
 
@@ -66,6 +67,7 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,
     "DeepAR": DeepAR,

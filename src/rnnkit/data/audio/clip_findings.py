@@ -1,0 +1,126 @@
+"""What the samples of clips tell: silence, clipping, damage, doubled files; as sentences."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...errors import DataError, DataWarning
+from .clip_headers import Phrase, sentence
+from .clips import ClipSet
+
+_SILENT_DB = -70.0  # the loudest sample of silence: 10 steps of 16 bits
+_FAINT_DB = -40.0
+_CLIPPED = 0.001  # share of samples at the highest level, in runs of at least three
+_OFFSET = 0.05  # a mean that far from 0 is a fault of the recording
+_UNREADABLE = ("cannot be read", "cannot be read")
+_WARNED = ("is read with a warning", "are read with a warning")
+
+
+def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
+    """Listen to clips, and name what is wrong with them.
+
+    Args:
+        clips: the set.
+        most: so many clips are read, spread evenly over the set; None: all.
+
+    Returns:
+        Sentences about clips that are silent, faint, clipped, that have an offset, that are damaged, and files that are
+        the same. [] where there is nothing to say. What headers tell stands in ``clips.findings``.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from rnnkit.data.audio import read_clips, write_wav
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> write_wav(folder / "a.wav", torch.zeros(8000), 8000)
+        >>> write_wav(folder / "b.wav", torch.sin(torch.arange(8000) * 0.1) * 2, 8000)
+        >>> clip_findings(read_clips(folder))
+        ['1 of 2 clips is silent: a.', '1 of 2 clips is clipped: b (67% of its samples).']
+    """
+    count = len(clips) if most is None else min(most, len(clips))
+    chosen = [number * len(clips) // count for number in range(count)] if count else []
+    found: dict[Phrase, list[str]] = defaultdict(list)
+    same: dict[bytes, list[int]] = defaultdict(list)
+    for number in chosen:
+        clip = clips[number]
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                samples = clips.waveform(number).samples
+            except DataError as error:
+                found[_UNREADABLE].append(f"{clip.id} ({error.problem})")
+                continue
+        for one in warned:
+            what = one.message.problem if isinstance(one.message, DataWarning) else str(one.message)
+            found[_WARNED].append(f"{clip.id} ({what})")
+        same[hashlib.sha256(samples.numpy().tobytes()).digest()].append(number)
+        for phrase, detail in faults(samples):
+            found[phrase].append(clip.id + (f" ({detail})" if detail else ""))
+    said = [sentence(phrase, names, count) for phrase, names in found.items()]
+    return said + _doubled(clips, [numbers for numbers in same.values() if len(numbers) > 1])
+
+
+def faults(samples: Tensor) -> list[tuple[Phrase, str]]:
+    """Return what is wrong with samples [N]: what one clip and what several do, and a detail.
+
+    Example:
+        >>> faults(torch.zeros(100)), faults(torch.full((100,), 0.5))
+        ([(('is silent', 'are silent'), '')], [(('has an offset', 'have an offset'), 'a mean of +0.50')])
+    """
+    offset = float(samples.mean())
+    centred = samples - offset
+    peak = float(centred.abs().max())
+    decibels = 20 * float(torch.tensor(max(peak, 1e-12)).log10())
+    if abs(offset) > _OFFSET:
+        return [(("has an offset", "have an offset"), f"a mean of {offset:+.2f}")]
+    if decibels < _SILENT_DB:
+        return [(("is silent", "are silent"), "")]
+    if decibels < _FAINT_DB:
+        return [(("is faint", "are faint"), f"at most {decibels:.0f} dB")]
+    share = clipped_share(samples)
+    if share > _CLIPPED:
+        return [(("is clipped", "are clipped"), f"{share:.{0 if share >= 0.1 else 1}%} of its samples")]
+    return []
+
+
+def clipped_share(samples: Tensor) -> float:
+    """Return the share of samples [N] that stand at the highest level, in runs of at least three.
+
+    Example:
+        >>> clipped_share(torch.tensor([0.0, 0.9, 0.9, 0.9, 0.1, -0.9, 0.2, 0.0, 0.0, 0.0]))
+        0.3
+    """
+    level = float(samples.abs().max())
+    if len(samples) < 3 or level < 0.1:
+        return 0.0
+    # Both ends count, each with its own sign: integers reach from -32768 to 32767.
+    at_top = torch.zeros(len(samples), dtype=torch.bool)
+    for sign in (1, -1):
+        at = sign * samples >= level * 0.9995
+        run = at[:-2] & at[1:-1] & at[2:]
+        at_top[:-2] |= run
+        at_top[1:-1] |= run
+        at_top[2:] |= run
+    return float(at_top.double().mean())
+
+
+def _doubled(clips: ClipSet, groups: Sequence[list[int]]) -> list[str]:
+    if not groups:
+        return []
+    names = [" = ".join(clips[number].id for number in numbers[:3]) for numbers in groups]
+    shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    total = sum(map(len, groups))
+    advice = "Keep them in one part of a split, or remove them."
+    said = [f"{total:,} clips have the same sound as another one: {shown}. {advice}"]
+    known = [[(clips[number].text, clips[number].label) for number in numbers] for numbers in groups]
+    unlike = [name for name, what in zip(names, known, strict=True) if len(set(what)) > 1]
+    if unlike:
+        shown = ", ".join(unlike[:3]) + (" …" if len(unlike) > 3 else "")
+        have = "sound has" if len(unlike) == 1 else "sounds have"
+        said.append(f"{len(unlike):,} such {have} different transcripts or labels: {shown}.")
+    return said
