@@ -60,6 +60,7 @@ MODULES = {
     "rnnkit.recipes.lm": ("Lm", "awd", "lm", "tang", "tinyshakespeare"),
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
+    "rnnkit.recipes.ngram": ("Ngram", "ngram"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
     "rnnkit.recipes.summarize": ("Summarize", "summarize", "summarize_scitldr"),
     "rnnkit.recipes.translate": ("Translate", "translate", "translate_multi30k", "translate_tatoeba"),
