@@ -104,9 +104,7 @@ class SpeechRecognizer(SequenceModel):
             return body.carry_problem
         if self.front is None or isinstance(self.front, CausalConv):
             return None
-        return (
-            f"its front {short_repr(self.front)} is no rnnkit.CausalConv, which alone joins steps from chunk to chunk"
-        )
+        return f"its front {short_repr(self.front)} does not go on from chunk to chunk; use a rnnkit.CausalConv"
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
