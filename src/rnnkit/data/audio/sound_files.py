@@ -1,0 +1,235 @@
+"""Sound files of any usual format: what their first bytes and headers say, and how their samples are read.
+
+Legend: C channels, N samples.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from ...errors import DataError, MissingExtraError, Place
+from .wav_files import WavHeader, read_header, read_samples
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Source = str | os.PathLike[str] | BinaryIO
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".sph", ".wave", ".snd", ".caf")
+_SUFFIXES_OF = {
+    "WAV": (".wav", ".wave"),
+    "FLAC": (".flac",),
+    "OGG": (".ogg", ".oga", ".opus"),
+    "MP3": (".mp3",),
+    "AIFF": (".aif", ".aiff"),
+    "AU": (".au", ".snd"),
+    "SPHERE": (".sph", ".wav", ".wv1", ".wv2"),
+    "CAF": (".caf",),
+}
+_BLOCK = 1 << 20  # samples that are read at once
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of a sound file says.
+
+    Attributes:
+        format: of the content, such as "WAV" or "FLAC", whatever the suffix is.
+        rate: samples a second.
+        channels: C.
+        frames: N, those that are in the file, as far as the header and the file's size tell.
+        coded: how samples are stored, such as "16 bit PCM".
+        truncated: whether the file is shorter than its header says.
+        misnamed: whether the suffix belongs to another format.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+        >>> write_wav(path, torch.zeros(800), 8000)
+        >>> info = audio_info(path)
+        >>> info.format, info.rate, info.channels, info.frames, info.coded, info.seconds
+        ('WAV', 8000, 1, 800, '16 bit PCM', 0.1)
+    """
+
+    format: str
+    rate: int
+    channels: int
+    frames: int
+    coded: str
+    truncated: bool = False
+    misnamed: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """The length in seconds."""
+        return self.frames / self.rate
+
+
+class WavFile:
+    """A WAV file whose samples are read here."""
+
+    def __init__(self, file: BinaryIO, header: WavHeader, info: AudioInfo) -> None:
+        self._file, self._header, self.info = file, header, info
+
+    def read(self, start: int, count: int) -> npt.NDArray[np.float32]:
+        return read_samples(self._file, self._header, start, count)
+
+
+class OtherFile:
+    """A file that soundfile reads."""
+
+    def __init__(self, file: BinaryIO, place: Place, format: str) -> None:
+        try:
+            import soundfile
+        except ImportError as error:
+            advice = "type pip install 'rnnkit[audio]'"
+            raise MissingExtraError(f"{place}: {format} files need soundfile", None, advice) from error
+        self._place, self._format, self._error = place, format, soundfile.SoundFileError
+        try:
+            self._sound = soundfile.SoundFile(file)
+        except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+            raise self._damaged(error) from None
+        sound = self._sound
+        misnamed = _misnamed(place, format)
+        self.info = AudioInfo(
+            format, sound.samplerate, sound.channels, sound.frames, sound.subtype_info, False, misnamed
+        )
+
+    def read(self, start: int, count: int) -> npt.NDArray[np.float32]:
+        parts: list[npt.NDArray[np.float32]] = []
+        try:
+            if start:
+                self._sound.seek(start)
+            while count > 0:  # in blocks, because the length in a header may be a lie
+                part = self._sound.read(min(count, _BLOCK), dtype="float32", always_2d=True)
+                if not len(part):
+                    break
+                parts.append(part)
+                count -= len(part)
+        except (self._error, RuntimeError) as error:
+            if not parts:
+                raise self._damaged(error) from None
+            count = max(count, 1)
+        if count > 0 and parts and self._format in ("FLAC", "AIFF", "AU"):
+            object.__setattr__(self.info, "truncated", self.info.frames > start + sum(map(len, parts)))
+        return np.concatenate(parts) if parts else np.zeros((0, self.info.channels), np.float32)
+
+    def _damaged(self, error: Exception) -> DataError:
+        said = str(error).rstrip(".").rpartition(": ")[2]
+        return DataError(f"the {self._format} file is damaged or truncated ({said})", self._place, "copy it again")
+
+
+def read_sound(file: BinaryIO, place: Place) -> WavFile | OtherFile:
+    """Return what reads a file, by its first bytes."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(64)
+    file.seek(0)
+    if not size:
+        raise DataError("the file is empty: it has 0 bytes", place, "copy or record it again, or leave it out")
+    format = _format_of(head)
+    if format is None:
+        raise _no_audio(head, place)
+    if format == "WAV":
+        header = read_header(file, size, place) if head[:4] != b"RIFX" else None
+        if header is not None:
+            cut = header.claimed is not None and header.frames < header.claimed
+            misnamed = _misnamed(place, "WAV")
+            info = AudioInfo("WAV", header.rate, header.channels, header.frames, header.coded, cut, misnamed)
+            return WavFile(file, header, info)
+        file.seek(0)
+    return OtherFile(file, place, format)
+
+
+def _format_of(head: bytes) -> str | None:
+    """Return the format of a file by its first bytes; None: no sound that is known."""
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
+        return "WAV"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "AIFF"
+    for mark, name in ((b"fLaC", "FLAC"), (b"OggS", "OGG"), (b".snd", "AU"), (b"NIST_1A", "SPHERE"), (b"caff", "CAF")):
+        if head.startswith(mark):
+            return name
+    # A frame of MPEG begins with eleven ones; then follow a version, a layer and a bit rate that exist.
+    frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2,) and head[1] & 0x18 != 8
+    if head.startswith(b"ID3") or (frame and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C):
+        return "MP3"
+    return None
+
+
+_OTHERS = (
+    (4, b"ftyp", "an MPEG-4 file (.m4a, .mp4)"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
+    (0, b"0&\xb2u", "a Windows Media file"),
+    (0, b"#!AMR", "an AMR file"),
+    (0, b"MThd", "a MIDI file"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x89PNG", "a picture"),
+    (0, b"version https://git-lfs", "a pointer of git-lfs in place of the file"),
+)
+
+
+def _no_audio(head: bytes, place: Place) -> DataError:
+    for at, mark, name in _OTHERS:
+        if head[at : at + len(mark)] == mark:
+            advice = "type ffmpeg -i FILE out.wav in a shell, and read out.wav"
+            if b"lfs" in mark:
+                advice = "type git lfs pull in a shell"
+            elif "archive" in name or "picture" in name or "MIDI" in name:
+                advice = "name a sound file"
+            return DataError(f"the file is {name}; expected WAV, FLAC, OGG, MP3, AIFF or AU", place, advice)
+    if not head.strip(b"\0"):
+        begins = "zeros"
+    elif all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
+        begins = f"the text {head[:24].decode('ascii')!r}"
+    else:
+        begins = f"the bytes {head[:8].hex(' ')}"
+    return DataError(
+        f"the file is no sound: it begins with {begins}; expected WAV, FLAC, OGG, MP3, AIFF or AU",
+        place,
+        "copy it again, or leave it out",
+    )
+
+
+def _misnamed(place: Place, format: str) -> bool:
+    suffix = Path(place.source).suffix.lower()
+    return suffix in SUFFIXES and suffix not in _SUFFIXES_OF[format]
+
+
+@contextmanager
+def open_sound(source: Source) -> Iterator[tuple[BinaryIO, Place]]:
+    """Open a path; a file that is open already gets a place by its name, and is made seekable."""
+    if isinstance(source, str | os.PathLike):
+        place = Place(os.fspath(source))
+        try:
+            file = open(source, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            raise DataError("there is no such file", place, "name a sound file") from None
+        except IsADirectoryError:
+            raise DataError("is a folder; expected a sound file", place, "read its files with read_clips") from None
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})", place) from None
+        with file:
+            yield file, place
+        return
+    name = getattr(source, "name", None)
+    place = Place(name if isinstance(name, str) else "the open file")
+    if not hasattr(source, "read"):
+        raise DataError(f"a {type(source).__name__} arrived; expected a path or an open binary file")
+    seekable = getattr(source, "seekable", None)
+    if seekable is not None and seekable():
+        yield source, place
+        return
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise DataError("the file is open for text; expected binary", place, 'open it with open(path, "rb")')
+    yield io.BytesIO(data), place
