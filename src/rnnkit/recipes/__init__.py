@@ -55,6 +55,8 @@ RECIPES = {
     "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
+    "speech": ("speech", "speech"),
+    "speech-digits": ("speech_digits", "speech_digits"),
     "summarize": ("summarize", "summarize"),
     "summarize-scitldr": ("summarize", "summarize_scitldr"),
     "translate": ("translate", "translate"),

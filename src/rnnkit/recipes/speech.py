@@ -18,7 +18,7 @@ import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.speech_data import SpeechData, divide_clips, speak, without_short
+from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Seed
@@ -75,7 +75,7 @@ class Speech(Recipe):
 
         utterances, short = without_short(train.utterances, tokenizer, steps, [clip.id for clip in train.clips])
         findings = [*parts.findings, *train.findings, *short]
-        held = {}
+        held: dict[str, Utterances] = {}
         for name, clips in (("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
                 spoken = speak(clips, self.data, rate, part=name)
@@ -90,6 +90,15 @@ class Speech(Recipe):
         """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
         return self.prepare().run(folder)
 
+    def speak(self, path: Path, rate: int) -> Spoken:
+        """Return recordings of a path that no training saw, with what is said in them.
+
+        Args:
+            path: as data.path.
+            rate: samples a second.
+        """
+        return speak(self.data.read(path, new=True), self.data, rate)
+
     def transcriber(self, folder: Path) -> Transcriber:
         """Return the folder's recogniser.
 
@@ -103,7 +112,7 @@ class Speech(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return error rates of the folder's model on its test part, or on other recordings.
 
-        The confusions are drawn into the run folder, ``confusions.png``, or ``confusions-NAME.png`` of other recordings.
+        The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other recordings.
         """
         from rnnkit.recipes.speech_results import draw_confusions, judge
 
@@ -119,8 +128,7 @@ class Speech(Recipe):
             draw_confusions(first.scores, folder / "confusions.png")
             return prepared.figures(judged)
         path = data.without_encoding()
-        clips = self.data.read(path, new=True)
-        spoken = speak(clips, self.data, transcriber.rate)
+        spoken = self.speak(path, transcriber.rate)
         one = judge(transcriber, spoken.utterances)
         draw_confusions(one.scores, folder / f"confusions-{path.stem}.png")
         return one.scores.figures
@@ -229,7 +237,7 @@ class PreparedSpeech(PreparedRun):
         return metrics
 
     def training(self) -> tuple[rnnkit.Learner, Transcriber, Any, Any]:
-        """Return learner and recogniser with fresh weights, the batches to train on, and those of the validation part."""
+        """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
         import torch
 
         from rnnkit.tasks.speech import Transcriber

@@ -195,7 +195,7 @@ def check_parts(folder: Path, parts: ClipParts, instead: str) -> None:
 
 
 def texts_of(clips: ClipSet, data: SpeechData) -> list[str | None]:
-    """Return what is said in each clip, as the network writes it; the label of one without a transcript; None: unknown."""
+    """Return what is said in each clip, as the network writes it, or its label; None: unknown."""
     found = [clip.text if clip.text is not None else clip.label for clip in clips]
     return [None if text is None else data.written(text) for text in found]
 
@@ -251,8 +251,8 @@ def speak(clips: ClipSet, data: SpeechData, rate: int, *, part: str = "", longes
     ]
     if not kept:
         raise DataError(
-            f"{clips.source}: no recording with a transcript is left; {' '.join(findings)} Put a .txt file beside each, "
-            "or name a table with a column of texts"
+            f"{clips.source}: no recording with a transcript is left; {' '.join(findings)} Put a .txt file beside "
+            "each, or name a table with a column of texts"
         )
     chosen = clips.subset(kept)
     waveforms = [chosen.waveform(index, rate).samples for index in range(len(chosen))]
@@ -287,8 +287,8 @@ def without_short(
         return utterances, []
     if not kept:
         raise DataError(
-            f"all {len(utterances):,} recordings are too short for their transcripts, such as {short[0]}; expected a step "
-            "of the network for each token: look at the transcripts, or take smaller model.strides"
+            f"all {len(utterances):,} recordings are too short for their transcripts, such as {short[0]}; expected a "
+            "step of the network for each token: look at the transcripts, or take smaller model.strides"
         )
     told = (
         f"{len(short):,} of {len(utterances):,} recordings are too short for their transcripts, and left out: "

@@ -1,4 +1,4 @@
-"""Strings of spoken digits: the free spoken digits, joined into strings of 1 to 7 with and without gaps, and with noise.
+"""Strings of spoken digits: the free spoken digits, joined into strings with and without gaps, and in noise.
 
     recordings 0 to 4 of each digit and speaker judge; 5 to 9 choose; the others train
 
@@ -10,14 +10,14 @@ speaker from training and judges on his recordings.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.speech import PreparedSpeech, Speech
-from rnnkit.recipes.speech_data import SpeechData
+from rnnkit.recipes.speech_data import SpeechData, Spoken, speak
 from rnnkit.tasks.ranges import Count
 from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnkit.data.audio.clips import ClipSet
-    from rnnkit.tasks.speech import Transcriber
     from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_LABELS = tuple("0123456789")
 _INDEX = re.compile(r"_(\d+)(?:\.\w+|#\d+)*$")
 
 
@@ -37,8 +37,7 @@ class Data(SpeechData):
     """The recordings of digits, and the strings that are joined of them.
 
     Attributes:
-        path: the folder or the archive of the recordings; none takes the free spoken digits of RNNKIT_DATA, else
-            downloads them.
+        path: the folder or the archive of the recordings; none takes the free spoken digits of RNNKIT_DATA.
         strings: strings of an epoch.
         longest_string: the most digits of a string to learn; the shortest has one.
         test_strings: strings of each test.
@@ -57,7 +56,9 @@ class SpeechDigits(Speech):
     """The whole run; ``rnnkit train speech-digits --set GROUP.FIELD=VALUE`` changes a field."""
 
     model: RecognizerNetwork = field(default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2))
-    fit: RecognizerFit = field(default_factory=lambda: RecognizerFit(epochs=30, batch_size=16, lr=2e-3, average=0.99))
+    fit: RecognizerFit = field(
+        default_factory=lambda: RecognizerFit(epochs=30, batch_size=16, lr=2e-3, average=0.99, curriculum=6)
+    )
     augment: SoundAugment = field(default_factory=SoundAugment)
     data: Data = field(default_factory=Data)
 
@@ -72,20 +73,28 @@ class SpeechDigits(Speech):
         }
         parts = {"train": train, "validation": validation, "test": test}
 
-        def join(name: str, count: int, lengths: tuple[int, int], gaps: Gaps | None = None, seed: int = 0) -> Any:
+        def join(
+            name: str,
+            count: int,
+            lengths: tuple[int, int],
+            gaps: Gaps | None = None,
+            *,
+            growing: int = 0,
+            seed: int = 0,
+        ) -> Any:
             from rnnkit.tasks.speech_joined import JoinedUtterances
 
             speakers = [clip.speaker for clip in parts[name]]
             words = [word_of(clip.label) for clip in parts[name]]
             return JoinedUtterances(
-                sounds[name], words, speakers, count, rate=rate, lengths=lengths, gaps=gaps, seed=seed
+                sounds[name], words, speakers, count, rate=rate, lengths=lengths, gaps=gaps, growing=growing, seed=seed
             )
 
         from rnnkit.tasks.speech_batches import HeldUtterances
         from rnnkit.tasks.speech_joined import Gaps
 
         data = self.data
-        learned = join("train", data.strings, (1, data.longest_string), seed=self.seed)
+        learned = join("train", data.strings, (1, data.longest_string), growing=self.fit.curriculum, seed=self.seed)
         held = join("validation", data.test_strings, (1, data.longest_string), seed=1) if len(validation) else None
         tests: dict[str, Any] = {}
         if len(test):
@@ -129,12 +138,25 @@ class SpeechDigits(Speech):
             raise DataError(f"{wrong[0]}: the name tells no digit; expected names such as 7_jackson_32.wav")
         return clips
 
+    def speak(self, path: Path, rate: int) -> Spoken:
+        """Return recordings of a path, labels of digits as words."""
+        from dataclasses import replace
+
+        clips = self.data.read(path, new=True)
+        digits = [
+            replace(clip, text=word_of(clip.label)) if clip.text is None and clip.label in _LABELS else clip
+            for clip in clips
+        ]
+        return speak(replace(clips, clips=tuple(digits)), self.data, rate)
+
     def divide(self, clips: ClipSet) -> tuple[ClipSet, ClipSet, ClipSet]:
         """Return the recordings to learn, to choose by, and to judge by."""
         without, speakers = self.data.without, clips.speakers
         if without is not None and without not in speakers:
             raise ConfigError(f"data.without={without} arrived; expected one of {', '.join(speakers)}")
-        learned, chosen, judged = [], [], []
+        learned: list[int] = []
+        chosen: list[int] = []
+        judged: list[int] = []
         for at, clip in enumerate(clips):
             index = index_of(clip.path)
             if clip.speaker == without and without is not None:
@@ -167,17 +189,34 @@ class PreparedDigits(PreparedSpeech):
 
 
 def speech_digits() -> SpeechDigits:
-    """Learn strings of the free spoken digits (RNNKIT_DATA, else downloaded): 1 to 7 digits, with gaps, without, in noise."""
+    """Learn strings of 1 to 7 free spoken digits, of RNNKIT_DATA or data.path; judged with gaps, without, in noise."""
     return SpeechDigits()
 
 
 def free_spoken_digits() -> Path:
-    """Return the archive of the free spoken digits: of RNNKIT_DATA, of the cache, or from the network."""
-    from rnnkit.data.data_folder import data_folder
+    """Return the archive of the free spoken digits, ``fsdd/free-spoken-digit-dataset.tar.gz`` of RNNKIT_DATA.
 
-    own = data_folder()
-    assert own is not None
-    return own / "fsdd" / "free-spoken-digit-dataset.tar.gz"
+    Its bytes are those of ``git archive 26eb9aaf | gzip``; GitHub packs the same files in other bytes, so that no
+    address on the network has a file with this hash.
+
+    Raises:
+        DataError: it is not there, or has another content.
+    """
+    from rnnkit.data.download import File
+    from rnnkit.data.public_files import find_given
+
+    file = File(
+        "free-spoken-digit-dataset.tar.gz",
+        15_595_823,
+        "b1df144fc7677df787fbfdf673f29bc5bd1fb72c6981a2c633aa94d230e46146",
+    )
+    if (given := find_given("fsdd", (file,))) is not None:
+        return given[0]
+    raise DataError(
+        f"the free spoken digits are not there: RNNKIT_DATA has no fsdd/{file.name}. Type `git clone "
+        "https://github.com/Jakobovski/free-spoken-digit-dataset` and add --set "
+        "data.path=free-spoken-digit-dataset/recordings"
+    )
 
 
 def word_of(label: str | None) -> str:
@@ -220,7 +259,5 @@ def add_noise(samples: Tensor, decibels: float, generator: Any) -> Tensor:
     frequencies = torch.arange(len(spectrum)).clamp(min=1).sqrt()
     noise = torch.fft.irfft(spectrum / frequencies, len(samples))
     scale = samples.square().mean().sqrt() / noise.square().mean().sqrt().clamp(min=1e-9)
-    return samples + noise * scale * 10 ** (-decibels / 20)
-
-
-__all__ = ["Data", "SpeechDigits", "replace", "speech_digits"]
+    noisy: Tensor = samples + noise * scale * 10 ** (-decibels / 20)
+    return noisy

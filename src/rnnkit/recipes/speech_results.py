@@ -120,7 +120,7 @@ def write_results(
     if judged:
         write_table(columns, folder / PREDICTIONS)
         wrong = mistakes_of(confusions)
-        table = {
+        table: dict[str, list[Any]] = {
             "true": [one[0] for one in wrong],
             "found": [one[1] for one in wrong],
             "count": [one[2] for one in wrong],

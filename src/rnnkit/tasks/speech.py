@@ -91,7 +91,7 @@ class Transcriber:
     def step_seconds(self) -> float:
         """Seconds of a step of the network."""
         settings = self.front.features.settings
-        return self.model.stride * settings.hop / settings.rate
+        return float(self.model.stride * settings.hop / settings.rate)
 
     @property
     def streams(self) -> str | None:

@@ -48,8 +48,8 @@ class Utterances(Protocol):
         """Return the samples [N] of an utterance, float32 in [−1, 1]."""
         ...
 
-    def redraw(self, seed: int) -> None:
-        """Make other utterances for an epoch, where they are made; recordings stay."""
+    def redraw(self, seed: int, epoch: int) -> None:
+        """Make other utterances for an epoch, counted from 0, where they are made; recordings stay."""
         ...
 
     def fingerprint(self) -> str:
@@ -89,7 +89,7 @@ class HeldUtterances:
         """Return the samples of an utterance."""
         return self.waveforms[index]
 
-    def redraw(self, seed: int) -> None:
+    def redraw(self, seed: int, epoch: int) -> None:
         """Leave the utterances as they are."""
 
     def fingerprint(self) -> str:
@@ -222,7 +222,7 @@ class SpeechBatches(ResumableBatches):
         if not self.shuffle:
             return self._rest(self._cut(np.arange(len(self.utterances))), first, None)
         drawn = int(torch.randint(2**62, (), generator=self.generator))
-        self.utterances.redraw(drawn)
+        self.utterances.redraw(drawn, self.epoch)
         return self._rest(self._drawn(), first, drawn)
 
     def state_dict(self) -> dict[str, Any]:

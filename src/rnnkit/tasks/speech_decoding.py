@@ -10,7 +10,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from ..data.text.tokenizer import Tokenizer
-    from .speech import Decoding
+    from .speech_settings import Decoding
 
 
 class Decoded(NamedTuple):

@@ -49,6 +49,8 @@ class JoinedUtterances:
         rate: samples a second.
         lengths: the least and the most words of an utterance; each number is as frequent.
         gaps: the silence between them.
+        growing: in so many first epochs the most words grow from the least of `lengths`. A network that is trained by
+            CTC learns words by themselves much faster than strings.
         seed: of the first epoch.
 
     Raises:
@@ -70,8 +72,10 @@ class JoinedUtterances:
         rate: int,
         lengths: tuple[int, int] = (1, 7),
         gaps: Gaps | None = None,
+        growing: int = 0,
         seed: int = 0,
     ) -> None:
+        check_whole(growing, "growing", 0)
         check_whole(count, "count")
         check_whole(lengths[0], "lengths[0]")
         check_whole(lengths[1], "lengths[1]", lengths[0])
@@ -84,20 +88,23 @@ class JoinedUtterances:
             raise ConfigError(f"gaps={gaps} arrived; expected a share for close, and least at most as much as most")
         self.waveforms, self.words, self.rate = list(waveforms), list(words), rate
         self.count, self.lengths, self.gaps = count, lengths, gaps
-        self._seed = seed
+        self._seed, self.growing = seed, growing
         known = sorted({str(one) for one in speakers}) if speakers is not None else [""]
         self._groups = [
             [at for at in range(len(words)) if speakers is None or str(speakers[at]) == speaker] for speaker in known
         ]
-        self.redraw(seed)
+        self.redraw(seed, growing)
 
     def __len__(self) -> int:
         return self.count
 
-    def redraw(self, seed: int) -> None:
-        """Join other words."""
+    def redraw(self, seed: int, epoch: int) -> None:
+        """Join other words, few of them in the first epochs."""
         random = np.random.default_rng(seed)
-        self._plans = [self._plan(random) for _ in range(self.count)]
+        least, most = self.lengths
+        if epoch < self.growing:
+            most = least + (most - least) * epoch // self.growing
+        self._plans = [self._plan(random, least, most) for _ in range(self.count)]
         self.texts = [" ".join(self.words[clip] for clip in plan.clips) for plan in self._plans]
         self.seconds = np.array(
             [sum(len(self.waveforms[clip]) for clip in plan.clips) + sum(plan.gaps) for plan in self._plans]
@@ -121,15 +128,15 @@ class JoinedUtterances:
 
     def fingerprint(self) -> str:
         """Return a digest of the recordings and of how they are joined."""
-        how = (self.rate, self.words, self.count, self.lengths, self.gaps, self._seed)
+        how = (self.rate, self.words, self.count, self.lengths, self.gaps, self.growing, self._seed)
         found = hashlib.sha256(repr(how).encode("utf-8", "surrogatepass"))
         for one in self.waveforms:
             found.update(one.contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _plan(self, random: np.random.Generator) -> _Plan:
+    def _plan(self, random: np.random.Generator, least: int, most: int) -> _Plan:
         group = self._groups[random.integers(len(self._groups))]
-        count = int(random.integers(self.lengths[0], self.lengths[1] + 1))
+        count = int(random.integers(least, most + 1))
         clips = [group[at] for at in random.integers(len(group), size=count)]
         gaps = self.gaps
         inner = (

@@ -81,8 +81,8 @@ class SoundAugment(Settings):
         super().__post_init__()
         if self.noise_low > self.noise_high:
             raise ConfigError(
-                f"augment.noise_low={self.noise_low:g} and augment.noise_high={self.noise_high:g} arrived; expected the "
-                "lower one first"
+                f"augment.noise_low={self.noise_low:g} and augment.noise_high={self.noise_high:g} arrived; expected "
+                "the lower one first"
             )
 
 

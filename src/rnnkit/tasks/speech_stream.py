@@ -49,11 +49,11 @@ class Recognizer:
     """Take samples as they come and tell words as they are recognised; ``transcriber.stream()`` makes one.
 
     Chunks of any size give the same words. Without endpoints they are those of the whole sound at once. A word is final
-    when another has begun, when the utterance ended, or at once where a token is a word. With a beam search words become
-    final at the end of an utterance alone, because the search may change its mind.
+    when another has begun, when the utterance ended, or at once where a token is a word. With a beam search a word is
+    final when all beginnings that the search follows agree on it.
 
-    An utterance ends after `endpoint` seconds without a new token. The network then begins anew; the normalisation of the
-    features goes on.
+    An utterance ends after `endpoint` seconds without a new token. The network then begins anew; the normalisation of
+    the features goes on.
 
     Args:
         transcriber: the trained recogniser.
@@ -98,6 +98,7 @@ class Recognizer:
         self._whole_words = transcriber.tokenizer.kind == "word" and transcriber.decoding.greedy
         self._features = transcriber.front.features.stream()
         self._norm = transcriber.front.norm.stream()
+        self._state: Any = None
         self.reset()
 
     def reset(self) -> None:
@@ -181,7 +182,7 @@ class Recognizer:
         return Resampler(self.rate, self._transcriber.rate)
 
     def _begin_utterance(self) -> None:
-        self._state: Any = None
+        self._state = None
         self._offset = self._steps  # the step that the utterance begins with
         self._told = 0  # its words that were final
         self._decoder = self._search.decoder()
@@ -221,7 +222,7 @@ class Recognizer:
         if not self._endpoint or not decoded.tokens:
             return False
         silent = self._steps - self._offset - decoded.times[-1][1]
-        return silent * self._transcriber.step_seconds >= self._endpoint
+        return bool(silent * self._transcriber.step_seconds >= self._endpoint)
 
     def _words(self, decoded: Any) -> list[Word]:
         step, latest = self._transcriber.step_seconds, self._arrived / self.rate

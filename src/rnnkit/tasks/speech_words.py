@@ -34,7 +34,7 @@ class Word(NamedTuple):
 
 
 def split_spoken(text: str) -> list[str]:
-    """Return the words of a text, as error rates count them: between spaces, and each character of Chinese and the like.
+    """Return the words of a text as error rates count them: each character of Chinese and the like is one.
 
     Example:
         >>> split_spoken("play 音乐 now")
