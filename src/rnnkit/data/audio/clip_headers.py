@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import DataError, MissingExtraError
@@ -58,22 +59,16 @@ class Headers:
             self._note(f"are longer than {self._longest:g} seconds", f"{entry.id}: {seconds:,.0f} s")
         if seconds < _SHORT:
             self._note(f"are shorter than {_SHORT * 1000:g} ms", entry.id)
-        if entry.text is not None and len(entry.text) > 3 and len(entry.text) / seconds > _FASTEST:
-            self._note(
-                "are too short for their transcripts", f"{entry.id}: {len(entry.text)} characters in {seconds:.2f} s"
-            )
+        size = _spoken_size(entry.text or "")
+        if size > 3 and size / seconds > _FASTEST:
+            self._note("are too short for their transcripts", f"{entry.id}: {entry.text!r:.40} in {seconds:.2f} s")
         if entry.text is not None and not entry.text.strip():
             self._note("have an empty transcript", entry.id)
         return entry.start, seconds
 
     def findings(self) -> list[str]:
         """Return the sentences."""
-        said = []
-        for what, names in self._found.items():
-            shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-            said.append(
-                f"{len(names):,} of {self._count:,} clips {_singular(what) if len(names) == 1 else what}: {shown}."
-            )
+        said = [sentence(what, names, self._count) for what, names in self._found.items()]
         if len(self._rates) > 1:
             rates = ", ".join(f"{rate:,} Hz ({count:,})" for rate, count in self._rates.most_common())
             said.append(f"The clips have different rates: {rates}. They are brought to one rate where they are read.")
@@ -93,20 +88,44 @@ class Headers:
         if info.truncated:
             self._note("are truncated, and are read as far as they go", path.name)
         if info.misnamed:
-            self._note(
-                "have the suffix of another format, and are read by their content", f"{path.name} is {info.format}"
-            )
+            what = "have the suffix of another format, and are read by their content"
+            self._note(what, f"{path.name} is {info.format}")
         return info
 
     def _note(self, what: str, name: str) -> None:
         self._found[what].append(name)
 
 
-_SINGULAR = {"begin": "begins", "end": "ends", "are": "is", "have": "has", "hold": "holds", "they": "it", "go": "goes"}
+def sentence(what: str, names: Sequence[str], count: int) -> str:
+    """Return a sentence about some of the clips, the first of them by name.
+
+    Example:
+        >>> sentence("are silent", ["a"], 3), sentence("have an offset", ["a", "b", "c", "d"], 9)
+        ('1 of 3 clips is silent: a.', '4 of 9 clips have an offset: a, b, c ….')
+    """
+    shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    return f"{len(names):,} of {count:,} clips {_singular(what) if len(names) == 1 else what}: {shown}."
+
+
+def _spoken_size(text: str) -> int:
+    """Return about how many letters a text has; a sign of Chinese or Japanese is spoken as long as four."""
+    return sum(4 if "\u3040" <= sign <= "\u9fff" else 1 for sign in text)
+
+
+_SINGULAR = {
+    "begin": "begins",
+    "end": "ends",
+    "are": "is",
+    "have": "has",
+    "hold": "holds",
+    "go": "goes",
+    "they": "it",
+    "their": "its",
+    "transcripts": "transcript",
+}
 
 
 def _singular(what: str) -> str:
     """Return a verb phrase of many things for one."""
-    one = {**_SINGULAR, "their": "its", "transcripts": "transcript", "cannot": "cannot"}
     words = [(word, word.rstrip(",")) for word in what.split(" ")]
-    return " ".join(one.get(bare, bare) + whole[len(bare) :] for whole, bare in words)
+    return " ".join(_SINGULAR.get(bare, bare) + whole[len(bare) :] for whole, bare in words)

@@ -204,9 +204,9 @@ def read_clips(
         ConfigError: an argument has no such value.
 
     Example:
-        >>> import tempfile, torch
+        >>> import pathlib, tempfile, torch
         >>> from rnnkit.data.audio import write_wav
-        >>> folder = Path(tempfile.mkdtemp())
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> for name in ("0_anna_0", "0_ben_0", "1_anna_0"):
         ...     write_wav(folder / f"{name}.wav", torch.randn(4000).clamp(-1, 1) / 10, 8000)
         >>> clips = read_clips(folder)

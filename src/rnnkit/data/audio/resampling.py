@@ -44,7 +44,7 @@ def resample(samples: Tensor, from_rate: int, to_rate: int) -> Tensor:
         >>> seconds = torch.arange(16000) / 16000
         >>> tone = torch.sin(2 * math.pi * 440 * seconds)
         >>> half = resample(tone, 16000, 8000)
-        >>> half.shape, bool((half - tone[::2])[200:-200].abs().max() < 1e-4)
+        >>> half.shape, bool((half - tone[::2])[200:-200].abs().max() < 1e-3)
         (torch.Size([8000]), True)
     """
     filters = _filters(*_ratio(from_rate, to_rate))

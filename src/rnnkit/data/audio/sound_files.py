@@ -52,6 +52,8 @@ class AudioInfo:
 
     Example:
         >>> import tempfile
+        >>> import torch
+        >>> from rnnkit.data.audio import audio_info, write_wav
         >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
         >>> write_wav(path, torch.zeros(800), 8000)
         >>> info = audio_info(path)

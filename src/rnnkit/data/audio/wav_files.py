@@ -156,7 +156,7 @@ def _decoded(data: bytes, header: WavHeader) -> npt.NDArray[np.float32]:
     scale = np.float64(1 << (header.width * 8 - 1))
     if header.width == 2:
         return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(scale)
-    return np.divide(np.frombuffer(data, "<i4"), scale).astype(np.float32)
+    return (np.frombuffer(data, "<i4").astype(np.float64) / scale).astype(np.float32)
 
 
 @cache

@@ -106,6 +106,7 @@ def read_audio(
             )
         count = info.frames - first if seconds is None else max(round(seconds * info.rate), 1)
         data = sound.read(first, count)
+        info = sound.info  # reading found out whether the file is truncated
     if not len(data):
         raise DataError(_no_samples(info), place, "record it again, or leave it out")
     if info.truncated:
@@ -149,6 +150,7 @@ def write_wav(path: str | os.PathLike[str] | BinaryIO, samples: Tensor, rate: in
         DataError: samples of another shape or type, or NaN.
 
     Example:
+        >>> import io
         >>> file = io.BytesIO()
         >>> write_wav(file, torch.tensor([0.0, 0.5, -1.0]), 8000)
         >>> _ = file.seek(0)
