@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -33,8 +33,11 @@ _SUFFIXES_OF = {
     "AU": (".au", ".snd"),
     "SPHERE": (".sph", ".wav", ".wv1", ".wv2"),
     "CAF": (".caf",),
+    "W64": (".w64", ".wav"),
+    "VOC": (".voc",),
 }
-_BLOCK = 1 << 20  # samples that are read at once
+_BLOCK = 4096  # samples that are read at once: so many are lost where a file is damaged
+_FASTEST = 2_000_000  # samples a second; more is damage of a header
 
 
 @dataclass(frozen=True)
@@ -81,52 +84,65 @@ class WavFile:
     def __init__(self, file: BinaryIO, header: WavHeader, info: AudioInfo) -> None:
         self._file, self._header, self.info = file, header, info
 
-    def read(self, start: int, count: int) -> npt.NDArray[np.float32]:
-        return read_samples(self._file, self._header, start, count)
+    def read(self, start: int, count: int | None) -> npt.NDArray[np.float32]:
+        """Read samples [N, C]; None: all that follow."""
+        return read_samples(self._file, self._header, start, self._header.frames if count is None else count)
 
 
 class OtherFile:
     """A file that soundfile reads."""
 
     def __init__(self, file: BinaryIO, place: Place, format: str) -> None:
+        self._file, self._place, self._format = file, place, format
         try:
             import soundfile
         except ImportError as error:
             advice = "type pip install 'rnnkit[audio]'"
             raise MissingExtraError(f"{place}: {format} files need soundfile", None, advice) from error
-        self._place, self._format, self._error = place, format, soundfile.SoundFileError
-        try:
-            self._sound = soundfile.SoundFile(file)
-        except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-            raise self._damaged(error) from None
-        sound = self._sound
-        misnamed = _misnamed(place, format)
-        self.info = AudioInfo(
-            format, sound.samplerate, sound.channels, sound.frames, sound.subtype_info, False, misnamed
-        )
+        self._soundfile = soundfile
+        sound = self._sound = self._open()
+        coded, misnamed = sound.subtype_info, _misnamed(place, format)
+        self.info = AudioInfo(format, sound.samplerate, sound.channels, sound.frames, coded, False, misnamed)
 
-    def read(self, start: int, count: int) -> npt.NDArray[np.float32]:
-        parts: list[npt.NDArray[np.float32]] = []
+    def read(self, start: int, count: int | None) -> npt.NDArray[np.float32]:
+        """Read samples [N, C]; None: all that follow, as far as the file is sound."""
+        until = self.info.frames if count is None else min(start + count, self.info.frames)
+        # soundfile seeks behind each read, and seeks in MP3 are inexact: MP3 is read once, from the beginning.
+        begin = 0 if self._format == "MP3" else start
         try:
-            if start:
-                self._sound.seek(start)
-            while count > 0:  # in blocks, because the length in a header may be a lie
-                part = self._sound.read(min(count, _BLOCK), dtype="float32", always_2d=True)
-                if not len(part):
-                    break
+            if begin:
+                self._sound.seek(begin)
+            data: npt.NDArray[np.float32] = self._sound.read(max(until - begin, 0), dtype="float32", always_2d=True)
+        except (self._soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+            data, begin = self._sound_part(until, error), 0
+        if len(data) < until - begin:
+            self.info = replace(self.info, truncated=True)
+        return data[start - begin :]
+
+    def _sound_part(self, until: int, error: Exception) -> npt.NDArray[np.float32]:
+        """Read a damaged file from its beginning as far as it goes."""
+        self._file.seek(0)
+        sound = self._open()
+        parts: list[npt.NDArray[np.float32]] = []
+        with suppress(self._soundfile.SoundFileError, RuntimeError):
+            while until > 0 and len(part := sound.read(min(until, _BLOCK), dtype="float32", always_2d=True)):
                 parts.append(part)
-                count -= len(part)
-        except (self._error, RuntimeError) as error:
-            if not parts:
-                raise self._damaged(error) from None
-            count = max(count, 1)
-        if count > 0 and parts and self._format in ("FLAC", "AIFF", "AU"):
-            object.__setattr__(self.info, "truncated", self.info.frames > start + sum(map(len, parts)))
-        return np.concatenate(parts) if parts else np.zeros((0, self.info.channels), np.float32)
+                until -= len(part)
+        if not parts:
+            raise self._damaged(error)
+        return np.concatenate(parts)
+
+    def _open(self) -> Any:
+        try:
+            return self._soundfile.SoundFile(self._file)
+        except (self._soundfile.SoundFileError, RuntimeError, TypeError) as error:
+            raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> DataError:
         said = str(error).rstrip(".").rpartition(": ")[2]
-        return DataError(f"the {self._format} file is damaged or truncated ({said})", self._place, "copy it again")
+        # libsndfile says of some damaged MP3 files that they do not exist.
+        why = "" if "does not exist" in said else f" ({said})"
+        return DataError(f"the {self._format} file is damaged or truncated{why}", self._place, "copy it again")
 
 
 def read_sound(file: BinaryIO, place: Place) -> WavFile | OtherFile:
@@ -142,6 +158,9 @@ def read_sound(file: BinaryIO, place: Place) -> WavFile | OtherFile:
         raise _no_audio(head, place)
     if format == "WAV":
         header = read_header(file, size, place) if head[:4] != b"RIFX" else None
+        if header is not None and header.rate > _FASTEST:
+            problem = f"the header of the WAV file says {header.rate:,} samples a second; expected at most {_FASTEST:,}"
+            raise DataError(problem, place, "copy or record the file again")
         if header is not None:
             cut = header.claimed is not None and header.frames < header.claimed
             misnamed = _misnamed(place, "WAV")
@@ -151,17 +170,28 @@ def read_sound(file: BinaryIO, place: Place) -> WavFile | OtherFile:
     return OtherFile(file, place, format)
 
 
+_MARKS = (
+    (b"fLaC", "FLAC"),
+    (b"OggS", "OGG"),
+    (b".snd", "AU"),
+    (b"NIST_1A", "SPHERE"),
+    (b"caff", "CAF"),
+    (b"riff\x2e\x91\xcf\x11", "W64"),
+    (b"Creative Voice File", "VOC"),
+)
+
+
 def _format_of(head: bytes) -> str | None:
     """Return the format of a file by its first bytes; None: no sound that is known."""
     if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return "WAV"
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return "AIFF"
-    for mark, name in ((b"fLaC", "FLAC"), (b"OggS", "OGG"), (b".snd", "AU"), (b"NIST_1A", "SPHERE"), (b"caff", "CAF")):
+    for mark, name in _MARKS:
         if head.startswith(mark):
             return name
     # A frame of MPEG begins with eleven ones; then follow a version, a layer and a bit rate that exist.
-    frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2,) and head[1] & 0x18 != 8
+    frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 8
     if head.startswith(b"ID3") or (frame and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C):
         return "MP3"
     return None
@@ -226,12 +256,11 @@ def open_sound(source: Source) -> Iterator[tuple[BinaryIO, Place]]:
     name = getattr(source, "name", None)
     place = Place(name if isinstance(name, str) else "the open file")
     if not hasattr(source, "read"):
-        raise DataError(f"a {type(source).__name__} arrived; expected a path or an open binary file")
+        raise DataError(f"the type {type(source).__name__} arrived; expected a path or an open binary file")
+    if not isinstance(source.read(0), bytes):
+        raise DataError("the file is open for text; expected binary", place, 'open it with open(path, "rb")')
     seekable = getattr(source, "seekable", None)
     if seekable is not None and seekable():
         yield source, place
-        return
-    data = source.read()
-    if not isinstance(data, bytes):
-        raise DataError("the file is open for text; expected binary", place, 'open it with open(path, "rb")')
-    yield io.BytesIO(data), place
+    else:
+        yield io.BytesIO(source.read()), place

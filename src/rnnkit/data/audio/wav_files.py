@@ -84,7 +84,10 @@ def read_header(file: BinaryIO, size: int, place: Place) -> WavHeader | None:
             if kind == b"RF64" and length == 0xFFFFFFFF and len(sizes) >= 16:
                 length = struct.unpack("<Q", sizes[8:16])[0]
             return _header(known, at + 8, length, size, place)
-        at += 8 + length + length % 2
+        at += 8 + length
+        if length % 2:  # a zero fills up an odd length; some programs forget it
+            file.seek(at)
+            at += file.read(1) in (b"", b"\0")
 
 
 _COPY = "copy or record the file again"

@@ -104,13 +104,13 @@ def read_audio(
             raise DataError(
                 f"start={start:g} arrived; the file ends at {info.seconds:.3f} seconds", place, "type a smaller start="
             )
-        count = info.frames - first if seconds is None else max(round(seconds * info.rate), 1)
+        count = None if seconds is None else max(round(seconds * info.rate), 1)
         data = sound.read(first, count)
         info = sound.info  # reading found out whether the file is truncated
     if not len(data):
         raise DataError(_no_samples(info), place, "record it again, or leave it out")
     if info.truncated:
-        problem = "the file is truncated: it ends before its header says. What is there was read"
+        problem = "the file is truncated or damaged: it ends before its header says. What is sound was read"
         warnings.warn(DataWarning(problem, place, "copy it again"), stacklevel=2)
     data = _within(data, place)
     # The mean of equal channels is each of them, to the bit.
