@@ -250,7 +250,7 @@ class PreparedSpeech(PreparedRun):
         learner = learner_of(model, recipe.fit, recipe.device)
         transcriber = Transcriber(model, front, self.tokenizer, recipe.decode)
         learner.extra = transcriber.to_extra()
-        waves, frames = augmentations(recipe.augment, self.rate)
+        waves, frames = augmentations(recipe.augment, front.features.settings)
         size = recipe.fit.batch_size or 16
         batches = SpeechBatches(
             self.train,

@@ -45,7 +45,7 @@ class Data(SpeechData):
     """
 
     tokens: Literal["char", "word", "bpe", "unigram"] = "word"
-    strings: Count = 1500
+    strings: Count = 1000
     longest_string: Count = 7
     test_strings: Count = 300
     without: str | None = None
@@ -57,7 +57,7 @@ class SpeechDigits(Speech):
 
     model: RecognizerNetwork = field(default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2))
     fit: RecognizerFit = field(
-        default_factory=lambda: RecognizerFit(epochs=30, batch_size=16, lr=2e-3, average=0.99, curriculum=6)
+        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=2e-3, average=0.99, curriculum=10)
     )
     augment: SoundAugment = field(default_factory=SoundAugment)
     data: Data = field(default_factory=Data)

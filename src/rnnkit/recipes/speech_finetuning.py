@@ -78,7 +78,7 @@ class SpeechJob(FineTuneWork):
         transcriber, size = self.transcriber, settings.batch_size
         judged = self.new if self.judged is None else self.judged
         before = self._rates(judged), self._rates(self.old_test)
-        waves, frames = augmentations(self.recipe.augment, transcriber.rate)
+        waves, frames = augmentations(self.recipe.augment, transcriber.front.features.settings)
         train = MixedUtterances(self.new, None if settings.replay is None else self.old, settings.replay or 0.0)
         batches = SpeechBatches(
             train, transcriber.tokenizer, transcriber.front, size, waves=waves, frames=frames, seed=settings.seed

@@ -30,6 +30,32 @@ def make_front(settings: SoundFeatures, rate: int, tail: float, utterances: Utte
     return front
 
 
-def augmentations(settings: SoundAugment, rate: int) -> tuple[Any, Any]:
-    """Return what changes samples, and what changes features; None for one that changes nothing."""
-    return None, None
+def augmentations(settings: SoundAugment, features: Any) -> tuple[Any, Any]:
+    """Return what changes samples, and what changes features, at random.
+
+    Args:
+        settings: of both.
+        features: the settings of the features, ``FeatureSettings``.
+    """
+    from rnnkit.data.audio import SpecAugment, WaveAugment
+
+    waves = WaveAugment(
+        features.rate,
+        speed=(1 - settings.speed, 1 + settings.speed),
+        gain_db=(-settings.gain, settings.gain),
+        tilt_db=settings.tilt,
+        noise_probability=settings.noise,
+        noise_db=(settings.noise_low, settings.noise_high),
+        room_probability=settings.room,
+    )
+    mel = features.kind == "logmel"
+    frames = SpecAugment(
+        bands=settings.band_masks,
+        band_width=min(settings.band_width, features.size),
+        times=settings.time_masks,
+        time_width=settings.time_width,
+        warp=(1 - settings.warp, 1 + settings.warp) if mel else (1.0, 1.0),
+        low_hz=features.low_hz,
+        high_hz=features.top_hz,
+    )
+    return waves, frames

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from ..data.audio.joining import join_waveforms
+from ..data.audio.waveforms import Waveform
 from ..errors import ConfigError, DataError, check_whole
 
 
@@ -34,6 +35,7 @@ class Gaps(NamedTuple):
 class _Plan(NamedTuple):
     clips: list[int]
     gaps: list[int]  # samples before each clip, and behind the last
+    seed: int  # of the noise in them
 
 
 class JoinedUtterances:
@@ -49,14 +51,15 @@ class JoinedUtterances:
         rate: samples a second.
         lengths: the least and the most words of an utterance; each number is as frequent.
         gaps: the silence between them.
-        growing: in so many first epochs the most words grow from the least of `lengths`. A network that is trained by
-            CTC learns words by themselves much faster than strings.
+        growing: in the first half of so many first epochs utterances have the least words of `lengths`, in the second
+            half the most words grow. A network that is trained by CTC learns words by themselves much faster.
         seed: of the first epoch.
 
     Raises:
         DataError: no recordings, or not as many words. ConfigError: a number outside its range.
 
     Example:
+        >>> import torch
         >>> joined = JoinedUtterances([torch.ones(800), torch.ones(400)], ["one", "two"], None, 3, rate=8000)
         >>> len(joined), joined.texts[0], len(joined.waveform(0)) == round(joined.seconds[0] * 8000)
         (3, 'two one one', True)
@@ -103,7 +106,7 @@ class JoinedUtterances:
         random = np.random.default_rng(seed)
         least, most = self.lengths
         if epoch < self.growing:
-            most = least + (most - least) * epoch // self.growing
+            most = least + (most - least) * max(0, 2 * epoch - self.growing) // self.growing
         self._plans = [self._plan(random, least, most) for _ in range(self.count)]
         self.texts = [" ".join(self.words[clip] for clip in plan.clips) for plan in self._plans]
         self.seconds = np.array(
@@ -113,10 +116,8 @@ class JoinedUtterances:
     def waveform(self, index: int) -> Tensor:
         """Return the samples of an utterance."""
         plan = self._plans[index]
-        parts = []
-        for gap, clip in zip(plan.gaps, plan.clips, strict=False):
-            parts += [torch.zeros(gap), self.waveforms[clip]]
-        return torch.cat([*parts, torch.zeros(plan.gaps[-1])])
+        waves = [Waveform(self.waveforms[clip], self.rate) for clip in plan.clips]
+        return join_waveforms(waves, [gap / self.rate for gap in plan.gaps], seed=plan.seed).samples
 
     def ends(self, index: int) -> list[float]:
         """Return where each word of an utterance ends, in seconds."""
@@ -143,4 +144,5 @@ class JoinedUtterances:
             np.zeros(count - 1) if random.random() < gaps.close else random.uniform(gaps.least, gaps.most, count - 1)
         )
         first, last = random.uniform(0, gaps.around, 2)
-        return _Plan(clips, [round(gap * self.rate) for gap in (first, *inner.tolist(), last)])
+        whole = [round(gap * self.rate) for gap in (first, *inner.tolist(), last)]
+        return _Plan(clips, whole, int(random.integers(2**31)))

@@ -105,7 +105,7 @@ class RecognizerNetwork(NetworkSettings):
     num_layers: Count = 3
     bidirectional: bool = False
     channels: Count = 128
-    kernel_sizes: tuple[int, ...] = (5, 3)
+    kernel_sizes: tuple[int, ...] = (9, 7)
     strides: tuple[int, ...] = (2, 2)
     front_dropout: Share = 0.1
     dropout: Share = 0.2
@@ -116,7 +116,8 @@ class RecognizerFit(AveragedSettings):
     """The training of a recogniser.
 
     Attributes:
-        curriculum: so many epochs begin with the shortest utterances and end with the longest.
+        curriculum: so many epochs begin with the shortest utterances and end with the longest; the first half of them
+            augments nothing.
         choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
     """
 

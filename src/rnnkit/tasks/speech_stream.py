@@ -147,6 +147,8 @@ class Recognizer:
             "steps": self._steps,
             "offset": self._offset,
             "told": self._told,
+            "text": self._partial.text,
+            "pending": self._partial.pending,
             "resampler": None if self._resampler is None else self._resampler.state_dict(),
             "features": self._features.state_dict(),
             "norm": self._norm.state_dict(),
@@ -168,6 +170,7 @@ class Recognizer:
         self.reset()
         self._arrived, self._steps, self._offset = state["arrived"], state["steps"], state["offset"]
         self._told, self._state = state["told"], state["network"]
+        self._partial = Partial(state["text"], [], state["pending"], False, 0.0)
         if self._resampler is not None:
             self._resampler.load_state_dict(state["resampler"])
         self._features.load_state_dict(state["features"])
@@ -186,9 +189,12 @@ class Recognizer:
         self._offset = self._steps  # the step that the utterance begins with
         self._told = 0  # its words that were final
         self._decoder = self._search.decoder()
+        self._partial = Partial("", [], "", False, 0.0)
 
     @torch.inference_mode()
     def _take(self, frames: Tensor, *, last: bool = False) -> Partial:
+        if not last and not len(frames):  # no frame is complete: nothing changes
+            return self._partial._replace(words=[], endpoint=False, seconds=self._arrived / self.rate)
         model = self._transcriber.model
         frames = self._norm.push(frames) if len(frames) else frames
         device = next(model.parameters()).device
@@ -210,9 +216,12 @@ class Recognizer:
         new, pending = words[self._told : count], " ".join(word.text for word in words[count:])
         self._told = count
         text = self._transcriber.tokenizer.decode(decoded.tokens).strip()
+        seconds = self._arrived / self.rate
         if ended and not last:
             self._begin_utterance()
-        return Partial(text, new, pending, ended, self._arrived / self.rate)
+        else:
+            self._partial = Partial(text, [], pending, False, seconds)
+        return Partial(text, new, pending, ended, seconds)
 
     @property
     def _beam(self) -> bool:

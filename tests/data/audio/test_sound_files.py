@@ -26,7 +26,9 @@ def _no_warnings():
         yield
 
 
-def wav(data=b"\x01\x02" * 400, *, coding=1, channels=1, rate=8000, block=2, bits=16, claim=None, before=b"", extra=b""):
+def wav(
+    data=b"\x01\x02" * 400, *, coding=1, channels=1, rate=8000, block=2, bits=16, claim=None, before=b"", extra=b""
+):
     """The bytes of a WAV file whose header says what it is told."""
     form = struct.pack("<HHIIHH", coding, channels, rate, 0, block, bits) + extra
     claimed = struct.pack("<I", len(data) if claim is None else claim)
