@@ -50,6 +50,7 @@ RECIPES = {
     "intents-snips": ("intents", "snips"),
     "regress": ("regress", "regress"),
     "text-classify": ("text_classify", "text_classify"),
+    "ngram": ("ngram", "ngram"),
     "mnist": ("mnist", "mnist"),
     "mnist-founding": ("mnist", "founding"),
     "mnist-gru": ("mnist", "rows_gated"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from ..errors import ConfigError
 from ..runs import Metrics
+from ..serialization import FILE
 from ..tasks.ranges import Settings
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Recipe(Settings, PreparedRun):
             standard input, which arrives as such a file.
         reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
             is then the second one.
+        model_file: the file of the run folder that holds the trained model.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Recipe(Settings, PreparedRun):
     one_answer_a_file: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
     reads_parallel_files: ClassVar[bool] = False
+    model_file: ClassVar[str] = FILE
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.
