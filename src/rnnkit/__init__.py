@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .models.regressor import SequenceRegressor
     from .models.speech_recognizer import SpeechRecognizer
     from .models.tagger import SequenceTagger
+    from .models.transducer import TransducerModel
     from .training.learner import Learner
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
@@ -94,6 +95,7 @@ _NAMES = {
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
     "SpeechRecognizer": "models.speech_recognizer",
+    "TransducerModel": "models.transducer",
     "VariationalDropout": "layers.dropout",
     "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
@@ -141,6 +143,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "SpeechRecognizer",
+    "TransducerModel",
     "VariationalDropout",
     "WordFront",
     "accelerate",

@@ -40,6 +40,7 @@ from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .speech_recognizer import SpeechRecognizer
 from .tagger import SequenceTagger
+from .transducer import TransducerModel
 
 Builder = Callable[..., torch.nn.Module]
 
@@ -70,6 +71,7 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,
     "DeepAR": DeepAR,
