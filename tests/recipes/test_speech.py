@@ -16,9 +16,9 @@ from rnnkit.tasks.speech import load_transcriber
 SMALL = (
     "features.bands=12 features.hop_ms=20 features.norm=training model.hidden_size=24 model.num_layers=1 "
     "model.channels=24 model.kernel_sizes=3 model.strides=2 model.dropout=0 model.front_dropout=0 fit.epochs=12 "
-    "fit.batch_size=8 fit.lr=0.02 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
+    "fit.batch_size=4 fit.lr=0.02 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
     "augment.time_masks=0 augment.band_masks=0 augment.noise_low=20 decode.tail=0.2 decode.endpoint=0"
-).split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
     """A run on tones as words, and the folder that it learned from."""
     folder = tmp_path_factory.mktemp("speech")
     write_folder(folder / "sounds", 50)
-    settings = [part for one in SMALL for part in ("--set", one)]
+    settings = [part for one in SMALL.split() for part in ("--set", one)]
     result = call("train", "speech", folder / "sounds", *settings, "--out", folder / "run")
     assert result.exit_code == 0, result.output
     return folder / "run", folder / "sounds"
@@ -162,7 +162,7 @@ def test_fine_tuning_learns_a_new_word_and_tells_what_is_forgotten(trained, tmp_
         (sounds / f"{number}.txt").write_text("hiss")
     result = call("finetune", run, sounds, "--set", "epochs=12", "--set", "lr=0.01", "--out", tmp_path / "tuned")
     assert result.exit_code == 0, result.output
-    assert "1 new word to write: hiss" in result.output
+    assert "New words to write (1): hiss" in result.output
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
     assert report["new"]["before"]["wer"] == 1
     assert report["new"]["after"]["wer"] < 0.5

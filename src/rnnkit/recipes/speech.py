@@ -259,7 +259,8 @@ class PreparedSpeech(PreparedRun):
             size,
             waves=waves,
             frames=frames,
-            curriculum=recipe.fit.curriculum,
+            curriculum=0 if getattr(self.train, "growing", 0) else recipe.fit.curriculum,
+            plain=recipe.fit.curriculum // 2,
             seed=recipe.seed,
         )
         validation = None

@@ -232,6 +232,6 @@ def _extended(transcriber: Transcriber, texts: Any, folder: Path, told: list[str
     if not isinstance(transcriber.model.head, torch.nn.Linear):
         raise DataError(f"{folder} cannot learn new words ({', '.join(more[:5])}): its head is no linear layer")
     shown = ", ".join(more[:8]) + (" …" if len(more) > 8 else "")
-    told.append(f"{len(more):,} new {'word' if tokenizer.kind == 'word' else 'character'}s to write: {shown}.")
+    told.append(f"New {'words' if tokenizer.kind == 'word' else 'characters'} to write ({len(more):,}): {shown}.")
     replace_head(transcriber.model, len(tokenizer), generator=torch.Generator().manual_seed(0))
     return Transcriber(transcriber.model, transcriber.front, tokenizer, transcriber.decoding)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..data.text.tokenizer import Tokenizer
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-_POOL = 100  # batches: utterances are sorted by length within so many
+_POOL = 8  # batches: utterances are sorted by length within so many; more would put the same words into a batch
 
 
 class Utterances(Protocol):
@@ -165,9 +165,9 @@ class SpeechFront:
 class SpeechBatches(ResumableBatches):
     """Batches of utterances: features as inputs, tokens as targets.
 
-    Each epoch draws new augmentation, new made utterances, and a new order: utterances are sorted by length within 100
+    Each epoch draws new augmentation, new made utterances, and a new order: utterances are sorted by length within 8
     batches, and the batches come in a random order. In the first `curriculum` epochs all come from short to long
-    (Amodei et al. 2016, SortaGrad), and in the first half of these nothing is augmented: a network that is trained by CTC
+    (Amodei et al. 2016, SortaGrad). In the first `plain` epochs nothing is augmented: a network that is trained by CTC
     puts out blanks alone until it tells sounds apart, and leaves that the sooner the plainer they are.
 
     Args:
@@ -178,7 +178,7 @@ class SpeechBatches(ResumableBatches):
         waves: augments samples [N]; None: nothing does.
         frames: augments normalised features [T, M], of as many frames; None: nothing does.
         shuffle: false: all are sorted by length, always, and nothing is drawn anew.
-        curriculum: see above.
+        curriculum, plain: see above.
         seed: of all that is drawn.
 
     Example:
@@ -203,12 +203,14 @@ class SpeechBatches(ResumableBatches):
         frames: Augment | None = None,
         shuffle: bool = True,
         curriculum: int = 0,
+        plain: int = 0,
         seed: int = 0,
     ) -> None:
         check_whole(batch_size, "batch_size")
         check_whole(curriculum, "curriculum", 0)
+        check_whole(plain, "plain", 0)
         self.utterances, self.tokenizer, self.front = utterances, tokenizer, front
-        self.batch_size, self.shuffle, self.curriculum = batch_size, shuffle, curriculum
+        self.batch_size, self.shuffle, self.curriculum, self.plain = batch_size, shuffle, curriculum, plain
         self.waves, self.frames, self.epoch = waves, frames, 0
         super().__init__(seed)
 
@@ -237,7 +239,7 @@ class SpeechBatches(ResumableBatches):
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the data and its order from others."""
-        order = [self.seed, self.curriculum, repr(self.waves), repr(self.frames)] if self.shuffle else None
+        order = [self.seed, self.curriculum, self.plain, repr(self.waves), repr(self.frames)] if self.shuffle else None
         front = [self.front.features.settings.to_json(), self.front.norm.to_json(), self.front.tail]
         return {
             "data": self.utterances.fingerprint(),
@@ -259,7 +261,7 @@ class SpeechBatches(ResumableBatches):
 
     def _batch(self, rows: list[int], seed: int | None) -> Batch:
         generator = torch.Generator().manual_seed(0 if seed is None else seed)
-        seed = None if 2 * self.epoch < self.curriculum else seed
+        seed = None if self.epoch < self.plain else seed
         waveforms = [self.utterances.waveform(row) for row in rows]
         if seed is not None and self.waves is not None:
             waveforms = [self.waves(one, generator) for one in waveforms]

@@ -154,7 +154,7 @@ class Decoding(Settings):
     lm_weight: NotNegative = 0.5
     word_bonus: float = 1.0
     hot_words: tuple[str, ...] = ()
-    hot_weight: NotNegative = 3.0
+    hot_weight: NotNegative = 5.0
     tail: NotNegative = 0.3
     endpoint: NotNegative = 0.8
 

@@ -205,14 +205,11 @@ class Recognizer:
         log_probs = logits[0].float().log_softmax(-1).cpu()
         self._steps += len(log_probs)
         decoded = self._decoder.push(log_probs)
-        if last:
-            decoded = self._decoder.flush()
         ended = last or self._has_ended(decoded)
-        if ended and not last:
-            decoded = self._decoder.flush()
+        if ended:
+            decoded = self._decoder.flush()[0]
         words = self._words(decoded)
-        count = len(words) if ended or self._whole_words else 0 if self._beam else max(0, len(words) - 1)
-        count = max(count, self._told)
+        count = max(self._told, len(words) if ended else self._final(decoded, len(words)))
         new, pending = words[self._told : count], " ".join(word.text for word in words[count:])
         self._told = count
         text = self._transcriber.tokenizer.decode(decoded.tokens).strip()
@@ -223,9 +220,13 @@ class Recognizer:
             self._partial = Partial(text, [], pending, False, seconds)
         return Partial(text, new, pending, ended, seconds)
 
-    @property
-    def _beam(self) -> bool:
-        return not self._transcriber.decoding.greedy
+    def _final(self, decoded: Any, words: int) -> int:
+        """Return how many words of an utterance that goes on will not change."""
+        if self._whole_words:
+            return words
+        if self._transcriber.decoding.greedy:
+            return max(0, words - 1)
+        return int(min(decoded.stable_words, words))
 
     def _has_ended(self, decoded: Any) -> bool:
         if not self._endpoint or not decoded.tokens:
