@@ -95,6 +95,7 @@ MODULES = {
 PACKAGES = (
     "rnnkit",
     "rnnkit.data",
+    "rnnkit.data.audio",
     "rnnkit.data.forecasting",
     "rnnkit.diagnostics",
     "rnnkit.finetuning",
@@ -157,6 +158,9 @@ RETURNED = {
     "rnnkit.tasks.text_scores.Scores": "rnnkit.tasks.text_scores.translation_scores",
     "rnnkit.data.mnist.Mnist": "rnnkit.data.mnist.load",
     "rnnkit.data.mnist.Split": "rnnkit.data.mnist.load",
+    "rnnkit.data.audio.audio_info": "rnnkit.data.audio.AudioInfo",
+    "rnnkit.data.audio.ClipString": "rnnkit.data.audio.join_clips",
+    "rnnkit.data.audio.ClipStrings": "rnnkit.data.audio.join_clips",
     "rnnkit.data.ParallelTexts": "rnnkit.data.read_parallel_texts",
     "rnnkit.data.TextParts": "rnnkit.data.divide_texts",
     "rnnkit.data.TextReport": "rnnkit.data.text_report",

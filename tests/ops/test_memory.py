@@ -64,6 +64,21 @@ def test_no_more_is_kept_than_the_limit():
     assert BYTES <= cache.kept_bytes <= 3 * BYTES
 
 
+def test_kept_blocks_make_way_for_a_larger_one():
+    cache = BlockCache()
+    blocks = [cache.take(BYTES) for _ in range(3)]
+    kept = cache.take(2 * BYTES)
+    del blocks, kept
+    gc.collect()
+    before = cache.kept_bytes
+    large = cache.take(3 * BYTES)  # as many bytes of the size that was not used for the longest
+    assert before - cache.kept_bytes == 3 * memory._round_up(BYTES) >= large.size
+    del large
+    assert cache.kept_bytes == memory._round_up(2 * BYTES) + memory._round_up(3 * BYTES)
+    cache.release()
+    assert cache.kept_bytes == 0
+
+
 def test_blocks_waste_a_quarter_at_most():
     for size in range(16_384, 200_000, 777):
         assert size <= memory._round_up(size) <= 1.25 * size

@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import torch
 
-_SMALLEST, _LARGEST = 1 << 17, 1 << 23  # bytes of a kept block; the C library keeps smaller ones itself
-_KEPT_BYTES = 1 << 26
+_SMALLEST = 1 << 17  # bytes of a kept block; the C library keeps smaller ones itself
+_KEPT_BYTES = 1 << 29
 _LINE = 64  # bytes of a line of the cache
 
 
@@ -17,14 +17,17 @@ class BlockCache:
     """Blocks of memory that are used again.
 
     The C library gives memory back to the system when it is freed, or keeps it; which of the two depends on what else
-    lies on the heap. Where it gives memory back, the next call takes it anew in pages of 4 KiB. That cost an LSTM over
-    28 steps up to a third of its training step, in some processes and not in others. So freed blocks are kept here, up
-    to a limit in bytes. Block sizes are rounded up, so that batches of about the same length share blocks.
+    lies on the heap. Where it gives memory back, the next call takes it anew, and the system clears it page by page.
+    That cost an LSTM over 28 steps up to a third of its training step, in some processes and not in others, and a GRU
+    of 128 units over 256 × 96 steps a third of its forward pass. So freed blocks are kept here, up to a limit in bytes.
+    Block sizes are rounded up, so that batches of about the same length share blocks. Where no kept block serves, as
+    many bytes of the kept ones are given back to the system, those first whose size was not used for the longest: sizes
+    that are no longer asked for do not add to the memory of the process.
     """
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
         self.limit, self.kept_bytes = limit, 0
-        self._free: dict[int, list[np.ndarray]] = {}
+        self._kept: dict[int, list[np.ndarray]] = {}  # by size; the size that was used last is the last one
         # Tensors may be freed by the threads of autograd, and by a garbage collection within a method of this class.
         self._lock = threading.RLock()
 
@@ -32,11 +35,14 @@ class BlockCache:
         """Return at least so many unset bytes, aligned. The block comes back when the array is freed."""
         size = _round_up(wanted)
         with self._lock:
-            blocks = self._free.get(size)
-            block = blocks.pop() if blocks else None
-            if block is not None:
+            kept = self._kept.get(size)
+            block = kept.pop() if kept else None
+            if block is None:
+                self._release(size)
+            else:
                 self.kept_bytes -= size
         if block is None:
+            # NumPy asks for huge pages: with pages of 4 KiB the LSTM over 784 steps took half as long again.
             memory = np.empty(size + _LINE, np.uint8)
             start = -memory.ctypes.data % _LINE
             block = memory[start : start + size]
@@ -46,9 +52,26 @@ class BlockCache:
 
     def give_back(self, block: np.ndarray) -> None:
         with self._lock:
-            if self.kept_bytes + block.size <= self.limit:
-                self.kept_bytes += block.size
-                self._free.setdefault(block.size, []).append(block)
+            if block.size > self.limit:
+                return
+            self._release(self.kept_bytes + block.size - self.limit)
+            self.kept_bytes += block.size
+            self._kept[block.size] = [*self._kept.pop(block.size, []), block]
+
+    def release(self) -> None:
+        """Give all kept blocks back to the system."""
+        with self._lock:
+            self._release(self.kept_bytes)
+
+    def _release(self, wanted: int) -> None:
+        while wanted > 0 and self._kept:
+            size = next(iter(self._kept))
+            blocks = self._kept[size]
+            if blocks:
+                blocks.pop()
+                self.kept_bytes, wanted = self.kept_bytes - size, wanted - size
+            if not blocks:
+                del self._kept[size]
 
 
 class _Lease(np.ndarray):
@@ -73,23 +96,20 @@ _blocks = BlockCache()
 
 def scratch_memory(wanted: int) -> torch.Tensor:
     """Return at least so many unset bytes, aligned: to cut to the exact size would cost three operations of PyTorch."""
-    if _SMALLEST <= wanted <= _LARGEST:
-        return torch.from_numpy(_blocks.take(wanted))
-    return work_memory((wanted,), torch.uint8)
+    if wanted < _SMALLEST:
+        return torch.empty(wanted, dtype=torch.uint8, device="cpu")
+    return torch.from_numpy(_blocks.take(wanted))
 
 
 def work_memory(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return unset memory for a native call's own use.
-
-    Blocks of middling size come from a cache. Larger ones come from NumPy, which asks for huge pages: with pages of
-    4 KiB the LSTM over 784 steps took half as long again.
-    """
+    """Return unset memory for a native call's own use; all but small blocks come from a cache."""
     wanted = math.prod(shape) * dtype.itemsize
     if wanted < _SMALLEST:
         return torch.empty(shape, dtype=dtype, device="cpu")
-    if wanted <= _LARGEST:
-        memory = torch.from_numpy(_blocks.take(wanted))
-        return memory[:wanted].view(dtype).view(shape)
-    memory = torch.from_numpy(np.empty(wanted + _LINE, np.uint8))
-    start = -memory.data_ptr() % _LINE
-    return memory[start : start + wanted].view(dtype).view(shape)
+    memory = torch.from_numpy(_blocks.take(wanted))
+    return memory[:wanted].view(dtype).view(shape)
+
+
+def release_work_memory() -> None:
+    """Give the memory that is kept for later calls back to the system, as at the end of a training."""
+    _blocks.release()

@@ -19,6 +19,7 @@ import torch
 
 from ..errors import ConfigError, Remedy, RnnkitWarning, check_seed, check_whole
 from ..layers.modes import mode
+from ..ops.memory import release_work_memory
 from .batching.batches import ArrayBatches, hold_out
 from .batching.iterables import IterableBatches
 from .config import LearnerConfig
@@ -234,6 +235,7 @@ def _run(run: Run) -> None:
     finally:
         run.recorder.stop()
         run.callbacks.fit_end(run.history)
+        release_work_memory()
 
 
 def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Iterable[CallbackLike]) -> list[str]:

@@ -1,7 +1,9 @@
 """Sound files as users have them: every coding, headers that lie, files that are damaged or no sound."""
 
 import io
+import os
 import struct
+import threading
 import warnings
 import wave
 
@@ -30,7 +32,7 @@ def wav(
     data=b"\x01\x02" * 400, *, coding=1, channels=1, rate=8000, block=2, bits=16, claim=None, before=b"", extra=b""
 ):
     """The bytes of a WAV file whose header says what it is told."""
-    form = struct.pack("<HHIIHH", coding, channels, rate, 0, block, bits) + extra
+    form = struct.pack("<HHIIHH", coding, channels, rate, 0, block, bits)
     claimed = struct.pack("<I", len(data) if claim is None else claim)
     chunks = before + b"fmt " + struct.pack("<I", len(form)) + form + b"data" + claimed + data
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
@@ -145,6 +147,7 @@ def test_24_bits_in_32_stand_at_the_top():
         (wav(bits=200, block=0), "says 200 bits a sample"),
         (wav(b""), "holds no samples: it has a header and nothing else"),
         (wav(b"\x01"), "holds no samples"),
+        (wav(b"") + b"LIST" + struct.pack("<I", 40) + bytes(40), "holds no samples"),
         (wav()[:12], "it ends at byte 12, before its header ends"),
         (wav()[:30], "a format of less than 16 bytes"),
         (wav()[:40], "before its samples begin"),
@@ -258,3 +261,12 @@ def test_without_soundfile(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
     with pytest.raises(MissingExtraError, match=r"FLAC files need soundfile; type pip install 'rnnkit\[audio\]'"):
         read_audio(tmp_path / "a.flac")
+
+
+def test_a_named_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(wav()))
+    writer.start()
+    assert len(read_audio(path).samples) == 400
+    writer.join()

@@ -92,7 +92,7 @@ class WaveAugment:
             ShapeError: samples are no floats [N].
         """
         if samples.ndim != 1 or not samples.is_floating_point():
-            raise ShapeError.of("samples", samples.shape, f" and the type {samples.dtype}; expected floats [N]")
+            raise ShapeError.of("samples", list(samples.shape), f" and the type {samples.dtype}; expected floats [N]")
         if not len(samples):
             return samples
         samples = change_speed(samples, _between(self.speed, generator))
@@ -172,7 +172,7 @@ class SpecAugment:
             ShapeError: features are not [T, M].
         """
         if features.ndim != 2:
-            raise ShapeError.of("features", features.shape, "; expected [T, M]")
+            raise ShapeError.of("features", list(features.shape), "; expected [T, M]")
         if not features.numel():
             return features
         factor = _between(self.warp, generator)
@@ -225,7 +225,8 @@ def add_noise(samples: Tensor, noise: Tensor, db: float) -> Tensor:
         20.0
     """
     if samples.shape != noise.shape:
-        raise ShapeError.of("noise", noise.shape, f"; expected {list(samples.shape)} as the samples have")
+        raise ShapeError.of("noise", list(noise.shape), f"; expected {list(samples.shape)} as the samples have")
+    noise = noise.to(samples)
     signal, power = samples.double().square().mean(), noise.double().square().mean()
     if not signal > 0 or not power > 0:
         return samples

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError, DataWarning
-from .clip_headers import sentence
+from .clip_headers import Phrase, sentence
 from .clips import ClipSet
 
 _SILENT_DB = -70.0  # the loudest sample of silence: 10 steps of 16 bits
 _FAINT_DB = -40.0
 _CLIPPED = 0.001  # share of samples at the highest level, in runs of at least three
 _OFFSET = 0.05  # a mean that far from 0 is a fault of the recording
+_UNREADABLE = ("cannot be read", "cannot be read")
+_WARNED = ("is read with a warning", "are read with a warning")
 
 
 def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
@@ -42,43 +44,48 @@ def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
     """
     count = len(clips) if most is None else min(most, len(clips))
     chosen = [number * len(clips) // count for number in range(count)] if count else []
-    found: dict[str, list[str]] = defaultdict(list)
+    found: dict[Phrase, list[str]] = defaultdict(list)
     same: dict[bytes, list[int]] = defaultdict(list)
     for number in chosen:
         clip = clips[number]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # truncated files stand in clips.findings
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             try:
                 samples = clips.waveform(number).samples
             except DataError as error:
-                found["cannot be read"].append(f"{clip.id} ({error.problem})")
+                found[_UNREADABLE].append(f"{clip.id} ({error.problem})")
                 continue
+        for one in warned:
+            what = one.message.problem if isinstance(one.message, DataWarning) else str(one.message)
+            found[_WARNED].append(f"{clip.id} ({what})")
         same[hashlib.sha256(samples.numpy().tobytes()).digest()].append(number)
-        for what, detail in faults(samples):
-            found[what].append(clip.id + (f" ({detail})" if detail else ""))
-    said = [sentence(what, names, count) for what, names in found.items()]
+        for phrase, detail in faults(samples):
+            found[phrase].append(clip.id + (f" ({detail})" if detail else ""))
+    said = [sentence(phrase, names, count) for phrase, names in found.items()]
     return said + _doubled(clips, [numbers for numbers in same.values() if len(numbers) > 1])
 
 
-def faults(samples: Tensor) -> list[tuple[str, str]]:
-    """Return what is wrong with samples [N]: a phrase about clips, and a detail.
+def faults(samples: Tensor) -> list[tuple[Phrase, str]]:
+    """Return what is wrong with samples [N]: what one clip and what several do, and a detail.
 
     Example:
         >>> faults(torch.zeros(100)), faults(torch.full((100,), 0.5))
-        ([('are silent', '')], [('have an offset', 'their mean is +0.50')])
+        ([(('is silent', 'are silent'), '')], [(('has an offset', 'have an offset'), 'a mean of +0.50')])
     """
     offset = float(samples.mean())
     centred = samples - offset
     peak = float(centred.abs().max())
     decibels = 20 * float(torch.tensor(max(peak, 1e-12)).log10())
     if abs(offset) > _OFFSET:
-        return [("have an offset", f"their mean is {offset:+.2f}")]
+        return [(("has an offset", "have an offset"), f"a mean of {offset:+.2f}")]
     if decibels < _SILENT_DB:
-        return [("are silent", "")]
+        return [(("is silent", "are silent"), "")]
     if decibels < _FAINT_DB:
-        return [("are faint", f"at most {decibels:.0f} dB")]
+        return [(("is faint", "are faint"), f"at most {decibels:.0f} dB")]
     share = clipped_share(samples)
-    return [("are clipped", f"{share:.{0 if share >= 0.1 else 1}%} of its samples")] if share > _CLIPPED else []
+    if share > _CLIPPED:
+        return [(("is clipped", "are clipped"), f"{share:.{0 if share >= 0.1 else 1}%} of its samples")]
+    return []
 
 
 def clipped_share(samples: Tensor) -> float:
@@ -114,5 +121,6 @@ def _doubled(clips: ClipSet, groups: Sequence[list[int]]) -> list[str]:
     unlike = [name for name, what in zip(names, known, strict=True) if len(set(what)) > 1]
     if unlike:
         shown = ", ".join(unlike[:3]) + (" …" if len(unlike) > 3 else "")
-        said.append(f"{len(unlike):,} of these say different things by their transcripts or labels: {shown}.")
+        have = "sound has" if len(unlike) == 1 else "sounds have"
+        said.append(f"{len(unlike):,} such {have} different transcripts or labels: {shown}.")
     return said

@@ -14,6 +14,23 @@ from .waveforms import audio_info
 _SHOWN = 3
 _FASTEST = 35.0  # characters a second that nobody speaks; fast readers reach 25
 _SHORT = 0.02  # seconds: less than a window of features
+_LETTERS = 24  # of a transcript in a sentence
+
+Phrase = tuple[str, str]  # what one clip does, and what several do
+_BEHIND = (
+    "begins behind the end of its file, and is left out",
+    "begin behind the ends of their files, and are left out",
+)
+_CUT = ("ends behind the end of its file, and is cut there", "end behind the ends of their files, and are cut there")
+_REVERSED = ("ends before it begins, and is left out", "end before they begin, and are left out")
+_HURRIED = ("is too short for its transcript", "are too short for their transcripts")
+_UNREADABLE = ("cannot be read, and is left out", "cannot be read, and are left out")
+_NO_SAMPLES = ("holds no samples, and is left out", "hold no samples, and are left out")
+_TRUNCATED = ("is truncated, and is read as far as it goes", "are truncated, and are read as far as they go")
+_MISNAMED = (
+    "has the suffix of another format, and is read by its content",
+    "have the suffixes of other formats, and are read by their content",
+)
 
 
 class Headers:
@@ -26,8 +43,9 @@ class Headers:
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._infos: dict[Path, AudioInfo | None] = {}
-        self._found: dict[str, list[str]] = defaultdict(list)
+        self._found: dict[Phrase, list[str]] = defaultdict(list)
         self._rates: Counter[int] = Counter()
+        self._without: dict[str, list[str]] = {"transcript": [], "label": [], "speaker": []}
         self._count = 0
 
     def rate_of(self, entry: Entry) -> int:
@@ -46,29 +64,38 @@ class Headers:
             return None
         end = info.seconds if entry.end is None else min(entry.end, info.seconds)
         if entry.start >= info.seconds:
-            self._note("begin behind the end of their file, and are left out", entry.id)
+            self._note(_BEHIND, entry.id)
             return None
         if entry.end is not None and entry.end > info.seconds + 0.05:
-            self._note("end behind the end of their file, and are cut there", entry.id)
+            self._note(_CUT, entry.id)
         seconds = end - entry.start
         if seconds <= 0:
-            self._note("end before they begin, and are left out", entry.id)
+            self._note(_REVERSED, entry.id)
             return None
         self._rates[info.rate] += 1
         if seconds > self._longest:
-            self._note(f"are longer than {self._longest:g} seconds", f"{entry.id}: {seconds:,.0f} s")
+            than = f"longer than {self._longest:g} seconds"
+            self._note((f"is {than}", f"are {than}"), f"{entry.id} ({seconds:,.0f} s)")
         if seconds < _SHORT:
-            self._note(f"are shorter than {_SHORT * 1000:g} ms", entry.id)
+            than = f"shorter than {_SHORT * 1000:g} ms"
+            self._note((f"is {than}", f"are {than}"), entry.id)
         size = _spoken_size(entry.text or "")
         if size > 3 and size / seconds > _FASTEST:
-            self._note("are too short for their transcripts", f"{entry.id}: {entry.text!r:.40} in {seconds:.2f} s")
+            self._note(_HURRIED, f"{entry.id} ({_shortened(entry.text or '')} in {seconds:.2f} s)")
         if entry.text is not None and not entry.text.strip():
-            self._note("have an empty transcript", entry.id)
+            self._note(("has an empty transcript", "have an empty transcript"), entry.id)
+        for what, value in (("transcript", entry.text), ("label", entry.label), ("speaker", entry.speaker)):
+            if value is None:
+                self._without[what].append(entry.id)
         return entry.start, seconds
 
     def findings(self) -> list[str]:
         """Return the sentences."""
-        said = [sentence(what, names, self._count) for what, names in self._found.items()]
+        said = [sentence(phrase, names, self._count) for phrase, names in self._found.items()]
+        used = sum(self._rates.values())
+        for what, names in self._without.items():
+            if 0 < len(names) < used:  # where none has it, the layout has none
+                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count))
         if len(self._rates) > 1:
             rates = ", ".join(f"{rate:,} Hz ({count:,})" for rate, count in self._rates.most_common())
             said.append(f"The clips have different rates: {rates}. They are brought to one rate where they are read.")
@@ -80,31 +107,35 @@ class Headers:
         except MissingExtraError:
             raise
         except DataError as error:
-            self._note("cannot be read, and are left out", f"{path.name} ({error.problem})")
+            self._note(_UNREADABLE, f"{path.name} ({error.problem})")
             return None
         if not info.frames:
-            self._note("hold no samples, and are left out", path.name)
+            self._note(_NO_SAMPLES, path.name)
             return None
         if info.truncated:
-            self._note("are truncated, and are read as far as they go", path.name)
+            self._note(_TRUNCATED, path.name)
         if info.misnamed:
-            what = "have the suffix of another format, and are read by their content"
-            self._note(what, f"{path.name} is {info.format}")
+            self._note(_MISNAMED, f"{path.name} ({info.format})")
         return info
 
-    def _note(self, what: str, name: str) -> None:
-        self._found[what].append(name)
+    def _note(self, phrase: Phrase, name: str) -> None:
+        self._found[phrase].append(name)
 
 
-def sentence(what: str, names: Sequence[str], count: int) -> str:
+def sentence(phrase: Phrase, names: Sequence[str], count: int) -> str:
     """Return a sentence about some of the clips, the first of them by name.
 
+    Args:
+        phrase: what one clip does, and what several do.
+        names: of the clips.
+        count: of all clips.
+
     Example:
-        >>> sentence("are silent", ["a"], 3), sentence("have an offset", ["a", "b", "c", "d"], 9)
-        ('1 of 3 clips is silent: a.', '4 of 9 clips have an offset: a, b, c ….')
+        >>> sentence(("is silent", "are silent"), ["a"], 3), sentence(("has", "have"), ["a", "b", "c", "d"], 9)
+        ('1 of 3 clips is silent: a.', '4 of 9 clips have: a, b, c ….')
     """
     shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-    return f"{len(names):,} of {count:,} clips {_singular(what) if len(names) == 1 else what}: {shown}."
+    return f"{len(names):,} of {count:,} clips {phrase[len(names) > 1]}: {shown}."
 
 
 def _spoken_size(text: str) -> int:
@@ -112,20 +143,5 @@ def _spoken_size(text: str) -> int:
     return sum(4 if "\u3040" <= sign <= "\u9fff" else 1 for sign in text)
 
 
-_SINGULAR = {
-    "begin": "begins",
-    "end": "ends",
-    "are": "is",
-    "have": "has",
-    "hold": "holds",
-    "go": "goes",
-    "they": "it",
-    "their": "its",
-    "transcripts": "transcript",
-}
-
-
-def _singular(what: str) -> str:
-    """Return a verb phrase of many things for one."""
-    words = [(word, word.rstrip(",")) for word in what.split(" ")]
-    return " ".join(_SINGULAR.get(bare, bare) + whole[len(bare) :] for whole, bare in words)
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= _LETTERS else text[:_LETTERS] + "…")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
+from ...spelling import composed
 from ..text.decoding import decode_file, lines_of
 from .archives import ARCHIVES, unpack
-from .clip_tables import TABLES, Columns, Entry, read_table
+from .clip_tables import TABLES, Columns, Entry, names_files, read_table
 from .sound_files import SUFFIXES
 
 __all__ = ["LAYOUTS", "Columns", "Entry", "find_entries"]
 
 LAYOUTS = ("labels", "digits", "transcripts", "table", "kaldi", "librispeech", "plain")
 _TRANSCRIPTS = (".txt", ".lab")
+_NO_SPEAKERS = {"train", "test", "dev", "valid", "validation", "eval", "wav", "wavs", "clips", "audio", "data"}
 _DIGITS = re.compile(r"([^_]+)_(.+)_(\d+)")
 _COMMANDS = re.compile(r"([0-9a-f]+)_nohash_\d+")
 
@@ -32,7 +35,7 @@ def find_entries(path: Path, layout: str, columns: Columns) -> tuple[str, Iterab
         return "plain", [Entry(path, id=path.stem)]
     files = _sound_files(path)
     if layout == "auto":
-        layout = _find_layout(path, files)
+        layout = _find_layout(path, files, columns)
     if layout == "table":
         return layout, read_table(_only_table(path), columns)
     if layout == "kaldi":
@@ -53,23 +56,41 @@ def _sound_files(path: Path) -> list[Path]:
     return sorted((file for file in found if file.is_file()), key=lambda file: natural_key(str(file.relative_to(path))))
 
 
-def _find_layout(path: Path, files: list[Path]) -> str:
+def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
     """Return the layout of a folder, by the names in it."""
     if (path / "wav.scp").is_file():
         return "kaldi"
     if next(path.rglob("*.trans.txt"), None) is not None:
         return "librispeech"
     tables = _tables(path)
-    if tables and (not files or len(tables) == 1):
+    if tables and not files:
         return "table"
-    if files and any(_transcript(file) is not None for file in files[:200]):
+    tables = [table for table in tables if names_files(table, columns)]
+    if len(tables) == 1:
+        return "table"
+    if files and len(_transcripts(path, files)) * 2 >= len(files):
         return "transcripts"
-    stems = [_DIGITS.fullmatch(file.stem) for file in files]
-    if files and all(stems) and len({file.parent for file in files}) == 1:
+    names = [_DIGITS.fullmatch(file.stem) for file in files]
+    labels = {name[1] for name in names if name}
+    alone = len({file.parent for file in files}) == 1
+    if alone and all(names) and (len(labels) > 1 or all(label.isdigit() for label in labels)):
         return "digits"
-    if files and all(file.parent != path for file in files):
+    if tables:
+        return "table"  # several, of which the user names one
+    folders = {file.relative_to(_root(path, files)).parts[0] for file in files if file.parent != path}
+    if all(file.parent != path for file in files) and len({name for name in folders if name[0] != "_"}) > 1:
         return "labels"
-    return "plain"
+    return "table" if _tables(path) else "plain"  # the reader says which column it looks for
+
+
+def _root(path: Path, files: list[Path]) -> Path:
+    """Return the folder that holds the folders of all files: an archive often has a folder around all."""
+    root = path
+    while True:
+        parts = [file.relative_to(root).parts for file in files]
+        if len({part[0] for part in parts}) != 1 or min(map(len, parts)) < 3:
+            return root
+        root = root / parts[0][0]
 
 
 def _tables(path: Path) -> list[Path]:
@@ -88,20 +109,15 @@ def _only_table(path: Path) -> Path:
 
 def _labels(path: Path, files: list[Path]) -> Iterator[Entry]:
     """Yield entries labelled by the folder that a file lies in."""
-    root = path
-    while True:  # an archive often has a folder around all
-        inner = [item for item in root.iterdir() if item.is_dir() and item.name[0] != "."]
-        if len(inner) != 1 or any(file.parent in (root, inner[0]) for file in files):
-            break
-        root = inner[0]
-    names = [_COMMANDS.fullmatch(file.stem) for file in files]
+    root = _root(path, files)
+    labelled = [(file, file.relative_to(root).parts) for file in files]
+    # Speech Commands has noise in _background_noise_.
+    labelled = [(file, parts) for file, parts in labelled if len(parts) > 1 and parts[0][0] != "_"]
+    names = [_COMMANDS.fullmatch(file.stem) for file, _ in labelled]
     speak = all(names)
-    for file, name in zip(files, names, strict=True):
-        parts = file.relative_to(root).parts
-        if len(parts) < 2 or parts[0].startswith("_"):  # Speech Commands has noise in _background_noise_
-            continue
+    for (file, parts), name in zip(labelled, names, strict=True):
         speaker = name[1] if speak and name else None
-        yield Entry(file, label=parts[0], speaker=speaker, id=str(file.relative_to(root).with_suffix("")))
+        yield Entry(file, label=composed(parts[0]), speaker=speaker, id=str(file.relative_to(root).with_suffix("")))
 
 
 def _digits(path: Path, files: list[Path]) -> Iterator[Entry]:
@@ -110,15 +126,22 @@ def _digits(path: Path, files: list[Path]) -> Iterator[Entry]:
         if name is None:
             remedies = (Remedy("layout", "labels"), Remedy("layout", "plain"))
             raise DataError("the name has not the form LABEL_SPEAKER_NUMBER", Place(str(file)), remedies)
-        yield Entry(file, label=name[1], speaker=name[2], id=file.stem)
+        yield Entry(file, label=composed(name[1]), speaker=composed(name[2]), id=file.stem)
 
 
-def _transcript(file: Path) -> Path | None:
-    for suffix in _TRANSCRIPTS:
-        beside = file.with_suffix(suffix)
-        if beside.is_file():
-            return beside
-    return None
+def _transcripts(path: Path, files: list[Path]) -> dict[Path, Path]:
+    """Return the file with the text of each sound file that has one: beside it, else of its name anywhere."""
+    texts = [file for file in path.rglob("*") if file.suffix.lower() in _TRANSCRIPTS and file.is_file()]
+    beside = {file.with_suffix(""): file for file in texts}
+    counts = Counter(file.stem for file in texts)
+    alone = {file.stem: file for file in texts if counts[file.stem] == 1}
+    stems = Counter(file.stem for file in files)
+    found = {}
+    for file in files:
+        text = beside.get(file.with_suffix("")) or (alone.get(file.stem) if stems[file.stem] == 1 else None)
+        if text is not None:
+            found[file] = text
+    return found
 
 
 def _whole_text(file: Path) -> str:
@@ -126,12 +149,14 @@ def _whole_text(file: Path) -> str:
 
 
 def _with_transcripts(path: Path, files: list[Path]) -> Iterator[Entry]:
+    texts = _transcripts(path, files)
+    # A folder a speaker is usual; one folder of all, or folders of parts, tell none.
+    folders = {file.parent.name for file in files if file.parent != path}
+    speak = len(folders) > 1 and not {name.lower() for name in folders} & _NO_SPEAKERS
     for file in files:
-        beside = _transcript(file)
-        text = None if beside is None else _whole_text(beside)
-        # A folder a speaker is usual; files in one folder tell none.
-        inner = file.relative_to(path).parts[:-1]
-        yield Entry(file, text, speaker=inner[0] if inner else None, id=str(file.relative_to(path).with_suffix("")))
+        text = _whole_text(texts[file]) if file in texts else None
+        speaker = composed(file.parent.name) if speak and file.parent != path else None
+        yield Entry(file, text, speaker=speaker, id=str(file.relative_to(path).with_suffix("")))
 
 
 def _plain(path: Path, files: list[Path]) -> Iterator[Entry]:

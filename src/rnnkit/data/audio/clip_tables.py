@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, Place, Remedy, suggest
+from ..text.decoding import decode_file, lines_of
 from ..text.rows import read_text_rows
+from .sound_files import SUFFIXES
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _NAMES = {
     "path": ("path", "file", "file_name", "filename", "file_path", "filepath", "audio", "audio_path", "audio_filepath",
-             "audio_file", "wav", "wav_path", "wav_filename", "clip", "音频", "路径", "文件"),
+             "audio_file", "audio.path", "wav", "wav_path", "wav_filename", "clip", "音频", "路径", "文件"),
     "text": ("text", "sentence", "transcript", "transcription", "normalized_text", "words", "文本", "句子"),
     "label": ("label", "class", "category", "intent", "command", "target", "keyword", "标签", "类别"),
     "speaker": ("speaker", "speaker_id", "speakerid", "spk", "client_id", "user", "说话人"),
@@ -58,36 +60,66 @@ class Columns:
 def read_table(file: Path, columns: Columns) -> Iterator[Entry]:
     """Yield the entries of a table.
 
+    A table without a header, such as LJSpeech's, has the path first and the text second.
+
     Raises:
         DataError: a column is missing, a row has no path, or a time is no number.
     """
-    chosen: dict[str, str] | None = None
-    for row, place in read_text_rows(file, None, empty="keep"):
-        if chosen is None:
-            chosen = _choose([str(name) for name in row], columns, place)
-        values = {what: row.get(name) for what, name in chosen.items()}
+    chosen: dict[tuple[str, ...], dict[str, str]] = {}  # records of JSON may have different fields
+    for row, place in _rows(file):
+        names = tuple(map(str, row))
+        if names not in chosen:
+            chosen[names] = _choose(names, columns, place)
+        named = chosen[names]
+        values = {what: row.get(name) for what, name in named.items()}
         path = _text(values.get("path"))
         if not path:
-            raise DataError("has no path of a sound file", place.at(column=chosen["path"]), "take the row out")
-        times = {
-            what: _time(values.get(what), place.at(column=chosen.get(what))) for what in ("start", "end", "seconds")
-        }
+            raise DataError("has no path of a sound file", place.at(column=named["path"]), "take the row out")
+        written = ("start", "end", "seconds")
+        times = {what: _time(values.get(what), place.at(column=named.get(what))) for what in written}
         start, end = times["start"] or 0.0, times["end"]
-        if end is None and times["seconds"] is not None and "start" in chosen:
+        if end is None and times["seconds"] is not None and "start" in named:
             end = start + times["seconds"]
-        text = values.get("text")
+        text, stem = values.get("text"), Path(path.replace("\\", "/")).stem
         yield Entry(
             _find_file(path, file.parent),
-            None if text is None else " ".join(text) if isinstance(text, list) else str(text),
+            None if text is None else " ".join(map(str, text)) if isinstance(text, list) else str(text),
             _text(values.get("label")) or None,
             _text(values.get("speaker")) or None,
             start,
             end,
-            Path(path).stem if not start else f"{Path(path).stem}@{start:g}",
+            f"{stem}@{start:g}" if start else stem,
         )
 
 
-def _choose(names: list[str], columns: Columns, place: Place) -> dict[str, str]:
+def names_files(file: Path, columns: Columns) -> bool:
+    """Return whether a table has a column for the path of sound files."""
+    try:
+        row, place = next(_rows(file))
+        _choose(tuple(map(str, row)), columns, place)
+    except (DataError, StopIteration):
+        return False
+    return True
+
+
+def _rows(file: Path) -> Iterator[tuple[dict[str, Any], Place]]:
+    """Yield the rows of a table by the names of its columns."""
+    if file.suffix.lower() in (".csv", ".tsv"):
+        first = next((line for line, _ in lines_of(decode_file(file), file) if line.strip()), "")
+        marks = [mark for mark in ("\t" if file.suffix.lower() == ".tsv" else "|\t;,") if mark in first]
+        cells = {mark: first.split(mark)[0].strip().strip('"') for mark in marks}
+        mark = next((mark for mark, cell in cells.items() if cell and _find_file(cell, file.parent).is_file()), None)
+        if mark is not None:
+            # Between bars, quotation marks belong to the text.
+            rows = read_text_rows(file, None, header=False, delimiter=mark, quotes=mark != "|", empty="keep")
+            for row, place in rows:
+                yield {name: row[number] for number, name in enumerate(("path", "text")) if number in row}, place
+            return
+    for row, place in read_text_rows(file, None, empty="keep"):
+        yield {str(name): value for name, value in row.items()}, place
+
+
+def _choose(names: Sequence[str], columns: Columns, place: Place) -> dict[str, str]:
     """Return the name of each column that the table has."""
     folded = {name.casefold().strip(): name for name in reversed(names)}
     chosen: dict[str, str] = {}
@@ -110,10 +142,19 @@ def _choose(names: list[str], columns: Columns, place: Place) -> dict[str, str]:
 
 
 def _find_file(path: str, folder: Path) -> Path:
-    found = Path(path).expanduser()
-    if found.is_absolute():
-        return found
-    return next((folder / base / found for base in _FOLDERS if (folder / base / found).is_file()), folder / found)
+    """Return a path as it is, or beside the table; a suffix may lack, and Windows writes other slashes."""
+    written = [path] if "\\" not in path else [path, path.replace("\\", "/")]
+    for one in written:
+        bases = [Path()] if Path(one).is_absolute() else [folder / base for base in _FOLDERS]
+        for base in bases:
+            found = (base / one).expanduser()
+            if found.is_file():
+                return found
+            if found.suffix.lower() not in SUFFIXES:
+                for suffix in SUFFIXES:
+                    if (named := found.with_name(found.name + suffix)).is_file():
+                        return named
+    return folder / path
 
 
 def _text(value: Any) -> str:

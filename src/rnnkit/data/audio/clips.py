@@ -175,13 +175,15 @@ def read_clips(
 
     Layouts:
 
-    - "labels": a folder a label, ``yes/anna_1.wav``. Names as in Speech Commands (``8a28231e_nohash_0.wav``) tell the
-      speaker.
+    - "labels": two or more folders, one a label, ``yes/anna_1.wav``. Names as in Speech Commands
+      (``8a28231e_nohash_0.wav``) tell the speaker.
     - "digits": names as in the free spoken digits, ``7_jackson_32.wav``: label, speaker and number.
-    - "transcripts": beside each sound file one with its text, ``a.wav`` and ``a.txt`` (or ``a.lab``).
+    - "transcripts": a text file for each sound file, ``a.wav`` and ``a.txt`` (or ``a.lab``), beside it or in another
+      folder. Of several folders each is a speaker, unless one has a name such as ``train``.
     - "table": a CSV or TSV file, JSON lines or a JSON array, with columns for the path (relative to the table, or
       to a folder beside it) and the text or the label, and maybe the speaker, the start and the end in seconds. A
-      folder with sound files and one table is read by the table.
+      folder with sound files and one table is read by the table. A table without a header has the path first and the
+      text second.
     - "kaldi": a folder with ``wav.scp`` and ``text``, and maybe ``utt2spk`` and ``segments``.
     - "librispeech": folders with ``*.trans.txt``.
     - "plain": sound files of which nothing is known.
@@ -216,7 +218,7 @@ def read_clips(
     check_choice(layout, "layout", ("auto", *LAYOUTS))
     check_number(longest, "longest", above=0)
     columns = Columns(path_column, text_column, label_column, speaker_column, start_column, end_column)
-    found = find_data(os.fspath(path))
+    found = find_data(os.path.expanduser(path))
     layout_found, entries = find_entries(found, layout, columns)
     headers = Headers(longest)
     clips: list[Clip] = []
@@ -266,6 +268,9 @@ def split_clips(
         raise DataError(
             f"{lacking:,} of {len(clips):,} clips have no speaker", Place(clips.source), Remedy("by", "random")
         )
+    there, what = (len(clips.speakers), "speakers") if by == "speaker" else (len(clips), "clips")
+    if there < len(shares):
+        raise DataError(f"{there} {what} arrived; expected at least {len(shares)}, one a part", Place(clips.source))
     labels = [clip.label for clip in clips]
     labelled = None if None in labels else np.asarray(labels, np.str_)
     # Series of one value, the number of the clip, are divided in place of the clips.

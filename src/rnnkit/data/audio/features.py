@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ...errors import ConfigError, ShapeError, check_choice, check_number, check_whole, suggest
 
 _BLOCK = 256  # frames that are computed at once
+_FEW = 500_000  # multiplications up to which a product is faster than a Fourier transform
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,10 @@ class FeatureSettings:
         check_whole(self.ceps, "ceps")
         if self.top_hz > self.rate / 2:
             raise ConfigError.of("high_hz", self.high_hz, f"expected at most {self.rate / 2:g}, half of the rate")
-        if self.window < 2 or self.hop < 1:
-            raise ConfigError.of("window_ms", self.window_ms, "expected at least two samples a window, one a hop")
+        if self.window < 2:
+            raise ConfigError.of("window_ms", self.window_ms, "expected at least the time of two samples")
+        if self.hop < 1:
+            raise ConfigError.of("hop_ms", self.hop_ms, "expected at least the time of one sample")
         if self.kind == "mfcc" and self.ceps > self.mel_bands:
             raise ConfigError.of("ceps", self.ceps, f"expected at most {self.mel_bands}, the number of bands")
 
@@ -149,8 +152,13 @@ class Features(nn.Module):
         hann = 0.5 - 0.5 * torch.cos(2 * math.pi * steps)
         self._points = 1 << (settings.window - 1).bit_length()
         self._bins = self._points // 2  # the last one, of half the rate, belongs to no band
+        window = hann**0.85
+        # Both parts of a frequency have its weight in a band.
+        mel = mel_bank(settings, self._points).repeat_interleave(2, 0)
+        # The spectrum is linear in the samples: those of single samples make that of a few frames, by one product.
+        waves = self._spectrum(torch.eye(settings.window, dtype=torch.float64), window).flatten(-2)
         # No buffers: model.half() must not round them, and the settings make them anew.
-        self._constants = (hann**0.85, mel_bank(settings, self._points), _cosine_transform(settings))
+        self._constants = (window, mel, _cosine_transform(settings), waves)
         self._on_device: dict[torch.device, tuple[Tensor, ...]] = {}
 
     @property
@@ -210,23 +218,27 @@ class Features(nn.Module):
     def _of_block(self, frames: Tensor) -> Tensor:
         # In float64, because the Fourier transform of float32 rounds otherwise for other numbers of frames, which the
         # logarithm of a weak band shows.
-        window, mel, cosines = self._placed(frames.device)
+        window, mel, cosines, waves = self._placed(frames.device)
         values = frames.to(window)
         if self.settings.dither:
             values = values + self.settings.dither * torch.randn_like(values)
-        values = values - values.mean(-1, keepdim=True)
-        first = values[..., :1] * (1 - self.settings.preemphasis)  # as if the sample before were the same
-        rest = torch.add(values[..., 1:], values[..., :-1], alpha=-self.settings.preemphasis)
-        values = torch.cat([first, rest], -1)
-        spectrum = torch.fft.rfft(values * window, self._points)[..., : self._bins]
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        energies = (power @ mel).clamp(min=self.settings.floor).log()
+        few = values.shape[:-1].numel() * waves.numel() <= _FEW
+        parts = values @ waves if few else self._spectrum(values, window).flatten(-2)
+        energies = (parts.square() @ mel).clamp(min=self.settings.floor).log()
         if self.settings.kind == "mfcc":
             energies = energies @ cosines
         return energies.float()
 
+    def _spectrum(self, frames: Tensor, window: Tensor) -> Tensor:
+        """Return the real and the imaginary part of each frequency of frames, [..., points / 2, 2]."""
+        frames = frames - frames.mean(-1, keepdim=True)
+        first = frames[..., :1] * (1 - self.settings.preemphasis)  # as if the sample before were the same
+        rest = torch.add(frames[..., 1:], frames[..., :-1], alpha=-self.settings.preemphasis)
+        spectrum = torch.fft.rfft(torch.cat([first, rest], -1) * window, self._points)
+        return torch.view_as_real(spectrum[..., : self._bins])
+
     def _placed(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Return window, mel bank and cosines on a device; MPS has no float64."""
+        """Return the constants on a device; MPS has no float64."""
         if device not in self._on_device:
             precise = torch.float32 if device.type == "mps" else torch.float64
             self._on_device[device] = tuple(one.to(device, precise) for one in self._constants)
@@ -351,10 +363,10 @@ def _cosine_transform(settings: FeatureSettings) -> Tensor:
 def _check(samples: Tensor, dimensions: tuple[int, ...], expected: str) -> None:
     if not isinstance(samples, Tensor):
         raise ShapeError(
-            f"samples are a {type(samples).__name__}; expected a tensor {expected}: torch.as_tensor(samples)"
+            f"samples are a {type(samples).__name__}; expected a tensor {expected}: type torch.as_tensor(samples)"
         )
     if samples.ndim not in dimensions:
-        raise ShapeError.of("samples", samples.shape, f"; expected {expected}")
+        raise ShapeError.of("samples", list(samples.shape), f"; expected {expected}")
     if not samples.is_floating_point():
         whole = samples.dtype == torch.int16
         advice = "samples / 32768" if whole else "floats from -1 to 1"

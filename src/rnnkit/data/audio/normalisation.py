@@ -199,7 +199,7 @@ class FeatureNorm(nn.Module):
     def _check(self, features: Tensor, dimensions: tuple[int, ...]) -> None:
         if features.ndim not in dimensions or features.shape[-1] != self.size:
             expected = " or ".join({2: f"[T, {self.size}]", 3: f"[B, T, {self.size}]"}[ndim] for ndim in dimensions)
-            raise ShapeError.of("features", features.shape, f"; expected {expected}")
+            raise ShapeError.of("features", list(features.shape), f"; expected {expected}")
 
     def _check_fitted(self) -> None:
         if self.needs_fit and not self.fitted:

@@ -52,7 +52,7 @@ def resample(samples: Tensor, from_rate: int, to_rate: int) -> Tensor:
     if filters is None:
         return samples
     count = filters.outputs(samples.shape[-1])
-    flat = samples.reshape(-1, samples.shape[-1])
+    flat = samples.reshape(math.prod(samples.shape[:-1]), samples.shape[-1])
     # Zeros stand before and behind, so that each output has all its taps.
     padded = torch.nn.functional.pad(flat, (filters.half - 1, filters.half + filters.down))
     return filters.apply(padded, 0, count).reshape(*samples.shape[:-1], count)
@@ -61,7 +61,8 @@ def resample(samples: Tensor, from_rate: int, to_rate: int) -> Tensor:
 class Resampler:
     """Change the rate of samples that come in pieces.
 
-    The pieces that come out, joined, are what `resample` makes of the pieces that went in, joined, to 1e-6. An output
+    The pieces that come out, joined, are what `resample` makes of the pieces that went in, joined, to 1e-6 (of samples
+    from −1 to 1). An output
     waits for 51 samples of the lower rate behind it.
 
     Args:
@@ -96,7 +97,7 @@ class Resampler:
         """Return the outputs that the samples [n] complete."""
         _check(samples)
         if samples.ndim != 1:
-            raise ShapeError.of("samples", samples.shape, "; expected [n]")
+            raise ShapeError.of("samples", list(samples.shape), "; expected [n]")
         if self._filters is None:
             return samples
         self._received += len(samples)
@@ -206,6 +207,6 @@ class _Filters:
         return weights / weights.sum(-1, keepdim=True)  # a constant stays what it is
 
 
-@lru_cache(16)
+@lru_cache(64)
 def _filters(up: int, down: int) -> _Filters | None:
     return None if up == down else _Filters(up, down)

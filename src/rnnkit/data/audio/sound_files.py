@@ -251,7 +251,7 @@ def open_sound(source: Source) -> Iterator[tuple[BinaryIO, Place]]:
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", place) from None
         with file:
-            yield file, place
+            yield (file if file.seekable() else io.BytesIO(file.read())), place
         return
     name = getattr(source, "name", None)
     place = Place(name if isinstance(name, str) else "the open file")

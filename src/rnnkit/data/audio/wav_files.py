@@ -83,7 +83,10 @@ def read_header(file: BinaryIO, size: int, place: Place) -> WavHeader | None:
                 raise DataError("the header of the WAV file has no format before its samples", place, _COPY)
             if kind == b"RF64" and length == 0xFFFFFFFF and len(sizes) >= 16:
                 length = struct.unpack("<Q", sizes[8:16])[0]
-            return _header(known, at + 8, length, size, place)
+            follows = file.read(8)
+            after = struct.unpack("<I", follows[4:])[0] if follows[:4].isalnum() and len(follows) == 8 else size
+            ended = at + 16 + after <= size or len(follows) < 8  # another chunk follows: there are no samples
+            return _header(known, at + 8, length, size, ended, place)
         at += 8 + length
         if length % 2:  # a zero fills up an odd length; some programs forget it
             file.seek(at)
@@ -109,7 +112,10 @@ def _format(data: bytes, place: Place) -> tuple[int, int, int, int, int]:
     return coding, channels, rate, block, bits
 
 
-def _header(known: tuple[int, int, int, int, int], at: int, length: int, size: int, place: Place) -> WavHeader | None:
+def _header(
+    known: tuple[int, int, int, int, int], at: int, length: int, size: int, ended: bool, place: Place
+) -> WavHeader | None:
+    """Return the header; `ended` says whether a length of 0 is true, or was never written."""
     coding, channels, rate, block, bits = known
     width = block // channels if block and block % channels == 0 else (bits + 7) // 8
     if not bits <= width * 8 < bits + 8 and bits:  # 20 bits lie in 3 bytes, 12 in 2; 24 in 4 is seen, too
@@ -121,8 +127,8 @@ def _header(known: tuple[int, int, int, int, int], at: int, length: int, size: i
         raise DataError(f"the header of the WAV file says {bits} bits a sample of {_NAMES[coding]}", place, _COPY)
     there = (size - at) // (width * channels)
     unknown = length in _UNKNOWN_SIZE or length >= _HEAD_ROOM
-    if unknown and length == 0 and there * width * channels <= 8:
-        there = 0  # an empty file
+    if length == 0 and ended:
+        there = 0
     claimed = None if unknown else length // (width * channels)
     return WavHeader(rate, channels, there if claimed is None else min(there, claimed), claimed, coding, width, at)
 
