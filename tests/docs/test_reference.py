@@ -60,6 +60,7 @@ MODULES = {
     "rnnkit.recipes.lm": ("Lm", "awd", "lm", "tang", "tinyshakespeare"),
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),
     "rnnkit.recipes.mnist": ("Mnist", "founding", "mnist", "permuted", "pixels", "rows_gated"),
+    "rnnkit.recipes.ngram": ("Ngram", "ngram"),
     "rnnkit.recipes.regress": ("Regress", "regress"),
     "rnnkit.recipes.sound_classify": ("SoundClassify", "sound_classify"),
     "rnnkit.recipes.speech": ("Speech", "speech"),

@@ -56,7 +56,8 @@ class JoinedUtterances:
         lengths: the least and the most words of an utterance; each number is as frequent.
         gaps: the silence between them.
         growing: in the first half of so many first epochs utterances have the least words of `lengths` and nothing
-            around them, in the second half the most words grow. A network that is trained by CTC learns words by themselves much faster.
+            around them, in the second half the most words grow. A network that is trained by CTC learns words by
+            themselves much faster.
         seed: of the first epoch.
 
     Raises:
