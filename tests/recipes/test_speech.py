@@ -16,8 +16,8 @@ from rnnkit.tasks.speech import load_transcriber
 SMALL = (
     "features.bands=12 features.hop_ms=20 features.norm=training model.hidden_size=24 model.num_layers=1 "
     "model.channels=24 model.kernel_sizes=3 model.strides=2 model.dropout=0 model.front_dropout=0 fit.epochs=12 "
-    "fit.batch_size=4 fit.lr=0.02 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
-    "augment.time_masks=0 augment.band_masks=0 augment.noise_low=20 decode.tail=0.2 decode.endpoint=0"
+    "fit.batch_size=4 fit.lr=0.01 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
+    "augment.time_masks=0 augment.band_masks=0 augment.noise=0 augment.tilt=0 decode.tail=0.2 decode.endpoint=0"
 )
 
 
