@@ -77,7 +77,7 @@ bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; write
 	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer; do \
 	  $(BIN)/python -m $$part || status=1; done; exit $$status
 
-accuracy: install  ## train digits and series for several seeds and compare with what they must reach
+accuracy: install  ## train what has a figure to reach, and compare (ARGS="--only forecast-weather" for one)
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 examples: install  ## run the examples

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from digits import made_mnist
+from pages import faults_of
 from series_files import write_waves
 from typer.testing import CliRunner
 
@@ -72,6 +73,7 @@ def test_a_run_of_mnist_gets_a_verdict_and_a_page(run):
     assert seen.endswith("of 28 steps back.")
     assert last == f"Page: {Path('run/report.html')}"
     text = Path("run/report.html").read_text(encoding="utf-8")
+    assert faults_of(text) == []
     assert f"<h1>{verdict}</h1>" in text
     for title in ("Gradients through time", "Update-to-weight ratios", "Learning curves"):
         assert f"<h3>{title}</h3>" in text
