@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data import Tokenizer
+    from ..tasks.speech import Transcriber
     from .finetuning import FineTune, FineTuneWork
 
 Columns = dict[str, list[Any]]
@@ -238,6 +239,14 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "summarizer", "summarize")
 
+    def transcriber(self, folder: Path) -> Transcriber:
+        """Return the folder's recogniser of speech.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "transcriber", "transcribe speech")
+
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, and rows to measure it on.
 
@@ -325,6 +334,7 @@ METHODS = {
     "generate": "language_model",
     "translate": "translator",
     "summarize": "summarizer",
+    "transcribe": "transcriber",
     "inspect": "inspection_data",
     "finetune": "fine_tune_job",
 }
