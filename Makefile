@@ -75,7 +75,8 @@ package: install  ## build the wheel and the source archive into build/dist and 
 	@$(BIN)/python tests/distribution/build_and_try.py build/dist
 
 bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md
-	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer; do \
+	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer \
+	  benchmarks.speech; do \
 	  $(BIN)/python -m $$part || status=1; done; exit $$status
 
 accuracy: install  ## train what has a figure to reach, and compare (ARGS="--only forecast-weather" for one)

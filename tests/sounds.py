@@ -9,6 +9,13 @@ from rnnkit.data.audio import write_wav
 
 RATE = 8000
 TONES = {"low": 300.0, "mid": 900.0, "high": 2200.0}
+# Settings of a small network that learns them.
+SMALL = (
+    "features.bands=12 features.hop_ms=20 features.norm=training model.hidden_size=24 model.num_layers=1 "
+    "model.channels=24 model.kernel_sizes=3 model.strides=2 model.dropout=0 model.front_dropout=0 fit.epochs=12 "
+    "fit.batch_size=4 fit.lr=0.01 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
+    "augment.time_masks=0 augment.band_masks=0 augment.noise=0 augment.tilt=0 decode.tail=0.2 decode.endpoint=0"
+)
 
 
 def tone(word, seconds=0.16, seed=0):

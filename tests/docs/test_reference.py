@@ -92,6 +92,7 @@ MODULES = {
     "rnnkit.tasks.speech": ("Transcriber", "Transcript", "load_transcriber"),
     "rnnkit.tasks.speech_batches": ("HeldUtterances", "SpeechBatches", "SpeechFront"),
     "rnnkit.tasks.speech_joined": ("Gaps", "JoinedUtterances"),
+    "rnnkit.tasks.speech_latency": ("Latency", "measure_latency", "real_time_factor", "streams_at_once"),
     "rnnkit.tasks.speech_scores": ("SpeechScores", "mistakes_of", "score_speech"),
     "rnnkit.tasks.speech_settings": ("Decoding",),
     "rnnkit.tasks.speech_stream": ("Partial", "Recognizer"),

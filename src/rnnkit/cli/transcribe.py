@@ -172,12 +172,13 @@ def _live(
         if standard_input.is_piped()
         else _microphone(recognizer.rate, f"`rnnkit transcribe {run} --live`")
     )
-    shown, busy, seconds, told = "", 0.0, 0.0, False
+    shown, busy, slowest, seconds, told = "", 0.0, 0.0, 0.0, False
     try:
         for chunk in chunks:
             begun = time.perf_counter()
             partial = recognizer.push(chunk)
-            busy, seconds = busy + time.perf_counter() - begun, partial.seconds
+            needed = time.perf_counter() - begun
+            busy, slowest, seconds = busy + needed, max(slowest, needed), partial.seconds
             shown = _tell(partial, shown, printed, as_json=as_json)
     except KeyboardInterrupt:  # what was said is told to its end
         told = True
@@ -185,7 +186,7 @@ def _live(
     partial = recognizer.flush()
     busy += time.perf_counter() - begun
     _tell(partial, shown, printed, as_json=as_json)
-    share = f" ({busy / seconds:.3f} of real time)" if seconds else ""
+    share = f" ({busy / seconds:.3f} of real time); the slowest piece took {1e3 * slowest:.0f} ms" if seconds else ""
     typer.echo(f"{seconds:.1f} s of sound in {busy:.2f} s{share}", err=True)
     if told:
         raise typer.Exit(INTERRUPTED)

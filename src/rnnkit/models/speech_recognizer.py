@@ -17,17 +17,14 @@ import torch
 
 from ..errors import ConfigError
 from ..layers._checks import Lengths
-from ..layers.causal_conv import CausalConv
-from ..layers.description import short_repr
-from ..layers.sequence_adapters import as_sequence_module
-from ..ops.state import reorder, tensors
 from ..types import State
+from ._encoder_chunks import EncoderChunks
 from ._sequence import Front, SequenceModel
 
 Tensor = torch.Tensor
 
 
-class SpeechRecognizer(SequenceModel):
+class SpeechRecognizer(EncoderChunks, SequenceModel):
     """z_t = W h_t + b for each step behind a front that joins steps; see the module for the equations.
 
     A model whose layers all look back alone goes on from a state: :meth:`forward_chunk` for the next steps,
@@ -79,11 +76,6 @@ class SpeechRecognizer(SequenceModel):
         if outputs < 2:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 2: the blank and a token")
 
-    @property
-    def stride(self) -> int:
-        """The number of steps that become one in the front."""
-        return getattr(self.front, "stride", 1)
-
     def encode(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor]:
         """Map x [B, T, M] and lengths [B] or None to the body's outputs [B, T', F] and their lengths [B]."""
         output, found, _ = self._layers()(x, lengths)
@@ -95,57 +87,6 @@ class SpeechRecognizer(SequenceModel):
         """Map x [B, T, M] and lengths [B] or None to logits [B, T', V] and their lengths [B]."""
         output, found = self.encode(x, lengths)
         return self.head(self._drop(output)), found
-
-    @property
-    def carry_problem(self) -> str | None:
-        """Why :meth:`forward_chunk` cannot go on from chunk to chunk; None where it can."""
-        body = as_sequence_module(self.body, "body")
-        if body.carry_problem is not None:
-            return body.carry_problem
-        if self.front is None or isinstance(self.front, CausalConv):
-            return None
-        return f"its front {short_repr(self.front)} does not go on from chunk to chunk; use a rnnkit.CausalConv"
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State:
-        """The state before the first step of ``batch`` rows: that of the front, and that of the body."""
-        front = None if self.front is None else self.front.initial_state(batch, device, dtype)
-        return front, as_sequence_module(self.body, "body").initial_state(batch, device, dtype)
-
-    def encode_chunk(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """As :meth:`encode`, from a state on.
-
-        Args:
-            x: [B, T, M], the next steps; T may be 0.
-            state: what this method returned for the chunk before; None at the beginning.
-
-        Returns:
-            The body's outputs [B, n, F] that are complete, n from 0 on, and the state after these steps.
-
-        Raises:
-            ConfigError: the model cannot go on from a state; `carry_problem` says why.
-        """
-        if (problem := self.carry_problem) is not None:
-            raise ConfigError(f"{type(self).__name__} goes on from a state, but {problem}")
-        front_state, body_state = self.initial_state(len(x), x.device, x.dtype) if state is None else state
-        if self.front is not None:
-            x, front_state = self.front.forward_chunk(x, front_state)
-        y, body_state = self._body_chunk(x, body_state)
-        return y, (front_state, body_state)
-
-    def finish_encoding(self, state: State) -> Tensor:
-        """Return the body's outputs [B, n, F] of the last steps, where no more steps follow; n is 0 or 1.
-
-        Args:
-            state: what :meth:`encode_chunk` returned last.
-        """
-        front_state, body_state = state
-        if self.front is None:
-            layers = as_sequence_module(self.body, "body")
-            leaf = tensors(body_state)[0]
-            return leaf.new_zeros(leaf.shape[layers.state_batch_axis], 0, layers.output_size or leaf.shape[-1])
-        return self._body_chunk(self.front.finish(front_state), body_state)[0]
 
     def forward_chunk(  # type: ignore[override]
         self, x: Tensor, state: State | None = None
@@ -173,15 +114,3 @@ class SpeechRecognizer(SequenceModel):
         """
         logits: Tensor = self.head(self._drop(self.finish_encoding(state)))
         return logits
-
-    def reorder_state(self, state: State, index: Tensor) -> State:
-        """Return a state whose row i is row ``index[i]`` of another."""
-        front, body = state
-        axis = as_sequence_module(self.body, "body").state_batch_axis
-        return None if front is None else reorder(front, index, 0), reorder(body, index, axis)
-
-    def _body_chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        layers = as_sequence_module(self.body, "body")
-        if not x.shape[1]:
-            return x.new_zeros(len(x), 0, layers.output_size or x.shape[2]), state
-        return layers.forward_chunk(x, state)

@@ -27,13 +27,16 @@ from torch.nn import functional as F
 from ..errors import ConfigError, ShapeError, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers._exports import NotScriptable
+from ..layers.causal_conv import CausalConv
+from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
 from ..layers.modes import mode
-from ..layers.sequence_adapters import Adapted, SequenceInterface, as_sequence_module
+from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module
 from ..types import State
 from ._decoder_sizes import check_recurrent
+from ._encoder_chunks import EncoderChunks
 from .layer_steps import LayerSteps, step_layer
-from .transducer_beam import beam_search
+from .transducer_beam import Beam
 from .transducer_greedy import Greedy, TransducerDecoded
 from .transducer_stream import TransducerStream
 
@@ -42,14 +45,15 @@ MAX_SYMBOLS = 10
 """Labels that decoding may find at one frame."""
 
 
-class TransducerModel(NotScriptable):
+class TransducerModel(EncoderChunks, NotScriptable):
     """An encoder of frames, a predictor of labels and a joiner; equations in :mod:`rnnkit.models.transducer`.
 
     Training needs the joiner's features [B, T', U + 1, J] and its logits [B, T', U + 1, V]; the loss adds a gradient
     of the logits' size. Shorten long sequences in the encoder: ``rnnkit.ConvFront(..., stride=2)``.
 
     Args:
-        encoder: a layer over sequences. To decode while frames arrive, it must run in one direction.
+        encoder: a layer over sequences. To decode while frames arrive, it must run in one direction; `encode_chunk`
+            then goes on from a state, also with a :class:`rnnkit.CausalConv` as the first part of a chain.
         predictor: a recurrent layer in one direction; its inputs are E features.
         joiner_size: J.
         vocabulary: V, the blank among them.
@@ -95,7 +99,7 @@ class TransducerModel(NotScriptable):
             raise ConfigError.of("blank", blank, f"expected 0 to {vocabulary - 1}, one of the {vocabulary} tokens")
         self.joiner_size, self.vocabulary, self.blank, self.dropout = joiner_size, vocabulary, blank, dropout
         self.encoder, self.predictor = encoder, predictor
-        self._adapted = {name: Adapted() for name in ("encoder", "predictor")}
+        self._adapted = {name: Adapted() for name in ("encoder", "body", "predictor")}
         self._steps = LayerSteps()
         self._layers("encoder")
         check_recurrent({"predictor": (predictor, self._layers("predictor"))})
@@ -132,6 +136,46 @@ class TransducerModel(NotScriptable):
     def __repr__(self) -> str:
         sizes = f"joiner_size={self.joiner_size}, vocabulary={self.vocabulary}"
         return f"TransducerModel({short_repr(self.encoder)}, {short_repr(self.predictor)}, {sizes})"
+
+    @property
+    def front(self) -> CausalConv | None:
+        """The convolutions that the encoder begins with, where it is a chain that does."""
+        parts = list(self.encoder.children()) if isinstance(self.encoder, Chain) else []
+        return parts[0] if len(parts) > 1 and isinstance(parts[0], CausalConv) else None
+
+    @property
+    def body(self) -> torch.nn.Module:
+        """The layers of the encoder behind `front`: one, or the encoder as a whole."""
+        parts = list(self.encoder.children()) if self.front is not None else []
+        return parts[1] if len(parts) == 2 else self.encoder
+
+    def _body_layers(self) -> SequenceInterface:
+        if self.front is None:
+            return self._layers("encoder")
+        parts = tuple(self.encoder.children())[1:]
+        return self._adapted["body"](parts, lambda ones: Chained([as_sequence_module(one) for one in ones]))  # type: ignore[no-any-return]
+
+    def grow(self, vocabulary: int, *, generator: torch.Generator | None = None) -> None:
+        """Give the model more tokens, in place; those that it has keep their weights, new ones are drawn.
+
+        Args:
+            vocabulary: V from now on.
+            generator: of the draw; None: torch's global one.
+
+        Raises:
+            ConfigError: fewer tokens than now.
+        """
+        check_whole(vocabulary, "vocabulary", self.vocabulary)
+        before, count = self.vocabulary, vocabulary - self.vocabulary
+        with torch.no_grad():
+            size, weight, bound = self.embedding.embedding_dim, self.embedding.weight, self.joiner_size**-0.5
+            more = torch.randn(count, size, generator=generator)
+            self.embedding = torch.nn.Embedding.from_pretrained(torch.cat([weight, more.to(weight)]), freeze=False)
+            output = torch.nn.Linear(self.joiner_size, vocabulary).to(weight)
+            output.weight[before:] = torch.empty(count, self.joiner_size).uniform_(-bound, bound, generator=generator)
+            output.bias[before:] = torch.empty(count).uniform_(-bound, bound, generator=generator)
+            output.weight[:before], output.bias[:before] = self.output.weight, self.output.bias
+        self.output, self.vocabulary = output, vocabulary
 
     # --- whole sequences ---------------------------------------------------------------------------------------------
 
@@ -245,8 +289,12 @@ class TransducerModel(NotScriptable):
         check_whole(max_symbols, "max_symbols")
         with torch.no_grad(), mode(self, training=False):
             encoded, ends = self.encode(x, lengths)
-            rows = zip(encoded, ends.tolist(), strict=True)
-            return [beam_search(self, row[:end], width, max_symbols) for row, end in rows]
+            found = []
+            for row, end in zip(encoded, ends.tolist(), strict=True):
+                beam = Beam(self, width, max_symbols)
+                beam.push(row[:end])
+                found.append(beam.flush())
+        return found
 
     def stream(self, *, max_symbols: int = MAX_SYMBOLS) -> TransducerStream:
         """Return an object that takes encoder frames as they arrive and tells labels; see :class:`TransducerStream`.

@@ -6,11 +6,13 @@ Legend: T frames, F features of the encoder, J of the joiner, V vocabulary.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
 
 import torch
 
+from ..errors import DataError
 from ..ops.state import map_state, reorder
 from ..types import State
 from .transducer_greedy import Joiner, TransducerDecoded
@@ -40,23 +42,87 @@ class _Extension(NamedTuple):
     token: int
 
 
-def beam_search(model: Joiner, encoded: Tensor, width: int, max_symbols: int) -> list[TransducerDecoded]:
-    """Return up to `width` label sequences of one row, the best first; their scores are ln P over what was kept.
+class Beam:
+    """Keeps the most probable label sequences of one sequence, whose frames may come in pieces.
 
     At a frame the hypotheses take the blank, which ends the frame for them, or a label, up to `max_symbols` times.
     Equal labels are one hypothesis, whose probabilities add up.
 
     Args:
-        model: the transducer, in evaluation mode.
-        encoded: the encoder's frames [T, F].
+        model: the transducer.
         width: hypotheses that are kept.
         max_symbols: labels that may be found at one frame.
+
+    Attributes:
+        frames: encoder frames that were read.
     """
-    at_labels, state = model.start(1)
-    kept = [_Hypothesis(TransducerDecoded(), at_labels, state)]
-    for frame, at_frame in enumerate(model.from_encoder(encoded)):
-        kept = _read_frame(model, at_frame, frame, kept, width, max_symbols)
-    return [one.found for one in kept]
+
+    def __init__(self, model: Joiner, width: int, max_symbols: int) -> None:
+        self._model, self._width, self._max_symbols = model, width, max_symbols
+        self._kept: list[_Hypothesis] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, before the first frame."""
+        self._kept, self.frames = [_Hypothesis(TransducerDecoded(), *self._model.start(1))], 0
+
+    def push(self, encoded: Tensor) -> None:
+        """Read frames [T, F] of the encoder, without gradients; the model is in evaluation mode."""
+        with torch.no_grad():
+            for at_frame in self._model.from_encoder(encoded):
+                self._kept = _read_frame(self._model, at_frame, self.frames, self._kept, self._width, self._max_symbols)
+                self.frames += 1
+
+    @property
+    def found(self) -> list[TransducerDecoded]:
+        """Up to `width` label sequences, the best first; their scores are ln P over what was kept."""
+        return [one.found.copy() for one in self._kept]
+
+    @property
+    def stable(self) -> int:
+        """How many first labels all hypotheses share: more frames do not change them."""
+        first, *others = (one.found.tokens for one in self._kept)
+        count = min(len(first), *(len(one) for one in others)) if others else len(first)
+        return next((at for at in range(count) if any(one[at] != first[at] for one in others)), count)
+
+    def flush(self) -> list[TransducerDecoded]:
+        """Return `found`, and begin anew."""
+        found = self.found
+        self.reset()
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the frames so far left: tensors, numbers and lists."""
+        hypotheses = [
+            {
+                "found": asdict(one.found),
+                "at_labels": one.at_labels.clone(),
+                "predictor": map_state(torch.clone, one.state),
+            }
+            for one in self._kept
+        ]
+        return {"frames": self.frames, "hypotheses": hypotheses}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned.
+
+        Raises:
+            DataError: it is not the state of such a search.
+        """
+        at_labels, predictor = self._model.start(1)
+        try:
+            kept = [
+                _Hypothesis(
+                    TransducerDecoded(**one["found"]).copy(),
+                    one["at_labels"].to(at_labels).reshape(at_labels.shape).clone(),
+                    map_state(lambda leaf, given: given.to(leaf).reshape(leaf.shape), predictor, one["predictor"]),
+                )
+                for one in state["hypotheses"]
+            ]
+            frames = int(state["frames"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise DataError(f"this is not the state of a transducer's beam search ({error!r})") from error
+        self._kept, self.frames = kept, frames
 
 
 def _read_frame(

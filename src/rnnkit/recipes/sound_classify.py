@@ -20,7 +20,7 @@ from rnnkit.recipes.speech_sound import augmentations, make_front
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
 from rnnkit.tasks.settings import AveragedSettings
-from rnnkit.tasks.speech_settings import RecognizerNetwork, SoundAugment, SoundFeatures
+from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ _STORED = "sound"
 
 
 @dataclass(frozen=True)
-class Model(RecognizerNetwork):
+class Model(SoundNetwork):
     """The network.
 
     Attributes:

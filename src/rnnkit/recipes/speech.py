@@ -2,7 +2,8 @@
 
     samples → log-mel bands, mean and variance taken away → convolutions that join 4 frames → GRU(192) × 3 → tokens
 
-The network is trained by connectionist temporal classification, which needs no times of words. It looks back alone, so
+The network is trained by connectionist temporal classification, which needs no times of words, or with
+``--set model.head=transducer`` as a transducer, whose tokens depend on those before them. It looks back alone, so
 that it recognises speech while it is spoken; ``--set model.bidirectional=true --set features.norm=utterance`` gives a
 network for recordings, which is better and cannot stream. Sound is augmented anew in each epoch. The epoch with the
 lowest word error rate of the validation part is kept. The test part chooses nothing.
@@ -112,9 +113,11 @@ class Speech(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return error rates of the folder's model on its test part, or on other recordings.
 
+        Of a recogniser that streams also the real-time factor and, where the ends of words are known, the latency.
         The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other recordings.
         """
         from rnnkit.recipes.speech_results import draw_confusions, judge
+        from rnnkit.tasks.speech_latency import stream_figures
 
         transcriber = self.transcriber(folder)
         if data is None:
@@ -126,12 +129,13 @@ class Speech(Recipe):
                 raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
             _, first = next(iter(judged.items()))
             draw_confusions(first.scores, folder / "confusions.png")
-            return prepared.figures(judged)
+            timed = next((one for one in judged.values() if hasattr(one.utterances, "ends")), first)
+            return prepared.figures(judged) | stream_figures(transcriber, timed.utterances)
         path = data.without_encoding()
         spoken = self.speak(path, transcriber.rate)
         one = judge(transcriber, spoken.utterances)
         draw_confusions(one.scores, folder / f"confusions-{path.stem}.png")
-        return one.scores.figures
+        return one.scores.figures | stream_figures(transcriber, spoken.utterances)
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return what is said in a sound file, and how sure that is."""
@@ -274,7 +278,7 @@ def speech() -> Speech:
     return Speech()
 
 
-def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer:
+def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer | rnnkit.TransducerModel:
     """Return the network with fresh weights.
 
     Args:
@@ -295,15 +299,22 @@ def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.Spe
         bidirectional=settings.bidirectional,
         dropout=settings.dropout if settings.num_layers > 1 else 0.0,
     )
+    if settings.head == "transducer":
+        size = settings.predictor_size
+        predictor = RECURRENT_LAYERS[settings.cell](size, size, batch_first=True)
+        return rnnkit.TransducerModel(
+            rnnkit.Chain(front, body), predictor, settings.joiner_size, tokens, dropout=settings.dropout
+        )
     return rnnkit.SpeechRecognizer(body, tokens, dropout=settings.dropout, front=front)
 
 
 def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rnnkit.Learner:
     """Return a learner of a recogniser; `others` are further settings, or replace those of the training."""
-    from rnnkit.training import CTC
+    from rnnkit.training import CTC, Transducer
 
     settings = fit.learner_settings() | others
-    return rnnkit.Learner(model, objective=CTC(0, zero_infinity=True), device=device, **settings)
+    objective = Transducer(0) if isinstance(model, rnnkit.TransducerModel) else CTC(0, zero_infinity=True)
+    return rnnkit.Learner(model, objective=objective, device=device, **settings)
 
 
 def fit(

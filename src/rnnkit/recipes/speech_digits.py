@@ -22,8 +22,6 @@ from rnnkit.tasks.ranges import Count
 from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from rnnkit.data.audio.clips import ClipSet
     from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
 
@@ -246,20 +244,10 @@ def _noisy(joined: JoinedUtterances, decibels: float, seed: int) -> Any:
     """Return strings with pink noise, as loud below each of them."""
     import torch
 
+    from rnnkit.data.audio import add_noise, coloured_noise
     from rnnkit.tasks.speech_batches import HeldUtterances
 
     generator = torch.Generator().manual_seed(seed)
-    sounds = [add_noise(joined.waveform(at), decibels, generator) for at in range(len(joined))]
+    clean = [joined.waveform(at) for at in range(len(joined))]
+    sounds = [add_noise(one, coloured_noise(len(one), -1.0, generator), decibels) for one in clean]
     return HeldUtterances(sounds, joined.texts, joined.rate)
-
-
-def add_noise(samples: Tensor, decibels: float, generator: Any) -> Tensor:
-    """Return sound with pink noise so many decibels below it."""
-    import torch
-
-    spectrum = torch.fft.rfft(torch.randn(len(samples), generator=generator))
-    frequencies = torch.arange(len(spectrum)).clamp(min=1).sqrt()
-    noise = torch.fft.irfft(spectrum / frequencies, len(samples))
-    scale = samples.square().mean().sqrt() / noise.square().mean().sqrt().clamp(min=1e-9)
-    noisy: Tensor = samples + noise * scale * 10 ** (-decibels / 20)
-    return noisy

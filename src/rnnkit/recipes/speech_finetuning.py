@@ -229,9 +229,13 @@ def _extended(transcriber: Transcriber, texts: Any, folder: Path, told: list[str
     more = tokenizer.tokens[len(before) :]
     if not more:
         return transcriber
-    if not isinstance(transcriber.model.head, torch.nn.Linear):
+    generator, model = torch.Generator().manual_seed(0), transcriber.model
+    if isinstance(model, rnnkit.TransducerModel):
+        model.grow(len(tokenizer), generator=generator)
+    elif isinstance(model.head, torch.nn.Linear):
+        replace_head(model, len(tokenizer), generator=generator)
+    else:
         raise DataError(f"{folder} cannot learn new words ({', '.join(more[:5])}): its head is no linear layer")
     shown = ", ".join(more[:8]) + (" …" if len(more) > 8 else "")
     told.append(f"New {'words' if tokenizer.kind == 'word' else 'characters'} to write ({len(more):,}): {shown}.")
-    replace_head(transcriber.model, len(tokenizer), generator=torch.Generator().manual_seed(0))
-    return Transcriber(transcriber.model, transcriber.front, tokenizer, transcriber.decoding)
+    return Transcriber(model, transcriber.front, tokenizer, transcriber.decoding)

@@ -11,6 +11,8 @@ _TITLES = {
     "slot_f1": "slot F1",
     "wer": "word error rate",
     "cer": "character error rate",
+    "latency_median": "median latency in seconds",
+    "latency_worst_tenth": "latency in seconds that 9 of 10 words stay below",
 }
 
 

@@ -64,7 +64,7 @@ class Transcriber:
     """Recognise speech in waveforms, or in a stream of samples.
 
     Args:
-        model: a :class:`rnnkit.SpeechRecognizer`.
+        model: a :class:`rnnkit.SpeechRecognizer`, or a :class:`rnnkit.TransducerModel`.
         front: what makes features for it.
         tokenizer: of its tokens, whose first one is the blank.
         decoding: the search.
@@ -117,22 +117,32 @@ class Transcriber:
                 :func:`rnnkit.data.audio.waveforms.read_audio`.
             batch_size: waveforms that are recognised together; those of similar length go together.
         """
-        from .speech_decoding import Search
-
-        search = Search(self.decoding, self.tokenizer)
+        search = self.search()
         found: dict[int, Transcript] = {}
         order = np.argsort([len(one) for one in waveforms], kind="stable").tolist()
         for begin in range(0, len(order), batch_size):
             rows = order[begin : begin + batch_size]
-            for row, (log_probs, length) in zip(rows, self._outputs([waveforms[row] for row in rows]), strict=True):
-                seconds = len(waveforms[row]) / self.rate
-                found[row] = self._transcript(search, log_probs[:length], seconds)
+            outputs = self._outputs(search, [waveforms[row] for row in rows])
+            for row, values in zip(rows, outputs, strict=True):
+                found[row] = self._transcript(search, values, len(waveforms[row]) / self.rate)
         return [found[row] for row in range(len(waveforms))]
 
     def log_probs(self, waveform: Tensor) -> Tensor:
-        """Return log p of each token at each step of the network, [T', V], of one waveform [N]."""
-        [(log_probs, length)] = self._outputs([waveform])
-        return log_probs[:length]
+        """Return log p of each token at each step of the network, [T', V], of one waveform [N].
+
+        Of a transducer: given the tokens that are found before the step.
+        """
+        search = self.search()
+        [values] = self._outputs(search, [waveform])
+        with torch.inference_mode(), mode(self.model, training=False):
+            found: Tensor = search.log_probs(self.model, values)
+        return found
+
+    def search(self) -> Any:
+        """Return the search of `decoding`, for the outputs of `model`."""
+        from .speech_decoding import search_of
+
+        return search_of(self.model, self.decoding, self.tokenizer)
 
     def stream(self, *, rate: int | None = None, endpoint: float | None = None) -> Recognizer:
         """Return an object that takes samples as they come; see :class:`rnnkit.tasks.speech_stream.Recognizer`.
@@ -178,7 +188,8 @@ class Transcriber:
         return Transcriber(model, front, Tokenizer.from_dict(extra["tokenizer"]), Decoding(**values))
 
     @torch.inference_mode()
-    def _outputs(self, waveforms: Sequence[Tensor]) -> list[tuple[Tensor, int]]:
+    def _outputs(self, search: Any, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Return what the search reads of each waveform."""
         for number, one in enumerate(waveforms):
             if one.dim() != 1 or not one.is_floating_point():
                 raise DataError(
@@ -187,12 +198,12 @@ class Transcriber:
         frames, lengths = self.front(waveforms)
         device = next(self.model.parameters()).device
         with mode(self.model, training=False):
-            logits, steps = self.model(frames.to(device), lengths=lengths)
-        log_probs = logits.float().log_softmax(-1).cpu()
-        return list(zip(log_probs, steps.tolist(), strict=True))
+            values, steps = search.whole(self.model, frames.to(device), lengths)
+        return [one[:length] for one, length in zip(values, steps.tolist(), strict=True)]
 
-    def _transcript(self, search: Any, log_probs: Tensor, seconds: float) -> Transcript:
-        decoded = search(log_probs)
+    def _transcript(self, search: Any, values: Tensor, seconds: float) -> Transcript:
+        with torch.inference_mode(), mode(self.model, training=False):
+            decoded = search(values)
         words = words_of(decoded.tokens, decoded.times, decoded.confidences, self.tokenizer, self.step_seconds)
         words = [word._replace(start=min(word.start, seconds), end=min(word.end, seconds)) for word in words]
         confidence = sum(word.confidence for word in words) / len(words) if words else 0.0

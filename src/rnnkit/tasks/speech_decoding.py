@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from .speech_transducer import TransducerSearch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,11 +61,48 @@ class Search:
         """Return what is found in log-probabilities [T', V]."""
         return self._decoder.decode(log_probs)[0]
 
+    def whole(self, model: Any, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the search reads of utterances [B, T, M]: log-probabilities [B, T', V], and their lengths."""
+        logits, steps = model(frames, lengths=lengths)
+        return _log_probs(logits), steps
+
+    def chunk(self, model: Any, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Return what the search reads of the next frames [1, T, M]: log-probabilities [T', V], and a state."""
+        logits, state = model.forward_chunk(frames, state)
+        return _log_probs(logits[0]), state
+
+    def finish(self, model: Any, state: Any) -> Tensor:
+        """Return what the search reads at the end of an utterance: log-probabilities [T', V]."""
+        return _log_probs(model.finish(state)[0])
+
+    def log_probs(self, model: Any, values: Tensor) -> Tensor:
+        """Return log p of each token at each step, [T', V], of what `whole` returned for an utterance."""
+        return values
+
     def decoder(self) -> CTCDecoder:
         """Return a decoder for a stream; each stream needs one of its own."""
         from ..generation import CTCDecoder
 
         return CTCDecoder(**self._settings)
+
+
+def search_of(model: Any, decoding: Decoding, tokenizer: Tokenizer) -> Search | TransducerSearch:
+    """Return the search that a network asks for.
+
+    Raises:
+        DataError: the language model is not there, or is none. ConfigError: a transducer has none.
+    """
+    from ..models.transducer import TransducerModel
+
+    return (
+        TransducerSearch(model, decoding, tokenizer)
+        if isinstance(model, TransducerModel)
+        else Search(decoding, tokenizer)
+    )
+
+
+def _log_probs(logits: Tensor) -> Tensor:
+    return logits.float().log_softmax(-1).cpu()
 
 
 def open_language_model(path: str) -> NGramModel:

@@ -87,8 +87,8 @@ class SoundAugment(Settings):
 
 
 @dataclass(frozen=True)
-class RecognizerNetwork(NetworkSettings):
-    """The network of a recogniser: convolutions that join frames, recurrent layers, scores of tokens.
+class SoundNetwork(NetworkSettings):
+    """A network that reads sound: convolutions that join frames, recurrent layers, a head.
 
     Attributes:
         num_layers: layers, one above the other.
@@ -166,3 +166,19 @@ class Decoding(Settings):
     def greedy(self) -> bool:
         """Whether the likeliest token is taken at each step."""
         return self.width <= 1 and self.lm is None and not self.hot_words
+
+
+@dataclass(frozen=True)
+class RecognizerNetwork(SoundNetwork):
+    """The network of a recogniser: convolutions that join frames, recurrent layers, and what makes tokens of them.
+
+    Attributes:
+        head: ctc scores tokens step by step, each without the others; transducer has a second recurrent layer read the
+            tokens so far, and needs more memory and time to train.
+        predictor_size: features of that layer and of its tokens, with head=transducer.
+        joiner_size: features that join both, with head=transducer.
+    """
+
+    head: Literal["ctc", "transducer"] = "ctc"
+    predictor_size: Count = 96
+    joiner_size: Count = 128

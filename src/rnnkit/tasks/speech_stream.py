@@ -31,6 +31,8 @@ class StreamedModel(Protocol):
     @property
     def streams(self) -> str | None: ...
 
+    def search(self) -> Any: ...
+
 
 class Partial(NamedTuple):
     """What is recognised so far.
@@ -103,8 +105,6 @@ class Recognizer:
     """
 
     def __init__(self, transcriber: StreamedModel, *, rate: int | None = None, endpoint: float | None = None) -> None:
-        from .speech_decoding import Search
-
         if transcriber.streams is not None:
             raise ConfigError(f"a stream hears no end of the utterance, but {transcriber.streams}")
         check_whole(rate, "rate", optional=True)
@@ -112,7 +112,7 @@ class Recognizer:
         self._transcriber = transcriber
         self.rate = transcriber.rate if rate is None else rate
         self._endpoint = transcriber.decoding.endpoint if endpoint is None else endpoint
-        self._search = Search(transcriber.decoding, transcriber.tokenizer)
+        self._search = transcriber.search()
         # Each token ends a word, unless words are made of several.
         self._whole_words = transcriber.tokenizer.kind == "word" and transcriber.decoding.greedy
         self._features = transcriber.front.features.stream()
@@ -218,12 +218,11 @@ class Recognizer:
         frames = self._norm.push(frames) if len(frames) else frames
         device = next(model.parameters()).device
         with mode(model, training=False):
-            logits, self._state = model.forward_chunk(frames[None].to(device), self._state)
+            values, self._state = self._search.chunk(model, frames[None].to(device), self._state)
             if last:
-                logits = torch.cat([logits, model.finish(self._state)], 1)
-        log_probs = logits[0].float().log_softmax(-1).cpu()
-        self._steps += len(log_probs)
-        decoded = self._decoder.push(log_probs)
+                values = torch.cat([values, self._search.finish(model, self._state)])
+            self._steps += len(values)
+            decoded = self._decoder.push(values)
         ended = last or self._has_ended(decoded)
         if ended:
             decoded = self._decoder.flush()[0]
