@@ -1,37 +1,32 @@
 """Recognisers whose network is a transducer, on made sound: tones as words."""
 
 import copy
-import json
 
 import pytest
-from commands import call, refused_alone
 from sounds import RATE, SMALL, sentence, write_folder
 from tolerances import assert_close
 
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import open_recipe
+from rnnkit.recipes.speech_finetuning import _extended
+from rnnkit.recipes.speech_results import judge
+from rnnkit.runs.settings import override
 from rnnkit.tasks.speech import load_transcriber
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run on tones as words."""
+    """The folder of a recogniser that was trained on tones as words."""
     folder = tmp_path_factory.mktemp("transducer")
-    write_folder(folder / "sounds", 50)
-    more = " model.head=transducer model.predictor_size=12 model.joiner_size=24 fit.epochs=24"
-    settings = [part for one in (SMALL + more).split() for part in ("--set", one)]
-    result = call("train", "speech", folder / "sounds", *settings, "--out", folder / "run")
-    assert result.exit_code == 0, result.output
+    sounds = write_folder(folder / "sounds", 40)
+    own = ("model.head=transducer", "model.predictor_size=12", "model.joiner_size=24", "fit.schedule=constant")
+    recipe = override(open_recipe("speech"), [*SMALL.split(), *own, f"data.path={sounds}", "data.test_share=0"])
+    prepared = recipe.prepare()
+    learner, transcriber, batches, _ = prepared.training()
+    learner.fit(batches, epochs=24, seed=0, progress=False)
+    assert judge(transcriber, prepared.validation).scores.figures["wer"] < 0.2
+    learner.save(folder / "run")
     return folder / "run"
-
-
-def test_a_transducer_learns_words_and_is_judged(run):
-    metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["test"]["wer"] < 0.2
-    result = call("evaluate", run)
-    assert f"Word error rate: {metrics['test']['wer']:.4g}" in result.stdout
-    assert "What the network heard" in (run / "report.html").read_text()
-    result = call("predict", run, run.parent / "sounds" / "003.wav")
-    assert result.stdout.split("\t")[0] in (run.parent / "sounds" / "003.txt").read_text().lower()
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -67,18 +62,18 @@ def test_probabilities_show_the_tokens_that_are_found(run):
 
 
 def test_a_language_model_is_refused(run):
-    sound = run.parent / "sounds" / "003.wav"
-    result = call("transcribe", run, sound, "--hot-word", "low")
-    assert refused_alone(result, "decode.hot_words=low", "model.head=ctc")
+    with pytest.raises(ConfigError, match=r"decode.hot_words=low .*model.head=ctc"):
+        load_transcriber(run).with_decoding(hot_words=("low",)).stream()
 
 
-def test_new_words_are_learned(run, tmp_path):
-    sounds = write_folder(tmp_path / "new", 6, seed=3)
-    (sounds / "003.txt").write_text("hiss")
-    settings = [part for one in ("epochs=1", "batch_size=2") for part in ("--set", one)]
-    result = call("finetune", run, sounds, *settings, "--out", tmp_path / "tuned")
-    assert result.exit_code == 0, result.output
-    assert "New words to write (1): hiss" in result.output
-    tuned = load_transcriber(tmp_path / "tuned")
-    assert tuned.model.vocabulary == len(tuned.tokenizer) == len(load_transcriber(run).tokenizer) + 1
-    assert tuned.model.output.out_features == tuned.model.embedding.num_embeddings == tuned.model.vocabulary
+def test_new_words_get_weights_and_the_old_keep_theirs(run):
+    before, told = load_transcriber(run), []
+    old = before.model.output.weight.clone()
+    after = _extended(before, ["low hiss"], run, told)
+    assert told == ["New words to write (1): hiss."]
+    assert after.tokenizer.tokens[-1] == "hiss"
+    count = len(after.tokenizer)
+    assert count == len(old) + 1 == after.model.vocabulary == after.model.config()["arguments"]["vocabulary"]
+    assert after.model.embedding.weight.shape[0] == after.model.output.bias.shape[0] == count
+    assert_close(after.model.output.weight[:-1], old)
+    assert after([sentence("low high", seed=3)])[0].text == "low high"
