@@ -20,6 +20,7 @@
 #include "kernels/bernoulli/bernoulli.h"
 #include "kernels/recurrent.h"
 #include "training/bindings.h"
+#include "training/loss_bindings.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -338,5 +339,6 @@ NB_MODULE(_native, module) {
     bind_stream<float>(module, "StreamF32");
     bind_stream<double>(module, "StreamF64");
     bind_training(module);
+    bind_losses(module);
     bind_generation(module);
 }

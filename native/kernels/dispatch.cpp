@@ -7,6 +7,7 @@
 #include "lstm/lstm.h"
 #include "simple_rnn/simple_rnn.h"
 #include "tokens/tokens.h"
+#include "transducer/transducer.h"
 #include "update/update.h"
 
 #if defined(RNNKIT_X86)
@@ -68,6 +69,17 @@ void bernoulli(double* to, int64_t count, double probability, double value, uint
 size_t head_scratch(const HeadProblem& problem, size_t element) { RNNKIT_SERVE(head_scratch, problem, element); }
 size_t linear_scratch(const LinearProblem& problem, size_t element) { RNNKIT_SERVE(linear_scratch, problem, element); }
 size_t draw_scratch(int64_t vocabulary, size_t element) { RNNKIT_SERVE(draw_scratch, vocabulary, element); }
+
+size_t transducer_scratch(const TransducerProblem& problem, bool backward) {
+    RNNKIT_SERVE(transducer_scratch, problem, backward);
+}
+void transducer_forward(const TransducerProblem& problem, const float* logits, float* losses, void* scratch) {
+    RNNKIT_SERVE(transducer_forward, problem, logits, losses, scratch);
+}
+void transducer_backward(const TransducerProblem& problem, const float* logits, const float* dlosses, float* dlogits,
+                         void* scratch) {
+    RNNKIT_SERVE(transducer_backward, problem, logits, dlosses, dlogits, scratch);
+}
 
 #define RNNKIT_SERVE_TYPE(T)                                                                                          \
     double head_loss(const HeadProblem& problem, const HeadCall<T>& call) { RNNKIT_SERVE(head_loss, problem, call); } \

@@ -41,4 +41,5 @@ void test_streams(Tally& tally);
 void test_draws(Tally& tally);
 void test_threads(Tally& tally);
 void test_tokens(Tally& tally);
+void test_transducer(Tally& tally);
 void test_training(Tally& tally);

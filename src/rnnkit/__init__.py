@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
+    from .layers.causal_conv import CausalConv
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from .models.language_model import LanguageModel
     from .models.loading import load
     from .models.regressor import SequenceRegressor
+    from .models.speech_recognizer import SpeechRecognizer
     from .models.tagger import SequenceTagger
+    from .models.transducer import TransducerModel
     from .training.learner import Learner
     from .training.reports.summary import summary
     from .training.watching.callbacks import Callback
@@ -58,6 +61,7 @@ _NAMES = {
     "Batch": "types",
     "CRF": "layers.crf",
     "Callback": "training.watching.callbacks",
+    "CausalConv": "layers.causal_conv",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
     "DeepAR": "models.forecast_deepar",
@@ -90,6 +94,8 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "SpeechRecognizer": "models.speech_recognizer",
+    "TransducerModel": "models.transducer",
     "VariationalDropout": "layers.dropout",
     "WordFront": "layers.word_front",
     "accelerate": "layers.accelerate",
@@ -109,6 +115,7 @@ __all__ = [
     "RNN",
     "Batch",
     "Callback",
+    "CausalConv",
     "Chain",
     "ConvFront",
     "DeepAR",
@@ -135,6 +142,8 @@ __all__ = [
     "SeriesAugment",
     "SimpleRNN",
     "SimpleRNNCell",
+    "SpeechRecognizer",
+    "TransducerModel",
     "VariationalDropout",
     "WordFront",
     "accelerate",

@@ -1,37 +1,10 @@
 // Compiled once per CPU family, with RNNKIT_FAMILY set to its name.
 #include "tokens.h"
 
+#include "../../common/log_sum.h"
 #include "../../common/rows.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
-
-template <class T>
-constexpr T never = -__builtin_inf();
-
-// The largest of n numbers; NaN is passed over.
-template <class T>
-T largest_of(const T* x, int64_t n) {
-    T largest = x[0];
-    int64_t i = 0;
-    if (n >= lanes<T>) {
-        vec<T> most = load(x);
-        for (; i + lanes<T> <= n; i += lanes<T>) {
-            const vec<T> value = load(x + i);
-            most = value > most ? value : most;
-        }
-        T each[lanes<T>];
-        store(each, most);
-        for (T one : each) largest = one > largest || !(largest == largest) ? one : largest;
-    }
-    for (; i < n; ++i) largest = x[i] > largest || !(largest == largest) ? x[i] : largest;
-    return largest;
-}
-
-// e^(x − largest), exactly 0 for −∞; NaN stays NaN.
-template <class T>
-RNNKIT_INLINE vec<T> exponential(vec<T> x, T largest) {
-    return x == splat(never<T>) ? vec<T>{} : exp<T>(x - largest);
-}
 
 // to[i] = e^(x_i − largest).
 template <class T>
@@ -149,27 +122,6 @@ void draw(const Filters& filters, const TokenDraw<T>& call) {
         call.ids[b] = draw_row(filters, call.logits + b * call.vocabulary, call.vocabulary, call.uniform[b], row);
 }
 
-// ln Σ e^x of n numbers, whose largest is known; NaN where one is NaN or +∞, or all are −∞. Sums of 32 vectors are
-// added in double precision.
-template <class T>
-T log_of_sum(const T* x, T largest, int64_t n) {
-    constexpr int64_t block = 32 * lanes<T>;
-    double total = 0;
-    for (int64_t begin = 0; begin < n; begin += block) {
-        vec<T> sum{};
-        int64_t i = begin;
-        for (; i + lanes<T> <= smaller(n, begin + block); i += lanes<T>) sum += exponential(load(x + i), largest);
-        T each[lanes<T>];
-        store(each, sum);
-        for (T one : each) total += static_cast<double>(one);
-        for (; i < smaller(n, begin + block); ++i) {
-            store(each, exponential(splat(x[i]), largest));
-            total += static_cast<double>(each[0]);
-        }
-    }
-    return largest + static_cast<T>(__builtin_log(total));
-}
-
 // The `count` largest numbers so far, with their places; the first of equal ones stays in front.
 template <class T>
 struct Best {
@@ -200,7 +152,8 @@ void continuations_of(const Continuations<T>& call, int64_t source) {
         const T score = call.scores[source * call.width + w];
         if (!(score > never<T>)) continue;
         const T* const x = call.logits + (source * call.width + w) * call.vocabulary;
-        const T total = log_of_sum(x, largest_of(x, call.vocabulary), call.vocabulary);
+        const T largest = largest_of(x, call.vocabulary);
+        const T total = largest + static_cast<T>(log_of_sum(x, largest, call.vocabulary));
         if (total != total) {
             for (int64_t i = 0; i < call.count; ++i) best.values[i] = total;
             return;

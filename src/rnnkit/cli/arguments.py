@@ -59,6 +59,7 @@ Layers = Annotated[int | None, typer.Option(help="Recurrent layers.")]
 Cell = Annotated[
     str | None, typer.Option(help="The recurrence: simple_rnn, lstm or gru.", autocompletion=complete_cell)
 ]
+Order = Annotated[int | None, typer.Option(help="Of an n-gram model: the most words of a run that is counted.")]
 Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
 Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")]
@@ -73,6 +74,7 @@ SHORT = {
     "--hidden": "hidden_size",
     "--layers": "num_layers",
     "--cell": "cell",
+    "--order": "order",
     "--seed": "seed",
     "--device": "device",
 }
@@ -207,7 +209,7 @@ def trained_recipe_of(run: Path, file: str | None) -> Recipe:
 
     chosen = recipe_of(run, file)
     if file is None:
-        check_model(run)
+        check_model(run, chosen.model_file)
     return chosen
 
 

@@ -27,6 +27,7 @@ from . import (
     runs,
     summarize,
     train,
+    transcribe,
     translate,
 )
 from .command import DataVerb, FineTuneVerb, Train, Verb
@@ -80,6 +81,7 @@ app.command("backtest", cls=Verb)(backtest.backtest)
 app.command("generate", cls=Verb)(generate.generate)
 app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)
+app.command("transcribe", cls=Verb)(transcribe.transcribe)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")

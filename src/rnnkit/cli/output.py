@@ -22,6 +22,8 @@ _TITLES = {
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
     "slot_f1": "Slot F1",
+    "wer": "Word error rate",
+    "cer": "Character error rate",
 }
 
 

@@ -21,6 +21,7 @@ from .arguments import (
     Epochs,
     Hidden,
     Layers,
+    Order,
     Out,
     Rate,
     Seed,
@@ -53,6 +54,7 @@ def train(
     hidden: Hidden = None,
     layers: Layers = None,
     cell: Cell = None,
+    order: Order = None,
     seed: Seed = None,
     device: Device = None,
     set_: Assignments = None,
@@ -84,6 +86,7 @@ def train(
         "--hidden": hidden,
         "--layers": layers,
         "--cell": cell,
+        "--order": order,
         "--seed": seed,
         "--device": device,
     }

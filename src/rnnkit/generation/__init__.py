@@ -1,4 +1,4 @@
-"""Generate with any model that has a step and a state: sampling, streaming, beam search.
+"""Generate with any model that has a step and a state: sampling, streaming, beam search. Decode CTC, n-gram models.
 
 Nothing here knows a recurrence. States are nested tuples of tensors (:mod:`rnnkit.ops.state`). Names are resolved when
 they are first used.
@@ -12,7 +12,13 @@ from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .adapters import encoded, token_model
+    from .alignment import Aligned, align, align_words
+    from .arpa import read_arpa, write_arpa
     from .beams import beam_search
+    from .ctc_best_path import ctc_greedy
+    from .ctc_decoder import CTCDecoder, ctc_beam_search
+    from .ctc_results import Decoded
+    from .ctc_text import TimedWord
     from .filters import (
         ban_repeated_ngrams,
         forbid,
@@ -25,21 +31,33 @@ if TYPE_CHECKING:
     from .generating import Generated, generate, stream
     from .generation_state import GenerationState
     from .hypotheses import Hypothesis
+    from .kneser_ney import train_ngram
+    from .ngrams import NGramModel, TextTotals
     from .protocol import StepFunction, TokenModel
     from .sampling import Sampling, draw
     from .token_stream import Piece, TokenStream
 
 _NAMES = {
+    "Aligned": "alignment",
+    "CTCDecoder": "ctc_decoder",
+    "Decoded": "ctc_results",
     "Generated": "generating",
     "GenerationState": "generation_state",
     "Hypothesis": "hypotheses",
+    "NGramModel": "ngrams",
     "Piece": "token_stream",
     "Sampling": "sampling",
     "StepFunction": "protocol",
+    "TextTotals": "ngrams",
+    "TimedWord": "ctc_text",
     "TokenModel": "protocol",
     "TokenStream": "token_stream",
+    "align": "alignment",
+    "align_words": "alignment",
     "ban_repeated_ngrams": "filters",
     "beam_search": "beams",
+    "ctc_beam_search": "ctc_decoder",
+    "ctc_greedy": "ctc_best_path",
     "draw": "sampling",
     "encoded": "adapters",
     "forbid": "filters",
@@ -48,22 +66,35 @@ _NAMES = {
     "keep_top_k": "filters",
     "keep_top_p": "filters",
     "penalise_repetition": "filters",
+    "read_arpa": "arpa",
     "scale_temperature": "filters",
     "stream": "generating",
     "token_model": "adapters",
+    "train_ngram": "kneser_ney",
+    "write_arpa": "arpa",
 }
 
 __all__ = [
+    "Aligned",
+    "CTCDecoder",
+    "Decoded",
     "Generated",
     "GenerationState",
     "Hypothesis",
+    "NGramModel",
     "Piece",
     "Sampling",
     "StepFunction",
+    "TextTotals",
+    "TimedWord",
     "TokenModel",
     "TokenStream",
+    "align",
+    "align_words",
     "ban_repeated_ngrams",
     "beam_search",
+    "ctc_beam_search",
+    "ctc_greedy",
     "draw",
     "encoded",
     "forbid",
@@ -72,9 +103,12 @@ __all__ = [
     "keep_top_k",
     "keep_top_p",
     "penalise_repetition",
+    "read_arpa",
     "scale_temperature",
     "stream",
     "token_model",
+    "train_ngram",
+    "write_arpa",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES)

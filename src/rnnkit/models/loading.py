@@ -14,6 +14,7 @@ from ..errors import ConfigError, DataError, RnnkitError, suggest
 from ..finetuning.adapters import restore_adapters
 from ..layers.argument_names import ArgumentError
 from ..layers.augment import SeriesAugment
+from ..layers.causal_conv import CausalConv
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
@@ -37,7 +38,9 @@ from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
+from .speech_recognizer import SpeechRecognizer
 from .tagger import SequenceTagger
+from .transducer import TransducerModel
 
 Builder = Callable[..., torch.nn.Module]
 
@@ -50,6 +53,7 @@ BUILDERS: dict[str, Builder] = {
     "SimpleRNNCell": SimpleRNNCell,
     "LSTMCell": LSTMCell,
     "GRUCell": GRUCell,
+    "CausalConv": CausalConv,
     "ConvFront": ConvFront,
     "CRF": CRF,
     "PixelFront": PixelFront,
@@ -62,10 +66,12 @@ BUILDERS: dict[str, Builder] = {
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,
     "DeepAR": DeepAR,

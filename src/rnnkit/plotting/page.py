@@ -128,6 +128,21 @@ class Page:
             f'<img src="{_embedded(svg)}" alt="{escape(alt)}"></picture>{foot}</figure>'
         )
 
+    def sound(self, title: str, wav: bytes, *lines: str) -> None:
+        """Add a box with sound to listen to.
+
+        Args:
+            title: the heading of the box.
+            wav: the content of a WAV file; it becomes a part of the page.
+            *lines: texts below it.
+        """
+        written = "".join(f'<p class="small">{escape(line)}</p>' for line in lines)
+        data = base64.b64encode(wav).decode("ascii")
+        self._add(
+            f"<article><h3>{escape(title)}</h3>"
+            f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>{written}</article>'
+        )
+
     def heat(self, title: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]]) -> None:
         """Add a map of numbers from 0 to 1 as a table: its names are text, in any script.
 
@@ -274,6 +289,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; bor
 .heat tbody th { padding-right: .5rem; text-align: right; }
 .heat tbody td { min-width: 1.25rem; height: 1.35rem;
   background: rgb(0 114 178 / var(--heat)); }
+audio { width: 100%; max-width: 34rem; }
 summary { cursor: pointer; font-weight: 600; margin: 1.2rem 0 .6rem; }
 </style>
 </head>

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from ..errors import ConfigError
 from ..runs import Metrics
+from ..serialization import FILE
 from ..tasks.ranges import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data import Tokenizer
+    from ..tasks.speech import Transcriber
     from .finetuning import FineTune, FineTuneWork
 
 Columns = dict[str, list[Any]]
@@ -162,6 +164,7 @@ class Recipe(Settings, PreparedRun):
             standard input, which arrives as such a file.
         reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
             is then the second one.
+        model_file: the file of the run folder that holds the trained model.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -177,6 +180,7 @@ class Recipe(Settings, PreparedRun):
     one_answer_a_file: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
     reads_parallel_files: ClassVar[bool] = False
+    model_file: ClassVar[str] = FILE
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.
@@ -234,6 +238,14 @@ class Recipe(Settings, PreparedRun):
             folder: the run folder.
         """
         raise _missing(self, "summarizer", "summarize")
+
+    def transcriber(self, folder: Path) -> Transcriber:
+        """Return the folder's recogniser of speech.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "transcriber", "transcribe speech")
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, and rows to measure it on.
@@ -322,6 +334,7 @@ METHODS = {
     "generate": "language_model",
     "translate": "translator",
     "summarize": "summarizer",
+    "transcribe": "transcriber",
     "inspect": "inspection_data",
     "finetune": "fine_tune_job",
 }

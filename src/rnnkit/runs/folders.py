@@ -100,11 +100,16 @@ def check_complete(folder: Path) -> None:
         raise RunFolderError(f"{folder} was deleted while the run wrote into it{left}. Train again into a new folder")
 
 
-def check_model(path: Path) -> None:
-    """Raise RunFolderError where there is neither a run folder with a model nor a saved model, and say what helps."""
+def check_model(path: Path, file: str = FILE) -> None:
+    """Raise RunFolderError where there is neither a run folder with a model nor a saved model, and say what helps.
+
+    Args:
+        path: a run folder or a saved model.
+        file: what holds the model in the folder.
+    """
     if not path.exists():
         raise RunFolderError(f"{path} does not exist; expected a run folder such as runs/mnist, or a saved model")
-    if not path.is_dir() or (path / FILE).is_file():
+    if not path.is_dir() or (path / file).is_file():
         return
     if (path / FINETUNE).exists():
         again = finetune_again(path)
@@ -116,7 +121,7 @@ def check_model(path: Path) -> None:
         why = f"its training has not begun; `{resume_again(path)}` begins it"
     else:
         why = "it is no run folder"
-    raise RunFolderError(f"{path} holds no {FILE}: {why}")
+    raise RunFolderError(f"{path} holds no {file}: {why}")
 
 
 def resume_again(folder: Path) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .objectives.ctc import CTC
     from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
     from .objectives.sequence_to_sequence import SequenceToSequence
+    from .objectives.transducer import Transducer
     from .optimization.averaging import EMA, NTASGD
     from .optimization.parameter_groups import group_parameters
     from .optimization.schedules import Constant, Cosine, OneCycle, Plateau, SlantedTriangular
@@ -57,6 +58,7 @@ _NAMES = {
     "SlantedTriangular": "optimization.schedules",
     "StepObjective": "objectives.objective",
     "TensorBoard": "watching.logs",
+    "Transducer": "objectives.transducer",
     "ValidationFigures": "watching.validation_figures",
     "WeightAveraging": "watching.weights",
     "group_parameters": "optimization.parameter_groups",
@@ -90,6 +92,7 @@ __all__ = [
     "SlantedTriangular",
     "StepObjective",
     "TensorBoard",
+    "Transducer",
     "ValidationFigures",
     "WeightAveraging",
     "group_parameters",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .tokenizer import Ids
 
 # Scripts that are written without spaces between words: Han, kana, bopomofo; Thai, Lao, Tibetan, Burmese, Khmer.
-_EACH = (
+UNSPACED = (
     "\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff66-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 )
@@ -191,7 +191,7 @@ def _is_word(character: str) -> bool:
 @cache
 def is_spaceless(character: str) -> bool:
     """Whether a character has no spaces beside it: it is of a script without spaces, or a full-width mark."""
-    return bool(re.match(f"[{_EACH}\u3000-\u303f\uff00-\uff65]", character))
+    return bool(re.match(f"[{UNSPACED}\u3000-\u303f\uff00-\uff65]", character))
 
 
 @cache
@@ -202,7 +202,7 @@ def _is_picture(character: str) -> bool:
 @cache
 def _pattern() -> re.Pattern[str]:
     marks = _combining()
-    letter, alike = rf"[^\W\d_{_EACH}]", rf"[^\W_{_EACH}]"
+    letter, alike = rf"[^\W\d_{UNSPACED}]", rf"[^\W_{UNSPACED}]"
     inner = f"(?:{alike}|[{marks}])*"
     picture = f"[{_PICTURE}][{_SKIN}]*"
     return re.compile(
@@ -213,7 +213,7 @@ def _pattern() -> re.Pattern[str]:
                 r"(?<!\S)@[^\w\s]@(?!\S)",  # as WikiText writes marks between words
                 rf"(?:(?<!\S)[-+−])?(?>\d+(?:[.,]\d+)*)(?!{letter})",
                 f"{alike}{inner}(?:['’]{letter}{inner})*",
-                f"[{_EACH}][{marks}]*",
+                f"[{UNSPACED}][{marks}]*",
                 "[\U0001f1e6-\U0001f1ff]{2}",  # flags
                 f"{picture}(?:\u200d{picture})*",
                 r"(?P<mark>[^\w\s]|_)" + f"(?![{marks}])",

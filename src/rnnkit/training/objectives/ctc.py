@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import ConfigError, DataError, ShapeError, check_whole
-from ...ops.losses import Loss
+from ...errors import ConfigError, DataError
 from ...types import Batch
 from ..batching.arrays import describe
-from .objective import Objective, Score
+from .label_sequences import LabelSequenceObjective
+from .objective import Score
 
 
-class CTC(Objective):
+class CTC(LabelSequenceObjective):
     """−log p(labels | inputs), summed over all alignments of the labels with the output's steps.
 
     L = −(1/n) Σ_b log Σ_{π ∈ A(y_b)} Π_t softmax(z_b)_{t, π_t}
@@ -48,21 +46,11 @@ class CTC(Objective):
     """
 
     name: ClassVar[str] = "ctc"
-    targets_follow: ClassVar[str] = "targets"
-    has_pairs: ClassVar[bool] = False  # no output belongs to a label
 
     def __init__(self, blank: int = 0, *, zero_infinity: bool = False) -> None:
-        check_whole(blank, "blank", least=0)
         function: Any = F.ctc_loss
-        super().__init__(Loss("ctc", function, "own"))
-        self.blank, self.zero_infinity = blank, zero_infinity
-
-    def count(self, batch: Batch) -> int:
-        assert batch.targets is not None
-        lengths = batch.target_lengths
-        if lengths is None:
-            return max(len(batch.targets), batch.targets.numel())
-        return int(lengths.clamp(min=1).sum())
+        super().__init__(blank, function)
+        self.zero_infinity = zero_infinity
 
     def __call__(self, output: Any, batch: Batch) -> Score:
         logits, steps = self._steps(output, batch)
@@ -83,9 +71,6 @@ class CTC(Objective):
         count = self.count(batch)
         return Score(each.sum() / count, count, logits, targets)
 
-    def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self._steps(output, batch)
-
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         logits = output[0] if isinstance(output, tuple) else output
         if not isinstance(logits, Tensor) or logits.dim() != 3 or len(logits) != len(rows):
@@ -94,44 +79,3 @@ class CTC(Objective):
                 f"[{len(rows)}, steps, classes], or the pair (logits, lengths)"
             )
         return logits
-
-    def fit(self, batch: Batch, shape: torch.Size, dtype: torch.dtype) -> Batch:
-        targets, classes = batch.targets, shape[-1]
-        assert targets is not None
-        if targets.dim() == 2 and not targets.numel():  # no row has a label, so that their type is unknown
-            targets = targets.to(torch.int64)
-        if targets.is_floating_point() or targets.dim() != 2:
-            raise ShapeError(
-                f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective 'ctc' expects "
-                "integer labels [N, S], or a list of arrays of labels of unequal lengths"
-            )
-        lengths = self._labels(batch)
-        valid = torch.arange(targets.shape[1]) < lengths[:, None]
-        labels = targets[valid.to(targets.device)]
-        if labels.numel() and (
-            int(labels.min()) < 0 or int(labels.max()) >= classes or bool((labels == self.blank).any())
-        ):
-            raise DataError(
-                f"labels run from {int(labels.min())} to {int(labels.max())}; expected 0 to {classes - 1} without the "
-                f"blank, {self.blank}: the model has {classes} classes, the blank among them"
-            )
-        return replace(batch, targets=targets, target_lengths=lengths, weights=self._weights(batch, targets, 1))
-
-    def _labels(self, batch: Batch) -> Tensor:
-        assert batch.targets is not None
-        if batch.target_lengths is not None:
-            return batch.target_lengths
-        return torch.full((len(batch.targets),), batch.targets.shape[1])
-
-    def _steps(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits and the valid steps of each row."""
-        if isinstance(output, tuple):
-            return output[0], output[1].cpu()
-        if batch.input_lengths is None:
-            return output, torch.full((len(output),), output.shape[1])
-        if output.shape[1] != batch.inputs.shape[1]:
-            raise ShapeError(
-                f"the model returns {output.shape[1]} steps for inputs of {batch.inputs.shape[1]}; return the pair "
-                "(logits, lengths), so that the valid steps of each row are known"
-            )
-        return output, batch.input_lengths

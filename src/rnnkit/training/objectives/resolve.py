@@ -15,13 +15,15 @@ from .ctc import CTC
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
 from .sequence_to_sequence import SequenceToSequence
 from .teacher_forcing import TeacherForcedHorizon
+from .transducer import Transducer
 
 _WITH_A_LOSS: dict[str, type[Objective]] = {
     "sequence": SequenceObjective,
     "step": StepObjective,
     "horizon": HorizonObjective,
 }
-NAMES = (*_WITH_A_LOSS, "ctc", "seq2seq")
+_WITHOUT_ALIGNMENT = ("ctc", "transducer")
+NAMES = (*_WITH_A_LOSS, *_WITHOUT_ALIGNMENT, "seq2seq")
 
 
 def resolve_objective(
@@ -46,12 +48,14 @@ def resolve_objective(
     chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
     if isinstance(chosen, type) and issubclass(chosen, Objective):
         raise ConfigError(f"objective={chosen.__name__} is a class; pass an instance: objective={chosen.__name__}(...)")
-    if isinstance(chosen, Objective) or chosen == "ctc":
+    if isinstance(chosen, Objective) or chosen in _WITHOUT_ALIGNMENT:
         if loss is not None or label_smoothing or class_weights is not None:
             raise ConfigError(
                 f"loss, label_smoothing and class_weights arrived with objective={chosen!r}, which has its own loss; "
                 "leave them out"
             )
+        if chosen == "transducer":
+            return Transducer(blank=getattr(model, "blank", 0))
         return CTC() if chosen == "ctc" else chosen
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss

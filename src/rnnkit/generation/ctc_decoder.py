@@ -1,0 +1,347 @@
+"""The decoder of CTC: greedy or by beam search, of a whole utterance or of frames as they come.
+
+Legend: T frames, V tokens, blank included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import ConfigError, DataError, check_number, check_whole
+from .ctc_beams import BeamCore, Link, Prefix
+from .ctc_best_path import GreedyCore
+from .ctc_results import Decoded, check_blank, make_decoded, read_frames
+from .ctc_scoring import TextScorer
+from .ctc_text import CtcText, Tokens
+from .ngrams import NGramModel
+
+_TRIED = 16  # tokens of a frame that are tried unless another number is given
+
+
+class CTCDecoder:
+    """Turn the frames of a network trained with CTC into text, as they come: `push` them, and `flush` at the end.
+
+    One decoder serves one utterance after the other; what it has of model, word list and hot words is made once. The
+    settings are those of `ctc_beam_search`, but for:
+
+    Args:
+        width: hypotheses that are followed; None: the likeliest path alone, as `ctc_greedy` finds it.
+
+    Raises:
+        ConfigError: a setting is outside its range, or needs a tokenizer or a width.
+        DataError: no word of a list can be written by the tokens.
+
+    Example:
+        >>> import numpy as np
+        >>> frames = np.log([[0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
+        >>> decoder = CTCDecoder(tokenizer=["-", "a", "b"], width=4)
+        >>> [decoder.push(frame[None]).text for frame in frames]
+        ['a', 'a', 'a', 'ab']
+        >>> decoder.flush()[0].times
+        [(0, 2), (3, 4)]
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int | None = 8,
+        blank: int = 0,
+        tokenizer: Tokens | None = None,
+        lm: NGramModel | None = None,
+        lm_weight: float = 0.5,
+        word_bonus: float = 0.0,
+        words: Iterable[str] | None = None,
+        hot_words: Mapping[str, float] | Iterable[str] = (),
+        hot_weight: float = 5.0,
+        whole_sentences: bool = True,
+        token_margin: float | None = 8.0,
+        most_tokens: int | None = _TRIED,
+        beam_margin: float | None = 15.0,
+    ) -> None:
+        check_whole(width, "width", optional=True)
+        check_whole(most_tokens, "most_tokens", optional=True)
+        for name, value in (("token_margin", token_margin), ("beam_margin", beam_margin)):
+            check_number(value, name, above=0, optional=True)
+        check_number(lm_weight, "lm_weight")
+        for name, value in (("word_bonus", word_bonus), ("hot_weight", hot_weight)):
+            check_number(value, name, least=-math.inf)
+        self.blank = check_blank(blank)
+        self.text = None if tokenizer is None else CtcText(tokenizer, blank)
+        if isinstance(hot_words, str):
+            raise ConfigError.of("hot_words", hot_words, f"expected a list of words: type hot_words=[{hot_words!r}]")
+        if isinstance(words, str):
+            raise ConfigError.of("words", words, "expected a list of words")
+        hot = hot_words if isinstance(hot_words, Mapping) else list(hot_words)
+        given = {"lm": lm, "words": words, "hot_words": hot or None, "word_bonus": word_bonus or None}
+        used = [name for name, value in given.items() if value is not None]
+        if used and width is None:
+            raise ConfigError(f"{used[0]} arrived with width=None, the likeliest path alone; type a width, such as 8")
+        if used and self.text is None:
+            raise ConfigError(f"{used[0]} arrived without a tokenizer, which says what tokens mean; type tokenizer=")
+        if lm is not None and not isinstance(lm, NGramModel):
+            raise ConfigError(f"lm is a {type(lm).__name__}; expected an NGramModel: type NGramModel.open(FILE)")
+        self._core: GreedyCore | BeamCore
+        if width is None:
+            self._core = GreedyCore(self.blank)
+            return
+        scorer = None
+        if used and self.text is not None:
+            scorer = TextScorer(
+                self.text,
+                model=lm,
+                model_weight=lm_weight,
+                word_bonus=word_bonus,
+                words=words,
+                hot_words=hot,
+                hot_weight=hot_weight,
+                whole=whole_sentences,
+            )
+        self._core = BeamCore(
+            blank=self.blank,
+            width=width,
+            margin=token_margin,
+            most_tokens=most_tokens,
+            beam_margin=beam_margin,
+            scorer=scorer,
+            separators=() if self.text is None else self.text.separators,
+        )
+
+    @property
+    def frames(self) -> int:
+        """The number of frames since the beginning of the utterance."""
+        return self._core.frames
+
+    def push(self, log_probs: Any) -> Decoded:
+        """Read the next frames, and return the best hypothesis so far.
+
+        Args:
+            log_probs: ln y, [T, V], an array or a tensor; T may be 0.
+
+        Returns:
+            What was heard; `stable` and `stable_words` say how much of it will not change. `score` has the expectation
+            of a word that is not over.
+
+        Raises:
+            ShapeError: another shape.
+            DataError: NaN, or what is no logarithm of a probability.
+        """
+        self._core.push(read_frames(log_probs, None if self.text is None else self.text.size, self.blank))
+        return self.partial()
+
+    def partial(self) -> Decoded:
+        """Return the best hypothesis so far, as `push` does."""
+        if isinstance(self._core, GreedyCore):
+            return self._core.decoded(self.text)
+        best, stable = self._core.active[0], self._core.common().depth
+        return self._decoded(self._core, best, best.score, stable)
+
+    def flush(self) -> list[Decoded]:
+        """End the utterance, and return its hypotheses, the best first. The next frame begins another utterance.
+
+        Hypotheses that the word list does not let end are left out, unless there are no others.
+        """
+        core = self._core
+        found = [core.decoded(self.text)] if isinstance(core, GreedyCore) else self._finished(core)
+        core.restart()
+        return found
+
+    def decode(self, log_probs: Any) -> list[Decoded]:
+        """Return the hypotheses of a whole utterance, the best first; frames that were pushed before are dropped."""
+        self._core.restart()
+        self._core.push(read_frames(log_probs, None if self.text is None else self.text.size, self.blank))
+        return self.flush()
+
+    def _finished(self, core: BeamCore) -> list[Decoded]:
+        ended: list[tuple[float, Prefix]] = []
+        for prefix in core.active:
+            score: float | None = 0.0
+            if core.scorer is not None and prefix.state is not None:
+                score = core.scorer.finish(prefix.state)
+            if score is not None:
+                ended.append((score, prefix))
+        ended = ended or [(prefix.score, prefix) for prefix in core.active]
+        found = [self._decoded(core, prefix, score, prefix.depth) for score, prefix in ended]
+        return sorted(found, key=lambda one: -one.score)
+
+    def _decoded(self, core: BeamCore, prefix: Prefix, score: float, stable: int) -> Decoded:
+        log_probability = math.log(prefix.blank + prefix.last) + core.log_scale
+        times: list[tuple[int, int]] = []
+        confidences: list[float] = []
+        link = prefix.best_path()[1]
+        while link is not None:
+            begin, end, sure, link = link
+            times.append((begin, end))
+            confidences.append(sure)
+        return make_decoded(
+            self.text,
+            prefix.tokens(),
+            times[::-1],
+            confidences[::-1],
+            score=log_probability + score,
+            log_probability=log_probability,
+            stable=stable,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return JSON values from which a decoder of the same settings goes on, the tokens so far among them."""
+        core = self._core
+        if isinstance(core, GreedyCore):
+            return {"kind": "greedy", **core.state_dict()}
+        return {
+            "kind": "beam",
+            "frames": core.frames,
+            "log_scale": core.log_scale,
+            "hypotheses": [
+                {
+                    "tokens": prefix.tokens(),
+                    "blank": prefix.blank,
+                    "last": prefix.last,
+                    "blank_path": _finite(prefix.blank_path),
+                    "last_path": _finite(prefix.last_path),
+                    "blank_times": _unlinked(prefix.blank_link),
+                    "last_times": _unlinked(prefix.last_link),
+                }
+                for prefix in core.active
+            ],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` of a decoder with the same settings returned.
+
+        Raises:
+            DataError: the values are none of such a decoder.
+        """
+        core = self._core
+        kind = "greedy" if isinstance(core, GreedyCore) else "beam"
+        if not isinstance(state, Mapping) or state.get("kind") != kind:
+            raise DataError(f"expected the state of a {kind} decoder, which its state_dict() returns")
+        core.restart()
+        try:
+            if isinstance(core, GreedyCore):
+                core.load_state_dict(state)
+                return
+            active = [self._restored(core, one) for one in state["hypotheses"]]
+            core.frames, core.log_scale = int(state["frames"]), float(state["log_scale"])
+            if not active:
+                raise ValueError("no hypothesis")
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            core.restart()
+            raise DataError(f"the state of a decoder is damaged ({error!r})") from None
+        core.active = active
+
+    def _restored(self, core: BeamCore, values: Mapping[str, Any]) -> Prefix:
+        """Return a prefix of the tree with the values that it had."""
+        prefix = core.root
+        for token in values["tokens"]:
+            child = (prefix.children or {}).get(token) or core.make(prefix, int(token))
+            if child is None:
+                raise ValueError("a hypothesis is not of the word list")
+            prefix = child
+        prefix.enter()
+        prefix.blank, prefix.last = float(values["blank"]), float(values["last"])
+        prefix.blank_path, prefix.last_path = (
+            -math.inf if values[name] is None else float(values[name]) for name in ("blank_path", "last_path")
+        )
+        prefix.key = math.log(prefix.blank + prefix.last) + prefix.score
+        prefix.blank_link, prefix.last_link = (_linked(values[name]) for name in ("blank_times", "last_times"))
+        return prefix
+
+
+def ctc_beam_search(
+    log_probs: Any,
+    *,
+    width: int = 8,
+    blank: int = 0,
+    tokenizer: Tokens | None = None,
+    lm: NGramModel | None = None,
+    lm_weight: float = 0.5,
+    word_bonus: float = 0.0,
+    words: Iterable[str] | None = None,
+    hot_words: Mapping[str, float] | Iterable[str] = (),
+    hot_weight: float = 5.0,
+    whole_sentences: bool = True,
+    token_margin: float | None = 8.0,
+    most_tokens: int | None = _TRIED,
+    beam_margin: float | None = 15.0,
+) -> list[Decoded]:
+    """Search for the texts that the frames of CTC make likeliest, with what is known of the language.
+
+        score(tokens) = ln Σ_π Π_t y_t(π_t) + α ln p_lm(text) + β |words| + Σ bonuses of hot words
+
+    The sum is over all paths π that are the tokens with repetitions and blanks: a prefix beam search (Hannun et al.
+    2014). Several utterances take one `CTCDecoder`, and its `decode`, in less time.
+
+    Args:
+        log_probs: ln y, [T, V], an array or a tensor: `log_softmax` of a network's outputs for one utterance.
+        width: hypotheses that are followed, and the most that are returned.
+        blank: the id of the blank, which is also the `pad` of a tokenizer of characters, words or subwords.
+        tokenizer: what the ids mean; or the list of the V tokens as texts, in which a space, "▁" or "|" is the boundary
+            of a word.
+        lm: an n-gram model of words, or of characters. In scripts without spaces each character is a word.
+        lm_weight: α ≥ 0.
+        word_bonus: β, for each word, and with a model for each word of the model (of characters: each character).
+        words: the only words that there may be.
+        hot_words: words or phrases that are preferred: a list, or the bonus of each.
+        hot_weight: the bonus of hot words that have none of their own; it is given letter by letter, and taken back
+            where the word turns out another.
+        whole_sentences: whether the model scores the beginning and the end of a sentence, too.
+        token_margin: tokens whose log-probability is that far below the frame's largest are not tried; None: all are.
+        most_tokens: tokens that are tried in a frame, the likeliest; None: all.
+        beam_margin: hypotheses whose score is that far below the best are dropped; None: none is.
+
+    Returns:
+        The hypotheses, the best first. Times and confidences are those of the likeliest path of each.
+
+    Raises:
+        ShapeError: log_probs has another shape.
+        DataError: log_probs is NaN, or no logarithm of a probability; no word of a list can be written by the tokens.
+        ConfigError: a setting is outside its range, or needs a tokenizer.
+
+    Example:
+        >>> import numpy as np
+        >>> frames = np.log([[0.4, 0.35, 0.25], [0.4, 0.35, 0.25]])  # the likeliest path is two blanks, p = 0.16
+        >>> found = ctc_beam_search(frames, tokenizer=["-", "a", "b"])
+        >>> [(one.text, round(2.718281828 ** one.score, 4)) for one in found]
+        [('a', 0.4025), ('b', 0.2625), ('', 0.16), ('ab', 0.0875), ('ba', 0.0875)]
+        >>> ctc_beam_search(frames, tokenizer=["-", "a", "b"], hot_words=["b"])[0].text
+        'b'
+    """
+    check_whole(width, "width")
+    decoder = CTCDecoder(
+        width=width,
+        blank=blank,
+        tokenizer=tokenizer,
+        lm=lm,
+        lm_weight=lm_weight,
+        word_bonus=word_bonus,
+        words=words,
+        hot_words=hot_words,
+        hot_weight=hot_weight,
+        whole_sentences=whole_sentences,
+        token_margin=token_margin,
+        most_tokens=most_tokens,
+        beam_margin=beam_margin,
+    )
+    return decoder.decode(log_probs)
+
+
+def _finite(value: float) -> float | None:
+    return None if value == -math.inf else value
+
+
+def _unlinked(link: Link) -> list[list[float]]:
+    """Return the times of a path as lists, the first token first."""
+    found = []
+    while link is not None:
+        begin, end, sure, link = link
+        found.append([begin, end, sure])
+    return found[::-1]
+
+
+def _linked(times: Any) -> Link:
+    link: Link = None
+    for begin, end, sure in times:
+        link = (int(begin), int(end), float(sure), link)
+    return link

@@ -1,0 +1,119 @@
+"""What the decoders of CTC take and return.
+
+Legend: T frames, V tokens, blank included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError, ShapeError, check_whole
+from .ctc_text import CtcText, TimedWord
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Frames = npt.NDArray[np.float64]
+
+_SUM_ERROR = 0.1  # of Σ p in a frame: half precision loses some
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoder of CTC heard.
+
+    Attributes:
+        tokens: the ids, without blanks and repetitions.
+        times: of each token its first frame, and the frame behind its last, on the likeliest path.
+        score: what hypotheses are ordered by: `log_probability` and what model, words and hot words add.
+        confidences: of each token the largest probability that the network gave it in one of its frames.
+        log_probability: ln p(tokens | frames): of the likeliest path where the decoder is greedy, else of all paths
+            that the search followed.
+        stable: how many of the first tokens will not change however the stream goes on.
+        text: the tokens as text; None without a tokenizer.
+        words: the words of the text with their times; empty without a tokenizer.
+        stable_words: how many of the first words will not change.
+
+    Example:
+        >>> Decoded([3, 4], [(0, 2), (2, 5)], -0.3, [0.9, 0.8], -0.3).times[1]
+        (2, 5)
+    """
+
+    tokens: list[int]
+    times: list[tuple[int, int]]
+    score: float
+    confidences: list[float]
+    log_probability: float
+    stable: int = 0
+    text: str | None = None
+    words: tuple[TimedWord, ...] = ()
+    stable_words: int = 0
+
+
+def make_decoded(
+    text: CtcText | None,
+    tokens: list[int],
+    times: list[tuple[int, int]],
+    confidences: list[float],
+    *,
+    score: float,
+    log_probability: float,
+    stable: int,
+) -> Decoded:
+    """Return a result with its text and words."""
+    if text is None:
+        return Decoded(tokens, times, score, confidences, log_probability, stable)
+    groups = text.group(tokens)
+    # A word is over where a token behind it is certain, or its own last token ends it.
+    ended = [g[-1] < stable and (g[-1] + 1 < stable or text.spellings[tokens[g[-1]]][-1] == " ") for g in groups]
+    words = tuple(text.words(tokens, times, confidences))
+    return Decoded(tokens, times, score, confidences, log_probability, stable, text.decode(tokens), words, sum(ended))
+
+
+def read_frames(log_probs: Any, size: int | None, blank: int) -> Frames:
+    """Return log-probabilities [T, V] as an array of float64.
+
+    Args:
+        log_probs: an array, a tensor or lists.
+        size: V, where it is known.
+        blank: the id of the blank.
+
+    Raises:
+        ShapeError: another shape.
+        DataError: NaN, or what is no logarithm of a probability.
+    """
+    if hasattr(log_probs, "detach"):
+        log_probs = log_probs.detach().cpu().double().numpy()
+    values = np.asarray(log_probs, np.float64)
+    if values.ndim != 2:
+        raise ShapeError.of("log_probs", values.shape, "; expected [T frames, V tokens], one utterance at a time")
+    if size is not None and values.shape[1] != size:
+        raise ShapeError.of(
+            "log_probs", values.shape, f"; expected [T, {size}], as the tokenizer has {size} tokens, the blank included"
+        )
+    if not 0 <= blank < values.shape[1]:
+        raise ShapeError.of("log_probs", values.shape, f"; expected [T, V] with V above the blank's id {blank}")
+    sums = np.exp(np.minimum(values, 700.0)).sum(1)
+    wrong = np.flatnonzero(~(np.abs(sums - 1) < _SUM_ERROR))
+    if len(wrong):
+        frame = int(wrong[0])
+        if np.isnan(values[frame]).any():
+            raise DataError(f"log_probs is NaN in frame {frame}; expected log-probabilities")
+        raise DataError(
+            f"log_probs is not of probabilities: those of frame {frame} sum to {sums[frame]:.4g}, not 1",
+            remedy="type log_probs.log_softmax(-1) where they are logits",
+        )
+    return values
+
+
+def check_blank(blank: int) -> int:
+    """Return the blank's id.
+
+    Raises:
+        ConfigError: it is no whole number of at least 0.
+    """
+    check_whole(blank, "blank", least=0)
+    return int(blank)

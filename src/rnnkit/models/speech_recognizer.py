@@ -1,0 +1,187 @@
+"""A recogniser of speech: scores of tokens for each step, trained by connectionist temporal classification.
+
+    h = body(front(x)),   z_t = W h_t + b,   p(token at t | x) = softmax(z_t)
+
+The front joins steps (:class:`rnnkit.CausalConv`), the body is recurrent, one way or both ways. Token 0 is the blank of
+CTC (:class:`rnnkit.training.CTC`): a text is the likeliest tokens without repetitions and blanks.
+
+Graves et al. 2006 (CTC); Amodei et al. 2016 ("Deep Speech 2") for convolutions in front of recurrent layers. Legend:
+B batch, T steps, T' steps behind the front, M features of a step, F features of the body, V tokens with the blank.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from ..errors import ConfigError
+from ..layers._checks import Lengths
+from ..layers.causal_conv import CausalConv
+from ..layers.description import short_repr
+from ..layers.sequence_adapters import as_sequence_module
+from ..ops.state import reorder, tensors
+from ..types import State
+from ._sequence import Front, SequenceModel
+
+Tensor = torch.Tensor
+
+
+class SpeechRecognizer(SequenceModel):
+    """z_t = W h_t + b for each step behind a front that joins steps; see the module for the equations.
+
+    A model whose layers all look back alone goes on from a state: :meth:`forward_chunk` for the next steps,
+    :meth:`finish` at the end. The chunks put together are what a call returns.
+
+    Args:
+        body: a layer over sequences, as in :class:`rnnkit.SequenceClassifier`.
+        outputs: V, the tokens with the blank, which is token 0.
+        dropout: probability of dropping a feature in front of the head while training.
+        front: what stands before the body; :class:`rnnkit.CausalConv` joins steps and streams.
+        augment: changes features while training, as in :class:`rnnkit.SequenceClassifier`.
+        head: what makes the scores of the body's outputs; None: a linear layer.
+
+    Shapes:
+        x [B, T, M] (and ``lengths`` [B]) → logits [B, T', V], 0 behind a row's length, and the lengths [B] of these
+        (all T' without lengths).
+
+    Raises:
+        ConfigError: an unknown option. ShapeError: an input that does not fit the first layer.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> front = rnnkit.CausalConv(40, channels=32, strides=(2, 2))
+        >>> model = rnnkit.SpeechRecognizer(rnnkit.GRU(32, 16), outputs=12, front=front)
+        >>> x = torch.randn(1, 50, 40)
+        >>> logits, lengths = model(x)
+        >>> tuple(logits.shape), lengths.tolist()
+        ((1, 13, 12), [13])
+        >>> first, state = model.forward_chunk(x[:, :30])
+        >>> second, state = model.forward_chunk(x[:, 30:], state)
+        >>> bool(torch.allclose(torch.cat([first, second, model.finish(state)], 1), logits, atol=1e-5))
+        True
+    """
+
+    default_objective: ClassVar[str] = "ctc"
+
+    def __init__(
+        self,
+        body: torch.nn.Module,
+        outputs: int,
+        dropout: float = 0.0,
+        front: Front | None = None,
+        augment: torch.nn.Module | None = None,
+        head: torch.nn.Module | None = None,
+    ) -> None:
+        arguments = {"outputs": outputs, "dropout": dropout}
+        super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
+        self.default_metrics = ()
+        if outputs < 2:
+            raise ConfigError(f"{outputs} outputs were asked for; expected at least 2: the blank and a token")
+
+    @property
+    def stride(self) -> int:
+        """The number of steps that become one in the front."""
+        return getattr(self.front, "stride", 1)
+
+    def encode(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor]:
+        """Map x [B, T, M] and lengths [B] or None to the body's outputs [B, T', F] and their lengths [B]."""
+        output, found, _ = self._layers()(x, lengths)
+        if found is None:
+            return output, torch.full((len(output),), output.shape[1])
+        return output, torch.as_tensor(found)
+
+    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Map x [B, T, M] and lengths [B] or None to logits [B, T', V] and their lengths [B]."""
+        output, found = self.encode(x, lengths)
+        return self.head(self._drop(output)), found
+
+    @property
+    def carry_problem(self) -> str | None:
+        """Why :meth:`forward_chunk` cannot go on from chunk to chunk; None where it can."""
+        body = as_sequence_module(self.body, "body")
+        if body.carry_problem is not None:
+            return body.carry_problem
+        if self.front is None or isinstance(self.front, CausalConv):
+            return None
+        return f"its front {short_repr(self.front)} does not go on from chunk to chunk; use a rnnkit.CausalConv"
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State:
+        """The state before the first step of ``batch`` rows: that of the front, and that of the body."""
+        front = None if self.front is None else self.front.initial_state(batch, device, dtype)
+        return front, as_sequence_module(self.body, "body").initial_state(batch, device, dtype)
+
+    def encode_chunk(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As :meth:`encode`, from a state on.
+
+        Args:
+            x: [B, T, M], the next steps; T may be 0.
+            state: what this method returned for the chunk before; None at the beginning.
+
+        Returns:
+            The body's outputs [B, n, F] that are complete, n from 0 on, and the state after these steps.
+
+        Raises:
+            ConfigError: the model cannot go on from a state; `carry_problem` says why.
+        """
+        if (problem := self.carry_problem) is not None:
+            raise ConfigError(f"{type(self).__name__} goes on from a state, but {problem}")
+        front_state, body_state = self.initial_state(len(x), x.device, x.dtype) if state is None else state
+        if self.front is not None:
+            x, front_state = self.front.forward_chunk(x, front_state)
+        y, body_state = self._body_chunk(x, body_state)
+        return y, (front_state, body_state)
+
+    def finish_encoding(self, state: State) -> Tensor:
+        """Return the body's outputs [B, n, F] of the last steps, where no more steps follow; n is 0 or 1.
+
+        Args:
+            state: what :meth:`encode_chunk` returned last.
+        """
+        front_state, body_state = state
+        if self.front is None:
+            layers = as_sequence_module(self.body, "body")
+            leaf = tensors(body_state)[0]
+            return leaf.new_zeros(leaf.shape[layers.state_batch_axis], 0, layers.output_size or leaf.shape[-1])
+        return self._body_chunk(self.front.finish(front_state), body_state)[0]
+
+    def forward_chunk(  # type: ignore[override]
+        self, x: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """As a call, from a state on, for utterances that come in chunks.
+
+        Args:
+            x: [B, T, M], the next steps; T may be 0.
+            state: what this method returned for the chunk before; None at the beginning.
+
+        Returns:
+            Logits [B, n, V] of the steps that are complete, n from 0 on, and the state after these steps.
+
+        Raises:
+            ConfigError: the model cannot go on from a state; `carry_problem` says why.
+        """
+        output, state = self.encode_chunk(x, state)
+        return self.head(self._drop(output)), state
+
+    def finish(self, state: State) -> Tensor:
+        """Return logits [B, n, V] of the last steps, where no more steps follow; n is 0 or 1.
+
+        Args:
+            state: what :meth:`forward_chunk` returned last.
+        """
+        logits: Tensor = self.head(self._drop(self.finish_encoding(state)))
+        return logits
+
+    def reorder_state(self, state: State, index: Tensor) -> State:
+        """Return a state whose row i is row ``index[i]`` of another."""
+        front, body = state
+        axis = as_sequence_module(self.body, "body").state_batch_axis
+        return None if front is None else reorder(front, index, 0), reorder(body, index, axis)
+
+    def _body_chunk(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        layers = as_sequence_module(self.body, "body")
+        if not x.shape[1]:
+            return x.new_zeros(len(x), 0, layers.output_size or x.shape[2]), state
+        return layers.forward_chunk(x, state)

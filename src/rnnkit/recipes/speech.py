@@ -1,0 +1,370 @@
+"""Speech to text: a network reads the features of sound and writes what is said.
+
+    samples → log-mel bands, mean and variance taken away → convolutions that join 4 frames → GRU(192) × 3 → tokens
+
+The network is trained by connectionist temporal classification, which needs no times of words. It looks back alone, so
+that it recognises speech while it is spoken; ``--set model.bidirectional=true --set features.norm=utterance`` gives a
+network for recordings, which is better and cannot stream. Sound is augmented anew in each epoch. The epoch with the
+lowest word error rate of the validation part is kept. The test part chooses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
+from rnnkit.recipes.speech_sound import augmentations, make_front
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Seed
+from rnnkit.tasks.speech_settings import Decoding, RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
+
+if TYPE_CHECKING:
+    from rnnkit.data import Tokenizer
+    from rnnkit.recipes.finetuning import FineTune, FineTuneWork
+    from rnnkit.tasks.speech import Transcriber
+    from rnnkit.tasks.speech_batches import Utterances
+
+
+@dataclass(frozen=True)
+class Speech(Recipe):
+    """The whole run; ``rnnkit train speech FOLDER --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order and augmentation of the recordings, and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    one_answer_a_file: ClassVar[bool] = True
+    title: ClassVar[str] = "Speech"
+
+    model: RecognizerNetwork = field(default_factory=RecognizerNetwork)
+    features: SoundFeatures = field(default_factory=SoundFeatures)
+    augment: SoundAugment = field(default_factory=SoundAugment)
+    fit: RecognizerFit = field(default_factory=RecognizerFit)
+    decode: Decoding = field(default_factory=Decoding)
+    data: SpeechData = field(default_factory=SpeechData)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of recordings in words."""
+        return f"{count} {'recording' if count == 1 else 'recordings'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the recordings, and write nothing."""
+        from rnnkit.tasks.speech_batches import SpeechFront
+
+        parts = divide_clips(self.data, "speech")
+        rate = self.features.arguments(parts.train.rate)["rate"]
+        train = speak(parts.train, self.data, rate, part="train", longest=self.data.longest)
+        tokenizer = self.data.tokenizer(train.utterances.texts)
+        front: SpeechFront = make_front(self.features, rate, self.decode.tail, None)
+        stride = 1
+        for one in self.model.strides:
+            stride *= one
+
+        def steps(samples: int) -> int:
+            return front.features.frames(samples + front.tail_samples) // stride
+
+        utterances, short = without_short(train.utterances, tokenizer, steps, [clip.id for clip in train.clips])
+        findings = [*parts.findings, *train.findings, *short]
+        held: dict[str, Utterances] = {}
+        for name, clips in (("validation", parts.validation), ("test", parts.test)):
+            if clips is not None:
+                spoken = speak(clips, self.data, rate, part=name)
+                findings += spoken.findings + unknown_words(spoken.utterances.texts, tokenizer, name)
+                held[name] = spoken.utterances
+        tests = {"test": held["test"]} if "test" in held else {}
+        return PreparedSpeech(
+            self, utterances, held.get("validation"), tests, tokenizer, rate, findings, parts.division, parts.digests
+        )
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
+        return self.prepare().run(folder)
+
+    def speak(self, path: Path, rate: int) -> Spoken:
+        """Return recordings of a path that no training saw, with what is said in them.
+
+        Args:
+            path: as data.path.
+            rate: samples a second.
+        """
+        return speak(self.data.read(path, new=True), self.data, rate)
+
+    def transcriber(self, folder: Path) -> Transcriber:
+        """Return the folder's recogniser.
+
+        Args:
+            folder: the run folder.
+        """
+        from rnnkit.tasks.speech import load_transcriber
+
+        return load_transcriber(folder, device=self.device).with_decoding(**vars_of(self.decode))
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return error rates of the folder's model on its test part, or on other recordings.
+
+        The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other recordings.
+        """
+        from rnnkit.recipes.speech_results import draw_confusions, judge
+
+        transcriber = self.transcriber(folder)
+        if data is None:
+            prepared = self.prepare()
+            assert isinstance(prepared, PreparedSpeech)
+            prepared.check_data(folder)
+            judged = prepared.judge(transcriber)
+            if not judged:
+                raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
+            _, first = next(iter(judged.items()))
+            draw_confusions(first.scores, folder / "confusions.png")
+            return prepared.figures(judged)
+        path = data.without_encoding()
+        spoken = self.speak(path, transcriber.rate)
+        one = judge(transcriber, spoken.utterances)
+        draw_confusions(one.scores, folder / f"confusions-{path.stem}.png")
+        return one.scores.figures
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return what is said in a sound file, and how sure that is."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a sound file to what is said in it."""
+        from rnnkit.data.audio.waveforms import read_audio
+
+        transcriber = self.transcriber(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            sound = read_audio(data.without_encoding(), rate=transcriber.rate)
+            found = transcriber([sound.samples])
+            return {"prediction": [one.text for one in found], "confidence": [one.confidence for one in found]}
+
+        return answer
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
+        """Return the folder's model with recordings of a new speaker, or of new words, to learn."""
+        from rnnkit.recipes.speech_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune`` where the user sets none."""
+        from rnnkit.recipes.speech_finetuning import DEFAULTS
+
+        return DEFAULTS
+
+
+@dataclass(frozen=True)
+class PreparedSpeech(PreparedRun):
+    """A run whose recordings were read and divided.
+
+    Attributes:
+        recipe: its settings.
+        train, validation: what to learn, and what chooses the epoch; None where there is none.
+        tests: what to judge by, by its name.
+        tokenizer: of the training part.
+        rate: samples a second.
+        told: sentences about the recordings.
+        division: how the parts were made.
+        digests: of the recordings as they were read.
+    """
+
+    recipe: Speech
+    train: Utterances
+    validation: Utterances | None
+    tests: dict[str, Utterances]
+    tokenizer: Tokenizer
+    rate: int
+    told: list[str]
+    division: str
+    digests: dict[str, str]
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other recordings than these."""
+        data_digests.check(folder, self.digests, "train into a new folder")
+
+    def findings(self) -> list[str]:
+        """Return what was found in the recordings."""
+        return self.told
+
+    def judge(self, transcriber: Transcriber) -> dict[str, Any]:
+        """Return what was recognised of the tests, else of the validation part, by its name."""
+        from rnnkit.recipes.speech_results import judge
+
+        tests = self.tests or ({} if self.validation is None else {"validation": self.validation})
+        return {name: judge(transcriber, utterances) for name, utterances in tests.items()}
+
+    def figures(self, judged: dict[str, Any]) -> dict[str, float]:
+        """Return the figures of what was judged; those of several tests have their names in front."""
+        if len(judged) == 1:
+            figures: dict[str, float] = next(iter(judged.values())).scores.figures
+            return figures
+        return {f"{name}_{what}": one.scores.figures[what] for name, one in judged.items() for what in ("wer", "cer")}
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, judge, and write the results into the folder."""
+        from rnnkit.recipes.speech_results import judge, write_results
+
+        recipe = self.recipe
+        data_digests.record(folder, self.digests)
+        learner, transcriber, batches, validation = self.training()
+        history = fit(recipe.fit, learner, transcriber, batches, validation, self.validation, folder, recipe.seed)
+        learner.save(folder)
+        metrics: runs.Metrics = {"split": self.division}
+        if self.validation is not None:
+            metrics["validation"] = judge(transcriber, self.validation).scores.figures
+        judged = self.judge(transcriber)
+        if self.tests:
+            metrics["test"] = self.figures(judged)
+        counts = {"train": self.train, "validation": self.validation, **self.tests}
+        metrics["rows"] = {name: len(part) for name, part in counts.items() if part is not None}
+        metrics["troubles"] = list(self.told)
+        chosen = None
+        if self.validation is not None:
+            figure = {"wer": "word error rate", "cer": "character error rate", "loss": "loss"}[recipe.fit.choose_by]
+            chosen = f"the {figure} of {runs.chosen_on_validation(len(self.validation), 'recordings')}"
+        metrics = runs.record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
+        write_results(folder, recipe.title, transcriber, judged, history, metrics)
+        return metrics
+
+    def training(self) -> tuple[rnnkit.Learner, Transcriber, Any, Any]:
+        """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
+        import torch
+
+        from rnnkit.tasks.speech import Transcriber
+        from rnnkit.tasks.speech_batches import SpeechBatches
+
+        recipe = self.recipe
+        front = make_front(recipe.features, self.rate, recipe.decode.tail, self.train)
+        torch.manual_seed(recipe.seed)
+        model = build(recipe.model, front.features.size, len(self.tokenizer))
+        learner = learner_of(model, recipe.fit, recipe.device)
+        transcriber = Transcriber(model, front, self.tokenizer, recipe.decode)
+        learner.extra = transcriber.to_extra()
+        waves, frames = augmentations(recipe.augment, front.features.settings)
+        size = recipe.fit.batch_size or 16
+        batches = SpeechBatches(
+            self.train,
+            self.tokenizer,
+            front,
+            size,
+            waves=waves,
+            frames=frames,
+            curriculum=0 if getattr(self.train, "growing", 0) else recipe.fit.curriculum,
+            plain=recipe.fit.curriculum // 2,
+            seed=recipe.seed,
+        )
+        validation = None
+        if self.validation is not None:
+            validation = SpeechBatches(self.validation, self.tokenizer, front, size, shuffle=False)
+        return learner, transcriber, batches, validation
+
+
+def speech() -> Speech:
+    """Learn to write what is said in recordings with transcripts (data.path): convolutions, GRU(192) × 3, CTC."""
+    return Speech()
+
+
+def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer:
+    """Return the network with fresh weights.
+
+    Args:
+        settings: of it.
+        features: numbers a frame.
+        tokens: of the tokenizer, the blank among them.
+    """
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
+    front = rnnkit.CausalConv(
+        features, settings.channels, settings.kernel_sizes, settings.strides, dropout=settings.front_dropout
+    )
+    body = RECURRENT_LAYERS[settings.cell](
+        settings.channels,
+        settings.hidden_size,
+        settings.num_layers,
+        batch_first=True,
+        bidirectional=settings.bidirectional,
+        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+    )
+    return rnnkit.SpeechRecognizer(body, tokens, dropout=settings.dropout, front=front)
+
+
+def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rnnkit.Learner:
+    """Return a learner of a recogniser; `others` are further settings, or replace those of the training."""
+    from rnnkit.training import CTC
+
+    settings = fit.learner_settings() | others
+    return rnnkit.Learner(model, objective=CTC(0, zero_infinity=True), device=device, **settings)
+
+
+def fit(
+    settings: RecognizerFit,
+    learner: rnnkit.Learner,
+    transcriber: Transcriber,
+    batches: Any,
+    validation: Any,
+    judged: Utterances | None,
+    folder: Path,
+    seed: int,
+) -> Any:
+    """Train, and keep the epoch that is the best on the validation part.
+
+    Returns:
+        The history.
+    """
+    from rnnkit.training import ValidationFigures
+
+    callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
+    chosen: dict[str, Any] = {}
+    if judged is not None:
+        callbacks.append(ValidationFigures({"wer": False, "cer": False}, lambda model: greedy(transcriber, judged)))
+        chosen = {"monitor": f"val_{settings.choose_by}", "restore_best": True}
+    elif settings.early_stopping is not None:
+        raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
+    return learner.fit(
+        batches,
+        validation=validation,
+        seed=seed,
+        checkpoint=folder,
+        resume=True,  # of a new folder there is nothing to resume
+        callbacks=callbacks,
+        **settings.fit_settings() | chosen,
+    )
+
+
+def greedy(transcriber: Transcriber, utterances: Utterances) -> dict[str, float]:
+    """Return the error rates of the likeliest token at each step."""
+    from rnnkit.recipes.speech_results import judge
+
+    figures = judge(transcriber.with_decoding(width=1, lm=None, hot_words=()), utterances).scores.figures
+    return {name: figures[name] for name in ("wer", "cer")}
+
+
+def vars_of(decode: Decoding) -> dict[str, Any]:
+    """Return the settings of a search by their names, without the tail, which the network was trained with."""
+    from dataclasses import fields
+
+    return {one.name: getattr(decode, one.name) for one in fields(decode) if one.name != "tail"}
+
+
+def unknown_words(texts: Any, tokenizer: Tokenizer, part: str) -> list[str]:
+    """Return a sentence about tokens that the training part lacks; none where it has all."""
+    unknown = tokenizer.unknown
+    if unknown is None:
+        return []
+    lost = sum(unknown in tokenizer.encode(text) for text in texts)
+    what = "words" if tokenizer.kind == "word" else "characters"
+    if not lost:
+        return []
+    return [
+        f"{part}: {lost:,} of {len(texts):,} transcripts hold {what} that training has none of; they count as wrong."
+    ]

@@ -1,0 +1,342 @@
+"""The recordings of a run of speech: read, divided, and what is found in them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.wording import in_data_settings
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings
+
+if TYPE_CHECKING:
+    from rnnkit.data.audio.clips import ClipSet
+    from rnnkit.data.text.tokenizer import Tokenizer
+    from rnnkit.tasks.speech_batches import HeldUtterances
+
+_COLUMNS = ("path_column", "text_column", "label_column", "speaker_column", "start_column", "end_column")
+_SHOWN = 5  # names in a sentence
+Layout = Literal["auto", "labels", "digits", "transcripts", "table", "kaldi", "librispeech", "plain"]
+
+
+@dataclass(frozen=True)
+class ClipData(Settings):
+    """The recordings, and how they are divided.
+
+    Attributes:
+        path: a folder, a table, or an archive of sound files with what is said in each, or with its class; see
+            ``rnnkit.data.audio.read_clips``. A name that is not here is looked for in the folder RNNKIT_DATA.
+        test: what to judge by, as `path`; none holds `test_share` back.
+        test_share: share of the recordings held back to judge by.
+        validation: share of the recordings to choose the epoch by.
+        by: whether a speaker is in one part alone (speaker) or recordings are drawn at random; auto takes speaker where
+            each recording names one and there are five or more.
+        split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same recordings.
+        layout: how the recordings lie; auto looks.
+        path_column: of a table, the column of the files, where its name does not tell; the next ones are alike.
+        text_column: what is said.
+        label_column: the class.
+        speaker_column: who speaks.
+        start_column: where it begins in the file, in seconds.
+        end_column: where it ends.
+        longest: seconds; longer recordings are not trained on.
+    """
+
+    group_name: ClassVar[str] = "data"
+
+    path: str | None = None
+    test: str | None = None
+    test_share: NotNegative = 0.1
+    validation: NotNegative = 0.1
+    by: Literal["auto", "speaker", "random"] = "auto"
+    split_seed: Seed = 0
+    layout: Layout = "auto"
+    path_column: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    speaker_column: str | None = None
+    start_column: str | None = None
+    end_column: str | None = None
+    longest: Positive = 30.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.test_share + self.validation >= 1:
+            raise ConfigError(
+                f"data.test_share={self.test_share:g} and data.validation={self.validation:g} arrived; expected shares "
+                "that leave some to train on"
+            )
+
+    def read(self, path: str | Path, *, new: bool = False) -> ClipSet:
+        """Return the clips of a path.
+
+        Args:
+            path: it.
+            new: whether the run is trained already.
+        """
+        from rnnkit.data.audio.clips import read_clips
+
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        layout = "auto" if new and self.layout == "digits" else self.layout
+        with in_data_settings(("layout", *_COLUMNS), new=new):
+            return read_clips(path, layout=layout, longest=self.longest, **columns)
+
+
+@dataclass(frozen=True)
+class SpeechData(ClipData):
+    """The recordings and their transcripts.
+
+    Attributes:
+        tokens: what the network writes: characters (char), whole words (word), or pieces of words (bpe, unigram).
+        vocabulary: the largest number of pieces or words; none takes all words, and 500 pieces.
+        lowercase: whether transcripts are written in small letters.
+        marks: whether full stops, commas and other marks of transcripts are kept.
+    """
+
+    tokens: Literal["char", "word", "bpe", "unigram"] = "char"
+    vocabulary: Count | None = None
+    lowercase: bool = True
+    marks: bool = False
+
+    def written(self, text: str) -> str:
+        """Return a transcript as the network is to write it.
+
+        Example:
+            >>> SpeechData().written("Don't stop,  now!")
+            "don't stop now"
+        """
+        text = unicodedata.normalize("NFC", text)
+        text = text.lower() if self.lowercase else text
+        return " ".join((text if self.marks else _without_marks(text)).split())
+
+    def tokenizer(self, texts: Sequence[str]) -> Tokenizer:
+        """Return a tokenizer of the transcripts of the training part; its first token, padding, is CTC's blank."""
+        from rnnkit.data import train_tokenizer
+
+        size = self.vocabulary
+        if self.tokens in ("bpe", "unigram"):
+            size = size or 500
+        return train_tokenizer(self.tokens, list(texts), size=size)
+
+
+class ClipParts(NamedTuple):
+    """The recordings of a run.
+
+    Attributes:
+        train, validation, test: the parts; None for one that there is not.
+        findings: sentences about the files.
+        division: a sentence about how the parts were made.
+        digests: of each path as it was read.
+    """
+
+    train: ClipSet
+    validation: ClipSet | None
+    test: ClipSet | None
+    findings: list[str]
+    division: str
+    digests: dict[str, str]
+
+    @property
+    def held_out(self) -> ClipSet | None:
+        """What to judge by: the test part, else that of the validation."""
+        return self.test if self.test is not None else self.validation
+
+
+def divide_clips(data: ClipData, command: str) -> ClipParts:
+    """Read and divide the recordings of a run.
+
+    Args:
+        data: the settings.
+        command: the recipe's name, for the message where there is no path.
+
+    Raises:
+        ConfigError: no path. DataError: a file cannot be read, or too few recordings.
+    """
+    if data.path is None:
+        raise ConfigError(
+            f"data.path is missing; name the recordings to learn from, as in `rnnkit train {command} FOLDER`"
+        )
+    clips = data.read(data.path)
+    findings = list(clips.findings)
+    test = None if data.test is None else data.read(data.test)
+    digests = {str(data.path): clips.fingerprint()}
+    if test is not None and data.test is not None:
+        findings += [one for one in test.findings if one not in findings]
+        digests[str(data.test)] = test.fingerprint()
+    amounts = {"test": 0.0 if test is not None else data.test_share, "validation": data.validation}
+    amounts = {part: share for part, share in amounts.items() if share}
+    by = _division(data, clips)
+    parts = _split(clips, amounts, by, data) if amounts else {"train": clips}
+    told = [f"test: {data.test}"] if data.test is not None else []
+    told += [
+        f"{part}: {len(parts[part]):,} of {len(clips):,} recordings"
+        + (f", of speakers that no other part has: {_named(parts[part].speakers)}" if by == "speaker" else " at random")
+        + f" (split_seed {data.split_seed})"
+        for part in amounts
+    ]
+    return ClipParts(
+        parts["train"],
+        parts.get("validation"),
+        test if test is not None else parts.get("test"),
+        findings,
+        "; ".join(told),
+        digests,
+    )
+
+
+def check_parts(folder: Path, parts: ClipParts, instead: str) -> None:
+    """Raise DataError where the recordings have changed since a run was trained on them."""
+    data_digests.check(folder, parts.digests, instead)
+
+
+def texts_of(clips: ClipSet, data: SpeechData) -> list[str | None]:
+    """Return what is said in each clip, as the network writes it, or its label; None: unknown."""
+    found = [clip.text if clip.text is not None else clip.label for clip in clips]
+    return [None if text is None else data.written(text) for text in found]
+
+
+class Spoken(NamedTuple):
+    """Clips with transcripts, in memory.
+
+    Attributes:
+        clips: those that were kept.
+        utterances: their samples and texts.
+        findings: sentences about those that were not.
+    """
+
+    clips: ClipSet
+    utterances: HeldUtterances
+    findings: list[str]
+
+
+def speak(clips: ClipSet, data: SpeechData, rate: int, *, part: str = "", longest: float | None = None) -> Spoken:
+    """Read the samples of clips whose transcripts are known.
+
+    Args:
+        clips: them.
+        data: how transcripts are written.
+        rate: samples a second.
+        part: for sentences.
+        longest: seconds; longer ones are left out. None: none is.
+
+    Raises:
+        DataError: none is left.
+    """
+    from rnnkit.tasks.speech_batches import HeldUtterances
+
+    texts = texts_of(clips, data)
+    silent = [clip.id for clip, text in zip(clips, texts, strict=True) if text is None]
+    empty = [clip.id for clip, text in zip(clips, texts, strict=True) if text == ""]
+    long = [clip.id for clip in clips if longest is not None and clip.seconds > longest]
+    kept = [
+        index
+        for index, (clip, text) in enumerate(zip(clips, texts, strict=True))
+        if text and (longest is None or clip.seconds <= longest)
+    ]
+    before = f"{part}: " if part else ""
+    findings = [
+        f"{before}{len(names):,} {'recording' if len(names) == 1 else 'recordings'} {what}, and left out: "
+        f"{_named(names)}."
+        for names, what in (
+            (silent, "without a transcript"),
+            (empty, "with a transcript without a word"),
+            (long, f"longer than data.longest={longest:g} seconds" if longest else ""),
+        )
+        if names
+    ]
+    if not kept:
+        raise DataError(
+            f"{clips.source}: no recording with a transcript is left; {' '.join(findings)} Put a .txt file beside "
+            "each, or name a table with a column of texts"
+        )
+    chosen = clips.subset(kept)
+    waveforms = [chosen.waveform(index, rate).samples for index in range(len(chosen))]
+    return Spoken(chosen, HeldUtterances(waveforms, [str(texts[index]) for index in kept], rate), findings)
+
+
+def without_short(
+    utterances: HeldUtterances, tokenizer: Tokenizer, steps: Any, names: Sequence[str]
+) -> tuple[HeldUtterances, list[str]]:
+    """Return the utterances that have a step for each token, and one between equal ones, and a sentence of the others.
+
+    Args:
+        utterances: them.
+        tokenizer: of their texts.
+        steps: a function from samples to the network's steps.
+        names: of the utterances.
+
+    Raises:
+        DataError: none is left.
+    """
+    from rnnkit.tasks.speech_batches import HeldUtterances
+
+    kept, short = [], []
+    for index, text in enumerate(utterances.texts):
+        ids = tokenizer.encode(text)
+        needed = len(ids) + sum(first == second for first, second in zip(ids, ids[1:], strict=False))
+        if ids and needed <= steps(len(utterances.waveforms[index])):
+            kept.append(index)
+        else:
+            short.append(names[index])
+    if not short:
+        return utterances, []
+    if not kept:
+        raise DataError(
+            f"all {len(utterances):,} recordings are too short for their transcripts, such as {short[0]}; expected a "
+            "step of the network for each token: look at the transcripts, or take smaller model.strides"
+        )
+    told = (
+        f"{len(short):,} of {len(utterances):,} recordings are too short for their transcripts, and left out: "
+        f"{_named(short)}."
+    )
+    left = HeldUtterances(
+        [utterances.waveforms[index] for index in kept], [utterances.texts[index] for index in kept], utterances.rate
+    )
+    return left, [told]
+
+
+def _division(data: ClipData, clips: ClipSet) -> Literal["speaker", "random"]:
+    if data.by != "auto":
+        return data.by
+    known = all(clip.speaker is not None for clip in clips)
+    return "speaker" if known and len(clips.speakers) >= 5 else "random"
+
+
+def _split(
+    clips: ClipSet, amounts: dict[str, float], by: Literal["speaker", "random"], data: ClipData
+) -> dict[str, ClipSet]:
+    from rnnkit.data.audio.clips import split_clips
+
+    try:
+        found = split_clips(clips, (1 - sum(amounts.values()), *amounts.values()), by=by, seed=data.split_seed)
+    except DataError as error:
+        raise DataError(
+            f"{clips.source}: {error}; add recordings, --set data.by=random, or --set data.validation=0 and --set "
+            "data.test_share=0"
+        ) from None
+    return dict(zip(("train", *amounts), found, strict=True))
+
+
+def _without_marks(text: str) -> str:
+    """Return a text without marks; apostrophes and hyphens within words stay."""
+    within = re.sub(r"(?<=\w)[’]|(?<=\w)['](?=\w)", "'", text)
+    return "".join(
+        one if not unicodedata.category(one).startswith(("P", "S")) or _inside(within, at) else " "
+        for at, one in enumerate(within)
+    )
+
+
+def _inside(text: str, at: int) -> bool:
+    if text[at] not in "'-":
+        return False
+    return 0 < at < len(text) - 1 and text[at - 1].isalnum() and text[at + 1].isalnum()
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,209 @@
+"""The page of a run of speech, ``report.html``: error rates, an utterance as it was heard, errors to listen to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnkit.plotting.page import Page
+from rnnkit.recipes.text_page import MADE
+from rnnkit.runs.files import REPORT_PAGE, TROUBLES
+from rnnkit.serialization import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rnnkit.recipes.speech_results import Judged
+    from rnnkit.tasks.speech import Transcriber
+
+_WORST = 8  # errors to listen to
+_LONGEST = 15.0  # seconds of sound in the page
+_PARTIAL = 0.25  # seconds between partial results
+_CONFUSED = 12  # rows of the table of confusions
+_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
+
+
+def write_speech_page(
+    folder: Path,
+    title: str,
+    transcriber: Transcriber,
+    judged: Mapping[str, Judged],
+    history: Any,
+    metrics: Mapping[str, Any],
+) -> Path:
+    """Write ``report.html``, and the troubles once more to ``troubles.txt``.
+
+    Args:
+        folder: the run folder.
+        title: the heading.
+        transcriber: the recogniser.
+        judged: what was recognised, by the name of the test.
+        history: of the training.
+        metrics: what was measured.
+
+    Returns:
+        The page.
+    """
+    troubles = list(metrics.get("troubles", ()))
+    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
+    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
+    page.section("Figures").table(("what", "figure"), _flat(shown))
+    if troubles:
+        page.section("What the recordings tell").sentences(troubles)
+    if judged:
+        _add_utterance(page, transcriber, judged)
+        _add_confusions(page, judged)
+        _add_worst(page, transcriber.rate, judged)
+    _add_curves(page, list(getattr(history, "rows", history)), judged)
+    written = page.write(folder / REPORT_PAGE)
+    with replacing(folder / TROUBLES) as temporary:
+        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
+    return written
+
+
+def wav_bytes(samples: Tensor, rate: int) -> bytes:
+    """Return the content of a WAV file of 16 bits."""
+    from rnnkit.data.audio import write_wav
+
+    file = io.BytesIO()
+    write_wav(file, samples.clamp(-1, 1), rate)
+    return file.getvalue()
+
+
+def _lead(judged: Mapping[str, Judged]) -> str:
+    sentences = []
+    for name, one in judged.items():
+        figures = one.scores.figures
+        sentences.append(
+            f"{name}: {figures['wer']:.1%} of {figures['words']:,.0f} words wrong ({figures['substitutions']:,.0f} "
+            f"taken for others, {figures['deletions']:,.0f} missed, {figures['insertions']:,.0f} too many)."
+        )
+    return " ".join(sentences)
+
+
+def _add_utterance(page: Page, transcriber: Transcriber, judged: Mapping[str, Judged]) -> None:
+    """Add an utterance that nobody chose: the first one of the last test with words in it."""
+    from rnnkit.plotting.utterance import utterance_picture
+
+    one = list(judged.values())[-1]
+    row = next((row for row, found in enumerate(one.transcripts) if found.words and found.seconds <= _LONGEST), None)
+    if row is None:
+        return
+    samples, found = one.utterances.waveform(row), one.transcripts[row]
+    page.section("An utterance", f"Said: {one.utterances.texts[row]}. Recognised: {found.text}.")
+    page.sound("Sound", wav_bytes(samples, transcriber.rate))
+    log_probs, frames = transcriber.log_probs(samples), transcriber.front.features(samples)
+    words = [(word.text, word.start, word.end) for word in found.words]
+    tokens = transcriber.tokenizer.tokens
+    page.picture(
+        lambda path: utterance_picture(
+            samples.numpy(),
+            transcriber.rate,
+            frames.numpy(),
+            log_probs.exp().numpy(),
+            tokens,
+            words,
+            path,
+            step=transcriber.step_seconds,
+        ),
+        f"The waveform, the features and the probabilities of tokens over {found.seconds:.1f} seconds, with "
+        f"{len(words)} recognised words.",
+        title="What the network heard",
+        caption="From top to bottom: the waveform; the features, dark where there is energy; the probabilities of the "
+        "tokens. A token shows in few steps; between tokens the blank is the likeliest, which is not drawn.",
+    )
+    if transcriber.streams is None:
+        _add_partial(page, transcriber, samples)
+
+
+def _add_partial(page: Page, transcriber: Transcriber, samples: Tensor) -> None:
+    recognizer, rows, before = transcriber.stream(endpoint=0), [], ""
+    for chunk in samples.split(max(1, round(_PARTIAL * transcriber.rate))):
+        partial = recognizer.push(chunk)
+        if partial.text != before:
+            rows.append((f"{partial.seconds:.2f}", partial.text))
+            before = partial.text
+    last = recognizer.flush()
+    if last.text != before:
+        rows.append(("at the end", last.text))
+    page.table(("seconds that were heard", "text by then"), rows)
+
+
+def _add_confusions(page: Page, judged: Mapping[str, Judged]) -> None:
+    from collections import Counter
+
+    from rnnkit.recipes.speech_results import draw_confusions
+    from rnnkit.tasks.speech_scores import SpeechScores, mistakes_of
+
+    confusions: Counter[tuple[str, str]] = Counter()
+    for one in judged.values():
+        confusions += one.scores.confusions
+    page.section("Which words were taken for which")
+    wrong = mistakes_of(confusions)
+    page.picture(
+        lambda path: draw_confusions(SpeechScores({}, [], confusions), path),
+        f"Counts of true words (rows) and recognised ones (columns); {sum(count for *_, count in wrong):,} are wrong.",
+        caption="A row for each true word, a column for each recognised one; – stands for none.",
+    )
+    if wrong:
+        rows = [(true or "–", other or "–", count) for true, other, count in wrong[:_CONFUSED]]
+        page.table(("said", "recognised", "times"), rows)
+
+
+def _add_worst(page: Page, rate: int, judged: Mapping[str, Judged]) -> None:
+    rows = [
+        (wer, name, row)
+        for name, one in judged.items()
+        for row, wer in enumerate(one.scores.each)
+        if wer > 0 and one.transcripts[row].seconds <= _LONGEST
+    ]
+    rows.sort(key=lambda one: (-one[0], one[1], one[2]))
+    if not rows:
+        return
+    page.section("The worst errors", "By the share of words that are wrong.")
+    for wer, name, row in rows[:_WORST]:
+        one = judged[name]
+        said, found = one.utterances.texts[row], one.transcripts[row]
+        page.sound(
+            f"{name}, {wer:.0%} wrong",
+            wav_bytes(one.utterances.waveform(row), rate),
+            f"said: {said}",
+            f"recognised: {found.text or '(nothing)'} (confidence {found.confidence:.2f})",
+        )
+
+
+def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping[str, Judged]) -> None:
+    from rnnkit.plotting.learning_curves import curves
+    from rnnkit.plotting.length_quality import length_quality_picture
+
+    pairs = [
+        (found.seconds, wer)
+        for one in judged.values()
+        for found, wer in zip(one.transcripts, one.scores.each, strict=True)
+    ]
+    page.section("Curves")
+    if rows:
+        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", "val_wer") if name in rows[-1])
+        page.picture(
+            lambda path: curves(rows, path, stacked=True),
+            f"Loss and error rates over {len(rows)} epochs; at the end {last}.",
+            title="Learning curves",
+        )
+    if pairs:
+        page.picture(
+            lambda path: length_quality_picture(pairs, path, quality="word error rate"),
+            f"The word error rate of {len(pairs)} utterances over their length in seconds, and its mean.",
+            title="Length and errors",
+            caption="Each point is an utterance. The line is the mean of groups of about equal size.",
+        )
+
+
+def _flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in figures.items():
+        label = f"{before}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}, ")
+        else:
+            yield label, f"{value:.4g}" if isinstance(value, float) else str(value)

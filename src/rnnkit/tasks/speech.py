@@ -1,0 +1,232 @@
+"""A trained recogniser of speech: from sound to text, words with times, and streams.
+
+    samples → features → normalisation → network → tokens, by the search of `Decoding` → words
+
+What is stored with the network makes it whole: the settings of the features, the normalisation, the tokenizer and the
+search. Legend: N samples, T frames, T' steps of the network, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.text.tokenizer import Tokenizer
+from ..errors import DataError
+from ..layers.modes import mode
+from ..serialization import read_config
+from .speech_batches import SpeechFront
+from .speech_settings import Decoding
+from .speech_words import Word, words_of
+
+if TYPE_CHECKING:
+    from .speech_stream import Recognizer
+
+STORED = "speech"  # in the extra of a model's file
+
+
+class Transcript(NamedTuple):
+    """What was recognised.
+
+    Attributes:
+        text: it.
+        words: with their times.
+        confidence: the mean of the words' confidences; 0 where there are none.
+        seconds: the length of the sound.
+    """
+
+    text: str
+    words: list[Word]
+    confidence: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the attributes as JSON values."""
+        return {
+            "text": self.text,
+            "confidence": round(self.confidence, 4),
+            "seconds": round(self.seconds, 3),
+            "words": [word.to_json() for word in self.words],
+        }
+
+
+class Transcriber:
+    """Recognise speech in waveforms, or in a stream of samples.
+
+    Args:
+        model: a :class:`rnnkit.SpeechRecognizer`.
+        front: what makes features for it.
+        tokenizer: of its tokens, whose first one is the blank.
+        decoding: the search.
+
+    Example:
+        >>> import rnnkit
+        >>> from rnnkit.data import train_tokenizer
+        >>> from rnnkit.data.audio.features import Features, FeatureSettings
+        >>> from rnnkit.data.audio.normalisation import FeatureNorm
+        >>> front = SpeechFront(Features(FeatureSettings(rate=8000)), FeatureNorm(40, "utterance"))
+        >>> model = rnnkit.SpeechRecognizer(rnnkit.GRU(16, 8), 6, front=rnnkit.CausalConv(40, 16))
+        >>> transcriber = Transcriber(model, front, train_tokenizer("word", ["yes no"]))
+        >>> [transcript] = transcriber([torch.randn(8000)])
+        >>> transcript.seconds
+        1.0
+    """
+
+    def __init__(self, model: Any, front: SpeechFront, tokenizer: Tokenizer, decoding: Decoding | None = None) -> None:
+        self.model, self.front, self.tokenizer = model, front, tokenizer
+        self.decoding = Decoding(tail=front.tail) if decoding is None else decoding
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the sound that the features are made of."""
+        return self.front.rate
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds of a step of the network."""
+        settings = self.front.features.settings
+        return float(self.model.stride * settings.hop / settings.rate)
+
+    @property
+    def streams(self) -> str | None:
+        """Why the recogniser takes no stream; None where it does."""
+        if self.front.norm.kind == "utterance":
+            return "its features are normalised by the whole utterance: train with features.norm=running"
+        problem: str | None = self.model.carry_problem
+        return problem
+
+    def with_decoding(self, **changes: Any) -> Transcriber:
+        """Return the same recogniser with another search; `changes` are fields of `Decoding`."""
+        return Transcriber(self.model, self.front, self.tokenizer, replace(self.decoding, **changes))
+
+    def __call__(self, waveforms: Sequence[Tensor], *, batch_size: int = 16) -> list[Transcript]:
+        """Return what is said in waveforms.
+
+        Args:
+            waveforms: [N] each, float32 in [−1, 1], with `rate` samples a second; see
+                :func:`rnnkit.data.audio.waveforms.read_audio`.
+            batch_size: waveforms that are recognised together; those of similar length go together.
+        """
+        from .speech_decoding import Search
+
+        search = Search(self.decoding, self.tokenizer)
+        found: dict[int, Transcript] = {}
+        order = np.argsort([len(one) for one in waveforms], kind="stable").tolist()
+        for begin in range(0, len(order), batch_size):
+            rows = order[begin : begin + batch_size]
+            for row, (log_probs, length) in zip(rows, self._outputs([waveforms[row] for row in rows]), strict=True):
+                seconds = len(waveforms[row]) / self.rate
+                found[row] = self._transcript(search, log_probs[:length], seconds)
+        return [found[row] for row in range(len(waveforms))]
+
+    def log_probs(self, waveform: Tensor) -> Tensor:
+        """Return log p of each token at each step of the network, [T', V], of one waveform [N]."""
+        [(log_probs, length)] = self._outputs([waveform])
+        return log_probs[:length]
+
+    def stream(self, *, rate: int | None = None, endpoint: float | None = None) -> Recognizer:
+        """Return an object that takes samples as they come; see :class:`rnnkit.tasks.speech_stream.Recognizer`.
+
+        Args:
+            rate: samples a second of what comes; None: `rate` of the recogniser.
+            endpoint: seconds without a new token that end an utterance, 0 for never; None: as in `decoding`.
+
+        Raises:
+            ConfigError: the recogniser needs whole utterances; the message says why.
+        """
+        from .speech_stream import Recognizer
+
+        return Recognizer(self, rate=rate, endpoint=endpoint)
+
+    def to_extra(self) -> dict[str, Any]:
+        """Return what is stored with the network, JSON values, for ``learner.extra``."""
+        norm = self.front.norm
+        return {
+            STORED: {
+                "features": self.front.features.settings.to_json(),
+                "norm": norm.to_json() | {"mean": norm.mean.tolist(), "std": norm.std.tolist()},
+                "frames": int(norm.frames),
+                "tail": self.front.tail,
+                "decoding": {one.name: getattr(self.decoding, one.name) for one in fields(Decoding)},
+            },
+            "tokenizer": self.tokenizer.to_dict(),
+        }
+
+    @staticmethod
+    def from_extra(model: Any, extra: Mapping[str, Any]) -> Transcriber:
+        """Return the recogniser of a network and what `to_extra` stored.
+
+        Raises:
+            DataError: the model is no recogniser of speech.
+        """
+        from ..data.audio.features import Features, FeatureSettings
+        from ..data.audio.normalisation import FeatureNorm
+
+        if STORED not in extra:
+            raise DataError(
+                "the model recognises no speech; expected one of a run of `rnnkit train speech`, or another recipe of "
+                "speech"
+            )
+        stored = extra[STORED]
+        norm_values = dict(stored["norm"])
+        mean, std = torch.tensor(norm_values.pop("mean")), torch.tensor(norm_values.pop("std"))
+        norm = FeatureNorm(**norm_values)
+        norm.load_state_dict({"mean": mean, "std": std, "frames": torch.tensor(stored["frames"])})
+        front = SpeechFront(Features(FeatureSettings.from_json(stored["features"])), norm, tail=stored["tail"])
+        known = {one.name for one in fields(Decoding)}
+        values = {name: value for name, value in stored["decoding"].items() if name in known}
+        values["hot_words"] = tuple(values.get("hot_words", ()))
+        return Transcriber(model, front, Tokenizer.from_dict(extra["tokenizer"]), Decoding(**values))
+
+    @torch.inference_mode()
+    def _outputs(self, waveforms: Sequence[Tensor]) -> list[tuple[Tensor, int]]:
+        for number, one in enumerate(waveforms):
+            if one.dim() != 1 or not one.is_floating_point():
+                raise DataError(
+                    f"waveform {number} has shape {tuple(one.shape)} and type {one.dtype}; expected floats [N]"
+                )
+        frames, lengths = self.front(waveforms)
+        device = next(self.model.parameters()).device
+        with mode(self.model, training=False):
+            logits, steps = self.model(frames.to(device), lengths=lengths)
+        log_probs = logits.float().log_softmax(-1).cpu()
+        return list(zip(log_probs, steps.tolist(), strict=True))
+
+    def _transcript(self, search: Any, log_probs: Tensor, seconds: float) -> Transcript:
+        decoded = search(log_probs)
+        words = words_of(decoded.tokens, decoded.times, decoded.confidences, self.tokenizer, self.step_seconds)
+        words = [word._replace(start=min(word.start, seconds), end=min(word.end, seconds)) for word in words]
+        confidence = sum(word.confidence for word in words) / len(words) if words else 0.0
+        return Transcript(self.tokenizer.decode(decoded.tokens).strip(), words, confidence, seconds)
+
+    def __repr__(self) -> str:
+        return f"Transcriber({self.model!r}, {self.front.features}, {self.tokenizer!r})"
+
+
+def load_transcriber(path: str | PathLike[str], *, device: str = "auto") -> Transcriber:
+    """Return the recogniser of a run folder.
+
+    Args:
+        path: the folder of a run of speech.
+        device: where to compute.
+
+    Raises:
+        RunFolderError: there is no model. DataError: it recognises no speech.
+
+    Example:
+        >>> transcriber = load_transcriber("runs/speech-1")                   # doctest: +SKIP
+        >>> recognizer = transcriber.stream(rate=16000)                       # doctest: +SKIP
+    """
+    from ..models.loading import load
+    from ..training.execution import find_device
+
+    extra = read_config(path).get("extra", {})
+    if STORED not in extra:
+        raise DataError(f"{path} recognises no speech; expected a run of `rnnkit train speech`")
+    return Transcriber.from_extra(load(path).to(find_device(device)), extra)

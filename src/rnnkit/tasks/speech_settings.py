@@ -1,0 +1,164 @@
+"""The settings that recipes of sound share. Importing loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from ..errors import ConfigError
+from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
+from .settings import AveragedSettings, Cell, NetworkSettings
+
+
+@dataclass(frozen=True)
+class SoundFeatures(Settings):
+    """What the network sees of sound, see ``rnnkit.data.audio.FeatureSettings``.
+
+    Attributes:
+        rate: samples a second; none takes that of most files, at most 16000. Other files are resampled.
+        kind: logmel, the logarithms of mel bands; mfcc, their cepstral coefficients.
+        bands: the number of mel bands; none takes 80, and 40 below 16000 samples a second.
+        window_ms: the length of a frame.
+        hop_ms: from one frame to the next.
+        norm: mean and variance that are taken away: of the frames so far (running), of the training part (training), of
+            each utterance (utterance; a stream cannot), or none.
+    """
+
+    group_name: ClassVar[str] = "features"
+
+    rate: Count | None = None
+    kind: Literal["logmel", "mfcc"] = "logmel"
+    bands: Count | None = None
+    window_ms: Positive = 25.0
+    hop_ms: Positive = 10.0
+    norm: Literal["running", "training", "utterance", "none"] = "running"
+
+    def arguments(self, rate: int) -> dict[str, Any]:
+        """Return the arguments of ``FeatureSettings``.
+
+        Args:
+            rate: that of most files.
+        """
+        names = ("kind", "bands", "window_ms", "hop_ms")
+        return {name: getattr(self, name) for name in names} | {"rate": self.rate or min(rate, 16000)}
+
+
+@dataclass(frozen=True)
+class SoundAugment(Settings):
+    """How sound is changed at random while training; see ``rnnkit.data.audio.WaveAugment`` and ``SpecAugment``.
+
+    Attributes:
+        speed: by how much the speed varies, as a share.
+        gain: by how many decibels the level varies, up and down.
+        tilt: by how many decibels an octave the balance of low and high varies, up and down.
+        noise: the share of utterances with noise.
+        noise_low: the lowest signal-to-noise ratio in decibels.
+        noise_high: the highest one.
+        room: the share of utterances with a room's echo.
+        warp: by how much the mel scale is stretched or squeezed, as a share: longer and shorter vocal tracts.
+        time_masks: stretches of time that are masked.
+        time_width: the most frames of each.
+        band_masks: ranges of bands that are masked.
+        band_width: the most bands of each.
+    """
+
+    group_name: ClassVar[str] = "augment"
+
+    speed: Share = 0.1
+    gain: NotNegative = 10.0
+    tilt: NotNegative = 3.0
+    noise: Share = 0.5
+    noise_low: float = 5.0
+    noise_high: float = 30.0
+    room: Share = 0.1
+    warp: Annotated[float, Range(least=0, below=0.5)] = 0.1
+    time_masks: WholeNumber = 2
+    time_width: WholeNumber = 10
+    band_masks: WholeNumber = 2
+    band_width: WholeNumber = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noise_low > self.noise_high:
+            raise ConfigError(
+                f"augment.noise_low={self.noise_low:g} and augment.noise_high={self.noise_high:g} arrived; expected "
+                "the lower one first"
+            )
+
+
+@dataclass(frozen=True)
+class RecognizerNetwork(NetworkSettings):
+    """The network of a recogniser: convolutions that join frames, recurrent layers, scores of tokens.
+
+    Attributes:
+        num_layers: layers, one above the other.
+        bidirectional: whether utterances are read from their end, too; then they cannot be streamed.
+        channels: features of the convolutions.
+        kernel_sizes: widths of the convolutions.
+        strides: frames that become one, of each convolution.
+        front_dropout: probability of dropping a feature of the convolutions.
+        dropout: probability of dropping a feature between and behind the recurrent layers.
+    """
+
+    cell: Cell = "gru"
+    hidden_size: Count = 192
+    num_layers: Count = 3
+    bidirectional: bool = False
+    channels: Count = 128
+    kernel_sizes: tuple[int, ...] = (9, 7)
+    strides: tuple[int, ...] = (2, 2)
+    front_dropout: Share = 0.1
+    dropout: Share = 0.2
+
+
+@dataclass(frozen=True)
+class RecognizerFit(AveragedSettings):
+    """The training of a recogniser.
+
+    Attributes:
+        curriculum: so many epochs begin with the shortest utterances and end with the longest; the first half of them
+            augments nothing.
+        choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
+    """
+
+    epochs: Count = 40
+    batch_size: Count = 16
+    lr: Positive = 1e-3
+    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
+    clip_norm: Positive | None = 1.0
+    average: Annotated[float, Range(above=0, below=1)] | None = 0.999
+    curriculum: WholeNumber = 1
+    choose_by: Literal["wer", "cer", "loss"] = "wer"
+
+
+@dataclass(frozen=True)
+class Decoding(Settings):
+    """How tokens are found in what the network puts out, and where a stream ends an utterance.
+
+    Attributes:
+        width: beginnings that the beam search follows at a time; 1 takes the likeliest token at each step.
+        lm: a language model of n-grams for the beam search, an ARPA file, or a run of `rnnkit train
+            ngram`; none takes no model.
+        lm_weight: what the language model counts beside the network.
+        word_bonus: what each word adds to the score, against a language model's liking for few words.
+        hot_words: words that the beam search is to prefer.
+        hot_weight: what each of them adds to the score.
+        tail: seconds of silence that follow the sound, in which a network that looks back alone tells the last word.
+        endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
+    """
+
+    group_name: ClassVar[str] = "decode"
+
+    width: WholeNumber = 1
+    lm: str | None = None
+    lm_weight: NotNegative = 0.5
+    word_bonus: float = 1.0
+    hot_words: tuple[str, ...] = ()
+    hot_weight: NotNegative = 5.0
+    tail: NotNegative = 0.3
+    endpoint: NotNegative = 0.8
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is taken at each step."""
+        return self.width <= 1 and self.lm is None and not self.hot_words

@@ -1,0 +1,196 @@
+"""The recipe for speech and what is done with its runs, on made sound: tones as words."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from commands import call, refused_alone
+from sounds import RATE, sentence, write_folder
+
+from rnnkit.data.audio import read_audio, write_wav
+from rnnkit.recipes import open_recipe
+from rnnkit.recipes.speech_data import SpeechData
+from rnnkit.tasks.speech import load_transcriber
+
+SMALL = (
+    "features.bands=12 features.hop_ms=20 features.norm=training model.hidden_size=24 model.num_layers=1 "
+    "model.channels=24 model.kernel_sizes=3 model.strides=2 model.dropout=0 model.front_dropout=0 fit.epochs=12 "
+    "fit.batch_size=4 fit.lr=0.02 fit.average=none data.tokens=word augment.room=0 augment.warp=0 augment.speed=0 "
+    "augment.time_masks=0 augment.band_masks=0 augment.noise_low=20 decode.tail=0.2 decode.endpoint=0"
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on tones as words, and the folder that it learned from."""
+    folder = tmp_path_factory.mktemp("speech")
+    write_folder(folder / "sounds", 50)
+    settings = [part for one in SMALL.split() for part in ("--set", one)]
+    result = call("train", "speech", folder / "sounds", *settings, "--out", folder / "run")
+    assert result.exit_code == 0, result.output
+    return folder / "run", folder / "sounds"
+
+
+def test_a_run_learns_and_reports(trained):
+    run, _ = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["wer"] < 0.2
+    assert metrics["rows"] == {"train": 40, "validation": 5, "test": 5}
+    assert "word error rate of validation (5 recordings" in metrics["chosen_on"]
+    header, *rows = (run / "predictions.csv").read_text().splitlines()
+    assert header == "test,number,text,prediction,wer,confidence,seconds"
+    assert len(rows) == 5
+    page = (run / "report.html").read_text()
+    for part in ("What the network heard", "data:audio/wav;base64", "seconds that were heard", "Learning curves"):
+        assert part in page
+    assert (run / "confusions.png").exists()
+    assert "val_wer" in (run / "history.csv").read_text()
+
+
+def test_evaluate_gives_the_same_figures_and_takes_other_recordings(trained, tmp_path):
+    run, _ = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    result = call("evaluate", run)
+    assert result.exit_code == 0, result.output
+    assert f"Word error rate: {metrics['test']['wer']:.4g}" in result.stdout
+    others = write_folder(tmp_path / "others", 6, seed=7)
+    result = call("evaluate", run, others)
+    assert result.exit_code == 0, result.output
+    assert "Words: 12" in result.stdout
+    assert (run / "confusions-others.png").exists()
+
+
+def test_predict_names_what_is_said(trained):
+    run, sounds = trained
+    result = call("predict", run, sounds / "002.wav", sounds / "003.wav")
+    assert result.exit_code == 0, result.output
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [line[0] for line in lines] == [str(sounds / "002.wav"), str(sounds / "003.wav")]
+    assert lines[1][1] == (sounds / "003.txt").read_text().lower().rstrip(".")
+
+
+def test_transcribe_files_folders_and_standard_input(trained, tmp_path, monkeypatch):
+    run, sounds = trained
+    text = (sounds / "003.txt").read_text().lower().rstrip(".")
+    assert call("transcribe", run, sounds / "003.wav").stdout == f"{text}\n"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("b10.wav", "b9.wav"):
+        (folder / name).write_bytes((sounds / "003.wav").read_bytes())
+    lines = call("transcribe", run, folder).stdout.splitlines()
+    assert lines == [f"{folder / name}\t{text}" for name in ("b9.wav", "b10.wav")]
+    result = call("transcribe", run, sounds / "003.wav", "--json", "--out", tmp_path / "out.jsonl")
+    assert result.exit_code == 0
+    found = json.loads((tmp_path / "out.jsonl").read_text())
+    assert found["text"] == text
+    assert [word["word"] for word in found["words"]] == text.split()
+    assert all(0 <= word["start"] <= word["end"] <= found["seconds"] for word in found["words"])
+    assert all(0 < word["confidence"] <= 1 for word in found["words"])
+    result = piped(monkeypatch, (sounds / "003.wav").read_bytes(), "transcribe", run)
+    assert result.stdout == f"{text}\n"
+
+
+def piped(monkeypatch, data, *arguments):
+    """A command whose standard input is a pipe that holds bytes."""
+    from typer.testing import CliRunner
+
+    from rnnkit.cli import standard_input
+    from rnnkit.cli.main import app
+
+    monkeypatch.setattr(standard_input, "is_piped", lambda: True)
+    return CliRunner().invoke(app, [str(one) for one in arguments], input=data)
+
+
+def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
+    run, sounds = trained
+    text = (sounds / "005.txt").read_text().lower().rstrip(".")
+    samples = read_audio(sounds / "005.wav").samples
+    integers = (samples * 32767).to(torch.int16).numpy().tobytes()
+    result = piped(monkeypatch, integers, "transcribe", run, "--live")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{text}\n"
+    assert "of real time" in result.stderr
+    floats = samples.numpy().tobytes()
+    result = piped(monkeypatch, floats, "transcribe", run, "--live", "--json", "--format", "f32", "--rate", RATE)
+    partials = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(partials) > 1
+    assert partials[-1]["endpoint"]
+    assert [word["word"] for partial in partials for word in partial["words"]] == text.split()
+    result = piped(monkeypatch, (sounds / "005.wav").read_bytes(), "transcribe", run, "--live")
+    assert refused_alone(result, "is a sound file", "leave --live out")
+
+
+def test_transcribe_says_what_to_type(trained, tmp_path):
+    run, sounds = trained
+    assert refused_alone(call("transcribe", run, sounds / "003.wav", "--live"), "one of them")
+    assert refused_alone(call("transcribe", run, sounds / "003.wav", "--rate", 8000), "leave --rate out")
+    assert refused_alone(call("transcribe", run, "--live", "--format", "s8"), "s16 or f32")
+    (tmp_path / "empty").mkdir()
+    assert refused_alone(call("transcribe", run, tmp_path / "empty"), "no sound files")
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    result = call("transcribe", run, tmp_path / "bad.wav", sounds / "003.wav")
+    assert result.exit_code == 1
+    assert "bad.wav" in result.stderr
+    assert str(sounds / "003.wav") in result.stdout
+
+
+@pytest.mark.parametrize("chunk", [1, 160, 8000])
+def test_a_stream_loses_no_last_word(trained, chunk):
+    run, _ = trained
+    transcriber = load_transcriber(run)
+    whole = sentence("low high mid", seed=77)
+    cut = whole[: len(whole) - round(0.06 * RATE)]  # the sound ends with the last word
+    if chunk == 1:
+        cut = cut[-2600:]
+    expected = transcriber([cut])[0].text
+    assert expected.split()[-1] == "mid"
+    recognizer = transcriber.stream()
+    for part in cut.split(chunk):
+        recognizer.push(part)
+    assert recognizer.flush().text == expected
+
+
+def test_fine_tuning_learns_a_new_word_and_tells_what_is_forgotten(trained, tmp_path):
+    run, _ = trained
+    sounds = tmp_path / "new"
+    sounds.mkdir()
+    for number in range(8):
+        generator = torch.Generator().manual_seed(number)
+        noise = 0.2 * torch.randn(1600, generator=generator)
+        write_wav(sounds / f"{number}.wav", torch.cat([torch.zeros(400), noise, torch.zeros(400)]), RATE)
+        (sounds / f"{number}.txt").write_text("hiss")
+    result = call("finetune", run, sounds, "--set", "epochs=12", "--set", "lr=0.01", "--out", tmp_path / "tuned")
+    assert result.exit_code == 0, result.output
+    assert "New words to write (1): hiss" in result.output
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["new"]["before"]["wer"] == 1
+    assert report["new"]["after"]["wer"] < 0.5
+    assert set(report["old"]["after"]) == {"wer", "cer"}
+    transcriber = load_transcriber(tmp_path / "tuned")
+    assert transcriber.tokenizer.tokens[-1] == "hiss"
+    assert call("transcribe", tmp_path / "tuned", sounds / "0.wav").stdout == "hiss\n"
+
+
+def test_what_is_wrong_with_recordings_is_told(tmp_path):
+    folder = write_folder(tmp_path / "sounds", 12)
+    write_wav(folder / "short.wav", torch.zeros(200), RATE)
+    (folder / "short.txt").write_text("low mid high low mid high low mid high")
+    (folder / "001.txt").write_text("...")
+    recipe = open_recipe("speech")
+    data = SpeechData(path=str(folder), tokens="word", validation=0, test_share=0)
+    prepared = replace(recipe, data=data, decode=replace(recipe.decode, tail=0.0)).prepare()
+    told = " ".join(prepared.findings())
+    assert "without a word, and left out: 001" in told
+    assert "short" in told
+    for text in folder.glob("*.txt"):
+        text.unlink()
+    with pytest.raises(Exception, match="no recording with a transcript is left"):
+        replace(recipe, data=data).prepare()
+
+
+def test_transcripts_are_written_as_they_are_spoken():
+    data = SpeechData()
+    assert data.written("  Don’t  stop — the well-known “ACT”! ") == "don't stop the well-known act"
+    assert data.written("你好，世界。") == "你好 世界"
+    assert SpeechData(lowercase=False, marks=True).written("Hi, there.") == "Hi, there."

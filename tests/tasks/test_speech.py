@@ -1,0 +1,257 @@
+import copy
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from tolerances import assert_close
+
+import rnnkit
+from rnnkit.data import train_tokenizer
+from rnnkit.data.audio import FeatureNorm, Features, FeatureSettings, resample
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.serialization import json_text
+from rnnkit.tasks.speech import Transcriber
+from rnnkit.tasks.speech_batches import HeldUtterances, SpeechBatches, SpeechFront
+from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
+from rnnkit.tasks.speech_scores import mistakes_of, score_speech
+from rnnkit.tasks.speech_settings import Decoding
+from rnnkit.tasks.speech_words import split_spoken, words_of
+
+RATE = 8000
+
+
+def transcriber(tokens="word", norm="running", **body):
+    """A recogniser with fresh weights, loud enough that it writes many tokens."""
+    torch.manual_seed(3)
+    front = SpeechFront(Features(FeatureSettings(rate=RATE, bands=12, hop_ms=20.0)), FeatureNorm(12, norm), tail=0.2)
+    if front.norm.needs_fit:
+        front.norm.fit([torch.randn(50, 12) * 3 - 8])
+    tokenizer = train_tokenizer(tokens, ["ab cd", "ef gh"])
+    sides = 2 if body.get("bidirectional") else 1
+    head = torch.nn.Linear(8 * sides, len(tokenizer))
+    with torch.no_grad():
+        head.weight *= 30
+        head.bias[1:4] = -100  # unknown, beginning, end
+    network = rnnkit.SpeechRecognizer(
+        rnnkit.GRU(8, 8, **body), len(tokenizer), front=rnnkit.CausalConv(12, 8, (3, 3), (2, 1)), head=head
+    )
+    return Transcriber(network.eval(), front, tokenizer, Decoding(tail=0.2, endpoint=0.0))
+
+
+def sound(seconds=1.0, seed=0):
+    """Noise whose loudness and colour change, so that tokens do."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(round(seconds * RATE), generator=generator)
+    level = torch.nn.functional.interpolate(torch.rand(1, 1, 12, generator=generator), len(noise), mode="linear")[0, 0]
+    tone = torch.sin(torch.cumsum(level * 2.0, 0))
+    return 0.2 * level * noise + 0.3 * (1 - level) * tone
+
+
+@pytest.mark.parametrize("tokens", ["word", "char"])
+@pytest.mark.parametrize("chunk", [1, 137, 800, 8000])
+def test_a_stream_tells_what_the_whole_tells(tokens, chunk):
+    one, whole = transcriber(tokens), sound(1.3)
+    whole = whole[: 1800 if chunk == 1 else None]
+    expected = one([whole])[0]
+    assert expected.words
+    recognizer = one.stream()
+    partials = [recognizer.push(part) for part in whole.split(chunk)]
+    last = recognizer.flush()
+    assert last.text == expected.text
+    words = [word for partial in [*partials, last] for word in partial.words]
+    assert [word.text for word in words] == [word.text for word in expected.words]
+    assert last.endpoint
+    assert not last.pending
+    texts = [partial.text for partial in partials]
+    assert all(second.startswith(first) for first, second in pairwise(texts))
+    # A flushed stream begins anew.
+    assert [recognizer.push(whole), recognizer.flush()][1].text == expected.text
+
+
+def test_a_stream_at_another_rate_is_resampled():
+    one, whole = transcriber(), sound()
+    twice = resample(whole, RATE, 2 * RATE)
+    recognizer = one.stream(rate=2 * RATE)
+    for part in twice.split(333):
+        recognizer.push(part)
+    assert recognizer.flush().text == one([resample(twice, 2 * RATE, RATE)])[0].text
+
+
+def test_a_state_goes_on_elsewhere():
+    one, whole = transcriber("char"), sound()
+    first = one.stream(rate=2 * RATE)
+    chunks = resample(whole, RATE, 2 * RATE).split(1111)
+    for part in chunks[:7]:
+        first.push(part)
+    state = copy.deepcopy(first.state_dict())
+    second = one.stream(rate=2 * RATE)
+    second.load_state_dict(state)
+    for part in chunks[7:]:
+        assert second.push(part).text == first.push(part).text
+    assert second.flush() == first.flush()
+    with pytest.raises(ConfigError, match=r"stream\(rate=16000\)"):
+        one.stream().load_state_dict(state)
+
+
+def test_silence_ends_an_utterance_and_the_next_one_begins_anew():
+    one = transcriber()
+    with torch.no_grad():  # the blank where there is no energy
+        one.model.head.weight.zero_()
+        one.model.head.bias.zero_()
+        one.model.head.bias[0] = 1.0
+    word = one.tokenizer.encode("cd")[0]
+
+    class Head(torch.nn.Module):
+        steps = 0
+
+        def forward(self, x):
+            logits = torch.zeros(*x.shape[:2], len(one.tokenizer))
+            logits[..., 0] = 5.0
+            for step in range(x.shape[1]):
+                if Head.steps + step in (3, 4, 30):
+                    logits[:, step, word] = 9.0
+            Head.steps += x.shape[1]
+            return logits
+
+    one.model.head = Head()
+    recognizer = one.stream(endpoint=0.4)
+    found = [recognizer.push(part) for part in torch.zeros(2 * RATE).split(400)]
+    ends = [partial for partial in found if partial.endpoint]
+    assert [partial.text for partial in ends] == ["cd", "cd"]
+    words = [word for partial in found for word in partial.words]
+    step = one.step_seconds
+    assert [round(word.start / step) for word in words] == [3, 30]
+
+
+def test_what_cannot_stream_says_what_to_change():
+    with pytest.raises(ConfigError, match=r"features\.norm=running"):
+        transcriber(norm="utterance").stream()
+    with pytest.raises(ConfigError, match="bidirectional"):
+        transcriber(bidirectional=True).stream()
+
+
+def test_samples_of_integers_are_scaled_and_others_refused():
+    one, whole = transcriber(), sound(0.3)
+    integers = (whole * 32768).round().clamp(-32768, 32767).to(torch.int16)
+    recognizer = one.stream()
+    recognizer.push(integers.numpy())
+    assert recognizer.flush().text == one([integers.float() / 32768])[0].text
+    for wrong in (torch.zeros(2, 3), np.zeros(3, np.int64)):
+        with pytest.raises(DataError, match="expected floats"):
+            recognizer.push(wrong)
+
+
+def test_a_batch_is_recognised_as_each_alone():
+    one = transcriber("char", bidirectional=True, norm="utterance")
+    waveforms = [sound(seconds, seed) for seed, seconds in enumerate((0.9, 0.3, 0.01, 0.6))]
+    together = one(waveforms, batch_size=3)
+    assert [found.text for found in together] == [one([waveform])[0].text for waveform in waveforms]
+    with pytest.raises(DataError, match="expected floats"):
+        one([torch.zeros(2, 3)])
+
+
+def test_what_is_stored_makes_the_same_recogniser():
+    one, whole = transcriber("char"), sound()
+    stored = json.loads(json_text(one.to_extra()))
+    again = Transcriber.from_extra(one.model, stored)
+    assert again([whole]) == one([whole])
+    assert again.decoding == one.decoding
+    with pytest.raises(DataError, match="recognises no speech"):
+        Transcriber.from_extra(one.model, {})
+
+
+def test_tokens_become_words_with_times():
+    tokenizer = train_tokenizer("char", ["to be 音乐"])
+    ids = tokenizer.encode("be to音")
+    times = [(2 * at, 2 * at + 1) for at in range(len(ids))]
+    words = words_of(ids, times, [0.5, 0.8, 1.0, 1.0, 1.0, 0.9], tokenizer, 0.1, offset=1.0)
+    assert [word.text for word in words] == ["be", "to", "音"]
+    assert_close(torch.tensor([word.start for word in words]), torch.tensor([1.0, 1.6, 2.0]))
+    assert_close(torch.tensor([word.end for word in words]), torch.tensor([1.3, 1.9, 2.1]))
+    assert_close(torch.tensor([word.confidence for word in words]), torch.tensor([0.4, 1.0, 0.9]))
+    assert words_of([], [], [], tokenizer, 0.1) == []
+    assert split_spoken("it's 3 o'clock") == ["it's", "3", "o'clock"]
+
+
+def test_error_rates_count_words_and_characters():
+    scores = score_speech(["one two three", "four", "", "你好"], ["one too three", "", "one", "你们"])
+    figures = scores.figures
+    assert (figures["substitutions"], figures["deletions"], figures["insertions"]) == (2, 1, 1)
+    assert figures["words"] == 6
+    assert figures["wer"] == pytest.approx(4 / 6)
+    assert scores.each == pytest.approx([1 / 3, 1, 1, 0.5])
+    assert scores.confusions["two", "too"] == 1
+    assert scores.confusions["four", ""] == 1
+    assert ("", "one", 1) in mistakes_of(scores.confusions)
+    assert figures["sentence_accuracy"] == 0
+    with pytest.raises(DataError, match="no true text holds a word"):
+        score_speech([""], ["a"])
+    with pytest.raises(DataError, match="expected as many"):
+        score_speech(["a"], [])
+
+
+def batches(count=7, **settings):
+    one = transcriber()
+    held = HeldUtterances([sound(0.1 + 0.05 * (at % 5), at) for at in range(count)], ["ab cd", "ef"] * 3 + ["gh"], RATE)
+    return SpeechBatches(held, one.tokenizer, one.front, 2, **settings)
+
+
+def test_batches_go_on_where_they_were_interrupted():
+    def louder(samples, generator):
+        return samples * (1 + torch.rand((), generator=generator))
+
+    first = batches(waves=louder, curriculum=1, plain=1, seed=4)
+    epochs = [[batch.inputs for batch in first] for _ in range(2)]
+    assert first.steps == 4
+    lengths = [batch.shape[1] for batch in epochs[0]]
+    assert lengths == sorted(lengths)
+    second = batches(waves=louder, curriculum=1, plain=1, seed=4)
+    for _ in second:
+        pass
+    iterator = iter(second)
+    next(iterator)
+    state = copy.deepcopy(second.state_dict())
+    third = batches(waves=louder, curriculum=1, plain=1, seed=4)
+    third.load_state_dict(state)
+    rest = [batch.inputs for batch in third]
+    assert len(rest) == 3
+    assert_close(rest, epochs[1][1:])
+    plain = [batch.inputs for batch in batches(shuffle=False)]
+    assert_close(plain, epochs[0])  # the first epoch of a curriculum: from short to long, as it was recorded
+    assert not any(torch.equal(first, second) for first in plain for second in epochs[1])
+
+
+def gap_behind(joined, ends, row):
+    return joined.seconds[row] > ends[-1] + 1 / RATE
+
+
+def test_joined_utterances_are_of_one_speaker_with_true_ends():
+    recordings = [torch.full((80 * (at + 1),), 0.1 * (at + 1)) for at in range(4)]
+    joined = JoinedUtterances(
+        recordings,
+        ["a", "b", "c", "d"],
+        ["x", "x", "y", "y"],
+        20,
+        rate=RATE,
+        lengths=(1, 4),
+        gaps=Gaps(0.5, 0.01, 0.02),
+    )
+    for row, text in enumerate(joined.texts):
+        assert set(text.split()) <= {"a", "b"} or set(text.split()) <= {"c", "d"}
+        whole, ends = joined.waveform(row), joined.ends(row)
+        assert len(whole) == round(joined.seconds[row] * RATE)
+        last = "abcd".index(text.split()[-1]) + 1
+        assert whole[round(ends[-1] * RATE) - 20] == pytest.approx(0.1 * last, abs=1e-6)  # its end is faded
+        assert whole[round(ends[-1] * RATE) :].abs().max() < 0.1 if gap_behind(joined, ends, row) else True
+    before = list(joined.texts)
+    joined.redraw(5, 0)
+    assert before != joined.texts
+    growing = JoinedUtterances(recordings, list("abcd"), None, 20, rate=RATE, lengths=(1, 5), growing=4)
+    growing.redraw(0, 2)
+    assert {len(text.split()) for text in growing.texts} == {1}
+    growing.redraw(0, 4)
+    assert max(len(text.split()) for text in growing.texts) == 5
+    with pytest.raises(ConfigError, match="gaps="):
+        JoinedUtterances(recordings, list("abcd"), None, 2, rate=RATE, gaps=Gaps(least=2.0, most=1.0))
