@@ -56,6 +56,7 @@ RECIPES = {
     "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
+    "sound-classify": ("sound_classify", "sound_classify"),
     "speech": ("speech", "speech"),
     "speech-digits": ("speech_digits", "speech_digits"),
     "summarize": ("summarize", "summarize"),

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -278,7 +279,7 @@ def without_short(
     kept, short = [], []
     for index, text in enumerate(utterances.texts):
         ids = tokenizer.encode(text)
-        needed = len(ids) + sum(first == second for first, second in zip(ids, ids[1:], strict=False))
+        needed = len(ids) + sum(first == second for first, second in pairwise(ids))
         if ids and needed <= steps(len(utterances.waveforms[index])):
             kept.append(index)
         else:

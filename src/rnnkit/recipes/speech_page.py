@@ -49,7 +49,7 @@ def write_speech_page(
     troubles = list(metrics.get("troubles", ()))
     page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
     shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), _flat(shown))
+    page.section("Figures").table(("what", "figure"), flat(shown))
     if troubles:
         page.section("What the recordings tell").sentences(troubles)
     if judged:
@@ -200,10 +200,11 @@ def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping
         )
 
 
-def _flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+def flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    """Yield the figures of groups by their names, as texts."""
     for name, value in figures.items():
         label = f"{before}{name.replace('_', ' ')}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}, ")
+            yield from flat(value, f"{label}, ")
         else:
             yield label, f"{value:.4g}" if isinstance(value, float) else str(value)

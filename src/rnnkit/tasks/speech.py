@@ -146,13 +146,9 @@ class Transcriber:
 
     def to_extra(self) -> dict[str, Any]:
         """Return what is stored with the network, JSON values, for ``learner.extra``."""
-        norm = self.front.norm
         return {
             STORED: {
-                "features": self.front.features.settings.to_json(),
-                "norm": norm.to_json() | {"mean": norm.mean.tolist(), "std": norm.std.tolist()},
-                "frames": int(norm.frames),
-                "tail": self.front.tail,
+                **self.front.to_json(),
                 "decoding": {one.name: getattr(self.decoding, one.name) for one in fields(Decoding)},
             },
             "tokenizer": self.tokenizer.to_dict(),
@@ -165,20 +161,13 @@ class Transcriber:
         Raises:
             DataError: the model is no recogniser of speech.
         """
-        from ..data.audio.features import Features, FeatureSettings
-        from ..data.audio.normalisation import FeatureNorm
-
         if STORED not in extra:
             raise DataError(
                 "the model recognises no speech; expected one of a run of `rnnkit train speech`, or another recipe of "
                 "speech"
             )
         stored = extra[STORED]
-        norm_values = dict(stored["norm"])
-        mean, std = torch.tensor(norm_values.pop("mean")), torch.tensor(norm_values.pop("std"))
-        norm = FeatureNorm(**norm_values)
-        norm.load_state_dict({"mean": mean, "std": std, "frames": torch.tensor(stored["frames"])})
-        front = SpeechFront(Features(FeatureSettings.from_json(stored["features"])), norm, tail=stored["tail"])
+        front = SpeechFront.from_json(stored)
         known = {one.name for one in fields(Decoding)}
         values = {name: value for name, value in stored["decoding"].items() if name in known}
         values["hot_words"] = tuple(values.get("hot_words", ()))

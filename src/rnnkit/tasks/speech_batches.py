@@ -6,7 +6,7 @@ Legend: N samples, B batch, T frames, M features, U tokens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -132,6 +132,28 @@ class SpeechFront:
         """The samples of silence that follow each utterance."""
         return round(self.tail * self.rate)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        norm = self.norm
+        return {
+            "features": self.features.settings.to_json(),
+            "norm": norm.to_json() | {"mean": norm.mean.tolist(), "std": norm.std.tolist()},
+            "frames": int(norm.frames),
+            "tail": self.tail,
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> SpeechFront:
+        """Return what `to_json` wrote, also beside other values."""
+        from ..data.audio.features import Features, FeatureSettings
+        from ..data.audio.normalisation import FeatureNorm
+
+        arguments = dict(values["norm"])
+        mean, std = torch.tensor(arguments.pop("mean")), torch.tensor(arguments.pop("std"))
+        norm = FeatureNorm(**arguments)
+        norm.load_state_dict({"mean": mean, "std": std, "frames": torch.tensor(values["frames"])})
+        return SpeechFront(Features(FeatureSettings.from_json(values["features"])), norm, tail=values["tail"])
+
     def raw(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return features before the normalisation [B, T, M] and their lengths [B]."""
         counts = torch.tensor([len(one) + self.tail_samples for one in waveforms])
@@ -172,7 +194,7 @@ class SpeechBatches(ResumableBatches):
 
     Args:
         utterances: what is said.
-        tokenizer: of the texts.
+        tokenizer: of the texts; or the names of classes, where each text is one of them: targets are their numbers [B].
         front: makes features.
         batch_size: B, utterances of a batch at most.
         waves: augments samples [N]; None: nothing does.
@@ -195,7 +217,7 @@ class SpeechBatches(ResumableBatches):
     def __init__(
         self,
         utterances: Utterances,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | tuple[str, ...],
         front: SpeechFront,
         batch_size: int,
         *,
@@ -243,7 +265,7 @@ class SpeechBatches(ResumableBatches):
         front = [self.front.features.settings.to_json(), self.front.norm.to_json(), self.front.tail]
         return {
             "data": self.utterances.fingerprint(),
-            "tokenizer": self.tokenizer.fingerprint(),
+            "tokenizer": self.tokenizer if isinstance(self.tokenizer, tuple) else self.tokenizer.fingerprint(),
             "front": front,
             "batch_size": self.batch_size,
             "order": order,
@@ -269,7 +291,10 @@ class SpeechBatches(ResumableBatches):
         if seed is not None and self.frames is not None:
             for row, length in enumerate(lengths.tolist()):
                 inputs[row, :length] = self.frames(inputs[row, :length], generator)
-        ids = [torch.as_tensor(self.tokenizer.encode(self.utterances.texts[row]), dtype=torch.int64) for row in rows]
+        texts = [self.utterances.texts[row] for row in rows]
+        if isinstance(self.tokenizer, tuple):
+            return Batch(inputs, torch.tensor([self.tokenizer.index(text) for text in texts]), lengths)
+        ids = [torch.as_tensor(self.tokenizer.encode(text), dtype=torch.int64) for text in texts]
         targets = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
         return Batch(inputs, targets, lengths, torch.tensor([len(one) for one in ids]))
 

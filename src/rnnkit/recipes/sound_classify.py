@@ -1,0 +1,346 @@
+"""Classes of sounds: words, animals, machines. A recurrent network reads the features, and pooling over time decides.
+
+    samples → log-mel bands → convolutions that join 4 frames → BiGRU(96) → last, max and mean over time → softmax
+
+A folder a class, or a table with a column of labels. Sound is augmented anew in each epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.speech_data import ClipData, divide_clips
+from rnnkit.recipes.speech_sound import augmentations, make_front
+from rnnkit.runs import data_digests
+from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
+from rnnkit.tasks.settings import AveragedSettings
+from rnnkit.tasks.speech_settings import RecognizerNetwork, SoundAugment, SoundFeatures
+
+if TYPE_CHECKING:
+    import torch
+
+    from rnnkit.data.audio.clips import ClipSet
+    from rnnkit.tasks.speech_batches import HeldUtterances, SpeechFront
+
+_STORED = "sound"
+
+
+@dataclass(frozen=True)
+class Model(RecognizerNetwork):
+    """The network.
+
+    Attributes:
+        bidirectional: whether sounds are read from their end, too.
+        pooling: what of the outputs the head sees; concat is last, max and mean side by side.
+    """
+
+    hidden_size: Count = 96
+    num_layers: Count = 1
+    bidirectional: bool = True
+    pooling: Literal["concat", "last", "mean", "max"] = "concat"
+    dropout: Share = 0.3
+
+
+@dataclass(frozen=True)
+class Fit(AveragedSettings):
+    """The training; see ``rnnkit.Learner``."""
+
+    epochs: Count = 30
+    batch_size: Count = 32
+    lr: Positive = 2e-3
+    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
+    clip_norm: Positive | None = 1.0
+    average: Annotated[float, Range(above=0, below=1)] | None = 0.99
+
+
+@dataclass(frozen=True)
+class SoundClassify(Recipe):
+    """The whole run; ``rnnkit train sound-classify FOLDER --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order and augmentation of the recordings, and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    one_answer_a_file: ClassVar[bool] = True
+
+    model: Model = field(default_factory=Model)
+    features: SoundFeatures = field(default_factory=lambda: SoundFeatures(norm="utterance"))
+    augment: SoundAugment = field(default_factory=SoundAugment)
+    fit: Fit = field(default_factory=Fit)
+    data: ClipData = field(default_factory=ClipData)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of recordings in words."""
+        return f"{count} {'recording' if count == 1 else 'recordings'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the recordings, and write nothing."""
+        parts = divide_clips(self.data, "sound-classify")
+        rate = self.features.arguments(parts.train.rate)["rate"]
+        train = labelled(parts.train, rate, most=self.data.longest)
+        classes = tuple(sorted(set(train.texts)))
+        if len(classes) < 2:
+            raise DataError(f"{self.data.path}: all recordings are of the class {classes[0]!r}; expected two or more")
+        findings, held = list(parts.findings), {}
+        for name, clips in (("validation", parts.validation), ("test", parts.test)):
+            if clips is not None:
+                held[name] = labelled(clips, rate, known=classes)
+        if self.fit.early_stopping is not None and "validation" not in held:
+            raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
+        return PreparedSounds(self, train, held, classes, rate, findings, parts.division, parts.digests)
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test part, and write model, metrics, mistakes and the report into the folder."""
+        return self.prepare().run(folder)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return the accuracy of the folder's model on its test part, or on other recordings."""
+        trained = Trained.load(folder, self.device)
+        if data is not None:
+            clips = self.data.read(data.without_encoding(), new=True)
+            return trained.figures(labelled(clips, trained.front.rate, known=trained.classes))
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedSounds)
+        prepared.check_data(folder)
+        if not (found := prepared.held.get("test") or prepared.held.get("validation")):
+            raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
+        return trained.figures(found)
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the class of a sound file, and how sure that is."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a sound file to its class."""
+        from rnnkit.data.audio import read_audio
+
+        trained = Trained.load(folder, self.device)
+
+        def answer(data: DataRequest) -> Columns:
+            sound = read_audio(data.without_encoding(), rate=trained.front.rate)
+            shares = trained.shares([sound.samples])[0]
+            best = int(shares.argmax())
+            return {"prediction": [trained.classes[best]], "confidence": [float(shares[best])]}
+
+        return answer
+
+
+@dataclass(frozen=True)
+class PreparedSounds(PreparedRun):
+    """A run whose recordings were read and divided."""
+
+    recipe: SoundClassify
+    train: HeldUtterances
+    held: dict[str, HeldUtterances]
+    classes: tuple[str, ...]
+    rate: int
+    told: list[str]
+    division: str
+    digests: dict[str, str]
+
+    def check_data(self, folder: Path) -> None:
+        """Raise DataError where the run in a folder was begun on other recordings than these."""
+        data_digests.check(folder, self.digests, "train into a new folder")
+
+    def findings(self) -> list[str]:
+        """Return what was found in the recordings."""
+        return self.told
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, judge, and write the results into the folder."""
+        import torch
+
+        from rnnkit.tasks.speech_batches import SpeechBatches
+
+        recipe, size = self.recipe, self.recipe.fit.batch_size or 32
+        data_digests.record(folder, self.digests)
+        front = make_front(recipe.features, self.rate, 0.0, self.train)
+        torch.manual_seed(recipe.seed)
+        model = build(recipe.model, front.features.size, self.classes)
+        learner = rnnkit.Learner(model, metrics="accuracy", device=recipe.device, **recipe.fit.learner_settings())
+        learner.extra = {_STORED: front.to_json()}
+        waves, frames = augmentations(recipe.augment, front.features.settings)
+        batches = SpeechBatches(self.train, self.classes, front, size, waves=waves, frames=frames, seed=recipe.seed)
+        judged = self.held.get("validation")
+        chosen: dict[str, Any] = {} if judged is None else {"monitor": "val_accuracy", "restore_best": True}
+        history = learner.fit(
+            batches,
+            validation=None if judged is None else SpeechBatches(judged, self.classes, front, size, shuffle=False),
+            seed=recipe.seed,
+            checkpoint=folder,
+            resume=True,  # of a new folder there is nothing to resume
+            callbacks=[rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")],
+            **recipe.fit.fit_settings() | chosen,
+        )
+        learner.save(folder)
+        trained = Trained(model, front, self.classes)
+        metrics: runs.Metrics = {"split": self.division, "troubles": list(self.told)}
+        for name, part in self.held.items():
+            metrics[name] = trained.figures(part)  # type: ignore[literal-required]
+        metrics["rows"] = {"train": len(self.train), **{name: len(part) for name, part in self.held.items()}}
+        early = None if judged is None else runs.chosen_on_validation(len(judged), "recordings")
+        metrics = runs.record(folder, history, metrics, chosen_on=early, final=metrics.get("test", {}))
+        write_results(folder, trained, self.held.get("test") or judged, history, metrics)
+        return metrics
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its features and classes."""
+
+    model: Any
+    front: SpeechFront
+    classes: tuple[str, ...]
+
+    @staticmethod
+    def load(folder: Path, device: str) -> Trained:
+        """Return that of a run folder."""
+        from rnnkit.serialization import read_config
+        from rnnkit.tasks.speech_batches import SpeechFront
+        from rnnkit.training.execution import find_device
+
+        model: Any = rnnkit.load(folder).to(find_device(device))
+        return Trained(model, SpeechFront.from_json(read_config(folder)["extra"][_STORED]), tuple(model.class_names))
+
+    def shares(self, waveforms: list[torch.Tensor]) -> torch.Tensor:
+        """Return the probability of each class for each waveform, [N, C]."""
+        import torch
+
+        from rnnkit.layers.modes import mode
+
+        found, device = [], next(self.model.parameters()).device
+        with torch.inference_mode(), mode(self.model, training=False):
+            for begin in range(0, len(waveforms), 32):
+                frames, lengths = self.front(waveforms[begin : begin + 32])
+                found.append(self.model(frames.to(device), lengths=lengths).softmax(1).cpu())
+        return torch.cat(found)
+
+    def figures(self, utterances: HeldUtterances) -> dict[str, float]:
+        """Return the accuracy, and the mean over the classes of the share that is recognised."""
+        import torch
+
+        found = self.shares(utterances.waveforms).argmax(1)
+        true = torch.tensor([self.classes.index(label) for label in utterances.texts])
+        right = (found == true).double()
+        each = [float(right[true == label].mean()) for label in true.unique()]
+        return {"balanced_accuracy": sum(each) / len(each), "accuracy": float(right.mean())}
+
+
+def sound_classify() -> SoundClassify:
+    """Learn to name the class of recordings (data.path): a folder a class, or a table; BiGRU(96) over log-mel bands."""
+    return SoundClassify()
+
+
+def build(settings: Model, features: int, classes: tuple[str, ...]) -> rnnkit.SequenceClassifier:
+    """Return the network with fresh weights."""
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
+    front = rnnkit.CausalConv(
+        features, settings.channels, settings.kernel_sizes, settings.strides, dropout=settings.front_dropout
+    )
+    body = RECURRENT_LAYERS[settings.cell](
+        settings.channels,
+        settings.hidden_size,
+        settings.num_layers,
+        batch_first=True,
+        bidirectional=settings.bidirectional,
+        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+    )
+    return rnnkit.SequenceClassifier(
+        body, list(classes), pooling=settings.pooling, dropout=settings.dropout, front=front
+    )
+
+
+def labelled(
+    clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None, most: float | None = None
+) -> HeldUtterances:
+    """Return the samples of clips with their labels.
+
+    Args:
+        clips: them.
+        rate: samples a second.
+        known: the classes; None: any.
+        most: seconds; longer clips are left out. None: none is.
+
+    Raises:
+        DataError: a clip without a label or of an unknown class, or no clip.
+    """
+    from rnnkit.tasks.speech_batches import HeldUtterances
+
+    for clip in clips:
+        if clip.label is None:
+            raise DataError(
+                f"{clip.path} has no class; expected a folder a class, or a table with a column of labels: --set "
+                "data.label_column=NAME"
+            )
+        if known is not None and clip.label not in known:
+            raise DataError(f"{clip.path} is of the class {clip.label!r}; the model knows {', '.join(known[:10])}")
+    kept = [at for at, clip in enumerate(clips) if most is None or clip.seconds <= most]
+    if not kept:
+        raise DataError(f"{clips.source}: all recordings are longer than data.longest={most:g} seconds")
+    chosen = clips.subset(kept)
+    sounds = [chosen.waveform(at, rate).samples for at in range(len(chosen))]
+    return HeldUtterances(sounds, [str(clip.label) for clip in chosen], rate)
+
+
+def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None, history: Any, metrics: Any) -> None:
+    """Write ``mistakes.csv``, ``confusion.png`` and ``report.html``, with the surest mistakes to listen to."""
+    import torch
+
+    from rnnkit.diagnostics import pictures
+    from rnnkit.plotting.learning_curves import curves
+    from rnnkit.plotting.page import Page
+    from rnnkit.recipes.speech_page import flat, wav_bytes
+    from rnnkit.recipes.text_page import MADE
+    from rnnkit.runs.files import REPORT_PAGE
+    from rnnkit.runs.tables import write_table
+
+    page = Page("Classes of sounds", repr(trained.model), name=folder.name, made=MADE)
+    shown = {name: metrics[name] for name in ("validation", "test", "rows", "split", "chosen_on") if name in metrics}
+    page.section("Figures").table(("what", "figure"), flat(shown))
+    if metrics.get("troubles"):
+        page.section("What the recordings tell").sentences(metrics["troubles"])
+    if judged is not None:
+        shares, count = trained.shares(judged.waveforms), len(trained.classes)
+        sure, found = shares.max(1)
+        true = torch.tensor([trained.classes.index(label) for label in judged.texts])
+        matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count).numpy()
+        pictures.confusion(matrix, trained.classes, folder / "confusion.png")
+        wrong = (found != true).nonzero()[:, 0]
+        surest = wrong[sure[wrong].argsort(descending=True, stable=True)].tolist()
+        columns = {
+            "number": surest,
+            "label": [judged.texts[row] for row in surest],
+            "prediction": [trained.classes[found[row]] for row in surest],
+            "confidence": [float(sure[row]) for row in surest],
+        }
+        write_table(columns, folder / "mistakes.csv")
+        page.section("Which classes are mistaken for which").picture(
+            lambda path: pictures.confusion(matrix, trained.classes, path),
+            f"Confusion matrix of {count} classes.",
+            caption="A row for each true class, a column for each predicted one.",
+        )
+        if surest:
+            page.section("The surest mistakes")
+            for row in surest[:8]:
+                page.sound(
+                    f"{judged.texts[row]}, taken for {trained.classes[found[row]]} ({float(sure[row]):.0%})",
+                    wav_bytes(judged.waveforms[row][: 15 * judged.rate], judged.rate),
+                )
+    if rows := list(history.rows):
+        page.section("Curves").picture(
+            lambda path: curves(rows, path, stacked=True),
+            f"Loss and metrics over {len(rows)} epochs.",
+            title="Learning curves",
+        )
+    page.write(folder / REPORT_PAGE)

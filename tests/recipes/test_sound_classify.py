@@ -1,0 +1,37 @@
+"""The recipe for classes of sounds, on tones."""
+
+import json
+
+from commands import call, refused_alone
+from sounds import RATE, tone
+
+from rnnkit.data.audio import write_wav
+
+
+def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
+    for word in ("low", "high"):
+        (tmp_path / "sounds" / word).mkdir(parents=True)
+        for number in range(20):
+            write_wav(tmp_path / "sounds" / word / f"{number}.wav", tone(word, seed=number), RATE)
+    run = tmp_path / "run"
+    small = (
+        "features.bands=12 features.norm=training model.hidden_size=8 model.channels=8 model.kernel_sizes=3 "
+        "model.strides=2 fit.epochs=4 fit.batch_size=8 fit.lr=0.02 fit.average=none augment.time_masks=0 "
+        "data.test_share=0.2 data.validation=0.2"
+    )
+    settings = [part for one in small.split() for part in ("--set", one)]
+    result = call("train", "sound-classify", tmp_path / "sounds", *settings, "--out", run)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.8
+    assert metrics["rows"] == {"train": 24, "validation": 8, "test": 8}
+    assert (run / "confusion.png").exists()
+    assert "Learning curves" in (run / "report.html").read_text()
+    result = call("predict", run, tmp_path / "sounds" / "low" / "3.wav")
+    assert result.stdout.split("\t")[1] == "low"
+    result = call("evaluate", run, tmp_path / "sounds")
+    assert "Accuracy:" in result.stdout
+    (tmp_path / "others" / "mid").mkdir(parents=True)
+    write_wav(tmp_path / "others" / "mid" / "0.wav", tone("mid"), RATE)
+    assert refused_alone(call("evaluate", run, tmp_path / "others"), "the class 'mid'", "high, low")
+    assert refused_alone(call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "transcriber")
