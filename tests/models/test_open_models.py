@@ -107,7 +107,7 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat", "attention"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_padded_row_is_classified_as_if_alone_whatever_the_body(body, pooling):
     torch.manual_seed(0)
