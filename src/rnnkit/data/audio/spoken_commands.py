@@ -205,6 +205,8 @@ def _fill(
     folder: Path, settings: CommandSettings, synthesize: Speak, progress: Callable[[int, int], object] | None
 ) -> None:
     total, done = settings.count + settings.test_count, 0
+    if progress is not None:
+        progress(done, total)
     for part, count in (("train", settings.count), ("test", settings.test_count)):
         (folder / part).mkdir()
         commands = draw_commands(count, seed=_seed(settings.seed, part), intents=settings.intents or tuple(PATTERNS))
@@ -266,6 +268,14 @@ def _seed(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little") >> 2
 
 
+def tell_progress(done: int, total: int) -> None:
+    """Print on stderr that clips are made, and how many there are; for `progress` of `make_commands`."""
+    if done == 0:
+        print(f"Making {total:,} spoken commands ...", file=sys.stderr, flush=True)
+    elif done % 1000 == 0 or done == total:
+        print(f"{done:,} of {total:,} clips", file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a folder of commands, as ``python -m rnnkit.data.audio.spoken_commands`` does."""
     parser = argparse.ArgumentParser(
@@ -279,13 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=usual.rate, help="samples a second (%(default)s)")
     given = parser.parse_args(arguments)
 
-    def tell(done: int, total: int) -> None:
-        if done % 500 == 0 or done == total:
-            print(f"{done:,} of {total:,} clips", file=sys.stderr)
-
     try:
         settings = CommandSettings(given.count, given.test_count, given.seed, given.rate)
-        print(make_commands(given.folder, settings, progress=tell))
+        print(make_commands(given.folder, settings, progress=tell_progress))
     except (ConfigError, DataError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
