@@ -148,8 +148,8 @@ def draw_commands(count: int, *, seed: int = 0, intents: Sequence[str] | None = 
     Example:
         >>> for command in draw_commands(2, seed=1, intents=["lights_on", "timer_set"]):
         ...     print(command.intent, len(command.words) == len(command.tags))
-        timer_set True
         lights_on True
+        timer_set True
     """
     check_whole(count, "count", 1)
     names = list(PATTERNS) if intents is None else list(intents)
