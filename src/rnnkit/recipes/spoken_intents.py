@@ -46,7 +46,7 @@ class Data(ClipData):
 
     commands: Count = 4000
     test_commands: Count = 800
-    command_rate: Count = 16000
+    command_rate: Count = 8000
     command_seed: Seed = 0
 
     def located(self) -> Data:

@@ -80,7 +80,7 @@ class CommandSettings:
     count: int = 4000
     test_count: int = 800
     seed: int = 0
-    rate: int = 16000
+    rate: int = 8000
     intents: tuple[str, ...] = ()
     noise_db: tuple[float, float] = (10.0, 35.0)
     train_variants: tuple[str, ...] = TRAIN_VARIANTS
