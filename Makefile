@@ -74,7 +74,7 @@ package: install  ## build the wheel and the source archive into build/dist and 
 	@$(BIN)/python tests/distribution/build_and_try.py build/dist
 
 bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md
-	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting; do \
+	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer; do \
 	  $(BIN)/python -m $$part || status=1; done; exit $$status
 
 accuracy: install  ## train digits and series for several seeds and compare with what they must reach

@@ -7,11 +7,9 @@ sampling code. The systems take turns, and each figure is the median of the turn
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 import rnnkit
 from benchmarks import machine
+from benchmarks.turns import take_turns
 from rnnkit.generation import StepFunction, generate
 
 
@@ -129,25 +128,11 @@ def stepper(call: Callable[[Tensor, Any], tuple[Tensor, Any]], model: nn.Module,
     return step
 
 
-def race(runners: dict[str, Callable[[], Any]], rounds: int, repeats: int) -> dict[str, float]:
-    """Return the median seconds of a call of each, which take turns."""
-    times: dict[str, list[float]] = {name: [] for name in runners}
-    for run in runners.values():
-        run()
-    for _ in range(rounds):
-        for name, run in runners.items():
-            began = time.perf_counter()
-            for _ in range(repeats):
-                run()
-            times[name].append((time.perf_counter() - began) / repeats)
-    return {name: median(found) for name, found in times.items()}
-
-
 def train(load: Load, rounds: int) -> dict[str, float]:
     """Return the tokens a second that each system trains."""
     ours, theirs = our_model(load).train(), TorchModel(load).train()
     repeats = 3 if load.hidden <= 256 else 1
-    found = race(
+    found = take_turns(
         {
             "rnnkit": stepper(lambda ids, state: ours.forward_chunk(ids, state), ours, load),
             "torch.nn": stepper(theirs, theirs, load),
@@ -181,7 +166,7 @@ def generate_tokens(load: Load, rounds: int, tokens: int = 500) -> dict[str, flo
         return lambda: generate(model, [1], max_tokens=tokens, temperature=0.8, top_p=0.95, seed=0)
 
     with torch.inference_mode():
-        found = race({"rnnkit": run(ours), "torch.nn": run(other)}, rounds, 1)
+        found = take_turns({"rnnkit": run(ours), "torch.nn": run(other)}, rounds, 1)
     return {name: tokens / seconds for name, seconds in found.items()}
 
 

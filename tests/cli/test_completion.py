@@ -21,7 +21,7 @@ def completed(line):
     ("line", "expected"),
     [
         ("trai", ["train"]),
-        ("tr", ["train", "translate"]),
+        ("tr", ["train", "transcribe", "translate"]),
         ("generate run --repet", ["--repetition-penalty"]),
         ("translate run --wi", ["--width"]),
         ("recipes ", ["list", "show", "copy"]),

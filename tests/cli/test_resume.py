@@ -79,7 +79,7 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "ngram"])  # which counts, and has no epochs
 def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name):
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")

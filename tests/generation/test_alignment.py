@@ -50,6 +50,8 @@ def test_what_cannot_be_aligned():
         align(frames, [1, 0])
     with pytest.raises(DataError, match="the id 7 arrived, which is none of the 3 tokens"):
         align(frames, [7])
+    with pytest.raises(DataError, match="the id 1.5 arrived; expected whole numbers"):
+        align(frames, [1.5])
     with pytest.raises(DataError, match=r"type align_words\(log_probs, text, tokenizer\)"):
         align(frames, "ab")
     silent = np.log(np.array([[0.5, 0.5, 0.0]] * 4) + 1e-320)

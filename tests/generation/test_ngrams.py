@@ -120,6 +120,8 @@ def test_settings_and_texts_that_cannot_be_used():
         model.perplexity([])
     with pytest.raises(DataError, match="the state 999999 arrived"):
         model.step(999999, "the")
+    with pytest.raises(DataError, match="the state 'the' arrived"):
+        model.step("the", "cat")
 
 
 @pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
@@ -238,5 +240,7 @@ def test_a_longer_ngram_needs_its_first_words(tmp_path):
         read_arpa(file)
     with pytest.raises(DataError, match="there is no such file"):
         read_arpa(tmp_path / "none.arpa")
+    with pytest.raises(DataError, match=r"is a folder; expected an ARPA file; type NGramModel.open"):
+        read_arpa(tmp_path)
     with pytest.raises(ConfigError, match="unit='words' arrived"):
         read_arpa(file, unit="words")

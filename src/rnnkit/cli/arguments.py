@@ -66,7 +66,7 @@ Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or emp
 
 TARGET_PATH = "data.target_path"  # as `rnnkit train translate` calls the second of two parallel files
 
-# Short option → the last part of the name of the setting that it changes, whatever group that is in.
+# Short option → the last part of the name of the setting that it changes, whatever group that is in; or the whole name.
 SHORT = {
     "--epochs": "epochs",
     "--batch-size": "batch_size",
@@ -74,7 +74,7 @@ SHORT = {
     "--hidden": "hidden_size",
     "--layers": "num_layers",
     "--cell": "cell",
-    "--order": "order",
+    "--order": "model.order",
     "--seed": "seed",
     "--device": "device",
 }
@@ -180,7 +180,7 @@ def shorthands(recipe: Any, given: Mapping[str, Any]) -> list[str]:
     assignments = []
     for option, value in wanted.items():
         last = SHORT[option]
-        found = [name for name in known if name.rpartition(".")[2] == last]
+        found = [name for name in known if last in (name, name.rpartition(".")[2])]
         if not found:
             raise ConfigError(
                 f"{option} {value} arrived, but the recipe has no field {last!r}{nearest(last, known)} "
@@ -200,7 +200,7 @@ def short_option_of(name: str, known: Sequence[str]) -> str | None:
     last = name.rpartition(".")[2]
     if sum(other.rpartition(".")[2] == last for other in known) > 1:
         return None
-    return next((option for option, part in SHORT.items() if part == last), None)
+    return next((option for option, part in SHORT.items() if part in (name, last)), None)
 
 
 def trained_recipe_of(run: Path, file: str | None) -> Recipe:

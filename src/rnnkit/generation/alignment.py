@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,7 +128,12 @@ def _checked(tokens: Sequence[int], size: int, blank: int) -> list[int]:
         raise DataError(
             "a text arrived; expected the ids of its tokens", remedy="type align_words(log_probs, text, tokenizer)"
         )
-    ids = [int(one) for one in tokens]
+    listed = tokens.tolist() if hasattr(tokens, "tolist") else list(tokens)
+    ids: list[int] = []
+    for one in listed:
+        if isinstance(one, bool) or not isinstance(one, Integral):
+            raise DataError(f"the id {one!r} arrived; expected whole numbers, the tokens of a text")
+        ids.append(int(one))
     for one in ids:
         if one == blank or not 0 <= one < size:
             what = "the blank" if one == blank else f"none of the {size} tokens"

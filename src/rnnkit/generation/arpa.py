@@ -24,7 +24,8 @@ from ..data.text.decoding import decode_file, lines_of
 from ..data.text.tokenizer import UNKNOWN, Preparation
 from ..errors import DataError, Place
 from ..serialization import replacing
-from .ngrams import BEGIN, END, Level, NGramModel, unit_of
+from .ngram_texts import BEGIN, END, unit_of
+from .ngrams import Level, NGramModel
 
 _LN10 = math.log(10)
 _NEVER = -99.0  # what SRILM writes for log10 of 0
@@ -70,6 +71,10 @@ def read_arpa(
         NGramModel(order 2, 7 words, 13 n-grams, word)
     """
     file = Path(path)
+    if file.is_dir():
+        raise DataError(
+            "is a folder; expected an ARPA file", Place(str(path)), f'type NGramModel.open("{path}") if a run wrote it'
+        )
     if not file.is_file():
         raise DataError("there is no such file", Place(str(path)))
     prepare = Preparation(normalization, lowercase)
@@ -185,6 +190,8 @@ class _Reader:
         words: list[int] = []
         values: list[float] = []
         backoffs: list[float] = []
+        before: list[str] = []
+        parent = 0
         while not (text := self._next("\\end\\")).startswith("\\"):
             fields = _GAPS.split(text)
             if len(fields) not in (order + 1, order + 2):
@@ -196,7 +203,9 @@ class _Reader:
             backoff = self._number(fields[-1], "the backoff weight") if len(fields) == order + 2 else 0.0
             if value > 0:
                 self._fail(f"log10 p is {value:g}; expected at most 0, as no probability is above 1")
-            parent = self._parent(fields[1:order])
+            if fields[1:order] != before:  # files are sorted, mostly
+                before = fields[1:order]
+                parent = self._parent(before)
             word = self._id(fields[order], order)
             if (parent, word) in self.children:
                 self._fail(f"the n-gram {' '.join(fields[1 : order + 1])!r} comes twice")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Link = Any
 _NEVER = -math.inf
 _MADE_UP = 5.0
+_SETTLING = 16  # frames after which tokens are settled
 _FORGET = 1_000  # prefixes after which those that nothing goes on from are dropped
 
 
@@ -89,12 +90,19 @@ class Prefix:
         self.blank_link = self.last_link = None
 
     def tokens(self) -> list[int]:
-        """Return the labelling."""
+        """Return the labelling behind the root."""
         found, at = [], self
         while at.parent is not None:
             found.append(at.token)
             at = at.parent
         return found[::-1]
+
+    def begins_with(self, prefix: Prefix) -> bool:
+        """Return whether this prefix is another one, or goes on from it."""
+        at: Prefix | None = self
+        while at is not None and at.depth > prefix.depth:
+            at = at.parent
+        return at is prefix
 
     def best_path(self) -> tuple[float, Link]:
         """Return ln p of the likeliest path, and the times on it."""
@@ -111,6 +119,18 @@ def _longer(link: Link, frame: int, share: float) -> Link:
     return (begin, frame + 1, sure if sure >= share else share, before)
 
 
+def _first(link: Link, count: int) -> Link:
+    """Return the times of the last tokens of a path, without those before."""
+    found: list[tuple[int, int, float]] = []
+    while link is not None and len(found) < count:
+        found.append(link[:3])
+        link = link[3]
+    link = None
+    for begin, end, sure in reversed(found):
+        link = (begin, end, sure, link)
+    return link
+
+
 class BeamCore:
     """Follows the likeliest prefixes frame by frame.
 
@@ -123,11 +143,16 @@ class BeamCore:
         scorer: what scores texts; None: nothing does.
         separators: tokens that are nothing but a boundary of words. One at a boundary changes no text, so it is no
             token more.
+        settle_after: prefixes that differ from the best in a token that began so many frames ago are dropped; None:
+            none is. What is settled leaves the tree, so the work does not grow with the utterance.
 
     Attributes:
         frames: that were read.
         log_scale: ln of the scale of the sums.
         active: the prefixes that go on, the best first.
+        root: the prefix that all begin with.
+        settled: the tokens of the root.
+        settled_times: of each of these its first frame, the frame behind its last, its largest probability.
     """
 
     def __init__(
@@ -140,22 +165,28 @@ class BeamCore:
         beam_margin: float | None,
         scorer: TextScorer | None,
         separators: Collection[int] = (),
+        settle_after: int | None = None,
     ) -> None:
         self.blank, self.width, self.margin, self.most_tokens = blank, width, margin, most_tokens
         self.beam_margin, self.scorer = beam_margin, scorer
         # How far below the best a prefix may fall by its next token; a text may make up for some of it.
         self._reach = math.inf if beam_margin is None else beam_margin + (0.0 if scorer is None else _MADE_UP)
-        self.separators = frozenset(separators)
+        self.separators, self.settle_after = frozenset(separators), settle_after
         self.restart()
 
-    def restart(self) -> None:
-        """Begin a new text."""
+    def restart(self, settled: Sequence[int] = (), times: Sequence[tuple[int, int, float]] = ()) -> None:
+        """Begin a new text, or one whose first tokens are settled, with their times."""
         state = None if self.scorer is None else self.scorer.begin
+        for token in settled:
+            if self.scorer is not None and state is not None:
+                state = self.scorer.extend(state, token)
         # The beginning is a boundary, too.
-        self.root = root = Prefix(None, min(self.separators, default=-1), state, 0.0)
+        token = settled[-1] if settled else min(self.separators, default=-1)
+        self.root = root = Prefix(None, token, state, 0.0 if state is None else state.score)
+        root.depth = len(settled)
         root.enter()
         root.blank, root.blank_path, root.key = 1.0, 0.0, root.score
-        self.active = [root]
+        self.active, self.settled, self.settled_times = [root], list(settled), list(times)
         self.frames, self.log_scale, self._made = 0, 0.0, 0
 
     def push(self, log_probs: Frames) -> None:
@@ -281,7 +312,7 @@ class BeamCore:
         if not ranked:
             raise DataError(
                 f"no text has a probability above 0 in frame {self.frames - 1}",
-                remedy=() if self.scorer is None else "leave words out, or add words to them",
+                remedy=() if self.scorer is None else "leave words= out, or add words to the list",
             )
         ranked.sort(key=itemgetter(0), reverse=True)
         del ranked[self.width :]
@@ -299,8 +330,29 @@ class BeamCore:
             one.blank_path, one.blank_link = path + log_blank, link
             one.last_path, one.last_link = one.next_last_path, one.next_last_link
             one.blank, one.last = one.next_blank / scale, one.next_last / scale
+        if self.settle_after is not None and self.frames % _SETTLING == 0:
+            self._settle(self.frames - self.settle_after)
         if self._made > _FORGET:
             self._forget()
+
+    def _settle(self, before: int) -> None:
+        """Drop the prefixes that differ from the best in a token that began before a frame, and settle these tokens."""
+        best, link = self.active[0], self.active[0].best_path()[1]
+        while link is not None and link[0] >= before and best.parent is not None:
+            best, link = best.parent, link[3]
+        if best is self.root:
+            return
+        found: list[tuple[int, int, float]] = []
+        while link is not None:
+            found.append(link[:3])
+            link = link[3]
+        self.settled += best.tokens()
+        self.settled_times += found[::-1]
+        self.active = [one for one in self.active if one.begins_with(best)]
+        self.root, best.parent = best, None
+        for one in self.active:
+            one.blank_link = _first(one.blank_link, one.depth - best.depth)
+            one.last_link = _first(one.last_link, one.depth - best.depth)
 
     def _forget(self) -> None:
         """Drop the prefixes that no active one goes on from."""
@@ -317,10 +369,13 @@ class BeamCore:
 
     def common(self) -> Prefix:
         """Return the longest prefix that all active ones begin with, which stays whatever follows."""
-        found = {id(prefix): prefix for prefix in self.active}
-        while len(found) > 1:
-            longest = max(found.values(), key=lambda prefix: prefix.depth)
-            del found[id(longest)]
-            assert longest.parent is not None
-            found[id(longest.parent)] = longest.parent
-        return next(iter(found.values()))
+        found = self.active[0]
+        for other in self.active[1:]:
+            while found is not other:
+                if found.depth >= other.depth:
+                    assert found.parent is not None
+                    found = found.parent
+                else:
+                    assert other.parent is not None
+                    other = other.parent
+        return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .ctc_results import Decoded, check_blank, make_decoded, read_frames
+from .ctc_results import Decoded, check_blank, read_frames
 from .ctc_text import CtcText, Tokens
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ class GreedyCore:
 
     def decoded(self, text: CtcText | None) -> Decoded:
         """Return all tokens so far; none of them will change."""
-        return make_decoded(
-            text,
+        return Decoded(
             list(self.tokens),
             list(self.times),
+            self.score,
             list(self.confidences),
-            score=self.score,
-            log_probability=self.score,
-            stable=len(self.tokens),
+            self.score,
+            len(self.tokens),
+            text,
         )
 
     def state_dict(self) -> dict[str, Any]:

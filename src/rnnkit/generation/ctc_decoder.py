@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ConfigError, DataError, check_number, check_whole
 from .ctc_beams import BeamCore, Link, Prefix
 from .ctc_best_path import GreedyCore
-from .ctc_results import Decoded, check_blank, make_decoded, read_frames
+from .ctc_results import Decoded, check_blank, read_frames
 from .ctc_scoring import TextScorer
 from .ctc_text import CtcText, Tokens
 from .ngrams import NGramModel
@@ -28,6 +29,8 @@ class CTCDecoder:
 
     Args:
         width: hypotheses that are followed; None: the likeliest path alone, as `ctc_greedy` finds it.
+        settle_after: hypotheses that differ from the best in a token that began so many frames ago are dropped, so that
+            the first tokens become stable, and the work of a frame does not grow with the utterance; None: none is.
 
     Raises:
         ConfigError: a setting is outside its range, or needs a tokenizer or a width.
@@ -59,9 +62,11 @@ class CTCDecoder:
         token_margin: float | None = 8.0,
         most_tokens: int | None = _TRIED,
         beam_margin: float | None = 15.0,
+        settle_after: int | None = 100,
     ) -> None:
         check_whole(width, "width", optional=True)
         check_whole(most_tokens, "most_tokens", optional=True)
+        check_whole(settle_after, "settle_after", optional=True)
         for name, value in (("token_margin", token_margin), ("beam_margin", beam_margin)):
             check_number(value, name, above=0, optional=True)
         check_number(lm_weight, "lm_weight")
@@ -106,6 +111,7 @@ class CTCDecoder:
             beam_margin=beam_margin,
             scorer=scorer,
             separators=() if self.text is None else self.text.separators,
+            settle_after=settle_after,
         )
 
     @property
@@ -163,25 +169,20 @@ class CTCDecoder:
                 ended.append((score, prefix))
         ended = ended or [(prefix.score, prefix) for prefix in core.active]
         found = [self._decoded(core, prefix, score, prefix.depth) for score, prefix in ended]
+        found = found if self.text is None else _joined(found)
         return sorted(found, key=lambda one: -one.score)
 
     def _decoded(self, core: BeamCore, prefix: Prefix, score: float, stable: int) -> Decoded:
         log_probability = math.log(prefix.blank + prefix.last) + core.log_scale
-        times: list[tuple[int, int]] = []
-        confidences: list[float] = []
-        link = prefix.best_path()[1]
-        while link is not None:
-            begin, end, sure, link = link
-            times.append((begin, end))
-            confidences.append(sure)
-        return make_decoded(
+        times = [*core.settled_times, *_unlinked(prefix.best_path()[1])]
+        return Decoded(
+            core.settled + prefix.tokens(),
+            [(begin, end) for begin, end, _ in times],
+            log_probability + score,
+            [sure for _, _, sure in times],
+            log_probability,
+            stable,
             self.text,
-            prefix.tokens(),
-            times[::-1],
-            confidences[::-1],
-            score=log_probability + score,
-            log_probability=log_probability,
-            stable=stable,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -193,6 +194,8 @@ class CTCDecoder:
             "kind": "beam",
             "frames": core.frames,
             "log_scale": core.log_scale,
+            "settled": list(core.settled),
+            "settled_times": list(core.settled_times),
             "hypotheses": [
                 {
                     "tokens": prefix.tokens(),
@@ -222,6 +225,8 @@ class CTCDecoder:
             if isinstance(core, GreedyCore):
                 core.load_state_dict(state)
                 return
+            times = [(int(begin), int(end), float(sure)) for begin, end, sure in state["settled_times"]]
+            core.restart([int(one) for one in state["settled"]], times)
             active = [self._restored(core, one) for one in state["hypotheses"]]
             core.frames, core.log_scale = int(state["frames"]), float(state["log_scale"])
             if not active:
@@ -323,20 +328,34 @@ def ctc_beam_search(
         token_margin=token_margin,
         most_tokens=most_tokens,
         beam_margin=beam_margin,
+        settle_after=None,
     )
     return decoder.decode(log_probs)
+
+
+def _joined(found: list[Decoded]) -> list[Decoded]:
+    """Return one hypothesis for each text: tokens may write it in several ways, as with a space at the end."""
+    best: dict[str | None, Decoded] = {}
+    for one in sorted(found, key=lambda one: -one.log_probability):
+        other = best.get(one.text)
+        if other is None:
+            best[one.text] = one
+            continue
+        more = math.log1p(math.exp(one.log_probability - other.log_probability))
+        best[one.text] = replace(other, log_probability=other.log_probability + more, score=other.score + more)
+    return list(best.values())
 
 
 def _finite(value: float) -> float | None:
     return None if value == -math.inf else value
 
 
-def _unlinked(link: Link) -> list[list[float]]:
-    """Return the times of a path as lists, the first token first."""
+def _unlinked(link: Link) -> list[tuple[int, int, float]]:
+    """Return the times of a path, the first token first."""
     found = []
     while link is not None:
         begin, end, sure, link = link
-        found.append([begin, end, sure])
+        found.append((begin, end, sure))
     return found[::-1]
 
 

@@ -6,7 +6,10 @@ Both follow the letters of a spelling (`ctc_text`) through a tree of phrases. Se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+
+from ..errors import check_number
 
 
 class PhraseTree:
@@ -106,7 +109,12 @@ def weighted(hot_words: Mapping[str, float] | Iterable[str], weight: float) -> d
     Example:
         >>> weighted(["Ankara"], 2.0), weighted({"Ankara": 4.0}, 2.0)
         ({'Ankara': 2.0}, {'Ankara': 4.0})
+
+    Raises:
+        ConfigError: a bonus is no number.
     """
     if isinstance(hot_words, Mapping):
+        for word, bonus in hot_words.items():
+            check_number(bonus, f"hot_words[{word!r}]", least=-math.inf)
         return {word: float(bonus) for word, bonus in hot_words.items()}
     return dict.fromkeys(hot_words, float(weight))

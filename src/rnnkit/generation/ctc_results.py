@@ -5,7 +5,8 @@ Legend: T frames, V tokens, blank included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ _SUM_ERROR = 0.1  # of Σ p in a frame: half precision loses some
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder of CTC heard.
+    """What a decoder of CTC heard. Text and words are made when they are first asked for.
 
     Attributes:
         tokens: the ids, without blanks and repetitions.
@@ -31,11 +32,9 @@ class Decoded:
         score: what hypotheses are ordered by: `log_probability` and what model, words and hot words add.
         confidences: of each token the largest probability that the network gave it in one of its frames.
         log_probability: ln p(tokens | frames): of the likeliest path where the decoder is greedy, else of all paths
-            that the search followed.
+            that the search followed; behind the end, of all that have the same text.
         stable: how many of the first tokens will not change however the stream goes on.
-        text: the tokens as text; None without a tokenizer.
-        words: the words of the text with their times; empty without a tokenizer.
-        stable_words: how many of the first words will not change.
+        written: what the tokens mean; None without a tokenizer.
 
     Example:
         >>> Decoded([3, 4], [(0, 2), (2, 5)], -0.3, [0.9, 0.8], -0.3).times[1]
@@ -48,29 +47,29 @@ class Decoded:
     confidences: list[float]
     log_probability: float
     stable: int = 0
-    text: str | None = None
-    words: tuple[TimedWord, ...] = ()
-    stable_words: int = 0
+    written: CtcText | None = field(default=None, repr=False, compare=False)
 
+    @cached_property
+    def text(self) -> str | None:
+        """The tokens as text; None without a tokenizer."""
+        return None if self.written is None else self.written.decode(self.tokens)
 
-def make_decoded(
-    text: CtcText | None,
-    tokens: list[int],
-    times: list[tuple[int, int]],
-    confidences: list[float],
-    *,
-    score: float,
-    log_probability: float,
-    stable: int,
-) -> Decoded:
-    """Return a result with its text and words."""
-    if text is None:
-        return Decoded(tokens, times, score, confidences, log_probability, stable)
-    groups = text.group(tokens)
-    # A word is over where a token behind it is certain, or its own last token ends it.
-    ended = [g[-1] < stable and (g[-1] + 1 < stable or text.spellings[tokens[g[-1]]][-1] == " ") for g in groups]
-    words = tuple(text.words(tokens, times, confidences))
-    return Decoded(tokens, times, score, confidences, log_probability, stable, text.decode(tokens), words, sum(ended))
+    @cached_property
+    def words(self) -> tuple[TimedWord, ...]:
+        """The words of the text with their times; empty without a tokenizer."""
+        if self.written is None:
+            return ()
+        return tuple(self.written.words(self.tokens, self.times, self.confidences))
+
+    @cached_property
+    def stable_words(self) -> int:
+        """How many of the first words will not change."""
+        if self.written is None:
+            return 0
+        # A word is over where a token behind it is certain, or its own last token ends it.
+        lasts = [group[-1] for group in self.written.group(self.tokens)]
+        spellings = self.written.spellings
+        return sum(at < self.stable and (at + 1 < self.stable or spellings[self.tokens[at]][-1] == " ") for at in lasts)
 
 
 def read_frames(log_probs: Any, size: int | None, blank: int) -> Frames:
@@ -87,7 +86,10 @@ def read_frames(log_probs: Any, size: int | None, blank: int) -> Frames:
     """
     if hasattr(log_probs, "detach"):
         log_probs = log_probs.detach().cpu().double().numpy()
-    values = np.asarray(log_probs, np.float64)
+    try:
+        values = np.asarray(log_probs, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"log_probs is no array of numbers ({error}); expected [T frames, V tokens]") from None
     if values.ndim != 2:
         raise ShapeError.of("log_probs", values.shape, "; expected [T frames, V tokens], one utterance at a time")
     if size is not None and values.shape[1] != size:

@@ -18,7 +18,8 @@ from ..data.text.words import is_spaceless
 from ..errors import ConfigError, DataError, DataWarning
 from .ctc_phrases import PhraseTree, weighted
 from .ctc_text import CtcText
-from .ngrams import SPACE, NGramModel
+from .ngram_texts import SPACE
+from .ngrams import NGramModel
 
 
 class TextState(NamedTuple):

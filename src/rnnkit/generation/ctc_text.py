@@ -17,6 +17,7 @@ from ..data.text.words import is_spaceless
 from ..errors import ConfigError, DataError
 
 _GAPS = re.compile(r"[\s▁]+")
+_MOST_KNOWN = 1 << 14  # words whose text is remembered
 _MANY = re.compile(" {2,}")
 _BYTES = ("byte", "bpe")
 Tokens = Tokenizer | Sequence[str]
@@ -60,12 +61,13 @@ class CtcText:
 
     def __init__(self, tokens: Tokens, blank: int = 0) -> None:
         self._tokenizer = tokens if isinstance(tokens, Tokenizer) else None
-        listed = list(tokens.tokens if isinstance(tokens, Tokenizer) else tokens)
-        if isinstance(tokens, str) or not all(isinstance(one, str) for one in listed):
+        listed = tokens.tokens if isinstance(tokens, Tokenizer) else tokens
+        if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
             raise ConfigError(
                 f"tokenizer is a {type(tokens).__name__}; expected a rnnkit.data.Tokenizer, or the list of all tokens"
             )
-        self._tokens = listed
+        self._tokens = list(listed)
+        self._known: dict[tuple[int, ...], str] = {}
         self.size, self.blank = len(self._tokens), blank
         self.kind = "text" if self._tokenizer is None else self._tokenizer.kind
         self.as_bytes = self.kind in _BYTES
@@ -85,7 +87,7 @@ class CtcText:
         if self.kind == "word":
             return f" {token} " if token.strip() else " "
         if self.kind == "byte":
-            return " " if chr(number).isspace() else chr(number)
+            return " " if number < 128 and chr(number).isspace() else chr(number)
         if self.kind == "bpe":
             raw = bytes(_BYTE_OF[one] for one in token)
             return re.sub(r"[ \t\n\r]+", " ", raw.decode("latin-1"))
@@ -142,6 +144,14 @@ class CtcText:
         """Return the characters of all spellings."""
         return {letter for spelling in self.spellings if spelling != f" {UNKNOWN} " for letter in spelling}
 
+    def _word(self, ids: tuple[int, ...]) -> str:
+        """Return the text of a word; partial results ask for the same ones again and again."""
+        if ids not in self._known:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known[ids] = self.decode(ids)
+        return self._known[ids]
+
     def group(self, ids: Sequence[int]) -> list[list[int]]:
         """Return the places of the tokens of each word. A token of several words, a piece of Chinese, is one word."""
         groups: list[list[int]] = []
@@ -169,7 +179,7 @@ class CtcText:
         """
         return [
             TimedWord(
-                self.decode([ids[at] for at in group]),
+                self._word(tuple(ids[at] for at in group)),
                 times[group[0]][0],
                 times[group[-1]][1],
                 min(confidences[at] for at in group),

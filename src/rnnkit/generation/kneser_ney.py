@@ -17,7 +17,8 @@ import numpy as np
 from ..data.text.texts import TextSource
 from ..data.text.tokenizer import AS_IT_IS, UNKNOWN, Preparation, ranked
 from ..errors import DataError, check_choice, check_whole
-from .ngrams import BEGIN, END, UNITS, Level, NGramModel, sentences_of
+from .ngram_texts import BEGIN, END, UNITS, sentences_of
+from .ngrams import Level, NGramModel
 
 if TYPE_CHECKING:
     import numpy.typing as npt

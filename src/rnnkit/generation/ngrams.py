@@ -11,23 +11,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-from ..data.text.texts import TextSource, as_texts
+from ..data.text.texts import TextSource
 from ..data.text.tokenizer import AS_IT_IS, NORMALIZATIONS, UNKNOWN, Preparation, check_text
-from ..data.text.words import is_spaceless, split_words
-from ..errors import ConfigError, DataError, Place, check_choice
+from ..errors import DataError, Place, check_choice
 from ..serialization import read_json, replacing
+from .ngram_texts import BEGIN, END, UNITS, sentences_of, split_line
 
-BEGIN, END = "<s>", "</s>"
-SPACE = "▁"  # a space, where characters are the words
-UNITS = ("word", "char")
 FILE, SETTINGS = "ngram.arpa.gz", "ngram.json"  # what `NGramModel.save` writes
 LACKING = -230.25850929940458  # ln p of an unknown word where a model has no <unk>: 100 powers of 10, as in KenLM
-_SPACES = re.compile(r"[\s▁]+")
 
 
 class Level(NamedTuple):
@@ -54,6 +49,11 @@ class TextTotals(NamedTuple):
         words: the words and ends that it is the sum of.
         unknown: words that the model lacks. They count in the others where the model has "<unk>".
         sentences: the number of sentences.
+
+    Example:
+        >>> from rnnkit.generation import train_ngram
+        >>> train_ngram(["a b", "a c"], order=2).totals(["a d"])[1:]
+        (3, 1, 1)
     """
 
     log_probability: float
@@ -160,7 +160,7 @@ class NGramModel:
         Raises:
             DataError: the state is none of this model.
         """
-        if not 0 <= state < len(self._states):
+        if not isinstance(state, int) or not 0 <= state < len(self._states):
             raise DataError(f"the state {state!r} arrived; expected model.begin, or what model.step returned")
         return self.advance(state, self._ids.get(word, self._unknown))
 
@@ -341,64 +341,3 @@ class NGramModel:
     def __repr__(self) -> str:
         count = len(self._parents) - 1
         return f"NGramModel(order {self.order}, {len(self.words):,} words, {count:,} n-grams, {self.unit})"
-
-
-def split_line(text: str, unit: str, prepare: Preparation) -> list[str]:
-    """Return the words of a line; see `NGramModel.split`."""
-    line = prepare(text)
-    if unit == "char":
-        found = list(_SPACES.sub(SPACE, line).strip(SPACE))
-        return [one for at, one in enumerate(found) if one != SPACE or not _beside_spaceless(found, at)]
-    return [word for word in split_words(line) if word != "\n"]
-
-
-def _beside_spaceless(characters: Sequence[str], at: int) -> bool:
-    return is_spaceless(characters[at - 1]) or is_spaceless(characters[at + 1])
-
-
-def sentences_of(texts: TextSource, unit: str, prepare: Preparation) -> Iterator[list[str]]:
-    """Yield the words of each sentence; a line of a text is one, and so is a list of words.
-
-    Raises:
-        DataError: a text is none, or a word of a list is none.
-    """
-    given: Iterable[Any] = texts if isinstance(texts, list | tuple) else as_texts(texts)
-    for number, item in enumerate(given, 1):
-        if isinstance(item, list) or (isinstance(item, tuple) and not (len(item) == 2 and isinstance(item[1], Place))):
-            yield [_word(word, number) for word in item]
-            continue
-        text, place = item if isinstance(item, tuple) else (item, Place(part=f"text {number:,}"))
-        for line in check_text(text, place).splitlines():
-            if words := split_line(line, unit, prepare):
-                yield words
-
-
-def _word(word: Any, number: int) -> str:
-    place = Place(part=f"sentence {number:,}")
-    check_text(word, place)
-    if not word or any(character.isspace() for character in word):
-        raise DataError(
-            f"the word {word!r} arrived; expected a word without spaces",
-            place,
-            'give the sentence as one text, or write "▁" for a space',
-        )
-    return str(word)
-
-
-def unit_of(words: Iterable[str], unit: Literal["auto", "word", "char"] | str) -> str:
-    """Return how texts are cut for these words; "auto" is "char" where each has one character.
-
-    Example:
-        >>> unit_of(["<s>", "你", "好"], "auto"), unit_of(["a", "cat"], "auto"), unit_of(["a", "b"], "word")
-        ('char', 'word', 'word')
-
-    Raises:
-        ConfigError: another unit.
-    """
-    if unit not in ("auto", *UNITS):
-        raise ConfigError.of("unit", unit, f"expected one of {', '.join(map(repr, ('auto', *UNITS)))}")
-    if unit != "auto":
-        return unit
-    special = {BEGIN, END, UNKNOWN}
-    plain = [word for word in words if word.lower() not in special]
-    return "char" if plain and all(len(word) == 1 for word in plain) else "word"

@@ -51,6 +51,19 @@ class Sentences(TextSource):
 
 
 @dataclass(frozen=True)
+class Model(Settings):
+    """The model.
+
+    Attributes:
+        order: the most words of a run that is counted; the model predicts a word by order - 1 words before.
+    """
+
+    group_name: ClassVar[str] = "model"
+
+    order: Count = 3
+
+
+@dataclass(frozen=True)
 class Words(Settings):
     """The words that are counted; see :func:`rnnkit.generation.train_ngram`.
 
@@ -73,17 +86,13 @@ class Words(Settings):
 
 @dataclass(frozen=True)
 class Ngram(Recipe):
-    """The whole run; ``rnnkit train ngram FILE --order 3 --set GROUP.FIELD=VALUE`` changes a field.
-
-    Attributes:
-        order: the most words of a run that is counted; the model predicts a word by order - 1 words before.
-    """
+    """The whole run; ``rnnkit train ngram FILE --order 3 --set GROUP.FIELD=VALUE`` changes a field."""
 
     data_setting: ClassVar[str | None] = "data.path"
     reads_text: ClassVar[bool] = True
     model_file: ClassVar[str] = "ngram.arpa.gz"
 
-    order: Count = 3
+    model: Model = Model()
     data: Sentences = field(default_factory=Sentences)
     vocabulary: Words = field(default_factory=Words)
 
@@ -146,7 +155,7 @@ class PreparedNgram(PreparedRun):
 
         begun, recipe = time.perf_counter(), self.recipe
         data_digests.record(folder, self.digests())
-        model = self.train(recipe.order)
+        model = self.train(recipe.model.order)
         seconds = time.perf_counter() - begun
         model.save(folder)
         texts = self.parts.named()
@@ -206,16 +215,16 @@ class PreparedNgram(PreparedRun):
                 f"{share:.1%} of the words of {part} are unknown: add texts, or count characters "
                 "(--set vocabulary.tokens=char)."
             )
-        if sum(model.counts()) > MOST_COMPARED or self.recipe.order == 1:
+        order, held = self.recipe.model.order, self.parts.named()[part]
+        if sum(model.counts()) > MOST_COMPARED or order == 1:
             return
-        held = self.parts.named()[part]
-        by_order = {order: self.train(order).perplexity(held) for order in range(1, self.recipe.order)}
-        by_order[self.recipe.order] = found["perplexity"]
-        shown = ", ".join(f"{order}: {value:,.4g}" for order, value in by_order.items())
+        by_order = {lower: self.train(lower).perplexity(held) for lower in range(1, order)}
+        by_order[order] = found["perplexity"]
+        shown = ", ".join(f"{one}: {value:,.4g}" for one, value in by_order.items())
         metrics["summary"].append(f"Perplexity of {part} by order: {shown}.")
-        best = min(by_order, key=lambda order: by_order[order])
-        if best < self.recipe.order:
+        best = min(by_order, key=lambda one: by_order[one])
+        if best < order:
             metrics["troubles"].append(
-                f"Order {best} has a lower perplexity on {part} than order {self.recipe.order} ({by_order[best]:,.4g} "
-                f"and {found['perplexity']:,.4g}): train with --order {best}, or add texts."
+                f"Order {best} has a lower perplexity on {part} than order {order} ({by_order[best]:,.4g} and "
+                f"{by_order[order]:,.4g}): train with --order {best}, or add texts."
             )

@@ -55,9 +55,11 @@ class Data(SpeechData):
 class SpeechDigits(Speech):
     """The whole run; ``rnnkit train speech-digits --set GROUP.FIELD=VALUE`` changes a field."""
 
-    model: RecognizerNetwork = field(default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2))
+    model: RecognizerNetwork = field(
+        default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2, dropout=0.1, front_dropout=0.0)
+    )
     fit: RecognizerFit = field(
-        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=2e-3, average=0.99, curriculum=10)
+        default_factory=lambda: RecognizerFit(epochs=50, batch_size=16, lr=2e-3, average=0.99, curriculum=16)
     )
     augment: SoundAugment = field(default_factory=SoundAugment)
     data: Data = field(default_factory=Data)

@@ -6,7 +6,8 @@ import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DataError, Place
-from ..generation.ngrams import NGramModel, sentences_of
+from ..generation.ngram_texts import sentences_of
+from ..generation.ngrams import NGramModel
 from .language_modelling import TextSize, figures
 
 if TYPE_CHECKING:

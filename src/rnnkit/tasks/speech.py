@@ -39,6 +39,10 @@ class Transcript(NamedTuple):
         words: with their times.
         confidence: the mean of the words' confidences; 0 where there are none.
         seconds: the length of the sound.
+
+    Example:
+        >>> Transcript("yes", [Word("yes", 0.5, 0.8, 0.9)], 0.9, 1.0).to_json()["confidence"]
+        0.9
     """
 
     text: str

@@ -303,7 +303,7 @@ class SpeechBatches(ResumableBatches):
         if self.epoch < self.curriculum:
             return self._cut(np.arange(len(self.utterances)))
         order = torch.randperm(len(self.utterances), generator=self.generator).numpy()
-        pool = _POOL * self.batch_size
+        pool = self.batch_size * (1 if self.epoch < self.plain else _POOL)
         # Pools are whole numbers of batches, so that an epoch has as many batches whatever the order.
         batches = [one for begin in range(0, len(order), pool) for one in self._cut(order[begin : begin + pool])]
         return [batches[at] for at in torch.randperm(len(batches), generator=self.generator).tolist()]

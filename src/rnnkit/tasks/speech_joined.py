@@ -24,6 +24,10 @@ class Gaps(NamedTuple):
         close: the share of utterances whose words follow each other without a gap.
         least, most: between words of the others.
         around: the longest before the first word, and behind the last one.
+
+    Example:
+        >>> Gaps(close=1.0).close  # no gaps
+        1.0
     """
 
     close: float = 0.5
@@ -51,8 +55,9 @@ class JoinedUtterances:
         rate: samples a second.
         lengths: the least and the most words of an utterance; each number is as frequent.
         gaps: the silence between them.
-        growing: in the first half of so many first epochs utterances have the least words of `lengths`, in the second
-            half the most words grow. A network that is trained by CTC learns words by themselves much faster.
+        growing: in the first half of so many first epochs utterances have the least words of `lengths` and nothing
+            around them, in the second half the most words grow. A network that is trained by CTC learns words by
+            themselves much faster.
         seed: of the first epoch.
 
     Raises:
@@ -62,7 +67,7 @@ class JoinedUtterances:
         >>> import torch
         >>> joined = JoinedUtterances([torch.ones(800), torch.ones(400)], ["one", "two"], None, 3, rate=8000)
         >>> len(joined), joined.texts[0], len(joined.waveform(0)) == round(joined.seconds[0] * 8000)
-        (3, 'two one one', True)
+        (3, 'two two one one one one', True)
     """
 
     def __init__(
@@ -105,9 +110,10 @@ class JoinedUtterances:
         """Join other words, few of them in the first epochs."""
         random = np.random.default_rng(seed)
         least, most = self.lengths
+        around = self.gaps.around if 2 * epoch >= self.growing else 0.0
         if epoch < self.growing:
             most = least + (most - least) * max(0, 2 * epoch - self.growing) // self.growing
-        self._plans = [self._plan(random, least, most) for _ in range(self.count)]
+        self._plans = [self._plan(random, least, most, around) for _ in range(self.count)]
         self.texts = [" ".join(self.words[clip] for clip in plan.clips) for plan in self._plans]
         self.seconds = np.array(
             [sum(len(self.waveforms[clip]) for clip in plan.clips) + sum(plan.gaps) for plan in self._plans]
@@ -135,7 +141,7 @@ class JoinedUtterances:
             found.update(one.contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _plan(self, random: np.random.Generator, least: int, most: int) -> _Plan:
+    def _plan(self, random: np.random.Generator, least: int, most: int, around: float) -> _Plan:
         group = self._groups[random.integers(len(self._groups))]
         count = int(random.integers(least, most + 1))
         clips = [group[at] for at in random.integers(len(group), size=count)]
@@ -143,6 +149,6 @@ class JoinedUtterances:
         inner = (
             np.zeros(count - 1) if random.random() < gaps.close else random.uniform(gaps.least, gaps.most, count - 1)
         )
-        first, last = random.uniform(0, gaps.around, 2)
+        first, last = random.uniform(0, around, 2)
         whole = [round(gap * self.rate) for gap in (first, *inner.tolist(), last)]
         return _Plan(clips, whole, int(random.integers(2**31)))

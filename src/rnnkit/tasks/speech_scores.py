@@ -25,6 +25,10 @@ class SpeechScores(NamedTuple):
             of true ones; "sentence_accuracy", the share of texts without an error.
         each: the word error rate of each text; of a text without words the number of words that were found.
         confusions: (true word, found word) → how often; "" stands for none.
+
+    Example:
+        >>> SpeechScores({"wer": 0.0}, [0.0], Counter({("one", "one"): 1})).figures
+        {'wer': 0.0}
     """
 
     figures: dict[str, float]

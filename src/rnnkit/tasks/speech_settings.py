@@ -145,6 +145,10 @@ class Decoding(Settings):
         hot_weight: what each of them adds to the score.
         tail: seconds of silence that follow the sound, in which a network that looks back alone tells the last word.
         endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
+
+    Example:
+        >>> Decoding().greedy, Decoding(width=8).greedy
+        (True, False)
     """
 
     group_name: ClassVar[str] = "decode"

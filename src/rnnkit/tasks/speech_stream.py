@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,8 +13,23 @@ from ..errors import ConfigError, DataError, check_number, check_whole
 from ..layers.modes import mode
 from .speech_words import Word, words_of
 
-if TYPE_CHECKING:
-    from .speech import Transcriber
+
+class StreamedModel(Protocol):
+    """What a stream asks of a recogniser; :class:`rnnkit.tasks.speech.Transcriber` documents each part."""
+
+    model: Any
+    front: Any
+    tokenizer: Any
+    decoding: Any
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def step_seconds(self) -> float: ...
+
+    @property
+    def streams(self) -> str | None: ...
 
 
 class Partial(NamedTuple):
@@ -26,6 +41,10 @@ class Partial(NamedTuple):
         pending: the end of the text that may still change.
         endpoint: whether the utterance ended: the next word begins another one.
         seconds: of sound that arrived.
+
+    Example:
+        >>> Partial("turn left", [Word("turn", 0.4, 0.6, 0.99)], "left", endpoint=False, seconds=1.2).pending
+        'left'
     """
 
     text: str
@@ -83,7 +102,7 @@ class Recognizer:
         True
     """
 
-    def __init__(self, transcriber: Transcriber, *, rate: int | None = None, endpoint: float | None = None) -> None:
+    def __init__(self, transcriber: StreamedModel, *, rate: int | None = None, endpoint: float | None = None) -> None:
         from .speech_decoding import Search
 
         if transcriber.streams is not None:

@@ -20,6 +20,10 @@ class Word(NamedTuple):
         start, end: in seconds from the beginning of the sound: from the step that showed its first token to the one
             that showed its last. CTC shows a token late within its sound rather than early.
         confidence: the probability of its tokens, from 0 to 1.
+
+    Example:
+        >>> Word("yes", 0.52, 0.84, 0.97).to_json()
+        {'word': 'yes', 'start': 0.52, 'end': 0.84, 'confidence': 0.97}
     """
 
     text: str

@@ -1,0 +1,92 @@
+"""The recipe for strings of digits, on made ones: a tone a digit."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from commands import call, refused_alone
+
+from rnnkit.data.audio import write_wav
+from rnnkit.errors import ConfigError
+from rnnkit.recipes import open_recipe
+from rnnkit.recipes.speech_digits import add_noise, free_spoken_digits, index_of, word_of
+
+RATE = 8000
+
+
+def digits(folder, speakers=("ann", "bob"), indices=(0, 5, 10, 11)):
+    """A tone for each of two digits, three speakers and some indices."""
+    folder.mkdir()
+    for place, speaker in enumerate(speakers):
+        for digit in (0, 7):
+            for index in indices:
+                time = torch.arange(900 + 20 * index) / RATE
+                tone = 0.3 * torch.sin(2 * math.pi * (300 + 250 * digit + 20 * place) * time)
+                write_wav(folder / f"{digit}_{speaker}_{index}.wav", tone, RATE)
+    return folder
+
+
+def recipe(folder, **data):
+    found = open_recipe("speech-digits")
+    data = {"strings": 8, "test_strings": 4, "path": str(folder)} | data
+    return replace(found, data=replace(found.data, **data))
+
+
+def test_recordings_are_divided_by_their_numbers(tmp_path):
+    prepared = recipe(digits(tmp_path / "digits")).prepare()
+    assert {name: len(part) for name, part in prepared.tests.items()} == {
+        "isolated": 4, "strings": 4, "close": 4, "noise_10db": 4,
+    }  # fmt: skip
+    assert len(prepared.train.waveforms) == 8
+    assert len(prepared.validation.waveforms) == 4
+    assert all(3 <= len(text.split()) <= 7 for text in prepared.tests["close"].texts)
+    assert set(prepared.tests["isolated"].texts) == {"zero", "seven"}
+    # Recordings of index 0 are 900 samples long, and nothing else is in the strings to judge by.
+    assert {len(one) for one in prepared.tests["strings"].waveforms} == {900}
+
+
+def test_a_speaker_kept_out_judges_alone(tmp_path):
+    folder = digits(tmp_path / "digits")
+    prepared = recipe(folder, without="bob").prepare()
+    assert len(prepared.tests["isolated"]) == 8
+    assert len(prepared.train.waveforms) == 4
+    with pytest.raises(ConfigError, match="expected one of ann, bob"):
+        recipe(folder, without="eve").prepare()
+
+
+def test_a_run_reports_isolated_digits_and_strings(tmp_path):
+    folder = digits(tmp_path / "digits")
+    small = (
+        "data.strings=8 data.test_strings=3 features.bands=12 model.hidden_size=8 model.num_layers=1 model.channels=8 "
+        "fit.epochs=1 fit.batch_size=8 fit.average=none"
+    )
+    settings = [part for one in small.split() for part in ("--set", one)]
+    run = tmp_path / "run"
+    result = call("train", "speech-digits", folder, *settings, "--out", run)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["test"]) == {"isolated_accuracy", "strings_wer", "close_wer", "noise_10db_wer"}
+    assert metrics["rows"] == {
+        "train": 8, "validation": 3, "isolated": 4, "strings": 3, "close": 3, "noise_10db": 3,
+    }  # fmt: skip
+    result = call("evaluate", run, folder)
+    assert "Words: 16" in result.stdout
+
+
+def test_names_tell_digits_and_numbers(tmp_path, monkeypatch):
+    assert (word_of("0"), word_of("9")) == ("zero", "nine")
+    assert index_of("a/7_jackson_32.wav") == 32
+    digits(tmp_path / "digits")
+    write_wav(tmp_path / "digits" / "x_ann_12.wav", torch.zeros(900), RATE)
+    assert refused_alone(call("train", "speech-digits", tmp_path / "digits"), "the name tells no digit", "7_jackson_32")
+    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
+    with pytest.raises(Exception, match="git clone"):
+        free_spoken_digits()
+
+
+def test_noise_is_as_loud_as_asked_for():
+    signal = torch.sin(torch.arange(8000) * 0.3)
+    noise = add_noise(signal, 10.0, torch.Generator().manual_seed(0)) - signal
+    assert float(10 * torch.log10(signal.square().mean() / noise.square().mean())) == pytest.approx(10.0, abs=0.01)
