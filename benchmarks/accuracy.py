@@ -2,10 +2,11 @@
 
 Digits by the founding settings, by the recipe's own and by gates; three sets of the UCR and UEA archives by the recipe
 for series as it is (their TRAIN file to train on, their TEST file to judge by; read from the folder in RNNKIT_DATA, and
-left out where there is none); the adding problem over 400 and 1,000 steps, every seed of which must pass; and digits
-read one pixel a step, one seed, which take most of the two or three hours that all of it needs on two cores. Finished
-runs are kept in runs/accuracy and used again; `--fresh` trains them anew, as a change of the code needs; `--only NAME`
-trains one.
+left out where there is none); intents of spoken commands on voices that were not trained on, where espeak-ng is there
+to make them (`python -m benchmarks.understanding` has the cascade beside it); the adding problem over 400 and 1,000
+steps, every seed of which must pass; and digits read one pixel a step, one seed, which take most of the two or three
+hours that all of it needs on two cores. Finished runs are kept in runs/accuracy and used again; `--fresh` trains them
+anew, as a change of the code needs; `--only NAME` trains one.
 
 The same seed gives another accuracy on another processor, so a mean over seeds is judged, and its spread is shown.
 Where the spread is wide, more seeds are trained. `--machine avx2` and `--machine generic` compute as on other
@@ -83,6 +84,7 @@ JOBS = {
     "mnist-gru": Job("mnist-gru", 0.990),
     "adding-400": Job("adding", 1e-3, figure="mse"),
     "adding-1000": Job("adding", 1e-3, ("data.steps=1000",), figure="mse"),
+    "spoken-intents": Job("spoken-intents", 0.90, seeds=(0,)),
     "mnist-pixels": Job("mnist-pixels", 0.985, seeds=(0,)),
     "mnist-permuted": Job("mnist-permuted", 0.92, seeds=(0,)),
 }
@@ -100,7 +102,10 @@ def main() -> int:
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.accuracy", *sys.argv[1:]], os.environ | wanted)
     chosen = [name for name in options.only or JOBS if possible(JOBS[name])]
     for name in set(options.only or JOBS) - set(chosen):
-        print(f"{name}: left out, RNNKIT_DATA names no folder with its files", file=sys.stderr)
+        print(
+            f"{name}: left out, RNNKIT_DATA names no folder with its files, or espeak-ng is not installed",
+            file=sys.stderr,
+        )
     folder = FOLDER if options.machine == "own" else FOLDER / options.machine
     figures = {name: [figure(name, seed, folder, fresh=options.fresh) for seed in JOBS[name].seeds] for name in chosen}
     print(render(figures))
@@ -108,7 +113,9 @@ def main() -> int:
 
 
 def possible(job: Job) -> bool:
-    """Whether the files that the job's settings name are there."""
+    """Whether the files that the job's settings name are there, and what makes its data."""
+    if job.recipe == "spoken-intents" and shutil.which("espeak-ng") is None:
+        return False
     files = [text.partition("=")[2] for text in resolve(job) if text.startswith(("data.path=", "data.test="))]
     return all(Path(file).is_file() for file in files)
 
