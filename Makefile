@@ -12,7 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help install mnist test test-machines lint format docs sanitize package bench accuracy examples clean
 
 # A process for each core, of one thread that waits asleep. Tests that need more threads set their number themselves.
-PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist worksteal
+# Compiled code is kept, whatever the user's setting: it spares each process, and each program that a test starts, seconds.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist worksteal
 
 # What the libraries see of the processor: all of it, or no more than AVX2 or SSE 4.
 own :=
@@ -77,7 +78,7 @@ bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; write
 	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer; do \
 	  $(BIN)/python -m $$part || status=1; done; exit $$status
 
-accuracy: install  ## train digits and series for several seeds and compare with what they must reach
+accuracy: install  ## train what has a figure to reach, and compare (ARGS="--only forecast-weather" for one)
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 examples: install  ## run the examples

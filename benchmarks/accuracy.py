@@ -1,12 +1,15 @@
 """Train what has a figure to reach, and judge it on test data: `make accuracy`.
 
-Digits by the founding settings, by the recipe's own and by gates; three sets of the UCR and UEA archives by the recipe
-for series as it is (their TRAIN file to train on, their TEST file to judge by; read from the folder in RNNKIT_DATA, and
-left out where there is none); intents of spoken commands on voices that were not trained on, where espeak-ng is there
-to make them (`python -m benchmarks.understanding` has the cascade beside it); the adding problem over 400 and 1,000
-steps, every seed of which must pass; and digits read one pixel a step, one seed, which take most of the two or three
-hours that all of it needs on two cores. Finished runs are kept in runs/accuracy and used again; `--fresh` trains them
-anew, as a change of the code needs; `--only NAME` trains one.
+Digits by the founding settings, by the recipe's own, by gates, and one pixel a step; three sets of the UCR and UEA
+archives by the recipe for series as it is; the adding problem over 400 and 1,000 steps; forecasts of ETTh1 at four
+horizons, of AEP's load, of Seattle's temperature, and of a series with few observations; a language model of
+Shakespeare by characters, intents and slots of SNIPS, intents of spoken commands (`benchmarks.understanding` has the
+cascade beside them), translations of Multi30k and, both ways, of Tatoeba, and summaries of SciTLDR.
+`benchmarks/accuracy_jobs.py` has the figures. All of it takes most of a day on two cores;
+`--only NAME` trains one, `--skip NAME` leaves one out. Data is looked for in the folder RNNKIT_DATA. What is not there
+is downloaded where it may be, else its jobs are left out.
+
+Finished runs are kept in runs/accuracy and used again; `--fresh` trains them anew, as a change of the code needs.
 
 The same seed gives another accuracy on another processor, so a mean over seeds is judged, and its spread is shown.
 Where the spread is wide, more seeds are trained. `--machine avx2` and `--machine generic` compute as on other
@@ -15,22 +18,24 @@ processors; their runs lie in folders of their own.
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
+from benchmarks.accuracy_jobs import JOBS, Job, Metrics
 from benchmarks.tables import table, verdict
 from rnnkit import recipes, runs
+from rnnkit.errors import DownloadError, MissingExtraError
+from rnnkit.runs.files import write_json
 from rnnkit.runs.settings import override
 
 FOLDER = Path("runs") / "accuracy"
-SEEDS = (0, 1, 2)
-MANY_SEEDS = tuple(range(8))
-SERIES_SEEDS = tuple(range(5))
 MACHINES: dict[str, dict[str, str]] = {
     "own": {},
     "avx2": {
@@ -49,75 +54,44 @@ MACHINES: dict[str, dict[str, str]] = {
 """The environments in which libraries and the native core compute as on other processors, as in the Makefile."""
 
 
-class Job(NamedTuple):
-    """A recipe, and the figure it must reach.
-
-    Attributes:
-        required: the least mean test accuracy over the seeds; of an error ("mse") the most that any seed may have.
-        settings: what the recipe is given; ``{data}`` stands for the folder in RNNKIT_DATA.
-    """
-
-    recipe: str
-    required: float
-    settings: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = SEEDS
-    figure: str = "accuracy"
-
-    def met(self, values: list[float]) -> bool:
-        return mean(values) >= self.required if self.figure == "accuracy" else max(values) < self.required
-
-    def show(self, value: float) -> str:
-        return f"{value:.2%}" if self.figure == "accuracy" else f"{value:.1e}"
-
-
-def _series(name: str) -> Job:
-    folder = f"{{data}}/ucr_uea/{name}/{name}"
-    return Job("classify", 0.95, (f"data.path={folder}_TRAIN.ts", f"data.test={folder}_TEST.ts"), SERIES_SEEDS)
-
-
-JOBS = {
-    "mnist-founding": Job("mnist-founding", 0.965, seeds=MANY_SEEDS),
-    "mnist": Job("mnist", 0.985),
-    "GunPoint": _series("GunPoint"),
-    "ItalyPowerDemand": _series("ItalyPowerDemand"),
-    "BasicMotions": _series("BasicMotions"),
-    "mnist-gru": Job("mnist-gru", 0.990),
-    "adding-400": Job("adding", 1e-3, figure="mse"),
-    "adding-1000": Job("adding", 1e-3, ("data.steps=1000",), figure="mse"),
-    "spoken-intents": Job("spoken-intents", 0.90, seeds=(0,)),
-    "mnist-pixels": Job("mnist-pixels", 0.985, seeds=(0,)),
-    "mnist-permuted": Job("mnist-permuted", 0.92, seeds=(0,)),
-}
-
-
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="train again what was trained before")
     parser.add_argument("--machine", choices=list(MACHINES), default="own", help="compute as on this processor")
     parser.add_argument("--only", choices=list(JOBS), action="append", help="judge this one; may be repeated")
-    options = parser.parse_args()
+    parser.add_argument("--skip", choices=list(JOBS), action="append", default=[], help="leave out; may be repeated")
+    options = parser.parse_args(arguments)
     wanted = MACHINES[options.machine]
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         # The libraries read these when they are loaded.
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.accuracy", *sys.argv[1:]], os.environ | wanted)
-    chosen = [name for name in options.only or JOBS if possible(JOBS[name])]
-    for name in set(options.only or JOBS) - set(chosen):
-        print(
-            f"{name}: left out, RNNKIT_DATA names no folder with its files, or espeak-ng is not installed",
-            file=sys.stderr,
-        )
     folder = FOLDER if options.machine == "own" else FOLDER / options.machine
-    figures = {name: [figure(name, seed, folder, fresh=options.fresh) for seed in JOBS[name].seeds] for name in chosen}
-    print(render(figures))
-    return 0 if all(JOBS[name].met(values) for name, values in figures.items()) else 1
+    found: dict[str, list[Metrics]] = {}
+    for name in options.only or JOBS:
+        if name in options.skip:
+            continue
+        job = JOBS[name]
+        if not possible(job):
+            lacks = f", or {job.program} is not installed" if job.program else ""
+            print(f"{name}: left out, RNNKIT_DATA names no folder with its files{lacks}", file=sys.stderr)
+            continue
+        try:
+            found[name] = [metrics_of(name, job, seed, folder, fresh=options.fresh) for seed in job.seeds]
+        except (DownloadError, MissingExtraError) as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+    print(render(found))
+    met = all(goal.met([goal.value(one) for one in all_]) for name, all_ in found.items() for goal in JOBS[name].goals)
+    return 0 if met else 1
 
 
 def possible(job: Job) -> bool:
-    """Whether the files that the job's settings name are there, and what makes its data."""
-    if job.recipe == "spoken-intents" and shutil.which("espeak-ng") is None:
-        return False
+    """Whether the files that the job's settings name are there, what it needs of RNNKIT_DATA, and its program."""
     files = [text.partition("=")[2] for text in resolve(job) if text.startswith(("data.path=", "data.test="))]
-    return all(Path(file).is_file() for file in files)
+    data = os.environ.get("RNNKIT_DATA")
+    if job.program and shutil.which(job.program) is None:
+        return False
+    needed = not job.needs or (data is not None and (Path(data) / job.needs).exists())
+    return needed and all(Path(file).is_file() for file in files)
 
 
 def resolve(job: Job) -> list[str]:
@@ -125,12 +99,13 @@ def resolve(job: Job) -> list[str]:
     return [text.replace("{data}", os.environ.get("RNNKIT_DATA", "")) for text in job.settings]
 
 
-def figure(name: str, seed: int, runs_folder: Path, *, fresh: bool) -> float:
-    """What a job reaches on test data with that seed, from its run folder where it has finished."""
-    job = JOBS[name]
-    found: Any = override(recipes.find(job.recipe)(), resolve(job))
-    recipe = dataclasses.replace(found, seed=seed)
+def metrics_of(name: str, job: Job, seed: int, runs_folder: Path, *, fresh: bool) -> Metrics:
+    """Return what a job reaches with that seed, from its folder where it has finished."""
     folder = runs_folder / f"{name}-{seed}"
+    if job.study:
+        return study_metrics(name, job, seed, folder, fresh=fresh)
+    chosen: Any = override(recipes.find(job.recipe)(), resolve(job))
+    recipe = dataclasses.replace(chosen, seed=seed)
     if fresh or not finished(folder, recipe):
         shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}, seed {seed}: training into {folder}", file=sys.stderr)
@@ -138,8 +113,18 @@ def figure(name: str, seed: int, runs_folder: Path, *, fresh: bool) -> float:
             recipe.run(folder)
     if not finished(folder, recipe):
         raise SystemExit(f"{name}, seed {seed}: the run in {folder} was ended early; repeat the command")
-    value: float = read(folder / runs.METRICS)["test"][job.figure]
-    return value
+    return read(folder / runs.METRICS)
+
+
+def study_metrics(name: str, job: Job, seed: int, folder: Path, *, fresh: bool) -> Metrics:
+    """Return the metrics of a study, from its folder where it has finished."""
+    file = folder / runs.METRICS
+    if fresh or not file.exists():
+        print(f"{name}, seed {seed}: measuring into {folder}", file=sys.stderr)
+        found: Metrics = importlib.import_module(f"benchmarks.{job.recipe}").measure(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, dict(found))
+    return read(file)
 
 
 def finished(folder: Path, recipe: Any) -> bool:
@@ -155,23 +140,25 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def render(figures: dict[str, list[float]]) -> str:
-    """Test figures by job: the seeds, the lowest and highest, mean and standard deviation, and what is required."""
-    header = ["job", "seeds", "lowest", "highest", "mean", "deviation", "required", ""]
+def render(found: Mapping[str, list[Metrics]]) -> str:
+    """Figures by job: the seeds, the lowest and highest, mean and standard deviation, and what is required."""
+    header = ["job", "figure", "seeds", "lowest", "highest", "mean", "deviation", "required", ""]
     lines = []
-    for name, values in figures.items():
-        job = JOBS[name]
-        lines.append(
-            [
-                name,
-                str(len(values)),
-                *(job.show(value) for value in (min(values), max(values), mean(values))),
-                job.show(stdev(values)) if len(values) > 1 else "",
-                ("≥ " if job.figure == "accuracy" else "each < ") + job.show(job.required),
-                verdict(job.met(values)),
-            ]
-        )
-    return table(header, lines)
+    for name, several in found.items():
+        for goal in JOBS[name].goals:
+            values = [goal.value(one) for one in several]
+            lines.append(
+                [
+                    name,
+                    goal.name,
+                    str(len(values)),
+                    *(goal.form.format(value) for value in (min(values), max(values), mean(values))),
+                    goal.form.format(stdev(values)) if len(values) > 1 else "",
+                    goal.required,
+                    verdict(goal.met(values)) if goal.required else "shown",
+                ]
+            )
+    return table(header, lines, left=2)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,20 @@ def study(series: TimeSeries, name: str, sizes: Sizes) -> Result:
     return Result(name, *(error_of(model, few.test) for model in (alone, tuned, pretrained)), seasonal)
 
 
+def measure(seed: int, sizes: Sizes | None = None, path: Path | None = None) -> dict[str, Any]:
+    """Return the errors of each series, and the mean gain, for `make accuracy`.
+
+    Args:
+        seed: of weights, order and dropout.
+        sizes: of the study.
+        path: the table; None: ETTh1.
+    """
+    sizes = replace(sizes or Sizes(), seed=seed)
+    series = read_time_series(path or find_series("etth1"), target=list(NAMES))
+    results = [study(series, name, sizes) for name in NAMES]
+    return {"gain": mean(one.gain for one in results), "series": [one._asdict() for one in results]}
+
+
 def main(arguments: list[str] | None = None, sizes: Sizes | None = None) -> int:
     """Measure and print; 1 where the figure is missed."""
     sizes = sizes or Sizes()

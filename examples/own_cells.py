@@ -100,7 +100,7 @@ def parity() -> float:
         x, target = bits(8)
         return torch.nn.functional.binary_cross_entropy(network(x)[0], target)
 
-    fit(network, loss, steps=500, rate=0.02)
+    fit(network, loss, steps=300, rate=0.03)
     x, target = bits(200)
     with torch.no_grad():
         return (network(x)[0].round() == target).float().mean().item()
@@ -108,7 +108,7 @@ def parity() -> float:
 
 def continued_wave() -> tuple[float, float]:
     """Learns to continue waves; returns its error and the error of repeating the last value."""
-    given, free = 20, 30
+    given, free = 15, 15
 
     def waves() -> Tensor:
         period, phase = 10 + 20 * torch.rand(64, 1), 2 * math.pi * torch.rand(64, 1)
@@ -122,7 +122,7 @@ def continued_wave() -> tuple[float, float]:
         x[given:] = math.nan  # from this step on it reads its own predictions
         return (network(x)[0] - wave[1:]).square(), (wave[given - 1] - wave[given:]).square()
 
-    fit(network, lambda: errors()[0].mean(), steps=300)
+    fit(network, lambda: errors()[0].mean(), steps=150, rate=0.03)
     with torch.no_grad():
         own, constant = errors()
     return own[given - 1 :].mean().sqrt().item(), constant.mean().sqrt().item()
@@ -143,7 +143,12 @@ def recalled_symbol() -> float:
         _, (h, _) = network(x, lengths=lengths)
         return head(h), first
 
-    fit(torch.nn.ModuleList([network, head]), lambda: torch.nn.functional.cross_entropy(*answers()), steps=150)
+    fit(
+        torch.nn.ModuleList([network, head]),
+        lambda: torch.nn.functional.cross_entropy(*answers()),
+        steps=100,
+        rate=0.02,
+    )
     with torch.no_grad():
         logits, first = answers()
     return (logits.argmax(-1) == first).float().mean().item()
@@ -155,7 +160,7 @@ def main() -> dict[str, float]:
     right = parity()
     print(f"Jordan network, parity of 200 bits after learning on 8: {right:.1%} right")
     own, constant = continued_wave()
-    print(f"Closed loop, 30 steps on its own predictions: error {own:.3f} (repeating the last value: {constant:.3f})")
+    print(f"Closed loop, 15 steps on its own predictions: error {own:.3f} (repeating the last value: {constant:.3f})")
     recalled = recalled_symbol()
     print(f"LayerNorm-LSTM, the first symbol after 10 to 25 steps: {recalled:.1%} right")
     return {"parity": right, "own": own, "constant": constant, "recalled": recalled}

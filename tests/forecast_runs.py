@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from empty_pictures import pictures_saved_empty
 
 from rnnkit.recipes.forecast import Fit, Forecast, Model
 from rnnkit.recipes.forecast_source import ForecastSource
@@ -35,6 +36,6 @@ def trained(folder, kind="direct", output="quantile", **settings):
         device="cpu",
     )
     recipe = replace(recipe, **settings)
-    with start("forecast", recipe, folder / "run") as out:
+    with start("forecast", recipe, folder / "run") as out, pictures_saved_empty():
         recipe.run(out)
     return folder / "run"

@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 # only what stands further down.
 TRAINING = (
     ("dynamic_evaluation", "learner"),
+    ("learner_base",),
     ("fine_tuning", "reports"),
     ("fitting",),
     ("session",),

@@ -99,3 +99,14 @@ def test_pretraining_is_compared_on_each_series(kind, tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in said[:2]] == ["OT", "HUFL"]
     assert said[-1].startswith("on average the error is ")
+
+
+def test_the_gain_is_the_mean_of_all_series(tmp_path, monkeypatch):
+    header = ",".join(("date", *few_observations.NAMES))
+    rows = [f"2016-07-01T{hour:02},{','.join(str(hour + at) for at in range(7))}" for hour in range(20)]
+    (tmp_path / "e.csv").write_text("\n".join([header, *rows]) + "\n")
+    made = few_observations.Result("OT", alone=4.0, tuned=3.0, untuned=5.0, seasonal=6.0)
+    monkeypatch.setattr(few_observations, "study", lambda series, name, sizes: made._replace(name=name))
+    found = few_observations.measure(1, FEW, tmp_path / "e.csv")
+    assert found["gain"] == 0.25
+    assert [one["name"] for one in found["series"]] == list(few_observations.NAMES)

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def train(*arguments):
     result = call("train", "mnist", *QUICK, *arguments)
     assert result.exit_code == 0, result.output
     return result
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A folder with a run, trained once by the test that first asks for it, and what the command said."""
+    return tmp_path_factory.mktemp("stored") / "run", []
+
+
+@pytest.fixture
+def trained(stored):
+    """Puts a copy of the run into the test's folder; returns what the command that trained it said."""
+    folder, said = stored
+    if not said:
+        said.append(train("--out", folder))
+
+    def copy(out="runs/mnist"):
+        shutil.copytree(folder, out)
+        return said[0]
+
+    return copy
 
 
 def picture(path, **options):
@@ -151,28 +172,28 @@ def test_the_traceback_is_there_for_those_who_ask():
 # evaluate
 
 
-def test_evaluate_says_what_train_said():
-    trained = train()
+def test_evaluate_says_what_train_said(trained):
+    said = trained()
     result = call("evaluate", "runs/mnist")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == trained.stdout.splitlines()[-2:]
+    assert result.stdout.splitlines() == said.stdout.splitlines()[-2:]
     assert call("evaluate", "runs/mnist", "--device", "cpu").stdout == result.stdout
     assert refused(call("evaluate", "runs/mnist", "--device", "tpu"), "'tpu'")
 
 
-def test_what_cannot_be_evaluated():
+def test_what_cannot_be_evaluated(trained):
     assert refused(call("evaluate", "nowhere"), "nowhere does not exist")
     Path("empty").mkdir()
     assert refused(call("evaluate", "empty"), "empty has no recipe.json")
-    train("--out", "mine")
+    trained("mine")
     Path("mine/model.safetensors").write_bytes(b"no weights")
     assert refused(call("evaluate", "mine"), "model.safetensors")
     Path("mine/model.safetensors").unlink()
     assert refused(call("predict", "mine", "x.png"), "model.safetensors")
 
 
-def test_a_folder_cannot_have_a_file_executed():
-    train("--out", "mine")
+def test_a_folder_cannot_have_a_file_executed(trained):
+    trained("mine")
     Path("evil.py").write_text("open('executed', 'w')")
     stored = json.loads(Path("mine/recipe.json").read_text())
     Path("mine/recipe.json").write_text(json.dumps({**stored, "recipe": "evil.py"}))
@@ -184,8 +205,8 @@ def test_a_folder_cannot_have_a_file_executed():
 # predict
 
 
-def test_predict_names_each_image_and_goes_on_after_an_unreadable_one():
-    train()
+def test_predict_names_each_image_and_goes_on_after_an_unreadable_one(trained):
+    trained()
     files = [
         picture("dark.png"),
         picture("light.png", paper=0, ink=255),

@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def deepar(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("deepar"), "deepar", "gaussian", baselines="naive")
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_the_steps_to_come_are_written_with_a_picture_beside(run):
     write("latest.csv", ahead=HORIZON)
     result = call("forecast", run, "latest.csv", "--out", "out.csv", "--quantiles", "0.1,0.9")
@@ -163,6 +165,20 @@ def test_what_cannot_be_forecast_is_refused(run, tmp_path):
     assert refused(call("forecast", tmp_path / "other.safetensors", "latest.csv"), "forecasts no series")
 
 
+def test_finer_rows_are_told_once_by_every_verb(run):
+    lines = write("hours.csv", steps=60, ahead=3, first="2024-03-01").read_text().splitlines()
+    cells = [line.split(",", 2) for line in lines[1:]]
+    halves = [f"{name},{stamp}:{minute},{rest}" for minute in ("00", "30") for name, stamp, rest in cells]
+    Path("halves.csv").write_text("\n".join([lines[0], *halves]) + "\n")
+    told = "halves.csv: the rows are finer than the steps of the model, which are hourly: 252 of 252 rows are joined"
+    for verb in ("forecast", "predict", "evaluate", "backtest"):
+        result = call(verb, run, "halves.csv")
+        assert result.exit_code == 0, result.output
+        assert told in result.stderr.replace("\n", " ")
+        assert result.stderr.count("rows are joined") == 1
+
+
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_backtest_begins_behind_what_the_model_has_seen(run):
     file = run.parent / "load.csv"
     result = call("backtest", run, file, "--out", "bt")
@@ -226,6 +242,40 @@ def test_what_cannot_be_backtested_is_refused(run):
     Path("file").write_text("")
     assert refused(call("backtest", run, seen, "--out", "file"), "--out file is a file")
     assert refused(call("backtest", run), "no file arrived")
+
+
+def test_a_table_for_the_forecasts_has_the_rest_beside_it(run):
+    file = run.parent / "load.csv"
+    result = call("backtest", run, file, "--origins", 2, "--out", "results/bt.csv", "--units", "standard")
+    assert result.exit_code == 0, result.output
+    assert "Wrote bt-backtest.json, bt.csv, bt-errors.png and bt-origins.png to results" in result.stdout
+    assert sorted(one.name for one in Path("results").iterdir()) == [
+        "bt-backtest.json", "bt-errors.png", "bt-origins.png", "bt.csv"
+    ]  # fmt: skip
+    assert rows("results/bt.csv")[0]["unique_id"] == "a"
+    assert "MSE by step of the horizon" in result.stdout
+    assert json.loads(Path("results/bt-backtest.json").read_text())["units"] == "standard"
+    for name, folder in (("bt.xlsx", "bt"), ("bt.PNG", "bt"), ("run.txt", "run")):
+        assert refused(call("backtest", run, file, "--out", name), f"--out {name} arrived", f"such as --out {folder},")
+        assert not Path(name).exists()
+    Path("bt.csv").mkdir()
+    assert call("backtest", run, file, "--origins", 1, "--out", "bt.csv").exit_code == 0
+    assert Path("bt.csv/backtest.csv").is_file()  # a folder that was there is taken for one
+    before = file.read_bytes()
+    assert refused(call("backtest", run, file, "--out", file), "is data")
+    assert file.read_bytes() == before
+    assert refused(call("backtest", run, file, "--units", "km"), "--units km", "own or standard")
+
+
+def test_the_figures_of_a_backtest_are_in_the_units_of_the_run(run, tmp_path):
+    settings = json.loads((run / "recipe.json").read_text())
+    settings["settings"]["units"] = "standard"
+    copied = shutil.copytree(run, tmp_path / "standard")
+    (copied / "recipe.json").write_text(json.dumps(settings))
+    file = run.parent / "load.csv"
+    result = call("backtest", copied, file, "--origins", 2)
+    assert "The scores count the scales of the series" in result.stderr
+    assert "scales of the series" not in call("backtest", copied, file, "--origins", 2, "--units", "own").stderr
 
 
 def test_a_run_without_linear_models_says_so(deepar):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 from digits import made_mnist
+from empty_pictures import pictures_saved_empty
+from pages import faults_of
 from series_files import write_waves
 from typer.testing import CliRunner
 
@@ -52,7 +54,7 @@ def rows(tmp_path):
 def trained(tmp_path_factory):
     """A run of the digits, trained once."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():
         patch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist(40, 80))
         assert call("train", "mnist", *QUICK, "--out", folder).exit_code == 0
     return folder
@@ -64,6 +66,7 @@ def run(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_run_of_mnist_gets_a_verdict_and_a_page(run):
     result = call("inspect", "run")
     assert result.exit_code == 0, result.output
@@ -72,6 +75,7 @@ def test_a_run_of_mnist_gets_a_verdict_and_a_page(run):
     assert seen.endswith("of 28 steps back.")
     assert last == f"Page: {Path('run/report.html')}"
     text = Path("run/report.html").read_text(encoding="utf-8")
+    assert faults_of(text) == []
     assert f"<h1>{verdict}</h1>" in text
     for title in ("Gradients through time", "Update-to-weight ratios", "Learning curves"):
         assert f"<h3>{title}</h3>" in text

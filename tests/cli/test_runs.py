@@ -106,6 +106,7 @@ def test_markup_in_a_setting_is_text(monkeypatch):
     assert "note [bold]other[/wrong] tabs and [red]markup[/red]" in text
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_picture_of_all_curves():
     result = call("--picture", "runs.png")
     assert result.exit_code == 0, result.output

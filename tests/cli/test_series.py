@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -21,11 +22,36 @@ from rnnkit.training.watching.progress import Progress
 QUICK = ["--set", "data.path=my.csv", "--set", "model.hidden_size=6", "--set", "model.channels=6", "--device", "cpu"]
 
 
-def train(*arguments, epochs=4):
-    write_waves("my.csv")
-    result = call("train", "classify", *QUICK, "--set", f"fit.epochs={epochs}", *arguments)
-    assert result.exit_code == 0, result.output
-    return result
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A function of a number of epochs: the folder of such a run, trained once, and what the command said."""
+    found = {}
+
+    def of(epochs):
+        if epochs not in found:
+            folder = tmp_path_factory.mktemp("trained")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                write_waves("my.csv")
+                result = call("train", "classify", *QUICK, "--set", f"fit.epochs={epochs}")
+            assert result.exit_code == 0, result.output
+            found[epochs] = folder, result
+        return found[epochs]
+
+    return of
+
+
+@pytest.fixture
+def train(trained):
+    """Puts my.csv and a run of it, trained once, into the test's folder; returns what the command said."""
+
+    def copy(out="runs/classify", epochs=4):
+        folder, result = trained(epochs)
+        shutil.copy2(folder / "my.csv", "my.csv")
+        shutil.copytree(folder / "runs/classify", out)
+        return result
+
+    return copy
 
 
 def weights(folder):
@@ -36,7 +62,7 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_train_evaluate_predict():
+def test_train_evaluate_predict(train):
     trained = train()
     assert trained.stdout.splitlines()[-1].startswith("Accuracy: ")
     assert "Judged on 6 rows alone" in trained.stderr
@@ -98,7 +124,7 @@ def test_images_of_mixed_sizes_are_resized_by_a_setting():
     assert refused(call("train", "classify", "pictures", "--set", "data.size=0,10"), "data.size=0,10 arrived")
 
 
-def test_files_that_do_not_fit_are_refused_and_nothing_is_written():
+def test_files_that_do_not_fit_are_refused_and_nothing_is_written(train):
     train(epochs=1)
     text = Path(write_waves("new.csv", 3, labels=False)).read_text()
     Path("bad.csv").write_text(text.replace("width", "weight"))
@@ -132,7 +158,7 @@ def test_a_network_alone_answers_for_no_file():
     assert refused(call("predict", "alone", "new.npz"), "without its preprocessing")
 
 
-def test_answers_replace_neither_what_was_read_nor_a_file_of_the_run():
+def test_answers_replace_neither_what_was_read_nor_a_file_of_the_run(train):
     train(epochs=1)
     write_waves("keep.csv", 3, labels=False)
     Path("link.csv").symlink_to("keep.csv")
@@ -151,8 +177,8 @@ def test_what_cannot_be_trained_leaves_nothing():
     assert not Path("runs").exists()
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(monkeypatch):
-    train("--out", "whole")
+def test_a_stopped_run_goes_on_to_the_same_bits(train, monkeypatch):
+    train("whole")
     step, seen = Progress.step, []
 
     def stop_at_the_third(self, *arguments):
@@ -181,7 +207,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(monkeypatch):
     assert (Path("part/predictions.csv").read_bytes()) == Path("whole/predictions.csv").read_bytes()
 
 
-def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs():
+def test_a_finished_run_has_nothing_to_go_on_with_but_more_epochs(train):
     finished = train()
     before = Path("runs/classify/model.safetensors").read_bytes()
     result = call("train", "--resume", "runs/classify")
@@ -217,7 +243,7 @@ def test_a_run_whose_length_the_recipe_chose_gets_no_shorter(monkeypatch):
     assert json.loads(Path("runs/classify/metrics.json").read_text())["epochs"] == 4
 
 
-def test_a_run_that_was_killed_between_its_first_two_files_goes_on():
+def test_a_run_that_was_killed_between_its_first_two_files_goes_on(train):
     train(epochs=1)
     whole = weights("runs/classify")
     for path in Path("runs/classify").iterdir():
@@ -310,7 +336,7 @@ def test_text_is_no_number_to_learn():
     assert "empty cell" not in result.stderr
 
 
-def test_what_is_damaged_is_named_with_advice():
+def test_what_is_damaged_is_named_with_advice(train):
     train(epochs=1)
     Path("runs/classify/training.safetensors").write_bytes(b"damaged")
     assert refused(call("train", "--resume", "runs/classify"), "training.safetensors", "train again into a new folder")
@@ -319,7 +345,7 @@ def test_what_is_damaged_is_named_with_advice():
     assert refused(call("evaluate", "runs/classify"), "runs/classify/recipe.json: the recipe has no field 'data.label'")
 
 
-def test_resuming_tells_another_device_and_refuses_one_of_another_kind():
+def test_resuming_tells_another_device_and_refuses_one_of_another_kind(train):
     train()
     versions = Path("runs/classify/versions.json")
     versions.write_text(versions.read_text().replace('"device": "cpu"', '"device": "cpu:1"'))
@@ -356,7 +382,7 @@ def test_a_full_disk_is_told_to_one_who_can_only_type_a_command(monkeypatch, unt
         assert call("train", "--resume", "runs/a b").exit_code == 0
 
 
-def test_a_run_without_a_sound_model_says_what_helps():
+def test_a_run_without_a_sound_model_says_what_helps(train):
     train()
     model, finetune = Path("runs/classify/model.safetensors"), Path("runs/classify/finetune.json")
     model.write_bytes(model.read_bytes()[:100])
@@ -377,7 +403,7 @@ def test_advice_for_few_rows_helps(rows, words):
     assert refused(call("train", "classify", *QUICK), words)
 
 
-def test_before_anything_is_trained_any_length_will_do():
+def test_before_anything_is_trained_any_length_will_do(train):
     train()
     Path("runs/classify/training.safetensors").unlink()
     check_settings(Path("runs/classify"), *(Classify(fit=Fit(epochs=epochs)) for epochs in (None, 1)))

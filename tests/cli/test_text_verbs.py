@@ -282,6 +282,7 @@ def test_translate_a_line_at_a_time():
     assert "standard input:2: byte 0xff is not UTF-8" in wrong.stderr
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_picture_of_attention():
     drawn = call("translate", "run", "早 b", "--attention", "a.svg", *OWN)
     assert drawn.exit_code == 0, drawn.output

@@ -12,12 +12,13 @@ import torch
 import typer
 from digits import made_mnist
 from documents import ROOT, Block, blocks, name_of, pages
-from matplotlib.figure import Figure
+from empty_pictures import empty_pictures
 from PIL import Image
 from typer.testing import CliRunner
 
 from rnnkit.cli.main import app
 
+__all__ = ["empty_pictures"]
 KNOWN = {"checked, not run", "options", "output", "setup"}
 WITH_CODE = [page for page in pages() if any(block.language in ("python", "sh") for block in blocks(page))]
 COMMANDS = typer.main.get_command(app)
@@ -37,16 +38,16 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def names(tmp_path, monkeypatch, trained):
+def names(tmp_path, monkeypatch, trained, empty_pictures):
     """What a page's code finds: a folder with made files, made digits for MNIST, and helpers for hidden set-ups.
 
     Pictures are saved empty, since drawing them takes most of the time and has tests of its own. One thread, since
     networks this small only wait for more.
     """
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: save(Figure((1, 1)), file, **options))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist())
+    monkeypatch.setattr("rnnkit.ops.machine.SIZES", (64,))  # of products that measure the machine's peak
+    monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 20)
     threads, seed = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(1)
     torch.manual_seed(0)

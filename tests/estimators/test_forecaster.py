@@ -1,6 +1,7 @@
 """Forecasts with scikit-learn's interface: every form of series in, the same form out, and the recipe's own weights."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from sklearn.base import clone  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
 
 import rnnkit  # noqa: E402
-from rnnkit.data.forecasting import TimeSeries  # noqa: E402
-from rnnkit.errors import ConfigError, DataError  # noqa: E402
+from rnnkit.data.forecasting import TimeSeries, read_time_series  # noqa: E402
+from rnnkit.errors import ConfigError, DataError, DataWarning  # noqa: E402
 from rnnkit.tasks.forecasting import load_forecaster  # noqa: E402
 
 SMALL = {"horizon": 3, "lookback": 8, "hidden_size": 4, "epochs": 1, "random_state": 0, "validation_fraction": 0.2}
@@ -117,6 +118,88 @@ def test_pandas_series_of_every_index():
 def test_the_clock_of_a_named_zone():
     found = fitted(long(), time_zone="Europe/Berlin").predict()
     assert found["ds"].iloc[0] == pd.Timestamp("2024-01-06")
+
+
+def test_seconds_since_1970_come_back_as_such():
+    seconds = stamps().as_unit("s").astype("int64")
+    model = fitted(pd.DataFrame({"ds": seconds, "y": values()}))
+    assert "taken for seconds since 1970" in model.findings_[0]
+    assert model.predict()["ds"].tolist() == [seconds[-1] + 3600 * step for step in (1, 2, 3)]
+    stream = model.stream()
+    stream.update({"ds": int(seconds[-1]) + 3600, "y": 50.0})
+    assert stream.forecast()["ds"].tolist() == [seconds[-1] + 3600 * step for step in (2, 3, 4)]
+    midnights = pd.date_range("2024-01-01", periods=STEPS, tz="Europe/Berlin").as_unit("s").astype("int64")
+    days = fitted(pd.Series(values(), midnights), time_zone="Europe/Berlin").predict()
+    assert days.index.tolist() == [midnights[-1] + 86_400 * step for step in (1, 2, 3)]
+
+
+def test_rows_that_are_finer_than_the_steps_are_joined_aloud():
+    daily = pd.DataFrame({"ds": pd.date_range("2023-01-01", periods=STEPS), "y": values()})
+    hourly = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=288, freq="h"), "y": np.arange(288.0)})
+    model = fitted(daily)
+    told = "finer than the steps of the model, which are daily: 288 of 288 rows are joined to 12 steps; the mean"
+    for ask in (model.predict, lambda data: model.stream(data=data)):
+        with pytest.warns(DataWarning, match=told):
+            ask(hourly)
+    with pytest.warns(DataWarning):
+        assert model.score(hourly) == -np.inf  # drift forecasts a line without an error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(daily)
+        fitted(hourly.iloc[: 24 * 9], frequency="6 hours", lookback=4).predict(hourly)  # as in the training
+    predictor, series = model.predictor_, read_time_series(hourly, **model.predictor_.preprocessing.read_options)
+    with pytest.warns(DataWarning, match=told):
+        predictor.table(series)
+    with pytest.raises(DataError, match='steps are hourly; the model .* daily; type frequency="day" to join'):
+        predictor.table(read_time_series(hourly))
+    weekly = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=30, freq="7D"), "y": np.arange(30.0)})
+    with pytest.raises(DataError, match="give rows that are daily"):
+        predictor.table(read_time_series(weekly))
+
+
+def test_arrays_and_dates_do_not_fit_each_other():
+    dated, plain = fitted(pd.DataFrame({"when": stamps(), "load": values()})), fitted(values())
+    for ask in (dated.predict, dated.score, dated.fine_tune, dated.predict_interval):
+        with pytest.raises(DataError, match=r"an array arrived, .* on steps with dates, hourly.* pass a Series"):
+            ask(values())
+    with pytest.raises(DataError, match="a list arrived, .* pass a DataFrame with the columns 'when', 'load'"):
+        dated.predict([values(), values()])
+    with pytest.raises(DataError, match="give the numbers of the steps in place of dates"):
+        plain.predict(pd.Series(values(), stamps()))
+    with pytest.raises(DataError, match="give rows with their dates"):
+        dated.predictor_.table(TimeSeries.from_arrays([values()]))
+
+
+def test_bounds_of_counts_are_counts_and_other_targets_are_refused():
+    counts = np.random.default_rng(0).poisson(1, STEPS).astype(float)
+    counts[7] = np.nan
+    settings = {"output": "negative_binomial", "scale": "none", "norm": "mean"}
+    model = fitted(counts, **settings)
+    found = model.predict_interval(coverage=0.9)
+    assert (found >= 0).all()
+    assert (found[:, 1] <= found[:, 0]).all()
+    assert model.stream().forecast().min() >= 0
+    windows = model.predictor_.preprocessing.divide(model.parts_)[-1]
+    forecast = model.predictor_.forecast(windows)
+    bounds = model.predictor_.bounds(windows, forecast)
+    assert min(low.min() for low, _ in bounds.values()) == 0
+    odd = pd.DataFrame({"ds": stamps(), "y": np.where(np.arange(STEPS) == 3, 1.5, counts)})
+    told = r"1 of 119 targets are no counts: 1.5 at 2024-01-01 03:00 of the series 'y'; .* take the output student_t"
+    with pytest.raises(DataError, match=told):
+        fitted(odd, **settings)
+    with pytest.raises(DataError, match=r"119 of 119 .* at 0, .* at 1, .* at 2 of the series '0' and 116 more"):
+        fitted(counts + 0.5, **settings)
+    with pytest.raises(DataError, match="are no counts: -1 at"):
+        model.fine_tune(counts - 1)
+    halves = pd.DataFrame({"ds": stamps(), "y": np.arange(STEPS) % 3 + 0.0})
+    with pytest.raises(DataError, match="no counts.* join rows by their sum"):
+        fitted(halves, frequency="2 hours", **settings)
+
+
+def test_fine_tuning_replays_the_windows_of_the_last_training():
+    model = fitted(values())
+    model.fine_tune(values(60, seed=3), epochs=1, replay=0.5, protect="ewc")
+    assert model.history_.report.method["replay"] == "old rows are 50% of each epoch"
 
 
 def test_arrays_come_back_as_arrays():

@@ -1,10 +1,11 @@
 """The example that looks into two readers, on few made digits."""
 
 from digits import on_made_digits
+from empty_pictures import empty_pictures
 
 from examples import inspect_a_run
 
-__all__ = ["on_made_digits"]
+__all__ = ["empty_pictures", "on_made_digits"]
 
 
 def test_it_tells_the_two_networks_apart(tmp_path, capsys):

@@ -34,7 +34,7 @@ def test_scores_are_those_of_whole_texts(tokens, texts, unit, whole):
 
     sums, _ = all_paths(frames, text_of)
     hot = {"你 好": 2.0, "好": 1.5} if "你" in tokens else {"ab": 2.0, "b a": 1.5}
-    settings = {"lm": model, "lm_weight": 0.7, "word_bonus": 0.4, "hot_words": hot}
+    settings = {"lm": model, "lm_weight": 0.7, "word_bonus": 0.4, "unknown_penalty": 1.5, "hot_words": hot}
     found = ctc_beam_search(frames, tokenizer=tokens, whole_sentences=whole, **settings, **EVERYTHING)
     assert sorted(one.text for one in found) == sorted(sums)
     for one in found:
@@ -42,6 +42,7 @@ def test_scores_are_those_of_whole_texts(tokens, texts, unit, whole):
         expected = sums[one.text]
         assert one.log_probability == pytest.approx(expected)
         expected += 0.7 * model.score(words, begin=whole, end=whole) + 0.4 * len(words)
+        expected -= 1.5 * sum(word not in model for word in words)
         spelled = "".join(f" {letter} " if letter in "你好" else letter for letter in one.text)
         spelled = f" {' '.join(spelled.split())} "
         for phrase, bonus in hot.items():

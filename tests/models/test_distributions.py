@@ -125,9 +125,14 @@ def test_rescaled_counts_keep_their_dispersion():
         distribution.rescale(raw, 2, 1)
 
 
-def test_negative_targets_are_no_counts():
-    with pytest.raises(DataError, match=r"the target -0\.5 arrived; output='negative_binomial' expects counts"):
-        NegativeBinomial().loss(torch.zeros(2, 2), torch.tensor([1.0, -0.5]))
+def test_targets_that_are_no_counts_are_refused():
+    for wrong in (-0.5, -1.0, 2.5):
+        with pytest.raises(
+            DataError, match=rf"the target {wrong:g} arrived; output='negative_binomial' expects counts"
+        ):
+            NegativeBinomial().loss(torch.zeros(2, 2), torch.tensor([1.0, wrong]))
+    gone = NegativeBinomial().losses(torch.zeros(2, 2), torch.tensor([1.0, torch.nan]))
+    assert gone[1] == 0  # a missing one is no fraction
 
 
 @pytest.mark.parametrize("form", ["sorted", "increments"])

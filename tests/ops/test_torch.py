@@ -17,6 +17,7 @@ import rnnkit
 from rnnkit.errors import BackendError
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.draws import bernoulli
 from rnnkit.ops.gru import gru, gru_reference
 from rnnkit.ops.native_call import Inputs
 
@@ -178,11 +179,11 @@ class Rows(torch.utils.data.Dataset):
             return self.layer(torch.full((5, 1, 3), float(index)))[0]
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_dataloader_workers(start):
+@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("spawn", 1)])
+def test_dataloader_workers(start, workers):
     rows = Rows()
     rows[0]  # threads are warm before the workers start
-    loader = torch.utils.data.DataLoader(rows, num_workers=2, batch_size=None, multiprocessing_context=start)
+    loader = torch.utils.data.DataLoader(rows, num_workers=workers, batch_size=None, multiprocessing_context=start)
     for index, row in enumerate(loader):
         assert_close(row, rows[index])
 
@@ -205,10 +206,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert run.stdout.strip() == "0", run.stderr
 
 
+def drawn():
+    """What the positions of drawn values add up to."""
+    torch.manual_seed(3)
+    return bernoulli((700, 600), 0.3, 1.0, torch.zeros(())).nonzero().sum().item()
+
+
 FAMILY_PROGRAM = """
 import contract, torch, rnnkit
 from rnnkit.ops.backend import native_core
 from rnnkit.ops.direction import DirectionCall, RecurrentWeights
+from rnnkit.ops.draws import bernoulli
 from rnnkit.ops.gru import gru, gru_reference
 assert native_core().cpu_info()["chosen"] == {family!r}
 torch.manual_seed(0)  # one draw of weights in 2,000 has a ReLU within rounding of its kink, and another gradient there
@@ -217,22 +225,27 @@ for dtype in (torch.float32, torch.float64):
     for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
         for options in OPTIONS if layer is rnnkit.SimpleRNN else ({{}}, dict(layer_norm=True)):
             make = lambda i, h, **o: layer(i, h, dtype=dtype, backend="native", **options, **o)
-            for check in (*contract.REFERENCE_CHECKS, *contract.RESET_CHECKS):
+            checks = contract.REFERENCE_CHECKS + contract.RESET_CHECKS
+            for check in checks if dtype == torch.float32 else (checks[0], checks[-1]):
                 check(make)
             contract.check_padding(make, bidirectional=True)
-print("served")
+torch.manual_seed(3)
+print("served", bernoulli((700, 600), 0.3, 1.0, torch.zeros(())).nonzero().sum().item())
 """
 
 
 @pytest.mark.parametrize("family", ["generic", "avx2", "avx512"])
 def test_each_cpu_family(family):
-    """Each family meets the contract; the one that this process chose meets it in the layers' own tests."""
+    """Each family meets the contract and draws the same. The one that this process chose has the layers' own tests.
+
+    In float64 the checks with the fewest and with the most kinds of rows stand for those between.
+    """
     chosen, available = (native_core().cpu_info()[name] for name in ("chosen", "available"))
     if family == chosen:
         return
     environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     if family in available:
-        program, expected = FAMILY_PROGRAM.format(family=family), "served"
+        program, expected = FAMILY_PROGRAM.format(family=family), f"served {drawn()}\n"
     else:  # this machine lacks it: asking for it must say so and still compute
         program = (
             "import warnings, torch, rnnkit\nwarnings.simplefilter('error')\n"

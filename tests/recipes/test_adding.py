@@ -22,6 +22,7 @@ def one_thread(tmp_path, monkeypatch):
     torch.set_num_threads(threads)
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_it_learns_to_add_and_keeps_what_it_learned():
     recipe = Adding(model=Model(hidden_size=32), fit=Fit(epochs=6, lr=1e-2), data=Data(steps=12, rows=3000))
     with runs.start("adding", recipe) as folder:

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from empty_pictures import pictures_saved_empty
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -60,11 +62,22 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run of classes and its data, trained once."""
+    folder = tmp_path_factory.mktemp("base")
+    with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():
+        patch.chdir(folder)
+        train(Classify(**SMALL, data=classify_recipe.Data(path=write("my.csv"))), "classify")
+    return folder
+
+
 @pytest.fixture
-def base(tmp_path, monkeypatch):
+def base(trained, tmp_path, monkeypatch):
+    """The run in a copy of this folder."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    recipe = Classify(**SMALL, data=classify_recipe.Data(path=write("my.csv")))
-    return train(recipe, "classify")[0]
+    return Path("run")
 
 
 def renamed(path, **names):
@@ -75,6 +88,7 @@ def renamed(path, **names):
     return path
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     before = contents(base)
     data = renamed("new.csv", fast="rapid")

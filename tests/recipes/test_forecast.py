@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 import pytest
 import torch
+from pages import faults_of
 
 from rnnkit.diagnostics import diagnose
 from rnnkit.errors import ConfigError, DataError
@@ -76,6 +77,7 @@ def test_a_run_is_scored_beside_the_baselines(run):
     assert (folder / "findings.txt").read_text().splitlines() == [*metrics["troubles"], metrics["verdict"]]
     assert (folder / "forecast.png").stat().st_size > 1_000
     page = (folder / "report.html").read_text(encoding="utf-8")
+    assert faults_of(page) == []
     assert "<h1>Forecasts of 2 series, hourly, 3 steps ahead</h1>" in page
     assert all(f"<li>{escape(one)}</li>" in page for one in metrics["troubles"])
 

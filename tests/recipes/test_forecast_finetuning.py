@@ -14,6 +14,7 @@ import rnnkit
 from rnnkit.cli.arguments import recipe_of
 from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time, read_time_series
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.finetuning.forgetting import EWC
 from rnnkit.recipes import DataRequest
 from rnnkit.recipes.forecast import Forecast
 from rnnkit.recipes.forecast_finetuning import ForecastFineTune
@@ -177,10 +178,41 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bits(run, monkeypatch):
     assert refused(call("finetune"), "no run arrived", "`rnnkit finetune RUN FILE`")
 
 
+def test_old_windows_are_replayed_or_hold_the_weights(run):
+    data = write("b.csv", series=("b",))
+    options = ("--epochs", 1, "--device", "cpu", "--set", "replay=0.5", "--set", "protect=ewc", "--set", "strength=1e6")
+    result = call("finetune", run, data, "--out", "held", *options)
+    assert result.exit_code == 0, result.output
+    report = read("held/report.json")
+    assert report["method"]["replay"] == "old rows are 50% of each epoch"
+    assert report["method"]["protect"] == "EWC(strength=1e+06, rows=1000)"
+    assert report["old"]["rows"] == read(run / "metrics.json")["rows"]["test"]  # judged as without a replay
+
+
+def test_old_windows_keep_a_forecaster_near_what_it_was():
+    old = TimeSeries.from_arrays([np.sin(np.arange(60.0))], ids=["a"])
+    parts = divide_time(old)
+    fitted = ForecastPreprocessing.fit(parts, lookback=8, horizon=2)
+    torch.manual_seed(0)
+    predictor = ForecastPredictor(rnnkit.DirectForecaster(fitted.layout, hidden_size=4), fitted)
+    new = TimeSeries.from_arrays([np.cos(np.arange(40.0)) ** 3], ids=["b"])
+
+    def moved(**settings):
+        tuned = fine_tune_forecaster(predictor, new, epochs=3, lr=0.02, progress=False, seed=0, **settings)
+        before, after = predictor.model.state_dict(), tuned.predictor.model.state_dict()
+        return sum(float((after[name] - one).square().sum()) for name, one in before.items())
+
+    free = moved()
+    assert moved(protect=EWC(1e6), old=parts) < 0.2 * free
+    assert moved(replay=0.9, old=parts) != free
+    with pytest.raises(ConfigError, match="need the series of the first training; pass old=parts"):
+        moved(replay=0.5)
+    with pytest.raises(ConfigError, match="protect='l2-sp'"):
+        moved(protect="ewc")
+
+
 def test_settings_that_forecasts_cannot_use_are_refused(run):
     data = write("b.csv", series=("b",))
-    assert refused(call("finetune", run, data, "--set", "replay=0.5"), "replay=0.5", "--set replay=none")
-    assert refused(call("finetune", run, data, "--set", "protect=ewc"), "--set protect=l2-sp")
     assert refused(call("finetune", run, data, "--set", "freeze=bodies"), "matches no group")
     assert refused(call("finetune", run, data, "--set", "test=0.9"), "test=0.9", "leave steps to train on")
     with pytest.raises(ConfigError, match="leave freeze_body_epochs=1 out"):

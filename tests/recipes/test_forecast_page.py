@@ -5,13 +5,14 @@ import re
 import numpy as np
 import pytest
 import torch
+from pages import faults_of
 
 import rnnkit
 from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
 from rnnkit.plotting.page import Page
-from rnnkit.recipes.forecast_page import write_forecast_page
+from rnnkit.recipes.forecast_page import _shown, write_forecast_page
 from rnnkit.recipes.text_page import is_run_page
-from rnnkit.tasks.forecast_baselines import score_naive
+from rnnkit.tasks.forecast_baselines import score_naive, verdict
 from rnnkit.tasks.forecasting import ForecastPredictor
 
 ROWS = [{"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.1 / epoch} for epoch in (1, 2)]
@@ -49,6 +50,7 @@ def headings(text, level=2):
     return re.findall(f"<h{level}>(.*?)</h{level}>", text)
 
 
+@pytest.mark.usefixtures("whole_pictures")
 @pytest.mark.filterwarnings("ignore:no installed font")
 def test_a_page_says_what_the_network_is_worth_and_where_it_errs(tmp_path):
     page = page_of(tmp_path)
@@ -73,6 +75,14 @@ def test_a_page_says_what_the_network_is_worth_and_where_it_errs(tmp_path):
     table = re.findall("<tr><td>(.*?)</td><td>(.*?)</td>", text)
     assert {"the network", "persistence", "drift", "mean of the lookback"} <= {name for name, _ in table}
     assert is_run_page(page)
+    assert faults_of(text) == []
+    captions = re.findall("<figcaption>(.*?)</figcaption>", text)
+    assert all(("上海" in caption) or not re.search("#[0-9]", caption) for caption in captions)
+
+
+def test_large_figures_are_written_without_powers_of_ten():
+    assert [_shown(one) for one in (None, np.nan, 0.4792, 448310.2)] == ["", "", "0.4792", "448,310"]
+    assert "12,346 is 17.7% below" in verdict(12345.6, {"persistence": 15000.0, "drift": 2e6})
 
 
 def test_one_step_of_one_series_by_month(tmp_path, monkeypatch):

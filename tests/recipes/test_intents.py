@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from intent_texts import make, records
+from pages import faults_of
 
 import rnnkit
 from rnnkit import runs
@@ -68,7 +69,9 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     report = (run / "troubles.txt").read_text("utf-8")
     assert "tokens are unknown" in report
     assert "are equal to a text of train" in report  # few patterns come again and again
-    assert "The worst answers" in (run / "report.html").read_text("utf-8")
+    page = (run / "report.html").read_text("utf-8")
+    assert "The worst answers" in page
+    assert faults_of(page) == []
     assert (run / "slots.csv").read_text("utf-8").startswith("slot,f1,count\n")
     header = (run / "history.csv").read_text("utf-8").partition("\n")[0]
     assert "val_slot_f1" in header

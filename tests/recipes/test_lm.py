@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from pages import faults_of
 
 import rnnkit
 from rnnkit import runs
@@ -290,10 +291,12 @@ def test_a_replay_is_not_for_carried_states(recipe, tmp_path):
         job.check(settings)
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_its_page_tells_what_it_learned(recipe, tmp_path):
     (tmp_path / "run").mkdir()
     recipe.run(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert faults_of(page) == []
     for part in ("Samples", "The worst answers", "The surest mistakes", "Learning curves", "bits per character", "猫"):
         assert part in page
     assert "unknown" in (tmp_path / "run" / "troubles.txt").read_text(encoding="utf-8")

@@ -40,6 +40,7 @@ def train(recipe):
     return folder, metrics
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_the_folder_holds_everything():
     folder, metrics = train(SMALL)
     assert {path.name for path in folder.iterdir()} == FILES

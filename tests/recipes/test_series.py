@@ -44,6 +44,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_classes_from_a_file_of_ones_own():
     recipe = Classify(**SMALL, data=classify_recipe.Data(path=write("my.csv"), validation=0.2))
     folder, metrics = train(recipe, "run")
@@ -70,6 +71,7 @@ def test_classes_from_a_file_of_ones_own():
     assert recipe.evaluate(folder, DataRequest(Path(write("more.csv", seed=1))))["accuracy"] == 1
 
 
+@pytest.mark.usefixtures("whole_pictures")
 def test_numbers_from_a_file_of_ones_own():
     data = regress_recipe.Data(path=write("my.csv", last="weight"), target=("weight",), test_share=0.3)
     fit = replace(SMALL["fit"], steps=120)

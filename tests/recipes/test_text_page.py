@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from pages import faults_of
 
 from rnnkit.plotting.page import Page
 from rnnkit.recipes import TextAnswer
 from rnnkit.recipes.text_page import Picture, Sample, attention_of, is_run_page, write_text_page
 
+pytestmark = pytest.mark.usefixtures("whole_pictures")
 ROWS = [{"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.1 / epoch} for epoch in (1, 2)]
 
 
@@ -51,8 +53,24 @@ def test_a_page_has_all_that_it_is_given(tmp_path):
     assert '<th scope="row">␣</th>' in text
     assert '<th scope="col">sure</th>' in text
     assert (tmp_path / "troubles.txt").read_text(encoding="utf-8").splitlines()[1] == "床前明月光 is unknown."
+    assert faults_of(text) == []
+    assert "<td>test, BLEU</td><td>35</td>" in text
     assert is_run_page(page)
     assert not is_run_page(tmp_path / "none.html")
+
+
+def test_figures_that_readers_look_for_come_first(tmp_path):
+    figures = {
+        "signatures": {"bleu": "n:1"},
+        "rows": {"train": 29000},
+        "validation": {"chrf": 1.0},
+        "test": {"bleu": 2.0},
+    }
+    text = write_text_page(tmp_path, title="Nothing", figures=figures).read_text(encoding="utf-8")
+    rows = re.findall("<tr><td>(.*?)</td><td>(.*?)</td></tr>", text)
+    assert rows == [
+        ("test, BLEU", "2"), ("validation, chrF", "1"), ("rows, train", "29,000"), ("signatures, BLEU", "n:1")
+    ]  # fmt: skip
 
 
 def test_all_of_it_may_be_empty(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pages import faults_of
 from typer.testing import CliRunner
 
 import rnnkit
@@ -70,6 +71,7 @@ def test_a_run_has_scores_with_signatures_answers_and_pictures(run):
     assert all(set(row["prediction"]) <= set(NUMBERS.values()) for row in rows)
     assert (run / "attention-1.png").stat().st_size > 1000
     page = (run / "report.html").read_text(encoding="utf-8")
+    assert faults_of(page) == []
     for section in ("Samples", "The worst answers", "The surest mistakes", "Learning curves", "Length and quality"):
         assert section in page
     assert rows[0]["reference"] in page

@@ -8,6 +8,7 @@ from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_ti
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.forecast_panels import draw_origins
 from rnnkit.tasks.forecast_backtest import backtest
+from rnnkit.tasks.forecast_climatology import Climatology
 from rnnkit.tasks.forecasting import ForecastPredictor
 from rnnkit.types import WindowLayout
 
@@ -97,3 +98,36 @@ def test_origins_beyond_the_most_are_thinned_and_told(monkeypatch):
     assert found.windows.origin.tolist() == [3, 6, 9, 12, 15, 18]
     assert "All 16 origins would be more than 6; step 1 takes them." in found.findings
     assert len(backtest(model, series, step=1).windows) == 16
+
+
+def test_scores_in_standard_units_count_the_scales_of_the_series():
+    model, series = predictor(np.arange(20.0))  # center 4.5, scale 2.872
+    own, standard = (backtest(model, series, units=units) for units in ("own", "standard"))
+    scale = model.preprocessing.scaling.scales[0]
+    np.testing.assert_allclose(standard.forecast, own.forecast)
+    assert standard.table()["observed"] == own.table()["observed"]
+    for name in ("network", "persistence"):
+        figures = (one.scores[name].figures for one in (own, standard))
+        mine, counted = figures
+        assert mine["mae"] == pytest.approx(counted["mae"] * scale)
+        assert mine["mse"] == pytest.approx(counted["mse"] * scale**2)
+    assert (standard.units, standard.error, own.error) == ("standard", "mse", "mae")
+    assert "The scores count the scales of the series" in " ".join(standard.findings)
+    assert "scales of the series" not in " ".join(own.findings)
+    new = TimeSeries.from_arrays([np.arange(20.0) ** 2], ids=["new"])
+    errors = [backtest(model, new, units=units).scores["network"].figures["mase"] for units in ("own", "standard")]
+    assert errors[0] == pytest.approx(errors[1])
+    with pytest.raises(ConfigError, match="units='metres'"):
+        backtest(model, series, units="metres")
+
+
+def test_a_climatology_is_compared_with_where_it_knows_a_series():
+    days = TimeSeries.from_arrays([np.arange(40.0)], ids=["known"], start="2024-01-01", frequency="day")
+    fitted = ForecastPreprocessing.fit(divide_time(days), lookback=3, horizon=2, calendar=())
+    model, usual = ForecastPredictor(Last(fitted.layout), fitted), Climatology(np.zeros((1, 5)), ["known"])
+    found = backtest(model, days, linear={"climatology": usual})
+    assert found.scores["climatology"].figures["mae"] > 0
+    other = TimeSeries.from_arrays([np.arange(40.0)], ids=["other"], start="2024-01-01", frequency="day")
+    found = backtest(model, other, linear={"climatology": usual})
+    assert "climatology" not in found.scores
+    assert "Climatology is left out: it was fitted to none of these series." in found.findings

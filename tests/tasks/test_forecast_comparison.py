@@ -4,7 +4,9 @@ import numpy as np
 
 from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
 from rnnkit.tasks import forecast_comparison
+from rnnkit.tasks.forecast_climatology import Climatology
 from rnnkit.tasks.forecast_comparison import score_baselines
+from rnnkit.tasks.forecast_linear_files import load_linear
 
 
 def windows(frequency="day", steps=120, count=2, parts=(0.6, 0.2, 0.2)):
@@ -14,10 +16,14 @@ def windows(frequency="day", steps=120, count=2, parts=(0.6, 0.2, 0.2)):
     return ForecastPreprocessing.fit(parts, lookback=6, horizon=2).divide(parts)
 
 
-def test_climatology_is_scored_where_steps_are_days_of_a_year():
+def test_climatology_is_scored_and_stored_where_steps_are_days_of_a_year(tmp_path):
     found, limits = score_baselines(*windows(steps=400, parts=(370, 15, 15)), kinds="naive")
     assert list(found) == ["persistence", "drift", "mean", "seasonal_7", "climatology"]
     assert limits == []
+    file = tmp_path / "baselines.safetensors"
+    train, validation, test = windows(steps=400, parts=(370, 15, 15))
+    score_baselines(train, validation, test, kinds="naive", linear_file=file)
+    assert np.array_equal(load_linear(file)["climatology"](test, [3]), Climatology.fit(train).forecast(test, [3]))
     assert "climatology" not in score_baselines(*windows(), kinds="naive")[0]
 
 

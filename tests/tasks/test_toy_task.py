@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from digits import on_made_digits
+from empty_pictures import empty_pictures
 from typer.testing import CliRunner
 
 import rnnkit
@@ -22,7 +23,7 @@ from rnnkit.tasks.regression import Regression
 from rnnkit.tasks.settings import Fit, Model
 from rnnkit.tasks.task import Task
 
-__all__ = ["on_made_digits"]
+__all__ = ["empty_pictures", "on_made_digits"]
 QUICK = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=80, lr=0.02), "device": "cpu"}
 
 

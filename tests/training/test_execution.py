@@ -65,6 +65,34 @@ sys.stdout.flush()
 os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chance: pytorch/pytorch issue 190489
 """
 
+# Imports once what all processes need, which takes longer than their training, and forks one for each environment.
+FORK = """
+import json, os, signal, sys, traceback
+from rnnkit.training.learner import Learner, torch
+
+program, out, *environments = sys.argv[1:]
+Learner(torch.nn.Linear(2, 2), loss="mse")
+with open(f"{out}-modules.txt", "w") as file:
+    file.write(" ".join(sys.modules))
+import lightning_fabric, torchmetrics
+children = []
+for number, environment in enumerate(map(json.loads, environments)):
+    child = os.fork()
+    if child:
+        children.append(child)
+        continue
+    signal.alarm(600)  # one that waits for another process for so long ends
+    try:
+        os.environ |= environment
+        sys.argv = ["-c", f"{out}-{'two' if environment else 'one'}"]
+        sys.stdout = open(f"{out}-{number}.txt", "w")
+        exec(program, {"__name__": "__main__"})
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+"""
+
 PROGRAMS = {
     "flat": FLAT,
     "ragged": RAGGED.replace("ACCUMULATE", "1").replace("NAME", "ragged"),
@@ -72,19 +100,9 @@ PROGRAMS = {
 }
 
 
-def start(out: Path, **environment: str) -> subprocess.Popen:
-    """A process that trains all programs, one after the other: starting one takes longer than training."""
-    source = Path(__file__).parents[2] / "src"
-    path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", "".join([HEAD, *PROGRAMS.values(), END]), str(out)]
-    return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=subprocess.PIPE, text=True
-    )
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[Path, list[str]]:
-    """The folder with what two processes and one found, and what the two printed."""
+    """Where two processes and one wrote what they found, and what each printed."""
     folder = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -93,19 +111,21 @@ def trained(tmp_path_factory) -> tuple[Path, list[str]]:
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
         "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_ERROR_FILE": "",
     }  # fmt: skip
-    runs = [start(folder / "two", **shared, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
-    runs.append(start(folder / "one"))
-    outputs = [run.communicate(timeout=600)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0, 0]
-    return folder, outputs
+    program = "".join([HEAD, *PROGRAMS.values(), END])
+    environments = [{**shared, "RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")] + [{}]
+    command = [sys.executable, "-c", FORK, program, str(folder / "out"), *map(json.dumps, environments)]
+    source = Path(__file__).parents[2] / "src"
+    path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True)
+    return folder / "out", [(folder / f"out-{number}.txt").read_text() for number in range(len(environments))]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_two_processes_train_as_one_with_their_batches_joined(program, trained):
     """What torchrun sets up for two processes: the same gradients as one process with twice the batch."""
-    folder, outputs = trained
+    out, outputs = trained
     first, second, alone = (
-        json.loads((folder / f"{run}.json").read_text())
+        json.loads(Path(f"{out}-{run}.json").read_text())
         for run in (f"two-{program}-0", f"two-{program}-1", f"one-{program}-0")
     )
     assert first[:2] == second[:2]
@@ -133,10 +153,10 @@ def test_other_precisions(classifier, blobs, precision, dtype):
     assert learner.fine_tune(blobs, epochs=1, freeze_body_epochs=1, progress=False).stopped == "finished"
 
 
-def test_one_process_in_float32_needs_no_fabric(classifier):
-    code = "import sys, torch; from rnnkit.training.learner import Learner; "
-    code += "Learner(torch.nn.Linear(2, 2), loss='mse'); sys.exit('lightning_fabric' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_one_process_in_float32_needs_no_fabric(trained):
+    modules = Path(f"{trained[0]}-modules.txt").read_text().split()
+    assert "torch" in modules
+    assert "lightning_fabric" not in modules
 
 
 def test_a_total_on_an_accelerator_is_used_unread(monkeypatch, classifier, blobs):

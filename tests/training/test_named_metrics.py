@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -319,10 +317,3 @@ def test_every_name_is_a_number_or_says_what_to_pass(name):
 def test_what_is_refused(chosen, message):
     with pytest.raises(ConfigError, match=message):
         Metrics(chosen)
-
-
-def test_no_name_no_torchmetrics():
-    where = "rnnkit.training.watching.metrics"
-    program = f"import sys; from {where} import Metrics; Metrics(()); print('torchmetrics' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False"]

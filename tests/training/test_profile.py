@@ -17,12 +17,6 @@ from rnnkit.training.resuming.preserve import generators
 SLOW = 0.02
 
 
-@pytest.fixture(autouse=True)
-def small_peak(monkeypatch):
-    """The machine's peak from products that take no time."""
-    monkeypatch.setattr("rnnkit.ops.machine.SIZES", (64,))
-
-
 @pytest.fixture
 def data():
     generator = torch.Generator().manual_seed(0)

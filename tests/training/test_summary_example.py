@@ -18,7 +18,6 @@ def without(root=None):
 @pytest.mark.parametrize("load", [lambda root=None: made_mnist(64, 8), without], ids=["digits", "without"])
 def test_the_example(load, monkeypatch, capsys):
     monkeypatch.setattr("rnnkit.data.mnist.load", load)
-    monkeypatch.setattr("rnnkit.ops.machine.SIZES", (64,))
     shares = runpy.run_path(str(EXAMPLE))["main"](images=48, steps=2, hidden=8)
     text = capsys.readouterr().out
     assert list(shares) == ["LSTM, two layers", "GRU, both directions"]

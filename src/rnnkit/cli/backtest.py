@@ -10,14 +10,18 @@ import typer
 
 from ..errors import ConfigError
 from .arguments import Device, Encoding, File, data_request
-from .forecast import Forecaster, open_forecaster, read_series
+from .forecast import Forecaster, findings_of, open_forecaster, read_series
 from .misplaced import check_data, check_run
 from .output import in_options, plain_warnings
+from .predict import check_out
 
 if TYPE_CHECKING:
     from ..tasks.forecast_backtest import Backtest
 
 FIGURES, FORECASTS, ERRORS, ORIGINS = "backtest.json", "backtest.csv", "errors.png", "origins.png"
+_UNITS = ("own", "standard")
+# What people may type for a file; a folder of such a name is a mistake.
+_FILES = (".tsv", ".txt", ".xlsx", ".xls", ".jsonl", ".html", ".png", ".svg", ".pdf", ".npz", ".md")
 _SHOWN = ("mae", "mse", "rmse", "mase", "smape", "pinball", "crps")
 _STEPS, _SERIES = 8, 10  # lines of a printed table
 
@@ -37,7 +41,18 @@ def backtest(
         typer.Option(metavar="TIME", help="The first time stamp to forecast; else behind what the model has seen."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for backtest.json, backtest.csv, errors.png and origins.png.")
+        Path | None,
+        typer.Option(
+            help="A folder for backtest.json, backtest.csv, errors.png and origins.png; or a table for the forecasts "
+            "(.csv, .json or .parquet), with the other files beside it."
+        ),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the scores: own are those of the table, standard counts the scales of the series; else those of "
+            "the run."
+        ),
     ] = None,
     encoding: Encoding = None,
     device: Device = None,
@@ -58,22 +73,60 @@ def backtest(
         raise ConfigError(f"no file arrived; name the series to judge on: `rnnkit backtest {run} FILE`")
     if origins is not None and step is not None:
         raise ConfigError(f"--origins {origins} and --step {step} arrived; expected one of them")
-    if out is not None and out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file; name a folder")
+    if units not in (None, *_UNITS):
+        raise ConfigError(f"--units {units} arrived; expected {' or '.join(_UNITS)}")
+    _check_out(out, run, request.path)
     with plain_warnings():
         predictor = open_forecaster(run, device)
         stored = (run if run.is_dir() else run.parent) / LINEAR
         linear = load_linear(stored) if stored.is_file() else None
         with read_series(predictor, request) as series, in_options("origins", "step", "start"):
-            found = run_backtest(predictor, series, origins=origins, step=step, start=start, linear=linear)
-    for sentence in (*series.findings, *found.findings):
+            found = run_backtest(
+                predictor,
+                series,
+                origins=origins,
+                step=step,
+                start=start,
+                linear=linear,
+                units=_units_of(run) if units is None else units,  # type: ignore[arg-type]  # one of them, see above
+            )
+    for sentence in (*findings_of(predictor, series), *found.findings):
         typer.echo(sentence, err=True)
-    if linear is None:
+    if not {"ridge", "dlinear"} & set(linear or ()):
         typer.echo(f"{run} stores no linear models, so ridge and DLinear are not compared with.", err=True)
     for line in _lines(found):
         typer.echo(line)
     if out is not None:
         _write(found, out)
+
+
+def _check_out(out: Path | None, run: Path, data: Path) -> None:
+    """Refuse a name that is neither that of a folder nor that of a table."""
+    if out is None:
+        return
+    if _is_table(out):
+        check_out(out, run, [data])
+    elif out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; name a folder, or a table ending in .csv, .json or .parquet")
+    elif out.suffix.lower() in _FILES and not out.is_dir():
+        raise ConfigError(
+            f"--out {out} arrived; expected a folder, such as --out {out.with_suffix('')}, or a table ending in .csv, "
+            ".json or .parquet"
+        )
+
+
+def _is_table(out: Path) -> bool:
+    from ..runs.tables import SUFFIXES
+
+    return out.suffix.lower() in SUFFIXES and not out.is_dir()
+
+
+def _units_of(run: Path) -> str:
+    """The units of a run's own figures; those of the table where it has no such setting."""
+    from ..runs import read_recipe
+    from ..runs.stored import is_run
+
+    return str(read_recipe(run).settings.get("units", "own")) if run.is_dir() and is_run(run) else "own"
 
 
 def _lines(found: Backtest) -> Iterator[str]:
@@ -95,22 +148,23 @@ def _lines(found: Backtest) -> Iterator[str]:
     by_step = {
         "step": [at + 1 for at in picked],
         **{
-            name.replace("_", " "): [float(one.by_step["mae"][at]) for at in picked]
+            name.replace("_", " "): [float(one.by_step[found.error][at]) for at in picked]
             for name, one in found.scores.items()
         },
     }
-    yield from ("", "MAE by step of the horizon")
+    title = found.error.upper()
+    yield from ("", f"{title} by step of the horizon")
     yield from as_text(by_step)
     ids = np.unique(found.windows.owner).tolist()
     if len(ids) > 1:
         by_series = {
             "unique_id": [found.windows.series.ids[row] for row in ids[:_SERIES]],
             **{
-                name.replace("_", " "): [float(one.by_series["mae"][row]) for row in ids[:_SERIES]]
+                name.replace("_", " "): [float(one.by_series[found.error][row]) for row in ids[:_SERIES]]
                 for name, one in found.scores.items()
             },
         }
-        yield from ("", "MAE by series")
+        yield from ("", f"{title} by series")
         yield from as_text(by_series)
         if len(ids) > _SERIES:
             yield f"({len(ids) - _SERIES:,} more series; --out DIR writes all)"
@@ -126,12 +180,16 @@ def _write(found: Backtest, out: Path) -> None:
     from ..runs.files import write_json
     from ..runs.tables import write_table
 
+    folder, table, before = out, FORECASTS, ""
+    if _is_table(out):
+        folder, table, before = out.parent, out.name, f"{out.stem}-"
+    figures, errors, origins = (f"{before}{name}" for name in (FIGURES, ERRORS, ORIGINS))
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / FIGURES, found.to_json())
-        write_table(found.table(), out / FORECASTS)
-        draw_errors(found.scores, out / ERRORS)
-        draw_origins(found, out / ORIGINS)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / figures, found.to_json())
+        write_table(found.table(), folder / table)
+        draw_errors(found.scores, folder / errors, metric=found.error)
+        draw_origins(found, folder / origins)
     except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error}); name another folder") from error
-    typer.echo(f"Wrote {FIGURES}, {FORECASTS}, {ERRORS} and {ORIGINS} to {out}")
+        raise ConfigError(f"--out {out} cannot be written ({error}); name another") from error
+    typer.echo(f"Wrote {figures}, {table}, {errors} and {origins} to {folder}")

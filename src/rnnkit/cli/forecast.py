@@ -71,7 +71,7 @@ def forecast(
         _check_horizon(predictor, run, horizon)
         with read_series(predictor, request) as series, in_options("horizon", "quantiles"):
             table = predictor.table(series, horizon, quantiles=levels)
-    for sentence in (*series.findings, *_notes(predictor, series, horizon)):
+    for sentence in (*findings_of(predictor, series), *_notes(predictor, series, horizon)):
         typer.echo(sentence, err=True)
     if out is None:
         from ..runs.tables import as_text
@@ -125,6 +125,12 @@ def read_series(predictor: ForecastPredictor, request: DataRequest) -> Iterator[
         with in_forecast_settings(new=True):
             series = Forecast.read_new(predictor, DataRequest(arrived, encoding))
         yield series
+
+
+def findings_of(predictor: ForecastPredictor, series: TimeSeries) -> list[str]:
+    """Return the findings of series without what a warning of the preprocessing has told."""
+    warned = None if predictor.preprocessing.joined else series.joined
+    return [one for one in series.findings if one != warned]
 
 
 def _check_horizon(predictor: ForecastPredictor, run: Path, horizon: int | None) -> None:
@@ -182,7 +188,7 @@ def _notes(predictor: ForecastPredictor, series: TimeSeries, horizon: int | None
     """What a reader of the table has to know of it."""
     import numpy as np
 
-    from ..data.forecasting.calendar import written_stamps
+    from ..data.forecasting.stamps import written_stamps
 
     lasts = [times[end - 1] for times, end in zip(series.times, series.ends.tolist(), strict=True)]
     if min(lasts) != max(lasts):

@@ -12,27 +12,17 @@ import typer
 
 from ..errors import OPEN, ConfigError, DataError, Remedy, RnnkitError, Words
 from ..plotting.numbering import numbered_names
+from ..tasks.figure_names import figure_name
 
 INTERRUPTED = 130  # the exit code of Ctrl-C
-# Figures whose names are no words.
-_TITLES = {
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "slot_f1": "Slot F1",
-    "wer": "Word error rate",
-    "cer": "Character error rate",
-}
 
 
 def report(metrics: dict[str, float]) -> None:
     """Print results on the test set; the accuracy, where there is one, last."""
     for name, value in metrics.items():
         if name != "accuracy":
-            title = _TITLES.get(name) or name.replace("_", " ").capitalize()
-            typer.echo(f"{title}: {value:.4g}")
+            title = figure_name(name)
+            typer.echo(f"{title if title == 'chrF' else title[0].upper() + title[1:]}: {value:.4g}")
     if "accuracy" in metrics:
         typer.echo(f"Accuracy: {metrics['accuracy']:.2%}")
 

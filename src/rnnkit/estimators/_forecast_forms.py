@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..data.forecasting.calendar import local_times
+from ..data.forecasting.number_dates import NumberDates
 from ..data.forecasting.reading import read_time_series
 from ..data.forecasting.series import TimeSeries
+from ..data.forecasting.stamps import local_times, to_utc
 from ..data.frames import is_frame
 from ..errors import DataError, Remedy
 
@@ -41,6 +42,7 @@ class Form:
         local: the zone whose clock the stamps showed without naming it.
         period: pandas' name of the frequency, where the stamps were periods.
         utc: whether the series keep stamps with a zone in UTC; else by the clock of the zone, as steps of days.
+        dates: what the stamps meant, where they were numbers and dates, such as seconds since 1970.
         single: whether one array [T] arrived, and no axis of series.
     """
 
@@ -55,6 +57,7 @@ class Form:
     local: str | None = None
     period: str | None = None
     utc: bool = True
+    dates: NumberDates | None = None
     single: bool = field(default=False)
 
     def table(self, stamps: Array, columns: Mapping[str, Array], rows: Sequence[int] | None = None) -> Any:
@@ -124,9 +127,11 @@ class Form:
         return object if any(isinstance(one, str) for one in self.ids) else None
 
     def _times(self, stamps: Array) -> Any:
-        """Stamps of a series as they arrived: with their zone, on the clock of the zone that was named, as periods."""
+        """Stamps of a series as they arrived: with their zone, on the clock of the zone, as periods, as numbers."""
         if stamps.dtype.kind != "M":
             return stamps
+        if self.dates is not None:
+            return self._numbers(stamps, self.dates)
         import pandas as pd
 
         shown = pd.DatetimeIndex(stamps if self.local is None else local_times(stamps, self.local))
@@ -137,6 +142,13 @@ class Form:
                 summer = np.ones(len(shown), bool)  # of an hour that a clock shows twice the first
                 shown = shown.tz_localize(self.zone, ambiguous=summer, nonexistent="shift_forward")
         return shown if self.period is None else shown.to_period(self.period)
+
+    def _numbers(self, stamps: Array, dates: NumberDates) -> Array:
+        if dates.utc and not self.utc and self.local is not None:  # steps of days, by the clock of the zone
+            stamps, _ = to_utc(np.zeros(len(stamps), np.int64), stamps, self.local)
+        elif not dates.utc and self.utc and self.local is not None:
+            stamps = local_times(stamps, self.local)
+        return dates.numbers(stamps)
 
 
 def read_form(data: Any, options: Mapping[str, Any], *, arrays: int | None = None) -> tuple[TimeSeries, Form]:
@@ -170,7 +182,7 @@ def _read_frame(data: Any, frame: Any, options: Mapping[str, Any]) -> tuple[Time
     wide = len(targets) > 1
     ids: tuple[Any, ...] = series.ids
     index: tuple[str, ...] = ()
-    time_name, zone = time_column, None
+    time_name, zone, dates = time_column, None, None
     if is_frame(frame):
         levels = ["time" if name is None else str(name) for name in frame.index.names]
         index = tuple(levels) if set(levels) <= {id_column, time_column} - set(map(str, frame.columns)) else ()
@@ -178,11 +190,15 @@ def _read_frame(data: Any, frame: Any, options: Mapping[str, Any]) -> tuple[Time
         if id_column is not None:
             written = _column(frame, id_column).unique().tolist()
             ids = tuple(written) if len(written) * len(targets) == len(series) else series.ids[:: len(targets)]
-        zone = getattr(getattr(_column(frame, time_column), "dt", None), "tz", None)
+        column = _column(frame, time_column)
+        zone = getattr(getattr(column, "dt", None), "tz", None)
+        dates = _number_dates(column) if series.frequency.is_date else None
     local = series.time_zone if zone is None else None
+    if dates is not None:
+        local = local or found["time_zone"]
     kind: Kind = "wide" if wide else "long"
     utc = series.time_zone is not None
-    return series, Form(kind, ids, id_column, time_column, targets, index, time_name, zone, local, period, utc=utc)
+    return series, Form(kind, ids, id_column, time_column, targets, index, time_name, zone, local, period, utc, dates)
 
 
 def _column(frame: Any, name: str) -> Any:
@@ -192,6 +208,10 @@ def _column(frame: Any, name: str) -> Any:
             return frame[column]
     levels = ["time" if level is None else str(level) for level in frame.index.names]
     return frame.index.get_level_values(levels.index(name)).to_series(index=range(len(frame)))
+
+
+def _number_dates(column: Any) -> NumberDates | None:
+    return NumberDates.recognise(column.to_numpy()) if column.dtype.kind in "iuf" else None
 
 
 def _read_pandas_series(data: Any, options: Mapping[str, Any]) -> tuple[TimeSeries, Form]:
@@ -208,8 +228,9 @@ def _read_pandas_series(data: Any, options: Mapping[str, Any]) -> tuple[TimeSeri
     own = {"id_column": None, "time_column": time, "target": target, "past": (), "static": ()}
     series, form = _read_frame(frame, frame, dict(options) | own)
     return series, Form(
-        "series", form.ids, None, time, (data.name,), (), data.index.name, form.zone, form.local, form.period, form.utc
-    )
+        "series", form.ids, None, time, (data.name,), (), data.index.name, form.zone, form.local, form.period, form.utc,
+        form.dates,
+    )  # fmt: skip
 
 
 def _named(options: Mapping[str, Any], name: str, otherwise: str) -> str:

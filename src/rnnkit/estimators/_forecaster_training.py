@@ -207,7 +207,7 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
             data: the series, in any form of the class, with the columns of `fit`. `predict()` continues them.
             epochs: passes over the new windows; None: 20, or as many as make 100 optimizer steps.
             **settings: more for `fine_tune_forecaster` and `rnnkit.Learner.fine_tune`: `lr`, `batch_size`, `freeze`,
-                `adapters`, `protect` ...
+                `adapters`, `protect`, `replay` ... Old windows are those of the last training.
 
         Returns:
             The forecaster itself; `print(model.history_.report)` shows what changed.
@@ -227,7 +227,7 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
             epochs=epochs,
             fit=fit,
             seed=self._seed(fresh=False),
-            **{"progress": None if self.verbose else False} | settings,
+            **{"progress": None if self.verbose else False, "old": self.parts_} | settings,
         )
         self._trained(tuned.predictor, tuned.parts, form, tuned.history, fresh=False)
         self.findings_ = [*series.findings, *tuned.findings]
@@ -235,8 +235,20 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
 
     def _read_new(self, data: Any) -> tuple[TimeSeries, Form]:
         """Series for a trained network, read as those of the training were."""
-        options = dict(self.predictor_.preprocessing.read_options)
-        return read_form(data, options, arrays=len(self.parts_.series))
+        preprocessing = self.predictor_.preprocessing
+        options = dict(preprocessing.read_options)
+        series, form = read_form(data, options, arrays=len(self.parts_.series))
+        if form.kind == "array" and preprocessing.frequency.is_date:
+            time, targets = options.get("time_column") or "ds", options.get("target") or ["y"]
+            raise DataError(
+                f"{'a list' if isinstance(data, list) else 'an array'} arrived, which has no time stamps; the "
+                f"forecaster was trained on steps with dates, {preprocessing.frequency.words}",
+                remedy=(
+                    "pass a Series with the dates as its index",
+                    f"pass a DataFrame with the columns {', '.join(map(repr, (time, *targets)))}",
+                ),
+            )
+        return series, form
 
     def _calibrate(self, coverages: tuple[float, ...]) -> None:
         """Calibrate intervals of these coverages on the validation part, beside those that there are."""

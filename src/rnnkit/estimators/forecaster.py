@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -179,9 +180,8 @@ class RNNForecaster(TrainedForecaster):
         forecast = ahead.forecast(latest)[:, :steps]
         columns = {"": forecast}
         for one in sorted(coverages):
-            assert predictor.intervals is not None
             calibrated = np.pad(forecast[:, :own], ((0, 0), (0, max(0, own - steps))))
-            bounds = predictor.intervals.interval(calibrated, one, scale=latest.scales())
+            bounds = predictor.interval(calibrated, one, latest.scales())
             for side, bound in zip(("lo", "hi"), bounds, strict=True):
                 whole = np.pad(bound, ((0, 0), (0, max(0, steps - own))), constant_values=np.nan)
                 columns[f"-{side}-{100 * one:.3g}"] = whole[:, :steps]
@@ -243,7 +243,8 @@ class RNNForecaster(TrainedForecaster):
         """Return 1 − the network's error / the error of the best forecast without parameters: above 0 is better.
 
         The error is the MAE; of several series MASE. The forecasts without parameters are the last value, the last
-        season, drift and mean, on the same windows.
+        season, drift and mean, on the same windows. Where one of them has no error at all, the result is −∞, or 0 if
+        the network has none either.
 
         Args:
             data: as in `compare`.
@@ -254,7 +255,10 @@ class RNNForecaster(TrainedForecaster):
         compared = self.compare(data, baselines="naive")
         metric = compared_metric(compared.network, len(compared.network.ids))
         best = min(one.figures[metric] for one in compared.baselines.values())
-        return 1 - compared.network.figures[metric] / best
+        own = compared.network.figures[metric]
+        if best == 0:
+            return 0.0 if own == 0 else -math.inf
+        return 1 - own / best
 
     def _judged(self, data: Any) -> ForecastWindows:
         """The windows to score: behind what was learned from."""

@@ -55,6 +55,7 @@ class CTCDecoder:
         lm: NGramModel | None = None,
         lm_weight: float = 0.5,
         word_bonus: float = 0.0,
+        unknown_penalty: float = 10.0,
         words: Iterable[str] | None = None,
         hot_words: Mapping[str, float] | Iterable[str] = (),
         hot_weight: float = 5.0,
@@ -70,6 +71,7 @@ class CTCDecoder:
         for name, value in (("token_margin", token_margin), ("beam_margin", beam_margin)):
             check_number(value, name, above=0, optional=True)
         check_number(lm_weight, "lm_weight")
+        check_number(unknown_penalty, "unknown_penalty")
         for name, value in (("word_bonus", word_bonus), ("hot_weight", hot_weight)):
             check_number(value, name, least=-math.inf)
         self.blank = check_blank(blank)
@@ -98,6 +100,7 @@ class CTCDecoder:
                 model=lm,
                 model_weight=lm_weight,
                 word_bonus=word_bonus,
+                unknown_penalty=unknown_penalty,
                 words=words,
                 hot_words=hot,
                 hot_weight=hot_weight,
@@ -263,6 +266,7 @@ def ctc_beam_search(
     lm: NGramModel | None = None,
     lm_weight: float = 0.5,
     word_bonus: float = 0.0,
+    unknown_penalty: float = 10.0,
     words: Iterable[str] | None = None,
     hot_words: Mapping[str, float] | Iterable[str] = (),
     hot_weight: float = 5.0,
@@ -273,7 +277,7 @@ def ctc_beam_search(
 ) -> list[Decoded]:
     """Search for the texts that the frames of CTC make likeliest, with what is known of the language.
 
-        score(tokens) = ln Σ_π Π_t y_t(π_t) + α ln p_lm(text) + β |words| + Σ bonuses of hot words
+        score(tokens) = ln Σ_π Π_t y_t(π_t) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 
     The sum is over all paths π that are the tokens with repetitions and blanks: a prefix beam search (Hannun et al.
     2014). Several utterances take one `CTCDecoder`, and its `decode`, in less time.
@@ -287,6 +291,8 @@ def ctc_beam_search(
         lm: an n-gram model of words, or of characters. In scripts without spaces each character is a word.
         lm_weight: α ≥ 0.
         word_bonus: β, for each word, and with a model for each word of the model (of characters: each character).
+        unknown_penalty: u ≥ 0, for each of these that the model lacks. Without it several words that are said as one
+            unknown word score better than each by itself.
         words: the only words that there may be.
         hot_words: words or phrases that are preferred: a list, or the bonus of each.
         hot_weight: the bonus of hot words that have none of their own; it is given letter by letter, and taken back
@@ -321,6 +327,7 @@ def ctc_beam_search(
         lm=lm,
         lm_weight=lm_weight,
         word_bonus=word_bonus,
+        unknown_penalty=unknown_penalty,
         words=words,
         hot_words=hot_words,
         hot_weight=hot_weight,

@@ -1,6 +1,6 @@
 """What a search of CTC adds to the network's probabilities: an n-gram model, a word list, hot words, a bonus a word.
 
-    score(tokens) = ln p(tokens | frames) + α ln p_lm(text) + β |words| + Σ bonuses of hot words
+    score(tokens) = ln p(tokens | frames) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 
 The score of a text is that of its letters one after the other, so each token adds to that of the tokens before. While
 a word is not over, the model's largest probability of a single word that begins so stands for it, which its own
@@ -52,6 +52,7 @@ class TextScorer:
         model: the n-gram model, or None.
         model_weight: α.
         word_bonus: β, for each word of the model (a character where it is of characters), else for each word.
+        unknown_penalty: u, for each word that the model lacks.
         words: the only words that there are; None: any.
         hot_words: phrases that are preferred, or phrases with a bonus each.
         hot_weight: the bonus of hot words that have none of their own.
@@ -69,12 +70,14 @@ class TextScorer:
         model: NGramModel | None,
         model_weight: float,
         word_bonus: float,
+        unknown_penalty: float,
         words: Iterable[str] | None,
         hot_words: Mapping[str, float] | Iterable[str],
         hot_weight: float,
         whole: bool,
     ) -> None:
         self.text, self.model, self.alpha, self.beta, self.whole = text, model, model_weight, word_bonus, whole
+        self.unknown = unknown_penalty
         self.by_letters = model is not None and model.unit == "char"
         if self.by_letters and text.as_bytes:
             raise ConfigError(
@@ -87,7 +90,7 @@ class TextScorer:
         hot = weighted(hot_words, hot_weight)
         self.hot = PhraseTree(self._spelled("hot_words", hot), open_end=True) if hot else None
         self._expectations: dict[str, float] = {}
-        self._words: dict[str, list[int | None]] = {}
+        self._words: dict[str, tuple[list[int | None], float]] = {}
         self.begin = TextState(
             model=model.begin if model is not None and whole else 0,
             listed=0 if self.listed is None else self.listed.begin,
@@ -188,13 +191,17 @@ class TextScorer:
             found += self.beta
             if self.model is not None:
                 if word not in self._expectations:
-                    self._expectations[word] = self.alpha * self._bound(self.model, word)
+                    self._expectations[word] = self._bound(self.model, word)
                 found += self._expectations[word]
         return found
 
     def _bound(self, model: NGramModel, word: str) -> float:
+        """Return the largest score of a single word that begins so."""
         begins = word if self.text.as_bytes else model.prepare(word)
-        return model.prefix_bounds(self.text.as_bytes).get(begins, model.step(model.empty, UNKNOWN)[1])
+        found = model.prefix_bounds(self.text.as_bytes).get(begins)
+        if found is not None:
+            return self.alpha * found
+        return self.alpha * model.step(model.empty, UNKNOWN)[1] - self.unknown
 
     def _letter(self, state: int, letter: str, last: str, *, begins: bool) -> tuple[int, float]:
         """Return state and score behind a letter, where the model is of characters."""
@@ -205,7 +212,7 @@ class TextScorer:
             total += self.alpha * value + self.beta
         for one in model.prepare(letter):
             state, value = model.step(state, one)
-            total += self.alpha * value
+            total += self.alpha * value - (0.0 if one in model else self.unknown)
         return state, total
 
     def _end_word(self, state: int, word: str) -> tuple[int, float]:
@@ -214,9 +221,12 @@ class TextScorer:
         if model is None:
             return state, self.beta
         if word not in self._words:
-            self._words[word] = [model.id_of(one) for one in model.split(self.text.read(word))]
-        total = 0.0
-        for number in self._words[word]:
+            units = model.split(self.text.read(word))
+            known = sum(one in model and one != UNKNOWN for one in units)
+            added = self.beta * len(units) - self.unknown * (len(units) - known)
+            self._words[word] = [model.id_of(one) for one in units], added
+        numbers, total = self._words[word]
+        for number in numbers:
             state, value = model.advance(state, number)
-            total += self.alpha * value + self.beta
+            total += self.alpha * value
         return state, total

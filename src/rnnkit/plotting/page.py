@@ -6,8 +6,9 @@ It fits light and dark pages, phones and screen readers; it runs no script and f
 from __future__ import annotations
 
 import base64
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -16,6 +17,7 @@ from string import Template
 from typing import Literal, NamedTuple
 
 from ..serialization import replacing
+from .numbering import numbered_names
 from .style import dark_svg
 
 Draw = Callable[[Path], object]
@@ -116,10 +118,11 @@ class Page:
             title: above the picture.
             caption: how to read it.
         """
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, numbered_names() as numbers:
             file = Path(folder) / "picture.svg"
             draw(file)
             svg = file.read_text(encoding="utf-8")
+        caption = " ".join(filter(None, (caption, _tell_numbers(svg, numbers))))
         head = f"<h3>{escape(title)}</h3>" if title else ""
         foot = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
         self._add(
@@ -238,6 +241,20 @@ def _embedded(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"
 
 
+def _tell_numbers(svg: str, numbers: Mapping[str, int]) -> str:
+    """Return which name each number in a picture stands for; browsers have the fonts that the picture lacked.
+
+    Args:
+        svg: the picture; matplotlib writes each text in a comment beside its outline.
+        numbers: name → number, of all pictures.
+    """
+    seen = {
+        int(one) for comment in re.findall("<!--(.*?)-->", svg, re.DOTALL) for one in re.findall(r"#(\d+)", comment)
+    }
+    named = [f"#{number} is {name}" for name, number in numbers.items() if number in seen]
+    return f"In the picture {', '.join(named)}." if named else ""
+
+
 def _version() -> str:
     try:
         return f"rnnkit {version('rnnkit')}"
@@ -279,7 +296,7 @@ figcaption { margin-top: .4rem; max-width: 34rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 .text { white-space: pre-wrap; max-width: none; }
 ul { margin: 0 0 .6rem; padding-left: 1.2rem; max-width: 48rem; }
-td { white-space: pre-line; }
+td { white-space: pre-wrap; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); }
 .heat { border-spacing: 0; margin: 0 0 1.6rem; }
 .heat caption { text-align: left; font-weight: 600; padding: 0 0 .4rem; }

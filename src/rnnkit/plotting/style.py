@@ -132,17 +132,19 @@ def plain_texts(figure: Figure) -> None:
     from matplotlib.text import Text
 
     axises = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
-    # Labels of ticks are made when they are first asked for; 10² on a logarithmic scale is matplotlib's own formula.
-    texts = [text for axis in axises for text in axis.get_ticklabels(which="both")] + figure.findobj(Text)
+    # Labels of ticks are made when they are first asked for, which takes long.
+    labels = [axis.get_ticklabels(which="both") for axis in axises]
+    texts = [text for of_axis in labels for text in of_axis] + figure.findobj(Text)
     families, lacking = _fonts_for({mark for text in texts for mark in text.get_text()})
     if lacking:
         _number(axises, texts, lacking)
+        labels = [axis.get_ticklabels(which="both") for axis in axises]
     for text in texts:
         text.set_parse_math(False)
         if families and not text.get_text().isascii():
             text.set_fontfamily([*text.get_fontfamily(), *families])
-    for axis in axises:
-        for text in axis.get_ticklabels(which="both"):
+    for axis, of_axis in zip(axises, labels, strict=True):
+        for text in of_axis:  # 10² on a logarithmic scale is matplotlib's own formula
             text.set_parse_math(axis.get_scale() != "linear")
 
 

@@ -73,9 +73,11 @@ class Forecast(Recipe):
             ConfigError, DataError: settings or data that cannot be used.
         """
         from rnnkit.recipes.forecast_run import PreparedForecast
+        from rnnkit.tasks.forecast_counts import check_counts
 
         series = self.data.read()
         with in_forecast_settings():
+            check_counts(series, self.model.output)
             parts = self.data.divide(series)
             lookback = usual_lookback(series, self.horizon) if self.lookback is None else self.lookback
             preprocessing = self.data.prepare(parts, lookback, self.horizon)

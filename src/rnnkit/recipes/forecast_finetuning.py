@@ -10,11 +10,11 @@ from ..errors import ConfigError
 from ..runs import chosen_on_validation, data_digests
 from ..tasks.ranges import Count, Positive, Share, WholeNumber
 from .base import DataRequest
-from .finetuning import FineTune, FineTuneWork, name_old, read_old, refuse_old_rows, write_results
+from .finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
 from .forecast_source import in_forecast_settings
 
 if TYPE_CHECKING:
-    from ..data.forecasting import TimeParts, TimeSeries
+    from ..data.forecasting import ForecastWindows, TimeParts, TimeSeries
     from ..tasks.forecast_fine_tuning import NewSeries
     from ..tasks.forecast_scores import ForecastScores
     from ..tasks.forecasting import ForecastPredictor
@@ -30,7 +30,8 @@ class ForecastFineTune(FineTune):
     Attributes:
         epochs: passes over the new windows; none is 20, or as many as make 100 optimizer steps.
         batch_size: windows of an optimizer step, at most a quarter of those there are.
-        replay: windows are gathered batch by batch, so old ones cannot be mixed in.
+        replay: windows of the first training mixed into each epoch: a share of its windows (0.5), or how many (from 1
+            on); none: no old windows.
         validation: share of the new steps that chooses the epoch and calibrates the intervals; left out where it would
             have fewer than 10 windows.
         test: share of the new steps, the latest, that is kept to measure on.
@@ -85,8 +86,7 @@ def make_job(recipe: Forecast, folder: Path, data: DataRequest, settings: Foreca
         parts: TimeParts = prepared.parts
         return parts
 
-    # There is no replay of windows, so what is gone is told and not measured.
-    old = read_old(folder, replace(settings, replay=None, protect=None), read)
+    old = read_old(folder, settings, read)
     learner = forecast_learner(new.predictor, recipe.fit)
     return ForecastJob(recipe, folder, before, new, learner, old)
 
@@ -122,13 +122,13 @@ class ForecastJob(FineTuneWork):
         from ..finetuning.freeze import matching
 
         matching(self.learner.model, settings.freeze)
-        refuse_old_rows(settings, "windows of series are gathered batch by batch, so that old ones cannot be mixed in")
         if settings.classes != "add":
             raise ConfigError(f"classes={settings.classes} arrived, but forecasts have no classes; leave it out")
 
     def run(self, settings: FineTune, folder: Path) -> History:
         """Fine-tune, and write the results into the folder; a folder that was begun is gone on with."""
         from ..tasks.forecast_fine_tuning import figures_of, report_on
+        from ..tasks.forecast_old_windows import needs_old_windows, old_windows
         from ..training.fine_tuning.report import Quality
         from .forecast_run import FINDINGS, write_lines
 
@@ -138,8 +138,13 @@ class ForecastJob(FineTuneWork):
         schedule = new.schedule(settings.epochs, settings.batch_size, frozen)
         chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
         before, old_before = self._new_scores(self.before), self._old_scores(self.before)
+        data = new.batches(schedule.batch_size, settings.seed)
+        replay = chosen.pop("replay")
+        if needs_old_windows(replay, settings.protect):
+            held = old_windows(self.before, self.old, new.windows["train"], replay)
+            data |= {**held, "batch_size": schedule.batch_size}
         history = self.learner.fine_tune(
-            **new.batches(schedule.batch_size, settings.seed),
+            **data,
             **chosen | {"epochs": schedule.epochs, "freeze_body_epochs": schedule.freeze_body_epochs},
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
@@ -148,7 +153,8 @@ class ForecastJob(FineTuneWork):
         self.learner.extra = tuned.extra()
         old = None
         if old_before is not None and (old_after := self._old_scores(tuned)) is not None:
-            old = Quality(old_before.count, figures_of(old_before), figures_of(old_after))
+            windows = len(self._old_windows(tuned))
+            old = Quality(windows, figures_of(old_before), figures_of(old_after))
         report = report_on(new, history, before, self._new_scores(tuned), old)
         told = {"windows": f"{len(new.windows['train']):,} to train on, {schedule.batch_size} a step"}
         if old is not None:
@@ -175,7 +181,11 @@ class ForecastJob(FineTuneWork):
         """Scores on the test part of the first training, as ``rnnkit evaluate`` has them."""
         if self.old is None:
             return None
-        return predictor.scores(self.recipe.in_units(predictor.preprocessing.divide(self.old)[-1]))
+        return predictor.scores(self.recipe.in_units(self._old_windows(predictor)))
+
+    def _old_windows(self, predictor: ForecastPredictor) -> ForecastWindows:
+        assert self.old is not None
+        return predictor.preprocessing.divide(self.old)[-1]
 
     def _leaks(self) -> list[str]:
         """Tell of new training steps that the old test part has, too."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..plotting.page import Page, State
 from ..runs.files import REPORT_PAGE
+from ..tasks.forecast_numbers import figure_text
 from .text_page import MADE
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _called(name: str) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:,.4g}"
+    return "" if value is None or not np.isfinite(value) else figure_text(value)
 
 
 def _add_scores(page: Page, scores: ForecastScores, baselines: Mapping[str, ForecastScores], metric: str) -> None:
@@ -126,9 +127,9 @@ def _add_forecasts(page: Page, seen: SeenForecasts, table: Mapping[str, Sequence
         whose = series.ids[int(seen.windows.owner[row])]
         page.picture(
             lambda path, row=row: draw_window(seen, row, path),  # type: ignore[misc]
-            f"What was observed of {whose}, the forecast and its intervals; mean error {error:,.4g}.",
+            f"What was observed of {whose}, the forecast and its intervals; mean error {figure_text(error)}.",
             title=f"{name}: {whose}",
-            caption=f"Mean error {error:,.4g}. The forecast knows what is left of the grey line.",
+            caption=f"Mean error {figure_text(error)}. The forecast knows what is left of the grey line.",
         )
     if table is not None:
         names = ", ".join(series.ids[:PANELS])
@@ -182,7 +183,7 @@ def _add_calendar(page: Page, seen: SeenForecasts) -> None:
         most = max(errors, key=lambda one: errors[one])
         page.picture(
             lambda path, name=name, errors=errors: draw_groups(errors, path, label=name),  # type: ignore[misc]
-            f"Mean error by {name}; largest at {most}: {errors[most]:,.4g}.",
+            f"Mean error by {name}; largest at {most}: {figure_text(errors[most])}.",
             title=f"Mean error by {name}",
             caption="Divided by the scales of the series, so that these weigh alike." if several else "",
         )

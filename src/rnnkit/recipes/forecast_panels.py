@@ -60,6 +60,8 @@ def draw_errors(scores: Mapping[str, ForecastScores], path: Path, *, metric: str
         path: the file to write.
         metric: which error.
     """
+    from matplotlib.ticker import MaxNLocator
+
     drawn = figure(_WIDTH, 3.8)
     axes = drawn.add_subplot()
     open_axes(axes)
@@ -71,6 +73,7 @@ def draw_errors(scores: Mapping[str, ForecastScores], path: Path, *, metric: str
         if at:
             look = {"color": COLOURS[1:][(at - 1) % 5], "linewidth": 1.2, "linestyle": STYLES[(at - 1) // 5 % 5]}
         axes.plot(steps, values, marker=marker, markersize=3, label=name.replace("_", " "), **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step of the horizon")
     axes.set_ylabel(metric.upper())
     axes.set_ylim(bottom=0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .forecast import Forecast
 
 FORECAST, PICTURE, SCORES, FINDINGS = "forecast.csv", "forecast.png", "scores.json", "findings.txt"
-LINEAR = "baselines.safetensors"  # ridge and DLinear, for backtests
+LINEAR = "baselines.safetensors"  # climatology, ridge and DLinear, for backtests
 _SHOWN = ("mae", "mse", "smape", "mase")  # of baselines
 
 
@@ -145,7 +145,7 @@ class PreparedForecast(PreparedRun):
     def baselines(self, predictor: ForecastPredictor, folder: Path) -> tuple[dict[str, ForecastScores], list[str]]:
         """Return the scores of the baselines on the test windows, and sentences about what limits them.
 
-        The linear ones are written into the folder.
+        Those that were fitted are written into the folder, too.
         """
         from ..tasks.forecast_comparison import score_baselines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from ..tasks.forecast_numbers import figure_text
 from ..tasks.forecast_report import NETWORK
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def tell_errors(
 
 def _tell(what: str, found: Mapping[str, Mapping[str, float]], figure: str) -> str:
     beside = [
-        f"{name.replace('_', ' ')} {one[figure]:.4g}"
+        f"{name.replace('_', ' ')} {figure_text(one[figure])}"
         for name, one in found.items()
         if name in _SHOWN or name.startswith("seasonal_")
     ]
-    return f"{what}: {figure.upper()} {found[NETWORK][figure]:.4g}; {', '.join(beside)}."
+    return f"{what}: {figure.upper()} {figure_text(found[NETWORK][figure])}; {', '.join(beside)}."

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..plotting.page import Page
 from ..runs.files import REPORT_PAGE, TROUBLES
 from ..serialization import replacing
+from ..tasks.figure_names import figure_name
 from .base import TextAnswer
 
 MADE = "Measured at the end of the training by"  # on the page of a run, of text and of forecasts
@@ -107,7 +108,7 @@ def write_text_page(
     """
     page = Page(title, lead, name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
     if figures:
-        page.section("Figures").table(("what", "figure"), _flat(figures))
+        page.section("Figures").table(("what", "figure"), _flat(_ordered(figures)))
     if troubles:
         page.section("What the data and the output tell").sentences(troubles)
     _add_samples(page, "Samples", samples, quality)
@@ -184,12 +185,21 @@ def _add_curves(
         )
 
 
+def _ordered(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures with those first that readers look for, and last how these were computed."""
+    first, last = ("test", "validation"), ("signatures",)
+    between = [name for name in figures if name not in (*first, *last)]
+    return {name: figures[name] for name in (*first, *between, *last) if name in figures}
+
+
 def _flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
     for name, value in figures.items():
-        label = f"{before}{name.replace('_', ' ')}"
+        label = f"{before}{figure_name(name)}"
         if isinstance(value, Mapping):
             yield from _flat(value, f"{label}, ")
         elif isinstance(value, float):
             yield label, f"{value:.4g}"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield label, f"{value:,}"
         elif not isinstance(value, list):
             yield label, str(value)

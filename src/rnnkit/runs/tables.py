@@ -11,6 +11,7 @@ from ..errors import ConfigError, MissingExtraError
 from ..serialization import json_text, replacing
 
 Columns = dict[str, list[Any]]
+_LARGE = 1e12  # from there on numbers are printed as powers of ten
 SUFFIXES = (".csv", ".json", ".parquet")
 
 
@@ -62,7 +63,10 @@ def as_text(columns: Columns, most: int = 10) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.4g}"
+    return f"{value:.0f}" if "e+" in short and abs(value) < _LARGE else short
 
 
 def _rows(columns: Columns) -> Iterable[tuple[Any, ...]]:

@@ -133,19 +133,24 @@ class ConformalIntervals:
         known_ones = ", ".join(f"{one:g}" for one in self.coverages)
         raise ConfigError.of("coverage", coverage, f"expected one that was calibrated: {known_ones}")
 
-    def interval(self, forecast: Array, coverage: float, *, scale: Array | None = None) -> tuple[Array, Array]:
+    def interval(
+        self, forecast: Array, coverage: float, *, scale: Array | None = None, lowest: float | None = None
+    ) -> tuple[Array, Array]:
         """Return the lower and the upper bounds around point forecasts, [W, H] each.
 
         Args:
             forecast: [W, H].
             coverage: one of `coverages`.
             scale: s, [W], if `fit` had one.
+            lowest: the smallest value that there can be, such as 0 of counts: no bound is below it, which costs no
+                coverage.
 
         Raises:
             ConfigError: it was not calibrated for this coverage.
             DataError: forecasts of another horizon.
         """
-        return self.around(forecast, forecast, coverage, scale=scale)
+        low, high = self.around(forecast, forecast, coverage, scale=scale)
+        return (low, high) if lowest is None else (np.maximum(low, lowest), np.maximum(high, lowest))
 
     def around(self, low: Array, high: Array, coverage: float, *, scale: Array | None = None) -> tuple[Array, Array]:
         """Return the bounds around two quantiles, [W, H] each; where they would cross both are their mean.

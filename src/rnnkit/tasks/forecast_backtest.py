@@ -8,21 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.forecasting.calendar import to_utc, written_stamps
 from ..data.forecasting.series import TimeSeries
+from ..data.forecasting.stamps import shown, to_utc, written_stamps
 from ..data.forecasting.windows import ForecastWindows
-from ..errors import ConfigError, DataError, Place, Remedy, check_whole
+from ..errors import ConfigError, DataError, Place, Remedy, check_choice, check_whole
 from .forecast_baselines import score_naive, score_windows
+from .forecast_climatology import Climatology
 from .forecast_linear_files import WindowForecast
 from .forecast_report import NETWORK, compared_metric, tell_worth
 from .forecast_scores import ForecastScores, seasonal_errors
 from .forecasting import Array, ForecastPredictor
 
+Units = Literal["own", "standard"]
 _MOST = 10_000  # windows, unless the user says how many
 
 
@@ -37,6 +39,7 @@ class Backtest:
         scores: name → scores: "network" first, then the simple forecasts on the same windows.
         findings: which windows were taken, and what the model has seen of them, a sentence each.
         verdict: whether the network is worth it.
+        units: of the scores: "own" are those of the table, "standard" counts the scales of the series.
     """
 
     windows: ForecastWindows
@@ -45,6 +48,12 @@ class Backtest:
     scores: Mapping[str, ForecastScores]
     findings: tuple[str, ...]
     verdict: str
+    units: Units = "own"
+
+    @property
+    def error(self) -> Literal["mae", "mse"]:
+        """The error to tell: of figures in standard units the squared one, as in the literature."""
+        return "mse" if self.units == "standard" else "mae"
 
     def table(self) -> dict[str, list[Any]]:
         """Return all forecasts, a list a column: unique_id, origin, step, ds, observed, forecast, and the bounds.
@@ -71,6 +80,7 @@ class Backtest:
         """Return scores, findings and the verdict as JSON values."""
         return {
             "windows": len(self.windows),
+            "units": self.units,
             "findings": list(self.findings),
             "verdict": self.verdict,
             "scores": {name: one.to_json() for name, one in self.scores.items()},
@@ -85,6 +95,7 @@ def backtest(
     step: int | None = None,
     start: Any = None,
     linear: Mapping[str, WindowForecast] | None = None,
+    units: Units = "own",
 ) -> Backtest:
     """Forecast from one origin after the other, and score the forecasts beside simple ones.
 
@@ -98,10 +109,11 @@ def backtest(
         origins: how many origins of each series, spread evenly over its steps; None: see `step`.
         step: steps from one origin to the next; None: 1, or more where that would be more than 10,000 windows.
         start: the first time stamp to forecast; None: behind what the model has seen.
-        linear: name → forecasts of linear models, see `load_linear`.
+        linear: name → forecasts of fitted baselines, see `load_linear`.
+        units: of the scores, see `Backtest`; forecasts are always in those of the table.
 
     Raises:
-        ConfigError: origins and step, a number below 1, or a start that is no time stamp.
+        ConfigError: origins and step, a number below 1, a start that is no time stamp, or no such units.
         DataError: no window is left; the message has the numbers.
 
     Example:
@@ -122,17 +134,26 @@ def backtest(
     check_whole(step, "step", optional=True)
     if origins is not None and step is not None:
         raise ConfigError(f"origins={origins} and step={step} arrived; expected one of them")
+    check_choice(units, "units", ("own", "standard"))
     begins, told = _begins(predictor, series, start)
     windows, chosen = _windows(predictor, series, begins, origins, step)
-    errors = errors_before(predictor, windows)
-    scores, forecast = predictor.judge(windows, seasonal_errors=errors)
-    found = {NETWORK: scores} | score_naive(windows, seasonal_errors=errors)
+    standard = units == "standard"
+    judged = windows.standardised() if standard else windows
+    errors = errors_before(predictor, judged)
+    scores, forecast = predictor.judge(judged, seasonal_errors=errors)
+    if standard:
+        forecast = windows.unscale(forecast)
+        told.append("The scores count the scales of the series; the forecasts are in the units of the table.")
+    found = {NETWORK: scores} | score_naive(judged, seasonal_errors=errors)
     for name, function in (linear or {}).items():
-        found[name] = score_windows(windows, lambda rows, one=function: one(windows, rows), seasonal_errors=errors)  # type: ignore[misc]
+        if isinstance(function, Climatology) and not function.knows(judged):
+            told.append("Climatology is left out: it was fitted to none of these series.")
+            continue
+        found[name] = score_windows(judged, lambda rows, one=function: one(judged, rows), seasonal_errors=errors)  # type: ignore[misc]
     findings = (*chosen, *told, *_overlap(predictor, windows), *scores.findings)
     naive = {name: one for name, one in found.items() if name != NETWORK}
-    worth = tell_worth(scores, naive, compared_metric(scores, len(series)))
-    return Backtest(windows, forecast, predictor.bounds(windows, forecast), found, findings, worth)
+    worth = tell_worth(scores, naive, "mse" if standard else compared_metric(scores, len(series)))
+    return Backtest(windows, forecast, predictor.bounds(windows, forecast), found, findings, worth, units)
 
 
 def _begins(predictor: ForecastPredictor, series: TimeSeries, start: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -286,12 +307,12 @@ def _overlap(predictor: ForecastPredictor, windows: ForecastWindows) -> list[str
 
 def errors_before(predictor: ForecastPredictor, windows: ForecastWindows) -> Array:
     """Return the seasonal errors [S]: of the training, or of the steps before the first origin of a further series."""
-    errors, series = predictor.errors_of(windows), windows.series
+    errors, series, units = predictor.errors_of(windows), windows.series, windows.source.units
     for row, name in enumerate(series.ids):
         mine = windows.origin[windows.owner == row]
         if name not in predictor.seasonal_errors and len(mine):
             before = series.targets[row][: int(mine.min())]
-            errors[row] = seasonal_errors([before], series.frequency.period)[0]
+            errors[row] = seasonal_errors([before], series.frequency.period)[0] / (1 if units is None else units[row])
     return errors
 
 
@@ -326,4 +347,4 @@ def _parsed(start: Any, series: TimeSeries) -> Any:
 
 def _shown(stamp: Any, series: TimeSeries) -> str:
     """A stamp as people write it, by the clock of the series."""
-    return str(written_stamps(np.array([stamp]), series.time_zone)[0])
+    return shown(stamp, series.time_zone)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_choice, check_whole
+from .forecast_numbers import figure_text
 from .forecast_scores import ForecastScores, ScoreSums
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ enough. The last value is hard to beat where the changes of a series are random,
     unit = f" {unit}" if unit else ""
 
     def shown(value: float) -> str:
-        return f"{value:,.4g}{unit}"
+        return f"{figure_text(value)}{unit}"
 
     naive = {
         name: value for name, value in named.items() if name.partition("_")[0] in (*NaiveForecasts.names, "climatology")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +19,15 @@ _YEAR = 365.2425
 
 
 class Climatology:
-    """ŷ(d) = a_0 + Σ_k a_k cos 2πk d + b_k sin 2πk d, k = 1, 2, by least squares on the training steps of each series.
+    """z(d) = a_0 + Σ_k a_k cos 2πk d + b_k sin 2πk d, k = 1, 2, by least squares on the training steps of each series.
 
     d is the share of the year that is over. A mean of each single day would follow the weather of few years; two waves
-    are what meteorology calls the annual cycle. A series with less than a year of training steps, or with none, is
-    forecast by the mean of what was observed of it, or by its center.
+    are what meteorology calls the annual cycle. A series with less than a year of training steps is forecast by their
+    mean. One that had none, or was not there, is forecast by the center of its scale.
 
     Attributes:
-        coefficients: [S, 5], of the constant and of the waves.
+        coefficients: [S, 5], of the constant and of the waves, on the scale of the model: ŷ = center + scale · z.
+        ids: [S], of the series that it was fitted to.
 
     Example:
         >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
@@ -37,8 +38,8 @@ class Climatology:
         True
     """
 
-    def __init__(self, coefficients: Array) -> None:
-        self.coefficients = coefficients
+    def __init__(self, coefficients: Array, ids: Sequence[str]) -> None:
+        self.coefficients, self.ids = coefficients, tuple(ids)
 
     @staticmethod
     def serves(train: ForecastWindows) -> bool:
@@ -70,28 +71,37 @@ class Climatology:
         """
         source = train.source
         found = np.zeros((len(train.series), 1 + 2 * _WAVES))
-        found[:, 0] = source.center
         for row, times, steps in _covered(train):
             begin = source.starts[row]
-            values = source.raw[begin + steps.start : begin + steps.stop]
+            values = (source.raw[begin + steps.start : begin + steps.stop] - source.center[row]) / source.scale[row]
             seen = ~np.isnan(values)
             if _has_year(times[steps]):
                 found[row] = np.linalg.lstsq(_waves(times[steps][seen]), values[seen], rcond=None)[0]
             else:
                 found[row, 0] = values[seen].mean()
-        return Climatology(found)
+        return Climatology(found, train.series.ids)
+
+    def knows(self, windows: ForecastWindows) -> bool:
+        """Return whether it was fitted to any of the series that windows are of."""
+        return any(windows.series.ids[row] in self.ids for row in np.unique(windows.owner).tolist())
 
     def forecast(self, windows: ForecastWindows, rows: Any = slice(None)) -> Array:
-        """Return the forecasts of windows in the units of the training windows, [B, H].
+        """Return the forecasts of windows in their units, [B, H].
 
         Args:
-            windows: of the same series.
+            windows: of any series; those that it was fitted to are found by their ids.
             rows: as in `windows[rows]`; all by default.
         """
+        places = {name: row for row, name in enumerate(self.ids)}
+        own = np.zeros((len(windows.series), self.coefficients.shape[1]))
+        for row, name in enumerate(windows.series.ids):
+            if name in places:
+                own[row] = self.coefficients[places[name]]
         stamps, owner = windows.stamps(rows), np.atleast_1d(windows.owner[rows])
         waves = _waves(stamps.ravel()).reshape(*stamps.shape, -1)
-        found: Array = np.einsum("bhk,bk->bh", waves, self.coefficients[owner])
-        return found
+        return windows.unscale(np.einsum("bhk,bk->bh", waves, own[owner]), rows)
+
+    __call__ = forecast
 
 
 def _covered(windows: ForecastWindows) -> Iterator[tuple[int, npt.NDArray[Any], slice]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def score_baselines(
         kinds: "naive" leaves out ridge and DLinear.
         seasonal_errors: [S], see `ScoreSums`.
         seed: of DLinear's weights and order, and of the windows that are drawn where there are too many.
-        linear_file: where ridge and DLinear are written, for backtests; None: nowhere.
+        linear_file: where climatology, ridge and DLinear are written, for backtests; None: nowhere.
 
     Example:
         >>> from rnnkit.data.forecasting import ForecastPreprocessing, TimeSeries, divide_time
@@ -54,12 +54,15 @@ def score_baselines(
         (['persistence', 'drift', 'mean'], [])
     """
     found = score_naive(test, seasonal_errors=seasonal_errors)
+    fitted: dict[str, Any] = {}
     if Climatology.serves(train):
-        usual = Climatology.fit(train)
+        fitted["climatology"] = usual = Climatology.fit(train)
         found["climatology"] = score_windows(
             test, lambda rows: usual.forecast(test, rows), seasonal_errors=seasonal_errors
         )
     if kinds == "naive":
+        if linear_file is not None and fitted:
+            save_linear(fitted, linear_file)
         return found, []
     said = []
     few = {"ridge": _drawn(train, _ridge_windows(train), seed), "dlinear": _drawn(train, _WINDOWS, seed)}
@@ -79,7 +82,7 @@ def score_baselines(
         test, lambda rows: forecast_windows(linear, test, rows), seasonal_errors=seasonal_errors
     )
     if linear_file is not None:
-        save_linear({"ridge": ridge, "dlinear": linear}, linear_file)
+        save_linear(fitted | {"ridge": ridge, "dlinear": linear}, linear_file)
     return found, said
 
 

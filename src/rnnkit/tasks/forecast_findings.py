@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.forecasting.calendar import local_times
+from ..data.forecasting.stamps import local_times
 from ..data.forecasting.windows import ForecastWindows
+from .forecast_numbers import figure_text
 from .forecast_scores import ForecastScores
 from .forecasting import ForecastPredictor
 
@@ -143,8 +144,8 @@ def _tell_steps(scores: ForecastScores, baselines: Mapping[str, ForecastScores],
     said = []
     if own[0] > 0 and own[-1] > 1.1 * own[0]:
         said.append(
-            f"The {metric.upper()} grows from {own[0]:,.4g} at the first step of the horizon to {own[-1]:,.4g} at step "
-            f"{len(own)}."
+            f"The {metric.upper()} grows from {figure_text(own[0])} at the first step of the horizon to "
+            f"{figure_text(own[-1])} at step {len(own)}."
         )
     simple = {name: one for name, one in baselines.items() if np.isfinite(one.by_step[metric]).all()}
     if not simple:
@@ -221,8 +222,8 @@ def _tell_groups(name: str, errors: Mapping[str, float]) -> list[str]:
     shown = {one: f"{int(one):02d}:00" if name == "hour" else f"{one}s" for one in (most, least)}
     at = "at" if name == "hour" else "on"
     return [
-        f"The mean error {at} {shown[most]}, {errors[most]:,.4g}, is {errors[most] / errors[least]:.1f} times that "
-        f"{at} {shown[least]}."
+        f"The mean error {at} {shown[most]}, {figure_text(errors[most])}, is {errors[most] / errors[least]:.1f} times "
+        f"that {at} {shown[least]}."
     ]
 
 

@@ -21,6 +21,8 @@ from ..errors import ConfigError, DataError, Place
 from ..finetuning.adapters import merge_adapters
 from ..training.fine_tuning.report import FineTuningReport, Quality
 from ..training.history import History
+from .forecast_counts import check_counts
+from .forecast_old_windows import needs_old_windows, old_windows
 from .forecast_scores import ForecastScores
 from .forecast_settings import Fit
 from .forecast_training import forecast_learner, training_errors
@@ -143,6 +145,7 @@ def fine_tune_forecaster(
     freeze_body_epochs: int | None = None,
     fit: Fit | None = None,
     seed: int = 0,
+    old: TimeParts | None = None,
     **settings: Any,
 ) -> FineTunedForecaster:
     """Teach a trained forecaster new series, or the latest steps of those that it knows.
@@ -164,7 +167,8 @@ def fine_tune_forecaster(
             windows, else none.
         fit: optimizer and loss of the first training; None: the usual ones. The rate is a tenth of its `lr`.
         seed: of order and dropout.
-        **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters`, `protect` ...
+        old: the series of the first training and their parts, for ``protect="ewc"`` and `replay`.
+        **settings: more for `rnnkit.Learner.fine_tune`: `lr`, `freeze`, `adapters`, `protect`, `replay` ...
 
     Raises:
         DataError: fewer steps than a lookback and a horizon, or another frequency.
@@ -193,7 +197,11 @@ def fine_tune_forecaster(
         "seed": seed,
         "schedule": "slanted_triangular",
     }
-    history = learner.fine_tune(**new.batches(schedule.batch_size, seed), **usual | settings)
+    data = new.batches(schedule.batch_size, seed)
+    replay = settings.pop("replay", None)
+    if needs_old_windows(replay, settings.get("protect")):
+        data |= {**old_windows(predictor, old, new.windows["train"], replay), "batch_size": schedule.batch_size}
+    history = learner.fine_tune(**data, **usual | settings)
     if settings.get("adapters") is not None:
         merge_adapters(new.predictor.model)
     findings = (*new.findings, *new.conclude())
@@ -219,12 +227,13 @@ def prepare_new(
         by: see `divide_time`.
 
     Raises:
-        DataError: fewer steps than a lookback and a horizon, or another frequency.
+        DataError: fewer steps than a lookback and a horizon, another frequency, or no counts for a model of counts.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise ConfigError(
             f"validation={validation} and test={test} arrived; expected shares that leave steps to train on"
         )
+    check_counts(series, predictor.model.distribution.name)
     parts, findings = _divide(predictor.preprocessing, series, validation, test, by)
     preprocessing, moved = _measured(predictor.preprocessing, parts)
     windows = dict(zip(parts.names, preprocessing.divide(parts), strict=True))

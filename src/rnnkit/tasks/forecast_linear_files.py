@@ -1,4 +1,4 @@
-"""The linear forecasts of a run in a file, so that a later backtest compares with them."""
+"""The fitted baselines of a run in a file, so that a later backtest compares with them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import torch
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import DataError
 from ..serialization import read_values, write_values
+from .forecast_climatology import Climatology
 from .forecast_linear import DLinear, NLinear, Ridge
 from .forecasting import forecast_windows
 
-Linear = Ridge | DLinear | NLinear
+Linear = Ridge | DLinear | NLinear | Climatology
 WindowForecast = Callable[[ForecastWindows, Any], npt.NDArray[np.float64]]
 _KINDS: dict[str, type[DLinear] | type[NLinear]] = {"DLinear": DLinear, "NLinear": NLinear}
 
 
 def save_linear(models: Mapping[str, Any], path: str | PathLike[str]) -> None:
-    """Write linear forecasts to a file.
+    """Write fitted baselines to a file.
 
     Args:
-        models: name → a `Ridge`, a `DLinear` or an `NLinear`.
+        models: name → a `Ridge`, a `DLinear`, an `NLinear` or a `Climatology`.
         path: the file, which ends in .safetensors.
 
     Example:
@@ -66,6 +67,9 @@ def _described(model: Linear) -> dict[str, Any]:
     if isinstance(model, Ridge):
         arrays = {"weights": torch.from_numpy(model.weights), "intercept": torch.from_numpy(model.intercept)}
         return {"kind": "Ridge", **arrays, "penalty": model.penalty, "known": model.known}
+    if isinstance(model, Climatology):
+        coefficients = torch.from_numpy(model.coefficients)
+        return {"kind": "Climatology", "coefficients": coefficients, "ids": list(model.ids)}
     kernel = {"kernel": model.kernel} if isinstance(model, DLinear) else {}
     sizes = {"lookback": model.lookback, "horizon": model.horizon, **kernel}
     return {"kind": type(model).__name__, "sizes": sizes, "parameters": dict(model.state_dict())}
@@ -74,6 +78,8 @@ def _described(model: Linear) -> dict[str, Any]:
 def _rebuilt(stored: Mapping[str, Any]) -> Linear:
     if stored["kind"] == "Ridge":
         return Ridge(stored["weights"].numpy(), stored["intercept"].numpy(), stored["penalty"], stored["known"])
+    if stored["kind"] == "Climatology":
+        return Climatology(stored["coefficients"].numpy(), stored["ids"])
     model = _KINDS[stored["kind"]](**stored["sizes"])
     model.load_state_dict(stored["parameters"])
     return model
@@ -82,4 +88,6 @@ def _rebuilt(stored: Mapping[str, Any]) -> Linear:
 def _forecast(model: Linear) -> WindowForecast:
     if isinstance(model, Ridge):
         return model.forecast
+    if isinstance(model, Climatology):
+        return model
     return lambda windows, rows: forecast_windows(model, windows, rows)

@@ -14,6 +14,7 @@ from ..training.contexts import seeded
 from ..training.history import History
 from ..training.learner import Learner
 from ..types import WindowLayout
+from .forecast_counts import check_counts
 from .forecast_scores import seasonal_errors
 from .forecast_settings import Fit
 from .forecasting import ForecastPredictor
@@ -37,9 +38,13 @@ def new_forecaster(
         preprocessing: measured on it.
         seed: of the weights.
         device: where to compute.
+
+    Raises:
+        DataError: the network's output is one of counts, and the targets are none.
     """
     with seeded(seed, torch.device("cpu")):
         network = build(preprocessing.layout)
+    check_counts(parts.series, network.distribution.name)
     seen = {name: parts.last_stamps(name) for name in parts.names if name != "test"}
     return ForecastPredictor(network, preprocessing, None, training_errors(parts), device, seen)
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..data.forecasting.calendar import written_stamps
 from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.series import TimeSeries
+from ..data.forecasting.stamps import written_stamps
 from ..data.forecasting.windows import ForecastWindows
 from ..errors import ConfigError, DataError, check_whole
 from ..layers.modes import mode
@@ -167,9 +167,22 @@ class ForecastPredictor:
         if self.intervals is None:
             return {}
         scale = windows.scales(rows)
-        return {
-            f"{100 * one:.3g}": self.intervals.interval(forecast, one, scale=scale) for one in self.intervals.coverages
-        }
+        return {f"{100 * one:.3g}": self.interval(forecast, one, scale) for one in self.intervals.coverages}
+
+    def interval(self, forecast: Array, coverage: float, scale: Array) -> tuple[Array, Array]:
+        """Return the bounds of a calibrated interval, [B, H] each; of counts none is below 0.
+
+        Args:
+            forecast: [B, H], in the user's units.
+            coverage: one that was calibrated.
+            scale: of the series, [B].
+
+        Raises:
+            ConfigError: no interval of this coverage was calibrated.
+        """
+        if self.intervals is None:
+            raise ConfigError.of("coverage", coverage, "expected calibrated intervals: there are none")
+        return self.intervals.interval(forecast, coverage, scale=scale, lowest=self.model.distribution.lowest)
 
     def calibrate(self, windows: ForecastWindows, coverages: Sequence[float], forecast: Array | None = None) -> None:
         """Calibrate intervals on windows that the model was not trained on.

@@ -225,8 +225,7 @@ class SeriesStream:
         columns: dict[str, Any] = {"ds": stamps, "forecast": forecast}
         intervals = self._predictor.intervals
         for coverage in () if intervals is None else intervals.coverages:
-            assert intervals is not None
-            low, high = intervals.interval(forecast[None], coverage, scale=np.array([self._scale]))
+            low, high = self._predictor.interval(forecast[None], coverage, np.array([self._scale]))
             columns[f"low_{100 * coverage:.3g}"], columns[f"high_{100 * coverage:.3g}"] = low[0], high[0]
         return columns if self.form is None else self.form(columns)
 

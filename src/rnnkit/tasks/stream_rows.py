@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.forecasting.calendar import to_utc, written_stamps
+from ..data.forecasting.number_dates import NumberDates
 from ..data.forecasting.preparation import ForecastPreprocessing
+from ..data.forecasting.stamps import local_times, shown, to_utc
 from ..errors import DataError, suggest
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class RowReader:
 
     def shown(self, stamp: Any) -> str:
         """Return a stamp as a table has it, by the clock of the series."""
-        return str(written_stamps(np.array([stamp]), self._preprocessing.time_zone)[0])
+        return shown(stamp, self._preprocessing.time_zone)
 
     def _target(self, row: Mapping[str, Any], id: str) -> Any:
         targets = self._targets or ()
@@ -121,6 +122,8 @@ class RowReader:
         try:
             if not self._preprocessing.frequency.is_date:
                 return int(given)
+            if isinstance(given, int | float | np.number):
+                return self._counted(given)
             moment = datetime.fromisoformat(given) if isinstance(given, str) else given
             if isinstance(moment, datetime) and moment.tzinfo is not None:
                 if self._preprocessing.frequency.whole_days:  # those of the clock that the stamp shows
@@ -131,6 +134,18 @@ class RowReader:
             expected = 'one such as "2024-01-31 12:00"' if self._preprocessing.frequency.is_date else "a whole number"
             raise DataError(f"the time {given!r} cannot be read; expected {expected}") from None
         return stamp if zone is None else to_utc(np.zeros(1, np.int64), np.array([stamp]), zone)[0][0]
+
+    def _counted(self, given: Any) -> Any:
+        """The date that a number means, such as seconds since 1970, as the series has it."""
+        dates = NumberDates.recognise(np.array([given], np.float64))
+        if dates is None:
+            raise ValueError(given)
+        stamps, zone = dates.stamps(np.array([given])), self._preprocessing.read_options.get("time_zone")
+        if dates.utc and zone is not None and self._preprocessing.frequency.whole_days:
+            stamps = local_times(stamps, zone)
+        elif not dates.utc and self._preprocessing.time_zone is not None:
+            stamps = to_utc(np.zeros(1, np.int64), stamps, self._preprocessing.time_zone)[0]
+        return stamps[0]
 
 
 def _is_number(row: Any) -> bool:

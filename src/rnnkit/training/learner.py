@@ -1,67 +1,41 @@
-"""The Learner: a model, a loss and an optimizer; fit, evaluate, predict, fine-tune, save."""
+"""The Learner: a model, a loss and an optimizer; fit, evaluate, fine-tune. Its answers are in `learner_base.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
-from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_whole
 from ..finetuning.adapters import LoRA
 from ..finetuning.forgetting import Protection
-from ..ops.losses import LossFunction
-from .answers import classes_of, probabilities
-from .config import LearnerConfig
 from .contexts import with_gradients
-from .execution import Execution
 from .fine_tuning.fine_tune import FineTuning
 from .fine_tuning.plan import Plan
 from .fitting import FitSettings, as_python, fit
 from .history import History
+from .learner_base import LearnerBase
 from .loop import evaluate
-from .objectives.cross_entropy import ClassWeights
-from .objectives.objective import Objective
-from .objectives.resolve import check_metrics, resolve_objective
 from .optimization.averaging import Average
 from .optimization.clipping import gradient_norm
-from .optimization.optimizers import OptimizerLike, check_rate
-from .optimization.parameter_groups import ParameterGroups, by_names
 from .optimization.schedules import Schedule
 from .reports.profile import Profile, profile
 from .reports.rate_finder import RateSweep, find_rate
-from .reports.summary import summary
-from .reports.summary_table import Summary
-from .saving import save
-from .session import Session
-from .setting_names import check_may_change, unknown_setting
-from .sources import make_batches, predict
+from .setting_names import unknown_setting
+from .sources import make_batches
 from .user_data import (
-    ColumnNames,
-    class_names_of,
-    encode_labels,
     held_out_of,
-    inputs_of,
     joined,
-    known_names,
-    set_names,
 )
 from .watching.callbacks import CallbackLike, Callbacks
-from .watching.metrics import MetricLike, Metrics
 
-_SETTINGS = tuple(one.name for one in fields(LearnerConfig))
-_CHANGEABLE = (*_SETTINGS, "optimizer", "extra")
 _FIT_SETTINGS = (*(one.name for one in fields(FitSettings)), "validation_split")
 
 
-class Learner:
+class Learner(LearnerBase):
     """Trains, evaluates and uses a model of sequences.
 
     Data is `(X, y)`: arrays, tensors, lists of arrays (of unequal length: they become `Sequences`), or `Sequences`
@@ -123,107 +97,6 @@ class Learner:
         >>> learner.predict(x).shape
         torch.Size([64, 1])
     """
-
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        *,
-        loss: str | LossFunction | None = None,
-        objective: str | Objective | None = None,
-        label_smoothing: float = 0.0,
-        class_weights: ClassWeights | None = None,
-        optimizer: OptimizerLike = "adam",
-        metrics: MetricLike | Iterable[MetricLike] | Mapping[str, MetricLike] | None = None,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        l2: float = 0.0,
-        decay_biases: bool = True,
-        parameter_groups: ParameterGroups | None = None,
-        recurrent_l2: float = 0.0,
-        ar: float = 0.0,
-        tar: float = 0.0,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-        device: str | torch.device = "auto",
-        precision: str = "32-true",
-    ) -> None:
-        self.model, self.optimizer = model, optimizer
-        self.lr, self.weight_decay, self.l2, self.decay_biases = lr, weight_decay, l2, decay_biases
-        self.parameter_groups = None if parameter_groups is None else by_names(model, parameter_groups)
-        self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.recurrent_l2, self.ar, self.tar = recurrent_l2, ar, tar
-        self.label_smoothing, self.class_weights = label_smoothing, class_weights
-        self.config.check(model)
-        chosen = resolve_objective(objective, loss, model, label_smoothing, class_weights)
-        if metrics is None:  # the model's defaults belong to its default loss
-            own = objective is None and loss in (None, getattr(model, "default_loss", None))
-            metrics = getattr(model, "default_metrics", ()) if own else ()
-        execution = Execution.create(model, device, precision)
-        if isinstance(chosen.loss.function, torch.nn.Module):
-            chosen.loss.function.to(execution.device)
-        found = Metrics(metrics, logits=chosen.loss.probabilities == "sigmoid")
-        check_metrics(chosen, found.names)
-        self._session = Session(execution, chosen, found)
-        self._named_by_data = False
-        self._columns = ColumnNames()
-        if isinstance(optimizer, Optimizer):
-            self._session.note_optimizer(optimizer)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        made: Session | None = self.__dict__.get("_session")
-        if made is not None:
-            check_may_change(name, _CHANGEABLE)
-            if name == "lr":
-                check_rate(value)
-                made.rate = float(value)
-            if name == "optimizer" and isinstance(value, Optimizer):
-                made.note_optimizer(value)
-        super().__setattr__(name, value)
-
-    @property
-    def config(self) -> LearnerConfig:
-        """The settings as they are now; a run takes those of its beginning."""
-        return LearnerConfig(**{name: getattr(self, name) for name in _SETTINGS})
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is computed."""
-        return self._session.execution.device
-
-    @property
-    def rank(self) -> int:
-        """The number of this process under torchrun, from 0; 0 where there is but one."""
-        return self._session.execution.rank
-
-    @property
-    def history(self) -> History:
-        """What the last run recorded."""
-        return self._session.history
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """JSON values that are stored beside the model."""
-        return self._session.extra
-
-    @extra.setter
-    def extra(self, values: dict[str, Any]) -> None:
-        self._session.extra = values
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes: the model's, or those of the labels it was trained on; None: numbers.
-
-        They are stored with the model.
-        """
-        return known_names(self.model, self.extra)
-
-    def __repr__(self) -> str:
-        loss, device = self._session.objective.loss.name, self.device
-        optimizer = self.optimizer if isinstance(self.optimizer, str) else type(self.optimizer).__name__
-        trained = len(self.history.rows)
-        after = f", trained for {trained} epoch{'s' if trained > 1 else ''}" if trained else ""
-        kind = type(self.model).__name__
-        return f"Learner({kind}, loss={loss!r}, optimizer={optimizer!r}, lr={self.lr:g}, device='{device}'{after})"
 
     @with_gradients
     def fit(
@@ -361,38 +234,6 @@ class Learner:
         found = make_batches(session.execution, session.objective, data, int(batch_size), stateful=stateful)
         return evaluate(*found, session.metrics)
 
-    def predict(self, x: Any, *, batch_size: int = 256) -> Tensor:
-        """Return the model's outputs (a classifier's are logits) for arrays, tensors, lists of arrays or `Sequences`.
-
-        They come on the CPU, in the order of the rows; outputs per step [N, T, ...] are 0 past a sequence's end.
-
-        Raises:
-            DataError: no rows, or NaN among them.
-        """
-        check_whole(batch_size, "batch_size")
-        x = inputs_of(x)
-        self._columns.check(x)
-        return predict(self._session.execution, self._session.objective, x, int(batch_size))
-
-    def predict_proba(self, x: Any, *, batch_size: int = 256) -> Tensor:
-        """Return the probability of each class, as `predict` returns outputs: softmax or sigmoid as the loss has it.
-
-        Raises:
-            ConfigError: the loss has no probabilities.
-        """
-        return probabilities(self.predict(x, batch_size=batch_size), self._session.objective.loss)
-
-    def predict_classes(self, x: Any, *, batch_size: int = 256) -> Any:
-        """Return the class of each row (or step): an array of names where `class_names` are known, else a tensor.
-
-        With a binary loss it is 1 where the probability is above one half. Classes of padded steps mean nothing.
-
-        Raises:
-            ConfigError: the loss has no classes.
-        """
-        shares = self.predict_proba(x, batch_size=batch_size)
-        return classes_of(shares, self._session.objective.loss, self.class_names)
-
     @with_gradients
     def fine_tune(
         self,
@@ -468,11 +309,6 @@ class Learner:
         tuning = FineTuning(self._session, self.config, Plan(**as_python(asked)), self.fit, self.evaluate)
         return tuning.run(new_data, validation, as_python(settings))
 
-    def summary(self, data_or_shape: Any = None, *, batch_size: int = 32) -> Summary:
-        """List the model's layers with parameters, FLOPs and memory, see :func:`rnnkit.summary`; print it."""
-        optimizer: OptimizerLike = self.optimizer if self._session.optimizer is None else self._session.optimizer
-        return summary(self.model, data_or_shape, optimizer=optimizer, batch_size=batch_size)
-
     @with_gradients
     def find_rate(
         self,
@@ -532,29 +368,6 @@ class Learner:
     def profile(self, data: Any, y: Any = None, *, steps: int = 20, batch_size: int = 32) -> Profile:
         """Say where the time of a training step goes, see `Profile`; trains nothing."""
         return profile(self._session, self.optimizer, self.fit, joined(data, y), steps=steps, batch_size=batch_size)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model, its weights and how to build it, to one .safetensors file that `rnnkit.load` reads.
-
-        What is in `learner.extra` (JSON values: a preprocessing, names of classes) is stored with it, as it is with
-        each checkpoint; :func:`rnnkit.serialization.read_config` gives it back. Parts that `rnnkit.load` cannot make
-        anew, and forward hooks, are warned of.
-        """
-        save(self.model, Path(path), self.extra)
-
-    def _name_classes(self, data: Any) -> None:
-        """Take the names of the classes from the data of the first run, where the model has none."""
-        names, untrained = class_names_of(data), self._session.optimizer is None
-        if names is None or self._session.objective.loss.probabilities != "softmax":
-            return
-        if self.class_names is None or (self._named_by_data and untrained):
-            set_names(self.model, self.extra, names)
-            self._named_by_data = True
-
-    def _encoded(self, data: Any, names: tuple[str, ...] | None = None) -> Any:
-        if type(data) is tuple and data:
-            self._columns.check(data[0])
-        return encode_labels(data, names or self.class_names, self._session.objective.loss)
 
     @property
     def gradient_norm(self) -> float:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from rnnkit.data.forecasting.calendar import calendar_columns, calendar_features, local_times
+from rnnkit.data.forecasting.calendar import calendar_columns, calendar_features
 from rnnkit.data.forecasting.frequency import Frequency, infer_frequency
+from rnnkit.data.forecasting.stamps import local_times
 from rnnkit.errors import ConfigError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnkit.data.forecasting import read_time_series
+from rnnkit.data.forecasting import ForecastPreprocessing, divide_time, read_time_series
 from rnnkit.errors import ConfigError, DataError
 
 pd = pytest.importorskip("pandas")
@@ -211,3 +211,20 @@ def test_a_column_of_unknown_name_that_tells_series_apart_is_named():
     assert len(read_time_series(table, id_column="店铺")) == 2
     with pytest.raises(DataError, match="type id_column= if the rows"):
         read_time_series(table.assign(店铺="甲"))
+
+
+def test_stamps_with_a_zone_are_told_with_their_distance_from_utc():
+    hours = pd.date_range("2024-07-01", periods=40, freq="h", tz="Europe/Berlin")
+    series = read_time_series(pd.DataFrame({"ds": hours, "y": np.arange(40.0)}))
+    assert series.findings[-1] == "1 series of 40 steps, from 2024-07-01 00:00+02:00 to 2024-07-02 15:00+02:00."
+    assert "2024-07-01 00:00+02:00 to 2024-07-02 15:00+02:00" in repr(series)
+    parts = divide_time(series, ("2024-07-01 12:00", "2024-07-02"))
+    assert parts.findings[1] == "validation: 12 steps, from 2024-07-01 12:00+02:00 to 2024-07-01 23:00+02:00."
+    with pytest.raises(DataError, match=r"the first after 2024-07-01 01:00\+02:00"):
+        read_time_series(pd.DataFrame({"ds": hours.delete(2), "y": np.arange(39.0)}), gaps="error")
+    with pytest.raises(DataError, match=r"have the time stamp 2024-07-01 00:00\+02:00"):
+        read_time_series(pd.DataFrame({"ds": hours[[0, *range(40)]], "y": np.arange(41.0)}), duplicates="error")
+    known = read_time_series(pd.DataFrame({"ds": hours, "y": np.arange(40.0), "open": 1.0}), known=["open"])
+    preprocessing = ForecastPreprocessing.fit(divide_time(known), lookback=4, horizon=2)
+    with pytest.raises(DataError, match=r"known covariate 'open' .* at 2024-07-02 16:00\+02:00"):
+        preprocessing.latest(known)

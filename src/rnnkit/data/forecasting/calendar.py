@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ConfigError, check_choice
+from ...errors import check_choice
 from .frequency import Frequency
-from .series import show_stamp
+from .stamps import local_times
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -88,86 +88,3 @@ def calendar_columns(
     }
     angles = 2 * np.pi * np.stack([shares[name] for name in features], 1)
     return np.stack([np.sin(angles), np.cos(angles)], 2).reshape(len(times), -1)
-
-
-def local_times(stamps: npt.NDArray[Any], time_zone: str) -> npt.NDArray[Any]:
-    """Return what clocks of a zone show at stamps in UTC.
-
-    Raises:
-        ConfigError: there is no such zone.
-
-    Example:
-        >>> local_times(np.array(["2024-07-01T12"], "datetime64[us]"), "Europe/Berlin").astype(str).tolist()
-        ['2024-07-01T14:00:00.000000']
-    """
-    import pandas as pd
-
-    zone = check_time_zone(time_zone)
-    return pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy("datetime64[us]")
-
-
-def written_stamps(stamps: npt.NDArray[Any], time_zone: str | None = None) -> list[Any]:
-    """Return stamps as a table has them: whole numbers, dates, or the clock of a zone with its distance from UTC.
-
-    Args:
-        stamps: of any shape; in UTC where there is a zone.
-        time_zone: see `TimeSeries`.
-
-    Example:
-        >>> stamps = np.array(["2024-06-30T22", "2024-12-31T23"], "datetime64[us]")
-        >>> written_stamps(stamps, "Europe/Berlin"), written_stamps(stamps)[0]
-        (['2024-07-01 00:00+02:00', '2025-01-01 00:00+01:00'], '2024-06-30 22:00')
-    """
-    flat = np.asarray(stamps).ravel()
-    if flat.dtype.kind != "M":
-        return [int(one) for one in flat]
-    if time_zone is None:
-        return [show_stamp(one) for one in flat]
-    local = local_times(flat, time_zone)
-    minutes = ((local - flat) // np.timedelta64(1, "m")).astype(np.int64).tolist()
-    shown = np.datetime_as_string(local.astype("datetime64[s]")).tolist()
-    return [
-        f"{text.replace('T', ' ').removesuffix(':00')}{'-' if off < 0 else '+'}{abs(off) // 60:02}:{abs(off) % 60:02}"
-        for text, off in zip(shown, minutes, strict=True)
-    ]
-
-
-def to_utc(codes: npt.NDArray[np.int64], stamps: npt.NDArray[Any], time_zone: str) -> tuple[npt.NDArray[Any], int]:
-    """Return what clocks of a zone showed in UTC, the inverse of `local_times`, and how many stamps no clock showed.
-
-    Of an hour that a clock shows twice, the first row of a series is summer time, and the second is not. A time that
-    was left out is moved to the time after the change.
-
-    Args:
-        codes: [N], the number of each row's series.
-        stamps: [N], as clocks show them.
-        time_zone: a zone that exists.
-
-    Example:
-        >>> stamps = np.array(["2024-07-01T14", "2024-03-31T02:30"], "datetime64[us]")
-        >>> found, moved = to_utc(np.zeros(2, np.int64), stamps, "Europe/Berlin")
-        >>> found.astype("datetime64[h]").astype(str).tolist(), moved
-        (['2024-07-01T12', '2024-03-31T01'], 1)
-    """
-    import pandas as pd
-
-    local = pd.DatetimeIndex(stamps)
-    first = ~pd.DataFrame({"series": codes, "stamp": local}).duplicated().to_numpy()
-    zoned = local.tz_localize(time_zone, ambiguous=first, nonexistent="shift_forward")
-    moved = int((zoned.tz_localize(None) != local).sum())
-    return zoned.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]"), moved
-
-
-def check_time_zone(name: str) -> str:
-    """Return the name of a zone.
-
-    Raises:
-        ConfigError: there is no such zone.
-    """
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError, TypeError):
-        raise ConfigError.of("time_zone", name, 'expected a name such as "Europe/Berlin" or "UTC"') from None
-    return name

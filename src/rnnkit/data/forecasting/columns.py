@@ -11,11 +11,13 @@ from ..readers.column_names import CALENDAR, ENTITIES, IDS, TIMES, WEAK_TIMES
 from ..readers.columns import is_text
 from ..readers.row_numbers import is_written_index, plain_name
 from ..readers.table import Table
+from .number_dates import NumberDates
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TARGETS = {"y", "target", "targets", "value", "values", "目标", "数值"}
+_CLOCKS = frozenset(["unix", "epoch", "ts", "time", "date", "timestamp", "datetime", "utc"])
 _DATE = r"\s*(\d{4}[-/.年]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
 
 
@@ -146,7 +148,8 @@ def _time(table: Table, free: list[str], named: Named) -> str:
     dated = [name for name in open_ if _holds_dates(frame[name])]
     calendar = [name for name in open_ if plain_name(name) in CALENDAR and is_text(frame[name])]
     weak = [name for name in open_ if plain_name(name) in WEAK_TIMES and not is_text(frame[name])]
-    for found in ([name for name in open_ if plain_name(name) in TIMES], dated, calendar, weak):
+    counted = [name for name in open_ if _counts_time(frame[name], plain_name(name))]
+    for found in ([name for name in open_ if plain_name(name) in TIMES], dated, calendar, counted, weak):
         if len(found) == 1:
             return found[0]
         if found:
@@ -169,6 +172,14 @@ def _holds_dates(column: pd.Series[Any]) -> bool:
         return False
     seen = column.dropna().head(50).astype(str)
     return len(seen) > 0 and bool(seen.str.match(_DATE).all())
+
+
+def _counts_time(column: pd.Series[Any], name: str) -> bool:
+    """Whether numbers are dates from their first to their last, in a column whose name speaks of time."""
+    if column.dtype.kind not in "iuf" or _CLOCKS.isdisjoint(name.split("_")):
+        return False
+    numbers = column.dropna().to_numpy()
+    return NumberDates.recognise(numbers) is not None if len(numbers) else False
 
 
 def _id(frame: pd.DataFrame, free: list[str], named: Named) -> str | None:

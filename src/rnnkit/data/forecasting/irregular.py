@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy
 from .frequency import Frequency
-from .series import show_stamp
+from .stamps import shown
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -110,7 +110,7 @@ def say_repeated(repeated: int, distinct: int, rows: int, rules: Rules, *, coars
     return f"{what}, {counted(distinct, 'stamp')} in all; {rule}."
 
 
-def say_gaps(gaps: GapCount, rules: Rules, place: Place) -> str:
+def say_gaps(gaps: GapCount, rules: Rules, time_zone: str | None, place: Place) -> str:
     """Tell of steps without a row.
 
     Raises:
@@ -118,8 +118,9 @@ def say_gaps(gaps: GapCount, rules: Rules, place: Place) -> str:
     """
     steps, count = counted(gaps.steps, "step"), counted(gaps.count, "gap")
     if rules.gaps == "error":
+        first = shown(gaps.first, time_zone)
         raise DataError(
-            f"{steps} of {count} have no row, the first after {show_stamp(gaps.first)}; expected a row for each step",
+            f"{steps} of {count} have no row, the first after {first}; expected a row for each step",
             place,
             (Remedy("gaps", "insert", "to insert them without values"), Remedy("gaps", "ignore")),
         )
@@ -154,10 +155,10 @@ def irregular(frequency: Frequency, between: int, rows: int, rules: Rules, place
     )
 
 
-def duplicate(stamp: Any, count: int, place: Place) -> DataError:
+def duplicate(stamp: str, count: int, place: Place) -> DataError:
     """Return the error of rows that share a stamp, where the rules refuse them."""
     return DataError(
-        f"{count} rows of one series have the time stamp {show_stamp(stamp)}; expected one",
+        f"{count} rows of one series have the time stamp {stamp}; expected one",
         place,
         (
             Remedy("duplicates", "mean"),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import ConfigError, DataError, Place, check_choice
-from .series import TimeSeries, show_stamp
+from .series import TimeSeries
+from .stamps import shown, to_utc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -181,6 +182,8 @@ def _at_dates(series: TimeSeries, dates: list[Any]) -> tuple[tuple[str, ...], np
         raise ConfigError.of("parts", tuple(dates), 'expected dates such as "2024-01-31"') from None
     if (np.diff(stamps) <= np.timedelta64(0, "us")).any():
         raise ConfigError.of("parts", tuple(dates), "expected the earlier date first")
+    if series.time_zone is not None:  # dates are those of the zone's clock
+        stamps, _ = to_utc(np.zeros(len(stamps), np.int64), stamps, series.time_zone)
     inner = [np.searchsorted(time, stamps, "left") for time in series.times]
     return names, np.stack(
         [np.concatenate([[0], at, [len(time)]]) for at, time in zip(inner, series.times, strict=True)]
@@ -192,4 +195,5 @@ def _told(series: TimeSeries, name: str, begins: npt.NDArray[np.int64], ends: np
     first = min(series.times[row][begins[row]] for row in rows)
     last = max(series.times[row][ends[row] - 1] for row in rows)
     of = f" of {len(rows):,} series" if len(series) > 1 else ""
-    return f"{name}: {int((ends - begins).sum()):,} steps{of}, from {show_stamp(first)} to {show_stamp(last)}."
+    span = f"from {shown(first, series.time_zone)} to {shown(last, series.time_zone)}"
+    return f"{name}: {int((ends - begins).sum()):,} steps{of}, {span}."

@@ -5,19 +5,21 @@ Legend: S series, L lookback steps, H horizon steps, N steps of all series.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...errors import DataError, Place, Remedy, check_whole
+from ...errors import DataError, DataWarning, Place, Remedy, check_whole
 from ...types import WindowLayout
 from .calendar import calendar_columns, calendar_features, calendar_names
 from .frequency import Frequency
 from .parts import TimeParts
 from .scaling import Method, Scaling, moments
-from .series import TimeSeries, show_stamp
+from .series import TimeSeries
+from .stamps import shown
 from .windows import ForecastWindows, WindowSource
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ForecastPreprocessing:
         levels: name → the texts of a static column, in order.
         shortest: the fewest steps of history that a window needs; the steps before are 0 and not observed.
         read_options: arguments of `read_time_series` for further files.
+        joined: whether the steps of the training were joined of rows of a shorter step.
 
     Example:
         >>> import json
@@ -68,6 +71,7 @@ class ForecastPreprocessing:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shortest: int = 1
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    joined: bool = False
 
     @staticmethod
     def fit(
@@ -137,6 +141,7 @@ class ForecastPreprocessing:
             levels={name: tuple(sorted(set(map(str, column)))) for name, column in texts.items()},
             shortest=shortest,
             read_options=dict(series.read_options),
+            joined=bool(series.joined),
         )
 
     def with_series(self, parts: TimeParts) -> ForecastPreprocessing:
@@ -165,6 +170,9 @@ class ForecastPreprocessing:
 
     def prepare(self, series: TimeSeries) -> WindowSource:
         """Return all steps of series as a model sees them.
+
+        Rows of a shorter step that were joined to the model's steps are told by a `rnnkit.errors.DataWarning`, unless
+        those of the training were joined, too.
 
         Raises:
             DataError: another frequency, or a covariate is missing.
@@ -233,7 +241,7 @@ class ForecastPreprocessing:
                 step = int(np.isnan(longer.known[row][end:, int(gone.argmax())]).argmax())
                 raise DataError(
                     f"the known covariate {name!r} of the series {series.ids[row]!r} has no value at "
-                    f"{show_stamp(longer.times[row][end + step])}, step {step + 1} of {needed} to come",
+                    f"{shown(longer.times[row][end + step], series.time_zone)}, step {step + 1} of {needed} to come",
                     Place(series.source),
                     "add rows for the steps to come, with the covariates and without a target",
                 )
@@ -251,8 +259,11 @@ class ForecastPreprocessing:
                 f"the steps are {series.frequency.words}; the model was trained on steps that are "
                 f"{self.frequency.words}",
                 place,
-                Remedy("frequency", purpose="with that of the model, where the steps can be joined"),
+                self._remedy(series.frequency),
             )
+        if series.joined and not self.joined:
+            problem = f"the rows are finer than the steps of the model, which are {self.frequency.words}"
+            warnings.warn(DataWarning(f"{problem}: {series.joined}", place), stacklevel=4)
         seen = [np.flatnonzero(~np.isnan(target)) for target in series.targets]
         apart = [int(np.diff(one).min()) for one in seen if len(one) > 1]
         if not self.layout.observed and min(apart, default=1) > 1:  # in training no target was missing
@@ -275,6 +286,17 @@ class ForecastPreprocessing:
                     place,
                     Remedy(kind, list(needed)),
                 )
+
+    def _remedy(self, found: Frequency) -> Remedy | str:
+        """What makes steps of another frequency fit, if anything does."""
+        own = self.frequency
+        if own.is_date and not found.is_date:
+            return "give rows with their dates: a table with a column of time stamps"
+        if found.is_date and not own.is_date:
+            return "give the numbers of the steps in place of dates, or train on rows with dates"
+        if found.approximate_seconds < own.approximate_seconds:
+            return Remedy("frequency", own.text, "to join the rows of each step")
+        return f"give rows that are {own.words}, or train on such rows"
 
     def _standardised(
         self, values: npt.NDArray[np.float64], names: Sequence[str], wanted: Sequence[str]
@@ -318,6 +340,7 @@ class ForecastPreprocessing:
             "levels": {name: list(texts) for name, texts in self.levels.items()},
             "shortest": self.shortest,
             "read_options": dict(self.read_options),
+            "joined": self.joined,
         }
 
     @staticmethod
@@ -341,6 +364,7 @@ class ForecastPreprocessing:
             levels={name: tuple(texts) for name, texts in stored["levels"].items()},
             shortest=int(stored["shortest"]),
             read_options=dict(stored["read_options"]),
+            joined=bool(stored.get("joined", False)),  # earlier versions wrote none
         )
 
 

@@ -23,8 +23,10 @@ from ..reading import READERS, Options
 from .columns import Named, SeriesColumns, resolve_columns
 from .frequency import Frequency
 from .irregular import Duplicates, Gaps, Rules, counted
+from .number_dates import recognise_dates
 from .regular import Regular, to_regular
-from .series import TimeSeries, show_stamp
+from .series import TimeSeries
+from .stamps import shown
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -58,7 +60,9 @@ def read_time_series(
 
     Rows are sorted by time. Rows of one step are joined as `duplicates` says. Steps without a row are inserted with
     missing values. Stamps that name a time zone become UTC; stamps that name none are taken as they are, or as local
-    times of `time_zone`. Steps of days and longer are days of the zone. Missing values stay NaN here.
+    times of `time_zone`. Numbers from 1980 to 2100 are taken for dates: seconds since 1970, their thousandths to
+    billionths, or days such as 20240131; a frequency of numbers keeps them as they are. Steps of days and longer are
+    days of the zone. Missing values stay NaN here.
 
     Args:
         path: a file, or a DataFrame.
@@ -122,8 +126,12 @@ def read_time_series(
     stamps = times.parse(
         table.frame[found.time], table.place, found.time, options.time_format, decimal=numerals.decimal
     )
-    utc = times.has_zone(table.frame[found.time], options.time_format)
-    own_zone = times.zone_of(table.frame[found.time]) if utc else None
+    dates = recognise_dates(stamps, rhythm)
+    if dates is not None:
+        found.findings.append(dates.tell(found.time, stamps))
+        stamps = dates.stamps(stamps)
+    utc = dates.utc if dates is not None else times.has_zone(table.frame[found.time], options.time_format)
+    own_zone = times.zone_of(table.frame[found.time]) if utc and dates is None else None
     values = np.stack([column_numbers(table, name) for name in (*found.targets, *found.past, *found.known)], 1)
     unnamed = utc and time_zone is None and own_zone is None
     rules = Rules(
@@ -147,8 +155,8 @@ def read_time_series(
     guessed = [str(one) for one in options.guesses.warnings()]
     if unnamed:
         regular.findings.append(
-            "The stamps have a distance from UTC and no zone, so hours and days are those of UTC; the zone, such as "
-            'time_zone="Europe/Berlin", makes them those of its clock.'
+            f"The stamps have {'no zone' if dates is not None else 'a distance from UTC and no zone'}, so hours and "
+            'days are those of UTC; the zone, such as time_zone="Europe/Berlin", makes them those of its clock.'
         )
     series = _assemble(table, found, regular, codes, names, read_options)
     return replace(series, findings=(*guessed, *found.findings, *regular.findings, *_values_told(series)))
@@ -250,6 +258,7 @@ def _assemble(
         time_zone=regular.time_zone,
         source=table.source,
         read_options=read_options,
+        joined=regular.joined,
         **{name: tuple(rows) for name, rows in parts.items()},
     )
 
@@ -261,12 +270,14 @@ def _values_told(series: TimeSeries) -> list[str]:
     low, high = int(series.lengths.min()), int(series.lengths.max())
     steps = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     many = "1 series" if len(series) == 1 else f"{len(series):,} series"
-    said.append(f"{many} of {steps} steps, from {show_stamp(first)} to {show_stamp(last)}.")
+    span = f"from {shown(first, series.time_zone)} to {shown(last, series.time_zone)}"
+    said.append(f"{many} of {steps} steps, {span}.")
     observed = [one[:end] for one, end in zip(series.targets, series.ends.tolist(), strict=True)]
     missing, whole = sum(int(np.isnan(one).sum()) for one in observed), sum(map(len, observed))
     if missing:
+        share = f"{missing / whole:.1%}" if missing >= 0.001 * whole else "under 0.1%"
         said.append(
-            f"{missing:,} of {whole:,} targets ({missing / whole:.1%}) are missing; inputs repeat the last value "
+            f"{missing:,} of {whole:,} targets ({share}) are missing; inputs repeat the last value "
             "before, and scores leave them out."
         )
     constant = [name for name, one in zip(series.ids, observed, strict=True) if np.nanmin(one) == np.nanmax(one)]
@@ -278,9 +289,9 @@ def _values_told(series: TimeSeries) -> list[str]:
             Place(series.source),
         )
     if constant:
-        shown = ", ".join(map(repr, constant[:5])) + (" …" if constant[5:] else "")
+        listed = ", ".join(map(repr, constant[:5])) + (" …" if constant[5:] else "")
         said.append(
-            f"{len(constant):,} of {len(series):,} series {'is' if len(constant) == 1 else 'are'} constant: {shown}."
+            f"{len(constant):,} of {len(series):,} series {'is' if len(constant) == 1 else 'are'} constant: {listed}."
         )
     to_come = int((series.lengths - series.ends).max())
     if to_come:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
-from .calendar import check_time_zone, local_times, to_utc
 from .frequency import Frequency, infer_frequency
 from .irregular import (
     MOST_INSERTED,
@@ -27,6 +26,7 @@ from .irregular import (
     say_steps,
     sparse,
 )
+from .stamps import check_time_zone, local_times, shown, to_utc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,6 +45,7 @@ class Regular:
         frequency: of the steps.
         time_zone: see `TimeSeries`; None where the steps are days or longer.
         findings: what was found and done, a sentence each.
+        joined: the one of them that tells of rows of a shorter step, which were joined; "" where there are none.
     """
 
     times: list[npt.NDArray[Any]]
@@ -52,6 +53,7 @@ class Regular:
     frequency: Frequency
     time_zone: str | None
     findings: list[str] = field(default_factory=list)
+    joined: str = ""
 
 
 def to_regular(
@@ -87,7 +89,8 @@ def to_regular(
     time_zone = rules.time_zone if stamps.dtype.kind == "M" else None
     if rules.frequency is not None and rules.frequency.is_date != (stamps.dtype.kind == "M"):
         kind = "dates" if stamps.dtype.kind == "M" else "numbers"
-        raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place)
+        numbers = "write dates, or seconds since 1970 from 1980 on" if rules.frequency.is_date else None
+        raise DataError(f"the time stamps are {kind}; the frequency is {rules.frequency.words}", place, numbers)
     inferred = _inferred(codes, stamps)
     frequency = _frequency(inferred, rules, place)
     if time_zone is not None:
@@ -129,6 +132,7 @@ def to_regular(
             )
     times, rows, repeated, distinct, gaps = [], [], 0, 0, GapCount()
     rule: Duplicates = rules.duplicates or "mean"
+    joined = ""
     for begin, one in zip(bounds[:-1].tolist(), found, strict=True):
         block = values[begin : begin + len(one.positions)]
         steps = one.positions
@@ -140,7 +144,7 @@ def to_regular(
         if len(unique) < len(steps):
             if rule == "error":
                 row = begin + int(first[counts > 1][0])
-                raise duplicate(stamps[row], int(counts.max()), place)
+                raise duplicate(shown(stamps[row], time_zone), int(counts.max()), place)
             block = _joined(block, steps, unique, rule)
         if rules.gaps == "ignore":
             times.append(stamps[begin + first])
@@ -155,15 +159,16 @@ def to_regular(
         times.append(frequency.stamps(one.origin, np.arange(length)))
         rows.append(whole)
     if repeated:
-        findings.append(say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place))
+        joined = say_repeated(repeated, distinct, len(codes), rules, coarser=coarser, place=place)
+        findings.append(joined)
     if gaps.steps:
-        findings.append(say_gaps(gaps, rules, place))
+        findings.append(say_gaps(gaps, rules, time_zone, place))
     if time_zone is None and frequency.microseconds is not None and distinct and at_clock_changes(gaps, rules):
         findings.append(
             "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
             'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
         )
-    return Regular(times, rows, frequency, time_zone, findings)
+    return Regular(times, rows, frequency, time_zone, findings, joined if coarser else "")
 
 
 @dataclass

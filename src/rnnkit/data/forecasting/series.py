@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import DataError, Place, check_whole
 from .frequency import Frequency
+from .stamps import shown
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +39,7 @@ class TimeSeries:
         source: the file, for messages.
         findings: what was found and done while the series were read, a sentence each.
         read_options: what `read_time_series` was called with, and the columns that it found.
+        joined: the finding that tells of rows of a shorter step, which were joined to steps; "" where there are none.
 
     Raises:
         DataError: sizes that do not fit.
@@ -61,6 +63,7 @@ class TimeSeries:
     source: str = ""
     findings: tuple[str, ...] = ()
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    joined: str = ""
 
     def __post_init__(self) -> None:
         count, place = len(self.targets), Place(self.source)
@@ -146,7 +149,8 @@ class TimeSeries:
             for what, names in (("past", self.past_names), ("known", self.known_names), ("static", tuple(self.static)))
             if names
         ]
-        span = f"{self.frequency.describe(first)}, {show_stamp(first)} to {show_stamp(last)}"
+        first_shown, last_shown = shown(first, self.time_zone), shown(last, self.time_zone)
+        span = f"{self.frequency.describe(first)}, {first_shown} to {last_shown}"
         return f"TimeSeries({'; '.join([f'{len(self)} series of {steps} steps, {span}', *named])})"
 
     def __getitem__(self, rows: Any) -> TimeSeries:
@@ -226,20 +230,6 @@ class TimeSeries:
         for name, column in self.static.items():
             hashed.update(repr((name, column.tolist())).encode())
         return hashed.hexdigest()
-
-
-def show_stamp(stamp: Any) -> str:
-    """Return a stamp as people write it: without a time of day at midnight.
-
-    Example:
-        >>> show_stamp(np.datetime64("2024-01-01T00:00", "us")), show_stamp(np.datetime64("2024-01-01T06:30", "us"))
-        ('2024-01-01', '2024-01-01 06:30')
-    """
-    if np.asarray(stamp).dtype.kind != "M":
-        return f"{stamp}"
-    day, _, clock = str(np.asarray(stamp).astype("datetime64[s]")).partition("T")
-    clock = clock.removesuffix(":00")
-    return day if clock in ("00:00", "") else f"{day} {clock}"
 
 
 def _observed_steps(target: npt.NDArray[np.float64]) -> int:

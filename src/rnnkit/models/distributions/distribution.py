@@ -44,10 +44,12 @@ class Distribution:
     Attributes:
         name: as ``output=`` of a forecaster has it.
         size: M.
+        lowest: the smallest value that there can be; None: there is none.
     """
 
     name: ClassVar[str]
     size: int
+    lowest: ClassVar[float | None] = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what :func:`make_distribution` makes this one of, as JSON values."""

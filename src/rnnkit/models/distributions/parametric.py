@@ -152,6 +152,7 @@ class NegativeBinomial(_Parametric):
 
     name: ClassVar[str] = "negative_binomial"
     size = 2
+    lowest: ClassVar[float | None] = 0.0
 
     def __init__(self, smallest: float = 1e-3) -> None:
         super().__init__(smallest)
@@ -165,12 +166,17 @@ class NegativeBinomial(_Parametric):
         return torch.distributions.NegativeBinomial(1 / alpha, logits=(mean * alpha).log(), validate_args=False)
 
     def _losses(self, raw: Tensor, targets: Tensor) -> Tensor:
-        if bool((targets < 0).any()):
+        wrong = (targets < 0) | (targets != targets.round())
+        if bool(wrong.any()):
             raise DataError(
-                f"the target {float(targets.min()):g} arrived; output='negative_binomial' expects counts, at least 0",
+                f"the target {float(targets[wrong].min()):g} arrived; output='negative_binomial' expects counts: whole "
+                "numbers of at least 0",
                 remedy=("leave the targets unscaled", "build the model with output='gaussian' or 'student_t'"),
             )
         return super()._losses(raw, targets)
+
+    def _harmless(self, raw: Tensor) -> Tensor:
+        return super()._harmless(raw).round()
 
     def mean(self, raw: Tensor) -> Tensor:
         """Return μ."""

@@ -1,0 +1,22 @@
+"""How figures are called in reports: their names in metrics are those of code."""
+
+from __future__ import annotations
+
+_TITLES = {
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "slot_f1": "slot F1",
+}
+
+
+def figure_name(name: str) -> str:
+    """Return the name of a figure as people write it.
+
+    Example:
+        >>> figure_name("rougeL"), figure_name("bits_per_byte")
+        ('ROUGE-L', 'bits per byte')
+    """
+    return _TITLES.get(name) or name.replace("_", " ")
