@@ -21,7 +21,7 @@ def completed(line):
     ("line", "expected"),
     [
         ("trai", ["train"]),
-        ("tr", ["train", "transcribe", "translate"]),
+        ("tr", ["train", "translate", "transcribe"]),
         ("generate run --repet", ["--repetition-penalty"]),
         ("translate run --wi", ["--width"]),
         ("recipes ", ["list", "show", "copy"]),

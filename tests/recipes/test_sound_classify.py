@@ -31,7 +31,8 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
     assert result.stdout.split("\t")[1] == "low"
     result = call("evaluate", run, tmp_path / "sounds")
     assert "Accuracy:" in result.stdout
-    (tmp_path / "others" / "mid").mkdir(parents=True)
-    write_wav(tmp_path / "others" / "mid" / "0.wav", tone("mid"), RATE)
+    for word in ("mid", "low"):
+        (tmp_path / "others" / word).mkdir(parents=True)
+        write_wav(tmp_path / "others" / word / "0.wav", tone(word), RATE)
     assert refused_alone(call("evaluate", run, tmp_path / "others"), "the class 'mid'", "high, low")
     assert refused_alone(call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "transcriber")

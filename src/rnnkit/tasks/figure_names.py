@@ -9,6 +9,8 @@ _TITLES = {
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
     "slot_f1": "slot F1",
+    "wer": "word error rate",
+    "cer": "character error rate",
 }
 
 
