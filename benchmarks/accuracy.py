@@ -3,8 +3,9 @@
 Digits by the founding settings, by the recipe's own, by gates, and one pixel a step; three sets of the UCR and UEA
 archives by the recipe for series as it is; the adding problem over 400 and 1,000 steps; forecasts of ETTh1 at four
 horizons, of AEP's load, of Seattle's temperature, and of a series with few observations; a language model of
-Shakespeare by characters, intents and slots of SNIPS, translations of Multi30k and, both ways, of Tatoeba, and
-summaries of SciTLDR. `benchmarks/accuracy_jobs.py` has the figures. All of it takes most of a day on two cores;
+Shakespeare by characters, intents and slots of SNIPS, intents of spoken commands (`benchmarks.understanding` has the
+cascade beside them), translations of Multi30k and, both ways, of Tatoeba, and summaries of SciTLDR.
+`benchmarks/accuracy_jobs.py` has the figures. All of it takes most of a day on two cores;
 `--only NAME` trains one, `--skip NAME` leaves one out. Data is looked for in the folder RNNKIT_DATA. What is not there
 is downloaded where it may be, else its jobs are left out.
 
@@ -71,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         job = JOBS[name]
         if not possible(job):
-            print(f"{name}: left out, RNNKIT_DATA names no folder with its files", file=sys.stderr)
+            lacks = f", or {job.program} is not installed" if job.program else ""
+            print(f"{name}: left out, RNNKIT_DATA names no folder with its files{lacks}", file=sys.stderr)
             continue
         try:
             found[name] = [metrics_of(name, job, seed, folder, fresh=options.fresh) for seed in job.seeds]
@@ -83,9 +85,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def possible(job: Job) -> bool:
-    """Whether the files that the job's settings name are there, and what it needs of the folder in RNNKIT_DATA."""
+    """Whether the files that the job's settings name are there, what it needs of RNNKIT_DATA, and its program."""
     files = [text.partition("=")[2] for text in resolve(job) if text.startswith(("data.path=", "data.test="))]
     data = os.environ.get("RNNKIT_DATA")
+    if job.program and shutil.which(job.program) is None:
+        return False
     needed = not job.needs or (data is not None and (Path(data) / job.needs).exists())
     return needed and all(Path(file).is_file() for file in files)
 

@@ -57,6 +57,7 @@ class Job:
         seeds: each is a training.
         study: whether `recipe` is a study; its `measure(seed)` returns metrics.
         needs: a file or folder of RNNKIT_DATA that the recipe reads, and that cannot be downloaded.
+        program: one of the system that the recipe runs.
     """
 
     recipe: str
@@ -65,6 +66,7 @@ class Job:
     seeds: tuple[int, ...] = SEEDS
     study: bool = False
     needs: str = ""
+    program: str = ""
 
 
 def at(*path: str) -> Callable[[Metrics], float]:
@@ -179,6 +181,7 @@ JOBS = {
         seeds=(0,),
         needs="snips",
     ),
+    "spoken-intents": Job("spoken-intents", (_accuracy(0.90),), seeds=(0,), program="espeak-ng"),
     "translate-multi30k": Job("translate-multi30k", (_bleu(35),), seeds=(0,), needs="multi30k"),
     "translate-tatoeba-zh": Job("translate-tatoeba", (_bleu(),), seeds=(0,), needs=_TATOEBA),
     "translate-tatoeba-en": Job("translate-tatoeba", (_bleu(),), _CHINESE_TO_ENGLISH, (0,), needs=_TATOEBA),

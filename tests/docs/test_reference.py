@@ -21,6 +21,9 @@ MODULES = {
         "repeated_outputs",
         "repetition",
     ),
+    "rnnkit.data.audio.command_texts": ("Command", "draw_commands", "spoken_number"),
+    "rnnkit.data.audio.espeak": ("speak",),
+    "rnnkit.data.audio.spoken_commands": ("CommandSettings", "make_commands"),
     "rnnkit.diagnostics.activity": ("Activity",),
     "rnnkit.diagnostics.diagnosis": ("Diagnosis",),
     "rnnkit.diagnostics.gradients": ("GradientFlow",),
@@ -87,6 +90,14 @@ MODULES = {
     "rnnkit.tasks.intents": ("IntentSlotObjective", "Understood", "ValidationScores", "scores", "understand"),
     "rnnkit.tasks.series_stream": ("SeriesStream",),
     "rnnkit.tasks.span_scores": ("span_scores",),
+    "rnnkit.recipes.spoken_intents": ("SpokenIntents", "spoken_intents"),
+    "rnnkit.tasks.spoken_understanding": (
+        "SpokenMeaning",
+        "SpokenSlot",
+        "SpokenUnderstanding",
+        "UnderstandingScores",
+        "score_understanding",
+    ),
     "rnnkit.tasks.regression": ("Regression",),
     "rnnkit.tasks.series": ("SeriesPredictor", "classify", "load", "regress", "train_series"),
     "rnnkit.tasks.speech": ("Transcriber", "Transcript", "load_transcriber"),
@@ -163,6 +174,9 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.tasks.spoken_understanding.SpokenMeaning": "rnnkit.tasks.spoken_understanding.SpokenUnderstanding",
+    "rnnkit.tasks.spoken_understanding.SpokenSlot": "rnnkit.tasks.spoken_understanding.SpokenUnderstanding",
+    "rnnkit.tasks.spoken_understanding.UnderstandingScores": "rnnkit.tasks.spoken_understanding.score_understanding",
     "rnnkit.tasks.forecasting.load_forecaster": "rnnkit.tasks.forecasting.ForecastPredictor",
     "rnnkit.tasks.forecast_findings.SeenForecasts": "rnnkit.tasks.forecast_findings.tell_forecasts",
     "rnnkit.tasks.forecast_report.Comparison": "rnnkit.RNNForecaster",

@@ -13,7 +13,7 @@ def bodies(**options):
     return [layer(3, 6, **options) for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU)]
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat", "attention"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_padded_row_is_classified_as_if_alone(pooling, bidirectional):
     for body in bodies(bidirectional=bidirectional, num_layers=2):

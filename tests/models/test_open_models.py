@@ -16,7 +16,7 @@ from rnnkit.finetuning.groups import layer_groups
 from rnnkit.finetuning.heads import replace_head
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat", "attention"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_padded_row_is_classified_as_if_alone_whatever_the_body(body, pooling):
     torch.manual_seed(0)

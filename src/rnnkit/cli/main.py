@@ -29,6 +29,7 @@ from . import (
     train,
     transcribe,
     translate,
+    understand,
 )
 from .command import DataVerb, FineTuneVerb, Train, Verb
 from .output import complain
@@ -83,6 +84,7 @@ app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)
 app.command("transcribe", cls=Verb)(transcribe.transcribe)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
+app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("runs")(runs.runs)

@@ -22,8 +22,9 @@ from .native_parts import NativeParts
 
 Tensor = torch.Tensor
 Front = torch.nn.Module | Sequence[torch.nn.Module]
-Pooling = Literal["last", "mean", "max", "concat"]
-POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat")
+Pooling = Literal["last", "mean", "max", "concat", "attention"]
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "max", "concat", "attention")
+_ATTENTION = 64  # features that decide how much a step counts
 _PARTS = ("augment", "front", "body")  # from input to output
 
 
@@ -232,6 +233,9 @@ def _joined_layers(modules: tuple[Any, ...]) -> SequenceInterface:
 class PooledModel(SequenceModel):
     """One vector a sequence: the last valid step, or the mean or maximum over valid steps, through the head.
 
+    Attention is a mean whose weights are learned: Σ_t softmax_t(w · tanh(W h_t)) h_t over valid steps (Lin et al. 2017,
+    one row of weights).
+
     ``front`` stands before the body and may shorten the sequences (:class:`rnnkit.ConvFront`), make them of images
     (:class:`rnnkit.PixelFront`) or of token ids (``torch.nn.Embedding``); ``augment`` stands before both and changes
     them while training (:class:`rnnkit.SeriesAugment`).
@@ -260,6 +264,8 @@ class PooledModel(SequenceModel):
             features=3 if pooling == "concat" else 1,
         )
         self.pooling = pooling
+        if pooling == "attention":
+            self.query = _query(self._layers().output_size or 1, next(self.head.parameters(), None))
 
     @property
     def carry_problem(self) -> str | None:
@@ -280,6 +286,8 @@ class PooledModel(SequenceModel):
         return None if own else NativeParts(self)
 
     def _pool(self, layers: SequenceInterface, output: Tensor, state: State, lengths: Lengths | None) -> Tensor:
+        if self.pooling == "attention":
+            return _attended(output, None if lengths is None else valid_outputs(lengths, output), self.query(output))
         names = ("last", "max", "mean") if self.pooling == "concat" else (self.pooling,)
         valid = None if lengths is None or names == ("last",) else valid_outputs(lengths, output)
         pooled = [
@@ -302,6 +310,22 @@ def _over_time(output: Tensor, valid: Tensor | None, name: str) -> Tensor:
     if name == "max":
         return (output if valid is None else output.masked_fill(~valid, float("-inf"))).amax(1)
     return output.mean(1) if valid is None else output.sum(1) / valid.sum(1)  # 0 behind a row's length
+
+
+def _query(width: int, like: Tensor | None) -> torch.nn.Sequential:
+    """What tells how much a step counts, of the type of the head's weights."""
+    query = torch.nn.Sequential(
+        torch.nn.Linear(width, _ATTENTION), torch.nn.Tanh(), torch.nn.Linear(_ATTENTION, 1, bias=False)
+    )
+    return query if like is None or not like.is_floating_point() else query.to(like.dtype)
+
+
+def _attended(output: Tensor, valid: Tensor | None, scores: Tensor) -> Tensor:
+    """The mean of output [B, T, F] by the softmax of scores [B, T, 1] over valid steps."""
+    if valid is not None:
+        scores = scores.masked_fill(~valid, float("-inf"))
+        output = output.masked_fill(~valid, 0.0)  # what lies behind a row's length may be no number
+    return (scores.softmax(1) * output).sum(1)
 
 
 def _plain_linear(head: torch.nn.Module) -> bool:

@@ -23,9 +23,9 @@ class SequenceClassifier(PooledModel):
             own, ``torch.nn.LSTM``, ``GRU`` or ``RNN``, or a :class:`rnnkit.SequenceModule`. Models take batch-first
             input whatever the body's ``batch_first``.
         classes: C, at least 2, or the names of the classes, which are kept as ``class_names``.
-        pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"``, ``"max"``, or
-            ``"concat"``: the three side by side (ULMFiT, Howard & Ruder 2018).
-
+        pooling: ``"last"`` (the last valid step; of both directions where there are two), ``"mean"``, ``"max"``,
+            ``"concat"``: the three side by side (ULMFiT, Howard & Ruder 2018), or ``"attention"``: a mean whose weights
+            are learned, Σ_t softmax_t(w · tanh(W h_t)) h_t (Lin et al. 2017).
         dropout: probability with which pooled features are dropped while training.
         front: one layer over sequences before the body, or a list of several: ``torch.nn.Embedding`` for token ids,
             :class:`rnnkit.ConvFront`, :class:`rnnkit.PixelFront`, ``torch.nn.Linear`` and more.

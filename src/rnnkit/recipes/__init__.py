@@ -59,6 +59,7 @@ RECIPES = {
     "sound-classify": ("sound_classify", "sound_classify"),
     "speech": ("speech", "speech"),
     "speech-digits": ("speech_digits", "speech_digits"),
+    "spoken-intents": ("spoken_intents", "spoken_intents"),
     "summarize": ("summarize", "summarize"),
     "summarize-scitldr": ("summarize", "summarize_scitldr"),
     "translate": ("translate", "translate"),

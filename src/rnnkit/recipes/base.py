@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..data import Tokenizer
     from ..tasks.speech import Transcriber
+    from ..tasks.spoken_understanding import Understander
     from .finetuning import FineTune, FineTuneWork
 
 Columns = dict[str, list[Any]]
@@ -247,6 +248,14 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "transcriber", "transcribe speech")
 
+    def understander(self, folder: Path) -> Understander:
+        """Return a function from texts to the intents and slots that the folder's model finds in them.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "understander", "understand texts")
+
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, and rows to measure it on.
 
@@ -335,6 +344,7 @@ METHODS = {
     "translate": "translator",
     "summarize": "summarizer",
     "transcribe": "transcriber",
+    "understand": "understander",
     "inspect": "inspection_data",
     "finetune": "fine_tune_job",
 }

@@ -171,6 +171,10 @@ class Intents(Recipe):
 
         return answer
 
+    def understander(self, folder: Path) -> Trained:
+        """Return the folder's model as a function from texts to intents and slots, for ``rnnkit understand``."""
+        return load(folder, self.device)
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the sentences of a file to learn, whose intents and slots it knows."""
         from rnnkit.recipes.intents_finetuning import make_job

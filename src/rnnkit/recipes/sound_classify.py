@@ -16,9 +16,9 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.speech_data import ClipData, divide_clips
-from rnnkit.recipes.speech_sound import augmentations, make_front
+from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
-from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share
+from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import AveragedSettings
 from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundNetwork
 
@@ -49,7 +49,11 @@ class Model(SoundNetwork):
 
 @dataclass(frozen=True)
 class Fit(AveragedSettings):
-    """The training; see ``rnnkit.Learner``."""
+    """The training; see ``rnnkit.Learner``.
+
+    Attributes:
+        plain: so many epochs begin without augmentation: sounds are learned sooner while they are plain.
+    """
 
     epochs: Count = 30
     batch_size: Count = 32
@@ -57,6 +61,7 @@ class Fit(AveragedSettings):
     schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
     clip_norm: Positive | None = 1.0
     average: Annotated[float, Range(above=0, below=1)] | None = 0.99
+    plain: WholeNumber = 4
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,9 @@ class PreparedSounds(PreparedRun):
         learner = rnnkit.Learner(model, metrics="accuracy", device=recipe.device, **recipe.fit.learner_settings())
         learner.extra = {_STORED: front.to_json()}
         waves, frames = augmentations(recipe.augment, front.features.settings)
-        batches = SpeechBatches(self.train, self.classes, front, size, waves=waves, frames=frames, seed=recipe.seed)
+        batches = SpeechBatches(
+            self.train, self.classes, front, size, waves=waves, frames=frames, plain=recipe.fit.plain, seed=recipe.seed
+        )
         judged = self.held.get("validation")
         chosen: dict[str, Any] = {} if judged is None else {"monitor": "val_accuracy", "restore_best": True}
         history = learner.fit(
@@ -243,19 +250,7 @@ def sound_classify() -> SoundClassify:
 
 def build(settings: Model, features: int, classes: tuple[str, ...]) -> rnnkit.SequenceClassifier:
     """Return the network with fresh weights."""
-    from rnnkit.layers.by_name import RECURRENT_LAYERS
-
-    front = rnnkit.CausalConv(
-        features, settings.channels, settings.kernel_sizes, settings.strides, dropout=settings.front_dropout
-    )
-    body = RECURRENT_LAYERS[settings.cell](
-        settings.channels,
-        settings.hidden_size,
-        settings.num_layers,
-        batch_first=True,
-        bidirectional=settings.bidirectional,
-        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
-    )
+    front, body = make_layers(settings, features)
     return rnnkit.SequenceClassifier(
         body, list(classes), pooling=settings.pooling, dropout=settings.dropout, front=front
     )

@@ -20,7 +20,7 @@ from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
-from rnnkit.recipes.speech_sound import augmentations, make_front
+from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.speech_settings import Decoding, RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
@@ -286,20 +286,10 @@ def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.Spe
         features: numbers a frame.
         tokens: of the tokenizer, the blank among them.
     """
-    from rnnkit.layers.by_name import RECURRENT_LAYERS
-
-    front = rnnkit.CausalConv(
-        features, settings.channels, settings.kernel_sizes, settings.strides, dropout=settings.front_dropout
-    )
-    body = RECURRENT_LAYERS[settings.cell](
-        settings.channels,
-        settings.hidden_size,
-        settings.num_layers,
-        batch_first=True,
-        bidirectional=settings.bidirectional,
-        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
-    )
+    front, body = make_layers(settings, features)
     if settings.head == "transducer":
+        from rnnkit.layers.by_name import RECURRENT_LAYERS
+
         size = settings.predictor_size
         predictor = RECURRENT_LAYERS[settings.cell](size, size, batch_first=True)
         return rnnkit.TransducerModel(

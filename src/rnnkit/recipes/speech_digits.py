@@ -43,7 +43,7 @@ class Data(SpeechData):
     """
 
     tokens: Literal["char", "word", "bpe", "unigram"] = "word"
-    strings: Count = 1000
+    strings: Count = 2000
     longest_string: Count = 7
     test_strings: Count = 300
     without: str | None = None
@@ -57,9 +57,9 @@ class SpeechDigits(Speech):
         default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2, dropout=0.1, front_dropout=0.0)
     )
     fit: RecognizerFit = field(
-        default_factory=lambda: RecognizerFit(epochs=50, batch_size=16, lr=2e-3, average=0.99, curriculum=16)
+        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=3e-3, average=0.995, curriculum=8)
     )
-    augment: SoundAugment = field(default_factory=SoundAugment)
+    augment: SoundAugment = field(default_factory=lambda: SoundAugment(tilt=2.0, warp=0.08, time_width=6, band_width=4))
     data: Data = field(default_factory=Data)
 
     def prepare(self) -> PreparedRun:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures
+from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundNetwork
 
 if TYPE_CHECKING:
+    import rnnkit
     from rnnkit.tasks.speech_batches import SpeechFront, Utterances
 
 
@@ -59,3 +60,28 @@ def augmentations(settings: SoundAugment, features: Any) -> tuple[Any, Any]:
         high_hz=features.top_hz,
     )
     return waves, frames
+
+
+def make_layers(settings: SoundNetwork, features: int) -> tuple[rnnkit.CausalConv, Any]:
+    """Return the convolutions that join frames, and the recurrent layers behind them, with fresh weights.
+
+    Args:
+        settings: of both.
+        features: numbers a frame.
+    """
+    import rnnkit
+    from rnnkit.layers.by_name import RECURRENT_LAYERS
+
+    front = rnnkit.CausalConv(
+        features, settings.channels, settings.kernel_sizes, settings.strides, dropout=settings.front_dropout
+    )
+    body = RECURRENT_LAYERS[settings.cell](
+        settings.channels,
+        settings.hidden_size,
+        settings.num_layers,
+        batch_first=True,
+        bidirectional=settings.bidirectional,
+        dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+        layer_norm=settings.layer_norm,
+    )
+    return front, body

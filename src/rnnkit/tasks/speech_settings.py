@@ -98,6 +98,8 @@ class SoundNetwork(NetworkSettings):
         strides: frames that become one, of each convolution.
         front_dropout: probability of dropping a feature of the convolutions.
         dropout: probability of dropping a feature between and behind the recurrent layers.
+        layer_norm: whether the recurrent layers normalise their products: training by CTC then begins to tell sounds
+            apart several times as soon.
     """
 
     cell: Cell = "gru"
@@ -109,6 +111,7 @@ class SoundNetwork(NetworkSettings):
     strides: tuple[int, ...] = (2, 2)
     front_dropout: Share = 0.1
     dropout: Share = 0.2
+    layer_norm: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""``rnnkit understand``: a run of speech and a run of intents, joined.
+
+It is a verb of its own. The other verbs take one run, whose recipe says what it can do; here neither run can do it
+alone, and each stays as it is: a better recogniser or a new set of intents is a matter of naming another run. A stored
+pair would have to be stored again for each of them. The one network from sound to intent (``spoken-intents``) is one
+run, and answers by ``rnnkit predict``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError, DataError
+from ..runs.settings import override
+from . import standard_input
+from .arguments import Device, shorthands, trained_recipe_of
+from .misplaced import check_data, check_run
+from .output import complain, plain_warnings, report, warn
+from .transcribe import _Printed, _read, _sounds
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
+    from ..tasks.spoken_understanding import SpokenUnderstanding
+
+
+def understand(
+    recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="The folder of a run of speech.")],
+    intents: Annotated[Path, typer.Argument(metavar="INTENTS", help="The folder of a run of intents.")],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Sound files, or folders of them; - is a sound file on standard input."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recordings to score on: JSON lines with path, text, intent and slots, or a folder with test.jsonl.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A file for a line of JSON a sound file.")] = None,
+    device: Device = None,
+) -> None:
+    """Tell what is said in sound files and what is meant: a line of JSON a file with text, intent and slots.
+
+    With --data it compares with the truth, on recognised and on true words, and writes understanding.json into INTENTS.
+    """
+    paths = [Path(file) for file in files or ()]
+    check_run("understand", recogniser)
+    check_run(f"understand {recogniser}", intents)
+    check_data("understand", f"{recogniser} {intents}", [path for path in paths if not path.is_dir()])
+    if data is not None and paths:
+        raise ConfigError(f"{paths[0]} and --data {data} arrived; expected one of them")
+    if data is None and not paths and not standard_input.is_piped():
+        raise ConfigError(f"no file arrived; type `rnnkit understand {recogniser} {intents} FILE.wav`")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+    hears, understands = (
+        _recipe(run, verb, device) for run, verb in ((recogniser, "transcribe"), (intents, "understand"))
+    )
+    with plain_warnings():
+        from ..tasks.spoken_understanding import SpokenUnderstanding
+
+        joined = SpokenUnderstanding(hears.transcriber(recogniser), understands.understander(intents))
+        if data is not None:
+            _score(joined, recogniser, intents, data, out)
+        else:
+            _answer(joined, paths or [standard_input.DASH], out)
+
+
+def _recipe(run: Path, verb: str, device: str | None) -> Recipe:
+    chosen = trained_recipe_of(run, None)
+    return override(chosen, shorthands(chosen, {"--device": device})).require(verb, run)
+
+
+def _answer(joined: SpokenUnderstanding, paths: list[Path], out: Path | None) -> None:
+    printed, failed = _Printed(out), False
+    try:
+        for path in _sounds(paths):
+            try:
+                [meaning] = joined.of_transcripts([_read(joined.transcriber, path)])
+            except DataError as error:
+                complain(error)
+                failed = True
+                continue
+            name = standard_input.NAME if path == standard_input.DASH else str(path)
+            printed.line(json.dumps({"file": name, **meaning.to_json()}, ensure_ascii=False))
+    finally:
+        printed.close()
+    if failed:
+        raise typer.Exit(1)
+
+
+def _score(joined: SpokenUnderstanding, recogniser: Path, intents: Path, data: Path, out: Path | None) -> None:
+    from ..recipes import spoken_cascade
+
+    speech = spoken_cascade.read_tagged_speech(data)
+    for sentence in speech.findings:
+        warn(sentence)
+    scores = spoken_cascade.score(joined, speech)
+    if out is not None:
+        printed = _Printed(out)
+        try:
+            for answer in spoken_cascade.answers(speech, scores):
+                printed.line(json.dumps(answer, ensure_ascii=False))
+        finally:
+            printed.close()
+    report(scores.figures)
+    typer.echo(spoken_cascade.summary(scores.figures))
+    written = spoken_cascade.write_scores(intents, recogniser, data, scores.figures, len(speech.texts))
+    typer.echo(f"Figures: {written}")
