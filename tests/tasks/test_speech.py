@@ -248,10 +248,5 @@ def test_joined_utterances_are_of_one_speaker_with_true_ends():
     before = list(joined.texts)
     joined.redraw(5, 0)
     assert before != joined.texts
-    growing = JoinedUtterances(recordings, list("abcd"), None, 20, rate=RATE, lengths=(1, 5), growing=4)
-    growing.redraw(0, 2)
-    assert {len(text.split()) for text in growing.texts} == {1}
-    growing.redraw(0, 4)
-    assert max(len(text.split()) for text in growing.texts) == 5
     with pytest.raises(ConfigError, match="gaps="):
         JoinedUtterances(recordings, list("abcd"), None, 2, rate=RATE, gaps=Gaps(least=2.0, most=1.0))

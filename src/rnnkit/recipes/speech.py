@@ -263,8 +263,8 @@ class PreparedSpeech(PreparedRun):
             size,
             waves=waves,
             frames=frames,
-            curriculum=0 if getattr(self.train, "growing", 0) else recipe.fit.curriculum,
-            plain=recipe.fit.curriculum // 2,
+            curriculum=recipe.fit.curriculum,
+            plain=recipe.fit.plain,
             seed=recipe.seed,
         )
         validation = None

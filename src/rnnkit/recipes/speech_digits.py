@@ -19,7 +19,7 @@ from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.speech import PreparedSpeech, Speech
 from rnnkit.recipes.speech_data import SpeechData, Spoken, speak
 from rnnkit.tasks.ranges import Count
-from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment
+from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
 
 if TYPE_CHECKING:
     from rnnkit.data.audio.clips import ClipSet
@@ -57,8 +57,9 @@ class SpeechDigits(Speech):
         default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2, dropout=0.1, front_dropout=0.0)
     )
     fit: RecognizerFit = field(
-        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=3e-3, average=0.995, curriculum=8)
+        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=3e-3, average=0.99, curriculum=0, plain=6)
     )
+    features: SoundFeatures = field(default_factory=lambda: SoundFeatures(norm="training"))
     augment: SoundAugment = field(default_factory=lambda: SoundAugment(tilt=2.0, warp=0.08, time_width=6, band_width=4))
     data: Data = field(default_factory=Data)
 
@@ -79,7 +80,6 @@ class SpeechDigits(Speech):
             lengths: tuple[int, int],
             gaps: Gaps | None = None,
             *,
-            growing: int = 0,
             seed: int = 0,
         ) -> Any:
             from rnnkit.tasks.speech_joined import JoinedUtterances
@@ -87,14 +87,14 @@ class SpeechDigits(Speech):
             speakers = [clip.speaker for clip in parts[name]]
             words = [word_of(clip.label) for clip in parts[name]]
             return JoinedUtterances(
-                sounds[name], words, speakers, count, rate=rate, lengths=lengths, gaps=gaps, growing=growing, seed=seed
+                sounds[name], words, speakers, count, rate=rate, lengths=lengths, gaps=gaps, seed=seed
             )
 
         from rnnkit.tasks.speech_batches import HeldUtterances
         from rnnkit.tasks.speech_joined import Gaps
 
         data = self.data
-        learned = join("train", data.strings, (1, data.longest_string), growing=self.fit.curriculum, seed=self.seed)
+        learned = join("train", data.strings, (1, data.longest_string), seed=self.seed)
         held = join("validation", data.test_strings, (1, data.longest_string), seed=1) if len(validation) else None
         tests: dict[str, Any] = {}
         if len(test):

@@ -55,9 +55,6 @@ class JoinedUtterances:
         rate: samples a second.
         lengths: the least and the most words of an utterance; each number is as frequent.
         gaps: the silence between them.
-        growing: in the first half of so many first epochs utterances have the least words of `lengths` and nothing
-            around them, in the second half the most words grow. A network that is trained by CTC learns words by
-            themselves much faster.
         seed: of the first epoch.
 
     Raises:
@@ -80,10 +77,8 @@ class JoinedUtterances:
         rate: int,
         lengths: tuple[int, int] = (1, 7),
         gaps: Gaps | None = None,
-        growing: int = 0,
         seed: int = 0,
     ) -> None:
-        check_whole(growing, "growing", 0)
         check_whole(count, "count")
         check_whole(lengths[0], "lengths[0]")
         check_whole(lengths[1], "lengths[1]", lengths[0])
@@ -96,24 +91,20 @@ class JoinedUtterances:
             raise ConfigError(f"gaps={gaps} arrived; expected a share for close, and least at most as much as most")
         self.waveforms, self.words, self.rate = list(waveforms), list(words), rate
         self.count, self.lengths, self.gaps = count, lengths, gaps
-        self._seed, self.growing = seed, growing
+        self._seed = seed
         known = sorted({str(one) for one in speakers}) if speakers is not None else [""]
         self._groups = [
             [at for at in range(len(words)) if speakers is None or str(speakers[at]) == speaker] for speaker in known
         ]
-        self.redraw(seed, growing)
+        self.redraw(seed, 0)
 
     def __len__(self) -> int:
         return self.count
 
     def redraw(self, seed: int, epoch: int) -> None:
-        """Join other words, few of them in the first epochs."""
+        """Join other words."""
         random = np.random.default_rng(seed)
-        least, most = self.lengths
-        around = self.gaps.around if 2 * epoch >= self.growing else 0.0
-        if epoch < self.growing:
-            most = least + (most - least) * max(0, 2 * epoch - self.growing) // self.growing
-        self._plans = [self._plan(random, least, most, around) for _ in range(self.count)]
+        self._plans = [self._plan(random) for _ in range(self.count)]
         self.texts = [" ".join(self.words[clip] for clip in plan.clips) for plan in self._plans]
         self.seconds = np.array(
             [sum(len(self.waveforms[clip]) for clip in plan.clips) + sum(plan.gaps) for plan in self._plans]
@@ -135,20 +126,20 @@ class JoinedUtterances:
 
     def fingerprint(self) -> str:
         """Return a digest of the recordings and of how they are joined."""
-        how = (self.rate, self.words, self.count, self.lengths, self.gaps, self.growing, self._seed)
+        how = (self.rate, self.words, self.count, self.lengths, self.gaps, self._seed)
         found = hashlib.sha256(repr(how).encode("utf-8", "surrogatepass"))
         for one in self.waveforms:
             found.update(one.contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _plan(self, random: np.random.Generator, least: int, most: int, around: float) -> _Plan:
-        group = self._groups[random.integers(len(self._groups))]
+    def _plan(self, random: np.random.Generator) -> _Plan:
+        group, (least, most) = self._groups[random.integers(len(self._groups))], self.lengths
         count = int(random.integers(least, most + 1))
         clips = [group[at] for at in random.integers(len(group), size=count)]
         gaps = self.gaps
         inner = (
             np.zeros(count - 1) if random.random() < gaps.close else random.uniform(gaps.least, gaps.most, count - 1)
         )
-        first, last = random.uniform(0, around, 2)
+        first, last = random.uniform(0, gaps.around, 2)
         whole = [round(gap * self.rate) for gap in (first, *inner.tolist(), last)]
         return _Plan(clips, whole, int(random.integers(2**31)))

@@ -119,8 +119,8 @@ class RecognizerFit(AveragedSettings):
     """The training of a recogniser.
 
     Attributes:
-        curriculum: so many epochs begin with the shortest utterances and end with the longest; the first half of them
-            augments nothing.
+        curriculum: so many epochs begin with the shortest utterances and end with the longest.
+        plain: so many epochs begin without augmentation: sounds are told apart sooner while they are plain.
         choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
     """
 
@@ -131,6 +131,7 @@ class RecognizerFit(AveragedSettings):
     clip_norm: Positive | None = 1.0
     average: Annotated[float, Range(above=0, below=1)] | None = 0.999
     curriculum: WholeNumber = 1
+    plain: WholeNumber = 2
     choose_by: Literal["wer", "cer", "loss"] = "wer"
 
 
