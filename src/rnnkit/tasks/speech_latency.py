@@ -175,6 +175,11 @@ def real_time_factor(transcriber: Transcriber, samples: Tensor, *, chunk: float 
 
     Raises:
         ConfigError: the recogniser does not stream. DataError: no samples.
+
+    Example:
+        >>> from rnnkit.tasks.speech import load_transcriber
+        >>> real_time_factor(load_transcriber("runs/speech"), torch.randn(160_000))  # doctest: +SKIP
+        0.011
     """
     return streams_at_once(transcriber, samples, 1, chunk=chunk)
 
@@ -193,6 +198,11 @@ def streams_at_once(transcriber: Transcriber, samples: Tensor, count: int, *, ch
     Raises:
         ConfigError: the recogniser does not stream. DataError: no samples, or a stream tells another text than the
             others.
+
+    Example:
+        >>> from rnnkit.tasks.speech import load_transcriber
+        >>> streams_at_once(load_transcriber("runs/speech"), torch.randn(160_000), 16)  # doctest: +SKIP
+        0.12
     """
     check_whole(count, "count")
     check_number(chunk, "chunk")
