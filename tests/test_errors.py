@@ -272,7 +272,7 @@ def test_every_argument_of_a_remedy_is_one_of_the_readers():
             if part[0] in "'\"":
                 named.add(part[1:].split(part[0])[0])
     assert {"ignore_columns", "targets", "decimal", "time_format"} <= named
-    assert named - {"dtype", "seed"} <= known
+    assert named - {"dtype", "seed", "text"} <= known
     assert set(SETTINGS) <= known
 
 

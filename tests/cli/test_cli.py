@@ -125,7 +125,7 @@ def test_a_recipe_of_ones_own():
     result = call("train", "./mine.py", "--set", "words=good morning")
     assert result.exit_code == 0, result.output
     assert Path("runs/mine/said.txt").read_text() == "good morning"
-    assert result.stdout.splitlines()[-1] == "Wer: 0.25"
+    assert result.stdout.splitlines()[-1] == "Word error rate: 0.25"
     assert refused(call("train", "./mine.py", "--set", "word=x"), "did you mean 'words'?")
     assert refused(call("train", "./mine.py", "--seed", "1"), "no field 'seed'")
     assert refused(call("evaluate", "runs/mine"), "trained from the file ./mine.py", "--recipe ./mine.py")

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from series_files import write_waves
+from sounds import tone, write_folder
 from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit.cli.main import app
+from rnnkit.data.audio import write_wav
 from rnnkit.recipes import RECIPES
 from rnnkit.training.watching.progress import Progress
 
@@ -40,8 +42,16 @@ FORECAST = [
     "data.path=steps.csv", "data.target=y", "horizon=2", "lookback=6", "fit.batch_size=8", "baselines=naive",
     "fit.early_stopping=none",
 ]  # fmt: skip
+SOUND = [
+    "features.bands=8", "model.channels=4", "model.kernel_sizes=3", "model.strides=2", "model.num_layers=1",
+    "fit.batch_size=8", "augment.room=0",
+]  # fmt: skip
 SMALL = {
     **TEXTS,
+    "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
+    "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
+    "sound-classify": [*SOUND, "data.path=digits", "data.layout=digits"],
+    "spoken-intents": [*SOUND, "data.path=digits", "data.layout=digits"],
     "adding": ADDING,
     "forecast": FORECAST,
     "forecast-energy": FORECAST,
@@ -75,6 +85,16 @@ def write_texts():
             print(json.dumps({"text": text, "intent": label, "slots": slots}), file=file)
 
 
+def write_sounds():
+    """Write sentences, and recordings of two digits by two speakers."""
+    write_folder("spoken", 16)
+    Path("digits").mkdir()
+    for digit, word in ((0, "low"), (7, "high")):
+        for speaker in ("ann", "bob"):
+            for index in (0, 5, 10, 11):
+                write_wav(Path("digits") / f"{digit}_{speaker}_{index}.wav", tone(word, seed=index), 8000)
+
+
 def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -84,6 +104,8 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name)
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
+    if module in ("speech", "speech_digits", "sound_classify", "spoken_intents"):
+        write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 5)
     small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS))]

@@ -68,7 +68,8 @@ os._exit(0)  # what gloo's threads do at an ordinary exit, torch leaves to chanc
 # Imports once what all processes need, which takes longer than their training, and forks one for each environment.
 FORK = """
 import json, os, signal, sys, traceback
-from rnnkit.training.learner import Learner, torch
+import torch
+from rnnkit.training.learner import Learner
 
 program, out, *environments = sys.argv[1:]
 Learner(torch.nn.Linear(2, 2), loss="mse")

@@ -81,7 +81,8 @@ def record(
         folder: the run folder.
         history: of its training.
         metrics: what was measured.
-        chosen_on: what the weights were chosen on. None: nothing was chosen, the weights are the last ones.
+        chosen_on: what the weights were chosen on. None, or a run that ended within its first epoch: nothing was
+            chosen, the weights are the last ones.
         final: results on the test set, to be drawn beside the curves.
 
     Returns:
@@ -93,7 +94,7 @@ def record(
     speeds = [row["samples_per_second"] for row in history.rows]
     reported: Metrics = {
         **metrics,
-        "chosen_on": chosen_on or f"{last}; nothing was chosen on test data",
+        "chosen_on": (history.rows and chosen_on) or f"{last}; nothing was chosen on test data",
         "epochs": len(history.rows),
         "seconds": history.seconds,
         "samples_per_second": harmonic_mean(speeds) if speeds else None,
