@@ -64,16 +64,22 @@ def test_no_more_is_kept_than_the_limit():
     assert BYTES <= cache.kept_bytes <= 3 * BYTES
 
 
-def test_kept_blocks_make_way_for_a_larger_one():
+def test_sizes_that_take_turns_keep_their_blocks():
     cache = BlockCache()
-    blocks = [cache.take(BYTES) for _ in range(3)]
-    kept = cache.take(2 * BYTES)
-    del blocks, kept
-    gc.collect()
-    before = cache.kept_bytes
-    large = cache.take(3 * BYTES)  # as many bytes of the size that was not used for the longest
-    assert before - cache.kept_bytes == 3 * memory._round_up(BYTES) >= large.size
-    del large
+    sizes = (BYTES, 2 * BYTES, 3 * BYTES)
+    addresses = [cache.take(size).ctypes.data for _ in range(3) for size in sizes]
+    assert addresses == 3 * addresses[:3]
+    assert cache.kept_bytes == sum(map(memory._round_up, sizes))
+
+
+def test_sizes_that_are_no_longer_asked_for_are_given_back():
+    cache = BlockCache()
+    held = cache.take(BYTES)
+    del held
+    for _ in range(70):
+        cache.take(2 * BYTES)
+    assert cache.kept_bytes == memory._round_up(BYTES) + memory._round_up(2 * BYTES)
+    cache.take(3 * BYTES)  # which no kept block serves
     assert cache.kept_bytes == memory._round_up(2 * BYTES) + memory._round_up(3 * BYTES)
     cache.release()
     assert cache.kept_bytes == 0
