@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(NATIVE)
 	  echo "or install without the core: RNNKIT_NATIVE=0 make $(or $(MAKECMDGOALS),install)" >&2; exit 1; fi
 	@test -x $(BIN)/python || { echo "Creating $(VENV) (a few minutes the first time) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what rnnkit needs ..."
-	@$(PIP) install -q -c constraints.txt 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.20' ninja
+	@$(PIP) install -q -c constraints.txt 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.20' ninja 'setuptools>=70.1'
 	@echo "Building and installing rnnkit ..."
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --progress-bar off --no-build-isolation -c constraints.txt -e '.[dev]' \
 	  | { grep --line-buffered -oE '^(Downloading [^ ]+.*|Installing collected packages|Building editable.*)' || true; }
