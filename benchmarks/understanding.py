@@ -1,6 +1,7 @@
 """Understanding of speech, on voices that were not trained on: `python -m benchmarks.understanding`.
 
-Spoken commands are made with espeak-ng (`rnnkit.data.audio.spoken_commands`; 4,000 to train on, 800 of other voices).
+Spoken commands are made with espeak-ng (`rnnkit.data.audio.spoken_commands`; 4,000 to train on, 800 of other voices and
+with other texts; `--seen-texts` lets texts be the same, as 54% of the 800 then are).
 Trained are the one network from sound to intent (`spoken-intents`), which must understand 90% of the intents, and
 beside it a recogniser (`speech`) and a model of texts (`intents`) on the transcripts of the same commands, joined as
 `rnnkit understand` joins them. Finished runs are kept in runs/understanding and used again; `--fresh` trains them anew.
@@ -43,12 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=4000, help="commands to train on (%(default)s)")
     parser.add_argument("--test-count", type=int, default=800, help="commands of other voices (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (%(default)s)")
+    parser.add_argument("--seen-texts", action="store_true", help="let texts to judge by be among those to train on")
     parser.add_argument("--set", action="append", default=[], metavar="RECIPE:FIELD=VALUE", help="change a setting")
     given = parser.parse_args(arguments)
     try:
-        commands = make_commands(
-            settings=CommandSettings(given.count, given.test_count), progress=tell_progress
-        )  # fmt: skip
+        settings = CommandSettings(given.count, given.test_count, unseen_texts=not given.seen_texts)
+        commands = make_commands(settings=settings, progress=tell_progress)
     except DataError as error:
         print(f"left out: {error}", file=sys.stderr)
         return 0

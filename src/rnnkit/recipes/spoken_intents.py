@@ -40,12 +40,14 @@ class Data(ClipData):
             rnnkit.data.audio.spoken_commands`` makes one; none makes spoken commands with espeak-ng, in the cache.
         commands: of made commands, those to train and to validate on.
         test_commands: those to judge by; their voices are in no other part.
+        unseen_texts: whether no text of theirs to judge by is among those to train on.
         command_rate: their samples a second.
         command_seed: of their making; it does not follow `seed`, so that seeds are judged on the same commands.
     """
 
     commands: Count = 4000
     test_commands: Count = 800
+    unseen_texts: bool = True
     command_rate: Count = 8000
     command_seed: Seed = 0
 
@@ -59,7 +61,13 @@ class Data(ClipData):
         from rnnkit.data.data_folder import find_data
 
         if self.path is None:
-            settings = CommandSettings(self.commands, self.test_commands, self.command_seed, self.command_rate)
+            settings = CommandSettings(
+                self.commands,
+                self.test_commands,
+                self.command_seed,
+                self.command_rate,
+                unseen_texts=self.unseen_texts,
+            )
             folder = make_commands(settings=settings, progress=tell_progress)
         else:
             folder = find_data(self.path)

@@ -39,6 +39,17 @@ def test_commands_have_all_intents_alike_and_a_tag_a_word():
         draw_commands(3, intents=["lights"])
 
 
+def test_no_text_of_one_part_is_drawn_for_the_other():
+    learned = {(one.intent, one.text) for one in draw_commands(2200, seed=1, part="train")}
+    judged = {(one.intent, one.text) for one in draw_commands(2200, seed=1, part="test")}
+    assert not {text for _, text in learned} & {text for _, text in judged}
+    for part in (learned, judged):
+        counts = [sum(intent == name for intent, _ in part) for name in PATTERNS]
+        assert min(counts) >= 6
+    with pytest.raises(ConfigError, match="part='training' arrived"):
+        draw_commands(3, part="training")
+
+
 def test_numbers_are_words():
     assert [spoken_number(number) for number in (0, 13, 20, 99, 100)] == [
         "zero", "thirteen", "twenty", "ninety nine", "one hundred",
@@ -78,6 +89,17 @@ def test_a_seed_makes_the_same_clips_and_another_one_makes_others(tmp_path):
     with pytest.raises(DataError, match="name a new folder"):
         make_commands(tmp_path / "full", CommandSettings(**SMALL), synthesize=beep)
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+
+
+def test_texts_to_judge_by_are_learned_where_that_is_asked(tmp_path):
+    shared = {}
+    for unseen in (True, False):
+        settings = CommandSettings(60, 20, intents=("volume_up",), unseen_texts=unseen)
+        folder = make_commands(tmp_path / str(unseen), settings, synthesize=beep)
+        learned, judged = ({clip.text for clip in read_clips(folder / f"{part}.jsonl")} for part in ("train", "test"))
+        shared[unseen] = learned & judged
+    assert not shared[True]
+    assert shared[False]
 
 
 def test_nothing_is_left_of_a_making_that_fails(tmp_path):
