@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import time
@@ -17,7 +16,8 @@ from ..runs.settings import override
 from . import standard_input
 from .arguments import Device, RecipeFile, Run, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
-from .output import INTERRUPTED, complain, plain_warnings
+from .output import INTERRUPTED, plain_warnings
+from .sounds import Lines, SoundFiles, check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
@@ -28,12 +28,7 @@ _CHUNK = 0.1  # seconds of sound that are read at a time
 
 def transcribe(
     run: Run,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE]...", help="Sound files, or folders of them; - is a sound file on standard input."
-        ),
-    ] = None,
+    files: SoundFiles = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON a file, with times and confidences of the words.")
     ] = False,
@@ -70,8 +65,7 @@ def transcribe(
         raise ConfigError(f"--rate {rate} is of --live; a sound file tells its own rate: leave --rate out")
     if format not in _FORMATS:
         raise ConfigError(f"--format {format} arrived; expected {' or '.join(_FORMATS)}")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+    check_out(out)
     if not paths and not live and not standard_input.is_piped():
         raise ConfigError(
             f"no file arrived; type `rnnkit transcribe {run} FILE.wav`, or pipe samples into `rnnkit transcribe {run} "
@@ -83,87 +77,31 @@ def transcribe(
     with plain_warnings():
         transcriber = chosen.transcriber(run)
         transcriber = transcriber.with_decoding(**{name: one for name, one in changes.items() if one is not None})
-        printed = _Printed(out)
         try:
-            if live:
-                _live(transcriber, run, rate, format, printed, as_json=as_json)
-            else:
-                _files(transcriber, paths or [standard_input.DASH], printed, as_json=as_json)
+            with open_lines(out) as lines:
+                if live:
+                    _live(transcriber, run, rate, format, lines, as_json=as_json)
+                else:
+                    _files(transcriber, paths or [standard_input.DASH], lines, as_json=as_json)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        finally:
-            printed.close()
 
 
-class _Printed:
-    """Lines on standard output, or in a file."""
+def _files(transcriber: Transcriber, paths: list[Path], lines: Lines, *, as_json: bool) -> None:
+    """Write what is said in each file."""
+    named = len(paths) > 1 or any(path.is_dir() for path in paths)
 
-    def __init__(self, out: Path | None) -> None:
-        try:
-            self._file = None if out is None else out.open("w", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
-
-    def line(self, text: str) -> None:
-        if self._file is None:
-            typer.echo(text)
-        else:
-            self._file.write(text + "\n")
-            self._file.flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    @property
-    def is_terminal(self) -> bool:
-        return self._file is None and sys.stdout.isatty()
-
-
-def _files(transcriber: Transcriber, paths: list[Path], printed: _Printed, *, as_json: bool) -> None:
-    """Print what is said in each file as soon as it is there, and continue after a file that cannot be read."""
-    found = list(_sounds(paths))
-    several, failed = len(found) > 1 or any(path.is_dir() for path in paths), False
-    for path in found:
-        try:
-            transcript = _read(transcriber, path)
-        except DataError as error:
-            complain(error)
-            failed = True
-            continue
-        name = standard_input.NAME if path == standard_input.DASH else str(path)
+    def tell(name: str, transcript: Transcript) -> None:
         if as_json:
-            printed.line(json.dumps({"file": name, **transcript.to_json()}, ensure_ascii=False))
+            lines.write(json.dumps({"file": name, **transcript.to_json()}, ensure_ascii=False))
         else:
-            printed.line(f"{name}\t{transcript.text}" if several else transcript.text)
-    if failed:
-        raise typer.Exit(1)
+            lines.write(f"{name}\t{transcript.text}" if named else transcript.text)
 
-
-def _sounds(paths: list[Path]) -> Iterator[Path]:
-    from ..data.audio.sound_files import SUFFIXES
-    from ..ordering import natural_key
-
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        inside = [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
-        if not inside:
-            raise DataError(f"{path} holds no sound files; expected {', '.join(SUFFIXES[:5])} in it")
-        yield from sorted(inside, key=lambda one: natural_key(str(one)))
-
-
-def _read(transcriber: Transcriber, path: Path) -> Transcript:
-    from ..data.audio.waveforms import read_audio
-
-    source: Any = io.BytesIO(sys.stdin.buffer.read()) if path == standard_input.DASH else path
-    sound = read_audio(source, rate=transcriber.rate)
-    return transcriber([sound.samples])[0]
+    transcribe_each(transcriber, paths, tell)
 
 
 def _live(
-    transcriber: Transcriber, run: Path, rate: int | None, format: str, printed: _Printed, *, as_json: bool
+    transcriber: Transcriber, run: Path, rate: int | None, format: str, lines: Lines, *, as_json: bool
 ) -> None:
     """Tell words as they are recognised in samples that come, and how fast that went."""
     recognizer = transcriber.stream(rate=rate)
@@ -179,31 +117,31 @@ def _live(
             partial = recognizer.push(chunk)
             needed = time.perf_counter() - begun
             busy, slowest, seconds = busy + needed, max(slowest, needed), partial.seconds
-            shown = _tell(partial, shown, printed, as_json=as_json)
+            shown = _tell(partial, shown, lines, as_json=as_json)
     except KeyboardInterrupt:  # what was said is told to its end
         told = True
     begun = time.perf_counter()
     partial = recognizer.flush()
     busy += time.perf_counter() - begun
-    _tell(partial, shown, printed, as_json=as_json)
+    _tell(partial, shown, lines, as_json=as_json)
     share = f" ({busy / seconds:.3f} of real time); the slowest piece took {1e3 * slowest:.0f} ms" if seconds else ""
     typer.echo(f"{seconds:.1f} s of sound in {busy:.2f} s{share}", err=True)
     if told:
         raise typer.Exit(INTERRUPTED)
 
 
-def _tell(partial: Any, shown: str, printed: _Printed, *, as_json: bool) -> str:
+def _tell(partial: Any, shown: str, lines: Lines, *, as_json: bool) -> str:
     """Print what is new in a result: JSON, a line that grows on a terminal, else a line an utterance."""
     if as_json:
         if partial.words or partial.endpoint or partial.text != shown:
-            printed.line(json.dumps(partial.to_json(), ensure_ascii=False))
-    elif printed.is_terminal:
+            lines.write(json.dumps(partial.to_json(), ensure_ascii=False))
+    elif lines.is_terminal:
         if partial.text != shown:
             typer.echo("\r\x1b[K" + partial.text, nl=False)
         if partial.endpoint and partial.text:
             typer.echo()
     elif partial.endpoint and partial.text:
-        printed.line(partial.text)
+        lines.write(partial.text)
     return "" if partial.endpoint else str(partial.text)
 
 

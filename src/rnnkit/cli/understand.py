@@ -14,28 +14,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..runs.settings import override
 from . import standard_input
 from .arguments import Device, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
-from .output import complain, plain_warnings, report, warn
-from .transcribe import _Printed, _read, _sounds
+from .output import plain_warnings, report, warn
+from .sounds import SoundFiles, check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
+    from ..tasks.speech import Transcript
     from ..tasks.spoken_understanding import SpokenUnderstanding
 
 
 def understand(
     recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="The folder of a run of speech.")],
     intents: Annotated[Path, typer.Argument(metavar="INTENTS", help="The folder of a run of intents.")],
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE]...", help="Sound files, or folders of them; - is a sound file on standard input."
-        ),
-    ] = None,
+    files: SoundFiles = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -58,8 +54,7 @@ def understand(
         raise ConfigError(f"{paths[0]} and --data {data} arrived; expected one of them")
     if data is None and not paths and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; type `rnnkit understand {recogniser} {intents} FILE.wav`")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+    check_out(out)
     hears, understands = (
         _recipe(run, verb, device) for run, verb in ((recogniser, "transcribe"), (intents, "understand"))
     )
@@ -79,21 +74,13 @@ def _recipe(run: Path, verb: str, device: str | None) -> Recipe:
 
 
 def _answer(joined: SpokenUnderstanding, paths: list[Path], out: Path | None) -> None:
-    printed, failed = _Printed(out), False
-    try:
-        for path in _sounds(paths):
-            try:
-                [meaning] = joined.of_transcripts([_read(joined.transcriber, path)])
-            except DataError as error:
-                complain(error)
-                failed = True
-                continue
-            name = standard_input.NAME if path == standard_input.DASH else str(path)
-            printed.line(json.dumps({"file": name, **meaning.to_json()}, ensure_ascii=False))
-    finally:
-        printed.close()
-    if failed:
-        raise typer.Exit(1)
+    with open_lines(out) as lines:
+
+        def tell(name: str, transcript: Transcript) -> None:
+            [meaning] = joined.of_transcripts([transcript])
+            lines.write(json.dumps({"file": name, **meaning.to_json()}, ensure_ascii=False))
+
+        transcribe_each(joined.transcriber, paths, tell)
 
 
 def _score(joined: SpokenUnderstanding, recogniser: Path, intents: Path, data: Path, out: Path | None) -> None:
@@ -104,12 +91,9 @@ def _score(joined: SpokenUnderstanding, recogniser: Path, intents: Path, data: P
         warn(sentence)
     scores = spoken_cascade.score(joined, speech)
     if out is not None:
-        printed = _Printed(out)
-        try:
+        with open_lines(out) as lines:
             for answer in spoken_cascade.answers(speech, scores):
-                printed.line(json.dumps(answer, ensure_ascii=False))
-        finally:
-            printed.close()
+                lines.write(json.dumps(answer, ensure_ascii=False))
     report(scores.figures)
     typer.echo(spoken_cascade.summary(scores.figures))
     written = spoken_cascade.write_scores(intents, recogniser, data, scores.figures, len(speech.texts))

@@ -90,11 +90,13 @@ def record(
     """
     from ..diagnostics import pictures
 
-    last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
+    if chosen_on is None or not history.rows:
+        last = "last step before Ctrl-C" if history.stopped == "interrupted" else "last epoch"
+        chosen_on = f"{last}; nothing was chosen on test data"
     speeds = [row["samples_per_second"] for row in history.rows]
     reported: Metrics = {
         **metrics,
-        "chosen_on": (history.rows and chosen_on) or f"{last}; nothing was chosen on test data",
+        "chosen_on": chosen_on,
         "epochs": len(history.rows),
         "seconds": history.seconds,
         "samples_per_second": harmonic_mean(speeds) if speeds else None,

@@ -145,7 +145,8 @@ def _transcripts(path: Path, files: list[Path]) -> dict[Path, Path]:
 
 
 def _whole_text(file: Path) -> str:
-    return " ".join("".join(decode_file(file)).split()) if file.stat().st_size else ""
+    """Return the text of a file without ends of lines; "" of a file without a letter, which is not the file's fault."""
+    return " ".join("".join(decode_file(file)).split()) if file.read_bytes().strip() else ""
 
 
 def _with_transcripts(path: Path, files: list[Path]) -> Iterator[Entry]:

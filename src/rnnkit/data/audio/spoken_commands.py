@@ -63,14 +63,14 @@ class CommandSettings:
     Attributes:
         count: clips to train on.
         test_count: clips to judge by, of other voices.
-        unseen_texts: whether no text to judge by is among those to train on. False: each part draws any texts, and 54%
-            of the usual 800 clips to judge by have a text that is trained on.
         seed: of texts, voices, speeds, pitches, levels and noise.
         rate: samples a second.
         intents: some of ``command_texts.PATTERNS``; (): all.
         noise_db: (lowest, highest) signal-to-noise ratio; each clip has one between them.
         train_variants, test_variants: of espeak-ng's voices; no one may be in both.
         accents: of espeak-ng; both parts have them all.
+        unseen_texts: whether no text to judge by is among those to train on. False: each part draws any texts, and 54%
+            of the usual 800 clips to judge by have a text that is trained on.
 
     Raises:
         ConfigError: a value outside its range, or a variant in both parts.
@@ -85,11 +85,11 @@ class CommandSettings:
     seed: int = 0
     rate: int = 8000
     intents: tuple[str, ...] = ()
-    unseen_texts: bool = True
     noise_db: tuple[float, float] = (10.0, 35.0)
     train_variants: tuple[str, ...] = TRAIN_VARIANTS
     test_variants: tuple[str, ...] = TEST_VARIANTS
     accents: tuple[str, ...] = ACCENTS
+    unseen_texts: bool = True
 
     def __post_init__(self) -> None:
         for name in ("count", "test_count", "rate"):

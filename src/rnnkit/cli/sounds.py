@@ -1,0 +1,132 @@
+"""Sound files that users name, and lines that tell of each: what `rnnkit transcribe` and `rnnkit understand` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError, DataError
+from . import standard_input
+from .output import complain
+
+if TYPE_CHECKING:
+    from ..tasks.speech import Transcriber, Transcript
+
+SoundFiles = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE]...", help="Sound files, or folders of them; - is a sound file on standard input."),
+]
+
+
+class Lines:
+    """Lines on standard output, or in a file.
+
+    Args:
+        out: the file; None: standard output.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+
+    def __init__(self, out: Path | None) -> None:
+        try:
+            self._file = None if out is None else out.open("w", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        if self._file is None:
+            typer.echo(line)
+        else:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads along."""
+        return self._file is None and sys.stdout.isatty()
+
+
+@contextmanager
+def open_lines(out: Path | None) -> Iterator[Lines]:
+    """Give lines on standard output, or in a file that is closed when the block is over."""
+    lines = Lines(out)
+    try:
+        yield lines
+    finally:
+        lines.close()
+
+
+def check_out(out: Path | None) -> None:
+    """Raise ConfigError where there is no folder for the file of --out."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+
+
+def transcribe_each(
+    transcriber: Transcriber, paths: Sequence[Path], tell: Callable[[str, Transcript], object]
+) -> None:
+    """Transcribe files one after another, and continue after a file that cannot be read.
+
+    Args:
+        transcriber: the recogniser.
+        paths: sound files and folders of them, or "-".
+        tell: is called with the name of each file and what is said in it, as soon as it is known.
+
+    Raises:
+        DataError: a folder holds no sound files. typer.Exit: with 1 at the end, where a file could not be read.
+    """
+    failed = False
+    for path in list_sounds(paths):
+        try:
+            tell(_name_of(path), _transcribe(transcriber, path))
+        except DataError as error:
+            complain(error)
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+
+
+def list_sounds(paths: Sequence[Path]) -> list[Path]:
+    """Return files, and in place of each folder the sound files in it.
+
+    Raises:
+        DataError: a folder holds none.
+    """
+    from ..data.audio.sound_files import SUFFIXES
+    from ..ordering import natural_key
+
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
+        if not inside:
+            raise DataError(f"{path} holds no sound files; expected {', '.join(SUFFIXES)} in it")
+        found += sorted(inside, key=lambda one: natural_key(str(one)))
+    return found
+
+
+def _transcribe(transcriber: Transcriber, path: Path) -> Transcript:
+    from ..data.audio.waveforms import read_audio
+
+    if path == standard_input.DASH:
+        with standard_input.as_file(expected="a sound file", suffix="") as file:
+            return _transcribe(transcriber, file)
+    return transcriber([read_audio(path, rate=transcriber.rate).samples])[0]
+
+
+def _name_of(path: Path) -> str:
+    return standard_input.NAME if path == standard_input.DASH else str(path)
