@@ -20,8 +20,11 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
         "data.test_share=0.2 data.validation=0.2"
     )
     settings = [part for one in small.split() for part in ("--set", one)]
+    write_wav(tmp_path / "sounds" / "low" / "long.wav", tone("low", seconds=1.5), RATE)
+    settings += ["--set", "data.longest=1"]
     result = call("train", "sound-classify", tmp_path / "sounds", *settings, "--out", run)
     assert result.exit_code == 0, result.output
+    assert "train: 1 recording longer than data.longest=1 seconds is left out: low/long." in result.output
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.8
     assert metrics["rows"] == {"train": 24, "validation": 8, "test": 8}

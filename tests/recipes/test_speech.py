@@ -117,13 +117,15 @@ def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
     assert refused_alone(result, "is a sound file", "leave --live out")
 
 
-def test_transcribe_says_what_to_type(trained, tmp_path):
+def test_transcribe_says_what_to_type(trained, tmp_path, monkeypatch):
     run, sounds = trained
     assert refused_alone(call("transcribe", run, sounds / "003.wav", "--live"), "one of them")
     assert refused_alone(call("transcribe", run, sounds / "003.wav", "--rate", 8000), "leave --rate out")
     assert refused_alone(call("transcribe", run, "--live", "--format", "s8"), "s16 or f32")
     (tmp_path / "empty").mkdir()
     assert refused_alone(call("transcribe", run, tmp_path / "empty"), "no sound files")
+    assert "standard input: nothing arrived; expected a sound file" in piped(monkeypatch, b"", "transcribe", run).stderr
+    assert "standard input: the file is no sound" in piped(monkeypatch, b"text", "transcribe", run).stderr
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     result = call("transcribe", run, tmp_path / "bad.wav", sounds / "003.wav")
     assert result.exit_code == 1
@@ -189,12 +191,34 @@ def test_what_is_wrong_with_recordings_is_told(tmp_path):
     data = SpeechData(path=str(folder), tokens="word", validation=0, test_share=0)
     prepared = replace(recipe, data=data, decode=replace(recipe.decode, tail=0.0)).prepare()
     told = " ".join(prepared.findings())
-    assert "without a word, and left out: 001" in told
-    assert "short" in told
+    assert "train: 1 recording with a transcript without a word is left out: 001." in told
+    assert "train: 1 recording too short for the transcript is left out: short." in told
     for text in folder.glob("*.txt"):
         text.unlink()
-    with pytest.raises(Exception, match="no recording with a transcript is left"):
+    with pytest.raises(Exception, match=r"no recording to learn from .* is left; put a \.txt file beside each"):
         replace(recipe, data=data).prepare()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("model.strides=0,2", "model.kernel_sizes=9,7 and model.strides=0,2 arrived"),
+        ("model.strides=1,1,1", "expected one of each for every convolution"),
+        ("decode.lm=nowhere.arpa", "nowhere.arpa: there is no such file"),
+        ("model.head=transducer decode.lm=nowhere.arpa", "leave it out, or train with model.head=ctc"),
+        ("data.validation=0 fit.early_stopping=2", "add --set data.validation=0.1"),
+        ("data.tokens=bpe data.vocabulary=3", "data.vocabulary=3 arrived"),
+        ("data.longest=0.01", "take a larger data.longest"),
+        ("data.layout=kaldi", "holds no wav.scp; type --set data.layout=auto"),
+        ("data.test_share=0.45 data.validation=0.45", "2 clips arrived; expected at least 3"),
+        ("data.by=speaker", "2 of 2 clips have no speaker; "),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_before_there_is_a_run_folder(tmp_path, settings, words):
+    write_folder(tmp_path / "sounds", 2 if settings.startswith(("data.test", "data.by")) else 8)
+    changes = [part for one in settings.split() for part in ("--set", one)]
+    assert refused_alone(call("train", "speech", tmp_path / "sounds", *changes, "--out", tmp_path / "run"), words)
+    assert not (tmp_path / "run").exists()
 
 
 def test_transcripts_are_written_as_they_are_spoken():

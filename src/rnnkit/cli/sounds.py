@@ -74,9 +74,7 @@ def check_out(out: Path | None) -> None:
         raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
 
 
-def transcribe_each(
-    transcriber: Transcriber, paths: Sequence[Path], tell: Callable[[str, Transcript], object]
-) -> None:
+def transcribe_each(transcriber: Transcriber, paths: Sequence[Path], tell: Callable[[str, Transcript], object]) -> None:
     """Transcribe files one after another, and continue after a file that cannot be read.
 
     Args:

@@ -100,9 +100,7 @@ def _files(transcriber: Transcriber, paths: list[Path], lines: Lines, *, as_json
     transcribe_each(transcriber, paths, tell)
 
 
-def _live(
-    transcriber: Transcriber, run: Path, rate: int | None, format: str, lines: Lines, *, as_json: bool
-) -> None:
+def _live(transcriber: Transcriber, run: Path, rate: int | None, format: str, lines: Lines, *, as_json: bool) -> None:
     """Tell words as they are recognised in samples that come, and how fast that went."""
     recognizer = transcriber.stream(rate=rate)
     chunks = (

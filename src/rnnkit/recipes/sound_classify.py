@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
 from rnnkit import runs
-from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.speech_data import ClipData, divide_clips
+from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.sound_run import PreparedRecordings, SoundRecipe
+from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
-from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Share, WholeNumber
-from rnnkit.tasks.settings import AveragedSettings
-from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundNetwork
+from rnnkit.tasks.ranges import Count, Positive, Seed, Share, WholeNumber
+from rnnkit.tasks.settings import Average
+from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundFit, SoundNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -37,44 +38,36 @@ class Model(SoundNetwork):
 
     Attributes:
         bidirectional: whether sounds are read from their end, too.
-        pooling: what of the outputs the head sees; concat is last, max and mean side by side.
+        pooling: what of the outputs the head sees; concat is last, max and mean side by side, attention a mean whose
+            weights are learned.
     """
 
     hidden_size: Count = 96
     num_layers: Count = 1
     bidirectional: bool = True
-    pooling: Literal["concat", "last", "mean", "max"] = "concat"
+    pooling: Literal["concat", "last", "mean", "max", "attention"] = "concat"
     dropout: Share = 0.3
 
 
 @dataclass(frozen=True)
-class Fit(AveragedSettings):
-    """The training; see ``rnnkit.Learner``.
-
-    Attributes:
-        plain: so many epochs begin without augmentation: sounds are learned sooner while they are plain.
-    """
+class Fit(SoundFit):
+    """The training; see ``rnnkit.Learner``."""
 
     epochs: Count = 30
     batch_size: Count = 32
     lr: Positive = 2e-3
-    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
-    clip_norm: Positive | None = 1.0
-    average: Annotated[float, Range(above=0, below=1)] | None = 0.99
+    average: Average = 0.99
     plain: WholeNumber = 4
 
 
 @dataclass(frozen=True)
-class SoundClassify(Recipe):
+class SoundClassify(SoundRecipe):
     """The whole run; ``rnnkit train sound-classify FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
         seed: of weights, order and augmentation of the recordings, and dropout.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
-
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
 
     model: Model = field(default_factory=Model)
     features: SoundFeatures = field(default_factory=lambda: SoundFeatures(norm="utterance"))
@@ -84,29 +77,22 @@ class SoundClassify(Recipe):
     seed: Seed = 0
     device: str = "auto"
 
-    def count_rows(self, count: int) -> str:
-        """Return a number of recordings in words."""
-        return f"{count} {'recording' if count == 1 else 'recordings'}"
-
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and write nothing."""
         parts = divide_clips(self.data, "sound-classify")
         rate = self.features.arguments(parts.train.rate)["rate"]
-        train = labelled(parts.train, rate, most=self.data.longest)
+        learned, long = without_long(parts.train, self.data.longest)
+        train = labelled(learned, rate)
         classes = tuple(sorted(set(train.texts)))
         if len(classes) < 2:
             raise DataError(f"{self.data.path}: all recordings are of the class {classes[0]!r}; expected two or more")
-        findings, held = list(parts.findings), {}
+        findings, held = [*parts.findings, *long], {}
         for name, clips in (("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
                 held[name] = labelled(clips, rate, known=classes)
         if self.fit.early_stopping is not None and "validation" not in held:
             raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
-        return PreparedSounds(self, train, held, classes, rate, findings, parts.division, parts.digests)
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, mistakes and the report into the folder."""
-        return self.prepare().run(folder)
+        return PreparedSounds(findings, parts.division, parts.digests, self, train, held, classes, rate)
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the accuracy of the folder's model on its test part, or on other recordings."""
@@ -120,10 +106,6 @@ class SoundClassify(Recipe):
         if not (found := prepared.held.get("test") or prepared.held.get("validation")):
             raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
         return trained.figures(found)
-
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return the class of a sound file, and how sure that is."""
-        return self.predictor(folder)(data)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to its class."""
@@ -141,25 +123,22 @@ class SoundClassify(Recipe):
 
 
 @dataclass(frozen=True)
-class PreparedSounds(PreparedRun):
-    """A run whose recordings were read and divided."""
+class PreparedSounds(PreparedRecordings):
+    """A run whose recordings were read and divided.
+
+    Attributes:
+        recipe: its settings.
+        train: what to learn.
+        held: what chooses the epoch and what judges, by the name of the part.
+        classes: of the training part.
+        rate: samples a second.
+    """
 
     recipe: SoundClassify
     train: HeldUtterances
     held: dict[str, HeldUtterances]
     classes: tuple[str, ...]
     rate: int
-    told: list[str]
-    division: str
-    digests: dict[str, str]
-
-    def check_data(self, folder: Path) -> None:
-        """Raise DataError where the run in a folder was begun on other recordings than these."""
-        data_digests.check(folder, self.digests, "train into a new folder")
-
-    def findings(self) -> list[str]:
-        """Return what was found in the recordings."""
-        return self.told
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
@@ -256,19 +235,37 @@ def build(settings: Model, features: int, classes: tuple[str, ...]) -> rnnkit.Se
     )
 
 
-def labelled(
-    clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None, most: float | None = None
-) -> HeldUtterances:
+def without_long(clips: ClipSet, longest: float) -> tuple[ClipSet, list[str]]:
+    """Return the clips that are not too long to be trained on, and a sentence about the others.
+
+    Args:
+        clips: them.
+        longest: seconds.
+
+    Raises:
+        DataError: no clip is left.
+    """
+    kept = clips.subset(lambda clip: clip.seconds <= longest)
+    long = [clip.id for clip in clips if clip.seconds > longest]
+    if not len(kept):
+        raise DataError(
+            f"all recordings are longer than data.longest={longest:g} seconds",
+            Place(clips.source),
+            "take a larger data.longest, or cut the recordings",
+        )
+    return kept, left_out("train", long, f"longer than data.longest={longest:g} seconds")
+
+
+def labelled(clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None) -> HeldUtterances:
     """Return the samples of clips with their labels.
 
     Args:
         clips: them.
         rate: samples a second.
         known: the classes; None: any.
-        most: seconds; longer clips are left out. None: none is.
 
     Raises:
-        DataError: a clip without a label or of an unknown class, or no clip.
+        DataError: a clip without a label or of an unknown class.
     """
     from rnnkit.tasks.speech_batches import HeldUtterances
 
@@ -280,12 +277,8 @@ def labelled(
             )
         if known is not None and clip.label not in known:
             raise DataError(f"{clip.path} is of the class {clip.label!r}; the model knows {', '.join(known[:10])}")
-    kept = [at for at, clip in enumerate(clips) if most is None or clip.seconds <= most]
-    if not kept:
-        raise DataError(f"{clips.source}: all recordings are longer than data.longest={most:g} seconds")
-    chosen = clips.subset(kept)
-    sounds = [chosen.waveform(at, rate).samples for at in range(len(chosen))]
-    return HeldUtterances(sounds, [str(clip.label) for clip in chosen], rate)
+    sounds = [clips.waveform(at, rate).samples for at in range(len(clips))]
+    return HeldUtterances(sounds, [str(clip.label) for clip in clips], rate)
 
 
 def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None, history: Any, metrics: Any) -> None:

@@ -12,13 +12,15 @@ lowest word error rate of the validation part is kept. The test part chooses not
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.sound_run import PreparedRecordings, SoundRecipe
 from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.recipes.finetuning import FineTune, FineTuneWork
     from rnnkit.tasks.speech import Transcriber
-    from rnnkit.tasks.speech_batches import Utterances
+    from rnnkit.tasks.speech_batches import SpeechFront, Utterances
 
 
 @dataclass(frozen=True)
-class Speech(Recipe):
+class Speech(SoundRecipe):
     """The whole run; ``rnnkit train speech FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -41,8 +43,6 @@ class Speech(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
     title: ClassVar[str] = "Speech"
 
     model: RecognizerNetwork = field(default_factory=RecognizerNetwork)
@@ -54,22 +54,14 @@ class Speech(Recipe):
     seed: Seed = 0
     device: str = "auto"
 
-    def count_rows(self, count: int) -> str:
-        """Return a number of recordings in words."""
-        return f"{count} {'recording' if count == 1 else 'recordings'}"
-
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and write nothing."""
-        from rnnkit.tasks.speech_batches import SpeechFront
-
         parts = divide_clips(self.data, "speech")
         rate = self.features.arguments(parts.train.rate)["rate"]
         train = speak(parts.train, self.data, rate, part="train", longest=self.data.longest)
         tokenizer = self.data.tokenizer(train.utterances.texts)
-        front: SpeechFront = make_front(self.features, rate, self.decode.tail, None)
-        stride = 1
-        for one in self.model.strides:
-            stride *= one
+        front = make_front(self.features, rate, self.decode.tail, None)
+        stride = prod(self.model.strides)
 
         def steps(samples: int) -> int:
             return front.features.frames(samples + front.tail_samples) // stride
@@ -84,12 +76,16 @@ class Speech(Recipe):
                 held[name] = spoken.utterances
         tests = {"test": held["test"]} if "test" in held else {}
         return PreparedSpeech(
-            self, utterances, held.get("validation"), tests, tokenizer, rate, findings, parts.division, parts.digests
+            findings,
+            parts.division,
+            parts.digests,
+            self,
+            train=utterances,
+            validation=held.get("validation"),
+            tests=tests,
+            tokenizer=tokenizer,
+            rate=rate,
         )
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
-        return self.prepare().run(folder)
 
     def speak(self, path: Path, rate: int) -> Spoken:
         """Return recordings of a path that no training saw, with what is said in them.
@@ -137,10 +133,6 @@ class Speech(Recipe):
         draw_confusions(one.scores, folder / f"confusions-{path.stem}.png")
         return one.scores.figures | stream_figures(transcriber, spoken.utterances)
 
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return what is said in a sound file, and how sure that is."""
-        return self.predictor(folder)(data)
-
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to what is said in it."""
         from rnnkit.data.audio.waveforms import read_audio
@@ -168,7 +160,7 @@ class Speech(Recipe):
 
 
 @dataclass(frozen=True)
-class PreparedSpeech(PreparedRun):
+class PreparedSpeech(PreparedRecordings):
     """A run whose recordings were read and divided.
 
     Attributes:
@@ -177,9 +169,6 @@ class PreparedSpeech(PreparedRun):
         tests: what to judge by, by its name.
         tokenizer: of the training part.
         rate: samples a second.
-        told: sentences about the recordings.
-        division: how the parts were made.
-        digests: of the recordings as they were read.
     """
 
     recipe: Speech
@@ -188,17 +177,13 @@ class PreparedSpeech(PreparedRun):
     tests: dict[str, Utterances]
     tokenizer: Tokenizer
     rate: int
-    told: list[str]
-    division: str
-    digests: dict[str, str]
 
-    def check_data(self, folder: Path) -> None:
-        """Raise DataError where the run in a folder was begun on other recordings than these."""
-        data_digests.check(folder, self.digests, "train into a new folder")
-
-    def findings(self) -> list[str]:
-        """Return what was found in the recordings."""
-        return self.told
+    def __post_init__(self) -> None:
+        """Raise ConfigError or DataError for settings that the run cannot use, before there is a run folder."""
+        fit, front = self.recipe.fit, make_front(self.recipe.features, self.rate, 0.0, None)
+        if fit.early_stopping is not None and self.validation is None:
+            raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
+        self.transcriber(front).search()
 
     def judge(self, transcriber: Transcriber) -> dict[str, Any]:
         """Return what was recognised of the tests, else of the validation part, by its name."""
@@ -216,7 +201,8 @@ class PreparedSpeech(PreparedRun):
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""
-        from rnnkit.recipes.speech_results import judge, write_results
+        from rnnkit.recipes.speech_page import write_speech_page
+        from rnnkit.recipes.speech_results import judge, write_predictions
 
         recipe = self.recipe
         data_digests.record(folder, self.digests)
@@ -237,22 +223,21 @@ class PreparedSpeech(PreparedRun):
             figure = {"wer": "word error rate", "cer": "character error rate", "loss": "loss"}[recipe.fit.choose_by]
             chosen = f"the {figure} of {runs.chosen_on_validation(len(self.validation), 'recordings')}"
         metrics = runs.record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
-        write_results(folder, recipe.title, transcriber, judged, history, metrics)
+        write_predictions(folder, judged)
+        write_speech_page(folder, recipe.title, transcriber, judged, history, metrics)
         return metrics
 
     def training(self) -> tuple[rnnkit.Learner, Transcriber, Any, Any]:
         """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
         import torch
 
-        from rnnkit.tasks.speech import Transcriber
         from rnnkit.tasks.speech_batches import SpeechBatches
 
         recipe = self.recipe
         front = make_front(recipe.features, self.rate, recipe.decode.tail, self.train)
         torch.manual_seed(recipe.seed)
-        model = build(recipe.model, front.features.size, len(self.tokenizer))
-        learner = learner_of(model, recipe.fit, recipe.device)
-        transcriber = Transcriber(model, front, self.tokenizer, recipe.decode)
+        transcriber = self.transcriber(front)
+        learner = learner_of(transcriber.model, recipe.fit, recipe.device)
         learner.extra = transcriber.to_extra()
         waves, frames = augmentations(recipe.augment, front.features.settings)
         size = recipe.fit.batch_size or 16
@@ -271,6 +256,13 @@ class PreparedSpeech(PreparedRun):
         if self.validation is not None:
             validation = SpeechBatches(self.validation, self.tokenizer, front, size, shuffle=False)
         return learner, transcriber, batches, validation
+
+    def transcriber(self, front: SpeechFront) -> Transcriber:
+        """Return the recogniser with fresh weights."""
+        from rnnkit.tasks.speech import Transcriber
+
+        model = build(self.recipe.model, front.features.size, len(self.tokenizer))
+        return Transcriber(model, front, self.tokenizer, self.recipe.decode)
 
 
 def speech() -> Speech:
@@ -329,8 +321,6 @@ def fit(
     if judged is not None:
         callbacks.append(ValidationFigures({"wer": False, "cer": False}, lambda model: greedy(transcriber, judged)))
         chosen = {"monitor": f"val_{settings.choose_by}", "restore_best": True}
-    elif settings.early_stopping is not None:
-        raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
     return learner.fit(
         batches,
         validation=validation,

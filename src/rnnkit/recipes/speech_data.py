@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, Place
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings
@@ -122,7 +122,8 @@ class SpeechData(ClipData):
         size = self.vocabulary
         if self.tokens in ("bpe", "unigram"):
             size = size or 500
-        return train_tokenizer(self.tokens, list(texts), size=size)
+        with in_data_settings({"size": "vocabulary"}):
+            return train_tokenizer(self.tokens, list(texts), size=size)
 
 
 class ClipParts(NamedTuple):
@@ -239,25 +240,35 @@ def speak(clips: ClipSet, data: SpeechData, rate: int, *, part: str = "", longes
         for index, (clip, text) in enumerate(zip(clips, texts, strict=True))
         if text and (longest is None or clip.seconds <= longest)
     ]
-    before = f"{part}: " if part else ""
     findings = [
-        f"{before}{len(names):,} {'recording' if len(names) == 1 else 'recordings'} {what}, and left out: "
-        f"{_named(names)}."
-        for names, what in (
-            (silent, "without a transcript"),
-            (empty, "with a transcript without a word"),
-            (long, f"longer than data.longest={longest:g} seconds" if longest else ""),
-        )
-        if names
+        *left_out(part, silent, "without a transcript"),
+        *left_out(part, empty, "with a transcript without a word"),
+        *left_out(part, long, f"longer than data.longest={longest or 0:g} seconds"),
     ]
     if not kept:
+        advice = "put a .txt file beside each, or name a table with a column of texts"
+        if long and not (silent or empty):
+            advice = "take a larger data.longest, or cut the recordings"
         raise DataError(
-            f"{clips.source}: no recording with a transcript is left; {' '.join(findings)} Put a .txt file beside "
-            "each, or name a table with a column of texts"
+            "no recording to learn from or to judge by is left", Place(clips.source), advice, note=" ".join(findings)
         )
     chosen = clips.subset(kept)
     waveforms = [chosen.waveform(index, rate).samples for index in range(len(chosen))]
     return Spoken(chosen, HeldUtterances(waveforms, [str(texts[index]) for index in kept], rate), findings)
+
+
+def left_out(part: str, names: Sequence[str], what: str) -> list[str]:
+    """Return a sentence about recordings that are left out; none where there are none.
+
+    Example:
+        >>> left_out("test", ["a", "b"], "without a transcript")
+        ['test: 2 recordings without a transcript are left out: a, b.']
+    """
+    if not names:
+        return []
+    count = f"{len(names):,} {'recording' if len(names) == 1 else 'recordings'}"
+    verb = "is" if len(names) == 1 else "are"
+    return [f"{part}: " * bool(part) + f"{count} {what} {verb} left out: {_named(names)}."]
 
 
 def without_short(
@@ -284,21 +295,15 @@ def without_short(
             kept.append(index)
         else:
             short.append(names[index])
-    if not short:
-        return utterances, []
     if not kept:
         raise DataError(
             f"all {len(utterances):,} recordings are too short for their transcripts, such as {short[0]}; expected a "
             "step of the network for each token: look at the transcripts, or take smaller model.strides"
         )
-    told = (
-        f"{len(short):,} of {len(utterances):,} recordings are too short for their transcripts, and left out: "
-        f"{_named(short)}."
-    )
     left = HeldUtterances(
         [utterances.waveforms[index] for index in kept], [utterances.texts[index] for index in kept], utterances.rate
     )
-    return left, [told]
+    return left, left_out("train", short, "too short for the transcript")
 
 
 def _division(data: ClipData, clips: ClipSet) -> Literal["speaker", "random"]:
@@ -316,10 +321,10 @@ def _split(
     try:
         found = split_clips(clips, (1 - sum(amounts.values()), *amounts.values()), by=by, seed=data.split_seed)
     except DataError as error:
-        raise DataError(
-            f"{clips.source}: {error}; add recordings, --set data.by=random, or --set data.validation=0 and --set "
-            "data.test_share=0"
-        ) from None
+        remedies = ["add recordings", "type --set data.validation=0 --set data.test_share=0"]
+        if by == "speaker":
+            remedies.insert(1, "type --set data.by=random")
+        raise DataError(error.problem, error.place, remedies) from None
     return dict(zip(("train", *amounts), found, strict=True))
 
 

@@ -112,15 +112,15 @@ class SpeechDigits(Speech):
             division += f"; of {data.without} all judge and none trains"
         source = data.path or "free spoken digits"
         return PreparedDigits(
-            self,
-            learned,
-            held,
-            tests,
-            data.tokenizer(DIGITS),
-            rate,
             list(clips.findings),
             division,
             {str(source): clips.fingerprint()},
+            self,
+            train=learned,
+            validation=held,
+            tests=tests,
+            tokenizer=data.tokenizer(DIGITS),
+            rate=rate,
         )
 
     def read(self) -> ClipSet:

@@ -132,14 +132,10 @@ def _add_partial(page: Page, transcriber: Transcriber, samples: Tensor) -> None:
 
 
 def _add_confusions(page: Page, judged: Mapping[str, Judged]) -> None:
-    from collections import Counter
-
-    from rnnkit.recipes.speech_results import draw_confusions
+    from rnnkit.recipes.speech_results import confusions_of, draw_confusions
     from rnnkit.tasks.speech_scores import SpeechScores, mistakes_of
 
-    confusions: Counter[tuple[str, str]] = Counter()
-    for one in judged.values():
-        confusions += one.scores.confusions
+    confusions = confusions_of(judged)
     page.section("Which words were taken for which")
     wrong = mistakes_of(confusions)
     page.picture(

@@ -1,8 +1,9 @@
-"""What a run of speech writes at its end: texts beside their transcripts, confusions, and the page ``report.html``."""
+"""What a run of speech recognises and writes at its end: texts beside their transcripts, and confusions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,50 +82,36 @@ def _order(word: str) -> tuple[int, str]:
     return (_DIGITS.index(word), "") if word in _DIGITS else (len(_DIGITS), word)
 
 
-def write_results(
-    folder: Path,
-    title: str,
-    transcriber: Transcriber,
-    judged: Mapping[str, Judged],
-    history: Any,
-    metrics: Mapping[str, Any],
-) -> None:
-    """Write ``predictions.csv``, ``confusions.csv``, ``confusions.png`` and ``report.html``.
+def write_predictions(folder: Path, judged: Mapping[str, Judged]) -> None:
+    """Write ``predictions.csv``, ``confusions.csv`` and ``confusions.png``.
 
     Args:
         folder: the run folder.
-        title: the heading of the page.
-        transcriber: the recogniser.
-        judged: what was recognised, by the name of the test; {}: the page has curves alone.
-        history: of the training.
-        metrics: what was measured.
+        judged: what was recognised, by the name of the test; {}: nothing is written.
     """
-    from collections import Counter
-
-    from rnnkit.recipes.speech_page import write_speech_page
     from rnnkit.runs.tables import write_table
     from rnnkit.tasks.speech_scores import SpeechScores, mistakes_of
 
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("test", "number", "text", "prediction", "wer", "confidence", "seconds")
-    }
-    confusions: Counter[tuple[str, str]] = Counter()
-    for name, one in judged.items():
-        confusions += one.scores.confusions
+    if not judged:
+        return
+    rows = [
+        (name, number, text, found.text, wer, found.confidence, found.seconds)
+        for name, one in judged.items()
         for number, (text, found, wer) in enumerate(
             zip(one.utterances.texts, one.transcripts, one.scores.each, strict=True)
-        ):
-            values = (name, number, text, found.text, wer, found.confidence, found.seconds)
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
-    if judged:
-        write_table(columns, folder / PREDICTIONS)
-        wrong = mistakes_of(confusions)
-        table: dict[str, list[Any]] = {
-            "true": [one[0] for one in wrong],
-            "found": [one[1] for one in wrong],
-            "count": [one[2] for one in wrong],
-        }
-        write_table(table, folder / CONFUSIONS)
-        draw_confusions(SpeechScores({}, [], confusions), folder / PICTURE)
-    write_speech_page(folder, title, transcriber, judged, history, metrics)
+        )
+    ]
+    names = ("test", "number", "text", "prediction", "wer", "confidence", "seconds")
+    write_table(_columns(names, rows), folder / PREDICTIONS)
+    confusions = confusions_of(judged)
+    write_table(_columns(("true", "found", "count"), mistakes_of(confusions)), folder / CONFUSIONS)
+    draw_confusions(SpeechScores({}, [], confusions), folder / PICTURE)
+
+
+def confusions_of(judged: Mapping[str, Judged]) -> Counter[tuple[str, str]]:
+    """Return how often each word was taken for each other one, over all tests."""
+    return sum((one.scores.confusions for one in judged.values()), Counter())
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    return {name: [row[at] for row in rows] for at, name in enumerate(names)}

@@ -84,16 +84,11 @@ class Data(ClipData):
 
 @dataclass(frozen=True)
 class Model(sound_classify.Model):
-    """The network.
-
-    Attributes:
-        pooling: what of the outputs the head sees; attention is a mean whose weights are learned, concat is last, max
-            and mean side by side.
-    """
+    """The network."""
 
     hidden_size: Count = 128
     num_layers: Count = 2
-    pooling: Literal["attention", "mean", "concat", "last", "max"] = "attention"  # type: ignore[assignment]
+    pooling: Literal["concat", "last", "mean", "max", "attention"] = "attention"
     dropout: Share = 0.2
 
 

@@ -90,17 +90,25 @@ class CommandLine(DataSettings):
 
 
 @contextmanager
-def in_data_settings(names: Iterable[str], *, new: bool = False) -> Iterator[None]:
+def in_data_settings(names: Iterable[str] | Mapping[str, str], *, new: bool = False) -> Iterator[None]:
     """Write errors about data that a block raises in the words of the command line.
 
     Args:
-        names: the settings of ``data`` that are arguments of the reader, too.
+        names: the settings of ``data`` that are arguments of the reader, too; or their names by those of the arguments.
         new: see :class:`DataSettings`.
+
+    Example:
+        >>> with in_data_settings({"size": "vocabulary"}):
+        ...     raise ConfigError.of("size", 3, "expected at least 5")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: --set data.vocabulary=3 arrived; expected at least 5
     """
+    settings = names if isinstance(names, Mapping) else {name: name for name in names}
     try:
         yield
     except (DataError, ConfigError) as error:
-        raise error.in_words(DataSettings({name: name for name in names}, new=new)) from error
+        raise error.in_words(DataSettings(settings, new=new)) from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ Schedule = Literal[
     "constant", "warmup_constant", "cosine", "warmup_cosine", "one_cycle", "slanted_triangular", "plateau"
 ]
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
+Average = Annotated[float, Range(above=0, below=1)] | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class AveragedSettings(OptimizerSettings):
         average: the moving average of the weights that is kept, by its decay; none keeps the last weights.
     """
 
-    average: Annotated[float, Range(above=0, below=1)] | None = None
+    average: Average = None
 
     def fit_settings(self) -> dict[str, Any]:
         """Return the arguments of ``Learner.fit`` among these settings."""

@@ -85,6 +85,7 @@ class Transcriber:
     def __init__(self, model: Any, front: SpeechFront, tokenizer: Tokenizer, decoding: Decoding | None = None) -> None:
         self.model, self.front, self.tokenizer = model, front, tokenizer
         self.decoding = Decoding(tail=front.tail) if decoding is None else decoding
+        self._search: Any = None
 
     @property
     def rate(self) -> int:
@@ -139,10 +140,16 @@ class Transcriber:
         return found
 
     def search(self) -> Any:
-        """Return the search of `decoding`, for the outputs of `model`."""
+        """Return the search of `decoding`, for the outputs of `model`.
+
+        Raises:
+            DataError: the language model is not there, or is none. ConfigError: the network's search takes none.
+        """
         from .speech_decoding import search_of
 
-        return search_of(self.model, self.decoding, self.tokenizer)
+        if self._search is None:  # a language model is read once, and only if something is recognised
+            self._search = search_of(self.model, self.decoding, self.tokenizer)
+        return self._search
 
     def stream(self, *, rate: int | None = None, endpoint: float | None = None) -> Recognizer:
         """Return an object that takes samples as they come; see :class:`rnnkit.tasks.speech_stream.Recognizer`.

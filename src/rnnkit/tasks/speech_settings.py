@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
-from .settings import AveragedSettings, Cell, NetworkSettings
+from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class SoundNetwork(NetworkSettings):
         num_layers: layers, one above the other.
         bidirectional: whether utterances are read from their end, too; then they cannot be streamed.
         channels: features of the convolutions.
-        kernel_sizes: widths of the convolutions.
-        strides: frames that become one, of each convolution.
+        kernel_sizes: widths of the convolutions in frames, one for each.
+        strides: frames that become one, of each convolution; at most its width.
         front_dropout: probability of dropping a feature of the convolutions.
         dropout: probability of dropping a feature between and behind the recurrent layers.
         layer_norm: whether the recurrent layers normalise their products: training by CTC then begins to tell sounds
@@ -113,25 +113,43 @@ class SoundNetwork(NetworkSettings):
     dropout: Share = 0.2
     layer_norm: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes, strides = self.kernel_sizes, self.strides
+        if not strides or len(sizes) != len(strides) or min(strides) < 1 or any(map(int.__lt__, sizes, strides)):
+            shown = [",".join(map(str, values)) for values in (sizes, strides)]
+            raise ConfigError(
+                f"model.kernel_sizes={shown[0]} and model.strides={shown[1]} arrived; expected one of each for every "
+                "convolution, strides of at least 1, and no width below its stride"
+            )
+
 
 @dataclass(frozen=True)
-class RecognizerFit(AveragedSettings):
+class SoundFit(AveragedSettings):
+    """The training on recordings.
+
+    Attributes:
+        plain: so many epochs begin without augmentation: sounds are told apart sooner while they are plain.
+    """
+
+    batch_size: Count = 16
+    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
+    clip_norm: Positive | None = 1.0
+    average: Average = 0.999
+    plain: WholeNumber = 2
+
+
+@dataclass(frozen=True)
+class RecognizerFit(SoundFit):
     """The training of a recogniser.
 
     Attributes:
         curriculum: so many epochs begin with the shortest utterances and end with the longest.
-        plain: so many epochs begin without augmentation: sounds are told apart sooner while they are plain.
         choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
     """
 
     epochs: Count = 40
-    batch_size: Count = 16
-    lr: Positive = 1e-3
-    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
-    clip_norm: Positive | None = 1.0
-    average: Annotated[float, Range(above=0, below=1)] | None = 0.999
     curriculum: WholeNumber = 1
-    plain: WholeNumber = 2
     choose_by: Literal["wer", "cer", "loss"] = "wer"
 
 

@@ -316,6 +316,9 @@ def test_what_holds_no_clips(folder):
     (folder / "a.wav").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"holds no clip that can be read; .* a\.wav \(the file is no sound"):
         read_clips(folder)
+    for layout, file in (("kaldi", r"wav\.scp"), ("librispeech", r"\*\.trans\.txt")):
+        with pytest.raises(DataError, match=rf'holds no {file}; type layout="auto"'):
+            read_clips(folder, layout=layout)
     with pytest.raises(ConfigError, match=r"layout='label' arrived; did you mean 'labels'\?"):
         read_clips(folder, layout="label")
     for name in ("a.csv", "b.csv"):

@@ -20,6 +20,7 @@ __all__ = ["LAYOUTS", "Columns", "Entry", "find_entries"]
 LAYOUTS = ("labels", "digits", "transcripts", "table", "kaldi", "librispeech", "plain")
 _TRANSCRIPTS = (".txt", ".lab")
 _NO_SPEAKERS = {"train", "test", "dev", "valid", "validation", "eval", "wav", "wavs", "clips", "audio", "data"}
+_MARKS = {"kaldi": "wav.scp", "librispeech": "**/*.trans.txt"}  # files that a layout alone has
 _DIGITS = re.compile(r"([^_]+)_(.+)_(\d+)")
 _COMMANDS = re.compile(r"([0-9a-f]+)_nohash_\d+")
 
@@ -36,6 +37,8 @@ def find_entries(path: Path, layout: str, columns: Columns) -> tuple[str, Iterab
     files = _sound_files(path)
     if layout == "auto":
         layout = _find_layout(path, files, columns)
+    elif layout in _MARKS and not _has_mark(path, layout):
+        raise DataError(f"holds no {Path(_MARKS[layout]).name}", Place(str(path)), Remedy("layout", "auto"))
     if layout == "table":
         return layout, read_table(_only_table(path), columns)
     if layout == "kaldi":
@@ -58,10 +61,9 @@ def _sound_files(path: Path) -> list[Path]:
 
 def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
     """Return the layout of a folder, by the names in it."""
-    if (path / "wav.scp").is_file():
-        return "kaldi"
-    if next(path.rglob("*.trans.txt"), None) is not None:
-        return "librispeech"
+    marked = next((layout for layout in _MARKS if _has_mark(path, layout)), None)
+    if marked is not None:
+        return marked
     tables = _tables(path)
     if tables and not files:
         return "table"
@@ -81,6 +83,10 @@ def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
     if all(file.parent != path for file in files) and len({name for name in folders if name[0] != "_"}) > 1:
         return "labels"
     return "table" if _tables(path) else "plain"  # the reader says which column it looks for
+
+
+def _has_mark(path: Path, layout: str) -> bool:
+    return any(file.is_file() for file in path.glob(_MARKS[layout]))
 
 
 def _root(path: Path, files: list[Path]) -> Path:

@@ -268,8 +268,9 @@ def split_clips(
         raise DataError(
             f"{lacking:,} of {len(clips):,} clips have no speaker", Place(clips.source), Remedy("by", "random")
         )
-    there, what = (len(clips.speakers), "speakers") if by == "speaker" else (len(clips), "clips")
+    there, what = (len(clips.speakers), "speaker") if by == "speaker" else (len(clips), "clip")
     if there < len(shares):
+        what += "" if there == 1 else "s"
         raise DataError(f"{there} {what} arrived; expected at least {len(shares)}, one a part", Place(clips.source))
     labels = [clip.label for clip in clips]
     labelled = None if None in labels else np.asarray(labels, np.str_)
