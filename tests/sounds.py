@@ -56,3 +56,10 @@ def write_folder(folder, count, seed=0):
         write_wav(folder / f"{number:03}.wav", sentence(text, seed * 100 + number), RATE)
         (folder / f"{number:03}.txt").write_text(text.capitalize() + ".")
     return folder
+
+
+def write_noise(path, seconds=0.5, rate=RATE, seed=None):
+    """A file of noise, another one for each name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(len(str(path)) if seed is None else seed)
+    write_wav(path, torch.rand(round(seconds * rate), generator=generator) - 0.5, rate)
