@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
 from commands import call, refused_alone
 from sounds import RATE, tone
 
-from rnnkit.data.audio import write_wav
+from rnnkit.data.audio import Clip, ClipSet, write_wav
+from rnnkit.errors import DataError
+from rnnkit.recipes.sound_classify import without_long
 
 
 def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
@@ -20,11 +23,8 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
         "data.test_share=0.2 data.validation=0.2"
     )
     settings = [part for one in small.split() for part in ("--set", one)]
-    write_wav(tmp_path / "sounds" / "low" / "long.wav", tone("low", seconds=1.5), RATE)
-    settings += ["--set", "data.longest=1"]
     result = call("train", "sound-classify", tmp_path / "sounds", *settings, "--out", run)
     assert result.exit_code == 0, result.output
-    assert "train: 1 recording longer than data.longest=1 seconds is left out: low/long." in result.output
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.8
     assert metrics["rows"] == {"train": 24, "validation": 8, "test": 8}
@@ -39,3 +39,13 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
         write_wav(tmp_path / "others" / word / "0.wav", tone(word), RATE)
     assert refused_alone(call("evaluate", run, tmp_path / "others"), "the class 'mid'", "high, low")
     assert refused_alone(call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "transcriber")
+
+
+def test_recordings_that_are_too_long_to_train_on_are_named():
+    clips = ClipSet((Clip("a.wav", seconds=1.0, id="a"), Clip("b.wav", seconds=9.0, id="b")), source="sounds")
+    kept, told = without_long(clips, 5.0)
+    assert [clip.id for clip in kept] == ["a"]
+    assert told == ["train: 1 recording longer than data.longest=5 seconds is left out: b."]
+    assert without_long(kept, 5.0)[1] == []
+    with pytest.raises(DataError, match=r"sounds: all recordings are longer than .*; take a larger data\.longest"):
+        without_long(clips, 0.5)

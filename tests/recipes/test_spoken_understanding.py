@@ -126,8 +126,12 @@ def test_understand_scores_recognised_words_beside_true_ones(two_runs, tmp_path)
 
 def test_understand_names_what_stands_in_a_wrong_place(two_runs, tmp_path):
     hears, understands, sound = two_runs / "hears", two_runs / "understands", two_runs / "1.wav"
-    assert refused_alone(call("understand", understands, hears, sound), "transcriber")
-    assert refused_alone(call("understand", hears, hears, sound), "understander")
+    assert refused_alone(
+        call("understand", understands, hears, sound), "arrived as RECOGNISER", "a run of `rnnkit train speech`"
+    )
+    assert refused_alone(
+        call("understand", hears, hears, sound), "arrived as INTENTS", "a run of `rnnkit train intents`"
+    )
     assert refused_alone(call("understand", hears, understands, sound, "--data", sound), "expected one of them")
     (tmp_path / "folder").mkdir()
     assert refused(call("understand", hears, understands, "--data", tmp_path / "folder"), "test.jsonl")

@@ -55,9 +55,8 @@ def understand(
     if data is None and not paths and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; type `rnnkit understand {recogniser} {intents} FILE.wav`")
     check_out(out)
-    hears, understands = (
-        _recipe(run, verb, device) for run, verb in ((recogniser, "transcribe"), (intents, "understand"))
-    )
+    hears = _recipe(recogniser, "RECOGNISER", "transcribe", "speech", device)
+    understands = _recipe(intents, "INTENTS", "understand", "intents", device)
     with plain_warnings():
         from ..tasks.spoken_understanding import SpokenUnderstanding
 
@@ -68,9 +67,15 @@ def understand(
             _answer(joined, paths or [standard_input.DASH], out)
 
 
-def _recipe(run: Path, verb: str, device: str | None) -> Recipe:
+def _recipe(run: Path, place: str, verb: str, name: str, device: str | None) -> Recipe:
+    """Return the recipe of a run, which must serve a verb."""
     chosen = trained_recipe_of(run, None)
-    return override(chosen, shorthands(chosen, {"--device": device})).require(verb, run)
+    if verb not in chosen.capabilities():
+        raise ConfigError(
+            f"{run} arrived as {place}, and its recipe cannot {verb}; expected a run of `rnnkit train {name}`: "
+            "rnnkit understand RECOGNISER INTENTS FILE"
+        )
+    return override(chosen, shorthands(chosen, {"--device": device}))
 
 
 def _answer(joined: SpokenUnderstanding, paths: list[Path], out: Path | None) -> None:
