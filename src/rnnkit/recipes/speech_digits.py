@@ -19,7 +19,7 @@ from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.speech import PreparedSpeech, Speech
 from rnnkit.recipes.speech_data import SpeechData, Spoken, speak
 from rnnkit.tasks.ranges import Count
-from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
+from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment
 
 if TYPE_CHECKING:
     from rnnkit.data.audio.clips import ClipSet
@@ -57,9 +57,8 @@ class SpeechDigits(Speech):
         default_factory=lambda: RecognizerNetwork(hidden_size=160, num_layers=2, dropout=0.1, front_dropout=0.0)
     )
     fit: RecognizerFit = field(
-        default_factory=lambda: RecognizerFit(epochs=40, batch_size=16, lr=3e-3, average=0.99, curriculum=0, plain=6)
+        default_factory=lambda: RecognizerFit(epochs=24, batch_size=16, lr=3e-3, average=0.99, curriculum=0, plain=4)
     )
-    features: SoundFeatures = field(default_factory=lambda: SoundFeatures(norm="training"))
     augment: SoundAugment = field(default_factory=lambda: SoundAugment(tilt=2.0, warp=0.08, time_width=6, band_width=4))
     data: Data = field(default_factory=Data)
 
