@@ -41,6 +41,13 @@ def test_chunks_give_what_the_whole_gives(strides, length, chunk):
     assert_close(torch.cat(outputs, 1), front(x)[0])
 
 
+def test_weights_that_are_computed_are_those_of_chunks_too():
+    front, x = rnnkit.CausalConv(3, 8, (5, 3), (2, 2)), torch.randn(1, 20, 3)
+    torch.nn.utils.parametrizations.weight_norm(front.convs[0])
+    y, state = front.forward_chunk(x)
+    assert_close(torch.cat([y, front.finish(state)], 1), front(x)[0])
+
+
 def test_an_output_sees_no_later_step():
     front, x = rnnkit.CausalConv(3, 8, (5, 3), (2, 2)), torch.randn(1, 16, 3)
     changed = x.clone()

@@ -1,5 +1,7 @@
 import copy
 import json
+import random
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +19,7 @@ from rnnkit.tasks.speech_batches import HeldUtterances, SpeechBatches, SpeechFro
 from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
 from rnnkit.tasks.speech_scores import mistakes_of, score_speech
 from rnnkit.tasks.speech_settings import Decoding
-from rnnkit.tasks.speech_words import split_spoken, words_of
+from rnnkit.tasks.speech_words import WordReader, split_spoken, words_of
 
 RATE = 8000
 
@@ -132,11 +134,56 @@ def test_what_cannot_stream_says_what_to_change():
         transcriber(bidirectional=True).stream()
 
 
+def test_training_mode_stays_and_changed_weights_reach_the_next_push():
+    one, whole = transcriber(), sound()
+    recognizer = one.stream()
+    recognizer.push(whole)
+    before = recognizer.flush().text
+    one.model.train()
+    one.model.front.eval()
+    recognizer.push(whole)
+    assert recognizer.flush().text == before
+    assert one.model.training
+    assert one.model.body.training
+    assert not one.model.front.training
+    with torch.no_grad():
+        one.model.head.bias[4:] += torch.linspace(-40, 40, len(one.tokenizer) - 4)
+        one.model.body.weight_hh_l0.neg_()
+    recognizer.push(whole)
+    assert recognizer.flush().text == one([whole])[0].text != before
+
+
+@pytest.mark.parametrize("tokens", ["word", "char"])
+def test_the_work_of_a_push_does_not_grow_with_the_utterance(tokens, monkeypatch):
+    one, whole = transcriber(tokens), torch.cat([sound(1.3, seed) for seed in range(5)])
+    if tokens == "char":  # words of few characters
+        space, letter = one.tokenizer.encode(" e")
+        with torch.no_grad():
+            for part in (one.model.head.weight, one.model.head.bias):
+                part[[space, letter]] = part[[letter, space]]
+    expected = one([whole])[0]
+    read = []
+    decode = one.tokenizer.decode
+    monkeypatch.setattr(one.tokenizer, "decode", lambda ids: read.append(len(ids)) or decode(ids))
+    recognizer = one.stream()
+    words = [word.text for part in whole.split(400) for word in recognizer.push(part).words]
+    last = recognizer.flush()
+    assert last.text == expected.text
+    assert words + [word.text for word in last.words] == [word.text for word in expected.words]
+    longest = max(len(word.text) for word in expected.words)
+    assert len(expected.words) > 8
+    assert max(read) <= 2 * longest + 8
+
+
 def test_samples_of_integers_are_scaled_and_others_refused():
     one, whole = transcriber(), sound(0.3)
     integers = (whole * 32768).round().clamp(-32768, 32767).to(torch.int16)
     recognizer = one.stream()
     recognizer.push(integers.numpy())
+    assert recognizer.flush().text == one([integers.float() / 32768])[0].text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recognizer.push(np.frombuffer(integers.numpy().tobytes(), np.int16))  # an array that must not be written
     assert recognizer.flush().text == one([integers.float() / 32768])[0].text
     for wrong in (torch.zeros(2, 3), np.zeros(3, np.int64)):
         with pytest.raises(DataError, match="expected floats"):
@@ -173,6 +220,29 @@ def test_tokens_become_words_with_times():
     assert_close(torch.tensor([word.confidence for word in words]), torch.tensor([0.4, 1.0, 0.9]))
     assert words_of([], [], [], tokenizer, 0.1) == []
     assert split_spoken("it's 3 o'clock") == ["it's", "3", "o'clock"]
+
+
+TEXTS = ["it's well-known: 3.50 (or so), 音乐 is on!", "ab c def 你好吗 é ü 🙂 x", "so do we do so"]
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe", "unigram", "byte"])
+def test_words_read_piece_by_piece_are_those_of_all_tokens(kind):
+    tokenizer = train_tokenizer(kind, TEXTS * 20, **{"size": 280} if kind == "bpe" else {})
+    draw = random.Random(0)
+    tokens = [one for _ in range(30) for one in tokenizer.encode(draw.choice(TEXTS) + " ")]
+    times = [(3 * at, 3 * at + 2) for at in range(len(tokens))]
+    text = tokenizer.decode(tokens)
+    words = words_of(tokens, times, [1.0] * len(tokens), tokenizer, 0.1)
+    assert [word.text for word in words] == split_spoken(text)
+    reader, found, end = WordReader(tokenizer, 0.1), [], 0
+    while end < len(tokens):
+        end += draw.randint(0, 7)
+        found[reader.settled.words :] = reader.read(tokens[:end], times, [1.0] * len(tokens))
+        assert reader.text == tokenizer.decode(tokens[:end]).strip()
+        # The last word may go on.
+        reader.settle(len(found) - draw.randint(0, 2), stable=min(end, len(tokens)) - draw.randint(0, 3))
+    assert found == words
+    assert len(reader.settled.text) > 0.8 * len(text)
 
 
 def test_error_rates_count_words_and_characters():

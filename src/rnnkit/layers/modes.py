@@ -21,9 +21,11 @@ def mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
         True
     """
     flags = [(part, part.training) for part in module.modules()]
-    module.train(training)
+    if any(flag is not training for _, flag in flags):  # a stream asks at each push: setting a flag is slow
+        module.train(training)
     try:
         yield
     finally:
         for part, flag in flags:
-            part.training = flag
+            if part.training is not flag:
+                part.training = flag

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -99,11 +100,15 @@ class Chained(Layer):
         return x, lengths, self._joined(states)
 
     def run(self, x: Tensor, state: State | None, lengths: Lengths | None, resets: Tensor | None) -> Chunk:
+        return self.each(partial(_part_chunk, lengths=lengths, resets=resets), x, state)
+
+    def each(
+        self, run: Callable[[SequenceInterface, Tensor, State | None], Chunk], x: Tensor, state: State | None
+    ) -> Chunk:
+        """Let ``run(part, x, state)`` compute each part, one behind the other; return y and the state behind."""
         before, after = self._split(state), []
         for part in self.parts:
-            x, following = part.forward_chunk(
-                x, before.pop(0) if part.stateful else None, lengths=lengths, resets=resets
-            )
+            x, following = run(part, x, before.pop(0) if part.stateful else None)
             if part.stateful:
                 after.append(following)
         return x, self._joined(after)
@@ -144,6 +149,10 @@ class _ChainedSequential(Chained):
 
     def _make(self, modules: tuple[nn.Module, ...]) -> list[SequenceInterface]:
         return [as_sequence_module(part, f"{self._name}[{index}]") for index, part in enumerate(modules)]
+
+
+def _part_chunk(part: SequenceInterface, x: Tensor, state: State | None, **ragged: Any) -> Chunk:
+    return part.forward_chunk(x, state, **ragged)
 
 
 def _checked_result(part: SequenceInterface, result: Any) -> Result:

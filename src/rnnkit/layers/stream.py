@@ -135,10 +135,10 @@ class Stream:
             for to, leaf in zip(own, given, strict=True):
                 to.copy_(leaf)
 
-    def step_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
-        """Take one step on x [B, I] from a state, which is left as it is; return the output and the state after it."""
+    def steps_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
+        """Take steps x [B, T, I] from a state, which is left as it is; return the outputs and the state after them."""
         self.state = state
-        return self(x), self.state
+        return torch.stack([self(one) for one in x.unbind(1)], 1), self.state
 
     def reset(self, mask: Tensor | None = None) -> None:
         """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""

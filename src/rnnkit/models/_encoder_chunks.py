@@ -12,6 +12,7 @@ from ..layers.description import short_repr
 from ..layers.sequence_adapters import SequenceInterface, as_sequence_module
 from ..ops.state import reorder, tensors
 from ..types import State
+from .layer_steps import LayerSteps, step_layer
 
 Tensor = torch.Tensor
 
@@ -24,6 +25,8 @@ class EncoderChunks:
 
     front: Any
     body: Any
+    training: bool
+    _steps: LayerSteps
 
     def _body_layers(self) -> SequenceInterface:
         return as_sequence_module(self.body, "body")
@@ -93,4 +96,4 @@ class EncoderChunks:
         layers = self._body_layers()
         if not x.shape[1]:
             return x.new_zeros(len(x), 0, layers.output_size or x.shape[2]), state
-        return layers.forward_chunk(x, state)
+        return step_layer(self._steps, layers, x, state, gradients=self.training or torch.is_grad_enabled())

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import BackendError
 from ..layers._recurrent import RecurrentLayer
-from ..layers.sequence_adapters import SequenceInterface
+from ..layers.chain import Chain
+from ..layers.sequence_adapters import Chained, SequenceInterface
 from ..ops.backend import tracing, transforming
 from ..ops.native_linear import packed_linear
 from ..types import State
 
 Tensor = torch.Tensor
 _MOST = 12  # packed layers that are kept: layers times numbers of rows
+_FEW = 16  # rows times steps up to which steps one by one take less time than a call, which packs the weights anew
 
 
 class LayerSteps:
@@ -30,10 +33,10 @@ class LayerSteps:
     Example:
         >>> import rnnkit
         >>> layer, steps = rnnkit.GRU(3, 5), LayerSteps()
-        >>> x, state = torch.randn(2, 3), layer.initial_state(2)
+        >>> x, state = torch.randn(2, 4, 3), layer.initial_state(2)
         >>> with torch.no_grad():
         ...     y, after = steps.recurrent(layer, x, state)
-        >>> bool(torch.allclose(y, layer.step(x, state)[0], atol=1e-6))
+        >>> bool(torch.allclose(y, layer(x.transpose(0, 1))[0].transpose(0, 1), atol=1e-6))
         True
     """
 
@@ -45,17 +48,19 @@ class LayerSteps:
         return LayerSteps, ()
 
     def recurrent(self, layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """Return the output [B, F] of layer.step(x, state) and the next state, or None where the core cannot serve.
+        """Return the outputs [B, T, F] of the steps from a state on and the state behind them.
 
         Args:
             layer: it runs in one direction.
-            x: [B, I].
+            x: [B, T, I].
             state: it is left as it is.
-        """
 
+        Returns:
+            None where the core cannot serve.
+        """
         with self._lock:
-            stream = self._packed(layer, x, _stream).made
-            return None if stream is None else stream.step_from(state, x)
+            stream = self._packed(layer, x[:, 0], _stream).made
+            return None if stream is None else stream.steps_from(state, x)
 
     def linear(self, layer: torch.nn.Module, x: Tensor) -> Tensor:
         """Return layer(x) of a few rows x [R, F]."""
@@ -91,7 +96,11 @@ class LayerSteps:
         if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
             return Packed(key, [], layer, None)
         weights = _weights(layer)
-        stands: list[Any] = [getattr(layer, "backend", None), bool(layer._forward_hooks or layer._forward_pre_hooks)]
+        stands: list[Any] = [
+            getattr(layer, "backend", None),
+            bool(layer._forward_hooks),
+            bool(layer._forward_pre_hooks),
+        ]
         for weight in weights:
             if weight.is_inference():  # it does not tell whether it changes
                 return Packed(key, [], layer, None)
@@ -124,17 +133,25 @@ class Packed(NamedTuple):
 def step_layer(
     steps: LayerSteps, layers: SequenceInterface, x: Tensor, state: State, *, gradients: bool
 ) -> tuple[Tensor, State]:
-    """Run some steps x [B, T, I] of a layer; a single one without gradients by `steps`, where the layer has streams."""
+    """Run some steps x [B, T, I] of a layer; few of them without gradients by `steps`, where the layer has streams."""
+    if gradients:
+        return layers.forward_chunk(x, state)
+    if isinstance(layers, Chain):
+        layers = layers._chained()
+    if isinstance(layers, Chained):
+        return layers.each(partial(step_layer, steps, gradients=False), x, state)
     module = getattr(layers, "module", None)
-    if not gradients and x.shape[1] == 1 and isinstance(module, RecurrentLayer):
-        found = steps.recurrent(module, x[:, 0], state)
+    if isinstance(module, RecurrentLayer) and (x.shape[1] == 1 or x.shape[:2].numel() <= _FEW):
+        found = steps.recurrent(module, x, state)
         if found is not None:
-            return found[0][:, None], found[1]
+            return found
     return layers.forward_chunk(x, state)
 
 
 def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
-    """A stream for rows as x, or None where the core cannot serve."""
+    """A stream for rows as x, or None where the core cannot serve, or a hook watches the outputs."""
+    if layer._forward_hooks:
+        return None
     try:
         return layer.stream(len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
     except BackendError:

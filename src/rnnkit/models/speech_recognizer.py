@@ -20,6 +20,7 @@ from ..layers._checks import Lengths
 from ..types import State
 from ._encoder_chunks import EncoderChunks
 from ._sequence import Front, SequenceModel
+from .layer_steps import LayerSteps
 
 Tensor = torch.Tensor
 
@@ -73,6 +74,7 @@ class SpeechRecognizer(EncoderChunks, SequenceModel):
         arguments = {"outputs": outputs, "dropout": dropout}
         super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
         self.default_metrics = ()
+        self._steps = LayerSteps()
         if outputs < 2:
             raise ConfigError(f"{outputs} outputs were asked for; expected at least 2: the blank and a token")
 

@@ -94,8 +94,8 @@ def measure_latency(
     Example:
         >>> from rnnkit.tasks.speech import load_transcriber
         >>> latency = measure_latency(load_transcriber("runs/speech"), joined)  # doctest: +SKIP
-        >>> latency.median                                                      # doctest: +SKIP
-        0.18
+        >>> latency.median < 0.4                                                # doctest: +SKIP
+        True
     """
     check_number(chunk, "chunk")
     check_whole(most, "most", optional=True)
@@ -178,8 +178,8 @@ def real_time_factor(transcriber: Transcriber, samples: Tensor, *, chunk: float 
 
     Example:
         >>> from rnnkit.tasks.speech import load_transcriber
-        >>> real_time_factor(load_transcriber("runs/speech"), torch.randn(160_000))  # doctest: +SKIP
-        0.011
+        >>> real_time_factor(load_transcriber("runs/speech"), torch.randn(160_000)) < 1  # doctest: +SKIP
+        True
     """
     return streams_at_once(transcriber, samples, 1, chunk=chunk)
 
@@ -201,8 +201,8 @@ def streams_at_once(transcriber: Transcriber, samples: Tensor, count: int, *, ch
 
     Example:
         >>> from rnnkit.tasks.speech import load_transcriber
-        >>> streams_at_once(load_transcriber("runs/speech"), torch.randn(160_000), 16)  # doctest: +SKIP
-        0.12
+        >>> streams_at_once(load_transcriber("runs/speech"), torch.randn(160_000), 16) < 1  # doctest: +SKIP
+        True
     """
     check_whole(count, "count")
     check_number(chunk, "chunk")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError, check_number, check_whole
 from ..layers.modes import mode
-from .speech_words import Word, words_of
+from .speech_words import Settled, Word, WordReader
 
 
 class StreamedModel(Protocol):
@@ -73,6 +73,9 @@ class Recognizer:
     when another has begun, when the utterance ended, or at once where a token is a word. With a beam search a word is
     final when all beginnings that the search follows agree on it.
 
+    The network is the transcriber's own: weights that change, as in training, count from the next push on. The work of a
+    push does not grow with the utterance, but for copying its tokens.
+
     An utterance ends after `endpoint` seconds without a new token. The network then begins anew; the normalisation of
     the features goes on.
 
@@ -127,8 +130,9 @@ class Recognizer:
         self._norm.reset()
         self._arrived = 0  # samples, at their own rate
         self._steps = 0  # of the network, from the beginning of the stream
-        self._begin_utterance()
+        self._begin_utterance(0)
 
+    @torch.inference_mode()
     def push(self, samples: Any) -> Partial:
         """Take the next samples, and return what is recognised so far.
 
@@ -144,6 +148,7 @@ class Recognizer:
             chunk = self._resampler.push(chunk)
         return self._take(self._features.push(chunk))
 
+    @torch.inference_mode()
     def flush(self) -> Partial:
         """End the sound, and return what is recognised; the next samples begin another one.
 
@@ -166,6 +171,7 @@ class Recognizer:
             "steps": self._steps,
             "offset": self._offset,
             "told": self._told,
+            "settled": tuple(self._reader.settled),
             "text": self._partial.text,
             "pending": self._partial.pending,
             "resampler": None if self._resampler is None else self._resampler.state_dict(),
@@ -187,8 +193,10 @@ class Recognizer:
                 f"transcriber.stream(rate={state['rate']})"
             )
         self.reset()
-        self._arrived, self._steps, self._offset = state["arrived"], state["steps"], state["offset"]
+        self._arrived, self._steps = state["arrived"], state["steps"]
+        self._begin_utterance(state["offset"])
         self._told, self._state = state["told"], state["network"]
+        self._reader.settled = Settled(*state["settled"])
         self._partial = Partial(state["text"], [], state["pending"], False, 0.0)
         if self._resampler is not None:
             self._resampler.load_state_dict(state["resampler"])
@@ -203,14 +211,15 @@ class Recognizer:
 
         return Resampler(self.rate, self._transcriber.rate)
 
-    def _begin_utterance(self) -> None:
+    def _begin_utterance(self, offset: int) -> None:
         self._state = None
-        self._offset = self._steps  # the step that the utterance begins with
+        self._offset = offset  # the step that the utterance begins with
+        step = self._transcriber.step_seconds
+        self._reader = WordReader(self._transcriber.tokenizer, step, offset=offset * step)
         self._told = 0  # its words that were final
         self._decoder = self._search.decoder()
         self._partial = Partial("", [], "", False, 0.0)
 
-    @torch.inference_mode()
     def _take(self, frames: Tensor, *, last: bool = False) -> Partial:
         if not last and not len(frames):  # no frame is complete: nothing changes
             return self._partial._replace(words=[], endpoint=False, seconds=self._arrived / self.rate)
@@ -226,14 +235,13 @@ class Recognizer:
         ended = last or self._has_ended(decoded)
         if ended:
             decoded = self._decoder.flush()[0]
-        words = self._words(decoded)
-        count = max(self._told, len(words) if ended else self._final(decoded, len(words)))
-        new, pending = words[self._told : count], " ".join(word.text for word in words[count:])
-        self._told = count
-        text = self._transcriber.tokenizer.decode(decoded.tokens).strip()
-        seconds = self._arrived / self.rate
+        words, known, seconds = self._words(decoded), self._reader.settled.words, self._arrived / self.rate
+        count = max(self._told, known + len(words) if ended else self._final(decoded, known + len(words)))
+        new, pending = words[self._told - known : count - known], " ".join(one.text for one in words[count - known :])
+        text, self._told = self._reader.text, count
+        self._reader.settle(count, decoded.stable)
         if ended and not last:
-            self._begin_utterance()
+            self._begin_utterance(self._steps)
         else:
             self._partial = Partial(text, [], pending, False, seconds)
         return Partial(text, new, pending, ended, seconds)
@@ -253,15 +261,8 @@ class Recognizer:
         return bool(silent * self._transcriber.step_seconds >= self._endpoint)
 
     def _words(self, decoded: Any) -> list[Word]:
-        step, latest = self._transcriber.step_seconds, self._arrived / self.rate
-        found = words_of(
-            decoded.tokens,
-            decoded.times,
-            decoded.confidences,
-            self._transcriber.tokenizer,
-            step,
-            offset=self._offset * step,
-        )
+        """Return the words that are not settled."""
+        found, latest = self._reader.read(decoded.tokens, decoded.times, decoded.confidences), self._arrived / self.rate
         return [word._replace(start=min(word.start, latest), end=min(word.end, latest)) for word in found]
 
 
@@ -275,7 +276,9 @@ def as_samples(samples: Any) -> Tensor:
         >>> as_samples(np.array([0, 16384, -32768], np.int16)).tolist()
         [0.0, 0.5, -1.0]
     """
-    found = torch.as_tensor(np.array(samples) if isinstance(samples, list | tuple) else samples)
+    if isinstance(samples, list | tuple) or (isinstance(samples, np.ndarray) and not samples.flags.writeable):
+        samples = np.array(samples)  # a copy: PyTorch warns of arrays that must not be written, as of np.frombuffer
+    found = torch.as_tensor(samples)
     if found.dim() != 1 or not (found.is_floating_point() or found.dtype == torch.int16 or not len(found)):
         raise DataError(
             f"samples of shape {tuple(found.shape)} and type {found.dtype} arrived; expected floats [n] in [-1, 1], or "
