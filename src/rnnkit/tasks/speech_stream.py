@@ -73,8 +73,8 @@ class Recognizer:
     when another has begun, when the utterance ended, or at once where a token is a word. With a beam search a word is
     final when all beginnings that the search follows agree on it.
 
-    The network is the transcriber's own: weights that change, as in training, count from the next push on. The work of a
-    push does not grow with the utterance, but for copying its tokens.
+    The network is the transcriber's own: weights that change, as in training, count from the next push on. The work of
+    a push does not grow with the utterance, but for copying its tokens.
 
     An utterance ends after `endpoint` seconds without a new token. The network then begins anew; the normalisation of
     the features goes on.

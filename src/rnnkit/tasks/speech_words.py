@@ -133,9 +133,7 @@ class WordReader:
         """What is written by all tokens that were read."""
         return (self.settled.text + self._written).strip()
 
-    def read(
-        self, tokens: Sequence[int], times: Sequence[tuple[int, int]], confidences: Sequence[float]
-    ) -> list[Word]:
+    def read(self, tokens: Sequence[int], times: Sequence[tuple[int, int]], confidences: Sequence[float]) -> list[Word]:
         """Return the words behind the settled ones.
 
         Args:
