@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError, DataWarning
-from .clip_headers import Phrase, sentence
+from ..sentences import Phrase, sentence
 from .clips import ClipSet
 
 _SILENT_DB = -70.0  # the loudest sample of silence: 10 steps of 16 bits
@@ -61,7 +61,7 @@ def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
         same[hashlib.sha256(samples.numpy().tobytes()).digest()].append(number)
         for phrase, detail in faults(samples):
             found[phrase].append(clip.id + (f" ({detail})" if detail else ""))
-    said = [sentence(phrase, names, count) for phrase, names in found.items()]
+    said = [sentence(phrase, names, count, "clips") for phrase, names in found.items()]
     return said + _doubled(clips, [numbers for numbers in same.values() if len(numbers) > 1])
 
 

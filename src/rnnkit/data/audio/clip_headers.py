@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import DataError, MissingExtraError
+from ..sentences import Phrase, sentence
 from .clip_layouts import Entry
 from .sound_files import AudioInfo
 from .waveforms import audio_info
 
-_SHOWN = 3
 _FASTEST = 35.0  # characters a second that nobody speaks; fast readers reach 25
 _SHORT = 0.02  # seconds: less than a window of features
 _LETTERS = 24  # of a transcript in a sentence
 
-Phrase = tuple[str, str]  # what one clip does, and what several do
 _BEHIND = (
     "begins behind the end of its file, and is left out",
     "begin behind the ends of their files, and are left out",
@@ -91,11 +89,11 @@ class Headers:
 
     def findings(self) -> list[str]:
         """Return the sentences."""
-        said = [sentence(phrase, names, self._count) for phrase, names in self._found.items()]
+        said = [sentence(phrase, names, self._count, "clips") for phrase, names in self._found.items()]
         used = sum(self._rates.values())
         for what, names in self._without.items():
             if 0 < len(names) < used:  # where none has it, the layout has none
-                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count))
+                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count, "clips"))
         if len(self._rates) > 1:
             rates = ", ".join(f"{rate:,} Hz ({count:,})" for rate, count in self._rates.most_common())
             said.append(f"The clips have different rates: {rates}. They are brought to one rate where they are read.")
@@ -120,22 +118,6 @@ class Headers:
 
     def _note(self, phrase: Phrase, name: str) -> None:
         self._found[phrase].append(name)
-
-
-def sentence(phrase: Phrase, names: Sequence[str], count: int) -> str:
-    """Return a sentence about some of the clips, the first of them by name.
-
-    Args:
-        phrase: what one clip does, and what several do.
-        names: of the clips.
-        count: of all clips.
-
-    Example:
-        >>> sentence(("is silent", "are silent"), ["a"], 3), sentence(("has", "have"), ["a", "b", "c", "d"], 9)
-        ('1 of 3 clips is silent: a.', '4 of 9 clips have: a, b, c ….')
-    """
-    shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-    return f"{len(names):,} of {count:,} clips {phrase[len(names) > 1]}: {shown}."
 
 
 def _spoken_size(text: str) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ...spelling import composed
+from ..archives import ARCHIVES, unpack
 from ..text.decoding import decode_file, lines_of
-from .archives import ARCHIVES, unpack
 from .clip_tables import TABLES, Columns, Entry, names_files, read_table
 from .sound_files import SUFFIXES
 
@@ -30,7 +30,7 @@ def find_entries(path: Path, layout: str, columns: Columns) -> tuple[str, Iterab
     if path.is_file():
         name = path.name.lower()
         if name.endswith(ARCHIVES):
-            return find_entries(unpack(path), layout, columns)
+            return find_entries(unpack(path, "audio"), layout, columns)
         if name.endswith(TABLES):
             return "table", read_table(path, columns)
         return "plain", [Entry(path, id=path.stem)]

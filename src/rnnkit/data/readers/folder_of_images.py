@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, Place, Remedy
-from ..images import read_grey
+from ..images.digits import read_grey
 from ..reading import Options
 from ..series import SeriesSet
 from .folders import IMAGES, class_names, list_class_files, series_id

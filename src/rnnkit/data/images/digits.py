@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, Place
+from ...errors import DataError, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
     import numpy as np
     import torch
 
-    from .readers.folders import list_class_files
+    from ..readers.folders import list_class_files
 
     if not Path(folder).is_dir():
         problem = f"is no folder; expected one with a folder of images for each digit: {folder}/7/a.png"

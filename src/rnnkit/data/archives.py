@@ -1,4 +1,4 @@
-"""Archives of sound files, unpacked into the cache once."""
+"""Archives of files, unpacked into the cache once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ...errors import DataError, Place
-from ..download import cache_folder
+from ..errors import DataError, Place
+from .download import cache_folder
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
 
 
-def unpack(archive: Path) -> Path:
+def unpack(archive: Path, kind: str) -> Path:
     """Unpack an archive into the cache, and return the folder; what lies there already is not unpacked again.
 
     Args:
         archive: a tar file, compressed or not, or a zip file.
+        kind: the folder of the cache, such as "audio".
 
     Raises:
         DataError: the archive is damaged, or a name in it leads out of the folder.
     """
     state = archive.stat()
     name = f"{archive.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-    folder = cache_folder() / "audio" / hashlib.sha256(name.encode()).hexdigest()[:24]
+    folder = cache_folder() / kind / hashlib.sha256(name.encode()).hexdigest()[:24]
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,86 @@
+"""The headers of the files of pictures: the size of each, which cannot be used, and sentences about them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from ...errors import DataError
+from ..sentences import Phrase, listed, sentence
+from .picture_entries import Entry
+from .picture_files import PictureInfo, picture_info
+
+_UNREADABLE = ("cannot be read, and is left out", "cannot be read, and are left out")
+_TRUNCATED = ("is truncated, and is left out", "are truncated, and are left out")
+_MISNAMED = (
+    "has the suffix of another format, and is read by its content",
+    "have the suffixes of other formats, and are read by their content",
+)
+_FRAMES = ("has several frames, of which the first is read", "have several frames, of which the first is read")
+_TURNED = ("is turned upright as EXIF says", "are turned upright as EXIF says")
+_TINY = ("is smaller than 8 pixels", "are smaller than 8 pixels")
+_SMALLEST = 8
+
+
+class Headers:
+    """Reads the header of each file once, and collects what is to be said."""
+
+    def __init__(self) -> None:
+        self._infos: dict[Path, PictureInfo | None] = {}
+        self._found: dict[Phrase, list[str]] = defaultdict(list)
+        self._modes: Counter[str] = Counter()
+        self._without: dict[str, list[str]] = {"text": [], "label": [], "group": []}
+        self._count = 0
+
+    def examine(self, entry: Entry) -> PictureInfo | None:
+        """Return what the header of an entry's file says; None: the file cannot be used."""
+        self._count += 1
+        if entry.path not in self._infos:
+            self._infos[entry.path] = self._read(entry.path)
+        info = self._infos[entry.path]
+        if info is None:
+            return None
+        for what, value in (("text", entry.text), ("label", entry.label), ("group", entry.group)):
+            if value is None:
+                self._without[what].append(entry.id)
+        if entry.text is not None and not entry.text.strip():
+            self.note(("has an empty text", "have an empty text"), entry.id)
+        return info
+
+    def note(self, phrase: Phrase, name: str) -> None:
+        """Remember that a picture does something."""
+        self._found[phrase].append(name)
+
+    def findings(self) -> list[str]:
+        """Return the sentences."""
+        said = [sentence(phrase, names, self._count, "pictures") for phrase, names in self._found.items()]
+        used = sum(info is not None for info in self._infos.values())
+        for what, names in self._without.items():
+            if 0 < len(names) < used:  # where none has it, the layout has none
+                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count, "pictures"))
+        if len(self._modes) > 1:
+            modes = listed([f"{mode} ({count:,})" for mode, count in self._modes.most_common()])
+            said.append(
+                f"The pictures have different modes: {modes}. They are brought to one mode where they are read."
+            )
+        return said
+
+    def _read(self, path: Path) -> PictureInfo | None:
+        try:
+            info = picture_info(path)
+        except DataError as error:
+            self.note(_UNREADABLE, f"{path.name} ({error.problem})")
+            return None
+        if info.truncated:
+            self.note(_TRUNCATED, path.name)
+            return None
+        if info.misnamed:
+            self.note(_MISNAMED, f"{path.name} ({info.format})")
+        if info.frames > 1:
+            self.note(_FRAMES, f"{path.name} ({info.frames})")
+        if info.orientation > 1:
+            self.note(_TURNED, path.name)
+        if min(info.width, info.height) < _SMALLEST:
+            self.note(_TINY, f"{path.name} ({info.width} × {info.height})")
+        self._modes[info.mode] += 1
+        return info
