@@ -24,7 +24,7 @@ def sentence(phrase: Phrase, names: Sequence[str], count: int, what: str) -> str
         >>> sentence(("has", "have"), ["a", "b", "c", "d"], 9, "pictures")
         '4 of 9 pictures have: a, b, c ….'
     """
-    return f"{len(names):,} of {count:,} {what} {phrase[len(names) > 1]}: {listed(names)}."
+    return f"{len(names):,} of {count:,} {what} {phrase[len(names) > 1]}: {listed(list(dict.fromkeys(names)))}."
 
 
 def listed(names: Sequence[str]) -> str:

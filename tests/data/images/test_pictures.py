@@ -95,11 +95,11 @@ def test_a_table_of_labels_groups_and_parts(folder):
     assert pictures.findings == (
         "t.csv: the column 'id' holds the path, by its name. Name another one if that is wrong.",
     )
-    with pytest.raises(DataError, match=r"no column 'lable'; did you mean"):
+    with pytest.raises(DataError, match=r"no column 'lable'; known"):
         read_pictures(folder, label_column="lable")
     with pytest.raises(ConfigError, match="text_column arrived, but .* has no table"):
         read_pictures(folder / "a.png", text_column="x")
-    write(folder / "t.csv", "a,b\n1,2\n")
+    write(folder / "t.csv", "q,b\n1,2\n")
     with pytest.raises(DataError, match="which column holds the path"):
         read_pictures(folder / "t.csv")
 

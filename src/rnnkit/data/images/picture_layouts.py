@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError, Place
@@ -11,48 +12,87 @@ from ...ordering import natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
 from ..text.decoding import decode_file
+from .coco import is_coco, read_coco
+from .mask_folders import MaskValues, is_mask, match_masks, read_masks
 from .picture_entries import Entry, Found
 from .picture_files import SUFFIXES
+from .picture_names import entry_id, named_part, part_of
 from .picture_tables import TABLES, Columns, names_pictures, read_table
+from .voc import is_voc, read_voc
+from .yolo import is_yolo, label_files, read_yolo
 
-LAYOUTS = ("labels", "texts", "table", "plain")
-_PARTS = {
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-}
+LAYOUTS = ("labels", "masks", "coco", "voc", "yolo", "table", "texts", "plain")
 
 
-def find_pictures(path: Path, layout: str, columns: Columns) -> Found:
+@dataclass(frozen=True)
+class Asked:
+    """What the user said about a data set.
+
+    Attributes:
+        layout: its name, or "auto".
+        columns: the names of a table's columns.
+        mask_values: what the numbers in masks mean.
+        classes: the names of the classes; None: as they occur.
+    """
+
+    layout: str = "auto"
+    columns: Columns = Columns()
+    mask_values: MaskValues = "auto"
+    classes: tuple[str, ...] | None = None
+
+
+def find_pictures(path: Path, asked: Asked) -> Found:
     """Return the entries of a data set, and how they lie.
 
     Raises:
         DataError: there are none, or what describes them is damaged.
     """
     if path.is_file():
-        name = path.name.lower()
-        if name.endswith(ARCHIVES):
-            return find_pictures(unpack(path, "images"), layout, columns)
-        if name.endswith(TABLES):
-            return read_table(path, columns)
-        return Found("plain", [Entry(path, id=path.stem)])
+        return _of_file(path, asked)
     files = picture_files(path)
-    if layout == "auto":
-        layout = _find_layout(path, files, columns)
+    layout = _find_layout(path, files, asked) if asked.layout == "auto" else asked.layout
     if layout == "table":
-        return read_table(_only_table(path, columns), columns)
+        return read_table(_only_table(path, asked.columns), asked.columns)
+    if layout == "coco":
+        return read_coco(_needed(path, "*.json", is_coco, "JSON file in COCO's form"), path, files)
     if not files:
         raise DataError(
             f"holds no pictures; expected {', '.join(SUFFIXES[:6])}, in folders or beside a table", Place(str(path))
         )
+    if layout == "voc":
+        return read_voc(_needed(path, "*.xml", is_voc, "XML file in the form of Pascal VOC"), path, files)
+    if layout == "yolo":
+        return read_yolo(path, files)
+    if layout == "masks":
+        return read_masks(path, files, asked.mask_values, asked.classes)
     return Found(layout, _READERS[layout](path, files))
+
+
+def _of_file(path: Path, asked: Asked) -> Found:
+    name = path.name.lower()
+    if name.endswith(ARCHIVES):
+        return find_pictures(unpack(path, "images"), asked)
+    if is_coco(path):
+        # The pictures may lie beside the folder of the annotations.
+        root = path.parent.parent if path.parent.name.lower().startswith("annotation") else path.parent
+        return read_coco([path], root, picture_files(root))
+    if name.endswith(TABLES):
+        return read_table(path, asked.columns)
+    if name.endswith((".xml", ".yaml", ".yml")):
+        raise DataError("describes a folder of pictures", Place(str(path)), "give the folder in place of the file")
+    return Found("plain", [Entry(path, id=path.stem)])
+
+
+def _needed(path: Path, pattern: str, fits: Callable[[Path], bool], what: str) -> list[Path]:
+    found = _fitting(path, pattern, fits)
+    if not found:
+        raise DataError(f"holds no {what}", Place(str(path)))
+    return found
+
+
+def _fitting(path: Path, pattern: str, fits: Callable[[Path], bool]) -> list[Path]:
+    files = sorted(path.rglob(pattern), key=lambda file: natural_key(str(file.relative_to(path))))
+    return [file for file in files if file.name[0] != "." and file.is_file() and fits(file)]
 
 
 def picture_files(path: Path) -> list[Path]:
@@ -66,43 +106,28 @@ def picture_files(path: Path) -> list[Path]:
     return sorted((file for file in found if file.is_file()), key=lambda file: natural_key(str(file.relative_to(path))))
 
 
-def part_of(file: Path, root: Path) -> str | None:
-    """Return the part that a folder between the root and a file names: "train", "validation" or "test".
-
-    Example:
-        >>> part_of(Path("set/images/val/a.png"), Path("set"))
-        'validation'
-    """
-    names = file.relative_to(root).parts[:-1] if file.is_relative_to(root) else file.parts[:-1]
-    return next((found for name in names if (found := named_part(name)) is not None), None)
-
-
-def named_part(name: str) -> str | None:
-    """Return the part that a name such as "val" or "train2017" means; None: none.
-
-    Example:
-        >>> named_part("train2017"), named_part("instances_val2017"), named_part("cats")
-        ('train', 'validation', None)
-    """
-    words = "".join(sign if sign.isalpha() else " " for sign in name.lower()).split()
-    return next((_PARTS[word] for word in words if word in _PARTS), None)
-
-
-def entry_id(file: Path, root: Path) -> str:
-    """Return the name of a picture: its path from the root, without its suffix."""
-    return file.relative_to(root).with_suffix("").as_posix()
-
-
-def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
+def _find_layout(path: Path, files: list[Path], asked: Asked) -> str:
     """Return the layout of a folder, by the names in it."""
-    tables = _tables(path)
-    named = any(columns.given().values())
-    if tables and (named or not files or any(names_pictures(table, columns) for table in tables)):
+    if any(asked.columns.given().values()):
         return "table"
+    if next(path.rglob("*.json"), None) is not None and _fitting(path, "*.json", is_coco):
+        return "coco"
+    if next((file for file in path.rglob("*.xml") if is_voc(file)), None) is not None:
+        return "voc"
+    labels = label_files(path, files)
+    if labels and is_yolo(list(labels.values())):
+        return "yolo"
+    tables = _tables(path)
+    if tables and (not files or any(names_pictures(table, asked.columns) for table in tables)):
+        return "table"
+    if any(is_mask(file, path) for file in files):
+        masks, _ = match_masks(path, files)
+        if masks and sum(map(bool, masks.values())) * 2 >= len(masks):
+            return "masks"
     if files and len(_texts(files)) * 2 >= len(files):
         return "texts"
-    classes = {parts[0] for file, parts in _below_root(path, files) if len(parts) > 1}
-    if len(classes) > 1 and all(len(parts) > 1 for _, parts in _below_root(path, files)):
+    below = _below_root(path, files)
+    if len({parts[0] for _, parts in below}) > 1 and all(len(parts) > 1 for _, parts in below):
         return "labels"
     return "plain"
 

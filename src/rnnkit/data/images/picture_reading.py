@@ -12,12 +12,15 @@ from typing import Literal
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice
 from ...ordering import sorted_names
 from ..data_folder import find_data
+from .drawn_pictures import Drawings
+from .mask_folders import MaskValues
+from .picture_entries import Entry
 from .picture_headers import Headers
-from .picture_layouts import LAYOUTS, find_pictures
+from .picture_layouts import LAYOUTS, Asked, find_pictures
 from .picture_tables import Columns
 from .pictures import Picture, PictureSet
 
-Layout = Literal["auto", "labels", "texts", "table", "plain"]
+Layout = Literal["auto", "labels", "masks", "coco", "voc", "yolo", "table", "texts", "plain"]
 
 
 def read_pictures(
@@ -25,6 +28,7 @@ def read_pictures(
     *,
     layout: Layout = "auto",
     classes: Sequence[str] | None = None,
+    mask_values: MaskValues = "auto",
     group: str | None = None,
     path_column: str | None = None,
     text_column: str | None = None,
@@ -37,12 +41,26 @@ def read_pictures(
 
     Layouts:
 
-    - "labels": two or more folders, one a class, ``cat/1.jpg``; they may lie in folders of parts, ``train/cat/1.jpg``.
+    - "labels": two or more folders, one a class, ``cat/1.jpg``, or ``train/cat/1.jpg``.
+    - "masks": ``images/a.png`` with ``masks/a.png``, or ``a.png`` with ``a_mask.png``: one mask, in which pixels have the
+      numbers of things or of classes; or several masks a picture (``masks/a_1.png``, ``masks/a/1.png``, or a folder
+      with ``images`` and ``masks`` for each picture), a thing each.
+    - "coco": JSON files with "images", "annotations" and "categories"; boxes, polygons, and runs of pixels.
+    - "voc": an XML file for each picture, and maybe lists in ``ImageSets/Main``.
+    - "yolo": a text file for each picture, beside it or under ``labels`` where pictures lie under ``images``; boxes or
+      polygons; the names of the classes in ``data.yaml`` or ``classes.txt``.
     - "texts": a text file for each picture, ``a.png`` and ``a.txt`` (or ``a.gt.txt``) beside it.
     - "table": a CSV or TSV file, JSON lines or a JSON array, with a column for the path (relative to the table, or to a
-      folder beside it), and for the text or the label, and maybe the group and the part. A folder with pictures and
-      one table is read by the table. A table without a header has the path first and the text second.
+      folder beside it), and for the text or the label, and maybe the group and the part; or a row a box, with columns
+      such as ``xmin``, ``ymin``, ``xmax``, ``ymax``, or ``x``, ``y``, ``w``, ``h``, or ``bbox``. A folder with pictures
+      and one table is read by the table. A table without a header has the path first, then the text, or the corners and
+      the class.
     - "plain": pictures of which nothing is known.
+
+    Boxes and masks are put right or left out, and `findings` counts it, a sentence for each kind: see `mend_boxes`. A
+    mask of another size is scaled where its shape is that of the picture to 1%; else the picture is left without
+    annotation. Boxes and masks are those of the upright picture: where EXIF turns it, and the annotation tells the size
+    of the picture before, they are turned with it.
 
     Args:
         path: a folder, a table, a picture, or a .tar.gz, .tgz, .tar or .zip of any of these, which is unpacked into
@@ -50,6 +68,8 @@ def read_pictures(
         layout: one of the above; "auto": what the names of the files say.
         classes: the names of the classes in the order of their numbers; None: as the set lists them, else in natural
             order.
+        mask_values: "instances" or "classes": what the numbers in a mask mean; "auto": by the folder's name
+            (``instances``, ``SegmentationObject``, ``SegmentationClass``), else by the numbers, which is told.
         group: a regular expression whose first group, found in a picture's id, is the group of the picture, such as
             ``(patient\\d+)``.
         path_column, text_column, label_column, group_column, part_column: of a table, where the names of its columns do
@@ -77,35 +97,35 @@ def read_pictures(
         (PictureSet(3 pictures, 2 classes), ('cat', 'dog'), 'dog', torch.Size([3, 30, 40]))
     """
     check_choice(layout, "layout", ("auto", *LAYOUTS))
+    check_choice(mask_values, "mask_values", ("auto", "instances", "classes"))
     columns = Columns(path_column, text_column, label_column, group_column, part_column, box_column)
     pattern = _pattern(group)
     root = find_data(os.path.expanduser(path))
-    found = find_pictures(root, layout, columns)
+    found = find_pictures(root, Asked(layout, columns, mask_values, None if classes is None else tuple(classes)))
     given = [f"{role}_column" for role, name in columns.given().items() if name is not None]
     if given and found.layout != "table":
         raise ConfigError(f"{given[0]} arrived, but {path} has no table of pictures")
     headers = Headers()
-    pictures: list[Picture] = []
-    for entry in found.entries:
-        info = headers.examine(entry)
-        if info is None:
-            continue
-        of = entry.group
-        if pattern is not None:
-            match = pattern.search(entry.id)
-            of = match[1] if match else None
-        pictures.append(
-            Picture(str(entry.path), info.width, info.height, entry.text, entry.label, of, entry.part, id=entry.id)
-        )
-    if not pictures:
+    usable = [(entry, info) for entry in found.entries if (info := headers.examine(entry)) is not None]
+    if not usable:
         first = headers.findings()[:1]
         raise DataError(
             "holds no picture that can be read", Place(str(path)), "name another path", note=first[0] if first else ""
         )
+    names = _classes([entry for entry, _ in usable], found.classes, classes, str(path))
+    drawings = Drawings(names)
+    pictures: list[Picture] = []
+    for entry, info in usable:
+        boxes, masks = drawings.settle(entry, info)
+        of = entry.group
+        if pattern is not None:
+            match = pattern.search(entry.id)
+            of = match[1] if match else None
+        known = (entry.text, entry.label, of, entry.part, boxes, masks, entry.id)
+        pictures.append(Picture(str(entry.path), info.width, info.height, *known))
     if pattern is not None and all(picture.group is None for picture in pictures):
         raise ConfigError.of("group", group, f"no id has it; ids are such as {pictures[0].id!r}")
-    names = _classes(pictures, found.classes, classes, str(path))
-    findings = (*found.findings, *headers.findings())
+    findings = (*found.findings, *headers.findings(), *drawings.findings())
     return PictureSet(_unique(pictures), names, str(path), found.layout, findings)
 
 
@@ -122,12 +142,15 @@ def _pattern(group: str | None) -> re.Pattern[str] | None:
 
 
 def _classes(
-    pictures: Sequence[Picture], known: tuple[str, ...], given: Sequence[str] | None, source: str
+    entries: Sequence[Entry], known: tuple[str, ...], given: Sequence[str] | None, source: str
 ) -> tuple[str, ...]:
     """Return the names of the classes; those that occur have to be among those that were given."""
-    there = sorted_names({picture.label for picture in pictures if picture.label is not None})
+    there = sorted_names(
+        {entry.label for entry in entries if entry.label is not None}
+        | {name for entry in entries if entry.drawn is not None for name in entry.drawn.names}
+    )
     if given is None:
-        return known or there
+        return (*known, *(name for name in there if name not in known))
     lacking = [name for name in there if name not in given]
     if lacking:
         raise DataError(
