@@ -1,5 +1,8 @@
 """Picture files of every usual kind, and those that are damaged."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -143,7 +146,11 @@ def test_files_that_are_no_pictures(tmp_path):
 
 
 def test_absurdly_large_files_are_refused_before_they_are_decoded(tmp_path):
-    file = saved(tmp_path, Image.new("1", (20_000, 10_000)))
+    file = saved(tmp_path, Image.new("1", (2, 1)))
+    content = bytearray(file.read_bytes())
+    content[16:24] = struct.pack(">II", 20_000, 10_000)  # the size in the header, of pixels that are not there
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    file.write_bytes(content)
     for read in (read_picture, picture_info):
         with pytest.raises(DataError, match="more than [0-9,]+ pixels"):
             read(file)

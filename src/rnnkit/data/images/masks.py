@@ -180,13 +180,15 @@ class MaskSource:
         """Return the masks and the class map of a picture of height × width; None for what it has not."""
         classes = None
         if self.class_map is not None:
-            classes = torch.from_numpy(self.class_map.unpacked())
+            classes = torch.from_numpy(resized(self.class_map.unpacked(), height, width))
         if self.things is not None:
             values = self.things.unpacked()
             if values.dtype == np.bool_:
-                return Masks(torch.from_numpy(values), len(values)), classes
+                stack = np.stack([resized(one, height, width) for one in values])
+                return Masks.of_stack(torch.from_numpy(stack)), classes
             # The number of things is stored with the map: its last ones may be hidden.
-            return Masks(torch.from_numpy(values[:-1].astype(np.int32)), int(values[-1, 0])), classes
+            shown = resized(values[:-1].astype(np.int32), height, width)
+            return Masks(torch.from_numpy(shown), int(values[-1, 0])), classes
         if not self.outlines:
             return None, classes
         stack = fill_outlines(self.outlines, *self.size)

@@ -35,8 +35,8 @@ class Asked:
         classes: the names of the classes; None: as they occur.
     """
 
-    layout: str = "auto"
-    columns: Columns = Columns()
+    layout: str
+    columns: Columns
     mask_values: MaskValues = "auto"
     classes: tuple[str, ...] | None = None
 

@@ -41,8 +41,8 @@ def read_pictures(
 
     Layouts:
 
-    - "labels": two or more folders, one a class, ``cat/1.jpg``, or ``train/cat/1.jpg``.
-    - "masks": ``images/a.png`` with ``masks/a.png``, or ``a.png`` with ``a_mask.png``: one mask, in which pixels have the
+    - "labels": two or more folders, one a class, ``cat/1.jpg``; or in folders of parts, ``train/cat``.
+    - "masks": ``images/a.png`` with ``masks/a.png``, or ``a.png`` with ``a_mask.png``: one mask whose pixels have the
       numbers of things or of classes; or several masks a picture (``masks/a_1.png``, ``masks/a/1.png``, or a folder
       with ``images`` and ``masks`` for each picture), a thing each.
     - "coco": JSON files with "images", "annotations" and "categories"; boxes, polygons, and runs of pixels.
@@ -51,7 +51,7 @@ def read_pictures(
       polygons; the names of the classes in ``data.yaml`` or ``classes.txt``.
     - "texts": a text file for each picture, ``a.png`` and ``a.txt`` (or ``a.gt.txt``) beside it.
     - "table": a CSV or TSV file, JSON lines or a JSON array, with a column for the path (relative to the table, or to a
-      folder beside it), and for the text or the label, and maybe the group and the part; or a row a box, with columns
+      folder beside it), and for the text or label, and maybe the group and the part; or a row a box, with columns
       such as ``xmin``, ``ymin``, ``xmax``, ``ymax``, or ``x``, ``y``, ``w``, ``h``, or ``bbox``. A folder with pictures
       and one table is read by the table. A table without a header has the path first, then the text, or the corners and
       the class.

@@ -65,7 +65,7 @@ class PictureSet(Sequence[Picture]):
         source: where they came from.
         layout: how they lay there.
         findings: what is to be known about the files, as sentences; `picture_findings` looks at the pixels.
-        cache: keeps decoded pixels; `cached` makes it.
+        cache: keeps decoded pixels, maybe scaled down; `cached` makes it.
 
     Example:
         >>> pictures = PictureSet((Picture("a.png", label="cat"), Picture("b.png", label="dog")), ("cat", "dog"))
@@ -135,16 +135,29 @@ class PictureSet(Sequence[Picture]):
         """
         picture = self.pictures[index]
         image = self.image(index, mode)
-        size = (image.shape[1], image.shape[2])
+        height, width = image.shape[1], image.shape[2]
+        boxes = picture.boxes
+        if boxes is not None and (height, width) != (picture.height, picture.width):
+            boxes = boxes.moved(boxes.xyxy * torch.tensor([width / picture.width, height / picture.height] * 2))
         masks = class_map = None
         if picture.masks is not None:
-            masks, class_map = picture.masks.read(*size)
+            masks, class_map = picture.masks.read(height, width)
         label = None if picture.label is None else self._number(picture.label)
-        return Sample(image, picture.boxes, masks, class_map, label, picture.text, picture.id, size)
+        size = (picture.height, picture.width)
+        return Sample(image, boxes, masks, class_map, label, picture.text, picture.id, size)
 
-    def cached(self, megabytes: float = 1024) -> PictureSet:
-        """Return the same pictures; those that were read stay in memory, as bytes, up to so many megabytes."""
-        return replace(self, cache=PixelCache(megabytes))
+    def cached(self, megabytes: float = 1024, *, longest: int | None = None) -> PictureSet:
+        """Return the same pictures; those that were read stay in memory, as bytes.
+
+        Args:
+            megabytes: the most that is kept. Pictures that do not fit any more are read again each time.
+            longest: pixels of the longer side above which pictures are scaled down where they are read, with their
+                boxes and masks; None: never.
+
+        Raises:
+            ConfigError: a number out of its range.
+        """
+        return replace(self, cache=PixelCache(megabytes, longest))
 
     @property
     def label_numbers(self) -> tuple[int | None, ...]:

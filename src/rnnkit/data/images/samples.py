@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import check_number
+from ...errors import check_number, check_whole
 from .boxes import Boxes
 from .masks import Masks
 from .picture_files import Mode, read_pixels
@@ -26,7 +28,7 @@ class Sample:
         label: the number of the class of the whole picture.
         text: what is written in the picture.
         id: of the picture.
-        size: (H, W) of the picture as it was read.
+        size: (H, W) of the picture before it was resized: as it lies in its file, or as it was cut.
     """
 
     image: Tensor
@@ -50,6 +52,7 @@ class PixelCache:
 
     Args:
         megabytes: the most that is kept.
+        longest: pixels of the longer side above which a picture is scaled down before it is kept; None: never.
 
     Raises:
         ConfigError: a number below 0.
@@ -59,20 +62,37 @@ class PixelCache:
         100
     """
 
-    def __init__(self, megabytes: float) -> None:
+    def __init__(self, megabytes: float, longest: int | None = None) -> None:
         check_number(megabytes, "megabytes")
-        self.megabytes = megabytes
+        check_whole(longest, "longest", optional=True)
+        self.megabytes, self.longest = megabytes, longest
         self._kept: dict[tuple[str, Mode], Tensor] = {}
         self._bytes = 0
 
     def get(self, path: str, mode: Mode) -> Tensor:
-        """Return the pixels of a file as `read_pixels` does."""
+        """Return the pixels of a file as `read_pixels` does, scaled down."""
         found = self._kept.get((path, mode))
         if found is None:
-            found = read_pixels(path, mode=mode)
+            found = shrink(read_pixels(path, mode=mode), self.longest)
             size = found.numel() * found.element_size()
             # An epoch reads each picture once, so taking out older ones would leave nothing to be found.
             if self._bytes + size <= self.megabytes * 1e6:
                 self._kept[path, mode] = found
                 self._bytes += size
         return found
+
+
+def shrink(pixels: Tensor, longest: int | None) -> Tensor:
+    """Scale pixels [C, H, W], bytes or floats, down to a longer side; smaller ones stay.
+
+    Example:
+        >>> shrink(torch.zeros(3, 30, 40, dtype=torch.uint8), 20).shape
+        torch.Size([3, 15, 20])
+    """
+    height, width = pixels.shape[-2:]
+    if longest is None or max(height, width) <= longest:
+        return pixels
+    factor = longest / max(height, width)
+    size = (max(round(height * factor), 1), max(round(width * factor), 1))
+    found: Tensor = F.interpolate(pixels[None].float(), size, mode="bilinear", antialias=True)[0]
+    return found.round().clamp(0, 255).to(torch.uint8) if pixels.dtype == torch.uint8 else found.clamp(0, 1)

@@ -27,9 +27,9 @@ def is_voc(file: Path) -> bool:
 def read_voc(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Found:
     """Read XML files of boxes, and the lists in ``ImageSets/Main`` (or ``Layout``, ``Segmentation``).
 
-    Corners are taken as they are written, as LabelImg and CVAT write them: edges of pixels, from 0 on.
+    Corners are edges of pixels, counted from 0, as LabelImg and CVAT write them.
     The original data sets of 2005 to 2012, whose ``database`` begins with "The VOC", count pixels from 1: there 1 is
-    taken from xmin and ymin. A box that is ``difficult`` becomes a crowd. Files that are damaged are left out, and told.
+    taken from xmin and ymin. A box that is ``difficult`` becomes a crowd. Damaged files are left out, and told.
     """
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for file in pictures:
