@@ -54,8 +54,6 @@ _NAMES = {
 }
 
 __all__ = [
-    "BOX",
-    "SIZE",
     "Boxes",
     "Masks",
     "Picture",

@@ -37,6 +37,17 @@ def prepare_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
 
     Raises:
         DataError: there is no such file, it is no image, or it shows nothing.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image, ImageDraw
+        >>> page = Image.new("L", (80, 60), 255)
+        >>> ImageDraw.Draw(page).line((40, 10, 38, 50), fill=0, width=5)
+        >>> file = tempfile.mkdtemp() + "/one.png"
+        >>> page.save(file)
+        >>> digit = prepare_digit(file)
+        >>> digit.shape, int((digit.max(axis=1) > 0.5).sum())
+        ((28, 28), 20)
     """
     import numpy as np
 
@@ -62,6 +73,18 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
 
     Raises:
         DataError: no such folder, a folder in it that is no digit or empty, or a file that is no image.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image, ImageDraw
+        >>> page = Image.new("L", (80, 60), 255)
+        >>> ImageDraw.Draw(page).line((40, 10, 38, 50), fill=0, width=5)
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> (folder / "1").mkdir()
+        >>> page.save(folder / "1/a.png")
+        >>> images, digits = read_digits(folder)
+        >>> images.shape, digits.tolist()
+        (torch.Size([1, 28, 28]), [1])
     """
     import numpy as np
     import torch
@@ -168,6 +191,15 @@ def read_grey(path: str | os.PathLike[str], size: tuple[int, int] | None = None)
 
     Raises:
         DataError: there is no such file, or it is no image.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> file = tempfile.mkdtemp() + "/a.png"
+        >>> Image.new("RGB", (40, 30), (255, 255, 255)).save(file)
+        >>> grey = read_grey(file, size=(15, 20))
+        >>> grey.shape, float(grey.min())
+        ((15, 20), 1.0)
     """
     import numpy as np
     from PIL import Image

@@ -55,18 +55,18 @@ def match_masks(root: Path, files: Sequence[Path]) -> tuple[dict[Path, list[Path
     scopes: dict[tuple[str, ...], dict[str, Path]] = defaultdict(dict)
     for picture in pictures:
         scopes[_scope(picture, root)][picture.stem] = picture
-    lost = []
+    lost: list[Path] = []
     for mask in (file for file in files if is_mask(file, root)):
-        scope = _scope(mask, root)
+        scope: tuple[str, ...] | None = _scope(mask, root)
         names: dict[str, Path] = {}
         while not names and scope is not None:  # the nearest folder that holds pictures, from the mask's own outwards
             names = scopes.get(scope, {})
             scope = scope[:-1] if scope else None
-        picture = _picture_of(mask, names)
-        if picture is None:
+        owner = _picture_of(mask, names)
+        if owner is None:
             lost.append(mask)
         else:
-            found[picture].append(mask)
+            found[owner].append(mask)
     return found, lost
 
 
@@ -139,7 +139,8 @@ def mask_values(file: Path) -> npt.NDArray[np.int64]:
     found = read_values(file)
     if file.suffix.lower() in (".jpg", ".jpeg", ".jfif"):
         gray = np.maximum.reduce([found & 255, found >> 8 & 255, found >> 16 & 255])
-        return (gray >= _LEVEL).astype(np.int64)
+        marked: npt.NDArray[np.int64] = (gray >= _LEVEL).astype(np.int64)
+        return marked
     return found
 
 

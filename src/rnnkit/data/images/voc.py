@@ -97,8 +97,7 @@ def _find(file: Path, filename: str, by_stem: dict[str, list[Path]]) -> Path | N
         named = by_stem.get(stem)
         if named:
             return max(named, key=lambda one: _common(one, file))
-    beside = next((file.with_suffix(suffix) for suffix in SUFFIXES if file.with_suffix(suffix).is_file()), None)
-    return beside
+    return next((file.with_suffix(suffix) for suffix in SUFFIXES if file.with_suffix(suffix).is_file()), None)
 
 
 def _common(one: Path, other: Path) -> int:
