@@ -217,6 +217,8 @@ def test_damaged_coco(folder):
     coco(folder, [thing(None, {"counts": [3], "size": [2, 2]})])
     with pytest.raises(DataError, match=r"annotations\[0\]: runs of 3 pixels"):
         read_pictures(folder)
+    coco(folder, [thing([1, 1, 5, 5], image={}), thing([1, 1, 5, 5], category=[3])])
+    assert boxes_of(read_pictures(folder)) == [("[3]", [1, 1, 6, 6])]
     write(folder / "annotations.json", '{"images": [{"file_name"')
     with pytest.raises(DataError, match="no whole JSON"):
         read_pictures(folder)

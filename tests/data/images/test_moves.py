@@ -242,7 +242,8 @@ def test_cutouts_hide_and_do_not_change_the_sample():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("flip", 1.5), ("crop", (0.0, 1.0)), ("crop", (0.5, 1.5)), ("scale", (2.0, 1.0)), ("hue", 0.7), ("cutouts", -1),
+        ("flip", 1.5), ("crop", (0.0, 1.0)), ("crop", 0.5), ("crop", (0.5, 1.5)),
+        ("scale", (2.0, 1.0)), ("hue", 0.7), ("cutouts", -1),
         ("noise", (-1.0, 0.0)), ("brightness", 2.0), ("degrees", -3), ("keep", 2.0), ("blur", (0.0, float("inf"))),
     ],
 )  # fmt: skip

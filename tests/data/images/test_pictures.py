@@ -123,6 +123,12 @@ def test_one_picture_and_an_archive(folder, tmp_path):
         for name in ("cat/a.png", "dog/a.png"):
             archive.write(folder / name, f"set/{name}")
     assert read_pictures(tmp_path / "set.zip").classes == ("cat", "dog")
+    (tmp_path / "around").mkdir()
+    (tmp_path / "set.zip").rename(tmp_path / "around/set.zip")
+    assert read_pictures(tmp_path / "around").classes == ("cat", "dog")
+    write(tmp_path / "around/other.zip", "")
+    with pytest.raises(DataError, match=r"holds 2 archives: other.zip, set.zip; name one of them"):
+        read_pictures(tmp_path / "around")
 
 
 def test_bad_files_are_left_out_and_named(folder):
@@ -148,6 +154,14 @@ def test_nothing_to_read(folder):
         read_pictures(folder)
     with pytest.raises(DataError, match="no such file"):
         read_pictures(folder / "none")
+    picture(folder / "a.png")
+    for layout in ("labels", "masks", "coco", "voc", "yolo", "table", "texts"):
+        with pytest.raises(DataError, match="holds no"):
+            read_pictures(folder, layout=layout)
+    with pytest.raises(ConfigError, match=r"expected a list of names: \['cat'\]"):
+        read_pictures(folder, classes="cat")
+    with pytest.raises(ConfigError, match="one name, or four"):
+        read_pictures(folder, box_column=("a", "b"))
     with pytest.raises(ConfigError, match="did you mean 'labels'"):
         read_pictures(folder, layout="label")
 

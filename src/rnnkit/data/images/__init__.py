@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from .augmentation import PictureAugment
     from .batches import PictureBatch, PictureBatches, Placement, fit_sample
     from .boxes import Boxes, mend_boxes
-    from .digits import BOX, SIZE, prepare_digit, read_digits, read_grey
+    from .digits import BOX as BOX
+    from .digits import SIZE as SIZE
+    from .digits import prepare_digit, read_digits, read_grey
     from .doubtful_pictures import picture_findings
     from .masks import Masks
     from .moves import crop, flip, pad, quarter_turn, resize, warp

@@ -164,6 +164,7 @@ def _check_share(value: float, name: str) -> None:
 
 
 def _check_range(pair: tuple[float, float], name: str, *, least: float = 0.0, most: float = math.inf) -> None:
-    if len(pair) != 2 or not least <= pair[0] <= pair[1] <= most or not math.isfinite(pair[1]):
+    fits = isinstance(pair, tuple | list) and len(pair) == 2
+    if not fits or not least <= pair[0] <= pair[1] <= most or not math.isfinite(pair[1]):
         limit = "" if most == math.inf else f" and at most {most:g}"
         raise ConfigError.of(name, pair, f"expected (smallest, largest), of at least {least:g}{limit}")

@@ -75,16 +75,18 @@ def read_coco(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fo
                 entry = entries[path] = Entry(path, part=found, id=name)
             if "annotations" in content and entry.drawn is None:
                 entry.drawn = Drawn(size=_size(image))
-            if image.get("id") in own:
-                raise DataError(f"has two images with the id {image.get('id')!r}", place)
-            own[image.get("id")] = entry
+            number = _key(image.get("id"))
+            if number in own:
+                raise DataError(f"has two images with the id {number!r}", place)
+            own[number] = entry
         for annotation, place in _items(content, "annotations", file):
-            entry = own.get(annotation.get("image_id"))
+            entry = own.get(_key(annotation.get("image_id")))
             if entry is None:
                 told["belong to no picture of the file, and are left out"] += 1
                 continue
             assert entry.drawn is not None
-            name = names.get(annotation.get("category_id"), str(annotation.get("category_id", "object")))
+            category = _key(annotation.get("category_id", "object"))
+            name = names.get(category, str(category))
             classes[name] = None
             _add(entry.drawn, annotation, name, place)
             told["have keypoints, which are not read"] += bool(annotation.get("num_keypoints"))
@@ -110,8 +112,13 @@ def _content(file: Path) -> Mapping[str, Any]:
 def _categories(content: Mapping[str, Any], file: Path) -> dict[Any, str]:
     """Return the name of each category by its id, in the order of the ids."""
     listed_there = _list(content, "categories", file)
-    found = {one.get("id"): composed(str(one.get("name", one.get("id")))) for one in listed_there}
+    found = {_key(one.get("id")): composed(str(one.get("name", one.get("id")))) for one in listed_there}
     return {id: found[id] for id in sorted(found, key=lambda id: id if isinstance(id, int) else 0)}
+
+
+def _key(id: Any) -> Any:
+    """Return an id of JSON as a key: a list or an object as its text."""
+    return id if isinstance(id, str | int | float | None) else repr(id)
 
 
 def _list(content: Mapping[str, Any], name: str, file: Path) -> list[Any]:

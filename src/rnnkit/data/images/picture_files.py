@@ -257,7 +257,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image]:
     from PIL import Image as images
     from PIL import UnidentifiedImageError
 
-    place = Place(str(path))
+    place = Place(os.fspath(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large and slightly damaged files are told of elsewhere

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import DataError, Place
+from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
@@ -22,6 +22,14 @@ from .voc import is_voc, read_voc
 from .yolo import is_yolo, label_files, read_yolo
 
 LAYOUTS = ("labels", "masks", "coco", "voc", "yolo", "table", "texts", "plain")
+
+# What each layout needs beside pictures.
+_LACKING = {
+    "yolo": "text file of a picture",
+    "masks": "mask",
+    "texts": "text file beside a picture",
+    "labels": "folder of a class",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,11 @@ def find_pictures(path: Path, asked: Asked) -> Found:
     if path.is_file():
         return _of_file(path, asked)
     files = picture_files(path)
+    if not files and (packed := _archives(path)):
+        if len(packed) == 1:
+            return find_pictures(unpack(packed[0], "images"), asked)
+        names = ", ".join(file.name for file in packed)
+        raise DataError(f"holds {len(packed)} archives: {names}", Place(str(path)), "name one of them")
     layout = _find_layout(path, files, asked) if asked.layout == "auto" else asked.layout
     if layout == "table":
         return read_table(_only_table(path, asked.columns), asked.columns)
@@ -61,6 +74,8 @@ def find_pictures(path: Path, asked: Asked) -> Found:
         )
     if layout == "voc":
         return read_voc(_needed(path, "*.xml", is_voc, "XML file in the form of Pascal VOC"), path, files)
+    if layout in _LACKING and not _has(layout, path, files):
+        raise DataError(f"holds no {_LACKING[layout]}", Place(str(path)), Remedy("layout", "auto"))
     if layout == "yolo":
         return read_yolo(path, files)
     if layout == "masks":
@@ -81,6 +96,21 @@ def _of_file(path: Path, asked: Asked) -> Found:
     if name.endswith((".xml", ".yaml", ".yml")):
         raise DataError("describes a folder of pictures", Place(str(path)), "give the folder in place of the file")
     return Found("plain", [Entry(path, id=path.stem)])
+
+
+def _has(layout: str, path: Path, files: list[Path]) -> bool:
+    """Return whether a folder holds what a layout needs beside pictures."""
+    if layout == "yolo":
+        return bool(label_files(path, files))
+    if layout == "masks":
+        return any(is_mask(file, path) for file in files)
+    if layout == "texts":
+        return bool(_texts(files))
+    return any(len(parts) > 1 for _, parts in _below_root(path, files))
+
+
+def _archives(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if file.name.lower().endswith(ARCHIVES) and file.name[0] != ".")
 
 
 def _needed(path: Path, pattern: str, fits: Callable[[Path], bool], what: str) -> list[Path]:

@@ -98,6 +98,10 @@ def read_pictures(
     """
     check_choice(layout, "layout", ("auto", *LAYOUTS))
     check_choice(mask_values, "mask_values", ("auto", "instances", "classes"))
+    if isinstance(classes, str):
+        raise ConfigError.of("classes", classes, f"expected a list of names: [{classes!r}]")
+    if box_column is not None and not isinstance(box_column, str) and len(box_column) != 4:
+        raise ConfigError.of("box_column", box_column, "expected one name, or four: left, top, right and bottom")
     columns = Columns(path_column, text_column, label_column, group_column, part_column, box_column)
     pattern = _pattern(group)
     root = find_data(os.path.expanduser(path))
