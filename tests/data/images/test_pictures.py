@@ -10,18 +10,6 @@ from rnnkit.data.images import Picture, PictureSet, read_pictures
 from rnnkit.errors import ConfigError, DataError
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RNNKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("RNNKIT_DATA", raising=False)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "set").mkdir()
-    return tmp_path / "set"
-
-
 def known(pictures):
     return [(one.id, one.text, one.label, one.group, one.part) for one in pictures]
 

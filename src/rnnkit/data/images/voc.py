@@ -27,7 +27,7 @@ def is_voc(file: Path) -> bool:
 def read_voc(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Found:
     """Read XML files of boxes, and the lists in ``ImageSets/Main`` (or ``Layout``, ``Segmentation``).
 
-    Corners are edges of pixels, counted from 0, as LabelImg and CVAT write them.
+    Corners are edges of pixels, counted from 0, as LabelImg writes them.
     The original data sets of 2005 to 2012, whose ``database`` begins with "The VOC", count pixels from 1: there 1 is
     taken from xmin and ymin. A box that is ``difficult`` becomes a crowd. Damaged files are left out, and told.
     """
