@@ -45,7 +45,7 @@ class RecurrentBase(torch.nn.RNNBase):
         """A parameter, or what a parametrisation computes in its place."""
         # getattr finds a parameter only after it has made an error's message, which takes some microseconds.
         found: Tensor | None = self._parameters.get(name)
-        return getattr(self, name) if found is None else found  # type: ignore[no-any-return]
+        return getattr(self, name) if found is None else found
 
     @property
     def num_directions(self) -> int:

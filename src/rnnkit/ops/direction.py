@@ -166,13 +166,17 @@ def run_native(
         ShapeError: a shape, dtype or device does not fit.
     """
     x, options, batch_first = call.x, call.options, call.batch_first
+    h0, c0 = _h_and_c(call.state)
+    reset_h, reset_c = _h_and_c(call.initial)
     inputs = Inputs(
         x,
         *call.weights,
         options.peephole,
         *(_NO_NORM if options.norm is None else options.norm),
-        *_h_and_c(call.state),
-        *_h_and_c(call.initial),
+        h0,
+        c0,
+        reset_h,
+        reset_c,
         options.mask,
         expand_zoneout(options.zoneout_h, x, batch_first),
         expand_zoneout(options.zoneout_c, x, batch_first),
