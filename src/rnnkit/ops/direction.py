@@ -168,11 +168,15 @@ def run_native(
     x, options, batch_first = call.x, call.options, call.batch_first
     h0, c0 = _h_and_c(call.state)
     reset_h, reset_c = _h_and_c(call.initial)
+    gain_ih, gain_hh, gain_c, shift_c = _NO_NORM if options.norm is None else options.norm
     inputs = Inputs(
         x,
         *call.weights,
         options.peephole,
-        *(_NO_NORM if options.norm is None else options.norm),
+        gain_ih,
+        gain_hh,
+        gain_c,
+        shift_c,
         h0,
         c0,
         reset_h,
