@@ -1,0 +1,268 @@
+"""Scenes of sound whose speech is known to the frame: recordings of speech with silence, noise, tones and rooms.
+
+A scene is made of a seed: recordings follow one another in utterances, with silence between. A room, noise, knocks or
+notes of instruments are added, of a signal-to-noise ratio over the speech. Legend: N samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError, DataError, check_number, check_whole
+from .augmentation import add_room, coloured_noise, make_room
+from .speech_segments import Segment, merged
+
+KINDS = ("quiet", "noise", "tones", "knocks")
+_LEVEL = -25.0  # dB of full scale of speech, before the gain of the scene
+_FADE = 0.003  # seconds at each end of a recording
+_EDGE = 0.03  # seconds that a recording keeps around its speech
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What scenes are made of.
+
+    Attributes:
+        seconds: of a scene.
+        silent: the share of scenes in which nobody speaks.
+        quiet: the share of scenes with a faint noise alone.
+        noise_db: (lowest, highest) ratio of speech to noise, tones and knocks.
+        room: the share of scenes in a room.
+        gain_db: (lowest, highest) gain of a scene.
+        gaps: (shortest, longest) silence between utterances in seconds.
+        words: (fewest, most) recordings of an utterance, that follow each other closely.
+
+    Raises:
+        ConfigError: a value outside its range.
+
+    Example:
+        >>> SceneOptions(seconds=4.0).gaps
+        (0.3, 2.5)
+    """
+
+    seconds: float = 8.0
+    silent: float = 0.1
+    quiet: float = 0.15
+    noise_db: tuple[float, float] = (-5.0, 25.0)
+    room: float = 0.25
+    gain_db: tuple[float, float] = (-20.0, 10.0)
+    gaps: tuple[float, float] = (0.3, 2.5)
+    words: tuple[int, int] = (1, 5)
+
+    def __post_init__(self) -> None:
+        check_number(self.seconds, "seconds", above=0)
+        for name in ("silent", "quiet", "room"):
+            check_number(getattr(self, name), name, below=1 + 1e-9)
+        for name in ("noise_db", "gain_db", "gaps", "words"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ConfigError.of(name, (low, high), "expected (lowest, highest)")
+
+
+class Scene(NamedTuple):
+    """Sound whose speech is known.
+
+    Attributes:
+        samples: [N].
+        segments: where somebody speaks.
+        kind: what else is heard: quiet, noise, tones, knocks or recorded.
+        db: the ratio of speech to that; infinity of a quiet scene.
+    """
+
+    samples: Tensor
+    segments: list[Segment]
+    kind: str
+    db: float
+
+
+class SceneMaker:
+    """Make scenes of recordings of speech; equal seeds give equal scenes.
+
+    Args:
+        waveforms: of the recordings, [N] each.
+        segments: where somebody speaks in each; recordings without speech are left out.
+        rate: samples a second.
+        options: what scenes are made of.
+        noises: waveforms of other sound, such as of a street, which are drawn as often as each kind that is made.
+
+    Attributes:
+        clips: the recordings, cut to their speech and equally loud, with where somebody speaks in each.
+
+    Raises:
+        DataError: nobody speaks in any recording.
+
+    Example:
+        >>> voice = torch.sin(torch.arange(8000) * 0.3)
+        >>> maker = SceneMaker([voice], [[Segment(0.1, 0.9)]], 8000, SceneOptions(seconds=4.0))
+        >>> scene = maker(seed=3)
+        >>> scene.samples.shape, scene.kind
+        (torch.Size([32000]), 'tones')
+        >>> torch.equal(scene.samples, maker(seed=3).samples)
+        True
+    """
+
+    def __init__(
+        self,
+        waveforms: Sequence[Tensor],
+        segments: Sequence[Sequence[Segment]],
+        rate: int,
+        options: SceneOptions | None = None,
+        noises: Sequence[Tensor] = (),
+    ) -> None:
+        check_whole(rate, "rate")
+        self.rate, self.options = rate, options or SceneOptions()
+        self.noises = [one for one in noises if len(one) and float(one.abs().max()) > 0]
+        self.clips = [
+            _trimmed(samples, own, rate) for samples, own in zip(waveforms, segments, strict=True) if len(own)
+        ]
+        if not self.clips:
+            raise DataError("nobody speaks in any recording; expected recordings of speech")
+
+    def __call__(self, seed: int, *, kind: str | None = None, db: float | None = None) -> Scene:
+        """Return a scene.
+
+        Args:
+            seed: of all that is drawn.
+            kind: what else is heard, one of `KINDS` or "recorded"; None: drawn.
+            db: the ratio of speech to it; None: drawn.
+        """
+        random, options = np.random.default_rng(seed), self.options
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        count = round(options.seconds * self.rate)
+        spoken = random.random() >= options.silent
+        samples, segments = self._speech(count, random) if spoken else (torch.zeros(count), [])
+        level = 10 ** (_LEVEL / 20)
+        if segments:
+            mask = torch.zeros(count, dtype=torch.bool)
+            for start, end in segments:
+                mask[round(start * self.rate) : round(end * self.rate)] = True
+            level = float(samples[mask].square().mean().sqrt())
+        if random.random() < options.room:
+            response = make_room(self.rate, random.uniform(0.1, 0.6), random.uniform(0, 15), generator)
+            samples = add_room(samples, response)
+        drawn = self._kind(random)
+        ratio = float(random.uniform(*options.noise_db))
+        kind, ratio = kind or drawn, ratio if db is None else db
+        # A microphone is never silent: a faint noise is in every scene.
+        floor = coloured_noise(count, random.uniform(-2, 0), generator) * level * 10 ** (-random.uniform(35, 60) / 20)
+        samples = samples + floor
+        if kind != "quiet":
+            other = self._other(kind, count, random, generator)
+            power = float(other.square().mean().sqrt())
+            if power > 0:
+                samples = samples + other * (level / power * 10 ** (-ratio / 20))
+        samples = samples * 10 ** (random.uniform(*options.gain_db) / 20)
+        return Scene(samples.clamp(-1, 1), segments, kind, math.inf if kind == "quiet" else ratio)
+
+    def _speech(self, count: int, random: np.random.Generator) -> tuple[Tensor, list[Segment]]:
+        """Return recordings with silence between, and where somebody speaks."""
+        options, rate = self.options, self.rate
+        samples, segments = torch.zeros(count), []
+        at = round(random.uniform(0, options.gaps[1]) * rate)
+        while at < count:
+            for _ in range(int(random.integers(options.words[0], options.words[1] + 1))):
+                clip, own = self.clips[random.integers(len(self.clips))]
+                part = clip[: max(count - at, 0)] * 10 ** (random.uniform(-6, 6) / 20)
+                samples[at : at + len(part)] += part
+                for start, end in own:
+                    begin, behind = at / rate + start, min(at / rate + end, count / rate)
+                    if behind > begin:
+                        segments.append(Segment(begin, behind))
+                at += len(clip) + round(random.uniform(0, 0.12) * rate)
+            at += round(random.uniform(*options.gaps) * rate)
+        return samples, merged(segments, 0.2)
+
+    def _kind(self, random: np.random.Generator) -> str:
+        kinds = [*KINDS[1:], *(["recorded"] if self.noises else [])]
+        drawn, which = random.random(), kinds[random.integers(len(kinds))]
+        return "quiet" if drawn < self.options.quiet else which
+
+    def _other(self, kind: str, count: int, random: np.random.Generator, generator: torch.Generator) -> Tensor:
+        if kind == "tones":
+            return make_tones(count, self.rate, random)
+        if kind == "knocks":
+            return make_knocks(count, self.rate, random, generator)
+        if kind == "recorded":
+            noise = self.noises[random.integers(len(self.noises))]
+            begin = int(random.integers(len(noise)))
+            return noise.repeat(-(-(begin + count) // len(noise)))[begin : begin + count]
+        noise = coloured_noise(count, random.uniform(-2, 0), generator)
+        if random.random() < 0.5:  # it swells and fades, as traffic does
+            time = torch.arange(count) / self.rate
+            swing = 1 + random.uniform(0.3, 1) * torch.sin(
+                2 * math.pi * random.uniform(0.1, 4) * time + random.uniform(0, 6)
+            )
+            noise = noise * swing
+        return noise
+
+
+def make_tones(count: int, rate: int, random: np.random.Generator) -> Tensor:
+    """Make notes of one to three instruments, [count]: a fundamental of 80 to 1,000 Hz with harmonics, that fades.
+
+    Example:
+        >>> make_tones(8000, 8000, np.random.default_rng(0)).shape
+        torch.Size([8000])
+    """
+    sound = torch.zeros(count)
+    for _ in range(int(random.integers(1, 4))):
+        root, at = random.uniform(80, 300), int(random.uniform(0, 0.3) * rate)
+        length, overtones, decay = random.uniform(0.1, 0.8), int(random.integers(1, 9)), random.uniform(0.5, 8)
+        while at < count:
+            seconds = length * random.choice([0.5, 1, 1, 2])
+            part = min(round(seconds * rate), count - at)
+            height = root * 2 ** (random.choice([0, 2, 4, 5, 7, 9, 11, 12, 16, 19]) / 12)
+            time = torch.arange(part) / rate
+            note = torch.zeros(part)
+            for number in range(1, overtones + 1):
+                if number * height < rate / 2:
+                    note += torch.sin(2 * math.pi * number * height * time + random.uniform(0, 6)) / number
+            rise = (time / 0.01).clamp(max=1)
+            end = ((part / rate - time) / 0.02).clamp(max=1)
+            if random.random() > 0.15:  # else a rest
+                sound[at : at + part] += note * rise * end * torch.exp(-decay * time)
+            at += part
+    return sound
+
+
+def make_knocks(count: int, rate: int, random: np.random.Generator, generator: torch.Generator) -> Tensor:
+    """Make knocks, steps and clatter, [count]: bursts of noise that fade within 5 to 200 ms.
+
+    Example:
+        >>> make_knocks(8000, 8000, np.random.default_rng(0), torch.Generator().manual_seed(0)).shape
+        torch.Size([8000])
+    """
+    sound = torch.zeros(count)
+    at = int(random.uniform(0, 0.5) * rate)
+    spacing, fade, colour = random.uniform(0.08, 1.0), random.uniform(0.005, 0.2), random.uniform(-2, 0)
+    while at < count:
+        part = min(max(round(6 * fade * rate), 2), count - at)
+        burst = coloured_noise(part, colour, generator) * torch.exp(-torch.arange(part) / (fade * rate))
+        sound[at : at + part] += burst * 10 ** (random.uniform(-10, 0) / 20)
+        at += max(round(spacing * random.uniform(0.5, 1.5) * rate), 1)
+    return sound
+
+
+def _trimmed(samples: Tensor, segments: Sequence[Segment], rate: int) -> tuple[Tensor, list[Segment]]:
+    """Return a recording cut to its speech, as loud as all others, and where its speech is then."""
+    edge = round(_EDGE * rate)
+    begin = max(round(segments[0].start * rate) - edge, 0)
+    end = min(round(segments[-1].end * rate) + edge, len(samples))
+    part = samples[begin:end]
+    own = [Segment(start - begin / rate, behind - begin / rate) for start, behind in segments]
+    spoken = torch.cat([part[max(round(start * rate), 0) : round(behind * rate)] for start, behind in own])
+    power = float(spoken.square().mean().sqrt()) if len(spoken) else 0.0
+    if power > 0:
+        part = part * (10 ** (_LEVEL / 20) / power)
+    fade = min(round(_FADE * rate), len(part) // 2)
+    ramp: Any = torch.ones(len(part))
+    if fade:
+        rise = torch.arange(1, fade + 1) / (fade + 1)
+        ramp[:fade], ramp[-fade:] = rise, rise.flip(0)
+    return part * ramp, own

@@ -1,0 +1,213 @@
+"""Scenes and recordings for a detector of voice activity, with the frames in which somebody speaks, and their batches.
+
+Legend: N samples, B batch, T frames, M features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.audio.scenes import SceneMaker
+from ..data.audio.speech_segments import Segment, frame_labels
+from ..errors import DataError, check_whole
+from ..types import Batch
+from .speech_batches import SpeechBatches, SpeechFront
+from .voice_scores import VoiceTruth
+
+
+class Spoken(Protocol):
+    """Sound whose speech is known; the attributes are those of `VoiceScenes`."""
+
+    rate: int
+    texts: Sequence[str]
+    seconds: Any
+
+    def __len__(self) -> int: ...
+
+    def waveform(self, index: int) -> Tensor: ...
+
+    def segments(self, index: int) -> Sequence[Segment]: ...
+
+    def redraw(self, seed: int, epoch: int) -> None: ...
+
+    def fingerprint(self) -> str: ...
+
+
+class VoiceScenes:
+    """Scenes that are made where they are asked for; each epoch has others.
+
+    Args:
+        maker: of the scenes.
+        count: scenes of an epoch.
+        seed: of the first epoch.
+        kind: what else is heard in all of them; None: drawn.
+        db: the ratio of speech to it; None: drawn.
+
+    Attributes:
+        rate: samples a second.
+        texts: what else is heard in each.
+        seconds: the length of each, [count].
+
+    Example:
+        >>> from rnnkit.data.audio.scenes import SceneOptions
+        >>> maker = SceneMaker([torch.ones(4000)], [[Segment(0.0, 0.5)]], 8000, SceneOptions(seconds=2.0))
+        >>> scenes = VoiceScenes(maker, 3, seed=1)
+        >>> len(scenes), scenes.waveform(0).shape
+        (3, torch.Size([16000]))
+    """
+
+    def __init__(
+        self, maker: SceneMaker, count: int, *, seed: int = 0, kind: str | None = None, db: float | None = None
+    ) -> None:
+        check_whole(count, "count")
+        self.maker, self.rate, self.kind, self.db = maker, maker.rate, kind, db
+        self.seconds = np.full(count, maker.options.seconds)
+        self.texts = [kind or ""] * count
+        self._first = seed
+        self.redraw(seed, 0)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def redraw(self, seed: int, epoch: int) -> None:
+        """Make other scenes."""
+        self._seeds = np.random.default_rng(seed).integers(2**31, size=len(self.texts)).tolist()
+        self._made: dict[int, Any] = {}
+
+    def waveform(self, index: int) -> Tensor:
+        """Return the samples of a scene."""
+        samples: Tensor = self._scene(index).samples
+        return samples
+
+    def segments(self, index: int) -> Sequence[Segment]:
+        """Return where somebody speaks in a scene."""
+        found: list[Segment] = self._scene(index).segments
+        return found
+
+    def fingerprint(self) -> str:
+        """Return a digest of the recordings and of how they are joined."""
+        how = (self.rate, len(self), self._first, self.kind, self.db, asdict(self.maker.options))
+        found = hashlib.sha256(repr(how).encode())
+        for samples, segments in self.maker.clips:
+            found.update(samples.contiguous().numpy().tobytes() + repr(segments).encode())
+        for noise in self.maker.noises:
+            found.update(noise.contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+    def _scene(self, index: int) -> Any:
+        # A batch asks for the sound of its scenes first and then for the segments: those of a batch are kept.
+        if index not in self._made:
+            while len(self._made) >= 64:
+                del self._made[next(iter(self._made))]
+            self._made[index] = self.maker(self._seeds[index], kind=self.kind, db=self.db)
+        return self._made[index]
+
+
+class VoicePieces:
+    """Recordings whose speech is known, cut into pieces.
+
+    Args:
+        waveforms: of the recordings, [N] each.
+        segments: where somebody speaks in each.
+        rate: samples a second.
+        seconds: of a piece; the last one of a recording is shorter.
+
+    Attributes:
+        rate: samples a second.
+        texts: "recorded" for each.
+        seconds: the length of each.
+
+    Raises:
+        DataError: there is no sound.
+
+    Example:
+        >>> pieces = VoicePieces([torch.zeros(20000)], [[Segment(0.5, 1.5)]], 8000, 1.0)
+        >>> len(pieces), pieces.segments(0), pieces.segments(1)
+        (3, [Segment(start=0.5, end=1.0)], [Segment(start=0.0, end=0.5)])
+    """
+
+    def __init__(
+        self, waveforms: Sequence[Tensor], segments: Sequence[Sequence[Segment]], rate: int, seconds: float
+    ) -> None:
+        size = max(1, round(seconds * rate))
+        self.rate, self._waveforms = rate, list(waveforms)
+        self._segments: list[list[Segment]] = []
+        self._places: list[tuple[int, int, int]] = []
+        for number, (samples, own) in enumerate(zip(waveforms, segments, strict=True)):
+            for begin in range(0, len(samples), size):
+                end = min(begin + size, len(samples))
+                self._places.append((number, begin, end))
+                first, length = begin / rate, (end - begin) / rate
+                cut = [Segment(max(a - first, 0.0), min(b - first, length)) for a, b in own]
+                self._segments.append([one for one in cut if one.end > one.start])
+        if not self._places:
+            raise DataError("the recordings hold no sound; expected some")
+        self.texts = ["recorded"] * len(self._places)
+        self.seconds = np.array([(end - begin) / rate for _, begin, end in self._places])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def redraw(self, seed: int, epoch: int) -> None:
+        """Leave the pieces as they are."""
+
+    def waveform(self, index: int) -> Tensor:
+        """Return the samples of a piece."""
+        number, begin, end = self._places[index]
+        return self._waveforms[number][begin:end]
+
+    def segments(self, index: int) -> Sequence[Segment]:
+        """Return where somebody speaks in a piece."""
+        return self._segments[index]
+
+    def fingerprint(self) -> str:
+        """Return a digest of samples and segments."""
+        found = hashlib.sha256(repr((self.rate, self._places, self._segments)).encode())
+        for one in self._waveforms:
+            found.update(one.contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+
+class VoiceBatches(SpeechBatches):
+    """Batches of scenes: features as inputs, 1 for each frame with speech as targets.
+
+    Args:
+        scenes: sound whose speech is known.
+        front: makes features; its tail is 0.
+        batch_size: B, scenes of a batch at most.
+        others: as in :class:`rnnkit.tasks.speech_batches.SpeechBatches`. What augments samples must keep their length.
+
+    Example:
+        >>> from rnnkit.data.audio.features import Features, FeatureSettings
+        >>> from rnnkit.data.audio.normalisation import FeatureNorm
+        >>> front = SpeechFront(Features(FeatureSettings(rate=8000)), FeatureNorm(40, "none"), tail=0.0)
+        >>> pieces = VoicePieces([torch.randn(8000)], [[Segment(0.0, 0.5)]], 8000, 1.0)
+        >>> [batch] = VoiceBatches(pieces, front, 4)
+        >>> batch, int(batch.targets.sum())
+        (Batch(inputs [1, 98, 40], targets [1, 98, 1], input_lengths [1]), 49)
+    """
+
+    def __init__(self, scenes: Spoken, front: SpeechFront, batch_size: int, **others: Any) -> None:
+        self.scenes = scenes
+        super().__init__(scenes, (), front, batch_size, **others)
+
+    def _targets(self, rows: list[int]) -> tuple[Tensor, Tensor | None]:
+        labels = [truth_of(self.scenes, self.front, row).labels for row in rows]
+        return torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)[..., None], None
+
+
+def truth_of(scenes: Spoken, front: SpeechFront, index: int) -> VoiceTruth:
+    """Return what is true of a scene, for the frames of its features."""
+    count = len(scenes.waveform(index))
+    segments, settings = scenes.segments(index), front.features.settings
+    frames = front.features.frames(count)
+    labels = frame_labels(segments, frames, rate=settings.rate, window=settings.window, hop=settings.hop)
+    return VoiceTruth(segments, labels, count / scenes.rate)
+
