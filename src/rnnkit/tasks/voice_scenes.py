@@ -21,6 +21,8 @@ from ..types import Batch
 from .speech_batches import SpeechBatches, SpeechFront
 from .voice_scores import VoiceTruth
 
+_KEPT = 128  # scenes in memory
+
 
 class Spoken(Protocol):
     """Sound whose speech is known; the attributes are those of `VoiceScenes`."""
@@ -102,9 +104,9 @@ class VoiceScenes:
         return found.hexdigest()
 
     def _scene(self, index: int) -> Any:
-        # A batch asks for the sound of its scenes first and then for the segments: those of a batch are kept.
+        # A batch asks for the sound of its scenes, then for the segments; scenes that judge are asked for each epoch.
         if index not in self._made:
-            while len(self._made) >= 64:
+            while len(self._made) >= _KEPT:
                 del self._made[next(iter(self._made))]
             self._made[index] = self.maker(self._seeds[index], kind=self.kind, db=self.db)
         return self._made[index]

@@ -22,6 +22,9 @@ from .speech_segments import Segment, merged
 KINDS = ("quiet", "noise", "tones", "knocks")
 _LEVEL = -25.0  # dB of full scale of speech, before the gain of the scene
 _FADE = 0.003  # seconds at each end of a recording
+_TABLE = 2048  # points of a period
+_NOTES, _LENGTHS = (0, 2, 4, 5, 7, 9, 11, 12, 16, 19), (0.5, 1, 1, 2)  # half tones; shares of a length
+_COLOURS, _BANK = 16, 1 << 18  # faint noises, whose parts are drawn, and their samples
 _EDGE = 0.03  # seconds that a recording keeps around its speech
 
 
@@ -119,6 +122,7 @@ class SceneMaker:
         check_whole(rate, "rate")
         self.rate, self.options = rate, options or SceneOptions()
         self.noises = [one for one in noises if len(one) and float(one.abs().max()) > 0]
+        self._floors: dict[int, Tensor] = {}
         self.clips = [
             _trimmed(samples, own, rate) for samples, own in zip(waveforms, segments, strict=True) if len(own)
         ]
@@ -151,8 +155,7 @@ class SceneMaker:
         ratio = float(random.uniform(*options.noise_db))
         kind, ratio = kind or drawn, ratio if db is None else db
         # A microphone is never silent: a faint noise is in every scene.
-        floor = coloured_noise(count, random.uniform(-2, 0), generator) * level * 10 ** (-random.uniform(35, 60) / 20)
-        samples = samples + floor
+        samples = samples + self._floor(count, random) * (level * 10 ** (-random.uniform(35, 60) / 20))
         if kind != "quiet":
             other = self._other(kind, count, random, generator)
             power = float(other.square().mean().sqrt())
@@ -179,6 +182,15 @@ class SceneMaker:
             at += round(random.uniform(*options.gaps) * rate)
         return samples, merged(segments, 0.2)
 
+    def _floor(self, count: int, random: np.random.Generator) -> Tensor:
+        """Return a part of a faint noise: making one for each scene would take half of the time."""
+        which = int(random.integers(_COLOURS))
+        if which not in self._floors:
+            generator = torch.Generator().manual_seed(which)
+            self._floors[which] = coloured_noise(max(_BANK, count), -2 * which / (_COLOURS - 1), generator)
+        begin = int(random.integers(len(self._floors[which]) - count + 1))
+        return self._floors[which][begin : begin + count]
+
     def _kind(self, random: np.random.Generator) -> str:
         kinds = [*KINDS[1:], *(["recorded"] if self.noises else [])]
         drawn, which = random.random(), kinds[random.integers(len(kinds))]
@@ -204,31 +216,31 @@ class SceneMaker:
 
 
 def make_tones(count: int, rate: int, random: np.random.Generator) -> Tensor:
-    """Make notes of one to three instruments, [count]: a fundamental of 80 to 1,000 Hz with harmonics, that fades.
+    """Make notes of one to three instruments, [count]: a fundamental of 80 to 900 Hz with harmonics, that fades.
 
     Example:
         >>> make_tones(8000, 8000, np.random.default_rng(0)).shape
         torch.Size([8000])
     """
-    sound = torch.zeros(count)
+    sound = np.zeros(count, np.float32)
+    steps = np.arange(_TABLE) / _TABLE
     for _ in range(int(random.integers(1, 4))):
         root, at = random.uniform(80, 300), int(random.uniform(0, 0.3) * rate)
-        length, overtones, decay = random.uniform(0.1, 0.8), int(random.integers(1, 9)), random.uniform(0.5, 8)
+        length, decay = random.uniform(0.1, 0.8), random.uniform(0.5, 8)
+        # One period of the instrument, read at the speed of each note: a sine a harmonic and sample would cost more.
+        highest = max(1, min(int(random.integers(1, 9)), int(rate / 2 / (root * 3))))
+        harmonics = np.arange(1, highest + 1)[:, None]
+        period = (np.sin(2 * math.pi * (harmonics * steps + random.random((highest, 1)))) / harmonics).sum(0)
         while at < count:
-            seconds = length * random.choice([0.5, 1, 1, 2])
-            part = min(round(seconds * rate), count - at)
-            height = root * 2 ** (random.choice([0, 2, 4, 5, 7, 9, 11, 12, 16, 19]) / 12)
-            time = torch.arange(part) / rate
-            note = torch.zeros(part)
-            for number in range(1, overtones + 1):
-                if number * height < rate / 2:
-                    note += torch.sin(2 * math.pi * number * height * time + random.uniform(0, 6)) / number
-            rise = (time / 0.01).clamp(max=1)
-            end = ((part / rate - time) / 0.02).clamp(max=1)
+            part = min(max(round(length * random.choice(_LENGTHS) * rate), 1), count - at)
+            height = root * 2 ** (random.choice(_NOTES) / 12)
+            time = np.arange(part, dtype=np.float32) / rate
+            note = period[(time * (height * _TABLE)).astype(np.int64) % _TABLE]
+            shape = np.minimum(np.minimum(time / 0.01, 1), np.minimum((part / rate - time) / 0.02, 1))
             if random.random() > 0.15:  # else a rest
-                sound[at : at + part] += note * rise * end * torch.exp(-decay * time)
+                sound[at : at + part] += note * shape * np.exp(-decay * time)
             at += part
-    return sound
+    return torch.from_numpy(sound)
 
 
 def make_knocks(count: int, rate: int, random: np.random.Generator, generator: torch.Generator) -> Tensor:
@@ -238,15 +250,14 @@ def make_knocks(count: int, rate: int, random: np.random.Generator, generator: t
         >>> make_knocks(8000, 8000, np.random.default_rng(0), torch.Generator().manual_seed(0)).shape
         torch.Size([8000])
     """
-    sound = torch.zeros(count)
-    at = int(random.uniform(0, 0.5) * rate)
+    level, at = np.zeros(count, np.float32), int(random.uniform(0, 0.5) * rate)
     spacing, fade, colour = random.uniform(0.08, 1.0), random.uniform(0.005, 0.2), random.uniform(-2, 0)
+    shape = np.exp(-np.arange(max(round(6 * fade * rate), 2), dtype=np.float32) / (fade * rate))
     while at < count:
-        part = min(max(round(6 * fade * rate), 2), count - at)
-        burst = coloured_noise(part, colour, generator) * torch.exp(-torch.arange(part) / (fade * rate))
-        sound[at : at + part] += burst * 10 ** (random.uniform(-10, 0) / 20)
+        part = shape[: count - at]
+        level[at : at + len(part)] += part * 10 ** (random.uniform(-10, 0) / 20)
         at += max(round(spacing * random.uniform(0.5, 1.5) * rate), 1)
-    return sound
+    return coloured_noise(count, colour, generator) * torch.from_numpy(level)
 
 
 def _trimmed(samples: Tensor, segments: Sequence[Segment], rate: int) -> tuple[Tensor, list[Segment]]:
