@@ -28,6 +28,7 @@ from rnnkit.tasks.speech_settings import SoundFeatures
 from rnnkit.tasks.voice_settings import SceneSettings, Segmenting, VoiceFit, VoiceNetwork
 
 if TYPE_CHECKING:
+    from rnnkit.recipes.speech_data import ClipParts
     from rnnkit.recipes.vad_results import Judged
     from rnnkit.tasks.voice_activity import VoiceDetector
     from rnnkit.tasks.voice_scenes import Spoken
@@ -58,14 +59,15 @@ class Vad(Recipe):
         super().__post_init__()
         if self.features.norm == "utterance":
             raise ConfigError(
-                "features.norm=utterance arrived, but a detector hears sound as it comes; take training, running or none"
+                "features.norm=utterance arrived, but a detector hears sound as it comes; take training, running or "
+                "none"
             )
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and make the scenes that judge."""
         from rnnkit.tasks.voice_scenes import VoiceScenes
 
-        parts = divide_clips(self.data, "vad")
+        parts = self.divide()
         rate = self.features.arguments(parts.train.rate)["rate"]
         noises, digests = read_noises(self.scenes.noises, rate)
         findings, made = list(parts.findings), {}
@@ -89,6 +91,10 @@ class Vad(Recipe):
         return PreparedVoice(
             self, made["train"], made.get("validation"), tests, rate, findings, parts.division, parts.digests | digests
         )
+
+    def divide(self) -> ClipParts:
+        """Return the recordings to learn, to choose by, and to judge by."""
+        return divide_clips(self.data, "vad")
 
     def run(self, folder: Path) -> runs.Metrics | None:
         """Train, choose the threshold, judge on the test part, and write model, metrics and the report."""
@@ -147,7 +153,9 @@ class Vad(Recipe):
         from rnnkit.data.audio.speech_segments import write_labels
 
         if len(set(answers.get("file", ()))) > 1:
-            raise ConfigError(f"--out {out} holds the labels of one sound file; name one, or a table such as segments.csv")
+            raise ConfigError(
+                f"--out {out} holds the labels of one sound file; name one, or a table such as segments.csv"
+            )
         pairs = list(zip(answers["start"], answers["end"], strict=True))
         write_labels(out, pairs, [f"speech {one:.2f}" for one in answers["confidence"]])
 
@@ -158,21 +166,17 @@ class VadDigits(Vad):
 
     data: VoiceData = field(default_factory=lambda: VoiceData(layout="digits", test_share=0.17, validation=0.17))
 
-    def prepare(self) -> PreparedRun:
-        """Read the digits, of which one speaker chooses and another one judges."""
+    def divide(self) -> ClipParts:
+        """Return the digits, of which one speaker chooses and another one judges."""
         from rnnkit.recipes.speech_digits import free_spoken_digits
 
         if self.data.path is not None:
-            return super().prepare()
-        found = replace(self, data=replace(self.data, path=str(free_spoken_digits()))).prepare_digits()
-        assert isinstance(found, PreparedVoice)
+            return super().divide()
+        path = str(free_spoken_digits())
+        parts = divide_clips(replace(self.data, path=path), "vad-digits")
         # The folder differs from machine to machine; what is in it does not.
-        digests = {"free spoken digits" if name not in (self.scenes.noises,) else name: one for name, one in found.digests.items()}
-        return replace(found, recipe=self, digests=digests)
-
-    def prepare_digits(self) -> PreparedRun:
-        """Prepare with the path that is set."""
-        return super().prepare()
+        named = {"free spoken digits" if name == path else name: digest for name, digest in parts.digests.items()}
+        return parts._replace(digests=named)
 
 
 # Name, what else is heard, and the ratio of speech to it: tests of made scenes beside the mixed ones.

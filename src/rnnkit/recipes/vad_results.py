@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -97,10 +98,8 @@ def judge(detector: Detector, scenes: Spoken) -> Judged:
         truths.append(VoiceTruth(list(truth.segments), truth.labels, truth.seconds))
     assert settings is not None
     figures = score_segments(found, truths, pause=settings.min_silence)
-    try:
+    with suppress(DataError):  # somebody speaks always, or never
         figures = {"auc": frame_auc(torch.cat(probabilities), torch.cat([one.labels for one in truths])), **figures}
-    except DataError:  # somebody speaks always, or never
-        pass
     return Judged(scenes, probabilities, found, figures)
 
 

@@ -17,7 +17,6 @@ from torch import Tensor
 from ..data.audio.scenes import SceneMaker
 from ..data.audio.speech_segments import Segment, frame_labels
 from ..errors import DataError, check_whole
-from ..types import Batch
 from .speech_batches import SpeechBatches, SpeechFront
 from .voice_scores import VoiceTruth
 
@@ -212,4 +211,3 @@ def truth_of(scenes: Spoken, front: SpeechFront, index: int) -> VoiceTruth:
     frames = front.features.frames(count)
     labels = frame_labels(segments, frames, rate=settings.rate, window=settings.window, hop=settings.hop)
     return VoiceTruth(segments, labels, count / scenes.rate)
-

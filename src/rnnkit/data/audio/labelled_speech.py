@@ -1,4 +1,4 @@
-"""Recordings in which it is known where somebody speaks: by a table, by label files, or by the energy of clean speech."""
+"""Recordings in which it is known where somebody speaks: by a table or by label files, else by energy."""
 
 from __future__ import annotations
 
@@ -144,12 +144,12 @@ def _label_files(entries: list[Entry]) -> dict[Path, Path] | None:
     return beside
 
 
-def _of_label_files(
-    entries: list[Entry], beside: dict[Path, Path], names: Sequence[str], source: str
-) -> SpokenClipSet:
+def _of_label_files(entries: list[Entry], beside: dict[Path, Path], names: Sequence[str], source: str) -> SpokenClipSet:
     own = {path: read_labels(text, names) for path, text in beside.items()}
     lacking = [entry.id for entry in entries if entry.path not in own]
-    said = [sentence(("has no label file, and is left out", "have no label file, and are left out"), lacking, len(entries))]
+    said = [
+        sentence(("has no label file, and is left out", "have no label file, and are left out"), lacking, len(entries))
+    ]
     speakers = {entry.path: entry.speaker for entry in entries}
     return _examined(own, speakers, source, "labels of Audacity", said if lacking else [])
 
@@ -171,9 +171,7 @@ def _examined(
         if segments and max(one.end for one in segments) > seconds + 0.05:
             beyond.append(path.stem)
         inside = [Segment(one.start, min(one.end, seconds)) for one in merged(segments) if one.start < seconds]
-        clip = SpokenClip(
-            str(path), speaker=entry.speaker, seconds=seconds, rate=headers.rate_of(entry), id=path.stem
-        )
+        clip = SpokenClip(str(path), speaker=entry.speaker, seconds=seconds, rate=headers.rate_of(entry), id=path.stem)
         clips.append(replace(clip, segments=tuple(inside)))
     findings = findings + headers.findings()
     if beyond:
