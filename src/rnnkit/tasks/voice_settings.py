@@ -55,8 +55,8 @@ class SceneSettings(Settings):
 
     group_name: ClassVar[str] = "scenes"
 
-    count: Count = 400
-    held: Count = 100
+    count: Count = 250
+    held: Count = 60
     seconds: Positive = 8.0
     silent: Share = 0.1
     quiet: Share = 0.15
@@ -110,7 +110,7 @@ class VoiceNetwork(NetworkSettings):
 class VoiceFit(AveragedSettings):
     """The training; the epoch with the highest AUC of the validation part is kept."""
 
-    epochs: Count = 15
+    epochs: Count = 12
     batch_size: Count = 16
     lr: Positive = 5e-3
     clip_norm: Positive | None = 1.0

@@ -58,7 +58,7 @@ def frame_energies(samples: Tensor, window: int, hop: int) -> Tensor:
         return torch.zeros(0)
     if len(samples) < window:
         samples = torch.nn.functional.pad(samples, (0, window - len(samples)))
-    # A frame's sum of squares is a difference of two sums from the beginning: in float64, for quiet frames behind loud ones.
+    # A frame's sum is the difference of two from the beginning; in float64, for quiet frames behind loud ones.
     sums = torch.nn.functional.pad(samples.double().square().cumsum(0), (1, 0))
     starts = torch.arange(0, len(samples) - window + 1, hop)
     squares = (sums[starts + window] - sums[starts]).clamp(min=0) / window
