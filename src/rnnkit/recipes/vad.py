@@ -288,13 +288,15 @@ class PreparedVoice(PreparedRun):
         learner = rnnkit.Learner(model, metrics=[], device=recipe.device, **recipe.fit.learner_settings())
         detector = VoiceDetector(model, front, recipe.segments)
         learner.extra = detector.to_extra()
-        # Scenes have noise and gain of their own; recordings get some.
-        noise = {
-            "noise_probability": 0.5,
-            "noise_db": (max(scenes.noise_low, 0.0), max(scenes.noise_high, 0.0)),
-            "gain_db": (scenes.gain_low, scenes.gain_high),
-        }
-        waves = WaveAugment(self.rate, tilt_db=3.0, **noise if isinstance(self.train, VoicePieces) else {})
+        waves = None
+        if isinstance(self.train, VoicePieces):  # scenes have noise and gain of their own; recordings get some
+            waves = WaveAugment(
+                self.rate,
+                noise_probability=0.5,
+                noise_db=(max(scenes.noise_low, 0.0), max(scenes.noise_high, 0.0)),
+                tilt_db=3.0,
+                gain_db=(scenes.gain_low, scenes.gain_high),
+            )
         size = recipe.fit.batch_size or 16
         callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
         chosen: dict[str, Any] = {}

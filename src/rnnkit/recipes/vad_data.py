@@ -121,7 +121,7 @@ def make_scenes(
     maker = SceneMaker(heard.waveforms, heard.segments, rate, settings.options(), noises)
     # The scenes that choose and judge are the same for each seed of the training.
     count = settings.count if part == "train" else settings.held
-    return VoiceScenes(maker, count, seed=_SEEDS.get(part, seed))
+    return VoiceScenes(maker, count, kept=settings.kept, seed=_SEEDS.get(part, seed))
 
 
 def read_noises(path: str | None, rate: int) -> tuple[dict[str, list[Tensor]], dict[str, str]]:

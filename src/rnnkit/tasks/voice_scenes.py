@@ -17,10 +17,12 @@ from torch import Tensor
 from ..data.audio.scenes import SceneMaker
 from ..data.audio.speech_segments import Segment, frame_labels
 from ..errors import DataError, check_whole
+from ..types import Batch
 from .speech_batches import SpeechBatches, SpeechFront
 from .voice_scores import VoiceTruth
 
-_KEPT = 128  # scenes in memory
+_KEPT = 128  # scenes whose samples are in memory
+_MOST = 2000  # scenes whose features are in memory: 0.25 GB of 8 seconds each
 
 
 class Spoken(Protocol):
@@ -29,6 +31,7 @@ class Spoken(Protocol):
     rate: int
     texts: Sequence[str]
     seconds: Any
+    seeds: Sequence[int]
 
     def __len__(self) -> int: ...
 
@@ -42,12 +45,16 @@ class Spoken(Protocol):
 
 
 class VoiceScenes:
-    """Scenes that are made where they are asked for; each epoch has others.
+    """Scenes that are made where they are asked for.
+
+    To make a scene takes longer than to learn from it: each is kept for some epochs, and a part of them is replaced in
+    each epoch.
 
     Args:
         maker: of the scenes.
         count: scenes of an epoch.
-        seed: of the first epoch.
+        kept: epochs that a scene stays.
+        seed: of all scenes.
         kind: what else is heard in all of them; None: drawn.
         db: the ratio of speech to it; None: drawn.
 
@@ -55,6 +62,7 @@ class VoiceScenes:
         rate: samples a second.
         texts: what else is heard in each.
         seconds: the length of each, [count].
+        seeds: of each scene of the epoch.
 
     Example:
         >>> from rnnkit.data.audio.scenes import SceneOptions
@@ -65,22 +73,34 @@ class VoiceScenes:
     """
 
     def __init__(
-        self, maker: SceneMaker, count: int, *, seed: int = 0, kind: str | None = None, db: float | None = None
+        self,
+        maker: SceneMaker,
+        count: int,
+        *,
+        kept: int = 1,
+        seed: int = 0,
+        kind: str | None = None,
+        db: float | None = None,
     ) -> None:
         check_whole(count, "count")
+        check_whole(kept, "kept")
         self.maker, self.rate, self.kind, self.db = maker, maker.rate, kind, db
         self.seconds = np.full(count, maker.options.seconds)
         self.texts = [kind or ""] * count
-        self._first = seed
+        self.kept, self._seed = kept, seed
+        self._made: dict[int, Any] = {}
         self.redraw(seed, 0)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def redraw(self, seed: int, epoch: int) -> None:
-        """Make other scenes."""
-        self._seeds = np.random.default_rng(seed).integers(2**31, size=len(self.texts)).tolist()
-        self._made: dict[int, Any] = {}
+        """Replace some scenes: those of an epoch follow from its number alone, so that a resumed run has the same."""
+        turns = [(epoch + index) // self.kept for index in range(len(self.texts))]
+        self.seeds = [
+            int(np.random.SeedSequence((self._seed, index, turn)).generate_state(1)[0])
+            for index, turn in enumerate(turns)
+        ]
 
     def waveform(self, index: int) -> Tensor:
         """Return the samples of a scene."""
@@ -94,7 +114,7 @@ class VoiceScenes:
 
     def fingerprint(self) -> str:
         """Return a digest of the recordings and of how they are joined."""
-        how = (self.rate, len(self), self._first, self.kind, self.db, asdict(self.maker.options))
+        how = (self.rate, len(self), self.kept, self._seed, self.kind, self.db, asdict(self.maker.options))
         found = hashlib.sha256(repr(how).encode())
         for samples, segments in self.maker.clips:
             found.update(samples.contiguous().numpy().tobytes() + repr(segments).encode())
@@ -104,11 +124,12 @@ class VoiceScenes:
 
     def _scene(self, index: int) -> Any:
         # A batch asks for the sound of its scenes, then for the segments; scenes that judge are asked for each epoch.
-        if index not in self._made:
+        seed = self.seeds[index]
+        if seed not in self._made:
             while len(self._made) >= _KEPT:
                 del self._made[next(iter(self._made))]
-            self._made[index] = self.maker(self._seeds[index], kind=self.kind, db=self.db)
-        return self._made[index]
+            self._made[seed] = self.maker(seed, kind=self.kind, db=self.db)
+        return self._made[seed]
 
 
 class VoicePieces:
@@ -124,6 +145,7 @@ class VoicePieces:
         rate: samples a second.
         texts: "recorded" for each.
         seconds: the length of each.
+        seeds: the number of each.
 
     Raises:
         DataError: there is no sound.
@@ -150,7 +172,7 @@ class VoicePieces:
                 self._segments.append([one for one in cut if one.end > one.start])
         if not self._places:
             raise DataError("the recordings hold no sound; expected some")
-        self.texts = ["recorded"] * len(self._places)
+        self.texts, self.seeds = ["recorded"] * len(self._places), list(range(len(self._places)))
         self.seconds = np.array([(end - begin) / rate for _, begin, end in self._places])
 
     def __len__(self) -> int:
@@ -184,6 +206,7 @@ class VoiceBatches(SpeechBatches):
         front: makes features; its tail is 0.
         batch_size: B, scenes of a batch at most.
         others: as in :class:`rnnkit.tasks.speech_batches.SpeechBatches`. What augments samples must keep their length.
+            Where nothing does, the features of scenes that stay are kept.
 
     Example:
         >>> from rnnkit.data.audio.features import Features, FeatureSettings
@@ -197,7 +220,26 @@ class VoiceBatches(SpeechBatches):
 
     def __init__(self, scenes: Spoken, front: SpeechFront, batch_size: int, **others: Any) -> None:
         self.scenes = scenes
+        self._held: dict[int, tuple[Tensor, Tensor]] = {}
         super().__init__(scenes, (), front, batch_size, **others)
+
+    def _batch(self, rows: list[int], seed: int | None) -> Batch:
+        if self.waves is not None or self.frames is not None or len(self.scenes) > _MOST:
+            return super()._batch(rows, seed)
+        pairs = [self._features(row) for row in rows]
+        inputs = torch.nn.utils.rnn.pad_sequence([frames for frames, _ in pairs], batch_first=True)
+        targets = torch.nn.utils.rnn.pad_sequence([labels for _, labels in pairs], batch_first=True)[..., None]
+        return Batch(inputs, targets, torch.tensor([len(frames) for frames, _ in pairs]))
+
+    def _features(self, row: int) -> tuple[Tensor, Tensor]:
+        key = self.scenes.seeds[row]
+        if key not in self._held:
+            if len(self._held) >= 2 * len(self.scenes):  # half of them, at least, are of scenes that were replaced
+                there = set(self.scenes.seeds)
+                self._held = {one: pair for one, pair in self._held.items() if one in there}
+            frames, _ = self.front([self.scenes.waveform(row)])
+            self._held[key] = frames[0], truth_of(self.scenes, self.front, row).labels
+        return self._held[key]
 
     def _targets(self, rows: list[int]) -> tuple[Tensor, Tensor | None]:
         labels = [truth_of(self.scenes, self.front, row).labels for row in rows]

@@ -40,6 +40,7 @@ class SceneSettings(Settings):
 
     Attributes:
         count: scenes of an epoch.
+        kept: epochs that a scene is learned from before another one takes its place; each epoch replaces some.
         held: scenes to choose the epoch and the threshold by, and as many to judge by.
         seconds: of a scene; recordings with segments are cut into pieces as long.
         silent: the share of scenes in which nobody speaks.
@@ -55,7 +56,8 @@ class SceneSettings(Settings):
 
     group_name: ClassVar[str] = "scenes"
 
-    count: Count = 250
+    count: Count = 200
+    kept: Count = 4
     held: Count = 60
     seconds: Positive = 8.0
     silent: Share = 0.1
@@ -110,8 +112,8 @@ class VoiceNetwork(NetworkSettings):
 class VoiceFit(AveragedSettings):
     """The training; the epoch with the highest AUC of the validation part is kept."""
 
-    epochs: Count = 12
-    batch_size: Count = 16
+    epochs: Count = 20
+    batch_size: Count = 8
     lr: Positive = 5e-3
     clip_norm: Positive | None = 1.0
     average: Annotated[float, Range(above=0, below=1)] | None = 0.99

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, check_number, check_whole
-from .augmentation import add_room, coloured_noise, make_room
+from .augmentation import add_room, coloured_noise, make_room, tilt
 from .speech_segments import Segment, merged
 
 KINDS = ("quiet", "noise", "tones", "knocks")
@@ -38,6 +38,7 @@ class SceneOptions:
         quiet: the share of scenes with a faint noise alone.
         noise_db: (lowest, highest) ratio of speech to noise, tones and knocks.
         room: the share of scenes in a room.
+        tilt_db: the most that the highest frequencies are raised or lowered against the lowest, as by microphones.
         gain_db: (lowest, highest) gain of a scene.
         gaps: (shortest, longest) silence between utterances in seconds.
         words: (fewest, most) recordings of an utterance, that follow each other closely.
@@ -55,12 +56,14 @@ class SceneOptions:
     quiet: float = 0.15
     noise_db: tuple[float, float] = (-5.0, 25.0)
     room: float = 0.25
+    tilt_db: float = 3.0
     gain_db: tuple[float, float] = (-20.0, 10.0)
     gaps: tuple[float, float] = (0.3, 2.5)
     words: tuple[int, int] = (1, 5)
 
     def __post_init__(self) -> None:
         check_number(self.seconds, "seconds", above=0)
+        check_number(self.tilt_db, "tilt_db")
         for name in ("silent", "quiet", "room"):
             check_number(getattr(self, name), name, below=1 + 1e-9)
         for name in ("noise_db", "gain_db", "gaps", "words"):
@@ -161,6 +164,7 @@ class SceneMaker:
             power = float(other.square().mean().sqrt())
             if power > 0:
                 samples = samples + other * (level / power * 10 ** (-ratio / 20))
+        samples = tilt(samples, random.uniform(-options.tilt_db, options.tilt_db))
         samples = samples * 10 ** (random.uniform(*options.gain_db) / 20)
         return Scene(samples.clamp(-1, 1), segments, kind, math.inf if kind == "quiet" else ratio)
 
