@@ -24,7 +24,7 @@ _LEVEL = -25.0  # dB of full scale of speech, before the gain of the scene
 _FADE = 0.003  # seconds at each end of a recording
 _TABLE = 2048  # points of a period
 _NOTES, _LENGTHS = (0, 2, 4, 5, 7, 9, 11, 12, 16, 19), (0.5, 1, 1, 2)  # half tones; shares of a length
-_COLOURS, _BANK = 16, 1 << 18  # faint noises, whose parts are drawn, and their samples
+_COLOURS = 8  # faint noises, whose parts are drawn
 _EDGE = 0.03  # seconds that a recording keeps around its speech
 
 
@@ -191,9 +191,11 @@ class SceneMaker:
         which = int(random.integers(_COLOURS))
         if which not in self._floors:
             generator = torch.Generator().manual_seed(which)
-            self._floors[which] = coloured_noise(max(_BANK, count), -2 * which / (_COLOURS - 1), generator)
-        begin = int(random.integers(len(self._floors[which]) - count + 1))
-        return self._floors[which][begin : begin + count]
+            # Of a power of two samples, so that its end goes on with its beginning.
+            self._floors[which] = coloured_noise(1 << count.bit_length(), -2 * which / (_COLOURS - 1), generator)
+        floor = self._floors[which]
+        begin = int(random.integers(len(floor)))
+        return torch.cat([floor[begin:], floor[:begin]])[:count]
 
     def _kind(self, random: np.random.Generator) -> str:
         kinds = [*KINDS[1:], *(["recorded"] if self.noises else [])]
