@@ -17,6 +17,8 @@ from .voice_settings import Segmenting
 if TYPE_CHECKING:
     from .voice_activity import VoiceDetector
 
+_FEW = 8  # frames up to which single steps cost less than a call for all of them
+
 
 class VoiceSegment(NamedTuple):
     """A stretch of time in which somebody speaks.
@@ -221,6 +223,7 @@ class VoiceStream:
         self._resampler = None if self.rate == detector.rate else Resampler(self.rate, detector.rate)
         self._features, self._norm = detector.front.features.stream(), detector.front.norm.stream()
         self._segmenter = detector.segmenter()
+        self._steps = detector.model.stream(1)
         self.reset()
 
     @property
@@ -240,7 +243,8 @@ class VoiceStream:
         self._features.reset()
         self._norm.reset()
         self._segmenter.reset()
-        self._arrived, self._state, self.probability = 0, None, 0.0
+        self._steps.state = self._detector.model.initial_state(1, self._detector.device)
+        self._arrived, self.probability = 0, 0.0
 
     def push(self, samples: Any) -> list[VoiceEvent]:
         """Take the next samples, and return what begins and ends.
@@ -276,7 +280,7 @@ class VoiceStream:
             "resampler": None if self._resampler is None else self._resampler.state_dict(),
             "features": self._features.state_dict(),
             "norm": self._norm.state_dict(),
-            "network": self._state,
+            "network": self._steps.state,
             "segmenter": self._segmenter.state_dict(),
         }
 
@@ -291,7 +295,8 @@ class VoiceStream:
                 f"the state of a stream of {state['rate']} samples a second arrived; this one takes {self.rate}: type "
                 f"detector.stream(rate={state['rate']})"
             )
-        self._arrived, self._state, self.probability = state["arrived"], state["network"], state["probability"]
+        self._steps.state = state["network"]
+        self._arrived, self.probability = state["arrived"], state["probability"]
         if self._resampler is not None:
             self._resampler.load_state_dict(state["resampler"])
         self._features.load_state_dict(state["features"])
@@ -302,10 +307,13 @@ class VoiceStream:
     def _probabilities(self, frames: Tensor) -> list[float]:
         if not len(frames):
             return []
-        model = self._detector.model
-        with mode(model, training=False):
-            frames = self._norm.push(frames)[None].to(self._detector.device)
-            values, self._state = model.forward_chunk(frames, self._state)
-        found: list[float] = values[0, :, 0].tolist()
+        frames = self._norm.push(frames).to(self._detector.device)
+        found: list[float]
+        if len(frames) <= _FEW:
+            found = [self._steps(frame[None]).item() for frame in frames]
+        else:
+            with mode(model := self._detector.model, training=False):
+                values, state = model.forward_chunk(frames[None], self._steps.state)
+            self._steps.state, found = state, values[0, :, 0].tolist()
         self.probability = found[-1]
         return found
