@@ -126,6 +126,14 @@ class AudioBlocks:
     Attributes:
         info: what the header says.
         rate: samples a second.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> write_wav(file, torch.zeros(8000), 8000)
+        >>> with open_blocks(file, seconds=0.6) as blocks:
+        ...     blocks.info.seconds, sum(map(len, blocks))
+        (1.0, 8000)
     """
 
     def __init__(self, sound: Any, place: Place, seconds: float) -> None:
