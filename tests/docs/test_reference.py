@@ -182,6 +182,8 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.data.audio.Scene": "rnnkit.data.audio.SceneMaker",
+    "rnnkit.data.audio.SpokenClipSet": "rnnkit.data.audio.read_spoken_clips",
     "rnnkit.tasks.spoken_understanding.SpokenMeaning": "rnnkit.tasks.spoken_understanding.SpokenUnderstanding",
     "rnnkit.tasks.spoken_understanding.SpokenSlot": "rnnkit.tasks.spoken_understanding.SpokenUnderstanding",
     "rnnkit.tasks.spoken_understanding.UnderstandingScores": "rnnkit.tasks.spoken_understanding.score_understanding",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,10 +14,22 @@ from ..layers.modes import mode
 from .speech_stream import as_samples
 from .voice_settings import Segmenting
 
-if TYPE_CHECKING:
-    from .voice_activity import VoiceDetector
-
 _FEW = 8  # frames up to which single steps cost less than a call for all of them
+
+
+class StreamedDetector(Protocol):
+    """What a stream asks of a detector; :class:`rnnkit.tasks.voice_activity.VoiceDetector` documents each part."""
+
+    model: Any
+    front: Any
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def segmenter(self) -> Segmenter: ...
 
 
 class VoiceSegment(NamedTuple):
@@ -216,7 +228,7 @@ class VoiceStream:
         True
     """
 
-    def __init__(self, detector: VoiceDetector, *, rate: int | None = None) -> None:
+    def __init__(self, detector: StreamedDetector, *, rate: int | None = None) -> None:
         check_whole(rate, "rate", optional=True)
         self._detector = detector
         self.rate = detector.rate if rate is None else rate
