@@ -85,7 +85,7 @@ def predict(
         if chosen is not None:
             predictor = chosen.predictor(run)
         each = chosen is not None and chosen.one_answer_a_file
-        write = write_answers
+        write: Write = write_answers
         if out is not None and chosen is not None and out.suffix.lower() in chosen.other_files:
             write = _told(chosen.write_answers)
         (_answer_each if each else _answer_all)(predictor, requests, paths, out, write)

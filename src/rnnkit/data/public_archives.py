@@ -31,7 +31,7 @@ class PublicArchive(NamedTuple):
         address: where it is on the network.
         members: the name of the folder in the archive whose files are wanted.
         suffix: of these files.
-        count, size: how many, and their bytes together.
+        number, size: how many, and their bytes together.
         sha256: the digest of all, see above.
         about: what it is, and under which licence.
     """
@@ -41,7 +41,7 @@ class PublicArchive(NamedTuple):
     address: str
     members: str
     suffix: str
-    count: int
+    number: int
     size: int
     sha256: str
     about: str
@@ -107,7 +107,7 @@ def find_members(name: str, source: PublicArchive) -> Path:
 def holds(folder: Path, source: PublicArchive) -> bool:
     """Return whether a folder has the files of a data set, and no others of their suffix."""
     files = sorted(folder.glob(f"*{source.suffix}")) if folder.is_dir() else []
-    if len(files) != source.count or sum(file.stat().st_size for file in files) != source.size:
+    if len(files) != source.number or sum(file.stat().st_size for file in files) != source.size:
         return False
     return digest_of_files({file.name: _sha256(file.read_bytes()) for file in files}) == source.sha256
 
@@ -116,7 +116,7 @@ _BROKEN = (tarfile.TarError, EOFError, zlib.error, http.client.HTTPException)
 
 
 def _expected(source: PublicArchive) -> str:
-    return f"expected {source.count:,} {source.suffix} files, {source.size:,} bytes, whose digest is {source.sha256}"
+    return f"expected {source.number:,} {source.suffix} files, {source.size:,} bytes, whose digest is {source.sha256}"
 
 
 def _sha256(content: bytes) -> str:

@@ -37,7 +37,7 @@ _FREE_SPOKEN_DIGITS: dict[str, Any] = {
     "address": f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{_COMMIT}.tar.gz",
     "members": "recordings",
     "suffix": ".wav",
-    "count": 3000,
+    "number": 3000,
     "size": 21_128_848,
     "sha256": "1801eae019c063377d98f831d3f93574f259475df7332bb0e3d1b080fb5e6959",
     "about": "Jackson et al., CC BY-SA 4.0",

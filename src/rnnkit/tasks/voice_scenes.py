@@ -29,9 +29,13 @@ class Spoken(Protocol):
     """Sound whose speech is known; the attributes are those of `VoiceScenes`."""
 
     rate: int
-    texts: Sequence[str]
     seconds: Any
-    seeds: Sequence[int]
+
+    @property
+    def texts(self) -> Sequence[str]: ...
+
+    @property
+    def seeds(self) -> Sequence[int]: ...
 
     def __len__(self) -> int: ...
 

@@ -154,7 +154,7 @@ def _both(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _length(segments: Sequence[Any]) -> float:
-    return sum(one.end - one.start for one in segments)
+    return float(sum(one.end - one.start for one in segments))
 
 
 def _overlap(first: Sequence[Segment], second: Sequence[Segment]) -> float:
