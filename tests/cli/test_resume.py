@@ -46,10 +46,16 @@ SOUND = [
     "features.bands=8", "model.channels=4", "model.kernel_sizes=3", "model.strides=2", "model.num_layers=1",
     "fit.batch_size=8", "augment.room=0",
 ]  # fmt: skip
+VOICE = [
+    "features.bands=8", "fit.batch_size=4", "scenes.count=8", "scenes.held=2", "scenes.seconds=1", "scenes.room=0",
+    "data.path=digits", "data.layout=digits",
+]  # fmt: skip
 SMALL = {
     **TEXTS,
     "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
     "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
+    "vad": VOICE,
+    "vad-digits": VOICE,
     "sound-classify": [*SOUND, "data.path=digits", "data.layout=digits"],
     "spoken-intents": [*SOUND, "data.path=digits", "data.layout=digits"],
     "adding": ADDING,
@@ -104,7 +110,7 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name)
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
-    if module in ("speech", "speech_digits", "sound_classify", "spoken_intents"):
+    if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 5)

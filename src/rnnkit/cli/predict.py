@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ from .arguments import Device, Encoding, RecipeFile, shorthands, trained_recipe_
 from .misplaced import check_data, check_no_texts, check_run
 from .output import complain, plain_warnings
 
+Write = Callable[[Columns, Path], None]
+
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved estimator.")],
@@ -29,7 +32,9 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
+        typer.Option(
+            help="A table to write the answers to: .csv, .json or .parquet, of vad also .txt; else they are printed."
+        ),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="A text, of runs that read text; may be repeated.")
@@ -70,7 +75,7 @@ def predict(
     if reads_text:
         check_no_texts("predict", run, paths)
     paths = paths or [standard_input.DASH]
-    check_out(out, run, paths)
+    check_out(out, run, paths, {} if chosen is None else chosen.other_files)
     with ExitStack() as stack:
         requests = [DataRequest(path, encoding) for path in paths]
         if standard_input.DASH in paths:
@@ -80,10 +85,15 @@ def predict(
         if chosen is not None:
             predictor = chosen.predictor(run)
         each = chosen is not None and chosen.one_answer_a_file
-        (_answer_each if each else _answer_all)(predictor, requests, paths, out)
+        write: Write = write_answers
+        if out is not None and chosen is not None and out.suffix.lower() in chosen.other_files:
+            write = _told(chosen.write_answers)
+        (_answer_each if each else _answer_all)(predictor, requests, paths, out, write)
 
 
-def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
+def _answer_each(
+    predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None, write: Write
+) -> None:
     """Print a line a file as soon as its answer is there, and continue after a file that cannot be read."""
     answers: Columns = {}
     failed = False
@@ -100,7 +110,7 @@ def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[
         if out is None:
             typer.echo("\t".join(_cell(values[0]) for values in answer.values()))
     if out is not None:
-        write_answers(answers or {"file": []}, out)
+        write(answers or {"file": []}, out)
     if failed:
         raise typer.Exit(1)
 
@@ -109,7 +119,9 @@ def _cell(value: object) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
-def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
+def _answer_all(
+    predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None, write: Write
+) -> None:
     """Print or write one table of all files; a file that cannot be read ends the command."""
     from ..runs.tables import as_text
 
@@ -122,7 +134,7 @@ def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[P
         ]
         answers = {"file": names, **answers}
     if out is not None:
-        write_answers(answers, out)
+        write(answers, out)
     for line in as_text(answers) if out is None else ():
         typer.echo(line)
 
@@ -135,18 +147,37 @@ def _is_saved_alone(run: Path) -> bool:
     return not (run / RECIPE).exists() and model_file(run).is_file()
 
 
-def check_out(out: Path | None, run: Path, files: list[Path]) -> None:
-    """Refuse a name that no table can have, and those of files that the command reads."""
-    from ..runs.tables import check_suffix
+def check_out(out: Path | None, run: Path, files: list[Path], others: Mapping[str, str] | None = None) -> None:
+    """Refuse a name that no table can have, nor the other files of a recipe, and those of files that are read."""
+    from ..runs.tables import SUFFIXES, check_suffix
 
     if out is None:
         return
-    check_suffix(out)
+    if others and out.suffix.lower() not in (*SUFFIXES, *others):
+        also = ", ".join(f"{suffix} ({what})" for suffix, what in others.items())
+        raise ConfigError(f"--out {out} arrived; expected a file ending in {', '.join(SUFFIXES)} or {also}")
+    if not others or out.suffix.lower() not in others:
+        check_suffix(out)
+    elif out.is_dir():
+        raise ConfigError(f"--out {out} is a folder; name a file in it")
     for file in files:
         if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
             raise ConfigError(f"--out {out} is data to predict on; name another file")
     if run.resolve() in (out.resolve(), *out.resolve().parents):
         raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
+
+
+def _told(write: Write) -> Write:
+    """Return a function that writes a file, and says so."""
+
+    def told(answers: Columns, out: Path) -> None:
+        try:
+            write(answers, out)
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
+        typer.echo(f"Wrote {out}")
+
+    return told
 
 
 def write_answers(answers: Columns, out: Path) -> None:

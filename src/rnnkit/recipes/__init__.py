@@ -65,6 +65,8 @@ RECIPES = {
     "translate": ("translate", "translate"),
     "translate-multi30k": ("translate", "translate_multi30k"),
     "translate-tatoeba": ("translate", "translate_tatoeba"),
+    "vad": ("vad", "vad"),
+    "vad-digits": ("vad", "vad_digits"),
 }
 
 

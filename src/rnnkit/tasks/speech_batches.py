@@ -291,12 +291,16 @@ class SpeechBatches(ResumableBatches):
         if seed is not None and self.frames is not None:
             for row, length in enumerate(lengths.tolist()):
                 inputs[row, :length] = self.frames(inputs[row, :length], generator)
+        targets, counts = self._targets(rows)
+        return Batch(inputs, targets, lengths, counts)
+
+    def _targets(self, rows: list[int]) -> tuple[Tensor, Tensor | None]:
+        """Return the targets of rows, and their lengths where they are sequences."""
         texts = [self.utterances.texts[row] for row in rows]
         if isinstance(self.tokenizer, tuple):
-            return Batch(inputs, torch.tensor([self.tokenizer.index(text) for text in texts]), lengths)
+            return torch.tensor([self.tokenizer.index(text) for text in texts]), None
         ids = [torch.as_tensor(self.tokenizer.encode(text), dtype=torch.int64) for text in texts]
-        targets = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        return Batch(inputs, targets, lengths, torch.tensor([len(one) for one in ids]))
+        return torch.nn.utils.rnn.pad_sequence(ids, batch_first=True), torch.tensor([len(one) for one in ids])
 
     def _drawn(self) -> list[npt.NDArray[np.int64]]:
         """The rows of each batch of an epoch."""
