@@ -261,7 +261,7 @@ class PreparedSpeech(PreparedRecordings):
         """Return the recogniser with fresh weights."""
         from rnnkit.tasks.speech import Transcriber
 
-        model = build(self.recipe.model, front.features.size, len(self.tokenizer))
+        model = build(self.recipe.model, front.features.size, self.tokenizer)
         return Transcriber(model, front, self.tokenizer, self.recipe.decode)
 
 
@@ -270,33 +270,26 @@ def speech() -> Speech:
     return Speech()
 
 
-def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer | rnnkit.TransducerModel:
+def build(settings: RecognizerNetwork, features: int, tokenizer: Tokenizer) -> Any:
     """Return the network with fresh weights.
 
     Args:
         settings: of it.
         features: numbers a frame.
-        tokens: of the tokenizer, the blank among them.
+        tokenizer: of the tokens, the blank among them.
     """
-    front, body = make_layers(settings, features)
-    if settings.head == "transducer":
-        from rnnkit.layers.by_name import RECURRENT_LAYERS
+    from rnnkit.tasks.speech_heads import HEADS
 
-        size = settings.predictor_size
-        predictor = RECURRENT_LAYERS[settings.cell](size, size, batch_first=True)
-        return rnnkit.TransducerModel(
-            rnnkit.Chain(front, body), predictor, settings.joiner_size, tokens, dropout=settings.dropout
-        )
-    return rnnkit.SpeechRecognizer(body, tokens, dropout=settings.dropout, front=front)
+    front, body = make_layers(settings, features)
+    return HEADS[settings.head].build(settings, front, body, tokenizer)
 
 
 def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rnnkit.Learner:
     """Return a learner of a recogniser; `others` are further settings, or replace those of the training."""
-    from rnnkit.training import CTC, Transducer
+    from rnnkit.tasks.speech_heads import head_of
 
     settings = fit.learner_settings() | others
-    objective = Transducer(0) if isinstance(model, rnnkit.TransducerModel) else CTC(0, zero_infinity=True)
-    return rnnkit.Learner(model, objective=objective, device=device, **settings)
+    return rnnkit.Learner(model, objective=head_of(model).objective(model, fit), device=device, **settings)
 
 
 def fit(
@@ -314,9 +307,11 @@ def fit(
     Returns:
         The history.
     """
-    from rnnkit.training import ValidationFigures
+    from rnnkit.training import ScheduledSampling, ValidationFigures
 
     callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
+    if settings.sampling:
+        callbacks.append(ScheduledSampling(settings.sampling, max(1, settings.epochs * batches.steps // 2)))
     chosen: dict[str, Any] = {}
     if judged is not None:
         callbacks.append(ValidationFigures({"wer": False, "cer": False}, lambda model: greedy(transcriber, judged)))
