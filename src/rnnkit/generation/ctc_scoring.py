@@ -1,4 +1,4 @@
-"""What a search of CTC or of a transducer adds to the network's probabilities: an n-gram model, a word list, hot words, a bonus a word.
+"""What a search of CTC or of a transducer adds: an n-gram model, a word list, hot words, a bonus a word.
 
     score(tokens) = ln p(tokens | frames) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 

@@ -17,8 +17,8 @@ from .ctc_results import Decoded, joined
 from .ctc_scoring import make_scorer
 from .ctc_text import CtcText, Tokens
 from .ngrams import NGramModel
-from .transducer_beam import Hypothesis, TransducerBeam
-from .transducer_greedy import TransducerGreedy
+from .transducer_beams import Hypothesis, TransducerBeam
+from .transducer_best_path import TransducerGreedy
 
 Tensor = torch.Tensor
 MAX_SYMBOLS = 10

@@ -5,8 +5,11 @@
 The network is trained by connectionist temporal classification, which needs no times of words, or with
 ``--set model.head=transducer`` as a transducer, whose tokens depend on those before them. It looks back alone, so
 that it recognises speech while it is spoken; ``--set model.bidirectional=true --set features.norm=utterance`` gives a
-network for recordings, which is better and cannot stream. Sound is augmented anew in each epoch. The epoch with the
-lowest word error rate of the validation part is kept. The test part chooses nothing.
+network for recordings, which is better and cannot stream. ``--set model.head=attention`` writes token by token and
+looks at the whole utterance for each; it cannot stream either.
+
+Sound is augmented anew in each epoch. The epoch with the lowest word error rate of the validation part is kept. The
+test part chooses nothing.
 """
 
 from __future__ import annotations
@@ -53,6 +56,15 @@ class Speech(SoundRecipe):
     data: SpeechData = field(default_factory=SpeechData)
     seed: Seed = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit.sampling and self.model.head != "attention":
+            raise ConfigError(
+                f"fit.sampling={self.fit.sampling:g} arrived with model.head={self.model.head}, which is trained on "
+                "the true tokens alone; add --set model.head=attention, or leave fit.sampling out"
+            )
+        self.model.check_attention()
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and write nothing."""

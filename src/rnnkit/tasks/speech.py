@@ -143,6 +143,19 @@ class Transcriber:
             found: Tensor = search.log_probs(self.model, frames, lengths)
         return found
 
+    def attention(self, waveform: Tensor) -> tuple[list[int], Tensor] | None:
+        """Return the tokens that are found in a waveform [N], and what the decoder attended to for each [U, T'].
+
+        None of a network without an attention decoder.
+        """
+        search = self.search()
+        if not hasattr(search, "attention"):
+            return None
+        frames, lengths = self._frames([waveform])
+        with torch.inference_mode(), mode(self.model, training=False):
+            found: tuple[list[int], Tensor] = search.attention(self.model, frames, lengths)
+        return found
+
     def search(self) -> Any:
         """Return the search of `decoding`, for the outputs of `model`.
 

@@ -87,24 +87,31 @@ class AttentionSearch:
     def log_probs(self, model: Any, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return log p of each token at each step [T', V] of an utterance [1, T, M], of the branch of CTC.
 
-        Without a branch: Σ_u a_ut [y_u = k] of the tokens y that are found and their attention a, the rest being that of
-        the blank.
+        Without a branch: Σ_u a_ut [y_u = k] of the tokens y that are found and their attention a, and the rest for the
+        blank.
         """
         from ..models.attention_recognizer import steps_of
 
-        state, memory = model.network.encode(frames, lengths)
-        count = int(steps_of(memory)[0])
         if model.ctc is not None:
-            found: Tensor = model.ctc_logits(memory)[0, :count].float().log_softmax(-1).cpu()
+            _, memory = model.network.encode(frames, lengths)
+            found: Tensor = model.ctc_logits(memory)[0, : int(steps_of(memory)[0])].float().log_softmax(-1).cpu()
             return found
-        [decoded] = self.read(model, frames, lengths)
-        _, weights = self._scored(model, [decoded.tokens], state, memory)
-        shares = torch.zeros(count, model.vocabulary)
-        for token, seen in zip(decoded.tokens, weights[0], strict=False):
-            shares[:, token] += seen[:count]
+        tokens, weights = self.attention(model, frames, lengths)
+        shares = torch.zeros(weights.shape[1], model.vocabulary)
+        for token, seen in zip(tokens, weights, strict=True):
+            shares[:, token] += seen
         shares /= shares.sum(1, keepdim=True).clamp(min=1)
         shares[:, model.blank] = 1 - shares.sum(1)
         return shares.clamp(min=1e-6).log().log_softmax(-1)
+
+    def attention(self, model: Any, frames: Tensor, lengths: Tensor) -> tuple[list[int], Tensor]:
+        """Return the tokens of an utterance [1, T, M], and what the decoder attended to for each [U, T']."""
+        from ..models.attention_recognizer import steps_of
+
+        state, memory = model.network.encode(frames, lengths)
+        [decoded] = self.read(model, frames, lengths)
+        _, weights = self._scored(model, [decoded.tokens], state, memory)
+        return decoded.tokens, weights[0, : len(decoded.tokens), : int(steps_of(memory)[0])]
 
     def _scored(self, model: Any, rows: list[list[int]], state: Any, memory: Any) -> tuple[Tensor, Tensor]:
         """Return ln p of the tokens of each row [B, U], and what each attends to [B, U, T'], on the CPU."""

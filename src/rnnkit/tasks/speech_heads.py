@@ -68,8 +68,7 @@ def _build_transducer(settings: RecognizerNetwork, front: CausalConv, body: Modu
 
 
 def _build_attention(settings: RecognizerNetwork, front: CausalConv, body: Module, tokenizer: Tokenizer) -> Module:
-    size = settings.decoder_size
-    memory = settings.hidden_size * (2 if settings.bidirectional else 1)
+    size, memory = settings.decoder_size, settings.encoder_size
     cell = RECURRENT_LAYERS[settings.cell]
     fed = {"bahdanau": memory, "input_feeding": size, "parallel": 0}[settings.form]
     network = EncoderDecoder(

@@ -225,3 +225,17 @@ class RecognizerNetwork(SoundNetwork):
     attention: Literal["dot", "general", "additive"] = "additive"
     form: Literal["bahdanau", "input_feeding", "parallel"] = "bahdanau"
     ctc_weight: Share = 0.3
+
+    @property
+    def encoder_size(self) -> int:
+        """Features of a step of the recurrent layers."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    def check_attention(self) -> None:
+        """Raise ConfigError for a decoder that cannot attend to the recurrent layers."""
+        size = self.encoder_size
+        if self.head == "attention" and self.attention == "dot" and self.decoder_size != size:
+            raise ConfigError(
+                f"model.attention=dot arrived with model.decoder_size={self.decoder_size} and {size} features of a "
+                f"step; expected as many: add --set model.decoder_size={size}, or take model.attention=general"
+            )

@@ -28,9 +28,9 @@ class CTCAttention(LabelSequenceObjective):
     each one; with `sampling` some of its own predictions (:class:`SequenceToSequence`). Labels that do not fit into the
     steps of CTC count there as 0.
 
-    The model is called as `model(x, previous, lengths=input_lengths, return_ctc=True)` and returns logits [B, S + 1, V],
-    those of CTC [B, T', V] and the steps [B] of these, as :class:`rnnkit.AttentionRecognizer` does; with λ = 0 without
-    `return_ctc`, and the logits alone.
+    The model is called as `model(x, previous, lengths=input_lengths, return_ctc=True)`. It returns logits
+    [B, S + 1, V], those of CTC [B, T', V] and the steps [B] of these, as :class:`rnnkit.AttentionRecognizer` does. With
+    λ = 0 it is called without `return_ctc`, and returns the logits alone.
 
     Watanabe et al. 2017 ("Hybrid CTC/attention architecture for end-to-end speech recognition").
 

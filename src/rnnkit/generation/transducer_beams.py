@@ -22,7 +22,7 @@ import torch
 from ..errors import DataError
 from ..ops.state import map_state, reorder
 from ..types import State
-from .transducer_greedy import Joiner
+from .transducer_best_path import Joiner
 
 if TYPE_CHECKING:
     from .ctc_scoring import TextScorer, TextState
