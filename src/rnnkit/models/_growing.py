@@ -14,7 +14,8 @@ def grow_embedding(embedding: nn.Embedding, vocabulary: int, generator: torch.Ge
     weight = embedding.weight.detach()
     more = torch.randn(vocabulary - len(weight), embedding.embedding_dim, generator=generator)
     more = more * weight.float().std().cpu()
-    return nn.Embedding.from_pretrained(torch.cat([weight, more.to(weight)]), freeze=False)
+    found: nn.Embedding = nn.Embedding.from_pretrained(torch.cat([weight, more.to(weight)]), freeze=False)
+    return found
 
 
 def grow_linear(linear: nn.Linear, vocabulary: int, generator: torch.Generator | None) -> nn.Linear:
