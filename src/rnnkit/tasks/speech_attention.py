@@ -58,9 +58,9 @@ class AttentionSearch:
 
         state, memory = model.network.encode(frames, lengths)
         steps = steps_of(memory)
-        branch = None if model.ctc is None else model.ctc_logits(memory).float().log_softmax(-1)
+        branch: Tensor | None = None if model.ctc is None else model.ctc_logits(memory).float().log_softmax(-1)
         writer, begin = model.network, (state, memory)
-        if self._ctc_weight:
+        if self._ctc_weight and branch is not None:
             writer = JointDecoder(model.network, weight=self._ctc_weight, blank=model.blank, end=model.end)
             begin = writer.begin(state, memory, branch, steps)
         found = beam_search(
