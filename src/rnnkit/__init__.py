@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
     from .layers.word_front import WordFront
+    from .models.attention_recognizer import AttentionRecognizer
     from .models.classifier import SequenceClassifier
     from .models.encoder_decoder import EncoderDecoder
     from .models.forecast_deepar import DeepAR
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Batch": "types",
     "CRF": "layers.crf",
+    "AttentionRecognizer": "models.attention_recognizer",
     "Callback": "training.watching.callbacks",
     "CausalConv": "layers.causal_conv",
     "Chain": "layers.chain",
@@ -113,6 +115,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AttentionRecognizer",
     "Batch",
     "Callback",
     "CausalConv",

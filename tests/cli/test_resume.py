@@ -105,8 +105,19 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "ngram"])  # which counts, and has no epochs
-def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name):
+# Settings with which a recipe trains another kind of network, by the recipe and a word for them.
+VARIANTS = {
+    ("speech", "transducer"): ["model.head=transducer", "model.predictor_size=4", "model.joiner_size=4"],
+    ("speech", "attention"): ["model.head=attention", "model.decoder_size=4", "fit.sampling=0.5"],
+}
+CASES = [(name, []) for name in RECIPES if name != "ngram"]  # which counts, and has no epochs
+CASES += [(name, more) for (name, _), more in VARIANTS.items()]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), CASES, ids=[name for name in RECIPES if name != "ngram"] + ["-".join(key) for key in VARIANTS]
+)
+def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name, more):
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
@@ -114,7 +125,7 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name)
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 5)
-    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS))]
+    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS)), *more]
     line = ["train", name, *(word for one in small for word in ("--set", one))]
     whole = call(*line, "--out", "whole")
     assert whole.exit_code == 0, whole.output

@@ -29,6 +29,7 @@ from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
+from .attention_recognizer import AttentionRecognizer
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
 from .forecast_deepar import DeepAR
@@ -71,6 +72,7 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "AttentionRecognizer": AttentionRecognizer,
     "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,

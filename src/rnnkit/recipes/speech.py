@@ -5,8 +5,11 @@
 The network is trained by connectionist temporal classification, which needs no times of words, or with
 ``--set model.head=transducer`` as a transducer, whose tokens depend on those before them. It looks back alone, so
 that it recognises speech while it is spoken; ``--set model.bidirectional=true --set features.norm=utterance`` gives a
-network for recordings, which is better and cannot stream. Sound is augmented anew in each epoch. The epoch with the
-lowest word error rate of the validation part is kept. The test part chooses nothing.
+network for recordings, which is better and cannot stream. ``--set model.head=attention`` writes token by token and
+looks at the whole utterance for each; it cannot stream either.
+
+Sound is augmented anew in each epoch. The epoch with the lowest word error rate of the validation part is kept. The
+test part chooses nothing.
 """
 
 from __future__ import annotations
@@ -53,6 +56,15 @@ class Speech(SoundRecipe):
     data: SpeechData = field(default_factory=SpeechData)
     seed: Seed = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit.sampling and self.model.head != "attention":
+            raise ConfigError(
+                f"fit.sampling={self.fit.sampling:g} arrived with model.head={self.model.head}, which is trained on "
+                "the true tokens alone; add --set model.head=attention, or leave fit.sampling out"
+            )
+        self.model.check_attention()
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and write nothing."""
@@ -261,7 +273,7 @@ class PreparedSpeech(PreparedRecordings):
         """Return the recogniser with fresh weights."""
         from rnnkit.tasks.speech import Transcriber
 
-        model = build(self.recipe.model, front.features.size, len(self.tokenizer))
+        model = build(self.recipe.model, front.features.size, self.tokenizer)
         return Transcriber(model, front, self.tokenizer, self.recipe.decode)
 
 
@@ -270,33 +282,26 @@ def speech() -> Speech:
     return Speech()
 
 
-def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer | rnnkit.TransducerModel:
+def build(settings: RecognizerNetwork, features: int, tokenizer: Tokenizer) -> Any:
     """Return the network with fresh weights.
 
     Args:
         settings: of it.
         features: numbers a frame.
-        tokens: of the tokenizer, the blank among them.
+        tokenizer: of the tokens, the blank among them.
     """
-    front, body = make_layers(settings, features)
-    if settings.head == "transducer":
-        from rnnkit.layers.by_name import RECURRENT_LAYERS
+    from rnnkit.tasks.speech_heads import HEADS
 
-        size = settings.predictor_size
-        predictor = RECURRENT_LAYERS[settings.cell](size, size, batch_first=True)
-        return rnnkit.TransducerModel(
-            rnnkit.Chain(front, body), predictor, settings.joiner_size, tokens, dropout=settings.dropout
-        )
-    return rnnkit.SpeechRecognizer(body, tokens, dropout=settings.dropout, front=front)
+    front, body = make_layers(settings, features)
+    return HEADS[settings.head].build(settings, front, body, tokenizer)
 
 
 def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rnnkit.Learner:
     """Return a learner of a recogniser; `others` are further settings, or replace those of the training."""
-    from rnnkit.training import CTC, Transducer
+    from rnnkit.tasks.speech_heads import head_of
 
     settings = fit.learner_settings() | others
-    objective = Transducer(0) if isinstance(model, rnnkit.TransducerModel) else CTC(0, zero_infinity=True)
-    return rnnkit.Learner(model, objective=objective, device=device, **settings)
+    return rnnkit.Learner(model, objective=head_of(model).objective(model, fit), device=device, **settings)
 
 
 def fit(
@@ -314,9 +319,11 @@ def fit(
     Returns:
         The history.
     """
-    from rnnkit.training import ValidationFigures
+    from rnnkit.training import ScheduledSampling, ValidationFigures
 
     callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
+    if settings.sampling:
+        callbacks.append(ScheduledSampling(settings.sampling, max(1, settings.epochs * batches.steps // 2)))
     chosen: dict[str, Any] = {}
     if judged is not None:
         callbacks.append(ValidationFigures({"wer": False, "cer": False}, lambda model: greedy(transcriber, judged)))

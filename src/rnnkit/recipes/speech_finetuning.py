@@ -221,21 +221,19 @@ def _extended(transcriber: Transcriber, texts: Any, folder: Path, told: list[str
     import torch
 
     from rnnkit.data import extend_tokenizer
-    from rnnkit.finetuning.heads import replace_head
     from rnnkit.tasks.speech import Transcriber
+    from rnnkit.tasks.speech_heads import head_of
 
     before = transcriber.tokenizer
     tokenizer = extend_tokenizer(before, list(texts))
     more = tokenizer.tokens[len(before) :]
     if not more:
         return transcriber
-    generator, model = torch.Generator().manual_seed(0), transcriber.model
-    if isinstance(model, rnnkit.TransducerModel):
-        model.grow(len(tokenizer), generator=generator)
-    elif isinstance(model.head, torch.nn.Linear):
-        replace_head(model, len(tokenizer), generator=generator)
-    else:
-        raise DataError(f"{folder} cannot learn new words ({', '.join(more[:5])}): its head is no linear layer")
+    model = transcriber.model
+    try:
+        head_of(model).grow(model, len(tokenizer), torch.Generator().manual_seed(0))
+    except ConfigError as error:
+        raise DataError(f"{folder} cannot learn new words ({', '.join(more[:5])}): {error}") from error
     shown = ", ".join(more[:8]) + (" …" if len(more) > 8 else "")
     told.append(f"New {'words' if tokenizer.kind == 'word' else 'characters'} to write ({len(more):,}): {shown}.")
     return Transcriber(model, transcriber.front, tokenizer, transcriber.decoding)

@@ -114,8 +114,24 @@ def _add_utterance(page: Page, transcriber: Transcriber, judged: Mapping[str, Ju
         caption="From top to bottom: the waveform; the features, dark where there is energy; the probabilities of the "
         "tokens. A token shows in few steps; between tokens the blank is the likeliest, which is not drawn.",
     )
+    attended = transcriber.attention(samples)
+    if attended is not None:
+        _add_attention(page, transcriber, *attended)
     if transcriber.streams is None:
         _add_partial(page, transcriber, samples)
+
+
+def _add_attention(page: Page, transcriber: Transcriber, tokens: Sequence[int], weights: Tensor) -> None:
+    from rnnkit.plotting.attention import attention_picture
+
+    names = [transcriber.tokenizer.tokens[token] for token in tokens]
+    seconds = [f"{step * transcriber.step_seconds:.2f}" for step in range(weights.shape[1])]
+    page.picture(
+        lambda path: attention_picture(seconds, names, weights, path),
+        f"What the decoder attended to when it wrote {len(names)} tokens, over {len(seconds)} steps.",
+        title="What the decoder attended to",
+        caption="A row for each token, a column for each step, by its seconds: dark where the decoder looked.",
+    )
 
 
 def _add_partial(page: Page, transcriber: Transcriber, samples: Tensor) -> None:

@@ -1,12 +1,14 @@
-"""The search of a recogniser of speech, of whole utterances and of streams, as `Decoding` sets it."""
+"""The search of a recogniser of speech, of whole utterances and of streams, as `Decoding` sets it.
+
+Legend: B batch, T frames, M features, T' steps of the network, V tokens.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
-from .speech_transducer import TransducerSearch
+from ..errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,8 +22,44 @@ if TYPE_CHECKING:
 _WIDTH = 8  # of a beam search with a language model or hot words where no width was set
 
 
-class Search:
-    """Find tokens in what a network puts out.
+class StepSearch:
+    """A search that reads an utterance step by step, so that it can go on in a stream.
+
+    `whole`, `chunk` and `finish` call the network for what the search reads; `decoder` makes what reads it.
+    """
+
+    def read(self, model: Any, frames: Tensor, lengths: Tensor) -> list[Decoded]:
+        """Return what is found in utterances [B, T, M] with so many frames each [B]."""
+        values, steps = self.whole(model, frames, lengths)
+        return [self(one[:length]) for one, length in zip(values, steps.tolist(), strict=True)]
+
+    def __call__(self, values: Tensor) -> Decoded:
+        """Return what is found in what `whole` returned for an utterance, [T', ...]."""
+        raise NotImplementedError
+
+    def whole(self, model: Any, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the search reads of utterances [B, T, M], [B, T', ...], and its lengths [B]."""
+        raise NotImplementedError
+
+    def chunk(self, model: Any, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Return what the search reads of the next frames [1, T, M], [T', ...], and a state."""
+        raise NotImplementedError
+
+    def finish(self, model: Any, state: Any) -> Tensor:
+        """Return what the search reads at the end of an utterance, [T', ...]."""
+        raise NotImplementedError
+
+    def decoder(self) -> Any:
+        """Return a decoder for a stream; each stream needs one of its own."""
+        raise NotImplementedError
+
+    def log_probs(self, model: Any, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return log p of each token at each step, [T', V], of an utterance [1, T, M]."""
+        raise NotImplementedError
+
+
+class Search(StepSearch):
+    """Find tokens in the scores of a network that was trained by CTC.
 
     Args:
         decoding: how.
@@ -43,18 +81,7 @@ class Search:
     def __init__(self, decoding: Decoding, tokenizer: Tokenizer) -> None:
         from ..generation import CTCDecoder
 
-        self.decoding = decoding
-        self._settings: dict[str, Any] = {"width": None}
-        if not decoding.greedy:
-            self._settings = {
-                "width": decoding.width if decoding.width > 1 else _WIDTH,
-                "tokenizer": tokenizer,
-                "lm": None if decoding.lm is None else open_language_model(decoding.lm),
-                "lm_weight": decoding.lm_weight,
-                "word_bonus": decoding.word_bonus if decoding.lm is not None else 0.0,
-                "hot_words": decoding.hot_words,
-                "hot_weight": decoding.hot_weight,
-            }
+        self._settings = decoder_settings(decoding, tokenizer)
         self._decoder = CTCDecoder(**self._settings)
 
     def __call__(self, log_probs: Tensor) -> Decoded:
@@ -75,9 +102,10 @@ class Search:
         """Return what the search reads at the end of an utterance: log-probabilities [T', V]."""
         return _log_probs(model.finish(state)[0])
 
-    def log_probs(self, model: Any, values: Tensor) -> Tensor:
-        """Return log p of each token at each step, [T', V], of what `whole` returned for an utterance."""
-        return values
+    def log_probs(self, model: Any, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return log p of each token at each step, [T', V], of an utterance [1, T, M]."""
+        values, steps = self.whole(model, frames, lengths)
+        return values[0, : int(steps[0])]
 
     def decoder(self) -> CTCDecoder:
         """Return a decoder for a stream; each stream needs one of its own."""
@@ -86,19 +114,42 @@ class Search:
         return CTCDecoder(**self._settings)
 
 
-def search_of(model: Any, decoding: Decoding, tokenizer: Tokenizer) -> Search | TransducerSearch:
-    """Return the search that a network asks for.
+def decoder_settings(decoding: Decoding, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return the settings that the decoders of CTC and of transducers share.
+
+    Args:
+        decoding: how tokens are found.
+        tokenizer: of the tokens.
 
     Raises:
-        DataError: the language model is not there, or is none. ConfigError: a transducer has none.
+        DataError: the language model is not there, or is none.
     """
-    from ..models.transducer import TransducerModel
+    if decoding.greedy:
+        return {"width": None, "tokenizer": tokenizer}
+    return {
+        "width": decoding.width if decoding.width > 1 else _WIDTH,
+        "tokenizer": tokenizer,
+        "lm": None if decoding.lm is None else open_language_model(decoding.lm),
+        "lm_weight": decoding.lm_weight,
+        "word_bonus": decoding.word_bonus if decoding.lm is not None else 0.0,
+        "hot_words": decoding.hot_words,
+        "hot_weight": decoding.hot_weight,
+    }
 
-    return (
-        TransducerSearch(model, decoding, tokenizer)
-        if isinstance(model, TransducerModel)
-        else Search(decoding, tokenizer)
-    )
+
+def refuse_language(decoding: Decoding, head: str) -> None:
+    """Raise ConfigError where a language model or hot words arrived for a search that scores no texts.
+
+    Args:
+        decoding: the settings.
+        head: the name of the search's head.
+    """
+    for name, value in (("lm", decoding.lm), ("hot_words", ",".join(decoding.hot_words))):
+        if value:
+            raise ConfigError(
+                f"decode.{name}={value} arrived; the search of model.head={head} takes none: leave it out, or train "
+                "with model.head=ctc or model.head=transducer"
+            )
 
 
 def _log_probs(logits: Tensor) -> Tensor:
