@@ -30,13 +30,14 @@ class TransducerSearch:
         tokenizer: of the tokens, whose first one is the blank.
 
     Raises:
-        ConfigError: a language model or hot words.
+        ConfigError: a language model, a list of words or hot words.
     """
 
     def __init__(self, model: Any, decoding: Decoding, tokenizer: Tokenizer) -> None:
         from ..generation.ctc_text import CtcText
 
-        for name, value in (("lm", decoding.lm), ("hot_words", ",".join(decoding.hot_words))):
+        given = (("lm", decoding.lm), ("words", decoding.words), ("hot_words", ",".join(decoding.hot_words)))
+        for name, value in given:
             if value:
                 raise ConfigError(
                     f"decode.{name}={value} arrived; the search of a transducer takes none: leave it out, or train "
