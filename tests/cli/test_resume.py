@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lines import write_lines
 from series_files import write_waves
 from sounds import tone, write_folder
 from typer.testing import CliRunner
@@ -50,8 +51,18 @@ VOICE = [
     "features.bands=8", "fit.batch_size=4", "scenes.count=8", "scenes.held=2", "scenes.seconds=1", "scenes.room=0",
     "data.path=digits", "data.layout=digits",
 ]  # fmt: skip
+READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 SMALL = {
     **TEXTS,
+    "read": [*READING, "data.path=lines", "model.height=16"],
+    "digit-strings": [
+        *READING,
+        "data.strings=16",
+        "data.held_strings=4",
+        "data.test_strings=2",
+        "data.longest=2",
+        "data.holdout=40",
+    ],
     "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
     "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
     "vad": VOICE,
@@ -121,6 +132,8 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
+    if module == "read":
+        write_lines("lines", 16)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)

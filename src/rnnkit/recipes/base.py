@@ -227,6 +227,15 @@ class Recipe(Settings, PreparedRun):
         """
         raise NotImplementedError(f"{type(self).__name__} has no write_answers(answers, out)")
 
+    def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
+        """Return a function that answers for one picture after another, and writes each answer into a folder.
+
+        Args:
+            folder: the run folder.
+            out: where ``NAME.json`` and ``NAME.png``, the answer drawn into the picture, are written for each.
+        """
+        raise _missing(self, "drawing_predictor", "draw answers into pictures")
+
     def language_model(self, folder: Path) -> TextModel:
         """Return the folder's language model, which generates text.
 

@@ -10,6 +10,7 @@ speaker from training and judges on his recordings.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -191,7 +192,7 @@ class SpeechDigits(Speech):
 class PreparedDigits(PreparedSpeech):
     """Digits that were read, divided and joined."""
 
-    def figures(self, judged: dict[str, Any]) -> dict[str, float]:
+    def figures(self, judged: Mapping[str, Any]) -> dict[str, float]:
         """Return the accuracy of isolated digits, and the word error rates of strings."""
         found = {}
         for name, one in judged.items():

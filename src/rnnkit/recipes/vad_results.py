@@ -155,7 +155,7 @@ def write_page(folder: Path, detector: VoiceDetector, judged: dict[str, Judged],
     """Write ``report.html``: the figures, scenes as they were heard, and the curves."""
     from rnnkit.plotting.learning_curves import curves
     from rnnkit.plotting.page import Page
-    from rnnkit.recipes.speech_page import flat
+    from rnnkit.recipes.recognition import flat_figures
     from rnnkit.recipes.text_page import MADE
     from rnnkit.runs.files import REPORT_PAGE
 
@@ -166,7 +166,7 @@ def write_page(folder: Path, detector: VoiceDetector, judged: dict[str, Judged],
         for name in ("validation", "test", "baselines", "rows", "split", "chosen_on")
         if name in metrics
     }
-    page.table(("what", "figure"), flat(shown))
+    page.table(("what", "figure"), flat_figures(shown))
     if metrics.get("troubles"):
         page.section("What the recordings tell").sentences(metrics["troubles"])
     if judged:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from ..errors import ConfigError, DataError
-from ..finetuning.heads import replace_head
+from ..errors import DataError
+from ..finetuning.heads import grow_linear_head
 from ..layers.by_name import RECURRENT_LAYERS
 from ..layers.causal_conv import CausalConv
 from ..layers.chain import Chain
@@ -52,12 +52,6 @@ class Head(NamedTuple):
 
 def _build_ctc(settings: RecognizerNetwork, front: CausalConv, body: Module, tokenizer: Tokenizer) -> Module:
     return SpeechRecognizer(body, len(tokenizer), dropout=settings.dropout, front=front)
-
-
-def _grow_ctc(model: SpeechRecognizer, tokens: int, generator: torch.Generator) -> None:
-    if not isinstance(model.head, torch.nn.Linear):
-        raise ConfigError(f"its head is a {type(model.head).__name__}; expected a linear layer, which can grow")
-    replace_head(model, tokens, generator=generator)
 
 
 def _build_transducer(settings: RecognizerNetwork, front: CausalConv, body: Module, tokenizer: Tokenizer) -> Module:
@@ -105,7 +99,7 @@ HEADS: dict[str, Head] = {
         _build_ctc,
         lambda model, fit: CTC(0, zero_infinity=True),
         lambda model, decoding, tokenizer: Search(decoding, tokenizer),
-        _grow_ctc,
+        grow_linear_head,
     ),
     "transducer": Head(
         TransducerModel,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError
+from .decoding_settings import CTCDecoding
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
 from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
@@ -159,20 +160,13 @@ class RecognizerFit(SoundFit):
 
 
 @dataclass(frozen=True)
-class Decoding(Settings):
+class Decoding(CTCDecoding):
     """How tokens are found in what the network puts out, and where a stream ends an utterance.
 
     Attributes:
-        width: beginnings that the beam search follows at a time; 1 takes the likeliest token at each step.
         length_penalty: with model.head=attention, what long texts gain in the beam search; 0 prefers short ones.
         ctc_weight: with model.head=attention, what the branch of CTC counts in the search where the network has one; it
             keeps attention from leaving words out and from telling them twice.
-        lm: a language model of n-grams for the beam search, an ARPA file, or a run of `rnnkit train
-            ngram`; none takes no model.
-        lm_weight: what the language model counts beside the network.
-        word_bonus: what each word adds to the score, against a language model's liking for few words.
-        hot_words: words that the beam search is to prefer.
-        hot_weight: what each of them adds to the score.
         tail: seconds of silence that follow the sound, in which a network that looks back alone tells the last word.
         endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
 
@@ -181,23 +175,10 @@ class Decoding(Settings):
         (True, False)
     """
 
-    group_name: ClassVar[str] = "decode"
-
-    width: WholeNumber = 1
     length_penalty: NotNegative = 1.0
     ctc_weight: Share = 0.3
-    lm: str | None = None
-    lm_weight: NotNegative = 0.5
-    word_bonus: float = 1.0
-    hot_words: tuple[str, ...] = ()
-    hot_weight: NotNegative = 5.0
     tail: NotNegative = 0.3
     endpoint: NotNegative = 0.8
-
-    @property
-    def greedy(self) -> bool:
-        """Whether the likeliest token is taken at each step."""
-        return self.width <= 1 and self.lm is None and not self.hot_words
 
 
 @dataclass(frozen=True)

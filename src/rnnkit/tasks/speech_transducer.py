@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .speech_decoding import StepSearch, decoder_settings
+from .ctc_search import decoder_settings
+from .speech_decoding import StepSearch
 
 if TYPE_CHECKING:
     from ..data.text.tokenizer import Tokenizer
@@ -28,7 +29,7 @@ class TransducerSearch(StepSearch):
         tokenizer: of the tokens, whose first one is the blank.
 
     Raises:
-        DataError: the language model is not there, or is none.
+        DataError: the language model or the list of words is not there, or is none.
     """
 
     def __init__(self, model: Any, decoding: Decoding, tokenizer: Tokenizer) -> None:

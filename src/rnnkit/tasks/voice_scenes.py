@@ -245,7 +245,8 @@ class VoiceBatches(SpeechBatches):
             self._held[key] = frames[0], truth_of(self.scenes, self.front, row).labels
         return self._held[key]
 
-    def _targets(self, rows: list[int]) -> tuple[Tensor, Tensor | None]:
+    def targets(self, rows: list[int]) -> tuple[Tensor, Tensor | None]:
+        """Return 1 for each frame with speech, [B, T, 1]."""
         labels = [truth_of(self.scenes, self.front, row).labels for row in rows]
         return torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)[..., None], None
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 from ...errors import DataError, Place, Remedy, check_choice
 from ..data_folder import find_data
-from .clip_headers import Headers, sentence
+from ..sentences import sentence
+from .clip_headers import Headers
 from .clip_layouts import Columns, Entry, find_entries
 from .clips import Clip, ClipSet, Layout, read_clips
 from .speech_segments import Segment, is_label_file, merged, read_labels
@@ -148,7 +149,12 @@ def _of_label_files(entries: list[Entry], beside: dict[Path, Path], names: Seque
     own = {path: read_labels(text, names) for path, text in beside.items()}
     lacking = [entry.id for entry in entries if entry.path not in own]
     said = [
-        sentence(("has no label file, and is left out", "have no label file, and are left out"), lacking, len(entries))
+        sentence(
+            ("has no label file, and is left out", "have no label file, and are left out"),
+            lacking,
+            len(entries),
+            "clips",
+        )
     ]
     speakers = {entry.path: entry.speaker for entry in entries}
     return _examined(own, speakers, source, "labels of Audacity", said if lacking else [])
@@ -176,7 +182,7 @@ def _examined(
     findings = findings + headers.findings()
     if beyond:
         phrase = ("has a segment that ends behind the sound", "have segments that end behind the sound")
-        findings.append(sentence(phrase, beyond, len(own)))
+        findings.append(sentence(phrase, beyond, len(own), "clips"))
     if not clips:
         raise DataError(
             "holds no recording that can be read", Place(source), "name another path", note="".join(findings[:1])
