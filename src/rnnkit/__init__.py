@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.conv_gru import ConvGRU, ConvGRUCell
+    from .layers.conv_lstm import ConvLSTM, ConvLSTMCell
     from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .layers.instance_norm import ReversibleNorm
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
+    from .layers.renet import ReNet
     from .layers.rnn import RNN
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
@@ -64,6 +67,10 @@ _NAMES = {
     "CausalConv": "layers.causal_conv",
     "Chain": "layers.chain",
     "ConvFront": "layers.conv",
+    "ConvGRU": "layers.conv_gru",
+    "ConvGRUCell": "layers.conv_gru",
+    "ConvLSTM": "layers.conv_lstm",
+    "ConvLSTMCell": "layers.conv_lstm",
     "DeepAR": "models.forecast_deepar",
     "Diagnostics": "diagnostics.updates",
     "DirectForecaster": "models.forecast_direct",
@@ -81,6 +88,7 @@ _NAMES = {
     "PerStep": "layers.chain",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
+    "ReNet": "layers.renet",
     "RNNClassifier": "estimators.classifier",
     "RNNForecaster": "estimators.forecaster",
     "RNNRegressor": "estimators.regressor",
@@ -118,6 +126,10 @@ __all__ = [
     "CausalConv",
     "Chain",
     "ConvFront",
+    "ConvGRU",
+    "ConvGRUCell",
+    "ConvLSTM",
+    "ConvLSTMCell",
     "DeepAR",
     "Diagnostics",
     "DirectForecaster",
@@ -132,6 +144,7 @@ __all__ = [
     "LoRA",
     "PerStep",
     "PixelFront",
+    "ReNet",
     "ReversibleNorm",
     "SegmentForecaster",
     "SequenceClassifier",

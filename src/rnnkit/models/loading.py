@@ -18,6 +18,8 @@ from ..layers.causal_conv import CausalConv
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.conv_gru import ConvGRU, ConvGRUCell
+from ..layers.conv_lstm import ConvLSTM, ConvLSTMCell
 from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
@@ -25,6 +27,7 @@ from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
+from ..layers.renet import ReNet
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
@@ -55,6 +58,11 @@ BUILDERS: dict[str, Builder] = {
     "GRUCell": GRUCell,
     "CausalConv": CausalConv,
     "ConvFront": ConvFront,
+    "ConvGRU": ConvGRU,
+    "ConvGRUCell": ConvGRUCell,
+    "ConvLSTM": ConvLSTM,
+    "ConvLSTMCell": ConvLSTMCell,
+    "ReNet": ReNet,
     "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
