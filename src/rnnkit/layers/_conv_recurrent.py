@@ -12,7 +12,7 @@ from ..ops.backend import tracing, transforming
 from ..ops.conv_gru import same_conv
 from ..ops.padding import valid_steps
 from ..ops.state import map_state, tensors
-from ..ops.tile_conv import from_tiles, tile_conv, to_tiles
+from ..ops.tile_conv import from_tiles, to_tiles
 from ..ops.unroll import unroll
 from ..types import State
 from ._cell_checks import state_shapes
@@ -264,10 +264,9 @@ class ConvRecurrentLayer(ConvRecurrence):
     ) -> tuple[Tensor, State]:
         batch, time, _, height, width = x.shape
         size = (height, width)
-        from_x = tile_conv(to_tiles(x.transpose(0, 1).flatten(0, 1)), self.weight_ih, size)
-        bias = self._input_bias()
-        if bias is not None:
-            from_x = from_x + bias
+        steps = x.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        weight = self.weight_ih.contiguous(memory_format=torch.channels_last)
+        from_x = to_tiles(same_conv(steps, weight, self._input_bias()).unflatten(0, (time, batch)))
         keep = None if resets is None else (~resets.T).to(x.dtype)[:, :, None, None, None]
         sequences = self._run_tiles(from_x, map_state(to_tiles, state), keep, size)
         maps = [from_tiles(tiles, height, width) for tiles in sequences]  # [T, B, H, h, w]

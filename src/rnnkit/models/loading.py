@@ -26,6 +26,7 @@ from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
 from ..layers.lstm import LSTM
+from ..layers.picture_front import PictureFront
 from ..layers.pixels import PixelFront
 from ..layers.renet import ReNet
 from ..layers.rnn import RNN
@@ -41,6 +42,7 @@ from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
+from .set_decoder import SetDecoder
 from .speech_recognizer import SpeechRecognizer
 from .tagger import SequenceTagger
 from .transducer import TransducerModel
@@ -64,6 +66,7 @@ BUILDERS: dict[str, Builder] = {
     "ConvLSTMCell": ConvLSTMCell,
     "ReNet": ReNet,
     "CRF": CRF,
+    "PictureFront": PictureFront,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "ReversibleNorm": ReversibleNorm,
@@ -74,6 +77,7 @@ BUILDERS: dict[str, Builder] = {
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "SetDecoder": SetDecoder,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,

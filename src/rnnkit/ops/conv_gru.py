@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from .tile_conv import TileConv, tanh_
+from .tile_conv import TileConv, empty_tiles, tanh_
 
 Tensor = torch.Tensor
 
@@ -80,7 +80,7 @@ def tile_gru(
 
     Args:
         from_x: W ∗ x and all biases of the gates r and z, and that of n which belongs to x: tiles
-            [4, 4, T·B, R, S, 3H].
+            [4, 4, T, B, R, S, 3H].
         h: the state before the first step, tiles [4, 4, B, R, S, H].
         w_hh: U [3H, H, 3, 3].
         b_n: b_hn [H] with ``reset_after``, else None.
@@ -95,23 +95,19 @@ def tile_gru(
     return run.apply(from_x, h, w_hh, b_n, keep, size)  # type: ignore[no-any-return]
 
 
-def _by_step(from_x: Tensor, batch: int) -> Tensor:
-    return from_x.unflatten(2, (-1, batch))
-
-
 class _ResetAfter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         from_x, h, w_hh, b_n, keep, size = arguments
-        steps, width = _by_step(from_x, h.shape[2]), h.shape[-1]
+        width = h.shape[-1]
         conv = TileConv(w_hh, h.shape, size)
-        hs = h.new_empty(*steps.shape[:-1], width)
+        hs = empty_tiles(from_x, width)
         ctx.kept, ctx.conv, ctx.keep = [], conv, keep
-        for t in range(steps.shape[2]):
+        for t in range(from_x.shape[2]):
             if keep is not None:
                 h = h * keep[t]
             gates, v = conv.forward(h)
-            x_t, q = steps[:, :, t], gates[..., 2 * width :]
+            x_t, q = from_x[:, :, t], gates[..., 2 * width :]
             rz = gates[..., : 2 * width].add_(x_t[..., : 2 * width]).sigmoid_()
             if b_n is not None:
                 q += b_n
@@ -126,7 +122,7 @@ class _ResetAfter(torch.autograd.Function):
     def backward(ctx: Any, dhs: Tensor) -> tuple[Tensor | None, ...]:
         conv: TileConv = ctx.conv
         conv.gradient.zero_()
-        width, dfrom = dhs.shape[-1], dhs.new_empty(*dhs.shape[:-1], 3 * dhs.shape[-1])
+        width, dfrom = dhs.shape[-1], empty_tiles(dhs, 3 * dhs.shape[-1])
         need_dw = ctx.needs_input_grad[2]
         db = dhs.new_zeros(width) if ctx.biased else None
         dh = dhs.new_zeros(dhs[:, :, 0].shape)
@@ -149,21 +145,21 @@ class _ResetAfter(torch.autograd.Function):
             dh = through.addcmul_(dh, z)
             if ctx.keep is not None:
                 dh *= ctx.keep[t]
-        return dfrom.flatten(2, 3), dh, conv.weight_gradient() if need_dw else None, db, None, None
+        return dfrom, dh, conv.weight_gradient() if need_dw else None, db, None, None
 
 
 class _ResetBefore(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         from_x, h, w_hh, _, keep, size = arguments
-        steps, width = _by_step(from_x, h.shape[2]), h.shape[-1]
+        width = h.shape[-1]
         of_gates, of_n = TileConv(w_hh[: 2 * width], h.shape, size), TileConv(w_hh[2 * width :], h.shape, size)
-        hs = h.new_empty(*steps.shape[:-1], width)
+        hs = empty_tiles(from_x, width)
         ctx.kept, ctx.convs, ctx.keep = [], (of_gates, of_n), keep
-        for t in range(steps.shape[2]):
+        for t in range(from_x.shape[2]):
             if keep is not None:
                 h = h * keep[t]
-            x_t = steps[:, :, t]
+            x_t = from_x[:, :, t]
             rz, v = of_gates.forward(h)
             rz.add_(x_t[..., : 2 * width]).sigmoid_()
             n, v_n = of_n.forward(rz[..., :width] * h)
@@ -178,7 +174,7 @@ class _ResetBefore(torch.autograd.Function):
         of_gates, of_n = ctx.convs
         of_gates.gradient.zero_()
         of_n.gradient.zero_()
-        width, dfrom = dhs.shape[-1], dhs.new_empty(*dhs.shape[:-1], 3 * dhs.shape[-1])
+        width, dfrom = dhs.shape[-1], empty_tiles(dhs, 3 * dhs.shape[-1])
         need_dw = ctx.needs_input_grad[2]
         dh = dhs.new_zeros(dhs[:, :, 0].shape)
         for t in reversed(range(dhs.shape[2])):
@@ -198,7 +194,7 @@ class _ResetBefore(torch.autograd.Function):
             if ctx.keep is not None:
                 dh *= ctx.keep[t]
         dw = torch.cat([of_gates.weight_gradient(), of_n.weight_gradient()]) if need_dw else None
-        return dfrom.flatten(2, 3), dh, dw, None, None, None
+        return dfrom, dh, dw, None, None, None
 
 
 def _through_update(dh: Tensor, n: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from .conv_gru import same_conv
-from .tile_conv import TileConv, tanh_
+from .tile_conv import TileConv, empty_tiles, tanh_
 
 Tensor = torch.Tensor
 
@@ -73,7 +73,7 @@ def tile_lstm(
     """Run all steps on tiles (:mod:`rnnkit.ops.tile_conv`), differentiable once.
 
     Args:
-        from_x: W ∗ x and all biases, tiles [4, 4, T·B, R, S, 4H].
+        from_x: W ∗ x and all biases, tiles [4, 4, T, B, R, S, 4H].
         state: h and c before the first step, tiles [4, 4, B, R, S, H].
         w_hh: U [4H, H, 3, 3].
         peephole: [3, H], or None.
@@ -90,16 +90,15 @@ class _Steps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         from_x, h, c, w_hh, peephole, keep, size = arguments
-        steps, width = from_x.unflatten(2, (-1, h.shape[2])), h.shape[-1]
+        width = h.shape[-1]
         conv = TileConv(w_hh, h.shape, size)
-        hs = h.new_empty(*steps.shape[:-1], width)
-        cs = torch.empty_like(hs)
+        hs, cs = empty_tiles(from_x, width), empty_tiles(from_x, width)
         ctx.kept, ctx.conv, ctx.keep, ctx.peephole = [], conv, keep, peephole
-        for t in range(steps.shape[2]):
+        for t in range(from_x.shape[2]):
             if keep is not None:
                 h, c = h * keep[t], c * keep[t]
             gates, v = conv.forward(h)
-            gates += steps[:, :, t]
+            gates += from_x[:, :, t]
             i, f, g, o = gates.chunk(4, -1)
             if peephole is not None:
                 i.addcmul_(peephole[0], c)
@@ -121,7 +120,7 @@ class _Steps(torch.autograd.Function):
     def backward(ctx: Any, dhs: Tensor, dcs: Tensor) -> tuple[Tensor | None, ...]:
         conv: TileConv = ctx.conv
         conv.gradient.zero_()
-        width, dfrom = dhs.shape[-1], dhs.new_empty(*dhs.shape[:-1], 4 * dhs.shape[-1])
+        dfrom = empty_tiles(dhs, 4 * dhs.shape[-1])
         need_dw, peephole = ctx.needs_input_grad[3], ctx.peephole
         dpeephole = None if peephole is None else torch.zeros_like(peephole)
         dh, dc = (dhs.new_zeros(dhs[:, :, 0].shape) for _ in range(2))
@@ -149,4 +148,4 @@ class _Steps(torch.autograd.Function):
             if ctx.keep is not None:
                 dh, dc = dh * ctx.keep[t], dc * ctx.keep[t]
         dw = conv.weight_gradient() if need_dw else None
-        return dfrom.flatten(2, 3), dh, dc, dw, dpeephole, None, None
+        return dfrom, dh, dc, dw, dpeephole, None, None

@@ -20,10 +20,8 @@ Shapes: tiles [4, 4, B, R, S, C], with 0 outside of the map; weight [K, C, 3, 3]
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 Tensor = torch.Tensor
 EDGE = 4
@@ -60,30 +58,40 @@ def _matrices(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def to_tiles(x: Tensor) -> Tensor:
-    """Return maps [B, C, h, w] as tiles [4, 4, B, R, S, C].
+    """Return maps [..., C, h, w] as tiles [4, 4, ..., R, S, C]: a view where channels lie last and no tile is cut.
 
     Example:
         >>> tuple(to_tiles(torch.zeros(2, 3, 9, 5)).shape)
         (4, 4, 2, 3, 2, 3)
     """
-    height, width = x.shape[2:]
+    height, width = x.shape[-2:]
     if height % EDGE or width % EDGE:
         x = torch.nn.functional.pad(x, (0, -width % EDGE, 0, -height % EDGE))
-    return x.unflatten(3, (-1, EDGE)).unflatten(2, (-1, EDGE)).permute(3, 5, 0, 2, 4, 1).contiguous()
+    # [..., R, 4, S, 4, C]
+    return _from_maps(x.movedim(-3, -1).unflatten(-2, (-1, EDGE)).unflatten(-4, (-1, EDGE)))
 
 
 def from_tiles(tiles: Tensor, height: int, width: int) -> Tensor:
-    """Return tiles [4, 4, ..., B, R, S, C] as maps [..., B, C, h, w], whose channels lie last in memory.
+    """Return tiles [4, 4, ..., R, S, C] as maps [..., C, h, w], whose channels lie last in memory.
 
     Example:
         >>> x = torch.randn(2, 3, 9, 5)
         >>> torch.equal(from_tiles(to_tiles(x), 9, 5), x)
         True
     """
-    lead = tiles.dim() - 6
-    order = [*range(2, 2 + lead + 1), 3 + lead, 0, 4 + lead, 1, 5 + lead]
-    maps = tiles.permute(order).contiguous().flatten(-3, -2).flatten(-4, -3)
+    maps = tiles.movedim(1, -2).movedim(0, -4).flatten(-3, -2).flatten(-4, -3)
     return maps[..., :height, :width, :].movedim(-1, -3)
+
+
+def empty_tiles(like: Tensor, channels: int) -> Tensor:
+    """Return unset tiles of the shape of others but with so many channels; in memory they are maps, channels last."""
+    *lead, rows, columns, _ = like.shape[2:]
+    return _from_maps(like.new_empty(*lead, rows, EDGE, columns, EDGE, channels))
+
+
+def _from_maps(maps: Tensor) -> Tensor:
+    """[..., R, 4, S, 4, C] as [4, 4, ..., R, S, C], a view."""
+    return maps.movedim(-4, 0).movedim(-2, 1)
 
 
 class TileConv:
@@ -115,7 +123,7 @@ class TileConv:
         height, width = size
         self._inside = None
         if height % EDGE or width % EDGE:
-            self._inside = to_tiles(weight.new_ones(1, 1, height, width))
+            self._inside = to_tiles(weight.new_ones(1, 1, height, width)).contiguous()
         self.gradient = torch.zeros_like(self._u)  # of the transformed weight, summed over the calls of `backward`
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,11 +137,11 @@ class TileConv:
         """Return the gradient of the tiles, and add that of the weight where v is given.
 
         Args:
-            dy: the gradient of y, contiguous tiles that are 0 outside of the map.
+            dy: the gradient of y, 0 outside of the map; it is copied where it is not contiguous.
             v: what `forward` returned.
             need_dx: whether the gradient of the tiles is wanted.
         """
-        z = (self._out_of.T @ dy.view(EDGE * EDGE, -1)).view(36, -1, self.outputs)
+        z = (self._out_of.T @ dy.reshape(EDGE * EDGE, -1)).view(36, -1, self.outputs)
         if v is not None:
             self.gradient.baddbmm_(v.transpose(1, 2), z)
         if not need_dx:
@@ -177,38 +185,6 @@ def gather(around: Tensor) -> Tensor:
             if row_to.start != 1 or to.start != 1:
                 tiles[row_from, of, :, of_rows, out_of] += around[row_to, to, :, into_rows, into]
     return tiles
-
-
-class _Convolved(torch.autograd.Function):
-    """`TileConv` as an operation of autograd: ``apply(tiles, weight, size)``."""
-
-    @staticmethod
-    def forward(ctx: Any, tiles: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
-        ctx.conv = TileConv(weight, tiles.shape, size)
-        y, ctx.v = ctx.conv.forward(tiles)
-        return ctx.conv.clear_outside(y)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        need_dx, need_dw, _ = ctx.needs_input_grad
-        ctx.conv.gradient.zero_()
-        dy = ctx.conv.clear_outside(dy.clone(memory_format=torch.contiguous_format))
-        dx = ctx.conv.backward(dy, ctx.v if need_dw else None, need_dx=need_dx)
-        return dx, ctx.conv.weight_gradient() if need_dw else None, None
-
-
-def tile_conv(tiles: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
-    """Convolve tiles [4, 4, B, R, S, C] with a weight [K, C, 3, 3], differentiable once.
-
-    Args:
-        tiles, weight: see the module.
-        size: (h, w), the pixels of the map.
-
-    Returns:
-        tiles with K channels, 0 outside of the map.
-    """
-    return _Convolved.apply(tiles, weight, size)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def tanh_(x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
 from .sequence_to_sequence import SequenceToSequence
+from .sets import SetObjective
 from .teacher_forcing import TeacherForcedHorizon
 from .transducer import Transducer
 
@@ -22,8 +23,12 @@ _WITH_A_LOSS: dict[str, type[Objective]] = {
     "step": StepObjective,
     "horizon": HorizonObjective,
 }
-_WITHOUT_ALIGNMENT = ("ctc", "transducer")
-NAMES = (*_WITH_A_LOSS, *_WITHOUT_ALIGNMENT, "seq2seq")
+_OWN_LOSS: dict[str, Callable[[torch.nn.Module], Objective]] = {
+    "ctc": lambda model: CTC(),
+    "transducer": lambda model: Transducer(blank=getattr(model, "blank", 0)),
+    "set": lambda model: SetObjective(),
+}
+NAMES = (*_WITH_A_LOSS, *_OWN_LOSS, "seq2seq")
 
 
 def resolve_objective(
@@ -48,15 +53,13 @@ def resolve_objective(
     chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
     if isinstance(chosen, type) and issubclass(chosen, Objective):
         raise ConfigError(f"objective={chosen.__name__} is a class; pass an instance: objective={chosen.__name__}(...)")
-    if isinstance(chosen, Objective) or chosen in _WITHOUT_ALIGNMENT:
+    if isinstance(chosen, Objective) or (isinstance(chosen, str) and chosen in _OWN_LOSS):
         if loss is not None or label_smoothing or class_weights is not None:
             raise ConfigError(
                 f"loss, label_smoothing and class_weights arrived with objective={chosen!r}, which has its own loss; "
                 "leave them out"
             )
-        if chosen == "transducer":
-            return Transducer(blank=getattr(model, "blank", 0))
-        return CTC() if chosen == "ctc" else chosen
+        return chosen if isinstance(chosen, Objective) else _OWN_LOSS[chosen](model)
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
     check_choice(chosen, "objective", (*NAMES, None))
