@@ -99,8 +99,10 @@ def loss_of(output: tuple[Tensor, Tensor, Tensor, Tensor], digits: Tensor) -> Te
     logits, _, likelihoods, expected = output
     reward = (logits.argmax(1) == digits).float()
     better = (reward - expected).detach()
-    return F.cross_entropy(logits, digits) - 0.1 * (likelihoods * better).mean() + F.mse_loss(
-        expected, reward.expand_as(expected)
+    return (
+        F.cross_entropy(logits, digits)
+        - 0.1 * (likelihoods * better).mean()
+        + F.mse_loss(expected, reward.expand_as(expected))
     )
 
 

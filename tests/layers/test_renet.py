@@ -118,7 +118,7 @@ def test_the_cost_is_that_of_both_layers():
 
 def test_diagnostics_look_into_it():
     found = rnnkit.diagnostics.saturation(rnnkit.ReNet(1, 4, 2), torch.randn(2, 1, 6, 4))
-    assert set(found) == {"rows", "columns"}
+    assert [one.layer for one in found] == ["rows.l0", "rows.l0_reverse", "columns.l0", "columns.l0_reverse"]
 
 
 @pytest.mark.parametrize(

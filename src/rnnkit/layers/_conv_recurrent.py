@@ -254,9 +254,7 @@ class ConvRecurrentLayer(ConvRecurrence):
         """PyTorch's convolutions: of the input for all steps at once, of the state step by step."""
         from_x = same_conv(x.flatten(0, 1), self.weight_ih, self.bias_ih).unflatten(0, x.shape[:2])
         zeros = map_state(torch.zeros_like, state)
-        output, state = unroll(
-            self._step, from_x.transpose(0, 1), state, initial=zeros, lengths=lengths, resets=resets
-        )
+        output, state = unroll(self._step, from_x.transpose(0, 1), state, initial=zeros, lengths=lengths, resets=resets)
         return output.transpose(0, 1), state
 
     def _forward_tiles(
@@ -328,7 +326,9 @@ class ConvStream:
     def __call__(self, x: Tensor) -> Tensor:
         """Run one step."""
         if isinstance(x, Tensor) and len(x) != self._batch:
-            raise ShapeError(f"x has {len(x)} rows; this stream takes {self._batch}: make another with layer.stream(batch)")
+            raise ShapeError(
+                f"x has {len(x)} rows; this stream takes {self._batch}: make another with layer.stream(batch)"
+            )
         output, self.state = self._layer.step(x, self.state)
         return output
 

@@ -110,5 +110,8 @@ def _missing(signature: inspect.Signature, arguments: tuple[Any, ...], options: 
     return [
         one.name
         for place, one in enumerate(positions)
-        if one.default is one.empty and one.kind is not one.VAR_KEYWORD and place >= len(arguments) and one.name not in options
+        if one.default is one.empty
+        and one.kind is not one.VAR_KEYWORD
+        and place >= len(arguments)
+        and one.name not in options
     ]

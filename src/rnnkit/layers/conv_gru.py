@@ -130,9 +130,7 @@ class ConvGRU(_ConvGRU, ConvRecurrentLayer):
         count = 2 * self.hidden_size  # that of n is multiplied by the reset gate
         return self.bias_ih + torch.nn.functional.pad(self.bias_hh[:count], (0, self.hidden_size))
 
-    def _run_tiles(
-        self, from_x: Tensor, state: Any, keep: Tensor | None, size: tuple[int, int]
-    ) -> tuple[Tensor, ...]:
+    def _run_tiles(self, from_x: Tensor, state: Any, keep: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, ...]:
         own = self.reset_after and self.bias_hh is not None
         b_n = self.bias_hh[2 * self.hidden_size :] if own and self.bias_hh is not None else None
         return (tile_gru(from_x, state, self.weight_hh, b_n, keep, size, reset_after=self.reset_after),)

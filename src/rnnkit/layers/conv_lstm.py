@@ -127,7 +127,5 @@ class ConvLSTM(_ConvLSTM, ConvRecurrentLayer):
         self._configure(algorithm)
         self.reset_parameters()
 
-    def _run_tiles(
-        self, from_x: Tensor, state: Any, keep: Tensor | None, size: tuple[int, int]
-    ) -> tuple[Tensor, ...]:
+    def _run_tiles(self, from_x: Tensor, state: Any, keep: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, ...]:
         return tile_lstm(from_x, state, self.weight_hh, self.peephole, keep, size)

@@ -26,13 +26,13 @@ from typing import Any
 import torch
 
 from ..ops.native_call import saved_width
+from ._conv_recurrent import ConvRecurrence, ConvRecurrentLayer
 from ._options import suffix_of
 from ._recurrent import RecurrentLayer
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .conv import StepNorm
 from .conv_gru import ConvGRUCell
 from .conv_lstm import ConvLSTMCell
-from ._conv_recurrent import ConvRecurrence, ConvRecurrentLayer
 from .picture_front import PictureFront
 
 # Operations of normalising one number, and what a gain and a shift of its own add to that.

@@ -25,11 +25,11 @@ from ..errors import ConfigError, check_choice, check_whole
 from ..ops.padding import valid_pixels
 from ._checks import Lengths
 from ._exports import NotScriptable
+from ._picture_checks import check_pixels, check_sizes, pair_of
 from .argument_names import explains_arguments
 from .by_name import RECURRENT_LAYERS
 from .description import describe
 from .sequence_adapters import Adapted, as_sequence_module
-from ._picture_checks import check_pixels, check_sizes, pair_of
 
 Tensor = torch.Tensor
 

@@ -109,11 +109,15 @@ class SetObjective(Objective):
         if not bool(there.isfinite().all()):
             raise DataError("the targets hold NaN or infinite numbers; leave these objects out")
         labels, classes = there[:, 0], shape[2] - 1
-        if labels.numel() and (bool((labels != labels.round()).any()) or not 0 <= labels.min() <= labels.max() < classes):
+        if labels.numel() and (
+            bool((labels != labels.round()).any()) or not 0 <= labels.min() <= labels.max() < classes
+        ):
             raise DataError(
                 f"classes run from {labels.min():g} to {labels.max():g}; expected whole numbers from 0 to {classes - 1}"
             )
-        return replace(batch, targets=targets.to(dtype), target_lengths=counts, weights=self._weights(batch, targets, 1))
+        return replace(
+            batch, targets=targets.to(dtype), target_lengths=counts, weights=self._weights(batch, targets, 1)
+        )
 
     def _counts(self, batch: Batch) -> Tensor:
         assert batch.targets is not None
