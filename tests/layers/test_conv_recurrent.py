@@ -81,10 +81,9 @@ def test_gradients_are_derivatives(kind, options):
     tiles, direct = pair(kind, **options)
     x = sequence((2, 5), batch=1, time=2).requires_grad_()
     hx = map_state(lambda leaf: torch.randn_like(leaf).requires_grad_(), tiles.initial_state(1, size=(2, 5)))
-    nested = lambda state: state if isinstance(hx, tuple) else state[0]
 
     def run(x, *state):
-        return tuple(tensors(tiles(x, nested(state))))
+        return tuple(tensors(tiles(x, state if isinstance(hx, tuple) else state[0])))
 
     assert torch.autograd.gradcheck(run, (x, *tensors(hx)), fast_mode=True)
     small = x[:, :, :, :1, :2].detach().requires_grad_()

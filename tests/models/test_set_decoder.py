@@ -88,9 +88,9 @@ def test_two_uneven_batches_are_one():
 def test_a_decoder_learns_to_tell_each_object_once(tmp_path):
     features, targets, counts = made_sets()
     lists = [rows[:count] for rows, count in zip(targets, counts.tolist(), strict=True)]
-    learner = rnnkit.Learner(decoder(), lr=0.02)
-    history = learner.fit(features, lists, epochs=90, batch_size=24, seed=0, progress=False)
-    assert history["loss"][-1] < 0.5 < 1.5 < history["loss"][0]
+    learner = rnnkit.Learner(decoder(), lr=0.03)
+    history = learner.fit(features, lists, epochs=60, batch_size=24, seed=0, progress=False)
+    assert history["loss"][-1] < 0.8 < 2.5 < history["loss"][0]
     found = learner.predict(features)
     assert found.shape == (48, 3, 4)
     told = torch.as_tensor(found)[..., :3].argmax(-1)

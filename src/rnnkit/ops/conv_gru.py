@@ -46,7 +46,8 @@ def conv_gru_step(
         reset_after: see the module.
 
     Example:
-        >>> x, h, w, u = torch.randn(4, 2, 8, 8), torch.zeros(4, 5, 8, 8), torch.randn(15, 2, 3, 3), torch.randn(15, 5, 3, 3)
+        >>> x, h = torch.randn(4, 2, 8, 8), torch.zeros(4, 5, 8, 8)
+        >>> w, u = torch.randn(15, 2, 3, 3), torch.randn(15, 5, 3, 3)
         >>> tuple(conv_gru_step(same_conv(x, w), h, u).shape)
         (4, 5, 8, 8)
     """

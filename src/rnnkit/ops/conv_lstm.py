@@ -46,7 +46,8 @@ def conv_lstm_step(
         peephole: [3, H], or None.
 
     Example:
-        >>> x, h, w, u = torch.randn(4, 2, 8, 8), torch.zeros(4, 5, 8, 8), torch.randn(20, 2, 3, 3), torch.randn(20, 5, 3, 3)
+        >>> x, h = torch.randn(4, 2, 8, 8), torch.zeros(4, 5, 8, 8)
+        >>> w, u = torch.randn(20, 2, 3, 3), torch.randn(20, 5, 3, 3)
         >>> h, c = conv_lstm_step(same_conv(x, w), (h, h), u)
         >>> tuple(h.shape), tuple(c.shape)
         ((4, 5, 8, 8), (4, 5, 8, 8))

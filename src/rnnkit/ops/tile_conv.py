@@ -5,9 +5,10 @@ B, G and A below,
 
     y = Aᵀ [Σ_c (G g_c Gᵀ) ⊙ (Bᵀ d_c B)] A
 
-so a tile of 16 outputs takes 36 products for each pair of channels in place of 144. All of it is matrix products: Bᵀ … B
-and Aᵀ … A are one matrix each for a flattened tile, and the sums over channels are 36 products of [tiles, C] and
-[C, K]. Maps stay tiles from step to step of a recurrence, so that nothing is cut out but the pixels around each tile.
+so a tile of 16 outputs takes 36 products for each pair of channels in place of 144. All of it is matrix products:
+Bᵀ … B and Aᵀ … A are one matrix each for a flattened tile, and the sums over channels are 36 products of [tiles, C] and
+[C, K]. A map with its channels last in memory is seen as tiles without a copy; what is copied are the tiles with the
+pixels around them.
 
 Variant: F(4 × 4, 3 × 3) of Lavin & Gray 2016 ("Fast algorithms for convolutional neural networks"), whose interpolation
 points are 0, ±1, ±2. Its rounding errors are some ten times those of the plain sum: about 10⁻⁶ of the largest output in
@@ -171,7 +172,7 @@ _PIECES = (
 
 
 def spread(tiles: Tensor, around: Tensor) -> None:
-    """Write tiles [4, 4, B, R, S, C] with the pixels around each into [6, 6, B, R, S, C], whose border stays as it is."""
+    """Write tiles [4, 4, B, R, S, C] with the pixels around each into [6, 6, B, R, S, C], whose border stays."""
     for row_to, row_from, into_rows, of_rows in _PIECES:
         for to, of, into, out_of in _PIECES:
             around[row_to, to, :, into_rows, into] = tiles[row_from, of, :, of_rows, out_of]
