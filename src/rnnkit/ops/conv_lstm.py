@@ -145,7 +145,9 @@ class _Steps(torch.autograd.Function):
                 dc.addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
                 for place, (grad, cells) in enumerate(((d_i, before), (d_f, before), (d_o, ctx.cs[:, :, t]))):
                     dpeephole[place] += (grad * cells).sum((0, 1, 2, 3, 4))
-            dh = conv.backward(d, v if need_dw else None)
+            through = conv.backward(d, v if need_dw else None)
+            assert through is not None
+            dh = through
             if ctx.keep is not None:
                 dh, dc = dh * ctx.keep[t], dc * ctx.keep[t]
         dw = conv.weight_gradient() if need_dw else None

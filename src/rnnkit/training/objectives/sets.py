@@ -73,7 +73,7 @@ class SetObjective(Objective):
         return torch.cat([logits.softmax(-1), values], -1), None
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
-        pair = output if isinstance(output, tuple | list) and len(output) == 2 else (None, None)
+        pair: Any = output if isinstance(output, tuple | list) and len(output) == 2 else (None, None)
         fits = all(isinstance(one, Tensor) and one.dim() == 3 and len(one) == len(rows) for one in pair)
         if not fits or pair[0].shape[:2] != pair[1].shape[:2]:
             raise ConfigError(
