@@ -46,7 +46,8 @@ class Loop(nn.Module):
         inputs, units = layer.input_size, layer.hidden_size
         self.gates = nn.Conv2d(inputs + units, 2 * units, 3, padding=1)
         self.candidate = nn.Conv2d(inputs + units, units, 3, padding=1)
-        assert layer.bias_ih is not None and layer.bias_hh is not None
+        assert layer.bias_ih is not None
+        assert layer.bias_hh is not None
         weight, bias = torch.cat([layer.weight_ih, layer.weight_hh], 1), layer.bias_ih + layer.bias_hh
         with torch.no_grad():
             for conv, rows in ((self.gates, slice(2 * units)), (self.candidate, slice(2 * units, None))):

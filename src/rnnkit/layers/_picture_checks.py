@@ -34,7 +34,7 @@ def pair_of(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     if (
         isinstance(pair, tuple | list)
         and len(pair) == 2
-        and all(isinstance(one, Integral) and not isinstance(one, bool) and one >= least for one in pair)
+        and all(isinstance(one, Integral) and not isinstance(one, bool) and int(one) >= least for one in pair)
     ):
         return int(pair[0]), int(pair[1])
     raise ConfigError.of(name, value, f"expected a whole number of at least {least}, or a pair (height, width) of them")

@@ -257,7 +257,8 @@ def picture_front(layer: PictureFront, call: Call) -> list[Cost]:
     batch, channels, height, width = call.input
     total = Cost(0, 0, 0)
     gradient = call.input_gradient
-    for conv, norm in zip(layer.convs, layer.norms, strict=True):
+    parts: Any = zip(layer.convs, layer.norms, strict=True)
+    for conv, norm in parts:
         before = (batch, channels, height, width)
         height, width = (-(-size // conv.stride[0]) for size in (height, width))
         channels = conv.out_channels

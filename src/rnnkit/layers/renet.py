@@ -147,7 +147,8 @@ class ReNet(NotScriptable):
         if sizes is not None:
             valid = valid_pixels(tops, lefts, tall, wide, x.device)[:, None]
             y = torch.where(valid, y, torch.zeros((), dtype=y.dtype, device=y.device))
-        return y
+        found: Tensor = y
+        return found
 
     def config(self) -> dict[str, Any] | None:
         """Builder and arguments that make this module anew, for ``rnnkit.load``; None where its layers differ."""
