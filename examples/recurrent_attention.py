@@ -17,6 +17,7 @@ recurrence. Digits may be moved at random in a larger image (--canvas), where lo
 Run: python examples/recurrent_attention.py [--canvas 40] [--epochs 5] [--train 60000]
 
 The figures are those of the last 10,000 training images, which are not trained on.
+Two epochs of 20,000 images, a minute and a half on one busy core, reach 92.4% (--epochs 2 --train 20000).
 """
 
 from __future__ import annotations
