@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
     from .layers.conv_context import ConvContext
+    from .layers.conv_gru import ConvGRU, ConvGRUCell
+    from .layers.conv_lstm import ConvLSTM, ConvLSTMCell
     from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .layers.line_front import LineFront
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
+    from .layers.renet import ReNet
     from .layers.rnn import RNN
     from .layers.sequence_module import SequenceModule
     from .layers.simple_rnn import SimpleRNN
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from .models.line_recognizer import LineRecognizer
     from .models.loading import load
     from .models.regressor import SequenceRegressor
+    from .models.set_decoder import SetDecoder
     from .models.speech_recognizer import SpeechRecognizer
     from .models.tagger import SequenceTagger
     from .models.transducer import TransducerModel
@@ -72,6 +76,10 @@ _NAMES = {
     "Chain": "layers.chain",
     "ConvContext": "layers.conv_context",
     "ConvFront": "layers.conv",
+    "ConvGRU": "layers.conv_gru",
+    "ConvGRUCell": "layers.conv_gru",
+    "ConvLSTM": "layers.conv_lstm",
+    "ConvLSTMCell": "layers.conv_lstm",
     "DeepAR": "models.forecast_deepar",
     "Diagnostics": "diagnostics.updates",
     "DirectForecaster": "models.forecast_direct",
@@ -91,6 +99,7 @@ _NAMES = {
     "PerStep": "layers.chain",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
+    "ReNet": "layers.renet",
     "RNNClassifier": "estimators.classifier",
     "RNNForecaster": "estimators.forecaster",
     "RNNRegressor": "estimators.regressor",
@@ -104,6 +113,7 @@ _NAMES = {
     "Sequences": "types",
     "SimpleRNN": "layers.simple_rnn",
     "SimpleRNNCell": "layers.cells",
+    "SetDecoder": "models.set_decoder",
     "SpeechRecognizer": "models.speech_recognizer",
     "TransducerModel": "models.transducer",
     "VariationalDropout": "layers.dropout",
@@ -131,6 +141,10 @@ __all__ = [
     "Chain",
     "ConvContext",
     "ConvFront",
+    "ConvGRU",
+    "ConvGRUCell",
+    "ConvLSTM",
+    "ConvLSTMCell",
     "DeepAR",
     "Diagnostics",
     "DirectForecaster",
@@ -147,6 +161,7 @@ __all__ = [
     "LoRA",
     "PerStep",
     "PixelFront",
+    "ReNet",
     "ReversibleNorm",
     "SegmentForecaster",
     "SequenceClassifier",
@@ -155,6 +170,7 @@ __all__ = [
     "SequenceTagger",
     "Sequences",
     "SeriesAugment",
+    "SetDecoder",
     "SimpleRNN",
     "SimpleRNNCell",
     "SpeechRecognizer",

@@ -72,11 +72,14 @@ def explains_arguments(
 
     def decorate(init: _Init) -> _Init:
         signature, kind = inspect.signature(init), init.__qualname__.split(".")[0]
-        known = [name for name in signature.parameters if name != "self"]
+        parameters = list(signature.parameters.values())[1:]
+        known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+        passes_on = len(known) < len(parameters)  # arguments that it does not know itself, to another constructor
 
         @functools.wraps(init)
         def checked(self: Any, *arguments: Any, **options: Any) -> None:
-            if unknown := next((name for name in options if name not in known), None):
+            others = (name for name in options if name not in known)
+            if unknown := next((name for name in others if not passes_on or name in names or name in sentences), None):
                 raise _unknown(kind, unknown, options[unknown], known, names, sentences)
             if missing := _missing(signature, arguments, options):
                 typed = ", ".join(f"{name}=..." for name in missing)
@@ -107,5 +110,8 @@ def _missing(signature: inspect.Signature, arguments: tuple[Any, ...], options: 
     return [
         one.name
         for place, one in enumerate(positions)
-        if one.default is one.empty and place >= len(arguments) and one.name not in options
+        if one.default is one.empty
+        and one.kind is not one.VAR_KEYWORD
+        and place >= len(arguments)
+        and one.name not in options
     ]

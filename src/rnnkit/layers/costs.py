@@ -26,10 +26,14 @@ from typing import Any
 import torch
 
 from ..ops.native_call import saved_width
+from ._conv_recurrent import ConvRecurrence, ConvRecurrentLayer
 from ._options import suffix_of
 from ._recurrent import RecurrentLayer
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .conv import StepNorm
+from .conv_gru import ConvGRUCell
+from .conv_lstm import ConvLSTMCell
+from .picture_front import PictureFront
 
 # Operations of normalising one number, and what a gain and a shift of its own add to that.
 _NORM_FORWARD, _NORM_BACKWARD = 5, 7
@@ -229,6 +233,42 @@ def cell(layer: torch.nn.RNNCellBase, call: Call) -> list[Cost]:
     return [Cost(from_input + from_state, backward, kept * _element(layer))]
 
 
+def conv_recurrent(layer: ConvRecurrence, call: Call) -> list[Cost]:
+    """Count a recurrence over maps: forward 2·k²·G·H·(C + H) for each pixel and valid step, k² the kernel.
+
+    Backward the same for dU, dh, dW and, where it flows on, dx; with peepholes 2·3·H and twice that. What is stored
+    depends on the algorithm.
+    """
+    *lead, _, height, width = call.input
+    pixels = (prod(lead) if call.valid is None else call.valid) * height * width
+    products = 2 * pixels * layer.kernel_size**2 * layer.gates * layer.hidden_size
+    from_input, from_state = products * layer.input_size, products * layer.hidden_size
+    peepholes = 2 * 3 * pixels * layer.hidden_size if getattr(layer, "peepholes", False) else 0
+    trains = [name for name, weight in layer.named_parameters() if weight.requires_grad]
+    backward = 0
+    if trains or call.input_gradient:
+        backward = from_state * (1 + _named(trains, "weight_hh")) + peepholes * (1 + _named(trains, "peephole"))
+        backward += from_input * (call.input_gradient + _named(trains, "weight_ih"))
+    return [Cost(from_input + from_state + peepholes, backward, None, "the memory depends on the algorithm")]
+
+
+def picture_front(layer: PictureFront, call: Call) -> list[Cost]:
+    """Count its convolutions and normalisations one by one; all pixels count, padding included."""
+    batch, channels, height, width = call.input
+    total = Cost(0, 0, 0)
+    gradient = call.input_gradient
+    parts: Any = zip(layer.convs, layer.norms, strict=True)
+    for conv, norm in parts:
+        before = (batch, channels, height, width)
+        height, width = (-(-size // conv.stride[0]) for size in (height, width))
+        channels = conv.out_channels
+        after = (batch, channels, height, width)
+        total += convolution(conv, Call(before, after, input_gradient=gradient))[0]
+        gradient = gradient or any(weight.requires_grad for weight in conv.parameters())
+        total += normalisation(norm, Call(after, after, input_gradient=gradient))[0]
+    return [total]
+
+
 def linear(layer: torch.nn.Linear, call: Call) -> list[Cost]:
     """Count y = W x + b over n rows: 2·n·I·O forward, and backward for dW and, where it flows on, for dx."""
     products = 2 * prod(call.input) * layer.out_features
@@ -284,6 +324,8 @@ _RULES: dict[Any, Callable[[Any, Call], list[Cost]]] = {
         cell_class.forward: cell
         for cell_class in (torch.nn.RNNCell, torch.nn.LSTMCell, torch.nn.GRUCell, SimpleRNNCell, LSTMCell, GRUCell)
     },
+    **{one.forward: conv_recurrent for one in (ConvRecurrentLayer, ConvGRUCell, ConvLSTMCell)},
+    PictureFront.forward: picture_front,
     torch.nn.Linear.forward: linear,
     torch.nn.Embedding.forward: embedding,
     torch.nn.Conv1d.forward: convolution,

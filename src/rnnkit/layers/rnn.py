@@ -53,7 +53,8 @@ class RNN(NotScriptable):
         initial_state: the state before the first step, as the call returns states: a callable
             ``(batch, device, dtype) -> state``, or a state with a batch of 1 that every row starts from. Its
             ``nn.Parameter`` tensors are registered as parameters and learned; other tensors become buffers. By default
-            the cells' own method ``initial_state(batch, device, dtype)``.
+            the cells' own method ``initial_state_for(x)``, x [B, ...] the first step, or
+            ``initial_state(batch, device, dtype)``.
         batch_first: input and output are [B, T, ...] instead of [T, B, ...].
         recompute: K, to store the intermediate values of K steps at a time and compute the rest again in the backward
             pass (:mod:`rnnkit.ops.recompute`). Memory is least near K = √T. Values, gradients and dropout are the same.
@@ -203,7 +204,7 @@ class RNN(NotScriptable):
         x = input.transpose(0, 1) if self.batch_first else input
         time, batch = x.shape[:2]
         if hx is None:
-            hx = self.initial_state(batch, x.device, self._state_dtype(x))
+            hx = self._initial_for(x)
         else:
             self._check_state(hx, batch, "hx", x.device)
         if lengths is not None:
@@ -235,7 +236,7 @@ class RNN(NotScriptable):
         if not isinstance(x, Tensor) or x.dim() == 0:
             raise ShapeError(f"x is {described(x)}; a step takes a tensor of shape (batch, ...)")
         if state is None:
-            state = self.initial_state(x.shape[0], x.device, self._state_dtype(x))
+            state = self._initial_for(x[None])
         else:
             self._check_state(state, x.shape[0], "state", x.device)
         return checked_step(self.cell)(x, state)
@@ -292,7 +293,7 @@ class RNN(NotScriptable):
         step = checked_step(cell)
         # A layer without an initial state resets a row to the state that the call started from.
         known = resets is not None and self._knows_initial_state()
-        cleared = self.initial_state(x.shape[1], x.device, self._state_dtype(x)) if known else state
+        cleared = self._initial_for(x) if known else state
 
         def run(x: Tensor, state: State, shared: State, **ragged: Tensor | None) -> tuple[Tensor, State]:
             return unroll(step, x, state, initial=shared, reverse=reverse, **ragged)
@@ -301,6 +302,14 @@ class RNN(NotScriptable):
             return run(x, state, cleared, lengths=lengths, resets=resets)
         steps = self.recompute
         return in_chunks(run, x, state, steps=steps, lengths=lengths, resets=resets, reverse=reverse, shared=cleared)
+
+    def _initial_for(self, x: Tensor) -> State:
+        """The initial state for inputs x [T, B, ...], of whose shape a cell may make it (`initial_state_for`)."""
+        own = [getattr(cell, "initial_state_for", None) for cell in self._cells()]
+        if self.initial is None and all(callable(one) for one in own):
+            states = tuple(one(x[0]) for one in own if one is not None)
+            return states if self.bidirectional else states[0]
+        return self.initial_state(x.shape[1], x.device, self._state_dtype(x))
 
     def _knows_initial_state(self) -> bool:
         cell = self.cell

@@ -20,6 +20,8 @@ from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
 from ..layers.conv_context import ConvContext
+from ..layers.conv_gru import ConvGRU, ConvGRUCell
+from ..layers.conv_lstm import ConvLSTM, ConvLSTMCell
 from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
@@ -27,7 +29,9 @@ from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
 from ..layers.line_front import LineFront
 from ..layers.lstm import LSTM
+from ..layers.picture_front import PictureFront
 from ..layers.pixels import PixelFront
+from ..layers.renet import ReNet
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
@@ -43,6 +47,7 @@ from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
 from .regressor import SequenceRegressor
+from .set_decoder import SetDecoder
 from .speech_recognizer import SpeechRecognizer
 from .tagger import SequenceTagger
 from .transducer import TransducerModel
@@ -62,7 +67,13 @@ BUILDERS: dict[str, Builder] = {
     "ConvFront": ConvFront,
     "ConvContext": ConvContext,
     "LineFront": LineFront,
+    "ConvGRU": ConvGRU,
+    "ConvGRUCell": ConvGRUCell,
+    "ConvLSTM": ConvLSTM,
+    "ConvLSTMCell": ConvLSTMCell,
+    "ReNet": ReNet,
     "CRF": CRF,
+    "PictureFront": PictureFront,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "ReversibleNorm": ReversibleNorm,
@@ -75,6 +86,7 @@ BUILDERS: dict[str, Builder] = {
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
     "LineRecognizer": LineRecognizer,
+    "SetDecoder": SetDecoder,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,

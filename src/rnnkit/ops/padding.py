@@ -29,3 +29,21 @@ def valid_steps(lengths: torch.Tensor, time: int, device: torch.device) -> torch
         [[True, False, False], [True, True, True]]
     """
     return torch.arange(time, device=device) < lengths.to(device)[:, None]
+
+
+def valid_pixels(
+    heights: torch.Tensor, widths: torch.Tensor, height: int, width: int, device: torch.device
+) -> torch.Tensor:
+    """Return bool [B, H, W], true within a picture and false in padding.
+
+    Args:
+        heights, widths: valid pixels of each picture [B].
+        height, width: H and W.
+        device: of the result.
+
+    Example:
+        >>> valid_pixels(torch.tensor([1]), torch.tensor([2]), 2, 3, torch.device("cpu")).tolist()
+        [[[True, True, False], [False, False, False]]]
+    """
+    rows, columns = valid_steps(heights, height, device), valid_steps(widths, width, device)
+    return rows[:, :, None] & columns[:, None, :]

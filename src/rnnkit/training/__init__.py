@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .objectives.ctc_attention import CTCAttention
     from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
     from .objectives.sequence_to_sequence import SequenceToSequence
+    from .objectives.sets import SetObjective
     from .objectives.transducer import Transducer
     from .optimization.averaging import EMA, NTASGD
     from .optimization.parameter_groups import group_parameters
@@ -57,6 +58,7 @@ _NAMES = {
     "Score": "objectives.objective",
     "SequenceObjective": "objectives.objective",
     "SequenceToSequence": "objectives.sequence_to_sequence",
+    "SetObjective": "objectives.sets",
     "SlantedTriangular": "optimization.schedules",
     "StepObjective": "objectives.objective",
     "TensorBoard": "watching.logs",
@@ -92,6 +94,7 @@ __all__ = [
     "Score",
     "SequenceObjective",
     "SequenceToSequence",
+    "SetObjective",
     "SlantedTriangular",
     "StepObjective",
     "TensorBoard",

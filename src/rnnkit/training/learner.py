@@ -49,7 +49,7 @@ class Learner(LearnerBase):
             callable (output, target) -> scalar; None: the model's `default_loss`. Targets per step reach it flat,
             [n, outputs] against [n, ...], without the padding.
         objective: which output belongs to which target: "sequence" (one target a sequence), "step" (one an input
-            step), "horizon" (target steps of their own), "ctc", "transducer", "seq2seq", or an `Objective`
+            step), "horizon" (target steps of their own), "ctc", "transducer", "set", "seq2seq", or an `Objective`
             such as `rnnkit.training.CTC(blank=0)`. None: the model's `default_objective`; a model that declares none
             gets "step" where output and targets have the steps of the inputs, and "sequence" otherwise.
         label_smoothing, class_weights: of the cross-entropy, see `CrossEntropy`: ε in [0, 1);

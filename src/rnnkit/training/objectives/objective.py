@@ -12,6 +12,7 @@ object, or by the model's `default_objective`:
 | `"ctc"`           | [B, T', C]      | [B, S]                | all alignments of S labels with T'      |
 | `"transducer"`    | [B, T', S+1, V] | [B, S]                | the same, each label given those before |
 | `"ctc_attention"` | [B, S+1, V] …   | [B, S]                | as "seq2seq" with an end, and as "ctc"  |
+| `"set"`           | a pair          | [B, S, 1 + D]         | S objects in no order with K in order   |
 
 A model that declares none gets "step" where it returns [B, T, outputs] for inputs and targets of T steps, and
 "sequence" otherwise.

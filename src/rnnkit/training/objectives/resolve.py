@@ -15,6 +15,7 @@ from .ctc import CTC
 from .ctc_attention import CTCAttention
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
 from .sequence_to_sequence import SequenceToSequence
+from .sets import SetObjective
 from .teacher_forcing import TeacherForcedHorizon
 from .transducer import Transducer
 
@@ -24,12 +25,13 @@ _WITH_A_LOSS: dict[str, type[Objective]] = {
     "horizon": HorizonObjective,
 }
 # Those that have a loss of their own, made for a model, which tells its special tokens.
-_WITHOUT_ALIGNMENT: dict[str, Callable[[Any], Objective]] = {
+_OWN_LOSS: dict[str, Callable[[Any], Objective]] = {
     "ctc": lambda model: CTC(),
     "transducer": lambda model: Transducer(blank=getattr(model, "blank", 0)),
     "ctc_attention": lambda model: _ctc_attention(model),
+    "set": lambda model: SetObjective(),
 }
-NAMES = (*_WITH_A_LOSS, *_WITHOUT_ALIGNMENT, "seq2seq")
+NAMES = (*_WITH_A_LOSS, *_OWN_LOSS, "seq2seq")
 
 
 def resolve_objective(
@@ -54,13 +56,13 @@ def resolve_objective(
     chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
     if isinstance(chosen, type) and issubclass(chosen, Objective):
         raise ConfigError(f"objective={chosen.__name__} is a class; pass an instance: objective={chosen.__name__}(...)")
-    if isinstance(chosen, Objective) or (isinstance(chosen, str) and chosen in _WITHOUT_ALIGNMENT):
+    if isinstance(chosen, Objective) or (isinstance(chosen, str) and chosen in _OWN_LOSS):
         if loss is not None or label_smoothing or class_weights is not None:
             raise ConfigError(
                 f"loss, label_smoothing and class_weights arrived with objective={chosen!r}, which has its own loss; "
                 "leave them out"
             )
-        return chosen if isinstance(chosen, Objective) else _WITHOUT_ALIGNMENT[chosen](model)
+        return chosen if isinstance(chosen, Objective) else _OWN_LOSS[chosen](model)
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
     check_choice(chosen, "objective", (*NAMES, None))

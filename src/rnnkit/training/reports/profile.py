@@ -228,6 +228,8 @@ def _parts(clock: Clock) -> list[Part]:
     parts: list[Part] = []
     for name, unit in clock.units.items():
         kind = nn.utils.parametrize.type_before_parametrizations(unit).__name__
+        if form := getattr(unit, "form", ""):  # how it computes, where it can in several ways
+            kind = f"{kind} ({form})"
         layers = [layer_part(name, index) for index in range(opened(unit))]
         inside = [_part(f"  layer {at}", "", times(one), clock, one) for at, one in enumerate(layers)]
         own = times(name)
