@@ -117,7 +117,16 @@ class Transcriber:
             waveforms: [N] each, float32 in [−1, 1], with `rate` samples a second; see
                 :func:`rnnkit.data.audio.waveforms.read_audio`.
             batch_size: waveforms that are recognised together; those of similar length go together.
+
+        Raises:
+            DataError: what arrived is no list of waveforms, or holds NaN.
         """
+        if isinstance(waveforms, Tensor | np.ndarray | str | PathLike):
+            what = f"an array of shape {tuple(waveforms.shape)}" if hasattr(waveforms, "shape") else repr(waveforms)
+            raise DataError(f"{what} arrived; expected a list of waveforms: transcriber([read_audio(path).samples])")
+        from .speech_stream import as_samples
+
+        waveforms = [as_samples(one) for one in waveforms]
         search = self.search()
         found: dict[int, Transcript] = {}
         order = np.argsort([len(one) for one in waveforms], kind="stable").tolist()
@@ -134,7 +143,9 @@ class Transcriber:
         Of a transducer: given the tokens that are found before the step.
         """
         search = self.search()
-        [values] = self._outputs(search, [waveform])
+        from .speech_stream import as_samples
+
+        [values] = self._outputs(search, [as_samples(waveform)])
         with torch.inference_mode(), mode(self.model, training=False):
             found: Tensor = search.log_probs(self.model, values)
         return found
@@ -197,11 +208,6 @@ class Transcriber:
     @torch.inference_mode()
     def _outputs(self, search: Any, waveforms: Sequence[Tensor]) -> list[Tensor]:
         """Return what the search reads of each waveform."""
-        for number, one in enumerate(waveforms):
-            if one.dim() != 1 or not one.is_floating_point():
-                raise DataError(
-                    f"waveform {number} has shape {tuple(one.shape)} and type {one.dtype}; expected floats [N]"
-                )
         frames, lengths = self.front(waveforms)
         device = next(self.model.parameters()).device
         with mode(self.model, training=False):
