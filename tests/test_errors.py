@@ -260,13 +260,13 @@ def test_refused_values_are_said_in_the_words_of_the_command_line(tmp_path):
 
 
 def test_every_argument_of_a_remedy_is_one_of_the_readers():
-    from rnnkit.data.audio import read_clips, split_clips
+    from rnnkit.data.audio import read_clips, read_spoken_clips, split_clips
     from rnnkit.data.forecasting import read_time_series
     from rnnkit.data.images import read_pictures, split_pictures
     from rnnkit.data.reading import Options
 
     readers = (read_series, read_texts, read_text_rows, tokenize, Options, read_time_series, read_clips, split_clips)
-    readers += (read_pictures, split_pictures)
+    readers += (read_spoken_clips, read_pictures, split_pictures)
     known = {name for reader in readers for name in inspect.signature(reader).parameters}
     named = set()
     for file in (Path(errors.__file__).parent / "data").rglob("*.py"):

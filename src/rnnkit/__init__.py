@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from .finetuning.adapters import LoRA
     from .layers.accelerate import accelerate
     from .layers.augment import SeriesAugment
+    from .layers.beside import Beside
     from .layers.causal_conv import CausalConv
     from .layers.cells import GRUCell, LSTMCell, SimpleRNNCell
     from .layers.chain import Chain, PerStep
     from .layers.conv import ConvFront
+    from .layers.conv_context import ConvContext
     from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.instance_norm import ReversibleNorm
+    from .layers.line_front import LineFront
     from .layers.lstm import LSTM
     from .layers.pixels import PixelFront
     from .layers.rnn import RNN
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from .layers.simple_rnn import SimpleRNN
     from .layers.to_torch import to_torch
     from .layers.word_front import WordFront
+    from .models.attention_recognizer import AttentionRecognizer
     from .models.classifier import SequenceClassifier
     from .models.encoder_decoder import EncoderDecoder
     from .models.forecast_deepar import DeepAR
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from .models.forecast_segments import SegmentForecaster
     from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
+    from .models.line_recognizer import LineRecognizer
     from .models.loading import load
     from .models.regressor import SequenceRegressor
     from .models.speech_recognizer import SpeechRecognizer
@@ -59,10 +64,13 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Batch": "types",
+    "Beside": "layers.beside",
     "CRF": "layers.crf",
+    "AttentionRecognizer": "models.attention_recognizer",
     "Callback": "training.watching.callbacks",
     "CausalConv": "layers.causal_conv",
     "Chain": "layers.chain",
+    "ConvContext": "layers.conv_context",
     "ConvFront": "layers.conv",
     "DeepAR": "models.forecast_deepar",
     "Diagnostics": "diagnostics.updates",
@@ -77,6 +85,8 @@ _NAMES = {
     "LSTMCell": "layers.cells",
     "LanguageModel": "models.language_model",
     "Learner": "training.learner",
+    "LineFront": "layers.line_front",
+    "LineRecognizer": "models.line_recognizer",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
     "PixelFront": "layers.pixels",
@@ -113,10 +123,13 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AttentionRecognizer",
     "Batch",
+    "Beside",
     "Callback",
     "CausalConv",
     "Chain",
+    "ConvContext",
     "ConvFront",
     "DeepAR",
     "Diagnostics",
@@ -129,6 +142,8 @@ __all__ = [
     "LSTMCell",
     "LanguageModel",
     "Learner",
+    "LineFront",
+    "LineRecognizer",
     "LoRA",
     "PerStep",
     "PixelFront",

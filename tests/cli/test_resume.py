@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lines import write_lines
 from series_files import write_waves
 from sounds import tone, write_folder
 from typer.testing import CliRunner
@@ -46,10 +47,26 @@ SOUND = [
     "features.bands=8", "model.channels=4", "model.kernel_sizes=3", "model.strides=2", "model.num_layers=1",
     "fit.batch_size=8", "augment.room=0",
 ]  # fmt: skip
+VOICE = [
+    "features.bands=8", "fit.batch_size=4", "scenes.count=8", "scenes.held=2", "scenes.seconds=1", "scenes.room=0",
+    "data.path=digits", "data.layout=digits",
+]  # fmt: skip
+READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 SMALL = {
     **TEXTS,
+    "read": [*READING, "data.path=lines", "model.height=16"],
+    "digit-strings": [
+        *READING,
+        "data.strings=16",
+        "data.held_strings=4",
+        "data.test_strings=2",
+        "data.longest=2",
+        "data.holdout=40",
+    ],
     "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
     "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
+    "vad": VOICE,
+    "vad-digits": VOICE,
     "sound-classify": [*SOUND, "data.path=digits", "data.layout=digits"],
     "spoken-intents": [*SOUND, "data.path=digits", "data.layout=digits"],
     "adding": ADDING,
@@ -99,16 +116,29 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "ngram"])  # which counts, and has no epochs
-def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name):
+# Settings with which a recipe trains another kind of network, by the recipe and a word for them.
+VARIANTS = {
+    ("speech", "transducer"): ["model.head=transducer", "model.predictor_size=4", "model.joiner_size=4"],
+    ("speech", "attention"): ["model.head=attention", "model.decoder_size=4", "fit.sampling=0.5"],
+}
+CASES = [(name, []) for name in RECIPES if name != "ngram"]  # which counts, and has no epochs
+CASES += [(name, more) for (name, _), more in VARIANTS.items()]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), CASES, ids=[name for name in RECIPES if name != "ngram"] + ["-".join(key) for key in VARIANTS]
+)
+def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name, more):
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
-    if module in ("speech", "speech_digits", "sound_classify", "spoken_intents"):
+    if module == "read":
+        write_lines("lines", 16)
+    if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 5)
-    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS))]
+    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS)), *more]
     line = ["train", name, *(word for one in small for word in ("--set", one))]
     whole = call(*line, "--out", "whole")
     assert whole.exit_code == 0, whole.output

@@ -24,7 +24,7 @@ def forward_arrays(kernel="lstm", variant="standard", **more):
     out, hn, cn = torch.zeros(4, 3, 5), torch.zeros(3, 5), torch.zeros(3, 5)
     scratch = torch.zeros(problem.scratch(False), dtype=torch.uint8)
     owners = (inputs, out, hn, cn, scratch)
-    return problem, native_call.forward_arrays(inputs, out, hn, cn, scratch, False), owners
+    return problem, native_call.forward_arrays(inputs, out, hn, cn, scratch.data_ptr(), False), owners
 
 
 @pytest.mark.parametrize("name", ["x", "w_ih", "w_hh", "out", "hn", "scratch"])
@@ -120,7 +120,7 @@ def test_the_core_tells_what_it_saves(kernel, normed, zoned):
         options |= {"gain_ih": torch.ones(wide), "gain_hh": torch.ones(wide)}
         options |= {"gain_c": torch.ones(5), "shift_c": torch.ones(5)} if kernel == "lstm" else {}
     inputs, flags = inputs_and_flags(kernel, native_call.VARIANTS[kernel][0], **options)
-    saved = native_call.forward_call(*inputs, *flags)[3]
+    saved = native_call.forward_call(inputs, flags)[3]
     assert saved.shape[-1] == native_call.saved_width(kernel, 5, normed=normed, zoned=zoned)
 
 

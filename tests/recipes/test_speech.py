@@ -205,7 +205,7 @@ def test_what_is_wrong_with_recordings_is_told(tmp_path):
         ("model.strides=0,2", "model.kernel_sizes=9,7 and model.strides=0,2 arrived"),
         ("model.strides=1,1,1", "expected one of each for every convolution"),
         ("decode.lm=nowhere.arpa", "nowhere.arpa: there is no such file"),
-        ("model.head=transducer decode.lm=nowhere.arpa", "leave it out, or train with model.head=ctc"),
+        ("model.head=attention decode.lm=nowhere.arpa", "leave it out, or train with model.head=ctc"),
         ("data.validation=0 fit.early_stopping=2", "add --set data.validation=0.1"),
         ("data.tokens=bpe data.vocabulary=3", "data.vocabulary=3 arrived"),
         ("data.longest=0.01", "take a larger data.longest"),

@@ -9,7 +9,7 @@ import torch
 from commands import call, refused_alone
 
 from rnnkit.data.audio import write_wav
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import open_recipe
 from rnnkit.recipes.speech_digits import free_spoken_digits, index_of, word_of
 
@@ -75,12 +75,17 @@ def test_a_run_reports_isolated_digits_and_strings(tmp_path):
     assert "Words: 16" in result.stdout
 
 
-def test_names_tell_digits_and_numbers(tmp_path, monkeypatch):
+def test_names_tell_digits_and_numbers(tmp_path):
     assert (word_of("0"), word_of("9")) == ("zero", "nine")
     assert index_of("a/7_jackson_32.wav") == 32
     digits(tmp_path / "digits")
     write_wav(tmp_path / "digits" / "x_ann_12.wav", torch.zeros(900), RATE)
     assert refused_alone(call("train", "speech-digits", tmp_path / "digits"), "the name tells no digit", "7_jackson_32")
+
+
+def test_other_recordings_are_no_free_spoken_digits(tmp_path, monkeypatch):
+    (tmp_path / "fsdd").mkdir()
+    digits(tmp_path / "fsdd" / "recordings")
     monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
-    with pytest.raises(Exception, match="git clone"):
+    with pytest.raises(DataError, match="recordings is altered: expected 3,000 .wav files"):
         free_spoken_digits()

@@ -9,7 +9,7 @@ from tolerances import assert_close
 
 from rnnkit.data import train_tokenizer
 from rnnkit.data.audio import FeatureNorm, Features, FeatureSettings
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import DataError
 from rnnkit.recipes.speech import build, learner_of
 from rnnkit.recipes.speech_finetuning import _extended
 from rnnkit.recipes.speech_results import judge
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
         head="transducer", predictor_size=12, joiner_size=24, hidden_size=24, num_layers=1, channels=24,
         kernel_sizes=(3,), strides=(2,), dropout=0.0, front_dropout=0.0, layer_norm=False,
     )  # fmt: skip
-    learner = learner_of(build(network, 12, len(tokenizer)), RecognizerFit(lr=0.01, average=None), "cpu")
+    learner = learner_of(build(network, 12, tokenizer), RecognizerFit(lr=0.01, average=None), "cpu")
     transcriber = Transcriber(learner.model, front, tokenizer, Decoding(tail=0.2, endpoint=0.0))
     learner.extra = transcriber.to_extra()
     learner.fit(SpeechBatches(held, tokenizer, front, 4, seed=0), epochs=30, seed=0, progress=False)
@@ -72,11 +72,6 @@ def test_probabilities_show_the_tokens_that_are_found(run):
     assert_close(found.sum(1), found.new_ones(len(found)))
     best = [token for token in found.argmax(1).tolist() if token]
     assert transcriber.tokenizer.decode(best).strip() == transcriber([sentence("mid low", seed=5)])[0].text
-
-
-def test_a_language_model_is_refused(run):
-    with pytest.raises(ConfigError, match=r"decode.hot_words=low .*model.head=ctc"):
-        load_transcriber(run).with_decoding(hot_words=("low",)).stream()
 
 
 def test_new_words_get_weights_and_the_old_keep_theirs(run):

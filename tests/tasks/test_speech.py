@@ -14,10 +14,11 @@ from rnnkit.data import train_tokenizer
 from rnnkit.data.audio import FeatureNorm, Features, FeatureSettings, resample
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.serialization import json_text
+from rnnkit.tasks.recognition_scores import mistakes_of
 from rnnkit.tasks.speech import Transcriber
 from rnnkit.tasks.speech_batches import HeldUtterances, SpeechBatches, SpeechFront
 from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
-from rnnkit.tasks.speech_scores import mistakes_of, score_speech
+from rnnkit.tasks.speech_scores import score_speech
 from rnnkit.tasks.speech_settings import Decoding
 from rnnkit.tasks.speech_words import WordReader, split_spoken, words_of
 

@@ -5,6 +5,7 @@ import torch
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, ShapeError
+from rnnkit.generation import transducer_greedy
 from rnnkit.ops.transducer import transducer_loss
 from rnnkit.training import Transducer
 from rnnkit.training.objectives.resolve import check_metrics
@@ -35,7 +36,7 @@ def test_it_learns_to_spell_out_what_was_said():
     history = learner.fit((x, y), epochs=25, batch_size=8, seed=0, progress=False)
     assert history.rows[-1]["loss"] < 0.35 < history.rows[0]["loss"]
     inputs = rnnkit.Sequences.from_list(x)
-    found = learner.model.greedy(inputs.values, inputs.lengths)
+    found = transducer_greedy(learner.model, inputs.values, inputs.lengths)
     assert sum(one.tokens == labels.tolist() for one, labels in zip(found, y, strict=True)) >= 44
 
 
@@ -95,7 +96,7 @@ def test_targets_that_cannot_be_are_refused(targets, error, message):
 
 
 def test_what_does_not_fit_a_transducer_is_refused():
-    with pytest.raises(ConfigError, match="decode with learner.model.greedy"):
+    with pytest.raises(ConfigError, match="decode with rnnkit.generation.transducer_greedy"):
         rnnkit.Learner(made(), device="cpu").predict(spoken(3)[0])
     with pytest.raises(ConfigError, match="has its own loss"):
         rnnkit.Learner(made(), objective="transducer", loss="mse")

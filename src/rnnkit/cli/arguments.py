@@ -48,7 +48,16 @@ DataAssignments = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="data.target_path=FILE: of a translator or summarizer, the targets of a file of sources, line by line.",
+        help="data.target_path=FILE: of a translator or summarizer, the targets of a file of sources, line by line. "
+        "decode.NAME=VALUE: of a recogniser, another search than that of the run.",
+    ),
+]
+Decodings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="decode.NAME=VALUE: of a recogniser, another search than that of the run, as in decode.width=16.",
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training rows.")]
@@ -147,6 +156,30 @@ def with_target_path_alone(
             "targets of a file of sources"
         )
     return found
+
+
+def with_decoding(recipe: Recipe, assignments: Sequence[str] | None) -> tuple[Recipe, list[str]]:
+    """Return a recogniser's recipe with another search, and the assignments that are none of a search.
+
+    Args:
+        recipe: of the run.
+        assignments: what was given by ``--set``.
+
+    Raises:
+        ConfigError: the recipe has no search, or the search has no such setting.
+
+    Example:
+        >>> from rnnkit.recipes import find
+        >>> with_decoding(find("speech")(), ["decode.width=16", "seed=1"])[1]
+        ['seed=1']
+    """
+    from ..runs.settings import override
+
+    chosen = [one for one in assignments or () if one.strip().startswith("decode.")]
+    others = [one for one in assignments or () if one not in chosen]
+    if chosen and not hasattr(recipe, "decode"):
+        raise ConfigError(f"--set {chosen[0]} arrived, but this run is no recogniser; leave it out")
+    return override(recipe, chosen) if chosen else recipe, others
 
 
 def check_once(assignments: Sequence[str], options: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from .arguments import (
     data_request,
     shorthands,
     trained_recipe_of,
+    with_decoding,
     with_target_path_alone,
 )
 from .misplaced import check_data, check_run
@@ -46,7 +47,8 @@ def evaluate(
     check_data("evaluate", run, (file, data))
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("evaluate", run)
-    request = with_target_path_alone(data_request(file, data, encoding), chosen, set_)
+    chosen, others = with_decoding(chosen, set_)
+    request = with_target_path_alone(data_request(file, data, encoding), chosen, others)
     with ExitStack() as stack:
         if request is not None and request.path == standard_input.DASH:
             standard_input.check_reads_text(run, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,15 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError, DataError
-from ..recipes import DataRequest
+from ..recipes import DataRequest, Recipe
 from ..recipes.base import Columns, Predictor
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Device, Encoding, RecipeFile, shorthands, trained_recipe_of
+from .arguments import Decodings, Device, Encoding, RecipeFile, shorthands, trained_recipe_of, with_decoding
 from .misplaced import check_data, check_no_texts, check_run
 from .output import complain, plain_warnings
+
+Write = Callable[[Columns, Path], None]
 
 
 def predict(
@@ -29,13 +32,17 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A table to write the answers to: .csv, .json or .parquet; else they are printed."),
+        typer.Option(
+            help="A table to write the answers to: .csv, .json or .parquet, of vad also .txt; else they are printed. "
+            "Of a run that reads pictures also a folder, for each answer as JSON and drawn into its picture."
+        ),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="A text, of runs that read text; may be repeated.")
     ] = None,
     encoding: Encoding = None,
     device: Device = None,
+    set_: Decodings = None,
     recipe: RecipeFile = None,
 ) -> None:
     """Name what images show (file, class and confidence), or answer for each series or text of a file (a table).
@@ -55,11 +62,16 @@ def predict(
     if recipe is None and _is_saved_alone(run):
         from ..recipes.series import predictor_of
 
+        if set_:
+            raise ConfigError(f"--set {set_[0]} arrived, but {run} is no run of a recogniser; leave it out")
         chosen = None
         predictor = predictor_of(run, "auto" if device is None else device)
     else:
         chosen = trained_recipe_of(run, recipe)
         chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
+        chosen, others = with_decoding(chosen, set_)
+        if others:
+            raise ConfigError(f"--set {others[0]} arrived, but the settings are those of the run; expected decode.NAME")
     reads_text = chosen is not None and chosen.reads_text
     if not paths and not text and not reads_text:
         raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
@@ -70,7 +82,13 @@ def predict(
     if reads_text:
         check_no_texts("predict", run, paths)
     paths = paths or [standard_input.DASH]
-    check_out(out, run, paths)
+    drawn = out is not None and _draws(chosen) and (out.is_dir() or not out.suffix)
+    if out is not None and _draws(chosen) and not drawn:
+        check_table_or_folder(out)
+    if not drawn:
+        check_out(out, run, paths, {} if chosen is None else chosen.other_files)
+    elif out is not None:
+        check_folder(out, run, paths)
     with ExitStack() as stack:
         requests = [DataRequest(path, encoding) for path in paths]
         if standard_input.DASH in paths:
@@ -78,12 +96,19 @@ def predict(
             used = standard_input.encoding_of(file, None if text else encoding)
             requests = [DataRequest(file, used) if one.path == standard_input.DASH else one for one in requests]
         if chosen is not None:
-            predictor = chosen.predictor(run)
+            predictor = chosen.drawing_predictor(run, out) if drawn and out is not None else chosen.predictor(run)
         each = chosen is not None and chosen.one_answer_a_file
-        (_answer_each if each else _answer_all)(predictor, requests, paths, out)
+        write: Write = write_answers
+        if out is not None and chosen is not None and out.suffix.lower() in chosen.other_files:
+            write = _told(chosen.write_answers)
+        (_answer_each if each else _answer_all)(predictor, requests, paths, None if drawn else out, write)
+    if drawn:
+        typer.echo(f"Wrote answers and pictures to {out}")
 
 
-def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
+def _answer_each(
+    predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None, write: Write
+) -> None:
     """Print a line a file as soon as its answer is there, and continue after a file that cannot be read."""
     answers: Columns = {}
     failed = False
@@ -100,7 +125,7 @@ def _answer_each(predictor: Predictor, requests: list[DataRequest], paths: list[
         if out is None:
             typer.echo("\t".join(_cell(values[0]) for values in answer.values()))
     if out is not None:
-        write_answers(answers or {"file": []}, out)
+        write(answers or {"file": []}, out)
     if failed:
         raise typer.Exit(1)
 
@@ -109,7 +134,9 @@ def _cell(value: object) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
-def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None) -> None:
+def _answer_all(
+    predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None, write: Write
+) -> None:
     """Print or write one table of all files; a file that cannot be read ends the command."""
     from ..runs.tables import as_text
 
@@ -122,9 +149,40 @@ def _answer_all(predictor: Predictor, requests: list[DataRequest], paths: list[P
         ]
         answers = {"file": names, **answers}
     if out is not None:
-        write_answers(answers, out)
+        write(answers, out)
     for line in as_text(answers) if out is None else ():
         typer.echo(line)
+
+
+def _draws(recipe: Recipe | None) -> bool:
+    """Return whether a recipe draws its answers into pictures."""
+    return recipe is not None and type(recipe).drawing_predictor is not Recipe.drawing_predictor
+
+
+def check_table_or_folder(out: Path) -> None:
+    """Refuse a name that neither a table nor a folder of drawn answers has."""
+    from ..runs.tables import SUFFIXES
+
+    if out.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"--out {out} arrived; expected a folder, or a file ending in {', '.join(SUFFIXES)}")
+
+
+def check_folder(out: Path, run: Path, files: list[Path]) -> None:
+    """Refuse a file, a folder of pictures to predict on, the run's own, and several pictures of one name."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; name a folder, or a table that ends in .csv, .json or .parquet")
+    for file in files:
+        if file.exists() and out.resolve() == file.resolve().parent:
+            raise ConfigError(f"--out {out} holds {file.name}, a picture to predict on; name another folder")
+    if run.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ConfigError(f"--out {out} lies in the run's folder {run}; name a folder elsewhere")
+    stems = [file.stem for file in files]
+    twice = next((file for file in files if stems.count(file.stem) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"several pictures are named {twice.stem}, whose answers would overwrite each other in {out}; predict on "
+            "them one after another, into folders of their own"
+        )
 
 
 def _is_saved_alone(run: Path) -> bool:
@@ -135,18 +193,37 @@ def _is_saved_alone(run: Path) -> bool:
     return not (run / RECIPE).exists() and model_file(run).is_file()
 
 
-def check_out(out: Path | None, run: Path, files: list[Path]) -> None:
-    """Refuse a name that no table can have, and those of files that the command reads."""
-    from ..runs.tables import check_suffix
+def check_out(out: Path | None, run: Path, files: list[Path], others: Mapping[str, str] | None = None) -> None:
+    """Refuse a name that no table can have, nor the other files of a recipe, and those of files that are read."""
+    from ..runs.tables import SUFFIXES, check_suffix
 
     if out is None:
         return
-    check_suffix(out)
+    if others and out.suffix.lower() not in (*SUFFIXES, *others):
+        also = ", ".join(f"{suffix} ({what})" for suffix, what in others.items())
+        raise ConfigError(f"--out {out} arrived; expected a file ending in {', '.join(SUFFIXES)} or {also}")
+    if not others or out.suffix.lower() not in others:
+        check_suffix(out)
+    elif out.is_dir():
+        raise ConfigError(f"--out {out} is a folder; name a file in it")
     for file in files:
         if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
             raise ConfigError(f"--out {out} is data to predict on; name another file")
     if run.resolve() in (out.resolve(), *out.resolve().parents):
         raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
+
+
+def _told(write: Write) -> Write:
+    """Return a function that writes a file, and says so."""
+
+    def told(answers: Columns, out: Path) -> None:
+        try:
+            write(answers, out)
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
+        typer.echo(f"Wrote {out}")
+
+    return told
 
 
 def write_answers(answers: Columns, out: Path) -> None:

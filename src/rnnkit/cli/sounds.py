@@ -12,10 +12,11 @@ import typer
 
 from ..errors import ConfigError, DataError
 from . import standard_input
-from .output import complain
+from .output import INTERRUPTED, complain
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
+    from ..tasks.voice_activity import VoiceDetector
 
 SoundFiles = Annotated[
     list[str] | None,
@@ -74,21 +75,31 @@ def check_out(out: Path | None) -> None:
         raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
 
 
-def transcribe_each(transcriber: Transcriber, paths: Sequence[Path], tell: Callable[[str, Transcript], object]) -> None:
+def transcribe_each(
+    transcriber: Transcriber,
+    paths: Sequence[Path],
+    tell: Callable[[str, Transcript], object],
+    detector: VoiceDetector | None = None,
+) -> None:
     """Transcribe files one after another, and continue after a file that cannot be read.
 
     Args:
         transcriber: the recogniser.
         paths: sound files and folders of them, or "-".
         tell: is called with the name of each file and what is said in it, as soon as it is known.
+        detector: of voice activity; None: all is recognised.
 
     Raises:
-        DataError: a folder holds no sound files. typer.Exit: with 1 at the end, where a file could not be read.
+        DataError: a folder holds no sound files. typer.Exit: with 1 at the end, where a file could not be read; or
+            Ctrl-C was pressed: what was heard by then is told first.
     """
     failed = False
     for path in list_sounds(paths):
         try:
-            tell(_name_of(path), _transcribe(transcriber, path))
+            transcript, interrupted = _transcribe(transcriber, path, detector)
+            tell(_name_of(path), transcript)
+            if interrupted:
+                raise typer.Exit(INTERRUPTED)
         except DataError as error:
             complain(error)
             failed = True
@@ -117,13 +128,35 @@ def list_sounds(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _transcribe(transcriber: Transcriber, path: Path) -> Transcript:
-    from ..data.audio.waveforms import read_audio
+def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | None) -> tuple[Transcript, bool]:
+    """Return what is said in a sound file, and whether Ctrl-C ended it.
+
+    The file is read in blocks, so that it may be longer than memory is large. On a terminal a bar shows the progress.
+    """
+    from ..data.audio.waveforms import open_blocks
+    from ..tasks.speech_long import LONG, joined, transcribe_long
 
     if path == standard_input.DASH:
         with standard_input.as_file(expected="a sound file", suffix="") as file:
-            return _transcribe(transcriber, file)
-    return transcriber([read_audio(path, rate=transcriber.rate).samples])[0]
+            return _transcribe(transcriber, file, detector)
+    with open_blocks(path) as blocks:
+        seconds, at = blocks.info.seconds, 0.0
+        parts: list[Transcript] = []
+        hidden = seconds <= LONG or not sys.stderr.isatty()
+        with typer.progressbar(length=round(seconds), label=path.name, file=sys.stderr, hidden=hidden) as bar:
+
+            def progress(now: float) -> None:
+                nonlocal at
+                bar.update(round(now) - round(at))
+                at = now
+
+            interrupted = False
+            try:
+                # What `extend` took before Ctrl-C stays in the list.
+                parts.extend(transcribe_long(transcriber, blocks, detector=detector, progress=progress))
+            except KeyboardInterrupt:
+                interrupted = True
+        return joined(parts, at), interrupted
 
 
 def _name_of(path: Path) -> str:

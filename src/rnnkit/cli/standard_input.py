@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -84,7 +85,8 @@ def as_file(texts: Sequence[str] | None = None, *, expected: str = "text", suffi
         if texts:
             file.write_text("".join(" ".join(one.splitlines()) + "\n" for one in texts), "utf-8", "replace")
         else:
-            file.write_bytes(sys.stdin.buffer.read())
+            with file.open("wb") as copy:  # it may be longer than memory is large
+                shutil.copyfileobj(sys.stdin.buffer, copy)
         if not file.stat().st_size:
             raise nothing(expected)
         try:

@@ -21,6 +21,7 @@ from .sounds import Lines, SoundFiles, check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
+    from ..tasks.voice_activity import VoiceDetector
 
 _FORMATS = {"s16": 2, "f32": 4}  # bytes of a sample, little-endian
 _CHUNK = 0.1  # seconds of sound that are read at a time
@@ -43,6 +44,16 @@ def transcribe(
     format: Annotated[
         str, typer.Option(help="Of --live: s16, integers of 16 bits, or f32, floats; one channel, little-endian.")
     ] = "s16",
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Of --live: hear the microphone, whatever is piped in.")
+    ] = False,
+    input: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="The microphone's number or a part of its name; list shows all."),
+    ] = None,
+    vad: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run of vad: what it hears as speech alone is transcribed.")
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Beginnings that the beam search follows at a time.")] = None,
     lm: Annotated[
         str | None, typer.Option(metavar="FILE", help="A language model for the beam search: ARPA, or a run of ngram.")
@@ -63,6 +74,7 @@ def transcribe(
         raise ConfigError(f"{paths[0]} and --live arrived; expected one of them: --live reads samples from a pipe")
     if not live and rate is not None:
         raise ConfigError(f"--rate {rate} is of --live; a sound file tells its own rate: leave --rate out")
+    check_live(live, microphone, input, vad)
     if format not in _FORMATS:
         raise ConfigError(f"--format {format} arrived; expected {' or '.join(_FORMATS)}")
     check_out(out)
@@ -76,18 +88,48 @@ def transcribe(
     changes: dict[str, Any] = {"width": width, "lm": lm, "hot_words": tuple(hot_word) if hot_word else None}
     with plain_warnings():
         transcriber = chosen.transcriber(run)
+        detector = _detector(vad, device)
         transcriber = transcriber.with_decoding(**{name: one for name, one in changes.items() if one is not None})
         try:
             with open_lines(out) as lines:
-                if live:
-                    _live(transcriber, run, rate, format, lines, as_json=as_json)
+                if live and input == "list":
+                    _list(run, rate or transcriber.rate)
+                elif live:
+                    heard = microphone or input is not None or not standard_input.is_piped()
+                    _live(transcriber, run, rate, format, lines, heard, input, as_json=as_json)
                 else:
-                    _files(transcriber, paths or [standard_input.DASH], lines, as_json=as_json)
+                    _files(transcriber, paths or [standard_input.DASH], lines, detector, as_json=as_json)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _files(transcriber: Transcriber, paths: list[Path], lines: Lines, *, as_json: bool) -> None:
+def check_live(live: bool, microphone: bool, input: str | None, vad: Path | None) -> None:
+    """Refuse options of the microphone without --live, and of files with it."""
+    for option, given in (("--microphone", microphone), (f"--input {input}", input is not None)):
+        if given and not live:
+            raise ConfigError(f"{option} arrived without --live; add it")
+    if live and vad is not None:
+        raise ConfigError(f"--vad {vad} is of sound files; leave it out with --live, which hears all")
+
+
+def _detector(vad: Path | None, device: str | None) -> VoiceDetector | None:
+    if vad is None:
+        return None
+    from ..tasks.voice_activity import load_voice_detector
+
+    return load_voice_detector(vad, device=device or "auto")
+
+
+def _list(run: Path, rate: int) -> None:
+    from .microphone import list_microphones
+
+    for line in list_microphones(rate, f"rnnkit transcribe {run} --live"):
+        typer.echo(line)
+
+
+def _files(
+    transcriber: Transcriber, paths: list[Path], lines: Lines, detector: VoiceDetector | None, *, as_json: bool
+) -> None:
     """Write what is said in each file."""
     named = len(paths) > 1 or any(path.is_dir() for path in paths)
 
@@ -97,17 +139,31 @@ def _files(transcriber: Transcriber, paths: list[Path], lines: Lines, *, as_json
         else:
             lines.write(f"{name}\t{transcript.text}" if named else transcript.text)
 
-    transcribe_each(transcriber, paths, tell)
+    transcribe_each(transcriber, paths, tell, detector)
 
 
-def _live(transcriber: Transcriber, run: Path, rate: int | None, format: str, lines: Lines, *, as_json: bool) -> None:
-    """Tell words as they are recognised in samples that come, and how fast that went."""
-    recognizer = transcriber.stream(rate=rate)
-    chunks = (
-        _pipe(recognizer.rate, format)
-        if standard_input.is_piped()
-        else _microphone(recognizer.rate, f"`rnnkit transcribe {run} --live`")
-    )
+def _live(
+    transcriber: Transcriber,
+    run: Path,
+    rate: int | None,
+    format: str,
+    lines: Lines,
+    heard: bool,
+    input: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell words as they are recognised in samples that come, of the microphone or a pipe, and how fast that went."""
+    wanted = transcriber.rate if rate is None else rate
+    chunks: Any
+    if heard:
+        from .microphone import Microphone
+
+        chunks = Microphone(input, wanted, f"rnnkit transcribe {run} --live --rate {wanted}")
+        recognizer = transcriber.stream(rate=chunks.rate)
+    else:
+        recognizer = transcriber.stream(rate=rate)
+        chunks = _pipe(recognizer.rate, format)
     shown, busy, slowest, seconds, told = "", 0.0, 0.0, 0.0, False
     try:
         for chunk in chunks:
@@ -122,6 +178,8 @@ def _live(transcriber: Transcriber, run: Path, rate: int | None, format: str, li
     partial = recognizer.flush()
     busy += time.perf_counter() - begun
     _tell(partial, shown, lines, as_json=as_json)
+    if heard:
+        chunks.close()
     share = f" ({busy / seconds:.3f} of real time); the slowest piece took {1e3 * slowest:.0f} ms" if seconds else ""
     typer.echo(f"{seconds:.1f} s of sound in {busy:.2f} s{share}", err=True)
     if told:
@@ -162,18 +220,3 @@ def _pipe(rate: int, format: str) -> Iterator[Any]:
         whole = len(data) // size * size
         rest = data[whole:]
         yield np.frombuffer(data[:whole], kind)
-
-
-def _microphone(rate: int, typed: str) -> Iterator[Any]:
-    """Yield samples of the microphone, where the package sounddevice is there."""
-    try:
-        import sounddevice  # type: ignore[import-not-found]
-    except (ImportError, OSError):
-        raise ConfigError(
-            f"no samples arrived, and the microphone needs the package sounddevice; type `pip install sounddevice`, or "
-            f"pipe samples in: `arecord -r {rate} -f S16_LE -t raw | {typed[1:]}"
-        ) from None
-    block = max(1, round(_CHUNK * rate))
-    with sounddevice.InputStream(samplerate=rate, channels=1, dtype="float32", blocksize=block) as stream:
-        while True:
-            yield stream.read(block)[0][:, 0]

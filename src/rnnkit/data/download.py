@@ -178,7 +178,7 @@ def _download(url: str, folder: Path, file: File, progress: Progress) -> None:
             yield chunk
 
     try:
-        with _open(url) as response:
+        with open_address(url) as response:
             store(chunks(gzip.GzipFile(fileobj=response) if url.endswith(".gz") else response), folder, file)
     except urllib.error.HTTPError as error:
         raise DownloadError(f"the server answered {error.code} {error.reason}") from error
@@ -188,8 +188,8 @@ def _download(url: str, folder: Path, file: File, progress: Progress) -> None:
         progress.remove_task(task)
 
 
-def _open(url: str) -> Any:
-    """`urlopen` within CONNECT_SECONDS in all.
+def open_address(url: str) -> Any:
+    """Return what `urlopen` does, within CONNECT_SECONDS in all.
 
     Its own timeout counts for each address of a host anew, and not at all for looking up the name:
     behind a firewall that drops packets a host with eight addresses would take eight times as long.

@@ -113,6 +113,23 @@ def replace_head(
     return head
 
 
+def grow_linear_head(model: nn.Module, outputs: int, generator: torch.Generator | None = None) -> None:
+    """Give a model whose head is a linear layer more outputs, in place; those that it has stay.
+
+    Args:
+        model: as for :func:`replace_head`.
+        outputs: C, with the new ones.
+        generator: for the draw; None: torch's global one.
+
+    Raises:
+        ConfigError: the head is no linear layer.
+    """
+    head = getattr(model, "head", None)
+    if not isinstance(head, nn.Linear):
+        raise ConfigError(f"its head is a {type(head).__name__}; expected a linear layer, which can grow")
+    replace_head(model, outputs, generator=generator)
+
+
 def put_head(model: nn.Module, name: str, head: nn.Linear) -> None:
     """Put a finished output layer in the place of that name."""
     put = getattr(model, "set_head", None)

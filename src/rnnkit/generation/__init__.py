@@ -1,4 +1,5 @@
-"""Generate with any model that has a step and a state: sampling, streaming, beam search. Decode CTC, n-gram models.
+"""Generate with any model that has a step and a state: sampling, streaming, beam search. Decode CTC and
+transducers, n-gram models.
 
 Nothing here knows a recurrence. States are nested tuples of tensors (:mod:`rnnkit.ops.state`). Names are resolved when
 they are first used.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .protocol import StepFunction, TokenModel
     from .sampling import Sampling, draw
     from .token_stream import Piece, TokenStream
+    from .transducer_decoder import TransducerDecoder, transducer_beam_search, transducer_greedy
 
 _NAMES = {
     "Aligned": "alignment",
@@ -52,6 +54,7 @@ _NAMES = {
     "TimedWord": "ctc_text",
     "TokenModel": "protocol",
     "TokenStream": "token_stream",
+    "TransducerDecoder": "transducer_decoder",
     "align": "alignment",
     "align_words": "alignment",
     "ban_repeated_ngrams": "filters",
@@ -71,6 +74,8 @@ _NAMES = {
     "stream": "generating",
     "token_model": "adapters",
     "train_ngram": "kneser_ney",
+    "transducer_beam_search": "transducer_decoder",
+    "transducer_greedy": "transducer_decoder",
     "write_arpa": "arpa",
 }
 
@@ -89,6 +94,7 @@ __all__ = [
     "TimedWord",
     "TokenModel",
     "TokenStream",
+    "TransducerDecoder",
     "align",
     "align_words",
     "ban_repeated_ngrams",
@@ -108,6 +114,8 @@ __all__ = [
     "stream",
     "token_model",
     "train_ngram",
+    "transducer_beam_search",
+    "transducer_greedy",
     "write_arpa",
 ]
 

@@ -98,7 +98,24 @@ def encoded(model: Any, x: Tensor, lengths: Any = None) -> TokenModel:
             f"{type(model).__name__} has no method {' and no '.join(missing)}; expected encode(x, lengths) -> (state, "
             "memory) and decode_step(ids, state, memory) -> (logits, state)"
         )
-    return _Encoded(model, x, lengths)
+    with torch.no_grad(), mode(model, training=False) if getattr(model, "training", False) else nullcontext():
+        result = model.encode(x, lengths)
+    if not isinstance(result, tuple) or len(result) != 2:
+        what = f"{len(result)} things" if isinstance(result, tuple) else f"a {type(result).__name__}"
+        raise ConfigError(f"{type(model).__name__}.encode returned {what}; expected two: return state, memory")
+    return already_encoded(model, *result, rows=len(x), lengths=lengths)
+
+
+def already_encoded(model: Any, state: State, memory: Any, *, rows: int, lengths: Any = None) -> TokenModel:
+    """Return what generates the targets of sources that ``model.encode`` has read; as `encoded`.
+
+    Args:
+        model: as for `encoded`.
+        state, memory: what ``model.encode`` returned.
+        rows: B, the number of sources.
+        lengths: valid steps of each source [B], of which the attention has weights; None: all are valid.
+    """
+    return _Encoded(model, state, memory, rows, lengths)
 
 
 class _OfModule(TokenModel):
@@ -203,18 +220,13 @@ class _StreamSession(Session):
 class _Encoded(_OfModule):
     """An encoder–decoder with its sources. The state is the decoder's, or (the decoder's, memory) with a memory."""
 
-    def __init__(self, module: Any, x: Tensor, lengths: Any) -> None:
+    def __init__(self, module: Any, state: State, memory: Any, rows: int, lengths: Any) -> None:
         super().__init__(module)
         self.state_batch_axis = getattr(module, "state_batch_axis", 1)
-        self.rows = len(x)
+        self.rows = rows
         self.source_lengths = None if lengths is None else torch.as_tensor(lengths)
-        with torch.no_grad(), self._evaluating():
-            result = module.encode(x, lengths)
-        if not isinstance(result, tuple) or len(result) != 2:
-            what = f"{len(result)} things" if isinstance(result, tuple) else f"a {type(result).__name__}"
-            raise ConfigError(f"{type(module).__name__}.encode returned {what}; expected two: return state, memory")
-        self._has_memory, self._checked = result[1] is not None, False
-        self._initial: State = result if self._has_memory else result[0]
+        self._has_memory, self._checked = memory is not None, False
+        self._initial: State = (state, memory) if self._has_memory else state
 
     def initial_state(self, batch: int) -> State:
         assert batch == self.rows, "checked by rows_of"

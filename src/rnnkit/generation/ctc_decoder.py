@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from ..errors import ConfigError, DataError, check_number, check_whole
+from ..errors import DataError, check_number, check_whole
 from .ctc_beams import BeamCore, Link, Prefix
 from .ctc_best_path import GreedyCore
-from .ctc_results import Decoded, check_blank, read_frames
-from .ctc_scoring import TextScorer
+from .ctc_results import Decoded, check_blank, joined, read_frames
+from .ctc_scoring import make_scorer
 from .ctc_text import CtcText, Tokens
 from .ngrams import NGramModel
 
@@ -70,42 +69,24 @@ class CTCDecoder:
         check_whole(settle_after, "settle_after", optional=True)
         for name, value in (("token_margin", token_margin), ("beam_margin", beam_margin)):
             check_number(value, name, above=0, optional=True)
-        check_number(lm_weight, "lm_weight")
-        check_number(unknown_penalty, "unknown_penalty")
-        for name, value in (("word_bonus", word_bonus), ("hot_weight", hot_weight)):
-            check_number(value, name, least=-math.inf)
         self.blank = check_blank(blank)
         self.text = None if tokenizer is None else CtcText(tokenizer, blank)
-        if isinstance(hot_words, str):
-            raise ConfigError.of("hot_words", hot_words, f"expected a list of words: type hot_words=[{hot_words!r}]")
-        if isinstance(words, str):
-            raise ConfigError.of("words", words, "expected a list of words")
-        hot = hot_words if isinstance(hot_words, Mapping) else list(hot_words)
-        given = {"lm": lm, "words": words, "hot_words": hot or None, "word_bonus": word_bonus or None}
-        used = [name for name, value in given.items() if value is not None]
-        if used and width is None:
-            raise ConfigError(f"{used[0]} arrived with width=None, the likeliest path alone; type a width, such as 8")
-        if used and self.text is None:
-            raise ConfigError(f"{used[0]} arrived without a tokenizer, which says what tokens mean; type tokenizer=")
-        if lm is not None and not isinstance(lm, NGramModel):
-            raise ConfigError(f"lm is a {type(lm).__name__}; expected an NGramModel: type NGramModel.open(FILE)")
+        scorer = make_scorer(
+            self.text,
+            searches=width is not None,
+            lm=lm,
+            lm_weight=lm_weight,
+            word_bonus=word_bonus,
+            unknown_penalty=unknown_penalty,
+            words=words,
+            hot_words=hot_words,
+            hot_weight=hot_weight,
+            whole_sentences=whole_sentences,
+        )
         self._core: GreedyCore | BeamCore
         if width is None:
             self._core = GreedyCore(self.blank)
             return
-        scorer = None
-        if used and self.text is not None:
-            scorer = TextScorer(
-                self.text,
-                model=lm,
-                model_weight=lm_weight,
-                word_bonus=word_bonus,
-                unknown_penalty=unknown_penalty,
-                words=words,
-                hot_words=hot,
-                hot_weight=hot_weight,
-                whole=whole_sentences,
-            )
         self._core = BeamCore(
             blank=self.blank,
             width=width,
@@ -172,7 +153,7 @@ class CTCDecoder:
                 ended.append((score, prefix))
         ended = ended or [(prefix.score, prefix) for prefix in core.active]
         found = [self._decoded(core, prefix, score, prefix.depth) for score, prefix in ended]
-        found = found if self.text is None else _joined(found)
+        found = found if self.text is None else joined(found)
         return sorted(found, key=lambda one: -one.score)
 
     def _decoded(self, core: BeamCore, prefix: Prefix, score: float, stable: int) -> Decoded:
@@ -338,19 +319,6 @@ def ctc_beam_search(
         settle_after=None,
     )
     return decoder.decode(log_probs)
-
-
-def _joined(found: list[Decoded]) -> list[Decoded]:
-    """Return one hypothesis for each text: tokens may write it in several ways, as with a space at the end."""
-    best: dict[str | None, Decoded] = {}
-    for one in sorted(found, key=lambda one: -one.log_probability):
-        other = best.get(one.text)
-        if other is None:
-            best[one.text] = one
-            continue
-        more = math.log1p(math.exp(one.log_probability - other.log_probability))
-        best[one.text] = replace(other, log_probability=other.log_probability + more, score=other.score + more)
-    return list(best.values())
 
 
 def _finite(value: float) -> float | None:

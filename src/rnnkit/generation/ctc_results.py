@@ -1,11 +1,12 @@
-"""What the decoders of CTC take and return.
+"""What the decoders of CTC and of transducers return, and what those of CTC take.
 
 Legend: T frames, V tokens, blank included.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,15 @@ _SUM_ERROR = 0.1  # of Σ p in a frame: half precision loses some
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder of CTC heard. Text and words are made when they are first asked for.
+    """What a decoder heard: of CTC, of a transducer, or of attention. Text and words are made when first asked for.
 
     Attributes:
-        tokens: the ids, without blanks and repetitions.
-        times: of each token its first frame, and the frame behind its last, on the likeliest path.
+        tokens: the ids, without blanks and, of CTC, without repetitions.
+        times: of each token its first frame, and the frame behind its last, on the likeliest path; a transducer tells a
+            token in a single frame.
         score: what hypotheses are ordered by: `log_probability` and what model, words and hot words add.
-        confidences: of each token the largest probability that the network gave it in one of its frames.
+        confidences: of each token a probability: of CTC the largest that the network gave it in one of its frames, else
+            that at its place, given the tokens before it.
         log_probability: ln p(tokens | frames): of the likeliest path where the decoder is greedy, else of all paths
             that the search followed; behind the end, of all that have the same text.
         stable: how many of the first tokens will not change however the stream goes on.
@@ -70,6 +73,22 @@ class Decoded:
         lasts = [group[-1] for group in self.written.group(self.tokens)]
         spellings = self.written.spellings
         return sum(at < self.stable and (at + 1 < self.stable or spellings[self.tokens[at]][-1] == " ") for at in lasts)
+
+
+def joined(found: list[Decoded]) -> list[Decoded]:
+    """Return one hypothesis for each text, the best first.
+
+    Tokens may write a text in several ways, as with a space at the end; their probabilities add up.
+    """
+    best: dict[str | None, Decoded] = {}
+    for one in sorted(found, key=lambda one: -one.log_probability):
+        other = best.get(one.text)
+        if other is None:
+            best[one.text] = one
+            continue
+        more = math.log1p(math.exp(one.log_probability - other.log_probability))
+        best[one.text] = replace(other, log_probability=other.log_probability + more, score=other.score + more)
+    return sorted(best.values(), key=lambda one: -one.score)
 
 
 def read_frames(log_probs: Any, size: int | None, blank: int) -> Frames:

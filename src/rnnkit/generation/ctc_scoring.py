@@ -1,4 +1,4 @@
-"""What a search of CTC adds to the network's probabilities: an n-gram model, a word list, hot words, a bonus a word.
+"""What a search of CTC or of a transducer adds: an n-gram model, a word list, hot words, a bonus a word.
 
     score(tokens) = ln p(tokens | frames) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 
@@ -9,13 +9,14 @@ replaces at its end. So hypotheses in the middle of a word compare with those be
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..data.text.tokenizer import UNKNOWN
 from ..data.text.words import is_spaceless
-from ..errors import ConfigError, DataError, DataWarning
+from ..errors import ConfigError, DataError, DataWarning, check_number
 from .ctc_phrases import PhraseTree, weighted
 from .ctc_text import CtcText
 from .ngram_texts import SPACE
@@ -230,3 +231,60 @@ class TextScorer:
             state, value = model.advance(state, number)
             total += self.alpha * value
         return state, total
+
+
+def make_scorer(
+    text: CtcText | None,
+    *,
+    searches: bool,
+    lm: NGramModel | None,
+    lm_weight: float,
+    word_bonus: float,
+    unknown_penalty: float,
+    words: Iterable[str] | None,
+    hot_words: Mapping[str, float] | Iterable[str],
+    hot_weight: float,
+    whole_sentences: bool,
+) -> TextScorer | None:
+    """Return what scores texts; None where nothing does.
+
+    Args:
+        text: the spellings of the tokens; None without a tokenizer.
+        searches: whether there is a beam search, which alone can score texts.
+        lm, lm_weight, word_bonus, unknown_penalty, words, hot_words, hot_weight, whole_sentences: as of
+            :func:`rnnkit.generation.ctc_beam_search`.
+
+    Raises:
+        ConfigError: a setting is outside its range, or needs a tokenizer or a width.
+        DataError: no word of a list can be written by the tokens.
+    """
+    check_number(lm_weight, "lm_weight")
+    check_number(unknown_penalty, "unknown_penalty")
+    for name, value in (("word_bonus", word_bonus), ("hot_weight", hot_weight)):
+        check_number(value, name, least=-math.inf)
+    if isinstance(hot_words, str):
+        raise ConfigError.of("hot_words", hot_words, f"expected a list of words: type hot_words=[{hot_words!r}]")
+    if isinstance(words, str):
+        raise ConfigError.of("words", words, "expected a list of words")
+    hot = hot_words if isinstance(hot_words, Mapping) else list(hot_words)
+    given = {"lm": lm, "words": words, "hot_words": hot or None, "word_bonus": word_bonus or None}
+    used = [name for name, value in given.items() if value is not None]
+    if used and not searches:
+        raise ConfigError(f"{used[0]} arrived with width=None, the likeliest path alone; type a width, such as 8")
+    if used and text is None:
+        raise ConfigError(f"{used[0]} arrived without a tokenizer, which says what tokens mean; type tokenizer=")
+    if lm is not None and not isinstance(lm, NGramModel):
+        raise ConfigError(f"lm is a {type(lm).__name__}; expected an NGramModel: type NGramModel.open(FILE)")
+    if not used or text is None:
+        return None
+    return TextScorer(
+        text,
+        model=lm,
+        model_weight=lm_weight,
+        word_bonus=word_bonus,
+        unknown_penalty=unknown_penalty,
+        words=words,
+        hot_words=hot,
+        hot_weight=hot_weight,
+        whole=whole_sentences,
+    )

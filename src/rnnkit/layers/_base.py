@@ -41,6 +41,12 @@ class RecurrentBase(torch.nn.RNNBase):
         """The name of the native kernel's variant."""
         return "standard"
 
+    def _weight(self, name: str) -> Tensor:
+        """A parameter, or what a parametrisation computes in its place."""
+        # getattr finds a parameter only after it has made an error's message, which takes some microseconds.
+        found: Tensor | None = self._parameters.get(name)
+        return getattr(self, name) if found is None else found
+
     @property
     def num_directions(self) -> int:
         """D, 1 or 2."""

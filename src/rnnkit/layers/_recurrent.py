@@ -88,12 +88,10 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
 
     def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:
         """Read the weights by name at each call, so that parametrisations and tied weights take effect."""
-        suffix = suffix_of(layer, reverse)
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
-        plain = self._parameters  # a microsecond each faster than getattr, which finds parametrised weights too
-        found: list[Any] = [
-            plain[name + suffix] if name + suffix in plain else getattr(self, name + suffix) for name in names
-        ]
+        suffix, weight = suffix_of(layer, reverse), self._weight
+        found = [weight("weight_ih" + suffix), weight("weight_hh" + suffix)]
+        if self.bias:
+            found += [weight("bias_ih" + suffix), weight("bias_hh" + suffix)]
         if self.options.weight_dropout and self.training:
             keep = 1 - self.options.weight_dropout
             found[1] = found[1] * bernoulli(tuple(found[1].shape), keep, 1 / keep, found[1])
@@ -103,7 +101,10 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         """The tensors of the options; while training their random masks are drawn."""
         if self.options is DEFAULTS or self.options == DEFAULTS:  # equal where the layer was copied
             return NO_OPTIONS
-        return direction_options(self, x, batch, time, suffix_of(layer, reverse))
+        return self._option_tensors(x, batch, time, suffix_of(layer, reverse))
+
+    def _option_tensors(self, x: Tensor, batch: int, time: int, suffix: str) -> RecurrentOptions:
+        return direction_options(self, x, batch, time, suffix)
 
     # --- the public calls --------------------------------------------------------------------------------------------
 
@@ -128,7 +129,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         Raises:
             BackendError: the layer names a backend that cannot serve.
         """
-        native = native_problem(torch.device(device), dtype)
+        native = native_problem(device if isinstance(device, torch.device) else torch.device(device), dtype)
         if native is None and self.backend in ("auto", "native"):
             return "native"  # first, so that a native call does not pay for the question about PyTorch
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()
@@ -173,7 +174,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         x, hx, lengths, resets, backend = self._checked(input, hx, lengths, resets)
         if backend == "torch":
             return self._forward_torch(x, hx, lengths)
-        if not _autocast(x):
+        if backend == "native" or not _autocast(x):  # autocast does not change what the native core computes
             return run_stack(self, x, hx, lengths, resets, backend)[:2]
         # In the weights' dtype: products in half precision would not fit the state that is carried.
         with torch.autocast(x.device.type, enabled=False):

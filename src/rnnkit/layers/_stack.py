@@ -56,15 +56,15 @@ def run_stack(
     cells: list[Tensor] = []
     for index in range(layer.num_layers):
         outputs = []
-        for reverse in (False, True)[: layer.num_directions]:
+        for reverse in (False, True) if layer.bidirectional else (False,):
             row = len(finals)
             options = layer._direction_options(x, batch, time, index, reverse)
             call = DirectionCall(
                 x,
                 layer._direction_weights(index, reverse),
                 options,
-                state_row(hx, row),
-                state_row(initial, row),
+                None if hx is None else state_row(hx, row),
+                None if initial is None else state_row(initial, row),
                 lengths,
                 resets,
                 reverse,
@@ -76,16 +76,18 @@ def run_stack(
             finals.append(result.state)
             if result.cells is not None:
                 cells.append(result.cells)
-        x = dropout_between_layers(layer, outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1), index)
+        x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+        if layer.dropout:
+            x = dropout_between_layers(layer, x, index)
     if len(finals) == 1 and backend == "native":
         return StackResult(x, map_state(lambda leaf: leaf.unsqueeze(0), finals[0]), cells)
     # A copy: the reference's graph needs its own last state, and users may change theirs in place.
     return StackResult(x, map_state(lambda *leaves: torch.stack(leaves), *finals), cells)
 
 
-def state_row(state: State | None, row: int) -> State | None:
+def state_row(state: State, row: int) -> State:
     """The part [B, ...] of a state [L·D, B, ...] that belongs to one layer and direction."""
-    return None if state is None else map_state(lambda leaf: leaf[row], state)
+    return map_state(lambda leaf: leaf[row], state)
 
 
 def dropout_between_layers(layer: RecurrentBase, x: Tensor, index: int) -> Tensor:

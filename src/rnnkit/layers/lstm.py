@@ -152,11 +152,11 @@ class LSTM(RecurrentLayer, torch.nn.LSTM):
             weights = weights._replace(w_hr=getattr(self, "weight_hr" + suffix_of(layer, reverse)))
         return weights
 
-    def _direction_options(self, x: Tensor, batch: int, time: int, layer: int, reverse: bool) -> RecurrentOptions:
+    def _option_tensors(self, x: Tensor, batch: int, time: int, suffix: str) -> RecurrentOptions:
         """Those of :class:`RecurrentLayer` and the peephole, with the rows of f where gates are coupled."""
-        options = super()._direction_options(x, batch, time, layer, reverse)
+        options = super()._option_tensors(x, batch, time, suffix)
         if self.options.peepholes:
-            peephole = getattr(self, "peephole" + suffix_of(layer, reverse))
+            peephole = getattr(self, "peephole" + suffix)
             options = options._replace(peephole=coupled_peephole(peephole) if self.options.coupled_gates else peephole)
         if self.options.coupled_gates and options.norm is not None:
             norm = options.norm

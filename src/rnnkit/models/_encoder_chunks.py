@@ -8,6 +8,7 @@ import torch
 
 from ..errors import ConfigError
 from ..layers.causal_conv import CausalConv
+from ..layers.chain import Chain
 from ..layers.description import short_repr
 from ..layers.sequence_adapters import SequenceInterface, as_sequence_module
 from ..ops.state import reorder, tensors
@@ -97,3 +98,9 @@ class EncoderChunks:
         if not x.shape[1]:
             return x.new_zeros(len(x), 0, layers.output_size or x.shape[2]), state
         return step_layer(self._steps, layers, x, state, gradients=self.training or torch.is_grad_enabled())
+
+
+def front_of(encoder: torch.nn.Module) -> CausalConv | None:
+    """Return the convolutions that an encoder begins with, where it is a chain that does."""
+    parts = list(encoder.children()) if isinstance(encoder, Chain) else []
+    return parts[0] if len(parts) > 1 and isinstance(parts[0], CausalConv) else None

@@ -188,6 +188,19 @@ class EncoderDecoder(DecoderSteps):
         return [leaf.numel() for name in self._recurrent() for leaf in tensors(self._layers(name).initial_state(1))]
 
     @property
+    def memory_size(self) -> int:
+        """F, features of what the attention sees."""
+        return self._width("encoder")
+
+    def set_vocabulary(self, vocabulary: int) -> None:
+        """Tell the model how many tokens its embedding and its output have, where these were replaced.
+
+        Args:
+            vocabulary: V from now on.
+        """
+        self.vocabulary = self._arguments["target_vocabulary"] = vocabulary
+
+    @property
     def state_batch_axis(self) -> int:
         """Where the batch lies in the tensors of a state."""
         return self._layers("decoder").state_batch_axis
@@ -231,12 +244,20 @@ class EncoderDecoder(DecoderSteps):
         Raises:
             ShapeError: x or previous has other axes.
         """
-        if previous.dim() != 2 or previous.is_floating_point():
-            raise ShapeError(f"previous {list(previous.shape)} of {previous.dtype} arrived; expected ids [B, T]")
-        state, memory = self.encode(x, lengths)
+        check_previous(previous)
+        logits, weights = self.forward_targets(previous, *self.encode(x, lengths))
+        return (logits, weights) if return_attention else logits
+
+    def forward_targets(self, previous: Tensor, state: State, memory: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Return the logits of all steps of the targets [B, T, V], and the attention [B, T, S], of sources that were
+        read.
+
+        Args:
+            previous: as for the call.
+            state, memory: what `encode` returned.
+        """
         steps, embedded = self._run(previous, state, memory)
-        logits = self._scores(steps, embedded, memory)
-        return (logits, steps.weights) if return_attention else logits
+        return self._scores(steps, embedded, memory), steps.weights
 
     def _scores(self, steps: DecoderOutputs, embedded: Tensor, memory: tuple[Tensor, ...]) -> Tensor:
         logits = self._linear(self.output, self._drop(steps.vectors))
@@ -303,3 +324,9 @@ class EncoderDecoder(DecoderSteps):
         """
         # A class derived from this one may compute its steps in another way.
         return make_decoder_stream(self, state, memory) if type(self) is EncoderDecoder else None
+
+
+def check_previous(previous: Tensor) -> None:
+    """Raise ShapeError where what a decoder reads is no ids [B, T]."""
+    if previous.dim() != 2 or previous.is_floating_point():
+        raise ShapeError(f"previous {list(previous.shape)} of {previous.dtype} arrived; expected ids [B, T]")

@@ -14,21 +14,25 @@ from ..errors import ConfigError, DataError, RnnkitError, suggest
 from ..finetuning.adapters import restore_adapters
 from ..layers.argument_names import ArgumentError
 from ..layers.augment import SeriesAugment
+from ..layers.beside import Beside
 from ..layers.causal_conv import CausalConv
 from ..layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from ..layers.chain import Chain, PerStep
 from ..layers.conv import ConvFront
+from ..layers.conv_context import ConvContext
 from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
+from ..layers.line_front import LineFront
 from ..layers.lstm import LSTM
 from ..layers.pixels import PixelFront
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
+from .attention_recognizer import AttentionRecognizer
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
 from .forecast_deepar import DeepAR
@@ -37,6 +41,7 @@ from .forecast_encoder_decoder import EncoderDecoderForecaster
 from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
+from .line_recognizer import LineRecognizer
 from .regressor import SequenceRegressor
 from .speech_recognizer import SpeechRecognizer
 from .tagger import SequenceTagger
@@ -55,10 +60,13 @@ BUILDERS: dict[str, Builder] = {
     "GRUCell": GRUCell,
     "CausalConv": CausalConv,
     "ConvFront": ConvFront,
+    "ConvContext": ConvContext,
+    "LineFront": LineFront,
     "CRF": CRF,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "ReversibleNorm": ReversibleNorm,
+    "Beside": Beside,
     "Chain": lambda parts: Chain(*parts),
     "PerStep": PerStep,
     "Embedding": Embedding,
@@ -66,11 +74,13 @@ BUILDERS: dict[str, Builder] = {
     "SequenceClassifier": SequenceClassifier._from_file,
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
+    "LineRecognizer": LineRecognizer,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "AttentionRecognizer": AttentionRecognizer,
     "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,

@@ -11,21 +11,18 @@ B batch, T steps, T' steps behind the front, M features of a step, F features of
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
-from ..errors import ConfigError
-from ..layers._checks import Lengths
 from ..types import State
 from ._encoder_chunks import EncoderChunks
-from ._sequence import Front, SequenceModel
+from ._recognizer import Recognizer
+from ._sequence import Front
 from .layer_steps import LayerSteps
 
 Tensor = torch.Tensor
 
 
-class SpeechRecognizer(EncoderChunks, SequenceModel):
+class SpeechRecognizer(EncoderChunks, Recognizer):
     """z_t = W h_t + b for each step behind a front that joins steps; see the module for the equations.
 
     A model whose layers all look back alone goes on from a state: :meth:`forward_chunk` for the next steps,
@@ -60,8 +57,6 @@ class SpeechRecognizer(EncoderChunks, SequenceModel):
         True
     """
 
-    default_objective: ClassVar[str] = "ctc"
-
     def __init__(
         self,
         body: torch.nn.Module,
@@ -71,24 +66,8 @@ class SpeechRecognizer(EncoderChunks, SequenceModel):
         augment: torch.nn.Module | None = None,
         head: torch.nn.Module | None = None,
     ) -> None:
-        arguments = {"outputs": outputs, "dropout": dropout}
-        super().__init__(body, outputs, dropout, arguments, front=front, augment=augment, head=head)
-        self.default_metrics = ()
+        super().__init__(body, outputs, dropout, front=front, augment=augment, head=head)
         self._steps = LayerSteps()
-        if outputs < 2:
-            raise ConfigError(f"{outputs} outputs were asked for; expected at least 2: the blank and a token")
-
-    def encode(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor]:
-        """Map x [B, T, M] and lengths [B] or None to the body's outputs [B, T', F] and their lengths [B]."""
-        output, found, _ = self._layers()(x, lengths)
-        if found is None:
-            return output, torch.full((len(output),), output.shape[1])
-        return output, torch.as_tensor(found)
-
-    def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Map x [B, T, M] and lengths [B] or None to logits [B, T', V] and their lengths [B]."""
-        output, found = self.encode(x, lengths)
-        return self.head(self._drop(output)), found
 
     def forward_chunk(  # type: ignore[override]
         self, x: Tensor, state: State | None = None

@@ -28,28 +28,24 @@ from ..errors import ConfigError, ShapeError, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers._exports import NotScriptable
 from ..layers.causal_conv import CausalConv
-from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
 from ..layers.modes import mode
 from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module
 from ..types import State
 from ._decoder_sizes import check_recurrent
-from ._encoder_chunks import EncoderChunks
+from ._encoder_chunks import EncoderChunks, front_of
+from ._growing import grow_embedding, grow_linear
 from .layer_steps import LayerSteps, step_layer
-from .transducer_beam import Beam
-from .transducer_greedy import Greedy, TransducerDecoded
-from .transducer_stream import TransducerStream
 
 Tensor = torch.Tensor
-MAX_SYMBOLS = 10
-"""Labels that decoding may find at one frame."""
 
 
 class TransducerModel(EncoderChunks, NotScriptable):
     """An encoder of frames, a predictor of labels and a joiner; equations in :mod:`rnnkit.models.transducer`.
 
     Training needs the joiner's features [B, T', U + 1, J] and its logits [B, T', U + 1, V]; the loss adds a gradient
-    of the logits' size. Shorten long sequences in the encoder: ``rnnkit.ConvFront(..., stride=2)``.
+    of the logits' size. Shorten long sequences in the encoder: ``rnnkit.ConvFront(..., stride=2)``. In
+    :mod:`rnnkit.generation` `transducer_greedy`, `transducer_beam_search` and `TransducerDecoder` find labels.
 
     Args:
         encoder: a layer over sequences. To decode while frames arrive, it must run in one direction; `encode_chunk`
@@ -72,7 +68,8 @@ class TransducerModel(EncoderChunks, NotScriptable):
         >>> tuple(logits.shape), lengths.tolist()
         ((2, 20, 6, 11), [20, 16])
         >>> loss = rnnkit.ops.transducer.transducer_loss(logits, y, lengths, [5, 3])
-        >>> found = model.greedy(x, [40, 31])
+        >>> from rnnkit.generation import transducer_greedy
+        >>> found = transducer_greedy(model, x, [40, 31])
         >>> len(found), found[0].tokens == [token for token in found[0].tokens if token != 0]
         (2, True)
     """
@@ -140,8 +137,7 @@ class TransducerModel(EncoderChunks, NotScriptable):
     @property
     def front(self) -> CausalConv | None:
         """The convolutions that the encoder begins with, where it is a chain that does."""
-        parts = list(self.encoder.children()) if isinstance(self.encoder, Chain) else []
-        return parts[0] if len(parts) > 1 and isinstance(parts[0], CausalConv) else None
+        return front_of(self.encoder)
 
     @property
     def body(self) -> torch.nn.Module:
@@ -166,16 +162,8 @@ class TransducerModel(EncoderChunks, NotScriptable):
             ConfigError: fewer tokens than now.
         """
         check_whole(vocabulary, "vocabulary", self.vocabulary)
-        before, count = self.vocabulary, vocabulary - self.vocabulary
-        with torch.no_grad():
-            size, weight, bound = self.embedding.embedding_dim, self.embedding.weight, self.joiner_size**-0.5
-            more = torch.randn(count, size, generator=generator)
-            self.embedding = torch.nn.Embedding.from_pretrained(torch.cat([weight, more.to(weight)]), freeze=False)
-            output = torch.nn.Linear(self.joiner_size, vocabulary).to(weight)
-            output.weight[before:] = torch.empty(count, self.joiner_size).uniform_(-bound, bound, generator=generator)
-            output.bias[before:] = torch.empty(count).uniform_(-bound, bound, generator=generator)
-            output.weight[:before], output.bias[:before] = self.output.weight, self.output.bias
-        self.output, self.vocabulary = output, vocabulary
+        self.embedding = grow_embedding(self.embedding, vocabulary, generator)
+        self.output, self.vocabulary = grow_linear(self.output, vocabulary, generator), vocabulary
 
     # --- whole sequences ---------------------------------------------------------------------------------------------
 
@@ -248,62 +236,3 @@ class TransducerModel(EncoderChunks, NotScriptable):
             embedded = self.embedding(ids)[:, None]
             predicted, state = step_layer(self._steps, self._layers("predictor"), embedded, state, gradients=False)
             return self._steps.linear(self.from_predictor, predicted[:, 0]), state
-
-    def greedy(
-        self, x: Tensor, lengths: Lengths | None = None, *, max_symbols: int = MAX_SYMBOLS
-    ) -> list[TransducerDecoded]:
-        """Return for each row the labels of the alignment that takes the most probable token at each node.
-
-        Args:
-            x, lengths: as for the call.
-            max_symbols: labels that may be found at one frame; then the blank is taken.
-
-        Raises:
-            ConfigError: max_symbols below 1.
-        """
-        check_whole(max_symbols, "max_symbols")
-        with torch.no_grad(), mode(self, training=False):
-            encoded, ends = self.encode(x, lengths)
-            decoder = Greedy(self, len(encoded), max_symbols)
-            decoder.push(encoded, ends)
-        return decoder.found
-
-    def beam(
-        self, x: Tensor, lengths: Lengths | None = None, *, width: int = 4, max_symbols: int = MAX_SYMBOLS
-    ) -> list[list[TransducerDecoded]]:
-        """Return for each row the most probable label sequences that a beam search finds, the best first.
-
-        The search goes frame by frame and keeps `width` label sequences; alignments with the same labels are summed
-        (Graves 2012; Saon et al. 2020, "Alignment-length synchronous decoding for RNN transducer", have this variant
-        as time-synchronous decoding).
-
-        Args:
-            x, lengths: as for the call.
-            width: label sequences that are kept.
-            max_symbols: labels that may be found at one frame.
-
-        Raises:
-            ConfigError: width or max_symbols below 1.
-        """
-        check_whole(width, "width")
-        check_whole(max_symbols, "max_symbols")
-        with torch.no_grad(), mode(self, training=False):
-            encoded, ends = self.encode(x, lengths)
-            found = []
-            for row, end in zip(encoded, ends.tolist(), strict=True):
-                beam = Beam(self, width, max_symbols)
-                beam.push(row[:end])
-                found.append(beam.flush())
-        return found
-
-    def stream(self, *, max_symbols: int = MAX_SYMBOLS) -> TransducerStream:
-        """Return an object that takes encoder frames as they arrive and tells labels; see :class:`TransducerStream`.
-
-        Args:
-            max_symbols: labels that may be found at one frame.
-
-        Raises:
-            ConfigError: max_symbols below 1.
-        """
-        check_whole(max_symbols, "max_symbols")
-        return TransducerStream(self, max_symbols)

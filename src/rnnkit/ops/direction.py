@@ -16,7 +16,7 @@ import torch
 
 from ..types import State
 from .native import recurrence
-from .native_call import expand_zoneout
+from .native_call import Inputs, expand_zoneout
 from .unroll import unroll
 
 Tensor = torch.Tensor
@@ -148,7 +148,9 @@ def zoneout_by_step(zoneout: Tensor | None, x: Tensor) -> Tensor | None:
     return zoneout.transpose(0, 1) if zoneout.dim() == 3 else torch.atleast_1d(zoneout).expand(*x.shape[:2], -1)
 
 
-def run_native(kernel: str, call: DirectionCall, variant: str = "standard") -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run_native(
+    kernel: str, call: DirectionCall, variant: str = "standard"
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Run the native kernel, differentiable.
 
     Args:
@@ -157,22 +159,38 @@ def run_native(kernel: str, call: DirectionCall, variant: str = "standard") -> t
         variant: one of the kernel's VARIANTS.
 
     Returns:
-        output, last h, last c (empty but for the LSTM) and the rows that were saved for the backward pass.
+        output, last h, last c (None or empty but for the LSTM) and the rows that were saved for the backward pass (None
+        or empty unless the call returns cells).
 
     Raises:
         ShapeError: a shape, dtype or device does not fit.
     """
-    x, weights, options = call.x, call.weights, call.options
+    x, options, batch_first = call.x, call.options, call.batch_first
     h0, c0 = _h_and_c(call.state)
     reset_h, reset_c = _h_and_c(call.initial)
-    norm = None if options.norm is None else tuple(weight for weight in options.norm if weight is not None)
-    return recurrence(
-        kernel, x, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh, variant=variant,
-        reverse=call.reverse, batch_first=call.batch_first, norm=norm, cells=call.return_cells, h0=h0, c0=c0,
-        reset_h=reset_h, reset_c=reset_c, w_hr=weights.w_hr, peephole=options.peephole, mask=options.mask,
-        zone_h=expand_zoneout(options.zoneout_h, x, call.batch_first),
-        zone_c=expand_zoneout(options.zoneout_c, x, call.batch_first), lengths=call.lengths, resets=call.resets,
-    )  # fmt: skip
+    gain_ih, gain_hh, gain_c, shift_c = _NO_NORM if options.norm is None else options.norm
+    inputs = Inputs(
+        x,
+        *call.weights,
+        options.peephole,
+        gain_ih,
+        gain_hh,
+        gain_c,
+        shift_c,
+        h0,
+        c0,
+        reset_h,
+        reset_c,
+        options.mask,
+        expand_zoneout(options.zoneout_h, x, batch_first),
+        expand_zoneout(options.zoneout_c, x, batch_first),
+        call.lengths,
+        call.resets,
+    )
+    return recurrence(inputs, kernel, variant, call.reverse, batch_first, call.return_cells)
+
+
+_NO_NORM = (None, None, None, None)
 
 
 def _h_and_c(state: State | None) -> tuple[Tensor | None, Tensor | None]:

@@ -197,8 +197,10 @@ def lstm(call: DirectionCall) -> DirectionResult:
         ((7, 4, 5), (4, 5), (7, 4, 5))
     """
     output, h, c, saved = run_native("lstm", call)
+    assert c is not None
     if not call.return_cells:
         return DirectionResult(output, (h, c))
+    assert saved is not None
     cells = cell_states(saved, call.weights.w_hh.shape[0] // 4)
     if call.lengths is not None:  # saved rows are undefined in the padding
         valid = valid_steps(call.lengths, call.x.shape[1 if call.batch_first else 0], call.x.device)

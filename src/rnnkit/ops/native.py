@@ -11,6 +11,7 @@ readable reference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,7 +28,6 @@ from .native_call import (
     cell_states,
     check,
     empty_sequence,
-    expand_zoneout,
     forward_call,
     saved_width,
     sizes_of,
@@ -36,92 +36,83 @@ from .native_gradients import input_gradients, saved_tensors
 from .padding import valid_steps
 from .recompute import in_first_pass
 
-__all__ = ["cell_states", "expand_zoneout", "recurrence"]
+__all__ = ["cell_states", "recurrence"]
 
 Tensor = torch.Tensor
 
 
 def recurrence(
-    kernel: str,
-    x: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    *,
-    norm: tuple[Tensor, ...] | None = None,
-    variant: str = "standard",
-    reverse: bool = False,
-    batch_first: bool = False,
-    cells: bool = False,
-    **others: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    inputs: Inputs, kernel: str, variant: str, reverse: bool, batch_first: bool, cells: bool
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Run a kernel.
 
     Args:
+        inputs: the tensors, see :class:`Inputs`.
         kernel: "simple_rnn", "lstm" or "gru".
-        norm: gain_ih, gain_hh and, for the LSTM, gain_c and shift_c.
         variant: one of the kernel's VARIANTS, see :mod:`rnnkit.ops.native_call`.
+        reverse, batch_first: see :class:`rnnkit.ops.direction.DirectionCall`.
         cells: whether the saved rows are wanted although no gradient is.
-        others: h0, c0, reset_h, reset_c, w_hr, peephole, mask, zone_h, zone_c, lengths, resets of :class:`Inputs`.
 
     Returns:
-        out as x with S features and zeros behind each row's length, hn [B, S], cn [B, H] (empty but for the LSTM), and
-        the saved rows as x with features of the kernel's own (empty where none are kept).
+        out as x with S features and zeros behind each row's length, hn [B, S], cn [B, H] (None or empty but for the
+        LSTM), and the saved rows as x with features of the kernel's own (None or empty unless ``cells`` asks for them).
     """
-    gains = dict(zip(("gain_ih", "gain_hh", "gain_c", "shift_c"), norm or (), strict=False))
-    inputs = Inputs(x, w_ih, w_hh, b_ih, b_hh, **gains, **others)
-    differentiable = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in inputs[: len(DIFFERENTIABLE)]
-    )
-    # torch.jit.trace compares a trace with gradients to one without. Its module computes again what was not saved.
-    dropped = in_first_pass() or torch._C._get_tracing_state() is not None
-    save_for_backward = (differentiable and not dropped) or cells
-    flags = Flags(kernel, variant, reverse, batch_first, save_for_backward)
-    _refuse_transforms()
-    if tracing():
-        result = torch.ops.rnnkit.recurrence(*inputs, *flags)
-    elif differentiable:
-        present = [index for index, tensor in enumerate(inputs) if tensor is not None]
-        result = _Recurrence.apply(present, flags, *(inputs[index] for index in present))  # type: ignore[no-untyped-call]
-    else:
-        result = forward_call(*inputs, *flags)
-    return result  # type: ignore[no-any-return]
-
-
-def _refuse_transforms() -> None:
-    """Refuse what the kernels cannot differentiate, in a direct call; a layer chooses another backend before."""
-    if transforming():
+    if transforming():  # a layer chooses another backend before
         raise BackendError(f'{NO_TRANSFORMS}; use a layer with backend="auto", or the reference')
+    differentiable = False
+    if torch.is_grad_enabled():
+        for tensor in inputs[: len(DIFFERENTIABLE)]:
+            if tensor is not None and tensor.requires_grad:
+                differentiable = True
+                break
+    # torch.jit.trace compares a trace with gradients to one without. Its module computes again what was not saved.
+    saving = cells or (differentiable and not in_first_pass() and torch._C._get_tracing_state() is None)
+    flags = Flags(kernel, variant, reverse, batch_first, saving)
+    if tracing():
+        return torch.ops.rnnkit.recurrence(*inputs, *flags)  # type: ignore[no-any-return]
+    if differentiable:
+        present = [index for index, tensor in enumerate(inputs) if tensor is not None]
+        tensors = [inputs[index] for index in present]
+        return _Recurrence.apply(present, flags, cells, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+    return forward_call(inputs, flags)
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
 
 
 class _Recurrence(torch.autograd.Function):
-    """``apply(present, flags, *tensors)``: the inputs whose indices ``present`` lists; each argument costs time."""
+    """``apply(present, flags, cells, *tensors)``: the inputs whose indices ``present`` lists; each argument costs time.
+
+    Saved rows are a result only where ``cells`` asks for them; each tensor of the results costs time, too.
+    """
 
     @staticmethod
-    def forward(ctx: Any, present: list[int], flags: Flags, *tensors: Tensor) -> tuple[Tensor, ...]:
-        inputs: list[Any] = [None] * COUNT
-        for index, tensor in zip(present, tensors, strict=True):
-            inputs[index] = tensor
-        outputs = forward_call(*inputs, *flags)
+    def forward(
+        ctx: Any, present: list[int], flags: Flags, cells: bool, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        out, hn, cn, saved = forward_call(_inputs(present, tensors), flags)
         ctx.set_materialize_grads(False)
         # A first pass that is computed again saved nothing; its backward pass reads what the second one saved.
-        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
+        ctx.save_for_backward(*tensors, out, saved)
         ctx.present, ctx.flags = present, flags
-        return outputs
+        return out, hn, cn, saved if cells else None
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         *tensors, out, saved = saved_tensors(ctx)
-        inputs: list[Any] = [None] * COUNT
+        present, count = ctx.present, len(DIFFERENTIABLE)
         needs = [False] * COUNT
-        for index, tensor, need in zip(ctx.present, tensors, ctx.needs_input_grad[2:], strict=True):
-            inputs[index], needs[index] = tensor, need
-        found = input_gradients(inputs, ctx.flags, out, saved, needs[: len(DIFFERENTIABLE)], grads)
-        return (None, None, *(found[index] if index < len(found) else None for index in ctx.present))
+        for index, need in zip(present, ctx.needs_input_grad[3:], strict=True):
+            needs[index] = need
+        found = input_gradients(_inputs(present, tensors), ctx.flags, out, saved, needs[:count], grads)
+        return (None, None, None, *[found[index] if index < count else None for index in present])
+
+
+def _inputs(present: list[int], tensors: Sequence[Tensor]) -> Inputs:
+    inputs: list[Any] = [None] * COUNT
+    for index, tensor in zip(present, tensors, strict=True):
+        inputs[index] = tensor
+    return Inputs(*inputs)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -130,8 +121,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _operator_gradients(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    *inputs, out, saved = saved_tensors(ctx)
-    count, flags = len(DIFFERENTIABLE), Flags(*ctx.flags)
+    *tensors, out, saved = saved_tensors(ctx)
+    inputs, count, flags = Inputs(*tensors), len(DIFFERENTIABLE), Flags(*ctx.flags)
     needs = [bool(need) for need in ctx.needs_input_grad[:count]]
     if tracing() and any(grad is not None for grad in grads):
         found = torch.ops.rnnkit.recurrence_backward(*grads, out, saved, *inputs, *flags, needs)
@@ -156,18 +147,20 @@ _library.define(
 
 def _operator(*arguments: Any) -> tuple[Tensor, ...]:
     """The operator. Its results are the same each time: saved rows of the padding, which nobody reads, are cleared."""
-    out, hn, cn, saved = forward_call(*arguments)
     inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
+    out, hn, cn, saved = forward_call(inputs, flags)
     if inputs.lengths is not None and saved.numel():
         valid = valid_steps(inputs.lengths, out.shape[1 if flags.batch_first else 0], out.device)
         saved.masked_fill_(~(valid if flags.batch_first else valid.T)[..., None], 0)
-    return out, hn, cn, saved
+    return out, hn, out.new_empty(0) if cn is None else cn, saved
 
 
 def _operator_backward(*arguments: Any) -> tuple[Tensor, ...]:
+    *grads, out, saved = arguments[:6]
     inputs, flags = Inputs(*arguments[6 : 6 + COUNT]), Flags(*arguments[6 + COUNT : -1])
     check(inputs, flags, sizes_of(inputs, flags))
-    return tuple(backward_call(*arguments))
+    found = backward_call(tuple(grads), out, saved, inputs, flags, arguments[-1])
+    return tuple(out.new_empty(0) if grad is None else grad for grad in found)
 
 
 _library.impl("recurrence", _operator, "CPU")

@@ -5,6 +5,7 @@ Legend: B batch, T time, I input, H hidden, G gates, S length of h (P with a pro
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 
 from ..errors import ShapeError
 from .backend import native_core
-from .memory import scratch_memory, work_memory
+from .memory import work_blocks, work_memory
 
 Tensor = torch.Tensor
 
@@ -164,7 +165,7 @@ def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
         )
     batch, time, features, hidden, state, gates = sizes
     wide = gates * hidden
-    shapes = {
+    shapes = {  # in the order of the inputs
         "w_ih": (wide, features), "w_hh": (wide, hidden if inputs.w_hr is None else state),
         "b_ih": (wide,), "b_hh": (wide,), "w_hr": (state, hidden), "peephole": (3, hidden),
         "gain_ih": (wide,), "gain_hh": (wide,), "gain_c": (hidden,), "shift_c": (hidden,),
@@ -172,17 +173,20 @@ def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
         "mask": (batch, state), "zone_h": (batch, time, state), "zone_c": (batch, time, hidden),
         "lengths": (batch,), "resets": (batch, time),
     }  # fmt: skip
-    for name, tensor in zip(Inputs._fields[1:], inputs[1:], strict=True):
-        if tensor is not None:
-            _fit(name, tensor, shapes[name], _DTYPES.get(name, x.dtype))
+    _fit(zip(shapes, inputs[1:], shapes.values(), strict=True), x.dtype)
 
 
-def _fit(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu):
-        raise ShapeError(
-            f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}; "
-            f"expected {dtype} of shape {tuple(shape)} on the CPU"
-        )
+def _fit(tensors: Iterable[tuple[str, Tensor | None, tuple[int, ...]]], dtype: torch.dtype) -> None:
+    """Raise ShapeError unless the tensors have the shapes beside them and lie on the CPU; None fits."""
+    for name, tensor, shape in tensors:
+        if tensor is None:
+            continue
+        wanted = _DTYPES.get(name, dtype)
+        if tensor.shape != shape or tensor.dtype != wanted or not tensor.is_cpu:
+            raise ShapeError(
+                f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}; "
+                f"expected {wanted} of shape {tuple(shape)} on the CPU"
+            )
 
 
 _SEQUENCES = ("x", "zone_h", "zone_c")
@@ -240,83 +244,102 @@ def _input_arrays(inputs: Inputs, batch_first: bool) -> dict[str, Any]:
 
 
 def forward_arrays(
-    inputs: Inputs, out: Tensor, hn: Tensor, cn: Tensor | None, scratch: Tensor, batch_first: bool
+    inputs: Inputs, out: Tensor, hn: Tensor, cn: Tensor | None, scratch: int, batch_first: bool
 ) -> dict[str, Any]:
-    """Return the arrays of a forward call that saves nothing, by name."""
+    """Return the arrays of a forward call that saves nothing, by name; ``scratch`` is an address."""
     arrays = _input_arrays(inputs, batch_first)
     arrays["out"], arrays["hn"] = _sequence(out, batch_first), hn.data_ptr()
     if cn is not None:
         arrays["cn"] = cn.data_ptr()
-    arrays["scratch"] = scratch.data_ptr()
+    arrays["scratch"] = scratch
     return arrays
 
 
-def forward_call(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
+def forward_call(inputs: Inputs, flags: Flags) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """Return output, last h, last c (None but for the LSTM) and the saved rows (empty where none are kept)."""
     sizes = sizes_of(inputs, flags)
     check(inputs, flags, sizes)
     inputs = compact(inputs)
     problem = recurrent_problem(inputs, flags, sizes)
-    weight, is_lstm = inputs.w_hh, flags.kernel == "lstm"
-    out = empty_sequence(weight, sizes, sizes.state, flags.batch_first)
+    weight, batch_first = inputs.w_hh, flags.batch_first
+    out = empty_sequence(weight, sizes, sizes.state, batch_first)
     hn = weight.new_empty(sizes.batch, sizes.state)
-    cn = weight.new_empty((sizes.batch, sizes.hidden) if is_lstm else 0)
+    cn = weight.new_empty(sizes.batch, sizes.hidden) if flags.kernel == "lstm" else None
     width = problem.saved_width if flags.save_for_backward else 0
-    shape = (sizes.batch, sizes.time) if flags.batch_first else (sizes.time, sizes.batch)
-    saved = work_memory((*shape, width), weight.dtype)
-    scratch = scratch_memory(problem.scratch(False))
-    arrays = forward_arrays(inputs, out, hn, cn if is_lstm else None, scratch, flags.batch_first)
+    saved = work_memory((*out.shape[:2], width), weight.dtype)
+    scratch = work_blocks.take(problem.scratch(False))
+    arrays = forward_arrays(inputs, out, hn, cn, scratch.address, batch_first)
     if width:
-        arrays["saved"] = _sequence(saved, flags.batch_first)
-    problem.forward(arrays)
+        arrays["saved"] = _sequence(saved, batch_first)
+    try:
+        problem.forward(arrays)
+    finally:
+        work_blocks.give_back(scratch)
     return out, hn, cn, saved
 
 
-def backward_call(*arguments: Any) -> list[Tensor]:
-    """Return the gradients of the tensors that DIFFERENTIABLE names; those that ``needs`` does not ask for are empty.
+def backward_call(
+    grads: tuple[Tensor | None, ...], out: Tensor, saved: Tensor, inputs: Inputs, flags: Flags, needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """Return the gradients of the tensors that DIFFERENTIABLE names, None for those that ``needs`` does not ask for.
 
-    The inputs are a forward call's, checked there; its results may have passed through hooks of the user's.
+    Args:
+        grads: those of a forward call's four results.
+        out, saved: results of that call; they may have passed through hooks of the user's.
+        inputs, flags: those of that call, checked there.
+        needs: whether each gradient is needed.
     """
-    dout, dhn, dcn, dsaved, out, saved, *rest, needs = arguments
-    inputs, flags = compact(Inputs(*rest[:COUNT])), Flags(*rest[COUNT:])
-    sizes, batch_first = sizes_of(inputs, flags), flags.batch_first
-    shape = tuple(inputs.x.shape[:2])
+    inputs = compact(inputs)
+    sizes, batch_first, dtype = sizes_of(inputs, flags), flags.batch_first, inputs.x.dtype
     problem = recurrent_problem(inputs, flags, sizes)
-    width = problem.saved_width if flags.save_for_backward else 0
-    _fit("out", out, (*shape, sizes.state), inputs.x.dtype)
-    _fit("saved", saved, (*shape, width), inputs.x.dtype)
-    _fit("the gradient of out", dout, (*shape, sizes.state), inputs.x.dtype)
-    _fit("the gradient of saved", dsaved, (*shape, width), inputs.x.dtype)
-    for name, dh, features in (("hn", dhn, sizes.state), ("cn", dcn, sizes.hidden)):
-        if dh is not None and dh.numel():
-            _fit(f"the gradient of {name}", dh, (sizes.batch, features), inputs.x.dtype)
+    shape, width = tuple(inputs.x.shape[:2]), problem.saved_width if flags.save_for_backward else 0
+    dout, dhn, dcn, dsaved = [None if grad is None or grad.numel() == 0 else grad for grad in grads]
+    at_each_step, saved_rows = (*shape, sizes.state), (*shape, width)
+    _fit(
+        (
+            ("out", out, at_each_step),
+            ("saved", saved, saved_rows),
+            ("the gradient of out", dout, at_each_step),
+            ("the gradient of saved", dsaved, saved_rows),
+            ("the gradient of hn", dhn, (sizes.batch, sizes.state)),
+            ("the gradient of cn", dcn, (sizes.batch, sizes.hidden)),
+        ),
+        dtype,
+    )
     # Every tensor whose address is taken keeps a name until the call is over.
-    dout, out, saved = _rows(dout), out if out.stride(-1) == 1 else out.contiguous(), saved.contiguous()
-    dcells = None if dsaved is None or dsaved.numel() == 0 else _rows(cell_states(dsaved, sizes.hidden))
-    dhn, dcn = (None if dh is None or dh.numel() == 0 else dh.contiguous() for dh in (dhn, dcn))
-    empty = out.new_empty(0)
+    out = out if out.stride(-1) == 1 else out.contiguous()
+    sequences = (
+        ("saved", saved.contiguous() if width else None),
+        ("dout", _rows(dout)),
+        ("dcells", None if dsaved is None else _rows(cell_states(dsaved, sizes.hidden))),
+    )
     # Contiguous, so sequences lie in memory as the output does.
-    grads = [
-        torch.empty(tensor.shape, dtype=out.dtype, device="cpu") if tensor is not None and need else empty
+    found = [
+        torch.empty(tensor.shape, dtype=dtype, device="cpu") if tensor is not None and need else None
         for tensor, need in zip(inputs, needs, strict=False)
     ]
-    scratch = scratch_memory(problem.scratch(True))
+    others = (
+        ("dhn", None if dhn is None else dhn.contiguous()),
+        ("dcn", None if dcn is None else dcn.contiguous()),
+        *zip(_GRADIENTS, found, strict=True),
+    )
     arrays = _input_arrays(inputs, batch_first)
     arrays["out"] = _sequence(out, batch_first)
-    for name, sequence in (("saved", saved if saved.numel() else None), ("dout", dout), ("dcells", dcells)):
+    for name, sequence in sequences:
         if sequence is not None:
             arrays[name] = _sequence(sequence, batch_first)
-    for name, last in (("dhn", dhn), ("dcn", dcn)):
-        if last is not None:
-            arrays[name] = last.data_ptr()
-    for name, grad in zip(_GRADIENTS, grads, strict=True):
-        if grad is not empty:
-            arrays[name] = grad.data_ptr()
-    if "dx" in arrays:
-        arrays["dx"] = _sequence(grads[0], batch_first)
-    arrays["scratch"] = scratch.data_ptr()
-    problem.backward(arrays)
-    return grads
+    for name, tensor in others:
+        if tensor is not None:
+            arrays[name] = tensor.data_ptr()
+    if found[0] is not None:
+        arrays["dx"] = _sequence(found[0], batch_first)
+    scratch = work_blocks.take(problem.scratch(True))
+    arrays["scratch"] = scratch.address
+    try:
+        problem.backward(arrays)
+    finally:
+        work_blocks.give_back(scratch)
+    return found
 
 
 def cell_states(saved: Tensor, hidden: int) -> Tensor:

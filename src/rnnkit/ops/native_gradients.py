@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from .backend import tracing
-from .native_call import COUNT, DIFFERENTIABLE, Flags, Inputs, backward_call, cell_states, forward_call
+from .native_call import DIFFERENTIABLE, Flags, Inputs, backward_call, cell_states, forward_call
 
 Tensor = torch.Tensor
 _RESULTS = 2  # output and saved rows, the last tensors that a call saves
@@ -40,13 +40,13 @@ def saved_tensors(ctx: Any) -> list[Any]:
         saved = list(ctx.saved_tensors)
     dropped = getattr(ctx, "results_dropped", False)
     # Hooks that users set (checkpoints, for example) hand out tensors that PyTorch does not check.
-    if dropped or (not tracing() and (saved[-1]._version or saved[-2]._version)):
+    if dropped or ((saved[-1]._version or saved[-2]._version) and not tracing()):
         saved[-_RESULTS:] = None, None
     return saved
 
 
 def input_gradients(
-    tensors: list[Any],
+    inputs: Inputs,
     flags: Flags,
     out: Tensor | None,
     saved: Tensor | None,
@@ -56,27 +56,25 @@ def input_gradients(
     """Return the gradients of the tensors that DIFFERENTIABLE names, None for those that are not needed.
 
     Args:
-        tensors: the inputs of the call, as :class:`Inputs` orders them.
-        flags: those of the call.
+        inputs, flags: those of the call.
         out, saved: the results that :func:`saved_tensors` gives.
         needs: whether each gradient is needed.
         grads: the gradients of the four results of the call.
     """
     dout, dhn, dcn, dsaved = grads
     if dsaved is not None and dsaved.numel() == 0:  # of rows that were not saved
-        dsaved = None
-    grads = dout, dhn, dcn, dsaved
-    if all(grad is None for grad in grads):
+        grads = dout, dhn, dcn, None
+    given = [grad for grad in grads if grad is not None]
+    if not given:
         return [None] * len(needs)
     # create_graph=True, is_grads_batched=True
-    if torch.is_grad_enabled() or any(_batched(grad) for grad in grads if grad is not None):
-        return _through_the_reference(tensors, flags, needs, grads)
+    if torch.is_grad_enabled() or any(map(_batched, given)):
+        return _through_the_reference(inputs, flags, needs, grads)
     if not flags.save_for_backward:
         flags = flags._replace(save_for_backward=True)
     if out is None or saved is None:
-        out, _, _, saved = forward_call(*tensors, *flags)
-    found = backward_call(*grads, out, saved, *tensors, *flags, needs)
-    return [grad if need else None for grad, need in zip(found, needs, strict=True)]
+        out, _, _, saved = forward_call(inputs, flags)
+    return backward_call(grads, out, saved, inputs, flags, needs)
 
 
 def _batched(tensor: Tensor) -> bool:
@@ -86,7 +84,7 @@ def _batched(tensor: Tensor) -> bool:
 
 
 def _through_the_reference(
-    tensors: list[Any], flags: Flags, needs: list[bool], grads: tuple[Tensor | None, ...]
+    tensors: Inputs, flags: Flags, needs: list[bool], grads: tuple[Tensor | None, ...]
 ) -> list[Tensor | None]:
     """Return the gradients by the reference: slow, of any number at once, and differentiable again where asked for."""
     from .references import run_reference
@@ -95,7 +93,7 @@ def _through_the_reference(
     with torch.enable_grad():
         # Aliases: where one input was computed from another, each still gets its own part alone.
         aliases: list[Any] = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count]]
-        inputs = Inputs(*aliases, *tensors[count:COUNT])
+        inputs = Inputs(*aliases, *tensors[count:])
         results = run_reference(inputs, flags)
     dout, dhn, dcn, dsaved = grads
     dcells = None if dsaved is None else cell_states(dsaved, inputs.w_hh.shape[0] // 4)

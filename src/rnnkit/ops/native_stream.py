@@ -63,7 +63,7 @@ class NativeStream:
         out = empty_sequence(x, sizes, sizes.state, True)
         h, c = inputs.h0, inputs.c0
         assert h is not None
-        self._stream.add(problem, forward_arrays(inputs, out, h, c, scratch, True))
+        self._stream.add(problem, forward_arrays(inputs, out, h, c, scratch.data_ptr(), True))
         self._owned.append((inputs, out, scratch))
         self.output = out[:, 0]
 

@@ -21,7 +21,7 @@ def map_state(function: Callable[..., torch.Tensor], state: State, *others: Stat
     """Apply ``function`` to every tensor of ``state`` and the matching tensors of ``others``."""
     if isinstance(state, torch.Tensor):
         return function(state, *others)
-    return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))
+    return tuple([map_state(function, *parts) for parts in zip(state, *others, strict=True)])
 
 
 def tensors(state: State) -> list[torch.Tensor]:

@@ -7,16 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .palette import BLUE, COLOURS, FAINT, INK
+from .palette import BLUE, FAINT, INK
 from .style import figure, write
+from .token_curves import draw_token_curves
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 _WIDTH, _HEIGHT = 7.0, 5.4  # inches
 _MOST = 4000  # points of a waveform
-_LINES = 12  # tokens that are drawn
-_SEEN = 0.05  # a token is drawn where it is so likely at some step
 
 
 def utterance_picture(
@@ -65,16 +64,7 @@ def utterance_picture(
     )
     middle.set_ylabel("band")
     times = (np.arange(len(probabilities)) + 1) * step
-    peaks = probabilities.max(0)
-    shown = [token for token in np.argsort(-peaks).tolist() if token and peaks[token] > _SEEN][:_LINES]
-    for number, token in enumerate(sorted(shown)):
-        line = COLOURS[number % len(COLOURS)]
-        lower.plot(times, probabilities[:, token], color=line, linewidth=1.2)
-        at = int(probabilities[:, token].argmax())
-        name = tokens[token] if tokens[token].strip() else "␣"
-        lower.text(times[at], min(1.0, peaks[token]) + 0.03, name, fontsize=8, color=line, ha="center")
-    lower.set_ylim(0, 1.25)
-    lower.set_ylabel("probability")
+    draw_token_curves(lower, times, probabilities, tokens)
     lower.set_xlabel("seconds")
     lower.set_xlim(0, max(seconds, float(times[-1]) if len(times) else 0.0))
     for axes in (upper, middle, lower):

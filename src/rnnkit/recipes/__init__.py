@@ -37,6 +37,7 @@ RECIPES = {
     "adding": ("adding", "adding"),
     "adding-plain": ("adding", "plain"),
     "classify": ("classify", "classify"),
+    "digit-strings": ("digit_strings", "digit_strings"),
     "forecast": ("forecast", "forecast"),
     "forecast-energy": ("forecast", "energy"),
     "forecast-etth1": ("forecast", "etth1"),
@@ -56,6 +57,7 @@ RECIPES = {
     "mnist-gru": ("mnist", "rows_gated"),
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
+    "read": ("read", "read"),
     "sound-classify": ("sound_classify", "sound_classify"),
     "speech": ("speech", "speech"),
     "speech-digits": ("speech_digits", "speech_digits"),
@@ -65,6 +67,8 @@ RECIPES = {
     "translate": ("translate", "translate"),
     "translate-multi30k": ("translate", "translate_multi30k"),
     "translate-tatoeba": ("translate", "translate_tatoeba"),
+    "vad": ("vad", "vad"),
+    "vad-digits": ("vad", "vad_digits"),
 }
 
 

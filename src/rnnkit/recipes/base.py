@@ -166,6 +166,7 @@ class Recipe(Settings, PreparedRun):
         reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
             is then the second one.
         model_file: the file of the run folder that holds the trained model.
+        other_files: what `write_answers` writes besides tables, by the suffix of the file.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -182,6 +183,7 @@ class Recipe(Settings, PreparedRun):
     reads_text: ClassVar[bool] = False
     reads_parallel_files: ClassVar[bool] = False
     model_file: ClassVar[str] = FILE
+    other_files: ClassVar[dict[str, str]] = {}
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.
@@ -215,6 +217,24 @@ class Recipe(Settings, PreparedRun):
             return self.predict(folder, data)
 
         return answer
+
+    def write_answers(self, answers: Columns, out: Path) -> None:
+        """Write answers to a file that is no table, of a suffix in `other_files`.
+
+        Args:
+            answers: what `predict` returned of all files; of several with a column "file".
+            out: the file.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no write_answers(answers, out)")
+
+    def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
+        """Return a function that answers for one picture after another, and writes each answer into a folder.
+
+        Args:
+            folder: the run folder.
+            out: where ``NAME.json`` and ``NAME.png``, the answer drawn into the picture, are written for each.
+        """
+        raise _missing(self, "drawing_predictor", "draw answers into pictures")
 
     def language_model(self, folder: Path) -> TextModel:
         """Return the folder's language model, which generates text.

@@ -15,7 +15,8 @@ import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError, Place
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
-from rnnkit.recipes.sound_run import PreparedRecordings, SoundRecipe
+from rnnkit.recipes.prepared_parts import PreparedParts
+from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
@@ -123,7 +124,7 @@ class SoundClassify(SoundRecipe):
 
 
 @dataclass(frozen=True)
-class PreparedSounds(PreparedRecordings):
+class PreparedSounds(PreparedParts):
     """A run whose recordings were read and divided.
 
     Attributes:
@@ -288,14 +289,15 @@ def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None,
     from rnnkit.diagnostics import pictures
     from rnnkit.plotting.learning_curves import curves
     from rnnkit.plotting.page import Page
-    from rnnkit.recipes.speech_page import flat, wav_bytes
+    from rnnkit.recipes.recognition import flat_figures
+    from rnnkit.recipes.speech_page import wav_bytes
     from rnnkit.recipes.text_page import MADE
     from rnnkit.runs.files import REPORT_PAGE
     from rnnkit.runs.tables import write_table
 
     page = Page("Classes of sounds", repr(trained.model), name=folder.name, made=MADE)
     shown = {name: metrics[name] for name in ("validation", "test", "rows", "split", "chosen_on") if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat(shown))
+    page.section("Figures").table(("what", "figure"), flat_figures(shown))
     if metrics.get("troubles"):
         page.section("What the recordings tell").sentences(metrics["troubles"])
     if judged is not None:

@@ -5,25 +5,28 @@
 The network is trained by connectionist temporal classification, which needs no times of words, or with
 ``--set model.head=transducer`` as a transducer, whose tokens depend on those before them. It looks back alone, so
 that it recognises speech while it is spoken; ``--set model.bidirectional=true --set features.norm=utterance`` gives a
-network for recordings, which is better and cannot stream. Sound is augmented anew in each epoch. The epoch with the
-lowest word error rate of the validation part is kept. The test part chooses nothing.
+network for recordings, which is better and cannot stream. ``--set model.head=attention`` writes token by token and
+looks at the whole utterance for each; it cannot stream either.
+
+Sound is augmented anew in each epoch. The epoch with the lowest word error rate of the validation part is kept. The
+test part chooses nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import rnnkit
-from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
-from rnnkit.recipes.sound_run import PreparedRecordings, SoundRecipe
+from rnnkit.recipes.recognition import Judged, PreparedRecognition, Training, unknown_tokens
+from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
-from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.speech_settings import Decoding, RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
 
@@ -54,6 +57,15 @@ class Speech(SoundRecipe):
     seed: Seed = 0
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit.sampling and self.model.head != "attention":
+            raise ConfigError(
+                f"fit.sampling={self.fit.sampling:g} arrived with model.head={self.model.head}, which is trained on "
+                "the true tokens alone; add --set model.head=attention, or leave fit.sampling out"
+            )
+        self.model.check_attention()
+
     def prepare(self) -> PreparedRun:
         """Read, divide and check the recordings, and write nothing."""
         parts = divide_clips(self.data, "speech")
@@ -72,7 +84,7 @@ class Speech(SoundRecipe):
         for name, clips in (("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
                 spoken = speak(clips, self.data, rate, part=name)
-                findings += spoken.findings + unknown_words(spoken.utterances.texts, tokenizer, name)
+                findings += spoken.findings + unknown_tokens(spoken.utterances.texts, tokenizer, name)
                 held[name] = spoken.utterances
         tests = {"test": held["test"]} if "test" in held else {}
         return PreparedSpeech(
@@ -112,7 +124,8 @@ class Speech(SoundRecipe):
         Of a recogniser that streams also the real-time factor and, where the ends of words are known, the latency.
         The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other recordings.
         """
-        from rnnkit.recipes.speech_results import draw_confusions, judge
+        from rnnkit.recipes.recognition import draw_confusions
+        from rnnkit.recipes.speech_results import judge
         from rnnkit.tasks.speech_latency import stream_figures
 
         transcriber = self.transcriber(folder)
@@ -124,13 +137,13 @@ class Speech(SoundRecipe):
             if not judged:
                 raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
             _, first = next(iter(judged.items()))
-            draw_confusions(first.scores, folder / "confusions.png")
-            timed = next((one for one in judged.values() if hasattr(one.utterances, "ends")), first)
-            return prepared.figures(judged) | stream_figures(transcriber, timed.utterances)
+            draw_confusions(first.scores.confusions, folder / "confusions.png")
+            timed = next((one for one in judged.values() if hasattr(one.items, "ends")), first)
+            return prepared.figures(judged) | stream_figures(transcriber, timed.items)
         path = data.without_encoding()
         spoken = self.speak(path, transcriber.rate)
         one = judge(transcriber, spoken.utterances)
-        draw_confusions(one.scores, folder / f"confusions-{path.stem}.png")
+        draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png")
         return one.scores.figures | stream_figures(transcriber, spoken.utterances)
 
     def predictor(self, folder: Path) -> Predictor:
@@ -160,74 +173,57 @@ class Speech(SoundRecipe):
 
 
 @dataclass(frozen=True)
-class PreparedSpeech(PreparedRecordings):
+class PreparedSpeech(PreparedRecognition):
     """A run whose recordings were read and divided.
 
     Attributes:
-        recipe: its settings.
-        train, validation: what to learn, and what chooses the epoch; None where there is none.
-        tests: what to judge by, by its name.
-        tokenizer: of the training part.
         rate: samples a second.
     """
 
-    recipe: Speech
-    train: Utterances
-    validation: Utterances | None
-    tests: dict[str, Utterances]
-    tokenizer: Tokenizer
+    nouns: ClassVar[str] = "recordings"
+
     rate: int
 
     def __post_init__(self) -> None:
         """Raise ConfigError or DataError for settings that the run cannot use, before there is a run folder."""
-        fit, front = self.recipe.fit, make_front(self.recipe.features, self.rate, 0.0, None)
-        if fit.early_stopping is not None and self.validation is None:
-            raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
-        self.transcriber(front).search()
+        super().__post_init__()
+        self.transcriber(make_front(self.recipe.features, self.rate, 0.0, None)).search()
 
-    def judge(self, transcriber: Transcriber) -> dict[str, Any]:
-        """Return what was recognised of the tests, else of the validation part, by its name."""
+    def callbacks(self, training: Training) -> list[Any]:
+        """Return the schedule of scheduled sampling, where it is asked for."""
+        from rnnkit.training import ScheduledSampling
+
+        fit = self.recipe.fit
+        if not fit.sampling:
+            return []
+        return [ScheduledSampling(fit.sampling, max(1, fit.epochs * training.batches.steps // 2))]
+
+    def judge_items(self, recognizer: Transcriber, items: Utterances) -> Judged:
+        """Recognise utterances, and compare with what is said in them."""
         from rnnkit.recipes.speech_results import judge
 
-        tests = self.tests or ({} if self.validation is None else {"validation": self.validation})
-        return {name: judge(transcriber, utterances) for name, utterances in tests.items()}
+        return judge(recognizer, items)
 
-    def figures(self, judged: dict[str, Any]) -> dict[str, float]:
-        """Return the figures of what was judged; those of several tests have their names in front."""
-        if len(judged) == 1:
-            figures: dict[str, float] = next(iter(judged.values())).scores.figures
-            return figures
-        return {f"{name}_{what}": one.scores.figures[what] for name, one in judged.items() for what in ("wer", "cer")}
+    def measured(self, recognizer: Transcriber) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
+        """Return that the error rates of words and characters choose, of the likeliest token at each step."""
+        return {"wer": False, "cer": False}, lambda model: greedy(recognizer, self.validation)
 
-    def run(self, folder: Path) -> runs.Metrics:
-        """Train, judge, and write the results into the folder."""
+    def write_results(
+        self,
+        folder: Path,
+        recognizer: Transcriber,
+        judged: Mapping[str, Judged],
+        history: Any,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        """Write texts beside their transcripts, confusions, and the page of the run."""
         from rnnkit.recipes.speech_page import write_speech_page
-        from rnnkit.recipes.speech_results import judge, write_predictions
+        from rnnkit.recipes.speech_results import write_predictions
 
-        recipe = self.recipe
-        data_digests.record(folder, self.digests)
-        learner, transcriber, batches, validation = self.training()
-        history = fit(recipe.fit, learner, transcriber, batches, validation, self.validation, folder, recipe.seed)
-        learner.save(folder)
-        metrics: runs.Metrics = {"split": self.division}
-        if self.validation is not None:
-            metrics["validation"] = judge(transcriber, self.validation).scores.figures
-        judged = self.judge(transcriber)
-        if self.tests:
-            metrics["test"] = self.figures(judged)
-        counts = {"train": self.train, "validation": self.validation, **self.tests}
-        metrics["rows"] = {name: len(part) for name, part in counts.items() if part is not None}
-        metrics["troubles"] = list(self.told)
-        chosen = None
-        if self.validation is not None:
-            figure = {"wer": "word error rate", "cer": "character error rate", "loss": "loss"}[recipe.fit.choose_by]
-            chosen = f"the {figure} of {runs.chosen_on_validation(len(self.validation), 'recordings')}"
-        metrics = runs.record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
         write_predictions(folder, judged)
-        write_speech_page(folder, recipe.title, transcriber, judged, history, metrics)
-        return metrics
+        write_speech_page(folder, self.recipe.title, recognizer, judged, history, metrics)
 
-    def training(self) -> tuple[rnnkit.Learner, Transcriber, Any, Any]:
+    def training(self) -> Training:
         """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
         import torch
 
@@ -255,13 +251,13 @@ class PreparedSpeech(PreparedRecordings):
         validation = None
         if self.validation is not None:
             validation = SpeechBatches(self.validation, self.tokenizer, front, size, shuffle=False)
-        return learner, transcriber, batches, validation
+        return Training(learner, transcriber, batches, validation)
 
     def transcriber(self, front: SpeechFront) -> Transcriber:
         """Return the recogniser with fresh weights."""
         from rnnkit.tasks.speech import Transcriber
 
-        model = build(self.recipe.model, front.features.size, len(self.tokenizer))
+        model = build(self.recipe.model, front.features.size, self.tokenizer)
         return Transcriber(model, front, self.tokenizer, self.recipe.decode)
 
 
@@ -270,73 +266,33 @@ def speech() -> Speech:
     return Speech()
 
 
-def build(settings: RecognizerNetwork, features: int, tokens: int) -> rnnkit.SpeechRecognizer | rnnkit.TransducerModel:
+def build(settings: RecognizerNetwork, features: int, tokenizer: Tokenizer) -> Any:
     """Return the network with fresh weights.
 
     Args:
         settings: of it.
         features: numbers a frame.
-        tokens: of the tokenizer, the blank among them.
+        tokenizer: of the tokens, the blank among them.
     """
-    front, body = make_layers(settings, features)
-    if settings.head == "transducer":
-        from rnnkit.layers.by_name import RECURRENT_LAYERS
+    from rnnkit.tasks.speech_heads import HEADS
 
-        size = settings.predictor_size
-        predictor = RECURRENT_LAYERS[settings.cell](size, size, batch_first=True)
-        return rnnkit.TransducerModel(
-            rnnkit.Chain(front, body), predictor, settings.joiner_size, tokens, dropout=settings.dropout
-        )
-    return rnnkit.SpeechRecognizer(body, tokens, dropout=settings.dropout, front=front)
+    front, body = make_layers(settings, features)
+    return HEADS[settings.head].build(settings, front, body, tokenizer)
 
 
 def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rnnkit.Learner:
     """Return a learner of a recogniser; `others` are further settings, or replace those of the training."""
-    from rnnkit.training import CTC, Transducer
+    from rnnkit.tasks.speech_heads import head_of
 
     settings = fit.learner_settings() | others
-    objective = Transducer(0) if isinstance(model, rnnkit.TransducerModel) else CTC(0, zero_infinity=True)
-    return rnnkit.Learner(model, objective=objective, device=device, **settings)
-
-
-def fit(
-    settings: RecognizerFit,
-    learner: rnnkit.Learner,
-    transcriber: Transcriber,
-    batches: Any,
-    validation: Any,
-    judged: Utterances | None,
-    folder: Path,
-    seed: int,
-) -> Any:
-    """Train, and keep the epoch that is the best on the validation part.
-
-    Returns:
-        The history.
-    """
-    from rnnkit.training import ValidationFigures
-
-    callbacks: list[Any] = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json")]
-    chosen: dict[str, Any] = {}
-    if judged is not None:
-        callbacks.append(ValidationFigures({"wer": False, "cer": False}, lambda model: greedy(transcriber, judged)))
-        chosen = {"monitor": f"val_{settings.choose_by}", "restore_best": True}
-    return learner.fit(
-        batches,
-        validation=validation,
-        seed=seed,
-        checkpoint=folder,
-        resume=True,  # of a new folder there is nothing to resume
-        callbacks=callbacks,
-        **settings.fit_settings() | chosen,
-    )
+    return rnnkit.Learner(model, objective=head_of(model).objective(model, fit), device=device, **settings)
 
 
 def greedy(transcriber: Transcriber, utterances: Utterances) -> dict[str, float]:
     """Return the error rates of the likeliest token at each step."""
     from rnnkit.recipes.speech_results import judge
 
-    figures = judge(transcriber.with_decoding(width=1, lm=None, hot_words=()), utterances).scores.figures
+    figures = judge(transcriber.with_decoding(**transcriber.decoding.made_greedy()), utterances).scores.figures
     return {name: figures[name] for name in ("wer", "cer")}
 
 
@@ -345,17 +301,3 @@ def vars_of(decode: Decoding) -> dict[str, Any]:
     from dataclasses import fields
 
     return {one.name: getattr(decode, one.name) for one in fields(decode) if one.name != "tail"}
-
-
-def unknown_words(texts: Any, tokenizer: Tokenizer, part: str) -> list[str]:
-    """Return a sentence about tokens that the training part lacks; none where it has all."""
-    unknown = tokenizer.unknown
-    if unknown is None:
-        return []
-    lost = sum(unknown in tokenizer.encode(text) for text in texts)
-    what = "words" if tokenizer.kind == "word" else "characters"
-    if not lost:
-        return []
-    return [
-        f"{part}: {lost:,} of {len(texts):,} transcripts hold {what} that training has none of; they count as wrong."
-    ]

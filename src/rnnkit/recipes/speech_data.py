@@ -6,11 +6,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.recipes.recognition import fitting, names_of
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rnnkit.tasks.speech_batches import HeldUtterances
 
 _COLUMNS = ("path_column", "text_column", "label_column", "speaker_column", "start_column", "end_column")
-_SHOWN = 5  # names in a sentence
 Layout = Literal["auto", "labels", "digits", "transcripts", "table", "kaldi", "librispeech", "plain"]
 
 
@@ -177,7 +176,11 @@ def divide_clips(data: ClipData, command: str) -> ClipParts:
     told = [f"test: {data.test}"] if data.test is not None else []
     told += [
         f"{part}: {len(parts[part]):,} of {len(clips):,} recordings"
-        + (f", of speakers that no other part has: {_named(parts[part].speakers)}" if by == "speaker" else " at random")
+        + (
+            f", of speakers that no other part has: {names_of(parts[part].speakers)}"
+            if by == "speaker"
+            else " at random"
+        )
         + f" (split_seed {data.split_seed})"
         for part in amounts
     ]
@@ -268,7 +271,7 @@ def left_out(part: str, names: Sequence[str], what: str) -> list[str]:
         return []
     count = f"{len(names):,} {'recording' if len(names) == 1 else 'recordings'}"
     verb = "is" if len(names) == 1 else "are"
-    return [f"{part}: " * bool(part) + f"{count} {what} {verb} left out: {_named(names)}."]
+    return [f"{part}: " * bool(part) + f"{count} {what} {verb} left out: {names_of(names)}."]
 
 
 def without_short(
@@ -287,14 +290,8 @@ def without_short(
     """
     from rnnkit.tasks.speech_batches import HeldUtterances
 
-    kept, short = [], []
-    for index, text in enumerate(utterances.texts):
-        ids = tokenizer.encode(text)
-        needed = len(ids) + sum(first == second for first, second in pairwise(ids))
-        if ids and needed <= steps(len(utterances.waveforms[index])):
-            kept.append(index)
-        else:
-            short.append(names[index])
+    kept, narrow = fitting(utterances.texts, tokenizer, [steps(len(one)) for one in utterances.waveforms])
+    short = [names[index] for index in narrow]
     if not kept:
         raise DataError(
             f"all {len(utterances):,} recordings are too short for their transcripts, such as {short[0]}; expected a "
@@ -341,8 +338,3 @@ def _inside(text: str, at: int) -> bool:
     if text[at] not in "'-":
         return False
     return 0 < at < len(text) - 1 and text[at - 1].isalnum() and text[at + 1].isalnum()
-
-
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

@@ -10,6 +10,7 @@ speaker from training and judges on his recordings.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _LABELS = tuple("0123456789")
 _INDEX = re.compile(r"_(\d+)(?:\.\w+|#\d+)*$")
+_COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
+# `cd recordings; sha256sum *.wav | sha256sum` tells the digest (LC_ALL=C). GitHub packs a commit in other bytes now and
+# then, so that no digest of its archives would hold.
+_FREE_SPOKEN_DIGITS: dict[str, Any] = {
+    "folder": "fsdd",
+    "archive": "free-spoken-digit-dataset.tar.gz",
+    "address": f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{_COMMIT}.tar.gz",
+    "members": "recordings",
+    "suffix": ".wav",
+    "number": 3000,
+    "size": 21_128_848,
+    "sha256": "1801eae019c063377d98f831d3f93574f259475df7332bb0e3d1b080fb5e6959",
+    "about": "Jackson et al., CC BY-SA 4.0",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,8 @@ class Data(SpeechData):
     """The recordings of digits, and the strings that are joined of them.
 
     Attributes:
-        path: the folder or the archive of the recordings; none takes the free spoken digits of RNNKIT_DATA.
+        path: the folder or the archive of the recordings; none takes the free spoken digits, of RNNKIT_DATA or
+            from the network.
         strings: strings of an epoch.
         longest_string: the most digits of a string to learn; the shortest has one.
         test_strings: strings of each test.
@@ -176,7 +192,7 @@ class SpeechDigits(Speech):
 class PreparedDigits(PreparedSpeech):
     """Digits that were read, divided and joined."""
 
-    def figures(self, judged: dict[str, Any]) -> dict[str, float]:
+    def figures(self, judged: Mapping[str, Any]) -> dict[str, float]:
         """Return the accuracy of isolated digits, and the word error rates of strings."""
         found = {}
         for name, one in judged.items():
@@ -188,34 +204,19 @@ class PreparedDigits(PreparedSpeech):
 
 
 def speech_digits() -> SpeechDigits:
-    """Learn strings of 1 to 7 free spoken digits, of RNNKIT_DATA or data.path; judged with gaps, without, in noise."""
+    """Learn strings of 1 to 7 free spoken digits, or of data.path; judged with gaps, without, in noise."""
     return SpeechDigits()
 
 
 def free_spoken_digits() -> Path:
-    """Return the archive of the free spoken digits, ``fsdd/free-spoken-digit-dataset.tar.gz`` of RNNKIT_DATA.
-
-    Its bytes are those of ``git archive 26eb9aaf | gzip``; GitHub packs the same files in other bytes, so that no
-    address on the network has a file with this hash.
+    """Return the folder of the free spoken digits, of RNNKIT_DATA, of the cache, or from GitHub; checked file by file.
 
     Raises:
-        DataError: it is not there, or has another content.
+        DataError: what RNNKIT_DATA has is altered. DownloadError: they cannot be fetched.
     """
-    from rnnkit.data.download import File
-    from rnnkit.data.public_files import find_given
+    from rnnkit.data.public_archives import PublicArchive, find_members
 
-    file = File(
-        "free-spoken-digit-dataset.tar.gz",
-        15_595_823,
-        "b1df144fc7677df787fbfdf673f29bc5bd1fb72c6981a2c633aa94d230e46146",
-    )
-    if (given := find_given("fsdd", (file,))) is not None:
-        return given[0]
-    raise DataError(
-        f"the free spoken digits are not there: RNNKIT_DATA has no fsdd/{file.name}. Type `git clone "
-        "https://github.com/Jakobovski/free-spoken-digit-dataset` and add --set "
-        "data.path=free-spoken-digit-dataset/recordings"
-    )
+    return find_members("free spoken digits", PublicArchive(**_FREE_SPOKEN_DIGITS))
 
 
 def word_of(label: str | None) -> str:

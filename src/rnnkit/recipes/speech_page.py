@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.plotting.page import Page
+from rnnkit.recipes.recognition import flat_figures
 from rnnkit.recipes.text_page import MADE
 from rnnkit.runs.files import REPORT_PAGE, TROUBLES
 from rnnkit.serialization import replacing
@@ -15,7 +16,7 @@ from rnnkit.serialization import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnkit.recipes.speech_results import Judged
+    from rnnkit.recipes.recognition import Judged
     from rnnkit.tasks.speech import Transcriber
 
 _WORST = 8  # errors to listen to
@@ -49,7 +50,7 @@ def write_speech_page(
     troubles = list(metrics.get("troubles", ()))
     page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
     shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat(shown))
+    page.section("Figures").table(("what", "figure"), flat_figures(shown))
     if troubles:
         page.section("What the recordings tell").sentences(troubles)
     if judged:
@@ -88,11 +89,11 @@ def _add_utterance(page: Page, transcriber: Transcriber, judged: Mapping[str, Ju
     from rnnkit.plotting.utterance import utterance_picture
 
     one = list(judged.values())[-1]
-    row = next((row for row, found in enumerate(one.transcripts) if found.words and found.seconds <= _LONGEST), None)
+    row = next((row for row, found in enumerate(one.found) if found.words and found.seconds <= _LONGEST), None)
     if row is None:
         return
-    samples, found = one.utterances.waveform(row), one.transcripts[row]
-    page.section("An utterance", f"Said: {one.utterances.texts[row]}. Recognised: {found.text}.")
+    samples, found = one.items.waveform(row), one.found[row]
+    page.section("An utterance", f"Said: {one.items.texts[row]}. Recognised: {found.text}.")
     page.sound("Sound", wav_bytes(samples, transcriber.rate))
     log_probs, frames = transcriber.log_probs(samples), transcriber.front.features(samples)
     words = [(word.text, word.start, word.end) for word in found.words]
@@ -114,8 +115,24 @@ def _add_utterance(page: Page, transcriber: Transcriber, judged: Mapping[str, Ju
         caption="From top to bottom: the waveform; the features, dark where there is energy; the probabilities of the "
         "tokens. A token shows in few steps; between tokens the blank is the likeliest, which is not drawn.",
     )
+    attended = transcriber.attention(samples)
+    if attended is not None:
+        _add_attention(page, transcriber, *attended)
     if transcriber.streams is None:
         _add_partial(page, transcriber, samples)
+
+
+def _add_attention(page: Page, transcriber: Transcriber, tokens: Sequence[int], weights: Tensor) -> None:
+    from rnnkit.plotting.attention import attention_picture
+
+    names = [transcriber.tokenizer.tokens[token] for token in tokens]
+    seconds = [f"{step * transcriber.step_seconds:.2f}" for step in range(weights.shape[1])]
+    page.picture(
+        lambda path: attention_picture(seconds, names, weights, path),
+        f"What the decoder attended to when it wrote {len(names)} tokens, over {len(seconds)} steps.",
+        title="What the decoder attended to",
+        caption="A row for each token, a column for each step, by its seconds: dark where the decoder looked.",
+    )
 
 
 def _add_partial(page: Page, transcriber: Transcriber, samples: Tensor) -> None:
@@ -132,14 +149,15 @@ def _add_partial(page: Page, transcriber: Transcriber, samples: Tensor) -> None:
 
 
 def _add_confusions(page: Page, judged: Mapping[str, Judged]) -> None:
-    from rnnkit.recipes.speech_results import confusions_of, draw_confusions
-    from rnnkit.tasks.speech_scores import SpeechScores, mistakes_of
+    from rnnkit.recipes.recognition import confusions_of, draw_confusions
+    from rnnkit.recipes.speech_results import DIGITS
+    from rnnkit.tasks.recognition_scores import mistakes_of
 
     confusions = confusions_of(judged)
     page.section("Which words were taken for which")
     wrong = mistakes_of(confusions)
     page.picture(
-        lambda path: draw_confusions(SpeechScores({}, [], confusions), path),
+        lambda path: draw_confusions(confusions, path, DIGITS),
         f"Counts of true words (rows) and recognised ones (columns); {sum(count for *_, count in wrong):,} are wrong.",
         caption="A row for each true word, a column for each recognised one; – stands for none.",
     )
@@ -153,7 +171,7 @@ def _add_worst(page: Page, rate: int, judged: Mapping[str, Judged]) -> None:
         (wer, name, row)
         for name, one in judged.items()
         for row, wer in enumerate(one.scores.each)
-        if wer > 0 and one.transcripts[row].seconds <= _LONGEST
+        if wer > 0 and one.found[row].seconds <= _LONGEST
     ]
     rows.sort(key=lambda one: (-one[0], one[1], one[2]))
     if not rows:
@@ -161,10 +179,10 @@ def _add_worst(page: Page, rate: int, judged: Mapping[str, Judged]) -> None:
     page.section("The worst errors", "By the share of words that are wrong.")
     for wer, name, row in rows[:_WORST]:
         one = judged[name]
-        said, found = one.utterances.texts[row], one.transcripts[row]
+        said, found = one.items.texts[row], one.found[row]
         page.sound(
             f"{name}, {wer:.0%} wrong",
-            wav_bytes(one.utterances.waveform(row), rate),
+            wav_bytes(one.items.waveform(row), rate),
             f"said: {said}",
             f"recognised: {found.text or '(nothing)'} (confidence {found.confidence:.2f})",
         )
@@ -175,9 +193,7 @@ def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping
     from rnnkit.plotting.length_quality import length_quality_picture
 
     pairs = [
-        (found.seconds, wer)
-        for one in judged.values()
-        for found, wer in zip(one.transcripts, one.scores.each, strict=True)
+        (found.seconds, wer) for one in judged.values() for found, wer in zip(one.found, one.scores.each, strict=True)
     ]
     page.section("Curves")
     if rows:
@@ -194,13 +210,3 @@ def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping
             title="Length and errors",
             caption="Each point is an utterance. The line is the mean of groups of about equal size.",
         )
-
-
-def flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
-    """Yield the figures of groups by their names, as texts."""
-    for name, value in figures.items():
-        label = f"{before}{name.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{label}, ")
-        else:
-            yield label, f"{value:.4g}" if isinstance(value, float) else str(value)

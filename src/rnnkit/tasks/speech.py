@@ -23,9 +23,11 @@ from ..layers.modes import mode
 from ..serialization import read_config
 from .speech_batches import SpeechFront
 from .speech_settings import Decoding
+from .speech_stream import as_samples
 from .speech_words import Word, words_of
 
 if TYPE_CHECKING:
+    from ..generation.ctc_results import Decoded
     from .speech_stream import Recognizer
 
 STORED = "speech"  # in the extra of a model's file
@@ -64,7 +66,8 @@ class Transcriber:
     """Recognise speech in waveforms, or in a stream of samples.
 
     Args:
-        model: a :class:`rnnkit.SpeechRecognizer`, or a :class:`rnnkit.TransducerModel`.
+        model: a :class:`rnnkit.SpeechRecognizer`, a :class:`rnnkit.TransducerModel`, or a
+            :class:`rnnkit.AttentionRecognizer`, which takes no stream.
         front: what makes features for it.
         tokenizer: of its tokens, whose first one is the blank.
         decoding: the search.
@@ -101,9 +104,9 @@ class Transcriber:
     @property
     def streams(self) -> str | None:
         """Why the recogniser takes no stream; None where it does."""
-        if self.front.norm.kind == "utterance":
-            return "its features are normalised by the whole utterance: train with features.norm=running"
         problem: str | None = self.model.carry_problem
+        if problem is None and self.front.norm.kind == "utterance":
+            return "its features are normalised by the whole utterance: train with features.norm=running"
         return problem
 
     def with_decoding(self, **changes: Any) -> Transcriber:
@@ -124,30 +127,41 @@ class Transcriber:
         if isinstance(waveforms, Tensor | np.ndarray | str | PathLike):
             what = f"an array of shape {tuple(waveforms.shape)}" if hasattr(waveforms, "shape") else repr(waveforms)
             raise DataError(f"{what} arrived; expected a list of waveforms: transcriber([read_audio(path).samples])")
-        from .speech_stream import as_samples
-
         waveforms = [as_samples(one) for one in waveforms]
         search = self.search()
         found: dict[int, Transcript] = {}
         order = np.argsort([len(one) for one in waveforms], kind="stable").tolist()
         for begin in range(0, len(order), batch_size):
             rows = order[begin : begin + batch_size]
-            outputs = self._outputs(search, [waveforms[row] for row in rows])
-            for row, values in zip(rows, outputs, strict=True):
-                found[row] = self._transcript(search, values, len(waveforms[row]) / self.rate)
+            frames, lengths = self._frames([waveforms[row] for row in rows])
+            with torch.inference_mode(), mode(self.model, training=False):
+                decoded = search.read(self.model, frames, lengths)
+            for row, one in zip(rows, decoded, strict=True):
+                found[row] = self._transcript(one, len(waveforms[row]) / self.rate)
         return [found[row] for row in range(len(waveforms))]
 
     def log_probs(self, waveform: Tensor) -> Tensor:
         """Return log p of each token at each step of the network, [T', V], of one waveform [N].
 
-        Of a transducer: given the tokens that are found before the step.
+        Of a transducer: given the tokens that are found before the step. Of an attention decoder: of its branch of CTC.
         """
         search = self.search()
-        from .speech_stream import as_samples
-
-        [values] = self._outputs(search, [as_samples(waveform)])
+        frames, lengths = self._frames([as_samples(waveform)])
         with torch.inference_mode(), mode(self.model, training=False):
-            found: Tensor = search.log_probs(self.model, values)
+            found: Tensor = search.log_probs(self.model, frames, lengths)
+        return found
+
+    def attention(self, waveform: Tensor) -> tuple[list[int], Tensor] | None:
+        """Return the tokens that are found in a waveform [N], and what the decoder attended to for each [U, T'].
+
+        None of a network without an attention decoder.
+        """
+        search = self.search()
+        if not hasattr(search, "attention"):
+            return None
+        frames, lengths = self._frames([as_samples(waveform)])
+        with torch.inference_mode(), mode(self.model, training=False):
+            found: tuple[list[int], Tensor] = search.attention(self.model, frames, lengths)
         return found
 
     def search(self) -> Any:
@@ -156,10 +170,10 @@ class Transcriber:
         Raises:
             DataError: the language model is not there, or is none. ConfigError: the network's search takes none.
         """
-        from .speech_decoding import search_of
+        from .speech_heads import head_of
 
         if self._search is None:  # a language model is read once, and only if something is recognised
-            self._search = search_of(self.model, self.decoding, self.tokenizer)
+            self._search = head_of(self.model).search(self.model, self.decoding, self.tokenizer)
         return self._search
 
     def stream(self, *, rate: int | None = None, endpoint: float | None = None) -> Recognizer:
@@ -206,17 +220,12 @@ class Transcriber:
         return Transcriber(model, front, Tokenizer.from_dict(extra["tokenizer"]), Decoding(**values))
 
     @torch.inference_mode()
-    def _outputs(self, search: Any, waveforms: Sequence[Tensor]) -> list[Tensor]:
-        """Return what the search reads of each waveform."""
+    def _frames(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the features of waveforms [B, T, M], where the network is, and their lengths [B]."""
         frames, lengths = self.front(waveforms)
-        device = next(self.model.parameters()).device
-        with mode(self.model, training=False):
-            values, steps = search.whole(self.model, frames.to(device), lengths)
-        return [one[:length] for one, length in zip(values, steps.tolist(), strict=True)]
+        return frames.to(next(self.model.parameters()).device), lengths
 
-    def _transcript(self, search: Any, values: Tensor, seconds: float) -> Transcript:
-        with torch.inference_mode(), mode(self.model, training=False):
-            decoded = search(values)
+    def _transcript(self, decoded: Decoded, seconds: float) -> Transcript:
         words = words_of(decoded.tokens, decoded.times, decoded.confidences, self.tokenizer, self.step_seconds)
         words = [word._replace(start=min(word.start, seconds), end=min(word.end, seconds)) for word in words]
         confidence = sum(word.confidence for word in words) / len(words) if words else 0.0

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.position import ResumableBatches
-from ..errors import DataError, check_number, check_whole
-from ..types import Batch
+from ..errors import DataError, check_number
+from .recognition_batches import TokenBatches
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ..data.text.tokenizer import Tokenizer
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-_POOL = 8  # batches: utterances are sorted by length within so many; more would put the same words into a batch
 
 
 class Utterances(Protocol):
@@ -184,13 +182,11 @@ class SpeechFront:
         self.norm.fit(features())
 
 
-class SpeechBatches(ResumableBatches):
-    """Batches of utterances: features as inputs, tokens as targets.
+class SpeechBatches(TokenBatches):
+    """Batches of utterances: features as inputs, tokens as targets; see :class:`TokenBatches` for order and epochs.
 
-    Each epoch draws new augmentation, new made utterances, and a new order: utterances are sorted by length within 8
-    batches, and the batches come in a random order. In the first `curriculum` epochs all come from short to long
-    (Amodei et al. 2016, SortaGrad). In the first `plain` epochs nothing is augmented: a network that is trained by CTC
-    puts out blanks alone until it tells sounds apart, and leaves that the sooner the plainer they are.
+    A network that is trained by CTC puts out blanks alone until it tells sounds apart, and leaves that the sooner the
+    plainer they are.
 
     Args:
         utterances: what is said.
@@ -200,7 +196,8 @@ class SpeechBatches(ResumableBatches):
         waves: augments samples [N]; None: nothing does.
         frames: augments normalised features [T, M], of as many frames; None: nothing does.
         shuffle: false: all are sorted by length, always, and nothing is drawn anew.
-        curriculum, plain: see above.
+        curriculum: so many epochs come from short to long.
+        plain: so many epochs begin without augmentation.
         seed: of all that is drawn.
 
     Example:
@@ -228,87 +225,34 @@ class SpeechBatches(ResumableBatches):
         plain: int = 0,
         seed: int = 0,
     ) -> None:
-        check_whole(batch_size, "batch_size")
-        check_whole(curriculum, "curriculum", 0)
-        check_whole(plain, "plain", 0)
-        self.utterances, self.tokenizer, self.front = utterances, tokenizer, front
-        self.batch_size, self.shuffle, self.curriculum, self.plain = batch_size, shuffle, curriculum, plain
-        self.waves, self.frames, self.epoch = waves, frames, 0
-        super().__init__(seed)
+        self.utterances, self.front, self.waves, self.frames = utterances, front, waves, frames
+        super().__init__(
+            utterances, tokenizer, batch_size, shuffle=shuffle, curriculum=curriculum, plain=plain, seed=seed
+        )
 
-    @property
-    def steps(self) -> int:
-        """The number of batches of an epoch."""
-        return -(-len(self.utterances) // self.batch_size)
+    def sizes(self) -> npt.NDArray[Any]:
+        """Return the length of each utterance in seconds."""
+        return self.utterances.seconds
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
-        first = self.position.begin()
-        if not self.shuffle:
-            return self._rest(self._cut(np.arange(len(self.utterances))), first, None)
-        drawn = int(torch.randint(2**62, (), generator=self.generator))
-        self.utterances.redraw(drawn, self.epoch)
-        return self._rest(self._drawn(), first, drawn)
+    def inputs(self, rows: list[int], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Return normalised features [B, T, M] and their lengths [B], augmented where a generator is given."""
+        waveforms = [self.utterances.waveform(row) for row in rows]
+        if generator is not None and self.waves is not None:
+            waveforms = [self.waves(one, generator) for one in waveforms]
+        inputs, lengths = self.front(waveforms)
+        if generator is not None and self.frames is not None:
+            for row, length in enumerate(lengths.tolist()):
+                inputs[row, :length] = self.frames(inputs[row, :length], generator)
+        return inputs, lengths
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position in the epoch, and the number of epochs that are over."""
-        return {**super().state_dict(), "epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
-        super().load_state_dict(state)
-        self.epoch = int(state["epoch"])
+    def drawn_by(self) -> list[Any]:
+        """Return what augments."""
+        return [repr(self.waves), repr(self.frames)]
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the data and its order from others."""
-        order = [self.seed, self.curriculum, self.plain, repr(self.waves), repr(self.frames)] if self.shuffle else None
         front = [self.front.features.settings.to_json(), self.front.norm.to_json(), self.front.tail]
-        return {
-            "data": self.utterances.fingerprint(),
-            "tokenizer": self.tokenizer if isinstance(self.tokenizer, tuple) else self.tokenizer.fingerprint(),
-            "front": front,
-            "batch_size": self.batch_size,
-            "order": order,
-        }
+        return super().fingerprint() | {"front": front}
 
     def __repr__(self) -> str:
         return f"SpeechBatches({len(self.utterances):,} utterances, batch_size={self.batch_size})"
-
-    def _rest(self, batches: list[npt.NDArray[np.int64]], first: int, drawn: int | None) -> Iterator[Batch]:
-        for number, rows in enumerate(batches[first:], first):
-            self.position.advance()
-            yield self._batch(rows.tolist(), None if drawn is None else drawn + number)
-        self.epoch += 1
-        self.position.end()
-
-    def _batch(self, rows: list[int], seed: int | None) -> Batch:
-        generator = torch.Generator().manual_seed(0 if seed is None else seed)
-        seed = None if self.epoch < self.plain else seed
-        waveforms = [self.utterances.waveform(row) for row in rows]
-        if seed is not None and self.waves is not None:
-            waveforms = [self.waves(one, generator) for one in waveforms]
-        inputs, lengths = self.front(waveforms)
-        if seed is not None and self.frames is not None:
-            for row, length in enumerate(lengths.tolist()):
-                inputs[row, :length] = self.frames(inputs[row, :length], generator)
-        texts = [self.utterances.texts[row] for row in rows]
-        if isinstance(self.tokenizer, tuple):
-            return Batch(inputs, torch.tensor([self.tokenizer.index(text) for text in texts]), lengths)
-        ids = [torch.as_tensor(self.tokenizer.encode(text), dtype=torch.int64) for text in texts]
-        targets = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        return Batch(inputs, targets, lengths, torch.tensor([len(one) for one in ids]))
-
-    def _drawn(self) -> list[npt.NDArray[np.int64]]:
-        """The rows of each batch of an epoch."""
-        if self.epoch < self.curriculum:
-            return self._cut(np.arange(len(self.utterances)))
-        order = torch.randperm(len(self.utterances), generator=self.generator).numpy()
-        pool = self.batch_size * (1 if self.epoch < self.plain else _POOL)
-        # Pools are whole numbers of batches, so that an epoch has as many batches whatever the order.
-        batches = [one for begin in range(0, len(order), pool) for one in self._cut(order[begin : begin + pool])]
-        return [batches[at] for at in torch.randperm(len(batches), generator=self.generator).tolist()]
-
-    def _cut(self, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-        """Sort rows by length and cut them into batches."""
-        rows = rows[np.argsort(self.utterances.seconds[rows], kind="stable")]
-        return [rows[begin : begin + self.batch_size] for begin in range(0, len(rows), self.batch_size)]

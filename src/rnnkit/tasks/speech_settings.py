@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError
+from .decoding_settings import CTCDecoding
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
 from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
@@ -146,25 +147,26 @@ class RecognizerFit(SoundFit):
     Attributes:
         curriculum: so many epochs begin with the shortest utterances and end with the longest.
         choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
+        label_smoothing: share of a target that is spread over all tokens, with model.head=attention.
+        sampling: the probability, at the end, that the decoder reads its own token while training, with
+            model.head=attention; it rises over the first half of the steps.
     """
 
     epochs: Count = 40
     curriculum: WholeNumber = 1
     choose_by: Literal["wer", "cer", "loss"] = "wer"
+    label_smoothing: Share = 0.1
+    sampling: Share = 0.0
 
 
 @dataclass(frozen=True)
-class Decoding(Settings):
+class Decoding(CTCDecoding):
     """How tokens are found in what the network puts out, and where a stream ends an utterance.
 
     Attributes:
-        width: beginnings that the beam search follows at a time; 1 takes the likeliest token at each step.
-        lm: a language model of n-grams for the beam search, an ARPA file, or a run of `rnnkit train
-            ngram`; none takes no model.
-        lm_weight: what the language model counts beside the network.
-        word_bonus: what each word adds to the score, against a language model's liking for few words.
-        hot_words: words that the beam search is to prefer.
-        hot_weight: what each of them adds to the score.
+        length_penalty: with model.head=attention, what long texts gain in the beam search; 0 prefers short ones.
+        ctc_weight: with model.head=attention, what the branch of CTC counts in the search where the network has one; it
+            keeps attention from leaving words out and from telling them twice.
         tail: seconds of silence that follow the sound, in which a network that looks back alone tells the last word.
         endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
 
@@ -173,21 +175,10 @@ class Decoding(Settings):
         (True, False)
     """
 
-    group_name: ClassVar[str] = "decode"
-
-    width: WholeNumber = 1
-    lm: str | None = None
-    lm_weight: NotNegative = 0.5
-    word_bonus: float = 1.0
-    hot_words: tuple[str, ...] = ()
-    hot_weight: NotNegative = 5.0
+    length_penalty: NotNegative = 1.0
+    ctc_weight: Share = 0.3
     tail: NotNegative = 0.3
     endpoint: NotNegative = 0.8
-
-    @property
-    def greedy(self) -> bool:
-        """Whether the likeliest token is taken at each step."""
-        return self.width <= 1 and self.lm is None and not self.hot_words
 
 
 @dataclass(frozen=True)
@@ -196,11 +187,36 @@ class RecognizerNetwork(SoundNetwork):
 
     Attributes:
         head: ctc scores tokens step by step, each without the others; transducer has a second recurrent layer read the
-            tokens so far, and needs more memory and time to train.
-        predictor_size: features of that layer and of its tokens, with head=transducer.
+            tokens so far, and needs more memory and time to train; attention writes token by token and looks at the
+            whole utterance for each, so that it cannot stream.
+        predictor_size: features of the layer that reads tokens, and of these, with head=transducer.
         joiner_size: features that join both, with head=transducer.
+        decoder_size: features of the layer that writes tokens, and of these, with head=attention.
+        attention: how the steps of an utterance are scored, with head=attention.
+        form: whether the decoder attends before it reads a token (bahdanau), or behind it (input_feeding), or without
+            that any token waits for another's attention (parallel), with head=attention.
+        ctc_weight: what a branch of CTC counts in the loss, with head=attention: it shows the encoder where tokens are
+            said; 0 has none.
     """
 
-    head: Literal["ctc", "transducer"] = "ctc"
+    head: Literal["ctc", "transducer", "attention"] = "ctc"
     predictor_size: Count = 96
     joiner_size: Count = 128
+    decoder_size: Count = 128
+    attention: Literal["dot", "general", "additive"] = "additive"
+    form: Literal["bahdanau", "input_feeding", "parallel"] = "bahdanau"
+    ctc_weight: Share = 0.3
+
+    @property
+    def encoder_size(self) -> int:
+        """Features of a step of the recurrent layers."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    def check_attention(self) -> None:
+        """Raise ConfigError for a decoder that cannot attend to the recurrent layers."""
+        size = self.encoder_size
+        if self.head == "attention" and self.attention == "dot" and self.decoder_size != size:
+            raise ConfigError(
+                f"model.attention=dot arrived with model.decoder_size={self.decoder_size} and {size} features of a "
+                f"step; expected as many: add --set model.decoder_size={size}, or take model.attention=general"
+            )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .learner import Learner
     from .loop import Run
     from .objectives.ctc import CTC
+    from .objectives.ctc_attention import CTCAttention
     from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
     from .objectives.sequence_to_sequence import SequenceToSequence
     from .objectives.transducer import Transducer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "BestWeights": "watching.weights",
     "CTC": "objectives.ctc",
+    "CTCAttention": "objectives.ctc_attention",
     "Callback": "watching.callbacks",
     "Checkpoints": "resuming.checkpoint",
     "Constant": "optimization.schedules",
@@ -69,6 +71,7 @@ __all__ = [
     "EMA",
     "NTASGD",
     "BestWeights",
+    "CTCAttention",
     "Callback",
     "Checkpoints",
     "Constant",

@@ -233,9 +233,11 @@ def _run(run: Run) -> None:
         run.recorder.broke_off(error)  # before the callbacks see the end of the run
         raise
     finally:
-        run.recorder.stop()
-        run.callbacks.fit_end(run.history)
-        release_work_memory()
+        try:
+            run.recorder.stop()
+            run.callbacks.fit_end(run.history)
+        finally:
+            release_work_memory()
 
 
 def _watchers(settings: FitSettings, schedule: Schedule | None, callbacks: Iterable[CallbackLike]) -> list[str]:

@@ -88,6 +88,11 @@ class WavFile:
         """Read samples [N, C]; None: all that follow."""
         return read_samples(self._file, self._header, start, self._header.frames if count is None else count)
 
+    def blocks(self, count: int) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield all samples, so many at a time, [n, C]."""
+        for start in range(0, self._header.frames, count):
+            yield read_samples(self._file, self._header, start, count)
+
 
 class OtherFile:
     """A file that soundfile reads."""
@@ -118,6 +123,40 @@ class OtherFile:
         if len(data) < until - begin:
             self.info = replace(self.info, truncated=True)
         return data[start - begin :]
+
+    def blocks(self, count: int) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield all samples, so many at a time, [n, C], as far as the file is sound."""
+        parts: list[npt.NDArray[np.float32]] = []
+        held = total = 0
+        try:
+            for part in self._forward():
+                parts.append(part)
+                held, total = held + len(part), total + len(part)
+                if held >= count:
+                    yield np.concatenate(parts)
+                    parts, held = [], 0
+        except (self._soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+            if not total:
+                raise self._damaged(error) from None
+        if parts:
+            yield np.concatenate(parts)
+        # The length of an MP3 file is an estimate.
+        if total < self.info.frames and self._format != "MP3":
+            self.info = replace(self.info, truncated=True)
+
+    def _forward(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield samples in small pieces; of MP3 without the seeks that soundfile does behind each read."""
+        sound = self._sound
+        if self._format == "MP3":
+
+            class Forward(self._soundfile.SoundFile):  # type: ignore[misc, name-defined]
+                def seekable(self) -> bool:
+                    return False
+
+            self._file.seek(0)
+            sound = Forward(self._file)
+        while len(part := sound.read(_BLOCK, dtype="float32", always_2d=True)):
+            yield part
 
     def _sound_part(self, until: int, error: Exception) -> npt.NDArray[np.float32]:
         """Read a damaged file from its beginning as far as it goes."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -110,13 +112,87 @@ def read_audio(
     if not len(data):
         raise DataError(_no_samples(info), place, "record it again, or leave it out")
     if info.truncated:
-        problem = "the file is truncated or damaged: it ends before its header says. What is sound was read"
-        warnings.warn(DataWarning(problem, place, "copy it again"), stacklevel=2)
+        warnings.warn(_truncated(place), stacklevel=2)
     data = _within(data, place)
     # The mean of equal channels is each of them, to the bit.
     channels = data.mean(1) if mono and data.shape[1] > 1 else data[:, 0] if mono else data.T
     samples = torch.from_numpy(np.ascontiguousarray(channels))
     return Waveform(samples, info.rate).resampled(info.rate if rate is None else rate)
+
+
+class AudioBlocks:
+    """The samples of a sound file in blocks, so that recordings may be larger than memory; `open_blocks` makes it.
+
+    Attributes:
+        info: what the header says.
+        rate: samples a second.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> write_wav(file, torch.zeros(8000), 8000)
+        >>> with open_blocks(file, seconds=0.6) as blocks:
+        ...     blocks.info.seconds, sum(map(len, blocks))
+        (1.0, 8000)
+    """
+
+    def __init__(self, sound: Any, place: Place, seconds: float) -> None:
+        self._sound, self._place = sound, place
+        self._count = max(1, round(seconds * sound.info.rate))
+
+    @property
+    def info(self) -> AudioInfo:
+        return self._sound.info  # type: ignore[no-any-return]
+
+    @property
+    def rate(self) -> int:
+        return self.info.rate
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield the blocks, [n], float32 from −1 to 1, channels as one by their mean."""
+        total = 0
+        # A warning is told once, not for each block.
+        told = set[str]()
+        for data in self._sound.blocks(self._count):
+            total += len(data)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                data = _within(data, self._place)
+            if caught and "cut" not in told:
+                told.add("cut")
+                warnings.warn(caught[0].message, stacklevel=2)
+            yield torch.from_numpy(np.ascontiguousarray(data.mean(1) if data.shape[1] > 1 else data[:, 0]))
+        if not total:
+            raise DataError(_no_samples(self.info), self._place, "record it again, or leave it out")
+        if self.info.truncated:
+            warnings.warn(_truncated(self._place), stacklevel=2)
+
+
+@contextmanager
+def open_blocks(source: Source, *, seconds: float = 10.0) -> Iterator[AudioBlocks]:
+    """Open a sound file to read it in blocks, from its beginning.
+
+    What is read is what `read_audio` reads at the file's own rate. A file of hours needs no more memory than a block.
+
+    Args:
+        source: a path, or an open binary file; one that is not seekable is held in memory.
+        seconds: of a block; the last one is shorter.
+
+    Raises:
+        DataError, MissingExtraError: as `read_audio`; also while blocks are read.
+        ConfigError: an argument is outside its range.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+        >>> write_wav(path, torch.sin(torch.arange(20000) * 0.3), 8000)
+        >>> with open_blocks(path, seconds=1.0) as blocks:
+        ...     blocks.rate, [len(block) for block in blocks]
+        (8000, [8000, 8000, 4000])
+    """
+    check_number(seconds, "seconds", above=0)
+    with open_sound(source) as (file, place):
+        yield AudioBlocks(read_sound(file, place), place, seconds)
 
 
 def audio_info(source: Source) -> AudioInfo:
@@ -188,6 +264,11 @@ def write_wav(path: str | os.PathLike[str] | BinaryIO, samples: Tensor, rate: in
 
 def _no_samples(info: AudioInfo) -> str:
     return f"the {info.format} file holds no samples: it has a header and nothing else"
+
+
+def _truncated(place: Place) -> DataWarning:
+    problem = "the file is truncated or damaged: it ends before its header says. What is sound was read"
+    return DataWarning(problem, place, "copy it again")
 
 
 def _within(data: npt.NDArray[np.float32], place: Place) -> npt.NDArray[np.float32]:

@@ -3,14 +3,15 @@
 An objective says which output belongs to which target. It is chosen by name, `Learner(objective="horizon")`, by an
 object, or by the model's `default_objective`:
 
-| name           | output          | targets               | compared                                |
-| -------------- | --------------- | --------------------- | --------------------------------------- |
-| `"sequence"`   | [B, ...]        | [B] or [B, ...]       | one target a sequence                   |
-| `"step"`       | [B, T, ...]     | [B, T] or [B, T, ...] | one target a valid input step           |
-| `"horizon"`    | [B, S, ...]     | [B, S] or [B, S, ...] | one target a valid target step          |
-| `"seq2seq"`    | [B, S, V]       | [B, S]                | as "horizon", with teacher forcing      |
-| `"ctc"`        | [B, T', C]      | [B, S]                | all alignments of S labels with T'      |
-| `"transducer"` | [B, T', S+1, V] | [B, S]                | the same, each label given those before |
+| name              | output          | targets               | compared                                |
+| ----------------- | --------------- | --------------------- | --------------------------------------- |
+| `"sequence"`      | [B, ...]        | [B] or [B, ...]       | one target a sequence                   |
+| `"step"`          | [B, T, ...]     | [B, T] or [B, T, ...] | one target a valid input step           |
+| `"horizon"`       | [B, S, ...]     | [B, S] or [B, S, ...] | one target a valid target step          |
+| `"seq2seq"`       | [B, S, V]       | [B, S]                | as "horizon", with teacher forcing      |
+| `"ctc"`           | [B, T', C]      | [B, S]                | all alignments of S labels with T'      |
+| `"transducer"`    | [B, T', S+1, V] | [B, S]                | the same, each label given those before |
+| `"ctc_attention"` | [B, S+1, V] …   | [B, S]                | as "seq2seq" with an end, and as "ctc"  |
 
 A model that declares none gets "step" where it returns [B, T, outputs] for inputs and targets of T steps, and
 "sequence" otherwise.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from ...ops.losses import LossFunction, resolve_loss
 from ..signatures import parameters_of, takes
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
+from .ctc_attention import CTCAttention
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
 from .sequence_to_sequence import SequenceToSequence
 from .teacher_forcing import TeacherForcedHorizon
@@ -22,7 +23,12 @@ _WITH_A_LOSS: dict[str, type[Objective]] = {
     "step": StepObjective,
     "horizon": HorizonObjective,
 }
-_WITHOUT_ALIGNMENT = ("ctc", "transducer")
+# Those that have a loss of their own, made for a model, which tells its special tokens.
+_WITHOUT_ALIGNMENT: dict[str, Callable[[Any], Objective]] = {
+    "ctc": lambda model: CTC(),
+    "transducer": lambda model: Transducer(blank=getattr(model, "blank", 0)),
+    "ctc_attention": lambda model: _ctc_attention(model),
+}
 NAMES = (*_WITH_A_LOSS, *_WITHOUT_ALIGNMENT, "seq2seq")
 
 
@@ -48,15 +54,13 @@ def resolve_objective(
     chosen: Any = getattr(model, "default_objective", None) if objective is None else objective
     if isinstance(chosen, type) and issubclass(chosen, Objective):
         raise ConfigError(f"objective={chosen.__name__} is a class; pass an instance: objective={chosen.__name__}(...)")
-    if isinstance(chosen, Objective) or chosen in _WITHOUT_ALIGNMENT:
+    if isinstance(chosen, Objective) or (isinstance(chosen, str) and chosen in _WITHOUT_ALIGNMENT):
         if loss is not None or label_smoothing or class_weights is not None:
             raise ConfigError(
                 f"loss, label_smoothing and class_weights arrived with objective={chosen!r}, which has its own loss; "
                 "leave them out"
             )
-        if chosen == "transducer":
-            return Transducer(blank=getattr(model, "blank", 0))
-        return CTC() if chosen == "ctc" else chosen
+        return chosen if isinstance(chosen, Objective) else _WITHOUT_ALIGNMENT[chosen](model)
     if chosen == "seq2seq":
         loss = "cross_entropy" if loss is None and not hasattr(model, "default_loss") else loss
     check_choice(chosen, "objective", (*NAMES, None))
@@ -72,6 +76,18 @@ def resolve_objective(
     if chosen == "horizon" and getattr(model, "reads_targets", False):
         return TeacherForcedHorizon(found)
     return InferredObjective(found) if chosen is None else _WITH_A_LOSS[chosen](found)
+
+
+def _ctc_attention(model: Any) -> CTCAttention:
+    end = getattr(model, "end", None)
+    if end is None:
+        raise ConfigError(
+            f"objective='ctc_attention' arrived with a {type(model).__name__}, which tells no token that ends a text; "
+            "pass an object: objective=rnnkit.training.CTCAttention(start, end)"
+        )
+    return CTCAttention(
+        getattr(model, "start", 0), end, getattr(model, "blank", 0), weight=getattr(model, "ctc_weight", 0.3)
+    )
 
 
 def _extended_vocabulary(model: Any) -> int | None:

@@ -115,11 +115,14 @@ class SequenceToSequence(HorizonObjective):
                 "inputs without targets arrived; the objective 'seq2seq' trains a model that reads the target before "
                 "each step, so predict cannot call it: decode with a method of the model that reads its own outputs"
             )
-        previous = self.previous(batch.targets)
-        if self.sampling and module.training:
-            previous = self._sampled(module, batch, previous)
         more = {"return_attention": True} if self.coverage else {}
-        return call_model(module, batch, previous, **more)
+        return call_model(module, batch, self.read(module, batch), **more)
+
+    def read(self, module: torch.nn.Module, batch: Batch) -> Tensor:
+        """Return what the decoder reads of a batch with targets [B, S]: while training also its own predictions."""
+        assert batch.targets is not None
+        previous = self.previous(batch.targets)
+        return self._sampled(module, batch, previous) if self.sampling and module.training else previous
 
     def _sampled(self, module: torch.nn.Module, batch: Batch, previous: Tensor) -> Tensor:
         """The labels that the decoder reads, some of them predicted from the true ones before."""

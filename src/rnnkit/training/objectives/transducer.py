@@ -60,7 +60,8 @@ class Transducer(LabelSequenceObjective):
         if batch.targets is None:
             raise ConfigError(
                 "inputs without targets arrived; the objective 'transducer' trains a model that reads the labels "
-                "before each one, so predict cannot call it: decode with learner.model.greedy(x) or .beam(x)"
+                "before each one, so predict cannot call it: decode with "
+                "rnnkit.generation.transducer_greedy(learner.model, x), or transducer_beam_search"
             )
         targets = batch.targets.long()
         valid = valid_steps(self._labels(batch), targets.shape[1], targets.device)

@@ -16,8 +16,8 @@ class ScheduledSampling(Callback):
         sigmoid   ε_i = most · (1 − k / (k + exp(i / k))),  k such that ε is half of most at `steps` / 2
 
     Bengio et al. 2015 ("Scheduled sampling for sequence prediction with recurrent neural networks"); the second is
-    their inverse sigmoid decay. For the objective :class:`SequenceToSequence`, which says how the labels are drawn. A
-    resumed run goes on with the probability of its step.
+    their inverse sigmoid decay. For the objectives :class:`SequenceToSequence`, which says how the labels are drawn,
+    and :class:`CTCAttention`. A resumed run goes on with the probability of its step.
 
     Args:
         most: the probability at the end.
@@ -53,8 +53,8 @@ class ScheduledSampling(Callback):
         objective = run.forward.objective
         if not hasattr(objective, "sampling"):
             raise ConfigError(
-                f"ScheduledSampling arrived with the objective {objective.name!r}; expected 'seq2seq', whose model "
-                "reads the label before each step"
+                f"ScheduledSampling arrived with the objective {objective.name!r}; expected 'seq2seq' or "
+                "'ctc_attention', whose models read the label before each step"
             )
         self._objective = objective
         objective.sampling = self.probability(run.position.step)

@@ -1,0 +1,260 @@
+"""Lines of text in pictures: a network reads a picture of a line from left to right and writes what is in it.
+
+    picture → ink on paper, scaled to a height → convolutions → LSTM(128) both ways → characters, by CTC
+
+Shi et al. 2015 ("An end-to-end trainable neural network for image-based sequence recognition"). The network is trained
+by connectionist temporal classification, which needs no places of characters. Pictures of unequal widths go together
+by width. They are moved, scaled, slanted and given noise anew in each epoch. The epoch with the lowest character error
+rate of the validation part is kept. The test part chooses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rnnkit import runs
+from rnnkit.errors import DataError
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.read_data import LineData, ReadData, divide_pictures, hold_lines, without_narrow
+from rnnkit.recipes.read_network import build, learner_of
+from rnnkit.recipes.recognition import (
+    Judged,
+    PreparedRecognition,
+    Training,
+    confusions_of,
+    draw_confusions,
+    unknown_tokens,
+)
+from rnnkit.tasks.decoding_settings import CTCDecoding
+from rnnkit.tasks.ranges import Seed
+from rnnkit.tasks.reading_settings import LineAugmentation, ReaderFit, ReaderNetwork
+
+if TYPE_CHECKING:
+    from rnnkit.recipes.finetuning import FineTune, FineTuneWork
+    from rnnkit.tasks.reading import Reader
+    from rnnkit.tasks.reading_batches import HeldLines
+
+_INSPECTED = 64  # pictures that a network is measured on
+
+
+@dataclass(frozen=True)
+class Read(Recipe):
+    """The whole run; ``rnnkit train read FOLDER --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order and changes of the pictures, and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    one_answer_a_file: ClassVar[bool] = True
+    title: ClassVar[str] = "Reading"
+
+    model: ReaderNetwork = field(default_factory=ReaderNetwork)
+    augment: LineAugmentation = field(default_factory=LineAugmentation)
+    fit: ReaderFit = field(default_factory=ReaderFit)
+    decode: CTCDecoding = field(default_factory=CTCDecoding)
+    data: LineData = field(default_factory=ReadData)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of pictures in words."""
+        return f"{count} {'picture' if count == 1 else 'pictures'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the pictures, and write nothing."""
+        from rnnkit.data import train_tokenizer
+        from rnnkit.tasks.ctc_search import CTCSearch
+
+        data = self.data
+        assert isinstance(data, ReadData)
+        parts = divide_pictures(data, "read")
+        train = hold_lines(parts.train, data, self.model.height, part="train")
+        tokenizer = train_tokenizer("char", train.lines.texts)
+        train = without_narrow(train, tokenizer, self.model.stride)
+        findings = [*parts.findings, *train.findings]
+        held: dict[str, HeldLines] = {}
+        for name, pictures in (("validation", parts.validation), ("test", parts.test)):
+            if pictures is not None:
+                written = hold_lines(pictures, data, self.model.height, part=name)
+                findings += written.findings + unknown_tokens(written.lines.texts, tokenizer, name)
+                held[name] = written.lines
+        CTCSearch(self.decode, tokenizer)  # a language model that is none is told before a run folder is there
+        tests = {"test": held["test"]} if "test" in held else {}
+        return PreparedReading(
+            findings,
+            parts.division,
+            parts.digests,
+            self,
+            train=train.lines,
+            validation=held.get("validation"),
+            tests=tests,
+            tokenizer=tokenizer,
+        )
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
+        return self.prepare().run(folder)
+
+    def reader(self, folder: Path) -> Reader:
+        """Return the folder's recogniser of lines.
+
+        Args:
+            folder: the run folder.
+        """
+        from rnnkit.tasks.reading import load_reader
+
+        decoding = {one.name: getattr(self.decode, one.name) for one in fields(self.decode)}
+        reader = load_reader(folder, device=self.device).with_decoding(**decoding)
+        assert reader.search  # a language model that is not there is told before a picture is read
+        return reader
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return exact match and error rates of the folder's model on its test part, or on other pictures.
+
+        The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other pictures.
+        """
+        from rnnkit.recipes.read_results import judge
+
+        reader = self.reader(folder)
+        if data is None:
+            prepared = self.prepare()
+            assert isinstance(prepared, PreparedReading)
+            prepared.check_data(folder)
+            judged = prepared.judge(reader)
+            if not judged:
+                raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
+            draw_confusions(confusions_of(judged), folder / "confusions.png", prepared.order)
+            return prepared.figures(judged)
+        path = data.without_encoding()
+        written = hold_lines(self.data.read(path, new=True), self.data, reader.height)
+        found = judge(reader, written.lines)
+        draw_confusions(found.scores.confusions, folder / f"confusions-{path.stem}.png")
+        return found.scores.figures
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return what is written in a picture, and how sure that is."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a picture's file to what is written in it."""
+        reader = self.reader(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            found = reader.read(data.without_encoding())
+            return {"prediction": [found.text], "confidence": [found.confidence]}
+
+        return answer
+
+    def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
+        """Return a function from a picture's file to what is written in it; it draws that, and writes it as JSON."""
+        from rnnkit.recipes.read_results import write_reading
+
+        reader = self.reader(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            path = data.without_encoding()
+            found = reader.read(path)
+            write_reading(found, path, out)
+            return {"prediction": [found.text], "confidence": [found.confidence]}
+
+        return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model and pictures to measure it on: those of the test part, or of a path."""
+        from rnnkit.data.line_pictures import columns_of
+        from rnnkit.types import Sequences
+
+        reader = self.reader(folder)
+        if data is None:
+            prepared = self.prepare()
+            assert isinstance(prepared, PreparedReading)
+            lines = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+        else:
+            lines = hold_lines(self.data.read(data.without_encoding(), new=True), self.data, reader.height).lines
+        pictures, widths = columns_of([lines.picture(row) for row in range(min(len(lines), _INSPECTED))])
+        return InspectionData(reader.model, Sequences(pictures.transpose(1, 2).contiguous(), widths), None, None)
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
+        """Return the folder's model with new pictures to learn; characters that it lacks get outputs."""
+        from rnnkit.recipes.read_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune`` where the user sets none."""
+        from rnnkit.recipes.read_finetuning import DEFAULTS
+
+        return DEFAULTS
+
+
+@dataclass(frozen=True)
+class PreparedReading(PreparedRecognition):
+    """A run whose pictures were read and divided."""
+
+    nouns: ClassVar[str] = "pictures"
+    order: ClassVar[tuple[str, ...]] = ()  # of characters in pictures of confusions
+
+    def training(self) -> Training:
+        """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
+        from dataclasses import asdict
+
+        import torch
+
+        from rnnkit.data.line_pictures import LineAugment
+        from rnnkit.tasks.reading import Reader
+        from rnnkit.tasks.reading_batches import LineBatches
+
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        model = build(recipe.model, len(self.tokenizer))
+        learner = learner_of(model, recipe.fit, recipe.device)
+        reader = Reader(model, recipe.model.height, self.tokenizer, recipe.decode)
+        learner.extra = reader.to_extra()
+        size = recipe.fit.batch_size or 16
+        batches = LineBatches(
+            self.train,
+            self.tokenizer,
+            size,
+            augment=LineAugment(**asdict(recipe.augment)),
+            curriculum=recipe.fit.curriculum,
+            plain=recipe.fit.plain,
+            seed=recipe.seed,
+        )
+        validation = None
+        if self.validation is not None:
+            validation = LineBatches(self.validation, self.tokenizer, size, shuffle=False)
+        return Training(learner, reader, batches, validation)
+
+    def judge_items(self, recognizer: Reader, items: Any) -> Judged:
+        """Read pictures, and compare with their texts."""
+        from rnnkit.recipes.read_results import judge
+
+        return judge(recognizer, items)
+
+    def measured(self, recognizer: Reader) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
+        """Return that exact match and character error rate choose, of the likeliest token at each step."""
+        greedy = recognizer.with_decoding(**recognizer.decoding.made_greedy())
+
+        def measure(model: Any) -> dict[str, float]:
+            figures = self.judge_items(greedy, self.validation).scores.figures
+            return {name: figures[name] for name in ("exact_match", "cer")}
+
+        return {"exact_match": True, "cer": False}, measure
+
+    def write_results(
+        self, folder: Path, recognizer: Reader, judged: Mapping[str, Judged], history: Any, metrics: Mapping[str, Any]
+    ) -> None:
+        """Write predictions, confusions and the page of the run."""
+        from rnnkit.recipes.read_results import write_results
+
+        write_results(folder, self.recipe.title, recognizer, judged, history, metrics, self.order)
+
+
+def read() -> Read:
+    """Learn to read lines of text in pictures (data.path, with their texts): convolutions, LSTM(128) both ways, CTC."""
+    return Read()
