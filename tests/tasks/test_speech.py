@@ -169,6 +169,18 @@ def test_a_waveform_alone_and_a_state_of_something_else_are_refused():
             one.stream().load_state_dict(state)
 
 
+def test_character_error_rates_are_those_of_jiwer_in_scripts_without_spaces_too():
+    import jiwer
+
+    for text, other in (
+        ("打开客厅的灯", "打开厅的等灯"),
+        ("播放jazz music吗", "播jaz musik吗"),
+        ("one two", "on etwo"),
+    ):
+        assert score_speech([text], [other]).figures["cer"] == pytest.approx(jiwer.cer(text, other))
+    assert score_speech(["播放 音乐"], ["播放音乐"]).figures["cer"] == 0.0
+
+
 def test_what_cannot_stream_says_what_to_change():
     with pytest.raises(ConfigError, match=r"features\.norm=running"):
         transcriber(norm="utterance").stream()
