@@ -115,6 +115,8 @@ def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
     assert [word["word"] for partial in partials for word in partial["words"]] == text.split()
     result = piped(monkeypatch, (sounds / "005.wav").read_bytes(), "transcribe", run, "--live")
     assert refused_alone(result, "is a sound file", "leave --live out")
+    result = piped(monkeypatch, integers, "transcribe", run, "--live", "--format", "f32")
+    assert refused_alone(result, "no floats from -1 to 1", "integers of 16 bits")
 
 
 def test_transcribe_says_what_to_type(trained, tmp_path, monkeypatch):

@@ -128,6 +128,59 @@ def test_silence_ends_an_utterance_and_the_next_one_begins_anew():
     assert [round(word.start / step) for word in words] == [3, 30]
 
 
+def test_an_endpoint_loses_no_word_that_is_being_spoken():
+    one = transcriber()
+    whole = torch.cat([sound(0.4), torch.zeros(RATE), sound(1.0, seed=1), torch.zeros(RATE), sound(0.7, seed=2)])
+    expected = torch.tensor([word.start for word in one([whole])[0].words])
+    recognizer = one.stream(endpoint=0.06)
+    found = [recognizer.push(part) for part in whole.split(400)] + [recognizer.flush()]
+    assert sum(partial.endpoint for partial in found) > 2
+    assert_close(torch.tensor([word.start for partial in found for word in partial.words]), expected)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        ("abc", "type str arrived"),
+        (None, "type NoneType arrived"),
+        (torch.zeros(1, 5), r"shape \(1, 5\)"),
+        (torch.full((800,), float("nan")), "NaN"),
+        (torch.full((800,), 30000.0), "samples / 32768"),
+    ],
+)
+def test_what_is_no_sound_is_refused_and_harms_no_stream(samples, said):
+    one, whole = transcriber(), sound()
+    recognizer = one.stream()
+    first = recognizer.push(whole[:3000]).words
+    for refused in (recognizer.push, lambda given: one([given]), one.log_probs):
+        with pytest.raises(DataError, match=said):
+            refused(samples)
+    words = first + recognizer.push(whole[3000:].numpy()).words + recognizer.flush().words
+    assert [word.text for word in words] == [word.text for word in one([whole.double()])[0].words]
+
+
+def test_a_waveform_alone_and_a_state_of_something_else_are_refused():
+    one = transcriber()
+    for given in (sound(), "a.wav"):
+        with pytest.raises(DataError, match=r"expected a list of waveforms: transcriber\(\["):
+            one(given)
+    for state in (5, {}, {"rate": RATE}):
+        with pytest.raises(DataError, match="the state of a stream"):
+            one.stream().load_state_dict(state)
+
+
+def test_character_error_rates_are_those_of_jiwer_in_scripts_without_spaces_too():
+    import jiwer
+
+    for text, other in (
+        ("打开客厅的灯", "打开厅的等灯"),
+        ("播放jazz music吗", "播jaz musik吗"),
+        ("one two", "on etwo"),
+    ):
+        assert score_speech([text], [other]).figures["cer"] == pytest.approx(jiwer.cer(text, other))
+    assert score_speech(["播放 音乐"], ["播放音乐"]).figures["cer"] == 0.0
+
+
 def test_what_cannot_stream_says_what_to_change():
     with pytest.raises(ConfigError, match=r"features\.norm=running"):
         transcriber(norm="utterance").stream()

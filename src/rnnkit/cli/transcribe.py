@@ -205,6 +205,8 @@ def _pipe(rate: int, format: str) -> Iterator[Any]:
     """Yield raw samples of standard input as they come, at most a tenth of a second at a time."""
     import numpy as np
 
+    from ..data.audio.waveforms import LOUDEST
+
     size, kind = _FORMATS[format], {"s16": "<i2", "f32": "<f4"}[format]
     most = max(1, round(_CHUNK * rate)) * size
     stream: Any = sys.stdin.buffer
@@ -219,4 +221,10 @@ def _pipe(rate: int, format: str) -> Iterator[Any]:
         data, first = rest + data, False
         whole = len(data) // size * size
         rest = data[whole:]
-        yield np.frombuffer(data[:whole], kind)
+        samples = np.frombuffer(data[:whole], kind)
+        if format == "f32" and not (np.abs(samples) <= LOUDEST).all():
+            raise DataError(
+                f"{standard_input.NAME} has no floats from -1 to 1; expected those of --format f32: leave it out for "
+                "integers of 16 bits"
+            )
+        yield samples

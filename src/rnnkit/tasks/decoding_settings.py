@@ -20,7 +20,7 @@ class CTCDecoding(Settings):
         word_bonus: what each word adds to the score, against a language model's liking for few words.
         words: a file of words, one a line; the beam search writes no others.
         hot_words: words that the beam search is to prefer.
-        hot_weight: what each of them adds to the score.
+        hot_weight: what each of them adds to the score; much more writes words that were not said.
 
     Example:
         >>> CTCDecoding().greedy, CTCDecoding(words="words.txt").greedy
@@ -35,7 +35,7 @@ class CTCDecoding(Settings):
     word_bonus: float = 1.0
     words: str | None = None
     hot_words: tuple[str, ...] = ()
-    hot_weight: NotNegative = 5.0
+    hot_weight: NotNegative = 3.0
 
     @property
     def greedy(self) -> bool:

@@ -23,6 +23,7 @@ from ..layers.modes import mode
 from ..serialization import read_config
 from .speech_batches import SpeechFront
 from .speech_settings import Decoding
+from .speech_stream import as_samples
 from .speech_words import Word, words_of
 
 if TYPE_CHECKING:
@@ -119,7 +120,14 @@ class Transcriber:
             waveforms: [N] each, float32 in [−1, 1], with `rate` samples a second; see
                 :func:`rnnkit.data.audio.waveforms.read_audio`.
             batch_size: waveforms that are recognised together; those of similar length go together.
+
+        Raises:
+            DataError: what arrived is no list of waveforms, or holds NaN.
         """
+        if isinstance(waveforms, Tensor | np.ndarray | str | PathLike):
+            what = f"an array of shape {tuple(waveforms.shape)}" if hasattr(waveforms, "shape") else repr(waveforms)
+            raise DataError(f"{what} arrived; expected a list of waveforms: transcriber([read_audio(path).samples])")
+        waveforms = [as_samples(one) for one in waveforms]
         search = self.search()
         found: dict[int, Transcript] = {}
         order = np.argsort([len(one) for one in waveforms], kind="stable").tolist()
@@ -138,7 +146,7 @@ class Transcriber:
         Of a transducer: given the tokens that are found before the step. Of an attention decoder: of its branch of CTC.
         """
         search = self.search()
-        frames, lengths = self._frames([waveform])
+        frames, lengths = self._frames([as_samples(waveform)])
         with torch.inference_mode(), mode(self.model, training=False):
             found: Tensor = search.log_probs(self.model, frames, lengths)
         return found
@@ -151,7 +159,7 @@ class Transcriber:
         search = self.search()
         if not hasattr(search, "attention"):
             return None
-        frames, lengths = self._frames([waveform])
+        frames, lengths = self._frames([as_samples(waveform)])
         with torch.inference_mode(), mode(self.model, training=False):
             found: tuple[list[int], Tensor] = search.attention(self.model, frames, lengths)
         return found
@@ -214,11 +222,6 @@ class Transcriber:
     @torch.inference_mode()
     def _frames(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the features of waveforms [B, T, M], where the network is, and their lengths [B]."""
-        for number, one in enumerate(waveforms):
-            if one.dim() != 1 or not one.is_floating_point():
-                raise DataError(
-                    f"waveform {number} has shape {tuple(one.shape)} and type {one.dtype}; expected floats [N]"
-                )
         frames, lengths = self.front(waveforms)
         return frames.to(next(self.model.parameters()).device), lengths
 

@@ -1,12 +1,14 @@
 """Error rates of recognised speech: words and characters that are wrong, missing or too many.
 
-Chinese and the like count each character as a word. See :mod:`rnnkit.tasks.recognition_scores` for the equations.
+Chinese and the like count each character as a word, and no spaces around them. See
+:mod:`rnnkit.tasks.recognition_scores` for the equations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..data.text.words import is_spaceless
 from .recognition_scores import RecognitionScores, align_units
 from .speech_words import split_spoken
 
@@ -33,8 +35,7 @@ def score_speech(texts: Sequence[str], found: Sequence[str]) -> RecognitionScore
     """
     true, other = ([split_spoken(text) for text in part] for part in (texts, found))
     words = align_units(true, other)
-    # Spaces count as characters, as they are written between words.
-    characters = align_units(*([[*" ".join(one).replace(" ", "␣")] for one in part] for part in (true, other)))
+    characters = align_units(*([_characters(one) for one in part] for part in (true, other)))
     right = sum(text == answer for text, answer in zip(true, other, strict=True))
     figures = {
         "wer": words.figures["rate"],
@@ -44,3 +45,13 @@ def score_speech(texts: Sequence[str], found: Sequence[str]) -> RecognitionScore
         "sentence_accuracy": right / len(true),
     }
     return words._replace(figures=figures)
+
+
+def _characters(words: Sequence[str]) -> list[str]:
+    """Return the characters of words, the spaces between them among these, but for scripts that write none."""
+    found: list[str] = []
+    for word in words:
+        if found and not is_spaceless(found[-1]) and not is_spaceless(word[0]):
+            found.append("␣")  # jiwer divides at spaces
+        found += word
+    return found

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.audio.waveforms import LOUDEST
 from ..errors import ConfigError, DataError, check_number, check_whole
 from ..layers.modes import mode
 from .speech_words import Settled, Word, WordReader
@@ -76,8 +77,8 @@ class Recognizer:
     The network is the transcriber's own: weights that change, as in training, count from the next push on. The work of
     a push does not grow with the utterance, but for copying its tokens.
 
-    An utterance ends after `endpoint` seconds without a new token. The network then begins anew; the normalisation of
-    the features goes on.
+    An utterance ends after `endpoint` seconds without a new token. The search then begins anew. The network goes on: a
+    word that is being spoken at that time is heard whole, and told in the next utterance.
 
     Args:
         transcriber: the trained recogniser.
@@ -120,7 +121,6 @@ class Recognizer:
         self._whole_words = transcriber.tokenizer.kind == "word" and transcriber.decoding.greedy
         self._features = transcriber.front.features.stream()
         self._norm = transcriber.front.norm.stream()
-        self._state: Any = None
         self.reset()
 
     def reset(self) -> None:
@@ -130,6 +130,7 @@ class Recognizer:
         self._norm.reset()
         self._arrived = 0  # samples, at their own rate
         self._steps = 0  # of the network, from the beginning of the stream
+        self._state: Any = None  # of the network
         self._begin_utterance(0)
 
     @torch.inference_mode()
@@ -140,7 +141,7 @@ class Recognizer:
             samples: [n], floats in [−1, 1], a tensor or an array; n may be 0. Integers of 16 bits are scaled.
 
         Raises:
-            DataError: another shape or type.
+            DataError: another shape or type, NaN, or floats far beyond 1. The stream can go on with other samples.
         """
         chunk = as_samples(samples)
         self._arrived += len(chunk)
@@ -185,8 +186,11 @@ class Recognizer:
         """Go on where another stream of the same recogniser stood.
 
         Raises:
-            ConfigError: that stream took another rate.
+            ConfigError: that stream took another rate. DataError: it is not the state of a stream.
         """
+        if not isinstance(state, Mapping) or not self.state_dict().keys() <= state.keys():
+            what = f"{sorted(map(str, state))}" if isinstance(state, Mapping) else type(state).__name__
+            raise DataError(f"{what} arrived; expected the state of a stream, which recognizer.state_dict() returns")
         if state["rate"] != self.rate:
             raise ConfigError(
                 f"the state of a stream of {state['rate']} samples a second arrived; this one takes {self.rate}: type "
@@ -212,7 +216,6 @@ class Recognizer:
         return Resampler(self.rate, self._transcriber.rate)
 
     def _begin_utterance(self, offset: int) -> None:
-        self._state = None
         self._offset = offset  # the step that the utterance begins with
         step = self._transcriber.step_seconds
         self._reader = WordReader(self._transcriber.tokenizer, step, offset=offset * step)
@@ -269,19 +272,32 @@ class Recognizer:
 def as_samples(samples: Any) -> Tensor:
     """Return samples as a tensor [n] of float32.
 
+    Floats beyond 1 are cut there, as those of files are.
+
     Raises:
-        DataError: another shape, or no numbers.
+        DataError: another shape, no numbers, NaN, or floats that are integers of 16 bits.
 
     Example:
         >>> as_samples(np.array([0, 16384, -32768], np.int16)).tolist()
         [0.0, 0.5, -1.0]
     """
+    expected = "expected floats [n] in [-1, 1], or integers of 16 bits"
     if isinstance(samples, list | tuple) or (isinstance(samples, np.ndarray) and not samples.flags.writeable):
         samples = np.array(samples)  # a copy: PyTorch warns of arrays that must not be written, as of np.frombuffer
-    found = torch.as_tensor(samples)
+    try:
+        found = torch.as_tensor(samples)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"samples of the type {type(samples).__name__} arrived; {expected}") from None
     if found.dim() != 1 or not (found.is_floating_point() or found.dtype == torch.int16 or not len(found)):
+        raise DataError(f"samples of shape {tuple(found.shape)} and type {found.dtype} arrived; {expected}")
+    if found.dtype == torch.int16:
+        return found.float() / 32768
+    found = found.float()
+    peak = float(found.abs().max()) if len(found) else 0.0
+    if not peak <= LOUDEST:  # NaN, too
         raise DataError(
-            f"samples of shape {tuple(found.shape)} and type {found.dtype} arrived; expected floats [n] in [-1, 1], or "
-            "integers of 16 bits"
+            f"samples hold NaN or infinity; {expected}"
+            if not np.isfinite(peak)
+            else f"samples are floats up to {peak:,.0f}; {expected}: type samples / 32768"
         )
-    return found.float() / 32768 if found.dtype == torch.int16 else found.float()
+    return found.clamp(-1, 1) if peak > 1 else found

@@ -22,7 +22,7 @@ from .sound_files import AudioInfo, Source, open_sound, read_sound
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_LOUDEST = 16.0  # floats above this are no waveform from −1 to 1, but integers written as floats
+LOUDEST = 16.0  # floats above this are no waveform from −1 to 1, but integers written as floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +277,7 @@ def _within(data: npt.NDArray[np.float32], place: Place) -> npt.NDArray[np.float
     if not np.isfinite(low + high):
         raise DataError("the file holds NaN or infinity among its samples", place, "write it again as 16 bit PCM")
     peak = max(-low, high)
-    if peak > _LOUDEST:
+    if peak > LOUDEST:
         raise DataError(
             f"the samples are floats up to {peak:,.0f}; expected -1 to 1",
             place,
