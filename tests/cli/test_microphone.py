@@ -35,7 +35,7 @@ def run(tmp_path_factory):
 
 def save(folder):
     front = SpeechFront(Features(FeatureSettings(rate=8000, bands=8)), FeatureNorm(8, "none"))
-    model = rnnkit.SpeechRecognizer(rnnkit.GRU(8, 4), 5, front=rnnkit.CausalConv(8, 8))
+    model = rnnkit.SpeechRecognizer(rnnkit.GRU(8, 4), 6, front=rnnkit.CausalConv(8, 8))
     learner = rnnkit.Learner(model, objective="ctc")
     learner.extra = Transcriber(model, front, train_tokenizer("word", ["yes no"])).to_extra()
     learner.save(folder)
