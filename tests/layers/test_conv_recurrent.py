@@ -146,6 +146,20 @@ def test_a_saved_layer_is_built_again(kind, options, tmp_path):
     assert torch.equal(copy.deepcopy(layer)(sequence((4, 3)))[0], layer(sequence((4, 3)))[0])
 
 
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_what_is_returned_may_be_changed_in_place(kind, options):
+    def gradients(layer):
+        output, _ = layer(sequence((8, 4)))
+        _, state = layer(sequence((8, 4)))
+        *_, last = tensors(state)
+        loss = output.relu_().square().sum() + last.mul_(2).square().sum()
+        return torch.autograd.grad(loss, list(layer.parameters()))
+
+    tiles, direct = pair(kind, **options)
+    for one, other in zip(gradients(tiles), gradients(direct), strict=True):
+        assert_close(one, other)
+
+
 def test_other_kernels_take_the_convolutions_of_pytorch():
     layer = rnnkit.ConvGRU(2, 16, 5)
     assert not layer.serves_tiles(torch.device("cpu"), torch.float32)

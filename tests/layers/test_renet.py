@@ -151,3 +151,7 @@ def test_settings_that_do_not_fit_are_refused(call, message):
 def test_pictures_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ShapeError, match=message):
         call(rnnkit.ReNet(3, 5))
+
+
+def test_a_batch_without_pictures_has_no_sizes():
+    assert rnnkit.ReNet(3, 5, 2)(torch.zeros(0, 3, 8, 7), [], []).shape == (0, 10, 4, 4)

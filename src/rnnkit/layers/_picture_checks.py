@@ -86,7 +86,7 @@ def _one_size(sizes: Lengths | None, name: str, batch: int, full: int) -> Tensor
     if sizes is None:
         return torch.full((batch,), full)
     try:
-        found = torch.as_tensor(sizes)
+        found = torch.as_tensor(sizes, dtype=None if batch else torch.int64)  # an empty list would become floats
     except (TypeError, ValueError):
         raise ShapeError(f"{name} is {sizes!r}; expected {batch} integers, one a picture") from None
     if found.shape != (batch,) or found.is_floating_point() or found.dtype == torch.bool:

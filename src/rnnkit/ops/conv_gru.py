@@ -93,13 +93,13 @@ def tile_gru(
         every h, tiles [4, 4, T, B, R, S, H], 0 outside of the map.
     """
     run: Any = _ResetAfter if reset_after else _ResetBefore
-    return run.apply(from_x, h, w_hh, b_n, keep, size)  # type: ignore[no-any-return]
+    return run.apply(from_x, h, w_hh, b_n, keep, size, torch.is_grad_enabled())  # type: ignore[no-any-return]
 
 
 class _ResetAfter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
-        from_x, h, w_hh, b_n, keep, size = arguments
+        from_x, h, w_hh, b_n, keep, size, differentiable = arguments
         width = h.shape[-1]
         conv = TileConv(w_hh, h.shape, size)
         hs = empty_tiles(from_x, width)
@@ -113,10 +113,12 @@ class _ResetAfter(torch.autograd.Function):
             if b_n is not None:
                 q += b_n
             n = tanh_(torch.addcmul(x_t[..., 2 * width :], rz[..., :width], q))
-            ctx.kept.append((gates, n, h, v))
+            if differentiable:
+                ctx.kept.append((gates, n, h, v))
             h = conv.clear_outside(torch.lerp(n, h, rz[..., width:], out=hs[:, :, t]))
         ctx.biased = b_n is not None
-        return hs.detach()  # else what is kept would hold its own graph
+        # Users may change what is returned in place; h is kept for the backward pass.
+        return hs.clone() if differentiable else hs.detach()
 
     @staticmethod
     @once_differentiable
@@ -146,13 +148,13 @@ class _ResetAfter(torch.autograd.Function):
             dh = through.addcmul_(dh, z)
             if ctx.keep is not None:
                 dh *= ctx.keep[t]
-        return dfrom, dh, conv.weight_gradient() if need_dw else None, db, None, None
+        return dfrom, dh, conv.weight_gradient() if need_dw else None, db, None, None, None
 
 
 class _ResetBefore(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
-        from_x, h, w_hh, _, keep, size = arguments
+        from_x, h, w_hh, _, keep, size, differentiable = arguments
         width = h.shape[-1]
         of_gates, of_n = TileConv(w_hh[: 2 * width], h.shape, size), TileConv(w_hh[2 * width :], h.shape, size)
         hs = empty_tiles(from_x, width)
@@ -165,9 +167,11 @@ class _ResetBefore(torch.autograd.Function):
             rz.add_(x_t[..., : 2 * width]).sigmoid_()
             n, v_n = of_n.forward(rz[..., :width] * h)
             tanh_(n.add_(x_t[..., 2 * width :]))
-            ctx.kept.append((rz, n, h, v, v_n))
+            if differentiable:
+                ctx.kept.append((rz, n, h, v, v_n))
             h = of_n.clear_outside(torch.lerp(n, h, rz[..., width:], out=hs[:, :, t]))
-        return hs.detach()  # else what is kept would hold its own graph
+        # Users may change what is returned in place; h is kept for the backward pass.
+        return hs.clone() if differentiable else hs.detach()
 
     @staticmethod
     @once_differentiable
@@ -195,7 +199,7 @@ class _ResetBefore(torch.autograd.Function):
             if ctx.keep is not None:
                 dh *= ctx.keep[t]
         dw = torch.cat([of_gates.weight_gradient(), of_n.weight_gradient()]) if need_dw else None
-        return dfrom, dh, dw, None, None, None
+        return dfrom, dh, dw, None, None, None, None
 
 
 def _through_update(dh: Tensor, n: Tensor, z: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

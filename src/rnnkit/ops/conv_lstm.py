@@ -84,13 +84,15 @@ def tile_lstm(
     Returns:
         every h and every c, tiles [4, 4, T, B, R, S, H]; h is 0 outside of the map.
     """
-    return _Steps.apply(from_x, *state, w_hh, peephole, keep, size)  # type: ignore[no-any-return, no-untyped-call]
+    differentiable = torch.is_grad_enabled()
+    run: Any = _Steps.apply
+    return run(from_x, *state, w_hh, peephole, keep, size, differentiable)  # type: ignore[no-any-return]
 
 
 class _Steps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
-        from_x, h, c, w_hh, peephole, keep, size = arguments
+        from_x, h, c, w_hh, peephole, keep, size, differentiable = arguments
         width = h.shape[-1]
         conv = TileConv(w_hh, h.shape, size)
         hs, cs = empty_tiles(from_x, width), empty_tiles(from_x, width)
@@ -111,10 +113,12 @@ class _Steps(torch.autograd.Function):
                 o.addcmul_(peephole[2], c)
             o.sigmoid_()
             bounded = tanh_(c.clone())
-            ctx.kept.append((gates, bounded, before, v))
+            if differentiable:
+                ctx.kept.append((gates, bounded, before, v))
             h = conv.clear_outside(torch.mul(o, bounded, out=hs[:, :, t]))
         ctx.cs = cs
-        return hs.detach(), cs.detach()  # else what is kept would hold its own graph
+        # Users may change what is returned in place: c is kept for the backward pass, h is not.
+        return hs.detach(), cs.clone() if differentiable else cs.detach()
 
     @staticmethod
     @once_differentiable
@@ -151,4 +155,4 @@ class _Steps(torch.autograd.Function):
             if ctx.keep is not None:
                 dh, dc = dh * ctx.keep[t], dc * ctx.keep[t]
         dw = conv.weight_gradient() if need_dw else None
-        return dfrom, dh, dc, dw, dpeephole, None, None
+        return dfrom, dh, dc, dw, dpeephole, None, None, None
