@@ -226,8 +226,9 @@ def with_texts(pictures: PictureSet, data: LineData) -> tuple[PictureSet, list[s
             findings.append(sentence(phrase, names, len(pictures), "pictures") + " Left out.")
     kept = pictures.subset(index for index, text in enumerate(texts) if text)
     if not len(kept):
+        told = " ".join((*pictures.findings, *findings))
         raise DataError(
-            f"{pictures.source}: no picture with a text is left. {' '.join(findings)} Put a .txt file beside each, or "
+            f"{pictures.source}: no picture with a text is left. {told} Put a .txt file beside each, or "
             "name a table with the columns path and text"
         )
     return kept, findings

@@ -197,3 +197,22 @@ def test_columns_of_boxes_that_are_named(folder):
     write(folder / "t.csv", "file,xmin,ymin,xmax,ymax\na.png,1,u,3,4\n")
     with pytest.raises(DataError, match=r"column ymin: 'u' is no number of pixels"):
         read_pictures(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.json", "{"), ("a.csv", "bild,links\na.png,1\n"), ("a.csv", ""), ("labels/a.txt", "cat 0.5 0.5 0.1 0.1")],
+)
+def test_what_describes_pictures_in_no_known_form_is_told(folder, name, content):
+    picture(folder / "a.png")
+    write(folder / name, content)
+    pictures = read_pictures(folder)
+    assert (pictures.layout, pictures[0].boxes) == ("plain", None)
+    assert f"{name} has no form that was recognised" in pictures.findings[0]
+
+
+def test_pixels_are_no_shares(folder):
+    picture(folder / "images/a.png")
+    write(folder / "labels/a.txt", "0 20 15 10 10\n")
+    with pytest.raises(DataError, match="expected shares"):
+        read_pictures(folder)

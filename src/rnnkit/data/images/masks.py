@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,7 +137,7 @@ class Packed:
         dtype: of the array, as NumPy names it.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     shape: tuple[int, ...]
     dtype: str
 

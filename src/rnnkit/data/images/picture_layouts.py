@@ -11,6 +11,7 @@ from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
+from ..sentences import listed
 from ..text.decoding import decode_file
 from .coco import is_coco, read_coco
 from .mask_folders import MaskValues, is_mask, match_masks, read_masks
@@ -21,6 +22,7 @@ from .picture_tables import TABLES, Columns, names_pictures, read_table
 from .voc import is_voc, read_voc
 from .yolo import is_yolo, label_files, read_yolo
 
+_DESCRIBING = (*TABLES, ".xml", ".txt")
 LAYOUTS = ("labels", "masks", "coco", "voc", "yolo", "table", "texts", "plain")
 
 # What each layout needs beside pictures.
@@ -80,7 +82,25 @@ def find_pictures(path: Path, asked: Asked) -> Found:
         return read_yolo(path, files)
     if layout == "masks":
         return read_masks(path, files, asked.mask_values, asked.classes)
-    return Found(layout, _READERS[layout](path, files))
+    findings = _unread(path) if layout == "plain" and asked.layout == "auto" else []
+    return Found(layout, _READERS[layout](path, files), findings=findings)
+
+
+def _unread(path: Path) -> list[str]:
+    """Return a sentence about files that may describe pictures, but whose form was not recognised."""
+    names = [
+        str(file.relative_to(path))
+        for file in sorted(path.rglob("*"))
+        if file.name.lower().endswith(_DESCRIBING)
+        and not file.stem.lower().startswith(("readme", "license"))
+        and not any(part[0] == "." for part in file.relative_to(path).parts)
+    ]
+    if not names:
+        return []
+    return [
+        f"Nothing is known of the pictures: {listed(names)} {'has' if len(names) == 1 else 'have'} no form that was "
+        'recognised. Name it, such as layout="coco", "yolo" or "table", to be told what is wrong.'
+    ]
 
 
 def _of_file(path: Path, asked: Asked) -> Found:

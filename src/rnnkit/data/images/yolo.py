@@ -18,6 +18,8 @@ from .picture_names import entry_id, named_part, part_of
 
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels", "names.txt")
 
+_LARGEST = 2.0  # of a share: boxes may reach out of the picture; larger numbers are pixels
+
 
 def label_files(root: Path, pictures: Sequence[Path]) -> dict[Path, Path]:
     """Return the text file of each picture: beside it, or under ``labels`` where the picture lies under ``images``."""
@@ -175,6 +177,9 @@ def _read(file: Path, names: dict[int, str]) -> Drawn:
         label, numbers = found
         if names and label not in names:
             raise DataError(f"the class {label} has no name; the names have the numbers {_range(names)}", place)
+        if max(map(abs, numbers[:4])) > _LARGEST:
+            problem = f"{line.strip()[:60]!r} arrived; expected shares of the picture's width and height, from 0 to 1"
+            raise DataError(problem, place, "divide pixels by the width and the height")
         name = names.get(label, str(label))
         if len(numbers) in (4, 5):
             x, y, width, height = numbers[:4]
