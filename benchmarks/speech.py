@@ -38,7 +38,7 @@ def fresh() -> Transcriber:
     front = make_front(recipe.features, 8000, recipe.decode.tail, None)
     if front.norm.needs_fit:
         front.norm.fit([torch.randn(50, front.features.size)])
-    return Transcriber(build(recipe.model, front.features.size, len(tokenizer)).eval(), front, tokenizer)
+    return Transcriber(build(recipe.model, front.features.size, tokenizer).eval(), front, tokenizer)
 
 
 def main(arguments: list[str] | None = None, seconds: float = 20.0) -> int:

@@ -56,7 +56,7 @@ def digest_of_files(digests: Mapping[str, str]) -> str:
     Example:
         >>> import hashlib
         >>> digest_of_files({"a": hashlib.sha256(b"").hexdigest()})[:16]
-        '2a6eb9eee77c3ac4'
+        'fba1930570cf2d33'
     """
     lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
     return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()

@@ -46,7 +46,7 @@ class SetDecoder(NotScriptable):
 
     Example:
         >>> import torch, rnnkit
-        >>> decoder = rnnkit.models.SetDecoder(rnnkit.LSTM(20, 32), steps=5, classes=3, values=4)
+        >>> decoder = rnnkit.SetDecoder(rnnkit.LSTM(20, 32), steps=5, classes=3, values=4)
         >>> logits, boxes = decoder(torch.randn(8, 15, 20, 20))
         >>> tuple(logits.shape), tuple(boxes.shape)
         ((8, 15, 20, 5, 4), (8, 15, 20, 5, 4))

@@ -48,7 +48,7 @@ def cut_at_silences(blocks: Iterable[Tensor], rate: int, *, least: float = 10.0,
     Example:
         >>> sound = torch.cat([torch.ones(9000), torch.zeros(4000), torch.ones(9000)])
         >>> [(piece.start, len(piece.samples)) for piece in cut_at_silences(sound.split(500), 8000, least=1, most=2)]
-        [(0.0, 10080), (1.26, 11920)]
+        [(0.0, 10240), (1.28, 11760)]
     """
     check_whole(rate, "rate")
     check_number(least, "least", above=0)
