@@ -6,6 +6,7 @@ Legend: B batch, T frames, M features.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -182,17 +183,14 @@ class FeatureNorm(nn.Module):
         parts = [batch[:, :0]]
         for block in batch.split(_BLOCK, 1):
             values = block.to(sums) - self.mean.to(sums)
-            steps = torch.arange(values.shape[1], device=values.device)
-            ages = (steps[:, None] - steps).to(sums)
-            powers = torch.where(ages >= 0, self.decay ** ages.clamp(min=0), 0)
-            fade = (self.decay ** (steps + 1).to(sums))[:, None]
-            weights = powers.sum(1, keepdim=True) + fade * weight
+            powers, totals, fade = _decays(values.shape[1], self.decay, sums.dtype, sums.device)
+            weights = totals + fade * weight
             all_sums = powers @ values + fade * sums[:, None]
             all_squares = powers @ values.square() + fade * squares[:, None]
             mean = all_sums / weights
             variance = (all_squares / weights - mean.square()).clamp(min=_LEAST**2)
             parts.append(((values - mean) / variance.sqrt()).to(batch.dtype))
-            if len(steps):
+            if values.shape[1]:
                 weight, sums, squares = weights[-1, 0], all_sums[:, -1], all_squares[:, -1]
         return torch.cat(parts, 1), (weight, sums, squares)
 
@@ -260,6 +258,16 @@ class NormStream:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another stream of the same norm stood."""
         self._state = (state["weight"], state["sums"], state["squares"]) if state else None
+
+
+@lru_cache(maxsize=64)  # a stream asks for those of a few lengths again and again
+def _decays(count: int, decay: float, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what each frame of a block weighs for each later one [t, t], the sums of these, and the state's weight."""
+    with torch.inference_mode(False):  # tensors made inside it could not be used in training
+        steps = torch.arange(count, device=device)
+        ages = (steps[:, None] - steps).to(dtype)
+        powers = torch.where(ages >= 0, decay ** ages.clamp(min=0), 0)
+        return powers, powers.sum(1, keepdim=True), (decay ** (steps + 1).to(dtype))[:, None]
 
 
 def _precise(features: Tensor) -> torch.dtype:
