@@ -30,7 +30,7 @@ LATENCY, FACTOR, STREAMS = 0.4, 0.02, 16
 
 def fresh() -> Transcriber:
     """Return a recogniser of digits with fresh weights."""
-    from rnnkit.recipes.speech_digits import DIGITS
+    from rnnkit.recipes.speech_results import DIGITS
 
     recipe: Any = open_recipe("speech-digits")
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.tables import table, verdict
-from rnnkit.recipes.speech_digits import DIGITS
+from rnnkit.recipes.speech_results import DIGITS
 from rnnkit.tasks.speech import Transcriber, load_transcriber
 from rnnkit.tasks.speech_batches import HeldUtterances
 from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances

@@ -5,7 +5,7 @@ import torch
 
 from benchmarks import accuracy, strangers, understanding
 from rnnkit.data.audio import write_wav
-from rnnkit.recipes.speech_digits import DIGITS
+from rnnkit.recipes.speech_results import DIGITS
 from rnnkit.tasks.speech import Transcript
 
 

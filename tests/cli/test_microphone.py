@@ -46,6 +46,7 @@ def sounddevice(monkeypatch):
     """A package that records five blocks, of which the second and the fourth lost sound, and then Ctrl-C."""
     module = types.ModuleType("sounddevice")
     module.opened, module.rates = [], {8000, 16000}
+    module.PortAudioError = type("PortAudioError", (Exception,), {})
 
     class InputStream:
         def __init__(self, **options):
@@ -69,7 +70,7 @@ def sounddevice(monkeypatch):
 
     def check_input_settings(samplerate, **_):
         if samplerate not in module.rates:
-            raise RuntimeError("Invalid sample rate")
+            raise module.PortAudioError("Invalid sample rate")
 
     module.InputStream, module.query_devices = InputStream, query_devices
     module.check_input_settings = check_input_settings

@@ -31,9 +31,10 @@ class Microphone:
         self._sounddevice = _sounddevice(rate, typed)
         self._device, known = self._find(wanted)
         self.rate = rate
+        self._refused = (self._sounddevice.PortAudioError, ValueError)  # ValueError: a device that is gone
         try:
             self._sounddevice.check_input_settings(device=self._device, channels=1, samplerate=rate, dtype="float32")
-        except Exception:  # PortAudioError, or ValueError of a device that is gone
+        except self._refused:
             self.rate = int(known["default_samplerate"])
         self._lost = 0
 
@@ -43,7 +44,7 @@ class Microphone:
         options = {"samplerate": self.rate, "channels": 1, "dtype": "float32", "blocksize": block}
         try:
             stream = self._sounddevice.InputStream(device=self._device, **options)
-        except Exception as error:
+        except self._refused as error:
             raise ConfigError(
                 f"the microphone cannot be opened ({error}); choose another one by --input: --input list shows all"
             ) from error
@@ -73,10 +74,8 @@ class Microphone:
         if not devices:
             raise ConfigError("no device records here; connect a microphone, or pipe samples in")
         if wanted is None:
-            try:
-                return None, self._sounddevice.query_devices(kind="input")
-            except Exception:  # the system prefers none
-                return next(iter(devices.items()))
+            preferred = _preferred(self._sounddevice)
+            return next(iter(devices.items())) if preferred is None else (None, preferred)
         if wanted.isdigit() and int(wanted) in devices:
             return int(wanted), devices[int(wanted)]
         named = {number: one for number, one in devices.items() if wanted.casefold() in one["name"].casefold()}
@@ -99,13 +98,10 @@ def list_microphones(rate: int, typed: str) -> list[str]:
         ConfigError: sounddevice is not there.
     """
     found = _sounddevice(rate, typed)
-    try:
-        preferred = found.query_devices(kind="input")["name"]
-    except Exception:  # there is none
-        preferred = None
+    preferred = _preferred(found) or {"name": None}
     return [
         f"{number}  {one['name']}  {one['default_samplerate']:.0f} Hz"
-        + ("  (preferred)" if one["name"] == preferred else "")
+        + ("  (preferred)" if one["name"] == preferred["name"] else "")
         for number, one in recording_devices(found).items()
     ]
 
@@ -113,6 +109,14 @@ def list_microphones(rate: int, typed: str) -> list[str]:
 def recording_devices(sounddevice: Any) -> dict[int, Any]:
     """Return the devices that record, by their numbers."""
     return {number: one for number, one in enumerate(sounddevice.query_devices()) if one["max_input_channels"] > 0}
+
+
+def _preferred(sounddevice: Any) -> Any:
+    """Return the description of the device that the system prefers; None: it prefers none."""
+    try:
+        return sounddevice.query_devices(kind="input")
+    except (sounddevice.PortAudioError, ValueError):
+        return None
 
 
 def _sounddevice(rate: int, typed: str) -> Any:

@@ -13,6 +13,31 @@ from .text.rows import read_text_rows
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """Return the tables that lie in a folder."""
+    return sorted(file for file in folder.iterdir() if file.name.lower().endswith(TABLES) and file.name[0] != ".")
+
+
+def only_table(folder: Path, tables: Sequence[Path]) -> Path:
+    """Return the table of a folder.
+
+    Args:
+        folder: for the message.
+        tables: those in it that are meant.
+
+    Raises:
+        DataError: there is none, or several.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    if not tables:
+        raise DataError(f"holds no table; expected one of {', '.join(TABLES)}", Place(str(folder)))
+    names = ", ".join(file.name for file in tables)
+    raise DataError(
+        f"holds {len(tables)} tables: {names}", Place(str(folder)), "name one of them in place of the folder"
+    )
+
+
 def table_rows(
     file: Path, exists: Callable[[str], bool], headless: Callable[[int], Sequence[str]]
 ) -> Iterator[tuple[dict[str, Any], Place]]:

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 _SHOWN = 3
 
 Phrase = tuple[str, str]  # what one does, and what several do
+MISNAMED: Phrase = (
+    "has the suffix of another format, and is read by its content",
+    "have the suffixes of other formats, and are read by their content",
+)
+UNREADABLE: Phrase = ("cannot be read, and is left out", "cannot be read, and are left out")
 
 
 def sentence(phrase: Phrase, names: Sequence[str], count: int, what: str) -> str:

@@ -82,7 +82,7 @@ class TransducerDecoder:
         unknown_penalty: float = 10.0,
         words: Iterable[str] | None = None,
         hot_words: Mapping[str, float] | Iterable[str] = (),
-        hot_weight: float = 5.0,
+        hot_weight: float = 3.0,
         whole_sentences: bool = True,
         max_symbols: int = MAX_SYMBOLS,
         token_margin: float | None = 12.0,

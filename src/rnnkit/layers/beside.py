@@ -19,14 +19,15 @@ import torch
 from ..errors import ConfigError
 from ..types import State
 from ._checks import Lengths
+from .chain import Delegating
 from .description import describe, short_repr
 from .sequence_adapters import Adapted, SequenceInterface, as_sequence_module
-from .sequence_module import SequenceModule, masked
+from .sequence_module import masked
 
 Tensor = torch.Tensor
 
 
-class Beside(SequenceModule):
+class Beside(Delegating):
     """y_t = [module(x)_t, x_t]; see the module for why.
 
     Args:
@@ -76,26 +77,6 @@ class Beside(SequenceModule):
     ) -> tuple[Tensor, State | None]:
         y, state = self._layer().forward_chunk(x, state, lengths=lengths, resets=resets)
         return torch.cat([y, masked(x, lengths)], 2), state
-
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State | None:
-        return self._layer().initial_state(batch, device, dtype)
-
-    @property
-    def stateful(self) -> bool:  # type: ignore[override]
-        """Whether the module has a state."""
-        return self._layer().stateful
-
-    @property
-    def state_batch_axis(self) -> int:  # type: ignore[override]
-        """Where the batch lies in the tensors of the state."""
-        return self._layer().state_batch_axis
-
-    @property
-    def carry_problem(self) -> str | None:
-        """Why :meth:`forward_chunk` cannot serve; None where it can."""
-        return self._layer().carry_problem
 
     def __repr__(self) -> str:
         return f"Beside({short_repr(self.module)})"

@@ -11,13 +11,40 @@ from ..errors import ConfigError, ShapeError
 from ..types import State
 from ._checks import Lengths
 from .description import describe, short_repr
-from .sequence_adapters import Adapted, Chained, as_sequence_module, check_fit
+from .sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module, check_fit
 from .sequence_module import SequenceModule, check_features, masked
 
 Tensor = torch.Tensor
 
 
-class Chain(SequenceModule):
+class Delegating(SequenceModule):
+    """Base of a layer over sequences whose state is that of the layers in it; `_layer` returns these."""
+
+    def _layer(self) -> SequenceInterface:
+        raise NotImplementedError
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> State | None:
+        return self._layer().initial_state(batch, device, dtype)
+
+    @property
+    def stateful(self) -> bool:  # type: ignore[override]
+        """Whether a part has a state."""
+        return self._layer().stateful
+
+    @property
+    def state_batch_axis(self) -> int:  # type: ignore[override]
+        """Where the batch lies in the tensors of the state."""
+        return self._layer().state_batch_axis
+
+    @property
+    def carry_problem(self) -> str | None:
+        """Why :meth:`forward_chunk` cannot serve; None where it can."""
+        return self._layer().carry_problem
+
+
+class Chain(Delegating):
     """y = part_n(… part_1(x)): layers over sequences, one behind the other, with their lengths and states.
 
     Args:
@@ -72,11 +99,6 @@ class Chain(SequenceModule):
     ) -> tuple[Tensor, State | None]:
         return self._chained().forward_chunk(x, state, lengths=lengths, resets=resets)
 
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> State | None:
-        return self._chained().initial_state(batch, device, dtype)
-
     def last_output(self, y: Tensor, lengths: Lengths | None, state: State | None) -> Tensor:
         return self._chained().last_output(y, lengths, state)
 
@@ -90,23 +112,11 @@ class Chain(SequenceModule):
         """Features of a step that come out."""
         return self._chained().output_size
 
-    @property
-    def stateful(self) -> bool:  # type: ignore[override]
-        """Whether a part has a state."""
-        return self._chained().stateful
-
-    @property
-    def state_batch_axis(self) -> int:  # type: ignore[override]
-        """Where the batch lies in the tensors of the state."""
-        return self._chained().state_batch_axis
-
-    @property
-    def carry_problem(self) -> str | None:
-        """Why :meth:`forward_chunk` cannot serve; None where it can."""
-        return self._chained().carry_problem
-
     def __repr__(self) -> str:
         return f"Chain({', '.join(short_repr(part) for part in self._modules.values())})"
+
+    def _layer(self) -> SequenceInterface:
+        return self._chained()
 
     def _chained(self) -> Chained:
         return self._adapted(tuple(self._modules.values()), _chain)  # type: ignore[no-any-return]

@@ -74,3 +74,12 @@ class DividedData(Settings):
             f"{part}: {len(parts[part])} of {where} at random, each {words[0]} alike (split_seed {self.split_seed})"
             for part in amounts
         ]
+
+
+def check_shares(test_share: float, validation: float) -> None:
+    """Raise ConfigError for shares to judge and to choose by that leave nothing to train on."""
+    if test_share + validation >= 1:
+        raise ConfigError(
+            f"data.test_share={test_share:g} and data.validation={validation:g} arrived; expected shares that leave "
+            "some to train on"
+        )

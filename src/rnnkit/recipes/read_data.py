@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.divided_data import check_shares
 from rnnkit.recipes.recognition import fitting
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.tasks.ranges import NotNegative, Seed, Settings
@@ -93,11 +94,7 @@ class ReadData(LineData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.test_share + self.validation >= 1:
-            raise ConfigError(
-                f"data.test_share={self.test_share:g} and data.validation={self.validation:g} arrived; expected shares "
-                "that leave some to train on"
-            )
+        check_shares(self.test_share, self.validation)
 
     def read(self, path: str | Path, *, new: bool = False) -> PictureSet:
         """Return the pictures of a path.

@@ -124,8 +124,8 @@ class Speech(SoundRecipe):
         Of a recogniser that streams also the real-time factor and, where the ends of words are known, the latency.
         The confusions are drawn into the run folder: ``confusions.png``, ``confusions-NAME.png`` of other recordings.
         """
-        from rnnkit.recipes.recognition import draw_confusions
-        from rnnkit.recipes.speech_results import judge
+        from rnnkit.recipes.recognition import confusions_of, draw_confusions
+        from rnnkit.recipes.speech_results import DIGITS, judge
         from rnnkit.tasks.speech_latency import stream_figures
 
         transcriber = self.transcriber(folder)
@@ -136,14 +136,13 @@ class Speech(SoundRecipe):
             judged = prepared.judge(transcriber)
             if not judged:
                 raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
-            _, first = next(iter(judged.items()))
-            draw_confusions(first.scores.confusions, folder / "confusions.png")
-            timed = next((one for one in judged.values() if hasattr(one.items, "ends")), first)
+            draw_confusions(confusions_of(judged), folder / "confusions.png", DIGITS)
+            timed = next((one for one in judged.values() if hasattr(one.items, "ends")), next(iter(judged.values())))
             return prepared.figures(judged) | stream_figures(transcriber, timed.items)
         path = data.without_encoding()
         spoken = self.speak(path, transcriber.rate)
         one = judge(transcriber, spoken.utterances)
-        draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png")
+        draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png", DIGITS)
         return one.scores.figures | stream_figures(transcriber, spoken.utterances)
 
     def predictor(self, folder: Path) -> Predictor:

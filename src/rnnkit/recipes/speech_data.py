@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.recipes.divided_data import check_shares
 from rnnkit.recipes.recognition import fitting, names_of
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.runs import data_digests
@@ -66,11 +67,7 @@ class ClipData(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.test_share + self.validation >= 1:
-            raise ConfigError(
-                f"data.test_share={self.test_share:g} and data.validation={self.validation:g} arrived; expected shares "
-                "that leave some to train on"
-            )
+        check_shares(self.test_share, self.validation)
 
     def read(self, path: str | Path, *, new: bool = False) -> ClipSet:
         """Return the clips of a path.

@@ -19,6 +19,7 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.speech import PreparedSpeech, Speech
 from rnnkit.recipes.speech_data import SpeechData, Spoken, speak
+from rnnkit.recipes.speech_results import DIGITS
 from rnnkit.tasks.ranges import Count
 from rnnkit.tasks.speech_settings import RecognizerFit, RecognizerNetwork, SoundAugment
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from rnnkit.data.audio.clips import ClipSet
     from rnnkit.tasks.speech_joined import Gaps, JoinedUtterances
 
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _LABELS = tuple("0123456789")
 _INDEX = re.compile(r"_(\d+)(?:\.\w+|#\d+)*$")
 _COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from ...errors import DataError, MissingExtraError
-from ..sentences import Phrase, sentence
+from ..sentences import MISNAMED, UNREADABLE, Phrase, sentence
 from .clip_layouts import Entry
 from .sound_files import AudioInfo
 from .waveforms import audio_info
@@ -22,13 +22,8 @@ _BEHIND = (
 _CUT = ("ends behind the end of its file, and is cut there", "end behind the ends of their files, and are cut there")
 _REVERSED = ("ends before it begins, and is left out", "end before they begin, and are left out")
 _HURRIED = ("is too short for its transcript", "are too short for their transcripts")
-_UNREADABLE = ("cannot be read, and is left out", "cannot be read, and are left out")
 _NO_SAMPLES = ("holds no samples, and is left out", "hold no samples, and are left out")
 _TRUNCATED = ("is truncated, and is read as far as it goes", "are truncated, and are read as far as they go")
-_MISNAMED = (
-    "has the suffix of another format, and is read by its content",
-    "have the suffixes of other formats, and are read by their content",
-)
 
 
 class Headers:
@@ -105,7 +100,7 @@ class Headers:
         except MissingExtraError:
             raise
         except DataError as error:
-            self._note(_UNREADABLE, f"{path.name} ({error.problem})")
+            self._note(UNREADABLE, f"{path.name} ({error.problem})")
             return None
         if not info.frames:
             self._note(_NO_SAMPLES, path.name)
@@ -113,7 +108,7 @@ class Headers:
         if info.truncated:
             self._note(_TRUNCATED, path.name)
         if info.misnamed:
-            self._note(_MISNAMED, f"{path.name} ({info.format})")
+            self._note(MISNAMED, f"{path.name} ({info.format})")
         return info
 
     def _note(self, phrase: Phrase, name: str) -> None:

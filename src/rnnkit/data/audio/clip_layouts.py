@@ -11,8 +11,9 @@ from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
+from ..file_tables import TABLES, only_table, tables_in
 from ..text.decoding import decode_file, lines_of
-from .clip_tables import TABLES, Columns, Entry, names_files, read_table
+from .clip_tables import Columns, Entry, names_files, read_table
 from .sound_files import SUFFIXES
 
 __all__ = ["LAYOUTS", "Columns", "Entry", "find_entries"]
@@ -40,7 +41,7 @@ def find_entries(path: Path, layout: str, columns: Columns) -> tuple[str, Iterab
     elif layout in _MARKS and not _has_mark(path, layout):
         raise DataError(f"holds no {Path(_MARKS[layout]).name}", Place(str(path)), Remedy("layout", "auto"))
     if layout == "table":
-        return layout, read_table(_only_table(path), columns)
+        return layout, read_table(only_table(path, tables_in(path)), columns)
     if layout == "kaldi":
         return layout, _kaldi(path)
     if not files:
@@ -64,7 +65,7 @@ def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
     marked = next((layout for layout in _MARKS if _has_mark(path, layout)), None)
     if marked is not None:
         return marked
-    tables = _tables(path)
+    tables = tables_in(path)
     if tables and not files:
         return "table"
     tables = [table for table in tables if names_files(table, columns)]
@@ -82,7 +83,7 @@ def _find_layout(path: Path, files: list[Path], columns: Columns) -> str:
     folders = {file.relative_to(_root(path, files)).parts[0] for file in files if file.parent != path}
     if all(file.parent != path for file in files) and len({name for name in folders if name[0] != "_"}) > 1:
         return "labels"
-    return "table" if _tables(path) else "plain"  # the reader says which column it looks for
+    return "table" if tables_in(path) else "plain"  # the reader says which column it looks for
 
 
 def _has_mark(path: Path, layout: str) -> bool:
@@ -97,20 +98,6 @@ def _root(path: Path, files: list[Path]) -> Path:
         if len({part[0] for part in parts}) != 1 or min(map(len, parts)) < 3:
             return root
         root = root / parts[0][0]
-
-
-def _tables(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.name.lower().endswith(TABLES) and file.name[0] != ".")
-
-
-def _only_table(path: Path) -> Path:
-    tables = _tables(path)
-    if len(tables) == 1:
-        return tables[0]
-    if not tables:
-        raise DataError(f"holds no table; expected one of {', '.join(TABLES)}", Place(str(path)))
-    names = ", ".join(file.name for file in tables)
-    raise DataError(f"holds {len(tables)} tables: {names}", Place(str(path)), "name one of them in place of the folder")
 
 
 def _labels(path: Path, files: list[Path]) -> Iterator[Entry]:

@@ -6,16 +6,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from ...errors import DataError
-from ..sentences import Phrase, listed, sentence
+from ..sentences import MISNAMED, UNREADABLE, Phrase, listed, sentence
 from .picture_entries import Entry
 from .picture_files import PictureInfo, picture_info
 
-_UNREADABLE = ("cannot be read, and is left out", "cannot be read, and are left out")
 _TRUNCATED = ("is truncated, and is left out", "are truncated, and are left out")
-_MISNAMED = (
-    "has the suffix of another format, and is read by its content",
-    "have the suffixes of other formats, and are read by their content",
-)
 _FRAMES = ("has several frames, of which the first is read", "have several frames, of which the first is read")
 _TURNED = ("is turned upright as EXIF says", "are turned upright as EXIF says")
 _TINY = ("is smaller than 8 pixels", "are smaller than 8 pixels")
@@ -69,13 +64,13 @@ class Headers:
         try:
             info = picture_info(path)
         except DataError as error:
-            self.note(_UNREADABLE, f"{path.name} ({error.problem})")
+            self.note(UNREADABLE, f"{path.name} ({error.problem})")
             return None
         if info.truncated:
             self.note(_TRUNCATED, path.name)
             return None
         if info.misnamed:
-            self.note(_MISNAMED, f"{path.name} ({info.format})")
+            self.note(MISNAMED, f"{path.name} ({info.format})")
         if info.frames > 1:
             self.note(_FRAMES, f"{path.name} ({info.frames})")
         if info.orientation > 1:

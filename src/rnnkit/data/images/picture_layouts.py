@@ -11,6 +11,7 @@ from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
+from ..file_tables import TABLES, only_table, tables_in
 from ..sentences import listed
 from ..text.decoding import decode_file
 from .coco import is_coco, read_coco
@@ -18,7 +19,7 @@ from .mask_folders import MaskValues, is_mask, match_masks, read_masks
 from .picture_entries import Entry, Found
 from .picture_files import SUFFIXES
 from .picture_names import entry_id, named_part, part_of
-from .picture_tables import TABLES, Columns, names_pictures, read_table
+from .picture_tables import Columns, names_pictures, read_table
 from .voc import is_voc, read_voc
 from .yolo import is_yolo, label_files, read_yolo
 
@@ -167,7 +168,7 @@ def _find_layout(path: Path, files: list[Path], asked: Asked) -> str:
     labels = label_files(path, files)
     if labels and is_yolo(list(labels.values())):
         return "yolo"
-    tables = _tables(path)
+    tables = tables_in(path)
     if tables and (not files or any(names_pictures(table, asked.columns) for table in tables)):
         return "table"
     if any(is_mask(file, path) for file in files):
@@ -192,19 +193,10 @@ def _below_root(path: Path, files: list[Path]) -> list[tuple[Path, tuple[str, ..
     return found
 
 
-def _tables(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.name.lower().endswith(TABLES) and file.name[0] != ".")
-
-
 def _only_table(path: Path, columns: Columns) -> Path:
-    tables = _tables(path)
+    tables = tables_in(path)
     tables = [table for table in tables if names_pictures(table, columns)] or tables
-    if len(tables) == 1:
-        return tables[0]
-    if not tables:
-        raise DataError(f"holds no table; expected one of {', '.join(TABLES)}", Place(str(path)))
-    names = ", ".join(file.name for file in tables)
-    raise DataError(f"holds {len(tables)} tables: {names}", Place(str(path)), "name one of them in place of the folder")
+    return only_table(path, tables)
 
 
 def _labels(path: Path, files: list[Path]) -> list[Entry]:
