@@ -112,7 +112,10 @@ def test_a_device_records_at_its_own_rate_where_it_cannot_do_otherwise(run, soun
 
 
 def test_what_lacks_is_named_with_what_to_type(run, monkeypatch, sounddevice):
-    sounddevice.InputStream = None
+    def busy(**_):
+        raise sounddevice.PortAudioError("Device unavailable")
+
+    sounddevice.InputStream = busy
     assert refused_alone(call("transcribe", run, "--live", "--microphone"), "cannot be opened", "--input list")
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     result = call("transcribe", run, "--live", "--microphone")
