@@ -136,21 +136,26 @@ def test_inspect_looks_into_it(trained):
 
 
 def test_a_table_with_parts_and_groups_is_divided_by_them(tmp_path):
-    from rnnkit.recipes.read_data import ReadData, divide_pictures
+    from rnnkit.recipes.picture_data import divide_pictures
+    from rnnkit.recipes.read_data import ReadData, with_texts
 
     write_lines(tmp_path, 20)
     rows = [("path", "text", "group")]
     rows += [(f"{n:03d}.png", (tmp_path / f"{n:03d}.txt").read_text().strip(), f"page{n // 4}") for n in range(20)]
     with (tmp_path / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    parts = divide_pictures(ReadData(path=str(tmp_path / "table.csv"), validation=0.2, test_share=0.2), "read")
+
+    def parts_of(data):
+        return divide_pictures(data, "read", lambda pictures: with_texts(pictures, data))
+
+    parts = parts_of(ReadData(path=str(tmp_path / "table.csv"), validation=0.2, test_share=0.2))
     groups = [set(part.groups) for part in (parts.train, parts.validation, parts.test)]
     assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [12, 4, 4]
     rows = [("path", "text", "part")] + [(*row[:2], "test" if n < 5 else "train") for n, row in enumerate(rows[1:])]
     with (tmp_path / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    parts = divide_pictures(ReadData(path=str(tmp_path / "table.csv"), validation=0.2), "read")
+    parts = parts_of(ReadData(path=str(tmp_path / "table.csv"), validation=0.2))
     assert sorted(one.id for one in parts.test) == [f"{n:03d}" for n in range(5)]
     assert len(parts.validation) == 3
     assert "as the data set itself divides them" in parts.division

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnnkit import runs
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.read_data import LineData, ReadData, divide_pictures, hold_lines, without_narrow
+from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
 from rnnkit.recipes.read_network import build, learner_of
 from rnnkit.recipes.recognition import (
     Judged,
@@ -72,7 +73,7 @@ class Read(Recipe):
 
         data = self.data
         assert isinstance(data, ReadData)
-        parts = divide_pictures(data, "read")
+        parts = divide_pictures(data, "read", lambda pictures: with_texts(pictures, data))
         train = hold_lines(parts.train, data, self.model.height, part="train")
         tokenizer = train_tokenizer("char", train.lines.texts)
         train = without_narrow(train, tokenizer, self.model.stride)
