@@ -19,12 +19,11 @@ from rnnkit import runs
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
 from rnnkit.recipes.read_network import build, learner_of
 from rnnkit.recipes.recognition import (
-    Judged,
     PreparedRecognition,
-    Training,
     confusions_of,
     draw_confusions,
     unknown_tokens,
@@ -135,7 +134,7 @@ class Read(Recipe):
         written = hold_lines(self.data.read(path, new=True), self.data, reader.height)
         found = judge(reader, written.lines)
         draw_confusions(found.scores.confusions, folder / f"confusions-{path.stem}.png")
-        return found.scores.figures
+        return found.figures
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return what is written in a picture, and how sure that is."""
@@ -201,7 +200,7 @@ class PreparedReading(PreparedRecognition):
     order: ClassVar[tuple[str, ...]] = ()  # of characters in pictures of confusions
 
     def training(self) -> Training:
-        """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
+        """Return learner and reader with fresh weights, the batches to train on, and those that choose."""
         from dataclasses import asdict
 
         import torch
@@ -231,29 +230,29 @@ class PreparedReading(PreparedRecognition):
             validation = LineBatches(self.validation, self.tokenizer, size, shuffle=False)
         return Training(learner, reader, batches, validation)
 
-    def judge_items(self, recognizer: Reader, items: Any) -> Judged:
+    def judge_items(self, predictor: Reader, items: Any) -> Judged:
         """Read pictures, and compare with their texts."""
         from rnnkit.recipes.read_results import judge
 
-        return judge(recognizer, items)
+        return judge(predictor, items)
 
-    def measured(self, recognizer: Reader) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
+    def measured(self, predictor: Reader) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
         """Return that exact match and character error rate choose, of the likeliest token at each step."""
-        greedy = recognizer.with_decoding(**recognizer.decoding.made_greedy())
+        greedy = predictor.with_decoding(**predictor.decoding.made_greedy())
 
         def measure(model: Any) -> dict[str, float]:
-            figures = self.judge_items(greedy, self.validation).scores.figures
+            figures = self.judge_items(greedy, self.validation).figures
             return {name: figures[name] for name in ("exact_match", "cer")}
 
         return {"exact_match": True, "cer": False}, measure
 
     def write_results(
-        self, folder: Path, recognizer: Reader, judged: Mapping[str, Judged], history: Any, metrics: Mapping[str, Any]
+        self, folder: Path, predictor: Reader, judged: Mapping[str, Judged], history: Any, metrics: Mapping[str, Any]
     ) -> None:
         """Write predictions, confusions and the page of the run."""
         from rnnkit.recipes.read_results import write_results
 
-        write_results(folder, self.recipe.title, recognizer, judged, history, metrics, self.order)
+        write_results(folder, self.recipe.title, predictor, judged, history, metrics, self.order)
 
 
 def read() -> Read:

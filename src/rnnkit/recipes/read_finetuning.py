@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rnnkit.finetuning.heads import grow_linear_head
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.read import PreparedReading, Read
 from rnnkit.recipes.read_data import hold_lines, without_narrow
 from rnnkit.recipes.read_network import learner_of
-from rnnkit.recipes.recognition import Judged, learn_new_tokens
+from rnnkit.recipes.recognition import learn_new_tokens
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rnnkit.runs.files import REPORT_PAGE, TROUBLES
 from rnnkit.serialization import replacing
 
 if TYPE_CHECKING:
-    from rnnkit.recipes.recognition import Judged
+    from rnnkit.recipes.prepared_training import Judged
     from rnnkit.tasks.reading import Reader
 
 _SHOWN = 12  # mistakes of a picture

@@ -1,4 +1,4 @@
-"""What runs of recognisers share, of speech and of lines of text: their data, training, and results."""
+"""What runs of recognisers share, of speech and of lines of text: tokens, and tables and pictures of confusions."""
 
 from __future__ import annotations
 
@@ -6,176 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import rnnkit
-from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.prepared_parts import PreparedParts
-from rnnkit.runs import data_digests
+from rnnkit.recipes.prepared_training import PreparedTraining
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from rnnkit.data import Tokenizer
-    from rnnkit.tasks.recognition_scores import RecognitionScores
+    from rnnkit.recipes.prepared_training import Judged
 
 CONFUSIONS, PICTURE = "confusions.csv", "confusions.png"
-_FIGURES = {
-    "wer": "word error rate",
-    "cer": "character error rate",
-    "exact_match": "share of texts without an error",
-    "loss": "loss",
-}
 _NONE = "–"  # stands for no unit in a picture
 _UNITS = 40  # of a picture of confusions
 _SHOWN = 5  # names in a sentence
 
 
-class Judged(NamedTuple):
-    """What was recognised of items with texts.
-
-    Attributes:
-        items: recordings or pictures.
-        found: what was recognised of each.
-        scores: error rates.
-    """
-
-    items: Any
-    found: list[Any]
-    scores: RecognitionScores
-
-
-class Training(NamedTuple):
-    """What a run trains.
-
-    Attributes:
-        learner: with fresh weights.
-        recognizer: of its network.
-        batches: to train on.
-        validation: those that choose; None: there are none.
-    """
-
-    learner: rnnkit.Learner
-    recognizer: Any
-    batches: Any
-    validation: Any
-
-
 @dataclass(frozen=True)
-class PreparedRecognition(PreparedParts):
-    """A run whose data was read and divided. A subclass has `training`, `judge_items` and `write_results`.
+class PreparedRecognition(PreparedTraining):
+    """A run of a recogniser whose data was read and divided.
 
     Attributes:
-        recipe: its settings.
-        train, validation: what to learn, and what chooses the epoch; None where there is none.
-        tests: what to judge by, by its name.
         tokenizer: of the training part.
     """
 
-    nouns: ClassVar[str] = "items"
+    figure_names: ClassVar[Mapping[str, str]] = {
+        "wer": "word error rate",
+        "cer": "character error rate",
+        "exact_match": "share of texts without an error",
+        "loss": "loss",
+    }
+    figures_of_tests: ClassVar[tuple[str, ...]] = ("exact_match", "wer", "cer")
 
-    recipe: Any
-    train: Any
-    validation: Any
-    tests: dict[str, Any]
     tokenizer: Tokenizer
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for early stopping without items to judge by, before there is a run folder."""
-        if self.recipe.fit.early_stopping is not None and self.validation is None:
-            raise ConfigError(f"fit.early_stopping needs {self.nouns} to judge by; add --set data.validation=0.1")
-
-    def training(self) -> Training:
-        """Return what is trained, with fresh weights."""
-        raise NotImplementedError
-
-    def callbacks(self, training: Training) -> list[Any]:
-        """Return further callbacks of the training."""
-        return []
-
-    def judge_items(self, recognizer: Any, items: Any) -> Judged:
-        """Recognise items, and compare with their texts."""
-        raise NotImplementedError
-
-    def measured(self, recognizer: Any) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
-        """Return figures of the validation part that may choose the epoch, and a function that measures them.
-
-        Returns:
-            Whether higher is better by the figures' names, and a function of the model.
-        """
-        raise NotImplementedError
-
-    def write_results(
-        self, folder: Path, recognizer: Any, judged: Mapping[str, Judged], history: Any, metrics: Mapping[str, Any]
-    ) -> None:
-        """Write tables, pictures and the page of the run."""
-        raise NotImplementedError
-
-    def judge(self, recognizer: Any) -> dict[str, Judged]:
-        """Return what was recognised of the tests, else of the validation part, by its name."""
-        tests = self.tests or ({} if self.validation is None else {"validation": self.validation})
-        return {name: self.judge_items(recognizer, items) for name, items in tests.items()}
-
-    def figures(self, judged: Mapping[str, Judged]) -> dict[str, float]:
-        """Return the figures of what was judged; those of several tests have their names in front."""
-        if len(judged) == 1:
-            return next(iter(judged.values())).scores.figures
-        chosen = ("exact_match", "wer", "cer")
-        return {
-            f"{name}_{what}": one.scores.figures[what]
-            for name, one in judged.items()
-            for what in chosen
-            if what in one.scores.figures
-        }
-
-    def run(self, folder: Path) -> runs.Metrics:
-        """Train, judge, and write the results into the folder."""
-        recipe = self.recipe
-        data_digests.record(folder, self.digests)
-        training = self.training()
-        history = self.fit(training, folder)
-        training.learner.save(folder)
-        metrics: runs.Metrics = {"split": self.division}
-        if self.validation is not None:
-            metrics["validation"] = self.judge_items(training.recognizer, self.validation).scores.figures
-        judged = self.judge(training.recognizer)
-        if self.tests:
-            metrics["test"] = self.figures(judged)
-        counts = {"train": self.train, "validation": self.validation, **self.tests}
-        metrics["rows"] = {name: len(part) for name, part in counts.items() if part is not None}
-        metrics["troubles"] = list(self.told)
-        chosen = None
-        if self.validation is not None:
-            figure = _FIGURES[recipe.fit.choose_by]
-            chosen = f"the {figure} of {runs.chosen_on_validation(len(self.validation), self.nouns)}"
-        metrics = runs.record(folder, history, metrics, chosen_on=chosen, final=metrics.get("test", {}))
-        self.write_results(folder, training.recognizer, judged, history, metrics)
-        return metrics
-
-    def fit(self, training: Training, folder: Path) -> Any:
-        """Train, and keep the epoch that is the best on the validation part.
-
-        Returns:
-            The history.
-        """
-        from rnnkit.training import ValidationFigures
-
-        settings = self.recipe.fit
-        callbacks = [rnnkit.Diagnostics(every=100, file=folder / "diagnostics.json"), *self.callbacks(training)]
-        chosen: dict[str, Any] = {}
-        if self.validation is not None:
-            callbacks.append(ValidationFigures(*self.measured(training.recognizer)))
-            chosen = {"monitor": f"val_{settings.choose_by}", "restore_best": True}
-        return training.learner.fit(
-            training.batches,
-            validation=training.validation,
-            seed=self.recipe.seed,
-            checkpoint=folder,
-            resume=True,  # of a new folder there is nothing to resume
-            callbacks=callbacks,
-            **settings.fit_settings() | chosen,
-        )
 
 
 def unknown_tokens(texts: Sequence[str], tokenizer: Tokenizer, part: str) -> list[str]:

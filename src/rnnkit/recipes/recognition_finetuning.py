@@ -13,7 +13,8 @@ from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
-    from rnnkit.recipes.recognition import Judged, PreparedRecognition
+    from rnnkit.recipes.prepared_training import Judged
+    from rnnkit.recipes.recognition import PreparedRecognition
     from rnnkit.training.history import History
 
 _GROWN = 1 << 30  # an epoch in which made items are as long as they become

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
-from rnnkit.recipes.recognition import Judged, PreparedRecognition, Training, unknown_tokens
+from rnnkit.recipes.prepared_training import Judged, Training
+from rnnkit.recipes.recognition import PreparedRecognition, unknown_tokens
 from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
@@ -143,7 +144,7 @@ class Speech(SoundRecipe):
         spoken = self.speak(path, transcriber.rate)
         one = judge(transcriber, spoken.utterances)
         draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png", DIGITS)
-        return one.scores.figures | stream_figures(transcriber, spoken.utterances)
+        return one.figures | stream_figures(transcriber, spoken.utterances)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to what is said in it."""
@@ -197,20 +198,20 @@ class PreparedSpeech(PreparedRecognition):
             return []
         return [ScheduledSampling(fit.sampling, max(1, fit.epochs * training.batches.steps // 2))]
 
-    def judge_items(self, recognizer: Transcriber, items: Utterances) -> Judged:
+    def judge_items(self, predictor: Transcriber, items: Utterances) -> Judged:
         """Recognise utterances, and compare with what is said in them."""
         from rnnkit.recipes.speech_results import judge
 
-        return judge(recognizer, items)
+        return judge(predictor, items)
 
-    def measured(self, recognizer: Transcriber) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
+    def measured(self, predictor: Transcriber) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
         """Return that the error rates of words and characters choose, of the likeliest token at each step."""
-        return {"wer": False, "cer": False}, lambda model: greedy(recognizer, self.validation)
+        return {"wer": False, "cer": False}, lambda model: greedy(predictor, self.validation)
 
     def write_results(
         self,
         folder: Path,
-        recognizer: Transcriber,
+        predictor: Transcriber,
         judged: Mapping[str, Judged],
         history: Any,
         metrics: Mapping[str, Any],
@@ -220,7 +221,7 @@ class PreparedSpeech(PreparedRecognition):
         from rnnkit.recipes.speech_results import write_predictions
 
         write_predictions(folder, judged)
-        write_speech_page(folder, self.recipe.title, recognizer, judged, history, metrics)
+        write_speech_page(folder, self.recipe.title, predictor, judged, history, metrics)
 
     def training(self) -> Training:
         """Return learner and recogniser with fresh weights, the batches to train on, and those that choose."""
@@ -291,7 +292,7 @@ def greedy(transcriber: Transcriber, utterances: Utterances) -> dict[str, float]
     """Return the error rates of the likeliest token at each step."""
     from rnnkit.recipes.speech_results import judge
 
-    figures = judge(transcriber.with_decoding(**transcriber.decoding.made_greedy()), utterances).scores.figures
+    figures = judge(transcriber.with_decoding(**transcriber.decoding.made_greedy()), utterances).figures
     return {name: figures[name] for name in ("wer", "cer")}
 
 

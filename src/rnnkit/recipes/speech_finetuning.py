@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
-from rnnkit.recipes.recognition import Judged, learn_new_tokens
+from rnnkit.recipes.prepared_training import Judged
+from rnnkit.recipes.recognition import learn_new_tokens
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts
 from rnnkit.recipes.speech import PreparedSpeech, Speech, learner_of
 from rnnkit.recipes.speech_sound import augmentations

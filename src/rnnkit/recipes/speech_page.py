@@ -16,7 +16,7 @@ from rnnkit.serialization import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnkit.recipes.recognition import Judged
+    from rnnkit.recipes.prepared_training import Judged
     from rnnkit.tasks.speech import Transcriber
 
 _WORST = 8  # errors to listen to

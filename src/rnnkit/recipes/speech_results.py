@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnkit.recipes.recognition import Judged
+from rnnkit.recipes.prepared_training import Judged
 
 if TYPE_CHECKING:
     from rnnkit.tasks.speech import Transcriber, Transcript
