@@ -99,6 +99,27 @@ class Boxes:
         return self.moved(torch.minimum(self.xyxy.clamp(min=0), limit))
 
 
+def box_overlaps(some: Tensor, others: Tensor, crowd: Tensor | None = None) -> Tensor:
+    """Return the intersection over the union of each box with each other one, [N, M].
+
+    Args:
+        some: [N, 4], left, top, right, bottom.
+        others: [M, 4].
+        crowd: bool [M]: of such a box, which holds many things, the intersection is divided by the area of `some`.
+
+    Example:
+        >>> box_overlaps(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2], [5, 5, 6, 6]])).tolist()
+        [[0.3333333432674408, 0.0]]
+    """
+    sides = torch.minimum(some[:, None, 2:], others[:, 2:]) - torch.maximum(some[:, None, :2], others[:, :2])
+    common = sides.clamp(min=0).prod(-1)
+    first, second = ((one[:, 2:] - one[:, :2]).clamp(min=0).prod(-1) for one in (some, others))
+    whole = first[:, None] + second - common
+    if crowd is not None:
+        whole = torch.where(crowd, first[:, None].expand_as(whole), whole)
+    return common / whole.clamp(min=1e-9)
+
+
 def mend_boxes(boxes: Boxes, height: int, width: int) -> tuple[Boxes, Tensor, Counter[str]]:
     """Mend the boxes of a picture, or leave them out.
 

@@ -161,6 +161,27 @@ def read_runs(written: Any, size: Any) -> Runs:
     return Runs(counts, (height, width))
 
 
+def write_runs(runs: Runs) -> str:
+    """Return the counts of runs as COCO's tools pack them into a text, which `read_runs` reads.
+
+    Example:
+        >>> written = write_runs(Runs(np.array([40, 3, 7, 2, 60]), (8, 14)))
+        >>> written, read_runs(written, [8, 14]).counts.tolist()
+        ('X137Oe1', [40, 3, 7, 2, 60])
+    """
+    counts = runs.counts.tolist()
+    signs = []
+    for place, count in enumerate(counts):
+        value = count - counts[place - 2] if place > 2 else count
+        more = True
+        while more:
+            bits = value & 31
+            value >>= 5
+            more = value != (-1 if bits & 16 else 0)
+            signs.append(chr(48 + (bits | 32 if more else bits)))
+    return "".join(signs)
+
+
 def _unpacked(text: str) -> list[int]:
     counts: list[int] = []
     value = shift = 0
