@@ -29,6 +29,10 @@ MODULES = {
     "rnnkit.diagnostics.gradients": ("GradientFlow",),
     "rnnkit.diagnostics.memory": ("Horizon",),
     "rnnkit.diagnostics.spectrum": ("Spectrum",),
+    "rnnkit.interop.charrnn": ("CharModel",),
+    "rnnkit.interop.g2p": ("Pronouncer", "letter_ids", "phoneme_ids"),
+    "rnnkit.interop.torch_files": ("TorchLayers",),
+    "rnnkit.interop.weight_files": ("read_weights",),
     "rnnkit.layers.accelerate": ("Acceleration",),
     "rnnkit.layers.picture_front": ("PictureFront",),
     "rnnkit.layers.stream": ("Stream",),
@@ -45,6 +49,7 @@ MODULES = {
         "make_distribution",
     ),
     "rnnkit.models.forecast_stream": ("ForecastStream",),
+    "rnnkit.models.plain_encoder_decoder": ("PlainEncoderDecoder",),
     "rnnkit.models.tagger": ("TaggerStream",),
     "rnnkit.ops.gru": ("gru", "gru_reference", "gru_step"),
     "rnnkit.ops.lstm": ("coupled", "coupled_peephole", "lstm", "lstm_reference", "lstm_step"),
@@ -162,6 +167,7 @@ PACKAGES = (
     "rnnkit.diagnostics",
     "rnnkit.finetuning",
     "rnnkit.generation",
+    "rnnkit.interop",
     "rnnkit.models",
     "rnnkit.training",
 )
@@ -210,6 +216,8 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.interop.charrnn.CharModel": "rnnkit.interop.read_charrnn",
+    "rnnkit.interop.torch_files.TorchLayers": "rnnkit.interop.read_torch_layers",
     "rnnkit.data.audio.Scene": "rnnkit.data.audio.SceneMaker",
     "rnnkit.data.audio.SpokenClipSet": "rnnkit.data.audio.read_spoken_clips",
     "rnnkit.tasks.spoken_understanding.SpokenMeaning": "rnnkit.tasks.spoken_understanding.SpokenUnderstanding",

@@ -46,6 +46,7 @@ from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
+from .plain_encoder_decoder import PlainEncoderDecoder
 from .regressor import SequenceRegressor
 from .set_decoder import SetDecoder
 from .speech_recognizer import SpeechRecognizer
@@ -92,6 +93,7 @@ BUILDERS: dict[str, Builder] = {
     "WordFront": WordFront,
     "IntentSlotModel": IntentSlotModel,
     "EncoderDecoder": EncoderDecoder,
+    "PlainEncoderDecoder": PlainEncoderDecoder,
     "AttentionRecognizer": AttentionRecognizer,
     "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
