@@ -25,6 +25,7 @@ from . import (
     predict,
     recipes,
     runs,
+    shards,
     summarize,
     train,
     transcribe,
@@ -87,6 +88,7 @@ app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(shards.app, name="shards")
 app.command("runs")(runs.runs)
 app.command("doctor")(doctor.doctor)
 

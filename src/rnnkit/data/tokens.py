@@ -21,6 +21,7 @@ from .sharding import check_shard
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import torch
 
 DTYPES = ("uint16", "uint32", "int32", "int64")
 _PAGE = 4096  # bytes
@@ -256,8 +257,7 @@ class TokenBatches(ResumableBatches):
     @property
     def steps(self) -> int:
         """The number of windows of an epoch."""
-        mean = self.window * (_WHOLE + (1 - _WHOLE) / 2) if self.random_windows else self.window
-        return max(1, math.ceil(self.length / max(mean, _SHORTEST if self.random_windows else 1)))
+        return expected_windows(self.length, self.window, random=self.random_windows)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
@@ -306,17 +306,48 @@ class TokenBatches(ResumableBatches):
 
     def _cuts(self) -> list[int]:
         """Return where the windows of an epoch begin, and the end of the last one."""
-        import torch
+        return window_cuts(self.length, self.window, self.generator if self.random_windows else None)
 
-        if not self.random_windows:
-            return [*range(0, self.length, self.window), self.length]
-        lengths = []
-        for _ in range(self.steps):
-            whole = float(torch.rand((), generator=self.generator)) < _WHOLE
-            mean = self.window if whole else self.window / 2
-            lengths.append(max(_SHORTEST, int(mean + 5 * float(torch.randn((), generator=self.generator)))))
-        ends = np.cumsum(lengths) * (self.length / sum(lengths))
-        return [0, *np.rint(ends).astype(int).tolist()]
+
+def expected_windows(length: int, window: int, *, random: bool) -> int:
+    """Return the number of windows of streams of so many steps.
+
+    Args:
+        length: L.
+        window: T.
+        random: whether the windows' lengths are drawn; see `TokenBatches`.
+
+    Example:
+        >>> expected_windows(100, 30, random=False)
+        4
+    """
+    mean = window * (_WHOLE + (1 - _WHOLE) / 2) if random else window
+    return max(1, math.ceil(length / max(mean, _SHORTEST if random else 1)))
+
+
+def window_cuts(length: int, window: int, generator: torch.Generator | None) -> list[int]:
+    """Return where the windows of streams of so many steps begin, and the end of the last one.
+
+    Args:
+        length: L.
+        window: T.
+        generator: of the windows' lengths; None: they are not drawn. See `TokenBatches`.
+
+    Example:
+        >>> window_cuts(100, 30, None)
+        [0, 30, 60, 90, 100]
+    """
+    import torch
+
+    if generator is None:
+        return [*range(0, length, window), length]
+    lengths = []
+    for _ in range(expected_windows(length, window, random=True)):
+        whole = float(torch.rand((), generator=generator)) < _WHOLE
+        mean = window if whole else window / 2
+        lengths.append(max(_SHORTEST, int(mean + 5 * float(torch.randn((), generator=generator)))))
+    ends = np.cumsum(lengths) * (length / sum(lengths))
+    return [0, *np.rint(ends).astype(int).tolist()]
 
 
 def _smallest(tokens: npt.NDArray[Any]) -> str:

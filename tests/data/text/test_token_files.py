@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from rnnkit.data import TokenBatches, read_texts, tokenize, train_tokenizer
+from rnnkit.data import TokenBatches, late_progress, read_texts, tokenize, train_tokenizer
 from rnnkit.data.text import decoding, token_files
 from rnnkit.errors import ConfigError, DataError
 
@@ -123,7 +123,7 @@ def test_progress_is_told_once_it_takes_long(tmp_path, monkeypatch, capsys):
     tokenizer = train_tokenizer("char", ["ab"])
     tokenize(["ab"], tokenizer, cache=tmp_path)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(token_files, "_SECONDS", -1)
+    monkeypatch.setattr(late_progress, "_SECONDS", -1)
     tokenize(["ba"], tokenizer, cache=tmp_path)
     assert capsys.readouterr().err == "tokenizing the texts\n"
 

@@ -22,21 +22,24 @@ _GZIP = b"\x1f\x8b"
 OnBytes = Callable[[int], None]
 
 
-def decode_file(path: Path, encoding: str | None = None, on_bytes: OnBytes | None = None) -> Iterator[str]:
+def decode_file(
+    path: Path, encoding: str | None = None, on_bytes: OnBytes | None = None, span: tuple[int, int] | None = None
+) -> Iterator[str]:
     r"""Yield the text of a file in chunks, with ``\n`` ends.
 
     Args:
         path: the file; one that is packed by gzip is unpacked.
         encoding: where there is no byte order mark; None: UTF-8.
         on_bytes: called with the number of bytes that were read from the disk.
+        span: the bytes that are read, of a file that is not packed; it may hold no text. None: all.
 
     Raises:
         DataError: the file cannot be read, is damaged, is empty, or is not text in that encoding.
     """
-    place = Place(str(path))
+    place = Place(str(path), part="" if span is None or not span[0] else f"lines from byte {span[0]:,} on")
     decoder = newlines = None
     used, lines, empty, named = "", 0, True, encoding is not None
-    for raw in _raw(path, on_bytes):
+    for raw in _raw(path, on_bytes, span):
         if decoder is None:
             mark = marked_encoding(raw)
             named = named or mark is not None
@@ -56,7 +59,7 @@ def decode_file(path: Path, encoding: str | None = None, on_bytes: OnBytes | Non
         empty = empty and not text.strip()
         if text:
             yield text
-    if empty:
+    if empty and span is None:
         raise empty_file(path)
 
 
@@ -131,18 +134,18 @@ def _end(text: str, limit: int) -> int:
     return end
 
 
-def _raw(path: Path, on_bytes: OnBytes | None) -> Iterator[bytes]:
-    """Yield the bytes of a file, unpacked, and nothing at its end as the last."""
+def _raw(path: Path, on_bytes: OnBytes | None, span: tuple[int, int] | None) -> Iterator[bytes]:
+    """Yield the bytes of a file or of a span of it, unpacked, and nothing at the end as the last."""
     place = Place(str(path))
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
-            file.seek(0)
+            file.seek(0 if span is None else span[0])
             if path.suffix.lower() == ".gz" and not packed:
                 raise DataError("is no gzip file, as its name says", place, "rename it without .gz")
             source: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-            before = 0
-            while raw := source.read(CHUNK):
+            before = file.tell()
+            while raw := source.read(CHUNK if span is None else min(CHUNK, span[1] - before)):
                 now = file.tell()
                 if on_bytes is not None:
                     on_bytes(now - before)

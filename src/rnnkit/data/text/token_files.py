@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice
 from ...serialization import replacing
-from ..download import show_progress
+from ..late_progress import LateProgress
 from ..tokens import TokenArray
 from .texts import Texts, TextSource, as_texts
 from .token_cache import keep_to_limit, note_use, token_cache_limit, token_folder
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _FORM = 1  # of the files; another number when the ids of the same texts change
 _AT_ONCE = 1 << 18  # characters of the texts that are cut at once; the library tokenizers cuts texts in parallel
-_SECONDS = 1.0  # until progress is shown
 _STALE = 3600.0  # seconds; what a killed process left behind is removed after that
 
 
@@ -145,7 +143,7 @@ def _join(tokenizer: Tokenizer, texts: list[str], ends: list[bool], separators: 
 def _write(texts: Texts, tokenizer: Tokenizer, separators: bool, file: Path, digest: Any = None) -> None:
     """Write all ids to a file."""
     dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
-    with _Progress(texts) as progress:
+    with LateProgress("tokenizing the texts", "tokenizing", texts.size) as progress:
         chunks = token_chunks(texts, tokenizer, separators, progress)
         first = next((chunk for chunk in chunks if len(chunk)), None)
         if first is None:
@@ -176,29 +174,3 @@ def _write_once(texts: Texts, tokenizer: Tokenizer, separators: bool, folder: Pa
 
 def _name(folder: Path, how: str, content: str) -> Path:
     return folder / f"{hashlib.sha256(f'{how} {content}'.encode()).hexdigest()[:32]}.npy"
-
-
-class _Progress:
-    """A bar on stderr that appears once the work has taken a second; one plain line on no terminal."""
-
-    def __init__(self, texts: Texts) -> None:
-        self._total, self._done = texts.size, 0
-        self._begin = time.monotonic()
-        self._stack = ExitStack()
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._bar is None:
-            if time.monotonic() - self._begin < _SECONDS:
-                return
-            self._bar = self._stack.enter_context(show_progress("tokenizing the texts"))
-            self._task = self._bar.add_task("tokenizing", total=self._total)
-        self._bar.update(self._task, completed=self._done)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()

@@ -1,0 +1,393 @@
+"""Makes shards: source files to Parquet, by several processes; interrupted making goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_whole
+from ...serialization import json_text, read_json, remove_leftovers, replacing
+from ..text.files import Paths, check_reading, find_files
+from ..text.texts import UNITS, Piece
+from ..text.tokenizer import Tokenizer
+from .addresses import Storage
+from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
+from .portions import Portion, Span, divide, find_sources, format_of_sources
+from .rows import Reading
+from .writing import Layout, ShardWriter, no_rows, text_rows
+
+TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
+_SIZE = 64 << 20
+_FORM = 1  # of what is made; another number where the same source gives other shards
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each process needs to know.
+
+    Attributes:
+        out: the folder of the shards.
+        reading: how the source is read.
+        layout: of the shards.
+        portions: of the source.
+        tokenizer: whether the folder of the making holds a tokenizer.
+        separators: whether the token `end` follows each text.
+        size: bytes of a shard's content.
+    """
+
+    out: Path
+    reading: Reading
+    layout: Layout
+    portions: tuple[Portion, ...]
+    tokenizer: bool
+    separators: bool
+    size: int
+
+    def journal(self, portion: Portion) -> Path:
+        """Return the file that tells which shards of a portion are made."""
+        return self.out / MAKING / f"{portion.number:05d}.jsonl"
+
+
+def make_shards(
+    source: Paths,
+    out: str | os.PathLike[str],
+    *,
+    kind: Literal["text", "series", "audio"] | None = None,
+    tokens: Literal["char", "byte", "word", "bpe", "unigram"] | None = None,
+    vocabulary_size: int | None = None,
+    tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
+    separators: bool = True,
+    field: str | int | None = None,
+    unit: Literal["file", "line", "paragraph"] | None = None,
+    format: Literal["txt", "jsonl", "json", "csv", "tsv", "parquet", "tar"] | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    quotes: bool | None = None,
+    empty: Literal["error", "skip"] = "error",
+    reading: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    shard_bytes: int = _SIZE,
+    level: int = 9,
+    overwrite: bool = False,
+) -> Manifest:
+    """Make shards of texts, series or recordings: Parquet files compressed by zstd, and a manifest beside them.
+
+    ==========================  =====================================================================================
+    ``.txt .jsonl .json``       texts, also packed (``.gz``), and folders of them, as `rnnkit.data.read_texts` reads
+    ``.csv .tsv``               them; with ``kind="series"`` a table of series, as `rnnkit.data.read_series` reads it
+    ``.parquet``                a column of text
+    ``.tar .tar.gz .tgz``       samples of webdataset: the member ``.txt``, or a field of ``.json``; with
+                                ``kind="audio"`` the sound, with ``.cls`` as its label and ``.txt`` as its text
+    ``.wav .flac`` …            recordings, of which the folder is the label
+    ==========================  =====================================================================================
+
+    The source is divided into portions of about `shard_bytes`: small files together, large files of plain lines and
+    Parquet files in parts. Each process takes the next portion and writes its shards. The shards do not depend on the
+    number of processes. Each shard gets its name once it is whole. A making that was interrupted goes on when it is
+    called again with the same arguments: shards that are there already are kept.
+
+    ========  ===========================================================
+    text      `text` (string), `ends` (bool): whether the text ends with the row; a long text has several rows
+    tokens    `tokens` (list of uint16 or uint32)
+    series    `values` (list of [C] float32), `id`, `label` (string) or `target` (float64)
+    audio     `samples` (list of int16, one channel), `rate`, `id`, `label`, `text`
+    ========  ===========================================================
+
+    Args:
+        source: a file, a folder, or several of them, on this machine.
+        out: the folder of the shards: new, empty, or that of an interrupted making.
+        kind: what the rows are. None: recordings of sound files, else texts.
+        tokens: makes a tokenizer of all texts, as `train_tokenizer` does, and writes tokens.
+        vocabulary_size: of that tokenizer.
+        tokenizer: one that is there already, or its file; writes tokens.
+        separators: whether the token `end` follows each text.
+        field, unit, format, encoding, delimiter, header, quotes, empty: of texts, see `read_texts`.
+        reading: of series, the arguments of `read_series`.
+        processes: their number. With more than one, a script has to guard its calls by ``if __name__ == "__main__":``.
+        shard_bytes: the content of a shard, about.
+        level: of zstd, 1 to 22: higher is smaller, and slower to make; the speed of reading stays.
+        overwrite: whether shards that are in the folder already are removed first.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: the source cannot be read; the folder holds other files, or shards of another source or settings.
+        ConfigError: arguments that do not belong together.
+        OSError: the disk is full. What was made stays, and the next call goes on.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.jsonl").write_text('{"text": "to be"}\\n{"text": "or not"}\\n')
+        >>> manifest = make_shards(folder / "a.jsonl", folder / "shards", tokens="char")
+        >>> manifest.rows, manifest.tokens, [one.name for one in manifest.shards]
+        (2, 13, ['shard-00000.parquet'])
+    """
+    given = {
+        "field": field, "unit": unit, "encoding": encoding, "delimiter": delimiter, "header": header,
+        "quotes": quotes, "empty": None if empty == "error" else empty,
+    }  # fmt: skip
+    _check(kind, tokens, vocabulary_size, tokenizer, processes, shard_bytes, level, unit, format, given)
+    folder = Path(out)
+    if "://" in str(out):
+        raise ConfigError.of("out", str(out), "expected a folder of this machine: copy the shards when they are made")
+    if kind == "series":
+        files = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(one) for one in source]
+        found = "series"
+        missing = next((one for one in files if not one.exists()), None)
+        if missing is not None:
+            raise DataError("there is no such file or folder", Place(str(missing)))
+        portions = [_whole(number, one) for number, one in enumerate(files)]
+    else:
+        found, files = format_of_sources(find_sources(source), format)
+        if (kind == "text" and found == "audio") or (kind == "audio" and found not in ("audio", "tar")):
+            raise ConfigError.of("kind", kind, f"the source holds files of {found}")
+        kind = kind or ("audio" if found == "audio" else "text")
+        lines = found == "text" and _lines(files, unit, format)
+        portions = divide(files, found, shard_bytes, lines=lines, encoding=encoding)
+    if kind != "text":
+        _refuse({**given, "tokens": tokens, "tokenizer": tokenizer}, f"shards of {kind}")
+    options = dict(reading or {}) if kind == "series" else {name: one for name, one in given.items() if one is not None}
+    how = Reading(kind, found, format if format not in ("parquet", "tar") else None, options)
+    settings = {
+        "kind": kind, "tokens": tokens, "vocabulary_size": vocabulary_size, "separators": separators,
+        "reading": {**options, **({"format": format} if format else {})}, "shard_bytes": shard_bytes, "level": level,
+        "tokenizer": _named(tokenizer),
+    }  # fmt: skip
+    digest = _digest(portions, settings)
+    begun = time.monotonic()
+    if (done := _begin(folder, digest, overwrite)) is not None:
+        return done
+    chosen = _tokenizer(folder, files, how, tokens, vocabulary_size, tokenizer, separators)
+    layout = _layout(how, portions, chosen, level)
+    job = Job(folder, how, layout, tuple(portions), chosen is not None, separators, 2 * shard_bytes)
+    from .processes import run
+
+    run(job, processes)
+    shards = tuple(shard for portion in portions for shard in made_of(job, portion)[0])
+    if not shards:
+        shutil.rmtree(folder / MAKING)
+        raise no_rows(str(source) if isinstance(source, str | os.PathLike) else "")
+    details: dict[str, Any] = {"channels": list(layout.channels)} if kind == "series" else {}
+    made = {
+        "by": f"rnnkit {version('rnnkit')}", "form": _FORM, "digest": digest,
+        "source": [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source],
+        "files": len(files), "settings": {name: one for name, one in settings.items() if one is not None},
+        "processes": processes, "seconds": round(time.monotonic() - begun, 1),
+    }  # fmt: skip
+    manifest = Manifest(
+        layout.kind, layout.column, layout.fields(), shards, details,
+        None if chosen is None else chosen.fingerprint(), made,
+    )  # fmt: skip
+    storage = Storage(str(folder))
+    if chosen is not None:
+        os.replace(folder / MAKING / TOKENIZER, folder / TOKENIZER)
+    manifest.write(storage)
+    shutil.rmtree(folder / MAKING, ignore_errors=True)
+    return manifest
+
+
+def make_portion(job: Job, portion: Portion, tokenizer: Tokenizer | None) -> None:
+    """Make the shards of one portion that are not there yet."""
+    done, taken, ended = made_of(job, portion)
+    if ended:
+        return
+    journal = job.journal(portion)
+    stem = f"shard-{portion.number:05d}"
+    remove_leftovers(job.out / f"{stem}.parquet")
+    rows = islice(job.reading.rows(portion), taken, None)
+    if job.reading.kind == "text":
+        pieces: Iterator[Piece] = rows
+        chunks = text_rows(pieces, tokenizer, separators=job.separators)
+    else:
+        chunks = (([_fitted(row, job.layout, portion)], 1) for row in rows)
+    writer = ShardWriter(job.out, stem, job.layout, job.size, len(done))
+    with journal.open("a", encoding="utf-8") as file:
+        for shard, count in writer.write(chunks):
+            _note(file, {"shard": asdict(shard), "rows": count})
+        _note(file, {"done": True})
+
+
+def made_of(job: Job, portion: Portion) -> tuple[list[Shard], int, bool]:
+    """Return the shards of a portion that are made, how many rows of the source they hold, and whether all are."""
+    shards: list[Shard] = []
+    taken, ended = 0, False
+    with suppress(FileNotFoundError):
+        for line in job.journal(portion).read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):  # the last line of a process that was killed
+                entry = json.loads(line)
+                if "shard" in entry:
+                    shards.append(Shard(**entry["shard"]))
+                    taken += entry["rows"]
+                ended = ended or "done" in entry
+    return shards, taken, ended
+
+
+def _note(file: Any, entry: dict[str, Any]) -> None:
+    """Add a line to a journal, on the disk before anything follows."""
+    if file.tell() and not _ends_in_line(Path(file.name)):
+        file.write("\n")
+    file.write(json.dumps(entry) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _ends_in_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _fitted(row: dict[str, Any], layout: Layout, portion: Portion) -> dict[str, Any]:
+    """Check that a row of series has the channels of the others."""
+    if layout.kind == "series" and tuple(row["channels"]) != layout.channels:
+        arrived, expected = (", ".join(one) for one in (row["channels"], layout.channels))
+        problem = f"series {row['id']} has the channels {arrived}; expected {expected}"
+        raise DataError(problem, Place(portion.spans[0].path))
+    return row
+
+
+def _check(
+    kind: Any, tokens: Any, size: Any, tokenizer: Any, processes: Any, shard_bytes: Any, level: Any, unit: Any,
+    format: Any, given: dict[str, Any],
+) -> None:  # fmt: skip
+    check_choice(kind, "kind", ("text", "series", "audio", None))
+    check_choice(tokens, "tokens", (*TOKENIZERS, None))
+    check_choice(unit, "unit", (*UNITS, None))
+    check_whole(processes, "processes")
+    check_whole(shard_bytes, "shard_bytes", 1 << 10)
+    check_whole(level, "level")
+    if level > 22:
+        raise ConfigError.of("level", level, "expected a whole number from 1 to 22")
+    if tokens is not None and tokenizer is not None:
+        raise ConfigError(f"tokens={tokens!r} and a tokenizer arrived; expected one of them")
+    if size is not None and tokens is None:
+        raise ConfigError.of("vocabulary_size", size, "it is of a tokenizer that is made: add tokens='bpe'")
+    check_choice(format, "format", ("txt", "jsonl", "json", "csv", "tsv", "parquet", "tar", None))
+    reading = {name: one for name, one in given.items() if name not in ("field", "unit")}
+    check_reading(**{**reading, "empty": reading["empty"] or "error"})
+
+
+def _refuse(given: dict[str, Any], what: str) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError.of(name, value, f"leave it out: {what} have no use for it")
+
+
+def _whole(number: int, path: Path) -> Portion:
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return Portion(number, (Span(str(path)),), sum(one.stat().st_size for one in files))
+
+
+def _lines(files: list[Path], unit: str | None, format: str | None) -> bool:
+    """Whether texts can be cut at any line: plain text, unless paragraphs are wanted, and JSON lines."""
+    kind = find_files(str(files[0]), format)[1]
+    return kind == "jsonl" or (kind == "txt" and unit != "paragraph")
+
+
+def _named(tokenizer: Any) -> str | None:
+    if tokenizer is None:
+        return None
+    found = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.open(tokenizer)
+    return found.fingerprint()
+
+
+def _digest(portions: list[Portion], settings: dict[str, Any]) -> str:
+    """What an interrupted making must share with the one that goes on."""
+    files = {}
+    for portion in portions:
+        for span in portion.spans:
+            stat = os.stat(span.path)
+            files[span.path] = [stat.st_size, stat.st_mtime_ns]
+    known = [_FORM, [asdict(one) for one in portions], files, settings]
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _begin(folder: Path, digest: str, overwrite: bool) -> Manifest | None:
+    """Prepare the folder; return the manifest of shards that are made already of the same source and settings."""
+    place = Place(str(folder))
+    if folder.exists() and not folder.is_dir():
+        raise DataError("is a file; expected a folder", place)
+    removed = overwrite and folder.is_dir() and _remove(folder)
+    if (folder / MANIFEST).is_file():
+        found = Manifest.read(Storage(str(folder)))
+        if found.made.get("digest") == digest:
+            return found
+        remedies = ("take another folder", Remedy("overwrite", True, "to remove them"))
+        raise DataError("holds shards of another source or other settings", place, remedies)
+    plan = folder / MAKING / PLAN
+    if plan.is_file():
+        if read_json(plan.read_text(encoding="utf-8")).get("digest") == digest:
+            return None
+        remedies = ("take another folder", Remedy("overwrite", True, "to begin anew"))
+        raise DataError("holds the begin of shards of another source or other settings", place, remedies)
+    if not removed and folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
+        raise DataError("is not empty, and holds no shards", place, "take another folder")
+    with replacing(plan) as temporary:
+        temporary.write_text(json_text({"digest": digest}), encoding="utf-8")
+    return None
+
+
+def _remove(folder: Path) -> bool:
+    """Remove shards and what belongs to them, and nothing else; return whether there were any."""
+    if not (folder / MANIFEST).exists() and not (folder / MAKING).exists():
+        return False
+    shutil.rmtree(folder / MAKING, ignore_errors=True)
+    for file in [*folder.glob("shard-*.parquet"), folder / MANIFEST, folder / TOKENIZER]:
+        file.unlink(missing_ok=True)
+    return True
+
+
+def _tokenizer(
+    folder: Path, files: list[Path], reading: Reading, tokens: Any, size: Any, given: Any, separators: bool
+) -> Tokenizer | None:
+    """The tokenizer that was given, or that is made of the texts; it is stored with what is being made."""
+    if tokens is None and given is None:
+        return None
+    file = folder / MAKING / TOKENIZER
+    if file.is_file():
+        return Tokenizer.open(file)
+    if given is not None:
+        found = given if isinstance(given, Tokenizer) else Tokenizer.open(given)
+    else:
+        from ..text.train import train_tokenizer
+
+        found = train_tokenizer(tokens, _all_texts(files, reading), size=size)
+    if separators and found.end is None:
+        problem = "the tokenizer has no token that ends a text"
+        raise ConfigError(problem, remedy=Remedy("separators", False, "to put nothing between texts"))
+    found.save(file)
+    return found
+
+
+def _all_texts(files: list[Path], reading: Reading) -> Iterator[tuple[str, Place]]:
+    for number, file in enumerate(files):
+        for piece in reading.rows(_whole(number, file)):
+            yield piece.text, piece.place
+
+
+def _layout(reading: Reading, portions: list[Portion], tokenizer: Tokenizer | None, level: int) -> Layout:
+    if reading.kind == "series":
+        first = next(reading.rows(portions[0]), None)
+        if first is None:
+            raise no_rows(portions[0].spans[0].path)
+        target = next((name for name in ("label", "target") if name in first), None)
+        return Layout("series", channels=tuple(first["channels"]), target=target, level=level)
+    if tokenizer is not None:
+        limit = np.iinfo(np.uint16).max
+        return Layout("tokens", dtype="uint16" if len(tokenizer) <= limit + 1 else "uint32", level=level)
+    return Layout(reading.kind, level=level)

@@ -1,0 +1,293 @@
+"""Batches of the rows of shards: series, recordings, documents, or what files of others hold.
+
+Legend: N rows, P processes, B rows of a batch, K rows of the shuffle buffer, T steps, C channels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import ConfigError, DataError, check_seed, check_whole
+from ..collate import Sample, collate
+from ..sharding import check_shard
+from .background import ReadAhead
+from .order import Division, Progress, as_ranges, cut, numbers_in
+
+if TYPE_CHECKING:
+    from ...types import Field
+    from ..text.tokenizer import Tokenizer
+    from .token_batches import Units
+
+Samples = Callable[[list[dict[str, Any]]], Sequence[Sample]]
+_FULL_SCALE = 32768.0  # of the 16 bits of a recording's sample
+_ORDER, _BUFFER = 2, 3  # what is drawn
+
+
+class ShardRowBatches:
+    """Batches of B rows, in the order of the shards or shuffled.
+
+    The shards of an epoch are put in an order, and its rows are divided between P processes. Each process draws its
+    rows from a buffer: K rows after the other, each K in random order.
+
+    The position is a few numbers, the same in all processes. On as many processes the batches go on to the bit. On
+    another number of processes, what is left of the epoch is divided anew: each of its rows is still seen once.
+
+    A thread reads ahead. In memory are K rows, a batch and two row groups, whatever the size of the shards.
+
+    Args:
+        shards: a `ShardSet`, or a `Mixture`.
+        batch_size: B.
+        shuffle: K; 0 reads the rows in order, and the shards too.
+        samples: makes samples, (inputs, targets) or inputs, of a list of rows. None: series [T, C] with their label's
+            number or target; recordings [T, 1] in −1 … 1 with their label's number; documents as ids with the next
+            ids as targets; of text the `tokenizer` makes ids first.
+        tokenizer: of rows of text.
+        collate: makes a batch of samples.
+        seed: of the order; each epoch draws anew.
+
+    Attributes:
+        progress: the position in the epoch.
+
+    Raises:
+        ConfigError: a number out of range, or rows of a kind that needs `samples`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from rnnkit.data import shards
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.txt").write_text("abc\\ndefg\\nhi\\n")
+        >>> _ = shards.make_shards(folder / "a.txt", folder / "out", tokens="char", unit="line")
+        >>> found = shards.ShardSet.open(folder / "out")
+        >>> [tuple(batch.inputs.shape) for batch in found.batches(2, shuffle=0)]
+        [(2, 4), (1, 2)]
+    """
+
+    def __init__(
+        self,
+        shards: Units,
+        batch_size: int,
+        *,
+        shuffle: int = 0,
+        samples: Samples | None = None,
+        tokenizer: Tokenizer | None = None,
+        collate: Callable[[list[Sample]], Any] = collate,
+        seed: int = 0,
+    ) -> None:
+        check_whole(batch_size, "batch_size")
+        check_whole(shuffle, "shuffle", 0)
+        check_seed(seed)
+        self.shards, self.batch_size, self.shuffle, self.seed = shards, batch_size, shuffle, seed
+        self.samples = samples or samples_of(shards, tokenizer)
+        self.tokenizer, self.collate = tokenizer, collate
+        self.rank, self.world, self.even = 0, 1, False
+        self._rows = _RowUnits(shards)
+        self.progress = Progress()
+
+    def __repr__(self) -> str:
+        share = f", share {self.rank} of {self.world}" if self.world > 1 else ""
+        return f"ShardRowBatches(batches of {self.batch_size} from {self.shards!r}, shuffle={self.shuffle}{share})"
+
+    @property
+    def schema(self) -> tuple[Field, ...]:
+        """The entries of a row of the shards."""
+        return self.shards.schema
+
+    @property
+    def steps(self) -> int:
+        """The number of batches of a whole epoch."""
+        count = self._rows.count
+        bounds = [count * rank // self.world for rank in (self.rank, self.rank + 1)]
+        own = count // self.world if self.even else bounds[1] - bounds[0]
+        return -(-own // self.batch_size)
+
+    def shard(self, rank: int, world: int, *, even: bool = True) -> ShardRowBatches:
+        """Return the batches of one process.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            even: whether the last rows that cannot be divided evenly, fewer than `world`, are left out of an epoch.
+                Then all processes make the same number of steps, as distributed training expects.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: there are fewer rows than processes.
+        """
+        check_shard(rank, world)
+        part = copy.copy(self)
+        part.rank, part.world = self.rank * world + rank, self.world * world
+        part.even = (even and world > 1) or self.even
+        part.progress = Progress()
+        if self._rows.count < part.world:
+            raise DataError(f"{self._rows.count} rows arrived for {part.world} processes; expected one for each")
+        return part
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return JSON values that tell the rows and their order from others; the number of processes is none."""
+        return {
+            "rows": self.shards.fingerprint(),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed if self.shuffle else None,
+            "tokenizer": None if self.tokenizer is None else self.tokenizer.fingerprint(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: numbers alone, the same in all processes."""
+        return self.progress.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have the next iteration go on behind that position."""
+        self.progress.load_state_dict(state)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
+        self.progress.begin(self.world)
+        return self._rest()
+
+    def _rest(self) -> Iterator[Any]:
+        progress = self.progress
+        order = self._rows.ranges(self.seed, progress.epoch, _ORDER, shuffle=self.shuffle > 0)
+        division = Division(
+            as_ranges([(0, int((order[:, 1] - order[:, 0]).sum()))]),
+            progress.parts,
+            self.world,
+            even=self.even,
+            buffer=self.shuffle,
+            key=(self.seed, progress.epoch, _BUFFER),
+        )
+        with closing(ReadAhead(self._batches(division, order, progress.taken))) as batches:
+            for batch, taken in batches:
+                progress.advance(taken)
+                if batch is not None:
+                    yield batch
+        progress.end()
+
+    def _batches(self, division: Division, order: Any, taken: int) -> Iterator[tuple[Any, int]]:
+        """Yield batches and how many rows each took, those that were skipped among them; a thread runs this."""
+        rows = self._taken(division, order, taken)
+        held: list[dict[str, Any]] = []
+        count = 0
+        for row in rows:
+            count += 1
+            if row is not None:
+                held.append(row)
+            if count == self.batch_size:
+                yield self._batch(held), count
+                held, count = [], 0
+        if count:
+            yield self._batch(held), count
+
+    def _batch(self, rows: list[dict[str, Any]]) -> Any:
+        samples = list(self.samples(rows)) if rows else []
+        return self.collate(samples) if samples else None
+
+    def _taken(self, division: Division, order: Any, taken: int) -> Iterator[dict[str, Any] | None]:
+        """Yield the rows of this process in the order of the buffer; None for a row that was skipped."""
+        reader = self._rows.reader()
+        lane = division.ranges(self.rank)
+        size = division.lengths[self.rank]
+        window = self.shuffle or 1024
+        for first in range(taken - taken % window, size, window):
+            last = min(first + window, size)
+            positions = cut(lane, first, last)
+            parts = [cut(order, low, high) for low, high in positions.tolist()]
+            numbers = numbers_in(np.concatenate(parts))
+            drawn = max(0, taken - first)
+            if not self.shuffle:
+                yield from (reader.row(number) for number in numbers[drawn:].tolist())
+                continue
+            places = division.permutation(self.rank, first // window, last - first)[drawn:]
+            wanted = set(places.tolist())
+            rows: dict[int, dict[str, Any] | None] = {}
+            for place in np.argsort(numbers, kind="stable").tolist():
+                if place in wanted:
+                    rows[place] = _copied(reader.row(int(numbers[place])))
+            for place in places.tolist():
+                yield rows.pop(place)
+
+
+class _RowUnits:
+    """The rows of a set, whatever its units are."""
+
+    def __init__(self, shards: Units) -> None:
+        self._shards = shards
+        if shards.kind == "tokens":
+            whole: Any = shards
+            if not hasattr(whole, "as_rows"):
+                raise ConfigError("a mixture of tokens has no rows; read it by batches(B, window)")
+            self._shards = whole.as_rows()
+
+    @property
+    def count(self) -> int:
+        return len(self._shards)
+
+    def ranges(self, *key: int, shuffle: bool) -> Any:
+        return self._shards.ranges(*key, shuffle=shuffle)
+
+    def reader(self) -> Any:
+        return self._shards.reader(tokens=False)
+
+
+def _copied(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a row with arrays of its own, so that the row group it came from can go."""
+    if row is None:
+        return None
+    return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in row.items()}
+
+
+def samples_of(shards: Any, tokenizer: Tokenizer | None = None) -> Samples:
+    """Return what makes samples of the rows of shards; see `ShardRowBatches`.
+
+    Raises:
+        ConfigError: rows of text without a tokenizer, or rows of unknown meaning.
+    """
+    kind = shards.kind
+    if kind == "text" and tokenizer is None:
+        raise ConfigError("shards of text arrived without a tokenizer", remedy="pass tokenizer=")
+    if kind == "rows":
+        names = ", ".join(one.name for one in shards.schema)
+        advice = "pass samples=, a function that makes (inputs, targets)"
+        raise ConfigError(f"rows with the columns {names} arrived", remedy=advice)
+    column = shards.manifest.column if hasattr(shards, "manifest") else kind
+    if kind == "tokens":
+        return lambda rows: _next_tokens([row[column] for row in rows])
+    numbers = {label: number for number, label in enumerate(shards.labels)}
+    if kind == "text":
+        known = tokenizer
+        assert known is not None
+        return lambda rows: _next_tokens(encode_rows(known, rows, column))
+    make = _series if kind == "series" else _recording
+    return lambda rows: [make(row, numbers) for row in rows]
+
+
+def encode_rows(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]], column: str) -> list[Any]:
+    """Return the ids of rows of text, with the token `end` behind each text that ends."""
+    end = [] if tokenizer.end is None else [tokenizer.end]
+    found = tokenizer.encode_many(row[column] for row in rows)
+    return [
+        np.concatenate([ids, np.asarray(end, ids.dtype)]) if end and row.get("ends", True) else ids
+        for ids, row in zip(found, rows, strict=True)
+    ]
+
+
+def _next_tokens(rows: Sequence[Any]) -> list[Sample]:
+    ids = [np.asarray(row, np.int64) for row in rows if row is not None and len(row) > 1]
+    return [(one[:-1], one[1:]) for one in ids]
+
+
+def _series(row: dict[str, Any], labels: dict[str, int]) -> Sample:
+    if row.get("label") is not None:
+        return row["values"], labels[row["label"]]
+    return row["values"] if row.get("target") is None else (row["values"], np.float32(row["target"]))
+
+
+def _recording(row: dict[str, Any], labels: dict[str, int]) -> Sample:
+    samples = row["samples"][:, None].astype(np.float32) / _FULL_SCALE
+    return samples if row.get("label") is None else (samples, labels[row["label"]])

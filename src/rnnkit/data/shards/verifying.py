@@ -1,0 +1,116 @@
+"""Looks at all bytes of shards: hashes, counts, and whether each row group can be decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from ...errors import DataError, check_whole
+from .addresses import Retry, Storage
+from .manifest import Manifest, Shard
+from .parquet_files import ShardFile
+from .shard_set import ShardSet, size_problem
+
+_BLOCK = 8 << 20  # bytes that are read at once
+
+
+class ShardProblem(NamedTuple):
+    """A shard that is not as the manifest tells.
+
+    Attributes:
+        name: of the file.
+        address: where it is.
+        problem: what is wrong, in words.
+
+    Example:
+        >>> ShardProblem("shard-00000.parquet", "out/shard-00000.parquet", "is missing").problem
+        'is missing'
+    """
+
+    name: str
+    address: str
+    problem: str
+
+
+def verify_shards(
+    address: str | os.PathLike[str],
+    *,
+    decode: bool = True,
+    threads: int = 2,
+    retry: Retry | None = None,
+    on_shard: Callable[[Shard], Any] | None = None,
+    **options: Any,
+) -> list[ShardProblem]:
+    """Compare all shards with their manifest, and return those that differ.
+
+    Args:
+        address: a folder or an address of fsspec; see `ShardSet.open`. Files of others have no manifest: each is read.
+        decode: whether each row group is decoded, too.
+        threads: shards that are looked at at a time.
+        retry: how often a read from another machine is tried.
+        on_shard: called after each shard.
+        **options: of fsspec's file system.
+
+    Returns:
+        The problems in the order of the shards; none where all is well.
+
+    Raises:
+        DataError: there are no shards, or the manifest is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from rnnkit.data import shards
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.txt").write_text("to be or not to be")
+        >>> _ = shards.make_shards(folder / "a.txt", folder / "out")
+        >>> verify_shards(folder / "out")
+        []
+        >>> _ = (folder / "out" / "shard-00000.parquet").write_bytes(b"PAR1")
+        >>> [one.problem.split(";")[0] for one in verify_shards(folder / "out")]
+        ['has 4 bytes']
+    """
+    check_whole(threads, "threads")
+    storage = Storage(os.fspath(address), options, retry or Retry())
+    if storage.exists("manifest.json"):
+        manifest = Manifest.read(storage)
+    else:
+        opened = ShardSet.open(address, retry=retry, **options)
+        storage, manifest = opened.storage, opened.manifest
+
+    def look(shard: Shard) -> ShardProblem | None:
+        problem = _problem(storage, manifest, shard, decode)
+        if on_shard is not None:
+            on_shard(shard)
+        return None if problem is None else ShardProblem(shard.name, storage.where(shard.name), problem)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [found for found in pool.map(look, manifest.shards) if found is not None]
+
+
+def _problem(storage: Storage, manifest: Manifest, shard: Shard, decode: bool) -> str | None:
+    if (found := size_problem(storage, shard)) is not None:
+        return found
+    try:
+        if shard.sha256:
+            digest = hashlib.sha256()
+            size = shard.bytes or 0
+            for begin in range(0, size, _BLOCK):
+                digest.update(storage.read(shard.name, begin, min(begin + _BLOCK, size)))
+            if digest.hexdigest() != shard.sha256:
+                return f"has the SHA-256 {digest.hexdigest()[:16]}…; expected {shard.sha256[:16]}…"
+        column = manifest.column if manifest.kind == "tokens" else None
+        file = ShardFile(storage, shard.name, shard.bytes, column)
+        if file.rows != shard.rows:
+            return f"holds {file.rows:,} rows; expected {shard.rows:,}"
+        if column is not None and file.before[-1] != shard.tokens:
+            return f"holds {int(file.before[-1]):,} tokens; expected {shard.tokens:,}"
+        for group in range(len(file.before) - 1 if decode else 0):
+            file.read(group)
+        file.close()
+    except DataError as error:
+        return error.problem
+    return None

@@ -1,0 +1,376 @@
+"""Making of shards: any source, the same shards from any number of processes, and after any interruption."""
+
+import gzip
+import io
+import json
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shard_folders import WORDS, all_tokens, lines, write_lines
+from sounds import tone
+
+from rnnkit.data import TokenArray, read_texts, shards, tokenize, train_tokenizer
+from rnnkit.data.audio import write_wav
+from rnnkit.data.shards import making, processes
+from rnnkit.errors import ConfigError, DataError
+
+
+def texts(folder):
+    """The texts of shards, whole ones."""
+    return [text for text, _ in shards.ShardTexts(shards.ShardSet.open(folder))]
+
+
+def digests(folder):
+    return {one.name: one.sha256 for one in shards.Manifest.read(shards.ShardSet.open(folder).storage).shards}
+
+
+def write_tar(path, samples):
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as opened:
+        for key, members in samples:
+            for suffix, content in members.items():
+                info = tarfile.TarInfo(f"{key}.{suffix}")
+                info.size = len(content)
+                opened.addfile(info, io.BytesIO(content))
+
+
+def write_parquet(path, found):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": list(range(len(found))), "text": found}), path, row_group_size=5)
+
+
+SOURCES = {
+    "lines.txt": lambda path, found: path.write_text("\n".join(found)),
+    "a.jsonl": lambda path, found: path.write_text("".join(json.dumps({"text": one}) + "\n" for one in found)),
+    "a.jsonl.gz": lambda path, found: path.write_bytes(
+        gzip.compress("".join(json.dumps({"text": one}) + "\n" for one in found).encode())
+    ),
+    "a.json": lambda path, found: path.write_text(json.dumps(found)),
+    "a.csv": lambda path, found: path.write_text("n,text\n" + "".join(f'1,"{one}"\n' for one in found)),
+    "a.tsv": lambda path, found: path.write_text("text\tn\n" + "".join(f"{one}\t1\n" for one in found)),
+    "a.parquet": write_parquet,
+    "a.tar": lambda path, found: write_tar(path, [(f"x/{n}", {"txt": one.encode()}) for n, one in enumerate(found)]),
+    "a.tar.gz": lambda path, found: write_tar(
+        path, [(f"{n}", {"json": json.dumps({"text": one}).encode(), "cls": b"1"}) for n, one in enumerate(found)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_source_of_texts(tmp_path, name):
+    found = [*lines(20), "Grüße, 你好", "a\tb" if "tsv" not in name else "a b"]
+    SOURCES[name](tmp_path / name, found)
+    unit = "line" if name == "lines.txt" else None
+    manifest = shards.make_shards(tmp_path / name, tmp_path / "out", unit=unit)
+    assert texts(tmp_path / "out") == found
+    assert manifest.rows == len(found)
+    assert manifest.text_bytes == sum(len(one.encode()) for one in found)
+    assert not shards.verify_shards(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "shard-00000.parquet"]
+
+
+def test_a_folder_of_files_keeps_their_natural_order(tmp_path):
+    for number in (10, 9, 1):
+        (tmp_path / f"{number}.txt").write_text(f"file {number}")
+    manifest = shards.make_shards(tmp_path, tmp_path.with_name("folder-out"))
+    assert texts(tmp_path.with_name("folder-out")) == ["file 1", "file 9", "file 10"]
+    assert len(manifest.shards) == 1
+
+
+@pytest.mark.parametrize("name", ["one.txt", "lines.txt", "a.jsonl", "a.parquet"])
+def test_large_files_are_divided_and_nothing_is_lost(tmp_path, name):
+    found = lines(300)
+    if name == "one.txt":
+        (tmp_path / name).write_text("\n".join(found))
+    else:
+        SOURCES[name](tmp_path / name, found)
+    unit = "line" if name == "lines.txt" else None
+    manifest = shards.make_shards(tmp_path / name, tmp_path / "out", unit=unit, shard_bytes=1024)
+    assert len(manifest.shards) > 3
+    assert texts(tmp_path / "out") == (["\n".join(found)] if name == "one.txt" else found)
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "bpe", "word"])
+def test_tokens_are_those_of_tokenize(tmp_path, kind):
+    file = write_lines(tmp_path / "a.jsonl", 200)
+    manifest = shards.make_shards(file, tmp_path / "out", tokens=kind, vocabulary_size=280 if kind == "bpe" else None,
+                                  shard_bytes=4096)  # fmt: skip
+    found = shards.ShardSet.open(tmp_path / "out")
+    tokenizer = train_tokenizer(kind, read_texts(file), size=280 if kind == "bpe" else None)
+    assert found.tokenizer() == tokenizer
+    expected = tokenize(read_texts(file), tokenizer, cache=tmp_path)
+    assert np.array_equal(all_tokens(found), expected[:])
+    assert manifest.tokens == len(expected)
+    assert manifest.schema[0].dtype == "uint16"
+
+
+def test_long_texts_have_several_rows_and_row_groups(tmp_path):
+    text = " ".join(WORDS * 4000)
+    (tmp_path / "a.txt").write_text(text)
+    shards.make_shards(tmp_path / "a.txt", tmp_path / "tokens", tokens="char")
+    found = shards.ShardSet.open(tmp_path / "tokens")
+    assert found.tokenizer().decode(all_tokens(found)) == text
+    assert max(len(row["tokens"]) for row in found) == 1 << 14
+    shards.make_shards(tmp_path / "a.txt", tmp_path / "text")
+    assert texts(tmp_path / "text") == [text]
+    assert len(shards.ShardSet.open(tmp_path / "text")) > 2
+
+
+def test_the_shards_do_not_depend_on_the_number_of_processes(tmp_path):
+    write_lines(tmp_path / "a.jsonl", 300)
+    one = shards.make_shards(tmp_path / "a.jsonl", tmp_path / "one", tokens="char", shard_bytes=2048)
+    two = shards.make_shards(tmp_path / "a.jsonl", tmp_path / "two", tokens="char", shard_bytes=2048, processes=2)
+    assert len(one.shards) > 4
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    assert one.shards == two.shards
+
+
+def test_an_error_in_a_process_is_that_of_the_source(tmp_path, monkeypatch):
+    """The work of a process, in this one."""
+    file = write_lines(tmp_path / "a.jsonl", 30)
+    jobs = []
+    monkeypatch.setattr(processes, "run", lambda job, count: jobs.append(job))
+    with pytest.raises(DataError, match="holds no rows"):
+        shards.make_shards(file, tmp_path / "out")
+    file.write_text(file.read_text() + '{"text": 5}\n')
+    monkeypatch.setattr("signal.signal", lambda *arguments: None)
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    context = multiprocessing.get_context("spawn")
+    reports = queue.SimpleQueue()
+    (tmp_path / "out" / ".making").mkdir()
+    processes._work(jobs[0], [0], context.Value("q", 0), context.Event(), reports)
+    number, error = reports.get()
+    assert number == -1
+    copied = pickle.loads(pickle.dumps(error))
+    assert isinstance(copied, DataError)
+    assert copied.place.line == 31
+    assert str(copied) == str(error)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_interrupted_making_goes_on_where_it_was(tmp_path, monkeypatch, name):
+    """A file that is divided, and one that is read as a whole and gives several shards."""
+    SOURCES[name](tmp_path / name, lines(400))
+    monkeypatch.setattr("rnnkit.data.shards.writing._AT_ONCE", 512)
+    options = {"tokens": "char", "shard_bytes": 2048}
+    shards.make_shards(tmp_path / name, tmp_path / "whole", **options)
+    replace, writes = os.replace, []
+
+    def stop(source, target):
+        if str(target).endswith(".parquet"):
+            writes.append(target)
+            if len(writes) in (3, 5):
+                raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            shards.make_shards(tmp_path / name, tmp_path / "out", **options)
+        with pytest.raises(DataError, match="the making of these shards was interrupted"):
+            shards.ShardSet.open(tmp_path / "out")
+    monkeypatch.setattr("os.replace", replace)
+    monkeypatch.setattr("rnnkit.data.shards.making.train_tokenizer", None, raising=False)
+    shards.make_shards(tmp_path / name, tmp_path / "out", **options)
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+    assert len(writes) == 5  # 2 that stayed, 3 and 5 that did not, and one between
+
+
+PROGRAM = """
+import sys
+from rnnkit.data import shards
+if __name__ == "__main__":
+    shards.make_shards(sys.argv[1], sys.argv[2], tokens="char", shard_bytes=2048, processes=2)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+def test_a_killed_making_leaves_no_half_shard_and_goes_on(tmp_path):
+    write_lines(tmp_path / "a.jsonl", 3000)
+    (tmp_path / "make.py").write_text(PROGRAM)
+    out = tmp_path / "out"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "make.py", tmp_path / "a.jsonl", out], env=environment, stderr=subprocess.DEVNULL
+    )
+    while len(list(out.glob("shard-*.parquet"))) < 5 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "manifest.json").exists()
+    found = shards.make_shards(tmp_path / "a.jsonl", out, tokens="char", shard_bytes=2048)
+    assert not shards.verify_shards(out)
+    tokenizer = shards.ShardSet.open(out).tokenizer()
+    assert found.tokens == len(tokenize(read_texts(tmp_path / "a.jsonl"), tokenizer, cache=tmp_path))
+    # Its processes end by themselves, the hidden folders of what they were writing with them.
+    assert shards.make_shards(tmp_path / "a.jsonl", out, tokens="char", shard_bytes=2048) == found
+
+
+def test_what_is_made_already_is_not_made_again(tmp_path, monkeypatch):
+    file = write_lines(tmp_path / "a.jsonl", 50)
+    first = shards.make_shards(file, tmp_path / "out")
+    monkeypatch.setattr(processes, "run", None)
+    assert shards.make_shards(file, tmp_path / "out").shards == first.shards
+    with pytest.raises(DataError, match="other settings; take another folder, or type overwrite=True"):
+        shards.make_shards(file, tmp_path / "out", level=3)
+    monkeypatch.undo()
+    (tmp_path / "out" / "notes.md").write_text("mine")
+    again = shards.make_shards(file, tmp_path / "out", level=3, tokens="char", overwrite=True)
+    assert again.kind == "tokens"
+    assert (tmp_path / "out" / "notes.md").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    file = write_lines(tmp_path / "a.jsonl", 5)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match="is not empty, and holds no shards"):
+            shards.make_shards(file, tmp_path / "out", overwrite=overwrite)
+    assert (tmp_path / "out" / "mine.txt").read_text() == "x"
+
+
+def test_a_full_disk_leaves_what_was_made(tmp_path, monkeypatch):
+    file = write_lines(tmp_path / "a.jsonl", 300)
+    digest = making.hashlib.file_digest
+    count = []
+
+    def full(*arguments):
+        count.append(1)
+        if len(count) == 3:
+            raise OSError(28, "No space left on device")
+        return digest(*arguments)
+
+    monkeypatch.setattr("hashlib.file_digest", full)
+    with pytest.raises(OSError, match="No space"):
+        shards.make_shards(file, tmp_path / "out", shard_bytes=2048)
+    assert len(list((tmp_path / "out").glob("shard-*.parquet"))) == 2
+    shards.make_shards(file, tmp_path / "out", shard_bytes=2048)
+    assert texts(tmp_path / "out") == lines(300)
+
+
+def test_series_with_labels_targets_or_nothing(tmp_path):
+    rows = ["id,time,x,z,label"] + [f"{n},{t},{n + t},{t % 2},{'ab'[n % 2]}" for n in range(6) for t in range(3 + n)]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    manifest = shards.make_shards(tmp_path / "a.csv", tmp_path / "out", kind="series")
+    assert (manifest.rows, manifest.labels, manifest.details) == (6, {"a": 3, "b": 3}, {"channels": ["x", "z"]})
+    found = list(shards.ShardSet.open(tmp_path / "out"))
+    assert found[2]["values"].tolist() == [[2 + t, t % 2] for t in range(5)]
+    assert [row["label"] for row in found] == list("ababab")
+    (tmp_path / "n.csv").write_text("id,time,x,target\n1,0,1,0.5\n1,1,2,0.5\n2,0,3,1.5\n")
+    shards.make_shards(tmp_path / "n.csv", tmp_path / "n", kind="series", reading={"targets": "numbers"})
+    assert [row["target"] for row in shards.ShardSet.open(tmp_path / "n")] == [0.5, 1.5]
+    bare = shards.make_shards(tmp_path / "n.csv", tmp_path / "u", kind="series", reading={"targets": None})
+    assert [one.name for one in bare.schema] == ["values", "id"]
+
+
+def test_recordings_of_folders_and_of_webdataset(tmp_path):
+    for word, index in (("low", 0), ("high", 1)):
+        (tmp_path / "clips" / word).mkdir(parents=True)
+        write_wav(tmp_path / "clips" / word / f"{index}.wav", tone(word, seed=index), 8000)
+    manifest = shards.make_shards(tmp_path / "clips", tmp_path / "out")
+    assert (manifest.kind, manifest.labels) == ("audio", {"high": 1, "low": 1})
+    rows = {row["label"]: row for row in shards.ShardSet.open(tmp_path / "out")}
+    assert rows["low"]["rate"] == 8000
+    assert np.allclose(rows["low"]["samples"] / 32768, tone("low", seed=0), atol=1e-4)
+    sound = (tmp_path / "clips" / "low" / "0.wav").read_bytes()
+    write_tar(tmp_path / "a.tar", [("s0", {"wav": sound, "cls": b"3", "txt": b"low tone"})])
+    shards.make_shards(tmp_path / "a.tar", tmp_path / "tar", kind="audio")
+    (row,) = shards.ShardSet.open(tmp_path / "tar")
+    assert (row["label"], row["text"], row["id"]) == ("3", "low tone", "s0.wav")
+    assert np.array_equal(row["samples"], rows["low"]["samples"])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"tokens": "letters"}, "tokens='letters'"),
+        ({"tokens": "char", "tokenizer": "t.json"}, "expected one of them"),
+        ({"vocabulary_size": 10}, "vocabulary_size=10"),
+        ({"level": 23}, "from 1 to 22"),
+        ({"processes": 0}, "processes=0"),
+        ({"shard_bytes": 3}, "shard_bytes=3"),
+        ({"kind": "audio"}, "the source holds files of text"),
+        ({"kind": "video"}, "kind='video'"),
+        ({"tokenizer": "missing.json"}, "there is no such file"),
+        ({"field": "body"}, "body"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, options, problem):
+    file = write_lines(tmp_path / "a.jsonl", 5)
+    with pytest.raises((ConfigError, DataError), match=problem):
+        shards.make_shards(file, tmp_path / "out", **options)
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({}, "holds no files"),
+        ({"a.pdf": b"%PDF"}, r"formats that are not read arrived \(.pdf\)"),
+        ({"a.txt": b"x", "b.wav": b"RIFF"}, "files of several kinds arrived: 1 of audio, 1 of text"),
+        ({"a.txt": b""}, "is empty"),
+        ({"a.txt": b"\xff\xfe\xff"}, "UTF-16"),
+        ({"a.txt": b"abc\xe9"}, "byte 0xe9 is not UTF-8"),
+        ({"a.tar": b"no tar at all" * 100}, "is damaged, or no tar file"),
+        ({"a.parquet": b"PAR1"}, "is damaged"),
+        ({"a.jsonl": b'{"text": "a"}\n{"text": \n'}, "a.jsonl:2"),
+    ],
+)
+def test_a_bad_source_is_named(tmp_path, files, problem):
+    (tmp_path / "in").mkdir()
+    for name, content in files.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        shards.make_shards(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_tokenizer_without_an_end_needs_no_separators(tmp_path):
+    file = write_lines(tmp_path / "a.jsonl", 5)
+    tokenizer = train_tokenizer("char", lines(5))
+    tokenizer.end = None
+    with pytest.raises(ConfigError, match="type separators=False"):
+        shards.make_shards(file, tmp_path / "out", tokenizer=tokenizer)
+    manifest = shards.make_shards(file, tmp_path / "out", tokenizer=tokenizer, separators=False, overwrite=True)
+    assert manifest.tokens == sum(map(len, lines(5)))
+
+
+def test_manifests_from_elsewhere_are_not_trusted(tmp_path):
+    file = write_lines(tmp_path / "a.jsonl", 5)
+    shards.make_shards(file, tmp_path / "out", tokens="char")
+    manifest = tmp_path / "out" / "manifest.json"
+    good = json.loads(manifest.read_text())
+    for change, problem in (
+        ({"version": 9}, "is of version 9"),
+        ({"shards": [{**good["shards"][0], "name": "../x.parquet"}]}, "a shard is called"),
+        ({"shards": [{**good["shards"][0], "rows": "5"}]}, "no whole numbers"),
+        ({"shards": None}, "is damaged"),
+    ):
+        manifest.write_text(json.dumps({**good, **change}))
+        with pytest.raises(DataError, match=problem):
+            shards.ShardSet.open(tmp_path / "out")
+    manifest.write_text("{")
+    with pytest.raises(DataError, match="is no manifest of shards"):
+        shards.ShardSet.open(tmp_path / "out")
+    manifest.write_text(json.dumps({**good, "tokenizer": "other"}))
+    with pytest.raises(DataError, match="is not the tokenizer that the shards were made by"):
+        shards.ShardSet.open(tmp_path / "out").tokenizer()
+
+
+def test_token_arrays_of_memory_are_small_beside_shards(tmp_path):
+    file = write_lines(tmp_path / "a.jsonl", 3000)
+    manifest = shards.make_shards(file, tmp_path / "out", tokens="char")
+    assert manifest.bytes < 0.5 * manifest.text_bytes
+    assert isinstance(TokenArray(all_tokens(shards.ShardSet.open(tmp_path / "out"))), TokenArray)
+    assert Path(tmp_path / "out" / "tokenizer.json").is_file()
