@@ -164,6 +164,7 @@ PACKAGES = (
     "rnnkit.data.audio",
     "rnnkit.data.forecasting",
     "rnnkit.data.images",
+    "rnnkit.data.shards",
     "rnnkit.diagnostics",
     "rnnkit.finetuning",
     "rnnkit.generation",

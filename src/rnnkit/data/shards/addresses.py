@@ -18,9 +18,14 @@ from typing import Any, TypeVar
 
 from ...errors import DataError, MissingExtraError, Place, check_number, check_whole
 from ...ordering import natural_key
+from ...serialization import read_json, replacing
 
 T = TypeVar("T")
-_FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, NotImplementedError)
+_FOR_GOOD = (PermissionError, IsADirectoryError, NotADirectoryError, NotImplementedError)
+
+
+class MissingFileError(DataError):
+    """There is no file at an address."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Retry:
                 pause *= 2
             try:
                 return _within(self.timeout, work)
+            except FileNotFoundError as error:
+                raise MissingFileError(_in_words(error), Place(address)) from None
             except _FOR_GOOD as error:
                 advice = "check the address and the rights to read it"
                 raise DataError(_in_words(error), Place(address), advice) from None
@@ -166,6 +173,8 @@ class Storage:
                 with open(where, "rb") as file:
                     file.seek(begin)
                     found = file.read() if end is None else file.read(end - begin)
+            except FileNotFoundError as error:
+                raise MissingFileError(_in_words(error), Place(where)) from None
             except OSError as error:
                 raise DataError(_in_words(error), Place(where)) from None
             if end is not None and len(found) < end - begin:
@@ -184,10 +193,25 @@ class Storage:
 
         return self.retry.call(fetch, where)
 
+    def json(self, name: str) -> dict[str, Any]:
+        """Return the JSON object that a file holds; what arrives from another machine in part is read again.
+
+        Raises:
+            DataError: it cannot be read, or holds something else.
+        """
+        where = self.where(name)
+        try:
+            if self.local:
+                return read_json(self.read(name).decode())
+            system, path = self._system(name)
+            return self.retry.call(lambda: read_json(system.cat_file(path).decode()), where)
+        except ValueError as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"holds no JSON object ({error})", Place(where)) from None
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all where the storage is able to."""
-        from ...serialization import replacing
-
         if self.local:
             with replacing(self.where(name)) as temporary:
                 temporary.write_bytes(content)

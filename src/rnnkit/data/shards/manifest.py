@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, Place
-from ...serialization import json_text, read_json
+from ...serialization import json_text
 from ...types import Field
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ class Shard:
         tokens: of all rows, of shards of tokens.
         characters, text_bytes: of the text that it was made of (UTF-8), where it is text.
         labels: the number of rows of each label.
+
+    Example:
+        >>> Shard("shard-00000.parquet", rows=2, tokens=13).tokens
+        13
     """
 
     name: str
@@ -174,11 +178,4 @@ class Manifest:
         Raises:
             DataError: there is none, or it is damaged.
         """
-        place = Place(storage.where(MANIFEST))
-        try:
-            values = read_json(storage.read(MANIFEST).decode())
-        except ValueError as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"is no manifest of shards ({error})", place, "make the shards again") from None
-        return Manifest.from_json(values, place)
+        return Manifest.from_json(storage.json(MANIFEST), Place(storage.where(MANIFEST)))

@@ -153,7 +153,7 @@ class Rows:
         self._columns = {name: _Column(table.column(name)) for name in table.column_names}
 
     def __len__(self) -> int:
-        return self._count
+        return int(self._count)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {name: column[index] for name, column in self._columns.items()}

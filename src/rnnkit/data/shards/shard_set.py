@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, DataWarning, Place, Remedy, check_choice
 from ...types import Field
-from .addresses import Retry, Storage
+from .addresses import MissingFileError, Retry, Storage
 from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
 from .order import as_ranges, generator
 from .parquet_files import Rows, ShardFile, fields_of, find_column
@@ -98,21 +98,10 @@ class ShardSet:
             folder, _, name = storage.address.replace(os.sep, "/").rpartition("/")
             storage = replace(storage, address=folder or ".")
             return _open_others(storage, [name], column, damaged)
-        if not storage.exists(MANIFEST):
-            if storage.address.startswith("http"):
-                problem = f"has no {MANIFEST}, and a web server lists no files"
-                raise DataError(problem, Place(storage.address), "give the address of one .parquet file, or of shards")
-            if not storage.is_folder():
-                raise DataError("there is no such folder", Place(storage.address))
-            if storage.exists(f"{MAKING}/{PLAN}"):
-                advice = "make them again by the same command, which goes on where it was"
-                raise DataError("the making of these shards was interrupted", Place(storage.address), advice)
-            names = storage.names(".parquet")
-            if not names:
-                advice = "make shards: rnnkit shards make SOURCE --out DIR"
-                raise DataError("holds no .parquet files", Place(storage.address), advice)
-            return _open_others(storage, names, column, damaged)
-        manifest = Manifest.read(storage)
+        try:
+            manifest = Manifest.read(storage)
+        except MissingFileError:
+            return _open_folder(storage, column, damaged)
         if column is not None and column != manifest.column:
             names = ", ".join(one.name for one in manifest.schema)
             raise ConfigError.of("column", column, f"leave it out: the manifest says {manifest.column!r} (of {names})")
@@ -160,18 +149,12 @@ class ShardSet:
         Raises:
             DataError: the shards have none.
         """
-        from ...serialization import read_json
         from ..text.tokenizer import Tokenizer
 
         place = Place(self.storage.where(TOKENIZER))
         if self.manifest.tokenizer is None:
             raise DataError("the shards name no tokenizer", Place(self.storage.address))
-        try:
-            found = Tokenizer.from_dict(read_json(self.storage.read(TOKENIZER).decode()))
-        except ValueError as error:
-            if isinstance(error, DataError) and error.place is not None:
-                raise
-            raise DataError(f"is no tokenizer ({error})", place) from None
+        found = Tokenizer.from_dict(self.storage.json(TOKENIZER))
         if found.fingerprint() != self.manifest.tokenizer:
             raise DataError("is not the tokenizer that the shards were made by", place, "copy the whole folder again")
         return found
@@ -289,6 +272,23 @@ def size_problem(storage: Storage, shard: Shard) -> str | None:
     if shard.bytes is not None and size is not None and size != shard.bytes:
         return f"has {size:,} bytes; expected {shard.bytes:,}"
     return None
+
+
+def _open_folder(storage: Storage, column: str | None, damaged: Any) -> ShardSet:
+    """Open the Parquet files of a folder without a manifest."""
+    place = Place(storage.address)
+    if storage.address.startswith("http"):
+        problem = f"has no {MANIFEST}, and a web server lists no files"
+        raise DataError(problem, place, "give the address of one .parquet file, or of shards")
+    if not storage.is_folder():
+        raise DataError("there is no such folder", place)
+    if storage.exists(f"{MAKING}/{PLAN}"):
+        advice = "make them again by the same command, which goes on where it was"
+        raise DataError("the making of these shards was interrupted", place, advice)
+    names = storage.names(".parquet")
+    if not names:
+        raise DataError("holds no .parquet files", place, "make shards: rnnkit shards make SOURCE --out DIR")
+    return _open_others(storage, names, column, damaged)
 
 
 def _open_others(storage: Storage, names: Sequence[str], column: str | None, damaged: Any) -> ShardSet:

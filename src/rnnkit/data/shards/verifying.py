@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ...errors import DataError, check_whole
-from .addresses import Retry, Storage
+from .addresses import MissingFileError, Retry, Storage
 from .manifest import Manifest, Shard
 from .parquet_files import ShardFile
 from .shard_set import ShardSet, size_problem
@@ -75,9 +75,9 @@ def verify_shards(
     """
     check_whole(threads, "threads")
     storage = Storage(os.fspath(address), options, retry or Retry())
-    if storage.exists("manifest.json"):
+    try:
         manifest = Manifest.read(storage)
-    else:
+    except MissingFileError:
         opened = ShardSet.open(address, retry=retry, **options)
         storage, manifest = opened.storage, opened.manifest
 

@@ -1,0 +1,57 @@
+"""`rnnkit shards make | inspect | verify`."""
+
+import json
+
+import pytest
+from commands import call
+from shard_folders import write_lines
+
+
+def test_make_inspect_verify(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_lines("a.jsonl", 50)
+    made = call("shards", "make", "a.jsonl", "--out", "out", "--tokens", "char", "--processes", 1)
+    assert made.exit_code == 0, made.output
+    assert "tokens" in made.stdout
+    assert made.stdout.endswith("Wrote out\n")
+    seen = call("shards", "inspect", "out", "--rows", 1)
+    assert "row 1: " in seen.stdout
+    assert json.loads(call("shards", "inspect", "out", "--json").stdout)["totals"]["rows"] == 50
+    assert call("shards", "verify", "out").stdout == "The shard is whole.\n"
+    shard = tmp_path / "out" / "shard-00000.parquet"
+    raw = bytearray(shard.read_bytes())
+    raw[100] ^= 1
+    shard.write_bytes(raw)
+    damaged = call("shards", "verify", "out")
+    assert damaged.exit_code == 1
+    assert "shard-00000.parquet: has the SHA-256" in damaged.stderr
+    assert "1 of 1 shards are damaged" in damaged.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["make", "none.txt", "--out", "out"], "none.txt: there is no such file"),
+        (["make", "a.jsonl", "--out", "out", "--shard-size", "big"], "--shard-size big arrived; expected a size"),
+        (["make", "a.jsonl", "--out", "out", "--tokens", "letters"], "--tokens letters arrived; expected one of"),
+        (["make", "a.jsonl", "--out", "out", "--size", "9"], "--size 9 arrived"),
+        (["make", "a.jsonl", "--out", "full"], "is not empty"),
+        (["make", "a.jsonl", "--out", "out", "--label", "x"], "add --kind series"),
+        (["make", "a.csv", "--out", "out", "--kind", "series", "--processes", "1"], "or --unlabelled if there is none"),
+        (["make", "a.jsonl", "--out", "made", "--level", "3"], "or type --overwrite to remove them"),
+        (["inspect", "full"], "holds no .parquet files; make shards: rnnkit shards make"),
+        (["inspect", "nowhere"], "nowhere: there is no such folder"),
+        (["inspect", "made", "--rows", "-1"], "--rows -1 arrived"),
+        (["verify", "made", "--threads", "0"], "threads=0"),
+    ],
+)
+def test_mistakes_are_answered_with_what_to_type(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    write_lines("a.jsonl", 3)
+    (tmp_path / "a.csv").write_text("id,time,x\na,0,1\na,1,2\n")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.md").write_text("x")
+    assert call("shards", "make", "a.jsonl", "--out", "made", "--processes", 1).exit_code == 0
+    result = call("shards", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
