@@ -264,9 +264,10 @@ def test_every_argument_of_a_remedy_is_one_of_the_readers():
     from rnnkit.data.forecasting import read_time_series
     from rnnkit.data.images import read_pictures, split_pictures
     from rnnkit.data.reading import Options
+    from rnnkit.data.shards import ShardSet, make_shards
 
     readers = (read_series, read_texts, read_text_rows, tokenize, Options, read_time_series, read_clips, split_clips)
-    readers += (read_spoken_clips, read_pictures, split_pictures)
+    readers += (read_spoken_clips, read_pictures, split_pictures, ShardSet.open, make_shards)
     known = {name for reader in readers for name in inspect.signature(reader).parameters}
     named = set()
     for file in (Path(errors.__file__).parent / "data").rglob("*.py"):

@@ -386,7 +386,8 @@ class ShardReader:
                 problem = f"holds {int(file.before[-1]):,} {unit}; expected {expected:,}"
                 raise DataError(problem, Place(storage.where(entry.name)), "make the shards again")
         except DataError as error:
-            file = self._skipped(shard, error)
+            self._skip(shard, error)
+            file = None
         self._files[shard] = file
         if len(self._files) > _OPEN:
             _, old = self._files.popitem(last=False)
@@ -404,13 +405,14 @@ class ShardReader:
         try:
             held: Any = file.tokens(group) if self._tokens else Rows(file.read(group))
         except DataError as error:
-            held = self._skipped(shard, error)
+            self._skip(shard, error)
+            held = None
         while len(self._groups) >= self._room:
             self._groups.popitem(last=False)
         self._groups[key] = held
         return held
 
-    def _skipped(self, shard: int, error: DataError) -> None:
+    def _skip(self, shard: int, error: DataError) -> None:
         if self._shards.damaged == "refuse":
             raise error
         self._shards.skip(self._shards.storage.where(self._shards.manifest.shards[shard].name), error.problem)

@@ -84,7 +84,7 @@ class Layout:
         schema = self.schema()
         arrays = []
         for entry in schema:
-            values = [row.get(entry.name) for row in rows]
+            values: list[Any] = [row.get(entry.name) for row in rows]
             if not pa.types.is_list(entry.type):
                 arrays.append(pa.array(values, entry.type))
                 continue
