@@ -76,6 +76,7 @@ SMALL = {
     "forecast-stocks": [*FORECAST, "data.id=none"],
     "forecast-weather": [*FORECAST, "data.dates=2024-03-01,2024-03-15"],
     "classify": [*SERIES, "data.label=label"],
+    "pretrain": ["model.channels=4", "fit.batch_size=8", "data.path=my.csv"],
     "regress": [*SERIES, "data.target=target"],
 }
 

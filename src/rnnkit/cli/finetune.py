@@ -44,7 +44,10 @@ def finetune(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="classify: make a classifier of a language model; then --set data.NAME=VALUE is its data."),
+        typer.Option(
+            help="What a pretrained network shall learn: classify (language models, series) or regress (series); then "
+            "--set data.NAME=VALUE is its data."
+        ),
     ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,

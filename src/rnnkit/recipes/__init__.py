@@ -49,6 +49,7 @@ RECIPES = {
     "lm-tinyshakespeare": ("lm", "tinyshakespeare"),
     "intents": ("intents", "intents"),
     "intents-snips": ("intents", "snips"),
+    "pretrain": ("pretrain", "pretrain"),
     "regress": ("regress", "regress"),
     "text-classify": ("text_classify", "text_classify"),
     "ngram": ("ngram", "ngram"),

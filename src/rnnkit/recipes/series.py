@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..data.series import SeriesSet
     from ..tasks.series import SeriesPredictor
     from ..tasks.task import Task
-    from .finetuning import FineTune, FineTuneJob
+    from .finetuning import FineTune, FineTuneJob, FineTuneWork
 
 PREDICTIONS = "predictions.csv"
 
@@ -110,6 +110,18 @@ class SeriesRecipe(Recipe):
 
         return make_job(self, folder, data, settings)
 
+    def transfer_defaults(self) -> FineTune:
+        """Return the settings of a fine-tuning from a network that was pretrained without labels."""
+        from .series_transfer import DEFAULTS
+
+        return DEFAULTS
+
+    def transfer_job(self, folder: Path, settings: FineTune) -> FineTuneWork:
+        """Return the pretrained network of a folder with the rows of this recipe to learn."""
+        from .series_transfer import make_job
+
+        return make_job(self, folder, settings)
+
     def _to_judge(self, folder: Path, data: DataRequest | None) -> tuple[SeriesPredictor, SeriesSet]:
         """Return the folder's model, and the rows it held out or those of a file."""
         from ..tasks import series
@@ -159,7 +171,7 @@ class PreparedSeries(PreparedRun):
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
-        recipe, (train, validation, test, division, digests) = self.recipe, self.parts
+        recipe, (train, validation, _, _, digests) = self.recipe, self.parts
         data_digests.record(folder, digests)
         predictor = train_series(
             self.task,
@@ -176,6 +188,11 @@ class PreparedSeries(PreparedRun):
             callbacks=[Diagnostics(file=folder / DIAGNOSTICS)],
             progress=None,
         )
+        return self.conclude(predictor, folder)
+
+    def conclude(self, predictor: SeriesPredictor, folder: Path) -> Metrics:
+        """Judge a trained network on the held-out rows, and write model, metrics, predictions and pictures."""
+        recipe, (train, validation, test, division, _) = self.recipe, self.parts
         predictor.save(folder)
         history = predictor.history
         assert history is not None

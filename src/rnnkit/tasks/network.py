@@ -5,7 +5,7 @@ views of the series → convolutions of three widths → bidirectional GRU(64) �
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,14 +18,26 @@ from .settings import Fit, Model
 from .task import Task
 
 
-def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> torch.nn.Module:
-    """Return the network with fresh weights.
+class Layers(NamedTuple):
+    """The layers of a network for series, without its head.
+
+    Attributes:
+        front: convolutions; None where the recurrence reads the series.
+        body: the recurrence.
+        augment: changes series while training.
+    """
+
+    front: ConvFront | None
+    body: torch.nn.Module
+    augment: SeriesAugment
+
+
+def make_layers(model: Model, features: int, steps: int) -> Layers:
+    """Return the layers with fresh weights.
 
     Args:
-        task: decides which model the network is.
-        model: its settings.
+        model: the settings.
         features: numbers a step.
-        outputs: the task's outputs, such as classes.
         steps: the usual length of a series; longer than ``model.max_steps``, several steps become one.
     """
     front = None
@@ -46,7 +58,28 @@ def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> 
         dropout=model.dropout if model.num_layers > 1 else 0.0,
         init=model.init,
     )
-    augment = SeriesAugment(model.jitter, model.scale, model.warp)
+    return Layers(front, body, SeriesAugment(model.jitter, model.scale, model.warp))
+
+
+def build(task: Task, model: Model, features: int, outputs: int, steps: int) -> torch.nn.Module:
+    """Return the network with fresh weights.
+
+    Args:
+        task: decides which model the network is.
+        model, features, steps: as for `make_layers`.
+        outputs: the task's outputs, such as classes.
+    """
+    return build_on(task, model, make_layers(model, features, steps), outputs)
+
+
+def build_on(task: Task, model: Model, layers: Layers, outputs: int) -> torch.nn.Module:
+    """Return the network of layers that are there, with a fresh head.
+
+    Args:
+        task, model, outputs: as for `build`.
+        layers: without a head.
+    """
+    front, body, augment = layers
     return task.build(body, outputs, pooling=model.pooling, dropout=model.dropout, front=front, augment=augment)
 
 
