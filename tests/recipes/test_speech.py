@@ -97,6 +97,13 @@ def piped(monkeypatch, data, *arguments):
     return CliRunner().invoke(app, [str(one) for one in arguments], input=data)
 
 
+def test_a_silent_file_is_told(trained, tmp_path):
+    write_wav(tmp_path / "silent.wav", torch.zeros(8000), RATE)
+    result = call("transcribe", trained[0], tmp_path / "silent.wav")
+    assert result.exit_code == 0, result.output
+    assert "silent.wav: is silent: its loudest sample is 0; look at the microphone" in " ".join(result.output.split())
+
+
 def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
     run, sounds = trained
     text = call("transcribe", run, sounds / "005.wav").stdout.strip()

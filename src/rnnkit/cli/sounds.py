@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, DataWarning, Place
 from . import standard_input
 from .output import INTERRUPTED, complain
 
@@ -133,7 +135,7 @@ def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | 
 
     The file is read in blocks, so that it may be longer than memory is large. On a terminal a bar shows the progress.
     """
-    from ..data.audio.waveforms import open_blocks
+    from ..data.audio.waveforms import SILENT, open_blocks
     from ..tasks.speech_long import LONG, joined, transcribe_long
 
     if path == standard_input.DASH:
@@ -156,7 +158,14 @@ def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | 
                 parts.extend(transcribe_long(transcriber, blocks, detector=detector, progress=progress))
             except KeyboardInterrupt:
                 interrupted = True
-        return joined(parts, at), interrupted
+        whole = joined(parts, at)
+        if blocks.loudest < SILENT:
+            level = f"{20 * math.log10(blocks.loudest):.0f} dB (1 is 0 dB)" if blocks.loudest else "0"
+            problem = f"is silent: its loudest sample is {level}"
+            warnings.warn(
+                DataWarning(problem, Place(_name_of(path)), "look at the microphone and its level"), stacklevel=2
+            )
+        return whole, interrupted
 
 
 def _name_of(path: Path) -> str:

@@ -75,3 +75,20 @@ def test_no_more_than_some_blocks_are_in_memory():
             assert len(alive) <= 6
 
     assert sum(len(piece.samples) for piece in cut_at_silences(hour(), 100)) == 360_000
+
+
+def test_channels_that_cancel_each_other_are_told(tmp_path):
+    tone = torch.sin(torch.arange(4000) * 0.2) * 0.5
+    write_wav(tmp_path / "opposite.wav", torch.stack([tone, -tone]), 8000)
+    with pytest.warns(DataWarning, match="its channels cancel each other"):
+        read_audio(tmp_path / "opposite.wav")
+    with open_blocks(tmp_path / "opposite.wav", seconds=0.1) as blocks, pytest.warns(DataWarning, match="cancel"):
+        list(blocks)
+    assert blocks.loudest < 1e-4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_audio(tmp_path / "opposite.wav", mono=False).channels == 2
+        write_wav(tmp_path / "other.wav", torch.stack([tone, 0.5 * tone]), 8000)
+        read_audio(tmp_path / "other.wav")
+        write_wav(tmp_path / "silent.wav", torch.zeros(2, 4000), 8000)
+        read_audio(tmp_path / "silent.wav")

@@ -13,8 +13,8 @@ from torch import Tensor
 from ...errors import DataError, DataWarning
 from ..sentences import Phrase, sentence
 from .clips import ClipSet
+from .waveforms import SILENT
 
-_SILENT_DB = -70.0  # the loudest sample of silence: 10 steps of 16 bits
 _FAINT_DB = -40.0
 _CLIPPED = 0.001  # share of samples at the highest level, in runs of at least three
 _OFFSET = 0.05  # a mean that far from 0 is a fault of the recording
@@ -78,7 +78,7 @@ def faults(samples: Tensor) -> list[tuple[Phrase, str]]:
     decibels = 20 * float(torch.tensor(max(peak, 1e-12)).log10())
     if abs(offset) > _OFFSET:
         return [(("has an offset", "have an offset"), f"a mean of {offset:+.2f}")]
-    if decibels < _SILENT_DB:
+    if peak < SILENT:
         return [(("is silent", "are silent"), "")]
     if decibels < _FAINT_DB:
         return [(("is faint", "are faint"), f"at most {decibels:.0f} dB")]

@@ -22,6 +22,8 @@ from .sound_files import AudioInfo, Source, open_sound, read_sound
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+SILENT = 10 ** (-70 / 20)  # the loudest sample of silence, −70 dB: 10 steps of 16 bits
+_OPPOSITE = 0.01  # of channels, their mean is fainter than this share of them
 LOUDEST = 16.0  # floats above this are no waveform from −1 to 1, but integers written as floats
 
 
@@ -116,6 +118,8 @@ def read_audio(
     data = _within(data, place)
     # The mean of equal channels is each of them, to the bit.
     channels = data.mean(1) if mono and data.shape[1] > 1 else data[:, 0] if mono else data.T
+    if mono:
+        _tell_opposite(_highest(channels), _highest(data), place)
     samples = torch.from_numpy(np.ascontiguousarray(channels))
     return Waveform(samples, info.rate).resampled(info.rate if rate is None else rate)
 
@@ -126,6 +130,7 @@ class AudioBlocks:
     Attributes:
         info: what the header says.
         rate: samples a second.
+        loudest: the highest sample of the blocks so far, either sign.
 
     Example:
         >>> import io
@@ -139,6 +144,7 @@ class AudioBlocks:
     def __init__(self, sound: Any, place: Place, seconds: float) -> None:
         self._sound, self._place = sound, place
         self._count = max(1, round(seconds * sound.info.rate))
+        self.loudest = 0.0
 
     @property
     def info(self) -> AudioInfo:
@@ -150,7 +156,7 @@ class AudioBlocks:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks, [n], float32 from −1 to 1, channels as one by their mean."""
-        total = 0
+        total, apart = 0, 0.0
         # A warning is told once, not for each block.
         told = set[str]()
         for data in self._sound.blocks(self._count):
@@ -161,11 +167,14 @@ class AudioBlocks:
             if caught and "cut" not in told:
                 told.add("cut")
                 warnings.warn(caught[0].message, stacklevel=2)
-            yield torch.from_numpy(np.ascontiguousarray(data.mean(1) if data.shape[1] > 1 else data[:, 0]))
+            one = data.mean(1) if data.shape[1] > 1 else data[:, 0]
+            self.loudest, apart = max(self.loudest, _highest(one)), max(apart, _highest(data))
+            yield torch.from_numpy(np.ascontiguousarray(one))
         if not total:
             raise DataError(_no_samples(self.info), self._place, "record it again, or leave it out")
         if self.info.truncated:
             warnings.warn(_truncated(self._place), stacklevel=2)
+        _tell_opposite(self.loudest, apart, self._place)
 
 
 @contextmanager
@@ -264,6 +273,26 @@ def write_wav(path: str | os.PathLike[str] | BinaryIO, samples: Tensor, rate: in
 
 def _no_samples(info: AudioInfo) -> str:
     return f"the {info.format} file holds no samples: it has a header and nothing else"
+
+
+def _highest(data: npt.NDArray[Any]) -> float:
+    """Return the highest sample, either sign."""
+    return float(np.abs(data).max(initial=0.0))
+
+
+def _tell_opposite(one: float, apart: float, place: Place) -> None:
+    """Warn of channels whose mean is much fainter than each of them.
+
+    Args:
+        one: the highest sample of the mean.
+        apart: of the channels.
+        place: the file.
+    """
+    if apart >= SILENT and one < _OPPOSITE * apart:
+        problem = "its channels cancel each other: they are opposite in sign, and their mean is next to nothing"
+        warnings.warn(
+            DataWarning(problem, place, "take one of them: read_audio(..., mono=False).samples[0]"), stacklevel=3
+        )
 
 
 def _truncated(place: Place) -> DataWarning:
