@@ -18,6 +18,7 @@ from . import (
     backtest,
     doctor,
     evaluate,
+    export,
     finetune,
     forecast,
     generate,
@@ -87,6 +88,7 @@ app.command("transcribe", cls=Verb)(transcribe.transcribe)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
+app.command("export", cls=Verb)(export.export)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(shards.app, name="shards")
 app.command("runs")(runs.runs)

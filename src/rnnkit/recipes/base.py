@@ -328,6 +328,13 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "transfer_job", "begin with the model of another task")
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return what a program needs to know of the network's input beside what the model file stores, as JSON.
+
+        ``rnnkit export`` writes it beside the model.
+        """
+        return {}
+
     def count_rows(self, count: int) -> str:
         """Return a number of rows in words, as in "1 row"."""
         return f"{count} {'row' if count == 1 else 'rows'}"

@@ -1,0 +1,113 @@
+"""``rnnkit export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from ..recipes import RECIPES, Recipe
+from .arguments import RecipeFile, recipe_of
+from .misplaced import check_run
+from .output import plain_warnings
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Return the formats whose names begin with what was typed."""
+    from ..interop.formats import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved model.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; else model with its suffix in the folder.")
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Compare with rnnkit in ONNX Runtime: several lengths and batches, whole and in chunks."
+        ),
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Weights in 8 bits: a quarter of the size; size, time and loss are told.")
+    ] = False,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="With --int8: ONNX's own operators alone, for other runtimes.")
+    ] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Without states: each call reads whole sequences.")] = False,
+    recipe: RecipeFile = None,
+) -> None:
+    """Write a trained model for other programs, with a description in JSON beside it."""
+    from ..interop.formats import Request, find_format
+    from ..runs.folders import check_model
+
+    chosen_format = find_format(to)
+    check_run("export", run, models=True)
+    chosen = _recipe_of(run, recipe)
+    check_model(run, *(() if chosen is None else (chosen.model_file,)))
+    if chosen is not None and chosen.model_file != Recipe.model_file:
+        raise ConfigError(
+            f"{run} is a run of {type(chosen).__name__}, whose model {chosen.model_file} is no network; expected a run "
+            "of a recurrent network"
+        )
+    options = {"check": check, "int8": int8, "portable": portable, "whole": whole}
+    path = (run if run.is_dir() else run.parent) / f"model{chosen_format.suffix}" if out is None else out
+
+    import rnnkit
+
+    with plain_warnings():
+        model = rnnkit.load(run)
+        request = Request(_description(run, chosen), options, _rows(run, chosen))
+        report = chosen_format.write(model, path, request)
+    for line in report.lines:
+        typer.echo(line)
+    for file in report.files:
+        typer.echo(f"Written: {file} ({_size(file)})")
+
+
+def _recipe_of(run: Path, recipe: str | None) -> Recipe | None:
+    """The recipe of a run; None for a saved model, and for a run of a recipe that is not at hand."""
+    from ..runs import read_recipe
+    from ..runs.stored import is_run
+
+    if recipe is None and (not is_run(run) or read_recipe(run).name not in RECIPES):
+        return None
+    return recipe_of(run, recipe)
+
+
+def _description(run: Path, recipe: Recipe | None) -> dict[str, Any]:
+    """What is known of the run: recipe, settings, and what its model file stores of the preprocessing."""
+    from ..runs import read_recipe
+    from ..runs.stored import is_run
+    from ..serialization import read_config
+
+    found: dict[str, Any] = {}
+    if is_run(run):
+        stored = read_recipe(run)
+        found |= {"recipe": stored.name, "settings": stored.settings}
+    preprocessing = dict(read_config(run).get("extra") or {})
+    if recipe is not None:
+        preprocessing |= recipe.describe_input()
+    return {**found, "preprocessing": preprocessing}
+
+
+def _rows(run: Path, recipe: Recipe | None) -> Any:
+    """What returns rows to measure on; None where the recipe has none."""
+    if recipe is None or "inspect" not in recipe.capabilities():
+        return None
+
+    def rows() -> tuple[Any, Any, Any]:
+        found = recipe.inspection_data(run)
+        return found.inputs, found.targets, found.loss
+
+    return rows
+
+
+def _size(file: Path) -> str:
+    size = file.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

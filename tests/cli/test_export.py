@@ -1,0 +1,92 @@
+"""``rnnkit export``: what it writes of a run and of a saved model, and what it answers to mistakes."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from commands import call, refused_alone
+from digits import made_mnist
+from empty_pictures import pictures_saved_empty
+
+import rnnkit
+from rnnkit.serialization import save_module
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with a run of digits, a run without a network, and a saved model."""
+    folder = tmp_path_factory.mktemp("runs")
+    quick = ["--set", "fit.epochs=1", "--set", "model.hidden_size=8", "--device", "cpu"]
+    (folder / "text.txt").write_text("to be or not to be that is the question\n" * 20)
+    with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():
+        patch.setattr("rnnkit.data.mnist.load", lambda root=None: made_mnist(40, 20))
+        assert call("train", "mnist", *quick, "--out", folder / "mnist").exit_code == 0
+        trained = call("train", "ngram", folder / "text.txt", "--out", folder / "ngram")
+        assert trained.exit_code == 0, trained.output
+    save_module(rnnkit.SequenceTagger(rnnkit.GRU(3, 4), 2), folder / "alone.safetensors")
+    save_module(torch.nn.Bilinear(2, 3, 4), folder / "foreign.safetensors")
+    return folder
+
+
+def test_a_run_becomes_a_file_that_answers_as_rnnkit_does(runs, tmp_path):
+    result = call("export", runs / "mnist", "--to", "onnx", "--out", tmp_path / "digits.onnx", "--check")
+    assert result.exit_code == 0, result.output
+    assert "the largest deviation: whole" in result.stdout
+    assert f"Written: {tmp_path / 'digits.onnx'}" in result.stdout
+    told = json.loads((tmp_path / "digits.json").read_text())
+    assert told["recipe"] == "mnist"
+    assert told["settings"]["model"]["hidden_size"] == 8
+    assert told["preprocessing"]["image"]["height"] == 28
+    assert told["preprocessing"]["classes"][9] == "9"
+    model, x = rnnkit.load(runs / "mnist"), torch.rand(2, 28, 28)
+    session = onnxruntime.InferenceSession(str(tmp_path / "digits.onnx"), providers=["CPUExecutionProvider"])
+    state = {one["input"]: np.zeros((1, 2, 8), np.float32) for one in told["parts"][0]["states"]}
+    found = session.run(["logits"], {"x": x.numpy(), "lengths": np.array([28, 28]), **state})[0]
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model(x).numpy(), atol=1e-5)
+
+
+def test_a_saved_model_and_the_default_file(runs, tmp_path):
+    model = tmp_path / "alone.safetensors"
+    model.write_bytes((runs / "alone.safetensors").read_bytes())
+    result = call("export", model, "--to", "onnx", "--whole")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"alone.safetensors", "model.onnx", "model.json"}
+    assert json.loads((tmp_path / "model.json").read_text())["parts"][0]["states"] == []
+
+
+def test_a_damaged_description_does_not_hinder(runs, tmp_path):
+    (tmp_path / "m.json").write_text("not ours")
+    assert call("export", runs / "mnist", "--to", "onnx", "--out", tmp_path / "m.onnx").exit_code == 0
+    assert json.loads((tmp_path / "m.json").read_text())["format"] == "rnnkit onnx"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("{runs}/mnist --to onxx", "did you mean 'onnx'"),
+        ("{runs}/mnist --to onnx --out {tmp}/m.pt", "ends in .onnx"),
+        ("{runs}/mnist --to onnx --out {tmp}", "ends in .onnx"),
+        ("{runs}/mnist --to onnx --out {runs}/text.txt/m.onnx", "another place"),
+        ("{runs}/text.txt --to onnx", "data; a run or a saved model comes first"),
+        ("{runs}/nothing --to onnx", "does not exist"),
+        ("{runs} --to onnx", "a folder that holds runs"),
+        ("{runs}/ngram --to onnx", "no network"),
+        ("{runs}/foreign.safetensors --to onnx", "weights of a module of your own"),
+        ("{runs}/mnist --to onnx --portable", "--int8"),
+        ("{runs}/mnist --to onnx --output m.onnx", "did you mean --out"),
+    ],
+)
+def test_mistakes(runs, tmp_path, words, said):
+    typed = words.format(runs=runs, tmp=tmp_path).split()
+    assert refused_alone(call("export", *typed), said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_names_the_formats():
+    result = call("export", "--help")
+    assert result.exit_code == 0
+    assert "--to" in result.stdout
+    assert "onnx" in result.stdout
