@@ -71,7 +71,8 @@ def _with(operator: str, **names: str) -> DenseWriter:
     """An operator whose attributes are those of the module, by the names there."""
 
     def write(writer: Writer, module: Any, x: str) -> str:
-        return writer.graph(operator, x, **{one: float(getattr(module, name)) for one, name in names.items()})
+        attributes: Any = {one: float(getattr(module, name)) for one, name in names.items()}
+        return writer.graph(operator, x, **attributes)
 
     return write
 

@@ -189,7 +189,8 @@ def _activated(writer: Writer, model: Any, y: str) -> str:
     name = model._arguments.get("activation", "none")
     if name == "none":
         return y
-    return writer.graph(_ACTIVATIONS[name], y, **({"axis": -1} if name == "softmax" else {}))
+    attributes: Any = {"axis": -1} if name == "softmax" else {}
+    return writer.graph(_ACTIVATIONS[name], y, **attributes)
 
 
 def _pooled(writer: Writer, model: Any, written: Written) -> str:
