@@ -1,9 +1,10 @@
-"""The natural order of names: class_2 comes before class_10."""
+"""The natural order of names, class_2 before class_10, and the files of a folder in it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
@@ -30,3 +31,27 @@ def sorted_names(labels: Iterable[object]) -> tuple[str, ...]:
         return tuple(sorted(names, key=float))
     except ValueError:
         return tuple(names)
+
+
+def files_inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files in a folder and in those below it, in natural order; hidden ones do not count.
+
+    Args:
+        folder: it.
+        suffixes: that files end in, in small letters.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b10.png", "b9.PNG", ".b8.png", "a.txt"):
+        ...     (folder / name).touch()
+        >>> [file.name for file in files_inside(folder, (".png",))]
+        ['b9.PNG', 'b10.png']
+    """
+    found = []
+    for file in folder.rglob("*"):
+        parts = file.relative_to(folder).parts
+        hidden = any(part[0] == "." or part == "__MACOSX" for part in parts)
+        if file.suffix.lower() in suffixes and not hidden and file.is_file():
+            found.append((natural_key("/".join(parts)), file))
+    return [file for _, file in sorted(found)]

@@ -92,6 +92,17 @@ def test_predict_prints_and_draws(trained, tmp_path):
     assert text in result.stdout
 
 
+def test_predict_takes_a_folder(trained, tmp_path):
+    run, lines, _ = trained
+    result = call("predict", run, lines, "--out", tmp_path / "answers.csv")
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "answers.csv").open() as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    assert names == [str(one) for one in sorted(lines.glob("*.png"))]
+    (tmp_path / "empty").mkdir()
+    assert refused_alone(call("predict", run, tmp_path / "empty"), "holds no file that Read reads")
+
+
 def test_a_list_of_words_holds_the_search(trained, tmp_path):
     run, lines, _ = trained
     words = tmp_path / "words.txt"

@@ -81,7 +81,7 @@ def predict(
         standard_input.check_reads_text(run, chosen)
     if reads_text:
         check_no_texts("predict", run, paths)
-    paths = paths or [standard_input.DASH]
+    paths = _listed(paths, chosen) or [standard_input.DASH]
     drawn = out is not None and _draws(chosen) and (out.is_dir() or not out.suffix)
     if out is not None and _draws(chosen) and not drawn:
         check_table_or_folder(out)
@@ -104,6 +104,17 @@ def predict(
         (_answer_each if each else _answer_all)(predictor, requests, paths, None if drawn else out, write)
     if drawn:
         typer.echo(f"Wrote answers and pictures to {out}")
+
+
+def _listed(paths: list[Path], recipe: Recipe | None) -> list[Path]:
+    """Return files, and in place of each folder the files that it stands for."""
+    found: list[Path] = []
+    for path in paths:
+        inside = recipe.files_in(path) if recipe is not None and path.is_dir() else None
+        if inside is not None and not inside:
+            raise DataError(f"{path} holds no file that {type(recipe).__name__} reads; name files, or another folder")
+        found += [path] if inside is None else inside
+    return found
 
 
 def _answer_each(

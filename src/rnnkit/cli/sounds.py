@@ -116,17 +116,17 @@ def list_sounds(paths: Sequence[Path]) -> list[Path]:
         DataError: a folder holds none.
     """
     from ..data.audio.sound_files import SUFFIXES
-    from ..ordering import natural_key
+    from ..ordering import files_inside
 
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
+        inside = files_inside(path, SUFFIXES)
         if not inside:
             raise DataError(f"{path} holds no sound files; expected {', '.join(SUFFIXES)} in it")
-        found += sorted(inside, key=lambda one: natural_key(str(one)))
+        found += inside
     return found
 
 

@@ -227,6 +227,14 @@ class Recipe(Settings, PreparedRun):
         """
         raise NotImplementedError(f"{type(self).__name__} has no write_answers(answers, out)")
 
+    def files_in(self, folder: Path) -> list[Path] | None:
+        """Return the files that a folder stands for in ``rnnkit predict``; None: the folder is read as it is.
+
+        Args:
+            folder: of data to predict on.
+        """
+        return None
+
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
         """Return a function that answers for one picture after another, and writes each answer into a folder.
 

@@ -26,3 +26,10 @@ class SoundRecipe(Recipe):
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answer to a sound file, and how sure it is."""
         return self.predictor(folder)(data)
+
+    def files_in(self, folder: Path) -> list[Path] | None:
+        """Return the sound files in a folder."""
+        from rnnkit.data.audio.sound_files import SUFFIXES
+        from rnnkit.ordering import files_inside
+
+        return files_inside(folder, SUFFIXES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError, Place, Remedy
-from ...ordering import natural_key
+from ...ordering import files_inside, natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
 from ..file_tables import TABLES, only_table, tables_in
@@ -148,13 +148,7 @@ def _fitting(path: Path, pattern: str, fits: Callable[[Path], bool]) -> list[Pat
 
 def picture_files(path: Path) -> list[Path]:
     """Return the pictures in a folder and in those below it, in natural order; hidden files do not count."""
-    found = [
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in SUFFIXES
-        and not any(part[0] == "." or part == "__MACOSX" for part in file.relative_to(path).parts)
-    ]
-    return sorted((file for file in found if file.is_file()), key=lambda file: natural_key(str(file.relative_to(path))))
+    return files_inside(path, SUFFIXES)
 
 
 def _find_layout(path: Path, files: list[Path], asked: Asked) -> str:
