@@ -21,6 +21,7 @@ TRAINING = (
     ("optimization", "objectives"),
     ("batching",),
     ("contexts", "execution", "history", "signatures"),
+    ("distribution",),
 )
 
 

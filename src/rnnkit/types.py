@@ -109,6 +109,8 @@ class Batch:
         weights: what the loss of a target is multiplied by, [B] or shaped like the targets; None: 1 for each.
         resets: bool, where a stream begins anew: [B] at the first step, [B, T] before that step. Without a state that
             is carried from batch to batch every row begins anew, so there only [B, T] changes anything.
+        stands_in: whether the batch takes the place of one that this process has no rows for, while others have. It
+            counts nowhere.
 
     Example:
         >>> import torch
@@ -123,15 +125,17 @@ class Batch:
     target_lengths: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     resets: torch.Tensor | None = None
+    stands_in: bool = False
 
     def __len__(self) -> int:
         return int(self.inputs.shape[0])
 
     def __repr__(self) -> str:
-        filled = [(name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) is not None]
+        filled = [(name, value) for name in self.__slots__ if (value := getattr(self, name)) is not None]
         shown = (
             f"{name} {list(value.shape)}" if hasattr(value, "shape") else f"{name} {type(value).__name__}"
             for name, value in filled
+            if value is not False
         )
         return f"Batch({', '.join(shown)})"
 
@@ -139,7 +143,8 @@ class Batch:
         """Move all but the lengths to a device; lengths stay on the CPU, where the layers read them."""
         tensors = (None if one is None else one.to(device) for one in (self.targets, self.weights, self.resets))
         targets, weights, resets = tensors
-        return Batch(self.inputs.to(device), targets, self.input_lengths, self.target_lengths, weights, resets)
+        inputs = self.inputs.to(device)
+        return Batch(inputs, targets, self.input_lengths, self.target_lengths, weights, resets, self.stands_in)
 
 
 class Field(NamedTuple):

@@ -15,7 +15,7 @@ from ..errors import DataError, check_whole
 from ..types import Batch, Field, Sequences, fingerprint_sample
 from .collate import plain
 from .position import ResumableBatches
-from .sharding import shard_indices
+from .sharding import as_share, shard_indices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -174,7 +174,8 @@ class ArrayDataset:
             ConfigError: rank or world out of range.
             DataError: `even`, and there are fewer rows than processes.
         """
-        return ArrayDataset(**self._arrays, rows=self.rows[shard_indices(len(self), rank, world, even=even)])
+        part = ArrayDataset(**self._arrays, rows=self.rows[shard_indices(len(self), rank, world, even=even)])
+        return as_share(part, world)
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> IndexedBatches:
         """Return `IndexedBatches(self, batch_size, shuffle=shuffle, seed=seed)`."""
@@ -202,7 +203,7 @@ class IndexedBatches(ResumableBatches):
     def __init__(self, data: Any, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
         check_whole(batch_size, "batch_size")
         self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
-        super().__init__(seed)
+        super().__init__(seed, data)
 
     def __repr__(self) -> str:
         return f"IndexedBatches({self.data!r}, batch_size={self.batch_size}, shuffle={self.shuffle})"
@@ -224,7 +225,8 @@ class IndexedBatches(ResumableBatches):
     def _rest(self, order: npt.NDArray[np.int64], first: int) -> Iterator[Batch]:
         for begin in range(first * self.batch_size, len(order), self.batch_size):
             self.position.advance()
-            yield self.data[order[begin : begin + self.batch_size]]
+            rows = order[begin : begin + self.batch_size]
+            yield self.marked(self.data[self.own(rows)], rows)
         self.position.end()
 
     def fingerprint(self) -> dict[str, Any]:

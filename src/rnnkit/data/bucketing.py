@@ -149,7 +149,7 @@ class LengthBatches(ResumableBatches):
         check_whole(steps, "steps", optional=True)
         self.data, self.batch_size, self.longest, self.shuffle = data, batch_size, steps, shuffle
         self._lengths = data.lengths
-        super().__init__(seed)
+        super().__init__(seed, data)
 
     def __repr__(self) -> str:
         return f"LengthBatches({self.data!r}, batch_size={self.batch_size}, shuffle={self.shuffle})"
@@ -169,7 +169,7 @@ class LengthBatches(ResumableBatches):
     def _rest(self, batches: list[npt.NDArray[np.int64]], first: int) -> Iterator[Batch]:
         for rows in batches[first:]:
             self.position.advance()
-            yield self.data[rows]
+            yield self.marked(self.data[self.own(rows)], rows)
         self.position.end()
 
     def _drawn(self) -> list[npt.NDArray[np.int64]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from ..errors import ConfigError, DataError, check_whole
+
+Rows = TypeVar("Rows")
 
 
 def check_shard(rank: int, world: int) -> None:
@@ -11,6 +15,13 @@ def check_shard(rank: int, world: int) -> None:
     check_whole(rank, "rank", 0)
     if rank >= world:
         raise ConfigError.of("rank", rank, f"expected a whole number below world={world}")
+
+
+def as_share(rows: Rows, world: int) -> Rows:
+    """Return rows, marked as one process's share of the data where there are several; nothing divides them again."""
+    if world > 1:
+        object.__setattr__(rows, "is_share", True)
+    return rows
 
 
 def shard_indices(count: int, rank: int, world: int, *, even: bool) -> slice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -131,6 +131,19 @@ class StreamedBatches(ResumableBatches):
         part.steps = None
         part.position = EpochPosition(self.seed)
         return part
+
+    def divided(self, rank: int, world: int, *, widen: bool = True) -> Self:
+        """Return the batches of one of several processes: `shard`, unless these are a share already.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            widen: whether all processes make the same number of steps, for which the last items may be left out.
+
+        Raises:
+            ConfigError: rank or world out of range.
+        """
+        return self if self.world > 1 else cast(Self, self.shard(rank, world, even=widen))
 
     def _source_name(self) -> str:
         named = getattr(self.source, "__qualname__", type(self.source).__qualname__)

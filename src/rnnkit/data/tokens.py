@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ConfigError, DataError, Place, Remedy, check_whole
 from ..types import Batch, Field
 from .position import ResumableBatches
-from .sharding import check_shard
+from .sharding import as_share, check_shard
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -183,7 +183,7 @@ class TokenArray:
             raise DataError(f"{len(self)} tokens arrived for {world} processes", Place(self.source))
         whole = len(self) - len(self) % world if even else len(self)
         begin, end = (whole * part // world for part in (rank, rank + 1))
-        return TokenArray(self.tokens[begin:end], self.source)
+        return as_share(TokenArray(self.tokens[begin:end], self.source), world)
 
     def batches(self, batch_size: int, window: int, **settings: Any) -> TokenBatches:
         """Return `TokenBatches(self, batch_size, window, **settings)`."""
@@ -244,11 +244,15 @@ class TokenBatches(ResumableBatches):
         check_whole(window, "window")
         self.tokens = tokens if isinstance(tokens, TokenArray) else TokenArray(tokens)
         self.batch_size, self.window, self.random_windows = batch_size, window, random_windows
-        self.length = (len(self.tokens) - 1) // batch_size
+        self._cut_streams()
+        super().__init__(seed, self.tokens)
+
+    def _cut_streams(self) -> None:
+        size = self.batch_size
+        self.length = (len(self.tokens) - 1) // size
         if self.length < 1:
-            problem = f"{len(self.tokens)} tokens arrived; expected at least {batch_size + 1}, for {batch_size} streams"
+            problem = f"{len(self.tokens)} tokens arrived; expected at least {size + 1}, for {size} streams"
             raise DataError(problem, Place(self.tokens.source))
-        super().__init__(seed)
 
     def __repr__(self) -> str:
         windows = "random windows around" if self.random_windows else "windows of"
@@ -290,15 +294,20 @@ class TokenBatches(ResumableBatches):
         tokens, seed = self.tokens.shard(rank, world, even=even), self.seed
         return TokenBatches(tokens, self.batch_size, self.window, random_windows=self.random_windows, seed=seed)
 
+    def _divide(self, times: int) -> None:
+        super()._divide(times)
+        self._cut_streams()
+
     def _rest(self, cuts: list[int], first: int) -> Iterator[Batch]:
         import torch
 
         for step in range(first, len(cuts) - 1):
             begin, end = cuts[step], cuts[step + 1]
-            rows = [self.tokens[row + begin : row + end + 1] for row in self._rows()]
+            whole = self._rows()
+            rows = [self.tokens[row + begin : row + end + 1] for row in self.own(whole)]
             block = torch.from_numpy(np.stack(rows))
             self.position.advance()
-            yield Batch(block[:, :-1].contiguous(), block[:, 1:].contiguous())
+            yield self.marked(Batch(block[:, :-1].contiguous(), block[:, 1:].contiguous()), whole)
         self.position.end()
 
     def _rows(self) -> range:

@@ -77,7 +77,7 @@ class TokenBatches(ResumableBatches):
         check_whole(plain, "plain", 0)
         self.items, self.tokenizer, self.batch_size = items, tokenizer, batch_size
         self.shuffle, self.curriculum, self.plain, self.epoch = shuffle, curriculum, plain, 0
-        super().__init__(seed)
+        super().__init__(seed, items)
 
     def sizes(self) -> npt.NDArray[Any]:
         """Return the length of each item [N], in any unit."""
@@ -139,7 +139,8 @@ class TokenBatches(ResumableBatches):
     def _rest(self, batches: list[npt.NDArray[np.int64]], first: int, drawn: int | None) -> Iterator[Batch]:
         for number, rows in enumerate(batches[first:], first):
             self.position.advance()
-            yield self._batch(rows.tolist(), None if drawn is None else drawn + number)
+            seed = None if drawn is None else drawn + number * self.share[1] + self.share[0]
+            yield self.marked(self._batch(self.own(rows.tolist()), seed), rows)
         self.epoch += 1
         self.position.end()
 

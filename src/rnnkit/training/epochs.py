@@ -22,6 +22,7 @@ def run_epochs(run: Run) -> None:
             history.add(row)
             run.progress.epoch(row)
             callbacks.epoch_end(row)
+            run.agree_to_stop()
             history.stopped = _reason(run)
             callbacks.epoch_closed(row)
             if history.stopped != "finished":

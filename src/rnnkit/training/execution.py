@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import ConfigError, check_choice
+from .distribution.exchange import Exchange, GradientExchange
+from .distribution.group import from_all_processes, from_first_process, join_group, timeout, world_size
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,6 +34,7 @@ class Execution:
         precision: Lightning Fabric's name for it.
         fabric: Lightning Fabric; None where it is not needed.
         rank, world: the number of this process and of all processes.
+        exchange: between processes; None: there is but one.
     """
 
     model: torch.nn.Module
@@ -43,27 +45,49 @@ class Execution:
     fabric: Fabric | None = None
     rank: int = 0
     world: int = 1
+    exchange: GradientExchange | None = None
 
     @classmethod
-    def create(cls, model: torch.nn.Module, device: str | torch.device, precision: str) -> Execution:
-        """Move a model to its device, and wrap it where Fabric is needed.
+    def create(
+        cls, model: torch.nn.Module, device: str | torch.device, precision: str, exchange: Exchange | None = None
+    ) -> Execution:
+        """Move a model to its device, and wrap it where Fabric is needed. All processes get the weights of the first.
+
+        Args:
+            model: the model.
+            device: where it is computed.
+            precision: one of `PRECISIONS`.
+            exchange: between processes; None: as the environment has it.
 
         Raises:
-            ConfigError: an unknown device or precision.
+            ConfigError: an unknown device, precision or exchange.
         """
-        found = find_device(device)
+        found, settings = find_device(device), Exchange.of_environment() if exchange is None else exchange
         fabric = make_fabric(found, precision)
         if fabric is None:
-            module, rank, world = model.to(found), 0, 1
+            module, rank, world = model.to(found), 0, world_size()
+            if world > 1:
+                join_group(found)
+                rank = torch.distributed.get_rank()
+                _take_over_weights(model)
         else:
             module, found = fabric.setup_module(model), fabric.device
             rank, world = fabric.global_rank, fabric.world_size
         dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-        return cls(model, module, found, dtype, precision, fabric, rank, world)
+        made = None if world == 1 else GradientExchange(settings, world)
+        if fabric is not None:
+            _register_hook(module, made)
+        return cls(model, module, found, dtype, precision, fabric, rank, world, made)
 
     def rewrapped(self) -> Execution:
         """Return the execution of the same model after parameters were added or replaced."""
-        return self if self.fabric is None else replace(self, module=self.fabric.setup_module(self.model))
+        if self.fabric is None:
+            if self.world > 1:
+                _take_over_weights(self.model)
+            return self
+        module = self.fabric.setup_module(self.model)
+        _register_hook(module, self.exchange)
+        return replace(self, module=module)
 
     @property
     def fused(self) -> bool:
@@ -83,11 +107,28 @@ class Execution:
 
     def shared(self, value: Any) -> Any:
         """Return the first process's value in all processes."""
-        return value if self.fabric is None else self.fabric.broadcast(value)
+        return value if self.world == 1 else from_first_process(value)
 
-    def joined_gradients(self) -> AbstractContextManager[None]:
-        """Within, several processes add up their own gradients; at the end the gradients are averaged."""
-        return nullcontext() if self.fabric is None or self.world == 1 else exchanged_once(self.fabric, self.module)
+    def from_all(self, value: Any) -> list[Any]:
+        """Return the values of all processes, in the order of their ranks; all must call it."""
+        return [value] if self.world == 1 else from_all_processes(value)
+
+    def by_reducer(self, *, several: bool, step: int) -> bool:
+        """Return whether the wrapper around the model exchanges the gradients of an update while they are computed.
+
+        Args:
+            several: whether the update has several backward passes.
+            step: of the run.
+        """
+        exchange = self.exchange
+        return self.fabric is not None and exchange is not None and not several and not exchange.local_at(step)
+
+    def own_gradients(self, *, several: bool, step: int) -> AbstractContextManager[Any]:
+        """Return the context in which backward passes leave each process's gradients its own, where that is needed."""
+        if self.fabric is None or self.exchange is None or self.by_reducer(several=several, step=step):
+            return nullcontext()
+        module: Any = self.module
+        return self.fabric.no_backward_sync(module)
 
     def sum_over_processes(self, number: int) -> int | Tensor:
         """Return the sum of a number of each process; all must call it.
@@ -99,6 +140,14 @@ class Execution:
         total = torch.full((), number, dtype=torch.int64, device=self.device)
         torch.distributed.all_reduce(total)
         return int(total.item()) if self.device.type == "cpu" else total
+
+    def any_process(self, statement: bool) -> bool:
+        """Return whether a statement is true in some process; all must call it."""
+        if self.world == 1:
+            return statement
+        found = torch.tensor(int(statement))
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        return bool(found)
 
 
 class DeviceShare:
@@ -144,41 +193,33 @@ def find_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def several_processes() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+def _take_over_weights(model: torch.nn.Module) -> None:
+    """Give a model the parameters and buffers of the first process, in one message a dtype."""
+    tensors = [one.detach() for one in (*model.parameters(), *model.buffers())]
+    for kind in dict.fromkeys((one.dtype, one.device) for one in tensors):
+        these = [one for one in tensors if (one.dtype, one.device) == kind]
+        flat = torch.cat([one.reshape(-1) for one in these])
+        torch.distributed.broadcast(flat, src=0)
+        for one, part in zip(these, flat.split([one.numel() for one in these]), strict=True):
+            one.copy_(part.view(one.shape))
 
 
-def from_all_processes(value: Any) -> list[Any]:
-    """Return what each process gave, in the order of their ranks; all must call it."""
-    if not several_processes():
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
-
-
-@contextmanager
-def exchanged_once(fabric: Fabric, module: Any) -> Iterator[None]:
-    """Within, each process adds up its own gradients; at the end they are averaged over the processes."""
-    with fabric.no_backward_sync(module):
-        yield
-    for parameter in module.parameters():
-        if parameter.requires_grad:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            torch.distributed.all_reduce(parameter.grad)
-            parameter.grad /= torch.distributed.get_world_size()
+def _register_hook(module: Any, exchange: GradientExchange | None) -> None:
+    """Have the wrapper around a model compress gradients as the exchange does."""
+    wrapper = getattr(module, "_forward_module", module)
+    if exchange is not None and exchange.hook is not None and hasattr(wrapper, "register_comm_hook"):
+        wrapper.register_comm_hook(exchange.hook.state, exchange.hook.function)
 
 
 def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
-    """Return the Fabric to run on; None for one process in "32-true", which needs none and is faster without.
+    """Return the Fabric to run on; None on a device alone, or processes on CPUs, in "32-true".
 
-    Fabric's wrappers take about 50 µs a step and its import takes two seconds. Under torchrun (WORLD_SIZE > 1) it
-    runs one process per device.
+    There it is not needed, and faster without: its wrappers take about 50 µs a step and its import takes two seconds.
+    Under torchrun (WORLD_SIZE > 1) it runs one process a device.
     """
     check_choice(precision, "precision", PRECISIONS)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1 and precision == "32-true":
+    world = world_size()
+    if precision == "32-true" and (world == 1 or device.type == "cpu"):
         return None
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -188,21 +229,11 @@ def make_fabric(device: torch.device, precision: Any) -> Fabric | None:
         fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
     else:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+        join_group(device)
         # Frozen parameters get no gradient; batch statistics stay each process's own, so evaluation needs no exchange.
-        strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+        strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False, timeout=timeout())
         fabric = Fabric(
             accelerator=device.type, devices=local, num_nodes=world // local, strategy=strategy, precision=precision
         )
     fabric.launch()
-    if world > 1:
-        atexit.register(_leave)
     return fabric
-
-
-def _leave() -> None:
-    """End the process group before Python does, for its threads, left running, can abort the process at its exit.
-
-    gloo's run on as long as a wrapped model holds the group: seldom, a process still aborts when its work is done.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

@@ -77,14 +77,14 @@ class FitSettings:
         "validation", "epochs", "checkpoint", "resume", "checkpoint_every", "callbacks", "progress", "sample_weight",
     )  # fmt: skip
 
-    def check(self, processes: int) -> None:
+    def check(self) -> None:
         """Raise `ConfigError` for settings out of their range."""
         for name in ("epochs", "batch_size", "accumulate"):
             check_whole(getattr(self, name), name)
         for name in ("early_stopping", "bptt"):
             check_whole(getattr(self, name), name, optional=True)
         check_seed(self.seed)
-        check_every(self.checkpoint_every, processes)
+        check_every(self.checkpoint_every)
 
     def default_callbacks(self) -> list[Callback]:
         """Return the built-in callbacks that these settings ask for."""
@@ -113,7 +113,13 @@ def fit(
         bind: makes the callbacks of a run of a list of them.
     """
     began = time.monotonic()  # the checks belong to the run
-    settings.check(session.execution.world)
+    settings.check()
+    exchange = session.execution.exchange
+    if exchange is not None and exchange.settings.local and settings.average is not None:
+        raise ConfigError(
+            f"average={settings.average!r} arrived with local steps, between which each process has weights of its "
+            "own; pass average=None, or exchange gradients at each step"
+        )
     config.check(session.model)
     callbacks = with_defaults(check_callbacks(settings.callbacks), settings.default_callbacks())
     checkpoints = _checkpoints(callbacks, settings)
@@ -316,6 +322,7 @@ def _identity(
         **describe_settings({**chosen, "loss": objective.loss.name, "device": execution.device.type}),
         **objective.identity(),
         "processes": execution.world,
+        **({} if execution.exchange is None else execution.exchange.identity()),
         "model": describe_model(execution.model),
         "data": run.batches.fingerprint(),
         "validation": {} if held_out is None else held_out[1].fingerprint(),

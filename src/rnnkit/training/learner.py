@@ -79,9 +79,12 @@ class Learner(LearnerBase):
         clip_value: the magnitude that each entry of the gradients is cut to, before `clip_norm`; None: never.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps".
         precision: Lightning Fabric's names: "32-true", "64-true", "bf16-true", "16-true", "bf16-mixed", "16-mixed".
+        exchange: what several processes exchange, a :class:`rnnkit.training.Exchange`: compressed gradients, or weights
+            from time to time. None: gradients as they are, or what the variable RNNKIT_EXCHANGE says.
 
-    Started by torchrun, every process trains on its share of the data, `batch_size` rows each; an iterable of
-    batches is the caller's to divide.
+    Started by torchrun, every process trains on its share of the data, `batch_size` rows each: together they take the
+    steps of one process with batches of as many rows. Data in memory and the batches of `rnnkit.data` are divided here;
+    another iterable of batches is the caller's to divide, into as many batches for each process.
 
     Raises:
         ConfigError: an unknown name or a setting outside its range.

@@ -16,6 +16,7 @@ from ..errors import check_whole
 from ..ops.losses import LossFunction
 from .answers import classes_of, probabilities
 from .config import LearnerConfig
+from .distribution.exchange import Exchange
 from .execution import Execution
 from .history import History
 from .objectives.cross_entropy import ClassWeights
@@ -61,6 +62,7 @@ class LearnerBase:
         clip_value: float | None = None,
         device: str | torch.device = "auto",
         precision: str = "32-true",
+        exchange: Exchange | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.lr, self.weight_decay, self.l2, self.decay_biases = lr, weight_decay, l2, decay_biases
@@ -73,7 +75,7 @@ class LearnerBase:
         if metrics is None:  # the model's defaults belong to its default loss
             own = objective is None and loss in (None, getattr(model, "default_loss", None))
             metrics = getattr(model, "default_metrics", ()) if own else ()
-        execution = Execution.create(model, device, precision)
+        execution = Execution.create(model, device, precision, exchange)
         if isinstance(chosen.loss.function, torch.nn.Module):
             chosen.loss.function.to(execution.device)
         found = Metrics(metrics, logits=chosen.loss.probabilities == "sigmoid")

@@ -86,6 +86,7 @@ class Run:
         averaged: a context in which the model shows its averaged weights.
         finishers: put the weights into the model that the run ends with.
         native: computes steps of the common kind.
+        averaged_at: the step after which the weights of local steps were last averaged over the processes.
         begin_epoch: returns the batches that are left of an epoch.
         stop_reason: why a callback ends the run.
     """
@@ -116,6 +117,7 @@ class Run:
     averaged: Callable[[], AbstractContextManager[None]] = nullcontext
     finishers: list[Callable[[], object]] = field(default_factory=list)
     native: NativeStep = field(default_factory=NativeStep)
+    averaged_at: int = -1
     begin_epoch: Callable[[ArrayBatches | IterableBatches], Iterator[Batch]] = iter
     stop_reason: StopReason | None = None
 
@@ -123,6 +125,11 @@ class Run:
     def stopping(self) -> bool:
         """Whether the run ends after the current step."""
         return self.stop_reason is not None or self.interrupt.requested
+
+    def agree_to_stop(self) -> None:
+        """Stop in all processes where a callback of one of them stops; all must call this."""
+        reasons = self.execution.from_all(self.stop_reason)
+        self.stop_reason = next((one for one in reasons if one is not None), None)
 
     @contextmanager
     def final_weights(self) -> Iterator[None]:
@@ -156,27 +163,79 @@ class Run:
             the score of each batch, or piece of one, and what its mean loss is multiplied by: its share of the targets
             of the update, those of all processes together.
         """
-        alone = len(batches) == 1 and not self.forward.splits_batch
-        if alone and self.execution.world == 1:
-            return self._scores(batches, None)
-        total = self.execution.sum_over_processes(sum(self.forward.count(batch) for batch in batches))
-        scores = self._scores(batches, total)
-        return scores if alone else _within(self.execution.joined_gradients(), scores)
+        several, execution = self.in_pieces(batches), self.execution
+        if execution.exchange is None and not several:
+            return self._scores(batches, None, 1)
+        total: int | Tensor | None = None
+        if execution.by_reducer(several=several, step=self.position.step):
+            total = execution.sum_over_processes(self.count(batches))
+            return self._scores(batches, total, execution.world)
+        if several:  # each process takes its own mean; `exchange` joins them
+            total = max(1, self.count(batches))
+        scores = self._scores(batches, total, 1)
+        return _within(execution.own_gradients(several=several, step=self.position.step), scores)
+
+    def in_pieces(self, batches: Sequence[Batch]) -> bool:
+        """Return whether the gradient of an update takes several backward passes."""
+        return len(batches) > 1 or self.forward.splits_batch
+
+    def count(self, batches: Sequence[Batch]) -> int:
+        """Return the number of this process's targets in an update."""
+        return sum(0 if batch.stands_in else self.forward.count(batch) for batch in batches)
+
+    def exchange(self, batches: Sequence[Batch]) -> None:
+        """Join the gradients of an update with those of the other processes, unless that was done or is not wanted."""
+        execution, step = self.execution, self.position.step
+        exchange = execution.exchange
+        if exchange is None or exchange.local_at(step):
+            return
+        if not execution.by_reducer(several=self.in_pieces(batches), step=step):
+            exchange.join(execution.model.parameters(), self.count(batches))
+
+    @property
+    def apart(self) -> bool:
+        """Whether processes have weights of their own after this step."""
+        exchange, step = self.execution.exchange, self.position.step
+        if exchange is None or not exchange.settings.local:
+            return False
+        return step > exchange.settings.local_start and step != self.averaged_at
+
+    def average_local_steps(self, *, now: bool = False) -> None:
+        """Average the weights that processes trained by themselves, if that is due after this step.
+
+        Args:
+            now: also where it is not, unless it was done after the last step.
+        """
+        exchange, step = self.execution.exchange, self.position.step
+        if exchange is None or not exchange.settings.local or step == self.averaged_at:
+            return
+        since = step - exchange.settings.local_start
+        if since > 0 and (now or since % exchange.settings.local_steps == 0):
+            exchange.average_weights(self.execution.model.parameters(), self.optimizer)
+            self.averaged_at = step
 
     def _scores(
-        self, batches: Sequence[Batch], total: int | Tensor | None
+        self, batches: Sequence[Batch], total: int | Tensor | None, world: int
     ) -> Iterator[tuple[Score, float | DeviceShare]]:
-        world, position = self.execution.world, self.position
+        position = self.position
         for batch in batches:
             for score in self.forward.microbatches(batch):
+                if batch.stands_in:
+                    score = _without_targets(score)
                 yield score, 1.0 if total is None else share_of_total(score.count * world, total)
             position.batch += 1
-            position.rows += len(batch)
+            position.rows += 0 if batch.stands_in else len(batch)
 
 
 def _within(context: AbstractContextManager[None], items: Iterator[Any]) -> Iterator[Any]:
     with context:
         yield from items
+
+
+def _without_targets(score: Score) -> Score:
+    """Return the score of a batch that counts nowhere; its loss is there to be backpropagated."""
+    output = score.output[:0] if isinstance(score.output, Tensor) else score.output
+    return Score(score.loss * 0.0, 0, output, score.targets[:0])
 
 
 def train(run: Run) -> Iterator[Row]:
@@ -197,14 +256,16 @@ def train(run: Run) -> Iterator[Row]:
                 return
         if not all_finite(_held(run.optimizer)):
             raise NonFinite("the weights became NaN or infinite", position.batch - 1)
+        run.average_local_steps(now=True)
         row = {"epoch": position.epoch, "loss": losses.mean(), **run.metrics.compute()}
         seconds = time.monotonic() - position.began
         if run.validate is not None:
             with run.averaged():
                 row |= {f"val_{name}": value for name, value in run.validate().items()}
         row["lr"] = run.optimizer.param_groups[0]["lr"]
-        row["samples_per_second"] = position.rows * run.execution.world / seconds
+        row["samples_per_second"] = int(run.execution.sum_over_processes(position.rows)) / seconds
         row["seconds"] = time.monotonic() - position.began
+        row = run.execution.shared(row)  # figures by functions, and the clock, are each process's own
         if run.rates is not None:
             run.rates.epoch(row)
         position.next_epoch()
@@ -223,17 +284,19 @@ def learn(run: Run, batches: Sequence[Batch], left_out: Sequence[Tensor] = ()) -
     position = run.position
     if not (len(batches) == 1 and _natively(run, batches[0])):
         _backpropagate(run, batches, left_out)
+    run.exchange(batches)
     for hook in run.callbacks.backward_end:
         hook(position.step)
     if run.rates is not None:
         run.rates.set(position.step)
     run.native.step(run)
     position.step += 1
+    run.average_local_steps()
 
 
 def _natively(run: Run, batch: Batch) -> bool:
     """Have the core compute the gradients of a batch; False where it cannot."""
-    score = run.native.score(run, batch)
+    score = None if batch.stands_in else run.native.score(run, batch)
     if score is None:
         return False
     run.losses.add(score.loss, score.count, run.position.batch)  # raises if it is NaN or infinite

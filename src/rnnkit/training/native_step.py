@@ -146,7 +146,9 @@ class NativeStep:
 
     def step(self, run: Settings) -> None:
         """Clip the gradients and take the optimizer's step."""
-        update, clip = self._ready_update(run.optimizer), run.clip
+        # Several processes must take the same step to the bit, and a batch of one of them may not be computed here.
+        alone, clip = run.execution.exchange is None, run.clip
+        update = self._ready_update(run.optimizer) if alone else None
         if clip is not None:
             if update is None or clip.norm is None or clip.value is not None:
                 clip()

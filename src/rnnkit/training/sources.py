@@ -46,15 +46,17 @@ def make_batches(
         batch_size: rows of a batch, where the data does not come in batches.
         generator: of the order of the rows, anew in each epoch; None: as they are.
         passes: how often the data will be read.
-        even: whether all processes get equally many rows.
+        even: whether all processes get equally many batches.
         bptt, stateful: see `Learner.fit`.
         weights: one number a row, or one a step.
         hints: whether to warn of inputs whose scale keeps a network from learning.
     """
 
-    def order(count: int) -> Order:
+    def order(count: int, *, even: bool = even) -> Order:
         return Order(torch.arange(count), generator, rank=execution.rank, world=execution.world, even=even)
 
+    if execution.world > 1 and hasattr(data, "divided"):
+        data = data.divided(execution.rank, execution.world, widen=even)
     forward = make_forward(execution, objective, bptt, stateful)
     replayed = data if isinstance(data, ReplayData) else None
     if hints:
@@ -81,9 +83,11 @@ def make_batches(
     if weights is not None:
         batch = replace(batch, weights=to_weights(weights, execution.dtype))
     batch = forward.prepare(batch)
-    rows = order(len(batch)) if replayed is None else replayed.order(order(len(batch)))
+    rows = order(len(batch), even=False)
+    if replayed is not None:
+        rows = replayed.order(rows)
     follow = forward.objective.targets_follow
-    return forward, ArrayBatches(batch, rows, batch_size, device=execution.device, follow=follow)
+    return forward, ArrayBatches(batch, rows, batch_size, device=execution.device, follow=follow, equally_many=even)
 
 
 def _class_names(execution: Execution, objective: Objective) -> tuple[str, ...] | None:

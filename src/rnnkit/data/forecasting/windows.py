@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import DataError, Place, check_whole
 from ...types import Batch, Field, WindowLayout
 from ..arrays import IndexedBatches
-from ..sharding import shard_indices
+from ..sharding import as_share, shard_indices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -215,7 +215,7 @@ class ForecastWindows:
             ConfigError: rank or world out of range.
             DataError: `even`, and there are fewer windows than processes.
         """
-        return self.select(shard_indices(len(self), rank, world, even=even))
+        return as_share(self.select(shard_indices(len(self), rank, world, even=even)), world)
 
     def batches(self, batch_size: int, *, shuffle: bool = False, seed: int = 0) -> IndexedBatches:
         """Return batches for `Learner.fit`; the last one may be smaller.

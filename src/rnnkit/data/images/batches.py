@@ -178,7 +178,7 @@ class PictureBatches(ResumableBatches):
         self.pictures, self.batch_size, self.size, self.fit = pictures, batch_size, size, fit
         self.multiple, self.mode, self.augment, self.encode = multiple, mode, augment, encode
         self.shuffle, self.fill = shuffle, fill
-        super().__init__(seed)
+        super().__init__(seed, pictures)
 
     def __repr__(self) -> str:
         return f"PictureBatches({self.pictures!r}, batch_size={self.batch_size}, size={self.size}, fit={self.fit!r})"
@@ -199,10 +199,10 @@ class PictureBatches(ResumableBatches):
     def _rest(self, order: list[int], seeds: list[int], first: int) -> Iterator[Any]:
         for begin in range(first * self.batch_size, len(order), self.batch_size):
             chosen = slice(begin, begin + self.batch_size)
-            samples = [self._varied(row, seed) for row, seed in zip(order[chosen], seeds[chosen], strict=True)]
-            batch = self.collate(samples)
+            rows, drawn = self.own(order[chosen]), self.own(seeds[chosen])
+            batch = self.collate([self._varied(row, seed) for row, seed in zip(rows, drawn, strict=True)])
             self.position.advance()
-            yield batch if self.encode is None else self.encode(batch)
+            yield self.marked(batch if self.encode is None else self.encode(batch), order[chosen])
         self.position.end()
 
     def _varied(self, row: int, seed: int) -> Sample:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import ConfigError, suggest
 from ...ordering import sorted_names
 from ...types import Field
-from ..sharding import shard_indices
+from ..sharding import as_share, shard_indices
 from .boxes import Boxes
 from .masks import MaskSource
 from .picture_files import Mode, read_pixels, to_float
@@ -225,7 +225,7 @@ class PictureSet(Sequence[Picture]):
             ConfigError: rank or world out of range.
             DataError: `even`, and there are fewer pictures than processes.
         """
-        return self[shard_indices(len(self), rank, world, even=even)]
+        return as_share(self[shard_indices(len(self), rank, world, even=even)], world)
 
     def __repr__(self) -> str:
         parts = [f"{len(self):,} pictures"]

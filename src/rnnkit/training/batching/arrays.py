@@ -162,7 +162,7 @@ def select(batch: Batch, rows: Tensor, *, follow: str = "rows") -> Batch:
         resets = resets.index_select(0, rows.to(resets.device))
         if resets.dim() > 1:
             resets = resets[:, : inputs.shape[1]]
-    return Batch(inputs, targets, input_lengths, target_lengths, weights, resets)
+    return Batch(inputs, targets, input_lengths, target_lengths, weights, resets, batch.stands_in)
 
 
 def _picked(values: Stored, lengths: Tensor | None, rows: Tensor, *, cut: bool = True) -> tuple[Tensor, Tensor | None]:

@@ -24,24 +24,37 @@ _RESIDENT_BYTES = 1 << 30
 class ArrayBatches:
     """Batches picked by index out of whole tensors; the last one may be smaller.
 
+    All processes yield equally many. One whose rows have come to an end yields a batch that stands in.
+
     Args:
         data: all rows.
         order: the rows of an epoch.
         batch_size: rows of a batch.
         device: where batches are needed.
         follow: see `arrays.select`.
+        equally_many: whether that is so; else a process has as many batches as its rows make.
     """
 
-    def __init__(self, data: Batch, order: Order, batch_size: int, *, device: torch.device, follow: str) -> None:
+    def __init__(
+        self,
+        data: Batch,
+        order: Order,
+        batch_size: int,
+        *,
+        device: torch.device,
+        follow: str,
+        equally_many: bool = False,
+    ) -> None:
         size = sum(one.nbytes for one in (data.inputs, data.targets, data.weights) if one is not None)
         self.data = data.to(device if size <= _RESIDENT_BYTES else data.inputs.device)
         self.order, self.batch_size, self.device, self.follow = order, batch_size, device, follow
+        self.equally_many = equally_many
         self.chunks: tuple[Tensor, ...] = ()
         self._position = self._start = 0
 
     @property
     def steps(self) -> int:
-        return -(-len(self.order) // self.batch_size)
+        return -(-(self.order.most if self.equally_many else len(self.order)) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         rows = self.order.draw()  # now, so that the generator moves now
@@ -53,9 +66,14 @@ class ArrayBatches:
         for rows in self.chunks[self._position :]:
             self._position += 1
             yield self._pick(rows)
+        if self.equally_many and self._position < self.steps:  # others have a last row, at most one each
+            self._position += 1
+            yield replace(self._pick(self.order.rows[:1]), stands_in=True)
 
     def recall(self, step: int) -> tuple[list[int] | None, Batch | None]:
         """Return the rows and the batch of a step of this epoch."""
+        if step >= len(self.chunks):  # one that stood in
+            return None, None
         return self.chunks[step].tolist(), self._pick(self.chunks[step])
 
     def _pick(self, rows: Tensor) -> Batch:
@@ -118,6 +136,7 @@ def hold_out(batches: Batches, share: float) -> ArrayBatches:
     order = batches.order
     rest, rows = share_of(order.rows, share, order.generator)
     held_out = copy.copy(batches)
+    held_out.equally_many = False
     held_out.order = replace(order, rows=rows, generator=None, even=False, old=None, drawn=0)
     batches.order = replace(order, rows=rest)
     return held_out

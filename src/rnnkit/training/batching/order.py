@@ -20,7 +20,8 @@ class Order:
         rows: indices of the rows.
         generator: draws the order; None: the rows as they are.
         rank, world: of several processes each visits every `world`-th row.
-        even: repeat rows until all processes have equally many, so that they exchange gradients equally often.
+        even: repeat rows until all processes have equally many, for what cuts batches by itself and must yield as many
+            in each process.
         old, drawn: beside `rows`, an epoch visits `drawn` of the `old` rows, others each time.
     """
 
@@ -61,6 +62,11 @@ class Order:
         count = len(self.rows) + self.drawn
         extra = -count % self.world if self.even else 0
         return len(range(self.rank, count + extra, self.world))
+
+    @property
+    def most(self) -> int:
+        """The rows of the process that has the most, which is the first."""
+        return -(-(len(self.rows) + self.drawn) // self.world)
 
 
 @dataclass

@@ -50,7 +50,7 @@ def check_carries(model: torch.nn.Module, setting: str) -> None:
 
 def chunked(execution: Execution) -> Any:
     """Return what has the model's `forward_chunk`: of several processes the wrapper, which exchanges gradients."""
-    if execution.world == 1:
+    if execution.world == 1 or execution.fabric is None:
         return execution.model
     module: Any = execution.module
     module.mark_forward_method("forward_chunk")

@@ -28,7 +28,7 @@ from ...serialization import (
     write_values,
 )
 from ...types import Batch
-from ..execution import from_all_processes
+from ..distribution.group import from_all_processes, from_first_process, is_first_process
 from ..history import History, Row
 from ..optimization.optimizer_state import OptimizerState
 from ..watching.callbacks import Callback
@@ -37,6 +37,8 @@ from .random_states import RandomStates
 from .run_fingerprint import differences
 
 VERSION = 1
+_ASKED = 16  # steps after which several processes ask whether a state is due by the clock
+_OWN = ("batches", "losses", "metrics", "carried", "held_out", "exchange")  # parts that each process has its own of
 WITHIN_EPOCHS = timedelta(minutes=5)
 State = dict[str, Any]
 
@@ -71,7 +73,7 @@ class Checkpoints(Callback):
     order: ClassVar[int] = 90
 
     def __init__(self, path: str | PathLike[str], every: int | timedelta | None = None) -> None:
-        check_every(every, 1)
+        check_every(every)
         self.path, self.file, self.every = Path(path), state_file(path), every
         self.steps = every if isinstance(every, int) else None
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
@@ -91,9 +93,9 @@ class Checkpoints(Callback):
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
         self._failed = False
         execution = run.execution
-        check_every(self.every, execution.world)
-        self.rank = execution.rank
-        self.within = run.metrics.can_pause and execution.world == 1
+        self.rank, self.world = execution.rank, execution.world
+        self.within = run.metrics.can_pause
+        self._pending = False  # whether a state is due that waits for the weights of all processes to be averaged
         self.best_only = any(isinstance(one, BestWeights) for one in run.callbacks.all)
         self.random = RandomStates(execution.device, run.generators)
         self.parts = _parts(run)
@@ -105,7 +107,11 @@ class Checkpoints(Callback):
             self.begin()
 
     def on_step_end(self, learner: Any, step: int) -> None:
-        if self.within and not self.run.stopping and self._due(step + 1):
+        if not self.within or self.run.stopping:
+            return
+        self._pending = self._pending or self._due(step + 1)
+        if self._pending and not self.run.apart:
+            self._pending = False
             self.save()
 
     def on_epoch_closed(self, learner: Any, row: Row) -> None:
@@ -152,15 +158,22 @@ class Checkpoints(Callback):
 
     def _due(self, step: int) -> bool:
         """Return whether a state is to be written within an epoch, `step` updates into the run."""
-        return step % self.steps == 0 if self.steps is not None else time.monotonic() >= self.next
+        if self.steps is not None:
+            return step % self.steps == 0
+        if self.world == 1:
+            return time.monotonic() >= self.next
+        # Each process has a clock of its own, and asking costs a message.
+        return step % _ASKED == 0 and bool(self.run.execution.shared(time.monotonic() >= self.next))
 
     def save(self, row: Row | None = None) -> None:
         """Write the state, and with the row of an epoch the model too. If that fails, warn and keep the reason."""
-        random = from_all_processes(self.random.state_dict())
-        if self.rank != 0 or (self.run.position.batch and not self.within):
+        if self.run.position.batch and not self.within:
+            return
+        each = self._of_each_process()
+        if self.rank != 0:
             return
         with self._warn_on_write_error():
-            self._write(random)
+            self._write(each)
             if row is not None:
                 self.stale = True
                 with self.run.averaged():
@@ -181,13 +194,13 @@ class Checkpoints(Callback):
             OSError: it cannot.
             ConfigError: a callback, or another part, has a state that cannot be stored.
         """
-        random = from_all_processes(self.random.state_dict())
+        each = self._of_each_process()
         if self.rank != 0:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._tidy()
         try:
-            self._write(random)
+            self._write(each)
         except TypeError as error:
             raise ConfigError(f"the state of the run cannot be stored: {error}") from None
 
@@ -199,13 +212,18 @@ class Checkpoints(Callback):
         """
         self.check(state)
         self._tidy()
+        same_number = len(state["random"]) == self.world
+        own = state["own"][self.rank] if same_number and "own" in state else {}
         for name, part in self.parts.items():
-            if name in state:
-                part.load_state_dict(state[name])
+            if name in own or name in state:
+                part.load_state_dict(own.get(name, state.get(name)))
         position = self.run.position
-        here = state["random"][self.rank]
         if position.batch == 0 or "batches" not in state:  # the latter was written before batches had a state
             self.run.batches.load_state_dict({**state.get("batches", {}), "position": position.batch})
+        if not same_number:  # between epochs, as `check` saw; what a process draws are other numbers in any case
+            self._note()
+            return
+        here = state["random"][self.rank]
         if position.batch:
             self.random.load_state_dict(state["epoch_random"][self.rank])
             self._here = here
@@ -215,7 +233,16 @@ class Checkpoints(Callback):
 
     def check(self, state: State) -> None:
         """Raise `ConfigError` for the state of a run with other settings, data or model."""
-        other = differences(state["identity"], self.run.identity)
+        before, now = dict(state["identity"]), dict(self.run.identity)
+        was = before.get("processes", 1)
+        if was != self.world and state["place"]["batch"]:
+            raise ConfigError(
+                f"{self.file} is the state of {was} processes within an epoch, and {self.world} would go on with it; "
+                f"their number may change between epochs: go on with {was}, or begin anew in another folder"
+            )
+        if was != self.world:
+            before, now = _of_any_number(before), _of_any_number(now)
+        other = differences(before, now)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
             raise ConfigError(
@@ -263,9 +290,20 @@ class Checkpoints(Callback):
                 stacklevel=3,
             )
 
-    def _write(self, random: list[State]) -> None:
-        within = {"metrics", "losses"} if not self.run.position.batch else set()
-        parts = {name: part.state_dict() for name, part in self.parts.items() if name not in within}
+    def _of_each_process(self) -> list[State]:
+        """Return what differs from process to process, by their ranks: generators, and what was collected."""
+        parts = {name: part.state_dict() for name, part in self.parts.items() if self._kept(name) and name in _OWN}
+        return from_all_processes({"random": self.random.state_dict(), "parts": parts if self.world > 1 else {}})
+
+    def _kept(self, name: str) -> bool:
+        """Return whether a part belongs to the state as the run stands; between epochs nothing was collected."""
+        return bool(self.run.position.batch) or name not in ("metrics", "losses")
+
+    def _write(self, each: list[State]) -> None:
+        parts: dict[str, Any] = {name: part.state_dict() for name, part in self.parts.items() if self._kept(name)}
+        random = [one["random"] for one in each]
+        if self.world > 1:
+            parts["own"] = [one["parts"] for one in each]
         facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
         state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
         if self._on_disk and not self.file.exists():  # somebody deleted it, and the model with it
@@ -307,7 +345,17 @@ def _parts(run: Any) -> dict[str, Stateful]:
         parts["rates"] = run.rates
     if fabric is not None:
         parts["precision"] = fabric.strategy.precision
+    if run.execution.exchange is not None:
+        parts["exchange"] = run.execution.exchange
     return parts
+
+
+def _of_any_number(identity: Any) -> Any:
+    """Return what tells a run from others, without what follows from the number of its processes."""
+    if not isinstance(identity, dict):
+        return identity
+    left_out = ("processes", "batches", "batch_size", "streams")
+    return {name: _of_any_number(value) for name, value in identity.items() if name not in left_out}
 
 
 def state_file(path: str | PathLike[str]) -> Path:
@@ -321,7 +369,7 @@ def state_file(path: str | PathLike[str]) -> Path:
     return file.with_name(STATE if file.name == FILE else f"{file.stem}.{STATE}")
 
 
-def check_every(every: int | timedelta | None, processes: int) -> None:
+def check_every(every: int | timedelta | None) -> None:
     """Raise `ConfigError` for a `checkpoint_every` that means nothing."""
     if every is None:
         return
@@ -330,11 +378,6 @@ def check_every(every: int | timedelta | None, processes: int) -> None:
         raise ConfigError(
             f"checkpoint_every={every!r} arrived; expected a number of steps, at least 1, or a length of time such as "
             "datetime.timedelta(minutes=10)"
-        )
-    if processes > 1:
-        raise ConfigError(
-            "checkpoint_every is for one process; several are together only between epochs, where a checkpoint is "
-            "written in any case"
         )
 
 
@@ -348,9 +391,13 @@ def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
         DataError: the state is damaged.
     """
     file = state_file(path)
-    if not from_all_processes(file.exists())[0]:
+    there, state = False, None
+    if is_first_process():  # the others need not see its disk
+        there = file.exists()
+        state = read_values(file) if there else None
+    there, state = from_first_process((there, state))
+    if not there:
         return None
-    state: State = read_values(file)
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise DataError(f"{file} was written by another version of rnnkit; begin anew in another folder")
     if resume:

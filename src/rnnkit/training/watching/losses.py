@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError
-from ..execution import several_processes
+from ..distribution.group import several_processes
 from .divergence import NonFinite
 
 

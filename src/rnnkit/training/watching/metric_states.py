@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..execution import from_all_processes, several_processes
+from ..distribution.group import from_all_processes, several_processes
 
 
 def parts_of(metric: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ..execution import several_processes
+from ..distribution.group import from_all_processes, several_processes
 from ..signatures import parameters_of, takes
 from .metric_states import load_states, parts_of, states_of, to_exchange_device
 
@@ -54,7 +54,8 @@ class Metrics:
     Args:
         chosen: names (see :mod:`.named_metrics`), torchmetrics objects, functions (output, target) -> number: one,
             several, or a mapping from the name of the column to the metric. Names and torchmetrics objects are summed
-            over all processes under torchrun; a function gets all outputs of an epoch, and of its process, in one call.
+            over all processes under torchrun; a function gets all outputs of an epoch, those of all processes, in one
+            call.
         logits: whether the outputs for binary targets are logits. Otherwise they are probabilities.
 
     Raises:
@@ -148,7 +149,7 @@ def _single(output: Tensor) -> Tensor:
 
 
 class _WholeEpoch:
-    """A function (output, target) -> number, which is called with a whole epoch."""
+    """A function (output, target) -> number, which is called with a whole epoch, that of all processes."""
 
     can_pause, cheap = True, False
 
@@ -164,9 +165,12 @@ class _WholeEpoch:
         self.pieces.append((output, targets))
 
     def compute(self) -> Any:
-        if not self.pieces:  # this process had no rows
+        pieces = self.pieces
+        if several_processes():
+            pieces = [piece for of_one in from_all_processes(pieces) for piece in of_one]
+        if not pieces:  # no process had rows
             return float("nan")
-        outputs, targets = zip(*self.pieces, strict=True)
+        outputs, targets = zip(*pieces, strict=True)
         return self.function(torch.cat(outputs), torch.cat(targets))
 
     def state(self) -> Any:

@@ -31,7 +31,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ...errors import ConfigError
-from ..execution import from_all_processes, several_processes
+from ..distribution.group import from_all_processes, several_processes
 from .metric_names import AVERAGES as AVERAGES
 from .metric_names import OF_SCORES, SIZES, classes_of, parsed, regressions
 from .metric_names import SHORT as SHORT

@@ -1,0 +1,1 @@
+"""Several processes that train one model: their group, and what they exchange."""

@@ -1,0 +1,66 @@
+"""Several processes take the steps of one process with their batches joined."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import together
+import torch
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What two processes and one found."""
+    folder = tmp_path_factory.mktemp("together")
+    with together.search_path():
+        alone = together.start(together.run_cases, str(folder / "alone"))
+        pair = together.start(run_ranked, str(folder), world=2)
+        assert together.finish([*alone, *pair]) == [0, 0, 0]
+    return [torch.load(folder / name, weights_only=False) for name in ("alone", "0", "1")]
+
+
+def run_ranked(folder):
+    together.run_cases(os.path.join(folder, os.environ["RANK"]))
+
+
+def largest_error(found, expected):
+    """The largest distance of a tensor from what is expected, in shares of the length of all."""
+    assert found.keys() == expected.keys()
+    whole = torch.cat([one.flatten() for one in expected.values()]).norm()
+    return max(float((one - expected[name]).norm() / whole) for name, one in found.items())
+
+
+@pytest.mark.parametrize("precision", together.PRECISIONS)
+@pytest.mark.parametrize("case", together.CASES)
+def test_two_processes_learn_as_one_with_batches_twice_as_large(trained, case, precision):
+    alone, first, second = (one[case, precision] for one in trained)
+    assert first["rows"] == second["rows"]
+    assert largest_error(second["weights"], first["weights"]) == 0
+    exact = precision == together.DOUBLE
+    assert largest_error(first["gradients"], alone["gradients"]) <= (1e-14 if exact else 1e-6)
+    assert largest_error(first["weights"], alone["weights"]) <= (
+        1e-7 if exact else 2e-5
+    )  # Adam magnifies what is next to 0
+    assert len(first["rows"]) == len(alone["rows"])
+    for ours, theirs in zip(first["rows"], alone["rows"], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_accumulated_batches_are_exchanged_once_an_update(trained):
+    """Three batches of two rows for each process an update, of 21 rows: two updates an epoch; three more are figures."""
+    for precision in together.PRECISIONS:
+        assert trained[1]["step", precision]["reductions"] == 3 * (2 + 3)
+
+
+def test_figures_are_those_of_all_rows(trained):
+    alone, first, second = (one["figures"] for one in trained)
+    assert first == second == pytest.approx(alone, rel=1e-6)
+    assert (alone["one"], alone["all"]) == (1, 5)
+
+
+def test_fabric_is_for_other_precisions_and_devices(trained):
+    """Its import takes two seconds of each process."""
+    for one in trained:
+        assert not one["fabric", "32-true"]
+        assert one["fabric", "64-true"]
