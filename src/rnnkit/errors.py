@@ -159,6 +159,10 @@ class DivergenceError(RnnkitError, ArithmeticError):
     """The loss became NaN or infinite while training."""
 
 
+class ProcessError(RnnkitError, RuntimeError):
+    """Another process of a run was ended, or stopped answering."""
+
+
 class MissingExtraError(RnnkitError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 

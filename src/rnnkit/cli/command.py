@@ -15,7 +15,7 @@ from ..recipes import RECIPES, open_recipe
 from ..runs.settings import SYNONYMS, settings, show
 from .arguments import TARGET_PATH, recipe_of, short_option_of
 
-_WORDS = "rnnkit.words"  # what was typed, in the context of a command
+WORDS = "rnnkit.words"  # what was typed, in the context of a command
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings click along, or depends on it
 # What users of other tools type → the option here.
 _OPTIONS = {
@@ -74,7 +74,7 @@ class Verb(typer.core.TyperCommand):
     """A verb whose unknown options are answered with the option or setting that is meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.meta[_WORDS] = list(args)
+        ctx.meta[WORDS] = list(args)
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
@@ -122,7 +122,7 @@ class Train(Verb):
     """The verb train: settings are those of the recipe that is named."""
 
     def settings_of(self, ctx: Any) -> Any:
-        for word in ctx.meta.get(_WORDS, ()):
+        for word in ctx.meta.get(WORDS, ()):
             if word in RECIPES or word.endswith(".py"):
                 try:
                     return open_recipe(word)
@@ -148,7 +148,7 @@ class FineTuneVerb(Verb):
         from ..recipes.finetuning import FineTune
         from .misplaced import kind_of
 
-        for word in ctx.meta.get(_WORDS, ()):
+        for word in ctx.meta.get(WORDS, ()):
             if not word.startswith("-") and kind_of(Path(word)) == "run":
                 try:
                     return recipe_of(Path(word), None).fine_tune_defaults()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RunFolderError
 from ..recipes import Recipe, open_recipe
 from ..recipes.wording import on_full_disk
-from ..runs import Metrics
+from ..runs import RECIPE, Metrics, folders
 from ..runs.settings import override
 from ..serialization import FILE
 from .arguments import (
@@ -31,6 +33,9 @@ from .arguments import (
     recipe_of,
     shorthands,
 )
+from .command import WORDS
+from .launch import check_launch, launch
+from .member import in_turn, is_member, member, run_folder, was_restarted
 from .misplaced import check_data, check_recipe, check_resumed
 from .output import INTERRUPTED, plain_warnings, report
 
@@ -38,6 +43,7 @@ FEW = 10  # rows to judge by, of which one weighs a tenth or more
 
 
 def train(
+    ctx: typer.Context,
     recipe: Annotated[
         str | None,
         typer.Argument(
@@ -63,13 +69,30 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Continue a run that was stopped, in its folder and with its settings."),
     ] = None,
+    restartable: Annotated[
+        bool,
+        typer.Option("--restartable", help="Continue the run of --out where it has begun, else begin it there."),
+    ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Train in N processes of this machine; batches are N times as large."),
+    ] = None,
+    max_restarts: Annotated[
+        int, typer.Option(metavar="N", help="With --processes: start all again after one failed, N times at most.")
+    ] = 0,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="What processes exchange: gradients as fp16, bf16 or powersgd,rank=2; or local_steps=8, weights after "
+            "so many steps.",
+        ),
+    ] = None,
 ) -> None:
     """Run a recipe and keep the model, figures and pictures in a run folder.
 
     `rnnkit train RECIPE --help` lists all settings of a recipe.
     """
-    from .. import runs
-
     if recipe is None and resume is None:
         raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to continue: --resume RUN")
     if resume is not None:
@@ -94,21 +117,100 @@ def train(
     options = [*path, *shorthands(base, short)]
     check_once(set_ or [], options)
     chosen = override(base, [*(set_ or []), *options])
-    if resume is not None:
-        if out is not None:
-            raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
-        with plain_warnings():
+    if resume is not None and out is not None:
+        raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
+    if resume is not None and restartable:
+        raise ConfigError("--restartable arrived with --resume; expected one of them")
+    how = _exchange(exchange)
+    device = str(getattr(chosen, "device", "auto"))
+    if processes is None and max_restarts:
+        raise ConfigError(f"--max-restarts {max_restarts} arrived without --processes; add --processes N")
+    if processes is not None:
+        if is_member():
+            raise ConfigError(
+                f"--processes {processes} arrived under torchrun, which says how many there are; leave it out"
+            )
+        check_launch(processes, max_restarts, device)
+        if processes > 1 or max_restarts:
+            folder = out if resume is None else resume
+            if max_restarts and folder is None:
+                folder = folders.claim_next(Path("runs"), Path(str(recipe)).stem)
+            launch(
+                _words(ctx, folder, restartable=bool(max_restarts) and resume is None), processes, max_restarts, folder
+            )
+            return
+    restartable = restartable or (was_restarted() and resume is None)
+    if restartable and out is None:
+        raise ConfigError("a run that may be started again needs a name; add --out FOLDER")
+    with how, member(device), plain_warnings():
+        if resume is not None:
             _resume(resume, base, chosen)
-        return
-    with plain_warnings():
-        ready = chosen.prepare()
-        with runs.start(str(recipe), chosen, out) as folder:
-            typer.echo(f"Run folder: {folder}")
-            for sentence in ready.findings():
-                typer.echo(sentence)
-            with on_full_disk(folder):
-                metrics = ready.run(folder)
+        elif restartable and out is not None and _has_begun(out):
+            _resume(out, _same(out, str(recipe), chosen), chosen)
+        else:
+            _begin(str(recipe), chosen, out)
+
+
+def _begin(name: str, chosen: Recipe, out: Path | None) -> None:
+    from .. import runs
+
+    ready = in_turn(chosen.prepare)
+    with run_folder(lambda: runs.start(name, chosen, out)) as folder:
+        typer.echo(f"Run folder: {folder}")
+        for sentence in ready.findings():
+            typer.echo(sentence)
+        with on_full_disk(folder):
+            metrics = ready.run(folder)
     _conclude(folder, chosen, metrics)
+
+
+def _exchange(how: str | None) -> AbstractContextManager[None]:
+    """Check how processes shall exchange, and return the context in which learners do."""
+    from ..training.distribution.exchange import Exchange, in_environment
+
+    if how is None:
+        return nullcontext()
+    Exchange.parse(how)
+    return in_environment(how)
+
+
+def _words(ctx: typer.Context, folder: Path | None, *, restartable: bool) -> list[str]:
+    """Return what was typed behind ``rnnkit``, for each of several processes."""
+    typed = list(ctx.meta.get(WORDS, ()))
+    found, skipped = ["train"], False
+    for word in typed:
+        if skipped or word.partition("=")[0] in ("--processes", "--max-restarts"):
+            skipped = not skipped and "=" not in word
+        else:
+            found.append(word)
+    if restartable:
+        named = "--out" in found or any(word.startswith("--out=") for word in found)
+        found += ["--restartable"] * ("--restartable" not in found) + ([] if named else ["--out", str(folder)])
+    return found
+
+
+def _has_begun(folder: Path) -> bool:
+    """Return whether the run that shall be in a folder has begun, as the first process sees it."""
+    from ..training.distribution.group import from_first_process
+
+    return bool(from_first_process((folder / RECIPE).is_file()))
+
+
+def _same(folder: Path, name: str, chosen: Recipe) -> Recipe:
+    """Return the recipe of a run that goes on where it is one of the same settings.
+
+    Raises:
+        RunFolderError: it is another recipe's.
+    """
+    from ..runs.folders import read_recipe
+    from ..training.distribution.group import is_first_process
+
+    if not is_first_process():
+        return chosen
+    stored = read_recipe(folder)
+    if stored.name != name:
+        raise RunFolderError(f"{folder} is a run of {stored.name}, not of {name}; name another folder with --out")
+    return recipe_of(folder, None)
 
 
 def _data_assignment(recipe: Recipe, path: Path | None, name: str) -> list[str]:
@@ -125,31 +227,47 @@ def _data_assignment(recipe: Recipe, path: Path | None, name: str) -> list[str]:
 
 def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
     from ..runs import resuming
+    from ..training.distribution.group import from_first_process, is_first_process
+
+    described, changes = "", []
+    if is_first_process():  # the others need not see its disk
+        resuming.check_settings(folder, stored, chosen)
+        state = resuming.progress(folder)
+        described = state.described
+        if state.finished and chosen == stored and (folder / FILE).is_file():
+            more = f"--set {resuming.length_of(stored)}=N"
+            typer.echo(f"{folder} is finished ({described}); to train it longer add {more}")
+            report(state.test)
+            from_first_process(False)
+            return
+        changes = resuming.changes(folder, chosen)
+    if not from_first_process(True):
+        return
+    ready = in_turn(chosen.prepare)
+    with run_folder(lambda: _going_on(folder, chosen)) as place:
+        ready.check_data(place)
+        typer.echo(f"Run folder: {folder}")
+        typer.echo(f"Going on: {described}")
+        for line in changes:
+            typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
+        if is_first_process():
+            resuming.reopen(folder, chosen)
+        with on_full_disk(place):
+            metrics = ready.run(place)
+    _conclude(folder, chosen, metrics)
+
+
+@contextmanager
+def _going_on(folder: Path, chosen: Recipe) -> Iterator[Path]:
+    """Open the folder of a run that goes on."""
     from ..runs.folders import check_complete
 
-    resuming.check_settings(folder, stored, chosen)
-    state = resuming.progress(folder)
-    if state.finished and chosen == stored and (folder / FILE).is_file():
-        more = f"--set {resuming.length_of(stored)}=N"
-        typer.echo(f"{folder} is finished ({state.described}); to train it longer add {more}")
-        report(state.test)
-        return
-    changes = resuming.changes(folder, chosen)
-    ready = chosen.prepare()
-    ready.check_data(folder)
-    typer.echo(f"Run folder: {folder}")
-    typer.echo(f"Going on: {state.described}")
-    for line in changes:
-        typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
-    resuming.reopen(folder, chosen)
     try:
-        with on_full_disk(folder):
-            metrics = ready.run(folder)
+        yield folder
     except OSError:
         check_complete(folder)  # whose error says more
         raise
     check_complete(folder)
-    _conclude(folder, chosen, metrics)
 
 
 def _conclude(folder: Path, recipe: Recipe, metrics: Metrics | None) -> None:

@@ -50,7 +50,7 @@ def start(
 
     find_device(getattr(recipe, "device", "auto"))  # before there is a folder
     try:
-        folder = _claim(out) if out is not None else _claim_next(Path("runs"), Path(name).stem)
+        folder = _claim(out) if out is not None else claim_next(Path("runs"), Path(name).stem)
     except RunFolderError:
         raise
     except OSError as error:
@@ -150,8 +150,13 @@ def _claim(folder: Path) -> Path:
     return folder
 
 
-def _claim_next(parent: Path, name: str) -> Path:
-    """Make the first free of ``name``, ``name-2``, ``name-3`` …; two processes never get the same one."""
+def claim_next(parent: Path, name: str) -> Path:
+    """Make the first free of ``name``, ``name-2``, ``name-3`` …; two processes never get the same one.
+
+    Args:
+        parent: where it is made.
+        name: see above.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:

@@ -11,7 +11,7 @@ from . import files, folders, versions
 from .settings import settings, show
 
 # A run of these goes on to other bits than an unbroken one.
-_MATTERS = ("device", "gpu", "threads", "torch", "rnnkit", "native core")
+_MATTERS = ("processes", "device", "gpu", "threads", "torch", "rnnkit", "native core")
 EPOCHS, STEPS = "fit.epochs", "fit.steps"
 
 

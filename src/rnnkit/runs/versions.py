@@ -38,8 +38,10 @@ def environment() -> dict[str, Any]:
     import torch
 
     from ..ops.backend import native_core
+    from ..training.distribution.group import world_size
 
     facts: dict[str, Any] = {"threads": torch.get_num_threads(), "python": platform.python_version()}
+    facts["processes"] = world_size()
     for package in PACKAGES:
         try:
             facts[package] = version(package)

@@ -12,7 +12,8 @@ Legend: P processes, g_p the gradient of the mean loss of the n_p targets of pro
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -100,6 +101,20 @@ class Exchange:
     def of_environment() -> Exchange:
         """Return the exchange that the variable ``RNNKIT_EXCHANGE`` describes, as `parse` reads it."""
         return Exchange.parse(os.environ.get(EXCHANGE, ""))
+
+
+@contextmanager
+def in_environment(how: str) -> Iterator[None]:
+    """Let the learners that are made in a block exchange as a text describes; see `Exchange.parse`."""
+    before = os.environ.get(EXCHANGE)
+    os.environ[EXCHANGE] = how
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[EXCHANGE]
+        else:
+            os.environ[EXCHANGE] = before
 
 
 class Bucket:
