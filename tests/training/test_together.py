@@ -48,7 +48,7 @@ def test_two_processes_learn_as_one_with_batches_twice_as_large(trained, case, p
 
 
 def test_accumulated_batches_are_exchanged_once_an_update(trained):
-    """Three batches of two rows for each process an update, of 21 rows: two updates an epoch; three more are figures."""
+    """Updates of 3 batches of 2 rows a process, of 21 rows: two an epoch; three more messages are figures."""
     for precision in together.PRECISIONS:
         assert trained[1]["step", precision]["reductions"] == 3 * (2 + 3)
 

@@ -127,17 +127,14 @@ def train(
         raise ConfigError(f"--max-restarts {max_restarts} arrived without --processes; add --processes N")
     if processes is not None:
         if is_member():
-            raise ConfigError(
-                f"--processes {processes} arrived under torchrun, which says how many there are; leave it out"
-            )
+            raise ConfigError(f"--processes {processes} arrived under torchrun, which has started them; leave it out")
         check_launch(processes, max_restarts, device)
         if processes > 1 or max_restarts:
             folder = out if resume is None else resume
             if max_restarts and folder is None:
                 folder = folders.claim_next(Path("runs"), Path(str(recipe)).stem)
-            launch(
-                _words(ctx, folder, restartable=bool(max_restarts) and resume is None), processes, max_restarts, folder
-            )
+            words = _words(ctx, folder, restartable=bool(max_restarts) and resume is None)
+            launch(words, processes, max_restarts, folder)
             return
     restartable = restartable or (was_restarted() and resume is None)
     if restartable and out is None:

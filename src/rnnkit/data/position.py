@@ -103,7 +103,7 @@ class ResumableBatches:
         Args:
             rank: the process's number, from 0.
             world: the number of processes.
-            widen: whether batches have `world` times as many rows in all, so that each process has `batch_size` of them.
+            widen: whether batches have `world` times as many rows in all, so that each process has `batch_size` rows.
 
         Returns:
             The batches; what is a share already stays as it is.

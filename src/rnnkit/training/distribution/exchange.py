@@ -67,8 +67,8 @@ class Exchange:
         check_whole(self.local_start, "local_start", 0)
         if self.compress is not None and self.local:
             raise ConfigError(
-                f"compress={self.compress!r} and local_steps={self.local_steps} arrived; local steps send no gradients: "
-                "pass one of them"
+                f"compress={self.compress!r} and local_steps={self.local_steps} arrived; local steps send no "
+                "gradients: pass one of them"
             )
 
     @property

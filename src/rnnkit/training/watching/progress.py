@@ -7,6 +7,7 @@ import time
 from typing import Any, Self
 
 from ...ops.machine import BUSY, busy_cores_of_others, usable_cores
+from ..distribution.group import several_processes
 from ..history import Row
 from .losses import LossMeter
 from .metrics import Metrics
@@ -93,6 +94,8 @@ class Progress:
             self._bar.console.print(epoch_line(row, self.epochs), highlight=False, markup=False, soft_wrap=True)
         elif self.show:
             print(epoch_line(row, self.epochs), flush=True)
+        if several_processes():  # which keep each other's cores busy
+            return
         if self.show and not self._noted_busy and (busy := busy_cores_of_others() or 0.0) > BUSY:
             self._noted_busy = True
             note = f"other programs keep {busy:.1f} of {usable_cores()} cores busy; training is slower meanwhile"
