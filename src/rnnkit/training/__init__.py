@@ -11,6 +11,7 @@ from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .config import LearnerConfig
+    from .distribution.exchange import Exchange
     from .execution import Execution
     from .history import History
     from .learner import Learner
@@ -43,6 +44,7 @@ _NAMES = {
     "DivergenceRescue": "watching.weights",
     "EMA": "optimization.averaging",
     "EarlyStopping": "watching.early_stopping",
+    "Exchange": "distribution.exchange",
     "Execution": "execution",
     "History": "history",
     "HorizonObjective": "objectives.objective",
@@ -80,6 +82,7 @@ __all__ = [
     "Cosine",
     "DivergenceRescue",
     "EarlyStopping",
+    "Exchange",
     "Execution",
     "History",
     "HorizonObjective",
