@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,18 @@ def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: di
     Returns:
         The file that was written.
     """
+    return pack_module(module, extra, copy=False)(path)
+
+
+def pack_module(
+    module: torch.nn.Module, extra: dict[str, Any] | None = None, *, copy: bool = True
+) -> Callable[[str | os.PathLike[str]], Path]:
+    """Return a function that writes a module as it is now, whatever becomes of it meanwhile; see :func:`save_module`.
+
+    Args:
+        module, extra: as there.
+        copy: whether the weights are copied now; else the function must be called before they change.
+    """
     from safetensors.torch import save_model
 
     describe: Any = getattr(module, "config", None)
@@ -93,10 +106,25 @@ def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: di
     adapters = {name: part.adapter_config() for name, part in module.named_modules() if hasattr(part, "adapter_config")}
     described = {"config": config, "extra": extra or {}} | ({"adapters": adapters} if adapters else {})
     metadata = {"rnnkit": json.dumps(described)}
-    file = model_file(path)
-    with replacing(file) as temporary, _os_errors():
-        save_model(module, str(temporary), metadata)
-    return file
+    held: Any = _Held(module.state_dict()) if copy else module
+
+    def write(path: str | os.PathLike[str]) -> Path:
+        file = model_file(path)
+        with replacing(file) as temporary, _os_errors():
+            save_model(held, str(temporary), metadata)
+        return file
+
+    return write
+
+
+class _Held:
+    """Copies of tensors, which share memory where these do, in the place of the module that has them."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        self._tensors = deepcopy({name: tensor.detach() for name, tensor in tensors.items()})
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return dict(self._tensors)
 
 
 def write_values(value: Any, path: str | os.PathLike[str]) -> None:
@@ -108,12 +136,25 @@ def write_values(value: Any, path: str | os.PathLike[str]) -> None:
         TypeError: something else is among them; the message says where.
         OSError: the disk is full, say.
     """
+    pack_values(value)(path)
+
+
+def pack_values(value: Any) -> Callable[[str | os.PathLike[str]], None]:
+    """Return a function that writes values as they are now, whatever becomes of them meanwhile; see `write_values`.
+
+    Raises:
+        TypeError: something that cannot be written is among them.
+    """
     from safetensors.torch import save_file
 
     tensors: dict[str, torch.Tensor] = {}
     text = json.dumps(_describe(value, "", tensors))
-    with replacing(path) as temporary, _os_errors():
-        save_file(tensors, str(temporary), {VALUES: text})
+
+    def write(path: str | os.PathLike[str]) -> None:
+        with replacing(path) as temporary, _os_errors():
+            save_file(tensors, str(temporary), {VALUES: text})
+
+    return write
 
 
 def read_values(path: str | os.PathLike[str], *, tensors: bool = True) -> Any:

@@ -20,7 +20,7 @@ from rnnkit.errors import CheckpointError, ConfigError, DataError, RunFolderErro
 from rnnkit.serialization import read_config, read_values, write_values
 from rnnkit.training.learner import Learner
 from rnnkit.training.optimization.averaging import NTASGD
-from rnnkit.training.resuming.checkpoint import find_state
+from rnnkit.training.resuming.states import find_state
 from rnnkit.training.watching.callbacks import Callback
 
 
@@ -268,7 +268,7 @@ def test_bad_intervals_are_refused(classifier, blobs, tmp_path, every):
 def test_checkpoints_by_time(classifier, blobs, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(
-        "rnnkit.training.resuming.checkpoint.write_values", lambda state, file: written.append(state["place"])
+        "rnnkit.training.resuming.checkpoint.pack_values", lambda state: lambda file: written.append(state["place"])
     )
     settings = {"epochs": 1, "batch_size": 16, "checkpoint": tmp_path}
     quiet(Learner(classifier()), blobs, checkpoint_every=timedelta(microseconds=1), **settings)
@@ -369,14 +369,19 @@ def test_the_model_on_the_disk_belongs_to_the_state(classifier, blobs, tmp_path,
     """Whatever is written when the disk is full for a moment: the state first, and a model that is late comes later."""
     from rnnkit.training.resuming import checkpoint as module
 
-    save, failing = module.save_module, []
+    pack, failing = module.pack_module, []
 
-    def save_module(*args, **kwargs):
-        if failing:
-            raise OSError(28, "No space left on device")
-        save(*args, **kwargs)
+    def pack_module(*args, **kwargs):
+        write = pack(*args, **kwargs)
 
-    monkeypatch.setattr(module, "save_module", save_module)
+        def written(path):
+            if failing:
+                raise OSError(28, "No space left on device")
+            return write(path)
+
+        return written
+
+    monkeypatch.setattr(module, "pack_module", pack_module)
     last = [lambda learner, row: row["epoch"] == 3 and failing.append(1)]
     settings = {"checkpoint": tmp_path, "average": "ema"}
     with pytest.warns(UserWarning, match="No space left"), pytest.raises(CheckpointError, match="No space left"):

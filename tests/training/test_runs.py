@@ -26,13 +26,14 @@ from rnnkit.training.watching.progress import Progress
 
 @pytest.fixture
 def saved(monkeypatch):
-    """What was handed to `save_module`, in order: (epoch, weights)."""
+    """What was handed to `pack_module`, in order: (epoch, weights)."""
     calls = []
 
-    def save_module(module, path, extra=None):
+    def pack_module(module, extra=None):
         calls.append((extra and extra["epoch"], weights(module)))
+        return lambda path: path
 
-    monkeypatch.setattr("rnnkit.training.resuming.checkpoint.save_module", save_module)
+    monkeypatch.setattr("rnnkit.training.resuming.checkpoint.pack_module", pack_module)
     return calls
 
 

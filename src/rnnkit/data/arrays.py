@@ -106,7 +106,8 @@ class ArrayDataset:
         for name, of in (("input_lengths", "inputs"), ("target_lengths", "targets")):
             if name in picked and len(rows):
                 picked[of] = picked[of][:, : int(picked[name].max())]
-        return Batch(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in picked.items()})
+        made: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in picked.items()}
+        return Batch(**made)
 
     @property
     def schema(self) -> tuple[Field, ...]:

@@ -81,12 +81,10 @@ class ResumableBatches:
         position: the position in the epoch, and the generator of what is drawn for it.
         share: the number of the process and of all processes that have a part of each batch.
         is_share: whether other processes have the rest of the batches, or of their rows.
-        batch_size: rows of a batch, of all processes together.
     """
 
     share: tuple[int, int] = (0, 1)
     is_share = False
-    batch_size: Any
 
     def __init__(self, seed: int, rows: Any = None) -> None:
         self.seed = seed
@@ -121,8 +119,7 @@ class ResumableBatches:
 
     def _divide(self, times: int) -> None:
         """Make batches of `times` as many rows; a subclass that counts with them as it is made overrides this."""
-        if self.batch_size is not None:
-            self.batch_size *= times
+        vars(self)["batch_size"] = vars(self)["batch_size"] * times
 
     def own(self, rows: Any) -> Any:
         """Return those rows of a batch that are this process's, or one that stands in for them."""

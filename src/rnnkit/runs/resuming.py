@@ -73,7 +73,7 @@ def progress(folder: Path) -> State:
     Raises:
         RunFolderError: it is no run folder, or holds no state to go on from.
     """
-    from ..training.resuming.checkpoint import is_over
+    from ..training.resuming.states import is_over
 
     metrics = files.read_facts(folder / files.METRICS)
     state = _state(folder)
@@ -123,7 +123,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
 def _state(folder: Path) -> dict[str, Any] | None:
     """Return the figures of the state that a run goes on from, without its tensors; None where there is none yet."""
     from ..serialization import read_values
-    from ..training.resuming.checkpoint import VERSION, state_file
+    from ..training.resuming.states import VERSION, state_file
 
     file = state_file(folder)
     if not file.exists():

@@ -191,7 +191,7 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
 
 def _checkpointed_history(folder: Path) -> list[dict[str, float]]:
     from ..serialization import read_values
-    from ..training.resuming.checkpoint import state_file
+    from ..training.resuming.states import state_file
 
     try:
         # Read, and nothing else: the run may be under way.

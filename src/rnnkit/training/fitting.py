@@ -31,8 +31,9 @@ from .objectives.forward import Forward
 from .optimization.averaging import Average
 from .optimization.rates import Rates
 from .optimization.schedules import Schedule, resolve_schedule
-from .resuming.checkpoint import Checkpoints, State, check_every, find_state, is_over
+from .resuming.checkpoint import Checkpoints, check_every
 from .resuming.run_fingerprint import describe_model, describe_settings
+from .resuming.states import State, find_state, is_over
 from .session import Session
 from .sources import balance_classes, make_batches
 from .watching.callbacks import Callback, CallbackLike, Callbacks, check_callbacks, with_defaults

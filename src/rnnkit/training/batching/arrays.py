@@ -107,7 +107,7 @@ def to_batch(inputs: Inputs | MappedRows, targets: Inputs | None) -> Batch:
 
 def to_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
     """Bring the floating inputs, targets and weights of a `Batch` of the user's to the model's dtype."""
-    floating = {
+    floating: dict[str, Any] = {
         name: value.to(dtype)
         for name in ("inputs", "targets", "weights")
         if isinstance(value := getattr(batch, name), Tensor) and value.is_floating_point()
@@ -120,7 +120,9 @@ def as_normal(batch: Batch) -> Batch:
     if torch.is_inference_mode_enabled():
         return batch
     named = {name: getattr(batch, name) for name in ("inputs", "targets", "weights", "resets")}
-    copies = {name: one.clone() for name, one in named.items() if isinstance(one, Tensor) and one.is_inference()}
+    copies: dict[str, Any] = {
+        name: one.clone() for name, one in named.items() if isinstance(one, Tensor) and one.is_inference()
+    }
     return replace(batch, **copies) if copies else batch
 
 

@@ -9,44 +9,34 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from ...errors import CheckpointError, ConfigError, DataError, RunFolderError
+from ...errors import CheckpointError, ConfigError, DataError
 from ...serialization import (
-    FILE,
-    STATE,
     model_file,
+    pack_module,
+    pack_values,
     read_config,
-    read_values,
     remove_leftovers,
-    save_module,
-    write_values,
 )
 from ...types import Batch
-from ..distribution.group import from_all_processes, from_first_process, is_first_process
+from ..distribution.group import from_all_processes
 from ..history import History, Row
-from ..optimization.optimizer_state import OptimizerState
 from ..watching.callbacks import Callback
 from ..watching.weights import BestWeights
+from .background import Writer
 from .random_states import RandomStates
 from .run_fingerprint import differences
+from .states import VERSION, State, of_any_number, parts_of, state_file
 
-VERSION = 1
 _ASKED = 16  # steps after which several processes ask whether a state is due by the clock
 _OWN = ("batches", "losses", "metrics", "carried", "held_out", "exchange")  # parts that each process has its own of
 WITHIN_EPOCHS = timedelta(minutes=5)
-State = dict[str, Any]
-
-
-class Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
 
 
 class Checkpoints(Callback):
@@ -58,6 +48,8 @@ class Checkpoints(Callback):
     Args:
         path: where the model goes; the state lies beside it.
         every: steps, or time, between checkpoints within an epoch; None: 5 minutes.
+        background: whether files are written in a thread, so that a step waits for a copy alone. What a step copies is
+            written before the next checkpoint is, and before the run ends.
 
     Raises:
         ConfigError: an `every` that is neither.
@@ -72,14 +64,18 @@ class Checkpoints(Callback):
 
     order: ClassVar[int] = 90
 
-    def __init__(self, path: str | PathLike[str], every: int | timedelta | None = None) -> None:
+    def __init__(
+        self, path: str | PathLike[str], every: int | timedelta | None = None, *, background: bool = False
+    ) -> None:
         check_every(every)
         self.path, self.file, self.every = Path(path), state_file(path), every
         self.steps = every if isinstance(every, int) else None
         self.seconds = (every if isinstance(every, timedelta) else WITHIN_EPOCHS).total_seconds()
+        self.background = background
 
     def __repr__(self) -> str:
-        return f"Checkpoints({str(self.path)!r}, every={self.every!r})"
+        more = ", background=True" if self.background else ""
+        return f"Checkpoints({str(self.path)!r}, every={self.every!r}{more})"
 
     # --- the events of the run
 
@@ -92,13 +88,15 @@ class Checkpoints(Callback):
         self._epoch: list[State] = []  # the generators as the epoch began
         self._here: State | None = None  # and as they shall be when a resumed epoch goes on
         self._failed = False
+        self._write = Writer(background=self.background)
+        self._tried = ""  # which checkpoint is being written
         execution = run.execution
         self.rank, self.world = execution.rank, execution.world
         self.within = run.metrics.can_pause
         self._pending = False  # whether a state is due that waits for the weights of all processes to be averaged
         self.best_only = any(isinstance(one, BestWeights) for one in run.callbacks.all)
         self.random = RandomStates(execution.device, run.generators)
-        self.parts = _parts(run)
+        self.parts = parts_of(run)
         self.next = time.monotonic() + self.seconds
         run.begin_epoch = self.start
 
@@ -125,16 +123,19 @@ class Checkpoints(Callback):
     def on_train_end(self, learner: Any, history: History) -> None:
         if self.run.position.batch:  # stopped within an epoch
             self.save()
+        self.wait()
         if self.error is None and not self.stale:
             return
         with warnings.catch_warnings():  # there may be room again
             warnings.simplefilter("ignore")
             self.save()
+            self.wait()
             if self.error is None:
                 self.repair()
 
     def on_exception(self, learner: Any, error: BaseException) -> None:
         self._failed = True
+        self.wait()
 
     def on_fit_end(self, learner: Any, history: History) -> None:
         """Raise `CheckpointError` if the last checkpoint is not on the disk."""
@@ -172,20 +173,42 @@ class Checkpoints(Callback):
         each = self._of_each_process()
         if self.rank != 0:
             return
+        self.wait()
         with self._warn_on_write_error():
-            self._write(each)
-            if row is not None:
-                self.stale = True
-                with self.run.averaged():
-                    self.write_model(row)
-                self.stale = False
-            self.error = None
+            self._write(self._packed(each, row))
         self.next = time.monotonic() + self.seconds
 
-    def write_model(self, row: Row) -> None:
-        """Write the model as it is, for the epoch of that row."""
+    def wait(self) -> None:
+        """Wait until what is being written is on the disk. If that fails, warn and keep the reason."""
+        with self._warn_on_write_error():
+            self._write.wait()
+
+    def _packed(self, each: list[State], row: Row | None) -> Callable[[], None]:
+        """Return a function that writes what there is now."""
+        gone = self._on_disk and not self.file.exists()  # somebody deleted it, and the model with it
+        write_state, write_model = pack_values(self._state(each)), None
+        if row is not None:
+            with self.run.averaged():
+                write_model = self._packed_model(row)
+        rows, self._on_disk, self._tried = bool(self.run.history.rows), True, self._when()
+        note = self._tried
+
+        def write() -> None:
+            self.stale = self.stale or (gone and rows)
+            write_state(self.file)
+            self.written = f"the checkpoint {note} is still on the disk"
+            if write_model is not None:
+                self.stale = True
+                write_model(self.path)
+                self.stale = False
+            self.error = None
+
+        return write
+
+    def _packed_model(self, row: Row) -> Callable[..., Path]:
+        """Return a function that writes the model as it is now, for the epoch of that row."""
         run = self.run
-        save_module(run.execution.model, self.path, extra={**run.extra, "epoch": row["epoch"], "metrics": row})
+        return pack_module(run.execution.model, {**run.extra, "epoch": row["epoch"], "metrics": row})
 
     def begin(self) -> None:
         """Write the state of a run that has not begun, so that what cannot be written is known at once.
@@ -200,7 +223,7 @@ class Checkpoints(Callback):
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._tidy()
         try:
-            self._write(each)
+            self._packed(each, None)()
         except TypeError as error:
             raise ConfigError(f"the state of the run cannot be stored: {error}") from None
 
@@ -241,7 +264,7 @@ class Checkpoints(Callback):
                 f"their number may change between epochs: go on with {was}, or begin anew in another folder"
             )
         if was != self.world:
-            before, now = _of_any_number(before), _of_any_number(now)
+            before, now = of_any_number(before), of_any_number(now)
         other = differences(before, now)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
@@ -268,7 +291,7 @@ class Checkpoints(Callback):
             if "epoch" in extra and (extra["epoch"] != row["epoch"] or extra.get("metrics") != row):
                 self.stale = True
                 with self.run.final_weights():
-                    self.write_model(row)
+                    self._packed_model(row)(self.path)
             self.stale = False
 
     def _tidy(self) -> None:
@@ -284,8 +307,9 @@ class Checkpoints(Callback):
             yield
         except OSError as error:
             self.error = error
+            which = self._tried or self._when()
             warnings.warn(
-                f"the checkpoint {self._when()} could not be written to {self.file.parent}: {error}. The run goes on; "
+                f"the checkpoint {which} could not be written to {self.file.parent}: {error}. The run goes on; "
                 f"{self.written}",
                 stacklevel=3,
             )
@@ -299,18 +323,14 @@ class Checkpoints(Callback):
         """Return whether a part belongs to the state as the run stands; between epochs nothing was collected."""
         return bool(self.run.position.batch) or name not in ("metrics", "losses")
 
-    def _write(self, each: list[State]) -> None:
+    def _state(self, each: list[State]) -> State:
         parts: dict[str, Any] = {name: part.state_dict() for name, part in self.parts.items() if self._kept(name)}
         random = [one["random"] for one in each]
         if self.world > 1:
             parts["own"] = [one["parts"] for one in each]
         facts = {"identity": self.run.identity, "epochs": self.run.epochs, "steps": self.run.batches.steps}
         state = {"version": VERSION, **facts, "seed": self.run.seed, "random": random, "epoch_random": self._epoch}
-        if self._on_disk and not self.file.exists():  # somebody deleted it, and the model with it
-            self.stale = bool(self.run.history.rows)
-        self._on_disk = True
-        write_values({**state, **parts}, self.file)
-        self._note()
+        return {**state, **parts}
 
     def _note(self) -> None:
         self.written = f"the checkpoint {self._when()} is still on the disk"
@@ -323,52 +343,6 @@ class Checkpoints(Callback):
         return f"of step {position.step} (epoch {position.epoch - 1})" if position.step else "from before the training"
 
 
-def _parts(run: Any) -> dict[str, Stateful]:
-    """Return what the state of a run consists of, by name; files of earlier versions have the same names."""
-    optimizer, fabric = run.optimizer, run.execution.fabric
-    parts: dict[str, Stateful] = {
-        "place": run.position,
-        "model": run.execution.model,
-        "optimizer": OptimizerState(optimizer if fabric is None else optimizer.optimizer),
-        "callbacks": run.callbacks,
-        "losses": run.losses,
-        "metrics": run.metrics,
-        "batches": run.batches,
-        "history": run.recorder,
-        **run.callbacks.parts(),
-    }
-    if getattr(run.held_out, "own_position", False):
-        parts["held_out"] = run.held_out.source
-    if hasattr(run.forward, "state_dict"):
-        parts["carried"] = run.forward
-    if run.rates is not None:
-        parts["rates"] = run.rates
-    if fabric is not None:
-        parts["precision"] = fabric.strategy.precision
-    if run.execution.exchange is not None:
-        parts["exchange"] = run.execution.exchange
-    return parts
-
-
-def _of_any_number(identity: Any) -> Any:
-    """Return what tells a run from others, without what follows from the number of its processes."""
-    if not isinstance(identity, dict):
-        return identity
-    left_out = ("processes", "batches", "batch_size", "streams")
-    return {name: _of_any_number(value) for name, value in identity.items() if name not in left_out}
-
-
-def state_file(path: str | PathLike[str]) -> Path:
-    """Where the state of a run lies whose model goes to `path`.
-
-    Example:
-        >>> state_file("runs/a").name, state_file("runs/a/best.safetensors").name
-        ('training.safetensors', 'best.training.safetensors')
-    """
-    file = model_file(path)
-    return file.with_name(STATE if file.name == FILE else f"{file.stem}.{STATE}")
-
-
 def check_every(every: int | timedelta | None) -> None:
     """Raise `ConfigError` for a `checkpoint_every` that means nothing."""
     if every is None:
@@ -379,41 +353,3 @@ def check_every(every: int | timedelta | None) -> None:
             f"checkpoint_every={every!r} arrived; expected a number of steps, at least 1, or a length of time such as "
             "datetime.timedelta(minutes=10)"
         )
-
-
-def find_state(path: str | PathLike[str], *, resume: bool) -> State | None:
-    """Return the state to resume from; None where there is none, or a run that is over is to begin anew.
-
-    It reads only: the run may be under way.
-
-    Raises:
-        RunFolderError: a run that is not over would be overwritten.
-        DataError: the state is damaged.
-    """
-    file = state_file(path)
-    there, state = False, None
-    if is_first_process():  # the others need not see its disk
-        there = file.exists()
-        state = read_values(file) if there else None
-    there, state = from_first_process((there, state))
-    if not there:
-        return None
-    if not isinstance(state, dict) or state.get("version") != VERSION:
-        raise DataError(f"{file} was written by another version of rnnkit; begin anew in another folder")
-    if resume:
-        return state
-    if not is_over(state, state["epochs"]):
-        done = len(state["history"]["rows"])
-        raise RunFolderError(
-            f"{file} belongs to a run that is not over, {done} of {state['epochs']} epochs: pass resume=True to go on "
-            "with it, or begin anew: name another folder, or delete the file"
-        )
-    return None
-
-
-def is_over(state: State, epochs: int) -> bool:
-    """Whether a run of so many epochs has nothing left to do."""
-    history = state["history"]
-    if history["stopped"] in ("early stopping", "callback"):
-        return True
-    return history["stopped"] == "finished" and len(history["rows"]) >= epochs
