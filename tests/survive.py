@@ -69,22 +69,22 @@ def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> b
     return found.keys() == expected.keys() and all(found[name].equal(expected[name]) for name in found)
 
 
-def kill_often(
-    kills: int, folder: Path, seed: int = 0, longest: float = 2.0, **settings
-) -> tuple[int, int, list[bool]]:
+def kill_often(kills: int, folder: Path, seed: int = 0, **settings) -> tuple[int, int, list[bool]]:
     """Kill so many times in as many runs as it takes.
 
     Returns:
         how many kills there were, how many of them met a run on its way, and whether each run ended with the bits.
     """
     draw, done, within, ends = random.Random(seed), 0, 0, []
+    began = time.monotonic()
     assert run(folder / "whole", **settings)
+    longest = time.monotonic() - began
     expected = outcome(folder / "whole")
     while done < kills:
         place = folder / f"run-{len(ends)}"
         killed = 0
         while killed < 3 and done < kills:  # of one run, so that it comes to an end
-            if run(place, draw.uniform(0.1, longest), draw.randrange(2), **settings):
+            if run(place, draw.uniform(0.2, 1) * longest, draw.randrange(2), **settings):
                 break
             killed, done = killed + 1, done + 1
             within += (place / "training.safetensors").exists()

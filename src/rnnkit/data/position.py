@@ -81,10 +81,11 @@ class ResumableBatches:
         position: the position in the epoch, and the generator of what is drawn for it.
         share: the number of the process and of all processes that have a part of each batch.
         is_share: whether other processes have the rest of the batches, or of their rows.
+        in_step: whether each process has as many batches as the others.
     """
 
     share: tuple[int, int] = (0, 1)
-    is_share = False
+    is_share = in_step = False
 
     def __init__(self, seed: int, rows: Any = None) -> None:
         self.seed = seed
@@ -113,6 +114,7 @@ class ResumableBatches:
         if self.is_share or world == 1:
             return self
         part = copy.copy(self)
+        part.in_step = widen
         part.share, part.is_share, part.position = (rank, world), True, EpochPosition(self.seed)
         part._divide(world if widen else 1)
         return part

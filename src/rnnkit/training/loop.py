@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..errors import DataError
 from ..layers.modes import mode
 from ..types import Batch
 from .batching.batches import ArrayBatches
@@ -152,6 +153,8 @@ class Run:
             self.position.began = time.monotonic()
             self.forward.begin()
         batches = self.begin_epoch(self.batches)
+        if self.execution.world > 1 and not self.batches.in_step:
+            batches = _while_any_has(self.execution, batches)
         if self.accumulate == 1:
             return zip(batches)  # tuples of one
         return iter(lambda: tuple(islice(batches, self.accumulate)), ())
@@ -230,6 +233,22 @@ class Run:
 def _within(context: AbstractContextManager[None], items: Iterator[Any]) -> Iterator[Any]:
     with context:
         yield from items
+
+
+def _while_any_has(execution: Execution, batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the batches of this process, then its last one to stand in, until no process has any left."""
+    last: Batch | None = None
+    while True:
+        batch = next(batches, None)
+        if not execution.any_process(batch is not None):
+            return
+        if batch is None and last is None:
+            raise DataError(
+                f"process {execution.rank} has no batch while another one has; divide the data so that each has some"
+            )
+        last = replace(last, stands_in=True) if batch is None and last is not None else batch
+        assert last is not None
+        yield last
 
 
 def _without_targets(score: Score) -> Score:

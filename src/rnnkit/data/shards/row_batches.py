@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -67,6 +67,8 @@ class ShardRowBatches:
         >>> [tuple(batch.inputs.shape) for batch in found.batches(2, shuffle=0)]
         [(2, 4), (1, 2)]
     """
+
+    any_number: ClassVar[bool] = True  # of processes can go on with the position of some
 
     def __init__(
         self,
@@ -127,6 +129,20 @@ class ShardRowBatches:
         if self._rows.count < part.world:
             raise DataError(f"{self._rows.count} rows arrived for {part.world} processes; expected one for each")
         return part
+
+    def divided(self, rank: int, world: int, *, widen: bool = True) -> Self:
+        """Return the batches of one of several processes: `shard`, unless these are a share already.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            widen: whether all processes make the same number of steps, for which the last rows may be left out.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: there are fewer rows or tokens than processes.
+        """
+        return self if self.world > 1 else cast(Self, self.shard(rank, world, even=widen))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the rows and their order from others; the number of processes is none."""

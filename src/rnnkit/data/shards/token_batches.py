@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 
@@ -91,6 +91,8 @@ class ShardTokenBatches:
         [[[4, 5, 6], [8, 9, 10]], [[7], [11]]]
     """
 
+    any_number: ClassVar[bool] = True  # of processes can go on with the position of some
+
     def __init__(
         self,
         shards: Units,
@@ -149,6 +151,20 @@ class ShardTokenBatches:
         part.progress = Progress()
         part._check()
         return part
+
+    def divided(self, rank: int, world: int, *, widen: bool = True) -> Self:
+        """Return the batches of one of several processes: `shard`, unless these are a share already.
+
+        Args:
+            rank: the process's number, from 0.
+            world: the number of processes.
+            widen: whether all processes make the same number of steps, for which the last rows may be left out.
+
+        Raises:
+            ConfigError: rank or world out of range.
+            DataError: there are fewer rows or tokens than processes.
+        """
+        return self if self.world > 1 else cast(Self, self.shard(rank, world, even=widen))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the tokens and their windows from others; the number of processes is none."""

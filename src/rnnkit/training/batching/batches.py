@@ -33,6 +33,9 @@ class ArrayBatches:
         device: where batches are needed.
         follow: see `arrays.select`.
         equally_many: whether that is so; else a process has as many batches as its rows make.
+
+    Attributes:
+        in_step: whether all processes are known to have equally many.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class ArrayBatches:
         size = sum(one.nbytes for one in (data.inputs, data.targets, data.weights) if one is not None)
         self.data = data.to(device if size <= _RESIDENT_BYTES else data.inputs.device)
         self.order, self.batch_size, self.device, self.follow = order, batch_size, device, follow
-        self.equally_many = equally_many
+        self.equally_many = self.in_step = equally_many
         self.chunks: tuple[Tensor, ...] = ()
         self._position = self._start = 0
 

@@ -50,6 +50,9 @@ class IterableBatches:
         self.class_names, self._hints = class_names, hints
         self.source, self.prepare, self.dtype, self.device = source, prepare, dtype, device
         self.stateful = stateful
+        # Whether all processes are known to have equally many, and whether another number of them can go on.
+        self.in_step = bool(getattr(source, "in_step", False))
+        self.any_number = bool(getattr(source, "any_number", False))
         # A source with a position of its own (`types.Batches`) keeps it; another is read again up to the position.
         self.own_position = isinstance(source, Batches)
         self.steps: int | None = _length(source)

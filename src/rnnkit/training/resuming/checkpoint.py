@@ -238,12 +238,14 @@ class Checkpoints(Callback):
         same_number = len(state["random"]) == self.world
         own = state["own"][self.rank] if same_number and "own" in state else {}
         for name, part in self.parts.items():
+            if name in _OWN and name != "batches" and not same_number:
+                continue  # of processes that are no more
             if name in own or name in state:
                 part.load_state_dict(own.get(name, state.get(name)))
         position = self.run.position
         if position.batch == 0 or "batches" not in state:  # the latter was written before batches had a state
             self.run.batches.load_state_dict({**state.get("batches", {}), "position": position.batch})
-        if not same_number:  # between epochs, as `check` saw; what a process draws are other numbers in any case
+        if not same_number:  # what a process draws are other numbers in any case
             self._note()
             return
         here = state["random"][self.rank]
@@ -258,7 +260,7 @@ class Checkpoints(Callback):
         """Raise `ConfigError` for the state of a run with other settings, data or model."""
         before, now = dict(state["identity"]), dict(self.run.identity)
         was = before.get("processes", 1)
-        if was != self.world and state["place"]["batch"]:
+        if was != self.world and state["place"]["batch"] and not getattr(self.run.batches, "any_number", False):
             raise ConfigError(
                 f"{self.file} is the state of {was} processes within an epoch, and {self.world} would go on with it; "
                 f"their number may change between epochs: go on with {was}, or begin anew in another folder"
