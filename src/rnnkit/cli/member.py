@@ -31,7 +31,8 @@ _PARENT_SECONDS = 0.5  # between two looks whether torchrun's agent still runs
 # What a process sees when another one is gone or says nothing; the agent, which knows why, ends this one meanwhile.
 _LOST = (
     "connection closed by peer", "connection reset by peer", "broken pipe", "timed out waiting", "connection refused",
-    "connect timeout", "failed to connect", "timed out connecting", "socket timeout", "wait timeout", "nccl", "connection was likely closed", "read error", "failed to recv",
+    "connect timeout", "failed to connect", "timed out connecting", "socket timeout", "wait timeout", "nccl",
+    "connection was likely closed", "read error", "failed to recv",
 )  # fmt: skip
 _AGENT_SECONDS = 8.0
 _LARGEST = 1 << 25  # bytes of a file of the run folder that others get

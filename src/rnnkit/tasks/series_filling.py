@@ -132,7 +132,7 @@ class FillingBatches(ResumableBatches):
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        super().__init__(seed)
+        super().__init__(seed, inputs)
         self.inputs, self.batch_size, self.stretches = inputs, batch_size, stretches
         self.stride, self.shuffle = stride, shuffle
         self._values = inputs if isinstance(inputs, Tensor) else inputs.values
@@ -162,17 +162,21 @@ class FillingBatches(ResumableBatches):
 
     def _rest(self, order: Tensor, generator: torch.Generator, first: int) -> Iterator[Batch]:
         for number, rows in enumerate(order.split(self.batch_size)):
-            batch = self._batch(rows, generator)
+            taken = self._draw(rows, generator)
             if number >= first:
                 self.position.advance()
-                yield batch
+                yield self.marked(self._batch(self.own(rows), self.own(taken)), rows)
         self.position.end()
 
-    def _batch(self, rows: Tensor, generator: torch.Generator) -> Batch:
+    def _draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Return which of the network's steps are taken out, bool [B, ⌈T / S⌉], of the longest of all series."""
+        steps = -(-self._values.shape[1] // self.stride)
+        return self.stretches(self._lengths[rows] // self.stride, steps, generator)
+
+    def _batch(self, rows: Tensor, taken: Tensor) -> Batch:
         lengths = self._lengths[rows]
         x = self._values[rows][:, : int(lengths.max())]
-        whole = lengths // self.stride
-        taken = self.stretches(whole, -(-x.shape[1] // self.stride), generator)
+        taken = taken[:, : -(-x.shape[1] // self.stride)]
         targets = fold(x, self.stride)
         out = taken.repeat_interleave(self.stride, 1)[:, : x.shape[1]]
         ragged = not isinstance(self.inputs, Tensor)
