@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .layers.instance_norm import ReversibleNorm
     from .layers.line_front import LineFront
     from .layers.lstm import LSTM
+    from .layers.picture_warp import PictureWarp
     from .layers.pixels import PixelFront
     from .layers.renet import ReNet
     from .layers.rnn import RNN
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .models.language_model import LanguageModel
     from .models.line_recognizer import LineRecognizer
     from .models.loading import load
+    from .models.picture_classifier import PictureClassifier
     from .models.regressor import SequenceRegressor
     from .models.set_decoder import SetDecoder
     from .models.speech_recognizer import SpeechRecognizer
@@ -97,6 +99,8 @@ _NAMES = {
     "LineRecognizer": "models.line_recognizer",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
+    "PictureClassifier": "models.picture_classifier",
+    "PictureWarp": "layers.picture_warp",
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "ReNet": "layers.renet",
@@ -160,6 +164,8 @@ __all__ = [
     "LineRecognizer",
     "LoRA",
     "PerStep",
+    "PictureClassifier",
+    "PictureWarp",
     "PixelFront",
     "ReNet",
     "ReversibleNorm",

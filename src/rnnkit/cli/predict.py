@@ -96,7 +96,7 @@ def predict(
             used = standard_input.encoding_of(file, None if text else encoding)
             requests = [DataRequest(file, used) if one.path == standard_input.DASH else one for one in requests]
         if chosen is not None:
-            predictor = chosen.drawing_predictor(run, out) if drawn and out is not None else chosen.predictor(run)
+            predictor = _predictor(chosen, run, out, drawn)
         each = chosen is not None and chosen.one_answer_a_file
         write: Write = write_answers
         if out is not None and chosen is not None and out.suffix.lower() in chosen.other_files:
@@ -115,6 +115,13 @@ def _listed(paths: list[Path], recipe: Recipe | None) -> list[Path]:
             raise DataError(f"{path} holds no file that {type(recipe).__name__} reads; name files, or another folder")
         found += [path] if inside is None else inside
     return found
+
+
+def _predictor(recipe: Recipe, run: Path, out: Path | None, drawn: bool) -> Predictor:
+    """Return what answers for a file: printed, as a row of a table, or drawn into a folder."""
+    if out is None:
+        return recipe.predictor(run)
+    return recipe.drawing_predictor(run, out) if drawn else recipe.table_predictor(run)
 
 
 def _answer_each(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .diagnosis import diagnose
     from .gradients import gradient_flow
     from .memory import horizon
+    from .receptive_field import receptive_field
     from .spectrum import spectra
     from .updates import Diagnostics, update_ratios
 
@@ -23,11 +24,21 @@ _NAMES = {
     "diagnose": "diagnosis",
     "gradient_flow": "gradients",
     "horizon": "memory",
+    "receptive_field": "receptive_field",
     "saturation": "activity",
     "spectra": "spectrum",
     "update_ratios": "updates",
 }
 
-__all__ = ["Diagnostics", "diagnose", "gradient_flow", "horizon", "saturation", "spectra", "update_ratios"]
+__all__ = [
+    "Diagnostics",
+    "diagnose",
+    "gradient_flow",
+    "horizon",
+    "receptive_field",
+    "saturation",
+    "spectra",
+    "update_ratios",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES)

@@ -18,7 +18,8 @@ from ._trace import recurrent_layers
 from .activity import Activity, saturation
 from .findings import Evidence, Finding, findings
 from .gradients import gradient_flow
-from .memory import horizon
+from .memory import RowsDiffer, horizon
+from .receptive_field import ReceptiveField, receptive_field
 from .spectrum import spectra
 
 Tensor = torch.Tensor
@@ -31,7 +32,8 @@ class Diagnosis:
 
     Attributes:
         findings: the worst first; empty where nothing is wrong.
-        evidence: the measurements: ``flow``, ``activity``, ``spectra``, ``horizon``, and what was recorded.
+        evidence: the measurements: ``flow``, ``activity``, ``spectra``, ``horizon`` or, of
+            pictures, ``field``, and what was recorded.
         model: the model's class, and ``parameters`` how many numbers it learns.
         rows: how many rows were looked at, of up to ``steps`` steps in the recurrent layers.
     """
@@ -59,6 +61,8 @@ class Diagnosis:
         lines = [self.verdict]
         if (seen := self.evidence.horizon) is not None:
             lines.append(f"The output sees {seen.steps} of {seen.length} steps back.")
+        if (field := self.evidence.field) is not None:
+            lines.append(f"The output sees {field.extent}.")
         return "\n".join([*lines, *(f"- {one}" for one in self.findings)])
 
 
@@ -111,12 +115,19 @@ def diagnose(
     spectrum = spectra(model)
     problems = _not_finite(model)
     flow, seen = None, None
+    field: ReceptiveField | None = None
     activity: tuple[Activity, ...] = ()
     if not problems:
         activity = saturation(model, ready)
-        seen = horizon(model, ready)
-        if not seen.gradient.isfinite().all():
-            problems, seen = ("The gradient by the inputs overflows",), None
+        try:
+            seen = horizon(model, ready)
+        except RowsDiffer:
+            if not isinstance(ready, Tensor) or ready.dim() != 4:
+                raise
+            field = receptive_field(model, ready)
+        measured = seen if field is None else field
+        if measured is not None and not measured.gradient.isfinite().all():
+            problems, seen, field = ("The gradient by the inputs overflows",), None, None
         if targets is not None:
             try:
                 flow = gradient_flow(model, ready, _first(model, targets, rows), loss)
@@ -127,7 +138,9 @@ def diagnose(
     count, steps = (
         (len(ready), ready.values.shape[1]) if isinstance(ready, Sequences) else rows_of(model, ready).shape[:2]
     )
-    evidence = Evidence(flow, activity, spectrum, seen, _sizes(model, ready), records, history, problems)
+    if field is not None:  # the layers read rows and columns
+        steps = max(field.gradient.shape)
+    evidence = Evidence(flow, activity, spectrum, seen, _sizes(model, ready), records, history, problems, field)
     return Diagnosis(
         findings(evidence),
         evidence,

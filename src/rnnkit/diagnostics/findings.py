@@ -11,6 +11,7 @@ from typing import Any
 from .activity import Activity
 from .gradients import GradientFlow
 from .memory import Horizon
+from .receptive_field import ReceptiveField
 from .spectrum import Spectrum
 
 
@@ -173,6 +174,7 @@ class Evidence:
     records: Sequence[Mapping[str, Any]] = ()
     history: Sequence[Mapping[str, float]] = ()
     problems: tuple[str, ...] = ()
+    field: ReceptiveField | None = None
 
     def __repr__(self) -> str:
         return f"Evidence({', '.join(name for name, value in vars(self).items() if value not in (None, (), []))})"

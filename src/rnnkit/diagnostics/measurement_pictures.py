@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .activity import Activity
     from .gradients import GradientFlow
     from .memory import Horizon
+    from .receptive_field import ReceptiveField
     from .spectrum import Spectrum
 
 WIDTH = 4.8
@@ -94,6 +95,25 @@ def horizon(seen: Horizon | Mapping[str, Horizon], path: Path) -> None:
     axes.set_ylabel("‖∂y/∂x‖ k steps back, share of largest")
     _logarithmic(axes, [*shown, threshold / 10])
     _legend(axes)
+    _write(figure, path)
+
+
+def receptive_field(field: ReceptiveField, path: Path) -> None:
+    """Draw how much an output depends on each pixel, as a share of the largest, on a logarithmic scale.
+
+    Args:
+        field: what ``receptive_field`` returned.
+        path: the file to write.
+    """
+    from matplotlib.colors import LogNorm
+
+    shares = (field.gradient / field.gradient.max().clamp(min=1e-30)).clamp(min=field.threshold / 10).numpy()
+    height, width = shares.shape
+    figure = _figure(WIDTH, min(max(WIDTH * height / width, 1.2), 2 * WIDTH))
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", norm=LogNorm(field.threshold, 1), interpolation="nearest")
+    axes.set_xlabel("column")
+    axes.set_ylabel("row")
     _write(figure, path)
 
 

@@ -52,6 +52,10 @@ class Horizon:
         return self.steps / self.length
 
 
+class RowsDiffer(ShapeError):
+    """The rows of the recurrent layers are not those of the model, such as the rows of pixels of a picture."""
+
+
 def horizon(model: torch.nn.Module, inputs: Any, *, threshold: float = THRESHOLD, outputs: int = OUTPUTS) -> Horizon:
     """Measure how far back the output can see, by the gradient of the outputs by the inputs.
 
@@ -92,7 +96,7 @@ def horizon(model: torch.nn.Module, inputs: Any, *, threshold: float = THRESHOLD
         x, lengths = source.leaf, source.lengths
         output = rows_of(model, output)
         if output.dim() == 0 or len(output) != len(lengths):
-            raise ShapeError(
+            raise RowsDiffer(
                 f"the model returned shape {tuple(output.shape)} for {len(lengths)} rows; expected the batch first"
             )
         per_step = output.dim() >= 3 and output.shape[1] == source.steps

@@ -40,6 +40,8 @@ def write_page(diagnosis: Diagnosis, path: str | PathLike[str], *, name: str = "
     )
     if seen is not None:
         lead += f" The output sees {seen.steps} of {seen.length} steps back."
+    if evidence.field is not None:
+        lead += f" The output sees {evidence.field.extent}."
     page = Page(
         diagnosis.verdict,
         lead,
@@ -109,6 +111,14 @@ def _figures(evidence: Evidence) -> Iterable[_Figure]:
             f"Gradient of the output by the input k steps back as a share of its largest: at least "
             f"{seen.threshold:.0%} within the last {seen.steps} of {seen.length} steps.",
             f"How much the output for {which} depends on the input k steps before the end. {limit}",
+        )
+    if (field := evidence.field) is not None:
+        yield _Figure(
+            "Which pixels the output sees",
+            lambda path: measurement_pictures.receptive_field(field, path),
+            f"Gradient of the output by each pixel, as a share of its largest: it sees {field.extent}.",
+            f"How much the output depends on each pixel, the darker the more, on a logarithmic scale down to "
+            f"{field.threshold:.0%} of the largest value.",
         )
     if evidence.spectra:
         largest = max(evidence.spectra, key=lambda one: -1.0 if math.isnan(one.radius) else one.radius)
@@ -195,6 +205,8 @@ def _figures_measured(evidence: Evidence) -> Iterable[tuple[str, str, str]]:
             yield "∂L/∂h, far end over near end of time", flow.layer, f"{flow.far_to_near:.3g}"
     if (seen := evidence.horizon) is not None:
         yield "steps back that the output sees", "", f"{seen.steps} of {seen.length}"
+    if (field := evidence.field) is not None:
+        yield "pixels that the output sees", "", field.extent
     for one in evidence.spectra:
         where = f"{one.layer} {one.gate}"
         yield "spectral radius, largest singular value", where, f"{one.radius:.3g}, {one.norm:.3g}"

@@ -18,6 +18,7 @@ from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_s
 from ..ops.losses import LossFunction
 from ..ops.padding import valid_steps
 from ..types import State
+from ._head import HeadNotes
 from .native_parts import NativeParts
 
 Tensor = torch.Tensor
@@ -33,7 +34,7 @@ def valid_outputs(lengths: Lengths, output: Tensor) -> Tensor:
     return valid_steps(torch.as_tensor(lengths), output.shape[1], output.device)[:, :, None]
 
 
-class SequenceModel(NotScriptable):
+class SequenceModel(HeadNotes, NotScriptable):
     """Augmentation, front, body and head over batch-first sequences; the first two may be absent.
 
     Each of the first three is a layer over sequences (:func:`rnnkit.layers.sequence_adapters.as_sequence_module`).
@@ -102,32 +103,6 @@ class SequenceModel(NotScriptable):
             return None
         now = {name: getattr(self, name) for name in ("pooling", "dropout") if name in self._arguments}
         return {"builder": type(self).__name__, "arguments": {**described, **self._arguments, **now}}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "head" and "_arguments" in self.__dict__:
-            self._note_outputs()
-
-    def _note_outputs(self) -> None:
-        """Have the arguments tell the width of the head as it is; names of as many classes stay."""
-        linears = [part for part in self.head.modules() if isinstance(part, torch.nn.Linear)]
-        if not linears:  # a head that does not tell its width
-            return
-        argument, width = "classes" if "classes" in self._arguments else "outputs", linears[-1].out_features
-        before = self._arguments[argument]
-        if (len(before) if isinstance(before, list) else before) != width:
-            self._arguments[argument] = width
-
-    def set_head(self, head: torch.nn.Linear, name: str = "head") -> None:
-        """Put another output layer in place; ``config()`` tells its width.
-
-        Args:
-            head: the layer.
-            name: where it goes; "head.2", say, for the last layer of a head of several.
-        """
-        parent, _, child = name.rpartition(".")
-        setattr(self.get_submodule(parent), child, head)
-        self._note_outputs()
 
     def _drop(self, x: Tensor) -> Tensor:
         return torch.nn.functional.dropout(x, self.dropout) if self.dropout and self.training else x

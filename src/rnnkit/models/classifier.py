@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..layers.argument_names import explains_arguments
 from ._argument_names import instead, renamed
+from ._head import NamedClasses
 from ._sequence import Front, PooledModel, Pooling, read_classes
 
 
-class SequenceClassifier(PooledModel):
+class SequenceClassifier(NamedClasses, PooledModel):
     """logits = W pool(h_1 … h_T) + b, with h from a body, recurrent as a rule.
 
     Legend: B batch, T time, I input, C classes, F features of the body's output.
@@ -96,20 +97,3 @@ class SequenceClassifier(PooledModel):
         model.head = torch.nn.Linear(model.head.in_features, 1) if head is None else head
         model._arguments["classes"] = classes
         return model
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, or None where only their number is known."""
-        names = self._arguments["classes"]
-        return tuple(names) if isinstance(names, list) else None
-
-    @class_names.setter
-    def class_names(self, names: Sequence[str] | None) -> None:
-        known = self._arguments["classes"]
-        count = len(known) if isinstance(known, list) else known
-        if names is not None and len(names) != count:
-            raise DataError(
-                f"the labels have {len(names)} names ({', '.join(map(repr, list(names)[:4]))} …), but the model has "
-                f"{count} classes; build it with all of them: classes=['name', ...]"
-            )
-        self._arguments["classes"] = count if names is None else list(names)

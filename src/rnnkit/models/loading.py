@@ -30,6 +30,7 @@ from ..layers.instance_norm import ReversibleNorm
 from ..layers.line_front import LineFront
 from ..layers.lstm import LSTM
 from ..layers.picture_front import PictureFront
+from ..layers.picture_warp import PictureWarp
 from ..layers.pixels import PixelFront
 from ..layers.renet import ReNet
 from ..layers.rnn import RNN
@@ -46,6 +47,7 @@ from .forecast_segments import SegmentForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
+from .picture_classifier import PictureClassifier
 from .plain_encoder_decoder import PlainEncoderDecoder
 from .regressor import SequenceRegressor
 from .set_decoder import SetDecoder
@@ -75,6 +77,7 @@ BUILDERS: dict[str, Builder] = {
     "ReNet": ReNet,
     "CRF": CRF,
     "PictureFront": PictureFront,
+    "PictureWarp": PictureWarp,
     "PixelFront": PixelFront,
     "SeriesAugment": SeriesAugment,
     "ReversibleNorm": ReversibleNorm,
@@ -87,6 +90,7 @@ BUILDERS: dict[str, Builder] = {
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
     "LineRecognizer": LineRecognizer,
+    "PictureClassifier": PictureClassifier,
     "SetDecoder": SetDecoder,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,

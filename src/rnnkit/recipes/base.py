@@ -218,6 +218,10 @@ class Recipe(Settings, PreparedRun):
 
         return answer
 
+    def table_predictor(self, folder: Path) -> Predictor:
+        """Return a function that answers with all columns of a table; override it where fewer are printed."""
+        return self.predictor(folder)
+
     def write_answers(self, answers: Columns, out: Path) -> None:
         """Write answers to a file that is no table, of a suffix in `other_files`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
+from rnnkit.recipes.equal_size import nearest_count
 
 if TYPE_CHECKING:
     from rnnkit.tasks.reading_settings import ReaderFit, ReaderNetwork
@@ -60,10 +61,7 @@ def channels_of_equal_size(settings: ReaderNetwork, tokens: int) -> int:
         inner = channels * (kernel * settings.features + 3) + (layers - 1) * channels * (kernel * channels + 3)
         return inner + tokens * (channels + 1)
 
-    channels = 1
-    while count(channels + 1) <= wanted:
-        channels += 1
-    return min((channels, channels + 1), key=lambda one: abs(count(one) - wanted))
+    return nearest_count(count, wanted)
 
 
 def learner_of(model: Any, fit: ReaderFit, device: str, **others: Any) -> rnnkit.Learner:

@@ -9,6 +9,7 @@ _TITLES = {
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
     "slot_f1": "slot F1",
+    "macro_f1": "macro F1",
     "wer": "word error rate",
     "cer": "character error rate",
     "latency_median": "median latency in seconds",

@@ -1,0 +1,113 @@
+"""Which pixels of a picture an output depends on: the receptive field as the trained network uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import ConfigError, ShapeError
+from ..types import Sequences
+from ._calls import measuring, output_of, taken, unwrapped
+
+Tensor = torch.Tensor
+THRESHOLD = 0.01
+OUTPUTS = 8
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """How much an output depends on each pixel.
+
+    Attributes:
+        gradient: g [H, W], the mean norm of the gradient of an output by the channels of a pixel.
+        rows, columns: of the smallest upright box around the pixels that the output sees.
+        share: of all pixels, those that it sees.
+        threshold: the share of the largest gradient from which on a pixel is seen.
+    """
+
+    gradient: Tensor
+    rows: int
+    columns: int
+    share: float
+    threshold: float
+
+    @property
+    def extent(self) -> str:
+        """The box and the share in words."""
+        height, width = self.gradient.shape
+        return f"{self.rows} × {self.columns} of {height} × {width} pixels, {self.share:.0%} of all"
+
+    def __repr__(self) -> str:
+        return f"ReceptiveField({self.extent})"
+
+
+def receptive_field(
+    model: torch.nn.Module, inputs: Any, *, threshold: float = THRESHOLD, outputs: int = OUTPUTS
+) -> ReceptiveField:
+    """Measure which pixels an output depends on, by its gradient.
+
+    g(i, j) = mean over pictures b and outputs o of ‖∂y_{b,o}/∂x_{b,:,i,j}‖. The output of a map [B, K, H', W'] is that
+    of its middle place, and that of steps [B, T', K] is that of the middle step, so that what is measured is what one
+    place sees. A pixel is seen where g ≥ 0.01 · max g. It is a local measure, that of these weights on these pictures:
+    the effective receptive field of Luo et al. 2016 ("Understanding the effective receptive field in deep convolutional
+    neural networks"), which is smaller than the largest one possible.
+
+    Args:
+        model: any module over pictures.
+        inputs: pictures [B, C, H, W]; or [B, T, I], such as the columns of a line, which count as [B, 1, T, I].
+        threshold: the share of the largest gradient that counts as seen.
+        outputs: at most so many of K are looked at, evenly spread, one backward pass each.
+
+    Raises:
+        ConfigError: a threshold out of range. ShapeError: inputs or outputs of another form.
+
+    Example:
+        >>> import torch, rnnkit
+        >>> pictures = torch.rand(4, 1, 16, 16)
+        >>> receptive_field(torch.nn.Conv2d(1, 2, 3, padding=1), pictures)
+        ReceptiveField(3 × 3 of 16 × 16 pixels, 4% of all)
+        >>> _ = torch.manual_seed(0)
+        >>> field = receptive_field(rnnkit.ReNet(1, 8), pictures)
+        >>> field.rows > 3, field.columns > 3
+        (True, True)
+    """
+    if not 0 < threshold < 1:
+        raise ConfigError(f"threshold={threshold!r} arrived; expected a share between 0 and 1, such as 0.01")
+    model = unwrapped(model)
+    with measuring(model):
+        given = taken(model, inputs)
+        lengths = given.lengths if isinstance(given, Sequences) else None
+        if not isinstance(given, Sequences | Tensor):
+            raise ShapeError(f"inputs are a {type(given).__name__}; expected pictures [B, C, H, W]")
+        values = given.values if isinstance(given, Sequences) else given
+        if values.dim() not in (3, 4) or not values.is_floating_point():
+            raise ShapeError.of("inputs", list(values.shape), "; expected pictures [B, C, H, W] or steps [B, T, I]")
+        x = values + torch.zeros_like(values, requires_grad=True)
+        y = _middle(output_of(model, x if lengths is None else Sequences(x, lengths)))
+        if len(y) != len(x):
+            raise ShapeError(f"the model returned {len(y)} rows for {len(x)} pictures; expected the batch first")
+        total = torch.zeros(values.shape[-2:], dtype=torch.float64, device=values.device)
+        places = torch.linspace(0, y.shape[1] - 1, min(outputs, y.shape[1])).round().long().tolist()
+        for place in places:
+            # Pictures do not influence each other: the gradient of their sum is each one's own.
+            (gradient,) = torch.autograd.grad(y[:, place].sum(), x, retain_graph=True, allow_unused=True)
+            if gradient is not None:
+                channels = gradient[:, None] if gradient.dim() == 3 else gradient
+                total += torch.linalg.vector_norm(channels.double(), dim=1).mean(0)
+    mean = (total / len(places)).cpu()
+    seen = (mean >= threshold * mean.max()) & (mean > 0)
+    extents = [int(line[-1] - line[0]) + 1 if len(line := seen.any(axis).nonzero()[:, 0]) else 0 for axis in (1, 0)]
+    return ReceptiveField(mean.float(), *extents, float(seen.double().mean()), threshold)
+
+
+def _middle(y: Tensor) -> Tensor:
+    """The outputs of the middle place or step, [B, K]."""
+    if y.dim() == 4:
+        return y[:, :, y.shape[2] // 2, y.shape[3] // 2]
+    if y.dim() == 3:
+        return y[:, y.shape[1] // 2]
+    if y.dim() in (1, 2):
+        return y if y.dim() == 2 else y[:, None]
+    raise ShapeError.of("the output", list(y.shape), "; expected [B, K], [B, T, K] or [B, K, H, W]")
