@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from class_pictures import write_classes
 from lines import write_lines
 from series_files import write_waves
 from sounds import tone, write_folder
@@ -51,6 +52,9 @@ VOICE = [
     "features.bands=8", "fit.batch_size=4", "scenes.count=8", "scenes.held=2", "scenes.seconds=1", "scenes.room=0",
     "data.path=digits", "data.layout=digits",
 ]  # fmt: skip
+PICTURES = [
+    "model.size=8", "model.units=3", "fit.batch_size=8",
+]  # fmt: skip
 READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 SMALL = {
     **TEXTS,
@@ -63,6 +67,8 @@ SMALL = {
         "data.longest=2",
         "data.holdout=40",
     ],
+    "classify-images": [*PICTURES, "data.path=classes", "model.channels=4"],
+    "mnist-renet": [*PICTURES, "data.limit=40"],
     "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
     "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
     "vad": VOICE,
@@ -133,13 +139,16 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
     module = RECIPES[name][0]
     write_waves("my.csv", last="target" if module == "regress" else "label")
     write_texts()
+    if module == "classify_images":
+        write_classes("classes", 8)
     if module == "read":
         write_lines("lines", 16)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)
     monkeypatch.setattr("rnnkit.recipes.lm_results.SAMPLE_TOKENS", 5)
-    small = ["fit.epochs=2", "model.hidden_size=4", "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS)), *more]
+    size = [] if module in ("classify_images", "mnist_renet") else ["model.hidden_size=4"]
+    small = ["fit.epochs=2", *size, "device=cpu", *SMALL.get(name, SMALL.get(module, DIGITS)), *more]
     line = ["train", name, *(word for one in small for word in ("--set", one))]
     whole = call(*line, "--out", "whole")
     assert whole.exit_code == 0, whole.output

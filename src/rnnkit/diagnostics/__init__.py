@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .diagnosis import diagnose
     from .gradients import gradient_flow
     from .memory import horizon
-    from .receptive_field import receptive_field
+    from .seen_pixels import receptive_field
     from .spectrum import spectra
     from .updates import Diagnostics, update_ratios
 
@@ -24,7 +24,7 @@ _NAMES = {
     "diagnose": "diagnosis",
     "gradient_flow": "gradients",
     "horizon": "memory",
-    "receptive_field": "receptive_field",
+    "receptive_field": "seen_pixels",
     "saturation": "activity",
     "spectra": "spectrum",
     "update_ratios": "updates",

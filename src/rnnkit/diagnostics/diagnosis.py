@@ -19,7 +19,7 @@ from .activity import Activity, saturation
 from .findings import Evidence, Finding, findings
 from .gradients import gradient_flow
 from .memory import RowsDiffer, horizon
-from .receptive_field import ReceptiveField, receptive_field
+from .seen_pixels import ReceptiveField, receptive_field
 from .spectrum import spectra
 
 Tensor = torch.Tensor

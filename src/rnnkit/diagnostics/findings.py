@@ -11,7 +11,7 @@ from typing import Any
 from .activity import Activity
 from .gradients import GradientFlow
 from .memory import Horizon
-from .receptive_field import ReceptiveField
+from .seen_pixels import ReceptiveField
 from .spectrum import Spectrum
 
 

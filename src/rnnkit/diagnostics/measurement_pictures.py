@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .activity import Activity
     from .gradients import GradientFlow
     from .memory import Horizon
-    from .receptive_field import ReceptiveField
+    from .seen_pixels import ReceptiveField
     from .spectrum import Spectrum
 
 WIDTH = 4.8
