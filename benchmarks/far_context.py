@@ -169,14 +169,14 @@ def main() -> None:
     """Train and judge all networks, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--contexts", nargs="+", default=["conv", "none"], choices=["conv", "deep", "none"])
     parser.add_argument("--json", help="a file to write the results to")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     results = []
     print("context   seed  accuracy  parameters  steps  processor s  a place sees")
-    for seed in range(asked.seeds):
+    for seed in asked.seeds:
         first = train("renet", seed, steps=asked.steps)
         for one in (first, *(train(context, seed, seconds=first.seconds) for context in asked.contexts)):
             results.append(one)
