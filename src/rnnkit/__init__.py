@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .layers.conv_lstm import ConvLSTM, ConvLSTMCell
     from .layers.crf import CRF
     from .layers.dropout import Embedding, VariationalDropout
+    from .layers.frame_front import FrameFront
     from .layers.gru import GRU
     from .layers.initialisation import chrono_
     from .layers.instance_norm import ReversibleNorm
@@ -95,6 +96,7 @@ _NAMES = {
     "LSTMCell": "layers.cells",
     "LanguageModel": "models.language_model",
     "Learner": "training.learner",
+    "FrameFront": "layers.frame_front",
     "LineFront": "layers.line_front",
     "LineRecognizer": "models.line_recognizer",
     "LoRA": "finetuning.adapters",
@@ -155,6 +157,7 @@ __all__ = [
     "Embedding",
     "EncoderDecoder",
     "EncoderDecoderForecaster",
+    "FrameFront",
     "GRUCell",
     "IntentSlotModel",
     "LSTMCell",

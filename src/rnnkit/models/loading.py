@@ -25,6 +25,7 @@ from ..layers.conv_lstm import ConvLSTM, ConvLSTMCell
 from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
+from ..layers.frame_front import FrameFront
 from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
 from ..layers.line_front import LineFront
@@ -69,6 +70,7 @@ BUILDERS: dict[str, Builder] = {
     "CausalConv": CausalConv,
     "ConvFront": ConvFront,
     "ConvContext": ConvContext,
+    "FrameFront": FrameFront,
     "LineFront": LineFront,
     "ConvGRU": ConvGRU,
     "ConvGRUCell": ConvGRUCell,

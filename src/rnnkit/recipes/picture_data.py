@@ -42,6 +42,7 @@ class PictureData(Settings):
 
     group_name: ClassVar[str] = "data"
     columns: ClassVar[tuple[str, ...]] = ("path_column", "group_column", "part_column")
+    nouns: ClassVar[str] = "pictures"
 
     path: str | None = None
     test: str | None = None
@@ -110,7 +111,7 @@ def divide_pictures(
     """
     if data.path is None:
         raise ConfigError(
-            f"data.path is missing; name the pictures to learn from, as in `rnnkit train {command} FOLDER`"
+            f"data.path is missing; name the {data.nouns} to learn from, as in `rnnkit train {command} FOLDER`"
         )
     pictures = data.read(data.path)
     findings, digests = list(pictures.findings), {str(data.path): pictures.fingerprint()}
@@ -129,10 +130,10 @@ def divide_pictures(
     for part in ("test", "validation"):
         if part in own and part not in parts:
             parts[part] = pictures.part(part)
-            told.append(f"{part}: {len(parts[part]):,} pictures, as the data set itself divides them")
+            told.append(f"{part}: {len(parts[part]):,} {data.nouns}, as the data set itself divides them")
     rest = pictures.subset(lambda one: one.part not in ("test", "validation")) if own else pictures
     if not len(rest):
-        raise DataError(f"{pictures.source}: no picture is left to train on; expected some of the part train")
+        raise DataError(f"{pictures.source}: nothing is left to train on; expected some of the part train")
     wanted = {"test": data.test_share, "validation": data.validation}
     amounts = {part: share for part, share in wanted.items() if share and part not in parts}
     if amounts:
@@ -140,7 +141,7 @@ def divide_pictures(
         split = _split(rest, amounts, by, data)
         how = {"group": "of groups that no other part has", "random": "at random", "hash": "by their names"}[by]
         told += [
-            f"{part}: {len(split[part]):,} of {len(rest):,} pictures {how} (split_seed {data.split_seed})"
+            f"{part}: {len(split[part]):,} of {len(rest):,} {data.nouns} {how} (split_seed {data.split_seed})"
             for part in amounts
         ]
         rest = split.pop("train")
@@ -171,6 +172,6 @@ def _split(
     except DataError as error:
         instead = "" if by == "random" else "--set data.by=random, or "
         raise DataError(
-            f"{error}; add pictures, or {instead}--set data.validation=0 and --set data.test_share=0"
+            f"{error}; add {data.nouns}, or {instead}--set data.validation=0 and --set data.test_share=0"
         ) from None
     return dict(zip(("train", *amounts), found, strict=True))

@@ -89,7 +89,7 @@ def picture_info(path: str | os.PathLike[str]) -> PictureInfo:
         >>> info.width, info.height, info.mode, info.format
         (40, 30, 'L', 'PNG')
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         format = image.format or ""
@@ -179,14 +179,14 @@ def read_pixels(
         raise ConfigError.of("background", background, "expected a number from 0 (black) to 1 (white)")
     if white is not None and not white > 0:
         raise ConfigError.of("white", white, "expected a number above 0, or None")
-    with _opened(path) as image:
+    with opened(path) as image:
         if upright:
             from PIL import ImageOps
 
             ImageOps.exif_transpose(image, in_place=True)
         if image.mode[0] in "IF":
             return _wide(np.asarray(image), mode, white, path)
-        array = np.asarray(_converted(image, mode, background))
+        array = np.asarray(converted(image, mode, background))
     array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return torch.from_numpy(np.array(array, order="C"))  # a copy: Pillow's memory is not writable
 
@@ -200,7 +200,7 @@ def read_values(path: str | os.PathLike[str]) -> npt.NDArray[np.int64]:
     Raises:
         DataError: as `read_picture`, or the pixels are no whole numbers.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if image.mode in ("LA", "PA"):
             image = image.getchannel(0)
         elif image.mode == "CMYK":
@@ -237,7 +237,7 @@ def _wide(values: npt.NDArray[Any], mode: Mode, white: float | None, path: str |
     return colour if mode == "RGB" else torch.cat([colour, torch.ones_like(gray)])
 
 
-def _converted(image: Image, mode: Mode, background: float) -> Image:
+def converted(image: Image, mode: Mode, background: float) -> Image:
     """Return an image of 8 bits in a mode, transparent pixels laid on the background unless the mode has opacity."""
     from PIL import Image as images
 
@@ -252,7 +252,7 @@ def _converted(image: Image, mode: Mode, background: float) -> Image:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image]:
+def opened(path: str | os.PathLike[str]) -> Iterator[Image]:
     """Open a file, and turn what Pillow raises, there and within the block, into errors that name the file."""
     from PIL import Image as images
     from PIL import UnidentifiedImageError

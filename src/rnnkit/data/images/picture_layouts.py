@@ -127,7 +127,7 @@ def _has(layout: str, path: Path, files: list[Path]) -> bool:
         return any(is_mask(file, path) for file in files)
     if layout == "texts":
         return bool(_texts(files))
-    return any(len(parts) > 1 for _, parts in _below_root(path, files))
+    return any(len(parts) > 1 for _, parts in below_root(path, files))
 
 
 def _archives(path: Path) -> list[Path]:
@@ -171,13 +171,13 @@ def _find_layout(path: Path, files: list[Path], asked: Asked) -> str:
             return "masks"
     if files and len(_texts(files)) * 2 >= len(files):
         return "texts"
-    below = _below_root(path, files)
+    below = below_root(path, files)
     if len({parts[0] for _, parts in below}) > 1 and all(len(parts) > 1 for _, parts in below):
         return "labels"
     return "plain"
 
 
-def _below_root(path: Path, files: list[Path]) -> list[tuple[Path, tuple[str, ...]]]:
+def below_root(path: Path, files: list[Path]) -> list[tuple[Path, tuple[str, ...]]]:
     """Return each file with its path below the folders that hold all classes, such as those of parts."""
     found = [(file, file.relative_to(path).parts) for file in files]
     while found and min(len(parts) for _, parts in found) > 2 and len({parts[0] for _, parts in found}) == 1:
@@ -196,7 +196,7 @@ def _only_table(path: Path, columns: Columns) -> Path:
 def _labels(path: Path, files: list[Path]) -> list[Entry]:
     """Return entries labelled by the folder that a file lies in."""
     entries = []
-    for file, parts in _below_root(path, files):
+    for file, parts in below_root(path, files):
         if len(parts) > 1:
             entries.append(Entry(file, label=composed(parts[0]), part=part_of(file, path), id=entry_id(file, path)))
     return entries

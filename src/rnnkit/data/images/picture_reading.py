@@ -103,7 +103,7 @@ def read_pictures(
     if box_column is not None and not isinstance(box_column, str) and len(box_column) != 4:
         raise ConfigError.of("box_column", box_column, "expected one name, or four: left, top, right and bottom")
     columns = Columns(path_column, text_column, label_column, group_column, part_column, box_column)
-    pattern = _pattern(group)
+    pattern = group_pattern(group)
     root = find_data(os.path.expanduser(path))
     found = find_pictures(root, Asked(layout, columns, mask_values, None if classes is None else tuple(classes)))
     given = [f"{role}_column" for role, name in columns.given().items() if name is not None]
@@ -130,10 +130,10 @@ def read_pictures(
     if pattern is not None and all(picture.group is None for picture in pictures):
         raise ConfigError.of("group", group, f"no id has it; ids are such as {pictures[0].id!r}")
     findings = (*found.findings, *headers.findings(), *drawings.findings())
-    return PictureSet(_unique(pictures), names, str(path), found.layout, findings)
+    return PictureSet(with_unique_ids(pictures), names, str(path), found.layout, findings)
 
 
-def _pattern(group: str | None) -> re.Pattern[str] | None:
+def group_pattern(group: str | None) -> re.Pattern[str] | None:
     if group is None:
         return None
     try:
@@ -165,7 +165,7 @@ def _classes(
     return tuple(given)
 
 
-def _unique(pictures: list[Picture]) -> tuple[Picture, ...]:
+def with_unique_ids(pictures: list[Picture]) -> tuple[Picture, ...]:
     """Give each picture a name of its own."""
     counts = Counter(picture.id for picture in pictures)
     seen: Counter[str] = Counter()

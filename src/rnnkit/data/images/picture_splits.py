@@ -62,13 +62,13 @@ def split_pictures(
     if by == "group" and None in groups:
         lacking = groups.count(None)
         raise DataError(
-            f"{lacking:,} of {len(pictures):,} pictures have no group",
+            f"{lacking:,} of {len(pictures):,} {pictures.nouns} have no group",
             Place(pictures.source),
             (Remedy("by", "random"), r'name it where they are read, such as read_pictures(path, group="(patient\d+)")'),
         )
     if by == "hash":
         return _by_hash(pictures, shares, seed)
-    there, what = (len(pictures.groups), "groups") if by == "group" else (len(pictures), "pictures")
+    there, what = (len(pictures.groups), "groups") if by == "group" else (len(pictures), pictures.nouns)
     if there < len(shares):
         raise DataError(f"{there} {what} arrived; expected at least {len(shares)}, one a part", Place(pictures.source))
     labels = [picture.label for picture in pictures]
@@ -159,7 +159,7 @@ def _by_hash(pictures: PictureSet, shares: Sequence[float], seed: int) -> tuple[
     for rows, share in zip(chosen, portions, strict=True):
         if not rows:
             raise DataError(
-                f"a share of {share:g} of {len(pictures)} pictures, split by hash, leaves a part empty",
+                f"a share of {share:g} of {len(pictures)} {pictures.nouns}, split by hash, leaves a part empty",
                 Place(pictures.source),
                 ("give it a larger share", Remedy("by", "group" if pictures.groups else "random")),
             )

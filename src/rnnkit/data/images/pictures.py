@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import overload
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -66,12 +66,15 @@ class PictureSet(Sequence[Picture]):
         layout: how they lay there.
         findings: what is to be known about the files, as sentences; `picture_findings` looks at the pixels.
         cache: keeps decoded pixels, maybe scaled down; `cached` makes it.
+        nouns: what several of them are called in sentences.
 
     Example:
         >>> pictures = PictureSet((Picture("a.png", label="cat"), Picture("b.png", label="dog")), ("cat", "dog"))
         >>> pictures, pictures.subset([1])[0].path, pictures.label_numbers
         (PictureSet(2 pictures, 2 classes), 'b.png', (0, 1))
     """
+
+    nouns: ClassVar[str] = "pictures"
 
     pictures: tuple[Picture, ...]
     classes: tuple[str, ...] = ()
@@ -228,7 +231,7 @@ class PictureSet(Sequence[Picture]):
         return as_share(self[shard_indices(len(self), rank, world, even=even)], world)
 
     def __repr__(self) -> str:
-        parts = [f"{len(self):,} pictures"]
+        parts = [f"{len(self):,} {self.nouns}"]
         parts += [f"{len(self.classes):,} classes"] if self.classes else []
         boxes = sum(len(one.boxes) for one in self.pictures if one.boxes is not None)
         texts = sum(one.text is not None for one in self.pictures)
@@ -237,7 +240,7 @@ class PictureSet(Sequence[Picture]):
             parts += [f"{count:,} {what}"] if count else []
         names = Counter(one.part for one in self.pictures if one.part is not None)
         parts += [f"{name} {count:,}" for name, count in names.items()]
-        return f"PictureSet({', '.join(parts)})"
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def _number(self, label: str) -> int:
         return self.classes.index(label)
