@@ -72,6 +72,7 @@ RECIPES = {
     "translate-tatoeba": ("translate", "translate_tatoeba"),
     "vad": ("vad", "vad"),
     "vad-digits": ("vad", "vad_digits"),
+    "video": ("video", "video"),
 }
 
 

@@ -24,3 +24,27 @@ def nearest_count(count: Callable[[int], int], wanted: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) <= wanted else (low, middle)
     return min((max(low, 1), high), key=lambda one: abs(count(one) - wanted))
+
+
+def equal_channels(parameters: int, features: int, layers: int, kernel_size: int, outputs: int) -> int:
+    """Return the channels C with which convolutions over steps and a head have about as many parameters as wanted.
+
+    A layer of I inputs has C (k I + 3) parameters, its normalisation among them, and the head outputs · (C + 1).
+
+    Args:
+        parameters: wanted, of convolutions and head.
+        features: I of the first layer.
+        layers: convolutions, one above the other.
+        kernel_size: k steps.
+        outputs: of the head.
+
+    Example:
+        >>> equal_channels(100_000, 64, 1, 5, 10)
+        300
+    """
+
+    def count(channels: int) -> int:
+        inner = channels * (kernel_size * features + 3) + (layers - 1) * channels * (kernel_size * channels + 3)
+        return inner + outputs * (channels + 1)
+
+    return nearest_count(count, parameters)

@@ -67,13 +67,18 @@ class PictureData(Settings):
             path: it.
             new: whether the run is trained already.
         """
+        read = self.reader()
+        with in_data_settings(("layout", "group", *self.columns), new=new):
+            if new:  # another source may have other columns
+                return read(path, **{name: getattr(self, name) for name in self.columns if _is_table(path)})
+            columns = {name: getattr(self, name) for name in self.columns}
+            return read(path, layout=self.layout, group=self.group, **columns)
+
+    def reader(self) -> Callable[..., PictureSet]:
+        """Return the function that finds what lies at a path."""
         from rnnkit.data.images import read_pictures
 
-        with in_data_settings(("layout", "group", *self.columns), new=new):
-            if new:  # pictures of another source may have other columns
-                return read_pictures(path, **{name: getattr(self, name) for name in self.columns if _is_table(path)})
-            columns = {name: getattr(self, name) for name in self.columns}
-            return read_pictures(path, layout=self.layout, group=self.group, **columns)
+        return read_pictures
 
 
 class PictureParts(NamedTuple):

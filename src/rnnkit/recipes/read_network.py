@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
-from rnnkit.recipes.equal_size import nearest_count
+from rnnkit.recipes.equal_size import equal_channels
 
 if TYPE_CHECKING:
     from rnnkit.tasks.reading_settings import ReaderFit, ReaderNetwork
@@ -55,13 +55,7 @@ def channels_of_equal_size(settings: ReaderNetwork, tokens: int) -> int:
 
     lstm = _recurrence(replace(settings, context="lstm"))
     wanted = sum(one.numel() for one in lstm.parameters()) + tokens * (2 * settings.hidden_size + 1)
-    kernel, layers = settings.kernel_size, settings.num_layers
-
-    def count(channels: int) -> int:
-        inner = channels * (kernel * settings.features + 3) + (layers - 1) * channels * (kernel * channels + 3)
-        return inner + tokens * (channels + 1)
-
-    return nearest_count(count, wanted)
+    return equal_channels(wanted, settings.features, settings.num_layers, settings.kernel_size, tokens)
 
 
 def learner_of(model: Any, fit: ReaderFit, device: str, **others: Any) -> rnnkit.Learner:

@@ -170,10 +170,11 @@ class ClipStream:
     Attributes:
         count: the frames that arrived.
         answer: to the frames so far; None before the first one.
+        every: 2 passes over every second frame.
     """
 
     def __init__(self, classifier: ClipClassifier) -> None:
-        self._classifier = classifier
+        self._classifier, self.every = classifier, classifier.every
         model = classifier.model
         self._device = next(model.parameters()).device
         with mode(model, training=False):
@@ -209,7 +210,7 @@ class ClipStream:
         """
         pixels = self._pixels(frame)
         self.count += 1
-        if self.answer is not None and (self.count - 1) % self._classifier.every:
+        if self.answer is not None and (self.count - 1) % self.every:
             return self.answer
         model = self._classifier.model
         with mode(model, training=False):
