@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .models.forecast_direct import DirectForecaster
     from .models.forecast_encoder_decoder import EncoderDecoderForecaster
     from .models.forecast_segments import SegmentForecaster
+    from .models.frame_forecaster import FrameForecaster
     from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.line_recognizer import LineRecognizer
@@ -96,6 +97,7 @@ _NAMES = {
     "LSTMCell": "layers.cells",
     "LanguageModel": "models.language_model",
     "Learner": "training.learner",
+    "FrameForecaster": "models.frame_forecaster",
     "FrameFront": "layers.frame_front",
     "LineFront": "layers.line_front",
     "LineRecognizer": "models.line_recognizer",
@@ -157,6 +159,7 @@ __all__ = [
     "Embedding",
     "EncoderDecoder",
     "EncoderDecoderForecaster",
+    "FrameForecaster",
     "FrameFront",
     "GRUCell",
     "IntentSlotModel",

@@ -45,6 +45,7 @@ from .forecast_deepar import DeepAR
 from .forecast_direct import DirectForecaster
 from .forecast_encoder_decoder import EncoderDecoderForecaster
 from .forecast_segments import SegmentForecaster
+from .frame_forecaster import FrameForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
@@ -104,6 +105,7 @@ BUILDERS: dict[str, Builder] = {
     "TransducerModel": TransducerModel,
     "DirectForecaster": DirectForecaster,
     "SegmentForecaster": SegmentForecaster,
+    "FrameForecaster": FrameForecaster,
     "DeepAR": DeepAR,
     "EncoderDecoderForecaster": EncoderDecoderForecaster,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .palette import FAINT, INK
+from .palette import COLOURS, FAINT, INK
 from .style import figure, wrapped, write
 from .token_curves import draw_token_curves
 
@@ -96,3 +96,25 @@ def joined(frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _show(axes: Axes, image: npt.NDArray[Any]) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def scores_picture(lines: Mapping[str, Sequence[float]], name: str, path: str | PathLike[str]) -> None:
+    """Draw a figure of each predicted frame, a line for each way of predicting.
+
+    Args:
+        lines: the figures of frame 1 and so on, by the name of the way.
+        name: of the figure.
+        path: the file to write; its suffix says the format.
+    """
+    drawn = figure(6.0, 3.0)
+    axes = drawn.subplots()
+    for number, (label, values) in enumerate(lines.items()):
+        line = COLOURS[number % len(COLOURS)]
+        axes.plot(range(1, len(values) + 1), values, color=line, marker="o", markersize=3, linewidth=1.4, label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("predicted frame")
+    axes.set_ylabel(name)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=8)
+    write(drawn, Path(path))

@@ -60,6 +60,8 @@ RECIPES = {
     "mnist-permuted": ("mnist", "permuted"),
     "mnist-pixels": ("mnist", "pixels"),
     "mnist-renet": ("mnist_renet", "mnist_renet"),
+    "moving-digits": ("moving_digits", "moving_digits"),
+    "next-frames": ("next_frames", "next_frames"),
     "read": ("read", "read"),
     "sound-classify": ("sound_classify", "sound_classify"),
     "speech": ("speech", "speech"),

@@ -12,6 +12,12 @@ _TITLES = {
     "macro_f1": "macro F1",
     "wer": "word error rate",
     "cer": "character error rate",
+    "squares": "sum of squares of a frame",
+    "first_squares": "sum of squares of the first frame",
+    "ssim": "SSIM",
+    "zero_squares": "sum of squares of black frames",
+    "last_frame_squares": "sum of squares of the last frame copied",
+    "last_frame_ssim": "SSIM of the last frame copied",
     "latency_median": "median latency in seconds",
     "latency_worst_tenth": "latency in seconds that 9 of 10 words stay below",
 }

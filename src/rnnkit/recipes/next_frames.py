@@ -1,0 +1,321 @@
+"""The next frames of clips: two recurrences over maps read the frames, and go on from their own predictions.
+
+    frames → patches of 4 × 4 pixels → ConvGRU(32) at a quarter of the size, ConvGRU(48) at an eighth → the next frame
+
+The next frame is blended of moved copies of the last one and of one that is drawn anew; :class:`rnnkit.FrameForecaster`
+has the equations. At first the network sees all frames but the last and predicts each from the true ones before it;
+then more and more frames at the end are predicted from predictions. The epoch with the smallest sum of squares of a
+frame of the validation part is kept. The test part chooses nothing. Black frames and copies of the last observed frame
+are judged beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import rnnkit
+from rnnkit import runs
+from rnnkit.data.sentences import sentence
+from rnnkit.errors import DataError
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
+from rnnkit.recipes.video_data import VideoData, as_videos
+from rnnkit.tasks.next_frames_settings import ForecasterFit, ForecasterNetwork
+from rnnkit.tasks.ranges import Count, Seed, Settings
+
+if TYPE_CHECKING:
+    from rnnkit.data.images import PictureSet
+    from rnnkit.tasks.next_frames import FramePredictor
+    from rnnkit.tasks.next_frames_batches import HeldVideos
+
+_INSPECTED = 8  # windows that a network is measured on
+
+
+@dataclass(frozen=True)
+class FrameWindows(Settings):
+    """What a network observes and predicts.
+
+    Attributes:
+        path: of what to learn from.
+        observed: frames that are observed.
+        horizon: frames that are predicted behind them.
+    """
+
+    group_name: ClassVar[str] = "data"
+
+    path: str | None = None
+    observed: Count = 10
+    horizon: Count = 10
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window."""
+        return self.observed + self.horizon
+
+
+@dataclass(frozen=True)
+class WindowData(FrameWindows, VideoData):
+    """Clips, and the windows of them that a network learns from.
+
+    Attributes:
+        path: a folder, table or archive of clips; see ``rnnkit.data.video.read_videos``. A name that is not here is
+            looked for in the folder RNNKIT_DATA.
+    """
+
+
+@dataclass(frozen=True)
+class NextFrames(Recipe):
+    """The whole run; ``rnnkit train next-frames FOLDER --set GROUP.FIELD=VALUE`` changes a field.
+
+    Attributes:
+        seed: of weights, order and places of the windows.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    data_setting: ClassVar[str | None] = "data.path"
+    one_answer_a_file: ClassVar[bool] = True
+    title: ClassVar[str] = "Next frames"
+
+    model: ForecasterNetwork = field(default_factory=ForecasterNetwork)
+    fit: ForecasterFit = field(default_factory=ForecasterFit)
+    data: FrameWindows = field(default_factory=WindowData)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def count_rows(self, count: int) -> str:
+        """Return a number of clips in words."""
+        return f"{count} {'clip' if count == 1 else 'clips'}"
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the clips, and write nothing."""
+        data, predictor = self.data, self.untrained()
+        assert isinstance(data, WindowData)
+
+        def long_enough(clips: PictureSet) -> tuple[PictureSet, list[str]]:
+            return without_short(clips, data)
+
+        parts = divide_pictures(data, "next-frames", long_enough)
+        held = {
+            name: hold_windows(clips, predictor, data.frames)
+            for name, clips in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
+            if clips is not None
+        }
+        return PreparedFrames(
+            parts.findings,
+            parts.division,
+            parts.digests,
+            self,
+            train=held["train"],
+            validation=held.get("validation"),
+            tests={"test": held["test"]} if "test" in held else {},
+        )
+
+    def untrained(self) -> FramePredictor:
+        """Return a predictor with fresh weights."""
+        import torch
+
+        from rnnkit.tasks.next_frames import FramePredictor
+
+        torch.manual_seed(self.seed)
+        one, data = self.model, self.data
+        model = rnnkit.FrameForecaster(
+            3 if one.colour else 1,
+            (one.hidden_size, one.coarse_size),
+            frames=data.frames,
+            motions=one.motions,
+            reach=one.reach,
+        )
+        size = (one.size[0], one.size[1])
+        every = getattr(data, "every", 1)
+        return FramePredictor(model, size, observed=data.observed, horizon=data.horizon, fit=one.fit, every=every)
+
+    def run(self, folder: Path) -> runs.Metrics | None:
+        """Train, judge on the test part, and write model, metrics, pictures and the report into the folder."""
+        return self.prepare().run(folder)
+
+    def frame_predictor(self, folder: Path) -> FramePredictor:
+        """Return the folder's predictor of frames.
+
+        Args:
+            folder: the run folder.
+        """
+        from rnnkit.tasks.next_frames import load_frame_predictor
+
+        return load_frame_predictor(folder, device=self.device)
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return sums of squares and similarity of the folder's model on its test part, or on other clips."""
+        from rnnkit.recipes.next_frames_results import judge
+
+        predictor = self.frame_predictor(folder)
+        if data is not None:
+            return judge(predictor, self.windows_of(data, predictor)).figures
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedFrames)
+        prepared.check_data(folder)
+        judged = prepared.judge(predictor)
+        if not judged:
+            raise DataError(f"{folder} held no clips back; name some: --data FOLDER")
+        return prepared.figures(judged)
+
+    def windows_of(self, data: DataRequest, predictor: FramePredictor) -> HeldVideos:
+        """Return windows of clips that a user names."""
+        from rnnkit.data.video import read_videos
+
+        path = data.without_encoding()
+        clips = self.data.read(path, new=True) if isinstance(self.data, VideoData) else read_videos(path)
+        wanted = WindowData(observed=predictor.observed, horizon=predictor.horizon, every=predictor.every)
+        return hold_windows(without_short(clips, wanted)[0], predictor, wanted.frames)
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return how many frames are predicted behind a clip, and how well its own last ones would have been."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function from a clip to what is told of the frames that follow."""
+        from rnnkit.recipes.next_frames_results import told
+
+        predictor = self.frame_predictor(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            return told(predictor, data.without_encoding())
+
+        return answer
+
+    def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
+        """Return a function from a clip to what is told of the frames that follow; it writes them, PNG and GIF."""
+        from rnnkit.recipes.next_frames_results import write_frames
+
+        predictor = self.frame_predictor(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            return write_frames(predictor, data.without_encoding(), out)
+
+        return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model and windows to measure it on: of the test part, or of a path."""
+        predictor = self.frame_predictor(folder)
+        if data is None:
+            prepared = self.prepare()
+            assert isinstance(prepared, PreparedFrames)
+            held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+        else:
+            held = self.windows_of(data, predictor)
+        frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
+        return InspectionData(predictor.model, frames[:, : predictor.observed], frames[:, 1:], "mse")
+
+
+@dataclass(frozen=True)
+class PreparedFrames(PreparedTraining):
+    """A run whose clips were read and divided, or made."""
+
+    nouns: ClassVar[str] = "windows"
+    figure_names: ClassVar[Mapping[str, str]] = {
+        "squares": "sum of squares of a frame",
+        "first_squares": "sum of squares of the first predicted frame",
+        "ssim": "structural similarity",
+        "loss": "loss",
+    }
+    figures_of_tests: ClassVar[tuple[str, ...]] = ("squares", "first_squares", "ssim")
+
+    def training(self) -> Training:
+        """Return learner and predictor with fresh weights, the batches to train on, and those that choose."""
+        from rnnkit.tasks.next_frames_batches import WindowBatches
+
+        recipe = self.recipe
+        predictor = recipe.untrained()
+        fit = recipe.fit.learner_settings()
+        learner = rnnkit.Learner(predictor.model, loss="mse", metrics=[], device=recipe.device, **fit)
+        learner.extra = predictor.to_extra()
+        size, observed = recipe.fit.batch_size or 8, recipe.data.observed
+        plain, growing = recipe.fit.curriculum()
+        batches = WindowBatches(self.train, size, observed=observed, plain=plain, growing=growing, seed=recipe.seed)
+        validation = None
+        if self.validation is not None:
+            validation = WindowBatches(self.validation, size, observed=observed, shuffle=False)
+        return Training(learner, predictor, batches, validation)
+
+    def judge_items(self, predictor: FramePredictor, items: Any) -> Judged:
+        """Predict the last frames of windows, and compare with the true ones."""
+        from rnnkit.recipes.next_frames_results import judge
+
+        return judge(predictor, items)
+
+    def measured(self, predictor: FramePredictor) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
+        """Return that sums of squares and similarity choose, and a function that measures them."""
+        better = {"squares": False, "first_squares": False, "ssim": True}
+
+        def measure(model: Any) -> dict[str, float]:
+            figures = self.judge_items(predictor, self.validation).figures
+            return {name: figures[name] for name in better}
+
+        return better, measure
+
+    def write_results(
+        self,
+        folder: Path,
+        predictor: FramePredictor,
+        judged: Mapping[str, Judged],
+        history: Any,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        """Write the figures of each predicted frame, and the page of the run."""
+        from rnnkit.recipes.next_frames_results import write_results
+
+        write_results(folder, self.recipe.title, predictor, judged, history, metrics)
+
+
+def without_short(clips: PictureSet, data: WindowData) -> tuple[PictureSet, list[str]]:
+    """Return the clips that a window fits into, and a sentence about the others.
+
+    Args:
+        clips: them.
+        data: how long a window is.
+
+    Raises:
+        DataError: none is left.
+    """
+    videos = as_videos(clips)
+
+    def length(index: int) -> int:
+        return -(-videos.info(index).frames // data.every)
+
+    short = [one.id for index, one in enumerate(clips) if length(index) < data.frames]
+    if len(short) == len(clips):
+        longest = max(length(index) for index in range(len(clips)))
+        each = "" if data.every == 1 else f" of every {data.every} frames"
+        told = f"{clips.source}: the longest clip has {longest} frames{each}"
+        raise DataError(
+            f"{told}; expected {data.observed} to observe and {data.horizon} to predict: take smaller "
+            "data.observed and data.horizon"
+        )
+    if not short:
+        return clips, []
+    kept = clips.subset(index for index in range(len(clips)) if length(index) >= data.frames)
+    phrase = (f"has fewer than {data.frames} frames", f"have fewer than {data.frames} frames")
+    return kept, [sentence(phrase, short, len(clips), "clips") + " Left out."]
+
+
+def hold_windows(clips: PictureSet, predictor: FramePredictor, frames: int) -> HeldVideos:
+    """Read the frames of clips, for windows of so many of them.
+
+    Args:
+        clips: none is shorter.
+        predictor: says of which size.
+        frames: of a window.
+    """
+    from rnnkit.tasks.next_frames_batches import HeldVideos
+
+    videos = as_videos(clips)
+    read = [predictor.read(one.path, videos.info(index)) for index, one in enumerate(videos)]
+    return HeldVideos(read, [one.id for one in videos], frames=frames)
+
+
+def next_frames() -> NextFrames:
+    """Learn to predict the next frames of clips (data.path): ConvGRUs at two sizes, 10 frames from 10 frames."""
+    return NextFrames()
