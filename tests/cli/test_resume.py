@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from class_pictures import write_classes
+from clips import write_clips
 from lines import write_lines
 from series_files import write_waves
 from sounds import tone, write_folder
@@ -55,6 +56,7 @@ VOICE = [
 PICTURES = [
     "model.size=8", "model.units=3", "fit.batch_size=8",
 ]  # fmt: skip
+FRAMES = ["model.size=16,16", "fit.batch_size=8"]
 READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 SMALL = {
     **TEXTS,
@@ -75,6 +77,19 @@ SMALL = {
     "vad-digits": VOICE,
     "sound-classify": [*SOUND, "data.path=digits", "data.layout=digits"],
     "spoken-intents": [*SOUND, "data.path=digits", "data.layout=digits"],
+    "video": [*FRAMES, "model.channels=4", "model.strides=2", "model.features=4", "model.grid=2", "data.path=clips"],
+    "next-frames": [*FRAMES, "model.coarse_size=4", "data.observed=2", "data.horizon=2", "data.path=clips"],
+    "moving-digits": [
+        "model.size=32,32",
+        "model.coarse_size=4",
+        "data.observed=2",
+        "data.horizon=2",
+        "data.clips=16",
+        "data.held_clips=2",
+        "data.test_clips=2",
+        "data.holdout=40",
+        "fit.batch_size=8",
+    ],
     "adding": ADDING,
     "forecast": FORECAST,
     "forecast-energy": FORECAST,
@@ -143,6 +158,8 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
         write_classes("classes", 8)
     if module == "read":
         write_lines("lines", 16)
+    if module in ("video", "next_frames"):
+        write_clips("clips", 10)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)

@@ -6,8 +6,8 @@ For a predicted frame y and the true one x, with pixels in [0, 1],
     SSIM = mean over pixels of (2 μ_x μ_y + c₁)(2 σ_xy + c₂) / ((μ_x² + μ_y² + c₁)(σ_x² + σ_y² + c₂))
 
 Means and (co)variances are those of a Gaussian window of 11 × 11 pixels with a deviation of 1.5, within the frame
-alone; c₁ = 0.01², c₂ = 0.03² (Wang et al. 2004, "Image quality assessment"). Papers on Moving MNIST call the first figure, a
-mean over frames and clips, MSE.
+alone; c₁ = 0.01², c₂ = 0.03² (Wang et al. 2004, "Image quality assessment"). Papers on Moving MNIST call the first
+figure, a mean over frames and clips, MSE.
 
 Legend: N clips, S frames, C channels, H height, W width.
 """

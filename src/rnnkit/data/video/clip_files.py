@@ -133,30 +133,27 @@ def read_clip(
         >>> read_clip(file, mode="L", frames=[0, 4], size=(8, 8)).shape
         torch.Size([2, 1, 8, 8])
     """
-    wanted = None if frames is None else sorted(set(frames))
-    found: list[Tensor] = []
-    numbers: list[int] = []
-    if info is not None and info.files and wanted is not None:  # the other files are not opened
-        wanted = sorted({min(number, len(info.files) - 1) for number in wanted})
-        stream = ((number, _bytes(read_pixels(info.files[number], mode=mode))) for number in wanted)
-    else:
-        files = None if info is None else info.files
-        stream = enumerate(stream_frames(path, mode=mode, files=files))
-    for number, frame in stream:
-        last = frame
+    wanted = None if frames is None else set(frames)
+    held: dict[int, Tensor] = {}
+    shape: tuple[int, int] | None = size
+    number, last = -1, None
+
+    def fitted(frame: Tensor) -> Tensor:
+        nonlocal shape
+        shape = (frame.shape[1], frame.shape[2]) if shape is None else shape
+        return fit_frames(frame[None], shape, fit="stretch" if size is None else fit)[0]
+
+    for number, last in _numbered(path, mode, wanted, info):
         if wanted is None or number in wanted:
-            target = size if size is not None else found[0].shape[1:] if found else frame.shape[1:]
-            fitted = fit if size is not None else "stretch"
-            found.append(fit_frames(frame[None], (int(target[0]), int(target[1])), fit=fitted)[0])
-            numbers.append(number)
-            if wanted is not None and number == wanted[-1]:
+            held[number] = fitted(last)
+            if wanted is not None and number >= max(wanted):
                 break
-    if not found:
-        found, numbers = [fit_frames(last[None], size or (last.shape[1], last.shape[2]), fit=fit)[0]], [0]
-    if frames is None:
-        return torch.stack(found)
-    places = np.searchsorted(numbers, np.minimum(frames, numbers[-1])).clip(0, len(found) - 1)
-    return torch.stack([found[place] for place in places])
+    assert last is not None  # a clip without a frame is refused
+    if wanted is None or frames is None:
+        return torch.stack(list(held.values()))
+    if number not in held:  # frames behind the last one are wanted
+        held[number] = fitted(last)
+    return torch.stack([held[min(one, number)] for one in frames])
 
 
 def stream_frames(
@@ -197,6 +194,18 @@ def stream_frames(
         raise DataError("holds no frame that can be read", Place(str(path)))
     yield first
     yield from frames
+
+
+def _numbered(
+    path: str | os.PathLike[str], mode: Mode, wanted: set[int] | None, info: ClipInfo | None
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield frames with their numbers: of a folder that was looked at those that are wanted alone."""
+    files = None if info is None else info.files
+    if not files or wanted is None:
+        yield from enumerate(stream_frames(path, mode=mode, files=files))
+        return
+    for number in sorted({min(number, len(files) - 1) for number in wanted}):
+        yield number, _bytes(read_pixels(files[number], mode=mode))
 
 
 def frame_files(folder: Path) -> list[Path]:
