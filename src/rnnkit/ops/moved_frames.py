@@ -74,4 +74,5 @@ def shifted(weights: Tensor, cell: int) -> Tensor:
     wide = cell + taps - 1
     # A row of w + 1 numbers behind another one lies one column further right in rows of w.
     long = F.pad(weights, (0, cell)).unsqueeze(-2).expand(*weights.shape[:-1], cell, wide + 1)
-    return long.reshape(*weights.shape[:-1], cell * (wide + 1))[..., : cell * wide].unflatten(-1, (cell, wide))
+    cut = long.reshape(*weights.shape[:-1], cell * (wide + 1))[..., : cell * wide]
+    return cut.reshape(*weights.shape[:-1], cell, wide)
