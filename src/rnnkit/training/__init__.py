@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .objectives.ctc import CTC
     from .objectives.ctc_attention import CTCAttention
     from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
+    from .objectives.pixels import PixelObjective
     from .objectives.sequence_to_sequence import SequenceToSequence
     from .objectives.sets import SetObjective
     from .objectives.transducer import Transducer
@@ -54,6 +55,7 @@ _NAMES = {
     "NTASGD": "optimization.averaging",
     "Objective": "objectives.objective",
     "OneCycle": "optimization.schedules",
+    "PixelObjective": "objectives.pixels",
     "Plateau": "optimization.schedules",
     "Run": "loop",
     "ScheduledSampling": "watching.scheduled_sampling",
@@ -91,6 +93,7 @@ __all__ = [
     "LearnerConfig",
     "Objective",
     "OneCycle",
+    "PixelObjective",
     "Plateau",
     "Run",
     "ScheduledSampling",

@@ -13,6 +13,7 @@ object, or by the model's `default_objective`:
 | `"transducer"`    | [B, T', S+1, V] | [B, S]                | the same, each label given those before |
 | `"ctc_attention"` | [B, S+1, V] …   | [B, S]                | as "seq2seq" with an end, and as "ctc"  |
 | `"set"`           | a pair          | [B, S, 1 + D]         | S objects in no order with K in order   |
+| `"pixels"`        | [B, C, H, W]    | [B, H, W] or with 1+S | the class of each pixel, and shares     |
 
 A model that declares none gets "step" where it returns [B, T, outputs] for inputs and targets of T steps, and
 "sequence" otherwise.

@@ -14,6 +14,7 @@ from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
 from .ctc_attention import CTCAttention
 from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
+from .pixels import PixelObjective
 from .sequence_to_sequence import SequenceToSequence
 from .sets import SetObjective
 from .teacher_forcing import TeacherForcedHorizon
@@ -30,6 +31,7 @@ _OWN_LOSS: dict[str, Callable[[Any], Objective]] = {
     "transducer": lambda model: Transducer(blank=getattr(model, "blank", 0)),
     "ctc_attention": lambda model: _ctc_attention(model),
     "set": lambda model: SetObjective(),
+    "pixels": lambda model: PixelObjective(),
 }
 NAMES = (*_WITH_A_LOSS, *_OWN_LOSS, "seq2seq")
 
