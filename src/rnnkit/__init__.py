@@ -57,11 +57,8 @@ if TYPE_CHECKING:
     from .models.language_model import LanguageModel
     from .models.line_recognizer import LineRecognizer
     from .models.loading import load
-<<<<<<< HEAD
     from .models.picture_classifier import PictureClassifier
-=======
     from .models.picture_segmenter import PictureSegmenter
->>>>>>> e81d1fb (Add a network that says of each pixel what it belongs to, and the objective that trains it)
     from .models.regressor import SequenceRegressor
     from .models.set_decoder import SetDecoder
     from .models.speech_recognizer import SpeechRecognizer
@@ -107,12 +104,9 @@ _NAMES = {
     "LineRecognizer": "models.line_recognizer",
     "LoRA": "finetuning.adapters",
     "PerStep": "layers.chain",
-<<<<<<< HEAD
     "PictureClassifier": "models.picture_classifier",
     "PictureWarp": "layers.picture_warp",
-=======
     "PictureSegmenter": "models.picture_segmenter",
->>>>>>> e81d1fb (Add a network that says of each pixel what it belongs to, and the objective that trains it)
     "PixelFront": "layers.pixels",
     "RNN": "layers.rnn",
     "ReNet": "layers.renet",
@@ -178,12 +172,9 @@ __all__ = [
     "LineRecognizer",
     "LoRA",
     "PerStep",
-<<<<<<< HEAD
     "PictureClassifier",
-    "PictureWarp",
-=======
     "PictureSegmenter",
->>>>>>> e81d1fb (Add a network that says of each pixel what it belongs to, and the objective that trains it)
+    "PictureWarp",
     "PixelFront",
     "ReNet",
     "ReversibleNorm",

@@ -50,8 +50,8 @@ from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
 from .picture_classifier import PictureClassifier
-from .plain_encoder_decoder import PlainEncoderDecoder
 from .picture_segmenter import PictureSegmenter
+from .plain_encoder_decoder import PlainEncoderDecoder
 from .regressor import SequenceRegressor
 from .set_decoder import SetDecoder
 from .speech_recognizer import SpeechRecognizer
@@ -94,11 +94,8 @@ BUILDERS: dict[str, Builder] = {
     "SequenceRegressor": SequenceRegressor,
     "SequenceTagger": SequenceTagger,
     "LineRecognizer": LineRecognizer,
-<<<<<<< HEAD
     "PictureClassifier": PictureClassifier,
-=======
     "PictureSegmenter": PictureSegmenter,
->>>>>>> e81d1fb (Add a network that says of each pixel what it belongs to, and the objective that trains it)
     "SetDecoder": SetDecoder,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
