@@ -3,14 +3,15 @@
 With E_0 … E_n the stages of :class:`rnnkit.PictureFront`, of which all but E_0 halve the map, and D_k a stage that
 halves nothing,
 
-    e_0 = E_0(x)            e_k = E_k(e_{k-1})                          k = 1 … n
+    e_0 = E_0([x, 1])       e_k = E_k(e_{k-1})                          k = 1 … n
     d_n = e_n + W context(e_n)                                          without a context: e_n
     d_k = D_k(e_k + up(W_k d_{k+1}))                                    k = n − 1 … 0
     y   = W_y d_0 + b_y                                                 the logits of the classes of each pixel
     s   = W_s d_0 + b_s                                                 further logits of each pixel, if it has some
 
-``up`` repeats each value 2 × 2 times. So a small network knows the edges from e_0 and the surroundings from d_n; a
-:class:`rnnkit.ReNet` as context has read the whole picture.
+``up`` repeats each value 2 × 2 times. The 1 is a channel of its own: the first stage normalises the channels of each
+pixel, and would not know bright from dark without it. A small network knows the edges from e_0 and the surroundings
+from d_n; a :class:`rnnkit.ReNet` as context has read the whole picture.
 
 Variant: U-Net (Ronneberger et al. 2015, arXiv:1505.04597) with sums in place of concatenations, as LinkNet has them
 (Chaurasia & Culurciello 2017, arXiv:1707.03718), and the context of ReSeg (Visin et al. 2016, arXiv:1511.07053).
@@ -106,7 +107,7 @@ class PictureSegmenter(NotScriptable):
             )
 
         self.down, self.up = torch.nn.ModuleList(), torch.nn.ModuleList()
-        before = input_size
+        before = input_size + 1
         for number, width in enumerate(channels):
             self.down.append(front(before, width, 2 if number else 1, blocks if number else 0))
             before = width
@@ -165,14 +166,7 @@ class PictureSegmenter(NotScriptable):
         """Map pictures [B, I, H, W] to logits [B, C + S, H, W]; see the class."""
         check_pixels(x, self.input_size, self)
         sizes = check_sizes(heights, widths, len(x), x.shape[2], x.shape[3])
-        fitting: list[tuple[Tensor | None, Tensor | None]] = []
-        maps = []
-        for front in self.down:
-            x = front(x, *(sizes or (None, None)))
-            if sizes is not None:
-                sizes = front.output_sizes(*sizes)
-            fitting.append(sizes or (None, None))
-            maps.append(x)
+        maps, fitting = self._downwards(x, sizes)
         x = maps.pop()
         if self.context is not None:
             heights, widths = fitting[-1]
@@ -190,6 +184,26 @@ class PictureSegmenter(NotScriptable):
             y = torch.cat([y, self.shape_head(x)], -1)
         found: Tensor = y.permute(0, 3, 1, 2)
         return found
+
+    def coarsest(self, x: Tensor) -> Tensor:
+        """Map pictures [B, I, H, W] to the coarsest map [B, F, H', W'], in front of the context."""
+        check_pixels(x, self.input_size, self)
+        return self._downwards(x, None)[0][-1]
+
+    def _downwards(
+        self, x: Tensor, sizes: tuple[Tensor, Tensor] | None
+    ) -> tuple[list[Tensor], list[tuple[Tensor | None, Tensor | None]]]:
+        """Return the maps of all stages, and the heights and widths of the pictures in each."""
+        x = torch.cat([x, x.new_ones(len(x), 1, *x.shape[2:])], 1)
+        fitting: list[tuple[Tensor | None, Tensor | None]] = []
+        maps = []
+        for front in self.down:
+            x = front(x, *(sizes or (None, None)))
+            if sizes is not None:
+                sizes = front.output_sizes(*sizes)
+            fitting.append(sizes or (None, None))
+            maps.append(x)
+        return maps, fitting
 
     def set_head(self, head: torch.nn.Linear, name: str = "head") -> None:
         """Put another output layer in place; ``config()`` tells its width.

@@ -51,6 +51,7 @@ class RecognitionJob(FineTuneWork):
     """
 
     noun: ClassVar[str] = "recogniser"
+    kept: ClassVar[str] = "words"
     rates: ClassVar[tuple[str, ...]] = ("cer",)
 
     recipe: Any
@@ -87,10 +88,10 @@ class RecognitionJob(FineTuneWork):
         matching(self.learner.model, settings.freeze)
         if settings.protect == "ewc":
             raise ConfigError(
-                "protect=ewc arrived; a recogniser does not measure what its weights matter: type --set protect=l2-sp"
+                f"protect=ewc arrived; a {self.noun} does not measure what its weights matter: type --set protect=l2-sp"
             )
         if settings.classes == "replace":
-            raise ConfigError("classes=replace arrived; a recogniser keeps its words: train anew for others")
+            raise ConfigError(f"classes=replace arrived; a {self.noun} keeps its {self.kept}: train anew for others")
         if settings.replay is not None and self.parts.old is None:
             raise ConfigError(
                 f"replay={settings.replay:g} needs the data of the first training, which is gone; add --set replay=none"
