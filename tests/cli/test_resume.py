@@ -11,6 +11,7 @@ import torch
 from class_pictures import write_classes
 from clips import write_clips
 from lines import write_lines
+from masks import write_classes, write_things
 from series_files import write_waves
 from sounds import tone, write_folder
 from typer.testing import CliRunner
@@ -57,6 +58,7 @@ PICTURES = [
     "model.size=8", "model.units=3", "fit.batch_size=8",
 ]  # fmt: skip
 FRAMES = ["model.size=16,16", "fit.batch_size=8"]
+SEGMENT = ["model.channels=4,6", "model.blocks=0", "fit.crop=32", "fit.batch_size=4"]
 READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 SMALL = {
     **TEXTS,
@@ -71,6 +73,9 @@ SMALL = {
     ],
     "classify-images": [*PICTURES, "data.path=classes", "model.channels=4"],
     "mnist-renet": [*PICTURES, "data.limit=40"],
+    "segment": [*SEGMENT, "data.path=masks"],
+    "instances": [*SEGMENT, "data.path=things"],
+    "nuclei": [*SEGMENT, "data.path=things", "data.test_pictures=2"],
     "speech": [*SOUND, "data.path=spoken", "data.tokens=word"],
     "speech-digits": [*SOUND, "data.path=digits", "data.strings=8", "data.test_strings=2", "data.longest_string=2"],
     "vad": VOICE,
@@ -160,6 +165,9 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
         write_lines("lines", 16)
     if module in ("video", "next_frames"):
         write_clips("clips", 10)
+    if module in ("segment", "instances"):
+        write_classes("masks", 10)
+        write_things("things", 10)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)

@@ -11,8 +11,9 @@ from PIL import Image
 from rnnkit.tasks.segmentation import load_segmenter
 
 SMALL = (
-    "model.channels=8,16 model.blocks=0 model.dropout=0 model.hidden_size=4 fit.crop=48 fit.batch_size=4 fit.lr=0.01 fit.average=none fit.repeats=4 "
-    "augment.degrees=0 augment.scale=0 data.validation=0.2 data.test_share=0.2 device=cpu"
+    "model.channels=8,16 model.blocks=0 model.dropout=0 model.hidden_size=4 fit.crop=48 fit.batch_size=4 fit.lr=0.01 "
+    "fit.average=none fit.repeats=4 augment.degrees=0 augment.scale=0 data.validation=0.2 data.test_share=0.2 "
+    "device=cpu"
 )
 
 

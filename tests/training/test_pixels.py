@@ -25,9 +25,9 @@ def batch(classes=3, shapes=2, count=5):
 
 def test_the_cross_entropy_is_that_of_torch():
     output, targets = batch(shapes=0)
-    wanted = torch.nn.functional.cross_entropy(
-        output, targets[:, 0].long(), ignore_index=-1, reduction="none"
-    ).sum((1, 2)) / (targets[:, 0] >= 0).sum((1, 2))
+    wanted = torch.nn.functional.cross_entropy(output, targets[:, 0].long(), ignore_index=-1, reduction="none").sum(
+        (1, 2)
+    ) / (targets[:, 0] >= 0).sum((1, 2))
     assert_close(pixel_loss(output, targets, dice=0.0), wanted)
 
 

@@ -22,6 +22,7 @@ Legend: B pictures, I channels in, H height, W width, C classes, S shapes, F cha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -116,9 +117,7 @@ class PictureSegmenter(NotScriptable):
             if not isinstance(width, int):
                 raise ConfigError(f"the context {short_repr(context)} does not tell its output_size; give it one")
             self.join = torch.nn.Linear(width, before)
-        self.narrow = torch.nn.ModuleList(
-            torch.nn.Linear(wide, width) for width, wide in zip(channels, channels[1:], strict=False)
-        )
+        self.narrow = torch.nn.ModuleList(torch.nn.Linear(wide, width) for width, wide in pairwise(channels))
         self.up.extend(front(width, width, 1, 0) for width in channels[:-1])
         self.head = torch.nn.Linear(channels[0], outputs)
         self.shape_head = torch.nn.Linear(channels[0], shapes) if shapes else None

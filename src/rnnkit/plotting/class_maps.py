@@ -1,4 +1,4 @@
-"""Pictures whose pixels were named: classes as colours over the picture, and the edges of what is there and was found."""
+"""Pictures whose pixels were named: classes as colours, and the edges of what is there and of what was found."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ _SMALL = 0.01  # quantile of the areas of true things
 
 
 def choose_growing(segmenter: Segmenter, items: PixelItems) -> Growing:
-    """Return the thresholds with the highest precision of things at IoU 0.5 to 0.95, as the Data Science Bowl counts it.
+    """Return the thresholds with the highest precision of things (``bowl_map``).
 
-    Thresholds are chosen one after the other, twice. The smallest thing is tried as half of the area that 99% of the true
+    They are chosen one after the other, twice. The smallest thing is tried as half of the area that 99% of the true
     ones exceed, as twice that area, and as a pixel.
 
     Args:

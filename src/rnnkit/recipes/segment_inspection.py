@@ -32,8 +32,8 @@ def context_rows(segmenter: Segmenter, items: PixelItems) -> InspectionData:
     context = model.context
     if not isinstance(context, rnnkit.ReNet):
         raise ConfigError(
-            "the network has no recurrence to look into (model.context is conv or none); inspect a run that was trained "
-            "with model.context=renet"
+            "the network has no recurrence to look into (model.context is conv or none); inspect a run that was "
+            "trained with model.context=renet"
         )
     rows = []
     device = next(model.parameters()).device

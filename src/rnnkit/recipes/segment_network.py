@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from rnnkit.tasks.segmentation_settings import SegmenterFit, SegmenterNetwork
 
 
-def build(settings: SegmenterNetwork, outputs: int, *, shapes: int = 0, device: str = "auto") -> rnnkit.PictureSegmenter:
+def build(
+    settings: SegmenterNetwork, outputs: int, *, shapes: int = 0, device: str = "auto"
+) -> rnnkit.PictureSegmenter:
     """Return the network with fresh weights.
 
     Args:
@@ -73,6 +75,4 @@ def learner_of(model: Any, fit: SegmenterFit, device: str, **others: Any) -> rnn
     """Return a learner of a network that names pixels; `others` replace settings of the training."""
     from rnnkit.training import PixelObjective
 
-    return rnnkit.Learner(
-        model, objective=PixelObjective(fit.dice), device=device, **fit.learner_settings() | others
-    )
+    return rnnkit.Learner(model, objective=PixelObjective(fit.dice), device=device, **fit.learner_settings() | others)

@@ -1,4 +1,4 @@
-"""The page of a run that names pixels or tells things apart, ``report.html``: figures, worst pictures, classes, curves."""
+"""The page ``report.html`` of a run that names pixels or tells things apart: figures, pictures, classes, curves."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ def _lead(judged: Mapping[str, Judged]) -> str:
         figures = one.scores.figures
         told = f"{name}, {len(one.found):,} pictures: mean IoU {figures.get('mean_iou', 0.0):.3f}"
         if "otsu_iou" in figures:
-            told += (
-                f"; foreground {figures['foreground_iou']:.3f}, by Otsu's threshold {figures['otsu_iou']:.3f}"
-            )
+            told += f"; foreground {figures['foreground_iou']:.3f}, by Otsu's threshold {figures['otsu_iou']:.3f}"
         if "bowl_ap50" in figures:
             told += (
                 f". Things, as the Data Science Bowl counts them: {figures['bowl_ap50']:.3f} at IoU 0.5, "
@@ -86,9 +84,7 @@ def _lead(judged: Mapping[str, Judged]) -> str:
 def _add_pictures(page: Page, segmenter: Segmenter, judged: Mapping[str, Judged]) -> None:
     from rnnkit.plotting.class_maps import edges_grid
 
-    order = sorted(
-        (score, name, row) for name, one in judged.items() for row, score in enumerate(one.scores.each)
-    )
+    order = sorted((score, name, row) for name, one in judged.items() for row, score in enumerate(one.scores.each))
     page.section("Pictures", "The edges of what is there are orange, those of what was found are blue.")
     first = [(judged[name].scores.each[row], name, row) for name in judged for row in range(len(judged[name].found))]
     for title, chosen, caption in (
@@ -137,7 +133,9 @@ def _add_precision(page: Page, judged: Mapping[str, Judged]) -> None:
     for name, one in judged.items():
         if one.scores.coco is None:
             continue
-        curves = [(each.name, each.curve.recall, each.curve.precision) for each in one.scores.coco.classes if each.curve]
+        curves = [
+            (each.name, each.curve.recall, each.curve.precision) for each in one.scores.coco.classes if each.curve
+        ]
         if curves:
             page.section("Precision and recall")
             page.picture(

@@ -192,7 +192,9 @@ def write_tables(folder: Path, judged: Mapping[str, Judged]) -> None:
     if rows:
         classes = next(iter(judged.values())).items.classes
         quality = "mean_iou" if next(iter(judged.values())).scores.bowl is None else "bowl_map"
-        write_rows(("test", "picture", quality, "things", *(f"share_{one}" for one in classes)), rows, folder / PREDICTIONS)
+        write_rows(
+            ("test", "picture", quality, "things", *(f"share_{one}" for one in classes)), rows, folder / PREDICTIONS
+        )
         write_rows(*class_rows(judged), folder / CLASSES)
 
 

@@ -68,7 +68,9 @@ def bowl_precision(
         0.5
     """
     if true.shape != found.shape:
-        raise ShapeError(f"things of {list(found.shape)} arrived for true ones of {list(true.shape)}; expected one size")
+        raise ShapeError(
+            f"things of {list(found.shape)} arrived for true ones of {list(true.shape)}; expected one size"
+        )
     if judged is not None:
         true, found = np.where(judged, true, 0), np.where(judged, found, 0)
     ids, first = np.unique(true, return_inverse=True)

@@ -5,10 +5,10 @@ FN_k those of class k that were not,
 
     IoU_k = TP_k / (TP_k + FP_k + FN_k)          Dice_k = 2 TP_k / (2 TP_k + FP_k + FN_k)
 
-The mean is over the classes that are there or were named, without the background; 1 where there is none. ``foreground_iou`` is that of all classes but the
-background as one. ``otsu_iou`` is the same for a threshold of each picture's brightness (Otsu 1979, "A threshold
-selection method from gray-level histograms"), which knows nothing of classes; the side of it that has fewer pixels is
-taken for the foreground.
+The mean is over the classes that are there or were named, without the background; 1 where there is none.
+``foreground_iou`` is that of all classes but the background as one. ``otsu_iou`` is the same for a threshold of each
+picture's brightness (Otsu 1979, "A threshold selection method from gray-level histograms"), which knows nothing of
+classes; the side of it that has fewer pixels is taken for the foreground.
 
 Legend: C classes with the background, H height, W width, N pictures.
 """

@@ -24,7 +24,7 @@ from ..errors import DataError
 from ..layers.modes import mode
 from ..serialization import read_config
 from .found_things import FoundThings
-from .growing import SHAPES, Growing, found_of, grow
+from .growing import Growing, found_of, grow
 from .segmentation_batches import stretch
 from .segmentation_settings import LARGEST, SegmenterDecoding, ThingsDecoding
 
@@ -195,10 +195,8 @@ class Segmenter:
         tile, overlap, step = self.decoding.tile, self.decoding.overlap, self.model.stride
         tops, lefts = (_places(side, tile, overlap, step) for side in (height, width))
         with mode(self.model, training=False):
-            if len(tops) == len(lefts) == 1:
-                found = self._outputs(ready)
-            else:
-                found = self._tiled(ready, tops, lefts)
+            whole = len(tops) == len(lefts) == 1
+            found = self._outputs(ready) if whole else self._tiled(ready, tops, lefts)
         classes = len(self.classes) + 1
         return found[:classes].clone(), found[classes:].clone()
 
@@ -324,7 +322,7 @@ def _places(side: int, tile: int, overlap: int, step: int) -> list[tuple[int, in
         return [(0, side)]
     count = -(-(side - overlap) // (tile - overlap))
     begins = [number * (side - tile) // (count - 1) // step * step for number in range(count)]
-    return [(begin, min(begin + tile + step - 1, side)) for begin in begins]
+    return list(dict.fromkeys((begin, min(begin + tile + step - 1, side)) for begin in begins))
 
 
 def _ramp(length: int, overlap: int) -> Tensor:

@@ -45,9 +45,7 @@ def stretch(image: Tensor) -> Tensor:
     return ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
 
 
-def class_map_of(
-    size: tuple[int, int], boxes: Boxes | None, masks: Masks | None, class_map: Tensor | None
-) -> Tensor:
+def class_map_of(size: tuple[int, int], boxes: Boxes | None, masks: Masks | None, class_map: Tensor | None) -> Tensor:
     """Return the class of each pixel, int64 [H, W]: 0 background, n for class number n − 1, below 0 not judged.
 
     Where there are only masks of things, a pixel has the class of its thing; those of ``boxes.crowd`` are not judged.
@@ -137,6 +135,12 @@ class EncodePixels:
 
     Attributes:
         shapes: whether the shapes are wanted; see :mod:`rnnkit.tasks.growing`.
+
+    Example:
+        >>> sample = Sample(torch.rand(1, 2, 3), class_map=torch.tensor([[0, 1, 1], [0, 0, 2]]))
+        >>> batch = PictureBatch(sample.image[None], torch.tensor([[2, 3]]), (sample,), ())
+        >>> EncodePixels()(batch)
+        Batch(inputs [1, 1, 2, 3], targets [1, 1, 2, 3])
     """
 
     shapes: bool = False
@@ -172,6 +176,16 @@ class PixelBatches(PictureBatches):
         shapes: as in `EncodePixels`.
         augment, contrast: as in `Parts`.
         shuffle, seed: as in `PictureBatches`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from rnnkit.data.images import read_pictures
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("a.png", "a_mask.png"):
+        ...     Image.new("L", (40, 30), 1).save(folder / name)
+        >>> next(iter(PixelBatches(read_pictures(folder), 1, 16)))
+        Batch(inputs [1, 3, 16, 16], targets [1, 1, 16, 16])
     """
 
     def __init__(

@@ -24,8 +24,8 @@ class SegmenterNetwork(Settings):
         channels: of the stages, from the full size to the coarsest map; each but the first halves the map.
         blocks: pairs of convolutions of a stage, behind its first one.
         dropout: probability of dropping a channel of the coarsest map while training.
-        longest: pixels of the longer side above which pictures are scaled down; what is found is scaled back. none never
-            scales.
+        longest: pixels of the longer side above which pictures are scaled down; what is found is scaled back; none
+            never scales.
         colour: rgb, or gray for pictures without colours.
         contrast: picture scales the values of each picture so that its 1% and its 99.8% quantile become 0 and 1, for
             microscopes and cameras whose brightness varies; none takes them as they are.
@@ -140,6 +140,10 @@ class SegmenterDecoding(Settings):
         tile: pixels of each side of the parts that a larger picture is cut into.
         overlap: pixels that neighbouring parts share; there both are mixed, each the less, the nearer its edge is.
         flips: whether the mean over the picture and its three mirror images is taken, which takes four times as long.
+
+    Example:
+        >>> SegmenterDecoding(tile=512).overlap
+        128
     """
 
     group_name: ClassVar[str] = "decode"
@@ -152,8 +156,8 @@ class SegmenterDecoding(Settings):
         super().__post_init__()
         if 2 * self.overlap > self.tile:
             raise ConfigError(
-                f"decode.overlap={self.overlap} and decode.tile={self.tile} arrived; expected an overlap of at most half "
-                "a tile"
+                f"decode.overlap={self.overlap} and decode.tile={self.tile} arrived; expected an overlap of at most "
+                "half a tile"
             )
 
 
@@ -166,6 +170,10 @@ class ThingsDecoding(SegmenterDecoding):
         core: score from which on a pixel belongs to the core of a thing.
         smallest: pixels of the smallest thing.
         least: things of a lower score are left out.
+
+    Example:
+        >>> ThingsDecoding(core=0.6).foreground is None
+        True
     """
 
     foreground: Annotated[float, Range(above=0, below=1)] | None = None

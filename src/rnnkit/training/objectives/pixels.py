@@ -64,8 +64,8 @@ class PixelObjective(Objective):
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         if not isinstance(output, Tensor) or output.dim() != 4 or len(output) != len(rows):
             raise ConfigError(
-                f"for {len(rows)} pictures the model returned {describe(output)}; the objective 'pixels' expects logits "
-                f"[{len(rows)}, classes, height, width]"
+                f"for {len(rows)} pictures the model returned {describe(output)}; the objective 'pixels' expects "
+                f"logits [{len(rows)}, classes, height, width]"
             )
         if rows.targets is not None:
             self._check(self._targets(rows), output.shape)
@@ -80,8 +80,8 @@ class PixelObjective(Objective):
             raise DataError("the targets hold NaN or infinite numbers; give pixels that are not judged the class -100")
         if classes.numel() and (bool((classes != classes.round()).any()) or not int(classes.max()) < most):
             raise DataError(
-                f"classes up to {float(classes.max()):g} arrived; expected whole numbers from 0 to {most - 1}, and below "
-                "0 where a pixel is not judged"
+                f"classes up to {float(classes.max()):g} arrived; expected whole numbers from 0 to {most - 1}, and "
+                "below 0 where a pixel is not judged"
             )
         if shares.numel() and not 0 <= float(shares.min()) <= float(shares.max()) <= 1:
             raise DataError(
@@ -97,8 +97,8 @@ class PixelObjective(Objective):
     def _check(self, targets: Tensor, shape: torch.Size) -> None:
         """Raise ShapeError for targets that do not belong to logits of a shape."""
         if targets.dim() != 4 or targets.shape[2:] != shape[2:] or targets.shape[1] > shape[1]:
+            size = ", ".join(map(str, shape[2:]))
             raise ShapeError(
                 f"targets of shape {list(targets.shape)} arrived for logits of shape {list(shape)}; the objective "
-                f"'pixels' expects the class of each pixel, [B, {', '.join(map(str, shape[2:]))}], and shares behind it, "
-                f"[B, 1 + shapes, {', '.join(map(str, shape[2:]))}]"
+                f"'pixels' expects the class of each pixel, [B, {size}], and shares behind it, [B, 1 + shapes, {size}]"
             )
