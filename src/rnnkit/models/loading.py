@@ -49,10 +49,7 @@ from .frame_forecaster import FrameForecaster
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
-<<<<<<< HEAD
 from .picture_classifier import PictureClassifier
-=======
->>>>>>> d3ef6e5 (Sort imports)
 from .picture_segmenter import PictureSegmenter
 from .plain_encoder_decoder import PlainEncoderDecoder
 from .regressor import SequenceRegressor
