@@ -27,7 +27,7 @@ def draw_discs(size, seed):
     return image.clip(0, 255).astype(np.uint8), things, kinds
 
 
-def write_classes(folder, count, size=(40, 48), seed=0):
+def write_class_masks(folder, count, size=(40, 48), seed=0):
     """Write pictures with masks of classes 1 and 2, in ``images`` and ``masks``."""
     folder = Path(folder)
     for name in ("images", "masks"):

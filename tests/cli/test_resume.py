@@ -11,7 +11,7 @@ import torch
 from class_pictures import write_classes
 from clips import write_clips
 from lines import write_lines
-from masks import write_classes, write_things
+from masks import write_class_masks, write_things
 from series_files import write_waves
 from sounds import tone, write_folder
 from typer.testing import CliRunner
@@ -166,7 +166,7 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
     if module in ("video", "next_frames"):
         write_clips("clips", 10)
     if module in ("segment", "instances"):
-        write_classes("masks", 10)
+        write_class_masks("masks", 10)
         write_things("things", 10)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from commands import call, refused_alone
-from masks import write_classes, write_coco, write_things
+from masks import write_class_masks, write_coco, write_things
 from PIL import Image
 
 from rnnkit.tasks.segmentation import load_segmenter
@@ -25,7 +25,7 @@ def settings(text=SMALL):
 def classes(tmp_path_factory):
     """A run on masks of two classes, and the folder that it learned from."""
     folder = tmp_path_factory.mktemp("segment")
-    write_classes(folder / "set", 20)
+    write_class_masks(folder / "set", 20)
     (folder / "set" / "images" / "lonely.png").write_bytes((folder / "set" / "images" / "000.png").read_bytes())
     result = call("train", "segment", folder / "set", *settings(), "--set", "fit.epochs=4", "--out", folder / "run")
     assert result.exit_code == 0, result.output
@@ -70,7 +70,7 @@ def test_things_are_told_apart_and_reported(things):
 
 
 def test_evaluate_gives_the_same_figures_and_takes_other_pictures(classes, things, tmp_path):
-    for run, write, name in ((classes[0], write_classes, "mean_iou"), (things[0], write_coco, "bowl_map")):
+    for run, write, name in ((classes[0], write_class_masks, "mean_iou"), (things[0], write_coco, "bowl_map")):
         metrics = json.loads((run / "metrics.json").read_text())
         result = call("evaluate", run)
         assert f": {metrics['test'][name]:.4g}" in result.stdout, result.output
@@ -137,7 +137,7 @@ def test_bad_data_is_told(tmp_path, monkeypatch):
     for file in (tmp_path / "things" / "masks").iterdir():
         file.unlink()
     assert refused_alone(call("train", "segment", "things"), "no picture with a mask is left", "masks/a.png")
-    write_classes("few", 2)
+    write_class_masks("few", 2)
     assert refused_alone(call("train", "segment", "few"), "expected at least 3", "data.validation=0")
     result = call("train", "instances", "few", "--set", "data.mask_values=classes")
     assert refused_alone(result, "masks of classes", "Give each thing a number of its own in the mask")
