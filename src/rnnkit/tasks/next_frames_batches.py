@@ -142,7 +142,7 @@ class WindowBatches(ResumableBatches):
             raise DataError(f"windows of {windows.frames} frames arrived with observed={observed}; expected more")
         self.windows, self.batch_size, self.observed = windows, batch_size, observed
         self.shuffle, self.plain, self.growing, self.epoch = shuffle, plain, growing, 0
-        super().__init__(seed)
+        super().__init__(seed, windows)
 
     @property
     def steps(self) -> int:
@@ -190,8 +190,8 @@ class WindowBatches(ResumableBatches):
         for number in range(first, self.steps):
             self.position.advance()
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            frames = self.windows.windows(rows).float() / 255
-            yield Batch(frames[:, :seen], frames[:, 1:])
+            frames = self.windows.windows(self.own(rows)).float() / 255
+            yield self.marked(Batch(frames[:, :seen], frames[:, 1:]), rows)
         self.epoch += 1
         self.position.end()
 
