@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from masks import draw_discs, write_classes, write_coco, write_things
+from masks import draw_discs, write_class_masks, write_coco, write_things
 from PIL import Image
 from tolerances import assert_close
 
@@ -166,7 +166,7 @@ def test_batches_move_masks_along_and_go_on_to_the_bit(tmp_path):
 
 
 def test_classes_of_another_order_are_renumbered(tmp_path):
-    write_classes(tmp_path / "set", 3)
+    write_class_masks(tmp_path / "set", 3)
     pictures = read_pictures(tmp_path / "set")
     swapped = items_of(pictures, ("2", "1"), None)
     plain = items_of(pictures, ("1", "2"), None)
