@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .models.forecast_segments import SegmentForecaster
     from .models.frame_forecaster import FrameForecaster
     from .models.intents import IntentSlotModel
+    from .models.graph import GraphModel
     from .models.language_model import LanguageModel
     from .models.line_recognizer import LineRecognizer
     from .models.loading import load
@@ -96,6 +97,7 @@ _NAMES = {
     "IntentSlotModel": "models.intents",
     "LSTM": "layers.lstm",
     "LSTMCell": "layers.cells",
+    "GraphModel": "models.graph",
     "LanguageModel": "models.language_model",
     "Learner": "training.learner",
     "FrameForecaster": "models.frame_forecaster",
@@ -166,6 +168,7 @@ __all__ = [
     "GRUCell",
     "IntentSlotModel",
     "LSTMCell",
+    "GraphModel",
     "LanguageModel",
     "Learner",
     "LineFront",

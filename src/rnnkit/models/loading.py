@@ -26,6 +26,7 @@ from ..layers.crf import CRF
 from ..layers.description import TORCH_ARGUMENTS
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.frame_front import FrameFront
+from ..layers.graph import GRAPH_BUILDERS
 from ..layers.gru import GRU
 from ..layers.instance_norm import ReversibleNorm
 from ..layers.line_front import LineFront
@@ -46,6 +47,7 @@ from .forecast_direct import DirectForecaster
 from .forecast_encoder_decoder import EncoderDecoderForecaster
 from .forecast_segments import SegmentForecaster
 from .frame_forecaster import FrameForecaster
+from .graph import GraphModel
 from .intents import IntentSlotModel
 from .language_model import LanguageModel
 from .line_recognizer import LineRecognizer
@@ -110,6 +112,8 @@ BUILDERS: dict[str, Builder] = {
     "FrameForecaster": FrameForecaster,
     "DeepAR": DeepAR,
     "EncoderDecoderForecaster": EncoderDecoderForecaster,
+    "GraphModel": GraphModel,
+    **GRAPH_BUILDERS,
     "torch.nn.Sequential": lambda modules: torch.nn.Sequential(*modules),
     **{f"torch.nn.{kind.__name__}": kind for kind in TORCH_ARGUMENTS},
 }
