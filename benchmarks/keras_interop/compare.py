@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnkit.interop.keras import from_keras
+import rnnkit
+from rnnkit.interop.keras import from_keras, to_keras
 
 FORMS = (".keras", ".h5", ".weights.h5")
 
@@ -65,6 +66,56 @@ def compare(folder: Path, form: str) -> dict[str, Any]:
     return found
 
 
+def own_models() -> dict[str, tuple[torch.nn.Module, dict[str, Any], list[np.ndarray]]]:
+    """Models of rnnkit's with the arguments of `to_keras`, and their inputs."""
+    torch.manual_seed(3)
+    draw = np.random.default_rng(3)
+    x = draw.standard_normal((4, 7, 3)).astype("float32")
+    ids = draw.integers(0, 11, (4, 7)).astype("int32")
+    found: dict[str, Any] = {}
+    for name, kind in (("rnn", rnnkit.SimpleRNN), ("lstm", rnnkit.LSTM), ("gru", rnnkit.GRU)):
+        deep = kind(3, 5, num_layers=2, bidirectional=True, dropout=0.2)
+        found[f"own_classifier_{name}"] = rnnkit.SequenceClassifier(deep, classes=4), {}, [x]
+        found[f"own_regressor_{name}"] = rnnkit.SequenceRegressor(kind(3, 5), outputs=2, pooling="mean"), {}, [x]
+    for pooling in ("max", "concat"):
+        model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5, bidirectional=True), 3, pooling=pooling, dropout=0.1)
+        found[f"own_{pooling}"] = model, {}, [x]
+    front = rnnkit.Chain(torch.nn.Embedding(11, 4), torch.nn.Conv1d(4, 6, 3, padding="same"), torch.nn.ReLU())
+    found["own_convolution"] = rnnkit.SequenceClassifier(rnnkit.GRU(6, 5), 3, front=front), {}, [ids]
+    found["own_reset_before"] = rnnkit.SequenceRegressor(rnnkit.GRU(3, 5, reset_after=False)), {}, [x]
+    found["own_tagger"] = rnnkit.SequenceTagger(rnnkit.LSTM(3, 5, bidirectional=True), 4), {}, [x]
+    found["own_language_model"] = rnnkit.LanguageModel(11, "lstm", 6, 7, 2), {}, [ids]
+    return found
+
+
+def write(folder: Path) -> int:
+    """Write every model that Keras saved, and some of rnnkit's own, with what they return here."""
+    back = folder / "back"
+    back.mkdir(exist_ok=True)
+    count = 0
+    for file in sorted(folder.glob("*.npz")):
+        stored = np.load(file)
+        inputs = [stored[key] for key in sorted(stored) if key.startswith("input_")]
+        _written(back / f"{file.stem}.keras", from_keras(folder / f"{file.stem}.keras"), {}, inputs)
+        count += 1
+    for name, (model, options, inputs) in own_models().items():
+        _written(back / f"{name}.keras", model.eval(), options, inputs)
+        count += 1
+    return count
+
+
+def _written(file: Path, model: torch.nn.Module, options: dict[str, Any], inputs: list[np.ndarray]) -> None:
+    to_keras(model, file, **options)
+    shown: Any = model
+    if not isinstance(model, rnnkit.GraphModel) and model.default_loss == "cross_entropy":
+        shown = lambda x: model(x).softmax(-1)  # noqa: E731 (as the file has it)
+    outputs, gradients = outputs_and_gradients(shown, inputs)
+    arrays = {f"input_{number}": one for number, one in enumerate(inputs)}
+    arrays |= {f"output_{number}": one for number, one in enumerate(outputs)}
+    arrays |= {f"gradient_{number}": one for number, one in enumerate(gradients)}
+    np.savez(file.with_suffix(".npz"), **arrays)
+
+
 def main(folder: Path) -> None:
     """Compare, and print the models that are off."""
     for form in FORMS:
@@ -79,6 +130,7 @@ def main(folder: Path) -> None:
         print(form, len(found), "models,", len(off), "off; largest difference of outputs", worst)
         for name, one in off.items():
             print("   ", name, one)
+    print(write(folder), "models written to", folder / "back")
 
 
 if __name__ == "__main__":

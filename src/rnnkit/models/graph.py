@@ -46,6 +46,8 @@ class GraphModel(NotScriptable, Graph):
         final: for each result what is applied to it: "linear" (nothing), "softmax" or "sigmoid".
         logits: leave `final` out, so that losses take what comes out; a :class:`rnnkit.Learner` trains such a model.
         outputs: names of the results; one result comes out as a tensor, several as a tuple in their order.
+        shapes: of each input, with the batch; None where any size fits. They are told, not checked.
+        integers: names of the inputs that are ids.
 
     Shapes:
         each input [B, ...] as its first layer takes it; ``lengths`` [B] says how many steps of the inputs count.
@@ -76,6 +78,8 @@ class GraphModel(NotScriptable, Graph):
         final: Sequence[str] | None = None,
         logits: bool = False,
         outputs: Sequence[str] | None = None,
+        shapes: Sequence[Sequence[int | None]] | None = None,
+        integers: Sequence[str] = (),
     ) -> None:
         super().__init__(layers, names, inputs, nodes, results)
         self.final = ["linear"] * len(results) if final is None else list(final)
@@ -84,7 +88,10 @@ class GraphModel(NotScriptable, Graph):
         self.output_names = [f"output_{place}" for place in range(len(results))] if outputs is None else list(outputs)
         if not len(self.final) == len(self.output_names) == len(results):
             raise ConfigError(f"{len(results)} results, but {len(self.final)} in final, {len(self.output_names)} names")
-        self.logits = logits
+        self.logits, self.integers = logits, list(integers)
+        self.shapes = None if shapes is None else [list(shape) for shape in shapes]
+        if self.shapes is not None and len(self.shapes) != len(self.inputs):
+            raise ConfigError(f"{len(self.shapes)} shapes for {len(self.inputs)} inputs")
 
     @property
     def default_loss(self) -> str | LossFunction:
@@ -103,7 +110,8 @@ class GraphModel(NotScriptable, Graph):
         arguments = self.arguments()
         if None in arguments["layers"]:
             return None
-        own = {"final": self.final, "logits": self.logits, "outputs": self.output_names}
+        own: dict[str, Any] = {"final": self.final, "logits": self.logits, "outputs": self.output_names}
+        own |= {"shapes": self.shapes, "integers": self.integers}
         return {"builder": "GraphModel", "arguments": arguments | own}
 
     def forward(self, x: Inputs, lengths: Lengths | None = None) -> Any:  # type: ignore[override]

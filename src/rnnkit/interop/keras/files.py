@@ -54,7 +54,7 @@ def open_file(path: Path, configuration: Path | dict[str, Any] | None = None) ->
         DataError: the file is missing, damaged, none of these, or not safe to read.
         MissingExtraError: h5py is not installed.
     """
-    _h5py()
+    h5py_module()
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected a .keras or .h5 file")
     with path.open("rb") as opened:
@@ -211,12 +211,17 @@ def _json(text: str, place: Location) -> dict[str, Any]:
 
 @contextmanager
 def _h5(path: Path) -> Iterator[Any]:
-    h5py = _h5py()
+    h5py = h5py_module()
     with h5py.File(path, "r", locking=False) as file:
         yield file
 
 
-def _h5py() -> Any:
+def h5py_module() -> Any:
+    """Return h5py.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import h5py
     except ImportError as error:

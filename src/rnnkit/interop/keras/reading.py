@@ -18,16 +18,12 @@ class KerasModel(NamedTuple):
     """What a file of Keras's holds.
 
     Attributes:
-        model: the network.
+        model: the network; its ``shapes`` are those that the file declares.
         notes: what was not taken over, a sentence each.
-        shapes: of the inputs by name, as the file declares them: without the batch, None for any size.
-        integers: names of the inputs that take ids.
     """
 
     model: GraphModel
     notes: list[str]
-    shapes: dict[str, list[int | None]]
-    integers: list[str]
 
 
 def from_keras(
@@ -87,8 +83,9 @@ def read_keras(
         >>> import rnnkit, tempfile
         >>> from rnnkit.interop.keras import read_keras, to_keras
         >>> model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 8, batch_first=True), classes=2)
-        >>> read_keras(to_keras(model, tempfile.mkdtemp() + "/model.keras")).shapes
-        {'input': [None, 3]}
+        >>> found = read_keras(to_keras(model, tempfile.mkdtemp() + "/model.keras"))
+        >>> found.model.shapes, found.notes
+        ([[None, None, 3]], [])
     """
     given = configuration if configuration is None or isinstance(configuration, dict) else Path(configuration)
     with open_file(Path(path), given) as opened, torch.device("meta"):
@@ -98,11 +95,14 @@ def read_keras(
         finish = getattr(opened.weights, "finish", None)
         if finish is not None:
             finish()
-        model = GraphModel(**graph.arguments(), final=final, logits=logits, outputs=graph.outputs)
+        shapes, integers = _declared(opened.kind, opened.config, graph.inputs)
+        told = [shapes[name] for name in graph.inputs] if set(graph.inputs) <= set(shapes) else None
+        model = GraphModel(
+            **graph.arguments(), final=final, logits=logits, outputs=graph.outputs, shapes=told, integers=integers
+        )
         with torch.device("cpu"):
             builder.complete(model, opened.place)
-        shapes, integers = _declared(opened.kind, opened.config, graph.inputs)
-    return KerasModel(model.eval(), builder.notes, shapes, integers)
+    return KerasModel(model.eval(), builder.notes)
 
 
 def _declared(kind: str, config: Any, names: list[str]) -> tuple[dict[str, list[int | None]], list[str]]:
@@ -123,7 +123,7 @@ def _declared(kind: str, config: Any, names: list[str]) -> tuple[dict[str, list[
         shape = own.get("batch_shape") or own.get("batch_input_shape")
         good = isinstance(shape, list) and all(one is None or isinstance(one, int) for one in shape)
         if name in names and good and shape:
-            shapes[name] = list(shape[1:])
+            shapes[name] = list(shape)
         kinds = str(own.get("dtype") if layer.get("class_name") == "InputLayer" else "")
         if name in names and (kinds.startswith(("int", "uint")) or layer.get("class_name") == "Embedding"):
             integers.append(name)
