@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from ..recipes import RECIPES, DataRequest, Recipe, open_recipe
+from ..recipes import RECIPES, DataRequest, Recipe, is_known, open_recipe
 from ..runs.settings import nearest, settings
 
 
@@ -255,7 +255,7 @@ def recipe_of(run: Path, file: str | None, how: str = "--recipe ") -> Recipe:
     from ..runs.settings import restore
 
     stored = read_recipe(run)
-    if file is None and stored.name not in RECIPES:
+    if file is None and not is_known(stored.name):
         raise ConfigError(
             f"{run} was trained from the file {stored.name}; if you trust that file, add {how}{stored.name}"
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from ..recipes import RECIPES, DataRequest, InspectionData
+from ..recipes import DataRequest, InspectionData, is_known
 from ..runs.files import REPORT_PAGE
 from .arguments import (
     DataAssignments,
@@ -118,4 +118,4 @@ def _inspection_data(
 def _known(run: Path) -> bool:
     from ..runs import read_recipe
 
-    return read_recipe(run).name in RECIPES
+    return is_known(read_recipe(run).name)

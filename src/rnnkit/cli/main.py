@@ -22,6 +22,7 @@ from . import (
     finetune,
     forecast,
     generate,
+    import_model,
     inspect,
     predict,
     recipes,
@@ -89,6 +90,7 @@ app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.command("export", cls=Verb)(export.export)
+app.command("import", cls=Verb)(import_model.import_model)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(shards.app, name="shards")
 app.command("runs")(runs.runs)

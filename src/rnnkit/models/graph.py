@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -65,8 +65,6 @@ class GraphModel(NotScriptable, Graph):
         >>> tuple(y.shape), bool(torch.allclose(y.sum(1), torch.ones(4)))
         ((4, 2), True)
     """
-
-    default_objective: ClassVar[str] = "sequence"
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from ..runs import Metrics
 from .base import DataRequest, InspectionData, PreparedRun, Recipe, TextAnswer, TextModel
 
 __all__ = [
+    "IMPORTED",
     "RECIPES",
     "DataRequest",
     "InspectionData",
@@ -27,6 +28,7 @@ __all__ = [
     "TextModel",
     "find",
     "from_file",
+    "is_known",
     "open_recipe",
     "source_text",
     "summary",
@@ -79,6 +81,18 @@ RECIPES = {
     "vad-digits": ("vad", "vad_digits"),
     "video": ("video", "video"),
 }
+# Runs that another program trained: of `rnnkit import`, not of `rnnkit train`.
+IMPORTED = {"imported": ("imported", "imported")}
+
+
+def is_known(name: str) -> bool:
+    """Return whether a run's recipe is one of rnnkit's.
+
+    Example:
+        >>> is_known("mnist"), is_known("imported"), is_known("mine.py")
+        (True, True, False)
+    """
+    return name in RECIPES or name in IMPORTED
 
 
 def find(name: str) -> Callable[[], Recipe]:
@@ -91,13 +105,13 @@ def find(name: str) -> Callable[[], Recipe]:
         >>> find("mnist")().seed
         0
     """
-    if name not in RECIPES:
+    if not is_known(name):
         if Path(name).exists():
             raise ConfigError(f"{name} is data, not a recipe; name the recipe first: `rnnkit train classify {name}`")
         known = suggest(name, list(RECIPES)).rstrip("?")
         end = "?" if "did you mean" in known else "."
         raise ConfigError(f"there is no recipe {name!r}{known}{end} Name a file as ./{name}.py")
-    module, function = RECIPES[name]
+    module, function = RECIPES[name] if name in RECIPES else IMPORTED[name]
     found: Callable[[], Recipe] = getattr(importlib.import_module(f".{module}", __name__), function)
     return found
 

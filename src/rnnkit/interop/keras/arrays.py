@@ -8,6 +8,7 @@ before its shape was compared with what the configuration says.
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ _FLOOR = 2**24  # bytes below which a shape is no attack
 _EXPANSION = 100  # bytes of an array for each byte stored
 MAX_NAMES = 4096  # links of a group, and names in an attribute
 _MAX_TEXT = 2**24  # bytes of a configuration
+_MAX_MEMORY = 2**27  # bytes that reading an attribute may take
 
 
 @dataclass(frozen=True)
@@ -165,12 +167,34 @@ def text_attributes(group: Any, name: str, place: Location) -> list[str]:
             continue
         if identifier.dtype.kind not in "SOU":
             raise place.problem(f"the attribute {part} of {group.name} is no list of names")
+        longest = _longest_text(group.file.filename) if identifier.dtype.kind == "O" else 0
+        if size * longest > _MAX_MEMORY:
+            raise place.problem(
+                f"the attribute {part} of {group.name} lists {size} texts of up to {longest:,} bytes; save the model as "
+                "a .keras file"
+            )
         for one in group.attrs[part]:
             text = one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)
             if len(text) > 1000:
                 raise place.problem(f"the attribute {part} of {group.name} holds a name of {len(text)} characters")
             texts.append(text)
     return texts
+
+
+def _longest_text(path: str) -> int:
+    """The most bytes that a text of variable length in an HDF5 file can have.
+
+    Such texts lie in heaps, which begin with "GCOL", a version and their size. Several texts may be one and the same
+    place of a heap, so the size of the file limits nothing.
+    """
+    longest = 0
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = data.find(b"GCOL\x01\0\0\0")
+        while at >= 0:
+            size = int.from_bytes(data[at + 8 : at + 16], "little")
+            longest = max(longest, size if size <= len(data) - at else 0)
+            at = data.find(b"GCOL\x01\0\0\0", at + 8)
+    return longest
 
 
 def _member(parent: Any, name: str, place: Location) -> Any | None:

@@ -237,7 +237,9 @@ def _check_dtype(dtype: Any, place: Location) -> None:
     known = {
         "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "int32", "int64", "uint8", "bool",
     }  # fmt: skip
-    if name is not None and name not in known:
+    if isinstance(name, dict):
+        name = name.get("class_name")
+    if name is not None and (not isinstance(name, str) or name not in known):
         raise place.problem(f"its type is {short(name)}; expected float32, or another floating-point type")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import ConfigError, ShapeError
+from ...errors import ConfigError, RnnkitError, ShapeError
 from ..description import describe
 from .base import GraphLayer, Mask, Masks, Tensor, Values
 
@@ -115,9 +115,21 @@ class Graph(GraphLayer):
                 theirs[0] = mask if valid is None or valid.shape != mask.shape else mask & valid
             elif not node.get("masked", True):
                 theirs[0] = valid if given[0].dim() > 1 and valid is not None and given[0].shape[:2] == valid.shape else None
-            found.append(self.layers[self._keys[node["layer"]]](given, theirs))
+            found.append(self._called(node["layer"], given, theirs))
         picked = [(found[place][0][output], found[place][1][output]) for place, output in self.results]
         return tuple(value for value, _ in picked), tuple(mask for _, mask in picked)
+
+    def _called(self, name: str, inputs: list[Tensor], masks: list[Mask]) -> tuple[Values, Masks]:
+        """Call a layer; what PyTorch says of shapes that do not fit becomes a message with the layer's name."""
+        try:
+            return self.layers[self._keys[name]](inputs, masks)  # type: ignore[no-any-return]
+        except ShapeError as error:
+            raise ShapeError(f"layer {name!r}: {error}") from error
+        except RuntimeError as error:
+            if isinstance(error, RnnkitError | torch.OutOfMemoryError):
+                raise
+            shapes = ", ".join(str(list(x.shape)) for x in inputs)
+            raise ShapeError(f"layer {name!r} cannot take inputs of shape {shapes}: {error}") from error
 
 
 def _keys(names: Sequence[str]) -> list[str]:

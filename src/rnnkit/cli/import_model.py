@@ -1,0 +1,86 @@
+"""``rnnkit import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ConfigError
+from .arguments import Out
+from .misplaced import kind_of
+from .output import warn
+
+
+def import_model(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A model of Keras's: .keras, .h5, or .weights.h5 with --configuration.")
+    ],
+    out: Out = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Names of the classes in the order of the outputs, with commas: cat,dog.")
+    ] = None,
+    configuration: Annotated[
+        Path | None,
+        typer.Option(help="For a file of weights alone: what model.to_json() returned, or a .keras file of the model."),
+    ] = None,
+) -> None:
+    """Make a run folder of a model that another program trained; predict, finetune, inspect and evaluate take it.
+
+    Nothing of the file is executed, and the other program is not needed.
+    """
+    from .. import runs
+
+    if kind_of(file) in ("run", "model"):
+        raise ConfigError(f"{file} is a model of rnnkit's already; expected a file of another program, such as a .keras")
+    names = tuple(one.strip() for one in classes.split(",")) if classes else ()
+    if len(set(names)) != len(names) or "" in names:
+        raise ConfigError(f"--classes {classes} arrived; expected a different name for each class")
+
+    from ..interop.keras import read_keras
+
+    found = read_keras(file, configuration=configuration, logits=True)
+    model = found.model
+    for note in found.notes:
+        warn(note)
+    _check_classes(model, names)
+    from ..layers.graph import Recurrent
+
+    for name, part in model.named_modules():
+        if isinstance(part, Recurrent) and part.stateful:
+            part.stateful = False
+            warn(f"{name}: stateful=True is left out: each row begins anew")
+
+    from ..recipes.imported import Imported
+    from ..runs.files import METRICS, write_json
+    from ..serialization import save_module
+
+    recipe = Imported(source=str(file), classes=names)
+    with runs.start("imported", recipe, out) as folder:
+        save_module(model, folder)
+        write_json(folder / METRICS, {"epochs": 0, "chosen_on": f"trained elsewhere: {file}", "stopped": "finished"})
+    parameters = sum(one.numel() for one in model.parameters())
+    typer.echo(f"Run folder: {folder}")
+    shapes = model.shapes or [[]] * len(model.inputs)
+    for name, shape in zip(model.inputs, shapes, strict=True):
+        kind = "ids" if name in model.integers else "numbers"
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        typer.echo(f"Input {name}: {kind} [{sizes}]")
+    for name, final in zip(model.output_names, model.final, strict=True):
+        what = {"softmax": "probabilities of classes", "sigmoid": "probabilities"}.get(final, "numbers")
+        typer.echo(f"Output {name}: {what}")
+    typer.echo(f"{parameters:,} parameters in {len(model.names)} layers")
+
+
+def _check_classes(model: object, names: tuple[str, ...]) -> None:
+    from ..models.graph import GraphModel
+    from ..recipes.imported import _width
+
+    assert isinstance(model, GraphModel)
+    if not names:
+        return
+    if model.final != ["softmax"]:
+        raise ConfigError("--classes arrived, but the model does not end in one softmax over classes; leave it out")
+    if len(names) != _width(model):
+        raise ConfigError(f"--classes names {len(names)} classes; the model has {_width(model)}")

@@ -1,0 +1,321 @@
+"""Runs whose network another program trained: ``rnnkit import`` makes the folder, the other verbs use it.
+
+    rnnkit import model.keras --out runs/mine
+    rnnkit predict runs/mine new.csv
+    rnnkit finetune runs/mine labelled.csv --epochs 5
+
+Data is an .npz file with x [N, ...] (or an array for each input, by its name) and y, or a file or folder of series as
+``rnnkit train classify`` reads them, for a network with one input of series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..errors import ConfigError, DataError
+from ..tasks.ranges import Positive, Seed, Settings
+from .base import Columns, DataRequest, InspectionData, Predictor, Recipe
+from .inspection import INPUTS, read_npz
+from .table_settings import TableSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..models.graph import GraphModel
+    from ..training.learner import Learner
+    from .finetuning import FineTune, FineTuneJob
+
+_BATCH = 256
+# How a table is written, as arguments of `read_series`.
+_READ = {
+    name: name
+    for name in ("encoding", "delimiter", "decimal", "thousands", "comment", "missing_codes", "header", "time_format")
+}
+
+
+@dataclass(frozen=True)
+class Data(TableSettings):
+    """Files of series, and the column of the answers in them.
+
+    Attributes:
+        path: nothing: the network was trained elsewhere.
+        target: the column that holds the class or the number; none finds it.
+    """
+
+    group_name: ClassVar[str] = "data"
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Fit(Settings):
+    """The training that went before.
+
+    Attributes:
+        lr: its learning rate; fine-tuning takes a tenth.
+    """
+
+    group_name: ClassVar[str] = "fit"
+    lr: Positive = 1e-3
+
+
+@dataclass(frozen=True)
+class Imported(Recipe):
+    """A network from elsewhere.
+
+    Attributes:
+        source: the file it was read from.
+        program: what wrote the file.
+        classes: names of the classes, in the order of the outputs; none names them by number.
+        seed: of a fine-tuning's order of rows and dropout.
+        device: where to compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    source: str = ""
+    program: str = "keras"
+    classes: tuple[str, ...] = ()
+    fit: Fit = field(default_factory=Fit)
+    data: Data = field(default_factory=Data)
+    seed: Seed = 0
+    device: str = "auto"
+
+    def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
+        """Return loss and metrics of the folder's model on rows of a file."""
+        if data is None:
+            raise ConfigError(f"{folder} was trained elsewhere and held no rows back; name a file of rows: --data FILE")
+        x, y = self._rows(folder, data)
+        return self._learner(folder, self.device).evaluate((x, y))
+
+    def predict(self, folder: Path, data: DataRequest) -> Columns:
+        """Return the answers for the rows of a file."""
+        return self.predictor(folder)(data)
+
+    def predictor(self, folder: Path) -> Predictor:
+        """Return a function that answers for the rows of a file."""
+        from ..training.execution import find_device
+
+        device = find_device(self.device)
+        model = self._model(folder).to(device)
+
+        def answer(data: DataRequest) -> Columns:
+            ids, inputs, lengths = self._inputs(model, data)
+            return {"id": ids} | answers(model, inputs, lengths, device, self._class_names(model))
+
+        return answer
+
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model, and rows of a file to measure it on."""
+        if data is None:
+            raise ConfigError(f"{folder} was trained elsewhere; name a file of rows to measure it on: --data FILE")
+        model = self._model(folder)
+        x, y = self._rows(folder, data)
+        return InspectionData(model, x, y, model.default_loss)
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Return the folder's model with rows of a file to learn."""
+        from .finetuning import FineTuneJob, divide
+
+        x, y = self._rows(folder, data)
+        new: Any = (x, y)
+        validation = None
+        if y.dim() == 1 and settings.validation and not y.is_floating_point():
+            new, validation = _divided(x, y, settings, divide)
+        learner = self._learner(folder, settings.device)
+        return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation)
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return settings without old rows: there are none."""
+        from .finetuning import FineTune
+
+        return FineTune(replay=None)
+
+    def _model(self, folder: Path) -> GraphModel:
+        from ..models.graph import GraphModel
+        from ..models.loading import load
+
+        model = load(folder)
+        if not isinstance(model, GraphModel):
+            raise DataError(f"{folder} holds a {type(model).__name__}; expected a graph, as `rnnkit import` writes it")
+        return model
+
+    def _learner(self, folder: Path, device: str) -> Learner:
+        from ..training.learner import Learner
+
+        model = self._model(folder)
+        if len(model.inputs) > 1 or len(model.output_names) > 1:
+            raise ConfigError(
+                f"the network of {folder} has {len(model.inputs)} inputs and {len(model.output_names)} outputs; train "
+                "such a network in Python: rnnkit.load(folder) is a torch.nn.Module"
+            )
+        return Learner(model, lr=self.fit.lr, device=device)
+
+    def _class_names(self, model: GraphModel) -> tuple[str, ...]:
+        return self.classes if len(model.output_names) == 1 else ()
+
+    def _rows(self, folder: Path, data: DataRequest) -> tuple[Any, torch.Tensor]:
+        """Inputs and targets of a file, for a network with one input and one output."""
+        import torch
+
+        model = self._model(folder)
+        if data.path.suffix == ".npz":
+            x, y = read_npz(data.without_encoding())
+            if y is None:
+                raise DataError(f"{data.path} has no y; expected the answer of each row")
+            return x, y
+        rows = self._read_series(data, "labels" if model.final[0] == "softmax" else "numbers", model)
+        if rows.targets is None:
+            raise DataError(f"{data.path} has no column of answers; name it: --set data.target=COLUMN")
+        x = _sequences(rows)
+        if model.final[0] != "softmax":
+            return x, torch.as_tensor(rows.targets, dtype=torch.float32).reshape(len(rows), -1)
+        names = self.classes or tuple(str(number) for number in range(_width(model)))
+        unknown = sorted({str(one) for one in rows.targets} - set(names))
+        if unknown:
+            raise DataError(
+                f"{data.path}: the class {unknown[0]!r} is none of the network's: {', '.join(names[:20])}; name them in "
+                "the order of its outputs when it is imported: --classes NAME,NAME"
+            )
+        return x, torch.tensor([names.index(str(one)) for one in rows.targets])
+
+    def _inputs(self, model: GraphModel, data: DataRequest) -> tuple[list[Any], list[torch.Tensor], Any]:
+        """Ids of the rows, the inputs in their order, and lengths."""
+        from ..types import Sequences
+
+        if data.path.suffix == ".npz":
+            arrays = _named_arrays(data.without_encoding(), model.inputs)
+            if arrays is not None:
+                return list(range(1, len(arrays[0]) + 1)), arrays, None
+            if len(model.inputs) > 1:
+                raise DataError(f"{data.path}: expected an array for each input: {', '.join(model.inputs)}")
+            x, _ = read_npz(data.without_encoding())
+            values, lengths = (x.values, x.lengths) if isinstance(x, Sequences) else (x, None)
+            return list(range(1, len(values) + 1)), [values], lengths
+        if len(model.inputs) > 1 or model.integers:
+            raise DataError(f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}")
+        rows = self._read_series(data, None, model)
+        found = _sequences(rows)
+        equal = bool((found.lengths == found.lengths[0]).all())
+        return list(rows.ids), [found.values], None if equal else found.lengths
+
+    def _read_series(self, data: DataRequest, targets: Any, model: GraphModel) -> Any:
+        """Series of a file, with as many channels as the network takes."""
+        from ..data.reading import read_series
+
+        options = self.data.given(_READ) | ({} if data.encoding is None else {"encoding": data.encoding})
+        if self.data.target is not None and targets is not None:
+            options["target_column"] = self.data.target
+        rows = read_series(data.path, targets=targets, **options)
+        wanted = None if model.shapes is None or len(model.shapes[0]) != 3 else model.shapes[0][2]
+        if wanted is not None and len(rows.channels) != wanted:
+            shown = ", ".join(rows.channels[:10])
+            raise DataError(
+                f"{data.path} has {len(rows.channels)} channels ({shown}); the network takes {wanted} numbers a step"
+            )
+        return rows
+
+
+def imported() -> Imported:
+    """Use a network that another program trained (rnnkit import)."""
+    return Imported()
+
+
+def answers(
+    model: GraphModel, inputs: list[torch.Tensor], lengths: Any, device: torch.device, classes: tuple[str, ...]
+) -> Columns:
+    """Return a column, or several, for each output: a class with its probability, or numbers.
+
+    Args:
+        model: on the device.
+        inputs: in the model's order, [N, ...] each.
+        lengths: valid steps of each row, or None.
+        device: where to compute.
+        classes: names of the classes of a single output; () names them by number.
+    """
+    import torch
+
+    found: list[list[torch.Tensor]] = []
+    with torch.inference_mode():
+        for begin in range(0, len(inputs[0]), _BATCH):
+            model.reset_states()
+            part = [x[begin : begin + _BATCH].to(device) for x in inputs]
+            y = model(part, None if lengths is None else lengths[begin : begin + _BATCH])
+            found.append([one.cpu() for one in (y if isinstance(y, tuple) else (y,))])
+    columns: Columns = {}
+    for place, name in enumerate(model.output_names):
+        y = torch.cat([one[place] for one in found])
+        suffix = "" if len(model.output_names) == 1 else f"_{name}"
+        columns |= _columns(y, model.final[place] if model.logits else "linear", suffix, classes)
+    return columns
+
+
+def _columns(y: torch.Tensor, final: str, suffix: str, classes: tuple[str, ...]) -> Columns:
+    if final == "softmax":
+        shares, best = y.softmax(-1).max(-1)
+        if y.dim() == 2:
+            named = [classes[one] if classes else one for one in best.tolist()]
+            return {f"prediction{suffix}": named, f"confidence{suffix}": shares.tolist()}
+        return {f"prediction{suffix}": [" ".join(str(classes[one] if classes else one) for one in row)
+                                        for row in best.flatten(1).tolist()]}  # fmt: skip
+    y = y.sigmoid() if final == "sigmoid" else y
+    if y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1):
+        return {f"prediction{suffix}": y.flatten().tolist()}
+    if y.dim() == 2:
+        return {f"prediction{suffix}_{number}": y[:, number].tolist() for number in range(y.shape[1])}
+    return {f"prediction{suffix}": [" ".join(f"{one:.6g}" for one in row) for row in y.flatten(1).tolist()]}
+
+
+def _divided(x: Any, y: torch.Tensor, settings: FineTune, divide: Any) -> tuple[Any, Any]:
+    """New rows to learn and to judge by, also where x has lengths."""
+    from ..types import Sequences
+
+    if not isinstance(x, Sequences):
+        return divide(x, y, settings)  # type: ignore[no-any-return]
+    import torch
+
+    new, judged = divide(torch.arange(len(y)), y, settings)
+
+    def rows(pair: Any) -> Any:
+        return None if pair is None else (Sequences(x.values[pair[0]], x.lengths[pair[0]]), pair[1])
+
+    return rows(new), rows(judged)
+
+
+def _named_arrays(path: Path, names: list[str]) -> list[torch.Tensor] | None:
+    """Arrays of an .npz file by the names of the inputs; None where it has other names."""
+    import numpy as np
+    import torch
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not set(names) <= set(file.files) or (len(names) == 1 and names[0] in INPUTS):
+                return None
+            found = [file[name] for name in names]
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None  # the reader of x tells what is wrong
+    if len({len(one) for one in found}) > 1:
+        raise DataError(f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each")
+    kinds = [np.float32 if one.dtype.kind == "f" else np.int64 for one in found]
+    return [torch.from_numpy(np.ascontiguousarray(one.astype(kind))) for one, kind in zip(found, kinds, strict=True)]
+
+
+def _sequences(rows: Any) -> Any:
+    import torch
+
+    from ..types import Sequences
+
+    lengths = torch.tensor([len(one) for one in rows.values])
+    values = torch.zeros(len(rows), int(lengths.max()), len(rows.channels))
+    for row, one in enumerate(rows.values):
+        found = torch.as_tensor(one, dtype=torch.float32)
+        if bool(found.isnan().any()):
+            raise DataError(f"{rows.source}: series {rows.ids[row]} has gaps; a network from elsewhere takes none: fill them")
+        values[row, : len(one)] = found
+    return Sequences(values, lengths)
+
+
+def _width(model: GraphModel) -> int:
+    import torch
+
+    last = [part for part in model.modules() if isinstance(part, torch.nn.Linear)]
+    return last[-1].out_features if last else 0
