@@ -82,9 +82,7 @@ def write_keras(
     return path
 
 
-def write_old(
-    path: Path, config: Any, layers: Mapping[str, list[tuple[str, Any]]], *, version: str = "2.2.4"
-) -> Path:
+def write_old(path: Path, config: Any, layers: Mapping[str, list[tuple[str, Any]]], *, version: str = "2.2.4") -> Path:
     """An .h5 file of a whole model: for each layer its arrays with their names."""
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(config)

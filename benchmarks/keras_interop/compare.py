@@ -1,6 +1,6 @@
 """What rnnkit does: read Keras's files and compare, write them back, and write models of its own for Keras to read.
 
-    python -m benchmarks.keras_interop.compare FOLDER
+python -m benchmarks.keras_interop.compare FOLDER
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def outputs_and_gradients(model: Any, inputs: list[np.ndarray]) -> tuple[list[np
         reset()
     found = model(tensors if len(tensors) > 1 else tensors[0])
     results = list(found) if isinstance(found, tuple) else [found]
-    total = sum((one * torch.cos(torch.arange(one.numel(), dtype=one.dtype)).reshape(one.shape)).sum() for one in results)
+    total = sum(
+        (one * torch.cos(torch.arange(one.numel(), dtype=one.dtype)).reshape(one.shape)).sum() for one in results
+    )
     wanted = [x for x in tensors if x.requires_grad]
     gradients = torch.autograd.grad(total, wanted, allow_unused=True) if wanted else ()
     return [one.detach().numpy() for one in results], [
@@ -59,7 +61,7 @@ def compare(folder: Path, form: str) -> dict[str, Any]:
                 "outputs": max(map(difference, outputs, wanted)),
                 "gradients": max(map(difference, gradients, kept), default=0.0),
             }
-        except Exception as error:  # noqa: BLE001 (the report names it)
+        except Exception as error:
             if "-v" in sys.argv:
                 traceback.print_exc()
             found[name] = {"error": f"{type(error).__name__}: {error}"[:600]}

@@ -48,7 +48,9 @@ def build_models(keras: Any) -> dict[str, Any]:
         sequential(f"{name}_unrolled", kind(5, unroll=True))
         sequential(f"{name}_dropouts", kind(5, dropout=0.3, recurrent_dropout=0.2))
         sequential(f"{name}_masked", layers.Masking(0.5), kind(5, return_sequences=True), kind(3), layers.Dense(2))
-        sequential(f"{name}_zero_masked", layers.Masking(0.5), kind(5, return_sequences=True, zero_output_for_mask=True))
+        sequential(
+            f"{name}_zero_masked", layers.Masking(0.5), kind(5, return_sequences=True, zero_output_for_mask=True)
+        )
         sequential(f"{name}_stateful", kind(5, stateful=True), layers.Dense(2), shape=(TIME, FEATURES), batch_size=4)
     for number, activation in enumerate(("softsign", "elu")):
         sequential(f"rnn_{activation}", layers.SimpleRNN(5, activation=activation, recurrent_dropout=0.1 * number))
@@ -136,8 +138,9 @@ def build_models(keras: Any) -> dict[str, Any]:
                layers.BatchNormalization(scale=False, epsilon=0.01), layers.Flatten(), layers.Dense(2))  # fmt: skip
     sequential("shapes", layers.Permute((2, 1)), layers.Reshape((FEATURES, TIME)), layers.Flatten(),
                layers.RepeatVector(4), layers.LSTM(5), layers.LayerNormalization(center=False))  # fmt: skip
-    sequential("time_distributed", layers.TimeDistributed(layers.Conv1D(4, 2)), layers.TimeDistributed(layers.Flatten()),
-               layers.TimeDistributed(layers.Dropout(0.2)), layers.LSTM(5), shape=(5, 4, 3))  # fmt: skip
+    sequential("time_distributed", layers.TimeDistributed(layers.Conv1D(4, 2)),
+               layers.TimeDistributed(layers.Flatten()), layers.TimeDistributed(layers.Dropout(0.2)), layers.LSTM(5),
+               shape=(5, 4, 3))  # fmt: skip
     sequential("activations", layers.Dense(5, activation="gelu"), layers.Activation("softplus"), layers.LeakyReLU(),
                layers.ReLU(max_value=2.0, negative_slope=0.1), layers.PReLU(shared_axes=[1]), layers.ELU(0.5),
                layers.LSTM(4), layers.Dense(3), layers.Softmax())  # fmt: skip

@@ -1,7 +1,7 @@
 """What Keras does: save models with what they return, and load what rnnkit wrote.
 
-    python keras_side.py make FOLDER      # FOLDER/NAME.keras, .h5, .weights.h5, .npz
-    python keras_side.py check FOLDER     # FOLDER/back/NAME.keras against FOLDER/back/NAME.npz; prints a JSON object
+python keras_side.py make FOLDER      # FOLDER/NAME.keras, .h5, .weights.h5, .npz
+python keras_side.py check FOLDER     # FOLDER/back/NAME.keras against FOLDER/back/NAME.npz; prints a JSON object
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-
-from keras_models import build_models, example_inputs  # noqa: E402
+import keras
+import numpy as np
+import torch
+from keras_models import build_models, example_inputs
 
 
 def outputs_and_gradients(model: Any, inputs: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -28,8 +27,10 @@ def outputs_and_gradients(model: Any, inputs: list[np.ndarray]) -> tuple[list[np
         if getattr(layer, "stateful", False):
             layer.reset_state()
     found = model(tensors if len(tensors) > 1 else tensors[0], training=False)
-    results = [one for one in (keras.tree.flatten(found))]
-    total = sum((one * torch.cos(torch.arange(one.numel(), dtype=one.dtype)).reshape(one.shape)).sum() for one in results)
+    results = list(keras.tree.flatten(found))
+    total = sum(
+        (one * torch.cos(torch.arange(one.numel(), dtype=one.dtype)).reshape(one.shape)).sum() for one in results
+    )
     wanted = [x for x in tensors if x.requires_grad]
     try:
         gradients = torch.autograd.grad(total, wanted, allow_unused=True) if wanted else []
@@ -37,7 +38,7 @@ def outputs_and_gradients(model: Any, inputs: list[np.ndarray]) -> tuple[list[np
         return [one.detach().numpy() for one in results], []
     empty = [np.zeros(tuple(x.shape), "float32") for x in wanted]
     return [one.detach().numpy() for one in results], [
-        none if one is None else one.numpy() for one, none in zip(gradients, empty)
+        none if one is None else one.numpy() for one, none in zip(gradients, empty, strict=True)
     ]
 
 
@@ -67,13 +68,15 @@ def check(folder: Path) -> None:
             inputs = [stored[key] for key in sorted(stored) if key.startswith("input_")]
             outputs, gradients = outputs_and_gradients(model, inputs)
             found[file.stem] = {
-                "outputs": max(float(np.abs(one - stored[f"output_{number}"]).max()) for number, one in enumerate(outputs)),
+                "outputs": max(
+                    float(np.abs(one - stored[f"output_{number}"]).max()) for number, one in enumerate(outputs)
+                ),
                 "gradients": max(
                     (float(np.abs(one - stored[f"gradient_{number}"]).max()) for number, one in enumerate(gradients)),
                     default=0.0,
                 ),
             }
-        except Exception as error:  # noqa: BLE001 (the report names it)
+        except Exception as error:
             found[file.stem] = {"error": f"{type(error).__name__}: {error}"[:600]}
     (folder / "back.json").write_text(json.dumps(found, indent=1))
 

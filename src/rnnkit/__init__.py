@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .models.frame_forecaster import FrameForecaster
     from .models.intents import IntentSlotModel
     from .models.graph import GraphModel
+    from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
     from .models.line_recognizer import LineRecognizer
     from .models.loading import load
@@ -166,9 +167,9 @@ __all__ = [
     "FrameForecaster",
     "FrameFront",
     "GRUCell",
+    "GraphModel",
     "IntentSlotModel",
     "LSTMCell",
-    "GraphModel",
     "LanguageModel",
     "Learner",
     "LineFront",

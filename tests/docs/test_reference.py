@@ -36,6 +36,16 @@ MODULES = {
     "rnnkit.interop.formats": ("Format", "Report", "Request", "find_format"),
     "rnnkit.layers.accelerate": ("Acceleration",),
     "rnnkit.layers.picture_front": ("PictureFront",),
+    "rnnkit.layers.graph.activations": ("Activation", "PReLU"),
+    "rnnkit.layers.graph.cells": ("ActivatedGRUCell", "ActivatedLSTMCell", "ActivatedRNNCell"),
+    "rnnkit.layers.graph.convolution": ("Convolution", "GlobalPooling", "Pooling", "TimeEdges", "UpSampling"),
+    "rnnkit.layers.graph.dense": ("Dense", "Embedding", "Masking", "TimeDistributed"),
+    "rnnkit.layers.graph.graph": ("Graph",),
+    "rnnkit.layers.graph.merging": ("Merge",),
+    "rnnkit.layers.graph.normalisation": ("BatchNormalisation", "LayerNormalisation", "Rescaling"),
+    "rnnkit.layers.graph.operations": ("Operation",),
+    "rnnkit.layers.graph.recurrent": ("BothDirections", "Recurrent"),
+    "rnnkit.layers.graph.shapes": ("Flatten", "Noise", "Permute", "Repeat", "Reshape"),
     "rnnkit.layers.stream": ("Stream",),
     "rnnkit.models.attention": ("Attention",),
     "rnnkit.models.adaptive_softmax": ("AdaptiveSoftmax",),
@@ -208,6 +218,7 @@ PACKAGES = (
     "rnnkit.generation",
     "rnnkit.interop",
     "rnnkit.interop.onnx",
+    "rnnkit.interop.keras",
     "rnnkit.models",
     "rnnkit.training",
 )
@@ -256,6 +267,7 @@ def test_each_entry_stands_once():
 WITHOUT_EXAMPLE = ("rnnkit.errors.", "rnnkit.recipes.")
 # Classes that users get from a call -> the call, whose example shows the object.
 RETURNED = {
+    "rnnkit.interop.keras.KerasModel": "rnnkit.interop.keras.read_keras",
     "rnnkit.interop.charrnn.CharModel": "rnnkit.interop.read_charrnn",
     "rnnkit.interop.torch_files.TorchLayers": "rnnkit.interop.read_torch_layers",
     "rnnkit.data.audio.Scene": "rnnkit.data.audio.SceneMaker",

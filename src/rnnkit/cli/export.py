@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from ..recipes import RECIPES, Recipe
+from ..recipes import Recipe, is_known
 from .arguments import RecipeFile, recipe_of
 from .misplaced import check_run
 from .output import plain_warnings
@@ -23,7 +23,7 @@ def complete_format(incomplete: str) -> list[str]:
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved model.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx or keras.")],
     out: Annotated[
         Path | None, typer.Option(help="The file to write; else model with its suffix in the folder.")
     ] = None,
@@ -75,7 +75,7 @@ def _recipe_of(run: Path, recipe: str | None) -> Recipe | None:
     from ..runs import read_recipe
     from ..runs.stored import is_run
 
-    if recipe is None and (not is_run(run) or read_recipe(run).name not in RECIPES):
+    if recipe is None and (not is_run(run) or not is_known(read_recipe(run).name)):
         return None
     return recipe_of(run, recipe)
 

@@ -15,7 +15,8 @@ from .output import warn
 
 def import_model(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A model of Keras's: .keras, .h5, or .weights.h5 with --configuration.")
+        Path,
+        typer.Argument(metavar="FILE", help="A model of Keras's: .keras, .h5, or .weights.h5 with --configuration."),
     ],
     out: Out = None,
     classes: Annotated[
@@ -33,7 +34,9 @@ def import_model(
     from .. import runs
 
     if kind_of(file) in ("run", "model"):
-        raise ConfigError(f"{file} is a model of rnnkit's already; expected a file of another program, such as a .keras")
+        raise ConfigError(
+            f"{file} is a model of rnnkit's already; expected a file of another program, such as a .keras"
+        )
     names = tuple(one.strip() for one in classes.split(",")) if classes else ()
     if len(set(names)) != len(names) or "" in names:
         raise ConfigError(f"--classes {classes} arrived; expected a different name for each class")

@@ -11,4 +11,3 @@ _NAMES = {
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES, ("formats", "onnx"))
 __all__ = [*_NAMES]
-"""Models that other programs read and write."""

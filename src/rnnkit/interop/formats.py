@@ -95,6 +95,7 @@ FORMATS = {
     one.name: one
     for one in (
         Format("onnx", ".onnx", ("check", "int8", "portable", "whole"), "onnx.exporting", "write"),
+        Format("keras", ".keras", (), "keras.exporting", "write"),
     )
 }  # fmt: skip
 

@@ -96,7 +96,9 @@ class GraphModel(NotScriptable, Graph):
         """What a Learner minimises: by the last activation of the first result."""
         if self.logits:
             return {"softmax": "cross_entropy", "sigmoid": "bce_logits"}.get(self.final[0], "mse")
-        return {"softmax": probability_loss, "sigmoid": "bce"}.get(self.final[0], "mse")
+        if self.final[0] == "softmax":
+            return probability_loss
+        return "bce" if self.final[0] == "sigmoid" else "mse"
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
@@ -148,11 +150,11 @@ class GraphModel(NotScriptable, Graph):
 
     @property
     def _dtype(self) -> torch.dtype:
-        first = next((one.dtype for one in self.parameters() if one.is_floating_point()), torch.float32)
-        return first
+        return next((one.dtype for one in self.parameters() if one.is_floating_point()), torch.float32)
 
     def __repr__(self) -> str:
-        layers = ", ".join(f"{name}: {type(layer).__name__}" for name, layer in zip(self.names, self.layers.values()))
+        pairs = zip(self.names, self.layers.values(), strict=True)
+        layers = ", ".join(f"{name}: {type(layer).__name__}" for name, layer in pairs)
         return f"GraphModel({layers if len(layers) < 100 else f'{len(self.names)} layers'})"
 
 

@@ -139,16 +139,20 @@ class Imported(Recipe):
             raise DataError(f"{folder} holds a {type(model).__name__}; expected a graph, as `rnnkit import` writes it")
         return model
 
-    def _learner(self, folder: Path, device: str) -> Learner:
-        from ..training.learner import Learner
-
+    def _single(self, folder: Path) -> GraphModel:
+        """Return the folder's model, which has one input and one output."""
         model = self._model(folder)
         if len(model.inputs) > 1 or len(model.output_names) > 1:
             raise ConfigError(
                 f"the network of {folder} has {len(model.inputs)} inputs and {len(model.output_names)} outputs; train "
                 "such a network in Python: rnnkit.load(folder) is a torch.nn.Module"
             )
-        return Learner(model, lr=self.fit.lr, device=device)
+        return model
+
+    def _learner(self, folder: Path, device: str) -> Learner:
+        from ..training.learner import Learner
+
+        return Learner(self._single(folder), lr=self.fit.lr, device=device)
 
     def _class_names(self, model: GraphModel) -> tuple[str, ...]:
         return self.classes if len(model.output_names) == 1 else ()
@@ -157,7 +161,7 @@ class Imported(Recipe):
         """Inputs and targets of a file, for a network with one input and one output."""
         import torch
 
-        model = self._model(folder)
+        model = self._single(folder)
         if data.path.suffix == ".npz":
             x, y = read_npz(data.without_encoding())
             if y is None:
@@ -173,8 +177,8 @@ class Imported(Recipe):
         unknown = sorted({str(one) for one in rows.targets} - set(names))
         if unknown:
             raise DataError(
-                f"{data.path}: the class {unknown[0]!r} is none of the network's: {', '.join(names[:20])}; name them in "
-                "the order of its outputs when it is imported: --classes NAME,NAME"
+                f"{data.path}: the class {unknown[0]!r} is none of the network's: {', '.join(names[:20])}; name them "
+                "in the order of its outputs when it is imported: --classes NAME,NAME"
             )
         return x, torch.tensor([names.index(str(one)) for one in rows.targets])
 
@@ -192,7 +196,9 @@ class Imported(Recipe):
             values, lengths = (x.values, x.lengths) if isinstance(x, Sequences) else (x, None)
             return list(range(1, len(values) + 1)), [values], lengths
         if len(model.inputs) > 1 or model.integers:
-            raise DataError(f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}")
+            raise DataError(
+                f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}"
+            )
         rows = self._read_series(data, None, model)
         found = _sequences(rows)
         equal = bool((found.lengths == found.lengths[0]).all())
@@ -202,7 +208,9 @@ class Imported(Recipe):
         """Series of a file, with as many channels as the network takes."""
         from ..data.reading import read_series
 
-        options = self.data.given(_READ) | ({} if data.encoding is None else {"encoding": data.encoding})
+        options: dict[str, Any] = self.data.given(_READ) | (
+            {} if data.encoding is None else {"encoding": data.encoding}
+        )
         if self.data.target is not None and targets is not None:
             options["target_column"] = self.data.target
         rows = read_series(data.path, targets=targets, **options)
@@ -294,7 +302,9 @@ def _named_arrays(path: Path, names: list[str]) -> list[torch.Tensor] | None:
     except (OSError, ValueError, KeyError, AttributeError):
         return None  # the reader of x tells what is wrong
     if len({len(one) for one in found}) > 1:
-        raise DataError(f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each")
+        raise DataError(
+            f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each"
+        )
     kinds = [np.float32 if one.dtype.kind == "f" else np.int64 for one in found]
     return [torch.from_numpy(np.ascontiguousarray(one.astype(kind))) for one, kind in zip(found, kinds, strict=True)]
 
@@ -309,7 +319,9 @@ def _sequences(rows: Any) -> Any:
     for row, one in enumerate(rows.values):
         found = torch.as_tensor(one, dtype=torch.float32)
         if bool(found.isnan().any()):
-            raise DataError(f"{rows.source}: series {rows.ids[row]} has gaps; a network from elsewhere takes none: fill them")
+            raise DataError(
+                f"{rows.source}: series {rows.ids[row]} has gaps; a network from elsewhere takes none: fill them"
+            )
         values[row, : len(one)] = found
     return Sequences(values, lengths)
 

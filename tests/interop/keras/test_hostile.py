@@ -119,7 +119,9 @@ keras_case("no_such_output", graph(tensor("x"), tensor("a", 0, 2), [["b", 0, 0]]
 keras_case("no_outputs", graph(tensor("x"), tensor("a"), []), "output_layers", TWO)
 keras_case("deep_outputs", graph(tensor("x"), tensor("a"), {"y": {"z": ["b", 0, 0], "w": ["a", 0, 0]}}), "nested", TWO)
 keras_case("unused_layer", graph(tensor("x"), tensor("a"), [["a", 0, 0]]), "no part in the model's results", TWO)
-keras_case("odd_argument", graph(tensor("x"), {"class_name": "slice", "config": {}}, [["b", 0, 0]]), "the argument", TWO)
+keras_case(
+    "odd_argument", graph(tensor("x"), {"class_name": "slice", "config": {}}, [["b", 0, 0]]), "the argument", TWO
+)
 keras_case("training", functional(
     [(DENSE[0], [{"args": [tensor("x")], "kwargs": {"training": True}}])], [["x", 0, 0]], [["a", 0, 0]]
 ), "'training'=True, which is not read", TWO)  # fmt: skip
@@ -151,7 +153,9 @@ def virtual(group, name):
 dataset_case("virtual_dataset", virtual, "stand in another file")
 dataset_case("other_filter", lambda group, name: group.create_dataset(
     name, data=LSTM[0], compression="lzf"), "compressed by filter 32000")  # fmt: skip
-dataset_case("never_written", lambda group, name: group.create_dataset(name, (3, 16), "float32"), "of which the file stores 0")
+dataset_case(
+    "never_written", lambda group, name: group.create_dataset(name, (3, 16), "float32"), "of which the file stores 0"
+)
 dataset_case("chunk", lambda group, name: group.create_dataset(
     name, (3, 16), "float32", chunks=(10**4, 10**4), maxshape=(None, None)), "that is refused")  # fmt: skip
 BIG = 2**23
@@ -313,9 +317,10 @@ def old_case(name, change, expected, layers=None):
     CASES[name] = make, expected
 
 
-old_case("old_lambda", lambda file: file.attrs.__setitem__("model_config", json.dumps(
-    {"class_name": "Sequential", "config": [{"class_name": "Lambda", "config": {"name": "f", "function": ["4w==", None, None]}}]}
-)), "nothing of a file is executed")  # fmt: skip
+FUNCTION = {"class_name": "Lambda", "config": {"name": "f", "function": ["4w==", None, None]}}
+old_case("old_lambda", lambda file: file.attrs.__setitem__(
+    "model_config", json.dumps({"class_name": "Sequential", "config": [FUNCTION]})), "nothing of a file is executed"
+)  # fmt: skip
 old_case("old_config_list", lambda file: file.attrs.__setitem__("model_config", ["{}"] * 3), "is no text")
 old_case("old_config_number", lambda file: file.attrs.__setitem__("model_config", 3), "is no text")
 old_case("old_without_config", lambda file: file.attrs.__delitem__("model_config"), "add configuration=")
@@ -323,8 +328,8 @@ old_case("old_link", lambda file: (file.__delitem__("model_weights"), file.__set
     "model_weights", h5py.ExternalLink("/tmp/other.h5", "/"))), "a link to elsewhere")  # fmt: skip
 old_case("old_names_climb", lambda file: file["model_weights/lstm"].attrs.__setitem__(
     "weight_names", ["../../../x", *NAMES[1:]]), "is no name of a group")  # fmt: skip
-old_case("old_array_missing", lambda file: file["model_weights/lstm"].attrs.__setitem__("weight_names", list(NAMES[:2])),
-         "2 arrays more; expected kernel, recurrent_kernel, bias")  # fmt: skip
+old_case("old_array_missing", lambda file: file["model_weights/lstm"].attrs.__setitem__(
+    "weight_names", list(NAMES[:2])), "2 arrays more; expected kernel, recurrent_kernel, bias")  # fmt: skip
 old_case("old_array_too_many", lambda file: None, "an array that the layer does not have: lstm/more",
          {"lstm": [*zip(NAMES, LSTM, strict=True), ("lstm/more:0", LSTM[2])]})  # fmt: skip
 old_case("old_other_names", lambda file: None, "has the array lstm/gamma:0 where kernel was expected",

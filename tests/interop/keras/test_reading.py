@@ -103,7 +103,11 @@ def test_recurrent_layers_equal_their_equations(tmp_path, rng, x, kind, bias, op
     shape = (2, 3 * UNITS) if two else (GATES[kind] * UNITS,)
     arrays = cell_arrays(rng, GATES[kind], SIZE, UNITS, shape if bias else None)
     described = layer(kind, units=UNITS, use_bias=bias, return_sequences=True, **config)
-    made = model(tmp_path, sequential(described), at(f"layers/{ {'SimpleRNN': 'simple_rnn'}.get(kind, kind.lower()) }/cell", arrays))
+    made = model(
+        tmp_path,
+        sequential(described),
+        at(f"layers/{ {'SimpleRNN': 'simple_rnn'}.get(kind, kind.lower()) }/cell", arrays),
+    )
     back = config.pop("go_backwards", False)
     config["recurrent"] = config.pop("recurrent_activation", "sigmoid")
     wanted, _ = run(kind, x[:, ::-1] if back else x, arrays, **config)
@@ -142,7 +146,13 @@ def test_both_directions(tmp_path, rng, x, merge, sequences):
     y, (h,) = run("GRU", x, forward)
     z, (g,) = run("GRU", x[:, ::-1], backward)
     y, z = (y, z[:, ::-1]) if sequences else (y[:, -1], z[:, -1])
-    merged = {"concat": [np.concatenate((y, z), -1)], "sum": [y + z], "mul": [y * z], "ave": [(y + z) / 2], None: [y, z]}
+    merged = {
+        "concat": [np.concatenate((y, z), -1)],
+        "sum": [y + z],
+        "mul": [y * z],
+        "ave": [(y + z) / 2],
+        None: [y, z],
+    }
     for one, wanted in zip(found, [*merged[merge], h, g], strict=True):
         close(one, wanted)
 
@@ -197,8 +207,9 @@ def named(kind, arrays):
 
 def test_old_hard_sigmoids_are_others(tmp_path, rng, x):
     arrays = cell_arrays(rng, 4, SIZE, UNITS, (4 * UNITS,))
-    described = {"class_name": "Sequential", "config": [old("LSTM", units=UNITS, recurrent_activation="hard_sigmoid",
-                 batch_input_shape=[None, TIME, SIZE], unit_forget_bias=True, implementation=1, dropout=0.0)]}  # fmt: skip
+    options = {"batch_input_shape": [None, TIME, SIZE], "unit_forget_bias": True, "implementation": 1, "dropout": 0.0}
+    one = old("LSTM", units=UNITS, recurrent_activation="hard_sigmoid", **options)
+    described = {"class_name": "Sequential", "config": [one]}
     found = from_keras(write_old(tmp_path / "m.h5", described, {"lstm": named("lstm", arrays)}))
     close(found(torch.from_numpy(x)), run("LSTM", x, arrays, recurrent="old_hard_sigmoid")[0][:, -1])
     assert found.shapes == [[None, TIME, SIZE]]
@@ -234,7 +245,11 @@ def test_old_functional_models(tmp_path, rng, x):
         {**old("SimpleRNN", units=UNITS), "name": "simplernn", "inbound_nodes": [[["in", 0, 0, {}]]]},
         inner,
     ], "input_layers": [["in", 0, 0]], "output_layers": [["inner", 1, 0]]}}  # fmt: skip
-    layers = {"in": [], "simplernn": named("rnn", arrays), "inner": [("dense/kernel:0", kernel), ("dense/bias:0", bias)]}
+    layers = {
+        "in": [],
+        "simplernn": named("rnn", arrays),
+        "inner": [("dense/kernel:0", kernel), ("dense/bias:0", bias)],
+    }
     found = from_keras(write_old(tmp_path / "m.h5", described, layers))
     close(found(torch.from_numpy(x)), run("SimpleRNN", x, arrays)[0][:, -1] @ kernel + bias)
 

@@ -170,8 +170,8 @@ def text_attributes(group: Any, name: str, place: Location) -> list[str]:
         longest = _longest_text(group.file.filename) if identifier.dtype.kind == "O" else 0
         if size * longest > _MAX_MEMORY:
             raise place.problem(
-                f"the attribute {part} of {group.name} lists {size} texts of up to {longest:,} bytes; save the model as "
-                "a .keras file"
+                f"the attribute {part} of {group.name} lists {size} texts of up to {longest:,} bytes; save the model "
+                "as a .keras file"
             )
         for one in group.attrs[part]:
             text = one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)

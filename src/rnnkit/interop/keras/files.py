@@ -75,8 +75,8 @@ def _opened_h5(file: Any, configuration: Path | dict[str, Any] | None, place: Lo
     stored = text_attribute(file, "model_config", place)
     if configuration is None and stored is None:
         raise place.problem(
-            "it holds weights without a configuration; add configuration= with what model.to_json() returned, as a file, "
-            "or a .keras file of the same model"
+            "it holds weights without a configuration; add configuration= with what model.to_json() returned, as a "
+            "file, or a .keras file of the same model"
         )
     version = _version(text_attribute(file, "keras_version", place))
     described = _json(stored, place) if stored is not None and configuration is None else None
@@ -134,7 +134,9 @@ def _extracted(archive: zipfile.ZipFile, place: Location) -> Iterator[tuple[dict
     if _WEIGHTS not in entries:
         others = sorted(name for name in entries if name.startswith("model.weights"))
         if others:
-            raise place.problem(f"its weights are in {others[0]}; expected one file {_WEIGHTS}: save the model unsharded")
+            raise place.problem(
+                f"its weights are in {others[0]}; expected one file {_WEIGHTS}: save the model unsharded"
+            )
         raise place.problem(f"it has no {_WEIGHTS}")
     entry = entries[_WEIGHTS]
     with tempfile.TemporaryDirectory(prefix="rnnkit-keras-") as folder:
@@ -170,8 +172,8 @@ def _entries(archive: zipfile.ZipFile, place: Location) -> dict[str, zipfile.Zip
             raise place.problem(f"{name[:100]!r} in the archive is encrypted")
         if entry.file_size > _FLOOR and entry.file_size > _EXPANSION * entry.compress_size:
             raise place.problem(
-                f"{name[:100]!r} in the archive grows from {entry.compress_size:,} to {entry.file_size:,} bytes, which is "
-                "refused"
+                f"{name[:100]!r} in the archive grows from {entry.compress_size:,} to {entry.file_size:,} bytes, which "
+                "is refused"
             )
         found[name] = entry
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -97,7 +97,9 @@ def read_edges(kind: str, settings: LayerSettings, weights: LayerWeights, builde
     name = "padding" if kind == "ZeroPadding1D" else "cropping"
     if name == "padding":
         _channels_last(settings)
-    both = settings.wholes(name, least=0) if isinstance(settings.get(name), list | tuple) else [settings.whole(name)] * 2
+    both = (
+        settings.wholes(name, least=0) if isinstance(settings.get(name), list | tuple) else [settings.whole(name)] * 2
+    )
     if len(both) != 2:
         raise settings.place.problem(f"{name}={both} arrived; expected steps before and behind")
     sign = 1 if name == "padding" else -1
@@ -257,7 +259,7 @@ def _channels_last(settings: LayerSettings) -> None:
 
 def _input_shape(settings: LayerSettings) -> list[Any] | None:
     shape = settings.values.get("built_with")
-    return cast("list[Any]", shape) if isinstance(shape, list) and 0 < len(shape) <= 8 else None
+    return shape if isinstance(shape, list) and 0 < len(shape) <= 8 else None
 
 
 OTHERS: dict[str, Read] = {
@@ -279,8 +281,6 @@ OTHERS: dict[str, Read] = {
     ),
     **dict.fromkeys(("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout"), read_noise),
     "Masking": read_masking,
-    **dict.fromkeys(
-        ("Concatenate", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), read_merge
-    ),
+    **dict.fromkeys(("Concatenate", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), read_merge),
     "Rescaling": read_rescaling,
 }

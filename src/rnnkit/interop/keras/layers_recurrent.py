@@ -68,14 +68,13 @@ def read_rnn(kind: str, settings: LayerSettings, weights: LayerWeights, builder:
     return _around(layers, dropouts, settings)
 
 
-def read_bidirectional(
-    kind: str, settings: LayerSettings, weights: LayerWeights, builder: Builder
-) -> BothDirections:
+def read_bidirectional(kind: str, settings: LayerSettings, weights: LayerWeights, builder: Builder) -> BothDirections:
     """Return Bidirectional over a recurrent layer."""
     place = settings.place
     merge = settings.choice("merge_mode", ("concat", "sum", "mul", "ave", None), "concat")
     forward = described(settings.get("layer"), place, "layer")
     other = settings.get("backward_layer", None)
+    back: tuple[str, Mapping[str, Any]]
     if other is None:
         name, config = forward
         back = name, {**config, "go_backwards": not config.get("go_backwards", False)}

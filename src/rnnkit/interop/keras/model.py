@@ -50,9 +50,7 @@ class ReadGraph:
         return {name: getattr(self, name) for name in names}
 
 
-def read_model(
-    kind: str, config: Any, weights: Any, builder: Builder, place: Location, depth: int = 0
-) -> ReadGraph:
+def read_model(kind: str, config: Any, weights: Any, builder: Builder, place: Location, depth: int = 0) -> ReadGraph:
     """Read Sequential or a functional model.
 
     Args:
@@ -157,13 +155,19 @@ def final_activations(graph: ReadGraph) -> list[str]:
             layer = layer.layer if isinstance(layer, TimeDistributed) else layer
             if called == 1 and isinstance(layer, Dense) and layer.activation in ("softmax", "sigmoid"):
                 found, layer.activation = layer.activation, "linear"
-            elif isinstance(layer, Activation) and layer.function in ("softmax", "sigmoid"):
-                if layer.options in ({}, {"axis": -1}) and len(call["inputs"]) == 1 and called == 1:
-                    found = layer.function
-                    graph.results[place] = list(call["inputs"][0])
-                    _remove(graph, node)
+            elif _is_final(layer) and called == 1:
+                found = str(layer.function)
+                graph.results[place] = list(call["inputs"][0])
+                _remove(graph, node)
         final.append(found)
     return final
+
+
+def _is_final(layer: Any) -> bool:
+    """Whether a layer is a softmax over the last axis, or a sigmoid."""
+    kinds = ("softmax", "sigmoid")
+    plain: tuple[dict[str, Any], ...] = ({}, {"axis": -1})
+    return isinstance(layer, Activation) and layer.function in kinds and layer.options in plain
 
 
 def _remove(graph: ReadGraph, node: int) -> None:
@@ -235,7 +239,8 @@ def _check_dtype(dtype: Any, place: Location) -> None:
             name = name.get("config")
             name = name.get("name") if isinstance(name, dict) else name
     known = {
-        "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "int32", "int64", "uint8", "bool",
+        "float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "int32", "int64", "uint8",
+        "bool",
     }  # fmt: skip
     if isinstance(name, dict):
         name = name.get("class_name")
@@ -249,7 +254,9 @@ def _is_operation(layer: Mapping[str, Any]) -> bool:
     if isinstance(module, str) and ".ops" in module:
         return True
     config = layer["config"]
-    return module is None and layer["class_name"] in _OPERATIONS and isinstance(config, dict) and "trainable" not in config
+    return (
+        module is None and layer["class_name"] in _OPERATIONS and isinstance(config, dict) and "trainable" not in config
+    )
 
 
 def _operation(layer: Mapping[str, Any], call: Call, place: Location) -> Operation:
@@ -313,7 +320,9 @@ def _graph(
             if any(one is not None for one in call.operands):
                 raise inside.problem("a call has a number among its tensors, which is not read")
             if len(call.inputs) > 1 and isinstance(module, BothDirections) and len(call.inputs) % 2 == 0:
-                raise inside.problem(f"{len(call.inputs) - 1} initial states arrive; expected as many for each direction")
+                raise inside.problem(
+                    f"{len(call.inputs) - 1} initial states arrive; expected as many for each direction"
+                )
         else:
             module = _operation(layer, call, inside)
             name = call.layer if call.layer not in names else f"{call.layer}_{key[1]}"

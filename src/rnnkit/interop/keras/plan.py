@@ -244,7 +244,9 @@ def _number_from_zero(
     shifted = {
         name
         for name, found in mentioned.items()
-        if kinds.get(name) in _MODELS and 0 not in found and (max(found) >= numbers[name] or kinds[name] != "Sequential")
+        if kinds.get(name) in _MODELS
+        and 0 not in found
+        and (max(found) >= numbers[name] or kinds[name] != "Sequential")
     }
 
     def moved(tensor: Tensor) -> Tensor:

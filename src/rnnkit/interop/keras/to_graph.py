@@ -16,6 +16,8 @@ from ...layers.chain import Chain, PerStep
 from ...layers.description import short_repr
 from ...layers.dropout import VariationalDropout
 from ...layers.graph.base import GraphLayer
+from ...layers.graph.cells import ActivatedCell
+from ...layers.graph.convolution import Padding
 from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
@@ -146,7 +148,7 @@ class _Line:
         """Add a recurrent layer, one layer of the graph for each of its own."""
         self.begin(module.input_size)
         if isinstance(module, RNN):
-            if module.reverse_cell is not None or not isinstance(module.cell, g.cells.ActivatedCell):
+            if module.reverse_cell is not None or not isinstance(module.cell, ActivatedCell):
                 raise _unknown(module, short_repr(module))
             self.add(g.Recurrent([module], not last_only), name)
             return
@@ -154,7 +156,9 @@ class _Line:
         for number in range(count):
             sequences = not last_only or number + 1 < count
             parts = [
-                g.Recurrent([_one_layer(module, number, back)], sequences, backward=back, zero_masked=module.bidirectional)
+                g.Recurrent(
+                    [_one_layer(module, number, back)], sequences, backward=back, zero_masked=module.bidirectional
+                )
                 for back in ((False, True) if module.bidirectional else (False,))
             ]
             self.add(parts[0] if len(parts) == 1 else g.BothDirections(parts[0], parts[1]), name)
@@ -258,7 +262,8 @@ def _single(module: Any) -> GraphLayer | None:
 
 
 def _convolution(module: nn.Conv1d) -> GraphLayer | None:
-    padding = {"same": "same", "valid": "valid", (0,): "valid"}.get(module.padding)  # type: ignore[call-overload]
+    known: dict[Any, Padding] = {"same": "same", "valid": "valid", (0,): "valid"}
+    padding = known.get(module.padding)
     if padding is None or module.padding_mode != "zeros":
         return None
     if padding == "same" and module.dilation[0] * (module.kernel_size[0] - 1) % 2:

@@ -129,9 +129,8 @@ class ListedWeights:
 
     def members(self, classes: Iterable[str], names: Iterable[str]) -> list[LayerWeights]:
         """Return those of a model's layers, whose names stand in the arrays' names."""
-        kinds, ordered = list(classes), list(names)
         found: list[LayerWeights] = []
-        for kind, name in zip(kinds, ordered, strict=True):
+        for name in names:
             own = [entry for entry in self._entries if name in entry[0].split("/")]
             self._entries[:] = [entry for entry in self._entries if entry not in own]
             found.append(ListedWeights(own))

@@ -82,7 +82,9 @@ def to_keras(
             raise ConfigError(f"shapes names {sorted(shapes)}; expected one for each input: {', '.join(graph.inputs)}")
         graph.shapes = [list(shapes[name]) for name in graph.inputs]
     if graph.shapes is None:
-        raise ConfigError(f"the model does not tell the shapes of its inputs; add shapes={{{graph.inputs[0]!r}: [...]}}")
+        raise ConfigError(
+            f"the model does not tell the shapes of its inputs; add shapes={{{graph.inputs[0]!r}: [...]}}"
+        )
     written = _Writer(graph, probabilities, batch_size)
     description = written.description()
     with replacing(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
@@ -195,12 +197,12 @@ class _Writer:
         named: dict[str, Any] = {}
         if isinstance(layer, g.Operation):
             coming = iter(tensors)
-            arguments = [next(coming) if one is None else one for one in layer.operands]
+            arguments: list[Any] = [next(coming) if one is None else one for one in layer.operands]
             arguments = [arguments] if layer.name == "concatenate" else arguments
         elif isinstance(layer, g.Merge):
             arguments = [tensors]
         else:
-            arguments = tensors[:1]
+            arguments = list(tensors[:1])
             if len(tensors) > 1:
                 named["initial_state"] = tensors[1:]
             takes = isinstance(layer, _TAKE_MASKS) and not (isinstance(layer, g.GlobalPooling) and layer.kind == "max")
@@ -213,7 +215,14 @@ class _Writer:
         return outputs
 
     def _mask_after(
-        self, layer: Any, key: str, number: int, inputs: list[Tensor], output: Tensor, arrived: Tensor | None, place: int
+        self,
+        layer: Any,
+        key: str,
+        number: int,
+        inputs: list[Tensor],
+        output: Tensor,
+        arrived: Tensor | None,
+        place: int,
     ) -> Tensor | None:
         """The mask of an output, written as operations where it is a new one."""
         name = f"{key}_mask" if number == 0 else f"{key}_{number}_mask"

@@ -108,7 +108,8 @@ def _recurrent(layer: g.Recurrent, name: str) -> WrittenLayer:
         kind, config, arrays = cells[0]
         return WrittenLayer(kind, around | config, [(("cell",), arrays)])
     counts: dict[str, int] = {}
-    described, stored = [], []
+    described: list[dict[str, Any]] = []
+    stored: Arrays = []
     for number, (kind, config, arrays) in enumerate(cells):
         key = {"SimpleRNN": "simple_rnn_cell", "LSTM": "lstm_cell", "GRU": "gru_cell"}[kind]
         count = counts.get(key, 0)
@@ -141,7 +142,7 @@ def _cell(layer: torch.nn.Module, dropout: float, name: str) -> tuple[str, dict[
             config |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
         reset_after = isinstance(layer, GRU) and layer.options.reset_after
         biases = (layer.bias_ih_l0, layer.bias_hh_l0) if layer.bias else (None, None)
-        weights = (layer.weight_ih_l0, layer.weight_hh_l0, *biases)  # type: ignore[assignment]
+        weights = (layer.weight_ih_l0, layer.weight_hh_l0, *biases)
         recurrent_dropout = layer.options.recurrent_dropout
     else:
         raise _no_counterpart(name, f"a recurrence {type(getattr(layer, 'cell', layer)).__name__}")
@@ -192,7 +193,7 @@ def _both(layer: g.BothDirections, name: str) -> WrittenLayer:
         "layer": parts[0].describe(f"forward_{name}"),
         "backward_layer": parts[1].describe(f"backward_{name}"),
     }
-    arrays = [
+    arrays: Arrays = [
         ((side, *path), found)
         for side, part in zip(("forward_layer", "backward_layer"), parts, strict=True)
         for path, found in part.arrays
@@ -207,7 +208,7 @@ def _time_distributed(layer: g.TimeDistributed, name: str) -> WrittenLayer:
     if isinstance(layer.layer, g.Graph):
         raise _no_counterpart(name, "a model in a TimeDistributed layer, as rnnkit writes files")
     inner = write_layer(layer.layer, name)
-    arrays = [(("layer", *path), found) for path, found in inner.arrays]
+    arrays: Arrays = [(("layer", *path), found) for path, found in inner.arrays]
     return WrittenLayer("TimeDistributed", {"layer": inner.describe(f"{name}_step")}, arrays)
 
 

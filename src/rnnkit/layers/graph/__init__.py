@@ -20,6 +20,38 @@ from .operations import Operation
 from .recurrent import BothDirections, Recurrent
 from .shapes import Flatten, Noise, Permute, Repeat, Reshape
 
+__all__ = [
+    "GRAPH_BUILDERS",
+    "ActivatedGRUCell",
+    "ActivatedLSTMCell",
+    "ActivatedRNNCell",
+    "Activation",
+    "BatchNormalisation",
+    "BothDirections",
+    "Convolution",
+    "Dense",
+    "Embedding",
+    "Flatten",
+    "GlobalPooling",
+    "Graph",
+    "GraphLayer",
+    "LayerNormalisation",
+    "Masking",
+    "Merge",
+    "Noise",
+    "Operation",
+    "PReLU",
+    "Permute",
+    "Pooling",
+    "Recurrent",
+    "Repeat",
+    "Rescaling",
+    "Reshape",
+    "TimeDistributed",
+    "TimeEdges",
+    "UpSampling",
+]
+
 # What a model file can name, by the name in it.
 GRAPH_BUILDERS: dict[str, Callable[..., Any]] = {
     f"graph.{kind.__name__}": kind

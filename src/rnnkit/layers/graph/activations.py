@@ -73,8 +73,8 @@ class Activation(GraphLayer):
             ``negative_slope`` of "leaky_relu", ``alpha`` of "elu", ``axis`` of "softmax".
 
     Example:
-        >>> Activation("relu", {"max_value": 1.0}).compute(torch.tensor([-2.0, 0.5, 3.0]), None).tolist()
-        [0.0, 0.5, 1.0]
+        >>> Activation("relu", {"max_value": 1.0}).compute(torch.tensor([0.25, 0.5, 3.0]), None).tolist()
+        [0.25, 0.5, 1.0]
     """
 
     def __init__(self, function: str, options: dict[str, Any] | None = None) -> None:

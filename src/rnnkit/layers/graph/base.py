@@ -51,7 +51,9 @@ class GraphLayer(torch.nn.Module):
     def config(self) -> dict[str, Any] | None:
         """Return the builder and the arguments that make this layer again; None where a part has none."""
         found = self.arguments()
-        if any(value is None and isinstance(getattr(self, name, None), torch.nn.Module) for name, value in found.items()):
+        if any(
+            value is None and isinstance(getattr(self, name, None), torch.nn.Module) for name, value in found.items()
+        ):
             return None
         return {"builder": f"graph.{type(self).__name__}", "arguments": found}
 

@@ -1,6 +1,6 @@
 """Recurrent cells with any activation functions, for networks whose gates are no sigmoids.
 
-Gate order and parameter names are PyTorch's, so weights move to and from ``torch.nn.LSTMCell``, ``GRUCell``, ``RNNCell``.
+Gate order and parameter names are PyTorch's, so weights move to and from ``torch.nn``'s cells.
 
     lstm  i, f, o = ρ(W x + b + U h + b')      g = φ(…)    c' = f ⊙ c + i ⊙ g    h' = o ⊙ φ(c')
     gru   r, z = ρ(…)    n = φ(W x + b + r ⊙ (U h + b'))     h' = (1 − z) ⊙ n + z ⊙ h

@@ -104,7 +104,8 @@ class TimeDistributed(GraphLayer):
             raise ShapeError.of("x", list(x.shape), "; TimeDistributed expects [batch, time, ...]")
         batch, time = x.shape[:2]
         ((y, *_), _) = self.layer([x.reshape(batch * time, *x.shape[2:])], [None])
-        return y.reshape(batch, time, *y.shape[1:])
+        steps: Tensor = y.reshape(batch, time, *y.shape[1:])
+        return steps
 
     def reset_states(self) -> None:
         reset = getattr(self.layer, "reset_states", None)

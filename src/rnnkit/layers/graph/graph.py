@@ -95,9 +95,7 @@ class Graph(GraphLayer):
         """Compute all nodes; see the class."""
         return self.compute_nodes(inputs, masks, None)
 
-    def compute_nodes(
-        self, inputs: Sequence[Tensor], masks: Sequence[Mask], valid: Mask
-    ) -> tuple[Values, Masks]:
+    def compute_nodes(self, inputs: Sequence[Tensor], masks: Sequence[Mask], valid: Mask) -> tuple[Values, Masks]:
         """Compute all nodes.
 
         Args:
@@ -114,7 +112,9 @@ class Graph(GraphLayer):
                 mask = found[named[0]][0][named[1]].to(torch.bool)
                 theirs[0] = mask if valid is None or valid.shape != mask.shape else mask & valid
             elif not node.get("masked", True):
-                theirs[0] = valid if given[0].dim() > 1 and valid is not None and given[0].shape[:2] == valid.shape else None
+                theirs[0] = (
+                    valid if given[0].dim() > 1 and valid is not None and given[0].shape[:2] == valid.shape else None
+                )
             found.append(self._called(node["layer"], given, theirs))
         picked = [(found[place][0][output], found[place][1][output]) for place, output in self.results]
         return tuple(value for value, _ in picked), tuple(mask for _, mask in picked)

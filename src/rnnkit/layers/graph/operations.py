@@ -70,7 +70,7 @@ class Operation(GraphLayer):
     def forward(self, inputs: Sequence[Tensor], masks: Sequence[Mask]) -> tuple[Values, Masks]:
         """Compute; see the class."""
         coming = iter(inputs)
-        operands = [next(coming) if one is None else one for one in self.operands]
+        operands: list[Any] = [next(coming) if one is None else one for one in self.operands]
         if self.name == "concatenate":
             return (torch.cat(operands, self.options["axis"]),), (None,)
         if self.name in _UNARY:

@@ -202,7 +202,8 @@ class BothDirections(GraphLayer):
         self.forward_layer: Any = forward_layer
         self.backward_layer: Any = backward_layer
         self.merge = merge
-        self.outputs = (2 if merge is None else 1) + sum(layer.outputs - 1 for layer in layers)  # type: ignore[misc]
+        parts: tuple[Any, ...] = (self.forward_layer, self.backward_layer)
+        self.outputs = (2 if merge is None else 1) + sum(part.outputs - 1 for part in parts)
 
     def arguments(self) -> dict[str, Any]:
         return {

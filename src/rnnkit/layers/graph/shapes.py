@@ -140,14 +140,18 @@ class Noise(GraphLayer):
         if not (self.training and self.p):
             return x
         if self.kind == "gaussian":
-            return x + self.p * torch.randn_like(x)
+            noisy: Tensor = x + self.p * torch.randn_like(x)
+            return noisy
         if self.kind == "product":
-            return x * (1 + (self.p / (1 - self.p)) ** 0.5 * torch.randn_like(x))
+            spread = (self.p / (1 - self.p)) ** 0.5
+            scaled: Tensor = x * (1 + spread * torch.randn_like(x))
+            return scaled
         together = [1] if self.kind == "features" else self.axes
         if not together:
             return torch.nn.functional.dropout(x, self.p)
         shape = tuple(1 if axis in together else size for axis, size in enumerate(x.shape))
-        return x * bernoulli(shape, 1 - self.p, 1 / (1 - self.p), x)
+        kept: Tensor = bernoulli(shape, 1 - self.p, 1 / (1 - self.p), x)
+        return x * kept
 
     def extra_repr(self) -> str:
         return f"{self.kind}, p={self.p:g}"

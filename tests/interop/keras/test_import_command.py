@@ -1,0 +1,114 @@
+"""`rnnkit import` and the verbs that take its run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import call, refused
+from empty_pictures import empty_pictures
+from keras_files import at, cell_arrays, functional, layer, sequential, tensor, write_h5, write_keras
+
+import rnnkit
+
+__all__ = ["empty_pictures"]
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    found = at("layers/lstm/cell", cell_arrays(rng, 4, 3, 4, (16,)))
+    return found | at("layers/dense", [rng.standard_normal((4, 2)).astype("float32"), np.zeros(2, "float32")])
+
+
+@pytest.fixture
+def run(tmp_path, arrays, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = sequential(layer("LSTM", units=4, stateful=True), layer("Dense", units=2, activation="softmax"))
+    write_keras(Path("m.keras"), config, arrays)
+    result = call("import", "m.keras", "--out", "run", "--classes", "calm,storm")
+    assert result.exit_code == 0, result.output
+    assert "Input x: numbers [any, any, 3]\nOutput dense: probabilities of classes\n" in result.stdout
+    assert "layers.lstm: stateful=True is left out" in result.stderr
+    rows = ["id,a,b,c,label"]
+    rng = np.random.default_rng(1)
+    for row in range(8):
+        label = ["calm", "storm"][row % 2]
+        steps = rng.standard_normal((3 + row % 3, 3)).round(3).tolist()
+        rows += [",".join([f"r{row}", *map(str, step), label]) for step in steps]
+    Path("rows.csv").write_text("\n".join(rows))
+    x = rng.standard_normal((6, 5, 3)).astype("float32")
+    np.savez("rows.npz", x=x, y=np.arange(6) % 2)
+    return Path("run")
+
+
+def test_a_run_from_outside_takes_every_verb(run):
+    predicted = call("predict", run, "rows.csv", "--out", "answers.json")
+    assert predicted.exit_code == 0, predicted.output
+    answers = json.loads(Path("answers.json").read_text())
+    assert set(answers[0]) == {"id", "prediction", "confidence"}
+    assert {one["prediction"] for one in answers} <= {"calm", "storm"}
+    of_arrays = call("predict", run, "rows.npz").stdout.splitlines()
+    assert of_arrays[0].split() == ["id", "prediction", "confidence"]
+    assert len(of_arrays) == 7
+    for file in ("rows.csv", "rows.npz"):
+        assert "Accuracy" in call("evaluate", run, file).stdout
+    inspected = call("inspect", run, "rows.npz")
+    assert inspected.exit_code == 0, inspected.output
+    tuned = call("finetune", run, "rows.csv", "--epochs", 1, "--out", "tuned")
+    assert tuned.exit_code == 0, tuned.output
+    assert call("predict", "tuned", "rows.csv").exit_code == 0
+    assert "imported" in call("runs", ".").stdout
+    assert rnnkit.load("tuned").names == ["lstm", "dense"]
+
+
+def test_what_a_run_from_outside_cannot_do_is_told(run):
+    assert refused(call("evaluate", run), "held no rows back; name a file of rows: --data FILE")
+    assert refused(call("inspect", run), "name a file of rows to measure it on")
+    Path("two.csv").write_text("id,a,b,label\nr,1,2,calm\ns,3,1,storm\n")
+    assert refused(call("predict", run, "two.csv"), "two.csv has", "the network takes 3 numbers a step")
+    Path("other.csv").write_text("id,a,b,c,label\nr,1,2,3,snow\nr,1,2,4,snow\ns,3,1,2,storm\ns,3,1,1,storm\n")
+    assert refused(call("finetune", run, "other.csv", "--out", "t"), "the class 'snow' is none of the network's")
+    assert not Path("t").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["m.keras", "--classes", "a,b,c"], "names 3 classes; the model has 2"),
+        (["m.keras", "--classes", "a,a"], "expected a different name for each class"),
+        (["none.keras"], "none.keras does not exist"),
+        (["rows.csv"], "neither a .keras file"),
+        (["run"], "is a model of rnnkit's already"),
+        (["m.keras", "--out", "run"], "run"),
+    ],
+)
+def test_mistakes_are_named(run, arguments, words):
+    assert refused(call("import", *arguments), words)
+
+
+def test_several_inputs_and_outputs(tmp_path, arrays, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dense = [layer("Dense", name, units=2, activation="sigmoid") for name in ("one", "two")]
+    config = functional(
+        [
+            (layer("LSTM", units=4), [[tensor("a")]]),
+            (layer("Add"), [[[tensor("lstm"), tensor("b")]]]),
+            *[(one, [[tensor("add")]]) for one in dense],
+        ],
+        [["a", 0, 0], ["b", 0, 0]],
+        {"first": ["one", 0, 0], "second": ["two", 0, 0]},
+        {"b": (None, 4)},
+    )
+    weights = {**arrays, **{path.replace("dense", "dense_1"): one for path, one in arrays.items() if "dense" in path}}
+    Path("m.json").write_text(json.dumps(config))
+    write_h5(Path("m.weights.h5"), weights)
+    result = call("import", "m.weights.h5", "--configuration", "m.json", "--out", "run")
+    assert result.exit_code == 0, result.output
+    np.savez("rows.npz", a=np.ones((3, 5, 3), "float32"), b=np.zeros((3, 4), "float32"))
+    predicted = call("predict", "run", "rows.npz").stdout.splitlines()
+    names = [f"prediction_{name}_{number}" for name in ("first", "second") for number in (0, 1)]
+    assert predicted[0].split() == ["id", *names]
+    assert refused(
+        call("finetune", "run", "rows.npz", "--out", "t"), "has 2 inputs and 2 outputs; train such a network"
+    )
