@@ -23,7 +23,9 @@ def complete_format(incomplete: str) -> list[str]:
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved model.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx or keras.")],
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx or keras.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write; else model with its suffix in the folder.")
     ] = None,

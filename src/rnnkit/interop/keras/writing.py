@@ -125,7 +125,7 @@ class _Writer:
         self.results = self._compute(graph, self._inputs, "")
         for place, final in enumerate(graph.final):
             if final != "linear" and (probabilities or not graph.logits):
-                (self.results[place],) = self._call(g.Activation(final), f"{final}_{place}", [self.results[place]])
+                self._end(place, final, graph.output_names[place])
         self.name = "model"
 
     def description(self) -> dict[str, Any]:
@@ -168,6 +168,22 @@ class _Writer:
             for inner, arrays in layer.arrays:
                 found["/".join((path, *inner))] = arrays
         return found
+
+    def _end(self, place: int, final: str, name: str) -> None:
+        """Let a result end in an activation: that of its dense layer, or a layer of its own."""
+        result = self.results[place]
+        layer = self.layers[result[0]]
+        while layer.kind == "TimeDistributed":
+            inner = layer.config["layer"]
+            layer = WrittenLayer(inner["class_name"], inner["config"])
+        users = [found for calls in self.calls.values() for call in calls for found in _histories(call["args"])]
+        alone = result[:2] not in users and len(self.calls[result[0]]) == self.results.count(result) == 1
+        if alone and layer.kind == "Dense" and layer.config["activation"] == "linear":
+            layer.config["activation"] = final
+            return
+        while name in self.layers:
+            name += f"_{final}"
+        (self.results[place],) = self._call(g.Activation(final), name, [result])
 
     def _compute(self, graph: g.Graph, inputs: Sequence[Tensor], prefix: str) -> list[Tensor]:
         """Write the calls of a graph; a graph inside is written layer by layer."""
