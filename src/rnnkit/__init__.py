@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from .models.forecast_encoder_decoder import EncoderDecoderForecaster
     from .models.forecast_segments import SegmentForecaster
     from .models.frame_forecaster import FrameForecaster
-    from .models.intents import IntentSlotModel
     from .models.graph import GraphModel
     from .models.intents import IntentSlotModel
     from .models.language_model import LanguageModel
