@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .layers.to_torch import to_torch
     from .layers.word_front import WordFront
     from .models.attention_recognizer import AttentionRecognizer
+    from .models.cell_detector import CellDetector
+    from .models.centre_detector import CentreDetector
     from .models.classifier import SequenceClassifier
     from .models.encoder_decoder import EncoderDecoder
     from .models.forecast_deepar import DeepAR
@@ -79,6 +81,8 @@ _NAMES = {
     "AttentionRecognizer": "models.attention_recognizer",
     "Callback": "training.watching.callbacks",
     "CausalConv": "layers.causal_conv",
+    "CellDetector": "models.cell_detector",
+    "CentreDetector": "models.centre_detector",
     "Chain": "layers.chain",
     "ConvContext": "layers.conv_context",
     "ConvFront": "layers.conv",
@@ -150,6 +154,8 @@ __all__ = [
     "Beside",
     "Callback",
     "CausalConv",
+    "CellDetector",
+    "CentreDetector",
     "Chain",
     "ConvContext",
     "ConvFront",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from boxed import write_boxed
 from class_pictures import write_classes
 from clips import write_clips
 from lines import write_lines
@@ -60,9 +61,15 @@ PICTURES = [
 FRAMES = ["model.size=16,16", "fit.batch_size=8"]
 SEGMENT = ["model.channels=4,6", "model.blocks=0", "fit.crop=32", "fit.batch_size=4"]
 READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
+DETECTION = [
+    "model.size=48", "model.channels=4,4", "model.deep=4", "model.hidden_size=2", "model.features=4", "model.blocks=0",
+    "fit.batch_size=8",
+]  # fmt: skip
 SMALL = {
     **TEXTS,
     "read": [*READING, "data.path=lines", "model.height=16"],
+    "detect": [*DETECTION, "data.path=boxed"],
+    "blood-cells": [*DETECTION, "data.path=boxed"],
     "digit-strings": [
         *READING,
         "data.strings=16",
@@ -146,6 +153,7 @@ def call(*arguments):
 # Settings with which a recipe trains another kind of network, by the recipe and a word for them.
 VARIANTS = {
     ("speech", "transducer"): ["model.head=transducer", "model.predictor_size=4", "model.joiner_size=4"],
+    ("detect", "set"): ["model.head=set", "model.decoder_size=4", "model.steps=2"],
     ("speech", "attention"): ["model.head=attention", "model.decoder_size=4", "fit.sampling=0.5"],
 }
 CASES = [(name, []) for name in RECIPES if name != "ngram"]  # which counts, and has no epochs
@@ -168,6 +176,8 @@ def test_a_stopped_run_of_any_recipe_goes_on_to_the_same_bits(monkeypatch, name,
     if module in ("segment", "instances"):
         write_class_masks("masks", 10)
         write_things("things", 10)
+    if module in ("detect", "blood_cells"):
+        write_boxed("boxed", 20)
     if module in ("speech", "speech_digits", "sound_classify", "spoken_intents", "vad"):
         write_sounds()
     monkeypatch.setattr("rnnkit.recipes.mnist.draw", lambda *_: None)

@@ -40,6 +40,8 @@ from ..layers.simple_rnn import SimpleRNN
 from ..layers.word_front import WordFront
 from ..serialization import model_file, read_config
 from .attention_recognizer import AttentionRecognizer
+from .cell_detector import CellDetector
+from .centre_detector import CentreDetector
 from .classifier import SequenceClassifier
 from .encoder_decoder import EncoderDecoder
 from .forecast_deepar import DeepAR
@@ -99,6 +101,8 @@ BUILDERS: dict[str, Builder] = {
     "PictureClassifier": PictureClassifier,
     "PictureSegmenter": PictureSegmenter,
     "SetDecoder": SetDecoder,
+    "CellDetector": CellDetector,
+    "CentreDetector": CentreDetector,
     "SpeechRecognizer": SpeechRecognizer,
     "LanguageModel": LanguageModel,
     "WordFront": WordFront,

@@ -52,12 +52,6 @@ def match_sets(values: Tensor, targets: Tensor, counts: Tensor, *, reach: float 
         >>> match_sets(values, torch.tensor([[[0.8], [0.0], [0.0]]]), torch.tensor([1])).tolist()
         [[1, -1, -1]]
     """
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError:
-        raise MissingExtraError(
-            "sets are matched by scipy; install it with: pip install 'rnnkit[vision]'", remedy="pip install scipy"
-        ) from None
     told = values.shape[1]
     if len(counts) and int(counts.max()) > told:
         row = int(counts.argmax())
@@ -70,11 +64,33 @@ def match_sets(values: Tensor, targets: Tensor, counts: Tensor, *, reach: float 
         rank = torch.arange(told, dtype=torch.float64, device=values.device)
         cost = (distance > reach) * _PER_MISS + rank * _PER_RANK + distance.clamp(max=_FAR)
     found = torch.full(targets.shape[:2], -1)
-    for row, (one, count) in enumerate(zip(cost.cpu().numpy(), counts.tolist(), strict=True)):
+    cost = cost.cpu()
+    for row, count in enumerate(counts.tolist()):
         if count:
-            places, chosen = linear_sum_assignment(one[:count])
-            found[row, places] = torch.from_numpy(chosen)
+            found[row, :count] = assign(cost[row, :count])
     return found
+
+
+def assign(cost: Tensor) -> Tensor:
+    """Return the column that is assigned to each row, int64 [S], no two the same, with the smallest sum of costs.
+
+    Args:
+        cost: [S, K], K at least S.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+
+    Example:
+        >>> assign(torch.tensor([[1.0, 2.0, 9.0], [0.0, 5.0, 9.0]])).tolist()
+        [1, 0]
+    """
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError:
+        raise MissingExtraError(
+            "sets are matched by scipy; install it with: pip install 'rnnkit[vision]'", remedy="pip install scipy"
+        ) from None
+    return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])
 
 
 def set_loss(

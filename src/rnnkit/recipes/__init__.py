@@ -38,8 +38,10 @@ __all__ = [
 RECIPES = {
     "adding": ("adding", "adding"),
     "adding-plain": ("adding", "plain"),
+    "blood-cells": ("blood_cells", "blood_cells"),
     "classify": ("classify", "classify"),
     "classify-images": ("classify_images", "classify_images"),
+    "detect": ("detect", "detect"),
     "digit-strings": ("digit_strings", "digit_strings"),
     "forecast": ("forecast", "forecast"),
     "forecast-energy": ("forecast", "energy"),

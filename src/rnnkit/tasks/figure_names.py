@@ -27,6 +27,10 @@ _TITLES = {
     "coco_map50": "things, COCO mAP, IoU 0.5",
     "coco_map75": "things, COCO mAP, IoU 0.75",
     "coco_map": "things, COCO mAP, IoU 0.5 to 0.95",
+    "map50": "mean average precision at IoU 0.5",
+    "map75": "mean average precision at IoU 0.75",
+    "map": "mean average precision over IoU 0.5 to 0.95",
+    "ece": "calibration error of scores",
     "latency_median": "median latency in seconds",
     "latency_worst_tenth": "latency in seconds that 9 of 10 words stay below",
 }
@@ -39,4 +43,8 @@ def figure_name(name: str) -> str:
         >>> figure_name("rougeL"), figure_name("bits_per_byte")
         ('ROUGE-L', 'bits per byte')
     """
+    if name.startswith("ap50_"):  # of a class, whose name stays as it is
+        return f"average precision at IoU 0.5 of {name.removeprefix('ap50_')}"
+    if name.startswith("count_error_"):
+        return f"mean error of counts of {name.removeprefix('count_error_')}"
     return _TITLES.get(name) or name.replace("_", " ")

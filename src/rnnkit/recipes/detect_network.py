@@ -1,0 +1,59 @@
+"""The network of a detector, with fresh weights, by its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import rnnkit
+
+if TYPE_CHECKING:
+    from rnnkit.layers.picture_front import PictureFront
+    from rnnkit.tasks.detection_objectives import BoxObjective
+    from rnnkit.tasks.detection_settings import DetectorFit, DetectorNetwork
+
+
+def build(settings: DetectorNetwork, classes: int, steps: int) -> Any:
+    """Return the network with fresh weights.
+
+    Args:
+        settings: of it.
+        classes: C.
+        steps: things that a cell of the head "set" tells.
+    """
+    from rnnkit.layers.picture_front import PictureFront
+
+    channels, deep = settings.channels, settings.deep
+    context = _context(settings, deep[-1])
+    front = PictureFront(4, channels, (2,) * len(channels), blocks=0)
+    further = PictureFront(channels[-1], deep, (2,) * len(deep), blocks=settings.blocks)
+    if settings.head == "dense":
+        return rnnkit.CentreDetector(front, further, classes, context, settings.features)
+    width = deep[-1] + (0 if context is None else context.output_size)
+    decoder = rnnkit.SetDecoder(rnnkit.LSTM(width, settings.decoder_size), steps=steps, classes=classes)
+    return rnnkit.CellDetector(front, decoder, context, further)
+
+
+def objective_of(model: Any) -> BoxObjective:
+    """Return the objective that trains a detector."""
+    from rnnkit.tasks.detection_objectives import CellObjective, CentreObjective
+
+    kind = CellObjective if isinstance(model, rnnkit.CellDetector) else CentreObjective
+    return kind(model.stride)
+
+
+def learner_of(model: Any, fit: DetectorFit, device: str, **others: Any) -> rnnkit.Learner:
+    """Return a learner of a detector; `others` are further settings, or replace those of the training."""
+    return rnnkit.Learner(model, objective=objective_of(model), device=device, **fit.learner_settings() | others)
+
+
+def _context(settings: DetectorNetwork, width: int) -> rnnkit.ReNet | PictureFront | None:
+    """Return what joins the places of a map; convolutions of 3 × 3 with about as many parameters as ReNet has."""
+    from rnnkit.layers.picture_front import PictureFront
+
+    if settings.context == "none":
+        return None
+    net = rnnkit.ReNet(width, settings.hidden_size)
+    if settings.context == "renet":
+        return net
+    wanted = sum(one.numel() for one in net.parameters())
+    return PictureFront(width, (max(1, round(wanted / (9 * width + 2))),), (1,), blocks=0)

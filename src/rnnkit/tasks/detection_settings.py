@@ -1,0 +1,129 @@
+"""The settings of recipes that find things in pictures. Importing loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from ..errors import ConfigError
+from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
+from .settings import Average, AveragedSettings, Optimizer
+
+
+@dataclass(frozen=True)
+class DetectorNetwork(Settings):
+    """A network that finds things: convolutions over the picture, what joins their places, and a head.
+
+    Attributes:
+        head: dense tells at each place whether the centre of a thing is there (:class:`rnnkit.CentreDetector`); set
+            lets an LSTM tell the things of each cell of a grid one by one (:class:`rnnkit.CellDetector`).
+        context: what joins the places of the coarsest map: a GRU that reads its rows and then its columns both ways
+            (renet), convolutions with as many parameters (conv), or nothing (none).
+        hidden_size: units of the recurrence of renet, in each direction.
+        size: pixels that the longer side of pictures is scaled to.
+        channels: of the stages in front, each of which halves the map; the last one is the map of centres of dense.
+        deep: of the further stages, each of which halves the map; the last one is the grid of cells of set.
+        blocks: pairs of convolutions of a deep stage, behind its first one.
+        features: channels in front of the head of dense.
+        decoder_size: units of the LSTM of set.
+        steps: things that a cell of set tells; none takes the most that a cell holds in the training pictures, and one
+            more.
+    """
+
+    group_name: ClassVar[str] = "model"
+
+    head: Literal["dense", "set"] = "dense"
+    context: Literal["renet", "conv", "none"] = "renet"
+    hidden_size: Count = 32
+    size: Annotated[int, Range(least=32, whole=True)] = 320
+    channels: tuple[int, ...] = (16, 32, 64)
+    deep: tuple[int, ...] = (96,)
+    blocks: WholeNumber = 1
+    features: Count = 64
+    decoder_size: Count = 64
+    steps: Count | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, usual in (("channels", "16,32,64"), ("deep", "96")):
+            given = getattr(self, name)
+            if not given or min(given) < 1:
+                shown = ",".join(map(str, given)) or "none"
+                raise ConfigError(f"model.{name}={shown} arrived; expected numbers of at least 1, one a stage: {usual}")
+
+
+@dataclass(frozen=True)
+class DetectorAugmentation(Settings):
+    """How pictures are changed at random while training; see :class:`rnnkit.data.images.PictureAugment`.
+
+    Attributes:
+        flip: how often left and right are exchanged.
+        flip_vertical: how often top and bottom are.
+        quarter_turns: how often a picture is turned by 90, 180 or 270 degrees.
+        degrees: the most by which it is turned further, either way.
+        scale: by how much the size of things varies, as a share.
+        shift: the most by which a picture is shifted, a share of its sides, either way.
+        brightness: the most by which a factor of all values differs from 1.
+        contrast: the most by which a factor of the contrast does.
+        saturation: the most by which a factor of the saturation does.
+        hue: the most by which colours are turned, a share of the full circle.
+        noise: the largest standard deviation of noise, of values from 0 to 1.
+    """
+
+    group_name: ClassVar[str] = "augment"
+
+    flip: Share = 0.5
+    flip_vertical: Share = 0.0
+    quarter_turns: Share = 0.0
+    degrees: NotNegative = 0.0
+    scale: Annotated[float, Range(least=0, below=1)] = 0.2
+    shift: Share = 0.1
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+    hue: Annotated[float, Range(least=0, below=0.5)] = 0.02
+    noise: NotNegative = 0.0
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `PictureAugment`."""
+        same = ("flip", "flip_vertical", "quarter_turns", "degrees", "shift", "brightness", "contrast", "saturation")
+        return {name: getattr(self, name) for name in (*same, "hue")} | {
+            "scale": (1 - self.scale, 1 / (1 - self.scale)),
+            "noise": (0.0, self.noise),
+        }
+
+
+@dataclass(frozen=True)
+class DetectorFit(AveragedSettings):
+    """The training of a detector.
+
+    Attributes:
+        choose_by: what of the validation part chooses the epoch: the mean average precision at IoU 0.5 (map50), over
+            0.5 to 0.95 (map), or the loss.
+        judge_every: epochs from one measurement of it to the next; the last epoch always is measured.
+    """
+
+    epochs: Count = 60
+    batch_size: Count = 8
+    lr: Positive = 3e-3
+    schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
+    optimizer: Optimizer = "adamw"
+    weight_decay: NotNegative = 1e-2
+    clip_norm: Positive | None = 5.0
+    average: Average = 0.99
+    choose_by: Literal["map50", "map", "loss"] = "map50"
+    judge_every: Count = 2
+
+
+@dataclass(frozen=True)
+class DetectorDecoding(Settings):
+    """What is shown of what a detector finds.
+
+    Attributes:
+        least: the score from which on things are shown and counted; none takes that of each class which counts best on
+            the validation pictures of the run.
+    """
+
+    group_name: ClassVar[str] = "decode"
+
+    least: Share | None = None

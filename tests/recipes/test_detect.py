@@ -1,0 +1,183 @@
+"""The recipes that find things in pictures and what is done with their runs, on made squares and discs."""
+
+import csv
+import json
+
+import pytest
+from boxed import SIZE, picture_of, write_boxed
+from commands import call, refused_alone
+from PIL import Image
+
+from rnnkit.tasks.detection import load_detector
+
+SMALL = (
+    f"model.size={SIZE} model.channels=8,16 model.deep=24 model.hidden_size=8 model.features=24 model.decoder_size=24 "
+    "model.blocks=0 fit.lr=0.01 fit.average=none augment.scale=0 augment.shift=0 augment.saturation=0 augment.hue=0 "
+    "device=cpu"
+)
+
+
+def settings(text):
+    return [part for one in text.split() for part in ("--set", one)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on squares and discs, and the folder that it learned from."""
+    folder = tmp_path_factory.mktemp("detect")
+    write_boxed(folder / "things", 60)
+    more = settings(f"{SMALL} fit.epochs=12 fit.judge_every=6 data.validation=0.15 data.test_share=0.2")
+    result = call("train", "detect", folder / "things", *more, "--out", folder / "run")
+    assert result.exit_code == 0, result.output
+    return folder / "run", folder / "things"
+
+
+def test_a_run_learns_and_reports(trained):
+    run, _ = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["map50"] > 0.4
+    assert {"ap50_disc", "ap50_square", "count_error_disc", "ece"} <= set(metrics["test"])
+    assert "mean average precision at IoU 0.5 of validation (" in metrics["chosen_on"]
+    page = (run / "report.html").read_text()
+    for part in ("Precision and recall", "Worst pictures", "urest mistakes", "What the scores mean", "Learning curves"):
+        assert part in page
+    rows = list(csv.DictReader((run / "classes.csv").open()))
+    assert [row["class"] for row in rows] == ["disc", "square"]
+
+
+def test_the_results_are_those_of_coco(trained):
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    run, _ = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    with redirect_stdout(StringIO()):
+        truth = COCO(str(run / "truth.json"))
+        evaluation = COCOeval_faster(truth, truth.loadRes(str(run / "detections.json")), "bbox")
+        evaluation.run()
+    assert evaluation.stats[1] == pytest.approx(metrics["test"]["map50"], abs=2e-3)
+
+
+def test_evaluate_gives_the_same_figures_and_takes_other_pictures(trained, tmp_path):
+    run, _ = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    result = call("evaluate", run)
+    assert f"Mean average precision at IoU 0.5: {metrics['test']['map50']:.4g}" in result.stdout, result.output
+    others = write_boxed(tmp_path / "others", 6, seed=7)
+    result = call("evaluate", run, others, "--set", "decode.least=0.4")
+    assert result.exit_code == 0, result.output
+    assert (run / "classes-others.csv").exists()
+    assert (run / "precision_recall-others.png").exists()
+    unknown = write_boxed(tmp_path / "unknown", 6, seed=7, names=("disc", "flag"))
+    result = call("evaluate", run, unknown)
+    assert refused_alone(result, "has boxes of the class 'flag', which the detector does not know")
+    assert refused_alone(call("evaluate", run, "--set", "decode.leest=0.4"), "decode.least")
+
+
+def test_predict_prints_draws_and_writes_tables(trained, tmp_path):
+    run, things = trained
+    _, true = picture_of(3)
+    result = call("predict", run, things / "003.png", "--out", tmp_path / "drawn")
+    assert result.exit_code == 0, result.output
+    entries = json.loads((tmp_path / "drawn" / "003.json").read_text())
+    assert {entry["image_id"] for entry in entries} <= {"003"}
+    assert {"category_id", "category", "bbox", "score"} == set(entries[0]) - {"image_id"}
+    assert (tmp_path / "drawn" / "003.png").exists()
+    line = result.stdout.splitlines()[0].split("\t")
+    assert line[0] == str(things / "003.png")
+    assert sum(int(one.split()[0]) for one in line[1].split(", ")) == len(entries)
+    assert abs(len(entries) - len(true)) <= 1
+    result = call("predict", run, things / "003.png", things / "004.png", "--out", tmp_path / "boxes.csv")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((tmp_path / "boxes.csv").open()))
+    assert set(rows[0]) == {"file", "prediction", "score", "left", "top", "right", "bottom"}
+    assert {row["file"] for row in rows} == {str(things / "003.png"), str(things / "004.png")}
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    Image.new("L", (30, 20), 120).save(tmp_path / "grey.png")
+    result = call("predict", run, broken, tmp_path / "grey.png", "--set", "decode.least=0.95")
+    assert result.exit_code == 1
+    assert "broken.png" in result.stderr
+    assert result.stdout.splitlines() == [f"{tmp_path / 'grey.png'}\tnothing"]
+
+
+def test_finetune_learns_a_new_class(trained, tmp_path):
+    run, _ = trained
+    new = write_boxed(tmp_path / "new", 20, names=("flag",), seed=3)
+    more = settings("epochs=6 lr=0.01 batch_size=8")
+    result = call("finetune", run, new, *more, "--out", tmp_path / "tuned")
+    assert result.exit_code == 0, result.output
+    assert "New classes to find (1): flag." in result.stdout
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["new"]["after"]["ap50_flag"] > report["new"]["before"]["ap50_flag"]
+    assert {"map50", "ap50_disc"} <= set(report["old"]["after"])
+    assert load_detector(tmp_path / "tuned", device="cpu").classes == ("disc", "square", "flag")
+    assert refused_alone(call("finetune", run, new, "--set", "protect=ewc"), "type --set protect=l2-sp")
+    assert refused_alone(call("finetune", run, new, *settings("classes=replace replay=none")), "train anew")
+
+
+def test_inspect_looks_into_it(trained):
+    run, _ = trained
+    result = call("inspect", run)
+    assert result.exit_code == 0, result.output
+    assert "Page: " in result.stdout
+
+
+def test_the_set_decoder_trains_too(tmp_path):
+    things = write_boxed(tmp_path / "things", 24)
+    more = settings(f"{SMALL} fit.epochs=2 model.head=set model.context=none data.test_share=0.2")
+    result = call("train", "detect", things, *more, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    model = load_detector(tmp_path / "run", device="cpu").model
+    assert model.decoder.steps >= 2
+    assert call("inspect", tmp_path / "run").exit_code == 0
+
+
+def test_contexts_have_about_equal_sizes():
+    from rnnkit.recipes.detect_network import build
+    from rnnkit.tasks.detection_settings import DetectorNetwork
+
+    for head in ("dense", "set"):
+        sizes = {
+            context: sum(one.numel() for one in build(DetectorNetwork(head=head, context=context), 3, 3).parameters())
+            for context in ("renet", "conv", "none")
+        }
+        assert abs(sizes["conv"] / sizes["renet"] - 1) < 0.1
+        assert sizes["none"] < sizes["conv"]
+
+
+def test_bad_input(tmp_path):
+    assert refused_alone(call("train", "detect"), "name the pictures to learn from, as in `rnnkit train detect FOLDER`")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for number in range(3):
+        Image.fromarray(picture_of(number)[0]).save(plain / f"{number}.png")
+    assert refused_alone(call("train", "detect", plain), "no picture with a box is left")
+    things = write_boxed(tmp_path / "things", 4)
+    result = call("train", "detect", things, "--set", "model.channels=0")
+    assert refused_alone(result, "model.channels=0 arrived; expected numbers of at least 1")
+    result = call("train", "detect", things, *settings("data.validation=0 fit.early_stopping=3"))
+    assert refused_alone(result, "fit.early_stopping needs pictures to judge by")
+    assert refused_alone(call("train", "detect", things, "--set", "model.head=dence"), "dense")
+
+
+def test_blood_cells_keeps_the_test_part_of_the_set(tmp_path, monkeypatch):
+    """The set's own validation pictures are learned from, unless they are asked for; its test pictures are kept."""
+    from dataclasses import replace
+
+    from rnnkit.data.images import read_pictures
+    from rnnkit.recipes import find
+    from rnnkit.recipes.blood_cells import BloodData
+
+    pictures = read_pictures(write_boxed(tmp_path / "things", 30))
+    parts = ["train"] * 18 + ["validation"] * 6 + ["test"] * 6
+    divided = replace(
+        pictures, pictures=tuple(replace(one, part=part) for one, part in zip(pictures, parts, strict=True))
+    )
+    monkeypatch.setattr("rnnkit.data.images.read_pictures", lambda *_, **__: divided)
+    recipe = find("blood-cells")()
+    for data, counts in ((recipe.data, (22, 2, 6)), (BloodData(own_validation=True), (18, 6, 6))):
+        prepared = replace(recipe, data=data).prepare()
+        assert (len(prepared.train), len(prepared.validation), len(prepared.tests["test"])) == counts
