@@ -133,6 +133,9 @@ def test_the_set_decoder_trains_too(tmp_path):
     model = load_detector(tmp_path / "run", device="cpu").model
     assert model.decoder.steps >= 2
     assert call("inspect", tmp_path / "run").exit_code == 0
+    without = [*settings(f"{SMALL} fit.epochs=1 model.context=conv data.test_share=0.2"), "--out", tmp_path / "conv"]
+    assert call("train", "detect", things, *without).exit_code == 0
+    assert refused_alone(call("inspect", tmp_path / "conv"), "has no recurrence to look into")
 
 
 def test_contexts_have_about_equal_sizes():

@@ -165,8 +165,8 @@ class Detect(Recipe):
         return answer
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
-        """Return the folder's model and pictures to measure it on: those of the test part, or of a path."""
-        from rnnkit.recipes.detect_network import objective_of
+        """Return the network's recurrence, and what it reads of pictures: of the test part, or of a path."""
+        from rnnkit.recipes.detect_network import recurrence_of
         from rnnkit.tasks.detection_batches import detection_batches
 
         detector = self.detector(folder)
@@ -180,13 +180,7 @@ class Detect(Recipe):
         few = items.subset(range(min(len(items), _INSPECTED)))
         model = detector.model
         batches = detection_batches(few.pictures, len(few), size=detector.size, multiple=model.multiple, shuffle=False)
-        batch = next(iter(batches))
-        objective = objective_of(model)
-
-        def loss(output: Any, targets: Any) -> Any:
-            return objective.compare(output, targets, (targets[..., 3] > targets[..., 1]).sum(1))
-
-        return InspectionData(model, batch.inputs, batch.targets, loss)
+        return recurrence_of(model, next(iter(batches)).inputs, folder)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new pictures to learn; classes that it lacks get outputs."""

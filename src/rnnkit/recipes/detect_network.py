@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
+from rnnkit.errors import ConfigError
+from rnnkit.recipes.base import InspectionData
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
     from rnnkit.layers.picture_front import PictureFront
     from rnnkit.tasks.detection_objectives import BoxObjective
     from rnnkit.tasks.detection_settings import DetectorFit, DetectorNetwork
@@ -43,7 +49,39 @@ def objective_of(model: Any) -> BoxObjective:
 
 def learner_of(model: Any, fit: DetectorFit, device: str, **others: Any) -> rnnkit.Learner:
     """Return a learner of a detector; `others` are further settings, or replace those of the training."""
-    return rnnkit.Learner(model, objective=objective_of(model), device=device, **fit.learner_settings() | others)
+    settings = {"objective": objective_of(model), "device": device, **fit.learner_settings()}
+    return rnnkit.Learner(model, **settings | others)
+
+
+def recurrence_of(model: Any, images: Tensor, folder: Path) -> InspectionData:
+    """Return the recurrence of a detector, and what it reads of pictures, to be measured.
+
+    It is the GRU that reads the rows of the coarsest map; without it the LSTM of the cells.
+
+    Args:
+        model: the detector.
+        images: [B, 3, H, W].
+        folder: of the run, for the message.
+
+    Raises:
+        ConfigError: the detector has no recurrence.
+    """
+    import torch
+
+    from rnnkit.layers.modes import mode
+    from rnnkit.models._picture_inputs import centred
+
+    with torch.no_grad(), mode(model, training=False):
+        images = images.to(next(model.parameters()).device)
+        places = model.deep(model.front(centred(images, model.front.input_size)))
+        if isinstance(model.context, rnnkit.ReNet):
+            rows = places.permute(3, 0, 2, 1).flatten(1, 2)  # [W', B · H', C]
+            return InspectionData(model.context.rows, rows.contiguous(), None, None)
+        if isinstance(model, rnnkit.CellDetector):
+            cells = places if model.context is None else torch.cat([places, model.context(places)], 1)
+            rows = cells.movedim(1, -1).flatten(0, 2).expand(model.decoder.steps, -1, -1)
+            return InspectionData(model.decoder.layer, rows.contiguous(), None, None)
+    raise ConfigError(f"the network of {folder} has no recurrence to look into; train one with model.context=renet")
 
 
 def _context(settings: DetectorNetwork, width: int) -> rnnkit.ReNet | PictureFront | None:

@@ -49,7 +49,8 @@ class PrecisionRecall(NamedTuple):
     scores: npt.NDArray[np.float64]
 
 
-class ClassScores(NamedTuple):
+@dataclass(frozen=True)
+class ClassScores:
     """How well the things of one class are found.
 
     Attributes:

@@ -203,7 +203,8 @@ def coco_dataset(
         >>> made["annotations"][0]["bbox"], made["categories"]
         ([1.0, 2.0, 10.0, 20.0], [{'id': 1, 'name': 'cat'}])
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, one in enumerate(things):
         image: dict[str, Any] = {"id": number, "height": one.size[0], "width": one.size[1]}
         images.append(image if names is None else image | {"file_name": names[number]})
