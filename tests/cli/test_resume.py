@@ -62,7 +62,7 @@ FRAMES = ["model.size=16,16", "fit.batch_size=8"]
 SEGMENT = ["model.channels=4,6", "model.blocks=0", "fit.crop=32", "fit.batch_size=4"]
 READING = ["model.channels=2,4,4,4", "model.features=8", "fit.batch_size=8"]
 DETECTION = [
-    "model.size=48", "model.channels=4,4", "model.deep=4", "model.hidden_size=2", "model.features=4", "model.blocks=0",
+    "model.size=48", "model.channels=4", "model.deep=4", "model.hidden_size=2", "model.features=4", "model.blocks=0",
     "fit.batch_size=8",
 ]  # fmt: skip
 SMALL = {

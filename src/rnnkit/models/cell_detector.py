@@ -22,7 +22,7 @@ from ..errors import ConfigError, check_whole
 from ..layers._exports import NotScriptable
 from ..layers.description import describe, short_repr
 from ..layers.picture_front import PictureFront
-from ._picture_inputs import centred
+from ._picture_inputs import check_front, patches_of
 from .set_decoder import SetDecoder
 
 Tensor = torch.Tensor
@@ -33,14 +33,15 @@ class CellDetector(NotScriptable):
     """Tells things cell by cell and step by step; equations in :mod:`rnnkit.models.cell_detector`.
 
     Args:
-        front: a :class:`~rnnkit.layers.picture_front.PictureFront` of the pictures, of 3 channels or of 4, as for
-            :class:`rnnkit.CentreDetector`.
+        front: a :class:`~rnnkit.layers.picture_front.PictureFront` of the pictures, of 3 p² channels or one more, as
+            for :class:`rnnkit.CentreDetector`.
         decoder: a :class:`rnnkit.SetDecoder` of four values.
         context: what joins the cells, such as :class:`rnnkit.ReNet`; None: nothing does.
         deep: a second front behind the first one, with other blocks; None: there is none.
+        patch: p, so many rows and columns of pixels become the channels of one place in front of the convolutions.
 
     Attributes:
-        stride: s, the product of the strides of both fronts.
+        stride: s, the product of p and of the strides of both fronts.
 
     Shapes:
         x [B, 3, H, W] → [B, ceil(H / s), ceil(W / s), K, C + 1 + 4].
@@ -65,13 +66,16 @@ class CellDetector(NotScriptable):
         decoder: SetDecoder,
         context: torch.nn.Module | None = None,
         deep: PictureFront | None = None,
+        patch: int = 1,
     ) -> None:
         super().__init__()
+        check_whole(patch, "patch")
+        check_front(front.input_size, patch)
         if decoder.values != 4:
             raise ConfigError(
                 f"a decoder of {decoder.values} values arrived; expected one of four: build it with values=4"
             )
-        self.front, self.decoder, self.context, self.deep = front, decoder, context, deep
+        self.front, self.decoder, self.context, self.deep, self.patch = front, decoder, context, deep, patch
         with torch.no_grad():
             decoder.to_classes.bias[-1] = _NONE
 
@@ -83,7 +87,7 @@ class CellDetector(NotScriptable):
     @property
     def stride(self) -> int:
         """s, the side of a cell in pixels."""
-        return self.front.stride * (1 if self.deep is None else self.deep.stride)
+        return self.patch * self.front.stride * (1 if self.deep is None else self.deep.stride)
 
     @property
     def multiple(self) -> int:
@@ -92,7 +96,7 @@ class CellDetector(NotScriptable):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map pictures [B, 3, H, W] to logits and numbers [B, ceil(H / s), ceil(W / s), K, C + 1 + 4]."""
-        cells = self.front(centred(x, self.front.input_size))
+        cells = self.front(patches_of(x, self.front.input_size, self.patch))
         if self.deep is not None:
             cells = self.deep(cells)
         if self.context is not None:
@@ -138,10 +142,13 @@ class CellDetector(NotScriptable):
         for name, part in (("context", self.context), ("deep", self.deep)):
             if part is not None:
                 arguments[name] = describe(part)
-        return None if None in arguments.values() else {"builder": "CellDetector", "arguments": arguments}
+        if None in arguments.values():
+            return None
+        return {"builder": "CellDetector", "arguments": {**arguments, "patch": self.patch}}
 
     def __repr__(self) -> str:
         parts = [short_repr(self.front), short_repr(self.decoder)]
         parts += [] if self.context is None else [short_repr(self.context)]
         parts += [] if self.deep is None else [f"deep={short_repr(self.deep)}"]
+        parts.append(f"patch={self.patch}")
         return f"CellDetector({', '.join(parts)})"

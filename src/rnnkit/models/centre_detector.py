@@ -22,7 +22,7 @@ from ..errors import ConfigError, check_whole
 from ..layers._exports import NotScriptable
 from ..layers.description import describe, short_repr
 from ..layers.picture_front import PictureFront
-from ._picture_inputs import centred
+from ._picture_inputs import check_front, patches_of
 
 Tensor = torch.Tensor
 _RARE = 0.02  # the probability of a centre that untrained scores tell
@@ -32,12 +32,14 @@ class CentreDetector(NotScriptable):
     """Tells centres of things and their boxes; equations in :mod:`rnnkit.models.centre_detector`.
 
     Args:
-        front: a :class:`~rnnkit.layers.picture_front.PictureFront` that makes the fine map, of 3 channels; or of 4, the
-            last of which is 1 everywhere: without it, areas of one colour look alike, however bright they are.
+        front: a :class:`~rnnkit.layers.picture_front.PictureFront` that makes the fine map, of 3 p²
+            channels; or of one more, which is 1 everywhere: without it, areas of one colour look alike, however bright
+            they are.
         deep: another one over the fine map, which makes the coarse map.
         classes: C.
         context: what joins the places of the coarse map, such as :class:`rnnkit.ReNet`; None: nothing does.
         features: channels of h.
+        patch: p, so many rows and columns of pixels become the channels of one place in front of the convolutions.
 
     Attributes:
         stride: s, the pixels of the picture that become a place.
@@ -64,17 +66,20 @@ class CentreDetector(NotScriptable):
         classes: int,
         context: torch.nn.Module | None = None,
         features: int = 64,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         check_whole(classes, "classes")
         check_whole(features, "features")
+        check_whole(patch, "patch")
+        check_front(front.input_size, patch)
         if deep.input_size != front.output_size:
             raise ConfigError(
                 f"deep takes {deep.input_size} channels and front makes {front.output_size}; expected as many: build "
                 f"deep with input_size={front.output_size}"
             )
         self.front, self.deep, self.context = front, deep, context
-        self.classes, self.features = classes, features
+        self.classes, self.features, self.patch = classes, features, patch
         width = deep.output_size if context is None else getattr(context, "output_size", None)
         if width is None:
             raise ConfigError(f"the context {short_repr(context)} does not tell its output_size")
@@ -90,16 +95,16 @@ class CentreDetector(NotScriptable):
     @property
     def stride(self) -> int:
         """s, the pixels of the picture that become a place, in each direction."""
-        return self.front.stride
+        return self.patch * self.front.stride
 
     @property
     def multiple(self) -> int:
         """The pixels that the sides of pictures should be multiples of."""
-        return self.front.stride * self.deep.stride
+        return self.stride * self.deep.stride
 
     def forward(self, x: Tensor) -> Tensor:
         """Map pictures [B, 3, H, W] to scores and sides [B, C + 4, ceil(H / s), ceil(W / s)]."""
-        fine = self.front(centred(x, self.front.input_size))
+        fine = self.front(patches_of(x, self.front.input_size, self.patch))
         coarse = self.deep(fine)
         if self.context is not None:
             coarse = self.context(coarse)
@@ -149,12 +154,12 @@ class CentreDetector(NotScriptable):
             return None
         return {
             "builder": "CentreDetector",
-            "arguments": {**arguments, "classes": self.classes, "features": self.features},
+            "arguments": {**arguments, "classes": self.classes, "features": self.features, "patch": self.patch},
         }
 
     def __repr__(self) -> str:
         context = "" if self.context is None else f", {short_repr(self.context)}"
         return (
             f"CentreDetector({short_repr(self.front)}, {short_repr(self.deep)}, classes={self.classes}{context}, "
-            f"features={self.features})"
+            f"features={self.features}, patch={self.patch})"
         )

@@ -84,7 +84,7 @@ def cell_loss(
     if len(counts) and int(counts.max()) > most:
         raise DataError(
             f"a picture has {int(counts.max())} boxes, and its cells tell {most} things at most; expected no more: "
-            "take smaller cells, or more things a cell"
+            "take larger pictures (model.size), or more things a cell (model.steps)"
         )
     targets, counts = targets.to(output.device), counts.to(output.device)
     logits, values = output[..., :-4], output[..., -4:]

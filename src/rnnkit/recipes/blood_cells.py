@@ -50,8 +50,12 @@ class BloodCells(Detect):
     title: ClassVar[str] = "Blood cells"
     command: ClassVar[str] = "blood-cells"
 
-    augment: DetectorAugmentation = field(default_factory=lambda: DetectorAugmentation(flip_vertical=0.5))
-    fit: DetectorFit = field(default_factory=DetectorFit)
+    augment: DetectorAugmentation = field(
+        default_factory=lambda: DetectorAugmentation(
+            flip_vertical=0.5, scale=0.0, shift=0.0, brightness=0.15, contrast=0.15, saturation=0.0, hue=0.0
+        )
+    )
+    fit: DetectorFit = field(default_factory=lambda: DetectorFit(epochs=24, judge_every=3))
     data: BloodData = field(default_factory=BloodData)
 
 

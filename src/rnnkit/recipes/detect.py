@@ -227,7 +227,7 @@ class PreparedDetection(PreparedTraining):
         detector = Detector(model, self.classes, recipe.model.size)
         learner.extra = detector.to_extra()
         form = {"size": recipe.model.size, "multiple": model.multiple}
-        size = recipe.fit.batch_size or 8
+        size = recipe.fit.batch_size or 4
         augment = PictureAugment(**recipe.augment.arguments())
         batches = detection_batches(self.train.pictures, size, augment=augment, seed=recipe.seed, **form)
         validation = None
@@ -241,7 +241,8 @@ class PreparedDetection(PreparedTraining):
         if settings.head != "set" or settings.steps is not None:
             return settings.steps or 1
         return (
-            most_in_a_cell(self.train.pictures, settings.size, 2 ** (len(settings.channels) + len(settings.deep))) + 1
+            most_in_a_cell(self.train.pictures, settings.size, 2 ** (1 + len(settings.channels) + len(settings.deep)))
+            + 1
         )
 
     def judge_items(self, predictor: Detector, items: Any) -> Judged:

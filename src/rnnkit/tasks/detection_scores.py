@@ -138,7 +138,7 @@ def calibrate(
         >>> found = [FoundThings.of((60, 80), [[0, 0, 19, 20], [10, 40, 20, 50]], scores=[0.6, 0.4])] * 50
         >>> calibration, least = calibrate(true, found, 1)
         >>> calibration.apply(torch.tensor([0.6, 0.4]), torch.tensor([0, 0])).round(decimals=1), least
-        (tensor([0.9000, 0.1000]), [0.5])
+        (tensor([0.8000, 0.2000]), [0.5])
     """
     calibration = fit_calibration(*judged_scores(true, found), classes)
     scores = [calibration.apply(one.scores, one.labels) for one in found]

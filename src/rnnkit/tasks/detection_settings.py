@@ -21,7 +21,8 @@ class DetectorNetwork(Settings):
             (renet), convolutions with as many parameters (conv), or nothing (none).
         hidden_size: units of the recurrence of renet, in each direction.
         size: pixels that the longer side of pictures is scaled to.
-        channels: of the stages in front, each of which halves the map; the last one is the map of centres of dense.
+        channels: of the stages in front, each of which halves the map; the picture is halved before, without losing
+            pixels. The last one is the map of centres of dense.
         deep: of the further stages, each of which halves the map; the last one is the grid of cells of set.
         blocks: pairs of convolutions of a deep stage, behind its first one.
         features: channels in front of the head of dense.
@@ -36,7 +37,7 @@ class DetectorNetwork(Settings):
     context: Literal["renet", "conv", "none"] = "renet"
     hidden_size: Count = 32
     size: Annotated[int, Range(least=32, whole=True)] = 320
-    channels: tuple[int, ...] = (16, 32, 64)
+    channels: tuple[int, ...] = (32, 64)
     deep: tuple[int, ...] = (96,)
     blocks: WholeNumber = 1
     features: Count = 64
@@ -45,7 +46,7 @@ class DetectorNetwork(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, usual in (("channels", "16,32,64"), ("deep", "96")):
+        for name, usual in (("channels", "32,64"), ("deep", "96")):
             given = getattr(self, name)
             if not given or min(given) < 1:
                 shown = ",".join(map(str, given)) or "none"
@@ -98,20 +99,20 @@ class DetectorFit(AveragedSettings):
     """The training of a detector.
 
     Attributes:
-        choose_by: what of the validation part chooses the epoch: the mean average precision at IoU 0.5 (map50), over
-            0.5 to 0.95 (map), or the loss.
+        choose_by: what of the validation part chooses the epoch: the mean average precision over IoU 0.5 to 0.95 (map),
+            at 0.5 (map50), which varies more from epoch to epoch, or the loss.
         judge_every: epochs from one measurement of it to the next; the last epoch always is measured.
     """
 
-    epochs: Count = 60
-    batch_size: Count = 8
-    lr: Positive = 3e-3
+    epochs: Count = 40
+    batch_size: Count = 4
+    lr: Positive = 2e-3
     schedule: Literal["warmup_cosine", "cosine", "constant"] | None = "warmup_cosine"
     optimizer: Optimizer = "adamw"
     weight_decay: NotNegative = 1e-2
     clip_norm: Positive | None = 5.0
     average: Average = 0.99
-    choose_by: Literal["map50", "map", "loss"] = "map50"
+    choose_by: Literal["map50", "map", "loss"] = "map"
     judge_every: Count = 2
 
 
