@@ -94,6 +94,8 @@ def test_predict_prints_draws_and_writes_tables(trained, tmp_path):
     rows = list(csv.DictReader((tmp_path / "boxes.csv").open()))
     assert set(rows[0]) == {"file", "prediction", "score", "left", "top", "right", "bottom"}
     assert {row["file"] for row in rows} == {str(things / "003.png"), str(things / "004.png")}
+    result = call("predict", run, things, "--out", tmp_path / "all.csv")
+    assert {row["file"] for row in csv.DictReader((tmp_path / "all.csv").open())} > {str(things / "003.png")}
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     Image.new("L", (30, 20), 120).save(tmp_path / "grey.png")

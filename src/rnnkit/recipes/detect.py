@@ -150,6 +150,13 @@ class Detect(Recipe):
 
         return answer
 
+    def files_in(self, folder: Path) -> list[Path] | None:
+        """Return the pictures in a folder."""
+        from rnnkit.data.images.picture_files import SUFFIXES
+        from rnnkit.ordering import files_inside
+
+        return files_inside(folder, SUFFIXES)
+
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
         """Return a function from a picture's file to what is in it; it draws that, and writes COCO's results."""
         from rnnkit.recipes.detect_results import counted, write_detection
