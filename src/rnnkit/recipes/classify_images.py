@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit import runs
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.classify_images_data import ClassData, check_classes, divide, hold_new
 from rnnkit.recipes.classify_images_network import build, learner_of
+from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.tasks.picture_settings import PictureChanges, PictureFit, PictureNetwork
 from rnnkit.tasks.ranges import Seed
@@ -34,7 +34,7 @@ _RANKED = 5  # classes of an answer
 
 
 @dataclass(frozen=True)
-class ClassifyImages(Recipe):
+class ClassifyImages(PictureRecipe):
     """The whole run; ``rnnkit train classify-images FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -42,8 +42,6 @@ class ClassifyImages(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
     title: ClassVar[str] = "Classes of pictures"
 
     model: PictureNetwork = field(default_factory=PictureNetwork)
@@ -53,10 +51,6 @@ class ClassifyImages(Recipe):
     seed: Seed = 0
     device: str = "auto"
 
-    def count_rows(self, count: int) -> str:
-        """Return a number of pictures in words."""
-        return f"{count} {'picture' if count == 1 else 'pictures'}"
-
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
         parts = divide(self.data, self.model)
@@ -64,10 +58,6 @@ class ClassifyImages(Recipe):
             parts.findings, parts.division, parts.digests, self, train=parts.train, validation=parts.validation,
             tests={} if parts.test is None else {"test": parts.test}, classes=parts.classes,
         )  # fmt: skip
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, mistakes and the page into the folder."""
-        return self.prepare().run(folder)
 
     def namer(self, folder: Path) -> PictureNamer:
         """Return the folder's classifier.
@@ -113,10 +103,6 @@ class ClassifyImages(Recipe):
         found = judge(namer, held)
         write_classes(found.scores, folder, f"-{path.stem}")
         return found.figures
-
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return the class of a picture, how sure that is, and the likeliest classes."""
-        return self.predictor(folder)(data)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to its class."""

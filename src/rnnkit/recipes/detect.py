@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit import runs
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
 from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.tasks.detection_settings import DetectorAugmentation, DetectorDecoding, DetectorFit, DetectorNetwork
 from rnnkit.tasks.ranges import Seed
@@ -35,7 +35,7 @@ _INSPECTED = 8  # pictures that a network is measured on
 
 
 @dataclass(frozen=True)
-class Detect(Recipe):
+class Detect(PictureRecipe):
     """The whole run; ``rnnkit train detect FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -43,8 +43,6 @@ class Detect(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
     title: ClassVar[str] = "Detection"
     command: ClassVar[str] = "detect"
 
@@ -55,10 +53,6 @@ class Detect(Recipe):
     data: DetectData = field(default_factory=DetectData)
     seed: Seed = 0
     device: str = "auto"
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of pictures in words."""
-        return f"{count} {'picture' if count == 1 else 'pictures'}"
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
@@ -82,10 +76,6 @@ class Detect(Recipe):
             tests=tests,
             classes=tuple(classes),
         )
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, results and the page into the folder."""
-        return self.prepare().run(folder)
 
     def detector(self, folder: Path) -> Detector:
         """Return the folder's detector.
@@ -121,10 +111,6 @@ class Detect(Recipe):
         write_judged(one.scores, folder, name)
         return one.figures
 
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return how many things of each class are in a picture."""
-        return self.predictor(folder)(data)
-
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to how many things of each class are in it."""
         from rnnkit.recipes.detect_results import counted
@@ -149,13 +135,6 @@ class Detect(Recipe):
             return {"file": [str(path)] * len(found), **table_of(found, detector.classes)}
 
         return answer
-
-    def files_in(self, folder: Path) -> list[Path] | None:
-        """Return the pictures in a folder."""
-        from rnnkit.data.images.picture_files import SUFFIXES
-        from rnnkit.ordering import files_inside
-
-        return files_inside(folder, SUFFIXES)
 
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
         """Return a function from a picture's file to what is in it; it draws that, and writes COCO's results."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit import runs
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
 from rnnkit.recipes.read_network import build, learner_of
@@ -41,7 +41,7 @@ _INSPECTED = 64  # pictures that a network is measured on
 
 
 @dataclass(frozen=True)
-class Read(Recipe):
+class Read(PictureRecipe):
     """The whole run; ``rnnkit train read FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -49,8 +49,6 @@ class Read(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
     title: ClassVar[str] = "Reading"
 
     model: ReaderNetwork = field(default_factory=ReaderNetwork)
@@ -60,10 +58,6 @@ class Read(Recipe):
     data: LineData = field(default_factory=ReadData)
     seed: Seed = 0
     device: str = "auto"
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of pictures in words."""
-        return f"{count} {'picture' if count == 1 else 'pictures'}"
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
@@ -95,10 +89,6 @@ class Read(Recipe):
             tests=tests,
             tokenizer=tokenizer,
         )
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
-        return self.prepare().run(folder)
 
     def reader(self, folder: Path) -> Reader:
         """Return the folder's recogniser of lines.
@@ -136,10 +126,6 @@ class Read(Recipe):
         draw_confusions(found.scores.confusions, folder / f"confusions-{path.stem}.png")
         return found.figures
 
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return what is written in a picture, and how sure that is."""
-        return self.predictor(folder)(data)
-
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to what is written in it."""
         reader = self.reader(folder)
@@ -149,13 +135,6 @@ class Read(Recipe):
             return {"prediction": [found.text], "confidence": [found.confidence]}
 
         return answer
-
-    def files_in(self, folder: Path) -> list[Path] | None:
-        """Return the pictures in a folder."""
-        from rnnkit.data.images.picture_files import SUFFIXES
-        from rnnkit.ordering import files_inside
-
-        return files_inside(folder, SUFFIXES)
 
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
         """Return a function from a picture's file to what is written in it; it draws that, and writes it as JSON."""

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit import runs
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.segment_data import PixelItems, SegmentData, items_of, with_masks
 from rnnkit.recipes.segment_network import build, learner_of
@@ -36,7 +36,7 @@ _INSPECTED = 8  # pictures whose maps a network is measured on
 
 
 @dataclass(frozen=True)
-class Segment(Recipe):
+class Segment(PictureRecipe):
     """The whole run; ``rnnkit train segment FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -44,8 +44,6 @@ class Segment(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
     title: ClassVar[str] = "Segmentation"
     command: ClassVar[str] = "segment"
     shapes: ClassVar[int] = 0  # of things, which the network learns beside the classes
@@ -57,10 +55,6 @@ class Segment(Recipe):
     data: SegmentData = field(default_factory=SegmentData)
     seed: Seed = 0
     device: str = "auto"
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of pictures in words."""
-        return f"{count} {'picture' if count == 1 else 'pictures'}"
 
     def divide(self) -> PictureParts:
         """Read and divide the pictures."""
@@ -92,10 +86,6 @@ class Segment(Recipe):
     def prepared_class(self) -> type[PreparedSegmentation]:
         """Return the class of the prepared run."""
         return PreparedSegmentation
-
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, tables and the page into the folder."""
-        return self.prepare().run(folder)
 
     def reading(self) -> PictureReading:
         """Return how pictures come to the network."""
@@ -133,10 +123,6 @@ class Segment(Recipe):
         """Return the pictures of a path with what is true of them."""
         pictures, _ = self.usable(self.data.read(data.without_encoding(), new=True))
         return items_of(pictures, segmenter.classes, segmenter.reading.longest)
-
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return what is in a picture: the share of its pixels that each class has."""
-        return self.predictor(folder)(data)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to what is in it."""
