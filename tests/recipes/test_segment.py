@@ -137,6 +137,10 @@ def test_bad_data_is_told(tmp_path, monkeypatch):
     for file in (tmp_path / "things" / "masks").iterdir():
         file.unlink()
     assert refused_alone(call("train", "segment", "things"), "no picture with a mask is left", "masks/a.png")
+    write_class_masks("empty", 3)
+    for file in (tmp_path / "empty" / "masks").iterdir():
+        Image.new("L", (48, 40)).save(file)
+    assert refused_alone(call("train", "segment", "empty"), "empty")
     write_class_masks("few", 2)
     assert refused_alone(call("train", "segment", "few"), "expected at least 3", "data.validation=0")
     result = call("train", "instances", "few", "--set", "data.mask_values=classes")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.prepared_training import Training
 from rnnkit.recipes.segment import PreparedSegmentation, Segment
 from rnnkit.recipes.segment_data import InstancesData
@@ -43,6 +44,18 @@ class Instances(Segment):
     fit: InstancesFit = field(default_factory=InstancesFit)
     decode: ThingsDecoding = field(default_factory=ThingsDecoding)
     data: InstancesData = field(default_factory=InstancesData)
+
+    def prepare(self) -> PreparedRun:
+        """Read, divide and check the pictures, and write nothing."""
+        import torch
+
+        from rnnkit.tasks.found_scores import score_found
+        from rnnkit.tasks.growing import shapes_of
+
+        # A library that is missing is told before the network trains, not when it is judged.
+        shapes_of(torch.zeros(1, 1, dtype=torch.int32))
+        score_found([], [], ())
+        return super().prepare()
 
     def prepared_class(self) -> type[PreparedSegmentation]:
         """Return the class of the prepared run."""
@@ -105,6 +118,7 @@ class Nuclei(Instances):
     command: ClassVar[str] = "nuclei"
 
     model: SegmenterNetwork = field(default_factory=lambda: SegmenterNetwork(colour="gray", contrast="picture"))
+    fit: InstancesFit = field(default_factory=lambda: InstancesFit(crop=128, repeats=4, lr=3e-3))
     data: NucleiData = field(default_factory=NucleiData)
 
     def divide(self) -> PictureParts:

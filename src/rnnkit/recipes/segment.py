@@ -21,7 +21,7 @@ from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor,
 from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
-from rnnkit.recipes.segment_data import PixelItems, SegmentData, items_of, with_masks
+from rnnkit.recipes.segment_data import PixelItems, SegmentData, check_classes, items_of, with_masks
 from rnnkit.recipes.segment_network import build, learner_of
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.segmentation_settings import SegmentAugmentation, SegmenterDecoding, SegmenterFit, SegmenterNetwork
@@ -67,7 +67,7 @@ class Segment(PictureRecipe):
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
         parts = self.divide()
-        classes = parts.train.classes
+        classes = check_classes(parts.train)
         held = {
             name: None if part is None else items_of(part, classes, self.model.longest)
             for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))

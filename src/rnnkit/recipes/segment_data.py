@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rnnkit.data.images.picture_files import Mode
     from rnnkit.tasks.found_things import TrueThings
 
+_MOST = 255  # classes
 _KEPT = 2048  # megabytes of decoded pixels
 
 
@@ -175,6 +176,23 @@ def with_masks(pictures: PictureSet, *, things: bool) -> tuple[PictureSet, list[
         )
         raise DataError(f"{pictures.source}: no picture with a mask is left. {told} {remedy[0].upper()}{remedy[1:]}")
     return pictures.subset(kept), findings
+
+
+def check_classes(pictures: PictureSet) -> tuple[str, ...]:
+    """Return the classes of the pictures to learn from.
+
+    Raises:
+        DataError: there is none, or there are more than a mask of bytes can hold.
+    """
+    classes = pictures.classes
+    if not classes:
+        raise DataError(f"{pictures.source}: the masks are empty; expected pixels above 0 where something is")
+    if len(classes) > _MOST:
+        raise DataError(
+            f"{pictures.source}: the masks hold {len(classes):,} classes; expected at most {_MOST}. If their "
+            "numbers are those of things, type --set data.mask_values=instances"
+        )
+    return classes
 
 
 def items_of(pictures: PictureSet, classes: Sequence[str], longest: int | None) -> PixelItems:
