@@ -50,7 +50,7 @@ def choose_growing(segmenter: Segmenter, items: PixelItems) -> Growing:
         grown = [grow(classes, shapes, growing)[0] for classes, shapes in said]
         return score_bowl(true, grown).figures["bowl_map"]
 
-    best = Growing(0.5, 0.4, small)
+    best = Growing(smallest=small)
     reached = {best: quality(best)}
     for name, values in (("core", _CORE), ("foreground", _FOREGROUND), ("smallest", (1, small, 4 * small))) * 2:
         for value in values:

@@ -58,7 +58,7 @@ class Growing:
     """
 
     foreground: float = 0.5
-    core: float = 0.5
+    core: float = 0.3
     smallest: int = 4
 
     def to_dict(self) -> dict[str, Any]:
