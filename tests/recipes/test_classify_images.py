@@ -62,7 +62,10 @@ def test_evaluate_gives_the_same_figures_and_takes_other_pictures(trained, tmp_p
     assert result.exit_code == 0, result.output
     assert f"Macro F1: {metrics['test']['macro_f1']:.4g}" in result.stdout
     others = write_classes(tmp_path / "others", 3, classes=("across", "down"), seed=7)
-    assert call("evaluate", run, others).exit_code == 0
+    (others / "down" / "empty.png").write_bytes(b"")
+    result = call("evaluate", run, others)
+    assert result.exit_code == 0, result.output
+    assert "empty" in result.stderr  # it was left out
     assert (run / "confusion-others.png").exists()
     strange = write_classes(tmp_path / "strange", 2, classes=("down", "across"), seed=7)
     (strange / "across").rename(strange / "spiral")

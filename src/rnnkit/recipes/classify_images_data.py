@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
@@ -140,7 +141,7 @@ def hold_new(pictures: PictureSet, namer: PictureNamer, *, known: bool) -> tuple
     from rnnkit.data.images.held import HeldPictures
     from rnnkit.data.labels import sorted_classes
 
-    pictures, _ = with_labels(pictures)
+    pictures, told = with_labels(pictures)
     found = sorted_classes([one.label for one in pictures])
     new = [name for name in found if name not in namer.classes]
     if new and known:
@@ -151,15 +152,21 @@ def hold_new(pictures: PictureSet, namer: PictureNamer, *, known: bool) -> tuple
         )
     classes = [*namer.classes, *new]
     numbers = {name: number for number, name in enumerate(classes)}
-    kept, labels, names, problems = [], [], [], []
+    kept, labels, names, damaged = [], [], [], []
     for one in pictures:
         try:
             kept.append(namer.pixels(one.path))
-        except DataError as error:
-            problems.append(str(error))
+        except DataError:
+            damaged.append(one.id)
             continue
         labels.append(numbers[str(one.label)])
         names.append(one.id)
     if not kept:
-        raise DataError(f"{pictures.source}: no picture can be read: {problems[0]}")
+        raise DataError(f"{pictures.source}: no picture can be read, such as {damaged[0]}")
+    if damaged or told or pictures.findings:
+        if damaged:
+            told.append(
+                sentence(("cannot be read", "cannot be read"), damaged, len(pictures), "pictures") + " Left out."
+            )
+        warnings.warn(" ".join((*pictures.findings, *told)), stacklevel=2)
     return HeldPictures(torch.stack(kept), torch.tensor(labels), names), classes
