@@ -71,7 +71,7 @@ def read_idx_folder(path: str | os.PathLike[str]) -> IdxFolder:
         >>> tuple(found.train.images.shape), found.test.labels.tolist(), found.is_mnist
         ((3, 4, 4), [0, 1], False)
     """
-    folder = find_data(path)
+    folder = find_data(os.fspath(path))
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{what}; expected a folder of four IDX files: {FILES[0].name} …", Place(str(path)))

@@ -73,10 +73,10 @@ class PictureWarp(NotScriptable):
         noise: float = 0.0,
     ) -> None:
         super().__init__()
-        values = (degrees, scale, shift, shear, elastic, flip, brightness, contrast, noise)
-        for name, value in zip(_NAMES, values, strict=True):
-            check_number(value, name)
-            setattr(self, name, value)
+        self.degrees, self.scale, self.shift, self.shear, self.elastic = degrees, scale, shift, shear, elastic
+        self.flip, self.brightness, self.contrast, self.noise = flip, brightness, contrast, noise
+        for name in _NAMES:
+            check_number(getattr(self, name), name)
 
     def config(self) -> dict[str, Any]:
         """Builder and arguments that make this module anew, for ``rnnkit.load``."""
