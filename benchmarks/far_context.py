@@ -168,7 +168,7 @@ def train(
 def main() -> None:
     """Train and judge all networks, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--contexts", nargs="+", default=["conv", "none"], choices=["conv", "deep", "none"])
     parser.add_argument("--json", help="a file to write the results to")
