@@ -34,7 +34,7 @@ def predict(
         Path | None,
         typer.Option(
             help="A table to write the answers to: .csv, .json or .parquet, of vad also .txt; else they are printed. "
-            "Of a run that reads pictures also a folder, for each answer as JSON and drawn into its picture."
+            "Of a run that reads pictures or clips also a folder, for answers as JSON and drawn, or the next frames."
         ),
     ] = None,
     text: Annotated[

@@ -51,7 +51,7 @@ class MovingDigitsRun(NextFrames):
     title: ClassVar[str] = "Moving digits"
 
     model: ForecasterNetwork = field(default_factory=ForecasterNetwork)
-    fit: ForecasterFit = field(default_factory=lambda: ForecasterFit(epochs=40))
+    fit: ForecasterFit = field(default_factory=lambda: ForecasterFit(epochs=32))
     data: Data = field(default_factory=Data)
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ import rnnkit
 from rnnkit import runs
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import VideoData, as_videos
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet
     from rnnkit.tasks.next_frames import FramePredictor
     from rnnkit.tasks.next_frames_batches import HeldVideos
-
-_INSPECTED = 8  # windows that a network is measured on
 
 
 @dataclass(frozen=True)
@@ -197,18 +195,6 @@ class NextFrames(Recipe):
 
         return answer
 
-    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
-        """Return the folder's model and windows to measure it on: of the test part, or of a path."""
-        predictor = self.frame_predictor(folder)
-        if data is None:
-            prepared = self.prepare()
-            assert isinstance(prepared, PreparedFrames)
-            held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
-        else:
-            held = self.windows_of(data, predictor)
-        frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
-        return InspectionData(predictor.model, frames[:, : predictor.observed], frames[:, 1:], "mse")
-
 
 @dataclass(frozen=True)
 class PreparedFrames(PreparedTraining):
@@ -289,10 +275,12 @@ def without_short(clips: PictureSet, data: WindowData) -> tuple[PictureSet, list
     if len(short) == len(clips):
         longest = max(length(index) for index in range(len(clips)))
         each = "" if data.every == 1 else f" of every {data.every} frames"
-        told = f"{clips.source}: the longest clip has {longest} frames{each}"
+        seen = longest - longest // 2
+        remedy = f"type --set data.observed={seen} --set data.horizon={longest - seen}"
         raise DataError(
-            f"{told}; expected {data.observed} to observe and {data.horizon} to predict: take smaller "
-            "data.observed and data.horizon"
+            f"{clips.source}: the longest clip has {longest} frame{'s' if longest > 1 else ''}{each}; expected "
+            f"{data.observed} to observe and {data.horizon} to predict: "
+            + (remedy if longest > 1 else "a clip of a single frame has no next one")
         )
     if not short:
         return clips, []
