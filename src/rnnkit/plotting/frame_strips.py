@@ -112,6 +112,7 @@ def scores_picture(lines: Mapping[str, Sequence[float]], name: str, path: str | 
         line = COLOURS[number % len(COLOURS)]
         axes.plot(range(1, len(values) + 1), values, color=line, marker="o", markersize=3, linewidth=1.4, label=label)
     axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("predicted frame")
     axes.set_ylabel(name)
     axes.legend(frameon=False, fontsize=8)
