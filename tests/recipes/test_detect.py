@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
     """A run on squares and discs, and the folder that it learned from."""
     folder = tmp_path_factory.mktemp("detect")
     write_boxed(folder / "things", 60)
-    more = settings(f"{SMALL} fit.epochs=12 fit.judge_every=6 data.validation=0.15 data.test_share=0.2")
+    more = settings(f"{SMALL} fit.epochs=12 data.validation=0.15 data.test_share=0.2")
     result = call("train", "detect", folder / "things", *more, "--out", folder / "run")
     assert result.exit_code == 0, result.output
     return folder / "run", folder / "things"

@@ -55,7 +55,7 @@ class BloodCells(Detect):
             flip_vertical=0.5, scale=0.0, shift=0.0, brightness=0.15, contrast=0.15, saturation=0.0, hue=0.0
         )
     )
-    fit: DetectorFit = field(default_factory=lambda: DetectorFit(epochs=24, judge_every=3))
+    fit: DetectorFit = field(default_factory=lambda: DetectorFit(epochs=24))
     data: BloodData = field(default_factory=BloodData)
 
 

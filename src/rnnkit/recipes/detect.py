@@ -238,23 +238,16 @@ class PreparedDetection(PreparedTraining):
         return judge(predictor, items)
 
     def measured(self, predictor: Detector) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
-        """Return that average precision chooses, and a function that measures it in some of the epochs."""
+        """Return that average precision chooses, and a function that measures it."""
         import math
 
         from rnnkit.tasks.found_scores import score_found
 
-        settings, validation = self.recipe.fit, self.validation
-        names = ("map50", "map")
-        last: dict[str, float] = dict.fromkeys(names, 0.0)
-        epoch = 0
+        validation, names = self.validation, ("map50", "map")
 
         def measure(model: Any) -> dict[str, float]:
-            nonlocal epoch, last
-            epoch += 1
-            if epoch % settings.judge_every == 0 or epoch == settings.epochs:
-                figures = score_found(validation.truth, predictor.find(validation.pictures), self.classes).figures
-                last = {name: 0.0 if math.isnan(figures[name]) else figures[name] for name in names}
-            return last
+            figures = score_found(validation.truth, predictor.find(validation.pictures), self.classes).figures
+            return {name: 0.0 if math.isnan(figures[name]) else figures[name] for name in names}
 
         return dict.fromkeys(names, True), measure
 

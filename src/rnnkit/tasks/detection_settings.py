@@ -101,7 +101,6 @@ class DetectorFit(AveragedSettings):
     Attributes:
         choose_by: what of the validation part chooses the epoch: the mean average precision over IoU 0.5 to 0.95 (map),
             at 0.5 (map50), which varies more from epoch to epoch, or the loss.
-        judge_every: epochs from one measurement of it to the next; the last epoch always is measured.
     """
 
     epochs: Count = 40
@@ -113,7 +112,6 @@ class DetectorFit(AveragedSettings):
     clip_norm: Positive | None = 5.0
     average: Average = 0.99
     choose_by: Literal["map50", "map", "loss"] = "map"
-    judge_every: Count = 2
 
 
 @dataclass(frozen=True)
