@@ -21,6 +21,8 @@ import torch
 import rnnkit
 from rnnkit.training.learner import Learner
 
+MOST = 12  # checkpoints before a kill
+
 
 def train(folder: str, every: int = 3, background: bool = False, epochs: int = 4) -> None:
     """Train a language model with dropout, or go on with it."""
@@ -42,16 +44,53 @@ def train(folder: str, every: int = 3, background: bool = False, epochs: int = 4
     os._exit(0)
 
 
-def run(folder: Path, kill_after: float | None = None, victim: int = 0, **settings) -> bool:
-    """Train in two processes, kill one after seconds, and return whether the run came to its end before."""
+def stall(out: str) -> None:
+    """Exchange something, and then say nothing in the second process; write what the first one sees."""
+    from rnnkit.training.distribution.group import join_group
+
+    join_group(torch.device("cpu"))
+    torch.distributed.all_reduce(torch.ones(1))
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        torch.distributed.all_reduce(torch.ones(1))
+    except RuntimeError as error:
+        Path(out).write_text(f"{time.monotonic() - began} {error}")
+    os._exit(0)
+
+
+def run(folder: Path, kill: tuple[int, float] | None = None, victim: int = 0, **settings) -> bool:
+    """Train in two processes, and return whether the run came to its end.
+
+    Args:
+        folder: of the run.
+        kill: after how many checkpoints, and so many seconds, one process is killed; None: none is.
+        victim: which one.
+        settings: of `train`.
+    """
     pair = together.start(train, str(folder), *settings.values(), world=2)
-    pair[victim].join(kill_after or 120)
-    ended = pair[victim].exitcode == 0
-    if not ended:
-        os.kill(pair[victim].pid, signal.SIGKILL)
-        time.sleep(0.05)
-    codes = together.finish(pair, 60 if ended else 0.3)
+    if kill is not None:
+        count, seconds = kill
+        seen = written(folder)
+        while count and pair[victim].is_alive():
+            now = written(folder)
+            count, seen = count - (now != seen), now
+            time.sleep(0.001)
+        pair[victim].join(seconds)
+        if pair[victim].exitcode is None:
+            os.kill(pair[victim].pid, signal.SIGKILL)
+            pair[victim].join()
+    codes = together.finish(pair, 300 if kill is None or pair[victim].exitcode == 0 else 0.3)
     return codes == [0, 0]
+
+
+def written(folder: Path) -> int:
+    """Return what changes with each checkpoint."""
+    try:
+        return (folder / "training.safetensors").stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def outcome(folder: Path) -> dict[str, torch.Tensor]:
@@ -76,22 +115,19 @@ def kill_often(kills: int, folder: Path, seed: int = 0, **settings) -> tuple[int
         how many kills there were, how many of them met a run on its way, and whether each run ended with the bits.
     """
     draw, done, within, ends = random.Random(seed), 0, 0, []
-    began = time.monotonic()
     assert run(folder / "whole", **settings)
-    longest = time.monotonic() - began
     expected = outcome(folder / "whole")
     while done < kills:
         place = folder / f"run-{len(ends)}"
         killed = 0
         while killed < 3 and done < kills:  # of one run, so that it comes to an end
-            if run(place, draw.uniform(0.2, 1) * longest, draw.randrange(2), **settings):
+            if run(place, (draw.randrange(MOST), draw.uniform(0, 0.1)), draw.randrange(2), **settings):
                 break
             killed, done = killed + 1, done + 1
             within += (place / "training.safetensors").exists()
-        for _ in range(3):
-            if (place / "final.safetensors").exists() or run(place, **settings):
-                break
+        assert (place / "final.safetensors").exists() or run(place, **settings)
         ends.append(same(outcome(place), expected))
+        print(f"{done} kills, {sum(ends)} of {len(ends)} runs with the same bits", flush=True)
     return done, within, ends
 
 

@@ -124,7 +124,10 @@ def _check_command(words, block: Block):
     elif program == "python":
         assert rest[0] == "-m" or (ROOT / rest[0]).is_file(), words
     elif program == "torchrun":
-        assert next(word for word in rest if word.endswith(".py"))
+        if "rnnkit" in rest:
+            _check_rnnkit(rest[rest.index("rnnkit") + 1 :], block)
+        else:
+            assert next(word for word in rest if word.endswith(".py"))
     else:
         assert program in ("pip", ".venv/bin/pre-commit", "export", "git", "cd"), words
 

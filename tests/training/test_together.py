@@ -8,6 +8,9 @@ import pytest
 import together
 import torch
 
+from rnnkit.errors import ConfigError
+from rnnkit.training import Exchange
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -31,8 +34,7 @@ def largest_error(found, expected):
     return max(float((one - expected[name]).norm() / whole) for name, one in found.items())
 
 
-@pytest.mark.parametrize("precision", together.PRECISIONS)
-@pytest.mark.parametrize("case", together.CASES)
+@pytest.mark.parametrize(("case", "precision"), together.RUNS)
 def test_two_processes_learn_as_one_with_batches_twice_as_large(trained, case, precision):
     alone, first, second = (one[case, precision] for one in trained)
     assert first["rows"] == second["rows"]
@@ -50,7 +52,7 @@ def test_two_processes_learn_as_one_with_batches_twice_as_large(trained, case, p
 def test_accumulated_batches_are_exchanged_once_an_update(trained):
     """Updates of 3 batches of 2 rows a process, of 21 rows: two an epoch; three more messages are figures."""
     for precision in together.PRECISIONS:
-        assert trained[1]["step", precision]["reductions"] == 3 * (2 + 3)
+        assert trained[1]["step", precision]["reductions"] == 2 * (2 + 3)
 
 
 def test_figures_are_those_of_all_rows(trained):
@@ -64,3 +66,35 @@ def test_fabric_is_for_other_precisions_and_devices(trained):
     for one in trained:
         assert not one["fabric", "32-true"]
         assert one["fabric", "64-true"]
+
+
+@pytest.mark.parametrize("way", ["exchanges", "wrapped"])
+def test_other_exchanges_learn_the_same_in_all_processes(trained, way):
+    _, first, second = (one.get(way) for one in trained)
+    plain = first[""]
+    for how, found in first.items():
+        assert largest_error(second[how]["weights"], found["weights"]) == 0, how
+        assert found["losses"] == pytest.approx(plain["losses"], rel=0.1), how
+        if how:
+            assert largest_error(found["weights"], plain["weights"]) > 0, how
+
+
+def test_local_steps_send_a_third_of_three_tensors(trained):
+    """Weights and two averages of Adam after each third step, and at the end of an epoch of 15 steps."""
+    found = trained[1]["exchanges"]
+    assert found["local_steps=3"]["bytes"] == pytest.approx(found[""]["bytes"], rel=0.03)
+
+
+def test_settings_of_an_exchange():
+    assert Exchange.parse("") == Exchange()
+    assert Exchange.parse("fp16").compress == "fp16"
+    for wrong, match in (
+        ("fp8", "expected fp16"),
+        ("local_steps=many", "local_steps=8"),
+        ("local_steps=0", "local_steps=0"),
+        ("fp16,local_steps=4", "send no gradients"),
+        ("rank=1,rank=2", "expected fp16"),
+        ("powersgd,start=1", "start=1"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            Exchange.parse(wrong)

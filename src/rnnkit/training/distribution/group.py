@@ -14,6 +14,7 @@ from ...errors import ConfigError
 
 TIMEOUT = "RNNKIT_TIMEOUT"
 _SECONDS = 600.0
+_JOINING = timedelta(minutes=5)
 
 
 def world_size() -> int:
@@ -42,7 +43,9 @@ def join_group(device: torch.device) -> None:
     if world_size() == 1 or several_processes():
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, timeout=timeout())
+    # To start takes longer than to answer, where the processes import at different speeds.
+    torch.distributed.init_process_group(backend, timeout=max(timeout(), _JOINING))
+    torch.distributed.distributed_c10d._set_pg_timeout(timeout())
     atexit.register(leave_group)
 
 
