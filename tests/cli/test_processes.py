@@ -13,7 +13,7 @@ import torch
 
 from rnnkit.recipes import RECIPES
 
-FEW = ("adding", "classify", "lm", "speech", "translate", "forecast")  # one for each kind of batches
+FEW = ("classify", "lm", "speech", "translate")  # one for each kind of batches
 ALL = [name for name in RECIPES if name != "ngram"]  # which counts
 
 

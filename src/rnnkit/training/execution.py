@@ -145,7 +145,7 @@ class Execution:
         """Return whether a statement is true in some process; all must call it."""
         if self.world == 1:
             return statement
-        found = torch.tensor(int(statement))
+        found = torch.tensor(int(statement), device=self.device)
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
         return bool(found)
 

@@ -124,7 +124,7 @@ class Checkpoints(Callback):
         if self.run.position.batch:  # stopped within an epoch
             self.save()
         self.wait()
-        if self.error is None and not self.stale:
+        if not self.run.execution.shared(self.error is not None or self.stale):
             return
         with warnings.catch_warnings():  # there may be room again
             warnings.simplefilter("ignore")
