@@ -76,7 +76,7 @@ def run(folder: Path, kill: tuple[int, float] | None = None, victim: int = 0, **
         while count and pair[victim].is_alive():
             now = written(folder)
             count, seen = count - (now != seen), now
-            time.sleep(0.001)
+            time.sleep(0.005)
         pair[victim].join(seconds)
         if pair[victim].exitcode is None:
             os.kill(pair[victim].pid, signal.SIGKILL)

@@ -95,6 +95,8 @@ def train(
     """
     if recipe is None and resume is None:
         raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to continue: --resume RUN")
+    if resume is not None and restartable:
+        raise ConfigError(f"--restartable arrived with --resume {resume}; expected one of them")
     if resume is not None:
         check_resumed(resume, recipe, (file, data))
     elif recipe is not None:
@@ -119,8 +121,6 @@ def train(
     chosen = override(base, [*(set_ or []), *options])
     if resume is not None and out is not None:
         raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
-    if resume is not None and restartable:
-        raise ConfigError("--restartable arrived with --resume; expected one of them")
     how = _exchange(exchange)
     device = str(getattr(chosen, "device", "auto"))
     if processes is None and max_restarts:
