@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rnnkit.data.tokens import TokenArray
     from rnnkit.recipes.finetuning import FineTune
     from rnnkit.recipes.text_finetuning import LanguageModelJob
+    from rnnkit.tasks.language_modelling import TextSize
+    from rnnkit.types import Batches
 
 SAMPLE = "sample.txt"
 
@@ -147,17 +149,23 @@ class Lm(Recipe):
                 f"data.{part}=0 arrived, but fit.dynamic_evaluation chooses on the validation text and measures on the "
                 "test text; hold some of both back, or leave fit.dynamic_evaluation out"
             )
+        shards = self.data.open_shards()
+        if shards is not None and shards.kind == "tokens":
+            from rnnkit.recipes.lm_shards import prepare_shards
+
+            return prepare_shards(self, shards)
         parts = self.data.parts()
         tokenizer = self.vocabulary.train(parts.train)
-        self._check_cutoffs(tokenizer)
+        self.check_cutoffs(tokenizer)
         tokens = {
             name: rnnkit.data.tokenize(part, tokenizer, separators=parts.several)
             for name, part in parts.named().items()
         }
-        self._check_tokens(tokens)
+        self.check_tokens({name: len(ids) for name, ids in tokens.items()})
         return PreparedLm(self, parts, tokenizer, tokens)
 
-    def _check_cutoffs(self, tokenizer: Tokenizer) -> None:
+    def check_cutoffs(self, tokenizer: Tokenizer) -> None:
+        """Raise ConfigError for clusters of an adaptive softmax that do not fit the vocabulary."""
         cutoffs, size = self.model.cutoffs, len(tokenizer)
         rising = list(cutoffs) == sorted(set(cutoffs))
         if cutoffs and not (rising and cutoffs[0] >= 1 and cutoffs[-1] < size):
@@ -166,12 +174,13 @@ class Lm(Recipe):
                 f"as the vocabulary has {size:,} tokens: type others, or leave model.cutoffs out"
             )
 
-    def _check_tokens(self, tokens: dict[str, TokenArray]) -> None:
-        short = [name for name, ids in tokens.items() if len(ids) < 2]
+    def check_tokens(self, tokens: dict[str, int]) -> None:
+        """Raise ConfigError or DataError where a part has too few tokens."""
+        short = [name for name, count in tokens.items() if count < 2]
         if short:
             off = "" if short[0] == "train" else f", or --set data.{short[0]}=0"
             raise DataError(f"the {short[0]} part has 1 token; expected 2 or more: add text{off}")
-        most = len(tokens["train"]) - 1
+        most = tokens["train"] - 1
         if self.fit.batch_size > most:
             raise ConfigError(
                 f"fit.batch_size={self.fit.batch_size} arrived for {self.count_rows(most + 1)} to train on; expected "
@@ -186,6 +195,8 @@ class Lm(Recipe):
         """Return loss, perplexity and bits of the folder's model on its test text, or on another text."""
         from rnnkit.tasks.language_modelling import measure, stored_separators, stored_tokenizer
 
+        if data is None and (shards := self._token_shards(folder)) is not None:
+            return shards.evaluate(folder)
         if data is None:
             parts = self.data.parts()
             texts, several = parts.test, parts.several
@@ -199,6 +210,17 @@ class Lm(Recipe):
         with self.data.wording(new=True):
             return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
 
+    def _token_shards(self, folder: Path) -> Any:
+        """Return the shards of tokens that the run in a folder learnt from; None where it learnt from texts."""
+        shards = self.data.open_shards()
+        if shards is None or shards.kind != "tokens":
+            return None
+        from rnnkit.recipes.lm_shards import prepare_shards
+
+        found = prepare_shards(self, shards)
+        data_digests.check(folder, found.digests(), "name a text: --data FILE")
+        return found
+
     def language_model(self, folder: Path) -> TextModel:
         """Return the folder's model and its tokenizer, for ``rnnkit generate``."""
         from rnnkit.tasks.language_modelling import stored_tokenizer
@@ -210,6 +232,8 @@ class Lm(Recipe):
         """Return the folder's model and windows of its validation text, or of another text."""
         from rnnkit.tasks.language_modelling import stored_separators, stored_tokenizer
 
+        if data is None and (shards := self._token_shards(folder)) is not None:
+            return InspectionData(rnnkit.load(folder), *shards.windows(), "cross_entropy")
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train
@@ -326,30 +350,51 @@ class PreparedLm(PreparedRun):
         """Raise DataError where the run in a folder was begun on another text."""
         data_digests.check(folder, self.digests(), "train into a new folder")
 
+    def train_batches(self) -> Batches:
+        """Return the batches to train on."""
+        fit = self.recipe.fit
+        return self.tokens["train"].batches(
+            fit.batch_size, fit.window, random_windows=fit.random_windows, seed=self.recipe.seed
+        )
+
+    def size(self, name: str) -> TextSize:
+        """Return how much text the tokens of a part stand for."""
+        from rnnkit.tasks.language_modelling import size_of
+
+        return size_of(self.parts.named()[name], self.tokenizer)
+
+    def shown_tokens(self) -> dict[str, TokenArray]:
+        """Return the tokens of the parts that the page looks at."""
+        return self.tokens
+
+    def troubles(self, samples: list[str]) -> list[str]:
+        """Return what the texts and the samples tell, in sentences."""
+        from rnnkit.recipes.lm_results import troubles
+
+        return troubles(self.parts, self.tokenizer, samples)
+
     def run(self, folder: Path) -> runs.Metrics:
         """Train, measure and generate; see `Lm.run`."""
         import torch
 
-        from rnnkit.recipes.lm_results import troubles, write_page, write_samples
+        from rnnkit.recipes.lm_results import write_page, write_samples
         from rnnkit.tasks.language_modelling import (
             SEPARATORS,
             TOKENIZER,
             evaluation_batches,
-            measure,
             measure_dynamically,
-            size_of,
+            measure_tokens,
         )
 
-        recipe, parts, tokens, fit = self.recipe, self.parts, self.tokens, self.recipe.fit
+        recipe, tokens, fit = self.recipe, self.tokens, self.recipe.fit
         data_digests.record(folder, self.digests())
-        texts = parts.named()
         torch.manual_seed(recipe.seed)
         model = build(recipe.model, len(self.tokenizer))
         learner = rnnkit.Learner(model, device=recipe.device, **fit.learner_settings())
-        learner.extra |= {TOKENIZER: self.tokenizer.to_dict(), SEPARATORS: parts.several}
+        learner.extra |= {TOKENIZER: self.tokenizer.to_dict(), SEPARATORS: self.parts.several}
         validation = tokens.get("validation")
         history = learner.fit(
-            tokens["train"].batches(fit.batch_size, fit.window, random_windows=fit.random_windows, seed=recipe.seed),
+            self.train_batches(),
             validation=None if validation is None else evaluation_batches(validation, fit.window),
             stateful=True,
             seed=recipe.seed,
@@ -358,20 +403,19 @@ class PreparedLm(PreparedRun):
             **fit.fit_settings(),
         )
         learner.save(folder)
-        metrics: runs.Metrics = {"split": parts.division, "rows": {name: len(ids) for name, ids in tokens.items()}}
+        rows = {name: len(ids) for name, ids in tokens.items()}
+        metrics: runs.Metrics = {"split": self.parts.division, "rows": rows}
         for name in ("validation", "test"):
-            if name in texts:
-                metrics[name] = measure(
-                    learner, texts[name], self.tokenizer, separators=parts.several, window=fit.window
-                )
+            if name in tokens:
+                metrics[name] = measure_tokens(learner, tokens[name], self.size(name), window=fit.window)
         if fit.dynamic_evaluation and validation is not None:
             metrics["dynamic_evaluation"] = measure_dynamically(
-                learner.model, tokens["train"], validation, tokens["test"], size_of(texts["test"], self.tokenizer)
+                learner.model, tokens["train"], validation, tokens["test"], self.size("test")
             )
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
         final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
         samples = write_samples(learner.model, self.tokenizer, recipe.prompt, recipe.seed)
-        metrics["troubles"] = troubles(parts, self.tokenizer, samples)
+        metrics["troubles"] = self.troubles(samples)
         metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
         (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
         write_page(
@@ -379,8 +423,8 @@ class PreparedLm(PreparedRun):
             recipe.data.named(),
             learner.model,
             self.tokenizer,
-            parts,
-            tokens,
+            self.parts.division,
+            self.shown_tokens(),
             samples=samples,
             history=history,
             metrics=metrics,

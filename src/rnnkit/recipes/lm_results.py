@@ -57,7 +57,7 @@ def write_page(
     name: str,
     model: Any,
     tokenizer: Tokenizer,
-    parts: TextParts,
+    division: str,
     tokens: dict[str, TokenArray],
     *,
     samples: list[str],
@@ -71,7 +71,7 @@ def write_page(
         name: of the texts.
         model: the trained one.
         tokenizer: its own.
-        parts: the texts.
+        division: how the text is divided, in words.
         tokens: of each part.
         samples: what `write_samples` returned.
         history: of the training.
@@ -88,7 +88,7 @@ def write_page(
     write_text_page(
         folder,
         title=f"A language model of {name}",
-        lead=f"{model!r}, {len(tokenizer):,} tokens of the kind {tokenizer.kind}. Text is divided {parts.division}.",
+        lead=f"{model!r}, {len(tokenizer):,} tokens of the kind {tokenizer.kind}. Text is divided {division}.",
         history=history,
         troubles=metrics["troubles"],
         samples=[

@@ -78,8 +78,9 @@ class LanguageModelJob(FineTuneWork):
     ) -> LanguageModelJob:
         """Read the folder's model and the new texts, and write nothing; `learner` has settings of the learner."""
         from ..data import divide_texts
-        from ..tasks.language_modelling import SEPARATORS, TOKENIZER, stored_separators
+        from ..tasks.language_modelling import SEPARATORS, TOKENIZER, stored_separators, stored_tokenizer
         from .finetuning import name_old, read_old
+        from .shard_parts import divide_shards
 
         with source.wording(new=True):
             texts = source.read(data.path, data.encoding)
@@ -89,6 +90,12 @@ class LanguageModelJob(FineTuneWork):
         learning.extra |= {TOKENIZER: tokenizer.to_dict(), SEPARATORS: parts.several}
 
         def read() -> Texts | None:
+            shards = source.open_shards()
+            if shards is not None and shards.kind == "tokens":
+                parts_of_shards = divide_shards(source, shards)
+                known = {source.named(): parts_of_shards.train.fingerprint()}
+                data_digests.check(folder, known, "its old version is expected")
+                return parts_of_shards.test_texts(stored_tokenizer(folder))
             first = source.parts()
             data_digests.check(folder, {source.named(): first.train.fingerprint()}, "its old version is expected")
             return first.test

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, Place
 from ..tasks.ranges import Count, Range, Seed, Settings, Share
 from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
     from ..data import Tokenizer
+    from ..data.shards import ShardSet
     from ..data.text.parts import TextParts
     from ..data.text.texts import Texts
 
@@ -29,6 +30,10 @@ class TextSource(Settings):
     Attributes:
         path: a file or folder of .txt, .jsonl, .json, .csv or .tsv (also .gz); none takes the `corpus`. A name that is
             not here is looked for in the folder RNNKIT_DATA.
+        shards: the folder or address of shards, in place of files (`rnnkit shards make`). Shards of tokens have a
+            vocabulary already.
+        shuffle: of shards of tokens: whether each epoch reads them in another order.
+        damaged: whether a damaged shard ends the run, or is skipped and counted.
         corpus: python is the help topics that every Python brings along; the others are found in the folder
             RNNKIT_DATA, or downloaded.
         field: name of the column or field that holds the text; none finds it.
@@ -48,6 +53,9 @@ class TextSource(Settings):
     group_name: ClassVar[str] = "data"
 
     path: str | None = None
+    shards: str | None = None
+    shuffle: bool = True
+    damaged: Literal["refuse", "skip"] = "refuse"
     corpus: Literal["python", "tinyshakespeare", "tang"] = "python"
     field: str | None = None
     unit: Literal["file", "line", "paragraph"] | None = None
@@ -70,9 +78,30 @@ class TextSource(Settings):
                 "to train on"
             )
 
+        if self.path is not None and self.shards is not None:
+            raise ConfigError(f"data.path={self.path} and data.shards={self.shards} arrived; expected one of them")
+
     def named(self) -> str:
-        """Return what the source is called: its path, or the corpus."""
-        return self.corpus if self.path is None else self.path
+        """Return what the source is called: its path, the address of its shards, or the corpus."""
+        return self.path or self.shards or self.corpus
+
+    def open_shards(self) -> ShardSet | None:
+        """Return the shards; None where files are named.
+
+        Raises:
+            DataError: there are none, or they are damaged, or hold no text.
+        """
+        if self.shards is None:
+            return None
+        from ..data.data_folder import find_data
+        from ..data.shards import ShardSet
+
+        address = self.shards if "://" in self.shards else str(find_data(self.shards))
+        with self.wording():
+            found = ShardSet.open(address, damaged=self.damaged)
+        if found.kind not in ("text", "tokens"):
+            raise DataError(f"holds shards of {found.kind}; expected text or tokens", Place(self.shards))
+        return found
 
     def texts(self) -> Texts:
         """Return all texts.
@@ -84,6 +113,10 @@ class TextSource(Settings):
         from ..data.text.corpora import find_corpus, python_topics
         from ..data.text.texts import read_texts
 
+        if (shards := self.open_shards()) is not None:
+            from ..data.shards import ShardTexts
+
+            return ShardTexts(shards)
         if self.path is not None:
             return self._read(find_data(self.path), _ARGUMENTS)
         if self.corpus == "python":
@@ -127,7 +160,7 @@ class TextSource(Settings):
             new: whether the texts are for a run that is trained already.
         """
         if not new:
-            with in_data_settings((*_ARGUMENTS, "validation", "test")):
+            with in_data_settings((*_ARGUMENTS, "validation", "test", "damaged")):
                 yield
             return
         remedy = f"call the field of the text {self.field or 'text'!r}"

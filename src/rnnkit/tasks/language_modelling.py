@@ -101,8 +101,20 @@ def measure(learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators:
     from ..data.text.token_files import tokenize
 
     tokens = tokenize(texts, tokenizer, separators=separators)
+    return measure_tokens(learner, tokens, size_of(texts, tokenizer), window=window)
+
+
+def measure_tokens(learner: Learner, tokens: TokenArray, size: TextSize, *, window: int) -> dict[str, float]:
+    """Return the figures of a language model on tokens, read from beginning to end with the state carried along.
+
+    Args:
+        learner: of the model.
+        tokens: to measure on.
+        size: of the text they stand for.
+        window: steps that are computed at once; the result does not depend on it.
+    """
     loss = learner.evaluate(evaluation_batches(tokens, window), stateful=True)["loss"]
-    return figures(loss, len(tokens), size_of(texts, tokenizer))
+    return figures(loss, len(tokens), size)
 
 
 def measure_dynamically(

@@ -147,9 +147,9 @@ class Mixture:
         assert size_of(ranges) == len(self)
         return ranges
 
-    def reader(self, *, tokens: bool, groups: int = 2) -> _MixtureReader:
+    def reader(self, *, tokens: bool) -> _MixtureReader:
         """Return what reads units by their numbers."""
-        readers = [one.reader(tokens=tokens, groups=groups) for one in self.sets]
+        readers = [one.reader(tokens=tokens) for one in self.sets]
         return _MixtureReader(readers, self._bases, [one.first for one in self.sets])
 
 
@@ -162,12 +162,12 @@ class _MixtureReader:
         found: dict[str, Any] | None = self._readers[source].row(self._own(source, number))
         return found
 
-    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64], stream: int = 0) -> list[tuple[int, int]]:
         source = self._source(begin)
         if end > self._bases[source + 1]:
             raise DataError(f"the tokens {begin} to {end} belong to several sources")
         own = self._own(source, begin)
-        found: list[tuple[int, int]] = self._readers[source].tokens(own, own + end - begin, out)
+        found: list[tuple[int, int]] = self._readers[source].tokens(own, own + end - begin, out, stream)
         return found
 
     def _source(self, number: int) -> int:

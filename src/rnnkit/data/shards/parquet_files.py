@@ -69,13 +69,10 @@ class ShardFile:
         _, pq = need_pyarrow()
         self.where, self._column = storage.where(name), column
         with damage_named(self.where):
-            self._opened = storage.open(name, size)
-            try:
-                self._file = pq.ParquetFile(self._opened, page_checksum_verification=True)
-                self.before = self.units(column)
-            except BaseException:
-                self._opened.close()
-                raise
+            # Arrow's own files are faster than files of Python.
+            source = self.where if storage.local else storage.open(name, size)
+            self._file = pq.ParquetFile(source, page_checksum_verification=True)
+            self.before = self.units(column)
 
     @property
     def schema(self) -> Any:
@@ -117,7 +114,7 @@ class ShardFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._opened.close()
+        self._file.close(force=True)
 
     def units(self, column: str | None) -> npt.NDArray[np.int64]:
         """Return the rows, or the tokens of a column, before each row group, and behind the last [groups + 1]."""

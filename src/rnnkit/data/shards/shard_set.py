@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..text.tokenizer import Tokenizer
+    from ..tokens import TokenArray
     from .order import Ranges
 
 DAMAGED = ("refuse", "skip")
@@ -179,6 +180,23 @@ class ShardSet:
         whole = len(self) - len(self) % world if even else len(self)
         return self.part(whole * rank // world, whole * (rank + 1) // world)
 
+    def read_tokens(self, begin: int, end: int) -> TokenArray:
+        """Return the tokens from one place to another, in memory.
+
+        Raises:
+            ConfigError: the places are out of range, or the shards hold no tokens.
+            DataError: they belong to a damaged shard, whatever `damaged` says.
+        """
+        from ..tokens import TokenArray
+
+        if self.kind != "tokens":
+            raise ConfigError(f"shards of {self.kind} arrived; expected tokens")
+        part = self.part(begin, end)
+        found = np.empty(len(part), np.int64)
+        reader = replace(part, damaged="refuse").reader(tokens=True)
+        reader.tokens(part.first, part.first + len(part), found)
+        return TokenArray(found, self.storage.address)
+
     def batches(self, batch_size: int, window: int | None = None, **settings: Any) -> Any:
         """Return batches: `ShardTokenBatches` where a window is named, else `ShardRowBatches`."""
         from .row_batches import ShardRowBatches
@@ -219,14 +237,13 @@ class ShardSet:
         found = as_ranges(np.stack([clipped[:-1], clipped[1:]], 1))  # type: ignore[arg-type]
         return found[generator(*key).permutation(len(found))] if shuffle else found
 
-    def reader(self, *, tokens: bool, groups: int = 2) -> ShardReader:
+    def reader(self, *, tokens: bool) -> ShardReader:
         """Return what reads units by their numbers.
 
         Args:
             tokens: whether units are tokens, else rows.
-            groups: row groups that are held in memory.
         """
-        return ShardReader(self, tokens, groups)
+        return ShardReader(self, tokens)
 
     def skip(self, where: str, why: str) -> None:
         """Note that a shard was skipped, and warn of it once."""
@@ -320,28 +337,32 @@ def _open_others(storage: Storage, names: Sequence[str], column: str | None, dam
 
 
 class ShardReader:
-    """Reads units by their numbers; it holds some row groups and open files.
+    """Reads units by their numbers; it holds a row group for each stream, and some open files.
 
     Args:
         shards: the source.
         tokens: whether units are tokens.
-        groups: row groups that are held.
     """
 
-    def __init__(self, shards: ShardSet, tokens: bool, groups: int) -> None:
-        self._shards, self._tokens, self._room = shards, tokens, groups
+    def __init__(self, shards: ShardSet, tokens: bool) -> None:
+        self._shards, self._tokens = shards, tokens
         self._bounds = shards.bounds(tokens=tokens)
         self._files: OrderedDict[int, ShardFile | None] = OrderedDict()
-        self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._groups: dict[int, tuple[tuple[int, int], Any]] = {}  # of each stream the one that it reads
 
     def row(self, number: int) -> dict[str, Any] | None:
         """Return a row; None where its shard is skipped."""
         shard, group, at, _ = self._place(number)
-        held = None if group is None else self._group(shard, group)
+        held = None if group is None else self._group(shard, group, 0)
         return None if held is None else held[at]
 
-    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64], stream: int = 0) -> list[tuple[int, int]]:
         """Write the tokens from one number to another into an array.
+
+        Args:
+            begin, end: the numbers.
+            out: the array.
+            stream: which of several streams reads; each holds a row group of its own.
 
         Returns:
             The places of the array that belong to shards that are skipped; they are 0.
@@ -351,7 +372,7 @@ class ShardReader:
         while here < end:
             shard, group, at, left = self._place(here)
             count = min(left, end - here)
-            held = None if group is None else self._group(shard, group)
+            held = None if group is None else self._group(shard, group, stream)
             span = slice(here - begin, here - begin + count)
             if held is None:
                 out[span] = 0
@@ -395,11 +416,10 @@ class ShardReader:
                 old.close()
         return file
 
-    def _group(self, shard: int, group: int) -> Any:
+    def _group(self, shard: int, group: int, stream: int) -> Any:
         key = (shard, group)
-        if key in self._groups:
-            self._groups.move_to_end(key)
-            return self._groups[key]
+        if stream in self._groups and self._groups[stream][0] == key:
+            return self._groups[stream][1]
         file = self._file(shard)
         assert file is not None
         try:
@@ -407,9 +427,7 @@ class ShardReader:
         except DataError as error:
             self._skip(shard, error)
             held = None
-        while len(self._groups) >= self._room:
-            self._groups.popitem(last=False)
-        self._groups[key] = held
+        self._groups[stream] = key, held
         return held
 
     def _skip(self, shard: int, error: DataError) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...types import Field
     from .order import Ranges
 
-_AHEAD = 1 << 17  # tokens of all streams that are read at once
+_AHEAD = 1 << 19  # tokens of all streams that are read at once
 _ORDER, _WINDOWS = 0, 1  # what is drawn
 
 
@@ -44,7 +44,7 @@ class Units(Protocol):
 
     def ranges(self, *key: int, shuffle: bool) -> Ranges: ...
 
-    def reader(self, *, tokens: bool, groups: int = 2) -> Any: ...
+    def reader(self, *, tokens: bool) -> Any: ...
 
 
 class ShardTokenBatches:
@@ -62,7 +62,7 @@ class ShardTokenBatches:
     On as many streams the batches go on to the bit. On another number of streams, what is left of the epoch is divided
     anew: each of its targets is still seen once.
 
-    A thread reads ahead. In memory are about two row groups a stream, whatever the size of the shards.
+    A thread reads ahead. In memory are about a row group a stream, whatever the size of the shards.
 
     Args:
         shards: a `ShardSet` of tokens, or a `Mixture` of such sets.
@@ -239,57 +239,61 @@ class ShardTokenBatches:
         """Yield the batches of some windows at a time; a thread runs this."""
         import torch
 
-        reader = self.shards.reader(tokens=True, groups=self.batch_size + 1)
-        at_once = max(1, _AHEAD // self.batch_size)
+        reader = self.shards.reader(tokens=True)
+        at_once = max(1, _AHEAD // self.batch_size, int(np.diff(cuts).max(initial=0)))
+        buffer = np.empty((self.batch_size, at_once + 1), np.int64)  # used again and again: batches are copies
         step = 0
         while step < len(cuts) - 1:
             last = step + 1
             while last < len(cuts) - 1 and cuts[last + 1] - cuts[step] <= at_once:
                 last += 1
             begin, end = cuts[step], cuts[last]
-            inputs = np.empty((self.batch_size, end - begin), np.int64)
-            targets = np.empty_like(inputs)
-            lost: list[tuple[int, slice]] = []
-            for row, lane in enumerate(lanes):
-                spans = _read_lane(reader, order, lane, begin, end, inputs[row], targets[row])
-                lost += [(row, span) for span in spans]
+            spans = [cut(lane, begin, end).tolist() for lane in lanes]
+            lost: list[tuple[int, int, int]] = []
+            if all(len(span) == 1 for span in spans):
+                ids = buffer[:, : end - begin + 1]
+                inputs, targets = ids[:, :-1], ids[:, 1:]
+                for row, ((first, behind),) in enumerate(spans):
+                    lost += _read(reader, row, order, first - 1, behind, ids[row], 0)
+            else:  # behind a change of the number of streams
+                inputs, targets = (np.empty((self.batch_size, end - begin), np.int64) for _ in range(2))
+                for row, span in enumerate(spans):
+                    done = 0
+                    for first, behind in span:
+                        part = np.empty(behind - first + 1, np.int64)
+                        lost += _read(reader, row, order, first - 1, behind, part, done)
+                        here = slice(done, done + behind - first)
+                        inputs[row, here], targets[row, here] = part[:-1], part[1:]
+                        done += behind - first
             weights = None
             if lost:
                 weights = np.ones(inputs.shape, np.float32)
-                for row, span in lost:
-                    weights[row, span] = 0
+                for row, low, high in lost:
+                    weights[row, low:high] = 0
             found = []
             for one in range(step, last):
                 here = slice(cuts[one] - begin, cuts[one + 1] - begin)
-                batch = Batch(*(torch.from_numpy(np.ascontiguousarray(ids[:, here])) for ids in (inputs, targets)))
+                batch = Batch(torch.from_numpy(inputs[:, here].copy()), torch.from_numpy(targets[:, here].copy()))
                 if weights is not None and not weights[:, here].all():
-                    batch.weights = torch.from_numpy(np.ascontiguousarray(weights[:, here]))
+                    batch.weights = torch.from_numpy(weights[:, here].copy())
                 found.append(batch)
             yield found
             step = last
 
 
-def _read_lane(
-    reader: Any,
-    order: Ranges,
-    lane: Ranges,
-    begin: int,
-    end: int,
-    inputs: npt.NDArray[np.int64],
-    targets: npt.NDArray[np.int64],
-) -> Iterator[slice]:
-    """Write the tokens of a stream from one step to another, and yield the steps that were lost."""
-    done = 0
-    for first, last in cut(lane, begin, end).tolist():  # positions of targets
-        ids = np.empty(last - first + 1, np.int64)
-        here = 0
-        lost: list[tuple[int, int]] = []
-        for low, high in cut(order, first - 1, last).tolist():  # numbers of tokens
-            found = reader.tokens(low, high, ids[here : here + high - low])
-            lost += [(here + one, here + other) for one, other in found]
-            here += high - low
-        inputs[done : done + last - first] = ids[:-1]
-        targets[done : done + last - first] = ids[1:]
-        for one, other in lost:  # what is lost is neither an input nor a target that counts
-            yield slice(done + max(0, one - 1), done + min(other, last - first))
-        done += last - first
+def _read(
+    reader: Any, stream: int, order: Ranges, begin: int, end: int, out: npt.NDArray[np.int64], done: int
+) -> list[tuple[int, int, int]]:
+    """Write the tokens at some positions of an epoch into an array.
+
+    Returns:
+        The steps whose input or target was lost, counted from `done` on: the stream, the first step, the one behind.
+    """
+    lost: list[tuple[int, int, int]] = []
+    here = 0
+    for low, high in cut(order, begin, end).tolist():  # numbers of tokens
+        for one, other in reader.tokens(low, high, out[here : here + high - low], stream):
+            first, behind = max(0, here + one - 1), min(here + other, len(out) - 1)
+            lost.append((stream, done + first, done + behind))
+        here += high - low
+    return lost

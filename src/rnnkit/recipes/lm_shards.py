@@ -1,0 +1,120 @@
+"""A language model on shards of tokens: the training part is read as it is trained on, the others are in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rnnkit
+from rnnkit.data import Tokenizer
+from rnnkit.data.data_folder import find_data
+from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.recipes.lm import Lm, PreparedLm
+from rnnkit.recipes.shard_parts import divide_shards
+from rnnkit.tasks.language_modelling import TextSize, measure_tokens
+
+if TYPE_CHECKING:
+    from rnnkit.data.shards import ShardSet
+    from rnnkit.data.tokens import TokenArray
+    from rnnkit.types import Batches
+
+_SHOWN = 20_000  # tokens of the page, where nothing is held back
+
+
+@dataclass(frozen=True)
+class PreparedShardLm(PreparedLm):
+    """A run on shards of tokens."""
+
+    shards: Any = field(default=None)
+
+    def train_batches(self) -> Batches:
+        """Return the batches to train on."""
+        fit, recipe = self.recipe.fit, self.recipe
+        found: Batches = self.parts.train.batches(  # type: ignore[attr-defined]
+            fit.batch_size,
+            fit.window,
+            shuffle=recipe.data.shuffle,
+            random_windows=fit.random_windows,
+            seed=recipe.seed,
+        )
+        return found
+
+    def size(self, name: str) -> TextSize:
+        """Return how much text the tokens of a part stand for: by the mean of all shards, else by their decoding."""
+        tokens, manifest = self.tokens[name], self.shards.manifest
+        if manifest.characters and manifest.text_bytes:
+            share = len(tokens) / manifest.tokens
+            return TextSize(round(manifest.characters * share), round(manifest.text_bytes * share))
+        text = self.tokenizer.decode(tokens[:])
+        return TextSize(len(text), len(text.encode()))
+
+    def shown_tokens(self) -> dict[str, TokenArray]:
+        """Return the tokens of the parts that the page looks at."""
+        if self.parts.held:  # type: ignore[attr-defined]
+            return {name: ids for name, ids in self.tokens.items() if name != "train"}
+        return {"train": self.shards.read_tokens(0, min(len(self.shards), _SHOWN))}
+
+    def troubles(self, samples: list[str]) -> list[str]:
+        """Return what the shards and the samples tell, in sentences."""
+        from rnnkit.data.text.troubles import repeated_outputs
+
+        told = [f"The shard {where} was skipped: it {why}." for where, why in self.shards.skipped.items()]
+        return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")
+
+    def evaluate(self, folder: Path) -> dict[str, float]:
+        """Return the figures of the folder's model on the test part."""
+        if "test" not in self.tokens:
+            raise ConfigError(f"{folder} held no text back (data.test=0); name a text to measure: --data FILE")
+        learner = rnnkit.Learner(rnnkit.load(folder), device=self.recipe.device)
+        return measure_tokens(learner, self.tokens["test"], self.size("test"), window=self.recipe.fit.window)
+
+    def windows(self) -> tuple[Any, Any]:
+        """Return inputs and targets of some windows that were not trained on, where there are such."""
+        tokens = next(self.tokens[name] for name in ("validation", "test", "train") if name in self.tokens)
+        batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.recipe.fit.window)))
+        return batch.inputs, batch.targets
+
+
+def prepare_shards(recipe: Lm, shards: ShardSet) -> PreparedShardLm:
+    """Divide shards of tokens, and open their tokenizer.
+
+    Raises:
+        ConfigError: settings that do not fit.
+        DataError: the shards have too few tokens, or no tokenizer.
+    """
+    tokenizer = _tokenizer(recipe, shards)
+    recipe.check_cutoffs(tokenizer)
+    parts: Any = divide_shards(recipe.data, shards)
+    tokens: Any = {"train": parts.train, **parts.held}
+    recipe.check_tokens({name: len(ids) for name, ids in tokens.items()})
+    _check_ids(tokenizer, parts.held, shards)
+    return PreparedShardLm(recipe, parts, tokenizer, tokens, shards)
+
+
+def _tokenizer(recipe: Lm, shards: ShardSet) -> Tokenizer:
+    """The tokenizer of the shards; of shards of others that of the settings."""
+    file, place = recipe.vocabulary.file, Place(shards.storage.address)
+    if shards.manifest.tokenizer is None:
+        if file is None:
+            raise DataError("the shards name no tokenizer", place, "type --set vocabulary.file=FILE")
+        return Tokenizer.open(find_data(file))
+    found = shards.tokenizer()
+    if file is not None and Tokenizer.open(find_data(file)) != found:
+        raise ConfigError(
+            f"vocabulary.file={file} arrived, but the shards were made by another tokenizer; leave vocabulary.file "
+            "out, or make shards by this one: rnnkit shards make SOURCE --out DIR --tokenizer FILE"
+        )
+    return found
+
+
+def _check_ids(tokenizer: Tokenizer, held: dict[str, TokenArray], shards: ShardSet) -> None:
+    """Raise DataError where tokens of others are beyond the vocabulary, as far as the parts held back tell."""
+    highest = max((int(tokens.tokens.max()) for tokens in held.values()), default=0)
+    if highest >= len(tokenizer):
+        raise DataError(
+            f"the shards hold the id {highest}; expected 0 to {len(tokenizer) - 1}, for the {len(tokenizer):,} tokens "
+            "of the tokenizer",
+            Place(shards.storage.address),
+            "name the tokenizer that made them: --set vocabulary.file=FILE",
+        )

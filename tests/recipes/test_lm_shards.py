@@ -1,0 +1,136 @@
+"""`rnnkit train lm --set data.shards=DIR`: on tokens, on text, resumed, evaluated, fine-tuned."""
+
+import json
+
+import pytest
+import torch
+from commands import call
+from shard_folders import write_lines
+
+import rnnkit
+from rnnkit.data import shards
+from rnnkit.recipes import lm_results, shard_parts
+
+SMALL = [
+    "--epochs", "1", "--hidden", "6", "--layers", "1", "--batch-size", "8",
+    "--set", "model.embedding_size=4", "--set", "fit.window=20",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setattr(lm_results, "SAMPLE_TOKENS", 5)
+    monkeypatch.setenv("RNNKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_lines("texts.jsonl", 150)
+
+
+def make(out, **options):
+    return shards.make_shards("texts.jsonl", out, shard_bytes=2048, **options)
+
+
+def done(*words):
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_on_tokens(tmp_path):
+    manifest = make("tokens", tokens="char")
+    done("train", "lm", *SMALL, "--set", "data.shards=tokens", "--out", "run")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert sum(metrics["rows"].values()) == manifest.tokens
+    assert metrics["split"].startswith("by place: of ")
+    test = metrics["test"]
+    share = manifest.characters / manifest.tokens
+    assert test["bits_per_character"] == pytest.approx(test["loss"] / 0.6931471805599453 / share, rel=1e-2)
+    again = done("evaluate", "run").stdout
+    assert f"{test['loss']:.4g}" in again
+    done("generate", "run", "--prompt", "the ", "--max-tokens", "5")
+    done("inspect", "run")
+    done("finetune", "run", "texts.jsonl", "--epochs", "1", "--out", "tuned")
+    assert (tmp_path / "run" / "report.html").exists()
+    make("tokens", tokens="char", level=3, overwrite=True)
+    refused = call("evaluate", "run")
+    assert refused.exit_code == 2
+    assert "tokens" in refused.stderr
+
+
+def test_on_text_it_is_the_run_on_the_same_files(tmp_path):
+    make("raw")
+    done("train", "lm", *SMALL, "--set", "data.shards=raw", "--out", "run")
+    done("train", "lm", "texts.jsonl", *SMALL, "--out", "files")
+    one, other = (rnnkit.load(tmp_path / name).state_dict() for name in ("run", "files"))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    make("tokens", tokens="char")
+    words = ["train", "lm", *SMALL, "--epochs", "2", "--set", "data.shards=tokens"]
+    words.remove("1")
+    words.remove("--epochs")
+    done(*words, "--out", "whole")
+    batches, seen = shards.ShardTokenBatches._rest, []
+
+    def stop(self):
+        for batch in batches(self):
+            seen.append(1)
+            if len(seen) == 30:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(shards.ShardTokenBatches, "_rest", stop)
+    assert call(*words, "--out", "run").exit_code == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lm_results, "SAMPLE_TOKENS", 5)
+    done("train", "--resume", "run")
+    one, other = (rnnkit.load(tmp_path / name).state_dict() for name in ("run", "whole"))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_nothing_held_back_and_large_parts(tmp_path, monkeypatch):
+    make("tokens", tokens="char")
+    nothing = ["--set", "data.validation=0", "--set", "data.test=0", "--set", "fit.keep_best=false"]
+    done("train", "lm", *SMALL, *nothing, "--set", "data.shards=tokens", "--out", "run")
+    monkeypatch.setattr(shard_parts, "LARGEST_HELD", 100)
+    done("train", "lm", *SMALL, "--set", "data.shards=tokens", "--out", "held")
+    assert json.loads((tmp_path / "held" / "metrics.json").read_text())["rows"]["test"] == 100
+
+
+def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
+    manifest = make("tokens", tokens="char")
+    (tmp_path / "tokens" / manifest.shards[1].name).write_bytes(b"PAR1")
+    words = ["train", "lm", *SMALL, "--set", "data.shards=tokens"]
+    refused = call(*words, "--out", "a")
+    assert refused.exit_code == 2
+    assert "shard-00001.parquet: has 4 bytes" in refused.stderr
+    assert "type --set data.damaged=skip" in refused.stderr
+    done(*words, "--set", "data.damaged=skip", "--out", "b")
+    assert "shard-00001.parquet was skipped" in json.loads((tmp_path / "b" / "metrics.json").read_text())["troubles"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data.shards=nowhere"], "there is no such file or folder"),
+        (["data.shards=tokens", "data.path=texts.jsonl"], "data.path=texts.jsonl and data.shards=tokens arrived"),
+        (["data.shards=series"], "holds shards of series; expected text or tokens"),
+        (["data.shards=tokens", "vocabulary.file=other.json"], "made by another tokenizer"),
+        (["data.shards=tokens/shard-00000.parquet"], "type --set vocabulary.file=FILE"),
+        (["data.shards=tokens", "data.validation=0.999"], "data.validation=0.999"),
+        (["data.shards=tokens", "data.damaged=no"], "data.damaged=no"),
+    ],
+)
+def test_mistakes_are_answered_with_what_to_type(words, said):
+    make("tokens", tokens="char")
+    from pathlib import Path
+
+    from rnnkit.data import train_tokenizer
+
+    train_tokenizer("char", ["xyz"]).save("other.json")
+    Path("s.csv").write_text("id,time,x\na,0,1\na,1,2\n")
+    shards.make_shards("s.csv", "series", kind="series", reading={"targets": None})
+    result = call("train", "lm", *SMALL, *(part for word in words for part in ("--set", word)), "--out", "run")
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
