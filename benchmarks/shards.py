@@ -47,13 +47,13 @@ TARGETS = {
 
 
 def corpus(folder: Path) -> Path:
-    """Write 14 MB of text, a paragraph a line, as JSON lines and as plain text."""
+    """Write 14 MB of text, documents of 2,000 characters, as JSON lines and as plain text."""
     try:
         files = sorted(find_data("lm_en").glob("*.txt"))
         text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     except DataError:
         text = "\n".join(one for one, _ in python_topics())
-    paragraphs = [line for line in text.split("\n") if line.strip()]
+    paragraphs = documents(text)
     lines = [json.dumps({"text": one}, ensure_ascii=False) + "\n" for one in paragraphs]
     one = "".join(lines)
     path = folder / "corpus.jsonl"
@@ -63,8 +63,19 @@ def corpus(folder: Path) -> Path:
     plain = folder / "corpus.txt"
     with plain.open("w", encoding="utf-8") as out:
         for _ in range(-(-SIZE // len(text.encode()))):
-            out.write("\n".join(paragraphs) + "\n")
+            out.write(text)
     return path
+
+
+def documents(text: str) -> list[str]:
+    """Cut text at the ends of lines."""
+    found, held = [], ""
+    for line in text.splitlines(keepends=True):
+        held += line
+        if len(held) >= 2000:
+            found.append(held)
+            held = ""
+    return [*found, held] if held.strip() else found
 
 
 def cpu(work: Any, repeats: int = 3) -> tuple[float, Any]:
@@ -209,7 +220,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rnnkit-shards-") as name:
         folder = Path(name)
         file = corpus(folder)
-        first = islice((text for text, _ in read_texts(file, field="text")), 20_000)
+        first = islice((text for text, _ in read_texts(file, field="text")), 2_000)
         tokenizer = train_tokenizer("bpe", first, size=8000)
         begin = time.process_time()
         shards.make_shards(file, folder / "char", tokens="char", shard_bytes=2 << 20)

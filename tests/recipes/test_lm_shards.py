@@ -8,6 +8,7 @@ from commands import call
 from shard_folders import write_lines
 
 import rnnkit
+from rnnkit.cli.arguments import recipe_of
 from rnnkit.data import shards
 from rnnkit.recipes import lm_results, shard_parts
 
@@ -47,7 +48,9 @@ def test_on_tokens(tmp_path):
     again = done("evaluate", "run").stdout
     assert f"{test['loss']:.4g}" in again
     done("generate", "run", "--prompt", "the ", "--max-tokens", "5")
-    done("inspect", "run")
+    inspected = recipe_of(tmp_path / "run", None).inspection_data(tmp_path / "run")
+    assert inspected.inputs.shape == inspected.targets.shape
+    assert len(inspected.inputs) == 16
     done("finetune", "run", "texts.jsonl", "--epochs", "1", "--out", "tuned")
     assert (tmp_path / "run" / "report.html").exists()
     make("tokens", tokens="char", level=3, overwrite=True)

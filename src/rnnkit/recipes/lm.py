@@ -196,7 +196,8 @@ class Lm(Recipe):
         from rnnkit.tasks.language_modelling import measure, stored_separators, stored_tokenizer
 
         if data is None and (shards := self._token_shards(folder)) is not None:
-            return shards.evaluate(folder)
+            found: dict[str, float] = shards.evaluate(folder)
+            return found
         if data is None:
             parts = self.data.parts()
             texts, several = parts.test, parts.several
@@ -233,7 +234,8 @@ class Lm(Recipe):
         from rnnkit.tasks.language_modelling import stored_separators, stored_tokenizer
 
         if data is None and (shards := self._token_shards(folder)) is not None:
-            return InspectionData(rnnkit.load(folder), *shards.windows(), "cross_entropy")
+            inputs, targets = shards.windows()
+            return InspectionData(rnnkit.load(folder), inputs, targets, "cross_entropy")
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train

@@ -42,8 +42,10 @@ class ShardParts:
         if "test" not in self.held:
             return None
         ids = self.held["test"][:]
-        ends = np.flatnonzero(ids == tokenizer.end) + 1 if self.several and tokenizer.end is not None else []
-        texts = [tokenizer.decode(part) for part in np.split(ids, ends)]
+        parts = [ids]
+        if self.several and tokenizer.end is not None:
+            parts = np.split(ids, np.flatnonzero(ids == tokenizer.end) + 1)
+        texts = [tokenizer.decode(part) for part in parts]
         return as_texts([text for text in texts if text])
 
 

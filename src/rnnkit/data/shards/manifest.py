@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 MAKING, PLAN = ".making", "plan.json"  # the folder of what is known while shards are made, and a file in it
-KINDS = ("text", "tokens", "series", "audio")
+KINDS = ("text", "tokens", "series", "audio", "rows")
 VERSION = 1
 
 
@@ -159,6 +159,8 @@ class Manifest:
                     raise ValueError(f"a shard is called {one.name!r}")
                 if not isinstance(one.rows, int) or one.rows < 0 or not isinstance(one.tokens, int | None):
                     raise ValueError(f"the counts of {one.name} are no whole numbers")
+            if values["kind"] not in KINDS:
+                raise ValueError(f"the kind is {values['kind']!r}")
             schema = tuple(Field(name, dtype, tuple(shape), role) for name, dtype, shape, role in values["schema"])
             return Manifest(
                 str(values["kind"]), str(values["column"]), schema, shards, dict(values["details"]),

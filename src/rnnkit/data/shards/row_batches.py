@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from ...errors import ConfigError, DataError, check_seed, check_whole
-from ..collate import Sample, collate
+from ...types import Batch
+from ..collate import Sample
+from ..collate import collate as stack_samples
 from ..sharding import check_shard
 from .background import ReadAhead
 from .order import Division, Progress, as_ranges, cut, numbers_in
@@ -47,7 +49,7 @@ class ShardRowBatches:
             number or target; recordings [T, 1] in −1 … 1 with their label's number; documents as ids with the next
             ids as targets; of text the `tokenizer` makes ids first.
         tokenizer: of rows of text.
-        collate: makes a batch of samples.
+        collate: makes a batch of samples; None: they are stacked, or padded with 0 where their lengths differ.
         seed: of the order; each epoch draws anew.
 
     Attributes:
@@ -78,7 +80,7 @@ class ShardRowBatches:
         shuffle: int = 0,
         samples: Samples | None = None,
         tokenizer: Tokenizer | None = None,
-        collate: Callable[[list[Sample]], Any] = collate,
+        collate: Callable[[list[Sample]], Any] | None = None,
         seed: int = 0,
     ) -> None:
         check_whole(batch_size, "batch_size")
@@ -86,7 +88,10 @@ class ShardRowBatches:
         check_seed(seed)
         self.shards, self.batch_size, self.shuffle, self.seed = shards, batch_size, shuffle, seed
         self.samples = samples or samples_of(shards, tokenizer)
-        self.tokenizer, self.collate = tokenizer, collate
+        self.tokenizer = tokenizer
+        self.collate = collate or (
+            next_tokens if samples is None and shards.kind in ("text", "tokens") else stack_samples
+        )
         self.rank, self.world, self.even = 0, 1, False
         self._rows = _RowUnits(shards)
         self.progress = Progress()
@@ -273,12 +278,12 @@ def samples_of(shards: Any, tokenizer: Tokenizer | None = None) -> Samples:
         raise ConfigError(f"rows with the columns {names} arrived", remedy=advice)
     column = shards.manifest.column if hasattr(shards, "manifest") else kind
     if kind == "tokens":
-        return lambda rows: _next_tokens([row[column] for row in rows])
+        return lambda rows: [row[column] for row in rows if row[column] is not None and len(row[column]) > 1]
     numbers = {label: number for number, label in enumerate(shards.labels)}
     if kind == "text":
         known = tokenizer
         assert known is not None
-        return lambda rows: _next_tokens(encode_rows(known, rows, column))
+        return lambda rows: [ids for ids in encode_rows(known, rows, column) if len(ids) > 1]
     make = _series if kind == "series" else _recording
     return lambda rows: [make(row, numbers) for row in rows]
 
@@ -293,9 +298,23 @@ def encode_rows(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]], column: st
     ]
 
 
-def _next_tokens(rows: Sequence[Any]) -> list[Sample]:
-    ids = [np.asarray(row, np.int64) for row in rows if row is not None and len(row) > 1]
-    return [(one[:-1], one[1:]) for one in ids]
+def next_tokens(rows: Sequence[Any]) -> Batch:
+    """Return rows of ids as a batch whose targets are the next ids, padded with 0.
+
+    Example:
+        >>> batch = next_tokens([[5, 6, 7], [8, 9]])
+        >>> batch.inputs.tolist(), batch.targets.tolist(), batch.input_lengths.tolist()
+        ([[5, 6], [8, 0]], [[6, 7], [9, 0]], [2, 1])
+    """
+    import torch
+
+    lengths = [len(row) - 1 for row in rows]
+    inputs = np.zeros((len(rows), max(lengths)), np.int64)
+    targets = np.zeros_like(inputs)
+    for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        inputs[number, :length], targets[number, :length] = row[:-1], row[1:]
+    told = None if len(set(lengths)) == 1 else torch.tensor(lengths)
+    return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), told, told)
 
 
 def _series(row: dict[str, Any], labels: dict[str, int]) -> Sample:

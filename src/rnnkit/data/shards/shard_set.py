@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +19,8 @@ from ...types import Field
 from .addresses import MissingFileError, Retry, Storage
 from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
 from .order import as_ranges, generator
-from .parquet_files import Rows, ShardFile, fields_of, find_column
+from .parquet_files import ShardFile, fields_of, find_column
+from .reader import ShardReader
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .order import Ranges
 
 DAMAGED = ("refuse", "skip")
-_OPEN = 64  # files that are open at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +242,8 @@ class ShardSet:
         Args:
             tokens: whether units are tokens, else rows.
         """
-        return ShardReader(self, tokens)
+        skip = None if self.damaged == "refuse" else self.skip
+        return ShardReader(self.storage, self.manifest, self.bounds(tokens=tokens), tokens, skip)
 
     def skip(self, where: str, why: str) -> None:
         """Note that a shard was skipped, and warn of it once."""
@@ -334,103 +334,3 @@ def _open_others(storage: Storage, names: Sequence[str], column: str | None, dam
     inputs = [found] if found else list(schema.names)
     manifest = Manifest(kind, found, fields_of(schema, inputs), tuple(shards), made={"by": "others"})
     return replace(base, manifest=manifest)
-
-
-class ShardReader:
-    """Reads units by their numbers; it holds a row group for each stream, and some open files.
-
-    Args:
-        shards: the source.
-        tokens: whether units are tokens.
-    """
-
-    def __init__(self, shards: ShardSet, tokens: bool) -> None:
-        self._shards, self._tokens = shards, tokens
-        self._bounds = shards.bounds(tokens=tokens)
-        self._files: OrderedDict[int, ShardFile | None] = OrderedDict()
-        self._groups: dict[int, tuple[tuple[int, int], Any]] = {}  # of each stream the one that it reads
-
-    def row(self, number: int) -> dict[str, Any] | None:
-        """Return a row; None where its shard is skipped."""
-        shard, group, at, _ = self._place(number)
-        held = None if group is None else self._group(shard, group, 0)
-        return None if held is None else held[at]
-
-    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64], stream: int = 0) -> list[tuple[int, int]]:
-        """Write the tokens from one number to another into an array.
-
-        Args:
-            begin, end: the numbers.
-            out: the array.
-            stream: which of several streams reads; each holds a row group of its own.
-
-        Returns:
-            The places of the array that belong to shards that are skipped; they are 0.
-        """
-        lost: list[tuple[int, int]] = []
-        here = begin
-        while here < end:
-            shard, group, at, left = self._place(here)
-            count = min(left, end - here)
-            held = None if group is None else self._group(shard, group, stream)
-            span = slice(here - begin, here - begin + count)
-            if held is None:
-                out[span] = 0
-                lost.append((span.start, span.stop))
-            else:
-                out[span] = held[at : at + count]
-            here += count
-        return lost
-
-    def _place(self, number: int) -> tuple[int, int | None, int, int]:
-        """Return shard, row group, place in it, and how many units are left there; no group of a skipped shard."""
-        shard = int(np.searchsorted(self._bounds, number, "right")) - 1
-        at = number - int(self._bounds[shard])
-        file = self._file(shard)
-        if file is None:
-            return shard, None, 0, int(self._bounds[shard + 1]) - number
-        group = int(np.searchsorted(file.before, at, "right")) - 1
-        return shard, group, at - int(file.before[group]), int(file.before[group + 1]) - at
-
-    def _file(self, shard: int) -> ShardFile | None:
-        if shard in self._files:
-            self._files.move_to_end(shard)
-            return self._files[shard]
-        entry, storage = self._shards.manifest.shards[shard], self._shards.storage
-        column = self._shards.manifest.column if self._tokens else None
-        try:
-            file: ShardFile | None = ShardFile(storage, entry.name, entry.bytes, column)
-            assert file is not None
-            expected = int(self._bounds[shard + 1] - self._bounds[shard])
-            if file.before[-1] != expected:
-                unit = "tokens" if self._tokens else "rows"
-                problem = f"holds {int(file.before[-1]):,} {unit}; expected {expected:,}"
-                raise DataError(problem, Place(storage.where(entry.name)), "make the shards again")
-        except DataError as error:
-            self._skip(shard, error)
-            file = None
-        self._files[shard] = file
-        if len(self._files) > _OPEN:
-            _, old = self._files.popitem(last=False)
-            if old is not None:
-                old.close()
-        return file
-
-    def _group(self, shard: int, group: int, stream: int) -> Any:
-        key = (shard, group)
-        if stream in self._groups and self._groups[stream][0] == key:
-            return self._groups[stream][1]
-        file = self._file(shard)
-        assert file is not None
-        try:
-            held: Any = file.tokens(group) if self._tokens else Rows(file.read(group))
-        except DataError as error:
-            self._skip(shard, error)
-            held = None
-        self._groups[stream] = key, held
-        return held
-
-    def _skip(self, shard: int, error: DataError) -> None:
-        if self._shards.damaged == "refuse":
-            raise error
-        self._shards.skip(self._shards.storage.where(self._shards.manifest.shards[shard].name), error.problem)
