@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RnnkitError
 from ..recipes import Recipe, is_known
 from .arguments import RecipeFile, recipe_of
 from .misplaced import check_run
-from .output import plain_warnings
+from .output import plain_warnings, warn
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -41,6 +41,10 @@ def export(
     portable: Annotated[
         bool, typer.Option("--portable", help="With --int8: ONNX's own operators alone, for other runtimes.")
     ] = False,
+    bits: Annotated[
+        int | None,
+        typer.Option(help="With --int8: 8, or 7 for x86 processors without VNNI; else what this processor needs."),
+    ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Without states: each call reads whole sequences.")] = False,
     recipe: RecipeFile = None,
 ) -> None:
@@ -57,14 +61,14 @@ def export(
             f"{run} is a run of {type(chosen).__name__}, whose model {chosen.model_file} is no network; expected a run "
             "of a recurrent network"
         )
-    options = {"check": check, "int8": int8, "portable": portable, "whole": whole}
+    options = {"check": check, "int8": int8, "portable": portable, "bits": bits, "whole": whole}
     path = (run if run.is_dir() else run.parent) / f"model{chosen_format.suffix}" if out is None else out
 
     import rnnkit
 
     with plain_warnings():
         model = rnnkit.load(run)
-        request = Request(_description(run, chosen), options, _rows(run, chosen))
+        request = Request(_description(run, chosen), options, _rows(run, chosen, model))
         report = chosen_format.write(model, path, request)
     for line in report.lines:
         typer.echo(line)
@@ -98,14 +102,19 @@ def _description(run: Path, recipe: Recipe | None) -> dict[str, Any]:
     return {**found, "preprocessing": preprocessing}
 
 
-def _rows(run: Path, recipe: Recipe | None) -> Any:
+def _rows(run: Path, recipe: Recipe | None, model: Any) -> Any:
     """What returns rows to measure on; None where the recipe has none."""
     if recipe is None or "inspect" not in recipe.capabilities():
         return None
 
-    def rows() -> tuple[Any, Any, Any]:
-        found = recipe.inspection_data(run)
-        return found.inputs, found.targets, found.loss
+    def rows() -> tuple[Any, Any, Any] | None:
+        try:
+            found = recipe.inspection_data(run)
+        except RnnkitError as error:
+            warn(f"the files are not compared on rows with known answers: {error}")
+            return None
+        same = type(found.model) is type(model) and found.targets is not None
+        return (found.inputs, found.targets, found.loss) if same else None
 
     return rows
 

@@ -22,12 +22,12 @@ class Request:
         description: what is known of the run, as JSON values: its recipe, its settings, its preprocessing.
         options: what the user chose, by the name of the option; each is one of the format's.
         rows: returns rows to measure on, ``(inputs, targets, loss)``, as ``Recipe.inspection_data`` has them; None:
-            there are none.
+            there are none, or they belong to another model.
     """
 
     description: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    rows: Callable[[], tuple[Any, Any, Any]] | None = None
+    rows: Callable[[], tuple[Any, Any, Any] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("onnx", ".onnx", ("check", "int8", "portable", "whole"), "onnx.exporting", "write"),
+        Format("onnx", ".onnx", ("check", "int8", "portable", "bits", "whole"), "onnx.exporting", "write"),
         Format("keras", ".keras", (), "keras.exporting", "write"),
     )
 }  # fmt: skip

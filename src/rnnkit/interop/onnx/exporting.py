@@ -5,23 +5,25 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, check_choice
 from ...serialization import replacing, strict
 from ..formats import Report, Request
 from .checking import TOLERANCE, Deviation, Session, check_part, rounding_of
+from .comparing import Quantised, compare
 from .dense import kind_of
 from .graph import OPSET
 from .library import import_onnx
 from .models import parts_of
 from .parts import Part
+from .quantising import FORMS, Form, bits_here, quantise
 from .writer import Unsupported
 
 _LARGEST = 1 << 31
@@ -35,12 +37,14 @@ class Exported:
     Attributes:
         files: the graphs by the name of the part; "model" where there is one.
         description: the file in JSON.
-        deviations: of each part from rnnkit, where they were checked.
+        deviations: of each part from rnnkit, where they were checked; of graphs in float32.
+        quantised: size, time and accuracy before and after, where the weights are in 8 bits.
     """
 
     files: dict[str, Path]
     description: Path
     deviations: tuple[Deviation, ...] = ()
+    quantised: tuple[Quantised, ...] = ()
 
 
 def export(
@@ -49,6 +53,9 @@ def export(
     *,
     states: bool = True,
     check: bool = False,
+    int8: Form | None = None,
+    bits: int | None = None,
+    rows: tuple[Any, Any, Any] | None = None,
     description: Mapping[str, Any] | None = None,
 ) -> Exported:
     """Write a model as one or several ONNX graphs, and what they take and return as JSON beside them.
@@ -63,6 +70,9 @@ def export(
         path: the file, which ends in ``.onnx``; the description is beside it and ends in ``.json``.
         states: False leaves states out: each call reads whole sequences.
         check: compare what ONNX Runtime returns with rnnkit, at three lengths and two batches, whole and in chunks.
+        int8: "runtime" or "portable": weights in 8 bits, see :mod:`rnnkit.interop.onnx.quantising`; None: float32.
+        bits: 8, or 7 for x86 processors without VNNI; None: what this processor needs.
+        rows: inputs, targets and the loss, on which the files in float32 and in 8 bits are compared.
         description: further JSON values for the description, such as the preprocessing.
 
     Raises:
@@ -80,7 +90,25 @@ def export(
     path = checked_path(path)
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
-    return written(parts, path, model, description or {}, deviations)
+    facts = dict(description or {})
+    if int8 is None:
+        return written(parts, path, model, facts, deviations)
+    chosen = bits_here() if bits is None else bits
+    check_choice(int8, "int8", FORMS)
+    check_choice(chosen, "bits", (7, 8))
+
+    def small(content: bytes) -> bytes:
+        made = import_onnx().load_model_from_string(content)
+        found: bytes = quantise(made, form=int8, bits=chosen).SerializeToString()
+        return found
+
+    found = []
+    for part in parts:
+        plain = serialized(part)
+        told = rows if len(parts) == 1 else None
+        found.append(compare(part, plain, small(plain), form=int8, bits=chosen, model=model, rows=told))
+    facts["int8"] = [asdict(one) for one in found]
+    return replace(written(parts, path, model, facts, deviations, small), quantised=tuple(found))
 
 
 def prepared(model: Any, *, states: bool = True) -> list[Part]:
@@ -162,8 +190,9 @@ def written(
     model: Any,
     description: Mapping[str, Any],
     deviations: tuple[Deviation, ...] = (),
+    change: Callable[[bytes], bytes] | None = None,
 ) -> Exported:
-    """Write all files of a model.
+    """Write all files of a model, changed by a function where there is one.
 
     Raises:
         ConfigError: a file cannot be written.
@@ -183,6 +212,7 @@ def written(
     try:
         for part in parts:
             content = serialized(part, metadata | {"part": part.name or "model"})
+            content = content if change is None else change(content)
             with replacing(files[part.name or "model"]) as temporary:
                 temporary.write_bytes(content)
         with replacing(beside) as temporary:
@@ -197,11 +227,19 @@ def write(model: Any, path: Path, request: Request) -> Report:
     options = request.options
     if options.get("portable") and not options.get("int8"):
         raise ConfigError("--portable arrived without --int8; it says how weights of 8 bits are written: add --int8")
+    if options.get("bits") is not None and not options.get("int8"):
+        raise ConfigError(f"--bits {options['bits']} arrived without --int8: add --int8")
+    form: Form | None = None
+    if options.get("int8"):
+        form = "portable" if options.get("portable") else "runtime"
     exported = export(
         model,
         path,
         states=not options.get("whole"),
         check=bool(options.get("check")),
+        int8=form,
+        bits=options.get("bits"),
+        rows=request.rows() if form is not None and request.rows is not None else None,
         description=request.description,
     )
     lines = []
@@ -210,6 +248,7 @@ def write(model: Any, path: Path, request: Request) -> Report:
         if one.in_chunks is not None:
             parts.append(f"in chunks {one.in_chunks:.1e}")
         lines.append(f"Checked {one.part} in {one.cases} calls; the largest deviation: {', '.join(parts)}")
+    lines += [line for one in exported.quantised for line in one.lines()]
     return Report((*exported.files.values(), exported.description), tuple(lines))
 
 

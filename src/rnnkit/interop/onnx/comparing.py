@@ -1,0 +1,129 @@
+"""What weights in 8 bits change: the size of a file, the time of a call, and figures on rows with known answers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ...ops.losses import resolve_loss
+from ...types import Sequences
+from .checking import Session, deviation, start_of
+from .parts import Part, Tensor, Values
+
+_ROWS, _STEPS, _REPEATS = 16, 50, 5
+_MOST = 10_000  # rows that are measured on
+_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A graph in float32 and with weights in 8 bits; each pair is before and after.
+
+    Attributes:
+        part: the name of the part.
+        form: "runtime" or "portable".
+        bits: of weights that meet quantised inputs.
+        sizes: bytes of the files.
+        milliseconds: processor time of a call, on one thread.
+        change: the largest deviation of an output on made inputs.
+        figures: on rows with known answers, such as the loss; {} where there were none.
+    """
+
+    part: str
+    form: str
+    bits: int
+    sizes: tuple[int, int]
+    milliseconds: tuple[float, float]
+    change: float
+    figures: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Return what a user is told, a sentence each."""
+        size, small = self.sizes
+        before, after = self.milliseconds
+        told = [
+            f"{self.part} in {self.bits} bits: {size / 1e3:.1f} kB → {small / 1e3:.1f} kB ({small / size:.2f} ×)",
+            f"{self.part}: {before:.2f} ms → {after:.2f} ms a call ({before / max(after, 1e-9):.2f} × as fast)",
+            f"{self.part}: the largest change of an output on made inputs is {self.change:.1e}",
+        ]
+        for name, (one, other) in self.figures.items():
+            shown = f"{one:.2%} → {other:.2%}" if name == "accuracy" else f"{one:.4f} → {other:.4f}"
+            told.append(f"{self.part}: {name} {shown}")
+        return told
+
+
+def compare(
+    part: Part,
+    plain: bytes,
+    small: bytes,
+    *,
+    form: str,
+    bits: int,
+    model: Any = None,
+    rows: tuple[Any, Any, Any] | None,
+) -> Quantised:
+    """Measure a graph before and after.
+
+    Args:
+        part: the graph.
+        plain, small: the files in float32 and in 8 bits.
+        form, bits: how it was written.
+        model: rnnkit's, for its loss.
+        rows: inputs, targets and the loss; None: no figures.
+    """
+    sessions = Session(plain, threads=1), Session(small, threads=1)
+    steps = part.least_steps if part.fixed_steps else 1 if part.stepwise else _STEPS + part.least_steps
+    with torch.no_grad():
+        inputs = part.example(_ROWS, steps, torch.Generator().manual_seed(0))
+        given = start_of(part, _ROWS) | inputs
+        one, other = (session(given) for session in sessions)
+        change = max(deviation(other[name], one[name]) for name in one if one[name].is_floating_point())
+        spent = _times([lambda s=session: s(given) for session in sessions])
+        figures = {}
+        if rows is not None and not part.stepwise:
+            first, second = (_figures(part, session, model, rows) for session in sessions)
+            figures = {name: (first[name], second[name]) for name in first}
+    return Quantised(part.name or "model", form, bits, (len(plain), len(small)), spent, change, figures)
+
+
+def _times(calls: list[Callable[[], Any]]) -> tuple[float, float]:
+    """Milliseconds of processor time of two calls, the median of runs in turn."""
+    found: list[list[float]] = [[], []]
+    for repeat in range(_REPEATS + 1):
+        for place, call in enumerate(calls):
+            began = time.process_time()
+            call()
+            if repeat:
+                found[place].append(1e3 * (time.process_time() - began))
+    return statistics.median(found[0]), statistics.median(found[1])
+
+
+def _figures(part: Part, session: Session, model: Any, rows: tuple[Any, Any, Any]) -> dict[str, float]:
+    """The loss, and of classes the accuracy."""
+    inputs, targets, loss = rows
+    values = inputs.values if isinstance(inputs, Sequences) else torch.as_tensor(inputs)
+    lengths = inputs.lengths if isinstance(inputs, Sequences) else torch.full((len(values),), values.shape[1])
+    targets = torch.as_tensor(targets)[:_MOST]
+    outputs = []
+    for begin in range(0, len(targets), _BATCH):
+        x, ends = values[begin : begin + _BATCH], lengths[begin : begin + _BATCH]
+        given: Values = {"x": x.float() if x.is_floating_point() else x.long(), "lengths": ends.long()}
+        outputs.append(session(start_of(part, len(x)) | given)[part.outputs[0].name])
+    found = torch.cat(outputs)
+    if targets.dim() == 2 and found.dim() == 3:  # an answer at every step
+        valid = torch.arange(found.shape[1]) < lengths[: len(found), None]
+        found, targets = found[valid], targets[:, : valid.shape[1]][valid]
+    figures = {"loss": float(resolve_loss(loss, model).mean(found, _like(found, targets)))}
+    if not targets.is_floating_point() and found.dim() == 2 and targets.dim() == 1:
+        figures["accuracy"] = float((found.argmax(1) == targets).float().mean())
+    return figures
+
+
+def _like(output: Tensor, targets: Tensor) -> Tensor:
+    """Targets in the shape that the loss takes."""
+    return targets.reshape(output.shape).to(output.dtype) if targets.is_floating_point() else targets
