@@ -11,11 +11,22 @@ from ..._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .checking import Deviation, Session
+    from .comparing import Quantised
     from .exporting import Exported, export
+    from .quantising import quantise
+    from .reading import from_onnx
 
-__all__ = ["Deviation", "Exported", "Session", "export"]
+__all__ = ["Deviation", "Exported", "Quantised", "Session", "export", "from_onnx", "quantise"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    {"Deviation": "checking", "Session": "checking", "Exported": "exporting", "export": "exporting"},
+    {
+        "Deviation": "checking",
+        "Exported": "exporting",
+        "Quantised": "comparing",
+        "Session": "checking",
+        "export": "exporting",
+        "from_onnx": "reading",
+        "quantise": "quantising",
+    },
 )

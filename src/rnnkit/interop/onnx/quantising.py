@@ -64,9 +64,9 @@ def quantised_rows(weight: Array, axes: tuple[int, ...], bits: int) -> tuple[Arr
         q, and s with the sizes of these axes; a row of zeros has the scale 1.
 
     Example:
-        >>> q, scale = quantised_rows(np.array([[1.0, -0.5], [0.0, 0.0]], np.float32), (0,), 8)
+        >>> q, scale = quantised_rows(np.array([[1.0, -0.3], [0.0, 0.0]], np.float32), (0,), 8)
         >>> q.tolist(), scale.round(4).tolist()
-        ([[127, -64], [0, 0]], [0.0079, 1.0])
+        ([[127, -38], [0, 0]], [0.0079, 1.0])
     """
     others = tuple(axis for axis in range(weight.ndim) if axis not in axes)
     largest = np.abs(weight).max(axis=others, keepdims=True)
