@@ -327,6 +327,7 @@ RETURNED = {
     "rnnkit.interop.formats.Request": "rnnkit.interop.formats.find_format",
     "rnnkit.interop.onnx.Deviation": "rnnkit.interop.onnx.export",
     "rnnkit.interop.onnx.Exported": "rnnkit.interop.onnx.export",
+    "rnnkit.interop.onnx.Quantised": "rnnkit.interop.onnx.export",
     "rnnkit.layers.accelerate.Acceleration": "rnnkit.accelerate",
     "rnnkit.models.distributions.Distribution": "rnnkit.models.distributions.Gaussian",
     "rnnkit.plotting.page.Paragraph": "rnnkit.plotting.page.Page",

@@ -6,6 +6,7 @@ from onnx_checks import graphs_agree, perturbed
 
 import rnnkit
 from rnnkit.interop.onnx.exporting import prepared, serialized
+from rnnkit.models.plain_encoder_decoder import PlainEncoderDecoder
 from rnnkit.types import WindowLayout
 
 ACTIVATIONS = ["none", "sigmoid", "tanh", "relu", "softmax"]
@@ -68,6 +69,12 @@ def test_an_encoder_decoder(form, attention, coverage):
     encoder, decoder = prepared(model)
     assert decoder.notes["start"] == 2
     assert {state.input for state in decoder.states} <= {port.name for port in encoder.outputs}
+
+
+@pytest.mark.parametrize("layer", [rnnkit.GRU, rnnkit.LSTM])
+def test_an_encoder_decoder_without_attention(layer):
+    model = PlainEncoderDecoder(layer(8, 6, num_layers=2), layer(8, 6, num_layers=2), 20, 30, start=3)
+    graphs_agree(perturbed(model), parts=["encoder", "decoder"])
 
 
 def causal():

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,7 +84,7 @@ def compare(
         given = start_of(part, _ROWS) | inputs
         one, other = (session(given) for session in sessions)
         change = max(deviation(other[name], one[name]) for name in one if one[name].is_floating_point())
-        spent = _times([lambda s=session: s(given) for session in sessions])
+        spent = _times([partial(session, given) for session in sessions])
         figures = {}
         if rows is not None and not part.stepwise:
             first, second = (_figures(part, session, model, rows) for session in sessions)

@@ -19,7 +19,7 @@ from .library import import_onnx
 
 Array = np.ndarray[Any, Any]
 _FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}  # of onnx.ModelProto
-_TYPES = {
+_TYPES: dict[int, np.dtype[Any]] = {
     FLOAT: np.dtype("<f4"),
     11: np.dtype("<f8"),
     10: np.dtype("<f2"),
@@ -111,7 +111,7 @@ def array_of(tensor: Any, place: Place) -> Array:
     if any(size < 0 for size in sizes):
         raise DataError(f"the weight {name!r} has the sizes {sizes}", place)
     count = math.prod(sizes)
-    kind = _TYPES.get(tensor.data_type, np.dtype("?"))
+    kind: np.dtype[Any] = _TYPES.get(tensor.data_type, np.dtype("?"))
     if tensor.HasField("raw_data"):
         if len(tensor.raw_data) != count * kind.itemsize:
             raise DataError(
@@ -119,7 +119,7 @@ def array_of(tensor: Any, place: Place) -> Array:
                 f"{count * kind.itemsize}",
                 place,
             )
-        found = np.frombuffer(tensor.raw_data, kind)
+        found: Array = np.frombuffer(tensor.raw_data, kind)
     else:
         fields = {FLOAT: "float_data", 11: "double_data", INT64: "int64_data"}
         values = getattr(tensor, fields.get(tensor.data_type, "int32_data"))

@@ -17,6 +17,7 @@ _WRITERS = {
     "SequenceTagger": ("sequence_models", "write_tagger"),
     "LanguageModel": ("sequence_models", "write_tagger"),
     "EncoderDecoder": ("encoder_decoders", "write_encoder_decoder"),
+    "PlainEncoderDecoder": ("plain_encoder_decoders", "write_plain_encoder_decoder"),
     "SpeechRecognizer": ("recognisers", "write_recognizer"),
     "LineRecognizer": ("recognisers", "write_recognizer"),
     "TransducerModel": ("recognisers", "write_transducer"),

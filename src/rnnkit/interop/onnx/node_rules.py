@@ -6,12 +6,14 @@ Each rule takes the reader of :mod:`.reading` and a node, and returns the value 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
+from ...errors import DataError, Place
+from .files import Array
 from .from_nodes import attributes_of, linear_of, norm_of
 
 _SAME = ("Identity", "Dropout", "Cast")
@@ -30,7 +32,50 @@ class Value(NamedTuple):
     pooled: str | None = None
 
 
-def _transposed(reader: Any, node: Any) -> Value:
+class Follower(Protocol):
+    """What the rules need of the reader of a graph; :class:`rnnkit.interop.onnx.reading.Reader` documents each part."""
+
+    place: Place
+    known: dict[str, Value]
+    constants: dict[str, Array]
+    side: set[str]
+    times: dict[str, str]
+    front: list[nn.Module]
+    head: list[nn.Module]
+    recurrent: list[nn.Module]
+    both_ways: bool
+    at: str | None
+
+    def error(self, problem: str, node: Any = None) -> DataError:
+        """The error about a node."""
+        ...
+
+    def source(self, node: Any) -> Value:
+        """The value of the network that a node reads."""
+        ...
+
+    def chained(self, node: Any, name: str | None = None) -> None:
+        """Raise where a layer does not read what the layer before it puts out."""
+        ...
+
+    def moved(self, node: Any) -> None:
+        """Note that an output is the same numbers as an input."""
+        ...
+
+    def constant(self, node: Any, place: int) -> Array:
+        """A constant input of a node."""
+        ...
+
+    def add_layer(self, node: Any, layer: nn.Module) -> None:
+        """Put a layer behind those so far."""
+        ...
+
+    def end_steps(self) -> None:
+        """Note that the time goes away."""
+        ...
+
+
+def _transposed(reader: Follower, node: Any) -> Value:
     source = reader.source(node)
     order = attributes_of(node, reader.place).get("perm", list(range(len(source.axes)))[::-1])
     if sorted(order) != list(range(len(source.axes))):
@@ -39,7 +84,7 @@ def _transposed(reader: Any, node: Any) -> Value:
     return source._replace(axes="".join(source.axes[place] for place in order))
 
 
-def _squeezed(reader: Any, node: Any) -> Value:
+def _squeezed(reader: Follower, node: Any) -> Value:
     source = reader.source(node)
     axes = (
         reader.constant(node, 1).ravel() if len(node.input) > 1 else attributes_of(node, reader.place).get("axes", [])
@@ -51,7 +96,7 @@ def _squeezed(reader: Any, node: Any) -> Value:
     return source._replace(axes=source.axes.replace("D", ""))
 
 
-def _reshaped(reader: Any, node: Any) -> Value:
+def _reshaped(reader: Follower, node: Any) -> Value:
     """Joins the directions: [.., D, F] → [.., D·F]."""
     source = reader.source(node)
     reader.moved(node)
@@ -64,7 +109,7 @@ def _reshaped(reader: Any, node: Any) -> Value:
     raise reader.error(f"reshapes the axes {source.axes}; expected the directions side by side", node)
 
 
-def _gathered(reader: Any, node: Any) -> Value:
+def _gathered(reader: Follower, node: Any) -> Value:
     source = reader.known.get(node.input[1])
     axis = int(attributes_of(node, reader.place).get("axis", 0))
     if source is not None:  # rows of a table by ids
@@ -89,14 +134,14 @@ def _gathered(reader: Any, node: Any) -> Value:
     raise reader.error("gathers something else than the last step, a direction, or rows of a table", node)
 
 
-def _last(reader: Any, node: Any, value: Value) -> Value:
+def _last(reader: Follower, node: Any, value: Value) -> Value:
     if reader.both_ways:
         raise reader.error("takes the last step of both directions; the backward one ends at the first step", node)
     reader.end_steps()
     return value._replace(pooled="last")
 
 
-def _last_valid(reader: Any, node: Any) -> Value:
+def _last_valid(reader: Follower, node: Any) -> Value:
     """Each row's last valid step, as rnnkit writes it."""
     source = reader.source(node)
     if source.axes != "BTF" or node.input[1] not in reader.side:
@@ -105,7 +150,7 @@ def _last_valid(reader: Any, node: Any) -> Value:
     return _last(reader, node, Value("BF"))
 
 
-def _sliced(reader: Any, node: Any) -> Value:
+def _sliced(reader: Follower, node: Any) -> Value:
     source = reader.source(node)
     begin, end, axes = (int(reader.constant(node, place).ravel()[0]) for place in (1, 2, 3))
     reader.moved(node)
@@ -114,7 +159,7 @@ def _sliced(reader: Any, node: Any) -> Value:
     raise reader.error("cuts the network's values", node)
 
 
-def _joined(reader: Any, node: Any) -> Value:
+def _joined(reader: Follower, node: Any) -> Value:
     """The two directions' last outputs side by side."""
     sources = [reader.known.get(name) for name in node.input]
     axis = int(attributes_of(node, reader.place).get("axis", 0))
@@ -127,7 +172,7 @@ def _joined(reader: Any, node: Any) -> Value:
     raise reader.error("joins something else than the last outputs of the two directions", node)
 
 
-def _reduced(reader: Any, node: Any) -> Value:
+def _reduced(reader: Follower, node: Any) -> Value:
     source = reader.source(node)
     found = attributes_of(node, reader.place)
     axes = found.get("axes") if len(node.input) < 2 else [int(one) for one in reader.constant(node, 1).ravel()]
@@ -140,7 +185,7 @@ def _reduced(reader: Any, node: Any) -> Value:
     return Value(source.axes.replace("T", ""), kinds[node.op_type])
 
 
-def _divided(reader: Any, node: Any) -> Value:
+def _divided(reader: Follower, node: Any) -> Value:
     """A sum over the steps by their number."""
     source = reader.source(node)
     if source.pooled != "sum" or node.input[1] not in reader.side:
@@ -149,7 +194,7 @@ def _divided(reader: Any, node: Any) -> Value:
     return source._replace(pooled="mean")
 
 
-def _product(reader: Any, node: Any) -> Value:
+def _product(reader: Follower, node: Any) -> Value:
     """A linear layer; its bias may be the next operator."""
     source = reader.source(node)
     if node.input[0] not in reader.known or source.axes[-1] != "F":
@@ -160,7 +205,7 @@ def _product(reader: Any, node: Any) -> Value:
     return source
 
 
-def _added(reader: Any, node: Any) -> Value:
+def _added(reader: Follower, node: Any) -> Value:
     """The bias of the linear layer in front."""
     source = reader.source(node)
     layers = reader.head if reader.recurrent else reader.front
@@ -175,7 +220,7 @@ def _added(reader: Any, node: Any) -> Value:
     return source
 
 
-def _normed(reader: Any, node: Any) -> Value:
+def _normed(reader: Follower, node: Any) -> Value:
     source = reader.source(node)
     gain = reader.constant(node, 1)
     shift = reader.constant(node, 2) if len(node.input) > 2 and node.input[2] else None
@@ -183,7 +228,7 @@ def _normed(reader: Any, node: Any) -> Value:
     return source
 
 
-def _masked(reader: Any, node: Any) -> Value | None:
+def _masked(reader: Follower, node: Any) -> Value | None:
     """Zeros behind the lengths, or what no maximum takes: rnnkit's models take lengths of their own."""
     condition, one, other = node.input
     filling = reader.constants.get(other)
@@ -194,7 +239,7 @@ def _masked(reader: Any, node: Any) -> Value | None:
     raise reader.error("chooses between values; expected zeros behind the lengths", node)
 
 
-def _unchanged(reader: Any, node: Any) -> Value:
+def _unchanged(reader: Follower, node: Any) -> Value:
     reader.moved(node)
     return reader.source(node)
 

@@ -48,7 +48,7 @@ def from_onnx(path: str | os.PathLike[str]) -> SequenceClassifier | SequenceRegr
         MissingExtraError: onnx is not installed: ``pip install 'rnnkit[onnx]'``.
 
     Example:
-        >>> import tempfile, rnnkit
+        >>> import tempfile, rnnkit, torch
         >>> from rnnkit.interop.onnx import export, from_onnx
         >>> model = rnnkit.SequenceClassifier(rnnkit.LSTM(6, 8, bidirectional=True), classes=3)
         >>> file = export(model, tempfile.mkdtemp() + "/m.onnx").files["model"]
@@ -58,7 +58,8 @@ def from_onnx(path: str | os.PathLike[str]) -> SequenceClassifier | SequenceRegr
     """
     place = Place(str(path))
     try:
-        return Reader(open_model(path), place).model()
+        found: SequenceClassifier | SequenceRegressor | SequenceTagger = Reader(open_model(path), place).model()
+        return found
     except DataError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
