@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +12,16 @@ from .arguments import Out
 from .misplaced import kind_of
 from .output import warn
 
+if TYPE_CHECKING:
+    from ..models.graph import GraphModel
+
 
 def import_model(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A model of Keras's: .keras, .h5, or .weights.h5 with --configuration."),
+        typer.Argument(
+            metavar="FILE", help="A model of Keras's: .keras, .h5, or .weights.h5 with --configuration; or an .onnx."
+        ),
     ],
     out: Out = None,
     classes: Annotated[
@@ -41,12 +46,7 @@ def import_model(
     if len(set(names)) != len(names) or "" in names:
         raise ConfigError(f"--classes {classes} arrived; expected a different name for each class")
 
-    from ..interop.keras import read_keras
-
-    found = read_keras(file, configuration=configuration, logits=True)
-    model = found.model
-    for note in found.notes:
-        warn(note)
+    model = _from_onnx(file, configuration) if file.suffix.lower() == ".onnx" else _from_keras(file, configuration)
     _check_classes(model, names)
     from ..layers.graph import Recurrent
 
@@ -59,7 +59,8 @@ def import_model(
     from ..runs.files import METRICS, write_json
     from ..serialization import save_module
 
-    recipe = Imported(source=str(file), classes=names)
+    program = "onnx" if file.suffix.lower() == ".onnx" else "keras"
+    recipe = Imported(source=str(file), program=program, classes=names)
     with runs.start("imported", recipe, out) as folder:
         save_module(model, folder)
         write_json(folder / METRICS, {"epochs": 0, "chosen_on": f"trained elsewhere: {file}", "stopped": "finished"})
@@ -74,6 +75,23 @@ def import_model(
         what = {"softmax": "probabilities of classes", "sigmoid": "probabilities"}.get(final, "numbers")
         typer.echo(f"Output {name}: {what}")
     typer.echo(f"{parameters:,} parameters in {len(model.names)} layers")
+
+
+def _from_keras(file: Path, configuration: Path | None) -> GraphModel:
+    from ..interop.keras import read_keras
+
+    found = read_keras(file, configuration=configuration, logits=True)
+    for note in found.notes:
+        warn(note)
+    return found.model
+
+
+def _from_onnx(file: Path, configuration: Path | None) -> GraphModel:
+    from ..interop.onnx.importing import read_graph
+
+    if configuration is not None:
+        raise ConfigError(f"--configuration {configuration} arrived; an .onnx file tells its layers: leave it out")
+    return read_graph(file)
 
 
 def _check_classes(model: object, names: tuple[str, ...]) -> None:

@@ -271,7 +271,10 @@ class Reader:
         head = self.head[0] if len(self.head) == 1 else nn.Sequential(*self.head) if self.head else nn.Identity()
         common: dict[str, Any] = {"front": front[0] if front else None, "head": head}
         if output.pooled is None:
-            return SequenceTagger(chain, outputs, **common).eval()
+            if self.ended == "LogSoftmax":
+                common["head"] = nn.Sequential(head, nn.LogSoftmax(-1))
+            activation: Any = "softmax" if self.ended == "Softmax" else "none"
+            return SequenceTagger(chain, outputs, activation, **common).eval()
         pooling: Any = output.pooled
         if pooling not in ("last", "mean", "max"):
             raise self.error("ends with a sum over the steps; expected the last step, the mean or the maximum")

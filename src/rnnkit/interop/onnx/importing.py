@@ -1,0 +1,28 @@
+"""An ONNX file as a graph of layers, which ``rnnkit import`` makes a run of."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...models.classifier import SequenceClassifier
+from ..keras.to_graph import to_graph
+from .reading import from_onnx
+
+if TYPE_CHECKING:
+    from ...models.graph import GraphModel
+
+
+def read_graph(path: str | os.PathLike[str]) -> GraphModel:
+    """Return the network of an ONNX file as a graph whose outputs are logits.
+
+    Args:
+        path: see :func:`from_onnx`.
+
+    Raises:
+        DataError, MissingExtraError: as :func:`from_onnx`.
+    """
+    model = from_onnx(path)
+    graph = to_graph(model, probabilities=isinstance(model, SequenceClassifier))
+    graph.logits = True
+    return graph.eval()
