@@ -98,8 +98,10 @@ def receptive_field(
                 total += torch.linalg.vector_norm(channels.double(), dim=1).mean(0)
     mean = (total / len(places)).cpu()
     seen = (mean >= threshold * mean.max()) & (mean > 0)
-    extents = [int(line[-1] - line[0]) + 1 if len(line := seen.any(axis).nonzero()[:, 0]) else 0 for axis in (1, 0)]
-    return ReceptiveField(mean.float(), *extents, float(seen.double().mean()), threshold)
+    rows, columns = (
+        int(line[-1] - line[0]) + 1 if len(line := seen.any(axis).nonzero()[:, 0]) else 0 for axis in (1, 0)
+    )
+    return ReceptiveField(mean.float(), rows, columns, float(seen.double().mean()), threshold)
 
 
 def _middle(y: Tensor) -> Tensor:

@@ -207,5 +207,5 @@ class FrameForecaster(torch.nn.Module):
 
 def _each(function: Any, x: Tensor) -> Tensor:
     """Apply a function of maps [N, ...] to each step of x [B, T, ...]."""
-    found: Tensor = function(x.flatten(0, 1))
-    return found.unflatten(0, x.shape[:2])
+    found: Tensor = function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return found

@@ -61,6 +61,9 @@ class PictureClassifier(NamedClasses, NotScriptable):
         ((4, 10), (10, 1568))
     """
 
+    mean: Tensor
+    std: Tensor
+    body: Any
     default_loss = "cross_entropy"
     default_metrics = ("accuracy",)
     default_objective: ClassVar[str] = "sequence"
@@ -83,7 +86,7 @@ class PictureClassifier(NamedClasses, NotScriptable):
             raise ConfigError.of("classes", classes, "expected at least two")
         check_choice(pooling, "pooling", MAP_POOLINGS)
         check_number(dropout, "dropout", below=1)
-        layers = [body] if isinstance(body, torch.nn.Module) else list(body)
+        layers: list[Any] = [body] if isinstance(body, torch.nn.Module) else list(body)
         _check_chain(layers)
         self.augment, self.body = augment, torch.nn.ModuleList(layers)
         self.pooling, self.dropout = pooling, dropout

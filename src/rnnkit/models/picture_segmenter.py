@@ -113,10 +113,10 @@ class PictureSegmenter(NotScriptable):
             self.down.append(front(before, width, 2 if number else 1, blocks if number else 0))
             before = width
         if context is not None:
-            width = getattr(context, "output_size", None)
-            if not isinstance(width, int):
+            told = getattr(context, "output_size", None)
+            if not isinstance(told, int):
                 raise ConfigError(f"the context {short_repr(context)} does not tell its output_size; give it one")
-            self.join = torch.nn.Linear(width, before)
+            self.join = torch.nn.Linear(told, before)
         self.narrow = torch.nn.ModuleList(torch.nn.Linear(wide, width) for width, wide in pairwise(channels))
         self.up.extend(front(width, width, 1, 0) for width in channels[:-1])
         self.head = torch.nn.Linear(channels[0], outputs)
@@ -125,7 +125,7 @@ class PictureSegmenter(NotScriptable):
     @property
     def stride(self) -> int:
         """The pixels that become one of the coarsest map, in each direction."""
-        return 2 ** (len(self.channels) - 1)
+        return 1 << (len(self.channels) - 1)
 
     @property
     def outputs(self) -> int:
@@ -196,7 +196,8 @@ class PictureSegmenter(NotScriptable):
         x = torch.cat([x, x.new_ones(len(x), 1, *x.shape[2:])], 1)
         fitting: list[tuple[Tensor | None, Tensor | None]] = []
         maps = []
-        for front in self.down:
+        fronts: Any = self.down
+        for front in fronts:
             x = front(x, *(sizes or (None, None)))
             if sizes is not None:
                 sizes = front.output_sizes(*sizes)

@@ -106,13 +106,15 @@ def scores_picture(lines: Mapping[str, Sequence[float]], name: str, path: str | 
         name: of the figure.
         path: the file to write; its suffix says the format.
     """
+    from matplotlib.ticker import MaxNLocator
+
     drawn = figure(6.0, 3.0)
     axes = drawn.subplots()
     for number, (label, values) in enumerate(lines.items()):
         line = COLOURS[number % len(COLOURS)]
         axes.plot(range(1, len(values) + 1), values, color=line, marker="o", markersize=3, linewidth=1.4, label=label)
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("predicted frame")
     axes.set_ylabel(name)
     axes.legend(frameon=False, fontsize=8)

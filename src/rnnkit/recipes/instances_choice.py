@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnkit.recipes.segment_data import PixelItems
@@ -54,7 +54,8 @@ def choose_growing(segmenter: Segmenter, items: PixelItems) -> Growing:
     reached = {best: quality(best)}
     for name, values in (("core", _CORE), ("foreground", _FOREGROUND), ("smallest", (1, small, 4 * small))) * 2:
         for value in values:
-            other = replace(best, **{name: value})
+            changes: dict[str, Any] = {name: value}
+            other = replace(best, **changes)
             if other not in reached:
                 reached[other] = quality(other)
             if reached[other] > reached[best]:

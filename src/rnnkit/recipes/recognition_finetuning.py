@@ -13,8 +13,7 @@ from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
-    from rnnkit.recipes.prepared_training import Judged
-    from rnnkit.recipes.recognition import PreparedRecognition
+    from rnnkit.recipes.prepared_training import Judged, PreparedTraining
     from rnnkit.training.history import History
 
 _GROWN = 1 << 30  # an epoch in which made items are as long as they become
@@ -193,7 +192,7 @@ def job_parts(
     settings: FineTune,
     new: Any,
     subset: Callable[[list[int]], Any],
-    read: Callable[[], PreparedRecognition],
+    read: Callable[[], PreparedTraining],
     old_from: str,
 ) -> JobParts:
     """Divide new items, and read the old ones.
@@ -211,7 +210,7 @@ def job_parts(
     """
     import numpy as np
 
-    def checked() -> PreparedRecognition:
+    def checked() -> PreparedTraining:
         prepared = read()
         prepared.check_data(folder)
         return prepared

@@ -165,6 +165,7 @@ class Video(Recipe):
             held, _ = hold_clips(clips, classifier, known=classifier.classes)
         count = min(len(held), _INSPECTED)
         [batch] = ClipBatches(held.subset(range(count)), classifier.classes, count, shuffle=False)
+        assert batch.input_lengths is not None
         return InspectionData(
             classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy"
         )

@@ -252,11 +252,13 @@ class ClipStream:
         if known is not None and len(known) != len(classes):
             raise DataError(f"the state is of {len(known)} classes; this network has {len(classes)}")
 
-        def moved(leaf: Tensor | None) -> Tensor | None:
-            return None if leaf is None else leaf.to(self._device)
+        def moved(leaf: Tensor) -> Tensor:
+            return leaf.to(self._device)
 
         self.count, self._seen = int(state["count"]), int(state["seen"])
-        self._before, self._sum, self._most = (moved(state[name]) for name in ("before", "sum", "most"))
+        self._before, self._sum, self._most = (
+            None if state[name] is None else moved(state[name]) for name in ("before", "sum", "most")
+        )
         self.answer = None if known is None else ClipAnswer.of(classes, torch.tensor(known))
         self._body.state = None if state["state"] is None else map_state(moved, state["state"])
 

@@ -64,8 +64,8 @@ class HeldClips:
 
     def subset(self, rows: Sequence[int]) -> HeldClips:
         """Return some of the clips."""
-        parts = ([values[row] for row in rows] for values in (self.clips, self.texts, self.names))
-        return HeldClips(*parts, most=self.most)
+        clips, texts, names = ([one[row] for row in rows] for one in (self.clips, self.texts, self.names))
+        return HeldClips(clips, texts, names, most=self.most)
 
     def fingerprint(self) -> str:
         """Return a digest of clips and classes."""

@@ -165,7 +165,7 @@ def _classes(
     return tuple(given)
 
 
-def with_unique_ids(pictures: list[Picture]) -> tuple[Picture, ...]:
+def with_unique_ids(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
     """Give each picture a name of its own."""
     counts = Counter(picture.id for picture in pictures)
     seen: Counter[str] = Counter()

@@ -127,7 +127,7 @@ def find_rate(
     given = {"batch_size": batch_size, "accumulate": accumulate, "bptt": bptt, "stateful": stateful, "seed": seed}
     # As many epochs as the steps may take: the sweep ends the run.
     settings = FitSettings(epochs=int(steps * accumulate), progress=False, **as_python(given))
-    settings.check(1)
+    settings.check()
     if session.execution.world > 1:
         raise ConfigError("find_rate runs in one process; run it without torchrun, then train with the rate it finds")
     check_rereadable(data, "find_rate would use it up", "pass (X, y)")

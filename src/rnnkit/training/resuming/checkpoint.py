@@ -241,7 +241,7 @@ class Checkpoints(Callback):
             if name in _OWN and name != "batches" and not same_number:
                 continue  # of processes that are no more
             if name in own or name in state:
-                part.load_state_dict(own.get(name, state.get(name)))
+                part.load_state_dict(own[name] if name in own else state[name])
         position = self.run.position
         if position.batch == 0 or "batches" not in state:  # the latter was written before batches had a state
             self.run.batches.load_state_dict({**state.get("batches", {}), "position": position.batch})
