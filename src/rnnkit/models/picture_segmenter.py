@@ -113,10 +113,10 @@ class PictureSegmenter(NotScriptable):
             self.down.append(front(before, width, 2 if number else 1, blocks if number else 0))
             before = width
         if context is not None:
-            told = getattr(context, "output_size", None)
-            if not isinstance(told, int):
+            joined: Any = getattr(context, "output_size", None)
+            if not isinstance(joined, int):
                 raise ConfigError(f"the context {short_repr(context)} does not tell its output_size; give it one")
-            self.join = torch.nn.Linear(told, before)
+            self.join = torch.nn.Linear(joined, before)
         self.narrow = torch.nn.ModuleList(torch.nn.Linear(wide, width) for width, wide in pairwise(channels))
         self.up.extend(front(width, width, 1, 0) for width in channels[:-1])
         self.head = torch.nn.Linear(channels[0], outputs)
@@ -196,8 +196,8 @@ class PictureSegmenter(NotScriptable):
         x = torch.cat([x, x.new_ones(len(x), 1, *x.shape[2:])], 1)
         fitting: list[tuple[Tensor | None, Tensor | None]] = []
         maps = []
-        fronts: Any = self.down
-        for front in fronts:
+        front: Any
+        for front in self.down:
             x = front(x, *(sizes or (None, None)))
             if sizes is not None:
                 sizes = front.output_sizes(*sizes)

@@ -41,9 +41,9 @@ def stretch(image: Tensor) -> Tensor:
     values = image.flatten()
     if len(values) > _SEEN:
         values = values[:: len(values) // _SEEN + 1]
-    low, high = torch.quantile(values, torch.tensor([_DARK, _BRIGHT], dtype=values.dtype)).unbind()
-    stretched: Tensor = (image - low) / (high - low).clamp(min=1e-6)
-    return stretched.clamp(0, 1)
+    low, high = torch.quantile(values, torch.tensor([_DARK, _BRIGHT], dtype=values.dtype))
+    found: Tensor = ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    return found
 
 
 def class_map_of(size: tuple[int, int], boxes: Boxes | None, masks: Masks | None, class_map: Tensor | None) -> Tensor:
