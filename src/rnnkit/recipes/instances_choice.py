@@ -54,8 +54,8 @@ def choose_growing(segmenter: Segmenter, items: PixelItems) -> Growing:
     reached = {best: quality(best)}
     for name, values in (("core", _CORE), ("foreground", _FOREGROUND), ("smallest", (1, small, 4 * small))) * 2:
         for value in values:
-            changes: dict[str, Any] = {name: value}
-            other = replace(best, **changes)
+            changed: dict[str, Any] = {name: value}
+            other = replace(best, **changed)
             if other not in reached:
                 reached[other] = quality(other)
             if reached[other] > reached[best]:
