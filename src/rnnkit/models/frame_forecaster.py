@@ -207,5 +207,6 @@ class FrameForecaster(torch.nn.Module):
 
 def _each(function: Any, x: Tensor) -> Tensor:
     """Apply a function of maps [N, ...] to each step of x [B, T, ...]."""
-    found: Tensor = function(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    return found
+    found = function(x.flatten(0, 1))
+    each: Tensor = found.unflatten(0, x.shape[:2])
+    return each

@@ -43,7 +43,8 @@ class VideoData(PictureData):
     columns: ClassVar[tuple[str, ...]] = ("path_column", "label_column", "group_column", "part_column")
     nouns: ClassVar[str] = "clips"
 
-    layout: Literal["auto", "labels", "table", "plain"] = "auto"
+    # Pictures have other layouts; clips of which nothing is known serve to predict frames.
+    layout: Literal["auto", "labels", "table", "plain"] = "auto"  # type: ignore[assignment]
     label_column: str | None = None
     every: Count = 1
 

@@ -260,7 +260,9 @@ class ClipStream:
             None if state[name] is None else moved(state[name]) for name in ("before", "sum", "most")
         )
         self.answer = None if known is None else ClipAnswer.of(classes, torch.tensor(known))
-        self._body.state = None if state["state"] is None else map_state(moved, state["state"])
+        self._body.state = (
+            None if state["state"] is None else map_state(lambda leaf: leaf.to(self._device), state["state"])
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the state to a file that ends in ``.safetensors``."""

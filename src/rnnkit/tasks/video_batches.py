@@ -64,8 +64,8 @@ class HeldClips:
 
     def subset(self, rows: Sequence[int]) -> HeldClips:
         """Return some of the clips."""
-        clips, texts, names = ([one[row] for row in rows] for one in (self.clips, self.texts, self.names))
-        return HeldClips(clips, texts, names, most=self.most)
+        labels, names = ([values[row] for row in rows] for values in (self.texts, self.names))
+        return HeldClips([self.clips[row] for row in rows], labels, names, most=self.most)
 
     def fingerprint(self) -> str:
         """Return a digest of clips and classes."""
