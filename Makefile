@@ -9,7 +9,7 @@ NATIVE := $(CPP) native/CMakeLists.txt native/tests/CMakeLists.txt CMakeLists.tx
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install mnist test test-machines lint format docs sanitize package bench accuracy examples clean
+.PHONY: help install mnist test test-machines lint format docs sanitize package interop bench accuracy examples clean
 
 # A process for each core, of one thread that waits asleep. Tests that need more threads set their number themselves.
 # Compiled code is kept, whatever the user's setting: it spares each process, and each program that a test starts, seconds.
@@ -74,6 +74,14 @@ sanitize: install  ## run the core's own tests under the address and undefined-b
 package: install  ## build the wheel and the source archive into build/dist and try both in an empty environment
 	@$(BIN)/python tests/distribution/build_and_try.py build/dist
 
+interop: install .venv-interop/.installed  ## read Keras's files and write them, compared with Keras itself
+	@$(BIN)/python -m benchmarks.keras_interop .venv-interop/bin/python build/interop
+
+.venv-interop/.installed: benchmarks/keras_interop/requirements.txt constraints.txt
+	@$(PYTHON) -m venv .venv-interop
+	@.venv-interop/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt torch -r $<
+	@touch $@
+
 bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md
 	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer \
 	  benchmarks.speech; do \
@@ -86,4 +94,4 @@ examples: install  ## run the examples
 	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 clean:  ## remove the environments and what was built
-	rm -rf $(VENV) .venv-bench .venv-neuralforecast .cache build
+	rm -rf $(VENV) .venv-bench .venv-interop .venv-neuralforecast .cache build
