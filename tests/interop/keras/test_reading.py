@@ -359,3 +359,31 @@ def test_embeddings_refuse_unknown_ids(tmp_path, rng):
     assert made.integers == ["x"]
     with pytest.raises(DataError, match="ids from 0 to 9 arrived; the embedding has rows 0 to 4"):
         made(torch.tensor([[0, 9]]))
+
+
+def test_an_axis_counted_from_the_front_must_be_the_last(tmp_path, rng, x):
+    """As Keras 2 wrote it: nothing in the file tells how many axes there are."""
+    described = {"class_name": "Sequential", "config": [old("LayerNormalization", axis=[2], epsilon=0.001)]}
+    names = [(f"n/{name}:0", np.full(SIZE, value, "float32")) for name, value in (("gamma", 2), ("beta", 1))]
+    made = from_keras(write_old(tmp_path / "m.h5", described, {"layernormalization": names}))
+    spread = np.sqrt(x.var(-1, keepdims=True) + 0.001)
+    close(made(torch.from_numpy(x)), (x - x.mean(-1, keepdims=True)) / spread * 2 + 1)
+    with pytest.raises(ShapeError, match="it normalises axis 2, which must be the last"):
+        made(torch.zeros(2, SIZE))
+
+
+def test_files_of_keras_2_in_the_new_form(tmp_path, rng, x):
+    """Keras 2.12 wrote .keras files with calls as lists, and arrays below another name."""
+    arrays = cell_arrays(rng, 3, SIZE, UNITS, (2, 3 * UNITS))
+    gru = old(
+        "GRU", units=UNITS, reset_after=True, time_major=False, implementation=2, recurrent_activation="hard_sigmoid"
+    )
+    config = {"module": "keras", "class_name": "Functional", "registered_name": "Functional", "config": {"layers": [
+        {"class_name": "InputLayer", "name": "in", "inbound_nodes": [], "module": "keras.layers", "config": {
+            "batch_input_shape": [None, None, SIZE], "dtype": "float32", "name": "in"}},
+        {**gru, "name": "gru", "module": "keras.layers", "inbound_nodes": [[["in", 0, 0, {}]]]},
+    ], "input_layers": [["in", 0, 0]], "output_layers": [["gru", 0, 0]]}}  # fmt: skip
+    stored = at("_layer_checkpoint_dependencies/gru/cell", arrays)
+    made = from_keras(write_keras(tmp_path / "m.keras", config, stored, version="2.12.0"))
+    close(made(torch.from_numpy(x)), run("GRU", x, arrays, recurrent="old_hard_sigmoid")[0][:, -1])
+    assert made.shapes == [[None, None, SIZE]]

@@ -139,10 +139,15 @@ def read_layer_norm(kind: str, settings: LayerSettings, weights: LayerWeights, b
     axes = list(axes) if isinstance(axes, list | tuple) else [axes]
     if not all(isinstance(one, int) and not isinstance(one, bool) and -8 <= one <= 8 for one in axes):
         raise settings.place.problem(f"axis={short(axes)} arrived; expected axes as whole numbers")
+    if not axes:
+        raise settings.place.problem("axis=[] arrived; expected -1")
     axes = sorted(axes)
     shape = _input_shape(settings)
     if shape is not None:
         axes = sorted(one - len(shape) if one > 0 else one for one in axes)
+    last = axes[-1] if axes[0] > 0 else None
+    if last is not None:
+        axes = [one - last - 1 for one in axes]
     if axes != list(range(-len(axes), 0)):
         raise settings.place.problem(f"axis={short(axes)} arrived; rnnkit normalises the last axes: -1, or [-2, -1]")
     if settings.get("rms_scaling", False):
@@ -155,7 +160,7 @@ def read_layer_norm(kind: str, settings: LayerSettings, weights: LayerWeights, b
         if shape is None or not all(isinstance(one, int) and 0 < one <= 2**24 for one in shape[-len(axes) :]):
             raise settings.place.problem("it has neither a gain nor an offset, and does not tell its size")
         sizes = [list(shape[-len(axes) :])]
-    layer = LayerNormalisation(sizes[0], settings.number("epsilon", 1e-3, least=0), scale, center)
+    layer = LayerNormalisation(sizes[0], settings.number("epsilon", 1e-3, least=0), scale, center, last)
     for name, array in zip(names, arrays, strict=True):
         builder.fill(layer, "weight" if name == "gamma" else "bias", array)
     return layer

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ...errors import ShapeError
 from .base import GraphLayer, Mask, Tensor
 
 
@@ -94,26 +95,42 @@ class LayerNormalisation(GraphLayer):
         shape: of the last axes.
         epsilon: ε.
         scale, center: with γ, with β.
+        last_axis: the number that the last axis must have, counted with the batch; None: any. Files that name an axis by
+            a number from the front do not tell how many there are.
+
+    Raises:
+        ShapeError: another axis is the last one.
 
     Example:
         >>> LayerNormalisation([2], epsilon=0.0).compute(torch.tensor([[1.0, 3.0]]), None).tolist()
         [[-1.0, 1.0]]
     """
 
-    def __init__(self, shape: list[int], epsilon: float = 1e-3, scale: bool = True, center: bool = True) -> None:
+    def __init__(
+        self,
+        shape: list[int],
+        epsilon: float = 1e-3,
+        scale: bool = True,
+        center: bool = True,
+        last_axis: int | None = None,
+    ) -> None:
         super().__init__()
-        self.shape, self.epsilon = list(shape), epsilon
+        self.shape, self.epsilon, self.last_axis = list(shape), epsilon, last_axis
         self.weight = torch.nn.Parameter(torch.ones(*shape)) if scale else None
         self.bias = torch.nn.Parameter(torch.zeros(*shape)) if center else None
 
     def arguments(self) -> dict[str, Any]:
         flags = {"scale": self.weight is not None, "center": self.bias is not None}
-        return {"shape": self.shape, "epsilon": self.epsilon, **flags}
+        return {"shape": self.shape, "epsilon": self.epsilon, **flags, "last_axis": self.last_axis}
 
     def config(self) -> dict[str, Any]:
         return {"builder": "graph.LayerNormalisation", "arguments": self.arguments()}
 
     def compute(self, x: Tensor, mask: Mask) -> Tensor:
+        if self.last_axis is not None and x.dim() != self.last_axis + 1:
+            raise ShapeError.of(
+                "x", list(x.shape), f"; axis {self.last_axis} is normalised, which must be the last one"
+            )
         return torch.nn.functional.layer_norm(x, self.shape, self.weight, self.bias, self.epsilon)
 
     def extra_repr(self) -> str:
