@@ -368,7 +368,7 @@ def test_an_axis_counted_from_the_front_must_be_the_last(tmp_path, rng, x):
     made = from_keras(write_old(tmp_path / "m.h5", described, {"layernormalization": names}))
     spread = np.sqrt(x.var(-1, keepdims=True) + 0.001)
     close(made(torch.from_numpy(x)), (x - x.mean(-1, keepdims=True)) / spread * 2 + 1)
-    with pytest.raises(ShapeError, match="it normalises axis 2, which must be the last"):
+    with pytest.raises(ShapeError, match="axis 2 is normalised, which must be the last one"):
         made(torch.zeros(2, SIZE))
 
 

@@ -24,12 +24,12 @@ def write(model: Any, path: Path, request: Request) -> Report:
     """
     to_keras(model, path)
     graph = to_graph(model)
-    no_shapes: list[Any] = [None] * len(graph.inputs)
+    shapes: list[list[int | None] | None] = [None] * len(graph.inputs) if graph.shapes is None else [*graph.shapes]
     described = {
         "format": "keras",
         "inputs": [
             {"name": name, "shape": shape, "type": "int32" if name in graph.integers else "float32"}
-            for name, shape in zip(graph.inputs, graph.shapes or no_shapes, strict=True)
+            for name, shape in zip(graph.inputs, shapes, strict=True)
         ],
         "outputs": [
             {"name": name, "activation": final} for name, final in zip(graph.output_names, graph.final, strict=True)

@@ -95,8 +95,8 @@ class LayerNormalisation(GraphLayer):
         shape: of the last axes.
         epsilon: ε.
         scale, center: with γ, with β.
-        last_axis: the number that the last axis must have, counted with the batch; None: any. Files that name an axis by
-            a number from the front do not tell how many there are.
+        last_axis: the number that the last axis must have, counted with the batch; None: any. A file that counts an axis
+            from the front does not tell how many there are.
 
     Raises:
         ShapeError: another axis is the last one.
