@@ -95,7 +95,7 @@ class LayerNormalisation(GraphLayer):
         shape: of the last axes.
         epsilon: ε.
         scale, center: with γ, with β.
-        last_axis: the number that the last axis must have, counted with the batch; None: any. A file that counts an axis
+        last_axis: the number that the last axis must have, counted with the batch; None: any. A file that counts axes
             from the front does not tell how many there are.
 
     Raises:
