@@ -54,7 +54,7 @@ def test_a_restartable_run_begins_and_is_finished_once():
 
 @pytest.mark.skipif(usable_cores() < 2, reason="two processes need two cores")
 def test_a_killed_process_is_started_again(tmp_path):
-    """One process prints and writes; it is killed after an epoch; both start again and go on from there."""
+    """One process prints and writes; it is killed behind a checkpoint; both start again and go on from there."""
     out = tmp_path / "printed"
     path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *sys.path])
     longer = [one.replace("rows=400", "rows=2000") for one in SMALL]
@@ -63,7 +63,7 @@ def test_a_killed_process_is_started_again(tmp_path):
     with out.open("w") as printed:
         launched = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=tmp_path, env=environment)
     try:
-        while "epoch 1/" not in out.read_text() and launched.poll() is None:
+        while "epoch 2/" not in out.read_text() and launched.poll() is None:
             time.sleep(0.02)
         victim = next(pid for pid in children(launched.pid) if rank(pid) == "0")
         os.kill(victim, signal.SIGKILL)

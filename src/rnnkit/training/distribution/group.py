@@ -44,9 +44,24 @@ def join_group(device: torch.device) -> None:
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     # To start takes longer than to answer, where the processes import at different speeds.
-    torch.distributed.init_process_group(backend, timeout=max(timeout(), _JOINING))
+    patience = max(timeout(), _JOINING)
+    torch.distributed.init_process_group(backend, timeout=patience, **_own_store(patience))
     torch.distributed.distributed_c10d._set_pg_timeout(timeout())
     atexit.register(leave_group)
+
+
+def _own_store(patience: timedelta) -> dict[str, Any]:
+    """Return a store for this attempt alone, with rank and number of processes, where one agent starts them all.
+
+    torchrun's agent keeps one store over its restarts, and with it the addresses of processes that were killed; a
+    process that reads one before the new one stands there waits for nobody. Agents of several hosts count their
+    restarts each for itself, so there the number is no name that all know.
+    """
+    if os.environ.get("GROUP_WORLD_SIZE") != "1" or "TORCHELASTIC_RESTART_COUNT" not in os.environ:
+        return {}
+    store, rank, world = next(torch.distributed.rendezvous("env://", timeout=patience))
+    attempt = torch.distributed.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    return {"store": attempt, "rank": rank, "world_size": world}
 
 
 def leave_group() -> None:
