@@ -367,8 +367,13 @@ def test_a_full_disk_is_told_to_one_who_can_only_type_a_command(monkeypatch, unt
     line = ["train", "classify", *QUICK, "--set", "fit.epochs=2", "--out", "runs/a b"]
     with monkeypatch.context() as patch:
         written = iter(range(1 if until == "save" else 0))
-        write = checkpoint.write_values
-        patch.setattr(checkpoint, "write_values", lambda *a: write(*a) if next(written, None) is not None else full())
+        pack = checkpoint.pack_values
+
+        def packed(*values):
+            write = pack(*values)
+            return lambda file: write(file) if next(written, None) is not None else full()
+
+        patch.setattr(checkpoint, "pack_values", packed)
         result = call(*line)
     if until == "begin":
         assert refused(result, "No space left on device. Make room and train again")
