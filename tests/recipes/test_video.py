@@ -79,6 +79,7 @@ def test_predict_prints_and_draws(trained, tmp_path):
     result = call("predict", run, empty, clip)
     assert result.exit_code == 1
     assert "empty: holds no frame that can be read" in result.stderr
+    assert refused_alone(call("predict", run, clip, "--out", clip), "a clip to predict on; name a folder elsewhere")
     assert len(result.stdout.splitlines()) == 1
 
 

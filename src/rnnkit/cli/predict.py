@@ -190,6 +190,8 @@ def check_folder(out: Path, run: Path, files: list[Path]) -> None:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; name a folder, or a table that ends in .csv, .json or .parquet")
     for file in files:
+        if file.is_dir() and file.resolve() in (out.resolve(), *out.resolve().parents):
+            raise ConfigError(f"--out {out} lies in {file}, a clip to predict on; name a folder elsewhere")
         if file.exists() and out.resolve() == file.resolve().parent:
             raise ConfigError(f"--out {out} holds {file.name}, a picture to predict on; name another folder")
     if run.resolve() in (out.resolve(), *out.resolve().parents):
