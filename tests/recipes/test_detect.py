@@ -115,7 +115,10 @@ def test_finetune_learns_a_new_class(trained, tmp_path):
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
     assert report["new"]["after"]["ap50_flag"] > report["new"]["before"]["ap50_flag"]
     assert {"map50", "ap50_disc"} <= set(report["old"]["after"])
-    assert load_detector(tmp_path / "tuned", device="cpu").classes == ("disc", "square", "flag")
+    before, after = (load_detector(folder, device="cpu") for folder in (run, tmp_path / "tuned"))
+    assert after.classes == ("disc", "square", "flag")
+    assert after.least[:2] == before.least  # no disc or square is in the new pictures
+    assert after.calibration.slopes[:2] == before.calibration.slopes
     assert refused_alone(call("finetune", run, new, "--set", "protect=ewc"), "type --set protect=l2-sp")
     assert refused_alone(call("finetune", run, new, *settings("classes=replace replay=none")), "train anew")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,17 +135,25 @@ def _rounded(value: float) -> float | None:
 def calibrate_detector(detector: Detector, items: DetectItems) -> None:
     """Calibrate a detector's scores on pictures that it did not learn from, and choose from which on things count.
 
+    A class of which nothing is in the pictures keeps what it has: they do not tell how sure the detector is of it.
+
     Args:
         detector: it is changed.
         items: of a validation part.
     """
-    from rnnkit.tasks.detection_scores import calibrate
+    from rnnkit.tasks.detection_scores import calibrate, true_counts
     from rnnkit.tasks.score_calibration import Calibration
 
     count = len(detector.classes)
-    detector.calibration = Calibration.none(count)
-    detector.calibration, least = calibrate(items.truth, detector.find(items.pictures), count)
-    detector.least = tuple(least)
+    there = [any(column) for column in zip(*true_counts(items.truth, count), strict=True)]
+
+    def chosen(new: Iterable[float], old: Iterable[float]) -> tuple[float, ...]:
+        return tuple(one if known else other for known, one, other in zip(there, new, old, strict=True))
+
+    before, detector.calibration = detector.calibration, Calibration.none(count)
+    found, least = calibrate(items.truth, detector.find(items.pictures), count)
+    detector.calibration = Calibration(chosen(found.slopes, before.slopes), chosen(found.offsets, before.offsets))
+    detector.least = chosen(least, detector.least)
 
 
 def write_judged(scores: DetectionScores, folder: Path, name: str = "") -> None:
