@@ -120,18 +120,21 @@ def test_one_picture_and_an_archive(folder, tmp_path):
 
 
 def test_bad_files_are_left_out_and_named(folder):
-    for name in ("good", "cut", "gray"):
+    for name in ("good", "cut", "gray", "torn"):
         picture(folder / f"{name}.png", mode="L" if name == "gray" else "RGB")
-    (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:-200])
+    whole = (folder / "cut.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[:-200])
+    middle = len(whole) // 2
+    (folder / "torn.png").write_bytes(whole[:middle] + bytes(20) + whole[middle + 20 :])
     (folder / "empty.png").write_bytes(b"")
     (folder / "text.png").write_text("no picture")
     pictures = read_pictures(folder)
     assert [one.id for one in pictures] == ["good", "gray"] or [one.id for one in pictures] == ["gray", "good"]
     told = " ".join(pictures.findings)
-    assert "1 of 5 pictures is truncated, and is left out: cut.png." in told
-    assert "2 of 5 pictures cannot be read, and are left out: empty.png (the file is empty" in told
+    assert "2 of 6 pictures are truncated or damaged, and are left out: cut.png, torn.png." in told
+    assert "2 of 6 pictures cannot be read, and are left out: empty.png (the file is empty" in told
     assert "different modes" in told
-    for name in ("good", "gray", "cut"):
+    for name in ("good", "gray", "cut", "torn"):
         (folder / f"{name}.png").unlink()
     with pytest.raises(DataError, match="no picture that can be read.*file is empty"):
         read_pictures(folder)

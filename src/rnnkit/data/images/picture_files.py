@@ -53,7 +53,7 @@ class PictureInfo:
         orientation: of EXIF, 1 to 8; from 5 on the stored picture lies on its side.
         frames: the pictures in the file; the first one is read.
         misnamed: whether the suffix is that of another format.
-        truncated: whether the end of the file is missing.
+        truncated: whether the end of the file is missing, or, of PNG, its pixels are damaged.
     """
 
     width: int
@@ -72,7 +72,7 @@ class PictureInfo:
 
 
 def picture_info(path: str | os.PathLike[str]) -> PictureInfo:
-    """Read the header of a picture file; its pixels are not decoded.
+    """Read the header of a picture file; its pixels are not decoded, but those of PNG.
 
     Args:
         path: a file in any format that Pillow reads.
@@ -90,12 +90,12 @@ def picture_info(path: str | os.PathLike[str]) -> PictureInfo:
         (40, 30, 'L', 'PNG')
     """
     with opened(path) as image:
+        cut = _is_cut(Path(path), image)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         format = image.format or ""
         expected = _FORMATS.get(Path(path).suffix.lower(), {format})
         frames = int(getattr(image, "n_frames", 1))
-        cut = _is_cut(Path(path), image)
         return PictureInfo(width, height, image.mode, format, orientation, frames, format not in expected, cut)
 
 
@@ -292,7 +292,7 @@ def _orientation(image: Image) -> int:
 
 
 def _is_cut(path: Path, image: Image) -> bool:
-    """Return whether the end of a file is missing, by its last bytes; where they do not tell, by decoding it."""
+    """Return whether a file is cut off or damaged, by its last bytes; where they do not tell, by decoding it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
@@ -301,13 +301,13 @@ def _is_cut(path: Path, image: Image) -> bool:
     format = image.format
     if format == "WEBP":
         return size < 8 + int.from_bytes(head[4:8], "little")
-    marks = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "GIF": b"\x3b"}
+    marks = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "GIF": b"\x3b"}
     if format == "TIFF":
         return _ends_behind(image, size)
-    last = {"PNG": 8, "GIF": 1}.get(format or "", len(tail))  # behind a JPEG picture some cameras write more
+    last = 1 if format == "GIF" else len(tail)  # behind a JPEG picture some cameras write more
     if format in marks and marks[format] in tail.rstrip(b"\0")[-last:]:
         return False
-    if format not in (*marks, "BMP"):
+    if format not in (*marks, "BMP", "PNG"):  # to look for EXIF, Pillow decodes a PNG in any case
         return False
     try:
         image.load()

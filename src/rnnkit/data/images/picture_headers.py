@@ -10,7 +10,7 @@ from ..sentences import MISNAMED, UNREADABLE, Phrase, listed, sentence
 from .picture_entries import Entry
 from .picture_files import PictureInfo, picture_info
 
-_TRUNCATED = ("is truncated, and is left out", "are truncated, and are left out")
+_TRUNCATED = ("is truncated or damaged, and is left out", "are truncated or damaged, and are left out")
 _FRAMES = ("has several frames, of which the first is read", "have several frames, of which the first is read")
 _TURNED = ("is turned upright as EXIF says", "are turned upright as EXIF says")
 _TINY = ("is smaller than 8 pixels", "are smaller than 8 pixels")
