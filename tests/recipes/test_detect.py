@@ -66,8 +66,12 @@ def test_evaluate_gives_the_same_figures_and_takes_other_pictures(trained, tmp_p
     result = call("evaluate", run)
     assert f"Mean average precision at IoU 0.5: {metrics['test']['map50']:.4g}" in result.stdout, result.output
     others = write_boxed(tmp_path / "others", 6, seed=7)
+    (others / "broken.png").write_bytes(b"no picture")
+    with (others / "boxes.csv").open("a") as table:
+        table.write("broken.png,disc,0,0,9,9\n")
     result = call("evaluate", run, others, "--set", "decode.least=0.4")
     assert result.exit_code == 0, result.output
+    assert "broken" in result.stderr  # it was left out
     assert (run / "classes-others.csv").exists()
     assert (run / "precision_recall-others.png").exists()
     unknown = write_boxed(tmp_path / "unknown", 6, seed=7, names=("disc", "flag"))
@@ -169,6 +173,23 @@ def test_bad_input(tmp_path):
     result = call("train", "detect", things, *settings("data.validation=0 fit.early_stopping=3"))
     assert refused_alone(result, "fit.early_stopping needs pictures to judge by")
     assert refused_alone(call("train", "detect", things, "--set", "model.head=dence"), "dense")
+
+
+def test_pictures_whose_pixels_cannot_be_read_are_left_out(tmp_path):
+    from rnnkit.recipes import find
+    from rnnkit.runs.settings import override
+
+    things = write_boxed(tmp_path / "things", 6)
+    Image.open(things / "003.png").save(things / "torn.jpg")
+    whole = (things / "torn.jpg").read_bytes()
+    middle = len(whole) // 2
+    (things / "torn.jpg").write_bytes(whole[:middle] + b"\xff\xd8\0" * 13 + whole[middle + 39 :])
+    with (things / "boxes.csv").open("a") as table:
+        table.write("torn.jpg,disc,0,0,9,9\n")
+    recipe = override(find("detect")(), [f"data.path={things}", "data.validation=0", "data.test_share=0"])
+    prepared = recipe.prepare()
+    assert "train: 1 of 7 pictures cannot be read, and is left out: torn." in prepared.told
+    assert len(prepared.train) == 6
 
 
 def test_blood_cells_keeps_the_test_part_of_the_set(tmp_path, monkeypatch):

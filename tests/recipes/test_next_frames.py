@@ -61,6 +61,7 @@ def test_evaluate_gives_the_same_figures_and_takes_other_clips(trained, tmp_path
     assert f"Sum of squares of a frame: {metrics['test']['squares']:.4g}" in result.stdout, result.output
     result = call("evaluate", run, clips / "1")
     assert result.exit_code == 0, result.output
+    assert "has fewer than 7 frames: short" in call("evaluate", run, clips).stderr
     assert refused_alone(
         call("evaluate", run, clips / "short.gif"),
         "the longest clip has 4 frames; expected 4 to observe and 3 to predict: type --set data.observed=2",

@@ -77,6 +77,12 @@ def test_evaluate_gives_the_same_figures_and_takes_other_pictures(classes, thing
         others = write(tmp_path / name, 4, seed=7)
         result = call("evaluate", run, others, "--set", "decode.flips=true")
         assert result.exit_code == 0, result.output
+    others = write_class_masks(tmp_path / "first", 4, seed=7)
+    for file in (others / "masks").iterdir():
+        Image.fromarray(np.array(Image.open(file)) % 2).save(file)
+    result = call("evaluate", classes[0], others)
+    assert result.exit_code == 0, result.output
+    assert "The class foreground of the masks is taken for the class 1 of the network." in result.stderr
     write_coco(tmp_path / "green", 4, seed=7, names=("red", "green"))
     result = call("evaluate", things[0], tmp_path / "green")
     assert refused_alone(result, "holds the class 'green', which the network does not know", "red, blue")

@@ -10,7 +10,9 @@ from clips import frames_of, write_animation, write_clips, write_frames
 from commands import call, refused_alone
 
 from rnnkit.errors import DataError
+from rnnkit.recipes import find
 from rnnkit.recipes.video_network import build, channels_of_equal_size
+from rnnkit.runs.settings import override
 from rnnkit.tasks.video import load_clip_classifier
 from rnnkit.tasks.video_settings import ClipNetwork
 
@@ -57,8 +59,11 @@ def test_evaluate_gives_the_same_figures_and_takes_other_clips(trained, tmp_path
     metrics = json.loads((run / "metrics.json").read_text())
     result = call("evaluate", run)
     assert f"Accuracy: {metrics['test']['accuracy']:.2%}" in result.stdout, result.output
-    result = call("evaluate", run, write_clips(tmp_path / "others", 3, seed=9))
+    others = write_clips(tmp_path / "others", 3, seed=9)
+    (others / "left" / "broken.gif").write_bytes(b"GIF89a")
+    result = call("evaluate", run, others)
     assert result.exit_code == 0, result.output
+    assert "left/broken" in result.stderr  # it was left out
     unknown = write_clips(tmp_path / "unknown", 2, ("left", "stay"))
     assert refused_alone(call("evaluate", run, unknown), "is of the class 'stay'; the model knows left, right")
 
@@ -74,12 +79,12 @@ def test_predict_prints_and_draws(trained, tmp_path):
     assert len(found["after_each_frame"]) == 9
     assert found["probabilities"].keys() == {"left", "right"}
     assert (tmp_path / "drawn" / "moving.png").exists()
+    assert refused_alone(call("predict", run, clip, "--out", clip), "a clip to predict on; name a folder elsewhere")
     empty = tmp_path / "empty"
     empty.mkdir()
     result = call("predict", run, empty, clip)
     assert result.exit_code == 1
     assert "empty: holds no frame that can be read" in result.stderr
-    assert refused_alone(call("predict", run, clip, "--out", clip), "a clip to predict on; name a folder elsewhere")
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -184,4 +189,9 @@ def test_a_table_divides_clips_by_parts_and_groups(tmp_path):
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["rows"] == {"train": 6, "test": 2}
+    rows = [row if row[3] != "test" else (row[0], "wave", *row[2:]) for row in rows[:-1]] + rows[-1:]
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    told = override(find("video")(), [f"data.path={tmp_path / 'table.csv'}", "data.validation=0"]).prepare().told
+    assert "test: 1 of 2 clips is of a class that none of the training clips has: 3#1. Left out." in told
     assert "test: 2 clips, as the data set itself divides them" in metrics["split"]

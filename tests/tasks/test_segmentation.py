@@ -140,7 +140,7 @@ def test_too_large_pictures_and_other_models_are_refused(monkeypatch, tmp_path):
 def test_batches_move_masks_along_and_go_on_to_the_bit(tmp_path):
     write_coco(tmp_path / "set", 6)
     pictures = read_pictures(tmp_path / "set")
-    items = items_of(pictures, ("blue", "red"), None)
+    items = items_of(pictures, ("blue", "red"))
     augment = PictureAugment(flip=0.5, degrees=20, scale=(0.8, 1.2))
 
     def batches():
@@ -168,15 +168,15 @@ def test_batches_move_masks_along_and_go_on_to_the_bit(tmp_path):
 def test_classes_of_another_order_are_renumbered(tmp_path):
     write_class_masks(tmp_path / "set", 3)
     pictures = read_pictures(tmp_path / "set")
-    swapped = items_of(pictures, ("2", "1"), None)
-    plain = items_of(pictures, ("1", "2"), None)
+    swapped = items_of(pictures, ("2", "1"))
+    plain = items_of(pictures, ("1", "2"))
     assert torch.equal(swapped.class_map(0) == 1, plain.class_map(0) == 2)
     assert torch.equal(swapped.sample(0, "RGB").class_map, swapped.class_map(0))
 
 
 def test_things_of_files_become_pixels_of_one_class(tmp_path):
     write_things(tmp_path / "set", 2)
-    items = items_of(read_pictures(tmp_path / "set", mask_values="instances"), ("object",), None)
+    items = items_of(read_pictures(tmp_path / "set", mask_values="instances"), ("object",))
     numbers = np.asarray(Image.open(tmp_path / "set" / "masks" / "000.png"))
     assert np.array_equal(items.class_map(0).numpy(), (numbers > 0).astype(int))
     assert len(items.things(0).boxes) == numbers.max()

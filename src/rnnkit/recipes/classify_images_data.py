@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from rnnkit.data.sentences import sentence
+from rnnkit.data.sentences import UNREADABLE, sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.picture_data import PictureData, divide_pictures
+from rnnkit.recipes.picture_data import PictureData, divide_pictures, of_classes, warn_of
 
 if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet
@@ -78,17 +77,14 @@ def divide(data: ClassData, model: PictureNetwork) -> ClassParts:
     findings = [*parts.findings, *picture_findings(*read.values())]
     held: dict[str, HeldPictures] = {}
     for name, pictures in read.items():
-        strange = [one.id for one in pictures if one.label not in classes]
-        if strange:
-            phrase = ("is of a class that no training picture has", "are of classes that no training picture has")
-            findings.append(f"{name}: {sentence(phrase, strange, len(pictures), 'pictures')} Left out.")
-            pictures = pictures.subset(lambda one: one.label in classes)
+        pictures, told = of_classes(pictures, classes, name)
+        findings += told
         found, damaged = hold_pictures(
             pictures, classes, (model.size, model.size), mode="RGB" if model.mode == "rgb" else "L"
         )
         if damaged:
-            told = sentence(("cannot be read", "cannot be read"), damaged, len(pictures), "pictures")
-            findings.append(f"{name}: {told} Left out.")
+            unread = sentence(UNREADABLE, damaged, len(pictures), "pictures")
+            findings.append(f"{name}: {unread}")
         if found is None:
             raise DataError(f"{pictures.source}: no picture of the part {name} can be read. {' '.join(findings)}")
         held[name] = found
@@ -163,10 +159,7 @@ def hold_new(pictures: PictureSet, namer: PictureNamer, *, known: bool) -> tuple
         names.append(one.id)
     if not kept:
         raise DataError(f"{pictures.source}: no picture can be read, such as {damaged[0]}")
-    if damaged or told or pictures.findings:
-        if damaged:
-            told.append(
-                sentence(("cannot be read", "cannot be read"), damaged, len(pictures), "pictures") + " Left out."
-            )
-        warnings.warn(" ".join((*pictures.findings, *told)), stacklevel=2)
+    if damaged:
+        told.append(sentence(UNREADABLE, damaged, len(pictures), "pictures"))
+    warn_of(pictures, told)
     return HeldPictures(torch.stack(kept), torch.tensor(labels), names), classes

@@ -21,7 +21,7 @@ from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
-from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_data import divide_pictures, readable, warn_of
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.tasks.detection_settings import DetectorAugmentation, DetectorDecoding, DetectorFit, DetectorNetwork
@@ -62,18 +62,21 @@ class Detect(PictureRecipe):
         classes = parts.train.classes
         if parts.test is not None and parts.test.classes != classes:
             parts = parts._replace(test=in_classes(parts.test, classes))
-        sets = [one for one in (parts.train, parts.validation, parts.test) if one is not None]
-        findings = [*parts.findings, *(one for one in picture_findings(*sets, most=500) if one not in parts.findings)]
-        size = self.model.size
-        tests = {} if parts.test is None else {"test": DetectItems(parts.test, size)}
+        findings, read = list(parts.findings), {}
+        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
+            if part is not None:
+                read[name], told = readable(part, self.model.size, part=name)
+                findings += told
+        findings += [one for one in picture_findings(*read.values(), most=500) if one not in findings]
+        items = {name: DetectItems(part) for name, part in read.items()}
         return PreparedDetection(
             findings,
             parts.division,
             parts.digests,
             self,
-            train=DetectItems(parts.train, size),
-            validation=None if parts.validation is None else DetectItems(parts.validation, size),
-            tests=tests,
+            train=items["train"],
+            validation=items.get("validation"),
+            tests={"test": items["test"]} if "test" in items else {},
             classes=tuple(classes),
         )
 
@@ -105,11 +108,16 @@ class Detect(PictureRecipe):
                 raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
             one, name = next(iter(judged.values())), ""
         else:
-            path = data.without_encoding()
-            pictures, _ = with_boxes(self.data.read(path, new=True))
-            one, name = judge(detector, DetectItems(in_classes(pictures, detector.classes))), f"-{path.stem}"
+            one, name = judge(detector, self.other_items(detector, data)), f"-{data.path.stem}"
         write_judged(one.scores, folder, name)
         return one.figures
+
+    def other_items(self, detector: Detector, data: DataRequest) -> DetectItems:
+        """Return the pictures of a path with what is true of them."""
+        pictures, told = with_boxes(self.data.read(data.without_encoding(), new=True))
+        pictures, damaged = readable(pictures, detector.size)
+        warn_of(pictures, [*told, *damaged])
+        return DetectItems(in_classes(pictures, detector.classes))
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to how many things of each class are in it."""
@@ -161,8 +169,7 @@ class Detect(PictureRecipe):
             assert isinstance(prepared, PreparedDetection)
             items = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
         else:
-            pictures, _ = with_boxes(self.data.read(data.without_encoding(), new=True))
-            items = DetectItems(in_classes(pictures, detector.classes))
+            items = self.other_items(detector, data)
         few = items.subset(range(min(len(items), _INSPECTED)))
         model = detector.model
         batches = detection_batches(few.pictures, len(few), size=detector.size, multiple=model.multiple, shuffle=False)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rnnkit.data.images import Boxes, PictureSet
     from rnnkit.tasks.found_things import TrueThings
 
-_KEPT = 2048  # megabytes of decoded pixels
-
 
 @dataclass(frozen=True)
 class DetectData(PictureData):
@@ -37,13 +35,12 @@ class DetectItems:
 
     Args:
         pictures: the set; its class n is that of the same number of the detector.
-        longest: pixels of the longer side above which pictures are held scaled down; None: they are read each time.
     """
 
-    def __init__(self, pictures: PictureSet, longest: int | None = None) -> None:
+    def __init__(self, pictures: PictureSet) -> None:
         from rnnkit.tasks.found_things import true_things
 
-        self.pictures = pictures if longest is None else pictures.cached(_KEPT, longest=longest)
+        self.pictures = pictures
         self.truth: list[TrueThings] = true_things(pictures)
 
     def __len__(self) -> int:

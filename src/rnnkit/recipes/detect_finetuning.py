@@ -14,6 +14,7 @@ from rnnkit.recipes.detect import Detect, PreparedDetection
 from rnnkit.recipes.detect_data import DetectItems, in_classes, with_boxes, without_judging
 from rnnkit.recipes.detect_network import learner_of
 from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
+from rnnkit.recipes.picture_data import readable
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def make_job(recipe: Detect, folder: Path, data: DataRequest, settings: FineTune
 
     detector = load_detector(folder, device="cpu")
     pictures, told = with_boxes(recipe.data.read(data.without_encoding(), new=True))
-    told = [*pictures.findings, *told]
+    pictures, damaged = readable(pictures, detector.size)
+    told = [*pictures.findings, *told, *damaged]
     counts = pictures.box_counts
     more = [name for name in pictures.classes if name not in detector.classes and counts[name]]
     if more:
@@ -172,11 +174,10 @@ def make_job(recipe: Detect, folder: Path, data: DataRequest, settings: FineTune
     pictures = without_judging(in_classes(pictures, detector.classes), absent)
     old_from, old, old_test = _old(recipe, folder, settings, detector.classes, len(more))
     new, judged = _divided(pictures, settings)
-    size = detector.size
     learner = learner_of(detector.model, recipe.fit, settings.device)
     learner.extra = detector.to_extra()
-    held = None if judged is None else DetectItems(judged, size)
-    return DetectJob(recipe, learner, detector, DetectItems(new, size), held, old, old_test, old_from, folder, told)
+    held = None if judged is None else DetectItems(judged)
+    return DetectJob(recipe, learner, detector, DetectItems(new), held, old, old_test, old_from, folder, told)
 
 
 def _divided(pictures: PictureSet, settings: FineTune) -> tuple[PictureSet, PictureSet | None]:

@@ -21,7 +21,7 @@ from rnnkit import runs
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_data import divide_pictures, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import VideoData, as_videos
 from rnnkit.tasks.next_frames_settings import ForecasterFit, ForecasterNetwork
@@ -167,7 +167,9 @@ class NextFrames(Recipe):
         path = data.without_encoding()
         clips = self.data.read(path, new=True) if isinstance(self.data, VideoData) else read_videos(path)
         wanted = WindowData(observed=predictor.observed, horizon=predictor.horizon, every=predictor.every)
-        return hold_windows(without_short(clips, wanted)[0], predictor, wanted.frames)
+        clips, told = without_short(clips, wanted)
+        warn_of(clips, told)
+        return hold_windows(clips, predictor, wanted.frames)
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return how many frames are predicted behind a clip, and how well its own last ones would have been."""

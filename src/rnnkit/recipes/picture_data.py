@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from rnnkit.data.sentences import UNREADABLE, sentence
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.divided_data import check_shares
 from rnnkit.recipes.wording import in_data_settings
@@ -14,7 +16,9 @@ from rnnkit.tasks.ranges import NotNegative, Seed, Settings
 
 if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet
+    from rnnkit.data.images.picture_files import Mode
 
+_KEPT = 2048  # megabytes of decoded pixels
 _GROUPS = 5  # so many have to be there to be kept together unless asked for
 
 
@@ -152,6 +156,70 @@ def divide_pictures(
         rest = split.pop("train")
         parts |= split
     return PictureParts(rest, parts.get("validation"), parts.get("test"), findings, "; ".join(told), digests)
+
+
+def readable(
+    pictures: PictureSet, longest: int | None, mode: Mode = "RGB", *, part: str = ""
+) -> tuple[PictureSet, list[str]]:
+    """Return the pictures whose pixels can be read, which stay in memory, and a sentence about the others.
+
+    Args:
+        pictures: whose headers were read alone.
+        longest: pixels of the longer side above which pictures are kept smaller; None: none are.
+        mode: as `PictureSet.pixels` takes it.
+        part: for the sentence.
+
+    Raises:
+        DataError: none can be read.
+    """
+    cached = pictures.cached(_KEPT, longest=longest)
+    kept, damaged = [], []
+    for number, one in enumerate(cached):
+        try:
+            cached.pixels(number, mode)
+        except DataError:
+            damaged.append(one.id)
+        else:
+            kept.append(number)
+    if not damaged:
+        return cached, []
+    told = sentence(UNREADABLE, damaged, len(pictures), pictures.nouns)
+    if not kept:
+        raise DataError(f"{pictures.source}: no picture can be read. {told}")
+    return cached.subset(kept), [f"{part}: {told}" if part else told]
+
+
+def of_classes(pictures: PictureSet, classes: Sequence[str], part: str) -> tuple[PictureSet, list[str]]:
+    """Return the pictures of a part whose class is one of the training part, and a sentence about the others.
+
+    Args:
+        pictures: each has a class.
+        classes: of the training part.
+        part: for the sentence.
+
+    Raises:
+        DataError: none is left.
+    """
+    strange = [one.id for one in pictures if one.label not in classes]
+    if not strange:
+        return pictures, []
+    nouns = pictures.nouns
+    phrase = (f"is of a class that none of the training {nouns} has", f"are of classes that no training {nouns} have")
+    told = f"{part}: {sentence(phrase, strange, len(pictures), nouns)} Left out."
+    if len(strange) == len(pictures):
+        raise DataError(f"{pictures.source}: {told} Name a {part} part with classes of the training part")
+    return pictures.subset(lambda one: one.label in classes), [told]
+
+
+def warn_of(pictures: PictureSet, told: Sequence[str]) -> None:
+    """Warn of what was found in pictures that a trained run is given, such as those that are left out.
+
+    Args:
+        pictures: as they were read.
+        told: further sentences.
+    """
+    if findings := [*pictures.findings, *told]:
+        warnings.warn(" ".join(findings), stacklevel=3)
 
 
 def _is_table(path: str | Path) -> bool:

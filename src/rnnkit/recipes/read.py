@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
-from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_data import divide_pictures, warn_of
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
@@ -121,7 +121,9 @@ class Read(PictureRecipe):
             draw_confusions(confusions_of(judged), folder / "confusions.png", prepared.order)
             return prepared.figures(judged)
         path = data.without_encoding()
-        written = hold_lines(self.data.read(path, new=True), self.data, reader.height)
+        pictures = self.data.read(path, new=True)
+        written = hold_lines(pictures, self.data, reader.height)
+        warn_of(pictures, written.findings)
         found = judge(reader, written.lines)
         draw_confusions(found.scores.confusions, folder / f"confusions-{path.stem}.png")
         return found.figures

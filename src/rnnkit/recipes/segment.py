@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
-from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_data import divide_pictures, readable, warn_of
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
-from rnnkit.recipes.segment_data import PixelItems, SegmentData, check_classes, items_of, with_masks
+from rnnkit.recipes.segment_data import PixelItems, SegmentData, check_classes, in_names_of, items_of, with_masks
 from rnnkit.recipes.segment_network import build, learner_of
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.segmentation_settings import SegmentAugmentation, SegmenterDecoding, SegmenterFit, SegmenterNetwork
@@ -68,19 +68,20 @@ class Segment(PictureRecipe):
         """Read, divide and check the pictures, and write nothing."""
         parts = self.divide()
         classes = check_classes(parts.train)
-        held = {
-            name: None if part is None else items_of(part, classes, self.model.longest)
-            for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
-        }
-        test = held["test"]
+        findings, items = list(parts.findings), {}
+        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
+            if part is not None:
+                pictures, told = readable(part, self.model.longest, self.reading().mode, part=name)
+                findings += told
+                items[name] = items_of(pictures, classes)
         return self.prepared_class()(
-            parts.findings,
+            findings,
             parts.division,
             parts.digests,
             self,
-            train=held["train"],
-            validation=held["validation"],
-            tests={} if test is None else {"test": test},
+            train=items["train"],
+            validation=items.get("validation"),
+            tests={"test": items["test"]} if "test" in items else {},
         )
 
     def prepared_class(self) -> type[PreparedSegmentation]:
@@ -121,8 +122,11 @@ class Segment(PictureRecipe):
 
     def other_items(self, segmenter: Segmenter, data: DataRequest) -> PixelItems:
         """Return the pictures of a path with what is true of them."""
-        pictures, _ = self.usable(self.data.read(data.without_encoding(), new=True))
-        return items_of(pictures, segmenter.classes, segmenter.reading.longest)
+        pictures, told = self.usable(self.data.read(data.without_encoding(), new=True))
+        reading = segmenter.reading
+        pictures, damaged = readable(in_names_of(pictures, segmenter.classes), reading.longest, reading.mode)
+        warn_of(pictures, [*told, *damaged])
+        return items_of(pictures, segmenter.classes)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to what is in it."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rnnkit.tasks.found_things import TrueThings
 
 _MOST = 255  # classes
-_KEPT = 2048  # megabytes of decoded pixels
 
 
 @dataclass(frozen=True)
@@ -195,17 +194,36 @@ def check_classes(pictures: PictureSet) -> tuple[str, ...]:
     return classes
 
 
-def items_of(pictures: PictureSet, classes: Sequence[str], longest: int | None) -> PixelItems:
-    """Return pictures in the numbers of a network's classes, in memory once they are read.
+def in_names_of(pictures: PictureSet, classes: Sequence[str]) -> PictureSet:
+    """Return pictures with masks whose class 1 has the name that it has among a network's classes, and tell it.
+
+    Masks that hold the number 1 alone call it "foreground", others "1": so the same class may have two names.
 
     Args:
         pictures: with masks.
         classes: names of the network.
-        longest: of the longer side, above which pixels are kept smaller.
+    """
+    from rnnkit.data.images.mask_folders import FOREGROUND
+
+    for name, other in ((FOREGROUND, "1"), ("1", FOREGROUND)):
+        if pictures.layout == "masks" and name in pictures.classes and name not in classes and other in classes:
+            told = f"The class {name} of the masks is taken for the class {other} of the network."
+            names = tuple(other if one == name else one for one in pictures.classes)
+            return replace(pictures, classes=names, findings=(*pictures.findings, told))
+    return pictures
+
+
+def items_of(pictures: PictureSet, classes: Sequence[str]) -> PixelItems:
+    """Return pictures in the numbers of a network's classes.
+
+    Args:
+        pictures: with masks.
+        classes: names of the network.
 
     Raises:
         DataError: the pictures hold a class that the network has not.
     """
+    pictures = in_names_of(pictures, classes)
     lacking = [name for name in pictures.classes if name not in classes and _occurs(pictures, name)]
     if lacking:
         known = ", ".join(classes)
@@ -214,7 +232,7 @@ def items_of(pictures: PictureSet, classes: Sequence[str], longest: int | None) 
             f"{known}. `rnnkit finetune` teaches it more"
         )
     numbers = tuple(classes.index(name) if name in classes else 0 for name in pictures.classes)
-    return PixelItems(pictures.cached(_KEPT, longest=longest), tuple(classes), numbers)
+    return PixelItems(pictures, tuple(classes), numbers)
 
 
 def _known(picture: Picture) -> bool:

@@ -10,10 +10,11 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.finetuning.heads import grow_linear_head
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.picture_data import readable
 from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts
 from rnnkit.recipes.segment import PreparedSegmentation, Segment, batches_of
-from rnnkit.recipes.segment_data import items_of
+from rnnkit.recipes.segment_data import in_names_of, items_of
 from rnnkit.recipes.segment_network import learner_of
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ def make_job(recipe: Segment, folder: Path, data: DataRequest, settings: FineTun
 
     loaded = load_segmenter(folder, device="cpu", decoding=recipe.decode)
     pictures = recipe.data.read(data.without_encoding(), new=True)
-    pictures, told = recipe.usable(pictures)
-    told = [*pictures.findings, *told]
+    pictures, told = recipe.usable(in_names_of(pictures, loaded.classes))
+    pictures, damaged = readable(pictures, loaded.reading.longest, loaded.reading.mode)
+    told = [*pictures.findings, *told, *damaged]
     classes = (*loaded.classes, *(name for name in pictures.classes if name not in loaded.classes))
     more = classes[len(loaded.classes) :]
     if more:
@@ -107,7 +109,7 @@ def make_job(recipe: Segment, folder: Path, data: DataRequest, settings: FineTun
             raise DataError(f"{folder} cannot learn new classes ({', '.join(more[:5])}): {error}") from error
         told.append(f"New classes ({len(more)}): {', '.join(more[:8])}{' …' if len(more) > 8 else ''}.")
     segmenter = Segmenter(loaded.model, classes, loaded.reading, loaded.growing, recipe.decode)
-    new = items_of(pictures, classes, segmenter.reading.longest)
+    new = items_of(pictures, classes)
 
     def read() -> PreparedSegmentation:
         from dataclasses import replace
@@ -116,9 +118,9 @@ def make_job(recipe: Segment, folder: Path, data: DataRequest, settings: FineTun
         assert isinstance(prepared, PreparedSegmentation)
 
         def known(items: PixelItems | None) -> PixelItems | None:
-            return None if items is None else items_of(items.pictures, classes, segmenter.reading.longest)
+            return None if items is None else items_of(items.pictures, classes)
 
-        tests = {name: items_of(one.pictures, classes, None) for name, one in prepared.tests.items()}
+        tests = {name: items_of(one.pictures, classes) for name, one in prepared.tests.items()}
         return replace(prepared, train=known(prepared.train), validation=known(prepared.validation), tests=tests)
 
     old_from = f"pictures of {recipe.data.path or 'the first training'}"

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit import runs
+from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.picture_data import divide_pictures
+from rnnkit.recipes.picture_data import divide_pictures, of_classes, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
 from rnnkit.recipes.video_network import build, learner_of
@@ -59,15 +60,16 @@ class Video(Recipe):
     def prepare(self) -> PreparedRun:
         """Read, divide and check the clips, and write nothing."""
         parts = divide_pictures(self.data, "video", with_classes)
-        classes = tuple(sorted({str(one.label) for one in parts.train}))
+        classes = sorted_classes([str(one.label) for one in parts.train])
         if len(classes) < 2:
             raise DataError(f"{self.data.path}: all clips are of the class {classes[0]!r}; expected two or more")
         classifier = self.untrained(classes)
         findings, held = list(parts.findings), {}
         for name, clips in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
-                held[name], told = hold_clips(clips, classifier, known=classes, part=name)
-                findings += told
+                known, told = of_classes(clips, classes, name)
+                held[name], damaged = hold_clips(known, classifier, part=name)
+                findings += [*told, *damaged]
         return PreparedVideo(
             findings,
             parts.division,
@@ -114,8 +116,7 @@ class Video(Recipe):
 
         classifier = self.classifier(folder)
         if data is not None:
-            clips = self.data.read(data.without_encoding(), new=True)
-            return judge(classifier, hold_clips(clips, classifier, known=classifier.classes)[0]).figures
+            return judge(classifier, self.other_clips(classifier, data)).figures
         prepared = self.prepare()
         assert isinstance(prepared, PreparedVideo)
         prepared.check_data(folder)
@@ -123,6 +124,13 @@ class Video(Recipe):
         if not judged:
             raise DataError(f"{folder} held no clips back; name some: --data FOLDER")
         return prepared.figures(judged)
+
+    def other_clips(self, classifier: ClipClassifier, data: DataRequest) -> HeldClips:
+        """Return the clips of a path with their classes."""
+        clips = self.data.read(data.without_encoding(), new=True)
+        held, told = hold_clips(clips, classifier, known=classifier.classes)
+        warn_of(clips, told)
+        return held
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the class of a clip, and its probability."""
@@ -161,8 +169,7 @@ class Video(Recipe):
             assert isinstance(prepared, PreparedVideo)
             held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
         else:
-            clips = self.data.read(data.without_encoding(), new=True)
-            held, _ = hold_clips(clips, classifier, known=classifier.classes)
+            held = self.other_clips(classifier, data)
         count = min(len(held), _INSPECTED)
         [batch] = ClipBatches(held.subset(range(count)), classifier.classes, count, shuffle=False)
         assert batch.input_lengths is not None

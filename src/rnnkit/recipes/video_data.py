@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rnnkit.data.sentences import sentence
+from rnnkit.data.sentences import UNREADABLE, sentence
 from rnnkit.errors import DataError
 from rnnkit.recipes.picture_data import PictureData
 from rnnkit.tasks.ranges import Count
@@ -123,8 +123,7 @@ def hold_clips(
             damaged.append(clip.id)
     if damaged:
         before = f"{part}: " if part else ""
-        told = sentence(("cannot be read", "cannot be read"), damaged, len(videos), "clips")
-        findings.append(f"{before}{told} Left out.")
+        findings.append(before + sentence(UNREADABLE, damaged, len(videos), "clips"))
     if not kept:
         raise DataError(f"{clips.source}: no clip can be read. {' '.join(findings)}")
     labels, names = [str(one.label) for one in kept], [one.id for one in kept]

@@ -10,6 +10,7 @@ from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.picture_data import warn_of
 from rnnkit.recipes.video import PreparedVideo, Video
 from rnnkit.recipes.video_data import hold_clips
 from rnnkit.recipes.video_network import learner_of
@@ -32,7 +33,9 @@ def make_job(recipe: Video, folder: Path, data: DataRequest, settings: FineTune)
 
     classifier = load_clip_classifier(folder, device="cpu")
     before = classifier.classes
-    held, _ = hold_clips(_read(recipe, data.without_encoding()), classifier)
+    clips = _read(recipe, data.without_encoding())
+    held, told = hold_clips(clips, classifier)
+    warn_of(clips, told)
     found = sorted_classes(held.texts)
     classes = found
     if settings.classes == "add":

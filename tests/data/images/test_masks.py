@@ -68,6 +68,8 @@ def test_black_and_white_and_coloured_masks(folder):
     pictures = read_pictures(folder)
     assert pictures.classes == ("foreground",)
     assert pictures.sample(0).class_map.unique().tolist() == [0, 1]
+    mask(folder / "labels/a.png", square(0, 0, 10, 10, 2))
+    assert read_pictures(folder).classes == ("2",)  # it may be one of several classes
     colour = np.zeros((30, 40, 3), np.uint8)
     colour[:5, :5], colour[10:, 10:] = (128, 0, 0), (0, 128, 0)
     mask(folder / "labels/a.png", colour)

@@ -29,6 +29,7 @@ _FOLDERS = _OF_THINGS | _OF_CLASSES | _EITHER
 _ENDING = re.compile(
     r"[ _.-]+(mask|masks|seg|segmentation|label|labels|gt|instance|instances|annotation|groundtruth)([ _-]?\d+)?$", re.I
 )
+FOREGROUND = "foreground"  # the name of the only class of masks that hold 1, or 255, alone
 _NOT_JUDGED = 255  # in a file of classes, as the void of Pascal VOC
 _LEVEL = 128  # from which on a pixel of a mask saved as JPEG counts
 
@@ -203,8 +204,8 @@ def _told(kind: str) -> str:
 def _class_names(numbers: Sequence[int], classes: Sequence[str] | None, root: Path) -> list[str]:
     """Return the names of classes by rising numbers."""
     if classes is None:
-        if len(numbers) == 1:
-            return ["foreground"]
+        if len(numbers) == 1 and numbers[0] in (1, _NOT_JUDGED):
+            return [FOREGROUND]
         return [str(number) if number < 1 << 16 else f"#{number:06x}" for number in numbers]
     if len(classes) < len(numbers):
         raise DataError(
