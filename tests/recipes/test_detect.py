@@ -6,6 +6,7 @@ import json
 import pytest
 from boxed import SIZE, picture_of, write_boxed
 from commands import call, refused_alone
+from masks import write_things
 from PIL import Image
 
 from rnnkit.tasks.detection import load_detector
@@ -190,6 +191,9 @@ def test_pictures_whose_pixels_cannot_be_read_are_left_out(tmp_path):
     prepared = recipe.prepare()
     assert "train: 1 of 7 pictures cannot be read, and is left out: torn." in prepared.told
     assert len(prepared.train) == 6
+    recipe = override(find("detect")(), [f"data.path={write_things(tmp_path / 'masks', 6)}", "data.validation=0"])
+    prepared = recipe.prepare()  # of masks with the numbers of things, though these may be few
+    assert prepared.classes == ("object",)
 
 
 def test_blood_cells_keeps_the_test_part_of_the_set(tmp_path, monkeypatch):

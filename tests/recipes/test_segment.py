@@ -83,6 +83,7 @@ def test_evaluate_gives_the_same_figures_and_takes_other_pictures(classes, thing
     result = call("evaluate", classes[0], others)
     assert result.exit_code == 0, result.output
     assert "The class foreground of the masks is taken for the class 1 of the network." in result.stderr
+    assert "data.mask_values" not in result.stderr  # which a trained run has
     write_coco(tmp_path / "green", 4, seed=7, names=("red", "green"))
     result = call("evaluate", things[0], tmp_path / "green")
     assert refused_alone(result, "holds the class 'green', which the network does not know", "red, blue")

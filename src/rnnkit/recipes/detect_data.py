@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnnkit.data.sentences import sentence
@@ -28,6 +29,12 @@ class DetectData(PictureData):
     """
 
     layout: Literal["auto", "coco", "voc", "yolo", "table", "masks"] = "auto"
+
+    def reader(self) -> Callable[..., PictureSet]:
+        """Return the function that finds what lies at a path; the numbers in masks are those of things."""
+        from rnnkit.data.images import read_pictures
+
+        return partial(read_pictures, mask_values="instances")
 
 
 class DetectItems:

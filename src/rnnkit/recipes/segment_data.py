@@ -55,7 +55,8 @@ class SegmentData(PictureData):
                 found = read_pictures(
                     path, layout=self.layout, group=self.group, mask_values=self.mask_values, **columns
                 )
-        told = (re.sub('mask_values="([a-z]+)"', r"--set data.mask_values=\1", one) for one in found.findings)
+        typed = "" if new else r"; type --set data.mask_values=\1 if they are not"  # a trained run has its settings
+        told = (re.sub('; type mask_values="([a-z]+)" if they are not', typed, one) for one in found.findings)
         return replace(found, findings=tuple(told))
 
 

@@ -90,7 +90,7 @@ def picture_findings(*sets: PictureSet, most: int | None = 2000) -> list[str]:
             continue
         gray = gray_of(to_float(pixels))
         small = resize_image(gray, _SIDE, _SIDE).numpy().ravel()
-        flat = float(gray.std()) < _FLAT
+        flat = float(gray.std(correction=0)) < _FLAT
         if flat:
             found[_EMPTY].append(picture.id)
         elif pixels.dtype != torch.uint8 and float(pixels.max()) < _DARK:
