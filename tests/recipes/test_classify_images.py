@@ -117,10 +117,16 @@ def test_finetune_learns_a_new_class_and_tells_what_is_forgotten(trained, tmp_pa
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
     assert report["new"]["after"]["accuracy"] > report["new"]["before"]["accuracy"]
     assert {"accuracy", "loss"} <= set(report["old"]["after"])
+    (new / "block").rename(tmp_path / "block")
+    result = call("finetune", run, new, "--set", "epochs=1", "--out", tmp_path / "alone")  # a folder of one class
+    assert result.exit_code == 0, result.output
+    (tmp_path / "block").rename(new / "block")
     options = [part for one in ("epochs=1", "classes=replace", "replay=none") for part in ("--set", one)]
     result = call("finetune", run, new, *options, "--out", tmp_path / "replaced")
     assert result.exit_code == 0, result.output
     assert load_picture_namer(tmp_path / "replaced").classes == ("block", "fence")
+    result = call("evaluate", tmp_path / "replaced")
+    assert refused_alone(result, "was fine-tuned to the classes block, fence", "have 'across'", "--data FOLDER")
 
 
 def test_inspect_looks_into_it(trained):

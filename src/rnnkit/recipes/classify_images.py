@@ -11,6 +11,7 @@ accuracy of the validation part is kept. The test part chooses nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,7 @@ from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.classify_images_data import ClassData, check_classes, divide, hold_new
 from rnnkit.recipes.classify_images_network import build, learner_of
+from rnnkit.recipes.picture_data import check_known
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.tasks.picture_settings import PictureChanges, PictureFit, PictureNetwork
@@ -77,7 +79,13 @@ class ClassifyImages(PictureRecipe):
             namer: of the run.
             known: whether a class that the network lacks is an error; else it joins the classes behind them.
         """
-        return hold_new(self.data.read(path, new=True), namer, known=known)
+        from rnnkit.data.images import read_pictures
+
+        pictures = self.data.read(path, new=True)
+        if pictures.layout == "plain" and path.is_dir():
+            with suppress(DataError):  # where there is no folder of a class; one alone is not taken for it by itself
+                pictures = read_pictures(path, layout="labels")
+        return hold_new(pictures, namer, known=known)
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return accuracy and F1 of the folder's model on its test part, or on other pictures.
@@ -92,6 +100,7 @@ class ClassifyImages(PictureRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedClasses)
             prepared.check_data(folder)
+            check_known(folder, prepared.classes, namer.classes, prepared.nouns)
             judged = prepared.judge(namer)
             if not judged:
                 raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
@@ -148,6 +157,7 @@ class ClassifyImages(PictureRecipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedClasses)
+            check_known(folder, prepared.classes, namer.classes, prepared.nouns)
             held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
         else:
             held, _ = self.new_pictures(data.without_encoding(), namer)

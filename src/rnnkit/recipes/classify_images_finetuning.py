@@ -9,6 +9,7 @@ from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.classify_images_network import learner_of
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.picture_data import check_known
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def make_job(recipe: ClassifyImages, folder: Path, data: DataRequest, settings: 
         prepared = recipe.prepare()
         assert isinstance(prepared, PreparedClasses)
         prepared.check_data(folder)
+        check_known(folder, prepared.classes, namer.classes, prepared.nouns)
         return prepared
 
     old = read_old(folder, settings, read)

@@ -211,6 +211,23 @@ def of_classes(pictures: PictureSet, classes: Sequence[str], part: str) -> tuple
     return pictures.subset(lambda one: one.label in classes), [told]
 
 
+def check_known(folder: Path, classes: Sequence[str], known: Sequence[str], nouns: str) -> None:
+    """Raise DataError where a network that was fine-tuned to other classes lacks some of its first training.
+
+    Args:
+        folder: of the run.
+        classes: of the first training.
+        known: of the network.
+        nouns: what it was trained on, in the plural.
+    """
+    lost = [name for name in classes if name not in known]
+    if lost:
+        raise DataError(
+            f"{folder} was fine-tuned to the classes {', '.join(known)}, and the {nouns} of the first training have "
+            f"{lost[0]!r}; name {nouns} of the new classes: --data FOLDER"
+        )
+
+
 def warn_of(pictures: PictureSet, told: Sequence[str]) -> None:
     """Warn of what was found in pictures that a trained run is given, such as those that are left out.
 

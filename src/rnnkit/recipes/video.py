@@ -19,7 +19,7 @@ from rnnkit import runs
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
-from rnnkit.recipes.picture_data import divide_pictures, of_classes, warn_of
+from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
 from rnnkit.recipes.video_network import build, learner_of
@@ -120,6 +120,7 @@ class Video(Recipe):
         prepared = self.prepare()
         assert isinstance(prepared, PreparedVideo)
         prepared.check_data(folder)
+        check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
         judged = prepared.judge(classifier)
         if not judged:
             raise DataError(f"{folder} held no clips back; name some: --data FOLDER")
@@ -167,6 +168,7 @@ class Video(Recipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedVideo)
+            check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
             held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
         else:
             held = self.other_clips(classifier, data)

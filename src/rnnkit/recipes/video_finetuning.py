@@ -10,7 +10,7 @@ from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
-from rnnkit.recipes.picture_data import warn_of
+from rnnkit.recipes.picture_data import check_known, warn_of
 from rnnkit.recipes.video import PreparedVideo, Video
 from rnnkit.recipes.video_data import hold_clips
 from rnnkit.recipes.video_network import learner_of
@@ -47,6 +47,7 @@ def make_job(recipe: Video, folder: Path, data: DataRequest, settings: FineTune)
         prepared = recipe.prepare()
         assert isinstance(prepared, PreparedVideo)
         prepared.check_data(folder)
+        check_known(folder, prepared.classes, before, prepared.nouns)
         return prepared
 
     old = read_old(folder, settings, read)
