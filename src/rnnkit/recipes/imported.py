@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import ConfigError, DataError
 from ..tasks.ranges import Positive, Seed, Settings
 from .base import Columns, DataRequest, InspectionData, Predictor, Recipe
-from .inspection import INPUTS, read_npz
+from .inspection import INPUTS, named_arrays, read_npz, tensor_of
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class Imported(Recipe):
 
         def answer(data: DataRequest) -> Columns:
             ids, inputs, lengths = self._inputs(model, data)
+            inputs = [
+                x if name in model.integers else _checked(x.float(), name, data.path)
+                for name, x in zip(model.inputs, inputs, strict=True)
+            ]
             return {"id": ids} | answers(model, inputs, lengths, device, self._class_names(model))
 
         return answer
@@ -187,7 +191,7 @@ class Imported(Recipe):
         from ..types import Sequences
 
         if data.path.suffix == ".npz":
-            arrays = _named_arrays(data.without_encoding(), model.inputs)
+            arrays = _input_arrays(data.without_encoding(), model.inputs)
             if arrays is not None:
                 return list(range(1, len(arrays[0]) + 1)), arrays, None
             if len(model.inputs) > 1:
@@ -289,24 +293,24 @@ def _divided(x: Any, y: torch.Tensor, settings: FineTune, divide: Any) -> tuple[
     return rows(new), rows(judged)
 
 
-def _named_arrays(path: Path, names: list[str]) -> list[torch.Tensor] | None:
+def _input_arrays(path: Path, names: list[str]) -> list[torch.Tensor] | None:
     """Arrays of an .npz file by the names of the inputs; None where it has other names."""
-    import numpy as np
-    import torch
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not set(names) <= set(file.files) or (len(names) == 1 and names[0] in INPUTS):
-                return None
-            found = [file[name] for name in names]
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None  # the reader of x tells what is wrong
+    arrays = named_arrays(path)
+    if not set(names) <= set(arrays) or (len(names) == 1 and names[0] in INPUTS):
+        return None
+    found = [tensor_of(arrays[name], name, path) for name in names]
     if len({len(one) for one in found}) > 1:
         raise DataError(
             f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each"
         )
-    kinds = [np.float32 if one.dtype.kind == "f" else np.int64 for one in found]
-    return [torch.from_numpy(np.ascontiguousarray(one.astype(kind))) for one, kind in zip(found, kinds, strict=True)]
+    return found
+
+
+def _checked(x: torch.Tensor, name: str, path: Path) -> torch.Tensor:
+    wrong = ~x.isfinite().flatten(1).all(1) if x.dim() > 1 else ~x.isfinite()
+    if bool(wrong.any()):
+        raise DataError(f"{path}: row {int(wrong.int().argmax())} of {name} holds nan or inf; expected finite numbers")
+    return x
 
 
 def _sequences(rows: Any) -> Any:

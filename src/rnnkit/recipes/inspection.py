@@ -17,34 +17,51 @@ def read_npz(path: Path) -> tuple[Any, Any]:
         inputs (a tensor, or ``Sequences`` with lengths), and targets, None where there are none.
 
     Raises:
-        DataError: no such file, damaged, without x, or arrays of objects (they would have to be unpickled).
+        DataError: no such file, damaged, without x, arrays of objects (they would have to be unpickled), or lengths
+            that do not fit.
+    """
+    from ..types import Sequences
+
+    arrays = named_arrays(path)
+    found = [next((name for name in names if name in arrays), None) for names in (INPUTS, TARGETS)]
+    if found[0] is None:
+        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected x [N, T, I] and y")
+    x, y = (None if name is None else tensor_of(arrays[name], name, path) for name in found)
+    if y is not None and len(y) != len(x):
+        raise DataError(f"{path}: {len(x)} inputs arrived with {len(y)} targets; expected one for each")
+    if "lengths" in arrays:
+        lengths, steps = tensor_of(arrays["lengths"], "lengths", path), x.shape[1] if x.dim() > 1 else 0
+        fits = lengths.shape == x.shape[:1] and not lengths.is_floating_point()
+        if not fits or int(lengths.min()) < 1 or int(lengths.max()) > steps:
+            raise DataError(f"{path}: expected lengths [{len(x)}] of whole numbers from 1 to {steps}")
+        x = Sequences(x, lengths)
+    return x, y
+
+
+def named_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an .npz file by their names.
+
+    Raises:
+        DataError: no such file, damaged, or arrays of objects.
+    """
+    from ..data.readers.npz import read_arrays
+
+    if not path.exists():
+        raise DataError(f"{path} does not exist; expected an .npz file with x [N, T, I] and y")
+    return read_arrays(path)
+
+
+def tensor_of(array: Any, name: str, path: Path) -> Any:
+    """Return an array of rows as a tensor: float32, or int64 of whole numbers.
+
+    Raises:
+        DataError: it has no rows, or holds no numbers.
     """
     import numpy as np
     import torch
 
-    from ..types import Sequences
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; expected an .npz file with x [N, T, I] and y") from None
-    except (OSError, ValueError, AttributeError, KeyError) as error:
-        raise DataError(f"{path} is no .npz file of plain arrays ({error})") from None
-    found = [next((name for name in names if name in arrays), None) for names in (INPUTS, TARGETS)]
-    if found[0] is None:
-        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected x [N, T, I] and y")
-    x, y = (None if name is None else _tensor(arrays[name], name, path) for name in found)
-    if "lengths" in arrays:
-        assert x is not None
-        x = Sequences(x, torch.from_numpy(arrays["lengths"].astype(np.int64)))
-    return x, y
-
-
-def _tensor(array: Any, name: str, path: Path) -> Any:
-    import numpy as np
-    import torch
-
+    if not array.shape or not len(array):
+        raise DataError(f"{path}: {name} has shape {array.shape}; expected at least one row")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: {name} is of type {array.dtype}; expected numbers (for classes their numbers from 0)")
     kind = np.float32 if array.dtype.kind == "f" else np.int64

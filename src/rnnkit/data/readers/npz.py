@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ _TARGETS = ("y", "Y", "labels", "label", "targets", "target", "y_train")
 def read(path: Path, options: Options) -> SeriesSet:
     """Read a ``.npz`` file; see :func:`rnnkit.data.read_series`."""
     place = Place(str(path))
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else []
     names = [*arrays, *channels]
     unknown = [name for name in options.ignore_columns if name not in names]
@@ -154,7 +155,12 @@ def _column(
     return list(arrays[named]) if usual == "times" else arrays[named].tolist()
 
 
-def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a ``.npz`` file by their names.
+
+    Raises:
+        DataError: the file is none, is damaged, or holds Python objects.
+    """
     if not zipfile.is_zipfile(path):
         raise DataError("is no .npz file, as np.savez(path, X=..., y=...) writes one", Place(str(path)))
     try:
@@ -171,7 +177,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                         "np.savez(path, X=..., lengths=..., y=...)",
                     ) from None
             return arrays
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"cannot be read as a .npz file ({error})", Place(str(path))) from None
