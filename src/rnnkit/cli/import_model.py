@@ -37,10 +37,16 @@ def import_model(
     Nothing of the file is executed, and the other program is not needed.
     """
     from .. import runs
+    from ..interop.weight_files import KINDS
 
     if kind_of(file) in ("run", "model"):
         raise ConfigError(
             f"{file} is a model of rnnkit's already; expected a file of another program, such as a .keras"
+        )
+    if file.suffix.lower() in KINDS:
+        raise ConfigError(
+            f"{file} holds weights without the layers they belong to; expected .keras, .h5 or .onnx. In Python, the "
+            "readers of rnnkit.interop take it, such as read_torch_layers"
         )
     names = tuple(one.strip() for one in classes.split(",")) if classes else ()
     if len(set(names)) != len(names) or "" in names:

@@ -78,6 +78,9 @@ def test_what_a_run_from_outside_cannot_do_is_told(run):
         (["m.keras", "--classes", "a,b,c"], "names 3 classes; the model has 2"),
         (["m.keras", "--classes", "a,a"], "expected a different name for each class"),
         (["none.keras"], "none.keras does not exist"),
+        (["m.keras", "--configuration", "m.json"], "a .keras file has one: leave it out"),
+        (["."], "is a folder; expected a .keras or .h5 file"),
+        (["m.pt"], "read_torch_layers"),
         (["rows.csv"], "neither a .keras file"),
         (["run"], "is a model of rnnkit's already"),
         (["m.keras", "--out", "run"], "run"),
@@ -85,6 +88,33 @@ def test_what_a_run_from_outside_cannot_do_is_told(run):
 )
 def test_mistakes_are_named(run, arguments, words):
     assert refused(call("import", *arguments), words)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"x": ["a", "b"]}, "x is of type <U1"),
+        ({"x": 3.0}, "x has shape ()"),
+        ({"x": np.full((2, 4, 3), np.nan)}, "row 0 of x holds nan or inf"),
+        ({"x": np.zeros((2, 4, 3)), "y": [1]}, "2 inputs arrived with 1 targets"),
+        ({"x": np.zeros((2, 4, 3)), "lengths": ["a", "b"]}, "lengths is of type <U1"),
+        ({"x": np.zeros((2, 4, 3)), "lengths": [4, 5]}, "expected lengths [2] of whole numbers from 1 to 4"),
+        ({"x": np.zeros((2, 4, 3)), "lengths": [[4], [4]]}, "expected lengths [2]"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(run, given, words):
+    np.savez("odd.npz", **given)
+    assert refused(call("predict", run, "odd.npz"), words)
+
+
+def test_whole_numbers_are_taken_as_fractions(run):
+    np.savez("whole.npz", x=np.ones((2, 4, 3), int))
+    assert call("predict", run, "whole.npz").exit_code == 0
+
+
+def test_a_truncated_file_of_arrays_is_named(run):
+    Path("cut.npz").write_bytes(Path("rows.npz").read_bytes()[:200])
+    assert refused(call("predict", run, "cut.npz"), "cut.npz", ".npz file")
 
 
 def test_several_inputs_and_outputs(tmp_path, arrays, monkeypatch):
@@ -106,6 +136,8 @@ def test_several_inputs_and_outputs(tmp_path, arrays, monkeypatch):
     result = call("import", "m.weights.h5", "--configuration", "m.json", "--out", "run")
     assert result.exit_code == 0, result.output
     np.savez("rows.npz", a=np.ones((3, 5, 3), "float32"), b=np.zeros((3, 4), "float32"))
+    np.savez("words.npz", a=["a"], b=["b"])
+    assert refused(call("predict", "run", "words.npz"), "a is of type <U1")
     predicted = call("predict", "run", "rows.npz").stdout.splitlines()
     names = [f"prediction_{name}_{number}" for name in ("first", "second") for number in (0, 1)]
     assert predicted[0].split() == ["id", *names]

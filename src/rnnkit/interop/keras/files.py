@@ -55,6 +55,8 @@ def open_file(path: Path, configuration: Path | dict[str, Any] | None = None) ->
         MissingExtraError: h5py is not installed.
     """
     h5py_module()
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a .keras or .h5 file, as model.save('m.keras') writes it")
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected a .keras or .h5 file")
     with path.open("rb") as opened:
@@ -62,6 +64,8 @@ def open_file(path: Path, configuration: Path | dict[str, Any] | None = None) ->
     place = Location(str(path))
     with _damage(place):
         if start[:2] == b"PK":
+            if configuration is not None:
+                raise place.problem("a configuration arrived beside it, but a .keras file has one: leave it out")
             with zipfile.ZipFile(path) as archive, _extracted(archive, place) as (described, version, weights):
                 yield _opened(described, weights, Location(str(path), version=version))
         elif start == _HDF5:
