@@ -57,6 +57,15 @@ def test_a_saved_model_and_the_default_file(runs, tmp_path):
     assert json.loads((tmp_path / "model.json").read_text())["parts"][0]["states"] == []
 
 
+def test_two_formats_have_a_description_each(runs, tmp_path):
+    model = tmp_path / "alone.safetensors"
+    model.write_bytes((runs / "alone.safetensors").read_bytes())
+    for kind in ("onnx", "keras"):
+        assert call("export", model, "--to", kind).exit_code == 0
+    assert json.loads((tmp_path / "model.json").read_text())["format"] == "rnnkit onnx"
+    assert json.loads((tmp_path / "model.keras.json").read_text())["format"] == "keras"
+
+
 def test_a_damaged_description_does_not_hinder(runs, tmp_path):
     (tmp_path / "m.json").write_text("not ours")
     assert call("export", runs / "mnist", "--to", "onnx", "--out", tmp_path / "m.onnx").exit_code == 0

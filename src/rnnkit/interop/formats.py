@@ -77,8 +77,8 @@ class Format:
             if value not in (None, False) and name not in self.options:
                 having = [one.name for one in FORMATS.values() if name in one.options]
                 raise ConfigError(
-                    f"{name} arrived, which files in the format {self.name!r} have not; leave it out, or export to "
-                    f"{' or '.join(map(repr, having))}"
+                    f"the option {name} arrived, which the format {self.name!r} does not have; leave it out, or export "
+                    f"to {' or '.join(map(repr, having))}"
                 )
         if path.suffix != self.suffix:
             raise ConfigError(

@@ -69,7 +69,6 @@ class Builder:
         if numbers > MAX_NUMBERS:
             raise place.problem(f"the model has {numbers:,} parameters; expected at most {MAX_NUMBERS:,}")
         model.to_empty(device="cpu")
-        double = False
         with torch.no_grad():
             for one in self.fills:
                 target = getattr(one.module, one.name)
@@ -82,7 +81,6 @@ class Builder:
                     raise one.arrays[0].place.problem(
                         f"the array {one.arrays[0].name} gives {list(value.shape)}; expected {list(target.shape)}"
                     )
-                double |= value.dtype == torch.float64
                 target.copy_(value)
         for module in self.frozen:
             module.requires_grad_(False)

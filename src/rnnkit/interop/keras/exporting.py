@@ -22,8 +22,8 @@ def write(model: Any, path: Path, request: Request) -> Report:
     Raises:
         ConfigError: Keras has no counterpart of a part of the model.
     """
-    to_keras(model, path)
     graph = to_graph(model)
+    to_keras(graph, path)
     shapes: list[list[int | None] | None] = [None] * len(graph.inputs) if graph.shapes is None else [*graph.shapes]
     described = {
         "format": "keras",
@@ -36,7 +36,7 @@ def write(model: Any, path: Path, request: Request) -> Report:
         ],
         **request.description,
     }
-    beside = path.with_suffix(".json")
+    beside = path.with_name(f"{path.name}.json")  # not that of an ONNX file of the same name
     with replacing(beside) as temporary:
         temporary.write_text(json_text(described), encoding="utf-8")
     lines = ["Keras 3 loads the file by keras.saving.load_model(FILE); it predicts on rows without padding."]

@@ -168,7 +168,7 @@ def _layer(
             options["reset_after"] = reset_after
         owner, suffix = _ACTIVATED[kind](size, units, activation, **options), ""
         layer = RNN(owner, batch_first=True)
-    order = _gru_order if kind == "GRU" else _as_it_is
+    order = swap_gates if kind == "GRU" else as_it_is
     builder.fill(owner, "weight_ih" + suffix, kernel, change=lambda one: order(one.T))
     builder.fill(owner, "weight_hh" + suffix, recurrent, change=lambda one: order(one.T))
     if biases and reset_after:
@@ -189,7 +189,7 @@ def _cudnn(kind: str, settings: LayerSettings, weights: LayerWeights, builder: B
     bias.expect("a bias", 2 * gates * units)
     size = kernel.shape[0]
     layer = LSTM(size, units, batch_first=True) if kind == "LSTM" else GRU(size, units, batch_first=True)
-    order = _gru_order if kind == "GRU" else _as_it_is
+    order = swap_gates if kind == "GRU" else as_it_is
 
     def blocks(one: Tensor) -> Tensor:
         """Each gate's block, whose memory is a matrix with H rows."""
@@ -203,11 +203,12 @@ def _cudnn(kind: str, settings: LayerSettings, weights: LayerWeights, builder: B
     return layer
 
 
-def _as_it_is(one: Tensor) -> Tensor:
+def as_it_is(one: Tensor) -> Tensor:
+    """Return a tensor itself: LSTM's gates have the same order in both libraries."""
     return one
 
 
-def _gru_order(one: Tensor) -> Tensor:
-    """Rows of the gates z, r, h as r, z, n."""
-    z, r, h = one.chunk(3)
-    return torch.cat((r, z, h))
+def swap_gates(one: Tensor) -> Tensor:
+    """Return the rows of Keras's gates z, r, h as r, z, n, or those of r, z, n as z, r, h."""
+    first, second, third = one.chunk(3)
+    return torch.cat((second, first, third))

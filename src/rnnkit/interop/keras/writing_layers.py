@@ -16,6 +16,7 @@ from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from ...layers.simple_rnn import SimpleRNN
+from .layers_recurrent import as_it_is, swap_gates
 
 Tensor = torch.Tensor
 Arrays = list[tuple[tuple[str, ...], list[np.ndarray]]]
@@ -148,7 +149,7 @@ def _cell(layer: torch.nn.Module, dropout: float, name: str) -> tuple[str, dict[
         raise _no_counterpart(name, f"a recurrence {type(getattr(layer, 'cell', layer)).__name__}")
     config |= {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
     w_ih, w_hh, b_ih, b_hh = weights
-    order = _gru_order if kind == "GRU" else _as_it_is
+    order = swap_gates if kind == "GRU" else as_it_is
     arrays = [_array(order(w_ih).T), _array(order(w_hh).T)]
     if kind == "GRU":
         config["reset_after"] = reset_after
@@ -174,16 +175,6 @@ def _check_options(layer: SimpleRNN | LSTM | GRU, name: str) -> None:
     found = [option for option, used in asked.items() if used]
     if found:
         raise _no_counterpart(name, f"{type(layer).__name__} with {' and '.join(found)}")
-
-
-def _as_it_is(one: Tensor) -> Tensor:
-    return one
-
-
-def _gru_order(one: Tensor) -> Tensor:
-    """Rows of the gates r, z, n as z, r, h."""
-    r, z, n = one.chunk(3)
-    return torch.cat((z, r, n))
 
 
 def _both(layer: g.BothDirections, name: str) -> WrittenLayer:
