@@ -106,10 +106,13 @@ def _layer(
     if kind is SimpleRNN:
         options["nonlinearity"] = nonlinearity
     numbers = {int(match["number"]) for one in weights if (match := _NAME.match(one))}
+    lacking = min(set(range(len(numbers))) - numbers, default=None)
+    if lacking is not None:
+        raise DataError(f"lacks the tensor 'weight_ih_l{lacking}'", place)
     layer = kind(
         first.shape[1],
         hidden,
-        max(numbers) + 1,
+        len(numbers),
         bias="bias_ih_l0" in weights,
         batch_first=batch_first,
         bidirectional="weight_ih_l0_reverse" in weights,

@@ -123,4 +123,9 @@ def _of_torch(file: Path) -> dict[str, Tensor]:
         if isinstance(found.get(name), dict):
             found = found[name]
             break
-    return {str(name): one.detach() for name, one in found.items() if isinstance(one, Tensor)}
+    weights = {str(name): one.detach() for name, one in found.items() if isinstance(one, Tensor)}
+    for name, one in weights.items():
+        # A view may repeat the numbers that are stored: a small file would take any amount of memory.
+        if one.layout != torch.strided or one.is_quantized or one.nbytes > one.untyped_storage().nbytes():
+            raise DataError(f"the tensor {name!r} {list(one.shape)} is stored otherwise than number by number")
+    return weights
