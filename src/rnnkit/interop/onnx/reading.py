@@ -130,11 +130,9 @@ class Reader:
                 raise self.error("has a value that is no tensor", node)
             self.constants[node.output[0]] = value
             return
-        unknown = [
-            name for name in given if name not in self.known and name not in self.constants | dict.fromkeys(self.side)
-        ]
-        if unknown:
-            raise self.error(f"reads {unknown[0]!r}, which nothing before it puts out", node)
+        for name in given:
+            if name not in self.known and name not in self.constants and name not in self.side:
+                raise self.error(f"reads {name!r}, which nothing before it puts out", node)
         if kind in ("Shape", "Size") or not sources:
             self._computed(node)
             return
