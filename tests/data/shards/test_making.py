@@ -355,7 +355,15 @@ def test_manifests_from_elsewhere_are_not_trusted(tmp_path):
         ({"version": 9}, "is of version 9"),
         ({"shards": [{**good["shards"][0], "name": "../x.parquet"}]}, "a shard is called"),
         ({"shards": [{**good["shards"][0], "rows": "5"}]}, "no whole numbers"),
+        ({"shards": [{**good["shards"][0], "bytes": "5"}]}, "no whole numbers"),
+        ({"shards": [{**good["shards"][0], "tokens": -5}]}, "no whole numbers"),
+        ({"shards": [{**good["shards"][0], "labels": ["a"]}]}, "no whole numbers"),
+        ({"shards": [{**good["shards"][0], "sha256": 5}]}, "is no text"),
         ({"shards": None}, "is damaged"),
+        ({"column": "text"}, "the column 'text' is none of the schema"),
+        ({"made": {"source": 5}}, "the source or the settings"),
+        ({"made": {"settings": [1]}}, "the source or the settings"),
+        ({"tokenizer": 5}, "the tokenizer is 5"),
     ):
         manifest.write_text(json.dumps({**good, **change}))
         with pytest.raises(DataError, match=problem):

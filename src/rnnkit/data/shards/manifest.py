@@ -157,15 +157,23 @@ class Manifest:
             for one in shards:
                 if not isinstance(one.name, str) or one.name.startswith("/") or ".." in one.name.split("/"):
                     raise ValueError(f"a shard is called {one.name!r}")
-                if not isinstance(one.rows, int) or one.rows < 0 or not isinstance(one.tokens, int | None):
+                counts = [one.rows, *(each for each in (one.bytes, one.tokens, one.characters, one.text_bytes)
+                                      if each is not None)]  # fmt: skip
+                if not isinstance(one.labels, dict) or not all(map(_is_count, (*counts, *one.labels.values()))):
                     raise ValueError(f"the counts of {one.name} are no whole numbers")
+                if not isinstance(one.sha256, str):
+                    raise ValueError(f"the hash of {one.name} is no text")
             if values["kind"] not in KINDS:
                 raise ValueError(f"the kind is {values['kind']!r}")
             schema = tuple(Field(name, dtype, tuple(shape), role) for name, dtype, shape, role in values["schema"])
-            return Manifest(
-                str(values["kind"]), str(values["column"]), schema, shards, dict(values["details"]),
-                values["tokenizer"], dict(values["made"]),
-            )  # fmt: skip
+            if values["column"] not in [one.name for one in schema]:
+                raise ValueError(f"the column {values['column']!r} is none of the schema")
+            details, made, tokenizer = dict(values["details"]), dict(values["made"]), values["tokenizer"]
+            if not isinstance(made.get("source", []), list) or not isinstance(made.get("settings", {}), dict):
+                raise ValueError("the source or the settings of the making are no lists and objects")
+            if not isinstance(tokenizer, str | None):
+                raise ValueError(f"the tokenizer is {tokenizer!r}")
+            return Manifest(str(values["kind"]), str(values["column"]), schema, shards, details, tokenizer, made)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"is damaged ({error!r})", place, "make the shards again") from None
 
@@ -181,3 +189,7 @@ class Manifest:
             DataError: there is none, or it is damaged.
         """
         return Manifest.from_json(storage.json(MANIFEST), Place(storage.where(MANIFEST)))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
