@@ -28,6 +28,15 @@ def test_make_inspect_verify(tmp_path, monkeypatch):
     assert "1 of 1 shards are damaged" in damaged.stderr
 
 
+def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_bytes("déjà vu".encode("latin-1"))
+    line = ["shards", "make", "a.txt", "--out", "out", "--processes", 1]
+    assert "type --encoding" in call(*line).stderr
+    assert call(*line, "--encoding", "latin-1").exit_code == 0
+    assert call("shards", "verify", "out/shard-00000.parquet").stdout == "The shard is whole.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -36,10 +45,16 @@ def test_make_inspect_verify(tmp_path, monkeypatch):
         (["make", "a.jsonl", "--out", "out", "--tokens", "letters"], "--tokens letters arrived; expected one of"),
         (["make", "a.jsonl", "--out", "out", "--size", "9"], "--size 9 arrived"),
         (["make", "a.jsonl", "--out", "full"], "is not empty"),
+        (["make", "a.jsonl", "--out", "out", "--processes", "0"], "--processes 0 arrived; expected a whole number"),
+        (["make", "a.csv", "--out", "out", "--field", "²"], "'²'"),
         (["make", "a.jsonl", "--out", "out", "--label", "x"], "add --kind series"),
         (["make", "a.csv", "--out", "out", "--kind", "series", "--processes", "1"], "or --unlabelled if there is none"),
         (["make", "a.jsonl", "--out", "made", "--level", "3"], "or type --overwrite to remove them"),
         (["inspect", "full"], "holds no .parquet files; make shards: rnnkit shards make"),
+        (["make", "a.jsonl", "--out", "s3://bucket/out"], "expected a folder of this machine"),
+        (["make", "a.odd", "--out", "out"], "type --format txt"),
+        (["inspect", "a.jsonl"], "is a file; expected a folder of shards, or a .parquet file"),
+        (["inspect", "made", "--column", "x"], "--column x arrived"),
         (["inspect", "nowhere"], "nowhere: there is no such folder"),
         (["inspect", "made", "--rows", "-1"], "--rows -1 arrived"),
         (["verify", "made", "--threads", "0"], "threads=0"),
@@ -48,6 +63,7 @@ def test_make_inspect_verify(tmp_path, monkeypatch):
 def test_mistakes_are_answered_with_what_to_type(tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     write_lines("a.jsonl", 3)
+    (tmp_path / "a.odd").write_text("x")
     (tmp_path / "a.csv").write_text("id,time,x\na,0,1\na,1,2\n")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.md").write_text("x")

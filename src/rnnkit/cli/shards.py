@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from .command import Verb
-from .output import INTERRUPTED, Options, plain_warnings
+from .output import INTERRUPTED, Options, in_options, plain_warnings
 
 app = typer.Typer(
     help="Data of any size as compressed Parquet files: make them, look at them, check them.", no_args_is_help=True
@@ -86,6 +85,7 @@ def make(
     --tokenizer the shards hold tokens, for `rnnkit train lm --set data.shards=DIR`.
     """
     from ..data import shards
+    from ..ops.machine import usable_cores
 
     if unlabelled and (numbers or label is not None):
         raise ConfigError("--unlabelled and a label arrived; expected one of them")
@@ -105,7 +105,7 @@ def make(
                 vocabulary_size=size,
                 tokenizer=tokenizer,
                 separators=separators,
-                field=int(field) if field is not None and field.isdigit() else field,
+                field=int(field) if field is not None and field.isdecimal() else field,
                 unit=unit,  # type: ignore[arg-type]
                 format=format,  # type: ignore[arg-type]
                 encoding=encoding,
@@ -114,7 +114,7 @@ def make(
                 quotes=quotes,
                 empty=empty,  # type: ignore[arg-type]
                 reading=reading,
-                processes=processes or os.cpu_count() or 1,
+                processes=usable_cores() if processes is None else processes,
                 shard_bytes=_bytes(shard_size),
                 level=level,
                 overwrite=overwrite,
@@ -144,7 +144,7 @@ def inspect(
 
     if rows < 0:
         raise ConfigError(f"--rows {rows} arrived; expected a number of at least 0")
-    with plain_warnings():
+    with plain_warnings(), in_options("column"):
         found = shards.ShardSet.open(address, column=column, damaged="skip")
         if as_json:
             typer.echo(json.dumps(found.manifest.to_json(), indent=2, ensure_ascii=False))
@@ -218,7 +218,7 @@ def _lines(manifest: Any) -> list[str]:
     for name, value in manifest.details.items():
         lines.append(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
     if manifest.made.get("source"):
-        lines.append(f"made of {', '.join(manifest.made['source'])} by {manifest.made.get('by')}")
+        lines.append(f"made of {', '.join(map(str, manifest.made['source']))} by {manifest.made.get('by')}")
     return lines
 
 

@@ -136,7 +136,7 @@ class TextSource(Settings):
         from ..data.text.texts import read_texts
 
         given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        if str(given.get("field")).isdigit():
+        if str(given.get("field")).isdecimal():
             given["field"] = int(given["field"])
         given["encoding"] = encoding or self.encoding
         if "delimiter" in given:

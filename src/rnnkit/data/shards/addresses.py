@@ -9,6 +9,7 @@ import io
 import os
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,16 @@ from ...serialization import read_json, replacing
 
 T = TypeVar("T")
 _FOR_GOOD = (PermissionError, IsADirectoryError, NotADirectoryError, NotImplementedError)
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is an address of another machine, also where `Path` has taken one of its slashes.
+
+    Example:
+        >>> is_address("s3://bucket/a"), is_address(Path("s3://bucket/a")), is_address("C:/a"), is_address("a/b")
+        (True, True, False, False)
+    """
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", os.fspath(path)) is not None
 
 
 class MissingFileError(DataError):
@@ -173,7 +184,7 @@ class Storage:
                 with open(where, "rb") as file:
                     file.seek(begin)
                     found = file.read() if end is None else file.read(end - begin)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, NotADirectoryError) as error:
                 raise MissingFileError(_in_words(error), Place(where)) from None
             except OSError as error:
                 raise DataError(_in_words(error), Place(where)) from None

@@ -22,7 +22,7 @@ from ...serialization import json_text, read_json, remove_leftovers, replacing
 from ..text.files import Paths, check_reading, find_files
 from ..text.texts import UNITS, Piece
 from ..text.tokenizer import Tokenizer
-from .addresses import Storage
+from .addresses import Storage, is_address
 from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
 from .portions import Portion, Span, divide, find_sources, format_of_sources
 from .rows import Reading
@@ -143,7 +143,7 @@ def make_shards(
     }  # fmt: skip
     _check(kind, tokens, vocabulary_size, tokenizer, processes, shard_bytes, level, unit, format, given)
     folder = Path(out)
-    if "://" in str(out):
+    if is_address(out):
         raise ConfigError.of("out", str(out), "expected a folder of this machine: copy the shards when they are made")
     if kind == "series":
         files = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(one) for one in source]
@@ -333,8 +333,10 @@ def _begin(folder: Path, digest: str, overwrite: bool) -> Manifest | None:
     if plan.is_file():
         if read_json(plan.read_text(encoding="utf-8")).get("digest") == digest:
             return None
-        remedies = ("take another folder", Remedy("overwrite", True, "to begin anew"))
-        raise DataError("holds the begin of shards of another source or other settings", place, remedies)
+        if any(folder.glob("shard-*.parquet")):
+            remedies = ("take another folder", Remedy("overwrite", True, "to begin anew"))
+            raise DataError("holds the begin of shards of another source or other settings", place, remedies)
+        removed = _remove(folder)  # of a making that failed before its first shard
     if not removed and folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
         raise DataError("is not empty, and holds no shards", place, "take another folder")
     with replacing(plan) as temporary:

@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError, Place
+from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ..audio.sound_files import SUFFIXES as SOUNDS
 from ..readers.text import marked_encoding
 from ..text.files import FORMATS, Paths, suffix_of
+from .addresses import is_address
 
 TARS = ("tar", "tgz")
 _WIDE = (
@@ -69,7 +70,7 @@ def find_sources(source: Paths) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, given):
         place = Place(str(path))
-        if "://" in str(path) or str(path).startswith(("http:/", "s3:/")):
+        if is_address(path):
             advice = "copy it to this machine first; shards that are made can be read from there"
             raise DataError("shards are made of files of this machine", place, advice)
         if not path.exists():
@@ -107,7 +108,7 @@ def format_of_sources(files: Iterable[Path], format: str | None) -> tuple[str, l
         known = ", ".join(f".{one}" for one in [*FORMATS, "parquet", *TARS])
         raise DataError(
             f"files of formats that are not read arrived ({suffixes}); expected {known}, or sound files",
-            remedy="say what they are: format='txt'",
+            remedy=Remedy("format", "txt", "if they are plain text"),
         )
     return next(iter(kinds.items()))
 

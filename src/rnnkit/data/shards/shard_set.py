@@ -298,7 +298,10 @@ def _open_folder(storage: Storage, column: str | None, damaged: Any) -> ShardSet
         problem = f"has no {MANIFEST}, and a web server lists no files"
         raise DataError(problem, place, "give the address of one .parquet file, or of shards")
     if not storage.is_folder():
-        raise DataError("there is no such folder", place)
+        problem = "there is no such folder"
+        if storage.exists():
+            problem = "is a file; expected a folder of shards, or a .parquet file"
+        raise DataError(problem, place)
     if storage.exists(f"{MAKING}/{PLAN}"):
         advice = "make them again by the same command, which goes on where it was"
         raise DataError("the making of these shards was interrupted", place, advice)
