@@ -1,6 +1,7 @@
 """Pretraining on series without labels, on made waves: what is filled in, and what comes of it with a few labels."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from typer.testing import CliRunner
 
 import rnnkit
 from rnnkit.cli.main import app
+from rnnkit.data import SeriesSet
+from rnnkit.data.preprocessing import Preprocessing
+from rnnkit.recipes.series_transfer import with_inputs_of
 from rnnkit.tasks import series
 
 SMALL = ["--set", "model.channels=6", "--set", "model.hidden_size=8", "--set", "model.dropout=0"]
@@ -67,6 +71,15 @@ def test_it_goes_on_to_classes(pretrained):
     ours, theirs = answers.model.front.convs[0].weight, before.front.convs[0].weight
     fresh = rnnkit.ConvFront(2, 6).convs[0].weight
     assert torch.dist(ours, theirs) < torch.dist(fresh, theirs) / 2
+
+
+def test_channels_of_the_same_names_come_into_the_order_of_the_pretraining():
+    rows = SeriesSet.from_arrays([np.random.default_rng(0).normal(size=(9, 2)) * [1, 100]], channels=["a", "b"])
+    turned = SeriesSet.from_arrays([rows.values[0][:, ::-1]], channels=["b", "a"])
+    pretrained = Preprocessing.fit(rows)
+    found = with_inputs_of(pretrained, Preprocessing.fit(turned), Path("run"))
+    assert found.channels == ("a", "b")
+    torch.testing.assert_close(found.transform(turned), pretrained.transform(rows))
 
 
 def test_it_goes_on_to_numbers(pretrained):

@@ -98,7 +98,7 @@ def with_inputs_of(pretrained: Preprocessing, found: Preprocessing, folder: Path
     """Return the preprocessing of new rows with the scales that a pretrained network knows.
 
     Args:
-        pretrained: of the pretraining.
+        pretrained: of the pretraining; the order of its channels, too, where the rows have them by the same names.
         found: of the new rows; its classes or the scale of its targets stay.
         folder: of the pretraining, for the message.
 
@@ -110,8 +110,11 @@ def with_inputs_of(pretrained: Preprocessing, found: Preprocessing, folder: Path
             f"{folder} was pretrained on {_channels(pretrained)}, and the rows have {_channels(found)}; expected the "
             "same"
         )
+    # Channels of other names are told apart by their order alone.
+    alike = set(found.channels) == set(pretrained.channels)
     return replace(
         found,
+        channels=pretrained.channels if alike else found.channels,
         scale=pretrained.scale,
         missing=pretrained.missing,
         center=pretrained.center,
