@@ -30,6 +30,7 @@ SMALL = [
         (["--processes", "1", "--max-restarts", "-1"], "at least 0"),
         (["--restartable"], "add --out FOLDER"),
         (["--exchange", "fp8"], "expected fp16, bf16, powersgd"),
+        (["--exchange", "rank=4"], "expected fp16, bf16, powersgd"),
         (["--resume", "here", "--restartable"], "--restartable"),
     ],
 )

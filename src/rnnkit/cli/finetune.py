@@ -67,7 +67,8 @@ def finetune(
     from .. import runs
 
     if resume is not None:
-        others = [one for one in (run, file, data, task, epochs, batch_size, lr, seed, set_, out, encoding) if one]
+        given = (run, file, data, task, epochs, batch_size, lr, seed, *(set_ or ()), out, encoding)
+        others = [one for one in given if one is not None]
         if others:
             raise ConfigError(
                 f"{others[0]} arrived with --resume {resume}; a fine-tuning goes on with its own run, data and "

@@ -189,7 +189,7 @@ def _is_first_to_fail() -> bool:
 
         return distributed_c10d._get_default_store().add("rnnkit.failed", 1) == 1
     except BaseException:  # the store is gone, or was never there
-        return os.environ.get("RANK") == "0" or "rnnkit.failed" not in os.environ
+        return True
 
 
 def _leave_to_torchrun(error: BaseException) -> None:

@@ -84,17 +84,18 @@ class Exchange:
             ConfigError: it describes none.
         """
         known: dict[str, Any] = {}
+        wrong = ConfigError(f"exchange={text} arrived; expected fp16, bf16, powersgd, powersgd,rank=4 or local_steps=8")
         for part in filter(None, (one.strip() for one in text.split(","))):
             name, _, value = part.partition("=")
             if not value and name in _METHODS:
                 name, value = "compress", name
             if name not in {one.name for one in fields(Exchange)} or name in known:
-                raise ConfigError(
-                    f"exchange={text} arrived; expected fp16, bf16, powersgd, powersgd,rank=4 or local_steps=8"
-                )
+                raise wrong
             if name != "compress" and not value.isdecimal():
                 raise ConfigError(f"exchange={text} arrived; expected a whole number as {name}, as in {name}=8")
             known[name] = value if name == "compress" else int(value)
+        if known and not {"compress", "local_steps"} & set(known):
+            raise wrong
         return Exchange(**known)
 
     @staticmethod
