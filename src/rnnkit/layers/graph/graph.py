@@ -125,7 +125,7 @@ class Graph(GraphLayer):
             return self.layers[self._keys[name]](inputs, masks)  # type: ignore[no-any-return]
         except ShapeError as error:
             raise ShapeError(f"layer {name!r}: {error}") from error
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:  # the latter of axes without a step
             if isinstance(error, RnnkitError | torch.OutOfMemoryError):
                 raise
             shapes = ", ".join(str(list(x.shape)) for x in inputs)
