@@ -58,7 +58,8 @@ def read_charrnn(path: str | os.PathLike[str]) -> CharModel:
     Example:
         >>> found = read_charrnn("models/shakespeare")                        # doctest: +SKIP
         >>> from rnnkit.generation import generate                            # doctest: +SKIP
-        >>> generate(found.model, found.tokenizer, "KING", max_tokens=40)     # doctest: +SKIP
+        >>> coding = {"encode": found.tokenizer.encode, "decode": found.tokenizer.decode}    # doctest: +SKIP
+        >>> generate(found.model, "KING", max_tokens=40, **coding).texts      # doctest: +SKIP
     """
     folder = Path(path)
     weights = _read_tensors(folder)

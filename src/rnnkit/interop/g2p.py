@@ -114,7 +114,7 @@ def read_g2p(path: str | os.PathLike[str]) -> Pronouncer:
         path: the file ``checkpoint20.npz`` of the package g2p_en.
 
     Raises:
-        DataError: the file cannot be read, or lacks weights, or has others.
+        DataError: the file cannot be read, lacks weights, or has weights of other shapes.
 
     Example:
         >>> pronounce = read_g2p("checkpoint20.npz")                          # doctest: +SKIP
