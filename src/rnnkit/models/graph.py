@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ..errors import ConfigError, ShapeError, check_choice
-from ..layers._checks import Lengths
+from ..layers._checks import Lengths, check_lengths
 from ..layers._exports import NotScriptable
 from ..layers.graph.activations import ACTIVATIONS
 from ..layers.graph.base import Mask
@@ -163,7 +163,7 @@ def _with_lengths(given: list[Tensor], lengths: Lengths) -> tuple[Tensor, list[T
     first = given[0]
     if first.dim() < 2:
         raise ShapeError.of("x", list(first.shape), "; lengths arrived, and the input has no time")
-    valid = valid_steps(torch.as_tensor(lengths), first.shape[1], first.device)
+    valid = valid_steps(check_lengths(lengths, *first.shape[:2]), first.shape[1], first.device)
     inputs: list[Tensor] = []
     masks: list[Mask] = []
     for x in given:

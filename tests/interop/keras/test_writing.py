@@ -13,7 +13,7 @@ import torch
 from keras_files import at, cell_arrays, functional, layer, sequential, tensor, write_keras
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.interop.formats import Request, find_format
 from rnnkit.interop.keras import from_keras, to_keras
 
@@ -175,6 +175,21 @@ def test_what_keras_lacks_is_refused_by_name(tmp_path, make, words):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("wrong", [{"mask_value": "a"}, {"batch_size": 0}, {"shapes": {"x": "abc"}}])
+def test_values_out_of_range_are_refused(tmp_path, wrong):
+    model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2)
+    with pytest.raises(ConfigError, match=f"^{next(iter(wrong))}=.* arrived; expected"):
+        to_keras(model, tmp_path / "m.keras", **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lengths_that_do_not_fit_are_refused(tmp_path):
+    graph = from_keras(to_keras(rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2), tmp_path / "m.keras"))
+    for lengths in ([5, 1], [1], [0, 1]):
+        with pytest.raises(ShapeError, match="lengths"):
+            graph(torch.zeros(2, 4, 3), lengths=lengths)
+
+
 def test_arguments_that_do_not_fit(tmp_path):
     model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2, pooling="max")
     for options, path, words in (
@@ -200,7 +215,7 @@ def test_arguments_that_do_not_fit(tmp_path):
 def test_the_row_in_the_table_of_formats(tmp_path):
     model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2)
     report = find_format("keras").write(model, tmp_path / "m.keras", Request({"recipe": "mine"}))
-    assert [file.name for file in report.files] == ["m.keras", "m.json"]
-    described = json.loads((tmp_path / "m.json").read_text())
+    assert [file.name for file in report.files] == ["m.keras", "m.keras.json"]
+    described = json.loads((tmp_path / "m.keras.json").read_text())
     assert described["recipe"] == "mine"
     assert described["inputs"] == [{"name": "x", "shape": [None, None, 3], "type": "float32"}]

@@ -8,6 +8,7 @@ class and order.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...errors import ConfigError
+from ...errors import ConfigError, check_number, check_whole
 from ...layers import graph as g
 from ...models.graph import GraphModel
 from ...serialization import replacing
@@ -74,12 +75,19 @@ def to_keras(
     path = Path(path)
     if path.suffix != ".keras":
         raise ConfigError(f"path={str(path)!r} arrived; expected a name that ends in .keras")
+    check_whole(batch_size, "batch_size", optional=True)
+    check_number(mask_value, "mask_value", least=-math.inf, optional=True)
     h5py = h5py_module()
     graph = to_graph(model, mask_value=mask_value, probabilities=probabilities)
     if shapes is not None:
         missing = [name for name in graph.inputs if name not in shapes]
         if missing:
             raise ConfigError(f"shapes names {sorted(shapes)}; expected one for each input: {', '.join(graph.inputs)}")
+        for name in graph.inputs:
+            if not all(size is None or isinstance(size, int) for size in shapes[name]):
+                raise ConfigError.of(
+                    "shapes", shapes, f"expected sizes, with None for any, as in {{{name!r}: [None, 3]}}"
+                )
         graph.shapes = [list(shapes[name]) for name in graph.inputs]
     if graph.shapes is None:
         raise ConfigError(
