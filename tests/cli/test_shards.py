@@ -57,7 +57,7 @@ def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch)
         (["inspect", "made", "--column", "x"], "--column x arrived"),
         (["inspect", "nowhere"], "nowhere: there is no such folder"),
         (["inspect", "made", "--rows", "-1"], "--rows -1 arrived"),
-        (["verify", "made", "--threads", "0"], "threads=0"),
+        (["verify", "made", "--threads", "0"], "--threads 0 arrived"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_type(tmp_path, monkeypatch, words, said):

@@ -173,7 +173,7 @@ def verify(
         count += 1
         progress(shard.bytes or 0)
 
-    with LateProgress("verifying the shards", "verifying", None) as progress:
+    with in_options("threads"), LateProgress("verifying the shards", "verifying", None) as progress:
         problems = shards.verify_shards(address, decode=decode, threads=threads, on_shard=seen)
     for one in problems:
         typer.secho(f"{one.address}: {one.problem}", fg=typer.colors.RED, err=True)

@@ -38,7 +38,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """
     file, place = Path(path), Place(str(path))
     if not file.is_file():
-        raise DataError("there is no such file", place)
+        raise DataError("is a folder; expected a file" if file.is_dir() else "there is no such file", place)
     suffix = file.suffix.lower()
     if suffix not in KINDS:
         raise DataError(f"expected a file that ends in {', '.join(KINDS)}", place)
