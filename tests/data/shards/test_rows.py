@@ -195,6 +195,8 @@ def test_a_mixture_of_parts_and_of_rows(pair, series):
     assert len(seen) == 60
     with pytest.raises(ConfigError, match="a mixture of tokens has no rows"):
         shards.Mixture([(pair[0], 1)]).batches(4)
+    with pytest.raises(ConfigError, match="expected a pair"):
+        shards.Mixture([pair[0]])
 
 
 @pytest.mark.parametrize(

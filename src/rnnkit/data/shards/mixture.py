@@ -57,6 +57,9 @@ class Mixture:
         check_choice(until, "until", ("first", "all"))
         if not sources:
             raise ConfigError("no sources arrived; expected at least one")
+        for one in sources:
+            if not isinstance(one, tuple | list) or len(one) != 2:
+                raise ConfigError(f"the source {one!r} arrived; expected a pair: (shards, weight)")
         self.sets = [one for one, _ in sources]
         for number, (_, weight) in enumerate(sources):
             check_number(weight, f"the weight of source {number}", above=0)
