@@ -23,10 +23,11 @@ def read_npz(path: Path) -> tuple[Any, Any]:
     from ..types import Sequences
 
     arrays = named_arrays(path)
-    found = [next((name for name in names if name in arrays), None) for names in (INPUTS, TARGETS)]
-    if found[0] is None:
+    inputs, targets = (next((name for name in names if name in arrays), None) for names in (INPUTS, TARGETS))
+    if inputs is None:
         raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}; expected x [N, T, I] and y")
-    x, y = (None if name is None else tensor_of(arrays[name], name, path) for name in found)
+    x = tensor_of(arrays[inputs], inputs, path)
+    y = None if targets is None else tensor_of(arrays[targets], targets, path)
     if y is not None and len(y) != len(x):
         raise DataError(f"{path}: {len(x)} inputs arrived with {len(y)} targets; expected one for each")
     if "lengths" in arrays:
