@@ -59,8 +59,9 @@ def _own_store(patience: timedelta) -> dict[str, Any]:
     """
     if os.environ.get("GROUP_WORLD_SIZE") != "1" or "TORCHELASTIC_RESTART_COUNT" not in os.environ:
         return {}
-    store, rank, world = next(torch.distributed.rendezvous("env://", timeout=patience))
-    attempt = torch.distributed.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    distributed: Any = torch.distributed
+    store, rank, world = next(distributed.rendezvous("env://", timeout=patience))
+    attempt = distributed.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
     return {"store": attempt, "rank": rank, "world_size": world}
 
 
