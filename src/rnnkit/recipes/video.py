@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit import runs
-from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
 from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes, warn_of
@@ -59,6 +58,8 @@ class Video(Recipe):
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the clips, and write nothing."""
+        from rnnkit.data.labels import sorted_classes
+
         parts = divide_pictures(self.data, "video", with_classes)
         classes = sorted_classes([str(one.label) for one in parts.train])
         if len(classes) < 2:
