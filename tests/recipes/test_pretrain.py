@@ -101,11 +101,13 @@ def test_what_cannot_be_used_is_told(pretrained):
         (("finetune", run, few, "--task", "translate"), "expected one of 'classify', 'regress'"),
         (("finetune", run, few, "--task", "classify", "--set", "replay=0.5", "--set", "classes=add"), "replay=0.5"),
         (("finetune", run, few, "--task", "classify", "--set", "validation=0.2"), "--set data.validation"),
-        (("train", "pretrain"), "name the series to learn from"),
+        (("train", "pretrain"), "name the file to learn from"),
     ):
         result = call(*arguments)
         assert result.exit_code != 0
         assert told in " ".join(result.output.split()), result.output
+    (folder / "words.csv").write_text("id,time,height\na,0,1\na,1,tall\nb,0,2\nb,1,3\n")
+    assert "--set data.ignore=height" in " ".join(call("train", "pretrain", folder / "words.csv").output.split())
     np.savez(folder / "one.npz", X=np.random.default_rng(0).normal(size=(12, 9, 1)), y=np.arange(12) % 2)
     result = call("finetune", run, folder / "one.npz", "--task", "classify")
     assert "was pretrained on 2 channels (height, width), and the rows have 1 channel" in " ".join(

@@ -19,6 +19,7 @@ import rnnkit
 from rnnkit.errors import ConfigError, DataError, check_choice
 from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
+from rnnkit.recipes.series import divide_rows, read_new
 from rnnkit.recipes.source import Source
 from rnnkit.tasks.ranges import Count, Positive, Range, Seed, Settings, Share
 from rnnkit.tasks.settings import AveragedSettings, Model
@@ -76,7 +77,7 @@ class PretrainFit(AveragedSettings):
             >>> PretrainFit().settled(50).epochs, PretrainFit().settled(50_000).epochs
             (750, 20)
         """
-        steps = -(-rows // (self.batch_size or 32))
+        steps = -(-rows // self.batch_size)
         return self if self.epochs is not None else replace(self, epochs=max(20, -(-_STEPS // steps)))
 
 
@@ -130,16 +131,16 @@ class Pretrain(Recipe):
         from rnnkit.data.preprocessing import Preprocessing
         from rnnkit.tasks.network import usual_steps
 
-        parts = divide(self.data)
+        parts = divide_rows(self.data, None, "pretrain")
         preprocessing = Preprocessing.fit(parts.train, scale=self.data.scale, missing=self.data.missing)
         steps = usual_steps(preprocessing.transform(parts.train))
         stride = -(-steps // self.model.max_steps) if self.model.front == "conv" else 1
         return PreparedPretraining(
-            parts.findings,
+            [],
             parts.division,
             parts.digests,
             replace(self, fit=self.fit.settled(len(parts.train))),
-            train=self.batches(preprocessing, parts.train, stride, self.fit.batch_size or 32, shuffle=True),
+            train=self.batches(preprocessing, parts.train, stride, self.fit.batch_size, shuffle=True),
             validation=None if parts.validation is None else self.batches(preprocessing, parts.validation, stride),
             tests={} if parts.test is None else {"test": self.batches(preprocessing, parts.test, stride)},
             preprocessing=preprocessing,
@@ -213,10 +214,9 @@ class Pretrain(Recipe):
         model: Any = rnnkit.load(folder)
         preprocessing = stored_preprocessing(folder)
         if data is not None:
-            named = {} if data.encoding is None else {"encoding": data.encoding}
-            rows = preprocessing.read(data.path, targets=None, **named)
+            rows = read_new(preprocessing, None, data)
         else:
-            parts = divide(self.data)
+            parts = divide_rows(self.data, None, "pretrain")
             data_digests.check(folder, parts.digests, "judge on a file of other series: --data FILE")
             found = parts.validation if parts.test is None else parts.test
             if found is None:
@@ -285,53 +285,6 @@ class PreparedPretraining(PreparedTraining):
             for channel in range(min(true.shape[1], len(self.preprocessing.channels), 2 if row else 3))
         ][:_DRAWN]
         filling_picture(rows, folder / "filling.png")
-
-
-class UnlabelledParts(NamedTuple):
-    """The series of a run, as `rnnkit.recipes.picture_data.PictureParts` has pictures."""
-
-    train: SeriesSet
-    validation: SeriesSet | None
-    test: SeriesSet | None
-    findings: list[str]
-    division: str
-    digests: dict[str, str]
-
-
-def divide(data: Unlabelled) -> UnlabelledParts:
-    """Read and divide series without their labels.
-
-    Raises:
-        ConfigError: no path. DataError: a file cannot be read, or too few series.
-    """
-    from rnnkit.data.reading import read_series
-    from rnnkit.data.splits import split
-    from rnnkit.runs import data_digests
-
-    if data.path is None:
-        raise ConfigError("data.path is missing; name the series to learn from, as in `rnnkit train pretrain my.csv`")
-    whole = read_series(data.path, targets=None, **data.columns())
-    digests = {str(data.path): data_digests.digest(whole)}
-    parts: dict[str, SeriesSet] = {}
-    told = []
-    if data.test is not None:
-        parts["test"] = read_series(data.test, targets=None, **data.columns())
-        digests[str(data.test)] = data_digests.digest(parts["test"])
-        told.append(f"test: {data.test}")
-    shares = {"validation": data.validation, "test": data.test_share if data.test is None else 0.0}
-    shares = {name: share for name, share in shares.items() if share}
-    rest = whole
-    if shares:
-        by = "group" if data.split == "random" and whole.groups is not None else data.split
-        found = split(whole, shares=(1 - sum(shares.values()), *shares.values()), by=by, seed=data.split_seed)
-        rest, *held = found
-        parts |= dict(zip(shares, held, strict=True))
-        told += [
-            f"{name}: {share:.0%} of {data.path} ({by}, split_seed {data.split_seed})" for name, share in shares.items()
-        ]
-    return UnlabelledParts(
-        rest, parts.get("validation"), parts.get("test"), [], "; ".join(told) or "all series were trained on", digests
-    )
 
 
 def stored_preprocessing(folder: Path) -> Preprocessing:

@@ -218,14 +218,27 @@ class PreparedSeries(PreparedRun):
 
 def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     """Read the files and divide their rows."""
+    return divide_rows(recipe.data, task, task.name)
+
+
+def divide_rows(data: Source, task: Task | None, command: str) -> Parts:
+    """Read files and divide their rows.
+
+    Args:
+        data: the settings.
+        task: says which targets are read; None: none are.
+        command: the recipe's name, for the message where there is no path.
+
+    Raises:
+        ConfigError: no path. DataError: a file cannot be read, or too few rows.
+    """
     from ..data.reading import read_series
     from ..data.splits import split
 
-    data = recipe.data
     if data.path is None:
-        raise ConfigError(f"data.path is missing; name the file to learn from, as in `rnnkit train {task.name} my.csv`")
+        raise ConfigError(f"data.path is missing; name the file to learn from, as in `rnnkit train {command} my.csv`")
     with in_settings(task):
-        columns = {"targets": task.target_type, **data.columns()}
+        columns = {"targets": None if task is None else task.target_type, **data.columns()}
         whole = read_series(data.path, **columns)
         test = None if data.test is None else read_series(data.test, **columns)
     _check_labels(whole)
@@ -276,11 +289,12 @@ def _check_labels(rows: SeriesSet) -> None:
         )
 
 
-def read_new(preprocessing: Preprocessing, task: Task, data: DataRequest, *, targets: bool = True) -> SeriesSet:
-    """Return the rows of a file like the training file, with their targets or without."""
+def read_new(preprocessing: Preprocessing, task: Task | None, data: DataRequest, *, targets: bool = True) -> SeriesSet:
+    """Return the rows of a file like the training file, with the targets of the task or without."""
     named = {} if data.encoding is None else {"encoding": data.encoding}
     with in_settings(task, new=True):
-        return preprocessing.read(data.path, targets=task.target_type if targets else None, **named)
+        wanted = task.target_type if targets and task is not None else None
+        return preprocessing.read(data.path, targets=wanted, **named)
 
 
 def predictor_of(model: Path, device: str, task: Task | None = None) -> Predictor:

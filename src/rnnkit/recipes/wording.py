@@ -65,7 +65,8 @@ class CommandLine(DataSettings):
     """As :class:`DataSettings`, for the series of a task.
 
     Args:
-        task: the task of the recipe, or its class; it says what the setting of the targets is called.
+        task: the task of the recipe, or its class; it says what the setting of the targets is called. None: there are
+            no targets.
         new: see :class:`DataSettings`.
 
     Example:
@@ -76,8 +77,9 @@ class CommandLine(DataSettings):
         ('use `rnnkit train regress`', None)
     """
 
-    def __init__(self, task: Task | type[Task], *, new: bool = False) -> None:
-        super().__init__(SETTINGS | _OTHER_SETTINGS | {"target_column": task.target_setting}, new=new)
+    def __init__(self, task: Task | type[Task] | None, *, new: bool = False) -> None:
+        targets = {} if task is None else {"target_column": task.target_setting}
+        super().__init__(SETTINGS | _OTHER_SETTINGS | targets, new=new)
 
     def clause(self, remedy: Remedy) -> str | None:
         """Write a remedy; None where the command line has no such option."""
@@ -160,7 +162,7 @@ def on_full_disk(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def in_settings(task: Task | type[Task], *, new: bool = False) -> Iterator[None]:
+def in_settings(task: Task | type[Task] | None, *, new: bool = False) -> Iterator[None]:
     """Write errors and warnings about data that a block raises in the words of the command line.
 
     Args:

@@ -118,7 +118,7 @@ def read_audio(
     data = _within(data, place)
     # The mean of equal channels is each of them, to the bit.
     channels = data.mean(1) if mono and data.shape[1] > 1 else data[:, 0] if mono else data.T
-    if mono:
+    if mono and data.shape[1] > 1:
         _tell_opposite(_highest(channels), _highest(data), place)
     samples = torch.from_numpy(np.ascontiguousarray(channels))
     return Waveform(samples, info.rate).resampled(info.rate if rate is None else rate)
@@ -167,8 +167,10 @@ class AudioBlocks:
             if caught and "cut" not in told:
                 told.add("cut")
                 warnings.warn(caught[0].message, stacklevel=2)
-            one = data.mean(1) if data.shape[1] > 1 else data[:, 0]
-            self.loudest, apart = max(self.loudest, _highest(one)), max(apart, _highest(data))
+            one = data[:, 0]
+            if data.shape[1] > 1:
+                one, apart = data.mean(1), max(apart, _highest(data))
+            self.loudest = max(self.loudest, _highest(one))
             yield torch.from_numpy(np.ascontiguousarray(one))
         if not total:
             raise DataError(_no_samples(self.info), self._place, "record it again, or leave it out")
