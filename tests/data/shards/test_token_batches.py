@@ -4,10 +4,9 @@ import gc
 import threading
 import warnings
 
-import numpy as np
 import pytest
 import torch
-from shard_folders import all_tokens, token_shards
+from shard_folders import all_tokens, counted_shards, token_shards
 
 import rnnkit
 from rnnkit.data import TokenBatches, shards
@@ -82,15 +81,7 @@ def seen(parts, steps=None):
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory):
     """Shards whose tokens are their own numbers."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    folder = tmp_path_factory.mktemp("counted")
-    for number in range(7):
-        ids = np.arange(number * 1000, (number + 1) * 1000, dtype=np.int32)
-        rows = pa.ListArray.from_arrays(pa.array(np.arange(0, 1001, 100, dtype=np.int32)), pa.array(ids))
-        pq.write_table(pa.table({"input_ids": rows}), folder / f"part-{number}.parquet", row_group_size=3)
-    return shards.ShardSet.open(folder)
+    return counted_shards(tmp_path_factory.mktemp("counted"), 7000)
 
 
 def test_processes_have_the_streams_of_one_process_with_a_batch_as_large(counted):

@@ -5,32 +5,29 @@ Legend: N rows, P processes, B rows of a batch, K rows of the shuffle buffer, T 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ConfigError, DataError, check_seed, check_whole
+from ...errors import ConfigError, DataError, check_whole
 from ...types import Batch
 from ..collate import Sample
 from ..collate import collate as stack_samples
-from ..sharding import check_shard
 from .background import ReadAhead
-from .order import Division, Progress, as_ranges, cut, numbers_in
+from .order import Division, as_ranges, cut, numbers_in, size_of
+from .shard_batches import ShardBatches, Units
 
 if TYPE_CHECKING:
-    from ...types import Field
     from ..text.tokenizer import Tokenizer
-    from .token_batches import Units
 
 Samples = Callable[[list[dict[str, Any]]], Sequence[Sample]]
 _FULL_SCALE = 32768.0  # of the 16 bits of a recording's sample
 _ORDER, _BUFFER = 2, 3  # what is drawn
 
 
-class ShardRowBatches:
+class ShardRowBatches(ShardBatches):
     """Batches of B rows, in the order of the shards or shuffled.
 
     The shards of an epoch are put in an order, and its rows are divided between P processes. Each process draws its
@@ -70,8 +67,6 @@ class ShardRowBatches:
         [(2, 4), (1, 2)]
     """
 
-    any_number: ClassVar[bool] = True  # of processes can go on with the position of some
-
     def __init__(
         self,
         shards: Units,
@@ -83,27 +78,19 @@ class ShardRowBatches:
         collate: Callable[[list[Sample]], Any] | None = None,
         seed: int = 0,
     ) -> None:
-        check_whole(batch_size, "batch_size")
+        super().__init__(shards, batch_size, seed)
         check_whole(shuffle, "shuffle", 0)
-        check_seed(seed)
-        self.shards, self.batch_size, self.shuffle, self.seed = shards, batch_size, shuffle, seed
+        self.shuffle = shuffle
         self.samples = samples or samples_of(shards, tokenizer)
         self.tokenizer = tokenizer
         self.collate = collate or (
             next_tokens if samples is None and shards.kind in ("text", "tokens") else stack_samples
         )
-        self.rank, self.world, self.even = 0, 1, False
         self._rows = _RowUnits(shards)
-        self.progress = Progress()
 
     def __repr__(self) -> str:
-        share = f", share {self.rank} of {self.world}" if self.world > 1 else ""
-        return f"ShardRowBatches(batches of {self.batch_size} from {self.shards!r}, shuffle={self.shuffle}{share})"
-
-    @property
-    def schema(self) -> tuple[Field, ...]:
-        """The entries of a row of the shards."""
-        return self.shards.schema
+        order = f"shuffle={self.shuffle}{self._share()}"
+        return f"ShardRowBatches(batches of {self.batch_size} from {self.shards!r}, {order})"
 
     @property
     def steps(self) -> int:
@@ -112,42 +99,6 @@ class ShardRowBatches:
         bounds = [count * rank // self.world for rank in (self.rank, self.rank + 1)]
         own = count // self.world if self.even else bounds[1] - bounds[0]
         return -(-own // self.batch_size)
-
-    def shard(self, rank: int, world: int, *, even: bool = True) -> ShardRowBatches:
-        """Return the batches of one process.
-
-        Args:
-            rank: the process's number, from 0.
-            world: the number of processes.
-            even: whether the last rows that cannot be divided evenly, fewer than `world`, are left out of an epoch.
-                Then all processes make the same number of steps, as distributed training expects.
-
-        Raises:
-            ConfigError: rank or world out of range.
-            DataError: there are fewer rows than processes.
-        """
-        check_shard(rank, world)
-        part = copy.copy(self)
-        part.rank, part.world = self.rank * world + rank, self.world * world
-        part.even = (even and world > 1) or self.even
-        part.progress = Progress()
-        if self._rows.count < part.world:
-            raise DataError(f"{self._rows.count} rows arrived for {part.world} processes; expected one for each")
-        return part
-
-    def divided(self, rank: int, world: int, *, widen: bool = True) -> Self:
-        """Return the batches of one of several processes: `shard`, unless these are a share already.
-
-        Args:
-            rank: the process's number, from 0.
-            world: the number of processes.
-            widen: whether all processes make the same number of steps, for which the last rows may be left out.
-
-        Raises:
-            ConfigError: rank or world out of range.
-            DataError: there are fewer rows or tokens than processes.
-        """
-        return self if self.world > 1 else cast(Self, self.shard(rank, world, even=widen))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the rows and their order from others; the number of processes is none."""
@@ -159,24 +110,19 @@ class ShardRowBatches:
             "tokenizer": None if self.tokenizer is None else self.tokenizer.fingerprint(),
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position: numbers alone, the same in all processes."""
-        return self.progress.state_dict()
+    @property
+    def _lanes(self) -> int:
+        return self.world
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next iteration go on behind that position."""
-        self.progress.load_state_dict(state)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
-        self.progress.begin(self.world)
-        return self._rest()
+    def _check(self) -> None:
+        if self._rows.count < self.world:
+            raise DataError(f"{self._rows.count} rows arrived for {self.world} processes; expected one for each")
 
     def _rest(self) -> Iterator[Any]:
         progress = self.progress
         order = self._rows.ranges(self.seed, progress.epoch, _ORDER, shuffle=self.shuffle > 0)
         division = Division(
-            as_ranges([(0, int((order[:, 1] - order[:, 0]).sum()))]),
+            as_ranges([(0, size_of(order))]),
             progress.parts,
             self.world,
             even=self.even,

@@ -5,49 +5,34 @@ Legend: S tokens in all, P processes, B streams of a process, L steps of a strea
 
 from __future__ import annotations
 
-import copy
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ConfigError, DataError, Place, check_choice, check_seed, check_whole
+from ...errors import ConfigError, DataError, Place, check_choice, check_whole
 from ...types import Batch
-from ..sharding import check_shard
 from ..tokens import expected_windows, window_cuts
 from .background import ReadAhead
-from .order import Division, Progress, as_ranges, cut, torch_seed
+from .order import Division, as_ranges, cut, size_of, torch_seed
+from .shard_batches import ShardBatches, Units
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ...types import Field
     from .order import Ranges
+
+    Steps = list[tuple[int, int]]
+    Tokens = npt.NDArray[np.int64]
 
 _AHEAD = 1 << 19  # tokens of all streams that are read at once
 _ORDER, _WINDOWS = 0, 1  # what is drawn
 
 
-class Units(Protocol):
-    """What `ShardSet` and `Mixture` have in common: units with numbers, and an order of them for each epoch."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def schema(self) -> tuple[Field, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def fingerprint(self) -> str: ...
-
-    def ranges(self, *key: int, shuffle: bool) -> Ranges: ...
-
-    def reader(self, *, tokens: bool) -> Any: ...
-
-
-class ShardTokenBatches:
+class ShardTokenBatches(ShardBatches):
     """Windows of P × B parallel streams, one after the other, for training with carried state (`stateful=True`).
 
     The shards of an epoch are put in an order: w_0 … w_{S−1}. It is cut into P B streams of L = ⌊(S − 1) / (P B)⌋
@@ -91,8 +76,6 @@ class ShardTokenBatches:
         [[[4, 5, 6], [8, 9, 10]], [[7], [11]]]
     """
 
-    any_number: ClassVar[bool] = True  # of processes can go on with the position of some
-
     def __init__(
         self,
         shards: Units,
@@ -103,68 +86,30 @@ class ShardTokenBatches:
         random_windows: bool = False,
         seed: int = 0,
     ) -> None:
-        check_whole(batch_size, "batch_size")
+        super().__init__(shards, batch_size, seed)
         check_whole(window, "window")
-        check_seed(seed)
         check_choice(shuffle, "shuffle", (True, False))
         if shards.kind != "tokens":
             raise ConfigError(
                 f"shards of {shards.kind} arrived; expected tokens",
                 remedy="make them by rnnkit shards make SOURCE --out DIR --tokens bpe",
             )
-        self.shards, self.batch_size, self.window = shards, batch_size, window
-        self.shuffle, self.random_windows, self.seed = shuffle, random_windows, seed
-        self.rank, self.world = 0, 1
-        self.progress = Progress()
+        self.window, self.shuffle, self.random_windows = window, shuffle, random_windows
         self._check()
 
     def __repr__(self) -> str:
-        share = f", share {self.rank} of {self.world}" if self.world > 1 else ""
-        windows = "random windows around" if self.random_windows else "windows of"
-        return f"ShardTokenBatches({self.batch_size} streams of {self.shards!r}, {windows} {self.window}{share})"
+        windows = f"{'random windows around' if self.random_windows else 'windows of'} {self.window}{self._share()}"
+        return f"ShardTokenBatches({self.batch_size} streams of {self.shards!r}, {windows})"
 
     @property
-    def schema(self) -> tuple[Field, ...]:
-        """The entries of a row of the shards."""
-        return self.shards.schema
+    def in_step(self) -> bool:
+        """Whether each process has as many batches as the others: all streams are of one length."""
+        return self.world > 1
 
     @property
     def steps(self) -> int:
         """The number of windows of a whole epoch."""
         return expected_windows(self._length(), self.window, random=self.random_windows)
-
-    def shard(self, rank: int, world: int, *, even: bool = True) -> ShardTokenBatches:
-        """Return the batches of one process: its B of all streams.
-
-        Args:
-            rank: the process's number, from 0.
-            world: the number of processes.
-            even: of no consequence: all streams are of one length.
-
-        Raises:
-            ConfigError: rank or world out of range.
-            DataError: there are fewer tokens than streams.
-        """
-        check_shard(rank, world)
-        part = copy.copy(self)
-        part.rank, part.world = self.rank * world + rank, self.world * world
-        part.progress = Progress()
-        part._check()
-        return part
-
-    def divided(self, rank: int, world: int, *, widen: bool = True) -> Self:
-        """Return the batches of one of several processes: `shard`, unless these are a share already.
-
-        Args:
-            rank: the process's number, from 0.
-            world: the number of processes.
-            widen: whether all processes make the same number of steps, for which the last rows may be left out.
-
-        Raises:
-            ConfigError: rank or world out of range.
-            DataError: there are fewer rows or tokens than processes.
-        """
-        return self if self.world > 1 else cast(Self, self.shard(rank, world, even=widen))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the tokens and their windows from others; the number of processes is none."""
@@ -176,19 +121,6 @@ class ShardTokenBatches:
             "shuffle": self.shuffle,
             "seed": self.seed if self.random_windows or self.shuffle else None,
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position: numbers alone, the same in all processes."""
-        return self.progress.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next iteration go on behind that position."""
-        self.progress.load_state_dict(state)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of one epoch; after `load_state_dict` those that are left of it."""
-        self.progress.begin(self._lanes)
-        return self._rest()
 
     @property
     def _lanes(self) -> int:
@@ -209,7 +141,7 @@ class ShardTokenBatches:
     def _rest(self) -> Iterator[Batch]:
         progress = self.progress
         order = self.shards.ranges(self.seed, progress.epoch, _ORDER, shuffle=self.shuffle)
-        size = int((order[:, 1] - order[:, 0]).sum())
+        size = size_of(order)
         division = Division(as_ranges([(1, size)]), progress.parts, self._lanes)
         length = division.lengths[0]
         if length:
@@ -237,63 +169,70 @@ class ShardTokenBatches:
 
     def _blocks(self, lanes: list[Ranges], order: Ranges, cuts: list[int]) -> Iterator[list[Batch]]:
         """Yield the batches of some windows at a time; a thread runs this."""
-        import torch
-
         reader = self.shards.reader(tokens=True)
-        at_once = max(1, _AHEAD // self.batch_size, int(np.diff(cuts).max(initial=0)))
+        at_once = max(_AHEAD // self.batch_size, int(np.diff(cuts).max(initial=0)))
         buffer = np.empty((self.batch_size, at_once + 1), np.int64)  # used again and again: batches are copies
-        step = 0
-        while step < len(cuts) - 1:
-            last = step + 1
-            while last < len(cuts) - 1 and cuts[last + 1] - cuts[step] <= at_once:
-                last += 1
-            begin, end = cuts[step], cuts[last]
-            spans = [cut(lane, begin, end).tolist() for lane in lanes]
-            lost: list[tuple[int, int, int]] = []
+        while len(cuts) > 1:
+            last = bisect_right(cuts, cuts[0] + at_once) - 1
+            spans = [cut(lane, cuts[0], cuts[last]).tolist() for lane in lanes]
             if all(len(span) == 1 for span in spans):
-                ids = buffer[:, : end - begin + 1]
+                ids = buffer[:, : cuts[last] - cuts[0] + 1]
                 inputs, targets = ids[:, :-1], ids[:, 1:]
-                for row, ((first, behind),) in enumerate(spans):
-                    lost += _read(reader, row, order, first - 1, behind, ids[row], 0)
+                lost = [_read(reader, row, order, *span[0], ids[row]) for row, span in enumerate(spans)]
             else:  # behind a change of the number of streams
-                inputs, targets = (np.empty((self.batch_size, end - begin), np.int64) for _ in range(2))
-                for row, span in enumerate(spans):
-                    done = 0
-                    for first, behind in span:
-                        part = np.empty(behind - first + 1, np.int64)
-                        lost += _read(reader, row, order, first - 1, behind, part, done)
-                        here = slice(done, done + behind - first)
-                        inputs[row, here], targets[row, here] = part[:-1], part[1:]
-                        done += behind - first
-            weights = None
-            if lost:
-                weights = np.ones(inputs.shape, np.float32)
-                for row, low, high in lost:
-                    weights[row, low:high] = 0
-            found = []
-            for one in range(step, last):
-                here = slice(cuts[one] - begin, cuts[one + 1] - begin)
-                batch = Batch(torch.from_numpy(inputs[:, here].copy()), torch.from_numpy(targets[:, here].copy()))
-                if weights is not None and not weights[:, here].all():
-                    batch.weights = torch.from_numpy(weights[:, here].copy())
-                found.append(batch)
-            yield found
-            step = last
+                inputs, targets = (np.empty((self.batch_size, cuts[last] - cuts[0]), np.int64) for _ in range(2))
+                lost = [
+                    _read_parts(reader, row, order, span, inputs[row], targets[row]) for row, span in enumerate(spans)
+                ]
+            yield _windows(inputs, targets, lost, cuts[: last + 1])
+            cuts = cuts[last:]
 
 
-def _read(
-    reader: Any, stream: int, order: Ranges, begin: int, end: int, out: npt.NDArray[np.int64], done: int
-) -> list[tuple[int, int, int]]:
-    """Write the tokens at some positions of an epoch into an array.
+def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]) -> list[Batch]:
+    """Cut some steps into batches; what was lost gets the weight 0."""
+    import torch
+
+    weights = None
+    if any(lost):
+        weights = np.ones(inputs.shape, np.float32)
+        for row, steps in enumerate(lost):
+            for first, behind in steps:
+                weights[row, first:behind] = 0
+    found = []
+    for begin, end in pairwise(cuts):
+        here = slice(begin - cuts[0], end - cuts[0])
+        batch = Batch(*(torch.from_numpy(one[:, here].copy()) for one in (inputs, targets)))
+        if weights is not None and not weights[:, here].all():
+            batch.weights = torch.from_numpy(weights[:, here].copy())
+        found.append(batch)
+    return found
+
+
+def _read(reader: Any, stream: int, order: Ranges, first: int, behind: int, ids: Tokens) -> Steps:
+    """Write the tokens of some targets of an epoch, and the one before them, into an array.
 
     Returns:
-        The steps whose input or target was lost, counted from `done` on: the stream, the first step, the one behind.
+        The steps whose input or target was lost: the first one of each run, and the one behind it.
     """
-    lost: list[tuple[int, int, int]] = []
+    lost: Steps = []
     here = 0
-    for low, high in cut(order, begin, end).tolist():  # numbers of tokens
-        for one, other in reader.tokens(low, high, out[here : here + high - low], stream):
-            first, behind = max(0, here + one - 1), min(here + other, len(out) - 1)
-            lost.append((stream, done + first, done + behind))
+    for low, high in cut(order, first - 1, behind).tolist():  # numbers of tokens
+        for one, other in reader.tokens(low, high, ids[here : here + high - low], stream):
+            lost.append((max(0, here + one - 1), min(here + other, len(ids) - 1)))
         here += high - low
+    return lost
+
+
+def _read_parts(
+    reader: Any, stream: int, order: Ranges, spans: list[list[int]], inputs: Tokens, targets: Tokens
+) -> Steps:
+    """Write several runs of targets, one behind the other, and their inputs into arrays; see `_read`."""
+    lost: Steps = []
+    done = 0
+    for first, behind in spans:
+        ids = np.empty(behind - first + 1, np.int64)
+        lost += [(done + low, done + high) for low, high in _read(reader, stream, order, first, behind, ids)]
+        here = slice(done, done + behind - first)
+        inputs[here], targets[here] = ids[:-1], ids[1:]
+        done = here.stop
     return lost
