@@ -120,6 +120,7 @@ def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
         (["data.shards=tokens", "data.path=texts.jsonl"], "data.path=texts.jsonl and data.shards=tokens arrived"),
         (["data.shards=series"], "holds shards of series; expected text or tokens"),
         (["data.shards=tokens", "vocabulary.file=other.json"], "made by another tokenizer"),
+        (["data.shards=tokens", "vocabulary.tokens=bpe"], "shards hold tokens of the kind char already"),
         (["data.shards=tokens/shard-00000.parquet"], "type --set vocabulary.file=FILE"),
         (["data.shards=tokens", "data.validation=0.999"], "data.validation=0.999"),
         (["data.shards=tokens", "data.damaged=no"], "data.damaged=no"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ import rnnkit
 from rnnkit.data import Tokenizer
 from rnnkit.data.data_folder import find_data
 from rnnkit.errors import ConfigError, DataError, Place
-from rnnkit.recipes.lm import Lm, PreparedLm
-from rnnkit.recipes.shard_parts import divide_shards
+from rnnkit.recipes.lm import WORDS, Lm
+from rnnkit.recipes.lm_run import PreparedLm
+from rnnkit.recipes.shard_parts import ShardParts, divide_shards
+from rnnkit.recipes.text_source import Vocabulary
 from rnnkit.tasks.language_modelling import TextSize, measure_tokens
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ _SHOWN = 20_000  # tokens of the page, where nothing is held back
 class PreparedShardLm(PreparedLm):
     """A run on shards of tokens."""
 
-    shards: Any = field(default=None)
+    parts: ShardParts  # type: ignore[assignment]  # in the place of texts
+    shards: ShardSet
 
     def train_batches(self) -> Batches:
         """Return the batches to train on."""
         fit, recipe = self.recipe.fit, self.recipe
-        found: Batches = self.parts.train.batches(  # type: ignore[attr-defined]
+        found: Batches = self.parts.train.batches(
             fit.batch_size,
             fit.window,
             shuffle=recipe.data.shuffle,
@@ -51,7 +54,7 @@ class PreparedShardLm(PreparedLm):
 
     def shown_tokens(self) -> dict[str, TokenArray]:
         """Return the tokens of the parts that the page looks at."""
-        if self.parts.held:  # type: ignore[attr-defined]
+        if self.parts.held:
             return {name: ids for name, ids in self.tokens.items() if name != "train"}
         return {"train": self.shards.read_tokens(0, min(len(self.shards), _SHOWN))}
 
@@ -85,7 +88,8 @@ def prepare_shards(recipe: Lm, shards: ShardSet) -> PreparedShardLm:
     """
     tokenizer = _tokenizer(recipe, shards)
     recipe.check_cutoffs(tokenizer)
-    parts: Any = divide_shards(recipe.data, shards)
+    _check_vocabulary(recipe.vocabulary, tokenizer)
+    parts = divide_shards(recipe.data, shards)
     tokens: Any = {"train": parts.train, **parts.held}
     recipe.check_tokens({name: len(ids) for name, ids in tokens.items()})
     _check_ids(tokenizer, parts.held, shards)
@@ -106,6 +110,20 @@ def _tokenizer(recipe: Lm, shards: ShardSet) -> Tokenizer:
             "out, or make shards by this one: rnnkit shards make SOURCE --out DIR --tokenizer FILE"
         )
     return found
+
+
+def _check_vocabulary(vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
+    """Raise ConfigError where settings ask for another vocabulary than the one that the shards have."""
+    if replace(vocabulary, file=None) in (Vocabulary(), WORDS):  # the recipes' own, which nobody typed
+        return
+    usual = asdict(Vocabulary(tokens=tokenizer.kind if vocabulary.tokens == tokenizer.kind else "char"))
+    given = {name: value for name, value in asdict(vocabulary).items() if name != "file" and value != usual[name]}
+    if given:
+        shown = ", ".join(f"vocabulary.{name}={value}" for name, value in given.items())
+        raise ConfigError(
+            f"{shown} arrived, but the shards hold tokens of the kind {tokenizer.kind} already; leave that out, or "
+            "make other shards: rnnkit shards make SOURCE --out DIR --tokens KIND"
+        )
 
 
 def _check_ids(tokenizer: Tokenizer, held: dict[str, TokenArray], shards: ShardSet) -> None:
