@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PREDICTIONS, CONFUSION, CLASSES = "predictions.csv", "confusion.png", "classes.csv"
 _SHOWN = 24  # mistakes of a picture
 _CONFUSED = 12  # rows of the table of confusions
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def judge(namer: PictureNamer, items: HeldPictures) -> Judged:
@@ -84,36 +83,18 @@ def write_results(
         history: of the training.
         metrics: what was measured.
     """
-    from rnnkit.plotting.learning_curves import curves
-    from rnnkit.plotting.page import Page
-    from rnnkit.recipes.recognition import flat_figures
-    from rnnkit.recipes.text_page import MADE
-    from rnnkit.runs.files import REPORT_PAGE, TROUBLES
-    from rnnkit.serialization import replacing
+    from rnnkit.recipes.run_page import RunPage, page_figures
 
-    troubles = list(metrics.get("troubles", ()))
-    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures", repr(namer.model)).table(("what", "figure"), flat_figures(shown))
-    if troubles:
-        page.section("What the pictures tell").sentences(troubles)
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics), repr(namer.model))
+    page.add_troubles("What the pictures tell")
     for one in list(judged.values())[:1]:
         write_classes(one.scores, folder)
         _write_predictions(folder, namer, judged)
         _add_mistakes(page, namer, one)
         _add_classes(page, one.scores)
-    if rows := list(getattr(history, "rows", history)):
-        last = ", ".join(
-            f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", "val_accuracy") if name in rows[-1]
-        )
-        page.section("Curves").picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and accuracy over {len(rows)} epochs; at the end {last}.",
-            title="Learning curves",
-        )
-    page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
+    page.add_curves(history, "Loss and accuracy", "val_accuracy")
+    page.write_run()
 
 
 def _lead(judged: Mapping[str, Judged]) -> str:

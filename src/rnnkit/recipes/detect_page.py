@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.plotting.page import Page
-from rnnkit.recipes.recognition import flat_figures
-from rnnkit.recipes.text_page import MADE
-from rnnkit.runs.files import REPORT_PAGE, TROUBLES
-from rnnkit.serialization import replacing
+from rnnkit.recipes.run_page import RunPage, page_figures
 
 if TYPE_CHECKING:
     from rnnkit.recipes.prepared_training import Judged
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 _SHOWN = 6  # pictures of a grid
 _CUT = 1.0  # of a mistake's longer side, shown around it
 _LONGEST = 480  # pixels of a picture on the page
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def write_detect_page(
@@ -43,22 +39,16 @@ def write_detect_page(
     Returns:
         The page.
     """
-    troubles = list(metrics.get("troubles", ()))
-    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     for name, one in judged.items():
         _add_classes(page, name, one, detector)
         _add_pictures(page, one, detector)
         _add_mistakes(page, one, detector)
         _add_calibration(page, one)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if troubles:
-        page.section("What the pictures tell").sentences(troubles)
-    _add_curves(page, list(getattr(history, "rows", history)))
-    written = page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
-    return written
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the pictures tell")
+    page.add_curves(history, "Loss and average precision", "val_map50")
+    return page.write_run()
 
 
 def _lead(judged: Mapping[str, Judged]) -> str:
@@ -204,18 +194,4 @@ def _add_calibration(page: Page, one: Judged) -> None:
         f"The share of right things over their score. {told}.",
         caption="Of things with a score of 0.8, eight of ten should be right, as on the broken line. The mean distance "
         f"from it is {one.scores.ece:.3f}, of things with a score of at least 0.1.",
-    )
-
-
-def _add_curves(page: Page, rows: Sequence[Mapping[str, float]]) -> None:
-    from rnnkit.plotting.learning_curves import curves
-
-    if not rows:
-        return
-    last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", "val_map50") if name in rows[-1])
-    page.section("Curves")
-    page.picture(
-        lambda path: curves(rows, path, stacked=True),
-        f"Loss and average precision over {len(rows)} epochs; at the end {last}.",
-        title="Learning curves",
     )

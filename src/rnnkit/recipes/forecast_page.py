@@ -11,7 +11,7 @@ import numpy as np
 from ..plotting.page import Page, State
 from ..runs.files import REPORT_PAGE
 from ..tasks.forecast_numbers import figure_text
-from .text_page import MADE
+from .run_page import MADE
 
 if TYPE_CHECKING:
     import numpy.typing as npt

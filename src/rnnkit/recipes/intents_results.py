@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnkit.recipes.run_page import page_figures
 from rnnkit.recipes.text_page import Sample, write_text_page
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MISTAKES, SLOTS = "mistakes.csv", "slots.csv"
 _SHOWN = 10  # sentences of a part of the page
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def slots_of(text: TaggedText, found: Understood) -> str:
@@ -79,7 +79,7 @@ def write_results(
         surest=[_sample(*row) for row in wrong[:_SHOWN]],
         length_quality=[(float(len(text.words)), sure) for sure, text, _ in rows],
         quality="probability",
-        figures={name: metrics[name] for name in _FIGURES if name in metrics},
+        figures=page_figures(metrics),
     )
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BY_FRAME = "frames.csv"
 _BATCH = 32  # windows that are held at a time
 _SHOWN = 3  # examples of a picture
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def judge(predictor: FramePredictor, windows: Windows) -> Judged:
@@ -125,7 +124,7 @@ def write_results(
     history: Any,
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write ``frames.csv`` and ``report.html``.
+    """Write ``frames.csv``, ``report.html`` and ``troubles.txt``.
 
     Args:
         folder: the run folder.
@@ -136,17 +135,12 @@ def write_results(
         metrics: what was measured.
     """
     from rnnkit.plotting.frame_strips import scores_picture
-    from rnnkit.plotting.learning_curves import curves
-    from rnnkit.plotting.page import Page
-    from rnnkit.recipes.recognition import flat_figures, write_rows
-    from rnnkit.recipes.text_page import MADE
-    from rnnkit.runs.files import REPORT_PAGE
+    from rnnkit.recipes.recognition import write_rows
+    from rnnkit.recipes.run_page import RunPage, page_figures
 
-    page = Page(title, _lead(judged), name=folder.name, made=MADE)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if metrics.get("troubles"):
-        page.section("What the clips tell").sentences(metrics["troubles"])
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the clips tell")
     if judged:
         names = ("test", "frame", "squares", "ssim", "zero_squares", "last_frame_squares", "last_frame_ssim")
         rows = [(name, *row) for name, one in judged.items() for row in _by_frame(one.scores)]
@@ -163,13 +157,8 @@ def write_results(
         )
         page.table(names[1:], [(row[0], *(f"{value:.4g}" for value in row[1:])) for row in by_frame])
         _add_examples(page, predictor, first)
-    if history.rows:
-        page.section("Curves").picture(
-            lambda path: curves(history.rows, path, stacked=True),
-            f"Loss and figures over {len(history.rows)} epochs.",
-            title="Learning curves",
-        )
-    page.write(folder / REPORT_PAGE)
+    page.add_curves(history, "Loss and figures", "val_squares")
+    page.write_run()
 
 
 def _columns(predictor: FramePredictor, scores: FrameScores | None) -> Columns:

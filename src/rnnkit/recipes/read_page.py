@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.plotting.page import Page
-from rnnkit.recipes.recognition import confusions_of, draw_confusions, flat_figures
-from rnnkit.recipes.text_page import MADE
-from rnnkit.runs.files import REPORT_PAGE, TROUBLES
-from rnnkit.serialization import replacing
+from rnnkit.recipes.recognition import confusions_of, draw_confusions
+from rnnkit.recipes.run_page import RunPage, page_figures
 
 if TYPE_CHECKING:
     from rnnkit.recipes.prepared_training import Judged
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 12  # mistakes of a picture
 _CONFUSED = 12  # rows of the table of confusions
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def write_read_page(
@@ -44,21 +41,16 @@ def write_read_page(
     Returns:
         The page.
     """
-    troubles = list(metrics.get("troubles", ()))
-    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if troubles:
-        page.section("What the pictures tell").sentences(troubles)
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the pictures tell")
     if judged:
         _add_line(page, reader, judged)
         _add_mistakes(page, judged)
         _add_confusions(page, judged, order)
-    _add_curves(page, list(getattr(history, "rows", history)), judged)
-    written = page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
-    return written
+    page.add_curves(history, "Loss and error rates", "val_cer", more=bool(judged))
+    _add_lengths(page, judged)
+    return page.write_run()
 
 
 def _lead(judged: Mapping[str, Judged]) -> str:
@@ -138,18 +130,9 @@ def _add_confusions(page: Page, judged: Mapping[str, Judged], order: Sequence[st
         page.table(("written", "read", "times"), rows)
 
 
-def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping[str, Judged]) -> None:
-    from rnnkit.plotting.learning_curves import curves
+def _add_lengths(page: Page, judged: Mapping[str, Judged]) -> None:
     from rnnkit.plotting.length_quality import length_quality_picture
 
-    page.section("Curves")
-    if rows:
-        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", "val_cer") if name in rows[-1])
-        page.picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and error rates over {len(rows)} epochs; at the end {last}.",
-            title="Learning curves",
-        )
     pairs = [
         (float(len(text)), cer)
         for one in judged.values()

@@ -189,20 +189,3 @@ def draw_confusions(confusions: Counter[tuple[str, str]], path: Path, order: Seq
         if row is not None and column is not None:
             matrix[row, column] += count
     pictures.confusion(matrix, names, path)
-
-
-def flat_figures(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Return the figures of groups by their names, as texts.
-
-    Example:
-        >>> flat_figures({"test": {"exact_match": 0.98765}})
-        [('test, exact match', '0.9877')]
-    """
-    found: list[tuple[str, str]] = []
-    for name, value in figures.items():
-        label = f"{before}{name.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            found += flat_figures(value, f"{label}, ")
-        else:
-            found.append((label, f"{value:.4g}" if isinstance(value, float) else str(value)))
-    return found

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.plotting.page import Page
-from rnnkit.recipes.recognition import flat_figures
+from rnnkit.recipes.run_page import RunPage, page_figures
 from rnnkit.recipes.segment_results import class_rows, shown, things_map
-from rnnkit.recipes.text_page import MADE
-from rnnkit.runs.files import REPORT_PAGE, TROUBLES
-from rnnkit.serialization import replacing
 
 if TYPE_CHECKING:
     from rnnkit.recipes.prepared_training import Judged
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 6  # pictures of a grid
 _LONGEST = 400  # pixels of the longer side of a picture of the page
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on", "growing")
 
 
 def write_segment_page(
@@ -43,12 +39,9 @@ def write_segment_page(
     Returns:
         The page.
     """
-    troubles = list(metrics.get("troubles", ()))
-    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
-    figures = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(figures))
-    if troubles:
-        page.section("What the pictures tell").sentences(troubles)
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics, "growing"))
+    page.add_troubles("What the pictures tell")
     if judged:
         names, rows = class_rows(judged)
         page.section("Classes", "IoU and Dice are over all pixels of all pictures.").table(
@@ -56,11 +49,8 @@ def write_segment_page(
         )
         _add_pictures(page, segmenter, judged)
         _add_precision(page, judged)
-    _add_curves(page, list(getattr(history, "rows", history)))
-    written = page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
-    return written
+    page.add_curves(history, "Loss and quality", "val_mean_iou", "val_bowl_map")
+    return page.write_run()
 
 
 def _lead(judged: Mapping[str, Judged]) -> str:
@@ -144,17 +134,3 @@ def _add_precision(page: Page, judged: Mapping[str, Judged]) -> None:
                 title=f"Things of {name}, IoU 0.5",
                 caption="Things are taken from the highest score on.",
             )
-
-
-def _add_curves(page: Page, rows: Sequence[Mapping[str, float]]) -> None:
-    from rnnkit.plotting.learning_curves import curves
-
-    page.section("Curves")
-    if rows:
-        names = ("loss", "val_loss", "val_mean_iou", "val_bowl_map")
-        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in names if name in rows[-1])
-        page.picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and quality over {len(rows)} epochs; at the end {last}.",
-            title="Learning curves",
-        )

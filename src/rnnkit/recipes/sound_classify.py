@@ -283,23 +283,17 @@ def labelled(clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None)
 
 
 def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None, history: Any, metrics: Any) -> None:
-    """Write ``mistakes.csv``, ``confusion.png`` and ``report.html``, with the surest mistakes to listen to."""
+    """Write ``mistakes.csv``, ``confusion.png``, ``troubles.txt`` and ``report.html``, with mistakes to listen to."""
     import torch
 
     from rnnkit.diagnostics import pictures
-    from rnnkit.plotting.learning_curves import curves
-    from rnnkit.plotting.page import Page
-    from rnnkit.recipes.recognition import flat_figures
+    from rnnkit.recipes.run_page import RunPage, page_figures
     from rnnkit.recipes.speech_page import wav_bytes
-    from rnnkit.recipes.text_page import MADE
-    from rnnkit.runs.files import REPORT_PAGE
     from rnnkit.runs.tables import write_table
 
-    page = Page("Classes of sounds", repr(trained.model), name=folder.name, made=MADE)
-    shown = {name: metrics[name] for name in ("validation", "test", "rows", "split", "chosen_on") if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if metrics.get("troubles"):
-        page.section("What the recordings tell").sentences(metrics["troubles"])
+    page = RunPage(folder, "Classes of sounds", repr(trained.model), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the recordings tell")
     if judged is not None:
         shares, count = trained.shares(judged.waveforms), len(trained.classes)
         sure, found = shares.max(1)
@@ -327,10 +321,5 @@ def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None,
                     f"{judged.texts[row]}, taken for {trained.classes[found[row]]} ({float(sure[row]):.0%})",
                     wav_bytes(judged.waveforms[row][: 15 * judged.rate], judged.rate),
                 )
-    if rows := list(history.rows):
-        page.section("Curves").picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and metrics over {len(rows)} epochs.",
-            title="Learning curves",
-        )
-    page.write(folder / REPORT_PAGE)
+    page.add_curves(history, "Loss and metrics", "val_accuracy")
+    page.write_run()

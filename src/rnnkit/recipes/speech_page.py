@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.plotting.page import Page
-from rnnkit.recipes.recognition import flat_figures
-from rnnkit.recipes.text_page import MADE
-from rnnkit.runs.files import REPORT_PAGE, TROUBLES
-from rnnkit.serialization import replacing
+from rnnkit.recipes.run_page import RunPage, page_figures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +20,6 @@ _WORST = 8  # errors to listen to
 _LONGEST = 15.0  # seconds of sound in the page
 _PARTIAL = 0.25  # seconds between partial results
 _CONFUSED = 12  # rows of the table of confusions
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def write_speech_page(
@@ -47,21 +43,16 @@ def write_speech_page(
     Returns:
         The page.
     """
-    troubles = list(metrics.get("troubles", ()))
-    page = Page(title, _lead(judged), name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if troubles:
-        page.section("What the recordings tell").sentences(troubles)
+    page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the recordings tell")
     if judged:
         _add_utterance(page, transcriber, judged)
         _add_confusions(page, judged)
         _add_worst(page, transcriber.rate, judged)
-    _add_curves(page, list(getattr(history, "rows", history)), judged)
-    written = page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
-    return written
+    page.add_curves(history, "Loss and error rates", "val_wer", more=bool(judged))
+    _add_lengths(page, judged)
+    return page.write_run()
 
 
 def wav_bytes(samples: Tensor, rate: int) -> bytes:
@@ -188,21 +179,12 @@ def _add_worst(page: Page, rate: int, judged: Mapping[str, Judged]) -> None:
         )
 
 
-def _add_curves(page: Page, rows: Sequence[Mapping[str, float]], judged: Mapping[str, Judged]) -> None:
-    from rnnkit.plotting.learning_curves import curves
+def _add_lengths(page: Page, judged: Mapping[str, Judged]) -> None:
     from rnnkit.plotting.length_quality import length_quality_picture
 
     pairs = [
         (found.seconds, wer) for one in judged.values() for found, wer in zip(one.found, one.scores.each, strict=True)
     ]
-    page.section("Curves")
-    if rows:
-        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", "val_wer") if name in rows[-1])
-        page.picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and error rates over {len(rows)} epochs; at the end {last}.",
-            title="Learning curves",
-        )
     if pairs:
         page.picture(
             lambda path: length_quality_picture(pairs, path, quality="word error rate"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnkit.recipes.run_page import page_figures
 from rnnkit.recipes.text_page import Picture, Sample, write_text_page
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MISTAKES, CONFUSION = "mistakes.csv", "confusion.png"
 _SHOWN = 10  # texts of a part of the page
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 def write_results(
@@ -46,7 +46,7 @@ def write_results(
         history=history,
         troubles=troubles,
         quality="probability",
-        figures={name: metrics[name] for name in _FIGURES if name in metrics},
+        figures=page_figures(metrics),
         **page,
     )
 

@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plotting.page import Page
-from ..runs.files import REPORT_PAGE, TROUBLES
-from ..serialization import replacing
-from ..tasks.figure_names import figure_name
 from .base import TextAnswer
-
-MADE = "Measured at the end of the training by"  # on the page of a run, of text and of forecasts
+from .run_page import MADE, RunPage
 
 
 class Sample(NamedTuple):
@@ -106,11 +102,12 @@ def write_text_page(
     Returns:
         The page.
     """
-    page = Page(title, lead, name=folder.name, tab=f"{folder.name}: {title}", made=MADE)
+    from ..plotting.length_quality import length_quality_picture
+
+    page = RunPage(folder, title, lead, troubles)
     if figures:
-        page.section("Figures").table(("what", "figure"), _flat(_ordered(figures)))
-    if troubles:
-        page.section("What the data and the output tell").sentences(troubles)
+        page.add_figures(_ordered(figures))
+    page.add_troubles("What the data and the output tell")
     _add_samples(page, "Samples", samples, quality)
     _add_samples(page, "The worst answers", worst, quality)
     _add_samples(page, "The surest mistakes", surest, sureness or quality)
@@ -127,11 +124,16 @@ def write_text_page(
         page.section("Pictures")
         for picture in drawn:
             page.picture(picture.draw, picture.alt, title=picture.title, caption=picture.caption)
-    _add_curves(page, list(getattr(history, "rows", history)), length_quality, quality)
-    written = page.write(folder / REPORT_PAGE)
-    with replacing(folder / TROUBLES) as temporary:
-        temporary.write_text("".join(f"{one}\n" for one in troubles), encoding="utf-8")
-    return written
+    caption = "Training, and validation if data was held out. Where they separate, the model overfits."
+    page.add_curves(history, "Loss and metrics", caption=caption, more=bool(length_quality))
+    if length_quality:
+        page.picture(
+            lambda path: length_quality_picture(length_quality, path, quality=quality),
+            f"The {quality} of {len(length_quality)} texts over their length, and its mean.",
+            title="Length and quality",
+            caption="Each point is a text. The line is the mean of groups of about equal size.",
+        )
+    return page.write_run()
 
 
 def is_run_page(path: Path) -> bool:
@@ -159,47 +161,8 @@ def _add_samples(page: Page, title: str, samples: Sequence[Sample], quality: str
     page.table(list(shown), zip(*shown.values(), strict=True))
 
 
-def _add_curves(
-    page: Page, rows: list[Mapping[str, float]], length_quality: Sequence[tuple[float, float]], quality: str
-) -> None:
-    from ..plotting.learning_curves import curves
-    from ..plotting.length_quality import length_quality_picture
-
-    if not rows and not length_quality:
-        return
-    page.section("Curves")
-    if rows:
-        last = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss") if name in rows[-1])
-        page.picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and metrics over {len(rows)} epochs; at the end {last}.",
-            title="Learning curves",
-            caption="Training, and validation if data was held out. Where they separate, the model overfits.",
-        )
-    if length_quality:
-        page.picture(
-            lambda path: length_quality_picture(length_quality, path, quality=quality),
-            f"The {quality} of {len(length_quality)} texts over their length, and its mean.",
-            title="Length and quality",
-            caption="Each point is a text. The line is the mean of groups of about equal size.",
-        )
-
-
 def _ordered(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures with those first that readers look for, and last how these were computed."""
     first, last = ("test", "validation"), ("signatures",)
     between = [name for name in figures if name not in (*first, *last)]
     return {name: figures[name] for name in (*first, *between, *last) if name in figures}
-
-
-def _flat(figures: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
-    for name, value in figures.items():
-        label = f"{before}{figure_name(name)}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}, ")
-        elif isinstance(value, float):
-            yield label, f"{value:.4g}"
-        elif isinstance(value, int) and not isinstance(value, bool):
-            yield label, f"{value:,}"
-        elif not isinstance(value, list):
-            yield label, str(value)

@@ -152,32 +152,16 @@ def stream_cost(detector: VoiceDetector, seconds: float = 6.0) -> dict[str, floa
 
 
 def write_page(folder: Path, detector: VoiceDetector, judged: dict[str, Judged], history: Any, metrics: Any) -> None:
-    """Write ``report.html``: the figures, scenes as they were heard, and the curves."""
-    from rnnkit.plotting.learning_curves import curves
-    from rnnkit.plotting.page import Page
-    from rnnkit.recipes.recognition import flat_figures
-    from rnnkit.recipes.text_page import MADE
-    from rnnkit.runs.files import REPORT_PAGE
+    """Write ``report.html``, with the figures, scenes as they were heard and the curves, and ``troubles.txt``."""
+    from rnnkit.recipes.run_page import RunPage, page_figures
 
-    page = Page("Voice activity", repr(detector.model), name=folder.name, made=MADE)
-    page.section("Figures", *_sentences(metrics))
-    shown = {
-        name: metrics[name]
-        for name in ("validation", "test", "baselines", "rows", "split", "chosen_on")
-        if name in metrics
-    }
-    page.table(("what", "figure"), flat_figures(shown))
-    if metrics.get("troubles"):
-        page.section("What the recordings tell").sentences(metrics["troubles"])
+    page = RunPage(folder, "Voice activity", repr(detector.model), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics), *_sentences(metrics))
+    page.add_troubles("What the recordings tell")
     if judged:
         _add_scenes(page, detector, next(iter(judged.values())))
-    if rows := list(history.rows):
-        page.section("Curves").picture(
-            lambda path: curves(rows, path, stacked=True),
-            f"Loss and AUC over {len(rows)} epochs.",
-            title="Learning curves",
-        )
-    page.write(folder / REPORT_PAGE)
+    page.add_curves(history, "Loss and AUC", "val_auc")
+    page.write_run()
 
 
 def _add_scenes(page: Any, detector: VoiceDetector, judged: Judged) -> None:

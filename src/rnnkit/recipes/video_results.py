@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 PREDICTIONS, CONFUSION = "predictions.csv", "confusion.png"
 _SHOWN = 8  # strips of a picture
 _STREAMED = 64  # frames of a drawn answer
-_FIGURES = ("validation", "test", "rows", "split", "chosen_on")
 
 
 class ClassScores(NamedTuple):
@@ -62,7 +61,7 @@ def write_results(
     metrics: Mapping[str, Any],
     train: HeldClips,
 ) -> None:
-    """Write ``predictions.csv``, ``confusion.png`` and ``report.html``.
+    """Write ``predictions.csv``, ``confusion.png``, ``report.html`` and ``troubles.txt``.
 
     Args:
         folder: the run folder.
@@ -73,17 +72,12 @@ def write_results(
         train: the clips to learn, for the figure of the most frequent class.
     """
     from rnnkit.diagnostics import pictures
-    from rnnkit.plotting.learning_curves import curves
-    from rnnkit.plotting.page import Page
-    from rnnkit.recipes.recognition import flat_figures, write_rows
-    from rnnkit.recipes.text_page import MADE
-    from rnnkit.runs.files import REPORT_PAGE
+    from rnnkit.recipes.recognition import write_rows
+    from rnnkit.recipes.run_page import RunPage, page_figures
 
-    page = Page("Classes of clips", _lead(judged, train), name=folder.name, made=MADE)
-    shown = {name: metrics[name] for name in _FIGURES if name in metrics}
-    page.section("Figures").table(("what", "figure"), flat_figures(shown))
-    if metrics.get("troubles"):
-        page.section("What the clips tell").sentences(metrics["troubles"])
+    page = RunPage(folder, "Classes of clips", _lead(judged, train), metrics.get("troubles", ()))
+    page.add_figures(page_figures(metrics))
+    page.add_troubles("What the clips tell")
     if judged:
         rows = [
             (name, clip, true, found, float(shares.max()))
@@ -102,13 +96,8 @@ def write_results(
         )
         _add_answers(page, classifier, judged)
         _add_mistakes(page, judged)
-    if history.rows:
-        page.section("Curves").picture(
-            lambda path: curves(history.rows, path, stacked=True),
-            f"Loss and accuracy over {len(history.rows)} epochs.",
-            title="Learning curves",
-        )
-    page.write(folder / REPORT_PAGE)
+    page.add_curves(history, "Loss and accuracy", "val_accuracy")
+    page.write_run()
 
 
 def write_answer(classifier: ClipClassifier, path: Path, out: Path) -> ClipAnswer:
