@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ..errors import ConfigError
+from .augment_settings import AugmentSettings
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
 from .settings import Average, AveragedSettings, Optimizer
 
@@ -54,44 +55,16 @@ class DetectorNetwork(Settings):
 
 
 @dataclass(frozen=True)
-class DetectorAugmentation(Settings):
+class DetectorAugmentation(AugmentSettings):
     """How pictures are changed at random while training; see :class:`rnnkit.data.images.PictureAugment`.
 
     Attributes:
-        flip: how often left and right are exchanged.
-        flip_vertical: how often top and bottom are.
-        quarter_turns: how often a picture is turned by 90, 180 or 270 degrees.
-        degrees: the most by which it is turned further, either way.
-        scale: by how much the size of things varies, as a share.
         shift: the most by which a picture is shifted, a share of its sides, either way.
-        brightness: the most by which a factor of all values differs from 1.
-        contrast: the most by which a factor of the contrast does.
-        saturation: the most by which a factor of the saturation does.
-        hue: the most by which colours are turned, a share of the full circle.
-        noise: the largest standard deviation of noise, of values from 0 to 1.
+        saturation: the most by which a factor of the saturation differs from 1.
     """
 
-    group_name: ClassVar[str] = "augment"
-
-    flip: Share = 0.5
-    flip_vertical: Share = 0.0
-    quarter_turns: Share = 0.0
-    degrees: NotNegative = 0.0
-    scale: Annotated[float, Range(least=0, below=1)] = 0.2
     shift: Share = 0.1
-    brightness: Share = 0.2
-    contrast: Share = 0.2
     saturation: Share = 0.2
-    hue: Annotated[float, Range(least=0, below=0.5)] = 0.02
-    noise: NotNegative = 0.0
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `PictureAugment`."""
-        same = ("flip", "flip_vertical", "quarter_turns", "degrees", "shift", "brightness", "contrast", "saturation")
-        return {name: getattr(self, name) for name in (*same, "hue")} | {
-            "scale": (1 - self.scale, 1 / (1 - self.scale)),
-            "noise": (0.0, self.noise),
-        }
 
 
 @dataclass(frozen=True)
