@@ -8,6 +8,7 @@ import pytest
 import torch
 from clips import frames_of, write_animation, write_clips, write_frames
 from commands import call, refused_alone
+from PIL import Image
 
 from rnnkit.errors import DataError
 from rnnkit.recipes import find
@@ -45,6 +46,7 @@ def test_a_run_learns_and_reports(trained):
     assert metrics["test"]["accuracy"] > 0.6
     assert "the accuracy of validation (" in metrics["chosen_on"]
     assert "holds no frame: left/none" in told
+    assert (run / "troubles.txt").read_text().splitlines() == metrics["troubles"]
     assert "cannot be read, and is left out: left/broken" in told
     header, *rows = (run / "predictions.csv").read_text().splitlines()
     assert header == "test,clip,class,prediction,confidence"
@@ -164,6 +166,11 @@ def test_inspect_looks_into_it(trained):
 def test_clips_that_a_run_cannot_learn_from_are_refused(tmp_path):
     write_frames(tmp_path / "one" / "a", frames_of("left"))
     assert refused_alone(call("train", "video", tmp_path / "one"), "no clip has a class", "a folder for each class")
+    write_clips(tmp_path / "loose", 1)
+    for number in range(2):
+        Image.fromarray(frames_of("left")[0]).save(tmp_path / "loose" / "left" / f"{number}.png")
+    told = "no clip has a class. 1 of 3 clips lies in no folder of a class: left."
+    assert refused_alone(call("train", "video", tmp_path / "loose"), told)
     write_clips(tmp_path / "same", 3, ("left",))
     assert refused_alone(call("train", "video", tmp_path / "same"), "no clip has a class")
     assert refused_alone(call("train", "video"), "data.path is missing; name the clips to learn from")

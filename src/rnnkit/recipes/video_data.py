@@ -79,6 +79,10 @@ def with_classes(clips: PictureSet) -> tuple[PictureSet, list[str]]:
     lacking = [one.id for one in clips if one.label is None]
     if len(lacking) == len(clips):
         told = " ".join(clips.findings)
+        loose = [one.id for one in clips if "/" not in one.id]
+        if len(loose) < len(clips) and loose:
+            phrase = ("lies in no folder of a class", "lie in no folder of a class")
+            told = f"{told} {sentence(phrase, loose, len(clips), 'clips')}".strip()
         raise DataError(
             f"{clips.source}: no clip has a class. {told + ' ' if told else ''}Put clips into a folder for each class, "
             "or name a table with the columns path and label"

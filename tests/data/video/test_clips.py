@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from clips import frames_of, write_animation, write_frames
+from clips import frames_of, write_animation, write_clips, write_frames
 from PIL import Image
 
 from rnnkit.data.images import split_pictures
@@ -84,6 +84,19 @@ def test_pictures_of_one_frame_are_frames_and_not_clips(tmp_path):
     clips = read_videos(tmp_path / "clip")
     assert (len(clips), clips.info(0).frames) == (1, 3)
     assert read_videos(tmp_path / "one.gif").findings == ("1 of 1 clips has a single frame: one.",)
+
+
+def test_a_single_picture_beside_clips_is_no_clip(tmp_path):
+    write_clips(tmp_path, 2)
+    frame = frames_of("left")[0]
+    Image.fromarray(frame).save(tmp_path / "preview.png")
+    Image.fromarray(frame).save(tmp_path / "left" / "preview.png")
+    clips = read_videos(tmp_path)
+    assert clips.layout == "labels"
+    assert clips.classes == ("left", "right")
+    assert len(clips) == 4
+    told = "2 of 6 clips and pictures are single pictures beside clips: left/preview.png, preview.png. Left out."
+    assert clips.findings == (told,)
 
 
 def test_faults_are_named_and_left_out(tmp_path):

@@ -197,10 +197,13 @@ def _find(path: Path, layout: str, columns: dict[str, str | None]) -> _Found:
     tables = [table for table in tables_in(path) if _names_clips(table, columns)]
     if layout == "table" or any(columns.values()) or (layout == "auto" and tables):
         return _read_table(only_table(path, tables or tables_in(path)), columns)
-    paths, empty = _clips_in(path)
+    paths, empty, single = _clips_in(path)
     findings = []
     if empty:
         findings.append(sentence(("holds no frame", "hold no frame"), empty, len(empty) + len(paths), "folders"))
+    if single:
+        phrase = ("is a single picture beside clips", "are single pictures beside clips")
+        findings.append(sentence(phrase, single, len(single) + len(paths), "clips and pictures") + " Left out.")
     if not paths:
         packed = [file for file in path.iterdir() if file.name.lower().endswith(ARCHIVES) and file.name[0] != "."]
         if len(packed) == 1:
@@ -223,9 +226,15 @@ def _find(path: Path, layout: str, columns: dict[str, str | None]) -> _Found:
     return _Found("labels", named, findings)
 
 
-def _clips_in(root: Path) -> tuple[list[Path], list[str]]:
-    """Return the files and folders that are clips, in natural order, and the names of folders without a frame."""
+def _clips_in(root: Path) -> tuple[list[Path], list[str], list[str]]:
+    """Find the files and folders that are clips.
+
+    Returns:
+        Them, in natural order; the names of folders without a frame; and those of pictures that lie alone beside clips,
+        such as a preview in the folder of a class, which would else make the folder a clip of its own.
+    """
     clips: set[Path] = set()
+    frames: dict[Path, list[Path]] = {}  # by their folder
     folders: list[Path] = []
     for one in root.rglob("*"):
         if any(part[0] == "." or part == "__MACOSX" for part in one.relative_to(root).parts):
@@ -236,10 +245,21 @@ def _clips_in(root: Path) -> tuple[list[Path], list[str]]:
         elif suffix in VIDEOS or (suffix in ANIMATED and _is_animated(one)):
             clips.add(one)
         elif suffix in SUFFIXES:
-            clips.add(one.parent)
+            frames.setdefault(one.parent, []).append(one)
+    clips |= set(frames)
+    single = [
+        files[0]
+        for folder, files in frames.items()
+        if len(files) == 1 and any(folder in clip.parents for clip in clips)
+    ]
+    clips -= {file.parent for file in single}
     empty = [one for one in folders if one not in clips and not any(one in clip.parents for clip in clips)]
     ordered = sorted(clips, key=lambda one: natural_key(one.relative_to(root).as_posix()))
-    return ordered, sorted(one.relative_to(root).as_posix() for one in empty)
+    return ordered, _names(empty, root), _names(single, root)
+
+
+def _names(paths: Sequence[Path], root: Path) -> list[str]:
+    return sorted(one.relative_to(root).as_posix() for one in paths)
 
 
 def _is_animated(file: Path) -> bool:
