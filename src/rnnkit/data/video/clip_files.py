@@ -300,13 +300,11 @@ def _video_info(path: Path) -> ClipInfo:
             width, height = int(stream.width), int(stream.height)
     except (OSError, ValueError) as error:  # those of PyAV derive from these
         raise DataError(f"cannot be read as a video ({error})", place) from None
-    cut = False
     if not count:  # some containers do not count
         count = sum(1 for _ in _video_frames(path, "L"))
-        cut = not count
     if not count:
         raise DataError("holds no frame that can be read", place)
-    return ClipInfo(count, width, height, None if rate is None else float(rate), (), (path.name,) if cut else ())
+    return ClipInfo(count, width, height, None if rate is None else float(rate))
 
 
 def _video_frames(path: Path, mode: Mode) -> Iterator[Tensor]:
@@ -319,9 +317,7 @@ def _video_frames(path: Path, mode: Mode) -> Iterator[Tensor]:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 begun = True
-                array = frame.to_ndarray(
-                    format="gray" if mode == "L" else mode.lower() + ("24" if mode == "RGB" else "")
-                )
+                array = frame.to_ndarray(format=_VIDEO_FORMATS[mode])
                 array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
                 yield torch.from_numpy(np.array(array, order="C"))
     except (OSError, ValueError, IndexError) as error:
