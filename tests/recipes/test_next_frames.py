@@ -180,6 +180,13 @@ def test_moving_digits_are_made_of_mnist_and_judged_on_test_images(tmp_path, mon
     assert result.exit_code == 0, result.output
 
 
+def test_verbs_that_it_does_not_serve_are_named(trained):
+    run, clips, _ = trained
+    for verb, more in (("inspect", ()), ("finetune", (clips,))):
+        told = f"does not serve `rnnkit {verb}`; it can train, evaluate, predict"
+        assert refused_alone(call(verb, run, *more), told)
+
+
 def test_settings_that_do_not_fit_are_refused():
     for wrong in ("model.size=30,30", "model.size=8", "fit.plain=0.6 fit.growing=0.5", "data.observed=0"):
         with pytest.raises(ConfigError, match="arrived"):

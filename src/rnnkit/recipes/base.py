@@ -364,13 +364,14 @@ class Recipe(Settings, PreparedRun):
             run: the run folder, for the message.
 
         Raises:
-            ConfigError: it does not; the message names the method to write.
+            ConfigError: it does not; of a recipe of the user, the message names the method to write.
         """
         if verb not in self.capabilities():
             able = ", ".join(self.capabilities())
-            raise ConfigError(
-                f"the recipe of {run} has no {METHODS[verb]}(...), which `rnnkit {verb}` needs; it can {able}"
-            )
+            lacks = f"has no {METHODS[verb]}(...), which `rnnkit {verb}` needs"
+            if type(self).__module__.startswith("rnnkit."):  # not the user's to write
+                lacks = f"does not serve `rnnkit {verb}`"
+            raise ConfigError(f"the recipe of {run} {lacks}; it can {able}")
         return self
 
 
