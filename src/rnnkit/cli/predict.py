@@ -12,6 +12,7 @@ import typer
 from ..errors import ConfigError, DataError
 from ..recipes import DataRequest, Recipe
 from ..recipes.base import Columns, Predictor
+from ..recipes.file_run import FileRecipe
 from ..runs.settings import override
 from . import standard_input
 from .arguments import Decodings, Device, Encoding, RecipeFile, shorthands, trained_recipe_of, with_decoding
@@ -88,7 +89,7 @@ def predict(
     if not drawn:
         check_out(out, run, paths, {} if chosen is None else chosen.other_files)
     elif out is not None:
-        check_folder(out, run, paths)
+        check_folder(out, run, paths, chosen.noun if isinstance(chosen, FileRecipe) else "file")
     with ExitStack() as stack:
         requests = [DataRequest(path, encoding) for path in paths]
         if standard_input.DASH in paths:
@@ -185,22 +186,22 @@ def check_table_or_folder(out: Path) -> None:
         raise ConfigError(f"--out {out} arrived; expected a folder, or a file ending in {', '.join(SUFFIXES)}")
 
 
-def check_folder(out: Path, run: Path, files: list[Path]) -> None:
-    """Refuse a file, a folder of pictures to predict on, the run's own, and several pictures of one name."""
+def check_folder(out: Path, run: Path, files: list[Path], noun: str) -> None:
+    """Refuse a file, a folder of files to predict on, the run's own, and several files of one name."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; name a folder, or a table that ends in .csv, .json or .parquet")
     for file in files:
         if file.is_dir() and file.resolve() in (out.resolve(), *out.resolve().parents):
-            raise ConfigError(f"--out {out} lies in {file}, a clip to predict on; name a folder elsewhere")
+            raise ConfigError(f"--out {out} lies in {file}, a {noun} to predict on; name a folder elsewhere")
         if file.exists() and out.resolve() == file.resolve().parent:
-            raise ConfigError(f"--out {out} holds {file.name}, a picture to predict on; name another folder")
+            raise ConfigError(f"--out {out} holds {file.name}, a {noun} to predict on; name another folder")
     if run.resolve() in (out.resolve(), *out.resolve().parents):
         raise ConfigError(f"--out {out} lies in the run's folder {run}; name a folder elsewhere")
     stems = [file.stem for file in files]
     twice = next((file for file in files if stems.count(file.stem) > 1), None)
     if twice is not None:
         raise ConfigError(
-            f"several pictures are named {twice.stem}, whose answers would overwrite each other in {out}; predict on "
+            f"several {noun}s are named {twice.stem}, whose answers would overwrite each other in {out}; predict on "
             "them one after another, into folders of their own"
         )
 

@@ -101,10 +101,7 @@ class ClassifyImages(PictureRecipe):
             assert isinstance(prepared, PreparedClasses)
             prepared.check_data(folder)
             check_known(folder, prepared.classes, namer.classes, prepared.nouns)
-            judged = prepared.judge(namer)
-            if not judged:
-                raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
-            [found] = judged.values()
+            [found] = prepared.judge_held(folder, namer).values()
             write_classes(found.scores, folder)
             return found.figures
         path = data.without_encoding()
@@ -158,7 +155,7 @@ class ClassifyImages(PictureRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedClasses)
             check_known(folder, prepared.classes, namer.classes, prepared.nouns)
-            held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+            held = prepared.inspected()
         else:
             held, _ = self.new_pictures(data.without_encoding(), namer)
         images, labels = held.subset(range(min(len(held), _INSPECTED))).rows()

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
@@ -63,10 +62,9 @@ class Detect(PictureRecipe):
         if parts.test is not None and parts.test.classes != classes:
             parts = parts._replace(test=in_classes(parts.test, classes))
         findings, read = list(parts.findings), {}
-        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
-            if part is not None:
-                read[name], told = readable(part, self.model.size, part=name)
-                findings += told
+        for name, part in parts.named().items():
+            read[name], told = readable(part, self.model.size, part=name)
+            findings += told
         findings += [one for one in picture_findings(*read.values(), most=500) if one not in findings]
         items = {name: DetectItems(part) for name, part in read.items()}
         return PreparedDetection(
@@ -103,10 +101,8 @@ class Detect(PictureRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedDetection)
             prepared.check_data(folder)
-            judged = prepared.judge(detector)
-            if not judged:
-                raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
-            one, name = next(iter(judged.values())), ""
+            [one] = prepared.judge_held(folder, detector).values()
+            name = ""
         else:
             one, name = judge(detector, self.other_items(detector, data)), f"-{data.path.stem}"
         write_judged(one.scores, folder, name)
@@ -167,7 +163,7 @@ class Detect(PictureRecipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedDetection)
-            items = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+            items = prepared.inspected()
         else:
             items = self.other_items(detector, data)
         few = items.subset(range(min(len(items), _INSPECTED)))

@@ -71,6 +71,7 @@ class MnistRenet(ClassifyImages):
     """The whole run; ``rnnkit train mnist-renet --set GROUP.FIELD=VALUE`` changes a field."""
 
     title: ClassVar[str] = "Digits by ReNet"
+    noun: ClassVar[str] = "image"
 
     model: PictureNetwork = field(
         default_factory=lambda: PictureNetwork(
@@ -86,10 +87,6 @@ class MnistRenet(ClassifyImages):
         default_factory=lambda: PictureFit(epochs=16, batch_size=64, lr=4e-3, average=0.998, label_smoothing=0.05)
     )
     data: Data = field(default_factory=Data)
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of images in words."""
-        return f"{count} {'image' if count == 1 else 'images'}"
 
     def prepare(self) -> PreparedRun:
         """Read and divide the images, and write nothing."""

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import rnnkit
-from rnnkit import runs
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.file_run import FileRecipe
 from rnnkit.recipes.picture_data import divide_pictures, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import VideoData, as_videos
@@ -66,7 +66,7 @@ class WindowData(FrameWindows, VideoData):
 
 
 @dataclass(frozen=True)
-class NextFrames(Recipe):
+class NextFrames(FileRecipe):
     """The whole run; ``rnnkit train next-frames FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -74,8 +74,7 @@ class NextFrames(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
+    noun: ClassVar[str] = "clip"
     title: ClassVar[str] = "Next frames"
 
     model: ForecasterNetwork = field(default_factory=ForecasterNetwork)
@@ -83,10 +82,6 @@ class NextFrames(Recipe):
     data: FrameWindows = field(default_factory=WindowData)
     seed: Seed = 0
     device: str = "auto"
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of clips in words."""
-        return f"{count} {'clip' if count == 1 else 'clips'}"
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the clips, and write nothing."""
@@ -97,11 +92,7 @@ class NextFrames(Recipe):
             return without_short(clips, data)
 
         parts = divide_pictures(data, "next-frames", long_enough)
-        held = {
-            name: hold_windows(clips, predictor, data.frames)
-            for name, clips in (("train", parts.train), ("validation", parts.validation), ("test", parts.test))
-            if clips is not None
-        }
+        held = {name: hold_windows(clips, predictor, data.frames) for name, clips in parts.named().items()}
         return PreparedFrames(
             parts.findings,
             parts.division,
@@ -131,10 +122,6 @@ class NextFrames(Recipe):
         every = getattr(data, "every", 1)
         return FramePredictor(model, size, observed=data.observed, horizon=data.horizon, fit=one.fit, every=every)
 
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, pictures and the report into the folder."""
-        return self.prepare().run(folder)
-
     def frame_predictor(self, folder: Path) -> FramePredictor:
         """Return the folder's predictor of frames.
 
@@ -155,10 +142,7 @@ class NextFrames(Recipe):
         prepared = self.prepare()
         assert isinstance(prepared, PreparedFrames)
         prepared.check_data(folder)
-        judged = prepared.judge(predictor)
-        if not judged:
-            raise DataError(f"{folder} held no clips back; name some: --data FOLDER")
-        return prepared.figures(judged)
+        return prepared.figures(prepared.judge_held(folder, predictor))
 
     def windows_of(self, data: DataRequest, predictor: FramePredictor) -> HeldVideos:
         """Return windows of clips that a user names."""
@@ -170,10 +154,6 @@ class NextFrames(Recipe):
         clips, told = without_short(clips, wanted)
         warn_of(clips, told)
         return hold_windows(clips, predictor, wanted.frames)
-
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return how many frames are predicted behind a clip, and how well its own last ones would have been."""
-        return self.predictor(folder)(data)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a clip to what is told of the frames that follow."""

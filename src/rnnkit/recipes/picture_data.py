@@ -102,6 +102,11 @@ class PictureParts(NamedTuple):
     division: str
     digests: dict[str, str]
 
+    def named(self) -> dict[str, PictureSet]:
+        """Return the parts that there are, by their names."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
 
 def divide_pictures(
     data: PictureData, command: str, usable: Callable[[PictureSet], tuple[PictureSet, list[str]]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import rnnkit
 from rnnkit import runs
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.runs import data_digests
 
@@ -104,6 +104,25 @@ class PreparedTraining(PreparedParts):
         """Return what was answered about the tests, else of the validation part, by its name."""
         tests = self.tests or ({} if self.validation is None else {"validation": self.validation})
         return {name: self.judge_items(predictor, items) for name, items in tests.items()}
+
+    def judge_held(self, folder: Path, predictor: Any) -> dict[str, Judged]:
+        """Return what was answered about what a trained run held back, as `judge` does.
+
+        Args:
+            folder: of the run, for the message.
+            predictor: of the run.
+
+        Raises:
+            DataError: nothing was held back.
+        """
+        judged = self.judge(predictor)
+        if not judged:
+            raise DataError(f"{folder} held no {self.nouns} back; name some: --data FOLDER")
+        return judged
+
+    def inspected(self) -> Any:
+        """Return the items that a network is measured on: of the first test, else to choose by, else to learn."""
+        return next(iter(self.tests.values()), self.validation or self.train)
 
     def figures(self, judged: Mapping[str, Judged]) -> dict[str, float]:
         """Return the figures of what was judged; those of several tests have their names in front."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.picture_data import divide_pictures, warn_of
 from rnnkit.recipes.picture_run import PictureRecipe
@@ -115,9 +114,7 @@ class Read(PictureRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedReading)
             prepared.check_data(folder)
-            judged = prepared.judge(reader)
-            if not judged:
-                raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
+            judged = prepared.judge_held(folder, reader)
             draw_confusions(confusions_of(judged), folder / "confusions.png", prepared.order)
             return prepared.figures(judged)
         path = data.without_encoding()
@@ -161,7 +158,7 @@ class Read(PictureRecipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedReading)
-            lines = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+            lines = prepared.inspected()
         else:
             lines = hold_lines(self.data.read(data.without_encoding(), new=True), self.data, reader.height).lines
         pictures, widths = columns_of([lines.picture(row) for row in range(min(len(lines), _INSPECTED))])

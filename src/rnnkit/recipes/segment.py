@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.picture_data import divide_pictures, readable, warn_of
 from rnnkit.recipes.picture_run import PictureRecipe
@@ -69,11 +68,10 @@ class Segment(PictureRecipe):
         parts = self.divide()
         classes = check_classes(parts.train)
         findings, items = list(parts.findings), {}
-        for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
-            if part is not None:
-                pictures, told = readable(part, self.model.longest, self.reading().mode, part=name)
-                findings += told
-                items[name] = items_of(pictures, classes)
+        for name, part in parts.named().items():
+            pictures, told = readable(part, self.model.longest, self.reading().mode, part=name)
+            findings += told
+            items[name] = items_of(pictures, classes)
         return self.prepared_class()(
             findings,
             parts.division,
@@ -115,10 +113,7 @@ class Segment(PictureRecipe):
         prepared = self.prepare()
         assert isinstance(prepared, PreparedSegmentation)
         prepared.check_data(folder)
-        judged = prepared.judge(segmenter)
-        if not judged:
-            raise DataError(f"{folder} held no pictures back; name some: --data FOLDER")
-        return prepared.figures(judged)
+        return prepared.figures(prepared.judge_held(folder, segmenter))
 
     def other_items(self, segmenter: Segmenter, data: DataRequest) -> PixelItems:
         """Return the pictures of a path with what is true of them."""
@@ -164,7 +159,7 @@ class Segment(PictureRecipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedSegmentation)
-            items = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+            items = prepared.inspected()
         else:
             items = self.other_items(segmenter, data)
         return context_rows(segmenter, items.subset(range(min(len(items), _INSPECTED))))

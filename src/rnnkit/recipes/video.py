@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit import runs
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
+from rnnkit.recipes.file_run import FileRecipe
 from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
@@ -34,7 +34,7 @@ _INSPECTED = 16  # clips that a network is measured on
 
 
 @dataclass(frozen=True)
-class Video(Recipe):
+class Video(FileRecipe):
     """The whole run; ``rnnkit train video FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -42,8 +42,7 @@ class Video(Recipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    data_setting: ClassVar[str | None] = "data.path"
-    one_answer_a_file: ClassVar[bool] = True
+    noun: ClassVar[str] = "clip"
 
     model: ClipNetwork = field(default_factory=ClipNetwork)
     augment: ClipAugmentation = field(default_factory=ClipAugmentation)
@@ -51,10 +50,6 @@ class Video(Recipe):
     data: ClassData = field(default_factory=ClassData)
     seed: Seed = 0
     device: str = "auto"
-
-    def count_rows(self, count: int) -> str:
-        """Return a number of clips in words."""
-        return f"{count} {'clip' if count == 1 else 'clips'}"
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the clips, and write nothing."""
@@ -66,11 +61,10 @@ class Video(Recipe):
             raise DataError(f"{self.data.path}: all clips are of the class {classes[0]!r}; expected two or more")
         classifier = self.untrained(classes)
         findings, held = list(parts.findings), {}
-        for name, clips in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
-            if clips is not None:
-                known, told = of_classes(clips, classes, name)
-                held[name], damaged = hold_clips(known, classifier, part=name)
-                findings += [*told, *damaged]
+        for name, clips in parts.named().items():
+            known, told = of_classes(clips, classes, name)
+            held[name], damaged = hold_clips(known, classifier, part=name)
+            findings += [*told, *damaged]
         return PreparedVideo(
             findings,
             parts.division,
@@ -97,10 +91,6 @@ class Video(Recipe):
         model = build(self.model, classes)
         return ClipClassifier(model, size, fit=self.model.fit, frames=self.data.frames, every=self.data.every)
 
-    def run(self, folder: Path) -> runs.Metrics | None:
-        """Train, judge on the test part, and write model, metrics, mistakes and reports into the folder."""
-        return self.prepare().run(folder)
-
     def classifier(self, folder: Path) -> ClipClassifier:
         """Return the folder's classifier.
 
@@ -122,10 +112,7 @@ class Video(Recipe):
         assert isinstance(prepared, PreparedVideo)
         prepared.check_data(folder)
         check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
-        judged = prepared.judge(classifier)
-        if not judged:
-            raise DataError(f"{folder} held no clips back; name some: --data FOLDER")
-        return prepared.figures(judged)
+        return prepared.figures(prepared.judge_held(folder, classifier))
 
     def other_clips(self, classifier: ClipClassifier, data: DataRequest) -> HeldClips:
         """Return the clips of a path with their classes."""
@@ -133,10 +120,6 @@ class Video(Recipe):
         held, told = hold_clips(clips, classifier, known=classifier.classes)
         warn_of(clips, told)
         return held
-
-    def predict(self, folder: Path, data: DataRequest) -> Columns:
-        """Return the class of a clip, and its probability."""
-        return self.predictor(folder)(data)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a clip to its class."""
@@ -170,7 +153,7 @@ class Video(Recipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedVideo)
             check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
-            held = next(iter(prepared.tests.values()), prepared.validation or prepared.train)
+            held = prepared.inspected()
         else:
             held = self.other_clips(classifier, data)
         count = min(len(held), _INSPECTED)
