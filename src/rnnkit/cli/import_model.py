@@ -100,14 +100,13 @@ def _from_onnx(file: Path, configuration: Path | None) -> GraphModel:
     return read_graph(file)
 
 
-def _check_classes(model: object, names: tuple[str, ...]) -> None:
-    from ..models.graph import GraphModel
-    from ..recipes.imported import _width
+def _check_classes(model: GraphModel, names: tuple[str, ...]) -> None:
+    from ..recipes.imported import told_class_count
 
-    assert isinstance(model, GraphModel)
     if not names:
         return
     if model.final != ["softmax"]:
         raise ConfigError("--classes arrived, but the model does not end in one softmax over classes; leave it out")
-    if len(names) != _width(model):
-        raise ConfigError(f"--classes names {len(names)} classes; the model has {_width(model)}")
+    count = told_class_count(model)
+    if count not in (None, len(names)):
+        raise ConfigError(f"--classes names {len(names)} classes; the model has {count}")

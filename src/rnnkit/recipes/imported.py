@@ -10,11 +10,12 @@ Data is an .npz file with x [N, ...] (or an array for each input, by its name) a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
 from .base import Columns, DataRequest, InspectionData, Predictor, Recipe
 from .inspection import INPUTS, named_arrays, read_npz, tensor_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .finetuning import FineTune, FineTuneJob
 
 _BATCH = 256
+_MOST_NUMBERS = 1_000_000  # of a made row: a file may declare any shape
 # How a table is written, as arguments of `read_series`.
 _READ = {
     name: name
@@ -177,7 +179,7 @@ class Imported(Recipe):
         x = _sequences(rows)
         if model.final[0] != "softmax":
             return x, torch.as_tensor(rows.targets, dtype=torch.float32).reshape(len(rows), -1)
-        names = self.classes or tuple(str(number) for number in range(_width(model)))
+        names = self.classes or tuple(str(number) for number in range(class_count(model, [x.values[:1]])))
         unknown = sorted({str(one) for one in rows.targets} - set(names))
         if unknown:
             raise DataError(
@@ -261,6 +263,49 @@ def answers(
     return columns
 
 
+def class_count(model: GraphModel, rows: list[torch.Tensor]) -> int:
+    """Return the number of classes of the first output, as the network answers.
+
+    Args:
+        model: in evaluation mode.
+        rows: in the model's order, [N, ...] each.
+
+    Raises:
+        ShapeError: the rows do not fit.
+    """
+    import torch
+
+    with torch.inference_mode():
+        y = model(rows)
+    model.reset_states()
+    return int((y[0] if isinstance(y, tuple) else y).shape[-1])
+
+
+def told_class_count(model: GraphModel) -> int | None:
+    """Return the number of classes by an answer to zeros; None where the shapes of the inputs do not tell how many.
+
+    Args:
+        model: in evaluation mode.
+    """
+    import torch
+
+    for steps in (16, 1024):  # convolutions and poolings need some
+        sizes = [[1, *(steps if size is None else size for size in shape[1:])] for shape in model.shapes or []]
+        if not all(0 < math.prod(shape) <= _MOST_NUMBERS for shape in sizes):
+            return None
+        try:
+            return class_count(
+                model,
+                [
+                    torch.zeros(shape, dtype=torch.int64 if name in model.integers else torch.float32)
+                    for name, shape in zip(model.inputs, sizes, strict=False)
+                ],
+            )
+        except ShapeError:
+            continue
+    return None
+
+
 def _columns(y: torch.Tensor, final: str, suffix: str, classes: tuple[str, ...]) -> Columns:
     if final == "softmax":
         shares, best = y.softmax(-1).max(-1)
@@ -328,10 +373,3 @@ def _sequences(rows: Any) -> Any:
             )
         values[row, : len(one)] = found
     return Sequences(values, lengths)
-
-
-def _width(model: GraphModel) -> int:
-    import torch
-
-    last = [part for part in model.modules() if isinstance(part, torch.nn.Linear)]
-    return last[-1].out_features if last else 0

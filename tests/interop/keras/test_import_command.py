@@ -90,6 +90,29 @@ def test_mistakes_are_named(run, arguments, words):
     assert refused(call("import", *arguments), words)
 
 
+def test_classes_are_counted_at_the_output(tmp_path, monkeypatch):
+    """The layer that stands last in the file is not the one that ends in the classes."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    config = functional(
+        [
+            (layer("Conv1D", filters=3, kernel_size=[4]), [[tensor("x")]]),
+            (layer("GlobalAveragePooling1D", "mean"), [[tensor("conv1d")]]),
+            (layer("Dense", units=1, activation="sigmoid"), [[tensor("mean")]]),
+            (layer("Multiply"), [[[tensor("mean"), tensor("dense")]]]),
+            (layer("Softmax"), [[tensor("multiply")]]),
+        ],
+        [["x", 0, 0]],
+        [["softmax", 0, 0]],
+    )
+    arrays = at("layers/conv1d", [rng.standard_normal((4, 3, 3)).astype("float32"), np.zeros(3, "float32")])
+    arrays |= at("layers/dense", [rng.standard_normal((3, 1)).astype("float32"), np.zeros(1, "float32")])
+    write_keras(Path("conv.keras"), config, arrays)
+    assert refused(call("import", "conv.keras", "--classes", "a,b"), "names 2 classes; the model has 3")
+    result = call("import", "conv.keras", "--classes", "a,b,c", "--out", "conv")
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -190,6 +190,13 @@ def test_lengths_that_do_not_fit_are_refused(tmp_path):
             graph(torch.zeros(2, 4, 3), lengths=lengths)
 
 
+def test_shapes_that_are_given_stay_out_of_the_graph(tmp_path):
+    graph = from_keras(to_keras(rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2), tmp_path / "m.keras"))
+    path = to_keras(graph, tmp_path / "n.keras", shapes={"x": [None, 7, 3]})
+    assert configuration(path)["config"]["layers"][0]["config"]["batch_shape"] == [None, 7, 3]
+    assert graph.shapes == [[None, None, 3]]
+
+
 def test_arguments_that_do_not_fit(tmp_path):
     model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5), classes=2, pooling="max")
     for options, path, words in (

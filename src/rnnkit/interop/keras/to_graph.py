@@ -75,7 +75,7 @@ def to_graph(model: nn.Module, *, mask_value: float | None = None, probabilities
     elif isinstance(model, RecurrentLayer | nn.RNNBase | Chain):
         line.module(model, "recurrent")
     else:
-        raise _unknown(model, f"a {type(model).__name__}")
+        raise _unknown(f"a {type(model).__name__}")
     return line.graph(final, probabilities)
 
 
@@ -131,10 +131,10 @@ class _Line:
             self.recurrent(module, name, last_only)
             return
         if last_only:
-            raise _unknown(module, f"pooling='last' behind {short_repr(module)}")
+            raise _unknown(f"pooling='last' behind {short_repr(module)}")
         layer = _single(module)
         if layer is None:
-            raise _unknown(module, short_repr(module))
+            raise _unknown(short_repr(module))
         if isinstance(layer, g.Embedding):
             self.begin(None, embedding=True)
             layer.mask_zero = self.mask_value is not None
@@ -149,7 +149,7 @@ class _Line:
         self.begin(module.input_size)
         if isinstance(module, RNN):
             if module.reverse_cell is not None or not isinstance(module.cell, ActivatedCell):
-                raise _unknown(module, short_repr(module))
+                raise _unknown(short_repr(module))
             self.add(g.Recurrent([module], not last_only), name)
             return
         count = module.num_layers
@@ -179,7 +179,7 @@ class _Line:
 def _add_layers(line: _Line, model: Any, last_only: bool = False) -> None:
     """Front and body; what changes series while training is left out."""
     if model.augment is not None and not isinstance(model.augment, SeriesAugment):
-        raise _unknown(model, f"the augmentation {short_repr(model.augment)}")
+        raise _unknown(f"the augmentation {short_repr(model.augment)}")
     if model.front is not None:
         line.module(model.front, "front")
     line.module(model.body, "recurrent", last_only)
@@ -188,7 +188,7 @@ def _add_layers(line: _Line, model: Any, last_only: bool = False) -> None:
 def _add_pooled(line: _Line, model: PooledModel) -> None:
     pooling = model.pooling
     if pooling == "attention":
-        raise _unknown(model, "pooling='attention'")
+        raise _unknown("pooling='attention'")
     if pooling in ("max", "concat") and line.mask_value is not None:
         raise ConfigError(f"mask_value arrived with pooling={pooling!r}: Keras's maximum does not leave padding out")
     _add_layers(line, model, last_only=pooling == "last")
@@ -221,11 +221,24 @@ def _last_only(layer: g.Recurrent | g.BothDirections) -> GraphLayer:
     return g.Recurrent(list(layer.layers), False, backward=layer.backward_in_time, zero_masked=layer.zero_masked)
 
 
+def options_without_counterpart(module: Any) -> list[str]:
+    """Names of the options of a recurrent layer that change its answers and that Keras lacks.
+
+    What acts while training alone is not among them.
+    """
+    used = {"proj_size": bool(getattr(module, "proj_size", 0))}
+    if isinstance(module, RecurrentLayer):
+        used["zoneout"] = module.options.zoneout not in (0.0, (0.0, 0.0))
+        for name in ("layer_norm", "learn_initial_state", "peepholes", "coupled_gates"):
+            used[name] = getattr(module.options, name)
+    return [name for name, yes in used.items() if yes]
+
+
 def _one_layer(module: Any, number: int, reverse: bool) -> nn.Module:
     """One layer and direction of a recurrent layer, with copies of its weights."""
     size = module.input_size if number == 0 else module.hidden_size * (2 if module.bidirectional else 1)
-    if getattr(module, "proj_size", 0):
-        raise _unknown(module, f"{short_repr(module)} with proj_size")
+    if lacking := options_without_counterpart(module):
+        raise _unknown(f"{type(module).__name__} with {' and '.join(lacking)}")
     options: dict[str, Any] = {"bias": module.bias, "batch_first": True}
     kind: type[SimpleRNN] | type[LSTM] | type[GRU]
     if isinstance(module, nn.LSTM):
@@ -237,11 +250,6 @@ def _one_layer(module: Any, number: int, reverse: bool) -> nn.Module:
     if isinstance(module, RecurrentLayer):
         own = module.options
         options["recurrent_dropout"] = own.recurrent_dropout
-        changed = {"zoneout": own.zoneout, "layer_norm": own.layer_norm, "learn_initial_state": own.learn_initial_state}
-        changed |= {"peepholes": own.peepholes, "coupled_gates": own.coupled_gates}
-        found = [name for name, value in changed.items() if value and value != (0.0, 0.0)]
-        if found:
-            raise _unknown(module, f"{type(module).__name__} with {' and '.join(found)}")
         if kind is GRU:
             options["reset_after"] = own.reset_after
     made = kind(size, module.hidden_size, **options)
@@ -297,5 +305,5 @@ _SINGLE: tuple[tuple[type[nn.Module], Callable[[Any], GraphLayer | None]], ...] 
 )
 
 
-def _unknown(module: Any, what: str) -> ConfigError:
+def _unknown(what: str) -> ConfigError:
     return ConfigError(f"{what} has no counterpart in Keras that rnnkit writes; export the model to another format")

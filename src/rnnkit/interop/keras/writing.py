@@ -79,6 +79,7 @@ def to_keras(
     check_number(mask_value, "mask_value", least=-math.inf, optional=True)
     h5py = h5py_module()
     graph = to_graph(model, mask_value=mask_value, probabilities=probabilities)
+    sizes = graph.shapes
     if shapes is not None:
         missing = [name for name in graph.inputs if name not in shapes]
         if missing:
@@ -88,12 +89,12 @@ def to_keras(
                 raise ConfigError.of(
                     "shapes", shapes, f"expected sizes, with None for any, as in {{{name!r}: [None, 3]}}"
                 )
-        graph.shapes = [list(shapes[name]) for name in graph.inputs]
-    if graph.shapes is None:
+        sizes = [list(shapes[name]) for name in graph.inputs]
+    if sizes is None:
         raise ConfigError(
             f"the model does not tell the shapes of its inputs; add shapes={{{graph.inputs[0]!r}: [...]}}"
         )
-    written = _Writer(graph, probabilities, batch_size)
+    written = _Writer(graph, sizes, probabilities, batch_size)
     description = written.description()
     with replacing(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
         weights = Path(folder) / "model.weights.h5"
@@ -111,15 +112,16 @@ def to_keras(
 class _Writer:
     """The calls of a graph as Keras's, with the operations that compute masks."""
 
-    def __init__(self, graph: GraphModel, probabilities: bool, batch_size: int | None) -> None:
+    def __init__(
+        self, graph: GraphModel, shapes: list[list[int | None]], probabilities: bool, batch_size: int | None
+    ) -> None:
         self.layers: dict[str, WrittenLayer] = {}
         self.calls: dict[str, list[dict[str, Any]]] = {}
         self._masks: dict[Tensor, Tensor | None] = {}
         self._inputs: list[Tensor] = []
         self._keys = _names([*graph.inputs, *graph.names])
         stateful = any(getattr(part, "stateful", False) for part in graph.modules() if isinstance(part, g.Recurrent))
-        assert graph.shapes is not None
-        for name, shape in zip(graph.inputs, graph.shapes, strict=True):
+        for name, shape in zip(graph.inputs, shapes, strict=True):
             batch = shape[0] if batch_size is None else batch_size
             if stateful and batch is None:
                 raise ConfigError("the model has a stateful layer, whose batch Keras fixes; add batch_size=")

@@ -17,6 +17,7 @@ from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from ...layers.simple_rnn import SimpleRNN
 from .layers_recurrent import as_it_is, swap_gates
+from .to_graph import options_without_counterpart
 
 Tensor = torch.Tensor
 Arrays = list[tuple[tuple[str, ...], list[np.ndarray]]]
@@ -134,7 +135,8 @@ def _cell(layer: torch.nn.Module, dropout: float, name: str) -> tuple[str, dict[
         weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
         recurrent_dropout = cell.recurrent_dropout
     elif isinstance(layer, SimpleRNN | LSTM | GRU):
-        _check_options(layer, name)
+        if lacking := options_without_counterpart(layer):
+            raise _no_counterpart(name, f"{type(layer).__name__} with {' and '.join(lacking)}")
         kind = "SimpleRNN" if isinstance(layer, SimpleRNN) else "LSTM" if isinstance(layer, LSTM) else "GRU"
         config = {"units": layer.hidden_size, "use_bias": layer.bias}
         if isinstance(layer, SimpleRNN):
@@ -159,22 +161,6 @@ def _cell(layer: torch.nn.Module, dropout: float, name: str) -> tuple[str, dict[
         else:
             arrays.append(_array(order(b_ih + b_hh)))
     return kind, config, arrays
-
-
-def _check_options(layer: SimpleRNN | LSTM | GRU, name: str) -> None:
-    """Refuse what changes the answers and Keras lacks; what acts while training alone is left out."""
-    options = layer.options
-    asked = {
-        "zoneout": bool(options.zoneout) and options.zoneout != (0.0, 0.0),
-        "layer_norm": options.layer_norm,
-        "learn_initial_state": options.learn_initial_state,
-        "peepholes": options.peepholes,
-        "coupled_gates": options.coupled_gates,
-        "proj_size": bool(layer.proj_size),
-    }
-    found = [option for option, used in asked.items() if used]
-    if found:
-        raise _no_counterpart(name, f"{type(layer).__name__} with {' and '.join(found)}")
 
 
 def _both(layer: g.BothDirections, name: str) -> WrittenLayer:
