@@ -1,7 +1,7 @@
 """What Keras does: save models with what they return, and load what rnnkit wrote.
 
 python keras_side.py make FOLDER      # FOLDER/NAME.keras, .h5, .weights.h5, .npz
-python keras_side.py check FOLDER     # FOLDER/back/NAME.keras against FOLDER/back/NAME.npz; prints a JSON object
+python keras_side.py check FOLDER     # FOLDER/back/NAME.keras against FOLDER/back/NAME.npz; writes FOLDER/back.json
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Compare what rnnkit wrote with what it returned; print the largest difference of each model."""
+    """Compare what rnnkit wrote with what it returned; write the largest difference of each model."""
     found: dict[str, Any] = {}
     for file in sorted((folder / "back").glob("*.keras")):
         try:
@@ -76,7 +76,7 @@ def check(folder: Path) -> None:
                     default=0.0,
                 ),
             }
-        except Exception as error:
+        except Exception as error:  # whatever it is, the other models are compared
             found[file.stem] = {"error": f"{type(error).__name__}: {error}"[:600]}
     (folder / "back.json").write_text(json.dumps(found, indent=1))
 

@@ -107,12 +107,12 @@ class GraphModel(NotScriptable, Graph):
 
     def config(self) -> dict[str, Any] | None:
         """Builder and arguments that make this model anew; None where a layer has none."""
-        arguments = self.arguments()
-        if None in arguments["layers"]:
+        found = super().config()
+        if found is None:
             return None
         own: dict[str, Any] = {"final": self.final, "logits": self.logits, "outputs": self.output_names}
         own |= {"shapes": self.shapes, "integers": self.integers}
-        return {"builder": "GraphModel", "arguments": arguments | own}
+        return {"builder": "GraphModel", "arguments": found["arguments"] | own}
 
     def forward(self, x: Inputs, lengths: Lengths | None = None) -> Any:  # type: ignore[override]
         """Map the inputs to the results.

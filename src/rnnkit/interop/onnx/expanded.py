@@ -17,7 +17,7 @@ from .recurrences import GATES, Direction, Recurrence
 from .writer import Steps, Tensor, Writer
 
 State = dict[str, str]
-_FUNCTIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
+FUNCTIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
 def write_directions(
@@ -141,7 +141,7 @@ def _from_state(graph: Graph, direction: Direction, h: str) -> str:
 def _simple_rnn(graph: Graph, direction: Direction, x: str, state: State) -> State:
     h = state["h"]
     summed = graph("Add", x, _from_state(graph, direction, h))
-    new = graph(_FUNCTIONS[direction.nonlinearity], summed)
+    new = graph(FUNCTIONS[direction.nonlinearity], summed)
     return {"h": _zoned(graph, direction.options.zoneout_h, h, new)}
 
 

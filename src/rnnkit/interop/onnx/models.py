@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from ...layers.sequence_adapters import as_sequence_module
+from ...models.graph import GraphModel
 from .dense import kind_of
 from .parts import Part
 from .writer import Unsupported
@@ -49,11 +50,10 @@ def parts_of(model: Any, *, states: bool = True) -> list[Part]:
     try:
         as_sequence_module(model)
     except ValueError as error:
-        known = ", ".join(_WRITERS)
-        raise Unsupported(
-            f"a {kind.__name__} arrived, which cannot be written to an ONNX file; expected one of rnnkit's models "
-            f"({known}), or a layer over sequences such as rnnkit.LSTM"
-        ) from error
+        instead = "expected a model such as rnnkit.SequenceClassifier, or a layer over sequences such as rnnkit.LSTM"
+        if isinstance(model, GraphModel):
+            instead = "write it as a .keras file: rnnkit export RUN --to keras, in Python to_keras(model, path)"
+        raise Unsupported(f"a {kind.__name__} arrived, which cannot be written to an ONNX file; {instead}") from error
     from .sequence_models import write_bare_layer
 
     return write_bare_layer(model, states)

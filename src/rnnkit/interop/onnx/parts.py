@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from ...ops.state import tensors
 from ...types import State
 from .graph import BOOL, FLOAT, INT8, INT32, INT64, UINT8, Graph
 from .writer import StatePort, Writer
@@ -139,7 +138,7 @@ def leaves_of(state: State) -> list[Tensor]:
     if state is None:
         return []
     if isinstance(state, Tensor):
-        return tensors(state)
+        return [state]
     return [leaf for part in state for leaf in leaves_of(part)]
 
 

@@ -11,11 +11,10 @@ import torch
 
 from .dense import write_dense, write_embedding
 from .graph import FLOAT, INT64
-from .layers import write_layer
 from .parts import Part, Port, Tensor, Values, leaves_of, state_like, unequal_lengths, written_part
 from .recurrences import recurrence_of
 from .recurrent import write_time_first
-from .sequence_models import LENGTHS
+from .sequence_models import LENGTHS, begin_label, example_labels
 from .writer import BATCH, TIME, StatePort, Steps, Writer
 
 
@@ -53,16 +52,10 @@ def _encoder(model: Any, ports: tuple[StatePort, ...]) -> Part:
 def _decoder(model: Any) -> Part:
     writer = Writer("decoder", carry=True)
     graph = writer.graph
-    ids = Port("ids", INT64, (BATCH,), "the token of each row that was written last; the first one is start")
-    graph.input(ids.name, ids.kind, ids.shape)
-    writer.batch = writer.size("ids", 0)
-    embedded = write_embedding(writer, model.embedding, graph("Unsqueeze", "ids", graph.ints(1)))
-    h = write_layer(writer, model.decoder, Steps(embedded)).steps.value
+    meaning = "the token of each row that was written last; the first one is start"
+    ids, h = begin_label(writer, model.embedding, model.decoder, meaning)
     logits = graph("Squeeze", write_dense(writer, model.output, h), graph.ints(1))
     port = Port("logits", FLOAT, (BATCH, model.vocabulary), "one number for each token that may come next")
-
-    def example(batch: int, time: int, generator: torch.Generator) -> Values:
-        return {"ids": torch.randint(model.vocabulary, (batch,), generator=generator)}
 
     def run(given: Values, state: list[Tensor] | None) -> tuple[Values, list[Tensor]]:
         like = model._layers("decoder").initial_state(len(given["ids"]))
@@ -70,6 +63,6 @@ def _decoder(model: Any) -> Part:
         return {"logits": found}, leaves_of(after)
 
     return written_part(
-        writer, (ids,), ((logits, port),), name="decoder", example=example, run=run, stepwise=True,
-        notes={"start": model.start},
+        writer, (ids,), ((logits, port),), name="decoder", example=example_labels(model.vocabulary), run=run,
+        stepwise=True, notes={"start": model.start},
     )  # fmt: skip

@@ -15,13 +15,13 @@ from torch import nn
 
 from ...layers.causal_conv import CausalConv
 from ...layers.sequence_adapters import as_sequence_module
-from .dense import write_dense, write_embedding
+from .dense import write_dense
 from .encoder_decoders import read_of, write_decoder, write_encoder
 from .fronts import write_finishing_conv
 from .graph import BOOL, FLOAT, INT64
-from .layers import InputKind, input_of, write_chain, write_layer
+from .layers import InputKind, input_of, write_chain
 from .parts import Part, Port, Tensor, Values, leaves_of, state_like, written_part
-from .sequence_models import begin, example_of, layers_of, least_steps
+from .sequence_models import begin, begin_label, example_labels, example_of, layers_of, least_steps
 from .writer import BATCH, TIME, Steps, Writer
 
 OUT = f"{TIME}_out"
@@ -121,16 +121,10 @@ def _predictor(model: Any) -> Part:
     """One more label a row: [B] → [B, J]."""
     writer = Writer("predictor", carry=True)
     graph = writer.graph
-    ids = Port("ids", INT64, (BATCH,), "the label of each row that was written last; the first one is start")
-    graph.input(ids.name, ids.kind, ids.shape)
-    writer.batch = writer.size("ids", 0)
-    embedded = write_embedding(writer, model.embedding, graph("Unsqueeze", "ids", graph.ints(1)))
-    found = write_layer(writer, model.predictor, Steps(embedded)).steps.value
+    meaning = "the label of each row that was written last; the first one is start"
+    ids, found = begin_label(writer, model.embedding, model.predictor, meaning)
     row = graph("Squeeze", found, graph.ints(1))
     port = Port("label", FLOAT, (BATCH, model.joiner_size), "what the joiner takes of the labels")
-
-    def example(batch: int, time: int, generator: torch.Generator) -> Values:
-        return {"ids": torch.randint(model.vocabulary, (batch,), generator=generator)}
 
     def run(given: Values, state: list[Tensor] | None) -> tuple[Values, list[Tensor]]:
         layer = model._layers("predictor")
@@ -139,8 +133,8 @@ def _predictor(model: Any) -> Part:
         return {"label": y}, leaves_of(after)
 
     return written_part(
-        writer, (ids,), ((write_dense(writer, model.from_predictor, row), port),), name="predictor", example=example,
-        run=run, stepwise=True, notes={"start": model.blank},
+        writer, (ids,), ((write_dense(writer, model.from_predictor, row), port),), name="predictor",
+        example=example_labels(model.vocabulary), run=run, stepwise=True, notes={"start": model.blank},
     )  # fmt: skip
 
 

@@ -20,7 +20,6 @@ from .recurrences import Direction, Recurrence, recurrence_of, recurrences_of_ce
 from .writer import BATCH, Steps, Tensor, Writer, Written
 
 OPERATORS = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
 def write_recurrent(writer: Writer, module: Any, steps: Steps) -> Written:
@@ -144,7 +143,7 @@ def operator_weights(directions: tuple[Direction, ...]) -> tuple[dict[str, Tenso
     attributes: dict[str, Any] = {"hidden_size": one.hidden}
     attributes["direction"] = "bidirectional" if len(directions) == 2 else "reverse" if one.reverse else "forward"
     if one.kind == "simple_rnn":
-        attributes["activations"] = [_ACTIVATIONS[each.nonlinearity] for each in directions]
+        attributes["activations"] = [expanded.FUNCTIONS[each.nonlinearity] for each in directions]
     if one.kind == "gru":
         attributes["linear_before_reset"] = int(one.reset_after)
     found = {

@@ -13,7 +13,8 @@ from torch import nn
 
 from ...layers.chain import Chain
 from ...layers.sequence_adapters import as_sequence_module
-from .dense import write_dense
+from .dense import write_dense, write_embedding
+from .expanded import FUNCTIONS
 from .graph import FLOAT, INT64
 from .layers import InputKind, input_of, write_chain, write_layer
 from .parts import Part, Port, Tensor, Values, leaves_of, state_like, unequal_lengths, written_part
@@ -31,6 +32,30 @@ def begin(writer: Writer, read: InputKind) -> tuple[Steps, tuple[Port, ...]]:
     steps = writer.sequences("x", read.kind, *read.features, lengths=read.lengths)
     x = Port("x", read.kind, (BATCH, time, *read.features), read.meaning)
     return steps, (x, LENGTHS) if read.lengths else (x,)
+
+
+def begin_label(writer: Writer, embedding: Any, layer: Any, meaning: str) -> tuple[Port, str]:
+    """Add the input of a label a row, and one step of a layer that reads it.
+
+    Args:
+        writer: of a graph that carries states.
+        embedding: of the labels.
+        layer: over sequences.
+        meaning: of the input.
+
+    Returns:
+        the input's port, and the layer's output [B, 1, F].
+    """
+    ids = Port("ids", INT64, (BATCH,), meaning)
+    writer.graph.input(ids.name, ids.kind, ids.shape)
+    writer.batch = writer.size("ids", 0)
+    embedded = write_embedding(writer, embedding, writer.graph("Unsqueeze", "ids", writer.graph.ints(1)))
+    return ids, write_layer(writer, layer, Steps(embedded)).steps.value
+
+
+def example_labels(vocabulary: int) -> Callable[[int, int, torch.Generator], Values]:
+    """Return a function that makes a label a row, below the size of the vocabulary."""
+    return lambda batch, time, generator: {"ids": torch.randint(vocabulary, (batch,), generator=generator)}
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -182,15 +207,13 @@ def _outputs(model: Any) -> int:
     return len(found) if isinstance(found, list) else int(found)
 
 
-_ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
-
-
 def _activated(writer: Writer, model: Any, y: str) -> str:
     name = model._arguments.get("activation", "none")
     if name == "none":
         return y
-    attributes: Any = {"axis": -1} if name == "softmax" else {}
-    return writer.graph(_ACTIVATIONS[name], y, **attributes)
+    if name == "softmax":
+        return writer.graph("Softmax", y, axis=-1)
+    return writer.graph(FUNCTIONS[name], y)
 
 
 def _pooled(writer: Writer, model: Any, written: Written) -> str:

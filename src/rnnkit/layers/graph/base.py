@@ -51,10 +51,10 @@ class GraphLayer(torch.nn.Module):
     def config(self) -> dict[str, Any] | None:
         """Return the builder and the arguments that make this layer again; None where a part has none."""
         found = self.arguments()
-        if any(
-            value is None and isinstance(getattr(self, name, None), torch.nn.Module) for name, value in found.items()
-        ):
-            return None
+        for name, value in found.items():
+            parts = value if isinstance(value, list) else [value]
+            if None in parts and isinstance(getattr(self, name, None), torch.nn.Module):
+                return None
         return {"builder": f"graph.{type(self).__name__}", "arguments": found}
 
     def reset_states(self) -> None:

@@ -59,7 +59,8 @@ class Embedding(GraphLayer):
 
     def __init__(self, embedding: torch.nn.Module, mask_zero: bool = False) -> None:
         super().__init__()
-        self.embedding, self.mask_zero = embedding, mask_zero
+        self.embedding: Any = embedding
+        self.mask_zero = mask_zero
 
     def arguments(self) -> dict[str, Any]:
         return {"embedding": describe(self.embedding), "mask_zero": self.mask_zero}
@@ -71,9 +72,9 @@ class Embedding(GraphLayer):
         if mask is not None:
             ids = torch.where(mask, ids, 0)  # whatever stands in the padding
         rows = self.embedding.num_embeddings
-        if not ids.is_meta and ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= rows):  # type: ignore[operator]
+        if not ids.is_meta and ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= rows):
             raise DataError(
-                f"ids from {int(ids.min())} to {int(ids.max())} arrived; the embedding has rows 0 to {int(rows) - 1}"  # type: ignore[arg-type]
+                f"ids from {int(ids.min())} to {int(ids.max())} arrived; the embedding has rows 0 to {rows - 1}"
             )
         if self.mask_zero:
             mask = ids != 0 if mask is None else mask & (ids != 0)

@@ -72,10 +72,6 @@ class Graph(GraphLayer):
             "results": self.results,
         }
 
-    def config(self) -> dict[str, Any] | None:
-        arguments = self.arguments()
-        return None if None in arguments["layers"] else {"builder": "graph.Graph", "arguments": arguments}
-
     def layer(self, name: str) -> torch.nn.Module:
         """Return the layer of that name.
 

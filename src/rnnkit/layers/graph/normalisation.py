@@ -56,9 +56,6 @@ class BatchNormalisation(GraphLayer):
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
         return own | {"scale": self.weight is not None, "center": self.bias is not None}
 
-    def config(self) -> dict[str, Any]:
-        return {"builder": "graph.BatchNormalisation", "arguments": self.arguments()}
-
     def compute(self, x: Tensor, mask: Mask) -> Tensor:
         axis = self.axis % x.dim()
         shape = [x.shape[axis] if place == axis else 1 for place in range(x.dim())]
@@ -122,9 +119,6 @@ class LayerNormalisation(GraphLayer):
     def arguments(self) -> dict[str, Any]:
         flags = {"scale": self.weight is not None, "center": self.bias is not None}
         return {"shape": self.shape, "epsilon": self.epsilon, **flags, "last_axis": self.last_axis}
-
-    def config(self) -> dict[str, Any]:
-        return {"builder": "graph.LayerNormalisation", "arguments": self.arguments()}
 
     def compute(self, x: Tensor, mask: Mask) -> Tensor:
         if self.last_axis is not None and x.dim() != self.last_axis + 1:

@@ -64,9 +64,6 @@ class Operation(GraphLayer):
     def arguments(self) -> dict[str, Any]:
         return {"name": self.name, "operands": self.operands, "options": self.options}
 
-    def config(self) -> dict[str, Any]:
-        return {"builder": "graph.Operation", "arguments": self.arguments()}
-
     def forward(self, inputs: Sequence[Tensor], masks: Sequence[Mask]) -> tuple[Values, Masks]:
         """Compute; see the class."""
         coming = iter(inputs)

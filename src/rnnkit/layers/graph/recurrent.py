@@ -86,12 +86,6 @@ class Recurrent(GraphLayer):
             "dropout": self.dropout,
         }
 
-    def config(self) -> dict[str, Any] | None:
-        arguments = self.arguments()
-        if None in arguments["layers"]:
-            return None
-        return {"builder": "graph.Recurrent", "arguments": arguments}
-
     def reset_states(self) -> None:
         """Forget the states of the call before."""
         self._carried = None
