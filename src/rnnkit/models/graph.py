@@ -169,6 +169,6 @@ def _with_lengths(given: list[Tensor], lengths: Lengths) -> tuple[Tensor, list[T
     for x in given:
         timed = x.dim() > 1 and x.shape[:2] == valid.shape
         kept = valid.reshape(*valid.shape, *[1] * (x.dim() - 2)) if timed else None
-        inputs.append(x if kept is None else torch.where(kept, x, torch.zeros((), dtype=x.dtype, device=x.device)))
+        inputs.append(x if kept is None else torch.where(kept, x, 0))
         masks.append(valid if timed else None)
     return valid, inputs, masks

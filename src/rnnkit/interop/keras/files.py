@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import DataError, MissingExtraError
 from ...serialization import read_json
 from .arrays import child_group, text_attribute
+from .plan import MODELS
 from .settings import Location
 from .weights import ModelWeights, NumberedWeights
 
@@ -122,7 +123,7 @@ def _configuration(given: Any, version: int, place: Location) -> tuple[dict[str,
 
 def _opened(described: dict[str, Any], weights: Any, place: Location) -> Opened:
     kind, config = described.get("class_name"), described.get("config")
-    if kind not in ("Functional", "Model", "Sequential"):
+    if kind not in MODELS:
         raise place.problem(
             f"the model is of class {str(kind)[:60]!r}; expected Sequential or Functional: a subclass of keras.Model "
             "holds Python code of its own"

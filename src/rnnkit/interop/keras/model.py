@@ -10,15 +10,14 @@ from ...layers.graph import Activation, BothDirections, Dense, Graph, GraphLayer
 from .builder import Builder
 from .layers_others import OTHERS
 from .layers_recurrent import RECURRENT, described, read_bidirectional
-from .plan import MAX_LAYERS, Call, Plan, plan_functional
+from .plan import MAX_LAYERS, MODELS, Call, Plan, plan_functional
 from .settings import LayerSettings, Location, short
 from .weights import LayerWeights
 
-MODELS = ("Functional", "Model", "Sequential")
 MAX_DEPTH = 12  # of models and wrappers inside one another
 
 # Keras's operations on tensors, and rnnkit's names of them.
-_OPERATIONS = {
+OPERATIONS = {
     "Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "TrueDivide": "divide",
     "Maximum": "maximum", "Minimum": "minimum", "Equal": "equal", "NotEqual": "not_equal", "Greater": "greater",
     "GreaterEqual": "greater_equal", "Less": "less", "LessEqual": "less_equal", "LogicalAnd": "logical_and",
@@ -255,13 +254,13 @@ def _is_operation(layer: Mapping[str, Any]) -> bool:
         return True
     config = layer["config"]
     return (
-        module is None and layer["class_name"] in _OPERATIONS and isinstance(config, dict) and "trainable" not in config
+        module is None and layer["class_name"] in OPERATIONS and isinstance(config, dict) and "trainable" not in config
     )
 
 
 def _operation(layer: Mapping[str, Any], call: Call, place: Location) -> Operation:
     kind = layer["class_name"]
-    if kind not in _OPERATIONS:
+    if kind not in OPERATIONS:
         raise place.problem(f"operations of class {short(kind)} are not read")
     settings = LayerSettings(layer["config"] if isinstance(layer["config"], dict) else {}, place)
     options: dict[str, Any] = {}
@@ -275,7 +274,7 @@ def _operation(layer: Mapping[str, Any], call: Call, place: Location) -> Operati
     if kind in ("OnesLike", "ZerosLike"):
         options["bool"] = settings.get("dtype", None) == "bool"
     settings.finish()
-    return Operation(_OPERATIONS[kind], call.operands, options)
+    return Operation(OPERATIONS[kind], call.operands, options)
 
 
 def _sequence(layers: list[dict[str, Any]], place: Location) -> Plan:

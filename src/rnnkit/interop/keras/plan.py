@@ -15,7 +15,7 @@ from .settings import Location, short
 MAX_LAYERS = 4096
 Tensor = tuple[str, int, int]
 """A layer's name, the number of its call, and which of the call's outputs."""
-_MODELS = ("Functional", "Model", "Sequential")
+MODELS = ("Functional", "Model", "Sequential")
 
 
 @dataclass
@@ -244,9 +244,7 @@ def _number_from_zero(
     shifted = {
         name
         for name, found in mentioned.items()
-        if kinds.get(name) in _MODELS
-        and 0 not in found
-        and (max(found) >= numbers[name] or kinds[name] != "Sequential")
+        if kinds.get(name) in MODELS and 0 not in found and (max(found) >= numbers[name] or kinds[name] != "Sequential")
     }
 
     def moved(tensor: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import DataError, suggest
+from ...layers.graph.activations import ACTIVATIONS
 
 MAX_SIZE = 2**24  # units, features, steps: a size beyond it is a mistake or an attack
 MAX_ROWS = 2**28  # of an embedding
@@ -26,10 +27,8 @@ _ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
 # Names in Keras, and in :data:`rnnkit.layers.graph.activations.ACTIVATIONS`, where they differ.
 _RENAMED = {"swish": "silu", "hard_swish": "hard_silu"}
-_ACTIVATIONS = {
-    "linear", "relu", "relu6", "tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "hard_silu", "softmax", "log_softmax",
-    "log_sigmoid", "softplus", "softsign", "elu", "selu", "celu", "gelu", "silu", "mish", "exponential", "leaky_relu",
-}  # fmt: skip
+OLD_HARD_SIGMOID = "hard_sigmoid_of_keras_2"  # no file names it: "hard_sigmoid" means it before Keras 3
+_ACTIVATIONS = ACTIVATIONS.keys() - {OLD_HARD_SIGMOID}
 _MISSING: Any = object()
 
 
@@ -88,7 +87,7 @@ class LayerSettings:
         value = self.get(name, default)
         if isinstance(value, list | tuple):
             if len(value) != 1:
-                raise self.place.problem(f"{name}={_short(value)} arrived; expected one number, for the time")
+                raise self.place.problem(f"{name}={short(value)} arrived; expected one number, for the time")
             value = value[0]
         return self._whole(name, value, least, MAX_SIZE)
 
@@ -96,7 +95,7 @@ class LayerSettings:
         """Return a list of whole numbers."""
         value = self.get(name)
         if not isinstance(value, list | tuple) or not 0 < len(value) <= 8:
-            raise self.place.problem(f"{name}={_short(value)} arrived; expected a list of 1 to 8 whole numbers")
+            raise self.place.problem(f"{name}={short(value)} arrived; expected a list of 1 to 8 whole numbers")
         return [self._whole(name, one, least, most) for one in value]
 
     def number(self, name: str, default: Any = _MISSING, *, least: float = -math.inf, below: float = math.inf) -> float:
@@ -106,21 +105,21 @@ class LayerSettings:
         if not (good and least <= value < below):
             low = "" if least == -math.inf else f" of at least {least:g}"
             high = "" if below == math.inf else f" below {below:g}"
-            raise self.place.problem(f"{name}={_short(value)} arrived; expected a finite number{low}{high}")
+            raise self.place.problem(f"{name}={short(value)} arrived; expected a finite number{low}{high}")
         return float(value)
 
     def flag(self, name: str, default: Any = _MISSING) -> bool:
         """Return a truth value."""
         value = self.get(name, default)
         if not isinstance(value, bool):
-            raise self.place.problem(f"{name}={_short(value)} arrived; expected true or false")
+            raise self.place.problem(f"{name}={short(value)} arrived; expected true or false")
         return value
 
     def choice(self, name: str, choices: Sequence[Any], default: Any = _MISSING) -> Any:
         """Return one of some values."""
         value = self.get(name, default)
         if not any(value is one or (type(value) is type(one) and value == one) for one in choices):
-            raise self.place.problem(f"{name}={_short(value)} arrived; expected one of {', '.join(map(repr, choices))}")
+            raise self.place.problem(f"{name}={short(value)} arrived; expected one of {', '.join(map(repr, choices))}")
         return value
 
     def activation(self, name: str, default: Any = "linear") -> str:
@@ -136,16 +135,16 @@ class LayerSettings:
             own = str(value.get("registered_name") or "")
             if value.get("class_name") != "function" or ">" in own or "." in str(value.get("config")):
                 raise self.place.problem(
-                    f"{name} is {_short(value.get('class_name'))} {_short(own)}, a function of one's own; only Keras's "
+                    f"{name} is {short(value.get('class_name'))} {short(own)}, a function of one's own; only Keras's "
                     "own functions are read"
                 )
             value = value.get("config")
         known = _RENAMED.get(value, value) if isinstance(value, str) else None
         if known not in _ACTIVATIONS:
             near = suggest(value, sorted(_ACTIVATIONS)) if isinstance(value, str) and len(value) < 100 else ""
-            raise self.place.problem(f"{name}={_short(value)} arrived, which rnnkit does not know{near}")
+            raise self.place.problem(f"{name}={short(value)} arrived, which rnnkit does not know{near}")
         if known == "hard_sigmoid" and self.place.version < 3:
-            return "hard_sigmoid_of_keras_2"
+            return OLD_HARD_SIGMOID
         return str(known)
 
     def finish(self) -> None:
@@ -155,7 +154,7 @@ class LayerSettings:
                 continue
             if value is None or value is False or value in ([], {}, ""):
                 continue
-            raise self.place.problem(f"{_short(name)}={_short(value)} is a setting that rnnkit does not know")
+            raise self.place.problem(f"{short(name)}={short(value)} is a setting that rnnkit does not know")
 
     def not_carried(self) -> list[str]:
         """Return which regularizers and constraints there are: they act while training, and are not taken over."""
@@ -169,14 +168,11 @@ class LayerSettings:
         if isinstance(value, float) and value.is_integer():  # some versions wrote 128.0
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise self.place.problem(f"{name}={_short(value)} arrived; expected a whole number from {least} to {most}")
+            raise self.place.problem(f"{name}={short(value)} arrived; expected a whole number from {least} to {most}")
         return value
 
 
-def _short(value: Any) -> str:
-    """A value as a message shows it."""
+def short(value: Any) -> str:
+    """Return a value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-short = _short

@@ -17,23 +17,14 @@ from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from ...layers.simple_rnn import SimpleRNN
 from .layers_recurrent import as_it_is, swap_gates
+from .model import OPERATIONS
+from .settings import OLD_HARD_SIGMOID
 from .to_graph import options_without_counterpart
 
 Tensor = torch.Tensor
 Arrays = list[tuple[tuple[str, ...], list[np.ndarray]]]
 
-_OPERATIONS = {
-    "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "divide": "TrueDivide", "maximum": "Maximum",
-    "minimum": "Minimum", "equal": "Equal", "not_equal": "NotEqual", "greater": "Greater",
-    "greater_equal": "GreaterEqual", "less": "Less", "less_equal": "LessEqual", "logical_and": "LogicalAnd",
-    "logical_or": "LogicalOr", "logical_not": "LogicalNot", "negative": "Negative", "any": "Any", "all": "All",
-    "expand_dims": "ExpandDims", "squeeze": "Squeeze", "ones_like": "OnesLike", "zeros_like": "ZerosLike",
-    "concatenate": "Concatenate",
-}  # fmt: skip
-_UNKNOWN_TO_KERAS_3 = {
-    "hard_sigmoid_of_keras_2": "Keras 3 has another hard sigmoid",
-    "gelu_tanh": "Keras names only the exact gelu in a file",
-}
+_OPERATIONS = {ours: theirs for theirs, ours in OPERATIONS.items()}  # Keras 3 writes the later of two names
 
 
 @dataclass
@@ -89,8 +80,8 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _activation(function: str, name: str) -> str:
-    if function in _UNKNOWN_TO_KERAS_3:
-        raise _no_counterpart(name, f"the activation {function} ({_UNKNOWN_TO_KERAS_3[function]})")
+    if function == OLD_HARD_SIGMOID:
+        raise _no_counterpart(name, f"the activation {function} (Keras 3 has another hard sigmoid)")
     return function
 
 

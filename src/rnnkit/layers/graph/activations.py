@@ -33,10 +33,6 @@ def _leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")
-
-
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
     "relu": torch.relu,
@@ -56,7 +52,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "selu": F.selu,
     "celu": F.celu,
     "gelu": F.gelu,
-    "gelu_tanh": _gelu_tanh,
     "silu": F.silu,
     "mish": F.mish,
     "exponential": torch.exp,

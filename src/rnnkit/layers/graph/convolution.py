@@ -143,7 +143,7 @@ class GlobalPooling(GraphLayer):
         if mask is None:
             return x.mean(1, keepdim=self.keep_axis)
         valid = mask.unsqueeze(-1)
-        total = torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(1, keepdim=self.keep_axis)
+        total = torch.where(valid, x, 0).sum(1, keepdim=self.keep_axis)
         return total / valid.to(x.dtype).sum(1, keepdim=self.keep_axis)
 
     def extra_repr(self) -> str:

@@ -139,7 +139,7 @@ class Masking(GraphLayer):
         valid = (x != self.value).any(-1)
         if masks[0] is not None:
             valid = valid & masks[0]
-        return (torch.where(valid.unsqueeze(-1), x, torch.zeros((), dtype=x.dtype, device=x.device)),), (valid,)
+        return (torch.where(valid.unsqueeze(-1), x, 0),), (valid,)
 
     def extra_repr(self) -> str:
         return f"value={self.value:g}"

@@ -76,9 +76,8 @@ class BatchNormalisation(GraphLayer):
             return x.mean(axes), x.var(axes, correction=0)
         valid = mask.unsqueeze(-1).expand_as(x)
         count = valid.to(x.dtype).sum(axes, keepdim=True) + 1e-7  # Keras's epsilon: no valid step at all
-        zero = torch.zeros((), dtype=x.dtype, device=x.device)
-        mean = torch.where(valid, x, zero).sum(axes, keepdim=True) / count
-        variance = torch.where(valid, (x - mean) ** 2, zero).sum(axes, keepdim=True) / count
+        mean = torch.where(valid, x, 0).sum(axes, keepdim=True) / count
+        variance = torch.where(valid, (x - mean) ** 2, 0).sum(axes, keepdim=True) / count
         return mean.flatten(), variance.flatten()
 
     def extra_repr(self) -> str:

@@ -125,7 +125,7 @@ class Recurrent(GraphLayer):
         place = mask.cumsum(1) - 1  # of the last valid step up to each step
         y = torch.gather(y, 1, place.clamp(min=0).unsqueeze(-1).expand(*place.shape, y.shape[-1]))
         shown = mask if self.zero_masked else place >= 0
-        return torch.where(shown.unsqueeze(-1), y, torch.zeros((), dtype=y.dtype, device=y.device)), after
+        return torch.where(shown.unsqueeze(-1), y, 0), after
 
     def _run_layers(self, x: Tensor, states: list[Tensor], lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         after: list[Tensor] = []
