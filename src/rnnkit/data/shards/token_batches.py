@@ -178,7 +178,9 @@ class ShardTokenBatches(ShardBatches):
             if all(len(span) == 1 for span in spans):
                 ids = buffer[:, : cuts[last] - cuts[0] + 1]
                 inputs, targets = ids[:, :-1], ids[:, 1:]
-                lost = [_read(reader, row, order, *span[0], ids[row]) for row, span in enumerate(spans)]
+                lost = [
+                    _read(reader, row, order, first, behind, ids[row]) for row, [(first, behind)] in enumerate(spans)
+                ]
             else:  # behind a change of the number of streams
                 inputs, targets = (np.empty((self.batch_size, cuts[last] - cuts[0]), np.int64) for _ in range(2))
                 lost = [
@@ -201,7 +203,7 @@ def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]
     found = []
     for begin, end in pairwise(cuts):
         here = slice(begin - cuts[0], end - cuts[0])
-        batch = Batch(*(torch.from_numpy(one[:, here].copy()) for one in (inputs, targets)))
+        batch = Batch(torch.from_numpy(inputs[:, here].copy()), torch.from_numpy(targets[:, here].copy()))
         if weights is not None and not weights[:, here].all():
             batch.weights = torch.from_numpy(weights[:, here].copy())
         found.append(batch)
