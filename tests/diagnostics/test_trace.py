@@ -107,3 +107,32 @@ def test_cell_states_resets_and_parametrised_weights_are_traced_too():
         with traced(plain) as tracks:
             assert_close(plain(x), expected)
     assert len(tracks) == 1
+
+
+@pytest.mark.parametrize("kind", [rnnkit.ConvGRU, rnnkit.ConvLSTM])
+@pytest.mark.parametrize("lengths", [None, [6, 1, 4]])
+def test_recurrences_over_maps_are_traced_step_by_step(kind, lengths):
+    torch.manual_seed(0)
+    layer = kind(F, H, algorithm="tiles")
+    x = torch.randn(B, T, F, 5, 7)
+    expected, last = layer(x, lengths=lengths)
+    with traced(layer) as tracks:
+        output, state = layer(x, lengths=lengths)
+    assert_close(output, expected)
+    assert_close(state, last)
+    [track] = tracks
+    assert track.over_time().shape == (B, T, H * 5 * 7)
+    assert len(track.states[0]) == len(layer.state_names)
+    valid = track.mask()
+    assert_close(track.over_time()[valid], expected.flatten(2)[valid])
+    assert vars(layer).keys() == vars(kind(F, H)).keys()
+    assert_close(layer(x, lengths=lengths)[0], expected)
+
+    def squares(y, _):
+        return y.square().sum()
+
+    given = x if lengths is None else rnnkit.Sequences(x, torch.tensor(lengths))
+    flow = gradient_flow(layer, given, torch.zeros(1), loss=squares)
+    ends = torch.tensor([T] * B if lengths is None else lengths) - 1
+    ended = expected.detach()[range(B), ends].flatten(1)  # behind it no output depends on the state
+    assert_close(flow.layers[0].rows[range(B), ends], 2 * ended.norm(dim=1))

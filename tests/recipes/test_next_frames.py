@@ -180,11 +180,32 @@ def test_moving_digits_are_made_of_mnist_and_judged_on_test_images(tmp_path, mon
     assert result.exit_code == 0, result.output
 
 
-def test_verbs_that_it_does_not_serve_are_named(trained):
+def test_inspect_measures_the_network_on_its_test_clips_and_on_others(trained, tmp_path):
     run, clips, _ = trained
-    for verb, more in (("inspect", ()), ("finetune", (clips,))):
-        told = f"does not serve `rnnkit {verb}`; it can train, evaluate, predict"
-        assert refused_alone(call(verb, run, *more), told)
+    for more in ((), (clips,)):
+        result = call("inspect", run, *more, "--out", tmp_path / "page.html")
+        assert result.exit_code == 0, result.output
+        page = (tmp_path / "page.html").read_text()
+        assert "FrameForecaster" in page
+
+
+def test_fine_tuning_learns_other_clips_and_says_what_it_forgets(trained, tmp_path):
+    run, _, _ = trained
+    for number in range(5):
+        write_frames(tmp_path / "new" / str(number), frames_of("left", 9, seed=20 + number))
+    write_frames(tmp_path / "new" / "short", frames_of("left", 4))
+    begun = ("finetune", run, tmp_path / "new", "--set", "lr=0.02", "--set", "device=cpu", "--set", "epochs=4")
+    result = call(*begun, "--out", tmp_path / "tuned")
+    assert result.exit_code == 0, result.output
+    assert "has fewer than 7 frames: short" in result.output
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["new"]["rows"] == 1  # a whole clip
+    assert report["new"]["after"]["squares"] < report["new"]["before"]["squares"]
+    assert report["old"]["after"].keys() == {"squares", "first_squares", "ssim"}
+    result = call("predict", tmp_path / "tuned", tmp_path / "new" / "0")
+    assert result.exit_code == 0, result.output
+    assert refused_alone(call(*begun, "--set", "classes=replace", "--set", "replay=none"), "clips have no classes")
+    assert refused_alone(call(*begun, "--set", "protect=ewc"), "type --set protect=l2-sp")
 
 
 def test_settings_that_do_not_fit_are_refused():

@@ -15,6 +15,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from ..errors import ConfigError
+from ..layers._conv_recurrent import ConvRecurrentLayer
 from ..layers._options import DEFAULTS
 from ..layers._recurrent import RecurrentLayer
 from ..layers.cells import TORCH_CELLS
@@ -85,7 +86,7 @@ def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
         if isinstance(module, RNN):
             inside |= set(module.modules())
         elif not (
-            isinstance(module, RecurrentLayer | torch.nn.RNNCellBase)
+            isinstance(module, RecurrentLayer | ConvRecurrentLayer | torch.nn.RNNCellBase)
             or _kind(module) in _TORCH
             or _own_recurrence(module)
         ):
@@ -94,8 +95,8 @@ def recurrent_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
     if not found:
         raise ConfigError(
             f"{type(model).__name__} has no recurrent layer that can be looked into; expected rnnkit.SimpleRNN, LSTM, "
-            "GRU or RNN, torch.nn.RNN, LSTM or GRU, a cell of these, or a rnnkit.SequenceModule with a state, anywhere "
-            "in the model"
+            "GRU, ConvLSTM, ConvGRU or RNN, torch.nn.RNN, LSTM or GRU, a cell of these, or a rnnkit.SequenceModule "
+            "with a state, anywhere in the model"
         )
     return found
 
@@ -120,6 +121,8 @@ def traced(model: torch.nn.Module) -> Iterator[list[Track]]:
                 put(module, _run_direction=_Directions(name, module, tracks), backend="reference", options=options)
             elif isinstance(module, RNN):
                 put(module, _run_direction=_Cells(name, module, tracks), recompute=None)
+            elif isinstance(module, ConvRecurrentLayer):
+                put(module, _forward_direct=_Maps(name, module, tracks), algorithm="direct")
             elif isinstance(module, torch.nn.RNNCellBase):
                 hooks.append(module.register_forward_hook(_CellCalls(name, module, tracks)))
             elif isinstance(module, SequenceModule):
@@ -264,6 +267,33 @@ class _Cells:
             track.states.reverse()
         if lengths is not None:
             track.valid = valid_steps(lengths, x.shape[0], x.device)
+        self.tracks.append(track)
+        return output, last
+
+
+class _Maps:
+    """Around ``ConvRecurrentLayer._forward_direct``: the same loop, with a step that notes its states."""
+
+    def __init__(self, name: str, layer: ConvRecurrentLayer, tracks: list[Track]) -> None:
+        self.name, self.layer, self.tracks = name, layer, tracks
+
+    def __call__(self, x: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None) -> tuple[Tensor, State]:
+        track, step = Track(self.name, "own"), self.layer._step
+
+        def noted(from_x: Tensor, before: State) -> tuple[Tensor, State]:
+            y, after = step(from_x, before)
+            track.states.append(_floats(after))
+            track.gates.append({})
+            return y, after
+
+        own = vars(self.layer)
+        own["_step"] = noted
+        try:
+            output, last = type(self.layer)._forward_direct(self.layer, x, _watched(state), lengths, resets)
+        finally:
+            del own["_step"]
+        if lengths is not None:
+            track.valid = valid_steps(lengths, x.shape[1], x.device)
         self.tracks.append(track)
         return output, last
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import rnnkit
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.file_run import FileRecipe
 from rnnkit.recipes.picture_data import divide_pictures, warn_of
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
@@ -29,8 +29,11 @@ from rnnkit.tasks.ranges import Count, Seed, Settings
 
 if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet
+    from rnnkit.recipes.finetuning import FineTune, FineTuneWork
     from rnnkit.tasks.next_frames import FramePredictor
     from rnnkit.tasks.next_frames_batches import HeldVideos
+
+_INSPECTED = 8  # windows that a network is measured on
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,20 @@ class NextFrames(FileRecipe):
         prepared.check_data(folder)
         return prepared.figures(prepared.judge_held(folder, predictor))
 
-    def windows_of(self, data: DataRequest, predictor: FramePredictor) -> HeldVideos:
-        """Return windows of clips that a user names."""
+    def clips_of(self, data: DataRequest, predictor: FramePredictor) -> tuple[PictureSet, list[str]]:
+        """Return clips that a user names and that are long enough, and a sentence about the others."""
         from rnnkit.data.video import read_videos
 
         path = data.without_encoding()
         clips = self.data.read(path, new=True) if isinstance(self.data, VideoData) else read_videos(path)
         wanted = WindowData(observed=predictor.observed, horizon=predictor.horizon, every=predictor.every)
-        clips, told = without_short(clips, wanted)
+        return without_short(clips, wanted)
+
+    def windows_of(self, data: DataRequest, predictor: FramePredictor) -> HeldVideos:
+        """Return windows of clips that a user names."""
+        clips, told = self.clips_of(data, predictor)
         warn_of(clips, told)
-        return hold_windows(clips, predictor, wanted.frames)
+        return hold_windows(clips, predictor, predictor.observed + predictor.horizon)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a clip to what is told of the frames that follow."""
@@ -177,6 +184,30 @@ class NextFrames(FileRecipe):
 
         return answer
 
+    def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
+        """Return the folder's model and windows to measure it on: those of the test part, or of other clips."""
+        predictor = self.frame_predictor(folder)
+        if data is None:
+            prepared = self.prepare()
+            assert isinstance(prepared, PreparedFrames)
+            held = prepared.inspected()
+        else:
+            held = self.windows_of(data, predictor)
+        frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
+        return InspectionData(predictor.model, frames[:, :-1], frames[:, 1:], "mse")  # each frame from the true ones
+
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
+        """Return the folder's model with windows of other clips to learn."""
+        from rnnkit.recipes.next_frames_finetuning import make_job
+
+        return make_job(self, folder, data, settings)
+
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune`` where the user sets none."""
+        from rnnkit.recipes.next_frames_finetuning import DEFAULTS
+
+        return DEFAULTS
+
 
 @dataclass(frozen=True)
 class PreparedFrames(PreparedTraining):
@@ -197,9 +228,7 @@ class PreparedFrames(PreparedTraining):
 
         recipe = self.recipe
         predictor = recipe.untrained()
-        fit = recipe.fit.learner_settings()
-        learner = rnnkit.Learner(predictor.model, loss="mse", metrics=[], device=recipe.device, **fit)
-        learner.extra = predictor.to_extra()
+        learner = learner_of(predictor, recipe.fit, recipe.device)
         size, observed = recipe.fit.batch_size or 8, recipe.data.observed
         plain, growing = recipe.fit.curriculum()
         batches = WindowBatches(self.train, size, observed=observed, plain=plain, growing=growing, seed=recipe.seed)
@@ -236,6 +265,19 @@ class PreparedFrames(PreparedTraining):
         from rnnkit.recipes.next_frames_results import write_results
 
         write_results(folder, self.recipe.title, predictor, judged, history, metrics)
+
+
+def learner_of(predictor: FramePredictor, fit: ForecasterFit, device: str) -> rnnkit.Learner:
+    """Return a learner of a predictor's network.
+
+    Args:
+        predictor: what is needed to predict with it is stored with the network.
+        fit: rate, clipping and average.
+        device: where to compute.
+    """
+    learner = rnnkit.Learner(predictor.model, loss="mse", metrics=[], device=device, **fit.learner_settings())
+    learner.extra = predictor.to_extra()
+    return learner
 
 
 def without_short(clips: PictureSet, data: WindowData) -> tuple[PictureSet, list[str]]:
