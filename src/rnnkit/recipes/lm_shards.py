@@ -46,7 +46,7 @@ class PreparedShardLm(PreparedLm):
     def size(self, name: str) -> TextSize:
         """Return how much text the tokens of a part stand for: by the mean of all shards, else by their decoding."""
         tokens, manifest = self.tokens[name], self.shards.manifest
-        if manifest.characters and manifest.text_bytes:
+        if manifest.characters and manifest.text_bytes and manifest.tokens:
             share = len(tokens) / manifest.tokens
             return TextSize(round(manifest.characters * share), round(manifest.text_bytes * share))
         text = self.tokenizer.decode(tokens[:])
