@@ -121,7 +121,6 @@ def test_what_lacks_is_named_with_what_to_type(run, monkeypatch, sounddevice):
     result = call("transcribe", run, "--live", "--microphone")
     assert refused_alone(result, "pip install sounddevice", "arecord -r 8000 -f S16_LE -t raw | rnnkit transcribe")
     assert refused_alone(call("transcribe", run, "--microphone"), "--microphone arrived without --live")
-    assert refused_alone(call("transcribe", run, "--live", "--vad", "x"), "leave it out with --live")
 
 
 def test_no_device_at_all(run, sounddevice, monkeypatch):

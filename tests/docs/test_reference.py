@@ -198,6 +198,7 @@ MODULES = {
     "rnnkit.tasks.speech_batches": ("HeldUtterances", "SpeechBatches", "SpeechFront"),
     "rnnkit.tasks.speech_joined": ("Gaps", "JoinedUtterances"),
     "rnnkit.tasks.speech_latency": ("Latency", "measure_latency", "real_time_factor", "streams_at_once"),
+    "rnnkit.tasks.spoken_stream": ("SpokenStream",),
     "rnnkit.tasks.speech_long": ("joined", "spoken_pieces", "transcribe_long"),
     "rnnkit.tasks.speech_scores": ("score_speech",),
     "rnnkit.tasks.speech_settings": ("Decoding",),

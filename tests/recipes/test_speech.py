@@ -126,6 +126,77 @@ def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
     assert refused_alone(result, "no floats from -1 to 1", "integers of 16 bits")
 
 
+def test_align_tells_when_the_words_of_a_text_are_said(trained, tmp_path):
+    run, sounds = trained
+    text = (sounds / "003.txt").read_text()
+    words = text.lower().rstrip(".").split()
+    result = call("align", run, sounds / "003.wav")  # the text stands beside the file
+    assert result.exit_code == 0, result.output
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[2] for row in rows] == words
+    times = [float(time) for row in rows for time in row[:2]]
+    assert times == sorted(times)
+    assert all(0 < float(row[3]) <= 1 for row in rows)
+    transcript = load_transcriber(run)([read_audio(sounds / "003.wav").samples])[0]
+    if transcript.text.split() == words:  # the likeliest path of the text is the likeliest of all
+        assert [float(row[0]) for row in rows] == pytest.approx([word.start for word in transcript.words], abs=1e-3)
+    assert call("align", run, sounds / "003.wav", text.upper()).stdout == result.stdout
+    named = call("align", run, sounds, "--json")
+    assert named.exit_code == 0, named.output
+    assert len(named.stdout.splitlines()) == 50
+    result = call("align", run, sounds / "003.wav", "--out", tmp_path / "labels.txt")
+    assert (tmp_path / "labels.txt").read_text().splitlines()[0].endswith(f"\t{words[0]}")
+    assert call("align", run, sounds, "--out", tmp_path / "words.csv").exit_code == 0
+    assert (tmp_path / "words.csv").read_text().startswith("file,start,end,word,confidence\n")
+
+
+def test_align_says_what_it_cannot_align(trained, tmp_path):
+    run, sounds = trained
+    (tmp_path / "alone.wav").write_bytes((sounds / "003.wav").read_bytes())
+    assert refused_alone(call("align", run, tmp_path / "alone.wav"), "type `rnnkit align", '"WHAT IS SAID"`')
+    assert refused_alone(call("align", run, sounds, "low"), "leave the text out")
+    assert refused_alone(call("align", run, sounds, "--out", tmp_path / "labels.txt"), "of one recording")
+    assert refused_alone(call("align", run, sounds, "--json", "--out", tmp_path / "a.csv"), "expected one of them")
+    for text, told in (
+        ("qqq", "which the tokenizer lacks"),
+        ("!", "has no word"),
+        ("low " * 200, "frames arrived for"),
+    ):
+        result = call("align", run, sounds / "003.wav", text)
+        assert result.exit_code == 1
+        assert told in " ".join(result.stderr.split())
+
+
+def test_transcribe_live_with_a_detector_hears_what_it_hears(trained, monkeypatch):
+    run, sounds = trained
+
+    class All:
+        """A detector that hears speech everywhere."""
+
+        def stream(self, *, rate):
+            from rnnkit.tasks.voice_stream import VoiceEvent
+
+            class Stream:
+                def reset(self):
+                    self.told = False
+
+                def push(self, samples):
+                    events, self.told = [] if self.told else [VoiceEvent("start", 0.0, 0.0, 1.0)], True
+                    return events
+
+                def flush(self):
+                    return []
+
+            return Stream()
+
+    monkeypatch.setattr("rnnkit.tasks.voice_activity.load_voice_detector", lambda path, device: All())
+    integers = (read_audio(sounds / "005.wav").samples * 32767).to(torch.int16).numpy().tobytes()
+    expected = piped(monkeypatch, integers, "transcribe", run, "--live").stdout
+    result = piped(monkeypatch, integers, "transcribe", run, "--live", "--vad", "runs/vad")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == expected
+
+
 def test_transcribe_says_what_to_type(trained, tmp_path, monkeypatch):
     run, sounds = trained
     assert refused_alone(call("transcribe", run, sounds / "003.wav", "--live"), "one of them")

@@ -15,6 +15,7 @@ import typer.core
 
 from ..errors import RnnkitError
 from . import (
+    align,
     backtest,
     doctor,
     evaluate,
@@ -86,6 +87,7 @@ app.command("generate", cls=Verb)(generate.generate)
 app.command("translate", cls=Verb)(translate.translate)
 app.command("summarize", cls=Verb)(summarize.summarize)
 app.command("transcribe", cls=Verb)(transcribe.transcribe)
+app.command("align", cls=Verb)(align.align)
 app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)

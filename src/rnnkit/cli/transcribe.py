@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from .sounds import Lines, SoundFiles, check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
+    from ..tasks.speech_stream import Partial
     from ..tasks.voice_activity import VoiceDetector
 
 _FORMATS = {"s16": 2, "f32": 4}  # bytes of a sample, little-endian
@@ -74,7 +75,7 @@ def transcribe(
         raise ConfigError(f"{paths[0]} and --live arrived; expected one of them: --live reads samples from a pipe")
     if not live and rate is not None:
         raise ConfigError(f"--rate {rate} is of --live; a sound file tells its own rate: leave --rate out")
-    check_live(live, microphone, input, vad)
+    check_live(live, microphone, input)
     if format not in _FORMATS:
         raise ConfigError(f"--format {format} arrived; expected {' or '.join(_FORMATS)}")
     check_out(out)
@@ -96,20 +97,18 @@ def transcribe(
                     _list(run, rate or transcriber.rate)
                 elif live:
                     heard = microphone or input is not None or not standard_input.is_piped()
-                    _live(transcriber, run, rate, format, lines, heard, input, as_json=as_json)
+                    _live(transcriber, detector, run, rate, format, lines, heard, input, as_json=as_json)
                 else:
                     _files(transcriber, paths or [standard_input.DASH], lines, detector, as_json=as_json)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def check_live(live: bool, microphone: bool, input: str | None, vad: Path | None) -> None:
-    """Refuse options of the microphone without --live, and of files with it."""
+def check_live(live: bool, microphone: bool, input: str | None) -> None:
+    """Refuse options of the microphone without --live."""
     for option, given in (("--microphone", microphone), (f"--input {input}", input is not None)):
         if given and not live:
             raise ConfigError(f"{option} arrived without --live; add it")
-    if live and vad is not None:
-        raise ConfigError(f"--vad {vad} is of sound files; leave it out with --live, which hears all")
 
 
 def _detector(vad: Path | None, device: str | None) -> VoiceDetector | None:
@@ -144,6 +143,7 @@ def _files(
 
 def _live(
     transcriber: Transcriber,
+    detector: VoiceDetector | None,
     run: Path,
     rate: int | None,
     format: str,
@@ -160,30 +160,45 @@ def _live(
         from .microphone import Microphone
 
         chunks = Microphone(input, wanted, f"rnnkit transcribe {run} --live --rate {wanted}")
-        recognizer = transcriber.stream(rate=chunks.rate)
+        wanted = chunks.rate
     else:
-        recognizer = transcriber.stream(rate=rate)
-        chunks = _pipe(recognizer.rate, format)
+        chunks = _pipe(wanted, format)
+    push, flush = _recognizer(transcriber, detector, wanted)
     shown, busy, slowest, seconds, told = "", 0.0, 0.0, 0.0, False
     try:
         for chunk in chunks:
             begun = time.perf_counter()
-            partial = recognizer.push(chunk)
+            partials = push(chunk)
             needed = time.perf_counter() - begun
-            busy, slowest, seconds = busy + needed, max(slowest, needed), partial.seconds
-            shown = _tell(partial, shown, lines, as_json=as_json)
+            busy, slowest, seconds = busy + needed, max(slowest, needed), partials[-1].seconds
+            for partial in partials:
+                shown = _tell(partial, shown, lines, as_json=as_json)
     except KeyboardInterrupt:  # what was said is told to its end
         told = True
     begun = time.perf_counter()
-    partial = recognizer.flush()
+    partials = flush()
     busy += time.perf_counter() - begun
-    _tell(partial, shown, lines, as_json=as_json)
+    for partial in partials:
+        shown = _tell(partial, shown, lines, as_json=as_json)
     if heard:
         chunks.close()
     share = f" ({busy / seconds:.3f} of real time); the slowest piece took {1e3 * slowest:.0f} ms" if seconds else ""
     typer.echo(f"{seconds:.1f} s of sound in {busy:.2f} s{share}", err=True)
     if told:
         raise typer.Exit(INTERRUPTED)
+
+
+def _recognizer(
+    transcriber: Transcriber, detector: VoiceDetector | None, rate: int
+) -> tuple[Callable[[Any], list[Partial]], Callable[[], list[Partial]]]:
+    """Return functions that take the next samples, and that end the sound."""
+    if detector is None:
+        recognizer = transcriber.stream(rate=rate)
+        return (lambda samples: [recognizer.push(samples)]), (lambda: [recognizer.flush()])
+    from ..tasks.spoken_stream import SpokenStream
+
+    stream = SpokenStream(transcriber, detector, rate=rate)
+    return stream.push, stream.flush
 
 
 def _tell(partial: Any, shown: str, lines: Lines, *, as_json: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..runs import Metrics
 from ..serialization import FILE
 from ..tasks.ranges import Settings
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data import Tokenizer
-    from ..tasks.speech import Transcriber
+    from ..tasks.speech import Transcriber, Transcript
     from ..tasks.spoken_understanding import Understander
     from .finetuning import FineTune, FineTuneWork
 
 Columns = dict[str, list[Any]]
 Predictor = Callable[["DataRequest"], Columns]
+# From a sound file and its text, or recordings with theirs (None), to the name of each and when its words are said, or
+# why that cannot be told.
+Aligner = Callable[["DataRequest", str | None], Iterator[tuple[str, "Transcript | DataError"]]]
 
 
 @dataclass(frozen=True)
@@ -280,6 +283,14 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "transcriber", "transcribe speech")
 
+    def aligner(self, folder: Path) -> Aligner:
+        """Return a function that finds when the words of known texts are said.
+
+        Args:
+            folder: the run folder.
+        """
+        raise _missing(self, "aligner", "align texts with speech")
+
     def understander(self, folder: Path) -> Understander:
         """Return a function from texts to the intents and slots that the folder's model finds in them.
 
@@ -384,6 +395,7 @@ METHODS = {
     "translate": "translator",
     "summarize": "summarizer",
     "transcribe": "transcriber",
+    "align": "aligner",
     "understand": "understander",
     "inspect": "inspection_data",
     "finetune": "fine_tune_job",

@@ -14,7 +14,7 @@ test part chooses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -22,19 +22,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.base import Aligner, Columns, DataRequest, Predictor, PreparedRun
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.recognition import PreparedRecognition, unknown_tokens
 from rnnkit.recipes.sound_run import SoundRecipe
-from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
+from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, warn_of, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.speech_settings import Decoding, RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rnnkit.data import Tokenizer
     from rnnkit.recipes.finetuning import FineTune, FineTuneWork
-    from rnnkit.tasks.speech import Transcriber
+    from rnnkit.tasks.speech import Transcriber, Transcript
     from rnnkit.tasks.speech_batches import SpeechFront, Utterances
 
 
@@ -119,6 +121,34 @@ class Speech(SoundRecipe):
 
         return load_transcriber(folder, device=self.device).with_decoding(**vars_of(self.decode))
 
+    def aligner(self, folder: Path) -> Aligner:
+        """Return a function that finds when the words of a text are said in a sound file, or of a folder's texts.
+
+        Args:
+            folder: the run folder.
+        """
+        from rnnkit.data.audio.waveforms import read_audio
+
+        transcriber = self.transcriber(folder)
+
+        def spoken(path: Path, text: str | None) -> Iterator[tuple[str, Tensor, str]]:
+            if text is not None:
+                yield str(path), read_audio(path, rate=transcriber.rate).samples, self.data.written(text)
+                return
+            found = self.speak(path, transcriber.rate)
+            warn_of(found)
+            for index, clip in enumerate(found.clips):
+                yield clip.id, found.utterances.waveform(index), found.utterances.texts[index]
+
+        def answer(data: DataRequest, text: str | None) -> Iterator[tuple[str, Transcript | DataError]]:
+            for name, waveform, written in spoken(data.without_encoding(), text):
+                try:
+                    yield name, transcriber.align(waveform, written)
+                except DataError as error:
+                    yield name, DataError(f"{name}: {error}")
+
+        return answer
+
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return error rates of the folder's model on its test part, or on other recordings.
 
@@ -142,6 +172,7 @@ class Speech(SoundRecipe):
             return prepared.figures(judged) | stream_figures(transcriber, timed.items)
         path = data.without_encoding()
         spoken = self.speak(path, transcriber.rate)
+        warn_of(spoken)
         one = judge(transcriber, spoken.utterances)
         draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png", DIGITS)
         return one.figures | stream_figures(transcriber, spoken.utterances)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..data.text.tokenizer import Tokenizer
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..layers.modes import mode
 from ..serialization import read_config
 from .speech_batches import SpeechFront
@@ -151,6 +151,39 @@ class Transcriber:
             found: Tensor = search.log_probs(self.model, frames, lengths)
         return found
 
+    def align(self, waveform: Tensor, text: str) -> Transcript:
+        """Find when each word of a known text is said; see :func:`rnnkit.generation.align_words`.
+
+        Args:
+            waveform: [N], float32 in [−1, 1], with `rate` samples a second.
+            text: what is said, as the network writes it.
+
+        Returns:
+            The text with the times of its words. A confidence is the probability that the network gave the word.
+
+        Raises:
+            ConfigError: the network was not trained by CTC. DataError: the text has no word, or characters that the
+                network does not write; or the sound is too short for it.
+        """
+        from ..generation.alignment import align
+        from ..generation.ctc_text import CtcText
+        from .speech_heads import head_of
+
+        if not head_of(self.model).aligns(self.model):
+            raise ConfigError(
+                "the network has no output of CTC, by which a text is aligned with sound; train with model.head=ctc, "
+                "or with model.head=attention and model.ctc_weight above 0"
+            )
+        blank = getattr(self.model, "blank", 0)
+        tokens = CtcText(self.tokenizer, blank).encode(text)
+        if not tokens:
+            raise DataError(f"the text {text!r} has no word; expected what is said")
+        samples = as_samples(waveform)
+        found = align(self.log_probs(samples), tokens, blank=blank)
+        seconds = len(samples) / self.rate
+        times = [(one.start, one.end) for one in found]
+        return self._timed(tokens, times, [one.confidence for one in found], seconds)
+
     def attention(self, waveform: Tensor) -> tuple[list[int], Tensor] | None:
         """Return the tokens that are found in a waveform [N], and what the decoder attended to for each [U, T'].
 
@@ -226,10 +259,15 @@ class Transcriber:
         return frames.to(next(self.model.parameters()).device), lengths
 
     def _transcript(self, decoded: Decoded, seconds: float) -> Transcript:
-        words = words_of(decoded.tokens, decoded.times, decoded.confidences, self.tokenizer, self.step_seconds)
+        return self._timed(decoded.tokens, decoded.times, decoded.confidences, seconds)
+
+    def _timed(
+        self, tokens: list[int], times: Sequence[tuple[int, int]], confidences: Sequence[float], seconds: float
+    ) -> Transcript:
+        words = words_of(tokens, times, confidences, self.tokenizer, self.step_seconds)
         words = [word._replace(start=min(word.start, seconds), end=min(word.end, seconds)) for word in words]
         confidence = sum(word.confidence for word in words) / len(words) if words else 0.0
-        return Transcript(self.tokenizer.decode(decoded.tokens).strip(), words, confidence, seconds)
+        return Transcript(self.tokenizer.decode(tokens).strip(), words, confidence, seconds)
 
     def __repr__(self) -> str:
         return f"Transcriber({self.model!r}, {self.front.features}, {self.tokenizer!r})"

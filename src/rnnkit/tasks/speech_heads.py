@@ -41,6 +41,7 @@ class Head(NamedTuple):
         objective: what it is trained by.
         search: finds tokens.
         grow: gives a network outputs for more tokens, in place.
+        aligns: whether a network has outputs of CTC, by which a known text is aligned with sound.
     """
 
     model: type[Module]
@@ -48,6 +49,7 @@ class Head(NamedTuple):
     objective: Callable[[Any, RecognizerFit], Objective]
     search: Callable[[Any, Decoding, Tokenizer], Any]
     grow: Callable[[Any, int, torch.Generator], None]
+    aligns: Callable[[Any], bool]
 
 
 def _build_ctc(settings: RecognizerNetwork, front: CausalConv, body: Module, tokenizer: Tokenizer) -> Module:
@@ -100,6 +102,7 @@ HEADS: dict[str, Head] = {
         lambda model, fit: CTC(0, zero_infinity=True),
         lambda model, decoding, tokenizer: Search(decoding, tokenizer),
         grow_linear_head,
+        lambda model: True,
     ),
     "transducer": Head(
         TransducerModel,
@@ -107,6 +110,7 @@ HEADS: dict[str, Head] = {
         lambda model, fit: Transducer(0),
         TransducerSearch,
         lambda model, tokens, generator: model.grow(tokens, generator=generator),
+        lambda model: False,
     ),
     "attention": Head(
         AttentionRecognizer,
@@ -114,6 +118,7 @@ HEADS: dict[str, Head] = {
         _attention_objective,
         AttentionSearch,
         lambda model, tokens, generator: model.grow(tokens, generator=generator),
+        lambda model: model.ctc is not None,
     ),
 }
 

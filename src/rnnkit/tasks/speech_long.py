@@ -25,8 +25,8 @@ LONG = 60.0  # seconds: longer recordings are recognised in pieces
 _CHUNK = 0.2  # seconds that a stream takes at a time: it looks for the end of an utterance behind each
 _ENDPOINT = 0.8  # seconds without a token that end an utterance where the recogniser never ends one
 _LONGEST = 30.0  # seconds of a piece
-_EDGE = 0.2  # seconds around a segment of speech
-_KEPT = 1.0  # seconds of silence that are kept, because a beginning is told late
+EDGE = 0.2  # seconds around a segment of speech
+KEPT = 1.0  # seconds of silence that are kept, because a beginning is told late
 
 
 def transcribe_long(
@@ -104,7 +104,7 @@ def spoken_pieces(
         ...     print(piece.start, len(piece.samples) / blocks.rate)
     """
     stream = detector.stream(rate=rate)
-    edge, longest = round(_EDGE * rate), round(most * rate)
+    edge, longest = round(EDGE * rate), round(most * rate)
     held, first = torch.zeros(0), 0  # samples, and the number of the first of them
     begun: int | None = None  # the sample that a piece begins with
     for block in blocks:
@@ -123,8 +123,8 @@ def spoken_pieces(
                 yield Piece(begun / rate, part[:cut].clone())
                 held, first = held[begun - first + cut :].clone(), begun + cut
                 begun = first
-            if begun is None and len(held) > _KEPT * rate:
-                drop = len(held) - round(_KEPT * rate)
+            if begun is None and len(held) > KEPT * rate:
+                drop = len(held) - round(KEPT * rate)
                 held, first = held[drop:].clone(), first + drop
     for event in stream.flush():
         if event.kind == "start":
