@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from ..errors import DataError
 from .speech_long import EDGE, KEPT
@@ -147,5 +146,5 @@ class SpokenStream:
     def _drop(self, to: int) -> None:
         """Forget held sound before sample number `to`."""
         count = min(max(0, to - self._first), len(self._held))
-        self._held: Tensor = self._held[count:].clone()
+        self._held = self._held[count:].clone()
         self._first += count
