@@ -8,6 +8,7 @@ from commands import call, refused_alone
 from masks import write_class_masks, write_coco, write_things
 from PIL import Image
 
+from rnnkit.tasks.growing import Growing
 from rnnkit.tasks.segmentation import load_segmenter
 
 SMALL = (
@@ -128,6 +129,22 @@ def test_finetune_learns_new_classes_and_tells_what_is_forgotten(things, tmp_pat
     assert set(report["old"]["after"]) == set(report["new"]["before"]) == {"bowl_ap50", "bowl_map", "mean_iou"}
     assert load_segmenter(tmp_path / "tuned").classes == ("red", "blue", "green")
     assert refused_alone(call("finetune", run, new, "--set", "protect=ewc"), "a segmenter does not measure")
+
+
+def test_finetune_chooses_anew_how_things_are_grown(things, tmp_path, monkeypatch):
+    run, _, _ = things
+    chosen = []
+
+    def choose(segmenter, items):
+        chosen.append(len(items))
+        return Growing(core=0.33)
+
+    monkeypatch.setattr("rnnkit.recipes.instances_choice.choose_growing", choose)
+    new = write_coco(tmp_path / "new", 6, seed=3)
+    result = call("finetune", run, new, "--set", "epochs=1", "--out", tmp_path / "tuned")
+    assert result.exit_code == 0, result.output
+    assert chosen == [5]  # the pictures to learn, not the one that judges
+    assert load_segmenter(tmp_path / "tuned").growing.core == 0.33
 
 
 def test_inspect_looks_into_the_recurrence(classes):

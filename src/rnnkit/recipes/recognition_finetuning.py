@@ -76,6 +76,9 @@ class RecognitionJob(FineTuneWork):
         """Recognise items, and compare with their texts."""
         raise NotImplementedError
 
+    def settle(self) -> None:
+        """Choose anew what the recogniser decides by, now that its network has learned."""
+
     def findings(self) -> list[str]:
         """Return what was found in the data."""
         return self.told
@@ -112,6 +115,7 @@ class RecognitionJob(FineTuneWork):
         )
         report = history.report
         assert report is not None
+        self.settle()
         after = self._rates(judged), self._rates(parts.old_test)
         old = None
         if parts.old_test is not None:

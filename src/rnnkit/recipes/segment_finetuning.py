@@ -60,6 +60,13 @@ class InstancesJob(SegmentJob):
 
     rates: ClassVar[tuple[str, ...]] = ("bowl_ap50", "bowl_map", "mean_iou")
 
+    def settle(self) -> None:
+        """Choose how things are grown, on the new pictures to learn."""
+        from rnnkit.recipes.instances_choice import choose_growing
+
+        self.recognizer.growing = choose_growing(self.recognizer, self.parts.new)
+        self.learner.extra = self.recognizer.to_extra()
+
 
 class MixedPictures(MixedItems):
     """New pictures with some of the old ones; see :class:`MixedItems`."""
