@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch._dynamo  # an optimizer imports it, which takes seconds: once, before the forks
+import torchmetrics  # noqa: F401 (so do metrics)
 from torch import nn
 
 import rnnkit
 from rnnkit.training.learner import Learner
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks processes that have torch already: quick
-CONTEXT.set_forkserver_preload(["together"])
+CONTEXT.set_forkserver_preload(["together", "killed"])  # of all tests: a process has one such server
 
 
 class Gradients(rnnkit.Callback):
@@ -127,16 +128,33 @@ def language(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:
     return learner, batches, {"stateful": True, "validation": held, "early_stopping": 1}
 
 
+def tuned(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:
+    """Fine-tuning: a new head, old rows among the new ones, and a penalty that is measured on the old ones."""
+    torch.manual_seed(1)
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(3, 8, batch_first=True), 2)
+    learner = Learner(model, lr=0.01, metrics=["accuracy"], device="cpu", precision=precision)
+    x, y = seeded_rows(61)
+    settings = {"classes": 3, "replay": 0.4, "protect": "ewc", "old_data": (x[40:], y[40:]), "gradual_unfreezing": True}
+    return learner, (x[:33], y[:33] + 1), {"fine_tune": True, "batch_size": 6 * size, **settings}
+
+
+def adapted(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:
+    """Fine-tuning of adapters alone."""
+    torch.manual_seed(1)
+    model = rnnkit.SequenceClassifier(rnnkit.LSTM(3, 8, batch_first=True), 2)
+    learner = Learner(model, lr=0.01, device="cpu", precision=precision)
+    return learner, seeded_rows(25), {"fine_tune": True, "batch_size": 4 * size, "adapters": rnnkit.LoRA(2)}
+
+
 PROCESSES = 1
 DOUBLE = "double"  # the model in float64, without Lightning Fabric
 PRECISIONS = ("32-true", DOUBLE, "64-true")  # the last by Fabric and its wrapper, which computes losses in float32
 CASES: dict[str, Callable[[int, str], tuple[Learner, Any, dict[str, Any]]]] = {
-    one.__name__: one for one in (sequence, step, truncated, ctc, language)
+    one.__name__: one for one in (sequence, step, truncated, ctc, language, tuned, adapted)
 }
 # The wrapper is called in three ways: as a model, piece by piece, and by `forward_chunk`.
-RUNS = [
-    (name, one) for name in CASES for one in PRECISIONS if one != "64-true" or name in ("sequence", "step", "language")
-]
+WRAPPED = ("sequence", "step", "language", "tuned")
+RUNS = [(name, one) for name in CASES for one in PRECISIONS if one != "64-true" or name in WRAPPED]
 KEPT = ("epoch", "loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc", "lr")
 
 
@@ -146,7 +164,8 @@ def run_case(name: str, precision: str, counting: Reductions | None) -> dict[str
     learner, data, settings = CASES[name](2 // PROCESSES, "32-true" if precision == DOUBLE else precision)
     gradients = Gradients()
     before = 0 if counting is None else counting.count
-    history = learner.fit(data, epochs=2, seed=3, shuffle=True, progress=False, callbacks=[gradients], **settings)
+    run = learner.fine_tune if settings.pop("fine_tune", False) else learner.fit
+    history = run(data, epochs=2, seed=3, shuffle=True, progress=False, callbacks=[gradients], **settings)
     return {
         "gradients": gradients.first,
         "weights": {key: one.clone() for key, one in learner.model.state_dict().items()},

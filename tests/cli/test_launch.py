@@ -1,4 +1,4 @@
-"""``rnnkit train --processes``: what it refuses, and a process that is killed and started again."""
+"""``rnnkit train`` and ``finetune --processes``: what they refuse, and a process that is killed and started again."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rnnkit.cli.main import app
 from rnnkit.ops.machine import usable_cores
+from rnnkit.recipes.finetuning import FineTuneJob
 
 SMALL = [
     "train", "adding", "--epochs", "4", "--device", "cpu",
@@ -51,6 +52,39 @@ def test_a_restartable_run_begins_and_is_finished_once():
     assert other.exit_code == 2
     assert "a run of adding, not of mnist" in other.output
     assert "RNNKIT_EXCHANGE" not in os.environ
+
+
+def break_off(job, settings, folder):
+    (folder / "half").write_text("")
+    raise OSError(28, "No space left on device")
+
+
+def test_a_restartable_fine_tuning_begins_anew_where_it_failed_and_is_finished_once(train, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train()
+    line = ["finetune", "runs/classify", "my.csv", "--epochs", "1", "--device", "cpu", "--out", "here", "--restartable"]
+    with monkeypatch.context() as patch:
+        patch.setattr(FineTuneJob, "run", break_off)
+        full = CliRunner().invoke(app, line)
+    assert full.exit_code == 2
+    assert "Make room and begin anew with `rnnkit finetune runs/classify --data my.csv --out NEW`" in full.output
+    assert Path("here/finetune.json").exists()
+    first, second = (CliRunner().invoke(app, line) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert "epoch 1/1" in first.output
+    assert "here is finished" in second.output
+    assert "epoch" not in second.output
+    other = CliRunner().invoke(app, [*line, "--set", "rank=2"])
+    assert other.exit_code == 2
+    assert "here began as another fine-tuning" in other.output
+    for words, expected in (
+        (["--processes", "0"], "at least 1"),
+        (["--max-restarts", "2"], "add --processes N"),
+        (["--exchange", "fp8"], "expected fp16"),
+    ):
+        refused = CliRunner().invoke(app, [*line, *words])
+        assert refused.exit_code == 2
+        assert expected in " ".join(refused.output.split())
 
 
 @pytest.mark.skipif(usable_cores() < 2, reason="two processes need two cores")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import signal
-import sys
 from pathlib import Path
 
 import killed
 import pytest
+import together
 from safetensors.torch import load_file
 
 from rnnkit.serialization import read_values
 
-processes = multiprocessing.get_context("forkserver")  # forks a process that has torch already: quick
-processes.set_forkserver_preload(["killed"])
-
 
 def run(folder: Path, optimizer: str, moment: str | None = None, nth: int = 0, kill_after: float | None = None) -> int:
     """Trains in another process; returns how it ended: 0, or −9 where it was killed, from within or after seconds."""
-    process = processes.Process(target=killed.train, args=(str(folder), optimizer, moment, nth))
+    process = together.CONTEXT.Process(target=killed.train, args=(str(folder), optimizer, moment, nth))
     process.start()
     process.join(kill_after or 60)
     process.kill()
@@ -37,9 +32,8 @@ def outcome(folder: Path):
 
 @pytest.fixture(scope="module", autouse=True)
 def server():
-    """The server is a new Python: it finds what it imports by the environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(killed.__file__).parent), *sys.path]))
+    """The server of processes finds what it imports."""
+    with together.search_path():
         yield
 
 

@@ -71,6 +71,27 @@ Cell = Annotated[
 Order = Annotated[int | None, typer.Option(help="Of an n-gram model: the most words of a run that is counted.")]
 Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", metavar="N", help="Train in N processes of this machine; batches are N times as large."
+    ),
+]
+Restarts = Annotated[
+    int,
+    typer.Option(
+        "--max-restarts", metavar="N", help="With --processes: start all again after one failed, N times at most."
+    ),
+]
+Exchanged = Annotated[
+    str | None,
+    typer.Option(
+        "--exchange",
+        metavar="HOW",
+        help="What processes exchange: gradients as fp16, bf16 or powersgd,rank=2; or local_steps=8, weights after "
+        "so many steps.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or empty; else the next free runs/RECIPE-N.")]
 
 TARGET_PATH = "data.target_path"  # as `rnnkit train translate` calls the second of two parallel files

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ConfigError
 from ..recipes import DataRequest
+from ..recipes.wording import on_full_disk
+from ..runs.folders import finetune_again, resume_again
 from ..runs.settings import override
 from .arguments import (
     Assignments,
@@ -17,10 +22,13 @@ from .arguments import (
     Device,
     Encoding,
     Epochs,
+    Exchanged,
     File,
     Out,
+    Processes,
     Rate,
     RecipeFile,
+    Restarts,
     Seed,
     check_once,
     data_request,
@@ -28,6 +36,9 @@ from .arguments import (
     trained_recipe_of,
     with_target_path,
 )
+from .command import WORDS
+from .launch import Launch
+from .member import check_restartable, exchange_of, has_begun, member, run_folder
 from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
 
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
 
 
 def finetune(
+    ctx: typer.Context,
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run folder, such as runs/mnist.")] = None,
     file: File = None,
     data: Annotated[
@@ -62,19 +74,31 @@ def finetune(
         Path | None,
         typer.Option(metavar="RUN", help="Continue a fine-tuning of forecasts that was stopped, in its folder."),
     ] = None,
+    restartable: Annotated[
+        bool,
+        typer.Option(
+            "--restartable", help="Continue the fine-tuning of --out where it has begun, else begin it there."
+        ),
+    ] = False,
+    processes: Processes = None,
+    max_restarts: Restarts = 0,
+    exchange: Exchanged = None,
 ) -> None:
     """Train a run's model on new data, in a run folder of its own; report what was learned and what was lost."""
     from .. import runs
 
+    how, launched = exchange_of(exchange), Launch("finetune", processes, max_restarts, finetune_again)
     if resume is not None:
         given = (run, file, data, task, epochs, batch_size, lr, seed, *(set_ or ()), out, encoding)
+        given += ("--restartable",) if restartable else ()
         others = [one for one in given if one is not None]
         if others:
             raise ConfigError(
                 f"{others[0]} arrived with --resume {resume}; a fine-tuning goes on with its own run, data and "
                 "settings, in its own folder"
             )
-        _resume(resume, recipe, device)
+        with how:
+            _resume(resume, recipe, device, launched, ctx.meta.get(WORDS, ()))
         return
     if run is None:
         raise ConfigError("no run arrived; name the run and what to learn: `rnnkit finetune RUN FILE`")
@@ -98,28 +122,58 @@ def finetune(
     options = shorthands(defaults, short)
     check_once(assignments, options)
     settings = override(defaults, [*assignments, *options])
-    with plain_warnings():
+    if launched.starts(settings.device):
+        launched.run(ctx.meta.get(WORDS, ()), name, out, None)
+        return
+    restartable = check_restartable(out, restartable, resumed=False)
+    facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
+    facts |= {} if task is None else {"task": task}
+    facts |= {} if encoding is None else {"encoding": encoding}
+    if request.target_path is not None:
+        facts["target_path"] = str(request.target_path)
+    with how, member(settings.device, finetune_again(Path("RUN") if out is None else out)), plain_warnings():
+        begun = restartable and out is not None and has_begun(out / runs.FINETUNE)
+        if begun and _is_over(out, facts):
+            return
         job = chosen.fine_tune_job(run, request, settings) if task is None else chosen.transfer_job(run, settings)
         job.check(settings)
-        facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
-        facts |= {} if encoding is None else {"encoding": encoding}
-        if request.target_path is not None:
-            facts["target_path"] = str(request.target_path)
-        with runs.start(name, chosen, out, finetune=facts) as folder:
+        with run_folder(lambda: runs.start(name, chosen, out, finetune=facts, again=begun)) as folder:
             history = _run(job, settings, folder)
-    _conclude(folder, history)
+        _conclude(folder, history)
+
+
+def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
+    """Return whether the fine-tuning of a folder is finished, as the first process sees it, and say so.
+
+    Raises:
+        RunFolderError: it is another fine-tuning than the one that was typed.
+    """
+    from ..errors import RunFolderError
+    from ..runs import FINETUNE, METRICS, read_facts
+    from ..training.distribution.group import from_first_process, is_first_process
+
+    assert folder is not None
+    over = False
+    if is_first_process():
+        if read_facts(folder / FINETUNE) != json.loads(json.dumps(facts)):
+            raise RunFolderError(
+                f"{folder} began as another fine-tuning; name another folder with --out, or type what it began with"
+            )
+        over = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
+        if over:
+            typer.echo(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
+    return bool(from_first_process(over))
 
 
 def _run(job: FineTuneWork, settings: FineTune, folder: Path) -> History:
     typer.echo(f"Run folder: {folder}")
     for sentence in job.findings():
         typer.echo(sentence)
-    return job.run(settings, folder)
+    with on_full_disk(folder):
+        return job.run(settings, folder)
 
 
 def _conclude(folder: Path, history: History) -> None:
-    from ..runs.folders import finetune_again
-
     interrupted = history.stopped == "interrupted"
     if interrupted:
         again = finetune_again(folder)
@@ -130,10 +184,10 @@ def _conclude(folder: Path, history: History) -> None:
         raise typer.Exit(INTERRUPTED)
 
 
-def _resume(folder: Path, recipe: str | None, device: str | None) -> None:
+def _resume(folder: Path, recipe: str | None, device: str | None, launched: Launch, typed: Sequence[str]) -> None:
     """Go on with a fine-tuning that was stopped, to the bits of an unbroken one."""
     from ..runs import FINETUNE, METRICS, read_facts
-    from ..runs.folders import check_complete, finetune_again, resume_again
+    from ..runs.folders import check_complete
     from ..runs.settings import restore
 
     check_run("finetune --resume", folder)
@@ -147,11 +201,15 @@ def _resume(folder: Path, recipe: str | None, device: str | None) -> None:
     chosen = trained_recipe_of(source, recipe).require("finetune", source)
     settings = restore(chosen.fine_tune_defaults(), facts["settings"])
     settings = override(settings, shorthands(settings, {"--device": device}))
-    with plain_warnings():
+    if launched.starts(settings.device):
+        launched.run(typed, source.name, None, folder)
+        return
+    with member(settings.device, finetune_again(folder)), plain_warnings():
         job = chosen.fine_tune_job(source, DataRequest(Path(str(facts["data"])), facts.get("encoding")), settings)
         if not job.resumable:
             raise ConfigError(f"{folder} cannot be resumed: no state is kept; `{finetune_again(folder)}` begins anew")
         job.check(settings)
-        history = _run(job, settings, folder)
-    check_complete(folder)
-    _conclude(folder, history)
+        with run_folder(lambda: nullcontext(folder)) as place:
+            history = _run(job, settings, place)
+        check_complete(folder)
+        _conclude(folder, history)

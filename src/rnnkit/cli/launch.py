@@ -1,4 +1,4 @@
-"""``rnnkit train --processes N``: several processes on this machine, by the elastic launcher that torchrun has."""
+"""``--processes N`` of train and finetune: several processes on this machine, by the launcher that torchrun has."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
 from ..errors import ConfigError, ProcessError
-from .member import FAILED, INTERRUPTED, signal_name
+from .member import FAILED, INTERRUPTED, is_member, signal_name
 
 _ENDING_SECONDS = 5  # what processes have to end before they are killed
 
@@ -41,14 +41,92 @@ def check_launch(processes: int, restarts: int, device: str) -> None:
         raise ConfigError(f"--processes {processes} arrived, but there are {most} {what}; expected {most} at most")
 
 
-def launch(words: Sequence[str], processes: int, restarts: int, folder: Path | None) -> None:
+class Launch(NamedTuple):
+    """Several processes of a verb.
+
+    Attributes:
+        verb: the verb.
+        processes: how many; None: it was not said, and this one does the work.
+        restarts: how often all are started again after one failed.
+        again: returns what to type to go on with the run in a folder.
+    """
+
+    verb: str
+    processes: int | None
+    restarts: int
+    again: Callable[[Path], str]
+
+    def starts(self, device: str) -> bool:
+        """Return whether the work is that of processes to be started.
+
+        Args:
+            device: the setting of the recipe.
+
+        Raises:
+            ConfigError: numbers that cannot be; processes of torchrun shall start others.
+        """
+        if self.processes is None:
+            if self.restarts:
+                raise ConfigError(f"--max-restarts {self.restarts} arrived without --processes; add --processes N")
+            return False
+        if is_member():
+            raise ConfigError(
+                f"--processes {self.processes} arrived under torchrun, which has started them; leave it out"
+            )
+        check_launch(self.processes, self.restarts, device)
+        return self.processes > 1 or self.restarts > 0
+
+    def run(self, typed: Sequence[str], name: str, out: Path | None, resume: Path | None) -> None:
+        """Start the processes, wait for them, and end as they do.
+
+        Args:
+            typed: the words behind the verb.
+            name: of the recipe, as its runs are called.
+            out: the folder of the new run; None: the next free one.
+            resume: the folder of a run to go on with; None: a run begins.
+        """
+        from ..runs import folders
+
+        assert self.processes is not None
+        folder = out if resume is None else resume
+        if self.restarts and folder is None:
+            folder = folders.claim_next(Path("runs"), Path(name).stem)
+        words = launched_words(self.verb, typed, folder if self.restarts and resume is None else None)
+        launch(words, self.processes, self.restarts, lambda: self.again(Path("RUN") if folder is None else folder))
+
+
+def launched_words(verb: str, typed: Sequence[str], restartable: Path | None) -> list[str]:
+    """Return the words behind ``rnnkit`` for each of several processes: those that were typed, without the launch's.
+
+    Args:
+        verb: the verb.
+        typed: the words behind it.
+        restartable: the folder of a run that may be started again; None: it is not.
+
+    Example:
+        >>> launched_words("train", ["lm", "a.txt", "--processes=2", "--max-restarts", "1"], Path("runs/lm"))
+        ['train', 'lm', 'a.txt', '--restartable', '--out', 'runs/lm']
+    """
+    found, skipped = [verb], False
+    for word in typed:
+        if skipped or word.partition("=")[0] in ("--processes", "--max-restarts"):
+            skipped = not skipped and "=" not in word
+        else:
+            found.append(word)
+    if restartable is not None:
+        named = "--out" in found or any(word.startswith("--out=") for word in found)
+        found += ["--restartable"] * ("--restartable" not in found) + ([] if named else ["--out", str(restartable)])
+    return found
+
+
+def launch(words: Sequence[str], processes: int, restarts: int, again: Callable[[], str]) -> None:
     """Run ``rnnkit`` with these words in several processes, wait for them, and end as they do.
 
     Args:
         words: what was typed behind ``rnnkit``, without what is about the launch.
         processes: how many.
         restarts: how often all are started again after one failed.
-        folder: of the run, where it is known.
+        again: returns what to type to go on with the run.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -74,24 +152,21 @@ def launch(words: Sequence[str], processes: int, restarts: int, folder: Path | N
     try:
         elastic_launch(LaunchConfig(**settings), sys.executable)("-u", "-m", "rnnkit", *words)
     except ChildFailedError as error:
-        raise typer.Exit(_ended(error, folder)) from None
+        raise typer.Exit(_ended(error, again())) from None
     except (SignalException, KeyboardInterrupt):
-        typer.echo(f"Interrupted{_go_on(folder)}", err=True)
+        typer.echo(f"Interrupted; {_go_on(again())}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _ended(error: Any, folder: Path | None) -> int:
+def _ended(error: Any, again: str) -> int:
     """Say what the processes did not say themselves, and return the exit code."""
     rank, failure = error.get_first_failure()
     if failure.exitcode >= 0:  # which printed its error
         return int(failure.exitcode) or FAILED
     name = signal_name(failure.exitcode)
     why = ", as Linux does when memory runs out" if name == "SIGKILL" else ""
-    raise ProcessError(f"process {rank} was ended by {name}{why}; the others were ended, too{_go_on(folder)}")
+    raise ProcessError(f"process {rank} was ended by {name}{why}; the others were ended, too; {_go_on(again)}")
 
 
-def _go_on(folder: Path | None) -> str:
-    from ..runs.folders import resume_again
-
-    where = Path("RUN") if folder is None else folder
-    return f"; `{resume_again(where)}` goes on from the last checkpoint"
+def _go_on(again: str) -> str:
+    return f"`{again}` {'goes on from the last checkpoint' if '--resume' in again else 'begins anew'}"

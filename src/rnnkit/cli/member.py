@@ -14,14 +14,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 
-from ..errors import ProcessError, RnnkitError
+from ..errors import ConfigError, ProcessError, RnnkitError
 from ..serialization import STATE
 
 Made = TypeVar("Made")
@@ -48,12 +48,47 @@ def was_restarted() -> bool:
     return is_member() and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
 
 
+def check_restartable(out: Path | None, restartable: bool, *, resumed: bool) -> bool:
+    """Return whether a run goes on where its folder says that it has begun: as asked, or since torchrun may restart it.
+
+    Args:
+        out: the folder; None: none was named.
+        restartable: whether --restartable was typed.
+        resumed: whether a run to go on with was named, so that there is no other.
+
+    Raises:
+        ConfigError: no folder was named.
+    """
+    restartable = restartable or (was_restarted() and not resumed)
+    if restartable and out is None:
+        raise ConfigError("a run that may be started again needs a name; add --out FOLDER")
+    return restartable
+
+
+def exchange_of(how: str | None) -> AbstractContextManager[None]:
+    """Check how processes shall exchange, and return the context in which learners do."""
+    from ..training.distribution.exchange import Exchange, in_environment
+
+    if how is None:
+        return nullcontext()
+    Exchange.parse(how)
+    return in_environment(how)
+
+
+def has_begun(file: Path) -> bool:
+    """Return whether a run has written a file, as the first process sees it; all must call it."""
+    from ..training.distribution.group import from_first_process
+
+    return bool(from_first_process(file.is_file()))
+
+
 @contextmanager
-def member(device: str) -> Iterator[None]:
+def member(device: str, again: str) -> Iterator[None]:
     """Join the processes that torchrun started for a block that trains, and end this one after it, whatever happens.
 
     Args:
         device: the setting of the recipe.
+        again: what to type to go on with the run, for the message about the loss of another process.
     """
     if not is_member():
         yield
@@ -69,7 +104,7 @@ def member(device: str) -> Iterator[None]:
     except typer.Exit as ended:
         code = ended.exit_code
     except BaseException as error:
-        code = _tell(error, complained)
+        code = _tell(error, complained, again)
     for stream in (printed, complained):
         stream.flush()
     # Not by the ordinary exit, at which threads of gloo can abort a process whose work is done.
@@ -147,7 +182,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(FAILED)
 
 
-def _tell(error: BaseException, stream: Any) -> int:
+def _tell(error: BaseException, stream: Any, again: str) -> int:
     """Print an error unless another process did, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
@@ -158,7 +193,7 @@ def _tell(error: BaseException, stream: Any) -> int:
         time.sleep(_AGENT_SECONDS)
         shown = ProcessError(
             "another process of the run was ended or stopped answering",
-            remedy="its own message, or that of its host, says why; go on with `rnnkit train --resume RUN`",
+            remedy=f"its own message, or that of its host, says why; go on with `{again}`",
             note=f"here it showed as: {str(error).strip().splitlines()[0]}",
         )
     debug = os.environ.get("RNNKIT_DEBUG", "0") not in ("", "0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +21,14 @@ from .arguments import (
     Cell,
     Device,
     Epochs,
+    Exchanged,
     Hidden,
     Layers,
     Order,
     Out,
+    Processes,
     Rate,
+    Restarts,
     Seed,
     check_once,
     complete_recipe,
@@ -34,8 +37,8 @@ from .arguments import (
     shorthands,
 )
 from .command import WORDS
-from .launch import check_launch, launch
-from .member import in_turn, is_member, member, run_folder, was_restarted
+from .launch import Launch
+from .member import check_restartable, exchange_of, has_begun, in_turn, member, run_folder
 from .misplaced import check_data, check_recipe, check_resumed
 from .output import INTERRUPTED, plain_warnings, report
 
@@ -73,21 +76,9 @@ def train(
         bool,
         typer.Option("--restartable", help="Continue the run of --out where it has begun, else begin it there."),
     ] = False,
-    processes: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Train in N processes of this machine; batches are N times as large."),
-    ] = None,
-    max_restarts: Annotated[
-        int, typer.Option(metavar="N", help="With --processes: start all again after one failed, N times at most.")
-    ] = 0,
-    exchange: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="What processes exchange: gradients as fp16, bf16 or powersgd,rank=2; or local_steps=8, weights after "
-            "so many steps.",
-        ),
-    ] = None,
+    processes: Processes = None,
+    max_restarts: Restarts = 0,
+    exchange: Exchanged = None,
 ) -> None:
     """Run a recipe and keep the model, figures and pictures in a run folder.
 
@@ -121,28 +112,17 @@ def train(
     chosen = override(base, [*(set_ or []), *options])
     if resume is not None and out is not None:
         raise ConfigError(f"--out {out} arrived with --resume; a run goes on in its own folder, {resume}")
-    how = _exchange(exchange)
+    how = exchange_of(exchange)
     device = str(getattr(chosen, "device", "auto"))
-    if processes is None and max_restarts:
-        raise ConfigError(f"--max-restarts {max_restarts} arrived without --processes; add --processes N")
-    if processes is not None:
-        if is_member():
-            raise ConfigError(f"--processes {processes} arrived under torchrun, which has started them; leave it out")
-        check_launch(processes, max_restarts, device)
-        if processes > 1 or max_restarts:
-            folder = out if resume is None else resume
-            if max_restarts and folder is None:
-                folder = folders.claim_next(Path("runs"), Path(str(recipe)).stem)
-            words = _words(ctx, folder, restartable=bool(max_restarts) and resume is None)
-            launch(words, processes, max_restarts, folder)
-            return
-    restartable = restartable or (was_restarted() and resume is None)
-    if restartable and out is None:
-        raise ConfigError("a run that may be started again needs a name; add --out FOLDER")
-    with how, member(device), plain_warnings():
+    launched = Launch("train", processes, max_restarts, folders.resume_again)
+    if launched.starts(device):
+        launched.run(ctx.meta.get(WORDS, ()), str(recipe), out, resume)
+        return
+    restartable = check_restartable(out, restartable, resumed=resume is not None)
+    with how, member(device, folders.resume_again(Path("RUN"))), plain_warnings():
         if resume is not None:
             _resume(resume, base, chosen)
-        elif restartable and out is not None and _has_begun(out):
+        elif restartable and out is not None and has_begun(out / RECIPE):
             _resume(out, _same(out, str(recipe), chosen), chosen)
         else:
             _begin(str(recipe), chosen, out)
@@ -159,38 +139,6 @@ def _begin(name: str, chosen: Recipe, out: Path | None) -> None:
         with on_full_disk(folder):
             metrics = ready.run(folder)
     _conclude(folder, chosen, metrics)
-
-
-def _exchange(how: str | None) -> AbstractContextManager[None]:
-    """Check how processes shall exchange, and return the context in which learners do."""
-    from ..training.distribution.exchange import Exchange, in_environment
-
-    if how is None:
-        return nullcontext()
-    Exchange.parse(how)
-    return in_environment(how)
-
-
-def _words(ctx: typer.Context, folder: Path | None, *, restartable: bool) -> list[str]:
-    """Return what was typed behind ``rnnkit``, for each of several processes."""
-    typed = list(ctx.meta.get(WORDS, ()))
-    found, skipped = ["train"], False
-    for word in typed:
-        if skipped or word.partition("=")[0] in ("--processes", "--max-restarts"):
-            skipped = not skipped and "=" not in word
-        else:
-            found.append(word)
-    if restartable:
-        named = "--out" in found or any(word.startswith("--out=") for word in found)
-        found += ["--restartable"] * ("--restartable" not in found) + ([] if named else ["--out", str(folder)])
-    return found
-
-
-def _has_begun(folder: Path) -> bool:
-    """Return whether the run that shall be in a folder has begun, as the first process sees it."""
-    from ..training.distribution.group import from_first_process
-
-    return bool(from_first_process((folder / RECIPE).is_file()))
 
 
 def _same(folder: Path, name: str, chosen: Recipe) -> Recipe:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OPEN, CheckpointError, ConfigError, DataError, Remedy, RnnkitError, RunFolderError, Words
 from ..messages import Message
-from ..runs import folders
+from ..runs import FINETUNE, folders
 from ..runs.settings import show
 from ..serialization import STATE
 from ..tasks import TASKS, find
@@ -147,7 +147,8 @@ def on_full_disk(folder: Path) -> Iterator[None]:
         ...
         rnnkit.errors.RunFolderError: runs/a: [Errno 28] No space left on device. Make room and train again
     """
-    resume = f"`{folders.resume_again(folder)}`"
+    tuned = (folder / FINETUNE).exists()
+    resume = f"`{folders.finetune_again(folder) if tuned else folders.resume_again(folder)}`"
     try:
         yield
     except CheckpointError as error:
@@ -157,7 +158,8 @@ def on_full_disk(folder: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, RnnkitError) or error.errno not in _FULL:
             raise
-        then = f"go on with {resume}" if (folder / STATE).exists() else "train again"
+        anew = f"begin anew with {resume}" if tuned else "train again"
+        then = f"go on with {resume}" if (folder / STATE).exists() else anew
         raise RunFolderError(f"{folder}: {error}. Make room and {then}") from error
 
 

@@ -29,7 +29,12 @@ class StoredRecipe(NamedTuple):
 
 @contextmanager
 def start(
-    name: str, recipe: Any, out: Path | None = None, *, finetune: Mapping[str, Any] | None = None
+    name: str,
+    recipe: Any,
+    out: Path | None = None,
+    *,
+    finetune: Mapping[str, Any] | None = None,
+    again: bool = False,
 ) -> Iterator[Path]:
     """Make the folder of a new run, with ``recipe.json`` and ``versions.json`` in it, for the length of a block.
 
@@ -38,6 +43,7 @@ def start(
         recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them.
         out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
         finetune: of a fine-tuning, what ``finetune.json`` shall hold: where it comes from, and its settings.
+        again: whether `out` holds an attempt of the same run, which failed.
 
     Yields:
         The folder. If the block fails before it wrote anything, the folder is taken away again.
@@ -50,7 +56,9 @@ def start(
 
     find_device(getattr(recipe, "device", "auto"))  # before there is a folder
     try:
-        folder = _claim(out) if out is not None else claim_next(Path("runs"), Path(name).stem)
+        folder = out if again else None
+        if folder is None:
+            folder = _claim(out) if out is not None else claim_next(Path("runs"), Path(name).stem)
     except RunFolderError:
         raise
     except OSError as error:
@@ -135,7 +143,9 @@ def finetune_again(folder: Path) -> str:
         return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
     target = ["--set", f"data.target_path={facts['target_path']}"] if "target_path" in facts else []
-    return shlex.join(["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"]), *target, "--out", "NEW"])
+    task = ["--task", str(facts["task"])] if "task" in facts else []
+    from_run = ["rnnkit", "finetune", str(facts["from"]), "--data", str(facts["data"])]
+    return shlex.join([*from_run, *task, *target, "--out", "NEW"])
 
 
 def _claim(folder: Path) -> Path:

@@ -279,5 +279,6 @@ def _undo_on_error(session: Session, plan: Plan) -> Iterator[None]:
             if place is not None:
                 put_head(model, *place)
                 set_names(model, session.extra, names)
-            session.rewrap()
+            if session.execution.world == 1:  # others may not have failed, and would wait for this message
+                session.rewrap()
         raise
