@@ -10,7 +10,9 @@ from shard_folders import write_lines
 import rnnkit
 from rnnkit.cli.arguments import recipe_of
 from rnnkit.data import shards
-from rnnkit.recipes import lm_results, shard_parts
+from rnnkit.recipes import lm_results, open_recipe, shard_parts
+from rnnkit.runs.settings import override
+from rnnkit.training import Checkpoints
 
 SMALL = [
     "--epochs", "1", "--hidden", "6", "--layers", "1", "--batch-size", "8",
@@ -92,6 +94,44 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
+def make_two():
+    """Shards of two sources, tokenised alike, of which the second one is shorter."""
+    make("tokens", tokens="char")
+    write_lines("few.jsonl", 60, seed=1)
+    shards.make_shards("few.jsonl", "few", tokenizer="tokens/tokenizer.json", shard_bytes=2048)
+    return ["--set", "data.shards=tokens,few", "--set", "data.weights=0.4,0.6"]
+
+
+def test_several_sources_are_mixed_by_weight_and_go_on_to_the_same_bits(tmp_path, monkeypatch):
+    words = ["train", "lm", *SMALL, *make_two(), "--set", "data.test=0.1"]
+    result = done(*words, "--out", "whole")
+    split = json.loads((tmp_path / "whole" / "metrics.json").read_text())["split"]
+    counts = [int(split.split(f" of {name}")[0].split()[-1].replace(",", "")) for name in ("tokens", "few")]
+    assert counts[0] / sum(counts) == pytest.approx(0.4, abs=0.01)
+    assert "few: loss " in result.stdout
+    assert "tokens: loss " in result.stdout
+    assert "Loss: " in done("evaluate", "whole").stdout
+    done("inspect", "whole")
+
+    def stop(self, learner, step):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_step_end", stop)
+        assert call(*words, "--out", "run").exit_code == 130
+    done("train", "--resume", "run")
+    one, other = (rnnkit.load(tmp_path / name).state_dict() for name in ("run", "whole"))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_without_weights_each_token_is_seen_once(tmp_path):
+    sources = make_two()[:2]
+    prepared = override(open_recipe("lm"), ["data.validation=0", "data.test=0", "fit.keep_best=false", sources[1]])
+    parts = prepared.prepare().parts
+    assert parts.train.counts() == tuple(len(shards.ShardSet.open(name)) for name in ("tokens", "few"))
+
+
 def test_nothing_held_back_and_large_parts(tmp_path, monkeypatch):
     make("tokens", tokens="char")
     nothing = ["--set", "data.validation=0", "--set", "data.test=0", "--set", "fit.keep_best=false"]
@@ -124,10 +164,20 @@ def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
         (["data.shards=tokens/shard-00000.parquet"], "type --set vocabulary.file=FILE"),
         (["data.shards=tokens", "data.validation=0.999"], "data.validation=0.999"),
         (["data.shards=tokens", "data.damaged=no"], "data.damaged=no"),
+        (["data.shards=tokens,few", "data.weights=1"], "data.weights=1.0 arrived for data.shards=tokens,few"),
+        (["data.weights=1,2"], "data.weights=1.0,2.0 arrived for no data.shards; expected one number for each"),
+        (["data.shards=tokens,few", "data.weights=1,0"], "data.weights=1.0,0.0 arrived; expected numbers above 0"),
+        (["data.shards=tokens,few", "data.weights=1,nan"], "data.weights=1,nan arrived"),
+        (["data.shards=few,few"], "data.shards=few,few arrived, one of them twice"),
+        (["data.shards=tokens,raw"], "raw: holds shards of text; expected tokens"),
+        (["data.shards=tokens,words"], "words: these shards were made by another tokenizer than"),
+        (["data.shards=tokens,few", "data.weights=1,1e-9", "data.until=all"], "--set data.weights=1.0,1e-09 arrived"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_type(words, said):
-    make("tokens", tokens="char")
+    make_two()
+    make("raw")
+    make("words", tokens="word")
     from pathlib import Path
 
     from rnnkit.data import train_tokenizer

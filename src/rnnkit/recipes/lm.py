@@ -146,7 +146,7 @@ class Lm(Recipe):
                 "test text; hold some of both back, or leave fit.dynamic_evaluation out"
             )
         shards = self.data.open_shards()
-        if shards is not None and shards.kind == "tokens":
+        if shards and shards[0].kind == "tokens":
             from rnnkit.recipes.lm_shards import prepare_shards
 
             return prepare_shards(self, shards)
@@ -212,7 +212,7 @@ class Lm(Recipe):
     def _token_shards(self, folder: Path) -> Any:
         """Return the shards of tokens that the run in a folder learnt from; None where it learnt from texts."""
         shards = self.data.open_shards()
-        if shards is None or shards.kind != "tokens":
+        if not shards or shards[0].kind != "tokens":
             return None
         from rnnkit.recipes.lm_shards import prepare_shards
 

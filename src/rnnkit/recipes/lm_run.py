@@ -82,6 +82,10 @@ class PreparedLm(PreparedRun):
 
         return troubles(self.parts, self.tokenizer, samples)
 
+    def sentences(self, learner: rnnkit.Learner) -> list[str]:
+        """Return further figures of the trained network in a sentence each, for the user to see."""
+        return []
+
     def run(self, folder: Path) -> runs.Metrics:
         """Train, measure and generate; see `Lm.run`."""
         import torch
@@ -121,6 +125,8 @@ class PreparedLm(PreparedRun):
             metrics["dynamic_evaluation"] = measure_dynamically(
                 learner.model, tokens["train"], validation, tokens["test"], self.size("test")
             )
+        if told := self.sentences(learner):
+            metrics["summary"] = told
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
         final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
         samples = write_samples(learner.model, self.tokenizer, recipe.prompt, recipe.seed)

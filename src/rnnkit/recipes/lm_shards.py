@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rnnkit
 from rnnkit.data import Tokenizer
 from rnnkit.data.data_folder import find_data
+from rnnkit.data.shards.manifest import TOKENIZER
 from rnnkit.errors import ConfigError, DataError, Place
 from rnnkit.recipes.lm import WORDS, Lm
 from rnnkit.recipes.lm_run import PreparedLm
@@ -29,7 +30,6 @@ class PreparedShardLm(PreparedLm):
     """A run on shards of tokens."""
 
     parts: ShardParts  # type: ignore[assignment]  # in the place of texts
-    shards: ShardSet
 
     def train_batches(self) -> Batches:
         """Return the batches to train on."""
@@ -45,24 +45,44 @@ class PreparedShardLm(PreparedLm):
 
     def size(self, name: str) -> TextSize:
         """Return how much text the tokens of a part stand for: by the mean of all shards, else by their decoding."""
-        tokens, manifest = self.tokens[name], self.shards.manifest
+        sizes = [
+            self._size_of(one, ids)
+            for one, ids in zip(self.parts.sources, self.parts.held_by_source(name).values(), strict=True)
+        ]
+        return TextSize(sum(one.characters for one in sizes), sum(one.bytes for one in sizes))
+
+    def _size_of(self, source: ShardSet, tokens: TokenArray) -> TextSize:
+        manifest = source.manifest
         if manifest.characters and manifest.text_bytes and manifest.tokens:
             share = len(tokens) / manifest.tokens
             return TextSize(round(manifest.characters * share), round(manifest.text_bytes * share))
         text = self.tokenizer.decode(tokens[:])
         return TextSize(len(text), len(text.encode()))
 
+    def sentences(self, learner: rnnkit.Learner) -> list[str]:
+        """Return what the network is worth on the test tokens of each source, where there are several."""
+        if len(self.parts.sources) == 1 or "test" not in self.tokens:
+            return []
+        found = []
+        for source, (place, tokens) in zip(self.parts.sources, self.parts.held_by_source("test").items(), strict=True):
+            if len(tokens) > 1:  # one token has no target
+                figures = measure_tokens(learner, tokens, self._size_of(source, tokens), window=self.recipe.fit.window)
+                found.append(f"{place}: loss {figures['loss']:.4g}, perplexity {figures['perplexity']:.4g}")
+        return found
+
     def shown_tokens(self) -> dict[str, TokenArray]:
         """Return the tokens of the parts that the page looks at."""
         if self.parts.held:
             return {name: ids for name, ids in self.tokens.items() if name != "train"}
-        return {"train": self.shards.read_tokens(0, min(len(self.shards), _SHOWN))}
+        first = self.parts.sources[0]
+        return {"train": first.read_tokens(0, min(len(first), _SHOWN))}
 
     def troubles(self, samples: list[str]) -> list[str]:
         """Return what the shards and the samples tell, in sentences."""
         from rnnkit.data.text.troubles import repeated_outputs
 
-        told = [f"The shard {where} was skipped: it {why}." for where, why in self.shards.skipped.items()]
+        skipped = {where: why for one in self.parts.sources for where, why in one.skipped.items()}
+        told = [f"The shard {where} was skipped: it {why}." for where, why in skipped.items()]
         return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")
 
     def evaluate(self, folder: Path) -> dict[str, float]:
@@ -79,8 +99,12 @@ class PreparedShardLm(PreparedLm):
         return batch.inputs, batch.targets
 
 
-def prepare_shards(recipe: Lm, shards: ShardSet) -> PreparedShardLm:
+def prepare_shards(recipe: Lm, shards: list[ShardSet]) -> PreparedShardLm:
     """Divide shards of tokens, and open their tokenizer.
+
+    Args:
+        recipe: the settings.
+        shards: of each source by itself.
 
     Raises:
         ConfigError: settings that do not fit.
@@ -92,12 +116,21 @@ def prepare_shards(recipe: Lm, shards: ShardSet) -> PreparedShardLm:
     parts = divide_shards(recipe.data, shards)
     tokens: Any = {"train": parts.train, **parts.held}
     recipe.check_tokens({name: len(ids) for name, ids in tokens.items()})
-    _check_ids(tokenizer, parts.held, shards)
-    return PreparedShardLm(recipe, parts, tokenizer, tokens, shards)
+    _check_ids(tokenizer, parts.held, recipe.data.named())
+    return PreparedShardLm(recipe, parts, tokenizer, tokens)
 
 
-def _tokenizer(recipe: Lm, shards: ShardSet) -> Tokenizer:
+def _tokenizer(recipe: Lm, sets: list[ShardSet]) -> Tokenizer:
     """The tokenizer of the shards; of shards of others that of the settings."""
+    shards = sets[0]
+    for other in sets[1:]:
+        if other.manifest.tokenizer != shards.manifest.tokenizer:
+            raise DataError(
+                f"these shards were made by another tokenizer than {shards.storage.address}",
+                Place(other.storage.address),
+                "make them again by that one: rnnkit shards make SOURCE --out DIR --tokenizer "
+                + shards.storage.where(TOKENIZER),
+            )
     file, place = recipe.vocabulary.file, Place(shards.storage.address)
     if shards.manifest.tokenizer is None:
         if file is None:
@@ -126,13 +159,13 @@ def _check_vocabulary(vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
         )
 
 
-def _check_ids(tokenizer: Tokenizer, held: dict[str, TokenArray], shards: ShardSet) -> None:
+def _check_ids(tokenizer: Tokenizer, held: dict[str, TokenArray], named: str) -> None:
     """Raise DataError where tokens of others are beyond the vocabulary, as far as the parts held back tell."""
     highest = max((int(tokens.tokens.max()) for tokens in held.values()), default=0)
     if highest >= len(tokenizer):
         raise DataError(
             f"the shards hold the id {highest}; expected 0 to {len(tokenizer) - 1}, for the {len(tokenizer):,} tokens "
             "of the tokenizer",
-            Place(shards.storage.address),
+            Place(named),
             "name the tokenizer that made them: --set vocabulary.file=FILE",
         )

@@ -91,7 +91,7 @@ class LanguageModelJob(FineTuneWork):
 
         def read() -> Texts | None:
             shards = source.open_shards()
-            if shards is not None and shards.kind == "tokens":
+            if shards and shards[0].kind == "tokens":
                 parts_of_shards = divide_shards(source, shards)
                 known = {source.named(): parts_of_shards.train.fingerprint()}
                 data_digests.check(folder, known, "its old version is expected")

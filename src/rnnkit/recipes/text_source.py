@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..errors import ConfigError, DataError, Place
+from ..runs.settings import show
 from ..tasks.ranges import Count, Range, Seed, Settings, Share
 from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
@@ -31,7 +33,11 @@ class TextSource(Settings):
         path: a file or folder of .txt, .jsonl, .json, .csv or .tsv (also .gz); none takes the `corpus`. A name that is
             not here is looked for in the folder RNNKIT_DATA.
         shards: the folder or address of shards, in place of files (`rnnkit shards make`). Shards of tokens have a
-            vocabulary already.
+            vocabulary already, and several are mixed.
+        weights: of several shards: how much of an epoch comes from each, as in 0.7,0.3; left out: as many tokens as
+            each has.
+        until: of several shards: whether an epoch ends where the first of them has been read, or where all have been;
+            the others are then read again.
         shuffle: of shards of tokens: whether each epoch reads them in another order.
         damaged: whether a damaged shard ends the run, or is skipped and counted.
         corpus: python is the help topics that every Python brings along; the others are found in the folder
@@ -53,7 +59,9 @@ class TextSource(Settings):
     group_name: ClassVar[str] = "data"
 
     path: str | None = None
-    shards: str | None = None
+    shards: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    until: Literal["first", "all"] = "first"
     shuffle: bool = True
     damaged: Literal["refuse", "skip"] = "refuse"
     corpus: Literal["python", "tinyshakespeare", "tang"] = "python"
@@ -78,29 +86,49 @@ class TextSource(Settings):
                 "to train on"
             )
 
-        if self.path is not None and self.shards is not None:
-            raise ConfigError(f"data.path={self.path} and data.shards={self.shards} arrived; expected one of them")
+        shown = f"data.shards={show(self.shards)}"
+        if self.path is not None and self.shards:
+            raise ConfigError(f"data.path={self.path} and {shown} arrived; expected one of them")
+        if len(set(self.shards)) < len(self.shards):
+            raise ConfigError(f"{shown} arrived, one of them twice; name each once, and give it a higher weight")
+        weights = f"data.weights={show(self.weights)}"
+        if self.weights and len(self.weights) != len(self.shards):
+            example = ",".join(["0.5"] * max(2, len(self.shards)))
+            raise ConfigError(
+                f"{weights} arrived for {shown if self.shards else 'no data.shards'}; expected one number for each of "
+                f"the shards, as in data.weights={example}"
+            )
+        if any(not isinstance(one, int | float) or not 0 < one < math.inf for one in self.weights):
+            raise ConfigError(f"{weights} arrived; expected numbers above 0")
 
     def named(self) -> str:
         """Return what the source is called: its path, the address of its shards, or the corpus."""
-        return self.path or self.shards or self.corpus
+        return self.path or ", ".join(self.shards) or self.corpus
 
-    def open_shards(self) -> ShardSet | None:
-        """Return the shards; None where files are named.
+    def open_shards(self) -> list[ShardSet]:
+        """Return the shards, of each source by itself; none where files are named.
 
         Raises:
-            DataError: there are none, or they are damaged, or hold no text.
+            DataError: there are none, or they are damaged, or hold no text; of several sources one holds no tokens.
         """
-        if self.shards is None:
-            return None
         from ..data.data_folder import find_data
-        from ..data.shards import ShardSet
 
-        address = self.shards if "://" in self.shards else str(find_data(self.shards))
-        with self.wording():
-            found = ShardSet.open(address, damaged=self.damaged)
-        if found.kind not in ("text", "tokens"):
-            raise DataError(f"holds shards of {found.kind}; expected text or tokens", Place(self.shards))
+        found = []
+        for address in self.shards:
+            from ..data.shards import ShardSet
+
+            with self.wording():
+                one = ShardSet.open(address if "://" in address else str(find_data(address)), damaged=self.damaged)
+            if one.kind not in ("text", "tokens"):
+                raise DataError(f"holds shards of {one.kind}; expected text or tokens", Place(address))
+            if one.kind == "text" and len(self.shards) > 1:
+                raise DataError(
+                    "holds shards of text; expected tokens, of which several sources can be mixed",
+                    Place(address),
+                    "make shards of tokens of all by one tokenizer: rnnkit shards make SOURCE --out DIR --tokenizer "
+                    "FILE",
+                )
+            found.append(one)
         return found
 
     def texts(self) -> Texts:
@@ -113,10 +141,10 @@ class TextSource(Settings):
         from ..data.text.corpora import find_corpus, python_topics
         from ..data.text.texts import read_texts
 
-        if (shards := self.open_shards()) is not None:
+        if shards := self.open_shards():
             from ..data.shards import ShardTexts
 
-            return ShardTexts(shards)
+            return ShardTexts(shards[0])
         if self.path is not None:
             return self._read(find_data(self.path), _ARGUMENTS)
         if self.corpus == "python":
@@ -160,7 +188,7 @@ class TextSource(Settings):
             new: whether the texts are for a run that is trained already.
         """
         if not new:
-            with in_data_settings((*_ARGUMENTS, "validation", "test", "damaged")):
+            with in_data_settings((*_ARGUMENTS, "validation", "test", "damaged", "weights")):
                 yield
             return
         remedy = f"call the field of the text {self.field or 'text'!r}"

@@ -313,6 +313,8 @@ def _take(value: Any, annotation: Any) -> Any:
     """Return a JSON value as one of the annotated type; raise ValueError if it is none."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
         for member in arguments:
             try:
                 return _take(value, member)
@@ -321,6 +323,8 @@ def _take(value: Any, annotation: Any) -> Any:
     elif origin is Literal:
         if any(value == choice and type(value) is type(choice) for choice in arguments):
             return value
+    elif origin is tuple and arguments == (str, ...) and (value is None or isinstance(value, str)):
+        return () if value is None else (value,)  # of a run from before the setting took several
     elif origin is tuple and isinstance(value, (list, tuple)):
         members = arguments[:1] * len(value) if arguments[-1:] == (...,) else arguments
         return tuple(_take(one, member) for one, member in zip(value, members, strict=True))

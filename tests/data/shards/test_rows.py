@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from shard_folders import lines, token_shards, write_lines
+from shard_folders import counted_shards, lines, token_shards, write_lines
 
 import rnnkit
 from rnnkit.data import TokenBatches, shards, train_tokenizer
@@ -173,6 +173,27 @@ def test_a_mixture_goes_on_and_reads_each_source_as_often_as_told(pair, until):
     rest = [batch.targets for batch in again]
     assert len(rest) == len(first) - 5
     assert all(map(torch.equal, rest, first[5:]))
+
+
+@pytest.mark.parametrize("until", ["first", "all"])
+def test_a_mixture_goes_on_in_another_number_of_processes_and_sees_its_units_once(tmp_path, monkeypatch, until):
+    """Of two sources of 800 and 402 tokens by 1 : 1, read by one process and then by two."""
+    monkeypatch.setitem(shards.Mixture.__init__.__globals__["_PIECE"], True, 50)
+    found = counted_shards(tmp_path, 1202)
+    mixture = shards.Mixture([(found.part(0, 800), 1), (found.part(800, 1202), 1)], until=until)
+    begun = mixture.batches(4, window=10, shuffle=True, seed=2)
+    iterator, seen = iter(begun), []
+    for _ in range(5):
+        seen += next(iterator).targets.flatten().tolist()
+    for rank in range(2):
+        share = mixture.batches(4, window=10, shuffle=True, seed=2).shard(rank, 2)
+        share.load_state_dict(begun.state_dict())
+        seen += [one for batch in share for one in batch.targets.flatten().tolist()]
+    counts = np.bincount(seen, minlength=1202)
+    assert len(mixture) - 1 - 8 < len(seen) <= len(mixture) - 1
+    assert counts[:800].max() == 1
+    assert counts[800:].max() == (1 if until == "first" else 2)
+    assert (counts[:800] > 0).sum() > (390 if until == "first" else 790)
 
 
 def test_a_mixture_of_one_is_its_source(pair):

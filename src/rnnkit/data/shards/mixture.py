@@ -76,8 +76,8 @@ class Mixture:
         times = lengths / self.weights
         end = times.min() if until == "first" else times.max()
         if (end / times).max() > _MOST_REPEATS:
-            problem = f"a source would be read more than {_MOST_REPEATS} times; expected weights that are nearer"
-            raise ConfigError(problem)
+            problem = f"expected weights that are nearer: a source would be read more than {_MOST_REPEATS} times"
+            raise ConfigError.of("weights", tuple(weights.tolist()), problem)
         whole = np.floor(end * self.weights + 1e-6).astype(np.int64)
         self._counts = whole if until == "all" else np.minimum(whole, lengths)
         self._bases = np.concatenate([[0], np.cumsum(lengths)])
