@@ -4,7 +4,9 @@ import json
 
 import pytest
 from commands import call
-from shard_folders import write_lines
+from shard_folders import counted_shards, write_lines
+
+from rnnkit.data.shards import making, processes
 
 
 def test_make_inspect_verify(tmp_path, monkeypatch):
@@ -26,6 +28,41 @@ def test_make_inspect_verify(tmp_path, monkeypatch):
     assert damaged.exit_code == 1
     assert "shard-00000.parquet: has the SHA-256" in damaged.stderr
     assert "1 of 1 shards are damaged" in damaged.stderr
+
+
+@pytest.mark.parametrize("whole", [0, 1])
+def test_verify_without_a_manifest_names_all_damaged_files(tmp_path, monkeypatch, whole):
+    monkeypatch.chdir(tmp_path)
+    counted_shards("others", 60, shards_of=3)
+    for number in range(whole, 3):
+        file = tmp_path / "others" / f"part-{number}.parquet"
+        file.write_bytes(file.read_bytes()[:-9])
+    damaged = call("shards", "verify", "others")
+    assert damaged.exit_code == 1
+    assert [f"part-{number}.parquet: " in damaged.stderr for number in range(3)] == [whole == 0, True, True]
+    assert f"{3 - whole} of 3 shards are damaged" in damaged.stderr
+
+
+def test_an_interrupted_making_tells_the_whole_command_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_lines("a b.jsonl", 200)
+    line = ["shards", "make", "a b.jsonl", "--out", "out", "--tokens", "char", "--shard-size", "1KB", "--processes", 1]
+    made = making.make_portion
+
+    def stop(job, portion, tokenizer):
+        if portion.number == 2:
+            raise KeyboardInterrupt
+        made(job, portion, tokenizer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "make_portion", stop)
+        stopped = call(*line, "--overwrite")
+    assert stopped.exit_code == 130
+    typed = " ".join(map(str, line)).replace("a b.jsonl", "'a b.jsonl'")
+    assert f"what was made stays in out. To go on: rnnkit {typed}\n" in stopped.stderr
+    first = (tmp_path / "out" / "shard-00000.parquet").stat().st_mtime_ns
+    assert call(*line).exit_code == 0
+    assert (tmp_path / "out" / "shard-00000.parquet").stat().st_mtime_ns == first
 
 
 def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch):

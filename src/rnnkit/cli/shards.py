@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import ConfigError, DataError
-from .command import Verb
+from .command import WORDS, Verb
 from .output import INTERRUPTED, Options, in_options, plain_warnings
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ class _Words(Options):
 
 @app.command("make", cls=Verb)
 def make(
+    ctx: typer.Context,
     source: Annotated[list[Path], typer.Argument(help="Files or folders to make shards of.")],
     out: Annotated[Path, typer.Option(help="The folder of the shards: new, or that of an interrupted making.")],
     kind: Annotated[str | None, typer.Option(help="text, series or audio; else as the files' suffixes say.")] = None,
@@ -122,10 +124,11 @@ def make(
     except (DataError, ConfigError) as error:
         raise error.in_words(_Words(*_OPTIONS)) from error
     except OSError as error:
-        typer.secho(f"Error: {out}: {error.strerror or error}; the same command goes on", fg="red", err=True)
+        again = _again(ctx.meta.get(WORDS, ()))
+        typer.secho(f"Error: {out}: {error.strerror or error}; make room and go on: {again}", fg="red", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
-        typer.echo(f"Stopped; the same command goes on: {_again(source, out)}", err=True)
+        typer.echo(f"Stopped; what was made stays in {out}. To go on: {_again(ctx.meta.get(WORDS, ()))}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     for line in _lines(manifest):
         typer.echo(line)
@@ -193,8 +196,9 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * _UNITS[unit])
 
 
-def _again(source: list[Path], out: Path) -> str:
-    return f"rnnkit shards make {shlex.join(map(str, source))} --out {shlex.quote(str(out))} ..."
+def _again(typed: Sequence[str]) -> str:
+    """Return the command that goes on: what was typed, but for what would begin anew."""
+    return shlex.join(["rnnkit", "shards", "make", *(word for word in typed if word != "--overwrite")])
 
 
 def _lines(manifest: Any) -> list[str]:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnkit.data.shards.order import Division, Progress, as_ranges, cut, numbers_in, size_of
+from rnnkit.errors import DataError
 
 
 def taken_in(division, lane, count, buffer):
@@ -81,3 +82,14 @@ def test_division_is_quick_for_many_lanes():
     assert np.isclose(division.lengths[0] * 2048, 10**12 - 4096 * 10**6, rtol=1e-6)
     with pytest.raises(IndexError):
         division.ranges(4096)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"position": 3}, {"epoch": 0, "batch": 1, "parts": [3]}, {"epoch": -1, "batch": 0, "parts": []}, None,
+     {"epoch": 0, "batch": 1, "parts": [[0, 3]]}, {"epoch": 0, "batch": "1", "parts": []}],
+)  # fmt: skip
+def test_a_state_of_something_else_is_refused(state):
+    progress = Progress()
+    with pytest.raises(DataError, match="expected what state_dict"):
+        progress.load_state_dict(state)

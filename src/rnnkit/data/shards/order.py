@@ -11,9 +11,11 @@ Legend: S positions, N ranges, K positions of the shuffle buffer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ...errors import DataError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -234,10 +236,25 @@ class Progress:
         now = [(self._lanes, self.taken)] if self._lanes and self.taken and not self._loaded else []
         return {"epoch": self.epoch, "batch": self.batch, "parts": [list(part) for part in [*self.parts, *now]]}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Have the next epoch go on behind that position."""
-        self.epoch, self.batch = int(str(state["epoch"])), int(str(state["batch"]))
-        parts: object = state["parts"]
-        assert isinstance(parts, list)
-        self.parts = [(int(lanes), int(taken)) for lanes, taken in parts]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have the next epoch go on behind that position.
+
+        Raises:
+            DataError: it is no such position.
+        """
+        try:
+            found = [
+                state["epoch"],
+                state["batch"],
+                *(number for lanes, taken in state["parts"] for number in (lanes, taken)),
+            ]
+        except (KeyError, TypeError, ValueError):
+            found = [None]
+        if not all(isinstance(one, int) and one >= 0 for one in found) or 0 in found[2::2]:
+            raise DataError(
+                f"the state {state!r} arrived; expected what state_dict() of batches of shards gave: "
+                "{'epoch': 0, 'batch': 3, 'parts': [[8, 150]]}"
+            )
+        self.epoch, self.batch, *numbers = found
+        self.parts = list(zip(numbers[::2], numbers[1::2], strict=True))
         self.taken, self._loaded = 0, True

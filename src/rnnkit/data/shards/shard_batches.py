@@ -104,7 +104,11 @@ class ShardBatches:
         return self.progress.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next iteration go on behind that position."""
+        """Have the next iteration go on behind that position.
+
+        Raises:
+            DataError: it is no position of batches of shards.
+        """
         self.progress.load_state_dict(state)
 
     def __iter__(self) -> Iterator[Any]:

@@ -94,14 +94,12 @@ class ShardSet:
         """
         check_choice(damaged, "damaged", DAMAGED)
         storage = Storage(os.fspath(address), options, retry or Retry())
-        if storage.address.endswith(".parquet") and not storage.is_folder():
-            folder, _, name = storage.address.replace(os.sep, "/").rpartition("/")
-            storage = replace(storage, address=folder or ".")
-            return _open_others(storage, [name], column, damaged)
+        if is_one_file(storage):
+            return _open_others(storage, column, damaged)
         try:
             manifest = Manifest.read(storage)
         except MissingFileError:
-            return _open_folder(storage, column, damaged)
+            return _open_others(storage, column, damaged)
         if column is not None and column != manifest.column:
             names = ", ".join(one.name for one in manifest.schema)
             raise ConfigError.of("column", column, f"leave it out: the manifest says {manifest.column!r} (of {names})")
@@ -291,8 +289,23 @@ def size_problem(storage: Storage, shard: Shard) -> str | None:
     return None
 
 
-def _open_folder(storage: Storage, column: str | None, damaged: Any) -> ShardSet:
-    """Open the Parquet files of a folder without a manifest."""
+def is_one_file(storage: Storage) -> bool:
+    """Return whether an address is that of one Parquet file, not of a folder."""
+    return storage.address.endswith(".parquet") and not storage.is_folder()
+
+
+def find_others(storage: Storage) -> tuple[Storage, list[str]]:
+    """Return a folder, and the names of its Parquet files, where there is no manifest.
+
+    Args:
+        storage: the folder or one file.
+
+    Raises:
+        DataError: there are none.
+    """
+    if is_one_file(storage):
+        folder, _, name = storage.address.replace(os.sep, "/").rpartition("/")
+        return replace(storage, address=folder or "."), [name]
     place = Place(storage.address)
     if storage.address.startswith("http"):
         problem = f"has no {MANIFEST}, and a web server lists no files"
@@ -308,13 +321,32 @@ def _open_folder(storage: Storage, column: str | None, damaged: Any) -> ShardSet
     names = storage.names(".parquet")
     if not names:
         raise DataError("holds no .parquet files", place, "make shards: rnnkit shards make SOURCE --out DIR")
-    return _open_others(storage, names, column, damaged)
+    return storage, names
 
 
-def _open_others(storage: Storage, names: Sequence[str], column: str | None, damaged: Any) -> ShardSet:
-    """Open Parquet files without a manifest: their footers tell the counts."""
-    kind, found, schema, shards = "", "", None, []
+def _open_others(storage: Storage, column: str | None, damaged: Any) -> ShardSet:
+    """Open Parquet files without a manifest."""
+    storage, names = find_others(storage)
     base = ShardSet(storage, Manifest("rows", "", ()), damaged)
+    manifest = read_footers(base, names, column)
+    if manifest is None:
+        raise DataError("no file holds a row that can be read", Place(storage.address))
+    return replace(base, manifest=manifest)
+
+
+def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Manifest | None:
+    """Return what Parquet files hold as their footers tell it; None: no row that can be read.
+
+    Args:
+        base: where they are, and what becomes of damaged ones.
+        names: of the files.
+        column: see `ShardSet.open`.
+
+    Raises:
+        DataError: a file is damaged, or is not like the others, and `base` refuses such.
+    """
+    kind, found, schema, shards = "", "", None, []
+    storage = base.storage
     for name in names:
         try:
             size = storage.size(name)
@@ -329,11 +361,10 @@ def _open_others(storage: Storage, names: Sequence[str], column: str | None, dam
             shards.append(Shard(name, file.rows, size, tokens=tokens))
             file.close()
         except DataError as error:
-            if damaged == "refuse":
+            if base.damaged == "refuse":
                 raise
             base.skip(storage.where(name), error.problem)
     if schema is None or not shards or not sum(one.rows for one in shards):
-        raise DataError("no file holds a row that can be read", Place(storage.address))
+        return None
     inputs = [found] if found else list(schema.names)
-    manifest = Manifest(kind, found, fields_of(schema, inputs), tuple(shards), made={"by": "others"})
-    return replace(base, manifest=manifest)
+    return Manifest(kind, found, fields_of(schema, inputs), tuple(shards), made={"by": "others"})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ...errors import DataError, check_whole
+from ...errors import DataError, DataWarning, check_whole
 from .addresses import MissingFileError, Retry, Storage
 from .manifest import Manifest, Shard
 from .parquet_files import ShardFile
-from .shard_set import ShardSet, size_problem
+from .shard_set import ShardSet, find_others, read_footers, size_problem
 
 _BLOCK = 8 << 20  # bytes that are read at once
 
@@ -75,11 +76,13 @@ def verify_shards(
     """
     check_whole(threads, "threads")
     storage = Storage(os.fspath(address), options, retry or Retry())
+    unread: dict[str, ShardProblem] = {}
     try:
         manifest = Manifest.read(storage)
+        names = [one.name for one in manifest.shards]
     except MissingFileError:
-        opened = ShardSet.open(address, retry=retry, **options)
-        storage, manifest = opened.storage, opened.manifest
+        storage, names = find_others(storage)
+        manifest, unread = _of_others(storage, names)
 
     def look(shard: Shard) -> ShardProblem | None:
         problem = _problem(storage, manifest, shard, decode)
@@ -87,8 +90,23 @@ def verify_shards(
             on_shard(shard)
         return None if problem is None else ShardProblem(shard.name, storage.where(shard.name), problem)
 
+    for name in unread:
+        if on_shard is not None:
+            on_shard(Shard(name, 0))
     with ThreadPoolExecutor(threads) as pool:
-        return [found for found in pool.map(look, manifest.shards) if found is not None]
+        problems = unread | {found.name: found for found in pool.map(look, manifest.shards) if found is not None}
+    return [problems[name] for name in names if name in problems]
+
+
+def _of_others(storage: Storage, names: list[str]) -> tuple[Manifest, dict[str, ShardProblem]]:
+    """Return what the Parquet files of others hold, and what is wrong with those whose footer cannot be read."""
+    base = ShardSet(storage, Manifest("rows", "", ()), "skip")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # they are returned
+        manifest = read_footers(base, names, None)
+    places = {storage.where(name): name for name in names}
+    unread = {places[where]: ShardProblem(places[where], where, why) for where, why in base.skipped.items()}
+    return manifest or base.manifest, unread
 
 
 def _problem(storage: Storage, manifest: Manifest, shard: Shard, decode: bool) -> str | None:
