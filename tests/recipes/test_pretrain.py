@@ -82,6 +82,16 @@ def test_channels_of_the_same_names_come_into_the_order_of_the_pretraining():
     torch.testing.assert_close(found.transform(turned), pretrained.transform(rows))
 
 
+def test_channels_of_other_names_are_told_in_one_line(pretrained):
+    run, folder, _ = pretrained
+    file = Path(write_waves(folder / "named.csv", count=16, seed=5))
+    file.write_text(file.read_text().replace("height", "depth", 1))
+    result = call("finetune", run, file, "--task", "classify", "--epochs", 1, "--out", folder / "named")
+    assert result.exit_code == 0, result.output
+    told = f"The channels have other names than those that {run} was pretrained on: depth for height."
+    assert told in result.output.splitlines()
+
+
 def test_it_goes_on_to_numbers(pretrained):
     run, folder, _ = pretrained
     few = write_waves(folder / "numbers.csv", count=16, seed=5, last="target")

@@ -27,10 +27,16 @@ class SeriesTransferJob(FineTuneWork):
     Attributes:
         prepared: the rows, read and divided, with the scales of the pretraining.
         predictor: the network and what its outputs mean.
+        told: what was found about the rows beside the pretraining, a sentence each.
     """
 
     prepared: PreparedSeries
     predictor: series.SeriesPredictor
+    told: tuple[str, ...] = ()
+
+    def findings(self) -> list[str]:
+        """Return what was found in the rows."""
+        return [*self.prepared.findings(), *self.told]
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that have no meaning where there is no old task."""
@@ -80,7 +86,8 @@ def make_job(recipe: SeriesRecipe, folder: Path, settings: FineTune) -> SeriesTr
         )
     prepared = recipe.prepare()
     assert isinstance(prepared, PreparedSeries)
-    preprocessing = with_inputs_of(stored_preprocessing(folder), prepared.preprocessing, folder)
+    before = stored_preprocessing(folder)
+    preprocessing = with_inputs_of(before, prepared.preprocessing, folder)
     prepared = replace(prepared, preprocessing=preprocessing)
     pretrained: Any = rnnkit.load(folder)
     model, task = recipe.model, prepared.task
@@ -90,8 +97,25 @@ def make_job(recipe: SeriesRecipe, folder: Path, settings: FineTune) -> SeriesTr
     names = recipe.answer_names() or task.answer_names(outputs)
     network = build_on(task, model, layers, outputs)
     return SeriesTransferJob(
-        prepared, series.SeriesPredictor(network, preprocessing, task, tuple(names), settings.device)
+        prepared,
+        series.SeriesPredictor(network, preprocessing, task, tuple(names), settings.device),
+        other_names(before, preprocessing, folder),
     )
+
+
+def other_names(pretrained: Preprocessing, found: Preprocessing, folder: Path) -> tuple[str, ...]:
+    """Return a sentence where channels stand for those of other names; none where the names are the same.
+
+    Args:
+        pretrained: of the pretraining.
+        found: of the new rows, as `with_inputs_of` returns it.
+        folder: of the pretraining.
+    """
+    pairs = [(one, other) for one, other in zip(found.channels, pretrained.channels, strict=True) if one != other]
+    if not pairs:
+        return ()
+    shown = ", ".join(f"{one} for {other}" for one, other in pairs[:5]) + (" …" if len(pairs) > 5 else "")
+    return (f"The channels have other names than those that {folder} was pretrained on: {shown}.",)
 
 
 def with_inputs_of(pretrained: Preprocessing, found: Preprocessing, folder: Path) -> Preprocessing:
