@@ -12,7 +12,6 @@ from torch import nn
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.finetuning import add_adapters
-from rnnkit.interop.keras.to_graph import to_graph
 from rnnkit.interop.onnx.checking import Session, start_of
 from rnnkit.interop.onnx.exporting import prepared, serialized
 
@@ -174,7 +173,6 @@ def with_head(module):
         (nn.Conv1d(3, 5, 3, padding=1, padding_mode="circular"), "padding_mode='circular'"),
         (rnnkit.PerStep(nn.Bilinear(3, 3, 5)), "torch.nn.Bilinear"),
         (nn.Bilinear(3, 3, 5), "Bilinear"),
-        (to_graph(rnnkit.SequenceClassifier(rnnkit.GRU(3, 5), 2)), "export RUN --to keras"),
         (with_head(nn.GroupNorm(1, 5)), "GroupNorm"),
         (with_head(nn.BatchNorm1d(5, track_running_stats=False)), "LayerNorm"),
     ],

@@ -136,6 +136,10 @@ class Imported(Recipe):
 
         return FineTune(replay=None)
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return the names of the classes, where there are some."""
+        return {"classes": list(self.classes)} if self.classes else {}
+
     def _model(self, folder: Path) -> GraphModel:
         from ..models.graph import GraphModel
         from ..models.loading import load

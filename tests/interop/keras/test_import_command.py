@@ -58,6 +58,9 @@ def test_a_run_from_outside_takes_every_verb(run):
     tuned = call("finetune", run, "rows.csv", "--epochs", 1, "--out", "tuned")
     assert tuned.exit_code == 0, tuned.output
     assert call("predict", "tuned", "rows.csv").exit_code == 0
+    exported = call("export", "tuned", "--to", "onnx", "--check", "--out", "m.onnx")
+    assert exported.exit_code == 0, exported.output
+    assert json.loads(Path("m.json").read_text())["preprocessing"]["classes"] == ["calm", "storm"]
     assert "imported" in call("runs", ".").stdout
     assert rnnkit.load("tuned").names == ["lstm", "dense"]
 

@@ -36,18 +36,25 @@ def convolved(writer: Writer, module: nn.Conv1d, x: str) -> str:
     return graph("Transpose", y, perm=[0, 2, 1])
 
 
-def channels_convolved(writer: Writer, module: Any, x: str, pads: list[int] | None = None) -> str:
-    """The convolution of [B, C, T] or [B, C, H, W], with its own padding unless another one is given."""
+def channels_convolved(writer: Writer, module: Any, x: str, pads: list[int] | str | None = None) -> str:
+    """The convolution of [B, C, T] or [B, C, H, W], with its own padding unless another one is given.
+
+    Args:
+        writer: of the graph.
+        module: ``torch.nn.Conv1d`` or ``Conv2d``.
+        x: the input.
+        pads: zeros in front of each axis, then behind each axis; or the name of a rule of ONNX's, as "SAME_UPPER".
+    """
     if module.padding_mode != "zeros":
         raise Unsupported(
             f"a {type(module).__name__} has padding_mode={module.padding_mode!r}; ONNX's convolutions pad with zeros"
         )
     graph = writer.graph
     bias = [] if module.bias is None else [graph.constant(module.bias, "bias")]
-    found = _pads(module) if pads is None else pads
+    around = {"auto_pad": pads} if isinstance(pads, str) else {"pads": _pads(module) if pads is None else pads}
     return graph(
         "Conv", x, graph.constant(module.weight, "kernel"), *bias, kernel_shape=list(module.kernel_size),
-        strides=list(module.stride), dilations=list(module.dilation), group=module.groups, pads=found,
+        strides=list(module.stride), dilations=list(module.dilation), group=module.groups, **around,
     )  # fmt: skip
 
 

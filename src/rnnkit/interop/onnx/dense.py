@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from ...layers.conv import StepNorm
 from ...layers.dropout import Embedding
 from ...models.adaptive_softmax import AdaptiveSoftmax
+from . import activations
 from .graph import Graph
 from .writer import Unsupported, Writer
 
@@ -60,9 +61,11 @@ def _linear(writer: Writer, module: nn.Linear, x: str) -> str:
     return writer.linear(x, module.weight, module.bias)
 
 
-def _operator(operator: str, **attributes: Any) -> DenseWriter:
+def _named(name: str) -> DenseWriter:
+    """An activation function by its name."""
+
     def write(writer: Writer, module: Any, x: str) -> str:
-        return writer.graph(operator, x, **attributes)
+        return activations.activated(writer.graph, name, x)
 
     return write
 
@@ -85,21 +88,11 @@ def _sequential(writer: Writer, module: nn.Sequential, x: str) -> str:
 
 def _gelu(writer: Writer, module: nn.GELU, x: str) -> str:
     g = writer.graph
-    if module.approximate == "tanh":
-        cube = g("Mul", g("Mul", g("Mul", x, x), x), g.number(0.044715))
-        inner = g("Tanh", g("Mul", g("Add", x, cube), g.number(math.sqrt(2 / math.pi))))
-    else:
-        inner = g("Erf", g("Mul", x, g.number(math.sqrt(0.5))))
+    if module.approximate != "tanh":
+        return activations.gelu(g, x)
+    cube = g("Mul", g("Mul", g("Mul", x, x), x), g.number(0.044715))
+    inner = g("Tanh", g("Mul", g("Add", x, cube), g.number(math.sqrt(2 / math.pi))))
     return g("Mul", g("Mul", x, g.number(0.5)), g("Add", inner, g.number(1.0)))
-
-
-def _silu(writer: Writer, module: Any, x: str) -> str:
-    return writer.graph("Mul", x, writer.graph("Sigmoid", x))
-
-
-def _mish(writer: Writer, module: Any, x: str) -> str:
-    g = writer.graph
-    return g("Mul", x, g("Tanh", g("Softplus", x)))
 
 
 def _softplus(writer: Writer, module: nn.Softplus, x: str) -> str:
@@ -110,18 +103,8 @@ def _softplus(writer: Writer, module: nn.Softplus, x: str) -> str:
     return g("Div", g("Softplus", g("Mul", x, g.number(module.beta))), g.number(module.beta))
 
 
-def _log_sigmoid(writer: Writer, module: Any, x: str) -> str:
-    g = writer.graph
-    return g("Neg", g("Softplus", g("Neg", x)))
-
-
-def clip(g: Graph, x: str, low: float, high: float) -> str:
-    """x, at least low and at most high."""
-    return g("Clip", x, g.number(low), g.number(high))
-
-
 def _hardtanh(writer: Writer, module: nn.Hardtanh, x: str) -> str:
-    return clip(writer.graph, x, module.min_val, module.max_val)
+    return activations.clip(writer.graph, x, module.min_val, module.max_val)
 
 
 def _softmax(operator: str) -> DenseWriter:
@@ -209,21 +192,21 @@ _WRITERS: dict[Any, DenseWriter] = {
     nn.Dropout: _same,
     nn.AlphaDropout: _same,
     nn.Sequential: _sequential,
-    nn.ReLU: _operator("Relu"),
-    nn.Tanh: _operator("Tanh"),
-    nn.Sigmoid: _operator("Sigmoid"),
-    nn.Softsign: _operator("Softsign"),
-    nn.SELU: _operator("Selu"),
-    nn.Hardswish: _operator("HardSwish"),
-    nn.Hardsigmoid: _operator("HardSigmoid", alpha=1 / 6, beta=0.5),
+    nn.ReLU: _named("relu"),
+    nn.Tanh: _named("tanh"),
+    nn.Sigmoid: _named("sigmoid"),
+    nn.Softsign: _named("softsign"),
+    nn.SELU: _named("selu"),
+    nn.Hardswish: _named("hard_silu"),
+    nn.Hardsigmoid: _named("hard_sigmoid"),
     nn.LeakyReLU: _with("LeakyRelu", alpha="negative_slope"),
     nn.ELU: _with("Elu", alpha="alpha"),
     nn.CELU: _with("Celu", alpha="alpha"),
     nn.GELU: _gelu,
-    nn.SiLU: _silu,
-    nn.Mish: _mish,
+    nn.SiLU: _named("silu"),
+    nn.Mish: _named("mish"),
     nn.Softplus: _softplus,
-    nn.LogSigmoid: _log_sigmoid,
+    nn.LogSigmoid: _named("log_sigmoid"),
     nn.Hardtanh: _hardtanh,
     nn.ReLU6: _hardtanh,
     nn.Softmax: _softmax("Softmax"),

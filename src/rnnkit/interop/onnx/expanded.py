@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...ops.normalisation import EPS
+from .activations import activated
 from .dense import layer_normalised
 from .graph import BOOL, FLOAT, Graph
 from .recurrences import GATES, Direction, Recurrence
 from .writer import Steps, Tensor, Writer
 
 State = dict[str, str]
-FUNCTIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid"}
 
 
 def write_directions(
@@ -141,7 +141,7 @@ def _from_state(graph: Graph, direction: Direction, h: str) -> str:
 def _simple_rnn(graph: Graph, direction: Direction, x: str, state: State) -> State:
     h = state["h"]
     summed = graph("Add", x, _from_state(graph, direction, h))
-    new = graph(FUNCTIONS[direction.nonlinearity], summed)
+    new = activated(graph, direction.nonlinearity, summed)
     return {"h": _zoned(graph, direction.options.zoneout_h, h, new)}
 
 
@@ -155,35 +155,37 @@ def _lstm(graph: Graph, direction: Direction, x: str, state: State) -> State:
             return gate
         return graph("Add", gate, graph("Mul", graph.constant(peephole[row], "peephole"), cell))
 
-    i, f, g = graph("Sigmoid", peeped(i, 0, c)), graph("Sigmoid", peeped(f, 1, c)), graph("Tanh", g)
+    phi, rho = direction.nonlinearity, direction.gate
+    i, f = activated(graph, rho, peeped(i, 0, c)), activated(graph, rho, peeped(f, 1, c))
+    g = activated(graph, phi, g)
     new_c = graph("Add", graph("Mul", f, c), graph("Mul", i, g))
-    o = graph("Sigmoid", peeped(o, 2, new_c))
+    o = activated(graph, rho, peeped(o, 2, new_c))
     inner = new_c
     if options.norm is not None:
         assert options.norm.gain_c is not None
         inner = layer_normalised(graph, new_c, options.norm.gain_c, options.norm.shift_c, EPS)
-    new_h = graph("Mul", o, graph("Tanh", inner))
+    new_h = graph("Mul", o, activated(graph, phi, inner))
     if direction.weights.w_hr is not None:
         new_h = graph("MatMul", new_h, graph.constant(direction.weights.w_hr.detach().T, "projection"))
     return {"h": _zoned(graph, options.zoneout_h, h, new_h), "c": _zoned(graph, options.zoneout_c, c, new_c)}
 
 
 def _gru(graph: Graph, direction: Direction, x: str, state: State) -> State:
-    h, weights = state["h"], direction.weights
+    h, weights, rho = state["h"], direction.weights, direction.gate
     x_r, x_z, x_n = _gates(graph, x, direction)
     if direction.reset_after:
         h_r, h_z, h_n = _gates(graph, _from_state(graph, direction, h), direction)
-        r = graph("Sigmoid", graph("Add", x_r, h_r))
+        r = activated(graph, rho, graph("Add", x_r, h_r))
         inner = graph("Mul", r, h_n)
     else:
         size = 2 * direction.hidden
         u_rz, u_n = weights.w_hh[:size], weights.w_hh[size:]
         b_rz, b_n = (None, None) if weights.b_hh is None else (weights.b_hh[:size], weights.b_hh[size:])
         h_r, h_z = _gates(graph, pre_activation(graph, h, u_rz, b_rz, None), direction, 2)
-        r = graph("Sigmoid", graph("Add", x_r, h_r))
+        r = activated(graph, rho, graph("Add", x_r, h_r))
         inner = pre_activation(graph, graph("Mul", r, h), u_n, b_n, None)
-    z = graph("Sigmoid", graph("Add", x_z, h_z))
-    n = graph("Tanh", graph("Add", x_n, inner))
+    z = activated(graph, rho, graph("Add", x_z, h_z))
+    n = activated(graph, direction.nonlinearity, graph("Add", x_n, inner))
     new = graph("Add", graph("Mul", graph("Sub", graph.number(1.0), z), n), graph("Mul", z, h))
     return {"h": _zoned(graph, direction.options.zoneout_h, h, new)}
 

@@ -6,7 +6,6 @@ import importlib
 from typing import Any
 
 from ...layers.sequence_adapters import as_sequence_module
-from ...models.graph import GraphModel
 from .dense import kind_of
 from .parts import Part
 from .writer import Unsupported
@@ -28,6 +27,7 @@ _WRITERS = {
     "EncoderDecoderForecaster": ("forecasters", "write_forecaster"),
     "DeepAR": ("forecasters", "write_deepar"),
     "AttentionRecognizer": ("recognisers", "write_attention_recognizer"),
+    "GraphModel": ("graph_models", "write_graph_model"),
 }
 
 
@@ -51,8 +51,6 @@ def parts_of(model: Any, *, states: bool = True) -> list[Part]:
         as_sequence_module(model)
     except ValueError as error:
         instead = "expected a model such as rnnkit.SequenceClassifier, or a layer over sequences such as rnnkit.LSTM"
-        if isinstance(model, GraphModel):
-            instead = "write it as a .keras file: rnnkit export RUN --to keras, in Python to_keras(model, path)"
         raise Unsupported(f"a {kind.__name__} arrived, which cannot be written to an ONNX file; {instead}") from error
     from .sequence_models import write_bare_layer
 

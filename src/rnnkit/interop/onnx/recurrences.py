@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from ...layers._options import suffix_of
 from ...layers._recurrent import RecurrentLayer
 from ...ops.direction import NO_OPTIONS, RecurrentOptions, RecurrentWeights
+from .activations import OF_OPERATORS
 from .writer import Unsupported
 
 Tensor = torch.Tensor
@@ -30,9 +31,10 @@ class Direction:
         kind: the recurrence.
         weights: see :class:`rnnkit.ops.direction.RecurrentWeights`.
         options: see :class:`rnnkit.ops.direction.RecurrentOptions`; their zoneout is a constant [S] or [H].
-        nonlinearity: of a simple recurrence.
+        nonlinearity: of the state and of an LSTM's or GRU's candidate, a key of :data:`.activations.FUNCTIONS`.
         reset_after: of a GRU.
         reverse: whether it runs from the last step to the first.
+        gate: the function of the gates, such a key.
     """
 
     kind: Kind
@@ -41,6 +43,7 @@ class Direction:
     nonlinearity: str = "tanh"
     reset_after: bool = True
     reverse: bool = False
+    gate: str = "sigmoid"
 
     @property
     def hidden(self) -> int:
@@ -60,6 +63,7 @@ class Direction:
             "layer_norm": options.norm is not None,
             "zoneout": options.zoneout_h is not None or options.zoneout_c is not None,
             "proj_size": self.weights.w_hr is not None,
+            "activation": not {self.nonlinearity, self.gate} <= OF_OPERATORS.keys(),
         }
         return ", ".join(name for name, there in lacking.items() if there) or None
 
@@ -151,7 +155,15 @@ def _torch_direction(module: Any) -> Callable[[int, bool], Direction]:
     return direction
 
 
-_CELLS: dict[str, Kind] = {"LSTMCell": "lstm", "GRUCell": "gru", "RNNCell": "simple_rnn", "SimpleRNNCell": "simple_rnn"}
+_CELLS: dict[str, Kind] = {
+    "LSTMCell": "lstm",
+    "GRUCell": "gru",
+    "RNNCell": "simple_rnn",
+    "SimpleRNNCell": "simple_rnn",
+    "ActivatedLSTMCell": "lstm",
+    "ActivatedGRUCell": "gru",
+    "ActivatedRNNCell": "simple_rnn",
+}
 
 
 def recurrences_of_cells(module: Any) -> list[Recurrence]:
@@ -172,8 +184,16 @@ def recurrences_of_cells(module: Any) -> list[Recurrence]:
                 "rnnkit.SimpleRNN, LSTM and GRU and their cells"
             )
         weights = RecurrentWeights(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        nonlinearity = getattr(cell, "nonlinearity", "tanh")
-        directions.append(Direction(_CELLS[kind.__name__], weights, nonlinearity=nonlinearity, reverse=bool(reverse)))
+        directions.append(
+            Direction(
+                _CELLS[kind.__name__],
+                weights,
+                nonlinearity=getattr(cell, "nonlinearity", getattr(cell, "activation", "tanh")),
+                gate=getattr(cell, "recurrent_activation", "sigmoid"),
+                reset_after=getattr(cell, "reset_after", True),
+                reverse=bool(reverse),
+            )
+        )
     if module.initial is not None:
         raise Unsupported(
             "rnnkit.RNN(..., initial_state=...) begins with a state of its own, which is not written to ONNX files; "

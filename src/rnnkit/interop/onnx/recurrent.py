@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from . import expanded
+from .activations import OF_OPERATORS
 from .graph import INT32, Graph
 from .recurrences import Direction, Recurrence, recurrence_of, recurrences_of_cells
 from .writer import BATCH, Steps, Tensor, Writer, Written
@@ -142,8 +143,7 @@ def operator_weights(directions: tuple[Direction, ...]) -> tuple[dict[str, Tenso
     one = directions[0]
     attributes: dict[str, Any] = {"hidden_size": one.hidden}
     attributes["direction"] = "bidirectional" if len(directions) == 2 else "reverse" if one.reverse else "forward"
-    if one.kind == "simple_rnn":
-        attributes["activations"] = [expanded.FUNCTIONS[each.nonlinearity] for each in directions]
+    attributes |= _activations(directions)
     if one.kind == "gru":
         attributes["linear_before_reset"] = int(one.reset_after)
     found = {
@@ -154,6 +154,22 @@ def operator_weights(directions: tuple[Direction, ...]) -> tuple[dict[str, Tenso
     if one.options.peephole is not None:
         found["P"] = torch.stack([_peephole(each) for each in directions])
     return {name: tensor.detach().float() for name, tensor in found.items()}, attributes
+
+
+def _activations(directions: tuple[Direction, ...]) -> dict[str, Any]:
+    """The operator's functions where they are not its usual ones: of each direction, the gates' first."""
+    names = []
+    for each in directions:
+        phi, rho = each.nonlinearity, each.gate
+        names += {"simple_rnn": [phi], "gru": [rho, phi], "lstm": [rho, phi, phi]}[each.kind]
+    usual: dict[str, list[str]] = {"gru": ["sigmoid", "tanh"], "lstm": ["sigmoid", "tanh", "tanh"]}
+    if names == usual.get(directions[0].kind, []) * len(directions):
+        return {}
+    found: dict[str, Any] = {"activations": [OF_OPERATORS[name][0] for name in names]}
+    numbers = [both for name in names if (both := OF_OPERATORS[name][1]) is not None]
+    if numbers:
+        found |= {"activation_alpha": [a for a, _ in numbers], "activation_beta": [b for _, b in numbers]}
+    return found
 
 
 def in_onnx_order(kind: str, weight: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch import nn
 
 from ...layers.chain import Chain
 from ...layers.sequence_adapters import as_sequence_module
+from .activations import activated
 from .dense import write_dense, write_embedding
-from .expanded import FUNCTIONS
 from .graph import FLOAT, INT64
 from .layers import InputKind, input_of, write_chain, write_layer
 from .parts import Part, Port, Tensor, Values, leaves_of, state_like, unequal_lengths, written_part
@@ -209,11 +209,7 @@ def _outputs(model: Any) -> int:
 
 def _activated(writer: Writer, model: Any, y: str) -> str:
     name = model._arguments.get("activation", "none")
-    if name == "none":
-        return y
-    if name == "softmax":
-        return writer.graph("Softmax", y, axis=-1)
-    return writer.graph(FUNCTIONS[name], y)
+    return y if name == "none" else activated(writer.graph, name, y)
 
 
 def _pooled(writer: Writer, model: Any, written: Written) -> str:
