@@ -103,6 +103,11 @@ def start_of(part: Part, batch: int) -> Values:
     return found
 
 
+def begin_of(part: Part, batch: int, inputs: Values) -> Values:
+    """Return the states before the first step, those of made inputs where they have some."""
+    return {name: inputs.get(name, value) for name, value in start_of(part, batch).items()}
+
+
 def deviation(found: Tensor, expected: Tensor) -> float:
     """Return the largest deviation; infinite where the shapes differ or a number is none."""
     if found.shape != expected.shape:
@@ -141,7 +146,7 @@ def check_part(
         for batch in batches:
             for time in times:
                 inputs = part.example(batch, time, generator)
-                begin = start_of(part, batch)
+                begin = begin_of(part, batch, inputs)
                 own: list[Tensor] | None = None
                 for _ in range(min(time, _STEPS) if part.stepwise else 1):
                     found = session({**begin, **inputs})

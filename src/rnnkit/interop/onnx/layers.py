@@ -20,6 +20,7 @@ from ...layers.chain import Chain, PerStep
 from ...layers.conv import ConvFront
 from ...layers.conv_context import ConvContext
 from ...layers.dropout import VariationalDropout
+from ...layers.frame_front import FrameFront
 from ...layers.line_front import LineFront
 from ...layers.pixels import PixelFront
 from ...layers.rnn import RNN
@@ -27,7 +28,9 @@ from ...layers.word_front import WordFront
 from . import fronts
 from .convolutions import write_conv, write_conv_context
 from .dense import EMBEDDINGS, kind_of, refusal, write_dense, write_embedding, writes_dense
+from .frames import write_frame_front
 from .graph import FLOAT, INT64
+from .maps import HEIGHT, WIDTH
 from .recurrent import write_cells, write_recurrent
 from .writer import Steps, Writer, Written
 
@@ -108,6 +111,7 @@ _WRITERS: dict[Any, LayerWriter] = {
     PixelFront: fronts.write_pixel_front,
     LineFront: fronts.write_line_front,
     WordFront: fronts.write_word_front,
+    FrameFront: write_frame_front,
     **dict.fromkeys(EMBEDDINGS, _embedding),
 }
 
@@ -167,6 +171,8 @@ def input_of(module: Any, features: int | None = None) -> InputKind:
         return InputKind(
             FLOAT, (module.width,), lengths=False, steps=module.height, meaning="grey pictures, pixels from 0 to 1"
         )
+    if kind is FrameFront:
+        return InputKind(FLOAT, (module.frame_channels, HEIGHT, WIDTH), meaning="the pixels of each frame")
     if kind is Beside:
         return input_of(module.module)
     if kind is nn.Conv1d:

@@ -12,8 +12,8 @@ from .writer import Unsupported
 
 # Class of rnnkit → the module here, and its function (model, carry) -> parts.
 _WRITERS = {
-    "SequenceClassifier": ("sequence_models", "write_pooled"),
-    "SequenceRegressor": ("sequence_models", "write_pooled"),
+    "SequenceClassifier": ("clip_streams", "write_pooled_model"),
+    "SequenceRegressor": ("clip_streams", "write_pooled_model"),
     "SequenceTagger": ("sequence_models", "write_tagger"),
     "LanguageModel": ("sequence_models", "write_tagger"),
     "EncoderDecoder": ("encoder_decoders", "write_encoder_decoder"),
@@ -27,6 +27,14 @@ _WRITERS = {
     "EncoderDecoderForecaster": ("forecasters", "write_forecaster"),
     "DeepAR": ("forecasters", "write_deepar"),
     "AttentionRecognizer": ("recognisers", "write_attention_recognizer"),
+    "PictureClassifier": ("picture_models", "write_picture_classifier"),
+    "PictureSegmenter": ("picture_models", "write_picture_segmenter"),
+    "CentreDetector": ("picture_models", "write_centre_detector"),
+    "CellDetector": ("picture_models", "write_cell_detector"),
+    "FrameForecaster": ("frame_forecasters", "write_frame_forecaster"),
+    "ConvGRU": ("conv_recurrent", "write_conv_layer"),
+    "ConvLSTM": ("conv_recurrent", "write_conv_layer"),
+    "SetDecoder": ("picture_models", "write_set_decoder"),
     "GraphModel": ("graph_models", "write_graph_model"),
 }
 

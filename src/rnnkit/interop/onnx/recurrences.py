@@ -179,6 +179,12 @@ def recurrences_of_cells(module: Any) -> list[Recurrence]:
         known = kind.__name__ in _CELLS and kind.__module__.startswith(("rnnkit.", "torch.nn."))
         if not known:
             name = getattr(cell, "__name__", kind.__name__)
+            if name in ("ConvGRUCell", "ConvLSTMCell"):
+                layer = name.removesuffix("Cell")
+                raise Unsupported(
+                    f"rnnkit.RNN({name}) arrived, which is not written to ONNX files; type rnnkit.{layer} in its "
+                    "place, which has the same weights"
+                )
             raise Unsupported(
                 f"rnnkit.RNN({name}) has a cell of your own, whose equations no file can hold; ONNX files hold "
                 "rnnkit.SimpleRNN, LSTM and GRU and their cells"

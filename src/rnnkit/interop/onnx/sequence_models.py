@@ -6,6 +6,7 @@ Legend: B batch, T time, F features of the body's output.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -114,28 +115,12 @@ def write_pooled(model: Any, states: bool) -> list[Part]:
     read = input_of(layers[0] if len(layers) == 1 else nn.Sequential(*layers))
     steps, inputs = begin(writer, read)
     pooled = _pooled(writer, model, write_chain(writer, layers, steps))
-    with writer.graph.scope("head"):
-        y = write_dense(writer, model.head, pooled)
-    count = _outputs(model)
-    classifier = hasattr(model, "class_names")
-    name = "logits" if classifier else "y"
-    ports = [(y, Port(name, FLOAT, (BATCH, count), "one number a class" if classifier else "the numbers of each row"))]
-    if classifier and count > 1:
-        shares = writer.graph("Softmax", y, axis=-1)
-        ports.append((shares, Port("probabilities", FLOAT, (BATCH, count), "of each class, together 1")))
-
-    def outputs(found: Tensor) -> Values:
-        return {name: found, "probabilities": found.softmax(-1)} if len(ports) == 2 else {name: found}
-
-    notes = {}
-    if classifier:
-        names = model.class_names
-        notes["classes"] = list(range(count)) if names is None else list(names)
+    ports, notes = pooled_ports(writer, model, pooled)
+    outputs = partial(pooled_outputs, model, len(ports))
     return [
         written_part(
-            writer, inputs, tuple(ports), name="", example=example_of(read, least), run=_running(model, carry, outputs),
-            in_chunks=("x",) if carry else (), least_steps=least, fixed_steps=read.steps is not None,
-            notes=notes,
+            writer, inputs, ports, name="", example=example_of(read, least), run=_running(model, carry, outputs),
+            in_chunks=("x",) if carry else (), least_steps=least, fixed_steps=read.steps is not None, notes=notes,
         )
     ]  # fmt: skip
 
@@ -196,6 +181,32 @@ def write_bare_layer(model: Any, states: bool) -> list[Part]:
             fixed_steps=read.steps is not None,
         )
     ]  # fmt: skip
+
+
+def pooled_ports(writer: Writer, model: Any, pooled: str) -> tuple[tuple[tuple[str, Port], ...], dict[str, Any]]:
+    """The outputs that a classifier or a regressor makes of pooled features [B, F], and its notes."""
+    with writer.graph.scope("head"):
+        y = write_dense(writer, model.head, pooled)
+    count = _outputs(model)
+    if hasattr(model, "class_names"):
+        return class_ports(writer, model, y, count)
+    return ((y, Port("y", FLOAT, (BATCH, count), "the numbers of each row")),), {}
+
+
+def pooled_outputs(model: Any, count: int, found: Tensor) -> Values:
+    """What a classifier or a regressor returns, by the names of its outputs, of which there are so many."""
+    name = "logits" if hasattr(model, "class_names") else "y"
+    return {name: found, "probabilities": found.softmax(-1)} if count == 2 else {name: found}
+
+
+def class_ports(writer: Writer, model: Any, y: str, count: int) -> tuple[tuple[tuple[str, Port], ...], dict[str, Any]]:
+    """The outputs of a classifier: logits [B, C] and, of several classes, probabilities; and its notes, the classes."""
+    ports = [(y, Port("logits", FLOAT, (BATCH, count), "one number a class"))]
+    if count > 1:
+        shares = writer.graph("Softmax", y, axis=-1)
+        ports.append((shares, Port("probabilities", FLOAT, (BATCH, count), "of each class, together 1")))
+    names = model.class_names
+    return tuple(ports), {"classes": list(range(count)) if names is None else list(names)}
 
 
 # --- heads -----------------------------------------------------------------------------------------------------------
