@@ -118,6 +118,21 @@ def test_an_export_tells_what_changed(tmp_path):
     assert (tmp_path / "m.onnx").stat().st_size == pytest.approx(told.sizes[1], abs=300)
 
 
+@pytest.mark.parametrize(
+    ("layer", "form", "bits", "said"),
+    [
+        (rnnkit.LSTM, "runtime", 7, "in 7 bits, as asked"),
+        (rnnkit.LSTM, "runtime", 8, "in 8 bits, as asked"),
+        (rnnkit.LSTM, "runtime", None, f"in {bits_here()} bits, as "),
+        (rnnkit.LSTM, "portable", 7, "in 8 bits, as no weight meets inputs of 8 bits"),
+        (rnnkit.GRU, "runtime", None, "in 8 bits, as no weight meets inputs of 8 bits"),
+    ],
+)
+def test_the_report_says_how_many_bits_and_why(tmp_path, layer, form, bits, said):
+    exported = export(rnnkit.SequenceRegressor(layer(6, 32)), tmp_path / "m.onnx", int8=form, bits=bits)
+    assert said in exported.quantised[0].lines()[0]
+
+
 def test_figures_of_a_tagger_with_lengths(tmp_path):
     torch.manual_seed(0)
     model = rnnkit.SequenceTagger(rnnkit.GRU(6, 64), 3).eval()

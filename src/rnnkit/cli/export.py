@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, RnnkitError
+from ..errors import ConfigError, MissingExtraError, RnnkitError
 from ..recipes import Recipe, is_known
 from .arguments import RecipeFile, recipe_of
 from .misplaced import check_run
@@ -97,6 +97,13 @@ def _description(run: Path, recipe: Recipe | None) -> dict[str, Any]:
         stored = read_recipe(run)
         found |= {"recipe": stored.name, "settings": stored.settings}
     preprocessing = dict(read_config(run).get("extra") or {})
+    if isinstance(stored := preprocessing.get("tokenizer"), dict):
+        from ..data.text.tokenizer import Tokenizer
+
+        try:
+            found["vocabulary"] = list(Tokenizer.from_dict(stored).tokens)
+        except MissingExtraError as error:  # the model is none the worse for it
+            warn(f"the description has no vocabulary: {error}")
     if recipe is not None:
         preprocessing |= recipe.describe_input()
     return {**found, "preprocessing": preprocessing}

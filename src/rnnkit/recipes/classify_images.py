@@ -161,6 +161,15 @@ class ClassifyImages(PictureRecipe):
         images, labels = held.subset(range(min(len(held), _INSPECTED))).rows()
         return InspectionData(namer.model, images, labels, "cross_entropy")
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a picture becomes an input, as JSON values."""
+        return {
+            "image": {
+                "values": "the bytes of the picture divided by 255, red, green and blue where there are 3 channels",
+                "size": "the picture is set upright and scaled to the height and the width of the input",
+            }
+        }
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new pictures to learn; classes that it lacks get outputs."""
         from rnnkit.recipes.classify_images_finetuning import make_job

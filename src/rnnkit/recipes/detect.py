@@ -171,6 +171,19 @@ class Detect(PictureRecipe):
         batches = detection_batches(few.pictures, len(few), size=detector.size, multiple=model.multiple, shuffle=False)
         return recurrence_of(model, next(iter(batches)).inputs, folder)
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a picture becomes an input, as JSON values."""
+        return {
+            "image": {
+                "values": "the bytes of the picture divided by 255: red, green and blue",
+                "size": "scaled so that the longer side has `size` pixels, then filled with 0.5 at the right and at "
+                "the bottom to multiples of the network's `multiple`",
+            },
+            "outputs": "boxes are in pixels of the scaled picture; a score is 1 / (1 + e^−(a z + b)) of the logit z of "
+            "a thing's probability, `calibration` has a and b of each class; scores below `least` of their class are "
+            "left out",
+        }
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new pictures to learn; classes that it lacks get outputs."""
         from rnnkit.recipes.detect_finetuning import make_job

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.base import PreparedRun
@@ -87,6 +87,15 @@ class MnistRenet(ClassifyImages):
         default_factory=lambda: PictureFit(epochs=16, batch_size=64, lr=4e-3, average=0.998, label_smoothing=0.05)
     )
     data: Data = field(default_factory=Data)
+
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a picture becomes an input, as JSON values."""
+        found = super().describe_input()
+        found["image"]["form"] = (
+            "plain takes a picture as it is; digits makes it ink 1 on paper 0, with the digit within 20 x 20 pixels "
+            "and its centre of mass in the middle of 28 x 28, as MNIST's are"
+        )
+        return found
 
     def prepare(self) -> PreparedRun:
         """Read and divide the images, and write nothing."""

@@ -162,6 +162,17 @@ class NextFrames(FileRecipe):
         warn_of(clips, told)
         return hold_windows(clips, predictor, predictor.observed + predictor.horizon)
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a clip becomes an input, as JSON values."""
+        return {
+            "frames": {
+                "values": "the byte of a pixel divided by 255; gray where there is 1 channel, else RGB",
+                "size": "scaled to `size`, height and width; fit pad adds black edges, crop cuts both ends off, "
+                "stretch scales each side on its own",
+                "choice": "the last frame, and those that lie a multiple of `every` before it",
+            }
+        }
+
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a clip to what is told of the frames that follow."""
         from rnnkit.recipes.next_frames_results import told

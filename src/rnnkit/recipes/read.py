@@ -164,6 +164,16 @@ class Read(PictureRecipe):
         pictures, widths = columns_of([lines.picture(row) for row in range(min(len(lines), _INSPECTED))])
         return InspectionData(reader.model, Sequences(pictures.transpose(1, 2).contiguous(), widths), None, None)
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a picture becomes an input, as JSON values."""
+        return {
+            "image": {
+                "values": "ink 1 on paper 0: paper is what the border mostly shows, dark or light",
+                "size": "scaled to `height` rows; the width follows",
+                "steps": "the columns from the left, `height` numbers each from the top",
+            }
+        }
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new pictures to learn; characters that it lacks get outputs."""
         from rnnkit.recipes.read_finetuning import make_job

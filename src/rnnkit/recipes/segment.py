@@ -164,6 +164,18 @@ class Segment(PictureRecipe):
             items = self.other_items(segmenter, data)
         return context_rows(segmenter, items.subset(range(min(len(items), _INSPECTED))))
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a picture becomes an input, and what the outputs are, as JSON values."""
+        image = {
+            "values": "the bytes of the picture divided by 255; one channel where `gray` is true, else RGB",
+            "size": "pictures whose longer side has more than `longest` pixels are scaled down to it",
+        }
+        if self.model.contrast == "picture":
+            image["contrast"] = (
+                "each picture's values are scaled so that its 1% and its 99.8% quantile become 0 and 1, and cut there"
+            )
+        return {"image": image, "outputs": "class 0 is the background, class n the n-th name of classes"}
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new pictures to learn; classes that it lacks get outputs."""
         from rnnkit.recipes.segment_finetuning import make_job

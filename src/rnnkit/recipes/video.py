@@ -163,6 +163,17 @@ class Video(FileRecipe):
             classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy"
         )
 
+    def describe_input(self) -> dict[str, Any]:
+        """Return how a clip becomes an input, as JSON values."""
+        return {
+            "frames": {
+                "values": "the byte of a pixel divided by 127.5, minus 1; gray where there is 1 channel, else RGB",
+                "size": "scaled to `size`, height and width; fit pad adds black edges, crop cuts both ends off, "
+                "stretch scales each side on its own",
+                "choice": "every `every`-th frame; of more than `frames`, so many at equal distances",
+            }
+        }
+
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with new clips to learn; classes that it lacks get outputs."""
         from rnnkit.recipes.video_finetuning import make_job

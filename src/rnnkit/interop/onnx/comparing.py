@@ -28,11 +28,12 @@ class Quantised:
     Attributes:
         part: the name of the part.
         form: "runtime" or "portable".
-        bits: of weights that meet quantised inputs.
+        bits: of the weights: 7 where some meet quantised inputs and the processor asks for it.
         sizes: bytes of the files.
         milliseconds: processor time of a call, on one thread.
         change: the largest deviation of an output on made inputs.
         figures: on rows with known answers, such as the loss; {} where there were none.
+        reason: why so many bits, as the rest of a sentence.
     """
 
     part: str
@@ -42,13 +43,15 @@ class Quantised:
     milliseconds: tuple[float, float]
     change: float
     figures: dict[str, tuple[float, float]] = field(default_factory=dict)
+    reason: str = ""
 
     def lines(self) -> list[str]:
         """Return what a user is told, a sentence each."""
         size, small = self.sizes
         before, after = self.milliseconds
+        why = f"{self.bits} bits, {self.reason}" if self.reason else f"{self.bits} bits"
         told = [
-            f"{self.part} in {self.bits} bits: {size / 1e3:.1f} kB → {small / 1e3:.1f} kB ({small / size:.2f} ×)",
+            f"{self.part} in {why}: {size / 1e3:.1f} kB → {small / 1e3:.1f} kB ({small / size:.2f} ×)",
             f"{self.part}: {before:.2f} ms → {after:.2f} ms a call ({before / max(after, 1e-9):.2f} × as fast)",
             f"{self.part}: the largest change of an output on made inputs is {self.change:.1e}",
         ]
@@ -65,6 +68,7 @@ def compare(
     *,
     form: str,
     bits: int,
+    reason: str = "",
     model: Any = None,
     rows: tuple[Any, Any, Any] | None,
 ) -> Quantised:
@@ -73,7 +77,7 @@ def compare(
     Args:
         part: the graph.
         plain, small: the files in float32 and in 8 bits.
-        form, bits: how it was written.
+        form, bits, reason: how it was written; see :class:`Quantised`.
         model: rnnkit's, for its loss.
         rows: inputs, targets and the loss; None: no figures.
     """
@@ -89,7 +93,7 @@ def compare(
         if rows is not None and not part.stepwise:
             first, second = (_figures(part, session, model, rows) for session in sessions)
             figures = {name: (first[name], second[name]) for name in first}
-    return Quantised(part.name or "model", form, bits, (len(plain), len(small)), spent, change, figures)
+    return Quantised(part.name or "model", form, bits, (len(plain), len(small)), spent, change, figures, reason)
 
 
 def _times(calls: list[Callable[[], Any]]) -> tuple[float, float]:

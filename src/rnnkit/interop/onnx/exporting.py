@@ -23,7 +23,7 @@ from .graph import OPSET
 from .library import import_onnx
 from .models import parts_of
 from .parts import Part
-from .quantising import FORMS, Form, bits_here, quantise
+from .quantising import FORMS, Form, bits_here, meets_whole_numbers, quantise
 from .writer import Unsupported
 
 _LARGEST = 1 << 31
@@ -102,11 +102,22 @@ def export(
         found: bytes = quantise(made, form=int8, bits=chosen).SerializeToString()
         return found
 
+    def told_bits(content: bytes) -> tuple[int, str]:
+        if not meets_whole_numbers(import_onnx().load_model_from_string(content)):
+            return 8, "as no weight meets inputs of 8 bits"
+        if bits is not None:
+            return bits, "as asked"
+        if chosen == 7:
+            return 7, "as this processor lacks VNNI (--bits 8 for one that has it)"
+        return 8, "as 8 bits do not overflow on this processor (--bits 7 for an x86 without VNNI)"
+
     found = []
     for part in parts:
         plain = serialized(part)
         told = rows if len(parts) == 1 else None
-        found.append(compare(part, plain, small(plain), form=int8, bits=chosen, model=model, rows=told))
+        smaller = small(plain)
+        many, reason = told_bits(smaller)
+        found.append(compare(part, plain, smaller, form=int8, bits=many, reason=reason, model=model, rows=told))
     facts["int8"] = [asdict(one) for one in found]
     return replace(written(parts, path, model, facts, deviations, small), quantised=tuple(found))
 

@@ -52,6 +52,16 @@ def bits_here() -> int:
     return 8 if "avx512_vnni" in flags or "avx_vnni" in flags else 7
 
 
+def meets_whole_numbers(model: Any) -> bool:
+    """Return whether weights of a quantised model meet inputs of 8 bits, so that 7 bits may be needed.
+
+    Args:
+        model: an ``onnx.ModelProto``.
+    """
+    kinds = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    return bool(kinds & {"DynamicQuantizeLSTM", "MatMulInteger"})
+
+
 def quantised_rows(weight: Array, axes: tuple[int, ...], bits: int) -> tuple[Array, Array]:
     """Return whole numbers int8 of a weight's shape, and their scales.
 

@@ -25,6 +25,10 @@ from .sequence_models import begin, begin_label, example_labels, example_of, lay
 from .writer import BATCH, TIME, Steps, Writer
 
 OUT = f"{TIME}_out"
+_CTC = (
+    "take the token with the largest logit at each step, write a run of the same token once, and leave token 0, the "
+    "blank, out; what is left are numbers of the vocabulary. A beam search over the softmax of the logits finds more"
+)
 Head = Callable[[Writer, str], str]
 
 
@@ -37,13 +41,21 @@ def write_recognizer(model: Any, states: bool) -> list[Part]:
     def head(writer: Writer, y: str) -> str:
         return write_dense(writer, model.head, y)
 
-    parts = [_whole(model, layers, head, port, model.__call__)]
+    parts = [_whole(model, layers, head, port, model.__call__, notes={"decoding": _CTC})]
     if states and getattr(model, "carry_problem", "no") is None:
-        parts.append(_stream(model, model.front, [model.body], head, port, model.head))
+        parts.append(_stream(model, model.front, [model.body], head, port, model.head, notes={"decoding": _CTC}))
     return parts
 
 
-def _whole(model: Any, layers: list[Any], head: Head, port: Port, call: Any, name: str = "") -> Part:
+def _whole(
+    model: Any,
+    layers: list[Any],
+    head: Head,
+    port: Port,
+    call: Any,
+    name: str = "",
+    notes: dict[str, str] | None = None,
+) -> Part:
     """Whole inputs: x and lengths to the outputs and their lengths."""
     writer = Writer(name or type(model).__name__, carry=False)
     read, least = input_of(nn.Sequential(*layers)), least_steps(layers)
@@ -57,11 +69,21 @@ def _whole(model: Any, layers: list[Any], head: Head, port: Port, call: Any, nam
         return {port.name: y, "lengths_out": ends.long()}, []
 
     outputs = ((head(writer, found.value), port), (found.lengths, lengths))
-    return written_part(writer, inputs, outputs, name=name, example=example_of(read, least), run=run, least_steps=least)
+    return written_part(
+        writer, inputs, outputs, name=name, example=example_of(read, least), run=run, least_steps=least,
+        notes=notes or {},
+    )  # fmt: skip
 
 
 def _stream(
-    model: Any, front: Any, body: list[Any], head: Head, port: Port, own_head: Any, name: str = "stream"
+    model: Any,
+    front: Any,
+    body: list[Any],
+    head: Head,
+    port: Port,
+    own_head: Any,
+    name: str = "stream",
+    notes: dict[str, str] | None = None,
 ) -> Part:
     """Chunks of any number of frames, from a state on."""
     writer = Writer(name, carry=True)
@@ -90,7 +112,7 @@ def _stream(
 
     return written_part(
         writer, (*inputs, last), ((head(writer, found), port),), name=name, example=example, run=run,
-        in_chunks=("x", port.name),
+        in_chunks=("x", port.name), notes=notes or {},
     )  # fmt: skip
 
 
