@@ -49,7 +49,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         found = read(file)
     except DataError as error:
         raise DataError(error.problem, place) from None
-    except Exception as error:  # whatever a damaged file makes its reader raise
+    except Exception as error:  # unpicklers raise nearly any error on damaged bytes, from KeyError to MemoryError
         told = " ".join(str(error).split())[:120]
         raise DataError(f"is damaged, or no file of weights ({type(error).__name__}: {told})", place) from error
     if not found:

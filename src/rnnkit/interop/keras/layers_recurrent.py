@@ -153,7 +153,8 @@ def _layer(
     options: dict[str, Any] = {"bias": bias, "recurrent_dropout": recurrent_dropout}
     native = activation == "tanh" and inner == "sigmoid"
     if kind == "SimpleRNN" and activation in ("tanh", "relu", "sigmoid"):
-        layer: torch.nn.Module = SimpleRNN(size, units, nonlinearity=activation, batch_first=True, **options)  # type: ignore[arg-type]
+        options["nonlinearity"] = activation
+        layer: torch.nn.Module = SimpleRNN(size, units, batch_first=True, **options)
         owner, suffix = layer, "_l0"
     elif kind == "LSTM" and native:
         layer = LSTM(size, units, batch_first=True, **options)

@@ -75,7 +75,7 @@ class Session:
         content = model if isinstance(model, bytes) else os.fspath(model)
         try:
             self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own errors share no other base
+        except Exception as error:  # the errors of onnxruntime share no other base class
             where = "the graph" if isinstance(model, bytes) else str(model)
             raise DataError(f"ONNX Runtime cannot open {where}: {str(error).splitlines()[0]}") from error
         self.inputs = [one.name for one in self._session.get_inputs()]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, Place
 from .graph import FLOAT, INT32, INT64
-from .library import import_onnx
+from .library import decode_error, import_onnx
 
 Array = np.ndarray[Any, Any]
 _FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}  # of onnx.ModelProto
@@ -51,7 +51,7 @@ def open_model(path: str | os.PathLike[str]) -> Any:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
-    except Exception as error:  # protobuf's errors depend on its implementation
+    except decode_error() as error:
         raise DataError(f"is damaged: it is no message of ONNX ({' '.join(str(error).split())[:80]})", place) from error
     if not model.graph.node:
         raise DataError("holds no graph with operators", place)

@@ -27,6 +27,12 @@ def import_runtime() -> Any:
     return _imported("onnxruntime", ())
 
 
+def decode_error() -> type[Exception]:
+    """Return what protobuf, which onnx is built on, raises where bytes are no message."""
+    found: type[Exception] = importlib.import_module("google.protobuf.message").DecodeError
+    return found
+
+
 @cache
 def _imported(name: str, parts: tuple[str, ...]) -> Any:
     try:
