@@ -97,11 +97,11 @@ def _description(run: Path, recipe: Recipe | None) -> dict[str, Any]:
         stored = read_recipe(run)
         found |= {"recipe": stored.name, "settings": stored.settings}
     preprocessing = dict(read_config(run).get("extra") or {})
-    if isinstance(stored := preprocessing.get("tokenizer"), dict):
+    if isinstance(tokenizer := preprocessing.get("tokenizer"), dict):
         from ..data.text.tokenizer import Tokenizer
 
         try:
-            found["vocabulary"] = list(Tokenizer.from_dict(stored).tokens)
+            found["vocabulary"] = list(Tokenizer.from_dict(tokenizer).tokens)
         except MissingExtraError as error:  # the model is none the worse for it
             warn(f"the description has no vocabulary: {error}")
     if recipe is not None:

@@ -32,8 +32,8 @@ def write_conv_layer(module: Any, states: bool) -> list[Part]:
     for name in module.state_names:
         before[name], ports[name] = writer.begin_state(name, (BATCH, hidden, HEIGHT, WIDTH))
     y, after = write_conv_recurrence(writer, module, writer.masked(steps, rank=5), before)
-    for name, port in ports.items():
-        writer.end_state(port, after[name])
+    for name, state_port in ports.items():
+        writer.end_state(state_port, after[name])
     inputs = (Port("x", FLOAT, (BATCH, TIME, channels, HEIGHT, WIDTH), "maps"), LENGTHS)
     meaning = "the outputs of each step, 0 behind a row's length"
     port = Port("y", FLOAT, (BATCH, f"{TIME}_out", hidden, f"{HEIGHT}_out", f"{WIDTH}_out"), meaning)

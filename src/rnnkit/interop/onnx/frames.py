@@ -51,7 +51,7 @@ def frame_features(writer: Writer, module: FrameFront, x: str, first: str) -> st
     down, across = _fields(writer, maps, 2, module.grid), _fields(writer, maps, 3, module.grid)
     fields = graph("MatMul", graph("MatMul", down, maps), graph("Transpose", across, perm=[1, 0]))
     y = write_dense(writer, module.norm, write_dense(writer, module.join, graph("Flatten", fields, axis=1)))
-    return graph("Reshape", graph("Relu", y), graph("Concat", lead, graph.ints(module.output_size), axis=0))
+    return graph("Reshape", graph("Relu", y), graph("Concat", lead, graph.ints(module.join.out_features), axis=0))
 
 
 def _fields(writer: Writer, maps: str, axis: int, count: int) -> str:
