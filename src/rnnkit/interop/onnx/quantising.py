@@ -30,7 +30,7 @@ from .library import import_onnx
 Form = Literal["runtime", "portable"]
 Array = np.ndarray[Any, Any]
 FORMS: tuple[Form, ...] = ("runtime", "portable")
-_DWARFS = 4  # times the largest entry beside it
+_DWARFS = 4  # times the largest entry beside it; what began as the identity has about 15, other matrices about 1
 _PRODUCT = 16_384  # entries of a weight whose product is faster in whole numbers
 _LEAST = 256  # entries of a weight that is worth it
 _RECURRENT = ("RNN", "LSTM", "GRU")
@@ -325,6 +325,8 @@ def diagonal_of(weight: Array) -> Array | None:
     """Return the diagonals [D·G, H] of recurrent weights [D, G·H, H] that dwarf what is beside them; else None.
 
     Recurrences that began as the identity have them: with one scale for both, the other entries would lose most digits.
+    On 10,000 held-out training images of MNIST a SimpleRNN(128) lost 0.25 points of accuracy so, and 0.03 with the
+    diagonal in float32 (docs/decisions/0030-interchange.md).
 
     Example:
         >>> weight = np.eye(3, dtype=np.float32)[None] + 0.01
