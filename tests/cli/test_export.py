@@ -66,10 +66,19 @@ def test_two_formats_have_a_description_each(runs, tmp_path):
     assert json.loads((tmp_path / "model.keras.json").read_text())["format"] == "keras"
 
 
-def test_a_damaged_description_does_not_hinder(runs, tmp_path):
-    (tmp_path / "m.json").write_text("not ours")
-    assert call("export", runs / "mnist", "--to", "onnx", "--out", tmp_path / "m.onnx").exit_code == 0
-    assert json.loads((tmp_path / "m.json").read_text())["format"] == "rnnkit onnx"
+@pytest.mark.parametrize("kind", ["onnx", "keras"])
+@pytest.mark.parametrize("content", ["not ours", '{"format": "mine"}', "[]"])
+def test_files_of_others_are_not_overwritten(runs, tmp_path, kind, content):
+    model, beside = tmp_path / f"m.{kind}", tmp_path / ("m.json" if kind == "onnx" else "m.keras.json")
+    for other in (model, beside):
+        other.write_text(content)
+        assert refused_alone(
+            call("export", runs / "alone.safetensors", "--to", kind, "--out", model), "--out, or move it"
+        )
+        assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+        other.unlink()
+    for _ in range(2):  # its own files it replaces
+        assert call("export", runs / "alone.safetensors", "--to", kind, "--out", model).exit_code == 0
 
 
 @pytest.mark.parametrize(

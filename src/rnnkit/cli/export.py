@@ -64,6 +64,8 @@ def export(
     options = {"check": check, "int8": int8, "portable": portable, "bits": bits, "whole": whole}
     path = (run if run.is_dir() else run.parent) / f"model{chosen_format.suffix}" if out is None else out
 
+    chosen_format.check_place(path)
+
     import rnnkit
 
     with plain_warnings():

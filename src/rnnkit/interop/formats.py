@@ -6,6 +6,7 @@ A writer is ``write(model, path, request) -> Report``. A new format is a row in 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Format:
         name: as ``rnnkit export --to`` takes it.
         suffix: of its files.
         options: names of the options that it has.
+        beside: the name of the description, of the file's ``{stem}`` or ``{name}``.
+        mark: what the description has under "format".
         module: of this package, with the writer.
         function: the writer's name.
     """
@@ -58,8 +61,37 @@ class Format:
     name: str
     suffix: str
     options: tuple[str, ...]
+    beside: str
+    mark: str
     module: str
     function: str
+
+    def check_place(self, path: Path) -> None:
+        """Check that no file would be overwritten but those of an earlier export, which are known by the description.
+
+        Args:
+            path: the file to write.
+
+        Raises:
+            ConfigError: the file or the description is another one.
+        """
+        beside = path.with_name(self.beside.format(stem=path.stem, name=path.name))
+        if not beside.is_file():
+            found = path if path.is_file() else None
+        else:
+            found = None if self._describes(beside) else beside
+        if found is not None:
+            raise ConfigError(
+                f"{found} exists, and `rnnkit export` did not write it; name another file with --out, or move it away"
+            )
+
+    def _describes(self, file: Path) -> bool:
+        """Whether a file is a description of this format."""
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # the latter of JSON and of texts
+            return False
+        return isinstance(told, dict) and told.get("format") == self.mark
 
     def write(self, model: Any, path: Path, request: Request) -> Report:
         """Write a model.
@@ -94,8 +126,11 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("onnx", ".onnx", ("check", "int8", "portable", "bits", "whole"), "onnx.exporting", "write"),
-        Format("keras", ".keras", (), "keras.exporting", "write"),
+        Format(
+            "onnx", ".onnx", ("check", "int8", "portable", "bits", "whole"), "{stem}.json", "rnnkit onnx",
+            "onnx.exporting", "write",
+        ),
+        Format("keras", ".keras", (), "{name}.json", "keras", "keras.exporting", "write"),
     )
 }  # fmt: skip
 
