@@ -57,6 +57,15 @@ def test_a_saved_model_and_the_default_file(runs, tmp_path):
     assert json.loads((tmp_path / "model.json").read_text())["parts"][0]["states"] == []
 
 
+def test_files_are_compared_on_rows(runs, tmp_path):
+    np.savez(tmp_path / "rows.npz", x=np.ones((6, 5, 3), "f4"), y=np.zeros((6, 5), int))
+    typed = ["--to", "onnx", "--out", tmp_path / "m.onnx", "--int8", "--data", tmp_path / "rows.npz"]
+    result = call("export", runs / "alone.safetensors", *typed)
+    assert result.exit_code == 0, result.output
+    assert "model: loss " in result.stdout
+    assert "model: accuracy " in result.stdout
+
+
 def test_two_formats_have_a_description_each(runs, tmp_path):
     model = tmp_path / "alone.safetensors"
     model.write_bytes((runs / "alone.safetensors").read_bytes())
@@ -94,6 +103,10 @@ def test_files_of_others_are_not_overwritten(runs, tmp_path, kind, content):
         ("{runs}/ngram --to onnx", "no network"),
         ("{runs}/foreign.safetensors --to onnx", "weights of a module of your own"),
         ("{runs}/mnist --to onnx --portable", "--int8"),
+        ("{runs}/mnist --to onnx --data {runs}/text.txt", "add --int8"),
+        ("{runs}/mnist --to onnx --int8 --data {runs}/mnist", "/mnist --data FILE"),
+        ("{runs}/alone.safetensors --to onnx --int8 --data {runs}/text.txt", "--data rows.npz with x [N, T, I] and y"),
+        ("{runs}/mnist --to onnx --int8 --data {runs}/none.npz", "none.npz"),
         ("{runs}/mnist --to onnx --output m.onnx", "did you mean --out"),
     ],
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import ConfigError, MissingExtraError, RnnkitError
-from ..recipes import Recipe, is_known
-from .arguments import RecipeFile, recipe_of
-from .misplaced import check_run
+from ..recipes import DataRequest, Recipe, is_known
+from .arguments import Encoding, RecipeFile, data_request, recipe_of
+from .misplaced import check_data, check_run
 from .output import plain_warnings, warn
 
 
@@ -45,6 +46,11 @@ def export(
         int | None,
         typer.Option(help="With --int8: 8, or 7 for x86 processors without VNNI; else what this processor needs."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="With --int8: rows to compare the files on, if not the run's own; .npz for a saved model."),
+    ] = None,
+    encoding: Encoding = None,
     whole: Annotated[bool, typer.Option("--whole", help="Without states: each call reads whole sequences.")] = False,
     recipe: RecipeFile = None,
 ) -> None:
@@ -53,7 +59,11 @@ def export(
     from ..runs.folders import check_model
 
     chosen_format = find_format(to)
-    check_run("export", run, models=True)
+    check_run("export", run, (data,), models=True)
+    check_data("export", run, (data,), "--data")
+    rows = data_request(None, data, encoding)
+    if rows is not None and not int8:
+        raise ConfigError(f"--data {data} arrived without --int8, which compares files on rows: add --int8")
     chosen = _recipe_of(run, recipe)
     check_model(run, *(() if chosen is None else (chosen.model_file,)))
     if chosen is not None and chosen.model_file != Recipe.model_file:
@@ -70,7 +80,7 @@ def export(
 
     with plain_warnings():
         model = rnnkit.load(run)
-        request = Request(_description(run, chosen), options, _rows(run, chosen, model))
+        request = Request(_description(run, chosen), options, _rows(run, chosen, model, rows))
         report = chosen_format.write(model, path, request)
     for line in report.lines:
         typer.echo(line)
@@ -111,21 +121,32 @@ def _description(run: Path, recipe: Recipe | None) -> dict[str, Any]:
     return {**found, "preprocessing": preprocessing}
 
 
-def _rows(run: Path, recipe: Recipe | None, model: Any) -> Any:
-    """What returns rows to measure on; None where the recipe has none."""
+def _rows(run: Path, recipe: Recipe | None, model: Any, data: DataRequest | None) -> Any:
+    """What returns rows to measure on: those of a file, or the run's own; None where there are none."""
     if recipe is None or "inspect" not in recipe.capabilities():
-        return None
+        return None if data is None else partial(_of_arrays, run, data)
 
     def rows() -> tuple[Any, Any, Any] | None:
         try:
-            found = recipe.inspection_data(run)
+            found = recipe.inspection_data(run, data)
         except RnnkitError as error:
+            if data is not None:
+                raise
             warn(f"the files are not compared on rows with known answers: {error}")
             return None
         same = type(found.model) is type(model) and found.targets is not None
         return (found.inputs, found.targets, found.loss) if same else None
 
     return rows
+
+
+def _of_arrays(run: Path, data: DataRequest) -> tuple[Any, Any, None]:
+    """The rows of an .npz file, for a model without a recipe."""
+    from ..recipes.inspection import read_npz
+
+    if data.path.suffix != ".npz":
+        raise ConfigError(f"{run} is a model without a recipe; pass --data rows.npz with x [N, T, I] and y")
+    return (*read_npz(data.without_encoding()), None)
 
 
 def _size(file: Path) -> str:

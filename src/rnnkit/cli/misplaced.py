@@ -73,14 +73,17 @@ def check_run(verb: str, run: Path, files: Iterable[Path | None] = (), *, models
     _refuse(run, f"a folder that holds runs; name one of them: {_typed(verb, _first(run), *given)}")
 
 
-def check_data(verb: str, before: object, files: Iterable[Path | None]) -> None:
-    """Raise ConfigError where a run, a model or a recipe stands in the place of data, behind `before`."""
+def check_data(verb: str, before: object, files: Iterable[Path | None], option: str | None = None) -> None:
+    """Raise ConfigError where a run, a model or a recipe stands in the place of data, behind `before` or an option."""
     for file in files:
         if file is None:
             continue
         kind = kind_of(file)
         if kind in ("run", "model", "runs") or (kind == "recipe" and file.suffix != ".py"):
-            _refuse(file, f"{_WORDS[kind]}; expected data in its place: {_typed(verb, before, 'FILE')}")
+            _refuse(
+                file,
+                f"{_WORDS[kind]}; expected data in its place: {_typed(verb, before, *filter(None, [option]), 'FILE')}",
+            )
 
 
 def check_texts(verb: str, run: Path, texts: Iterable[str | None], option: str | None = None) -> None:

@@ -15,6 +15,7 @@ from ...ops.losses import resolve_loss
 from ...types import Sequences
 from .checking import Session, deviation, start_of
 from .parts import Part, Tensor, Values
+from .writer import BATCH
 
 _ROWS, _STEPS, _REPEATS = 16, 50, 5
 _MOST = 10_000  # rows that are measured on
@@ -90,7 +91,7 @@ def compare(
         change = max(deviation(other[name], one[name]) for name in one if one[name].is_floating_point())
         spent = _times([partial(session, given) for session in sessions])
         figures = {}
-        if rows is not None and not part.stepwise:
+        if rows is not None and _reads_sequences(part):
             first, second = (_figures(part, session, model, rows) for session in sessions)
             figures = {name: (first[name], second[name]) for name in first}
     return Quantised(part.name or "model", form, bits, (len(plain), len(small)), spent, change, figures, reason)
@@ -108,6 +109,13 @@ def _times(calls: list[Callable[[], Any]]) -> tuple[float, float]:
     return statistics.median(found[0]), statistics.median(found[1])
 
 
+def _reads_sequences(part: Part) -> bool:
+    """Whether a graph answers on rows of one input, with lengths at most, and begins with states of known sizes."""
+    others = {port.name for port in part.inputs[1:]} - {"lengths"}
+    free = [size for state in part.states if state.start is None for size in state.shape if isinstance(size, str)]
+    return not part.stepwise and not others and set(free) <= {BATCH}
+
+
 def _figures(part: Part, session: Session, model: Any, rows: tuple[Any, Any, Any]) -> dict[str, float]:
     """The loss, and of classes the accuracy."""
     inputs, targets, loss = rows
@@ -117,7 +125,7 @@ def _figures(part: Part, session: Session, model: Any, rows: tuple[Any, Any, Any
     outputs = []
     for begin in range(0, len(targets), _BATCH):
         x, ends = values[begin : begin + _BATCH], lengths[begin : begin + _BATCH]
-        given: Values = {"x": x.float() if x.is_floating_point() else x.long(), "lengths": ends.long()}
+        given: Values = {part.inputs[0].name: x.float() if x.is_floating_point() else x.long(), "lengths": ends.long()}
         outputs.append(session(start_of(part, len(x)) | given)[part.outputs[0].name])
     found = torch.cat(outputs)
     if targets.dim() == 2 and found.dim() == 3:  # an answer at every step
