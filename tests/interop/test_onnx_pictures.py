@@ -88,6 +88,12 @@ def test_a_decoder_of_sets():
         prepared(decoder(4, front=nn.Sequential(nn.Conv2d(1, 4, 1))))
 
 
+@pytest.mark.parametrize("name", ["convolutions", "renet"])
+def test_a_layer_over_pictures_by_itself(name):
+    found = graphs_agree(perturbed(BODIES[name]()[0]))
+    assert set(found["model"].largest) == {"y", "heights_out", "widths_out"}
+
+
 # --- clips -----------------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ _WRITERS = {
     "EncoderDecoderForecaster": ("forecasters", "write_forecaster"),
     "DeepAR": ("forecasters", "write_deepar"),
     "AttentionRecognizer": ("recognisers", "write_attention_recognizer"),
+    "PictureFront": ("picture_models", "write_bare_map"),
+    "ReNet": ("picture_models", "write_bare_map"),
     "PictureClassifier": ("picture_models", "write_picture_classifier"),
     "PictureSegmenter": ("picture_models", "write_picture_segmenter"),
     "CentreDetector": ("picture_models", "write_centre_detector"),

@@ -94,6 +94,43 @@ def _pooled(writer: Writer, pooling: str, y: str) -> str:
     return parts[0] if len(parts) == 1 else graph("Concat", *parts, axis=1)
 
 
+# --- one vector a place ----------------------------------------------------------------------------------------------
+
+
+def write_bare_map(model: Any, states: bool) -> list[Part]:
+    """Write a layer over pictures by itself: the map that it makes of them, and the sizes of each."""
+    in_float32(model)
+    writer = Writer(type(model).__name__, carry=False)
+    x, inputs = _begin_sized(writer, model.input_size, "pictures, or maps")
+    maps = write_map_layer(writer, model, x)
+    assert maps.heights is not None
+    assert maps.widths is not None
+    places = (f"{HEIGHT}_out", f"{WIDTH}_out")
+    outputs = (
+        (maps.value, Port("y", FLOAT, (BATCH, model.output_size, *places), "the map, 0 outside of each picture")),
+        (maps.heights, Port("heights_out", INT64, (BATCH,), "the heights of the maps")),
+        (maps.widths, Port("widths_out", INT64, (BATCH,), "the widths of the maps")),
+    )
+
+    def run(given: Values, state: list[Tensor] | None) -> tuple[Values, list[Tensor]]:
+        heights, widths = model.output_sizes(given["heights"], given["widths"])
+        y = model(given["x"], given["heights"], given["widths"])
+        return {"y": y, "heights_out": heights, "widths_out": widths}, []
+
+    example = example_pictures(model.input_size, sizes=True)
+    return [written_part(writer, inputs, outputs, name="", example=example, run=run)]
+
+
+def _begin_sized(writer: Writer, channels: int, meaning: str) -> tuple[Maps, tuple[Port, ...]]:
+    """Add pictures with the height and the width of each; return them, and the ports."""
+    x, port = begin_pictures(writer, channels, None, meaning)
+    inputs = [port]
+    for name in ("heights", "widths"):
+        inputs.append(Port(name, INT64, (BATCH,), f"the {name} of the pictures; what lies outside is not read"))
+        writer.graph.input(name, INT64, [BATCH])
+    return Maps(x, "heights", "widths"), tuple(inputs)
+
+
 # --- one answer a pixel ----------------------------------------------------------------------------------------------
 
 
@@ -102,12 +139,8 @@ def write_picture_segmenter(model: Any, states: bool) -> list[Part]:
     in_float32(model)
     writer = Writer("PictureSegmenter", carry=False)
     graph = writer.graph
-    x, port = begin_pictures(writer, model.input_size, None, "pictures, in the values that the preprocessing names")
-    inputs = [port]
-    for name in ("heights", "widths"):
-        inputs.append(Port(name, INT64, (BATCH,), f"the {name} of the pictures; what lies outside is not read"))
-        graph.input(name, INT64, [BATCH])
-    levels = _downwards(writer, model, Maps(x, "heights", "widths"))
+    x, inputs = _begin_sized(writer, model.input_size, "pictures, in the values that the preprocessing names")
+    levels = _downwards(writer, model, x)
     maps = levels.pop()
     if model.context is not None:
         around = write_map_layer(writer, model.context, maps)
@@ -131,7 +164,7 @@ def write_picture_segmenter(model: Any, states: bool) -> list[Part]:
         return {one.name: value for (_, one), value in zip(outputs, found, strict=True)}, []
 
     example = example_pictures(model.input_size, sizes=True)
-    return [written_part(writer, tuple(inputs), tuple(outputs), name="", example=example, run=run)]
+    return [written_part(writer, inputs, tuple(outputs), name="", example=example, run=run)]
 
 
 def _downwards(writer: Writer, model: Any, maps: Maps) -> list[Maps]:
