@@ -11,6 +11,8 @@ from digits import made_mnist
 from empty_pictures import pictures_saved_empty
 
 import rnnkit
+from rnnkit.data import train_tokenizer
+from rnnkit.recipes import find
 from rnnkit.serialization import save_module
 
 
@@ -73,6 +75,40 @@ def test_two_formats_have_a_description_each(runs, tmp_path):
         assert call("export", model, "--to", kind).exit_code == 0
     assert json.loads((tmp_path / "model.json").read_text())["format"] == "rnnkit onnx"
     assert json.loads((tmp_path / "model.keras.json").read_text())["format"] == "keras"
+
+
+def test_what_a_program_needs_beside_the_network_is_told(tmp_path):
+    front = rnnkit.LineFront(32, channels=(4, 8, 8, 8), features=16)
+    model = rnnkit.LineRecognizer(rnnkit.GRU(16, 8), 7, front=front)
+    extra = {"reading": {"height": 32}, "tokenizer": train_tokenizer("char", ["yes"]).to_dict()}
+    save_module(model, tmp_path / "m.safetensors", extra)
+    assert call("export", tmp_path / "m.safetensors", "--to", "onnx", "--out", tmp_path / "m.onnx").exit_code == 0
+    told = json.loads((tmp_path / "m.json").read_text())
+    assert told["vocabulary"][:4] == ["<pad>", "<unk>", "<bos>", "<eos>"]
+    assert sorted(told["vocabulary"][4:]) == ["e", "s", "y"]
+    assert told["preprocessing"]["reading"] == {"height": 32}
+    assert "blank" in told["parts"][0]["decoding"]
+
+
+PICTURES = [
+    "classify-images",
+    "mnist-renet",
+    "segment",
+    "instances",
+    "nuclei",
+    "detect",
+    "blood-cells",
+    "read",
+    "digit-strings",
+]
+
+
+@pytest.mark.parametrize("name", [*PICTURES, "video", "next-frames", "moving-digits"])
+def test_recipes_tell_how_pictures_become_inputs(name):
+    told = find(name)().describe_input()["image" if name in PICTURES else "frames"]
+    assert "values" in told
+    assert "size" in told
+    json.dumps(told)
 
 
 @pytest.mark.parametrize("kind", ["onnx", "keras"])
