@@ -21,6 +21,9 @@ KINDS = {
     "direct conv": lambda layout, **more: rnnkit.DirectForecaster(
         layout, "lstm", 10, conv_channels=6, conv_kernels=(3,), conv_stride=2, **more
     ),
+    "direct both ways": lambda layout, **more: rnnkit.DirectForecaster(
+        layout, "gru", 10, conv_channels=6, conv_kernels=(3,), conv_views=True, bidirectional=True, **more
+    ),
     "segments": lambda layout, **more: rnnkit.SegmentForecaster(
         layout, 4, 16, **{"dropout": 0.0, **more}
     ),

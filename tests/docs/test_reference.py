@@ -77,6 +77,7 @@ MODULES = {
     "rnnkit.recipes.classify": ("Classify", "classify"),
     "rnnkit.recipes.finetuning": ("FineTune",),
     "rnnkit.recipes.forecast_finetuning": ("ForecastFineTune",),
+    "rnnkit.recipes.pretraining_worth": ("TransferFineTune",),
     "rnnkit.recipes.forecast": ("Forecast", "energy", "etth1", "forecast", "stocks", "weather"),
     "rnnkit.recipes.lm": ("Lm", "awd", "lm", "tang", "tinyshakespeare"),
     "rnnkit.recipes.intents": ("Intents", "intents", "snips"),

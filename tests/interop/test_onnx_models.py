@@ -157,4 +157,6 @@ def test_forecasters(layout, output, norm):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_more_forecasters(layout):
     graphs_agree(perturbed(rnnkit.DirectForecaster(LAYOUTS[layout], hidden_size=6, conv_channels=4, conv_stride=2)))
+    both = rnnkit.DirectForecaster(LAYOUTS[layout], hidden_size=6, conv_channels=4, conv_views=True, bidirectional=True)
+    graphs_agree(perturbed(both))
     graphs_agree(perturbed(rnnkit.DeepAR(LAYOUTS[layout], hidden_size=6)))

@@ -16,6 +16,7 @@ from ..recipes import DataRequest
 from ..recipes.wording import on_full_disk
 from ..runs.folders import finetune_again, resume_again
 from ..runs.settings import override
+from ..runs.settings import settings as known_settings
 from .arguments import (
     Assignments,
     BatchSize,
@@ -57,8 +58,8 @@ def finetune(
     task: Annotated[
         str | None,
         typer.Option(
-            help="What a pretrained network shall learn: classify (language models, series) or regress (series); then "
-            "--set data.NAME=VALUE is its data."
+            help="What a pretrained network shall learn: classify (language models, series), regress or forecast "
+            "(series); then --set data.NAME=VALUE is its data, and --set horizon=N of a forecast."
         ),
     ] = None,
     epochs: Epochs = None,
@@ -116,9 +117,12 @@ def finetune(
         defaults = chosen.require("finetune", run).fine_tune_defaults()
     else:
         name, chosen = chosen.successor(task, request)
-        chosen = override(chosen, [one for one in assignments if one.startswith("data.")])
-        assignments = [one for one in assignments if not one.startswith("data.")]
         defaults = chosen.transfer_defaults()
+        own = {name for name in known_settings(chosen) if name.startswith("data.") or "." not in name}
+        own -= set(known_settings(defaults))
+        of_task = [one for one in assignments if one.partition("=")[0].strip() in own or one.startswith("data.")]
+        chosen = override(chosen, of_task)
+        assignments = [one for one in assignments if one not in of_task]
     options = shorthands(defaults, short)
     check_once(assignments, options)
     settings = override(defaults, [*assignments, *options])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, Place, check_no_missing
+from ..errors import DataError, Place, check_no_missing, check_whole
 from ..ordering import sorted_names
 from ..spelling import composed
 from ..types import Field
@@ -218,6 +218,42 @@ class SeriesSet:
             targets=None if self.targets is None else self.targets[picked],
             groups=None if self.groups is None else self.groups[picked],
             times=None if self.times is None else self.times[picked],
+        )
+
+    def cut(self, steps: int) -> SeriesSet:
+        """Return the pieces of the series, of so many steps each, without targets and groups.
+
+        What is left at the end of a series and is shorter than half of that is left out, unless it is the whole series.
+
+        Args:
+            steps: of a piece.
+
+        Raises:
+            ConfigError: fewer than 1.
+
+        Example:
+            >>> import numpy as np
+            >>> pieces = SeriesSet.from_arrays([np.arange(10.0)]).cut(4)
+            >>> pieces.lengths.tolist(), pieces.ids[1]
+            ([4, 4, 2], '0, steps 5 to 8')
+        """
+        check_whole(steps, "steps")
+        times = self.step_times
+        places = [
+            (row, begin, min(begin + steps, len(values)))
+            for row, values in enumerate(self.values)
+            for begin in range(0, len(values), steps)
+            if begin == 0 or 2 * (len(values) - begin) >= steps
+        ]
+        places = [one for one in places if not np.isnan(self.values[one[0]][one[1] : one[2]]).all()]
+        return replace(
+            self,
+            values=[self.values[row][begin:end] for row, begin, end in places],
+            ids=tuple(f"{self.ids[row]}, steps {begin + 1} to {end}" for row, begin, end in places),
+            step_times=times if times is None else [times[row][begin:end] for row, begin, end in places],
+            targets=None,
+            groups=None,
+            times=None,
         )
 
     @property

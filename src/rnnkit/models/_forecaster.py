@@ -314,7 +314,16 @@ def as_layout(layout: Any) -> WindowLayout:
     return WindowLayout.from_json(stored)
 
 
-def make_recurrence(cell: Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float, init: Any) -> Any:
+def make_recurrence(
+    cell: Cell,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    dropout: float,
+    init: Any,
+    *,
+    bidirectional: bool = False,
+) -> Any:
     """Return a recurrent layer, batch first, with dropout between its layers.
 
     Raises:
@@ -326,5 +335,11 @@ def make_recurrence(cell: Cell, input_size: int, hidden_size: int, num_layers: i
     check_number(dropout, "dropout", below=1)
     between = dropout if num_layers > 1 else 0.0
     return RECURRENT_LAYERS[cell](
-        input_size, hidden_size, num_layers=num_layers, batch_first=True, dropout=between, init=init
+        input_size,
+        hidden_size,
+        num_layers=num_layers,
+        batch_first=True,
+        bidirectional=bidirectional,
+        dropout=between,
+        init=init,
     )

@@ -43,6 +43,9 @@ class DirectForecaster(Forecaster):
         conv_channels: features of the convolutions; 0: none.
         conv_kernels: widths of their kernels, in steps.
         conv_stride: so many steps become one.
+        conv_views: whether the convolutions see the differences of steps and the standardised window beside the window.
+        bidirectional: whether the lookback is read from its end, too: h_L is then the last output of one direction
+            beside the first one of the other. Steps before a short series begins are read as 0.
         context_size: features of c_k, with known covariates.
         embedding_size: features of an embedded series, where the layout numbers the series.
         dropout: probability while training, between recurrent layers and behind them.
@@ -77,6 +80,8 @@ class DirectForecaster(Forecaster):
         conv_channels: int = 0,
         conv_kernels: Sequence[int] = (3, 9),
         conv_stride: int = 1,
+        conv_views: bool = False,
+        bidirectional: bool = False,
         context_size: int = 16,
         embedding_size: int = 8,
         dropout: float = 0.0,
@@ -85,6 +90,7 @@ class DirectForecaster(Forecaster):
         arguments = {
             "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers, "norm": norm, "linear": linear,
             "conv_channels": conv_channels, "conv_kernels": list(conv_kernels), "conv_stride": conv_stride,
+            "conv_views": conv_views, "bidirectional": bidirectional,
             "context_size": context_size, "embedding_size": embedding_size, "dropout": dropout, "init": init,
         }  # fmt: skip
         super().__init__(layout, output, arguments, norm=norm)
@@ -98,15 +104,23 @@ class DirectForecaster(Forecaster):
         self.front = None
         if conv_channels:
             self.front = ConvFront(
-                self.step_size, conv_channels, conv_kernels, stride=conv_stride, differences=False, standardised=False
+                self.step_size,
+                conv_channels,
+                conv_kernels,
+                stride=conv_stride,
+                differences=conv_views,
+                standardised=conv_views,
             )
-        self.body = make_recurrence(cell, conv_channels or self.step_size, hidden_size, num_layers, dropout, init)
+        features = conv_channels or self.step_size
+        self.bidirectional = bidirectional
+        self.body = make_recurrence(cell, features, hidden_size, num_layers, dropout, init, bidirectional=bidirectional)
+        read = hidden_size * (1 + bidirectional)
         self.linear = torch.nn.Linear(lookback, horizon) if linear else None
         if self.linear is not None:
             torch.nn.init.zeros_(self.linear.weight)
             torch.nn.init.zeros_(self.linear.bias)
         size = self.distribution.size
-        self.context = torch.nn.Linear(hidden_size, horizon * context_size) if known else None
+        self.context = torch.nn.Linear(read, horizon * context_size) if known else None
         self.head: torch.nn.Module
         if known:
             self.head = torch.nn.Sequential(
@@ -115,7 +129,7 @@ class DirectForecaster(Forecaster):
                 torch.nn.Linear(context_size, size),
             )
         else:
-            self.head = torch.nn.Linear(hidden_size, horizon * size)
+            self.head = torch.nn.Linear(read, horizon * size)
 
     def forecast(self, x: Tensor) -> Tensor:
         """As a call, for windows [B, T + H, C] of any number T of lookback steps; of L with ``linear``."""
@@ -124,9 +138,12 @@ class DirectForecaster(Forecaster):
         if self.front is not None:
             features = self.front(features)[0]
             resets = None if resets is None else _strided(resets, self.conv_stride)
-        output, _ = self.body(features, resets=resets)
+        output, _ = self.body(features, resets=None if self.bidirectional else resets)
+        last = output[:, -1]
+        if self.bidirectional:
+            last = torch.cat((last[:, : self.body.hidden_size], output[:, 0, self.body.hidden_size :]), 1)
         ahead = None if self.linear is None else self.linear(window.target)
-        return self.finish(self._horizon(output[:, -1], window.future), window.back, ahead)
+        return self.finish(self._horizon(last, window.future), window.back, ahead)
 
     def _horizon(self, last: Tensor, future: Tensor) -> Tensor:
         """Raw numbers [B, H, M] of the last output [B, D] and the known covariates [B, H, K]."""
@@ -151,6 +168,8 @@ class DirectForecaster(Forecaster):
             return "its convolutions see several steps at once"
         if self.linear is not None:
             return "its linear map sees the whole window"
+        if self.bidirectional:
+            return "it reads the window from its end, too"
         return super().recomputes
 
     def forecast_from(self, output: Tensor, state: State, row: Tensor, future: Tensor) -> Tensor:

@@ -139,6 +139,18 @@ class Forecast(Recipe):
         assert isinstance(settings, ForecastFineTune)
         return make_job(self, folder, data, settings)
 
+    def transfer_defaults(self) -> FineTune:
+        """Return the settings of a fine-tuning from a network that was pretrained on series."""
+        from rnnkit.recipes.forecast_transfer import DEFAULTS
+
+        return DEFAULTS
+
+    def transfer_job(self, folder: Path, settings: FineTune) -> FineTuneWork:
+        """Return the pretrained network of a folder as a forecaster, with the series of this recipe to learn."""
+        from rnnkit.recipes.forecast_transfer import make_job
+
+        return make_job(self, folder, settings)
+
     def in_units(self, windows: ForecastWindows) -> ForecastWindows:
         """Return windows whose scores are in the units of the figures."""
         return windows.standardised() if self.units == "standard" else windows

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
     from ..tasks.forecast_scores import ForecastScores
     from ..tasks.forecasting import Array, ForecastPredictor
+    from ..training.history import History
+    from ..training.learner import Learner
     from .forecast import Forecast
 
 FORECAST, PICTURE, SCORES, FINDINGS = "forecast.csv", "forecast.png", "scores.json", "findings.txt"
@@ -52,11 +54,9 @@ class PreparedForecast(PreparedRun):
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
-        from ..tasks.forecast_report import NETWORK, tell_worth
         from ..tasks.forecast_training import forecast_learner, train_forecaster
-        from .forecast_page import write_forecast_page
 
-        recipe, (train, validation, test) = self.recipe, self.windows
+        recipe, (train, validation, _) = self.recipe, self.windows
         data_digests.record(folder, self.digests)
         predictor = self.predictor()
         learner = forecast_learner(predictor, recipe.fit)
@@ -70,6 +70,21 @@ class PreparedForecast(PreparedRun):
             resume=True,  # of a new folder there is nothing to resume
             callbacks=[Diagnostics(every=100, file=folder / DIAGNOSTICS)],
         )
+        return self.conclude(folder, predictor, learner, history)
+
+    def conclude(self, folder: Path, predictor: ForecastPredictor, learner: Learner, history: History) -> Metrics:
+        """Judge a trained network on the test part, and write all results into the folder.
+
+        Args:
+            folder: of the run.
+            predictor: with the network.
+            learner: that trained it.
+            history: of the training.
+        """
+        from ..tasks.forecast_report import NETWORK, tell_worth
+        from .forecast_page import write_forecast_page
+
+        recipe, (_, validation, test) = self.recipe, self.windows
         judged = recipe.in_units(validation)
         validated, forecast = predictor.judge(judged)  # before these windows calibrate the intervals
         findings = [*self.findings(), *self.calibrate(predictor, judged, forecast)]

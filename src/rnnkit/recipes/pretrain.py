@@ -4,8 +4,9 @@
     rnnkit finetune runs/pretrain few.csv --task classify
 
 The network is that of ``classify`` and ``regress`` but for its head, so its convolutions and its recurrence go on
-there. Stretches in the middle of a series are filled from both sides; in a share of the series the end is taken out,
-and the network forecasts it. See :mod:`rnnkit.tasks.series_filling`. Labels that the file may have are set aside.
+there; ``forecast`` goes on with them, too. Stretches in the middle of a series are filled from both sides; in a share
+of the series the end is taken out, and the network forecasts it. See :mod:`rnnkit.tasks.series_filling`. Labels that
+the file may have are set aside.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from rnnkit.data.preprocessing import Preprocessing
     from rnnkit.data.series import SeriesSet
     from rnnkit.recipes.finetuning import FineTune, FineTuneWork
+    from rnnkit.recipes.series import Parts
     from rnnkit.tasks.series_filling import FillingBatches
 
 _STORED = "filling"  # in the extra of a model's file
 _INSPECTED = 64
 _DRAWN = 6
 _STEPS = 1500
-_TASKS = ("classify", "regress")
+_TASKS = ("classify", "regress", "forecast")
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,10 @@ class Unlabelled(Source):
     Attributes:
         test_share: share of the series held back to judge by, where no `test` is given.
         validation: share of the series that choose the epoch.
+        cut: steps of the pieces that longer series are cut into, so that a few long series are many; none keeps them.
     """
 
+    cut: Annotated[int, Range(least=4, whole=True)] | None = None
     test_share: Share = 0.1
     validation: Share = 0.1
 
@@ -131,7 +135,7 @@ class Pretrain(Recipe):
         from rnnkit.data.preprocessing import Preprocessing
         from rnnkit.tasks.network import usual_steps
 
-        parts = divide_rows(self.data, None, "pretrain")
+        parts = self._parts()
         preprocessing = Preprocessing.fit(parts.train, scale=self.data.scale, missing=self.data.missing)
         steps = usual_steps(preprocessing.transform(parts.train))
         stride = -(-steps // self.model.max_steps) if self.model.front == "conv" else 1
@@ -192,20 +196,40 @@ class Pretrain(Recipe):
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Refuse: what the network shall answer has to be named."""
         raise ConfigError(
-            f"{folder} was pretrained without labels; say what it shall learn of {data.path}: --task classify, or "
-            "--task regress"
+            f"{folder} was pretrained without labels; say what it shall learn of {data.path}: --task classify, --task "
+            "regress or --task forecast"
         )
 
+    def fine_tune_defaults(self) -> FineTune:
+        """Return the settings of ``rnnkit finetune --task`` where the user sets none."""
+        from rnnkit.recipes.series_transfer import DEFAULTS
+
+        return DEFAULTS
+
     def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
-        """Return the recipe that the folder's network goes on to: "classify" or "regress"."""
+        """Return the recipe that the folder's network goes on to: "classify", "regress" or "forecast"."""
         from rnnkit.recipes.classify import classify
+        from rnnkit.recipes.forecast import forecast
         from rnnkit.recipes.regress import regress
 
         check_choice(task, "--task", _TASKS)
-        found: Any = classify() if task == "classify" else regress()
+        recipes: dict[str, Any] = {"classify": classify, "regress": regress, "forecast": forecast}
+        found = recipes[task]()
         encoding = {} if data.encoding is None else {"encoding": data.encoding}
         chosen = replace(found.data, path=str(data.path), **encoding)
+        if task == "forecast":
+            mine = self.model
+            conv = mine.channels if mine.front == "conv" else 0
+            same = {"cell": mine.cell, "hidden_size": mine.hidden_size, "num_layers": mine.num_layers}
+            model = replace(found.model, conv_channels=conv, **same)
+            return task, replace(found, model=model, data=chosen, device=self.device)
         return task, replace(found, model=self.model, data=chosen, device=self.device)
+
+    def _parts(self) -> Parts:
+        return divide_rows(self.data, None, "pretrain", self._pieces)
+
+    def _pieces(self, rows: SeriesSet) -> SeriesSet:
+        return rows if self.data.cut is None else rows.cut(self.data.cut)
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> tuple[Any, FillingBatches]:
         """Return the folder's network, and batches of its test series or of a file's."""
@@ -214,9 +238,9 @@ class Pretrain(Recipe):
         model: Any = rnnkit.load(folder)
         preprocessing = stored_preprocessing(folder)
         if data is not None:
-            rows = read_new(preprocessing, None, data)
+            rows = self._pieces(read_new(preprocessing, None, data))
         else:
-            parts = divide_rows(self.data, None, "pretrain")
+            parts = self._parts()
             data_digests.check(folder, parts.digests, "judge on a file of other series: --data FILE")
             found = parts.validation if parts.test is None else parts.test
             if found is None:

@@ -5,6 +5,7 @@ Importing this loads no torch and no numpy: that is left to the run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -221,13 +222,16 @@ def divide(recipe: SeriesRecipe, task: Task) -> Parts:
     return divide_rows(recipe.data, task, task.name)
 
 
-def divide_rows(data: Source, task: Task | None, command: str) -> Parts:
+def divide_rows(
+    data: Source, task: Task | None, command: str, change: Callable[[SeriesSet], SeriesSet] | None = None
+) -> Parts:
     """Read files and divide their rows.
 
     Args:
         data: the settings.
         task: says which targets are read; None: none are.
         command: the recipe's name, for the message where there is no path.
+        change: what becomes of the series that were read before they are divided; None: nothing.
 
     Raises:
         ConfigError: no path. DataError: a file cannot be read, or too few rows.
@@ -241,6 +245,8 @@ def divide_rows(data: Source, task: Task | None, command: str) -> Parts:
         columns = {"targets": None if task is None else task.target_type, **data.columns()}
         whole = read_series(data.path, **columns)
         test = None if data.test is None else read_series(data.test, **columns)
+    if change is not None:
+        whole, test = change(whole), None if test is None else change(test)
     _check_labels(whole)
     shares = {"validation": data.validation, "test": data.test_share if test is None else 0.0}
     shares = {name: share for name, share in shares.items() if share}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, DataError
 from ..runs import data_digests
 from ..tasks import series
-from ..tasks.network import Layers, build_on, make_learner
-from .finetuning import FineTune, FineTuneWork, refuse_old_rows
+from ..tasks.network import Layers, build, build_on, make_learner
+from .finetuning import REPORT, FineTune, FineTuneWork, refuse_old_rows
+from .pretraining_worth import Rows, TransferFineTune, draw_rows, tell_worth
 from .series import PreparedSeries, SeriesRecipe
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessing
+    from ..data.series import SeriesSet
     from ..training.history import History
 
-DEFAULTS = FineTune(epochs=60, lr=2e-3, schedule="warmup_cosine", replay=None, classes="replace", validation=0.0)
+DEFAULTS = TransferFineTune(
+    epochs=60, lr=2e-3, schedule="warmup_cosine", replay=None, classes="replace", validation=0.0
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,13 @@ class SeriesTransferJob(FineTuneWork):
     Attributes:
         prepared: the rows, read and divided, with the scales of the pretraining.
         predictor: the network and what its outputs mean.
+        network: makes another one: with the pretrained layers, or (True) with fresh weights.
         told: what was found about the rows beside the pretraining, a sentence each.
     """
 
     prepared: PreparedSeries
     predictor: series.SeriesPredictor
+    network: Callable[[bool], Any]
     told: tuple[str, ...] = ()
 
     def findings(self) -> list[str]:
@@ -41,23 +49,58 @@ class SeriesTransferJob(FineTuneWork):
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that have no meaning where there is no old task."""
         refuse_old_rows(settings, "the pretrained network has answered nothing yet")
+        if isinstance(settings, TransferFineTune):
+            held = self._held_back()
+            settings.check_compare(len(self.prepared.parts.train), 0 if held is None else len(held), "rows")
 
     def run(self, settings: FineTune, folder: Path) -> History:
         """Fine-tune, judge on the held-out rows, and write the results into the folder."""
-        prepared, predictor = self.prepared, self.predictor
-        recipe, parts = prepared.recipe, prepared.parts
+        from ..finetuning.adapters import merge_adapters
+
+        prepared, predictor, parts = self.prepared, self.predictor, self.prepared.parts
         data_digests.record(folder, parts.digests)
-        learner = make_learner(prepared.task, predictor.model, recipe.fit, device=settings.device)
-        learner.extra = predictor.extra()
-
-        def pair(rows: Any) -> Any:
-            return predictor.inputs(rows), prepared.task.encode_targets(rows, predictor.preprocessing)
-
-        validation = None if parts.validation is None else pair(parts.validation)
-        history = learner.fine_tune(pair(parts.train), validation=validation, **settings.arguments())
-        predictor.history, predictor.learner = history, learner
+        validation = None if parts.validation is None else self._pair(parts.validation)
+        history = self._learn(predictor, self._pair(parts.train), validation=validation, **settings.arguments())
+        if settings.rank is not None:
+            merge_adapters(predictor.model)
         prepared.conclude(predictor, folder)
+        assert history.report is not None
+        told = self._worth(settings) if history.stopped != "interrupted" else {}
+        history.report = replace(history.report, method={**history.report.method, **told})
+        history.report.to_json(folder / REPORT)
         return history
+
+    def _pair(self, rows: Any) -> Any:
+        return self.predictor.inputs(rows), self.prepared.task.encode_targets(rows, self.predictor.preprocessing)
+
+    def _learn(self, predictor: series.SeriesPredictor, data: Any, **settings: Any) -> History:
+        prepared = self.prepared
+        learner = make_learner(prepared.task, predictor.model, prepared.recipe.fit, device=predictor.device)
+        learner.extra = predictor.extra()
+        predictor.history, predictor.learner = learner.fine_tune(data, **settings), learner
+        return predictor.history
+
+    def _held_back(self) -> SeriesSet | None:
+        parts = self.prepared.parts
+        return parts.validation if parts.test is None else parts.test
+
+    def _worth(self, settings: FineTune) -> dict[str, str]:
+        """Return what the pretraining is worth by the number of rows, in words."""
+        held, train = self._held_back(), self.prepared.parts.train
+        if not isinstance(settings, TransferFineTune) or held is None:
+            return {}
+        classes = None if self.predictor.preprocessing.classes is None else list(map(str, train.targets))  # type: ignore[arg-type]
+
+        def draw(count: int) -> Rows:
+            return draw_rows(count, classes, len(train), settings.seed)
+
+        def learn(rows: Rows, fresh: bool) -> dict[str, float]:
+            predictor = replace(self.predictor, model=self.network(fresh))
+            chosen = settings.fresh() if fresh else settings.arguments()
+            self._learn(predictor, self._pair(train[rows]), progress=False, **chosen)
+            return predictor.evaluate(held)
+
+        return tell_worth(settings.compare, draw, learn, f"{len(held):,} rows held back")
 
 
 def make_job(recipe: SeriesRecipe, folder: Path, settings: FineTune) -> SeriesTransferJob:
@@ -92,13 +135,20 @@ def make_job(recipe: SeriesRecipe, folder: Path, settings: FineTune) -> SeriesTr
     pretrained: Any = rnnkit.load(folder)
     model, task = recipe.model, prepared.task
     outputs = task.output_size(preprocessing)
-    torch.manual_seed(settings.seed)
-    layers = Layers(pretrained.front, pretrained.body, SeriesAugment(model.jitter, model.scale, model.warp))
+    stride = 1 if pretrained.front is None else pretrained.front.stride
+
+    def network(fresh: bool) -> torch.nn.Module:
+        torch.manual_seed(settings.seed)
+        if fresh:
+            return build(task, model, preprocessing.input_size, outputs, stride * model.max_steps)
+        front, body = copy.deepcopy(pretrained.front), copy.deepcopy(pretrained.body)
+        return build_on(task, model, Layers(front, body, SeriesAugment(model.jitter, model.scale, model.warp)), outputs)
+
     names = recipe.answer_names() or task.answer_names(outputs)
-    network = build_on(task, model, layers, outputs)
     return SeriesTransferJob(
         prepared,
-        series.SeriesPredictor(network, preprocessing, task, tuple(names), settings.device),
+        series.SeriesPredictor(network(False), preprocessing, task, tuple(names), settings.device),
+        network,
         other_names(before, preprocessing, folder),
     )
 

@@ -237,8 +237,13 @@ def _direct(writer: Writer, model: Any, window: _Window) -> tuple[str, str | Non
     if model.front is not None:
         features = write_conv_front(writer, model.front, Steps(features)).steps.value
         resets = None if resets is None else _strided(writer, resets, model.conv_stride)
+    resets = None if model.bidirectional else resets
     output = write_recurrence(writer, recurrence_of(model.body), Steps(features), resets).steps.value
     last = g("Gather", output, g.whole(-1), axis=1)
+    if model.bidirectional:
+        size = g.ints(model.body.hidden_size)
+        ahead, back = g("Slice", last, g.ints(0), size, g.ints(1)), g("Gather", output, g.whole(0), axis=1)
+        last = g("Concat", ahead, g("Slice", back, size, g.ints(_END), g.ints(1)), axis=1)
     horizon = model.layout.horizon
     if model.context is not None:
         context = g("Reshape", write_dense(writer, model.context, last), g.ints(0, horizon, -1))
