@@ -119,7 +119,7 @@ def train(
         launched.run(ctx.meta.get(WORDS, ()), str(recipe), out, resume)
         return
     restartable = check_restartable(out, restartable, resumed=resume is not None)
-    with how, member(device, folders.resume_again(Path("RUN"))), plain_warnings():
+    with how, member(device, folders.resume_again(resume or out or Path("RUN"))), plain_warnings():
         if resume is not None:
             _resume(resume, base, chosen)
         elif restartable and out is not None and has_begun(out / RECIPE):
