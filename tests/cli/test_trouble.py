@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import together
