@@ -106,9 +106,11 @@ def test_it_goes_on_to_numbers(pretrained):
     few = write_waves(folder / "numbers.csv", count=16, seed=5, last="target")
     target = folder / "numbers"
     result = call(
-        "finetune", run, few, "--task", "regress", "--epochs", 2, "--set", "data.target=target", "--out", target
-    )
+        "finetune", run, few, "--task", "regress", "--epochs", 2, "--set", "data.target=target", "--set", "rank=2",
+        "--out", target,
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
+    assert call("evaluate", target).exit_code == 0
     assert "mae" in json.loads((target / "metrics.json").read_text())["test"]
 
 
