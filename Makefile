@@ -69,7 +69,7 @@ docs: install  ## build the documentation site into build/site
 sanitize: install  ## run the core's own tests under the address and undefined-behaviour sanitizers
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DRNNKIT_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug >/dev/null
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
-	@for cpu in generic avx2 avx512; do RNNKIT_CPU=$$cpu build/sanitize/native/tests/core_tests || exit 1; done
+	@for cpu in generic avx2 avx512 avxvnni avx512vnni; do RNNKIT_CPU=$$cpu build/sanitize/native/tests/core_tests || exit 1; done
 
 package: install  ## build the wheel and the source archive into build/dist and try both in an empty environment
 	@$(BIN)/python tests/distribution/build_and_try.py build/dist

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <mutex>
 #include <string>
 #include <tuple>
@@ -38,15 +39,12 @@ struct Problem : RecurrentProblem {
 
 // --- arrays by name --------------------------------------------------------------------------------------------------
 
+// All but the input and the matrices.
 template <class T>
-void read_inputs(ArrayReader& read, RecurrentInputs<T>& call) {
+void read_small_inputs(ArrayReader& read, RecurrentInputs<T>& call) {
     RecurrentWeights<T>& weights = call.weights;
-    read.required("x", call.x);
-    read.required("w_ih", weights.w);
-    read.required("w_hh", weights.u);
     read("b_ih", weights.bias[0]);
     read("b_hh", weights.bias[1]);
-    read("w_hr", weights.projection);
     read("peephole", weights.peephole);
     read("gain_ih", weights.gain_x);
     read("gain_hh", weights.gain_h);
@@ -62,6 +60,16 @@ void read_inputs(ArrayReader& read, RecurrentInputs<T>& call) {
 }
 
 template <class T>
+void read_inputs(ArrayReader& read, RecurrentInputs<T>& call) {
+    RecurrentWeights<T>& weights = call.weights;
+    read.required("x", call.x);
+    read.required("w_ih", weights.w);
+    read.required("w_hh", weights.u);
+    read("w_hr", weights.projection);
+    read_small_inputs(read, call);
+}
+
+template <class T>
 RecurrentForward<T> read_forward(nb::dict arrays) {
     static std::vector<PyObject*> names;
     ArrayReader read(arrays, names);
@@ -74,6 +82,37 @@ RecurrentForward<T> read_forward(nb::dict arrays) {
     read.required("scratch", call.scratch);
     read.finish();
     return call;
+}
+
+// A forward call whose matrices have 8 bits.
+struct Int8Call {
+    RecurrentForward<float> call;
+    Int8Weights matrices;
+};
+
+Int8Call read_int8(nb::dict arrays) {
+    static std::vector<PyObject*> names;
+    ArrayReader read(arrays, names);
+    Int8Call found;
+    RecurrentForward<float>& call = found.call;
+    RecurrentWeights<float>& weights = call.weights;
+    weights.w = weights.u = weights.projection = nullptr;
+    read.required("x", call.x);
+    read.required("w_ih", found.matrices.w);
+    read.required("w_ih_scales", found.matrices.w_scales);
+    read.required("w_hh", found.matrices.u);
+    read.required("w_hh_scales", found.matrices.u_scales);
+    read("w_hr", found.matrices.projection);
+    read("w_hr_scales", found.matrices.projection_scales);
+    read("w_hh_diagonal", found.matrices.diagonal);
+    read_small_inputs(read, call);
+    read.required("out", call.out);
+    read.required("hn", call.hn);
+    read("cn", call.cn);
+    call.saved = {nullptr, 0, 0};
+    read.required("scratch", call.scratch);
+    read.finish();
+    return found;
 }
 
 template <class T>
@@ -139,14 +178,14 @@ void check_problem(const Problem& problem) {
 
 // The arrays of the problem's options are given, and no others.
 template <class T>
-void check_options(const Problem& problem, const RecurrentInputs<T>& call) {
+void check_options(const Problem& problem, const RecurrentInputs<T>& call, const void* projection) {
     const RecurrentWeights<T>& weights = call.weights;
     const bool lstm_norm = problem.normed && problem.kernel == Kernel::lstm;
     const struct {
         const char* name;
         bool expected, given;
     } options[] = {
-        {"w_hr", problem.state != problem.hidden, weights.projection != nullptr},
+        {"w_hr", problem.state != problem.hidden, projection != nullptr},
         {"peephole", problem.peepholes, weights.peephole != nullptr},
         {"gain_ih", problem.normed, weights.gain_x != nullptr},
         {"gain_hh", problem.normed, weights.gain_h != nullptr},
@@ -168,7 +207,7 @@ void check_options(const Problem& problem, const RecurrentInputs<T>& call) {
 template <class T>
 void forward(const Problem& problem, nb::dict arrays) {
     const RecurrentForward<T> call = read_forward<T>(arrays);
-    check_options(problem, call);
+    check_options(problem, call, call.weights.projection);
     nb::gil_scoped_release release;
     recurrent_pack(problem, call.weights, call.scratch);
     recurrent_forward(problem, call);
@@ -177,11 +216,31 @@ void forward(const Problem& problem, nb::dict arrays) {
 template <class T>
 void backward(const Problem& problem, nb::dict arrays) {
     const RecurrentBackward<T> call = read_backward<T>(arrays);
-    check_options(problem, call);
+    check_options(problem, call, call.weights.projection);
     if (problem.batch > 0 && call.saved.data == nullptr && recurrent_saved_width(problem) > 0)
         refuse("the array 'saved' is missing: the forward call has to save it");
     nb::gil_scoped_release release;
     recurrent_backward(problem, call);
+}
+
+Int8Call checked_int8(const Problem& problem, nb::dict arrays) {
+    constexpr int64_t longest = 65536;  // of a row, whose products would not fit into 32 bits otherwise
+    if (problem.element != Element::float32) refuse("weights in 8 bits serve float32 alone");
+    if (problem.input > longest || problem.hidden > longest) refuse("weights in 8 bits have rows up to 65,536");
+    const Int8Call found = read_int8(arrays);
+    check_options(problem, found.call, found.matrices.projection);
+    if ((found.matrices.projection != nullptr) != (found.matrices.projection_scales != nullptr))
+        refuse("the arrays 'w_hr' and 'w_hr_scales' come together");
+    if (found.matrices.diagonal != nullptr && problem.kernel != Kernel::simple_rnn)
+        refuse("the simple layer alone has the array 'w_hh_diagonal'");
+    return found;
+}
+
+void forward_int8(const Problem& problem, nb::dict arrays) {
+    const Int8Call found = checked_int8(problem, arrays);
+    nb::gil_scoped_release release;
+    int8_pack(problem, found.call.weights, found.matrices, found.call.scratch);
+    int8_forward(problem, found.call);
 }
 
 // Stacked layers that take one step at a time on buffers which the caller owns, with weights packed once.
@@ -189,13 +248,20 @@ template <class T>
 class Stream {
 public:
     void add(const Problem& problem, nb::dict arrays) {
-        if (problem.element_size() != sizeof(T)) refuse("the stream's numbers are of another type");
-        if (problem.time != 1 || problem.lengths != nullptr || problem.resets.data != nullptr)
-            refuse("a stream's layers take one step, without lengths and resets");
+        check(problem);
         const RecurrentForward<T> call = read_forward<T>(arrays);
-        check_options(problem, call);
+        check_options(problem, call, call.weights.projection);
         recurrent_pack(problem, call.weights, call.scratch);
-        layers_.push_back({problem, call});
+        layers_.push_back({problem, call, false});
+    }
+    // A layer whose matrices have 8 bits.
+    void add_int8(const Problem& problem, nb::dict arrays)
+        requires std::same_as<T, float>
+    {
+        check(problem);
+        const Int8Call found = checked_int8(problem, arrays);
+        int8_pack(problem, found.call.weights, found.matrices, found.call.scratch);
+        layers_.push_back({problem, found.call, true});
     }
     // x [B, I] with adjacent rows; each further layer reads what the one before wrote.
     void step(uintptr_t x) {
@@ -219,13 +285,24 @@ private:
     struct Layer {
         RecurrentProblem problem;
         RecurrentForward<T> call;
+        bool int8;
     };
+    static void check(const Problem& problem) {
+        if (problem.element_size() != sizeof(T)) refuse("the stream's numbers are of another type");
+        if (problem.time != 1 || problem.lengths != nullptr || problem.resets.data != nullptr)
+            refuse("a stream's layers take one step, without lengths and resets");
+    }
+    static void run(const Layer& layer) {
+        if constexpr (std::same_as<T, float>)
+            if (layer.int8) return int8_forward(layer.problem, layer.call);
+        recurrent_forward(layer.problem, layer.call);
+    }
     void take_step(uintptr_t x) {
         std::lock_guard lock(mutex_);
         const T* input = reinterpret_cast<const T*>(x);
         for (Layer& layer : layers_) {
             layer.call.x = {input, layer.problem.input, 0};
-            recurrent_forward(layer.problem, layer.call);
+            run(layer);
             input = layer.call.out.data;
         }
     }
@@ -241,11 +318,12 @@ void draw(uintptr_t to, int64_t count, double probability, double value, uint64_
 
 template <class T>
 void bind_stream(nb::module_& module, const char* name) {
-    nb::class_<Stream<T>>(module, name)
-        .def(nb::init<>())
+    nb::class_<Stream<T>> bound(module, name);
+    bound.def(nb::init<>())
         .def("add", &Stream<T>::add, "problem"_a, "arrays"_a)
         .def("step", &Stream<T>::step, "x"_a)
         .def("seconds_per_step", &Stream<T>::seconds_per_step, "x"_a, "repeats"_a);
+    if constexpr (std::same_as<T, float>) bound.def("add_int8", &Stream<T>::add_int8, "problem"_a, "arrays"_a);
 }
 
 void bind_problem(nb::module_& module) {
@@ -299,6 +377,9 @@ void bind_problem(nb::module_& module) {
             "scratch",
             [](const Problem& self, bool backward) { return recurrent_scratch(self, self.element_size(), backward); },
             "backward"_a)
+        .def("scratch_int8", [](const Problem& self) { return int8_scratch(self); })
+        .def(
+            "forward_int8", [](const Problem& self, nb::dict arrays) { forward_int8(self, arrays); }, "arrays"_a)
         .def_prop_ro("saved_width", [](const Problem& self) { return recurrent_saved_width(self); })
         .def(
             "forward",
@@ -320,6 +401,11 @@ nb::dict cpu_info() {
         if (cpu_available(cpu)) available.append(cpu_name(cpu));
     nb::dict info;
     info["chosen"] = cpu_name(chosen_cpu());
+    info["int8"] = cpu_name(chosen_int8_cpu());
+    nb::list with_vnni;
+    for (Cpu cpu : {Cpu::avx512vnni, Cpu::avxvnni})
+        if (cpu_available(cpu)) with_vnni.append(cpu_name(cpu));
+    info["vnni"] = with_vnni;
     info["available"] = available;
     info["problem"] = cpu_problem();
     info["threads"] = thread_runtime();

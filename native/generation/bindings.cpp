@@ -4,6 +4,7 @@
 
 #include <nanobind/stl/vector.h>
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,32 @@ public:
 private:
     LinearProblem problem_;
     const T* bias_;
+    std::vector<unsigned char> scratch_;
+};
+
+// A weight in 8 bits with a scale for each output, packed once, for any number of rows.
+class Int8Linear {
+public:
+    Int8Linear(int64_t features, int64_t outputs, uintptr_t weight, uintptr_t scales, uintptr_t bias, int threads)
+        : problem_{1, features, outputs, threads}, bias_(at_address<const float>(bias)) {
+        if (features < 1 || outputs < 1 || threads < 1) throw nb::value_error("a size is below 1");
+        if (features > 65536) throw nb::value_error("more than 65,536 features, whose sums do not fit into 32 bits");
+        scratch_.resize(int8_linear_scratch(problem_));
+        int8_linear_pack(problem_, at_address<const int8_t>(weight), at_address<const float>(scales), scratch_.data());
+    }
+    void run(uintptr_t x, int64_t rows, uintptr_t out) {
+        nb::gil_scoped_release release;
+        std::lock_guard lock(mutex_);  // the scratch holds quantised rows
+        LinearProblem problem = problem_;
+        problem.rows = rows;
+        int8_linear_forward(
+            problem, LinearCall<float>{at_address<const float>(x), bias_, at_address<float>(out), scratch_.data()});
+    }
+
+private:
+    LinearProblem problem_;
+    const float* bias_;
+    std::mutex mutex_;
     std::vector<unsigned char> scratch_;
 };
 
@@ -79,6 +106,10 @@ void bind_type(nb::module_& module, const char* linear, const std::string& type)
 void bind_generation(nb::module_& module) {
     bind_type<float>(module, "LinearF32", "f32");
     bind_type<double>(module, "LinearF64", "f64");
+    nb::class_<Int8Linear>(module, "LinearInt8")
+        .def(nb::init<int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, int>(), "features"_a, "outputs"_a, "weight"_a,
+             "scales"_a, "bias"_a, "threads"_a)
+        .def("run", &Int8Linear::run, "x"_a, "rows"_a, "out"_a);
 }
 
 }  // namespace rnnkit

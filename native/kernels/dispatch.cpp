@@ -20,9 +20,38 @@
         default:                                   \
             return generic::function(__VA_ARGS__); \
     }
+#if defined(RNNKIT_AVXVNNI)
+#define RNNKIT_SERVE_AVXVNNI(function, ...) return int8_avxvnni::function(__VA_ARGS__);
+#else
+#define RNNKIT_SERVE_AVXVNNI(function, ...) return int8_avx2::function(__VA_ARGS__);
+#endif
+#define RNNKIT_SERVE_INT8(function, ...)                   \
+    switch (chosen_int8_cpu()) {                           \
+        case Cpu::avx512vnni:                              \
+            return int8_avx512vnni::function(__VA_ARGS__); \
+        case Cpu::avx512:                                  \
+            return int8_avx512::function(__VA_ARGS__);     \
+        case Cpu::avxvnni:                                 \
+            RNNKIT_SERVE_AVXVNNI(function, __VA_ARGS__)    \
+        case Cpu::avx2:                                    \
+            return int8_avx2::function(__VA_ARGS__);       \
+        default:                                           \
+            return int8_generic::function(__VA_ARGS__);    \
+    }
 #else
 #define RNNKIT_SERVE(function, ...) return generic::function(__VA_ARGS__);
+#define RNNKIT_SERVE_INT8(function, ...) return int8_generic::function(__VA_ARGS__);
 #endif
+
+#define RNNKIT_SERVE_INT8_KERNEL(what, ...)                   \
+    switch (problem.kernel) {                                 \
+        case Kernel::simple_rnn:                              \
+            RNNKIT_SERVE_INT8(simple_rnn_##what, __VA_ARGS__) \
+        case Kernel::lstm:                                    \
+            RNNKIT_SERVE_INT8(lstm_##what, __VA_ARGS__)       \
+        default:                                              \
+            RNNKIT_SERVE_INT8(gru_##what, __VA_ARGS__)        \
+    }
 
 #define RNNKIT_SERVE_KERNEL(what, ...)                   \
     switch (problem.kernel) {                            \
@@ -59,6 +88,15 @@ void recurrent_backward(const RecurrentProblem& problem, const RecurrentBackward
     RNNKIT_SERVE_KERNEL(backward, problem, call);
 }
 
+size_t int8_scratch(const RecurrentProblem& problem) { RNNKIT_SERVE_INT8_KERNEL(scratch, problem); }
+void int8_pack(const RecurrentProblem& problem, const RecurrentWeights<float>& weights, const Int8Weights& matrices,
+               void* scratch) {
+    RNNKIT_SERVE_INT8_KERNEL(pack, problem, weights, matrices, scratch);
+}
+void int8_forward(const RecurrentProblem& problem, const RecurrentForward<float>& call) {
+    RNNKIT_SERVE_INT8_KERNEL(forward, problem, call);
+}
+
 void bernoulli(float* to, int64_t count, double probability, float value, uint64_t seed, int threads) {
     RNNKIT_SERVE(bernoulli, to, count, probability, value, seed, threads);
 }
@@ -68,6 +106,13 @@ void bernoulli(double* to, int64_t count, double probability, double value, uint
 
 size_t head_scratch(const HeadProblem& problem, size_t element) { RNNKIT_SERVE(head_scratch, problem, element); }
 size_t linear_scratch(const LinearProblem& problem, size_t element) { RNNKIT_SERVE(linear_scratch, problem, element); }
+size_t int8_linear_scratch(const LinearProblem& problem) { RNNKIT_SERVE_INT8(int8_linear_scratch, problem); }
+void int8_linear_pack(const LinearProblem& problem, const int8_t* weight, const float* scales, void* scratch) {
+    RNNKIT_SERVE_INT8(int8_linear_pack, problem, weight, scales, scratch);
+}
+void int8_linear_forward(const LinearProblem& problem, const LinearCall<float>& call) {
+    RNNKIT_SERVE_INT8(int8_linear_forward, problem, call);
+}
 size_t draw_scratch(int64_t vocabulary, size_t element) { RNNKIT_SERVE(draw_scratch, vocabulary, element); }
 
 size_t transducer_scratch(const TransducerProblem& problem, bool backward) {

@@ -56,6 +56,14 @@ struct RecurrentWeights {
     const T *gain_c, *shift_c;  // [H] each
 };
 
+// Matrices in 8 bits with a scale for each row, in the place of w, u and projection, which are null then. The numbers
+// lie between -127 and 127; rows are no longer than 65,536.
+struct Int8Weights {
+    const int8_t *w, *u, *projection;
+    const float *w_scales, *u_scales, *projection_scales;  // [G·H], [G·H], [S]
+    const float* diagonal;  // [H] of u in the simple layer, whose numbers there are zeros then; or null
+};
+
 // What the forward and the backward call both read.
 template <class T>
 struct RecurrentInputs {
@@ -105,6 +113,12 @@ void recurrent_forward(const RecurrentProblem&, const RecurrentForward<double>&)
 void recurrent_backward(const RecurrentProblem&, const RecurrentBackward<float>&);
 void recurrent_backward(const RecurrentProblem&, const RecurrentBackward<double>&);
 
+// The same with weights in 8 bits, of float32 calls without `saved`. The rows that they multiply are quantised as they
+// come (common/int8.h); gates and states stay float32.
+size_t int8_scratch(const RecurrentProblem&);
+void int8_pack(const RecurrentProblem&, const RecurrentWeights<float>&, const Int8Weights&, void* scratch);
+void int8_forward(const RecurrentProblem&, const RecurrentForward<float>&);
+
 // Declares the same functions of one kernel, once per CPU family; recurrent_define.h defines them.
 #define RNNKIT_DECLARE_FAMILY(family, name)                                                    \
     namespace family {                                                                         \
@@ -117,9 +131,22 @@ void recurrent_backward(const RecurrentProblem&, const RecurrentBackward<double>
     void name##_backward(const RecurrentProblem&, const RecurrentBackward<float>&);            \
     void name##_backward(const RecurrentProblem&, const RecurrentBackward<double>&);           \
     }
-#define RNNKIT_DECLARE_RECURRENT(name)   \
-    RNNKIT_DECLARE_FAMILY(generic, name) \
-    RNNKIT_DECLARE_FAMILY(avx2, name)    \
-    RNNKIT_DECLARE_FAMILY(avx512, name)
+// Weights in 8 bits have families of their own.
+#define RNNKIT_DECLARE_INT8(family, name)                                                                         \
+    namespace family {                                                                                            \
+    size_t name##_scratch(const RecurrentProblem&);                                                               \
+    void name##_pack(const RecurrentProblem&, const RecurrentWeights<float>&, const Int8Weights&, void* scratch); \
+    void name##_forward(const RecurrentProblem&, const RecurrentForward<float>&);                                 \
+    }
+#define RNNKIT_DECLARE_RECURRENT(name)         \
+    RNNKIT_DECLARE_FAMILY(generic, name)       \
+    RNNKIT_DECLARE_FAMILY(avx2, name)          \
+    RNNKIT_DECLARE_FAMILY(avx512, name)        \
+    RNNKIT_DECLARE_INT8(int8_generic, name)    \
+    RNNKIT_DECLARE_INT8(int8_avx2, name)       \
+    RNNKIT_DECLARE_INT8(int8_avx512, name)     \
+    RNNKIT_DECLARE_INT8(int8_avxvnni, name)    \
+    RNNKIT_DECLARE_INT8(int8_avx512vnni, name) \
+    RNNKIT_DECLARE_INT8(int8_emulated, name)
 
 }  // namespace rnnkit

@@ -5,20 +5,21 @@
 
 namespace rnnkit::RNNKIT_FAMILY {
 
-template <Cell C>
+// `Own`: the packed weights of a thread, with their products.
+template <Cell C, class Own = ThreadWeights<typename C::Element>>
 class ForwardPass {
     using T = typename C::Element;
 
 public:
     ForwardPass(const RecurrentProblem& problem, void* scratch)
-        : problem_(problem), split_(split_for(problem, C::gates, C::units_independent(problem), sizeof(T))) {
+        : problem_(problem), split_(split_for(problem, C::gates, C::units_independent(problem), Own::element)) {
         Arena arena(scratch);
         width_ = C::saved_width(problem_) > 0 ? C::saved_width(problem_) : 1;
         order_.allocate(arena, problem_.batch);
         counts_ = arena.allocate<int64_t>(problem_.lengths != nullptr ? problem_.time + 1 : 0);
         sorted_ = arena.allocate<int64_t>(problem_.batch);
         rows_.allocate(arena, problem_.batch);
-        weights_ = arena.allocate<ThreadWeights<T>>(split_.threads);
+        weights_ = arena.allocate<Own>(split_.threads);
         zeros_ = arena.allocate<T>(longest_state());
         bias_ = arena.allocate<T>(bias_width());
         work_ = arena.allocate<T>(problem_.batch * width_);
@@ -26,25 +27,27 @@ public:
         const int64_t ahead = split_.by_units ? rows_ahead() : 0;
         ahead_x_ = arena.allocate<const T*>(ahead), ahead_work_ = arena.allocate<T*>(ahead);
         cell_.allocate(arena, problem_);
-        for (int i = 0; i < weight_parts(); ++i) {
-            ThreadWeights<T> own;
-            own.units = units_of(problem_, i, weight_parts());
+        Own first;
+        for (int i = 0; i < split_.threads; ++i) {
+            Own own;
+            own.units = split_.by_units ? units_of(problem_, i, split_.threads) : units_of(problem_, 0, 1);
             own.count = C::weight_blocks(problem_, own.units, own.blocks);
-            own.packed = arena.allocate<T>(own.packed_size(problem_));
+            own.allocate(arena, problem_, split_.by_units || i == 0 ? nullptr : &first);
+            if (i == 0) first = own;
             if (scratch != nullptr) weights_[i] = own;
         }
         bytes_ = arena.used();
     }
     size_t bytes() const { return bytes_; }
 
-    // Packs the weights; `run` may follow any number of times.
-    void pack(const RecurrentWeights<T>& weights) {
+    // Packs the weights; `run` may follow any number of times. `source`: the matrices, as `Own` takes them.
+    void pack(const RecurrentWeights<T>& weights, const typename Own::Source& source) {
         const bool small = C::gates * problem_.hidden * (problem_.input + problem_.state) < serial_weights;
         parallel(small ? 1 : split_.threads, [&](int thread, int count) {
             if (split_.by_units)
-                for (int i = thread; i < weight_parts(); i += count) weights_[i].pack(problem_, weights, 0, 1);
+                for (int i = thread; i < split_.threads; i += count) weights_[i].pack(problem_, source, 0, 1);
             else
-                weights_[0].pack(problem_, weights, thread, count);
+                weights_[0].pack(problem_, source, thread, count);
         });
         fill(bias_, T(0), bias_width());
         cell_.prepare_forward(problem_, weights, bias_);
@@ -76,7 +79,7 @@ public:
             for (int64_t step = 0; step < order_.longest; ++step) {
                 bind_step(call, rows, step);
                 if (rows.count == 0) break;
-                cell_.forward_step(problem_, call, rows, weights_[0], bias_);
+                cell_.forward_step(problem_, call, rows, weights_[thread], bias_);
                 advance(rows);
             }
             finish(call, rows, end);
@@ -89,7 +92,6 @@ private:
         const int64_t saved = C::saved_width(problem_), gates = C::gates * problem_.hidden;
         return saved > gates ? saved : gates;
     }
-    int weight_parts() const { return split_.by_units ? split_.threads : 1; }
     // Rows whose products with the input are computed at a time: several steps', so that W is read once for all.
     int64_t rows_ahead() const { return problem_.batch > pair_block ? problem_.batch : pair_block; }
     // Whether each step has a work row of its own.
@@ -174,7 +176,7 @@ private:
     C cell_;
     RowOrder order_;
     ForwardRows<T> rows_;
-    ThreadWeights<T>* weights_;  // of each thread by units; of all of them by rows
+    Own* weights_;  // of each thread; by rows they share what is packed
     int64_t *counts_, *sorted_, width_;
     T *zeros_, *bias_, *work_, *masked_;
     const T** ahead_x_;

@@ -96,10 +96,18 @@ enum class Products : int { of_input, of_state, apart, together };
 // The weights that one thread multiplies by: those of its hidden units, and where they lie packed.
 template <class T>
 struct ThreadWeights {
+    using Source = RecurrentWeights<T>;
+    static constexpr size_t element = sizeof(T);  // bytes of a weight
+
     Units units;
     int count;
     WeightBlock blocks[max_blocks];
     T* packed;
+
+    // Takes memory for the packed weights, or uses another thread's.
+    void allocate(Arena& arena, const RecurrentProblem& problem, const ThreadWeights* other) {
+        packed = other != nullptr ? other->packed : arena.allocate<T>(packed_size(problem));
+    }
 
     int64_t packed_size(const RecurrentProblem& problem) const {
         int64_t size = 0;
@@ -147,6 +155,13 @@ struct ThreadWeights {
             if (of_state && block.with_h) multiply_rows(panels, rows, of_h, target);
             from += panels.padded() * (x_depth + h_depth);
         }
+    }
+
+    // The product with a further matrix [columns, depth], which the cell packed: its projection, or U_n behind a reset.
+    void multiply_further(int64_t columns, int64_t depth, const T* further, int64_t rows, const T* const* left,
+                          Target<T> target) const {
+        const Segment<T> segment[] = {{left, further, depth}};
+        multiply_rows(Panels<T>(columns), rows, segment, target);
     }
 };
 

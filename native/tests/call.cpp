@@ -36,8 +36,9 @@ private:
 };
 
 template <class T>
-std::string compare(const char* what, const Case& c, const std::vector<double>& truth, const Array<T>& found) {
-    Comparison comparison(what, c, truth, bound<T>);
+std::string compare(const char* what, const Case& c, const std::vector<double>& truth, const Array<T>& found,
+                    double factor = 1) {
+    Comparison comparison(what, c, truth, factor * bound<T>);
     if (found.size() != truth.size()) return std::string(" ") + what + ": another size";
     for (size_t i = 0; i < truth.size(); ++i) comparison.add(truth[i], static_cast<double>(found[i]));
     return comparison.result();
@@ -46,9 +47,9 @@ std::string compare(const char* what, const Case& c, const std::vector<double>& 
 // Features [first, first + n) of every step, n from the size of the truth; zeros behind a row's length unless `unset`.
 template <class T>
 std::string compare(const char* what, const Problem& p, const std::vector<double>& truth, const Sequence<T>& found,
-                    int64_t first = 0, bool unset = false) {
+                    double factor = 1, int64_t first = 0, bool unset = false) {
     const Case& c = p.c;
-    Comparison comparison(what, c, truth, bound<T>);
+    Comparison comparison(what, c, truth, factor * bound<T>);
     const int64_t n = c.batch == 0 ? 0 : static_cast<int64_t>(truth.size()) / (c.batch * c.time);
     size_t next = 0;
     for (int64_t b = 0; b < c.batch; ++b)
@@ -121,22 +122,35 @@ rnnkit::Strided<const T> Call<T>::zone(const Array<T>& even, const Sequence<T>& 
 }
 
 template <class T>
-void Call<T>::forward(bool save) {
+rnnkit::RecurrentForward<T> Call<T>::forward_call(bool save) {
     const int64_t S = c_.state_size(), H = c_.hidden, B = c_.batch;
     out_ = Sequence<T>(c_, S), hn_ = Array<T>(static_cast<size_t>(B * S));
     cn_ = Array<T>(static_cast<size_t>(c_.kernel == lstm ? B * H : 0));
     saved_ = Sequence<T>(c_, save ? saved_width_ : 0);
-    const rnnkit::RecurrentProblem problem = recurrent();
-    const Scratch scratch(rnnkit::recurrent_scratch(problem, sizeof(T), false));
     rnnkit::RecurrentForward<T> call{};
     call.x = x_.template view<const T>(), call.weights = weights();
     call.h0 = pointer(h0), call.c0 = pointer(c0), call.reset_h = pointer(reset_h), call.reset_c = pointer(reset_c);
     call.mask = mask_.get(), call.zone_h = zone(zone_h_, zones_h_), call.zone_c = zone(zone_c_, zones_c_);
     call.out = out_.template view<T>(), call.hn = hn_.get(), call.cn = cn_.get();
     call.saved = saved_.template view<T>();
+    return call;
+}
+
+template <class T>
+void Call<T>::forward(bool save) {
+    rnnkit::RecurrentForward<T> call = forward_call(save);
+    const rnnkit::RecurrentProblem problem = recurrent();
+    const Scratch scratch(rnnkit::recurrent_scratch(problem, sizeof(T), false));
     call.scratch = scratch.get();
     rnnkit::recurrent_pack(problem, call.weights, scratch.get());
     rnnkit::recurrent_forward(problem, call);
+}
+
+template <class T>
+void Call<T>::forward_by(
+    const std::function<void(const rnnkit::RecurrentProblem&, rnnkit::RecurrentForward<T>&)>& function) {
+    rnnkit::RecurrentForward<T> call = forward_call(false);
+    function(recurrent(), call);
 }
 
 template <class T>
@@ -164,12 +178,12 @@ void Call<T>::backward(unsigned wanted) {
 }
 
 template <class T>
-std::string Call<T>::check_forward(const Expected& truth) const {
-    std::string wrong = compare("out", p_, truth.out, out_) + compare("hn", c_, truth.hn, hn_);
+std::string Call<T>::check_forward(const Expected& truth, double factor) const {
+    std::string wrong = compare("out", p_, truth.out, out_, factor) + compare("hn", c_, truth.hn, hn_, factor);
     if (!saved_.gaps_untouched()) wrong += " saved: wrote between rows";
     if (c_.kernel != lstm) return wrong;
-    wrong += compare("cn", c_, truth.cn, cn_);
-    if (saved_.data().size() > 0) wrong += compare("saved c", p_, truth.cells, saved_, 4 * c_.hidden, true);
+    wrong += compare("cn", c_, truth.cn, cn_, factor);
+    if (saved_.data().size() > 0) wrong += compare("saved c", p_, truth.cells, saved_, factor, 4 * c_.hidden, true);
     return wrong;
 }
 

@@ -73,10 +73,10 @@ int main(int count, char** names) {
     constexpr struct {
         const char* name;
         void (*run)(Tally&);
-    } subjects[] = {{"truth", test_truth},           {"options", test_options},  {"rows", test_rows},
-                    {"units", test_units},           {"edges", test_edges},      {"streams", test_streams},
-                    {"draws", test_draws},           {"threads", test_threads},  {"tokens", test_tokens},
-                    {"transducer", test_transducer}, {"training", test_training}};
+    } subjects[] = {{"truth", test_truth},           {"options", test_options},   {"rows", test_rows},
+                    {"units", test_units},           {"edges", test_edges},       {"streams", test_streams},
+                    {"draws", test_draws},           {"threads", test_threads},   {"tokens", test_tokens},
+                    {"transducer", test_transducer}, {"training", test_training}, {"int8", test_int8}};
     int failed = 0;
     std::printf("%s, threads by %s:", rnnkit::cpu_name(rnnkit::chosen_cpu()), rnnkit::thread_runtime());
     for (const auto& subject : subjects) {

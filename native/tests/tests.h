@@ -43,3 +43,4 @@ void test_threads(Tally& tally);
 void test_tokens(Tally& tally);
 void test_transducer(Tally& tally);
 void test_training(Tally& tally);
+void test_int8(Tally& tally);

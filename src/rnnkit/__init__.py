@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTM
     from .layers.picture_warp import PictureWarp
     from .layers.pixels import PixelFront
+    from .layers.quantized import quantize
     from .layers.renet import ReNet
     from .layers.rnn import RNN
     from .layers.sequence_module import SequenceModule
@@ -138,6 +139,7 @@ _NAMES = {
     "chrono_": "layers.initialisation",
     "diagnose": "diagnostics.diagnosis",
     "load": "models.loading",
+    "quantize": "layers.quantized",
     "summary": "training.reports.summary",
     "to_torch": "layers.to_torch",
 }
@@ -211,6 +213,7 @@ __all__ = [
     "load",
     "models",
     "ops",
+    "quantize",
     "summary",
     "to_torch",
 ]

@@ -75,7 +75,7 @@ def model_file(path: str | os.PathLike[str]) -> Path:
 
 
 def save_module(module: torch.nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> Path:
-    """Write weights, ``module.config()`` and which of them have adapters to one file, atomically.
+    """Write weights, ``module.config()`` and which of them have adapters or 8 bits to one file, atomically.
 
     Args:
         module: any module; without a ``config`` method only its weights are kept, and loading needs a module to
@@ -105,6 +105,8 @@ def pack_module(
     # Parametrisations that a file can name: without them the names of the weights would be unknown on loading.
     adapters = {name: part.adapter_config() for name, part in module.named_modules() if hasattr(part, "adapter_config")}
     described = {"config": config, "extra": extra or {}} | ({"adapters": adapters} if adapters else {})
+    quantized = {name: part.int8_config() for name, part in module.named_modules() if hasattr(part, "int8_config")}
+    described |= {"quantized": quantized} if quantized else {}
     metadata = {"rnnkit": json.dumps(described)}
     held: Any = _Held(module.state_dict()) if copy else module
 

@@ -3,6 +3,7 @@
 
 #include "../recurrent_backward.h"
 #include "../recurrent_forward.h"
+#include "../recurrent_int8.h"
 #include "../recurrent_norm.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
@@ -69,7 +70,8 @@ struct Gru {
     void prepare_reset(const RecurrentProblem& problem, const RecurrentWeights<T>& weights, bool transposed) const {
         if (!is_reset_before(problem)) return;
         const int64_t H = problem.hidden;
-        pack_panels(Panels<T>(H), {weights.u + gate_n * H * H, H, transposed}, H, packed_u_n);
+        if (weights.u != nullptr)  // else the weights are no floats
+            pack_panels(Panels<T>(H), {weights.u + gate_n * H * H, H, transposed}, H, packed_u_n);
         for (int64_t p = 0; p < problem.batch; ++p) product_rows[p] = products + p * H;
     }
 
@@ -109,15 +111,16 @@ struct Gru {
         add(bias + (is_reset_before(problem) ? gate_n : saved_q) * H, of_h + gate_n * H, H);
     }
 
+    template <class Own>
     void forward_step(const RecurrentProblem& problem, const RecurrentForward<T>& call, const ForwardRows<T>& rows,
-                      const ThreadWeights<T>& own, const T* bias) const {
+                      const Own& own, const T* bias) const {
         const int64_t H = problem.hidden;
         const GruLayout layout(problem);
         own.multiply(problem, rows.products, rows.count, rows.x, rows.recurrent, bias, rows.saved);
         if (layout.reset_before) {
             reset_forward(problem, rows);
-            const Segment<T> segment[] = {{product_rows + rows.position, packed_u_n, H}};
-            multiply_rows(Panels<T>(H), rows.count, segment, {rows.saved, gate_n * H, nullptr, true});
+            own.multiply_further(H, H, packed_u_n, rows.count, product_rows + rows.position,
+                                 {rows.saved, gate_n * H, nullptr, true});
         }
         for (int64_t r = 0; r < rows.count; ++r) {
             if (problem.normed) normalise_gates(layout, call.weights, bias, rows.saved[r]);

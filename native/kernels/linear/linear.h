@@ -29,6 +29,25 @@ void linear_pack(const LinearProblem&, const double* weight, void* scratch);
 void linear_forward(const LinearProblem&, const LinearCall<float>&);
 void linear_forward(const LinearProblem&, const LinearCall<double>&);
 
+// The same with W in 8 bits: numbers between -127 and 127, and a scale for each output. Rows of x are quantised as they
+// come (common/int8.h). F is at most 65,536. `threads` is what the scratch was made for, or less.
+size_t int8_linear_scratch(const LinearProblem&);
+void int8_linear_pack(const LinearProblem&, const int8_t* weight, const float* scales, void* scratch);
+void int8_linear_forward(const LinearProblem&, const LinearCall<float>&);
+
+#define RNNKIT_DECLARE_INT8_LINEAR(family)                                                                 \
+    namespace family {                                                                                     \
+    size_t int8_linear_scratch(const LinearProblem&);                                                      \
+    void int8_linear_pack(const LinearProblem&, const int8_t* weight, const float* scales, void* scratch); \
+    void int8_linear_forward(const LinearProblem&, const LinearCall<float>&);                              \
+    }
+RNNKIT_DECLARE_INT8_LINEAR(int8_generic)
+RNNKIT_DECLARE_INT8_LINEAR(int8_avx2)
+RNNKIT_DECLARE_INT8_LINEAR(int8_avx512)
+RNNKIT_DECLARE_INT8_LINEAR(int8_avxvnni)
+RNNKIT_DECLARE_INT8_LINEAR(int8_avx512vnni)
+RNNKIT_DECLARE_INT8_LINEAR(int8_emulated)
+
 #define RNNKIT_DECLARE_LINEAR(family)                                     \
     namespace family {                                                    \
     size_t linear_scratch(const LinearProblem&, size_t);                  \

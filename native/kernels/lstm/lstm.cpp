@@ -3,6 +3,7 @@
 
 #include "../recurrent_backward.h"
 #include "../recurrent_forward.h"
+#include "../recurrent_int8.h"
 #include "../recurrent_norm.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
@@ -99,13 +100,14 @@ struct Lstm {
         for (const T* one : weights.bias)
             if (one != nullptr) add(bias, one, lstm_gates * problem.hidden);
         set_candidate_rows(problem);
-        if (is_projected(problem))
+        if (weights.projection != nullptr)  // else the weights are no floats
             pack_panels(Panels<T>(problem.state), {weights.projection, problem.hidden, true}, problem.hidden,
                         projection);
     }
 
+    template <class Own>
     void forward_step(const RecurrentProblem& problem, const RecurrentForward<T>& call, const ForwardRows<T>& rows,
-                      const ThreadWeights<T>& own, const T* bias) const {
+                      const Own& own, const T* bias) const {
         const LstmLayout layout(problem);
         const RecurrentWeights<T>& weights = call.weights;
         const int64_t H = problem.hidden;
@@ -126,8 +128,7 @@ struct Lstm {
             if (candidate != nullptr) output_forward(problem, weights, row);
         }
         if (!layout.projected) return;
-        const Segment<T> segment[] = {{candidate_rows + rows.position, projection, H}};
-        multiply_rows(Panels<T>(problem.state), rows.count, segment, {rows.out});
+        own.multiply_further(problem.state, H, projection, rows.count, candidate_rows + rows.position, {rows.out});
         for (int64_t r = 0; problem.zoned_h && r < rows.count; ++r)
             apply_zone(rows.out[r], rows.h[r], at(call.zone_h, rows.batch[r], rows.time[r]), problem.state);
     }

@@ -3,6 +3,7 @@
 
 #include "../recurrent_backward.h"
 #include "../recurrent_forward.h"
+#include "../recurrent_int8.h"
 #include "../recurrent_norm.h"
 
 namespace rnnkit::RNNKIT_FAMILY {
@@ -56,8 +57,9 @@ struct SimpleRnn {
             if (one != nullptr) add(bias, one, problem.hidden);
     }
 
+    template <class Own>
     void forward_step(const RecurrentProblem& problem, const RecurrentForward<T>& call, const ForwardRows<T>& rows,
-                      const ThreadWeights<T>& own, const T* bias) const {
+                      const Own& own, const T* bias) const {
         // Without a saved row the products go straight to the output.
         T* const* const work = saved_width(problem) > 0 ? rows.saved : rows.out;
         own.multiply(problem, rows.products, rows.count, rows.x, rows.recurrent, bias, work);

@@ -26,6 +26,7 @@ from . import (
     import_model,
     inspect,
     predict,
+    quantize,
     recipes,
     runs,
     shards,
@@ -92,6 +93,7 @@ app.command("finetune", cls=FineTuneVerb)(finetune.finetune)
 app.command("understand", cls=Verb)(understand.understand)
 app.command("inspect", cls=DataVerb)(inspect.inspect)
 app.command("export", cls=Verb)(export.export)
+app.command("quantize", cls=Verb)(quantize.quantize)
 app.command("import", cls=Verb)(import_model.import_model)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(shards.app, name="shards")

@@ -48,6 +48,11 @@ class RecurrentBase(torch.nn.RNNBase):
         return getattr(self, name) if found is None else found
 
     @property
+    def weight_like(self) -> Tensor:
+        """A tensor of the layer's device and dtype."""
+        return self._weight("weight_ih_l0")
+
+    @property
     def num_directions(self) -> int:
         """D, 1 or 2."""
         return 2 if self.bidirectional else 1
@@ -75,7 +80,7 @@ class RecurrentBase(torch.nn.RNNBase):
         Returns:
             h [L·D, B, H], or (h, c) for an LSTM.
         """
-        weight = self.weight_ih_l0
+        weight = self.weight_like
         device, dtype = device or weight.device, dtype or weight.dtype
         if self.options.learn_initial_state:
             learned = [getattr(self, f"initial_{name}") for name in self.state_names]

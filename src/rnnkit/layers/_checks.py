@@ -94,7 +94,7 @@ def check_input(x: Tensor, layer: RecurrentBase) -> None:
         )
     if x.shape[1 if layer.batch_first else 0] == 0:
         raise ShapeError.of("input", tuple(x.shape), f", read as {layout}: it has no time step")
-    weight = layer._weight("weight_ih_l0")
+    weight = layer.weight_like
     if x.device != weight.device:
         raise ShapeError(f"input is on {x.device} and the layer on {weight.device}; move one with .to(...)")
     if x.dtype != weight.dtype:

@@ -199,14 +199,14 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         if not isinstance(x, Tensor):
             raise ShapeError(f"x is a {type(x).__name__}; expected a tensor: torch.as_tensor(x)")
         if _autocast(x):
-            x = x.to(self.weight_ih_l0.dtype)
+            x = x.to(self.weight_like.dtype)
             state = None if state is None else map_state(lambda leaf: leaf.to(x.dtype), state)
             with torch.autocast(x.device.type, enabled=False):
                 return self.step(x, state)
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise ShapeError(f"x has shape {tuple(x.shape)}; a step takes (batch, {self.input_size})")
-        if x.dtype != self.weight_ih_l0.dtype:
-            raise ShapeError(f"x is {x.dtype} and the layer's weights are {self.weight_ih_l0.dtype}; convert one")
+        if x.dtype != self.weight_like.dtype:
+            raise ShapeError(f"x is {x.dtype} and the layer's weights are {self.weight_like.dtype}; convert one")
         if state is None:
             state = self.initial_state(x.shape[0], x.device, x.dtype)
         else:
@@ -284,7 +284,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
             raise ShapeError(f"input is a {type(x).__name__}; expected a tensor: torch.as_tensor(input)")
         if _autocast(x):
             # The input may come in half precision from the layers before, and the state from PyTorch's layers.
-            dtype = self.weight_ih_l0.dtype
+            dtype = self.weight_like.dtype
             x = x.to(dtype)
             hx = None if hx is None else map_state(lambda leaf: leaf.to(dtype), hx)
         check_input(x, self)
@@ -312,7 +312,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
 
     def _forward_packed(self, packed: PackedSequence, hx: State | None) -> tuple[PackedSequence, State]:
         if _autocast(packed.data):
-            packed = packed.to(self.weight_ih_l0.dtype)
+            packed = packed.to(self.weight_like.dtype)
         if self.backend_for(packed.data.device, packed.data.dtype) != "torch":
             return run_padded(lambda x, rows: self.forward(x, hx, lengths=rows), packed, self.batch_first)
         if hx is None and self.options.learn_initial_state:

@@ -55,13 +55,13 @@ class Stream:
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise ConfigError(f"batch={batch!r}; expected the number of rows that step together, at least 1")
         self._reuse_output = reuse_output
-        weight = layer.weight_ih_l0
+        weight = layer.weight_like
         self._shape, self._dtype, self._device = (batch, layer.input_size), weight.dtype, weight.device
         with torch.inference_mode(False):  # buffers made inside it could not be written outside
             self._build(layer, batch)
 
     def _build(self, layer: RecurrentBase, batch: int) -> None:
-        weight = layer.weight_ih_l0
+        weight = layer.weight_like
         frozen = self._layer = _snapshot(layer)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
         self._state: State = map_state(torch.clone, self._initial)
@@ -207,7 +207,7 @@ def _snapshot(layer: RecurrentBase) -> RecurrentBase:
 
 def _packed(layer: RecurrentBase, state: State, batch: int) -> NativeStream:
     """Pack the layers of ``layer`` for the native core, with ``state`` as its state buffers."""
-    stream = NativeStream(batch, layer.input_size, layer.weight_ih_l0.dtype)
+    stream = NativeStream(batch, layer.input_size, layer.weight_like.dtype)
     for index in range(layer.num_layers):
         own = tensors(state_row(state, index))
         options = layer._direction_options(stream.output, batch, 1, index, False)

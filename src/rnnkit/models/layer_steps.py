@@ -163,7 +163,7 @@ def _linear(layer: torch.nn.Module, x: Tensor) -> Any:
 
 
 def _weights(layer: torch.nn.Module) -> list[Tensor]:
-    """The parameters of a layer; without modules in it (an adapter's) they are found without a walk."""
+    """The weights of a layer; without modules in it (an adapter's) they are found without a walk."""
     if layer._modules:
-        return list(layer.parameters())
-    return [one for one in layer._parameters.values() if one is not None]
+        return [*layer.parameters(), *layer.buffers()]
+    return [one for one in (*layer._parameters.values(), *layer._buffers.values()) if one is not None]

@@ -34,6 +34,7 @@ from ..layers.lstm import LSTM
 from ..layers.picture_front import PictureFront
 from ..layers.picture_warp import PictureWarp
 from ..layers.pixels import PixelFront
+from ..layers.quantized import is_quantized, restore_quantized
 from ..layers.renet import ReNet
 from ..layers.rnn import RNN
 from ..layers.simple_rnn import SimpleRNN
@@ -230,7 +231,7 @@ def load(
     *,
     builders: Mapping[str, Builder] | None = None,
 ) -> torch.nn.Module:
-    """Load what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters stay adapters.
+    """Load what ``learner.save(path)`` wrote, in evaluation mode, on the CPU; adapters and 8 bits stay what they are.
 
     Args:
         path: the file, or a folder (such as a run folder) with a ``model.safetensors``.
@@ -264,6 +265,8 @@ def load(
         adapters = {name: one for name, one in described.get("adapters", {}).items() if name not in parts}
         if adapters:
             restore_adapters(model, adapters)
+        if (quantized := described.get("quantized")) and not is_quantized(model):
+            model = restore_quantized(model, quantized)
     file = model_file(path)
     with safe_open(str(file), "pt") as opened:
         weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)

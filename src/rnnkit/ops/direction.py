@@ -30,6 +30,8 @@ class RecurrentWeights(NamedTuple):
         w_hh: recurrent weights [G·H, S].
         b_ih, b_hh: biases [G·H], or None.
         w_hr: projection [P, H] of an LSTM, or None.
+
+    The matrices may be :class:`rnnkit.ops.int8.Int8Weight` in the references and in what serves these.
     """
 
     w_ih: Tensor
@@ -165,13 +167,24 @@ def run_native(
     Raises:
         ShapeError: a shape, dtype or device does not fit.
     """
+    inputs = call_inputs(call, call.weights)
+    return recurrence(inputs, kernel, variant, call.reverse, call.batch_first, call.return_cells)
+
+
+def call_inputs(call: DirectionCall, weights: RecurrentWeights) -> Inputs:
+    """Return the tensors of a call in the order in which the core takes them.
+
+    Args:
+        call: see :class:`DirectionCall`.
+        weights: in the place of its own.
+    """
     x, options, batch_first = call.x, call.options, call.batch_first
     h0, c0 = _h_and_c(call.state)
     reset_h, reset_c = _h_and_c(call.initial)
     gain_ih, gain_hh, gain_c, shift_c = _NO_NORM if options.norm is None else options.norm
-    inputs = Inputs(
+    return Inputs(
         x,
-        *call.weights,
+        *weights,
         options.peephole,
         gain_ih,
         gain_hh,
@@ -187,7 +200,6 @@ def run_native(
         call.lengths,
         call.resets,
     )
-    return recurrence(inputs, kernel, variant, call.reverse, batch_first, call.return_cells)
 
 
 _NO_NORM = (None, None, None, None)

@@ -142,7 +142,7 @@ def lstm_step(
     new_h = o * torch.tanh(inner)
     if gates is not None:
         gates.update(i=i, f=f, g=g, o=o)
-    new_h = new_h if weights.w_hr is None else new_h @ weights.w_hr.T
+    new_h = new_h if weights.w_hr is None else pre_activation(new_h, weights.w_hr, None, None)
     return (
         new_h if zoneout_h is None else zoneout_h * h + (1 - zoneout_h) * new_h,
         new_c if zoneout_c is None else zoneout_c * c + (1 - zoneout_c) * new_c,

@@ -156,8 +156,16 @@ def _sequence(tensor: Tensor, batch_first: bool) -> tuple[int, int, int]:
 _DTYPES = {"lengths": torch.int64, "resets": torch.bool}  # all others have that of x
 
 
-def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
-    """Check every tensor: the kernel takes addresses, and a wrong shape would read memory of others."""
+_MATRICES = ("w_ih", "w_hh", "w_hr")
+
+
+def check(inputs: Inputs, flags: Flags, sizes: Sizes, *, matrices: torch.dtype | None = None) -> None:
+    """Check every tensor: the kernel takes addresses, and a wrong shape would read memory of others.
+
+    Args:
+        inputs, flags, sizes: of the call.
+        matrices: the type of its matrices; None: that of x.
+    """
     x = inputs.x
     if x.dim() != 3 or x.dtype not in (torch.float32, torch.float64) or not x.is_cpu:
         raise ShapeError(
@@ -173,15 +181,20 @@ def check(inputs: Inputs, flags: Flags, sizes: Sizes) -> None:
         "mask": (batch, state), "zone_h": (batch, time, state), "zone_c": (batch, time, hidden),
         "lengths": (batch,), "resets": (batch, time),
     }  # fmt: skip
-    _fit(zip(shapes, inputs[1:], shapes.values(), strict=True), x.dtype)
+    types = _DTYPES if matrices is None else _DTYPES | dict.fromkeys(_MATRICES, matrices)
+    _fit(zip(shapes, inputs[1:], shapes.values(), strict=True), x.dtype, types)
 
 
-def _fit(tensors: Iterable[tuple[str, Tensor | None, tuple[int, ...]]], dtype: torch.dtype) -> None:
+def _fit(
+    tensors: Iterable[tuple[str, Tensor | None, tuple[int, ...]]],
+    dtype: torch.dtype,
+    types: dict[str, torch.dtype] = _DTYPES,
+) -> None:
     """Raise ShapeError unless the tensors have the shapes beside them and lie on the CPU; None fits."""
     for name, tensor, shape in tensors:
         if tensor is None:
             continue
-        wanted = _DTYPES.get(name, dtype)
+        wanted = types.get(name, dtype)
         if tensor.shape != shape or tensor.dtype != wanted or not tensor.is_cpu:
             raise ShapeError(
                 f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}; "
@@ -208,7 +221,7 @@ def recurrent_problem(inputs: Inputs, flags: Flags, sizes: Sizes) -> Any:
     return core.problem(
         kernel=core.kernels[flags.kernel],
         variant=core.variants[flags.variant],
-        element=core.elements[inputs.w_hh.dtype],
+        element=core.elements[inputs.x.dtype],
         batch=sizes.batch,
         time=sizes.time,
         input=sizes.input,

@@ -19,6 +19,7 @@ from .native_call import (
     recurrent_problem,
     sizes_of,
 )
+from .native_int8 import Int8Call, is_int8, stream_inputs
 
 Tensor = torch.Tensor
 
@@ -54,6 +55,9 @@ class NativeStream:
         tensors: dict[str, Any] = dict(zip(("h0", "c0"), state, strict=False)) | weights._asdict() | gains
         tensors["zone_h"] = expand_zoneout(options.zoneout_h, x, True)
         tensors["zone_c"] = expand_zoneout(options.zoneout_c, x, True)
+        if is_int8(weights):
+            self._add_int8(Int8Call(stream_inputs(x, tensors, options), weights, kernel, variant, False, True))
+            return
         inputs = compact(Inputs(x=x, peephole=options.peephole, **tensors))
         flags = Flags(kernel, variant, reverse=False, batch_first=True, save_for_backward=False)
         sizes = sizes_of(inputs, flags)
@@ -65,6 +69,15 @@ class NativeStream:
         assert h is not None
         self._stream.add(problem, forward_arrays(inputs, out, h, c, scratch.data_ptr(), True))
         self._owned.append((inputs, out, scratch))
+        self.output = out[:, 0]
+
+    def _add_int8(self, call: Int8Call) -> None:
+        scratch = torch.empty(call.problem.scratch_int8(), dtype=torch.uint8, device="cpu")
+        out = empty_sequence(call.inputs.x, call.sizes, call.sizes.state, True)
+        h, c = call.inputs.h0, call.inputs.c0
+        assert h is not None
+        self._stream.add_int8(call.problem, call.arrays(out, h, c, scratch.data_ptr()))
+        self._owned.append((call, out, scratch))
         self.output = out[:, 0]
 
     def step(self, x: Tensor) -> None:

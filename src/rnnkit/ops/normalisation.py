@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import torch
 
+from .int8 import Int8Weight
+
 Tensor = torch.Tensor
 
 EPS = 1e-5  # as in PyTorch
@@ -28,18 +30,23 @@ def normalise(x: Tensor, eps: float = EPS) -> Tensor:
     return centred / torch.sqrt(centred.square().mean(-1, keepdim=True) + eps)
 
 
-def pre_activation(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
+def pre_activation(x: Tensor, weight: Tensor | Int8Weight, bias: Tensor | None, gain: Tensor | None) -> Tensor:
     """Compute W x + b, or gain ⊙ N(W x) + b with a gain.
 
     Args:
         x: [B, I].
-        weight: [G·H, I].
+        weight: [G·H, I], or the same in 8 bits.
         bias, gain: [G·H], or None.
 
     Returns:
         [B, G·H].
     """
-    if gain is None:
+    if isinstance(weight, Int8Weight):
+        product = weight.product(x)
+    elif gain is None:
         return torch.nn.functional.linear(x, weight, bias)
-    normalised = gain * normalise(x @ weight.T)
-    return normalised if bias is None else normalised + bias
+    else:
+        product = x @ weight.T
+    if gain is not None:
+        product = gain * normalise(product)
+    return product if bias is None else product + bias

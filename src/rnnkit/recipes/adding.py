@@ -99,7 +99,7 @@ class Adding(Recipe):
         learner, data = self.learner(), self.data
         history = learner.fit(
             adding(data.rows, data.steps, seed=self.seed),
-            validation=adding(data.rows // 10, data.steps, seed=TEST_SEED - 1 - self.seed),
+            validation=self.validation(),
             seed=self.seed,
             checkpoint=folder,
             resume=True,  # of a new folder there is nothing to resume
@@ -115,6 +115,10 @@ class Adding(Recipe):
         refuse_data(data, folder)
         return rnnkit.Learner(rnnkit.load(folder), metrics="mse", device=self.device).evaluate(self.test())
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return the errors of the folder's model on the rows that chose the epoch."""
+        return rnnkit.Learner(rnnkit.load(folder), metrics="mse", device=self.device).evaluate(self.validation())
+
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, rows and sums: those that judge, or x and y of an .npz file."""
         from rnnkit.recipes.inspection import read_npz
@@ -129,6 +133,12 @@ class Adding(Recipe):
         torch.manual_seed(self.seed)
         model = build(self.model, self.data.steps)
         return rnnkit.Learner(model, metrics="mse", device=self.device, **self.fit.learner_settings())
+
+    def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows that choose the epoch."""
+        from rnnkit.data.problems import adding
+
+        return adding(self.data.rows // 10, self.data.steps, seed=TEST_SEED - 1 - self.seed)
 
     def test(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the rows that judge."""

@@ -205,6 +205,17 @@ class Recipe(Settings, PreparedRun):
         """
         raise _missing(self, "evaluate", "be evaluated")
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's model on the rows that its training held out for validation, never on others.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            ConfigError, DataError: the run held out no such rows, or its data has changed.
+        """
+        raise _missing(self, "validate", "be judged on validation rows")
+
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answers of the folder's model for a file, a list a column, "prediction" among them.
 
@@ -406,6 +417,17 @@ def refuse_data(data: DataRequest | None, run: Path) -> None:
     """Raise ConfigError where a file arrived for a recipe that evaluates on its own test set alone."""
     if data is not None:
         raise ConfigError(f"--data {data.path} arrived, but the recipe of {run} evaluates on its own test set alone")
+
+
+def no_validation(run: Path, nouns: str, setting: str = "data.validation") -> ConfigError:
+    """Return the error about a run that held out nothing for validation.
+
+    Args:
+        run: the run folder.
+        nouns: what would be held out.
+        setting: that holds some out.
+    """
+    return ConfigError(f"{run} held out no {nouns} for validation ({setting}=0); name others: --data PATH")
 
 
 def _missing(recipe: Recipe, method: str, what: str) -> ConfigError:

@@ -110,6 +110,12 @@ class ClassifyImages(PictureRecipe):
         write_classes(found.scores, folder, f"-{path.stem}")
         return found.figures
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's network on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedClasses)
+        return prepared.validated(folder, self.namer(folder))
+
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to its class."""
         namer = self.namer(folder)

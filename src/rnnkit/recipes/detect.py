@@ -108,6 +108,12 @@ class Detect(PictureRecipe):
         write_judged(one.scores, folder, name)
         return one.figures
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's detector on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedDetection)
+        return prepared.validated(folder, self.detector(folder))
+
     def other_items(self, detector: Detector, data: DataRequest) -> DetectItems:
         """Return the pictures of a path with what is true of them."""
         pictures, told = with_boxes(self.data.read(data.without_encoding(), new=True))

@@ -93,6 +93,11 @@ class Forecast(Recipe):
         predictor = self.load(folder)
         return predictor.scores(self.in_units(self.judged_windows(predictor, folder, data))).figures
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's model on the validation part."""
+        predictor = self.load(folder)
+        return predictor.scores(self.in_units(self.judged_windows(predictor, folder, part="validation"))).figures
+
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, and windows of the test part or of another file to measure it on."""
         from rnnkit.models.forecast_measured import MeasuredForecaster
@@ -103,9 +108,13 @@ class Forecast(Recipe):
         return InspectionData(model, inputs, targets, None)
 
     def judged_windows(
-        self, predictor: ForecastPredictor, folder: Path, data: DataRequest | None = None
+        self,
+        predictor: ForecastPredictor,
+        folder: Path,
+        data: DataRequest | None = None,
+        part: Literal["validation", "test"] = "test",
     ) -> ForecastWindows:
-        """Return the windows of the test part, or all of another file."""
+        """Return the windows of the test part or another one, or all of another file."""
         import numpy as np
 
         from rnnkit.runs import data_digests
@@ -118,7 +127,8 @@ class Forecast(Recipe):
         series = self.data.read()
         digests = {self.data.named(): series.fingerprint()}
         data_digests.check(folder, digests, "judge on a file of other steps: --data FILE")
-        return predictor.preprocessing.divide(self.data.divide(series))[-1]
+        windows = predictor.preprocessing.divide(self.data.divide(series))
+        return windows[-1 if part == "test" else -2]
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the steps to come of each series of a file: unique_id, ds, forecast, and the interval's bounds."""

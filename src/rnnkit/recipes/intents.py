@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
 from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
 from rnnkit.recipes.intents_results import slots_of, write_results
 from rnnkit.runs import data_digests
@@ -132,6 +132,16 @@ class Intents(Recipe):
             for clause in known(texts, understands.model.class_names, understands.model.tags)[1]:
                 warnings.warn(f"{clause}; they count as wrong", stacklevel=2)
         return scores(texts, understands(texts))
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return the figures of the folder's model on its validation sentences."""
+        from rnnkit.tasks.intents import scores
+
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other sentences: --data FILE")
+        if not parts.validation:
+            raise no_validation(folder, "sentences")
+        return scores(parts.validation, load(folder, self.device)(parts.validation))
 
     def to_judge(self, folder: Path, data: DataRequest | None) -> list[TaggedText]:
         """Return the sentences that the run held back, or those of a file."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe, TextModel
+from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe, TextModel, no_validation
 from rnnkit.recipes.text_source import TextSource, Vocabulary
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Range, Seed, Share
@@ -208,6 +208,20 @@ class Lm(Recipe):
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
         with self.data.wording(new=True):
             return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return loss, perplexity and bits of the folder's model on its validation text."""
+        from rnnkit.tasks.language_modelling import measure, stored_tokenizer
+
+        if (shards := self._token_shards(folder)) is not None:
+            found: dict[str, float] = shards.evaluate(folder, "validation")
+            return found
+        parts = self.data.parts()
+        data_digests.check(folder, {self.data.named(): parts.train.fingerprint()}, "name a text: --data FILE")
+        if parts.validation is None:
+            raise no_validation(folder, "text")
+        learner, tokenizer = rnnkit.Learner(rnnkit.load(folder), device=self.device), stored_tokenizer(folder)
+        return measure(learner, parts.validation, tokenizer, separators=parts.several, window=self.fit.window)
 
     def _token_shards(self, folder: Path) -> Any:
         """Return the shards of tokens that the run in a folder learnt from; None where it learnt from texts."""

@@ -85,12 +85,12 @@ class PreparedShardLm(PreparedLm):
         told = [f"The shard {where} was skipped: it {why}." for where, why in skipped.items()]
         return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")
 
-    def evaluate(self, folder: Path) -> dict[str, float]:
-        """Return the figures of the folder's model on the test part."""
-        if "test" not in self.tokens:
-            raise ConfigError(f"{folder} held no text back (data.test=0); name a text to measure: --data FILE")
+    def evaluate(self, folder: Path, part: str = "test") -> dict[str, float]:
+        """Return the figures of the folder's model on the test part, or on another one."""
+        if part not in self.tokens:
+            raise ConfigError(f"{folder} held no text back (data.{part}=0); name a text to measure: --data FILE")
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.recipe.device)
-        return measure_tokens(learner, self.tokens["test"], self.size("test"), window=self.recipe.fit.window)
+        return measure_tokens(learner, self.tokens[part], self.size(part), window=self.recipe.fit.window)
 
     def windows(self) -> tuple[Any, Any]:
         """Return inputs and targets of some windows that were not trained on, where there are such."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, Recipe, refuse_data
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, Recipe, no_validation, refuse_data
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings, Share, WholeNumber
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 
@@ -188,6 +188,13 @@ class Mnist(Recipe):
         refuse_data(data, folder)
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
         return learner.evaluate(self.splits()[2])
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return loss and accuracy of the folder's model on the training images that were held out."""
+        validation = self.splits()[1]
+        if validation is None:
+            raise no_validation(folder, "images", "data.holdout")
+        return rnnkit.Learner(rnnkit.load(folder), device=self.device).evaluate(validation)
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model and images with their digits: test images, or x and y of an .npz file."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes.base import no_validation
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.runs import data_digests
 
@@ -134,6 +135,18 @@ class PreparedTraining(PreparedParts):
             for what in self.figures_of_tests
             if what in one.figures
         }
+
+    def validated(self, folder: Path, predictor: Any) -> dict[str, float]:
+        """Return the figures of a run's predictor on the validation part.
+
+        Raises:
+            ConfigError: there is none.
+            DataError: the run in the folder learnt from other data.
+        """
+        self.check_data(folder)
+        if self.validation is None:
+            raise no_validation(folder, self.nouns)
+        return self.judge_items(predictor, self.validation).figures
 
     def run(self, folder: Path) -> runs.Metrics:
         """Train, judge, and write the results into the folder."""

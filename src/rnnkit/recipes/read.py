@@ -125,6 +125,12 @@ class Read(PictureRecipe):
         draw_confusions(found.scores.confusions, folder / f"confusions-{path.stem}.png")
         return found.figures
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's reader on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedReading)
+        return prepared.validated(folder, self.reader(folder))
+
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a picture's file to what is written in it."""
         reader = self.reader(folder)

@@ -115,6 +115,12 @@ class Segment(PictureRecipe):
         prepared.check_data(folder)
         return prepared.figures(prepared.judge_held(folder, segmenter))
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's segmenter on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedSegmentation)
+        return prepared.validated(folder, self.segmenter(folder))
+
     def other_items(self, segmenter: Segmenter, data: DataRequest) -> PixelItems:
         """Return the pictures of a path with what is true of them."""
         pictures, told = self.usable(self.data.read(data.without_encoding(), new=True))

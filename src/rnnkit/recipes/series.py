@@ -15,7 +15,7 @@ from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.settings import Fit, Model
-from .base import DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from .base import DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
 from .source import Source
 from .wording import in_settings
 
@@ -90,6 +90,18 @@ class SeriesRecipe(Recipe):
         """Return figures of the folder's model on its held-out rows, or on a file of the same columns."""
         predictor, rows = self._to_judge(folder, data)
         return predictor.evaluate(rows)
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's model on its validation rows."""
+        from ..tasks import series
+
+        predictor = series.load(folder, device=self.device, task=self.task())
+        parts = divide(self, predictor.task)
+        if parts.validation is None:
+            raise no_validation(folder, "rows")
+        digests = {file: found for file, found in parts.digests.items() if file == str(self.data.path)}
+        data_digests.check(folder, digests, "judge on a file of other rows: --data FILE")
+        return predictor.evaluate(parts.validation)
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, its held-out rows or those of a file, and the loss."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError, Place
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, no_validation
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
@@ -107,6 +107,15 @@ class SoundClassify(SoundRecipe):
         if not (found := prepared.held.get("test") or prepared.held.get("validation")):
             raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
         return trained.figures(found)
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's model on its validation recordings."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedSounds)
+        prepared.check_data(folder)
+        if not (found := prepared.held.get("validation")):
+            raise no_validation(folder, "recordings")
+        return Trained.load(folder, self.device).figures(found)
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to its class."""

@@ -177,6 +177,12 @@ class Speech(SoundRecipe):
         draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png", DIGITS)
         return one.figures | stream_figures(transcriber, spoken.utterances)
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's recogniser on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedSpeech)
+        return prepared.validated(folder, self.transcriber(folder))
+
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to what is said in it."""
         from rnnkit.data.audio.waveforms import read_audio

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
 from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.recipes.text_classify_trained import Trained
@@ -121,6 +121,14 @@ class TextClassify(Recipe):
         """Return the figures of the folder's model on its test texts, or on a file of others with their labels."""
         trained = Trained.of(folder, self)
         return trained.evaluate(self.to_judge(folder, data))
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return the figures of the folder's model on its validation texts."""
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other texts: --data FILE")
+        if not parts.validation:
+            raise no_validation(folder, "texts")
+        return Trained.of(folder, self).evaluate(parts.validation)
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the class of each text of a file, and its probability."""

@@ -18,7 +18,7 @@ from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
-from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer
+from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer, no_validation
 from .pair_choice import EpochChoice, check_choice_of_epoch
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers
@@ -102,6 +102,15 @@ class PairRecipe(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the scores of the folder's model on the pairs it held out, or on a file of pairs."""
         pairs = self._to_judge(folder, data)
+        answered = self.answers(folder).answer([pair.source for pair in pairs], progress="answering")
+        return self.judged([one.text for one in answered], pairs).figures
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return the scores of the folder's model on its validation pairs."""
+        parts = divide(self.data)
+        data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
+        if not (pairs := parts.pairs.get("validation")):
+            raise no_validation(folder, "pairs")
         answered = self.answers(folder).answer([pair.source for pair in pairs], progress="answering")
         return self.judged([one.text for one in answered], pairs).figures
 

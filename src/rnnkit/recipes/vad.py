@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe
+from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe, no_validation
 from rnnkit.recipes.speech_data import divide_clips
 from rnnkit.recipes.speech_sound import make_front
 from rnnkit.recipes.vad_data import VoiceData, hear, make_scenes, read_noises
@@ -130,6 +130,17 @@ class Vad(Recipe):
         if not (tests := prepared.tests or prepared.held):
             raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
         return prepared.figures({name: judge(detector, one) for name, one in tests.items()}) | stream_cost(detector)
+
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's model on its validation scenes."""
+        from rnnkit.recipes.vad_results import judge
+
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedVoice)
+        prepared.check_data(folder)
+        if prepared.validation is None:
+            raise no_validation(folder, "recordings")
+        return judge(self.detector(folder), prepared.validation).figures
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return where somebody speaks in a sound file: start, end and confidence of each segment."""

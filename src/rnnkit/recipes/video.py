@@ -114,6 +114,12 @@ class Video(FileRecipe):
         check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
         return prepared.figures(prepared.judge_held(folder, classifier))
 
+    def validate(self, folder: Path) -> dict[str, float]:
+        """Return figures of the folder's classifier on its validation part."""
+        prepared = self.prepare()
+        assert isinstance(prepared, PreparedVideo)
+        return prepared.validated(folder, self.classifier(folder))
+
     def other_clips(self, classifier: ClipClassifier, data: DataRequest) -> HeldClips:
         """Return the clips of a path with their classes."""
         clips = self.data.read(data.without_encoding(), new=True)

@@ -64,7 +64,10 @@ class LearnerConfig:
     def make_optimizer(self, execution: Execution) -> Optimizer:
         """Return a fresh optimizer (or the finished one that was passed), wrapped where Fabric is used."""
         if not any(parameter.requires_grad for parameter in execution.model.parameters()):
-            raise ConfigError("there is nothing to train: no parameter of the model requires a gradient")
+            raise ConfigError(
+                "there is nothing to train: no parameter of the model requires a gradient. Weights in 8 bits "
+                "(rnnkit.quantize) cannot be trained: train the float model"
+            )
         return execution.setup_optimizer(self._bare_optimizer(execution.model, fused=execution.fused))
 
     def make_penalty(self, model: Any) -> Regularisation | None:

@@ -88,6 +88,7 @@ def export(
         ('digits.json', True)
     """
     path = checked_path(path)
+    refuse_quantized(model, "be exported")
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
     facts = dict(description or {})
