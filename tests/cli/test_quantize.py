@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
     made = {
         "mnist": ("mnist", *QUICK, "--cell", "lstm", "--set", "data.holdout=20"),
         "bare": ("mnist", *QUICK),
-        "lm": ("lm", folder / "text.txt", *QUICK, "--set", "model.embedding=8", "--set", "data.tokenizer=characters"),
+        "lm": ("lm", folder / "text.txt", *QUICK, "--set", "model.embedding_size=8"),
         "ngram": ("ngram", folder / "text.txt"),
     }
     with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():

@@ -13,9 +13,20 @@ import pytest
 
 from rnnkit.ops.backend import native_core
 
-FAMILIES = ("generic", "avx2", "avx512") if platform.machine() in ("x86_64", "AMD64") else ("generic",)
+# The families, each with what its functions may need. Weights in 8 bits have families of their own.
+ALLOWED = {
+    "generic": set(),
+    "avx2": {"avx2"},
+    "avx512": {"avx2", "avx512"},
+    "int8_generic": set(),
+    "int8_avx2": {"avx2"},
+    "int8_avxvnni": {"avx2", "vnni"},
+    "int8_avx512": {"avx2", "avx512"},
+    "int8_avx512vnni": {"avx2", "avx512", "vnni"},
+}
+FAMILIES = list(ALLOWED) if platform.machine() in ("x86_64", "AMD64") else ["generic", "int8_generic"]
 # A template that all share belongs to the family of its arguments.
-FAMILY = re.compile(r"rnnkit::(generic|avx2|avx512)::")
+FAMILY = re.compile(rf"rnnkit::({'|'.join(ALLOWED)})::")
 INSTRUCTION = re.compile(r"\s*[0-9a-f]+:\s+(\S+)\s*(.*)")
 FUNCTION = re.compile(r"[0-9a-f]+ <(.*)>:$")
 # 512 bits, the upper sixteen registers or a mask register: AVX-512 of whatever width.
@@ -25,12 +36,14 @@ AVX2 = re.compile(r"(v\w+|andn|bextr|blsi|blsr|blsmsk|bzhi|lzcnt|movbe|mulx|pdep
 
 
 def needs(listing):
-    """Of each function in an objdump listing: which of "avx2" and "avx512" its instructions need."""
+    """Of each function in an objdump listing: which of "avx2", "avx512" and "vnni" its instructions need."""
     found, current = {}, set()
     for line in listing.splitlines():
         if match := FUNCTION.match(line):
             current = found.setdefault(match[1], set())
         elif match := INSTRUCTION.match(line):
+            if "vpdpbusd" in line:
+                current.add("vnni")
             if AVX512.search(match[2]):
                 current.add("avx512")
             elif AVX2.match(match[1]) and match[1] not in ("verr", "verw"):
@@ -53,11 +66,11 @@ def test_every_family_is_there_under_its_name(functions, name):
     own = [function for function in functions if family(function) == name]
     for kernel in ("simple_rnn", "lstm", "gru"):
         assert any(f"rnnkit::{name}::{kernel}_forward(" in function for function in own), "was the library stripped?"
-    if name != "generic":
-        assert any(name in functions[function] for function in own)
+    for instructions in ALLOWED[name]:
+        assert any(instructions in functions[function] for function in own)
 
 
 def test_no_instruction_outside_its_family(functions):
-    allowed = {"none": set(), "generic": set(), "avx2": {"avx2"}, "avx512": {"avx2", "avx512"}}
+    allowed = {"none": set(), **ALLOWED}
     strays = {name: needed - allowed[family(name)] for name, needed in functions.items()}
     assert {name: stray for name, stray in strays.items() if stray} == {}

@@ -42,6 +42,7 @@ def _native_core() -> Iterable[tuple[str, object]]:
     facts = [
         ("present", "yes"),
         ("CPU family", f"{info['chosen']}; this {platform.machine()} machine has {', '.join(info['available'])}"),
+        ("weights in 8 bits", f"multiplied by {info['int8']}"),
         ("threads by", info["threads"]),
     ]
     if (busy := _busy_cores()) is not None:

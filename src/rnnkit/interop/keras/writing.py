@@ -21,6 +21,7 @@ import torch
 
 from ...errors import ConfigError, check_number, check_whole
 from ...layers import graph as g
+from ...layers.quantized import refuse_quantized
 from ...models.graph import GraphModel
 from ...serialization import replacing
 from .files import h5py_module
@@ -72,6 +73,7 @@ def to_keras(
         >>> to_keras(model, tempfile.mkdtemp() + "/model.keras").name
         'model.keras'
     """
+    refuse_quantized(model, "be written for Keras")
     path = Path(path)
     if path.suffix != ".keras":
         raise ConfigError(f"path={str(path)!r} arrived; expected a name that ends in .keras")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ...errors import ConfigError, DataError, check_choice
+from ...layers.quantized import refuse_quantized
 from ...serialization import replacing, strict
 from ..formats import Report, Request
 from .checking import TOLERANCE, Deviation, Session, check_part, rounding_of
