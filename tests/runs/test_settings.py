@@ -245,3 +245,9 @@ def test_meanings_come_from_the_docstrings_of_all_bases():
     found = {name: setting.meaning for name, setting in settings(Derived()).items()}
     both = "of the optimizer; see rnnkit.Learner and torch."
     assert found == {"lr": both, "momentum": both, "epochs": "passes over all rows.", "extra": ""}
+
+
+@pytest.mark.parametrize(("stored", "expected"), [(None, ()), ("tokens", ("tokens",)), (["a", "b"], ("a", "b"))])
+def test_a_setting_that_took_one_value_before_is_restored(stored, expected):
+    """``data.shards`` of a language model took one folder or none."""
+    assert restore(find("lm")(), {"data": {"shards": stored}}).data.shards == expected

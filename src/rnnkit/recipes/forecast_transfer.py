@@ -201,8 +201,9 @@ def forecaster_on(
         bidirectional=body.bidirectional,
         **convolutions,
     )
+    layers: list[tuple[Any, Any, int]] = [(made.front, front, 3), (made.body, body, 1)]
     with torch.no_grad():
-        for new, old, views in ((made.front, front, 3), (made.body, body, 1)):
+        for new, old, views in layers:
             if old is not None and not fresh:
                 held = new.state_dict()
                 for name, values in old.state_dict().items():
