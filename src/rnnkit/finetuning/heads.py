@@ -29,6 +29,15 @@ def find_head(model: nn.Module) -> tuple[str, nn.Linear]:
     return linears[-1]
 
 
+def head_name(model: nn.Module) -> str:
+    """The name of a model's output layer: a convolution ``head``, as of networks that name pixels; else `find_head`'s.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return "head" if isinstance(getattr(model, "head", None), nn.Conv2d) else find_head(model)[0]
+
+
 def same_index(old: int, new: int) -> dict[int, int]:
     """Classes that stay where the class of an output is known by its number: those that both heads have."""
     return {index: index for index in range(min(old, new))}

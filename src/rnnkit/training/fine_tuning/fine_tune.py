@@ -20,7 +20,7 @@ from ...errors import ConfigError, DataError
 from ...finetuning.adapters import add_adapters, remove_adapters
 from ...finetuning.forgetting import Protection, Reference, Replay
 from ...finetuning.freeze import matching, unfreezing_order
-from ...finetuning.heads import find_head, put_head, replace_head
+from ...finetuning.heads import find_head, head_name, put_head, replace_head
 from ...finetuning.rates import divide_rates
 from ...layers.modes import mode
 from ...types import Batch
@@ -88,7 +88,7 @@ class FineTuning:
             start = None
             with seeded(settings["seed"], torch.device("cpu")):
                 if outputs is not None:
-                    start = find_head(model)[0]
+                    start = head_name(model)
                     replace_head(model, outputs, keep)
                     if plan.classes is not None and not isinstance(plan.classes, int):
                         set_names(model, session.extra, plan.classes)
@@ -96,7 +96,7 @@ class FineTuning:
                         set_names(model, session.extra, None)
                 if plan.adapters is not None:
                     one = plan.adapters
-                    add_adapters(model, one.rank, one.alpha, one.targets, train=find_head(model)[0])
+                    add_adapters(model, one.rank, one.alpha, one.targets, train=head_name(model))
             if new_head or plan.adapters is not None:
                 session.rewrap()
             labels = keep if new_head else None
