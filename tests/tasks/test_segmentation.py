@@ -95,6 +95,18 @@ def test_pixels_are_counted_as_by_hand():
         score_pixels([true], [], ["a", "b"])
 
 
+def test_pictures_with_little_foreground_count_as_much_as_those_with_much():
+    full, part = torch.ones(1, 8, dtype=torch.long), torch.tensor([[1, 1, 0, 0, 0, 0, 0, 0]])
+    found = [full, torch.tensor([[1, 0, 0, 0, 0, 0, 0, 0]]), torch.zeros_like(full)]
+    figures = score_pixels([full, part, torch.zeros_like(full)], found, ["thing"]).figures
+    assert figures["foreground_iou"] == pytest.approx(9 / 10)
+    assert figures["picture_iou"] == pytest.approx((1 + 1 / 2 + 1) / 3)  # nothing there and nothing named: 1
+    assert "otsu_picture_iou" not in figures
+    images = [part[None] * 0.8 + 0.1] * 2
+    figures = score_pixels([part, part], [part, part], ["thing"], images).figures
+    assert figures["otsu_picture_iou"] == figures["picture_iou"] == 1
+
+
 def test_otsu_takes_the_smaller_side_of_dark_and_of_bright_things():
     image = torch.full((1, 10, 10), 0.2)
     image[0, 2:5, 2:5] = 0.9

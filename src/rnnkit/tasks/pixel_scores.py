@@ -8,7 +8,8 @@ FN_k those of class k that were not,
 The mean is over the classes that are there or were named, without the background; 1 where there is none.
 ``foreground_iou`` is that of all classes but the background as one. ``otsu_iou`` is the same for a threshold of each
 picture's brightness (Otsu 1979, "A threshold selection method from gray-level histograms"), which knows nothing of
-classes; the side of it that has fewer pixels is taken for the foreground.
+classes; the side of it that has fewer pixels is taken for the foreground. ``picture_iou`` and ``otsu_picture_iou`` are
+means over the pictures of the same in each, so that a picture with little foreground counts as much as one with much.
 
 Legend: C classes with the background, H height, W width, N pictures.
 """
@@ -34,13 +35,17 @@ class PixelScores(NamedTuple):
         classes: names without the background.
         counts: int64 [C, C]: pixels of each true class (rows) that were named each class.
         each: the mean IoU of each picture; of one without judged pixels 1.
+        foreground: the IoU of the foreground of each picture; 1 where none is there and none was named.
         otsu: int64 [2, 2], the counts of Otsu's threshold; None: no pictures were given.
+        otsu_foreground: as `foreground`, of Otsu's threshold.
     """
 
     classes: tuple[str, ...]
     counts: Tensor
     each: list[float]
+    foreground: list[float]
     otsu: Tensor | None = None
+    otsu_foreground: Sequence[float] = ()
 
     @property
     def iou(self) -> list[float]:
@@ -61,11 +66,13 @@ class PixelScores(NamedTuple):
             "mean_iou": _mean(iou[1:]),
             "mean_dice": _mean(2 * iou[1:] / (1 + iou[1:])),
             "foreground_iou": float(_ious(_as_two(self.counts))[1]),
+            "picture_iou": _mean(torch.tensor(self.foreground, dtype=torch.float64)),
             "pixel_accuracy": float(self.counts.diagonal().sum() / self.counts.sum().clamp(min=1)),
         }
         if self.otsu is not None:
             found["otsu_iou"] = float(_ious(self.otsu)[1])
-        return {name: 1.0 if value != value else value for name, value in found.items()}  # nothing there, none found
+            found["otsu_picture_iou"] = _mean(torch.tensor(self.otsu_foreground, dtype=torch.float64))
+        return {name: _or_all(value) for name, value in found.items()}
 
 
 def count_pixels(true: Tensor, found: Tensor, classes: int) -> Tensor:
@@ -103,22 +110,27 @@ def score_pixels(
         >>> true, found = torch.tensor([[0, 0, 1, 1]]), torch.tensor([[0, 1, 1, 1]])
         >>> scores = score_pixels([true], [found], ["leaf"])
         >>> {name: round(value, 3) for name, value in scores.figures.items()}
-        {'mean_iou': 0.667, 'mean_dice': 0.8, 'foreground_iou': 0.667, 'pixel_accuracy': 0.75}
+        {'mean_iou': 0.667, 'mean_dice': 0.8, 'foreground_iou': 0.667, 'picture_iou': 0.667, 'pixel_accuracy': 0.75}
     """
     if len(true) != len(found):
         raise DataError(f"{len(found)} named pictures arrived for {len(true)}; expected as many")
     size = len(classes) + 1
-    total, each, otsu = torch.zeros(size, size, dtype=torch.int64), [], torch.zeros(2, 2, dtype=torch.int64)
+    total, otsu = torch.zeros(size, size, dtype=torch.int64), torch.zeros(2, 2, dtype=torch.int64)
+    each: list[float] = []
+    foreground: list[float] = []
+    otsu_foreground: list[float] = []
     for number, (one, other) in enumerate(zip(true, found, strict=True)):
         if one.shape != other.shape:
             raise DataError(f"picture {number} was named in {list(other.shape)}; expected {list(one.shape)}")
         counts = count_pixels(one, other, size)
         total += counts
-        value = _mean(_ious(counts)[1:])
-        each.append(1.0 if value != value else value)
+        each.append(_or_all(_mean(_ious(counts)[1:])))
+        foreground.append(_or_all(float(_ious(_as_two(counts))[1])))
         if images:
-            otsu += count_pixels(one.clamp(max=1), otsu_map(images[number]), 2)
-    return PixelScores(tuple(classes), total, each, otsu if images else None)
+            by_otsu = count_pixels(one.clamp(max=1), otsu_map(images[number]), 2)
+            otsu += by_otsu
+            otsu_foreground.append(_or_all(float(_ious(by_otsu)[1])))
+    return PixelScores(tuple(classes), total, each, foreground, otsu if images else None, otsu_foreground)
 
 
 def otsu_map(image: Tensor) -> Tensor:
@@ -142,6 +154,11 @@ def otsu_map(image: Tensor) -> Tensor:
     between = below * above * (means[0] - means[1]) ** 2
     bright = levels > int(between.argmax())
     return (bright if int(bright.sum()) * 2 <= bright.numel() else ~bright).long()
+
+
+def _or_all(value: float) -> float:
+    """Return 1 in place of NaN: nothing is there, and nothing was named."""
+    return 1.0 if value != value else value
 
 
 def _ious(counts: Tensor) -> Tensor:
