@@ -30,6 +30,7 @@ def test_it_learns_to_add_and_keeps_what_it_learned():
     assert metrics["test"]["mse"] < 0.02  # 0.167 is what the constant answer has
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert recipe.evaluate(folder) == pytest.approx(metrics["test"])
+    assert 0 < recipe.validate(folder)["mse"] < 0.02
     assert {"curves.png", "history.csv", "model.safetensors"} <= {path.name for path in folder.iterdir()}
 
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from class_pictures import CLASSES, write_classes, write_idx
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 
 import rnnkit
 from rnnkit.recipes.classify_images_network import build
@@ -39,6 +39,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_and_reports(trained):
     run, _, told = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["accuracy"] > 0.8
     assert set(metrics["test"]) == {"accuracy", "macro_f1", "balanced_accuracy"}
     assert metrics["chosen_on"].startswith("the accuracy of validation (")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from boxed import SIZE, picture_of, write_boxed
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from masks import write_things
 from PIL import Image
 
@@ -36,6 +36,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_and_reports(trained):
     run, _ = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["map50"] > 0.4
     assert {"ap50_disc", "ap50_square", "count_error_disc", "ece"} <= set(metrics["test"])
     assert "mean average precision over IoU 0.5 to 0.95 of validation (" in metrics["chosen_on"]

@@ -102,6 +102,7 @@ def test_the_verbs_judge_again_and_on_other_files(run):
     chosen, folder, metrics = run
     again = chosen.evaluate(folder)
     assert again["mae"] == pytest.approx(metrics["test"]["mae"], rel=1e-5)
+    assert chosen.validate(folder)["mae"] == pytest.approx(metrics["validation"]["mae"], rel=1e-5)
     other = write(folder.parent / "later.csv", steps=60, series=("new",), first="2024-03-01")
     figures = chosen.evaluate(folder, DataRequest(other))
     assert np.isfinite(figures["mae"])

@@ -56,6 +56,7 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     assert metrics["rows"] == {"train": 120, "validation": 15, "test": 15}
     assert "nothing was chosen on test data" in metrics["chosen_on"]
     assert recipe.evaluate(run) == metrics["test"]
+    assert recipe.validate(run) == metrics["validation"]
     files = {path.name for path in run.iterdir()}
     assert {
         "model.safetensors",

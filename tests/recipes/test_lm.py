@@ -54,6 +54,7 @@ def test_it_learns_measures_and_writes(recipe):
     assert "last 10%" in metrics["split"]
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == metrics
     assert recipe.evaluate(folder) == pytest.approx(test, rel=1e-5)
+    assert recipe.validate(folder) == pytest.approx(metrics["validation"], rel=1e-5)
     assert (folder / "sample.txt").read_text(encoding="utf-8").startswith("the ")
     model, tokenizer, *_ = recipe.language_model(folder)
     assert tokenizer.kind == "char"

@@ -54,6 +54,8 @@ def test_the_folder_holds_everything():
     assert rows[0].startswith("epoch,loss,accuracy,")
     assert len(rows) == 3
     assert SMALL.evaluate(folder) == metrics["test"]
+    with pytest.raises(ConfigError, match="data.holdout=0"):
+        SMALL.validate(folder)
     for picture in folder.glob("*.png"):
         assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from lines import write_line, write_lines
 
 import rnnkit
@@ -42,6 +42,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_and_reports(trained):
     run, _, told = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["cer"] < 0.1
     assert metrics["test"]["exact_match"] > 0.7
     assert "character error rate of validation (" in metrics["chosen_on"]

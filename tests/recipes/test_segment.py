@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from masks import write_class_masks, write_coco, write_things
 from PIL import Image
 
@@ -46,6 +46,7 @@ def things(tmp_path_factory):
 def test_classes_of_pixels_are_learnt_and_reported(classes):
     run, _, told = classes
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["foreground_iou"] > 0.8
     assert metrics["test"]["otsu_iou"] > 0.9  # discs are bright
     assert "mean IoU of validation (" in metrics["chosen_on"]

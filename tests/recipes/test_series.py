@@ -57,6 +57,7 @@ def test_classes_from_a_file_of_ones_own():
     )
     assert metrics["test"]["accuracy"] == 1
     assert recipe.evaluate(folder) == pytest.approx(metrics["test"])
+    assert recipe.validate(folder) == pytest.approx(metrics["validation"])
     rows = read(folder / "predictions.csv")
     assert list(rows[0]) == ["id", "true", "prediction", "probability_fast", "probability_slow"]
     assert all(row["true"] == row["prediction"] for row in rows)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from sounds import RATE, tone
 
 from rnnkit.data.audio import Clip, ClipSet, write_wav
@@ -26,6 +26,7 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
     result = call("train", "sound-classify", tmp_path / "sounds", *settings, "--out", run)
     assert result.exit_code == 0, result.output
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["accuracy"] > 0.8
     assert metrics["rows"] == {"train": 24, "validation": 8, "test": 8}
     assert (run / "confusion.png").exists()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from sounds import RATE, SMALL, sentence, write_folder
 
 from rnnkit.data.audio import read_audio, write_wav
@@ -28,6 +28,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_and_reports(trained):
     run, _ = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["wer"] < 0.2
     assert metrics["rows"] == {"train": 40, "validation": 5, "test": 5}
     assert "word error rate of validation (5 recordings" in metrics["chosen_on"]

@@ -66,6 +66,7 @@ def test_it_learns_and_keeps_what_it_learned(trained):
     assert metrics["test"]["accuracy"] == metrics["test"]["f1_macro"] == 1.0
     assert metrics["rows"] == {"train": 120, "validation": 15, "test": 15}
     assert recipe.evaluate(run) == pytest.approx(metrics["test"])
+    assert recipe.validate(run) == pytest.approx(metrics["validation"])
     files = {path.name for path in run.iterdir()}
     assert {
         "model.safetensors",

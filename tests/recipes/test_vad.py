@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands import call, refused, refused_alone
+from commands import call, refused, refused_alone, validates_again
 from sounds import RATE, tone
 
 from rnnkit.data.audio import write_wav
@@ -40,6 +40,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_chooses_on_validation_and_reports(trained):
     run, _ = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["validation"]["auc"] > 0.8
     assert "the AUC, and the thresholds, of validation (4 scenes" in metrics["chosen_on"]
     assert 0 < metrics["validation"]["threshold"] < 1

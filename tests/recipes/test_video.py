@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from clips import frames_of, write_animation, write_clips, write_frames
-from commands import call, refused_alone
+from commands import call, refused_alone, validates_again
 from PIL import Image
 
 from rnnkit.errors import DataError
@@ -43,6 +43,7 @@ def trained(tmp_path_factory):
 def test_a_run_learns_and_reports(trained):
     run, _, told = trained
     metrics = json.loads((run / "metrics.json").read_text())
+    assert validates_again(run)
     assert metrics["test"]["accuracy"] > 0.6
     assert "the accuracy of validation (" in metrics["chosen_on"]
     assert "holds no frame: left/none" in told

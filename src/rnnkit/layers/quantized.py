@@ -77,12 +77,13 @@ class QuantizedLayer(RecurrentLayer):
     def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:
         suffix = suffix_of(layer, reverse)
         w_ih, w_hh = self._matrix("weight_ih" + suffix), self._matrix("weight_hh" + suffix)
-        biases = [self._weight(name + suffix) for name in ("bias_ih", "bias_hh")] if self.bias else [None, None]
+        b_ih = self._weight("bias_ih" + suffix) if self.bias else None
+        b_hh = self._weight("bias_hh" + suffix) if self.bias else None
         if self.options.coupled_gates:
-            w_ih, w_hh = (self._coupled(one) for one in (w_ih, w_hh))
-            biases = [None if one is None else coupled(one) for one in biases]
+            w_ih, w_hh = self._coupled(w_ih), self._coupled(w_hh)
+            b_ih, b_hh = (None if one is None else coupled(one) for one in (b_ih, b_hh))
         w_hr = self._matrix("weight_hr" + suffix) if self.proj_size else None
-        return RecurrentWeights(cast(Tensor, w_ih), cast(Tensor, w_hh), *biases, cast("Tensor | None", w_hr))
+        return RecurrentWeights(cast(Tensor, w_ih), cast(Tensor, w_hh), b_ih, b_hh, cast("Tensor | None", w_hr))
 
     def _coupled(self, weight: Int8Weight) -> Int8Weight:
         """The rows of f, which are the negative ones of i, with the scales of i."""
@@ -378,18 +379,18 @@ def _quantized(layer: RecurrentLayer, diagonals: list[str] | None) -> QuantizedL
     made._parameters, made._buffers = dict(layer._parameters), dict(layer._buffers)
     made._flat_weights_names, made._flat_weights, made._all_weights, made._flat_weight_refs = [], [], [], []
     for name in _matrix_names(layer):
-        weight = made._parameters.pop(name)
-        assert weight is not None
-        diagonal = None
+        parameter = made._parameters.pop(name)
+        assert parameter is not None
+        weight, diagonal = parameter.detach(), None
         if target is QuantizedSimpleRNN and name.startswith("weight_hh"):
-            found = dwarfing_diagonal(weight) if diagonals is None else weight.detach().diagonal().clone()
+            found = dwarfing_diagonal(weight) if diagonals is None else weight.diagonal().clone()
             diagonal = found if diagonals is None or name in diagonals else None
         if diagonal is not None:
             made.register_buffer(name + _DIAGONAL, diagonal)
-            weight = weight.detach() - diagonal.diag()
+            weight = weight - diagonal.diag()
         values, scales, _ = quantise_weight(weight)
         made.register_buffer(name + _VALUES, values)
         made.register_buffer(name + _SCALES, scales)
     made.options = replace(layer.options, recompute=None)
     made.backend = "auto" if layer.backend == "torch" else layer.backend
-    return made.eval()  # type: ignore[no-any-return]
+    return made.eval()

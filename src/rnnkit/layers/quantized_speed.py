@@ -55,9 +55,11 @@ def measure_speed(plain: torch.nn.Module, small: torch.nn.Module, *, repeats: in
     torch.set_num_threads(1)
     try:
         with torch.inference_mode(), torch.random.fork_rng():
-            sequences = _sum(_in_turn(*map(_whole, pair), repeats) for pair in pairs)
+            sequences = _sum(_in_turn(_whole(one), _whole(other), repeats) for one, other in pairs)
             streamed = not any(layer.bidirectional for layer, _ in pairs)
-            step = _sum(_in_turn(*map(_streamed, pair), repeats) for pair in pairs) if streamed else None
+            step = None
+            if streamed:
+                step = _sum(_in_turn(_streamed(one), _streamed(other), repeats) for one, other in pairs)
     finally:
         torch.set_num_threads(threads)
     core = native_core()

@@ -62,7 +62,8 @@ def is_int8(weights: RecurrentWeights) -> bool:
 
 def unpacked(weights: RecurrentWeights) -> RecurrentWeights:
     """Return the matrices' whole numbers in the places of the matrices."""
-    return RecurrentWeights(*(one.values if isinstance(one, Int8Weight) else one for one in weights))
+    whole: Any = [one.values if isinstance(one, Int8Weight) else one for one in weights]
+    return RecurrentWeights(*whole)
 
 
 class Int8Call:

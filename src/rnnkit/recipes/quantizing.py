@@ -95,7 +95,7 @@ def quantize_run(
         warnings.filterwarnings("ignore", message="stays float", category=RnnkitWarning)  # the report says so
         small = quantize(model)
     if is_dataclass(recipe) and hasattr(recipe, "device"):
-        recipe = replace(recipe, device="cpu")  # type: ignore[type-var]
+        recipe = replace(recipe, device="cpu")
     before = _figures(recipe, run, data)
     folder = claim_next(run.parent, f"{run.name}-int8") if out is None else out
     with start(read_recipe(run).name, recipe, folder) as folder:
