@@ -177,6 +177,8 @@ def main() -> None:
     if asked.data:
         settings.append(f"{find(asked.recipe)().data_setting}={asked.data}")
     contexts = asked.contexts or list(known[asked.recipe])
+    for context in contexts:  # a kind that the settings do not go with is told before hours of training
+        override(find(asked.recipe)(), [*settings, f"model.context={context}"])
     rows: list[Row] = []
     for seed in range(asked.seeds if asked.epochs != 0 else 1):
         first: Row | None = None
