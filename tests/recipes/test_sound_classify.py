@@ -39,7 +39,9 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
         (tmp_path / "others" / word).mkdir(parents=True)
         write_wav(tmp_path / "others" / word / "0.wav", tone(word), RATE)
     assert refused_alone(call("evaluate", run, tmp_path / "others"), "the class 'mid'", "high, low")
-    assert refused_alone(call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "transcriber")
+    assert refused_alone(
+        call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "does not serve `rnnkit transcribe`"
+    )
 
 
 def test_recordings_that_are_too_long_to_train_on_are_named():
