@@ -95,6 +95,9 @@ def test_mistakes(runs, made_digits, tmp_path):
     assert refused_alone(call("quantize", runs / "mnist", "--data", tmp_path / "rows.csv"), "own test set")
     assert refused(call("export", small, "--to", "onnx"), "8 bits", str(runs / "mnist"))
     assert refused(call("export", small, "--to", "keras"), "8 bits")
+    assert refused_alone(
+        call("finetune", small, "--data", runs / "text.txt"), "8 bits", f"rnnkit finetune {runs / 'mnist'} FILE"
+    )
     assert not (runs / "mnist-int8-3").exists()
 
 

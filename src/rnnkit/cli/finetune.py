@@ -110,6 +110,7 @@ def finetune(
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")
     short = {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed, "--device": device}
     stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
+    _refuse_quantized(run)
     assignments, name = set_ or [], stored.name
     if task is None:
         request, assignments = with_target_path(request, chosen, assignments)
@@ -144,6 +145,17 @@ def finetune(
         with run_folder(lambda: runs.start(name, chosen, out, finetune=facts, again=begun)) as folder:
             history = _run(job, settings, folder)
         _conclude(folder, history)
+
+
+def _refuse_quantized(run: Path) -> None:
+    """Raise ConfigError for a run whose model has weights in 8 bits, and name the run that it was made from."""
+    from ..recipes.quantizing import REPORT, float_run
+
+    if (run / REPORT).is_file():
+        raise ConfigError(
+            f"{run} has weights in 8 bits and cannot be trained; fine-tune the run that it was made from: rnnkit "
+            f"finetune {float_run(run)} FILE"
+        )
 
 
 def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
