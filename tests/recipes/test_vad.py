@@ -124,4 +124,4 @@ def test_what_is_wrong_is_said(trained, tmp_path):
     write_wav(tmp_path / "noises" / "a.wav", torch.randn(4000).clamp(-1, 1), RATE)
     result = call("train", "vad", folder / "clean", "--set", f"scenes.noises={tmp_path / 'noises'}")
     assert refused_alone(result, "holds 1 recordings; expected 3 or more")
-    assert refused_alone(call("transcribe", run, folder / "talk.wav"), "transcriber")
+    assert refused_alone(call("transcribe", run, folder / "talk.wav"), "does not serve `rnnkit transcribe`")
