@@ -144,6 +144,14 @@ def test_shared_weights_are_counted_once():
     assert row(found, "1").trainable == 4
 
 
+def test_weights_in_8_bits_are_counted_as_bytes():
+    layer = rnnkit.GRU(3, 5)
+    (row,) = rnnkit.summary(rnnkit.quantize(layer), (7, 2, 3)).rows
+    (plain,) = rnnkit.summary(layer, (7, 2, 3)).rows
+    assert (row.trainable, row.forward) == (0, plain.forward)
+    assert row.weights == 15 * (3 + 5) + 2 * 4 * 15 + 2 * 4 * 15  # whole numbers, scales, biases
+
+
 @pytest.mark.parametrize(
     ("optimizer", "each", "single"),
     [

@@ -360,7 +360,8 @@ def _batch_and_time(layer: torch.nn.RNNBase, shape: tuple[int, ...]) -> tuple[in
 def _backend(layer: torch.nn.RNNBase) -> str:
     if not isinstance(layer, RecurrentLayer):
         return "torch"
-    return layer.backend_for(layer.weight_ih_l0.device, layer.weight_ih_l0.dtype)
+    like = layer.weight_like
+    return layer.backend_for(like.device, like.dtype)
 
 
 def _element(layer: torch.nn.Module) -> int:

@@ -109,7 +109,7 @@ class QuantizedLayer(RecurrentLayer):
         if native is None and dtype != torch.float32:
             native = f"products in 8 bits take float32, and the input is {dtype}"
         if native is None and tracing():
-            native = "torch.compile and exports know no products in 8 bits"
+            native = "torch.compile, exports and summaries, which see each operation, know no products in 8 bits"
         if native is None and self.backend in ("auto", "native"):
             return "native"
         return choose_backend(type(self).__name__, self.backend, native, _NO_TORCH)
