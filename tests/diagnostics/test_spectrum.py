@@ -6,7 +6,7 @@ from tolerances import assert_close
 from torch import nn
 
 import rnnkit
-from rnnkit.diagnostics import spectra
+from rnnkit.diagnostics import diagnose, spectra
 from rnnkit.errors import ConfigError
 
 
@@ -59,3 +59,11 @@ def test_projections_parametrised_weights_and_nan():
 def test_a_model_without_recurrent_layers_is_refused():
     with pytest.raises(ConfigError, match="Linear has no recurrent layer"):
         spectra(nn.Linear(2, 2))
+
+
+def test_weights_in_8_bits_are_refused():
+    small = rnnkit.quantize(rnnkit.SequenceRegressor(rnnkit.SimpleRNN(1, 4)))
+    with pytest.raises(ConfigError, match=r"8 bits.*float model"):
+        spectra(small)
+    with pytest.raises(ConfigError, match=r"8 bits.*float model"):
+        diagnose(small, torch.zeros(2, 3, 1))

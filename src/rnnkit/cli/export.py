@@ -56,6 +56,7 @@ def export(
 ) -> None:
     """Write a trained model for other programs, with a description in JSON beside it."""
     from ..interop.formats import Request, find_format
+    from ..recipes.quantizing import refuse_quantized_run
     from ..runs.folders import check_model
 
     chosen_format = find_format(to)
@@ -80,25 +81,13 @@ def export(
 
     with plain_warnings():
         model = rnnkit.load(run)
-        _refuse_quantized(run, model)
+        refuse_quantized_run(run, model, "be exported", f"rnnkit export {{}} --to {to}")
         request = Request(_description(run, chosen), options, _rows(run, chosen, model, rows))
         report = chosen_format.write(model, path, request)
     for line in report.lines:
         typer.echo(line)
     for file in report.files:
         typer.echo(f"Written: {file} ({_size(file)})")
-
-
-def _refuse_quantized(run: Path, model: Any) -> None:
-    """Raise ConfigError for a run whose model has weights in 8 bits, and name the run that it was made from."""
-    from ..layers.quantized import is_quantized
-    from ..recipes.quantizing import float_run
-
-    if is_quantized(model):
-        raise ConfigError(
-            f"{run} has weights in 8 bits and cannot be exported; export the run that it was made from: rnnkit export "
-            f"{float_run(run)} --to FORMAT"
-        )
 
 
 def _recipe_of(run: Path, recipe: str | None) -> Recipe | None:

@@ -44,6 +44,7 @@ def inspect(
     set_: DataAssignments = None,
 ) -> None:
     """Look into a trained network: what is wrong, what usually helps, and a page of pictures."""
+    from ..recipes.quantizing import refuse_quantized_run
     from ..runs.folders import check_model
     from ..runs.stored import read_history, read_training
 
@@ -56,6 +57,7 @@ def inspect(
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
         model, inputs, targets, loss = _inspection_data(run, request, recipe, set_)
+        refuse_quantized_run(run, model, "be inspected", "rnnkit inspect {}")
 
         from ..diagnostics import diagnose
         from ..diagnostics.page import write_page

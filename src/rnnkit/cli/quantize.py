@@ -27,7 +27,7 @@ def quantize(
     """Make a run with weights in 8 bits of a trained one, for predictions on the CPU.
 
     Size, time and figures before and after are printed, and kept in quantize.json. The new run takes the verbs of the
-    old one but finetune and export.
+    old one but finetune, inspect and export.
     """
     check_run("quantize", run, (data,))
     check_data("quantize", run, (data,))

@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import ConfigError, DataError
+from ..layers.quantized import refuse_quantized
 from ..ops.losses import LossFunction
 from ..ops.padding import valid_steps
 from ..types import Sequences
@@ -92,7 +93,8 @@ def diagnose(
         rows: only the first so many are looked at.
 
     Raises:
-        ConfigError: the model has no recurrent layer, or no loss is known. DataError, ShapeError: unusable data.
+        ConfigError: the model has no recurrent layer, or weights in 8 bits, or no loss is known. DataError, ShapeError:
+            unusable data.
 
     Example:
         >>> import torch, rnnkit
@@ -109,6 +111,7 @@ def diagnose(
         inputs, targets = inputs
     model = unwrapped(model)
     recurrent_layers(model)  # refuses a model without
+    refuse_quantized(model, "be inspected")
     if isinstance(inputs, PackedSequence):
         raise DataError("a PackedSequence arrived; pass padded steps as rnnkit.Sequences(values, lengths)")
     ready = _first(model, taken(model, inputs), rows)

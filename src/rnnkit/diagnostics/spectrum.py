@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..layers._recurrent import RecurrentLayer
+from ..layers.quantized import refuse_quantized
 from ._calls import unwrapped
 from ._trace import recurrent_layers
 
@@ -66,7 +67,7 @@ def spectra(model: torch.nn.Module) -> tuple[Spectrum, ...]:
         not known to be recurrent.
 
     Raises:
-        ConfigError: the model has no recurrent layer.
+        ConfigError: the model has no recurrent layer, or weights in 8 bits.
 
     Example:
         >>> import torch, rnnkit
@@ -74,6 +75,7 @@ def spectra(model: torch.nn.Module) -> tuple[Spectrum, ...]:
         >>> [(one.layer, one.gate, one.radius, one.norm) for one in spectra(layer)]
         [('l0', 'h', 1.0, 1.0)]
     """
+    refuse_quantized(model, "be inspected")
     found = []
     for name, module in recurrent_layers(unwrapped(model)).items():
         coupled = isinstance(module, RecurrentLayer) and module.options.coupled_gates

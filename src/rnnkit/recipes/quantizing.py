@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import warnings
 from dataclasses import dataclass, is_dataclass, replace
@@ -125,7 +126,26 @@ def quantize_run(
 
 def float_run(run: Path) -> str:
     """Return the run that a run with weights in 8 bits was made from, as it was named then; RUN where it is unknown."""
-    return str(read_facts(run / REPORT).get("run", "RUN"))
+    folder = run if run.is_dir() else run.parent
+    return str(read_facts(folder / REPORT).get("run", "RUN"))
+
+
+def refuse_quantized_run(run: Path, model: Any, what: str, instead: str) -> None:
+    """Raise ConfigError where a run's model has weights in 8 bits, and name the run that it was made from.
+
+    Args:
+        run: its folder, or its model file.
+        model: of the run.
+        what: cannot be done with it, as in "be exported".
+        instead: what to type, with {} in the place of the float run.
+    """
+    from ..layers.quantized import is_quantized
+
+    if is_quantized(model):
+        raise ConfigError(
+            f"{run} has weights in 8 bits and cannot {what}; take the run that it was made from: "
+            f"`{instead.format(shlex.quote(float_run(run)))}`"
+        )
 
 
 def _check(run: Path, plan: Quantization) -> None:
