@@ -43,13 +43,18 @@ def test_what_is_misplaced_is_named(run):
         (f"train --resume {run} --data my.csv", "To learn other data type `rnnkit finetune runs/classify my.csv`"),
         ("train --resume my.csv", "my.csv is data; expected the folder of a run: `rnnkit train --resume RUN`"),
         ("train my.csv classify", "`rnnkit train classify my.csv`"),
+        ("quantize my.csv", "a run comes first: `rnnkit quantize RUN --data my.csv`"),
+        (f"quantize {run} --data {run}", "`rnnkit quantize runs/classify --data FILE`"),
+        ("export my.csv --to onnx", "comes first: `rnnkit export --to onnx RUN --int8 --data my.csv`"),
+        ("export classify --to keras", "`rnnkit export --to keras runs/classify`"),
     ]  # fmt: skip
     for typed, words in cases:
         assert refused(call(*shlex.split(typed)), words), typed
 
 
 def test_what_the_answers_advise_works(run):
-    for wrong in (f"evaluate my.csv {run}", f"predict my.csv {run}", f"inspect {run}/model.safetensors my.csv"):
+    swapped = [f"{typed} {run}" for typed in ("evaluate my.csv", "predict my.csv", "quantize my.csv --data")]
+    for wrong in (*swapped, f"inspect {run}/model.safetensors my.csv"):
         advice = call(*shlex.split(wrong)).stderr.split("`")[1]
         assert call(*shlex.split(advice)[1:]).exit_code == 0, advice
 

@@ -60,8 +60,9 @@ def export(
     from ..runs.folders import check_model
 
     chosen_format = find_format(to)
-    check_run("export", run, (data,), models=True)
-    check_data("export", run, (data,), "--data")
+    verb = f"export --to {to}"
+    check_run(verb, run, (data,), models=True, options=("--int8", "--data"))
+    check_data(verb, run, (data,), "--data")
     rows = data_request(None, data, encoding)
     if rows is not None and not int8:
         raise ConfigError(f"--data {data} arrived without --int8, which compares files on rows: add --int8")

@@ -45,7 +45,9 @@ def run_of(path: Path) -> Path | None:
     return path.parent if path.is_file() and (path.parent / RECIPE).exists() else None
 
 
-def check_run(verb: str, run: Path, files: Iterable[Path | None] = (), *, models: bool = False) -> None:
+def check_run(
+    verb: str, run: Path, files: Iterable[Path | None] = (), *, models: bool = False, options: Iterable[str] = ()
+) -> None:
     """Raise ConfigError where something else than a run stands in its place.
 
     Args:
@@ -53,24 +55,29 @@ def check_run(verb: str, run: Path, files: Iterable[Path | None] = (), *, models
         run: what stands in the place of the run.
         files: what stands in the places of data.
         models: whether the verb takes a saved model, too.
+        options: what stands before a file of data, where the verb takes none without.
     """
+
+    def data(files: list[Path]) -> list[object]:
+        return [*options, *files] if files else []
+
     given = [one for one in files if one is not None]
     kind, runs = kind_of(run), [one for one in given if kind_of(one) in ("run", "model")]
     expected = "a run" + " or a saved model" * models
     if kind in ("run", "nothing") or (kind == "model" and models) or (kind == "folder" and not runs):
         return
     if (inside := run_of(run)) is not None:
-        _refuse(run, f"a file in the folder of a run; name the folder: {_typed(verb, inside, *given)}")
+        _refuse(run, f"a file in the folder of a run; name the folder: {_typed(verb, inside, *data(given))}")
     if kind in ("data", "folder") and runs:
         others = [one for one in given if one not in runs]
-        _refuse(run, f"data, and {expected} comes first: {_typed(verb, runs[0], run, *others)}")
+        _refuse(run, f"data, and {expected} comes first: {_typed(verb, runs[0], *data([run, *others]))}")
     if kind == "data":
-        _refuse(run, f"data; {expected} comes first: {_typed(verb, 'RUN', run)}. `rnnkit runs` lists the runs")
+        _refuse(run, f"data; {expected} comes first: {_typed(verb, 'RUN', *data([run]))}. `rnnkit runs` lists the runs")
     if kind == "model":
         _refuse(run, f"a saved model without the recipe of its run; expected the run's folder: {_typed(verb, 'RUN')}")
     if kind == "recipe":
-        _refuse(run, f"a recipe; expected the folder of a run of it: {_typed(verb, _example(run), *given)}")
-    _refuse(run, f"a folder that holds runs; name one of them: {_typed(verb, _first(run), *given)}")
+        _refuse(run, f"a recipe; expected the folder of a run of it: {_typed(verb, _example(run), *data(given))}")
+    _refuse(run, f"a folder that holds runs; name one of them: {_typed(verb, _first(run), *data(given))}")
 
 
 def check_data(verb: str, before: object, files: Iterable[Path | None], option: str | None = None) -> None:

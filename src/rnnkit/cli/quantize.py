@@ -29,8 +29,8 @@ def quantize(
     Size, time and figures before and after are printed, and kept in quantize.json. The new run takes the verbs of the
     old one but finetune, inspect and export.
     """
-    check_run("quantize", run, (data,))
-    check_data("quantize", run, (data,))
+    check_run("quantize", run, (data,), options=("--data",))
+    check_data("quantize", run, (data,), "--data")
     chosen = trained_recipe_of(run, recipe)
     if chosen.model_file != Recipe.model_file:
         raise ConfigError(
