@@ -133,6 +133,12 @@ def test_the_report_says_how_many_bits_and_why(tmp_path, layer, form, bits, said
     assert said in exported.quantised[0].lines()[0]
 
 
+def test_the_report_says_that_a_small_model_stays_float(tmp_path):
+    exported = export(rnnkit.SequenceRegressor(rnnkit.GRU(3, 5)), tmp_path / "m.onnx", int8="runtime")
+    assert "in 32 bits, as no weight has 256 entries" in exported.quantised[0].lines()[0]
+    assert exported.quantised[0].change == 0
+
+
 def test_figures_of_a_tagger_with_lengths(tmp_path):
     torch.manual_seed(0)
     model = rnnkit.SequenceTagger(rnnkit.GRU(6, 64), 3).eval()

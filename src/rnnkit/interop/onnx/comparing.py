@@ -29,7 +29,7 @@ class Quantised:
     Attributes:
         part: the name of the part.
         form: "runtime" or "portable".
-        bits: of the weights: 7 where some meet quantised inputs and the processor asks for it.
+        bits: of the weights: 7 where some meet quantised inputs and the processor asks for it, 32 where all are small.
         sizes: bytes of the files.
         milliseconds: processor time of a call, on one thread.
         change: the largest deviation of an output on made inputs.

@@ -24,7 +24,7 @@ from .graph import OPSET
 from .library import import_onnx
 from .models import parts_of
 from .parts import Part
-from .quantising import FORMS, Form, bits_here, meets_whole_numbers, quantise
+from .quantising import FORMS, LEAST, Form, bits_here, has_whole_numbers, meets_whole_numbers, quantise
 from .writer import Unsupported
 
 _LARGEST = 1 << 31
@@ -106,7 +106,10 @@ def export(
         return found
 
     def told_bits(content: bytes) -> tuple[int, str]:
-        if not meets_whole_numbers(import_onnx().load_model_from_string(content)):
+        made = import_onnx().load_model_from_string(content)
+        if not has_whole_numbers(made):
+            return 32, f"as no weight has {LEAST} entries or more"
+        if not meets_whole_numbers(made):
             return 8, "as no weight meets inputs of 8 bits"
         if bits is not None:
             return bits, "as asked"

@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 FORMS: tuple[Form, ...] = ("runtime", "portable")
 _DWARFS = 4  # times the largest entry beside it; what began as the identity has about 15, other matrices about 1
 _PRODUCT = 16_384  # entries of a weight whose product is faster in whole numbers
-_LEAST = 256  # entries of a weight that is worth it
+LEAST = 256  # entries of a weight that is worth it
 _RECURRENT = ("RNN", "LSTM", "GRU")
 
 
@@ -50,6 +50,15 @@ def bits_here() -> int:
     except OSError:
         return 7  # not known
     return 8 if "avx512_vnni" in flags or "avx_vnni" in flags else 7
+
+
+def has_whole_numbers(model: Any) -> bool:
+    """Return whether weights of a quantised model have 8 bits; small ones stay as they are.
+
+    Args:
+        model: an ``onnx.ModelProto``.
+    """
+    return any(one.data_type == import_onnx().TensorProto.INT8 for one in model.graph.initializer)
 
 
 def meets_whole_numbers(model: Any) -> bool:
@@ -173,7 +182,7 @@ class _Quantiser:
 
     def _large(self, name: str) -> bool:
         array = self.arrays.get(name)
-        return array is not None and array.dtype == np.float32 and array.ndim >= 2 and array.size >= _LEAST
+        return array is not None and array.dtype == np.float32 and array.ndim >= 2 and array.size >= LEAST
 
     def _stored(self, name: str, axis: int, bits: int) -> tuple[str, str]:
         """The names of the whole numbers and the scales of a weight."""
