@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 import rnnkit
 from rnnkit.diagnostics import gradient_flow
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, ShapeError
 
 T, B, F, H = 7, 4, 3, 5
 LENGTHS = torch.tensor([7, 2, 5, 1])
@@ -192,3 +192,11 @@ def test_what_cannot_be_measured_is_refused():
         )
     with pytest.raises(DataError, match="the loss is inf"):
         gradient_flow(model, x, y, lambda output, _: output.sum().exp() / 0)
+
+
+def test_labels_that_do_not_belong_to_the_output_are_refused():
+    x, y = torch.zeros(B, T, F), torch.arange(B)
+    with pytest.raises(ShapeError, match=r"labels with 1 axes, \(4,\).*\(4, 7, 5\); expected 2 axes"):
+        gradient_flow(rnnkit.SequenceTagger(rnnkit.GRU(F, H), 5), x, y)
+    with pytest.raises(ConfigError, match=r"labels run from 0 to 3; expected the model's, 0 to 2"):
+        gradient_flow(rnnkit.SequenceClassifier(rnnkit.GRU(F, H), classes=3), x, y)

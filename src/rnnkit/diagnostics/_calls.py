@@ -113,7 +113,8 @@ def loss_of(
         loss: a callable ``(output, targets) -> loss``, a name, or None for the model's ``default_loss``.
 
     Raises:
-        ConfigError: no loss is known. ShapeError: targets do not fit. DataError: the loss is NaN or infinite.
+        ConfigError: no loss is known, or the model lacks classes of the targets. ShapeError: targets do not fit.
+        DataError: the loss is NaN or infinite.
     """
     chosen = resolve_loss(loss, model)
     if isinstance(targets, Sequences):
@@ -132,12 +133,29 @@ def loss_of(
                 "expected a number for each"
             )
         targets = targets.reshape(output.shape).to(output.dtype)
+    elif chosen.targets == "labels":
+        _check_labels(output, targets)
     value = chosen.function(output, targets)
     if value.dim() != 0:
         raise ShapeError(f"the loss has shape {tuple(value.shape)}; expected one number: take its mean")
     if not value.isfinite():
         raise DataError(f"the loss is {value.item()}, so its gradient says nothing; look at the last finite weights")
     return value
+
+
+def _check_labels(output: Tensor, targets: Tensor) -> None:
+    """Refuse labels with other axes than the output has, and classes that it does not have."""
+    if targets.is_floating_point() and targets.shape == output.shape:
+        return  # probabilities
+    if targets.dim() != output.dim() - 1:
+        raise ShapeError(
+            f"labels with {targets.dim()} axes, {tuple(targets.shape)}, arrived for outputs of shape "
+            f"{tuple(output.shape)}; expected {output.dim() - 1} axes: a label for each answer"
+        )
+    if output.dim() == 2 and len(targets):
+        low, high = int(targets.min()), int(targets.max())
+        if not 0 <= low <= high < output.shape[1]:
+            raise ConfigError(f"labels run from {low} to {high}; expected the model's, 0 to {output.shape[1] - 1}")
 
 
 def _usable(tensor: Tensor) -> Tensor:
