@@ -1,6 +1,7 @@
 """``rnnkit quantize``: the run that it makes, what it tells, and what it answers to mistakes."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -81,6 +82,27 @@ def test_a_run_without_validation_rows_is_not_compared(runs, made_digits, tmp_pa
     assert result.exit_code == 0, result.output
     assert "data.holdout=0" in result.stderr
     assert "Compared" not in result.stdout
+
+
+def test_a_run_is_named_by_its_place_and_its_exports_stay_there(runs, made_digits, monkeypatch):
+    folder = runs / "place" / "数字 一"
+    shutil.copytree(runs / "mnist", folder)
+    for name in ("model.onnx", "model.json", "model.keras"):
+        (folder / name).write_bytes(b"exported")
+    monkeypatch.chdir(folder)
+    result = call("quantize", ".")
+    assert result.exit_code == 0, result.output
+    small = runs / "place" / "数字 一-int8"
+    assert json.loads((small / "quantize.json").read_text())["run"] == str(folder)
+    assert not any(path.name in ("model.onnx", "model.json", "model.keras") for path in small.iterdir())
+    assert refused(call("inspect", small), f"rnnkit inspect '{folder}'")
+
+
+def test_a_place_in_use_is_told_before_anything_is_computed(runs, made_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("rnnkit.recipes.quantizing._figures", None)
+    assert refused_alone(call("quantize", runs / "mnist", "--out", runs / "lm"), "in use")
+    (tmp_path / "file").touch()
+    assert refused_alone(call("quantize", runs / "mnist", "--out", tmp_path / "file" / "small"), "no run folder can be")
 
 
 def test_mistakes(runs, made_digits, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import warnings
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from ..layers.quantized import Quantization
 
 REPORT = "quantize.json"
-# What is not taken over: it tells of the training, and of the float model's answers.
-_LEFT_FILES = {FILE, STATE, RECIPE, VERSIONS, METRICS}
-_LEFT_KINDS = {".png", ".html", ".csv", ".jsonl"}
+# What is not taken over: it tells of the training, and of the float model's answers, or is that model's export.
+_LEFT_FILES = {FILE, STATE, RECIPE, VERSIONS, METRICS, "model.json", "model.keras.json"}
+_LEFT_KINDS = {".png", ".html", ".csv", ".jsonl", ".onnx", ".keras"}
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,11 @@ def quantize_run(
         small = quantize(model)
     if is_dataclass(recipe) and hasattr(recipe, "device"):
         recipe = replace(recipe, device="cpu")
-    before = _figures(recipe, run, data)
-    folder = claim_next(run.parent, f"{run.name}-int8") if out is None else out
+    whole = Path(os.path.abspath(run))
+    place = run if run.name == whole.name else whole  # "." and ".." are no names
+    folder = claim_next(place.parent, f"{place.name}-int8") if out is None else out
     with start(read_recipe(run).name, recipe, folder) as folder:
+        before = _figures(recipe, run, data)
         for path in run.iterdir():
             if path.is_file() and path.name not in _LEFT_FILES and path.suffix not in _LEFT_KINDS:
                 shutil.copy2(path, folder / path.name)
@@ -107,7 +110,7 @@ def quantize_run(
         after = None if before is None else _figures(recipe, folder, data)
         speed = measure_speed(model, small)
         report = Report(
-            run=str(run),
+            run=str(place),
             layers={name: short_repr(dict(model.named_modules())[name]) for name in plan.layers},
             float_layers={one.name: f"{one.layer_class}: {one.reason}" for one in plan.skipped},
             bytes=((run / FILE).stat().st_size, (folder / FILE).stat().st_size),
@@ -164,6 +167,10 @@ def _figures(recipe: Recipe, run: Path, data: DataRequest | None) -> dict[str, f
     if data is not None:
         return recipe.evaluate(run, data)
     try:
+        if type(recipe).validate is Recipe.validate:
+            raise ConfigError(
+                f"runs of {type(recipe).__name__} hold no rows out for validation; name some: --data FILE"
+            )
         return recipe.validate(run)
     except RnnkitError as error:
         warnings.warn(RnnkitWarning(f"the models are not compared on rows with known answers: {error}"), stacklevel=3)

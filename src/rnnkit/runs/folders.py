@@ -62,7 +62,7 @@ def start(
     except RunFolderError:
         raise
     except OSError as error:
-        raise RunFolderError(f"no run folder can be made here ({error}); name another place with --out") from error
+        raise _no_place(error) from error
     settings = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
     try:
         try:
@@ -166,17 +166,27 @@ def claim_next(parent: Path, name: str) -> Path:
     Args:
         parent: where it is made.
         name: see above.
+
+    Raises:
+        RunFolderError: none can be made there.
     """
-    parent.mkdir(parents=True, exist_ok=True)
     number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+    except OSError as error:
+        raise _no_place(error) from error
+
+
+def _no_place(error: OSError) -> RunFolderError:
+    return RunFolderError(f"no run folder can be made here ({error}); name another place with --out")
 
 
 def _discard_unused(folder: Path, also: set[str]) -> None:

@@ -10,6 +10,7 @@ from empty_pictures import empty_pictures
 from keras_files import at, cell_arrays, functional, layer, sequential, tensor, write_h5, write_keras
 
 import rnnkit
+from rnnkit.ops.backend import native_core
 
 __all__ = ["empty_pictures"]
 
@@ -63,6 +64,17 @@ def test_a_run_from_outside_takes_every_verb(run):
     assert json.loads(Path("m.json").read_text())["preprocessing"]["classes"] == ["calm", "storm"]
     assert "imported" in call("runs", ".").stdout
     assert rnnkit.load("tuned").names == ["lstm", "dense"]
+
+
+@pytest.mark.skipif(native_core() is None, reason="without the native core")
+def test_a_run_from_outside_in_8_bits(run):
+    bare = call("quantize", run)
+    assert bare.exit_code == 0, bare.output
+    assert "runs of Imported hold no rows out for validation; name some: --data FILE" in bare.stderr
+    compared = call("quantize", run, "--data", "rows.npz", "--out", "small")
+    assert "Compared on rows.npz" in compared.stdout
+    assert call("predict", "small", "rows.csv").exit_code == 0
+    assert refused(call("inspect", "small", "rows.npz"), "8 bits", "rnnkit inspect run")
 
 
 def test_what_a_run_from_outside_cannot_do_is_told(run):
