@@ -284,7 +284,7 @@ def is_quantized(model: torch.nn.Module) -> bool:
         >>> is_quantized(rnnkit.quantize(rnnkit.GRU(3, 5)))
         True
     """
-    return any(hasattr(module, "int8_config") for module in model.modules())
+    return isinstance(model, torch.nn.Module) and any(hasattr(module, "int8_config") for module in model.modules())
 
 
 def refuse_quantized(model: torch.nn.Module, what: str) -> None:
