@@ -240,6 +240,8 @@ def test_training_and_gradients_are_refused():
         small.train()
     with pytest.raises(ConfigError, match="nothing to train.*8 bits"):
         rnnkit.Learner(small).fit((x, torch.tensor([0, 1, 0, 1])), epochs=1, progress=False)
+    with pytest.raises(ConfigError, match=r"8 bits.*cannot be fine-tuned.*float model"):
+        rnnkit.Learner(small).fine_tune((x, torch.tensor([0, 1, 0, 1])), epochs=1, progress=False)
     with pytest.raises(BackendError, match="no gradients"):
         small(x.requires_grad_())
     with pytest.raises(ConfigError, match="cannot be trained"):

@@ -23,6 +23,7 @@ from ...finetuning.freeze import matching, unfreezing_order
 from ...finetuning.heads import find_head, head_name, put_head, replace_head
 from ...finetuning.rates import divide_rates
 from ...layers.modes import mode
+from ...layers.quantized import refuse_quantized
 from ...types import Batch
 from ..batching.arrays import select
 from ..batching.order import ReplayData
@@ -62,6 +63,7 @@ class FineTuning:
         """Measure, change the model, train, measure again; `settings` are those of `fit`."""
         session, plan = self.session, self.plan
         model, dtype = session.model, session.execution.dtype
+        refuse_quantized(model, "be fine-tuned")
         protect, replay, keep, outputs = checked(session, self.config, plan)
         if settings["seed"] is None:  # a run that goes on draws what the one before drew
             where = settings.get("checkpoint"), settings.get("resume", False)
