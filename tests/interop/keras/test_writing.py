@@ -165,8 +165,9 @@ def test_masks_stand_in_the_graph(tmp_path):
         (lambda: rnnkit.SequenceClassifier(rnnkit.LSTM(3, 5, proj_size=2), 2), "proj_size"),
         (lambda: rnnkit.SequenceClassifier(rnnkit.GRU(3, 5), 2, pooling="attention"), "pooling='attention'"),
         (lambda: rnnkit.SequenceClassifier(rnnkit.GRU(48, 5), 2, front=rnnkit.ConvFront(3)), "ConvFront"),
-        (lambda: rnnkit.CRF(3), "a CRF has no counterpart"),
-        (lambda: torch.nn.Linear(3, 2), "a Linear has no counterpart"),
+        (lambda: rnnkit.CRF(3), "the model, CRF, has no counterpart"),
+        (lambda: "run", "the model, str, has no counterpart"),
+        (lambda: torch.nn.Linear(3, 2), "the model, Linear, has no counterpart"),
     ],
 )
 def test_what_keras_lacks_is_refused_by_name(tmp_path, make, words):

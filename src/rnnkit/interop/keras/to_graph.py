@@ -75,7 +75,7 @@ def to_graph(model: nn.Module, *, mask_value: float | None = None, probabilities
     elif isinstance(model, RecurrentLayer | nn.RNNBase | Chain):
         line.module(model, "recurrent")
     else:
-        raise _unknown(f"a {type(model).__name__}")
+        raise _unknown(f"the model, {type(model).__name__},")
     return line.graph(final, probabilities)
 
 
