@@ -89,8 +89,7 @@ def export(
         ('digits.json', True)
     """
     path = checked_path(path)
-    if isinstance(model, torch.nn.Module):  # what is none is refused below
-        refuse_quantized(model, "be exported")
+    refuse_quantized(model, "be exported")
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
     facts = dict(description or {})
