@@ -1,5 +1,6 @@
 """What an export writes: files, description, metadata; what it refuses, and what it leaves untouched."""
 
+import copy
 import json
 import sys
 
@@ -135,6 +136,15 @@ def test_a_graph_that_computes_something_else_is_not_written(tmp_path, classifie
     )
     with pytest.raises(DataError, match="deviates from rnnkit by"):
         export(classifier, tmp_path / "m.onnx", check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_that_are_not_finite_pass_no_check(tmp_path, classifier):
+    broken = copy.deepcopy(classifier)
+    with torch.no_grad():
+        broken.body.weight_hh_l0[0, 0] = torch.nan
+    with pytest.raises(DataError, match="not finite.*weights hold NaN"):
+        export(broken, tmp_path / "m.onnx", check=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -133,6 +133,11 @@ def test_the_report_says_how_many_bits_and_why(tmp_path, layer, form, bits, said
     assert said in exported.quantised[0].lines()[0]
 
 
+def test_bits_without_int8_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="bits=7 arrived without int8"):
+        export(rnnkit.SequenceRegressor(rnnkit.GRU(3, 5)), tmp_path / "m.onnx", bits=7)
+
+
 def test_the_report_says_that_a_small_model_stays_float(tmp_path):
     exported = export(rnnkit.SequenceRegressor(rnnkit.GRU(3, 5)), tmp_path / "m.onnx", int8="runtime")
     assert "in 32 bits, as no weight has 256 entries" in exported.quantised[0].lines()[0]

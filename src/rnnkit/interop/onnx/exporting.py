@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def export(
         ('digits.json', True)
     """
     path = checked_path(path)
+    if int8 is None and bits is not None:
+        raise ConfigError(f"bits={bits} arrived without int8; add int8='runtime', or leave it out")
     refuse_quantized(model, "be exported")
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
@@ -157,6 +160,11 @@ def checked(model: torch.nn.Module, parts: list[Part], *, states: bool) -> list[
         if deviation.worst > TOLERANCE:
             exact = parts_of(as_exported(model, torch.float64), states=states)[number]
             rounding = rounding_of(part, exact)
+            if not isfinite(rounding):
+                raise DataError(
+                    f"rnnkit's own answers, those of the graph {deviation.part!r}, are not finite on made inputs: "
+                    "weights hold NaN, or are too large. Nothing was written"
+                )
             if deviation.worst > 10 * rounding:
                 raise DataError(
                     f"the graph {deviation.part!r} deviates from rnnkit by {deviation.worst:.1e}, rnnkit's own float32 "
