@@ -182,3 +182,13 @@ def test_several_inputs_and_outputs(tmp_path, arrays, monkeypatch):
     assert refused(
         call("finetune", "run", "rows.npz", "--out", "t"), "has 2 inputs and 2 outputs; train such a network"
     )
+
+
+def test_a_file_that_masks_its_padding_is_not_said_to_lack_it(tmp_path, arrays, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    last = [layer("LSTM", units=4), layer("Dense", units=2, activation="softmax")]
+    for name, layers in (("masked", [layer("Masking", mask_value=-1.0), *last]), ("plain", last)):
+        write_keras(Path(f"{name}.keras"), sequential(*layers), arrays)
+        assert call("import", f"{name}.keras", "--out", name).exit_code == 0
+        told = call("export", name, "--to", "keras").stdout
+        assert ("rows without padding" in told) == (name == "plain")

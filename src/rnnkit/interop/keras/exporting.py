@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...layers.graph import Masking
 from ...serialization import json_text, replacing
 from ..formats import Report, Request
 from .to_graph import to_graph
@@ -39,7 +40,9 @@ def write(model: Any, path: Path, request: Request) -> Report:
     beside = path.with_name(f"{path.name}.json")  # not that of an ONNX file of the same name
     with replacing(beside) as temporary:
         temporary.write_text(json_text(described), encoding="utf-8")
-    lines = ["Keras 3 loads the file by keras.saving.load_model(FILE); it predicts on rows without padding."]
+    masks = any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in graph.modules())
+    padded = "" if masks else "; it predicts on rows without padding"
+    lines = [f"Keras 3 loads the file by keras.saving.load_model(FILE){padded}."]
     if any(final == "softmax" for final in graph.final):
         lines.append("It ends in softmax: probabilities come out.")
     return Report((path, beside), tuple(lines))
