@@ -24,13 +24,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import check_choice
+from ...ops.int8 import DWARFS
 from .graph import FLOAT, OPSET, RUNTIME_DOMAIN
 from .library import import_onnx
 
 Form = Literal["runtime", "portable"]
 Array = np.ndarray[Any, Any]
 FORMS: tuple[Form, ...] = ("runtime", "portable")
-_DWARFS = 4  # times the largest entry beside it; what began as the identity has about 15, other matrices about 1
 _PRODUCT = 16_384  # entries of a weight whose product is faster in whole numbers
 LEAST = 256  # entries of a weight that is worth it
 _RECURRENT = ("RNN", "LSTM", "GRU")
@@ -350,7 +350,7 @@ def diagonal_of(weight: Array) -> Array | None:
     blocks = weight.reshape(-1, size, size)
     rest = np.abs(blocks * (1 - np.eye(size, dtype=np.float32))).max(2)
     diagonal: Array = np.ascontiguousarray(np.einsum("dii->di", blocks))
-    return diagonal if float(np.median(np.abs(diagonal))) > _DWARFS * float(np.median(rest)) else None
+    return diagonal if float(np.median(np.abs(diagonal))) > DWARFS * float(np.median(rest)) else None
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
