@@ -152,6 +152,13 @@ def test_mistakes(runs, tmp_path, words, said):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["onnx", "keras"])
+def test_a_place_that_takes_no_file_is_told(runs, tmp_path, kind):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / f"m.{kind}"
+    assert refused_alone(call("export", runs / "alone.safetensors", "--to", kind, "--out", out), "cannot be written")
+
+
 def test_the_help_names_the_formats():
     result = call("export", "--help")
     assert result.exit_code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...errors import ConfigError
 from ...layers.graph import Masking
 from ...serialization import json_text, replacing
 from ..formats import Report, Request
@@ -21,10 +22,9 @@ def write(model: Any, path: Path, request: Request) -> Report:
         request: with the description of the run.
 
     Raises:
-        ConfigError: Keras has no counterpart of a part of the model.
+        ConfigError: Keras has no counterpart of a part of the model, or a file cannot be written.
     """
     graph = to_graph(model)
-    to_keras(graph, path)
     shapes: list[list[int | None] | None] = [None] * len(graph.inputs) if graph.shapes is None else [*graph.shapes]
     described = {
         "format": "keras",
@@ -38,8 +38,12 @@ def write(model: Any, path: Path, request: Request) -> Report:
         **request.description,
     }
     beside = path.with_name(f"{path.name}.json")  # not that of an ONNX file of the same name
-    with replacing(beside) as temporary:
-        temporary.write_text(json_text(described), encoding="utf-8")
+    try:
+        to_keras(graph, path)
+        with replacing(beside) as temporary:
+            temporary.write_text(json_text(described), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error}); name another place") from error
     masks = any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in graph.modules())
     padded = "" if masks else "; it predicts on rows without padding"
     lines = [f"Keras 3 loads the file by keras.saving.load_model(FILE){padded}."]
