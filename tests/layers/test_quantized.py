@@ -277,3 +277,19 @@ def test_other_dtypes_run_on_the_reference():
     with pytest.warns(UserWarning, match="float32"):
         found = copy.deepcopy(layer).double()(x.double())[0]
     assert_close(found.float(), expected)
+
+
+def test_sums_of_both_directions_below_have_to_fit():
+    wide = rnnkit.SimpleRNN(2, 33_000, num_layers=2, bidirectional=True, device="meta")  # its second layer reads 66,000
+    [skipped] = quantizable(wide).skipped
+    assert "more than 65,536 features" in skipped.reason
+    assert quantizable(rnnkit.SimpleRNN(2, 33_000, num_layers=2, device="meta")).layers == ("",)
+
+
+@pytest.mark.parametrize("spoil", [lambda values: values.fill_(-128), torch.Tensor.float])
+def test_whole_numbers_that_no_quantisation_makes_are_refused(spoil):
+    small = rnnkit.quantize(rnnkit.GRU(3, 5))
+    state = small.state_dict()
+    state["weight_ih_l0_int8"] = spoil(state["weight_ih_l0_int8"].clone())
+    with pytest.raises(DataError, match="weight_ih_l0_int8 holds no whole numbers from −127 to 127"):
+        small.load_state_dict(state)

@@ -149,13 +149,10 @@ def finetune(
 
 def _refuse_quantized(run: Path) -> None:
     """Raise ConfigError for a run whose model has weights in 8 bits, and name the run that it was made from."""
-    from ..recipes.quantizing import REPORT, float_run
+    from ..recipes.quantizing import REPORT, quantized_run
 
     if (run / REPORT).is_file():
-        raise ConfigError(
-            f"{run} has weights in 8 bits and cannot be trained; fine-tune the run that it was made from: rnnkit "
-            f"finetune {float_run(run)} FILE"
-        )
+        raise quantized_run(run, "be trained", "rnnkit finetune {} FILE")
 
 
 def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:

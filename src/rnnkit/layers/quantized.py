@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 from ..errors import BackendError, ConfigError, DataError, RnnkitWarning
 from ..ops.backend import choose_backend, native_problem, tracing
 from ..ops.direction import DirectionCall, DirectionResult, RecurrentWeights, StepCall
-from ..ops.int8 import DEPTH, Int8Weight, dwarfing_diagonal, quantise_weight
+from ..ops.int8 import DEPTH, MOST, Int8Weight, dwarfing_diagonal, quantise_weight
 from ..ops.lstm import coupled
 from ..ops.native_int8 import run_int8
 from ..ops.state import tensors
@@ -67,6 +67,14 @@ class QuantizedLayer(RecurrentLayer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         torch.nn.Module.__setstate__(self, state)  # torch.nn.RNNBase's expects the names of float weights
         self._flat_weight_refs: list[Any] = []
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        """Refuse whole numbers that :func:`quantise_weight` does not make: products of −128 differ by processor."""
+        for name in self._buffers:
+            given = state_dict.get(prefix + name) if name.endswith(_VALUES) else None
+            if given is not None and (given.dtype != torch.int8 or bool((given < -MOST).any())):
+                raise DataError(f"{prefix}{name} holds no whole numbers from −{MOST} to {MOST} in 8 bits")
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _matrix(self, name: str) -> Int8Weight:
         read = self._buffers
@@ -163,7 +171,7 @@ class QuantizedLayer(RecurrentLayer):
 
     def config(self) -> dict[str, Any]:
         """Return the builder and the arguments of the float layer; a model file names the layers in 8 bits beside."""
-        return super().config() | {"builder": type(self).__mro__[2].__name__}
+        return super().config() | {"builder": type(self).__bases__[1].__name__}
 
 
 class QuantizedSimpleRNN(QuantizedLayer, SimpleRNN):
@@ -344,7 +352,7 @@ def _why_skipped(module: torch.nn.Module, kind: type) -> str | None:
         return "hooks set its weights (weight_norm, pruning): remove them, or make pruning permanent"
     if any(weight is None or weight.dtype != torch.float32 for weight in weights):
         return "its weights are no float32; type model.float() before"
-    if max(module.input_size, module.hidden_size) > DEPTH:
+    if any(weight is not None and weight.shape[1] > DEPTH for weight in weights):
         return f"more than {DEPTH:,} features, whose sums do not fit into 32 bits"
     return None
 

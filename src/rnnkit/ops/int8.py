@@ -98,16 +98,19 @@ def quantise_weight(weight: Tensor) -> Int8Weight:
 
 
 def dwarfing_diagonal(weight: Tensor) -> Tensor | None:
-    """Return the diagonal of a square weight [N, N] where it dwarfs what is beside it, else None.
+    """Return the diagonals [..., N] of square weights [..., N, N] where they dwarf what is beside them, else None.
+
+    On 10,000 held-out training images of MNIST a SimpleRNN(128) that began as the identity lost 0.25 points of accuracy
+    with all of it in 8 bits, and 0.03 with the diagonal in float32 (docs/decisions/0030-interchange.md).
 
     Example:
         >>> dwarfing_diagonal(torch.eye(3) + 0.01), dwarfing_diagonal(torch.ones(3, 3))
         (tensor([1.0100, 1.0100, 1.0100]), None)
     """
-    if weight.dim() != 2 or weight.shape[0] != weight.shape[1] or len(weight) < 2:
+    if weight.dim() < 2 or weight.shape[-2] != weight.shape[-1] or weight.shape[-1] < 2:
         return None
-    diagonal = weight.detach().diagonal().clone()
-    beside = (weight.detach() - diagonal.diag()).abs().amax(1)
+    diagonal = weight.detach().diagonal(dim1=-2, dim2=-1).clone()
+    beside = (weight.detach() - diagonal.diag_embed()).abs().amax(-1)
     return diagonal if bool(diagonal.abs().median() > DWARFS * beside.median()) else None
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from rnnkit.data.sentences import UNREADABLE, sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.picture_data import PictureData, divide_pictures, of_classes, warn_of
+from rnnkit.recipes.picture_data import PictureData, divide_pictures, of_classes
+from rnnkit.recipes.wording import warn_of
 
 if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet

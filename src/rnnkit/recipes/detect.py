@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
-from rnnkit.recipes.picture_data import divide_pictures, readable, warn_of
+from rnnkit.recipes.picture_data import divide_pictures, readable
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.detection_settings import DetectorAugmentation, DetectorDecoding, DetectorFit, DetectorNetwork
 from rnnkit.tasks.ranges import Seed
 

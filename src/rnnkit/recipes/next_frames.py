@@ -21,9 +21,10 @@ from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.file_run import FileRecipe
-from rnnkit.recipes.picture_data import divide_pictures, warn_of
+from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import VideoData, as_videos
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.next_frames_settings import ForecasterFit, ForecasterNetwork
 from rnnkit.tasks.ranges import Count, Seed, Settings
 

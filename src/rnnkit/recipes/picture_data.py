@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,17 +230,6 @@ def check_known(folder: Path, classes: Sequence[str], known: Sequence[str], noun
             f"{folder} was fine-tuned to the classes {', '.join(known)}, and the {nouns} of the first training have "
             f"{lost[0]!r}; name {nouns} of the new classes: --data FOLDER"
         )
-
-
-def warn_of(pictures: PictureSet, told: Sequence[str]) -> None:
-    """Warn of what was found in pictures that a trained run is given, such as those that are left out.
-
-    Args:
-        pictures: as they were read.
-        told: further sentences.
-    """
-    if findings := [*pictures.findings, *told]:
-        warnings.warn(" ".join(findings), stacklevel=3)
 
 
 def _is_table(path: str | Path) -> bool:

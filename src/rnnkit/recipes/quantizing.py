@@ -127,28 +127,32 @@ def quantize_run(
     return folder, report
 
 
-def float_run(run: Path) -> str:
+def _float_run(run: Path) -> str:
     """Return the run that a run with weights in 8 bits was made from, as it was named then; RUN where it is unknown."""
     folder = run if run.is_dir() else run.parent
     return str(read_facts(folder / REPORT).get("run", "RUN"))
 
 
-def refuse_quantized_run(run: Path, model: Any, what: str, instead: str) -> None:
-    """Raise ConfigError where a run's model has weights in 8 bits, and name the run that it was made from.
+def quantized_run(run: Path, what: str, instead: str) -> ConfigError:
+    """Return the error about a run whose model has weights in 8 bits; it names the run that it was made from.
 
     Args:
         run: its folder, or its model file.
-        model: of the run.
         what: cannot be done with it, as in "be exported".
         instead: what to type, with {} in the place of the float run.
     """
+    return ConfigError(
+        f"{run} has weights in 8 bits and cannot {what}; take the run that it was made from: "
+        f"`{instead.format(shlex.quote(_float_run(run)))}`"
+    )
+
+
+def refuse_quantized_run(run: Path, model: Any, what: str, instead: str) -> None:
+    """Raise ConfigError where a run's model has weights in 8 bits; see `quantized_run`."""
     from ..layers.quantized import is_quantized
 
     if is_quantized(model):
-        raise ConfigError(
-            f"{run} has weights in 8 bits and cannot {what}; take the run that it was made from: "
-            f"`{instead.format(shlex.quote(float_run(run)))}`"
-        )
+        raise quantized_run(run, what, instead)
 
 
 def _check(run: Path, plan: Quantization) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
-from rnnkit.recipes.picture_data import divide_pictures, warn_of
+from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
@@ -27,6 +27,7 @@ from rnnkit.recipes.recognition import (
     draw_confusions,
     unknown_tokens,
 )
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.decoding_settings import CTCDecoding
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.reading_settings import LineAugmentation, ReaderFit, ReaderNetwork

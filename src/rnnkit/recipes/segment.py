@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
-from rnnkit.recipes.picture_data import divide_pictures, readable, warn_of
+from rnnkit.recipes.picture_data import divide_pictures, readable
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.segment_data import PixelItems, SegmentData, check_classes, in_names_of, items_of, with_masks
 from rnnkit.recipes.segment_network import build, learner_of
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.segmentation_settings import SegmentAugmentation, SegmenterDecoding, SegmenterFit, SegmenterNetwork
 

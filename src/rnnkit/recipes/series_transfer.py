@@ -89,7 +89,10 @@ class SeriesTransferJob(FineTuneWork):
         held, train = self._held_back(), self.prepared.parts.train
         if not isinstance(settings, TransferFineTune) or held is None:
             return {}
-        classes = None if self.predictor.preprocessing.classes is None else list(map(str, train.targets))  # type: ignore[arg-type]
+        classes = None
+        if self.predictor.preprocessing.classes is not None:
+            assert train.targets is not None  # of classes there are some
+            classes = list(map(str, train.targets))
 
         def draw(count: int) -> Rows:
             return draw_rows(count, classes, len(train), settings.seed)

@@ -26,8 +26,9 @@ from rnnkit.recipes.base import Aligner, Columns, DataRequest, Predictor, Prepar
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.recognition import PreparedRecognition, unknown_tokens
 from rnnkit.recipes.sound_run import SoundRecipe
-from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, warn_of, without_short
+from rnnkit.recipes.speech_data import SpeechData, Spoken, divide_clips, speak, without_short
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.speech_settings import Decoding, RecognizerFit, RecognizerNetwork, SoundAugment, SoundFeatures
 
@@ -136,7 +137,7 @@ class Speech(SoundRecipe):
                 yield str(path), read_audio(path, rate=transcriber.rate).samples, self.data.written(text)
                 return
             found = self.speak(path, transcriber.rate)
-            warn_of(found)
+            warn_of(found.clips, found.findings)
             for index, clip in enumerate(found.clips):
                 yield clip.id, found.utterances.waveform(index), found.utterances.texts[index]
 
@@ -172,7 +173,7 @@ class Speech(SoundRecipe):
             return prepared.figures(judged) | stream_figures(transcriber, timed.items)
         path = data.without_encoding()
         spoken = self.speak(path, transcriber.rate)
-        warn_of(spoken)
+        warn_of(spoken.clips, spoken.findings)
         one = judge(transcriber, spoken.utterances)
         draw_confusions(one.scores.confusions, folder / f"confusions-{path.stem}.png", DIGITS)
         return one.figures | stream_figures(transcriber, spoken.utterances)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,12 +255,6 @@ def speak(clips: ClipSet, data: SpeechData, rate: int, *, part: str = "", longes
     chosen = clips.subset(kept)
     waveforms = [chosen.waveform(index, rate).samples for index in range(len(chosen))]
     return Spoken(chosen, HeldUtterances(waveforms, [str(texts[index]) for index in kept], rate), findings)
-
-
-def warn_of(spoken: Spoken) -> None:
-    """Warn of what was found in recordings that a trained run is given, such as those that are left out."""
-    if findings := [*spoken.clips.findings, *spoken.findings]:
-        warnings.warn(" ".join(findings), stacklevel=3)
 
 
 def left_out(part: str, names: Sequence[str], what: str) -> list[str]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
 from rnnkit.recipes.file_run import FileRecipe
-from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes, warn_of
+from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
 from rnnkit.recipes.video_network import build, learner_of
+from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.ranges import Seed
 from rnnkit.tasks.video_settings import ClipAugmentation, ClipFit, ClipNetwork
 

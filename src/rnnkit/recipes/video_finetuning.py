@@ -10,10 +10,11 @@ from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
-from rnnkit.recipes.picture_data import check_known, warn_of
+from rnnkit.recipes.picture_data import check_known
 from rnnkit.recipes.video import PreparedVideo, Video
 from rnnkit.recipes.video_data import hold_clips
 from rnnkit.recipes.video_network import learner_of
+from rnnkit.recipes.wording import warn_of
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,3 +190,14 @@ def in_settings(task: Task | type[Task] | None, *, new: bool = False) -> Iterato
             message = one.message
             text = message.in_words(words) if isinstance(message, Message) else message
             warnings.warn(text, one.category, stacklevel=3)
+
+
+def warn_of(read: Any, told: Sequence[str] = ()) -> None:
+    """Warn of what was found in data that a trained run is given, such as what is left out.
+
+    Args:
+        read: pictures, clips or recordings; they have `findings`.
+        told: further sentences.
+    """
+    if findings := [*read.findings, *told]:
+        warnings.warn(" ".join(findings), stacklevel=3)
