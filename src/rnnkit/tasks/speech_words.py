@@ -125,6 +125,7 @@ class WordReader:
         self._tokenizer, self._seconds, self._offset = tokenizer, seconds, offset
         self.settled = Settled()
         self._tokens: list[int] = []  # that were read last, behind the settled ones
+        self._ends: list[int] = []  # the characters that each of them ends behind
         self._written = ""  # their text
         self._spans: list[tuple[int, int, int]] = []  # of each word: its first and last token, its first character
 
@@ -142,7 +143,7 @@ class WordReader:
         begin = self.settled.tokens
         own = list(tokens[begin:])
         if own != self._tokens:
-            self._tokens, self._spans = own, self._find(own)
+            self._spans = self._find(own)
         found = []
         for (first, last, _), text in zip(self._spans, _WORDS.findall(self._written), strict=True):
             confidence = prod(confidences[begin + first : begin + last + 1])
@@ -164,7 +165,7 @@ class WordReader:
             if self.settled.tokens + first < stable and self._decoded(rest) == written:
                 tokens, words, text = self.settled
                 self.settled = Settled(tokens + first, words + place, text + self._written[:start])
-                self._tokens, self._written = rest, written
+                self._tokens, self._ends, self._written = rest, [], written
                 self._spans = [(one - first, last - first, at - start) for one, last, at in self._spans[place:]]
                 return
 
@@ -172,12 +173,19 @@ class WordReader:
         return self._tokenizer.decode(tokens).lstrip()
 
     def _find(self, tokens: list[int]) -> list[tuple[int, int, int]]:
-        """Return the places of the words of tokens."""
-        ends = []  # the characters that each token ends behind
+        """Return the places of the words of tokens.
+
+        A token's end is known by decoding all tokens up to it, so the ends of those that were read before are kept.
+        """
+        known = len(self._ends)
+        if tokens[:known] != self._tokens[:known]:
+            known = 0
+        ends = self._ends[:known]
         self._written = ""
-        for count in range(1, len(tokens) + 1):
+        for count in range(known + 1, len(tokens) + 1):
             self._written = self._decoded(tokens[:count])
             ends.append(len(self._written))
+        self._tokens, self._ends = tokens, ends
         spans = []
         for match in _WORDS.finditer(self._written):
             first = next((at for at, end in enumerate(ends) if end > match.start()), len(ends) - 1)
