@@ -101,6 +101,10 @@ def test_predict_prints_writes_masks_and_draws(classes, things, tmp_path):
     found = json.loads((tmp_path / "classes" / "003.json").read_text())
     assert found["classes"]["1"]["share"] == pytest.approx((mask == 1).mean(), abs=1e-5)
     assert (tmp_path / "classes" / "003.png").exists()
+    whole = call("predict", run, folder)
+    assert [line.split("\t")[0] for line in whole.stdout.splitlines()] == [
+        str(file) for file in sorted((folder / "images").iterdir())
+    ]  # no mask is a picture
     run, folder, _ = things
     result = call("predict", run, folder / "003.png", "--out", tmp_path / "things", "--set", "decode.smallest=3")
     assert result.exit_code == 0, result.output

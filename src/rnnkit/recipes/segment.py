@@ -56,6 +56,13 @@ class Segment(PictureRecipe):
     seed: Seed = 0
     device: str = "auto"
 
+    def files_in(self, folder: Path) -> list[Path] | None:
+        """Return the pictures in a folder, without the masks beside them."""
+        from rnnkit.data.images.mask_folders import is_mask
+
+        files = super().files_in(folder) or []
+        return [file for file in files if not is_mask(file, folder)] or files
+
     def divide(self) -> PictureParts:
         """Read and divide the pictures."""
         return divide_pictures(self.data, self.command, self.usable)
