@@ -150,7 +150,7 @@ HOSTILE = {
     "negative sizes": (graph([gru()], [NEGATIVE, GRU[1]]), r"\[1, -12, 3\]"),
     "a weight elsewhere": (graph([gru()], [ELSEWHERE, GRU[1]]), "another file"),
     "texts for weights": (graph([gru()], [TEXTS, GRU[1]]), "element type"),
-    "no number": (graph([gru()], [weight("W", 1, 12, 3, fill=np.nan), GRU[1]]), "no finite number"),
+    "no number": (graph([gru()], [weight("W", 1, 12, 3, fill=np.nan), GRU[1]]), "1 array of weights with NaN, .*: .W."),
     "weights that do not fit": (graph([gru()], [weight("W", 1, 9, 3), GRU[1]]), "do not fit"),
     "another hidden size": (graph([gru()], [GRU[0], weight("R", 1, 15, 5)]), "do not fit"),
     "a flat weight": (graph([gru()], [weight("W", 36), GRU[1]]), "do not fit"),

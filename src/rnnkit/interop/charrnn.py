@@ -22,6 +22,7 @@ from ..data.text.tokenizer import Tokenizer
 from ..errors import DataError, DataWarning, Place
 from ..models.language_model import LanguageModel
 from ..serialization import read_json
+from .finite import check_finite
 from .weight_files import take
 
 Tensor = torch.Tensor
@@ -53,7 +54,8 @@ def read_charrnn(path: str | os.PathLike[str]) -> CharModel:
         path: the folder.
 
     Raises:
-        DataError: a file is missing or damaged, has another size than its shape, or lies outside the folder.
+        DataError: a file is missing or damaged, has another size than its shape, lies outside the folder, or holds
+            what is no finite number.
 
     Example:
         >>> found = read_charrnn("models/shakespeare")                        # doctest: +SKIP
@@ -141,6 +143,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
                 f"has {target.stat().st_size:,} bytes; expected {wanted:,} of float32 {shape}", Place(str(target))
             )
         found[str(name)] = torch.from_numpy(np.fromfile(target, "<f4").reshape(shape))
+    check_finite(found, str(manifest))
     return found
 
 

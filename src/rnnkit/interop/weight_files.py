@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import DataError, Place
+from .finite import check_finite
 
 Tensor = torch.Tensor
 KINDS = (".safetensors", ".pt", ".pth", ".bin", ".npz")
@@ -27,7 +28,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             tensors, numbers, texts and containers are read of them.
 
     Raises:
-        DataError: there is no such file, it is of another kind, is damaged, or holds more than weights.
+        DataError: there is no such file, it is of another kind, is damaged, or holds more than weights, or weights that
+            are not finite.
 
     Example:
         >>> import pathlib, tempfile
@@ -54,6 +56,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise DataError(f"is damaged, or no file of weights ({type(error).__name__}: {told})", place) from error
     if not found:
         raise DataError("holds no tensors", place)
+    check_finite(found, str(path))
     return found
 
 
@@ -67,7 +70,7 @@ def take(weights: dict[str, Tensor], name: str, shape: tuple[int | None, ...], p
         path: of the file, for messages.
 
     Raises:
-        DataError: there is none, or it has another shape, or holds values that are not finite.
+        DataError: there is none, or it has another shape, or holds no fractions.
     """
     place = Place(str(path))
     if name not in weights:
@@ -79,8 +82,8 @@ def take(weights: dict[str, Tensor], name: str, shape: tuple[int | None, ...], p
     if not fits:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         raise DataError(f"the tensor {name!r} has shape {list(tensor.shape)}; expected [{wanted}]", place)
-    if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-        raise DataError(f"the tensor {name!r} ({tensor.dtype}) holds other values than finite numbers", place)
+    if not tensor.is_floating_point():
+        raise DataError(f"the tensor {name!r} is of {tensor.dtype}; expected a floating-point type", place)
     return tensor.float()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..finite import is_finite, refuse_not_finite
 from .arrays import Array
 from .settings import Location
 
@@ -59,7 +60,8 @@ class Builder:
             place: of the file.
 
         Raises:
-            DataError: parameters that no array fills, a model that is too large, or an array of another shape.
+            DataError: parameters that no array fills, a model that is too large, an array of another shape, or arrays
+                that hold what is no finite number.
         """
         wanted = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
         filled = {id(getattr(one.module, one.name)) for one in self.fills}
@@ -69,6 +71,7 @@ class Builder:
         if numbers > MAX_NUMBERS:
             raise place.problem(f"the model has {numbers:,} parameters; expected at most {MAX_NUMBERS:,}")
         model.to_empty(device="cpu")
+        broken: list[str] = []
         with torch.no_grad():
             for one in self.fills:
                 target = getattr(one.module, one.name)
@@ -82,6 +85,9 @@ class Builder:
                         f"the array {one.arrays[0].name} gives {list(value.shape)}; expected {list(target.shape)}"
                     )
                 target.copy_(value)
+                if not is_finite(target):
+                    broken += [array.name for array, found in zip(one.arrays, read, strict=True) if not is_finite(found)]
+        refuse_not_finite(list(dict.fromkeys(broken)), place.file)
         for module in self.frozen:
             module.requires_grad_(False)
         return model

@@ -128,5 +128,6 @@ def array_of(tensor: Any, place: Place) -> Array:
         found = np.array(values, np.uint16).view(np.float16) if tensor.data_type == 10 else np.array(values, kind)
     found = found.reshape(sizes)
     if found.dtype.kind == "f":
-        found = found.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused as a weight
+            found = found.astype(np.float32)
     return found

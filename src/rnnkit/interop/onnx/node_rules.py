@@ -209,7 +209,7 @@ def _added(reader: Follower, node: Any) -> Value:
     """The bias of the linear layer in front."""
     source = reader.source(node)
     layers = reader.head if reader.recurrent else reader.front
-    constants = [reader.constants[name] for name in node.input if name in reader.constants]
+    constants = [reader.constant(node, at) for at, name in enumerate(node.input) if name in reader.constants]
     last = layers[-1] if layers else None
     fits = constants and isinstance(last, nn.Linear) and last.bias is None and constants[0].size == last.out_features
     if not fits or not isinstance(last, nn.Linear):

@@ -20,6 +20,7 @@ from ...layers.sequence_adapters import as_sequence_module
 from ...models.classifier import SequenceClassifier
 from ...models.regressor import SequenceRegressor
 from ...models.tagger import SequenceTagger
+from ..finite import refuse_not_finite
 from .files import Array, array_of, open_model
 from .from_nodes import ACTIVATIONS, attributes_of, recurrent_of
 from .graph import FLOAT, INT32, INT64
@@ -83,11 +84,13 @@ class Reader:
         self.ended: str | None = None  # the softmax at the end
         self.at: str | None = None  # the value that the next layer has to read
         self.times: dict[str, str] = {}
+        self.broken: dict[str, None] = {}  # names of weights that hold what is no finite number
 
     def model(self) -> Any:
         self._begin()
         for node in self.graph.node:
             self._follow(node)
+        refuse_not_finite(list(self.broken), self.place.source)
         if not self.recurrent:
             raise self.error("has no RNN, LSTM or GRU operator")
         outputs = [self.known[one.name] for one in self.graph.output if one.name in self.known]
@@ -183,9 +186,9 @@ class Reader:
         return self._finite(self.constants[name], name)
 
     def _finite(self, value: Array, name: str) -> Array:
-        """A weight; an error where it holds what is no finite number."""
+        """A weight; noted where it holds what is no finite number."""
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise self.error(f"the weight {name!r} holds what is no finite number")
+            self.broken[name] = None
         return value
 
     def add_layer(self, node: Any, layer: nn.Module) -> None:
