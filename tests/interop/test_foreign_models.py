@@ -117,7 +117,10 @@ def test_letters_that_the_export_lost_are_put_back(tmp_path):
         (lambda f: (f / "vocab.json").write_text('{"a": 1}'), "single characters with the ids 0, 1, 2"),
         (lambda f: (f / "vocab.json").write_text('{"ab": 0}'), "single characters with the ids 0, 1, 2"),
         (lambda f: (f / "vocab.json").write_text('{"a": 0}'), r"'embedding' has shape \[9, 5\]; expected \[1, any\]"),
-        (lambda f: np.full((9, 5), np.inf, "<f4").tofile(f / "embedding"), "1 array of weights with NaN, .*: .embedding.; expected finite"),
+        (
+            lambda f: np.full((9, 5), np.inf, "<f4").tofile(f / "embedding"),
+            "1 array of weights with NaN, .*: .embedding.; expected finite",
+        ),
     ],
 )
 def test_a_damaged_charrnn_is_named(tmp_path, change, told):

@@ -67,5 +67,7 @@ def test_onnx_beyond_float32(tmp_path):
 
 def test_many_arrays_are_counted(tmp_path):
     torch.save({name: one * torch.nan for name, one in torch.nn.LSTM(3, 4, 2).state_dict().items()}, tmp_path / "m.pt")
-    with pytest.raises(DataError, match="8 arrays of weights with .*: 'weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', …;"):
+    with pytest.raises(
+        DataError, match="8 arrays of weights with .*: 'weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', …;"
+    ):
         read_torch_layers(tmp_path / "m.pt")

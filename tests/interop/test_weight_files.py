@@ -104,7 +104,10 @@ def test_damaged_files_are_named(tmp_path, suffix, content):
     [
         (lambda one: one.pop("weight_hh_l0"), "lacks the tensor 'weight_hh_l0'"),
         (lambda one: one.update(weight_ih_l0=torch.zeros(13, 3)), "13 rows .* 4 .LSTM., 3 .GRU. or 1 .RNN."),
-        (lambda one: one.update(weight_ih_l0=torch.full((12, 3), torch.nan)), "1 array of weights with NaN, .*: .weight_ih_l0.; expected finite"),
+        (
+            lambda one: one.update(weight_ih_l0=torch.full((12, 3), torch.nan)),
+            "1 array of weights with NaN, .*: .weight_ih_l0.; expected finite",
+        ),
         (lambda one: one.update(bias_ih_l0=torch.zeros(11)), r"'bias_ih_l0' has shape \[11\]; expected \[12\]"),
         (lambda one: one.update(weight_ih_l2=torch.zeros(12, 4)), "lacks the tensor 'weight_ih_l1'"),
         (lambda one: one.update(weight_ih_l999999999=torch.zeros(12, 4)), "lacks the tensor 'weight_ih_l1'"),

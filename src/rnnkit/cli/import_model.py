@@ -10,7 +10,7 @@ import typer
 from ..errors import ConfigError
 from .arguments import Out
 from .misplaced import kind_of
-from .output import warn
+from .output import plain_warnings, warn
 
 if TYPE_CHECKING:
     from ..models.graph import GraphModel
@@ -97,7 +97,8 @@ def _from_onnx(file: Path, configuration: Path | None) -> GraphModel:
 
     if configuration is not None:
         raise ConfigError(f"--configuration {configuration} arrived; an .onnx file tells its layers: leave it out")
-    return read_graph(file)
+    with plain_warnings():
+        return read_graph(file)
 
 
 def _check_classes(model: GraphModel, names: tuple[str, ...]) -> None:

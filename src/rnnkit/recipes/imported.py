@@ -4,13 +4,14 @@
     rnnkit predict runs/mine new.csv
     rnnkit finetune runs/mine labelled.csv --epochs 5
 
-Data is an .npz file with x [N, ...] (or an array for each input, by its name) and y, or a file or folder of series as
-``rnnkit train classify`` reads them, for a network with one input of series.
+Data is an .npz file with x [N, ...], or an array for each input by its name, and y, or an array for each output by its
+name; or, for a network with one input of series, a file or folder of series as ``rnnkit train classify`` reads them.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
 from .base import Columns, DataRequest, InspectionData, Predictor, Recipe
-from .inspection import INPUTS, named_arrays, read_npz, tensor_of
+from .inspection import INPUTS, TARGETS, lengths_of, named_arrays, tensor_of
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -86,8 +87,12 @@ class Imported(Recipe):
         """Return loss and metrics of the folder's model on rows of a file."""
         if data is None:
             raise ConfigError(f"{folder} was trained elsewhere and held no rows back; name a file of rows: --data FILE")
-        x, y = self._rows(folder, data)
-        return self._learner(folder, self.device).evaluate((x, y))
+        model = self._model(folder)
+        if _has_several(model):
+            from .imported_several import figures_of
+
+            return figures_of(model, *self._several(model, data), self.device)
+        return self._learner(model, self.device).evaluate(self._rows(model, data))
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answers for the rows of a file."""
@@ -102,10 +107,6 @@ class Imported(Recipe):
 
         def answer(data: DataRequest) -> Columns:
             ids, inputs, lengths = self._inputs(model, data)
-            inputs = [
-                x if name in model.integers else _checked(x.float(), name, data.path)
-                for name, x in zip(model.inputs, inputs, strict=True)
-            ]
             return {"id": ids} | answers(model, inputs, lengths, device, self._class_names(model))
 
         return answer
@@ -115,19 +116,24 @@ class Imported(Recipe):
         if data is None:
             raise ConfigError(f"{folder} was trained elsewhere; name a file of rows to measure it on: --data FILE")
         model = self._model(folder)
-        x, y = self._rows(folder, data)
+        if _has_several(model):
+            return self._inspected(model, data)
+        x, y = self._rows(model, data)
         return InspectionData(model, x, y, model.default_loss)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with rows of a file to learn."""
         from .finetuning import FineTuneJob, divide
 
-        x, y = self._rows(folder, data)
+        model = self._model(folder)
+        if _has_several(model):
+            return self._several_job(model, data, settings)
+        x, y = self._rows(model, data)
         new: Any = (x, y)
         validation = None
         if y.dim() == 1 and settings.validation and not y.is_floating_point():
             new, validation = _divided(x, y, settings, divide)
-        learner = self._learner(folder, settings.device)
+        learner = self._learner(model, settings.device)
         return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation)
 
     def fine_tune_defaults(self) -> FineTune:
@@ -149,34 +155,76 @@ class Imported(Recipe):
             raise DataError(f"{folder} holds a {type(model).__name__}; expected a graph, as `rnnkit import` writes it")
         return model
 
-    def _single(self, folder: Path) -> GraphModel:
-        """Return the folder's model, which has one input and one output."""
-        model = self._model(folder)
-        if len(model.inputs) > 1 or len(model.output_names) > 1:
-            raise ConfigError(
-                f"the network of {folder} has {len(model.inputs)} inputs and {len(model.output_names)} outputs; train "
-                "such a network in Python: rnnkit.load(folder) is a torch.nn.Module"
-            )
-        return model
-
-    def _learner(self, folder: Path, device: str) -> Learner:
+    def _learner(self, model: GraphModel, device: str, **more: Any) -> Learner:
         from ..training.learner import Learner
 
-        return Learner(self._single(folder), lr=self.fit.lr, device=device)
+        return Learner(model, lr=self.fit.lr, device=device, **more)
+
+    # --- several inputs or outputs -----------------------------------------------------------------------------------
+
+    def _several(self, model: GraphModel, data: DataRequest) -> tuple[list[Any], Any, list[Any]]:
+        """Inputs in their order, lengths, and the targets of each output."""
+        from .imported_several import read_targets
+
+        _, inputs, lengths = self._inputs(model, data)
+        if data.path.suffix != ".npz":
+            raise DataError(
+                f"{data.path}: expected an .npz file with {', '.join((*model.inputs, *model.output_names))}"
+            )
+        return inputs, lengths, read_targets(data.path, model, inputs, lengths)
+
+    def _inspected(self, model: GraphModel, data: DataRequest) -> InspectionData:
+        """Rows for measurements of the first output."""
+        import torch
+
+        from ..errors import RnnkitWarning
+        from .imported_several import FirstOutput, pack_rows
+
+        inputs, lengths, targets = self._several(model, data)
+        x, _, objective = pack_rows(model, inputs, lengths, targets, data.path)
+        if len(model.output_names) > 1:
+            warnings.warn(
+                RnnkitWarning(f"of {len(targets)} outputs {model.output_names[0]} is looked at"), stacklevel=2
+            )
+        return InspectionData(FirstOutput(model, objective), x.view(torch.int32), targets[0], model.default_loss)
+
+    def _several_job(self, model: GraphModel, data: DataRequest, settings: FineTune) -> FineTuneJob:
+        """Rows to learn with the losses of all outputs."""
+        import torch
+
+        from .finetuning import FineTuneJob, divide
+        from .imported_several import figures_of, pack_rows
+
+        inputs, lengths, targets = self._several(model, data)
+        x, y, objective = pack_rows(model, inputs, lengths, targets, data.path)
+        new: Any = (x, y)
+        judged, validation = torch.arange(len(x)), None
+        if settings.validation:
+            (kept, _), held = divide(torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64), settings)
+            if held is not None and len(kept):
+                judged, new, validation = held[0], (x[kept], y[kept]), (x[held[0]], y[held[0]])
+        learner = self._learner(model, settings.device, objective=objective, metrics=[])
+
+        def figures(which: str, old_head: bool) -> dict[str, float]:
+            rows = [one[judged] for one in inputs], None if lengths is None else lengths[judged]
+            return figures_of(model, *rows, [one[judged] for one in targets], settings.device)
+
+        return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation, evaluate=figures)
+
+    # --- rows of files -----------------------------------------------------------------------------------------------
 
     def _class_names(self, model: GraphModel) -> tuple[str, ...]:
         return self.classes if len(model.output_names) == 1 else ()
 
-    def _rows(self, folder: Path, data: DataRequest) -> tuple[Any, torch.Tensor]:
+    def _rows(self, model: GraphModel, data: DataRequest) -> tuple[Any, torch.Tensor]:
         """Inputs and targets of a file, for a network with one input and one output."""
         import torch
 
-        model = self._single(folder)
         if data.path.suffix == ".npz":
-            x, y = read_npz(data.without_encoding())
-            if y is None:
-                raise DataError(f"{data.path} has no y; expected the answer of each row")
-            return x, y
+            from ..types import Sequences
+
+            _, (x,), lengths = self._inputs(model, data)
+            return (x if lengths is None else Sequences(x, lengths)), _answers_of(data.path, model, len(x))
         rows = self._read_series(data, "labels" if model.final[0] == "softmax" else "numbers", model)
         if rows.targets is None:
             raise DataError(f"{data.path} has no column of answers; name it: --set data.target=COLUMN")
@@ -194,17 +242,13 @@ class Imported(Recipe):
 
     def _inputs(self, model: GraphModel, data: DataRequest) -> tuple[list[Any], list[torch.Tensor], Any]:
         """Ids of the rows, the inputs in their order, and lengths."""
-        from ..types import Sequences
-
         if data.path.suffix == ".npz":
-            arrays = _input_arrays(data.without_encoding(), model.inputs)
-            if arrays is not None:
-                return list(range(1, len(arrays[0]) + 1)), arrays, None
-            if len(model.inputs) > 1:
-                raise DataError(f"{data.path}: expected an array for each input: {', '.join(model.inputs)}")
-            x, _ = read_npz(data.without_encoding())
-            values, lengths = (x.values, x.lengths) if isinstance(x, Sequences) else (x, None)
-            return list(range(1, len(values) + 1)), [values], lengths
+            inputs, lengths = _arrays(data.without_encoding(), model)
+            inputs = [
+                x if name in model.integers else _checked(x.float(), name, data.path)
+                for name, x in zip(model.inputs, inputs, strict=True)
+            ]
+            return list(range(1, len(inputs[0]) + 1)), inputs, lengths
         if len(model.inputs) > 1 or model.integers:
             raise DataError(
                 f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}"
@@ -342,16 +386,38 @@ def _divided(x: Any, y: torch.Tensor, settings: FineTune, divide: Any) -> tuple[
     return rows(new), rows(judged)
 
 
-def _input_arrays(path: Path, names: list[str]) -> list[torch.Tensor] | None:
-    """Arrays of an .npz file by the names of the inputs; None where it has other names."""
-    arrays = named_arrays(path)
-    if not set(names) <= set(arrays) or (len(names) == 1 and names[0] in INPUTS):
-        return None
+def _has_several(model: GraphModel) -> bool:
+    return len(model.inputs) > 1 or len(model.output_names) > 1
+
+
+def _arrays(path: Path, model: GraphModel) -> tuple[list[torch.Tensor], Any]:
+    """The inputs of an .npz file in their order, by their names or a single one as x, and the lengths of its rows."""
+    arrays, names = named_arrays(path), model.inputs
+    if len(names) == 1 and names[0] not in arrays:
+        names = [next((name for name in INPUTS if name in arrays), "x")]
+    lacking = [name for name in names if name not in arrays]
+    if lacking:
+        more = f"; the network's input is named {model.inputs[0]}" if len(names) == 1 else ""
+        raise DataError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}; expected an array for each input: {', '.join(names)}{more}"
+        )
     found = [tensor_of(arrays[name], name, path) for name in names]
     if len({len(one) for one in found}) > 1:
         raise DataError(
             f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each"
         )
+    return found, None if "lengths" not in arrays or "lengths" in names else lengths_of(arrays, found[0], path)
+
+
+def _answers_of(path: Path, model: GraphModel, rows: int) -> torch.Tensor:
+    """The answers of an .npz file for a network of one input and one output: y, or an array named as the output."""
+    arrays = named_arrays(path)
+    name = next((name for name in (*TARGETS, *model.output_names) if name in arrays), None)
+    if name is None:
+        raise DataError(f"{path} has no y; expected the answer of each row")
+    found: torch.Tensor = tensor_of(arrays[name], name, path)
+    if len(found) != rows:
+        raise DataError(f"{path}: {rows} inputs arrived with {len(found)} targets; expected one for each")
     return found
 
 

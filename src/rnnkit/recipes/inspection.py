@@ -31,12 +31,21 @@ def read_npz(path: Path) -> tuple[Any, Any]:
     if y is not None and len(y) != len(x):
         raise DataError(f"{path}: {len(x)} inputs arrived with {len(y)} targets; expected one for each")
     if "lengths" in arrays:
-        lengths, steps = tensor_of(arrays["lengths"], "lengths", path), x.shape[1] if x.dim() > 1 else 0
-        fits = lengths.shape == x.shape[:1] and not lengths.is_floating_point()
-        if not fits or int(lengths.min()) < 1 or int(lengths.max()) > steps:
-            raise DataError(f"{path}: expected lengths [{len(x)}] of whole numbers from 1 to {steps}")
-        x = Sequences(x, lengths)
+        x = Sequences(x, lengths_of(arrays, x, path))
     return x, y
+
+
+def lengths_of(arrays: dict[str, Any], x: Any, path: Path) -> Any:
+    """Return the array "lengths" [N]: how many steps of each row of x count.
+
+    Raises:
+        DataError: other numbers than those of steps, or not one a row.
+    """
+    lengths, steps = tensor_of(arrays["lengths"], "lengths", path), x.shape[1] if x.dim() > 1 else 0
+    fits = lengths.shape == x.shape[:1] and not lengths.is_floating_point()
+    if not fits or int(lengths.min()) < 1 or int(lengths.max()) > steps:
+        raise DataError(f"{path}: expected lengths [{len(x)}] of whole numbers from 1 to {steps}")
+    return lengths
 
 
 def named_arrays(path: Path) -> dict[str, Any]:

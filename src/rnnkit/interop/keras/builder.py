@@ -86,7 +86,9 @@ class Builder:
                     )
                 target.copy_(value)
                 if not is_finite(target):
-                    broken += [array.name for array, found in zip(one.arrays, read, strict=True) if not is_finite(found)]
+                    broken += [
+                        array.name for array, found in zip(one.arrays, read, strict=True) if not is_finite(found)
+                    ]
         refuse_not_finite(list(dict.fromkeys(broken)), place.file)
         for module in self.frozen:
             module.requires_grad_(False)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import DataError, Place
-from .graph import FLOAT, INT32, INT64
+from .graph import FLOAT, INT8, INT32, INT64, UINT8
 from .library import decode_error, import_onnx
 
 Array = np.ndarray[Any, Any]
@@ -25,8 +25,11 @@ _TYPES: dict[int, np.dtype[Any]] = {
     10: np.dtype("<f2"),
     INT64: np.dtype("<i8"),
     INT32: np.dtype("<i4"),
+    INT8: np.dtype("i1"),
+    UINT8: np.dtype("u1"),
 }
 _MOST_NODES = 10_000
+_OLDEST = 7  # the set of operators from which on sizes spread by themselves, as numpy's do
 _LARGEST = 1 << 31
 
 
@@ -57,9 +60,24 @@ def open_model(path: str | os.PathLike[str]) -> Any:
         raise DataError("holds no graph with operators", place)
     if len(model.graph.node) > _MOST_NODES:
         raise DataError(f"has {len(model.graph.node):,} operators; expected at most {_MOST_NODES:,}", place)
+    if 0 < opset_of(model) < _OLDEST:
+        raise DataError(
+            f"is written in ONNX's set of operators {opset_of(model)}; rnnkit reads {_OLDEST} and later ones: convert "
+            "it by onnx.version_converter.convert_version(model, 17)",
+            place,
+        )
     if len(model.functions):
         raise DataError("defines operators of its own (functions), which rnnkit does not read", place)
     return model
+
+
+def opset_of(model: Any) -> int:
+    """Return the version of ONNX's own operators that a model names; 0 where it names none.
+
+    Args:
+        model: an ``onnx.ModelProto``.
+    """
+    return max((int(one.version) for one in model.opset_import if one.domain in ("", "ai.onnx")), default=0)
 
 
 def _check_fields(opened: BinaryIO, size: int, place: Place) -> None:

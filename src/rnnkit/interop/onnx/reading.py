@@ -9,20 +9,22 @@ Legend: B batch, T time, D directions, F features.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from ...errors import DataError, Place
+from ...errors import DataError, DataWarning, Place
 from ...layers.chain import Chain
 from ...layers.sequence_adapters import as_sequence_module
 from ...models.classifier import SequenceClassifier
 from ...models.regressor import SequenceRegressor
 from ...models.tagger import SequenceTagger
 from ..finite import refuse_not_finite
-from .files import Array, array_of, open_model
+from .files import Array, array_of, open_model, opset_of
 from .from_nodes import ACTIVATIONS, attributes_of, recurrent_of
+from .from_whole_numbers import as_floats, has_whole_numbers
 from .graph import FLOAT, INT32, INT64
 from .node_rules import RULES, Value
 
@@ -34,7 +36,8 @@ def from_onnx(path: str | os.PathLike[str]) -> SequenceClassifier | SequenceRegr
 
     The graph may have an embedding, linear layers, activations and layer normalisations around RNN, LSTM and GRU
     operators, in one or both directions, one behind the other; and at the end the last step, or the mean or the maximum
-    over the steps. Initial states are taken as zeros. Nothing of the file is executed.
+    over the steps. Initial states are taken as zeros. Weights in 8 bits, as :func:`export` and ONNX Runtime write them,
+    are read as float32, with a :class:`rnnkit.errors.DataWarning`. Nothing of the file is executed.
 
     Args:
         path: the file.
@@ -44,8 +47,8 @@ def from_onnx(path: str | os.PathLike[str]) -> SequenceClassifier | SequenceRegr
         (the model returns logits), or a regressor. Models take batch-first input whatever the graph's layout.
 
     Raises:
-        DataError: the file is damaged or not safe, or has an operator or an option that rnnkit does not read; the
-            message names the operator.
+        DataError: the file is damaged or not safe, has weights that are no finite numbers, or an operator or an option
+            that rnnkit does not read; the message names it.
         MissingExtraError: onnx is not installed: ``pip install 'rnnkit[onnx]'``.
 
     Example:
@@ -59,7 +62,14 @@ def from_onnx(path: str | os.PathLike[str]) -> SequenceClassifier | SequenceRegr
     """
     place = Place(str(path))
     try:
-        found: SequenceClassifier | SequenceRegressor | SequenceTagger = Reader(open_model(path), place).model()
+        model = open_model(path)
+        if has_whole_numbers(model):
+            model = as_floats(model, place)
+            warnings.warn(
+                DataWarning("has weights in 8 bits; they are read as float32, with the rounding that they have", place),
+                stacklevel=2,
+            )
+        found: SequenceClassifier | SequenceRegressor | SequenceTagger = Reader(model, place).model()
         return found
     except DataError:
         raise
@@ -74,6 +84,7 @@ class Reader:
 
     def __init__(self, model: Any, place: Place) -> None:
         self.place, self.graph = place, model.graph
+        self.last_axis = 1 if 0 < opset_of(model) < 13 else -1  # of a softmax that tells none
         self.constants: dict[str, Array] = {one.name: array_of(one, place) for one in self.graph.initializer}
         self.known: dict[str, Value] = {}
         self.side: set[str] = set()  # what depends on shapes, lengths and states
@@ -248,7 +259,7 @@ class Reader:
     def _activated(self, node: Any) -> Value:
         source, kind = self.source(node), node.op_type
         if kind in ("Softmax", "LogSoftmax"):
-            axis = attributes_of(node, self.place).get("axis", -1)
+            axis = attributes_of(node, self.place).get("axis", self.last_axis)
             self.chained(node)
             if axis not in (-1, len(source.axes) - 1):
                 raise self.error(f"has axis={axis}; expected the last one, over the classes", node)
