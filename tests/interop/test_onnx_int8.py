@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.interop.formats import FORMATS, Request
 from rnnkit.interop.onnx import export
 from rnnkit.interop.onnx.checking import Session, check_part
@@ -161,3 +161,26 @@ def test_the_report_of_the_format(tmp_path):
     assert "ms a call" in said
     with pytest.raises(ConfigError, match="add --int8"):
         FORMATS["onnx"].write(model, tmp_path / "m.onnx", Request(options={"bits": 7}))
+
+
+def test_rows_that_do_not_fit_are_told(tmp_path):
+    model, x = rnnkit.SequenceClassifier(rnnkit.GRU(8, 32), 3), torch.randn(6, 5, 8)
+    y = torch.arange(6) % 3
+    assert export(model, tmp_path / "m.onnx", int8="portable", rows=(x.numpy(), y)).quantised[0].figures
+    for rows, said in (
+        (x, "rows= has a Tensor; expected .inputs, targets."),
+        ((x,), "rows= has 1 values; expected"),
+        ((x, y[:5]), r"inputs \[6, 5, 8\] and targets \[5\]"),
+        ((x[0, 0], y), r"inputs \[8\] and targets \[6\]"),
+        (("digits", y), "inputs that are no array of numbers"),
+        ((x, list("abcabc")), "targets that are no array of numbers"),
+        ((x[..., :7], y), r"inputs \[6, 5, 7\] of float32 and targets \[6\] of int64, which do not fit the model"),
+        ((x, y + 1), "which do not fit the model"),
+        ((x, torch.zeros(6, 4)), "which do not fit the model"),
+        ((x.to(torch.complex64), y), "inputs of torch.complex64; expected numbers"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=said):
+            export(model, tmp_path / "n.onnx", int8="portable", rows=rows)
+    with pytest.raises(ConfigError, match="rows= arrived without int8"):
+        export(model, tmp_path / "n.onnx", rows=(x, y))
+    assert not (tmp_path / "n.onnx").exists()

@@ -129,7 +129,7 @@ def _rows(run: Path, recipe: Recipe | None, model: Any, data: DataRequest | None
     if recipe is None or "inspect" not in recipe.capabilities():
         return None if data is None else partial(_of_arrays, run, data)
 
-    def rows() -> tuple[Any, Any, Any] | None:
+    def rows() -> tuple[Any, Any, Any, str] | None:
         try:
             found = recipe.inspection_data(run, data)
         except RnnkitError as error:
@@ -138,18 +138,19 @@ def _rows(run: Path, recipe: Recipe | None, model: Any, data: DataRequest | None
             warn(f"the files are not compared on rows with known answers: {error}")
             return None
         same = type(found.model) is type(model) and found.targets is not None
-        return (found.inputs, found.targets, found.loss) if same else None
+        which = found.rows or "rows of the run's own" if data is None else str(data.path)
+        return (found.inputs, found.targets, found.loss, which) if same else None
 
     return rows
 
 
-def _of_arrays(run: Path, data: DataRequest) -> tuple[Any, Any, None]:
+def _of_arrays(run: Path, data: DataRequest) -> tuple[Any, Any, None, str]:
     """The rows of an .npz file, for a model without a recipe."""
     from ..recipes.inspection import read_npz
 
     if data.path.suffix != ".npz":
         raise ConfigError(f"{run} is a model without a recipe; pass --data rows.npz with x [N, T, I] and y")
-    return (*read_npz(data.without_encoding()), None)
+    return (*read_npz(data.without_encoding()), None, str(data.path))
 
 
 def _size(file: Path) -> str:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from .arguments import Out
 from .misplaced import kind_of
 from .output import plain_warnings, warn
 
 if TYPE_CHECKING:
     from ..models.graph import GraphModel
+
+_EXPECTED = "expected a .keras or .h5 file, a .weights.h5 file with --configuration, or an .onnx file"
 
 
 def import_model(
@@ -43,16 +45,27 @@ def import_model(
         raise ConfigError(
             f"{file} is a model of rnnkit's already; expected a file of another program, such as a .keras"
         )
+    if file.is_dir() or not file.exists():
+        what = "is a folder" if file.is_dir() else "does not exist"
+        if (file / "saved_model.pb").exists():
+            what = "is a SavedModel of TensorFlow's, which is not read: model.save('m.keras') writes another file"
+        raise DataError(f"{file} {what}; {_EXPECTED}")
     if file.suffix.lower() in KINDS:
         raise ConfigError(
-            f"{file} holds weights without the layers they belong to; expected .keras, .h5 or .onnx. In Python, the "
-            "readers of rnnkit.interop take it, such as read_torch_layers"
+            f"{file} holds weights without the layers they belong to; {_EXPECTED}. In Python, the readers of "
+            "rnnkit.interop take it, such as read_torch_layers"
+        )
+    if not _is_onnx(file) and not _is_keras(file):
+        raise DataError(
+            f"{file} is neither a file of Keras's by its content (a zip archive or HDF5), nor does its name end in "
+            f".onnx; {_EXPECTED}"
         )
     names = tuple(one.strip() for one in classes.split(",")) if classes else ()
     if len(set(names)) != len(names) or "" in names:
         raise ConfigError(f"--classes {classes} arrived; expected a different name for each class")
 
-    model = _from_onnx(file, configuration) if file.suffix.lower() == ".onnx" else _from_keras(file, configuration)
+    program = "onnx" if _is_onnx(file) else "keras"
+    model = _from_onnx(file, configuration) if program == "onnx" else _from_keras(file, configuration)
     _check_classes(model, names)
     from ..layers.graph import Recurrent
 
@@ -65,7 +78,6 @@ def import_model(
     from ..runs.files import METRICS, write_json
     from ..serialization import save_module
 
-    program = "onnx" if file.suffix.lower() == ".onnx" else "keras"
     recipe = Imported(source=str(file), program=program, classes=names)
     with runs.start("imported", recipe, out) as folder:
         save_module(model, folder)
@@ -81,6 +93,17 @@ def import_model(
         what = {"softmax": "probabilities of classes", "sigmoid": "probabilities"}.get(final, "numbers")
         typer.echo(f"Output {name}: {what}")
     typer.echo(f"{parameters:,} parameters in {len(model.names)} layers")
+
+
+def _is_keras(file: Path) -> bool:
+    """Whether a file is a zip archive or HDF5, whatever its name."""
+    with file.open("rb") as opened:
+        start = opened.read(8)
+    return start[:2] == b"PK" or start == b"\x89HDF\r\n\x1a\n"
+
+
+def _is_onnx(file: Path) -> bool:
+    return file.suffix.lower() == ".onnx" and not _is_keras(file)
 
 
 def _from_keras(file: Path, configuration: Path | None) -> GraphModel:

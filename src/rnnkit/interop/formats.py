@@ -22,13 +22,13 @@ class Request:
     Attributes:
         description: what is known of the run, as JSON values: its recipe, its settings, its preprocessing.
         options: what the user chose, by the name of the option; each is one of the format's.
-        rows: returns rows to measure on, ``(inputs, targets, loss)``, as ``Recipe.inspection_data`` has them; None:
-            there are none, or they belong to another model.
+        rows: returns rows to measure on, ``(inputs, targets, loss, which)``, as ``Recipe.inspection_data`` has them,
+            with the name of these rows; None: there are none, or they belong to another model.
     """
 
     description: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    rows: Callable[[], tuple[Any, Any, Any] | None] | None = None
+    rows: Callable[[], tuple[Any, Any, Any, str] | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -64,12 +64,14 @@ class InspectionData(NamedTuple):
         inputs: a tensor [N, T, I] or ``Sequences``.
         targets: one a row; None: nothing that needs a loss is measured.
         loss: its name or a callable (output, target) → scalar; None: the model's default.
+        rows: which rows of the run's own these are, as in "the test images"; "" is not told.
     """
 
     model: Any
     inputs: Any
     targets: Any
     loss: Any
+    rows: str = ""
 
 
 class TextModel(NamedTuple):

@@ -161,11 +161,12 @@ class ClassifyImages(PictureRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedClasses)
             check_known(folder, prepared.classes, namer.classes, prepared.nouns)
-            held = prepared.inspected()
+            held, which = prepared.inspected(), prepared.inspected_part()
         else:
+            which = ""
             held, _ = self.new_pictures(data.without_encoding(), namer)
         images, labels = held.subset(range(min(len(held), _INSPECTED))).rows()
-        return InspectionData(namer.model, images, labels, "cross_entropy")
+        return InspectionData(namer.model, images, labels, "cross_entropy", which)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, as JSON values."""

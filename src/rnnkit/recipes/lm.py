@@ -246,17 +246,22 @@ class Lm(Recipe):
         from rnnkit.tasks.language_modelling import stored_separators, stored_tokenizer
 
         if data is None and (shards := self._token_shards(folder)) is not None:
-            inputs, targets = shards.windows()
-            return InspectionData(rnnkit.load(folder), inputs, targets, "cross_entropy")
+            inputs, targets, part = shards.windows()
+            return InspectionData(
+                rnnkit.load(folder), inputs, targets, "cross_entropy", f"windows of the {part} shards"
+            )
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train
+            which = f"windows of the {'validation' if parts.validation else 'training'} text"
         with self.data.wording(new=True):
             if data is not None:
                 texts = self.data.read(data.path, data.encoding)
             tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder), separators=stored_separators(folder))
         batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.fit.window)))
-        return InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy")
+        return InspectionData(
+            rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy", "" if data is not None else which
+        )
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
         """Return the folder's model with other texts to learn."""

@@ -92,11 +92,12 @@ class PreparedShardLm(PreparedLm):
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.recipe.device)
         return measure_tokens(learner, self.tokens[part], self.size(part), window=self.recipe.fit.window)
 
-    def windows(self) -> tuple[Any, Any]:
-        """Return inputs and targets of some windows that were not trained on, where there are such."""
-        tokens = next(self.tokens[name] for name in ("validation", "test", "train") if name in self.tokens)
+    def windows(self) -> tuple[Any, Any, str]:
+        """Return inputs and targets of some windows that were not trained on, where there are such; and their part."""
+        part = next(name for name in ("validation", "test", "train") if name in self.tokens)
+        tokens = self.tokens[part]
         batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.recipe.fit.window)))
-        return batch.inputs, batch.targets
+        return batch.inputs, batch.targets, {"train": "training"}.get(part, part)
 
 
 def prepare_shards(recipe: Lm, shards: list[ShardSet]) -> PreparedShardLm:

@@ -202,11 +202,12 @@ class NextFrames(FileRecipe):
         if data is None:
             prepared = self.prepare()
             assert isinstance(prepared, PreparedFrames)
-            held = prepared.inspected()
+            held, which = prepared.inspected(), prepared.inspected_part()
         else:
-            held = self.windows_of(data, predictor)
+            held, which = self.windows_of(data, predictor), ""
         frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
-        return InspectionData(predictor.model, frames[:, :-1], frames[:, 1:], "mse")  # each frame from the true ones
+        inputs, targets = frames[:, :-1], frames[:, 1:]  # each frame from the true ones
+        return InspectionData(predictor.model, inputs, targets, "mse", which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with windows of other clips to learn."""

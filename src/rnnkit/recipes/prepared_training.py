@@ -125,6 +125,10 @@ class PreparedTraining(PreparedParts):
         """Return the items that a network is measured on: of the first test, else to choose by, else to learn."""
         return next(iter(self.tests.values()), self.validation or self.train)
 
+    def inspected_part(self) -> str:
+        """Return which items `inspected` returns."""
+        return f"the {'test' if self.tests else 'validation' if self.validation else 'training'} {self.nouns}"
+
     def figures(self, judged: Mapping[str, Judged]) -> dict[str, float]:
         """Return the figures of what was judged; those of several tests have their names in front."""
         if len(judged) == 1:

@@ -107,7 +107,8 @@ class SeriesRecipe(Recipe):
         """Return the folder's model, its held-out rows or those of a file, and the loss."""
         predictor, rows = self._to_judge(folder, data)
         targets = predictor.task.inspection_targets(rows, predictor.preprocessing)
-        return InspectionData(predictor.model, predictor.inputs(rows), targets, predictor.task.loss(self.fit))
+        loss = predictor.task.loss(self.fit)
+        return InspectionData(predictor.model, predictor.inputs(rows), targets, loss, "the test rows")
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answers for the rows of a file, a list a column: id, and the task's columns."""

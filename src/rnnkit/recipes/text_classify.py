@@ -146,8 +146,10 @@ class TextClassify(Recipe):
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, token ids of texts with their classes, and the loss."""
         trained = Trained.of(folder, self)
-        inputs, targets = trained.rows(self.to_judge(folder, data)).arrays()
-        return InspectionData(trained.model, inputs, targets, "cross_entropy")
+        texts = self.to_judge(folder, data)
+        inputs, targets = trained.rows(texts).arrays()
+        which = "" if data is not None else "the test texts" if divide(self.data).test else "the validation texts"
+        return InspectionData(trained.model, inputs, targets, "cross_entropy", which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the texts of a file to learn; new classes join the old ones."""

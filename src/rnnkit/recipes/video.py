@@ -160,14 +160,14 @@ class Video(FileRecipe):
             prepared = self.prepare()
             assert isinstance(prepared, PreparedVideo)
             check_known(folder, prepared.classes, classifier.classes, prepared.nouns)
-            held = prepared.inspected()
+            held, which = prepared.inspected(), prepared.inspected_part()
         else:
-            held = self.other_clips(classifier, data)
+            held, which = self.other_clips(classifier, data), ""
         count = min(len(held), _INSPECTED)
         [batch] = ClipBatches(held.subset(range(count)), classifier.classes, count, shuffle=False)
         assert batch.input_lengths is not None
         return InspectionData(
-            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy"
+            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy", which
         )
 
     def describe_input(self) -> dict[str, Any]:

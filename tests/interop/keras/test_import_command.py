@@ -94,14 +94,22 @@ def test_what_a_run_from_outside_cannot_do_is_told(run):
         (["m.keras", "--classes", "a,a"], "expected a different name for each class"),
         (["none.keras"], "none.keras does not exist"),
         (["m.keras", "--configuration", "m.json"], "a .keras file has one: leave it out"),
-        (["."], "is a folder; expected a .keras or .h5 file"),
+        (["none"], "none does not exist; expected a .keras or .h5 file, a .weights.h5 file with --configuration, or"),
+        (["."], "is a folder; expected a .keras or .h5 file, a .weights.h5 file with --configuration, or an .onnx"),
+        (["saved"], "is a SavedModel of TensorFlow's, which is not read: model.save('m.keras')"),
         (["m.pt"], "read_torch_layers"),
-        (["rows.csv"], "neither a .keras file"),
+        (
+            ["rows.csv"],
+            "neither a file of Keras's by its content (a zip archive or HDF5), nor does its name end in .onnx",
+        ),
         (["run"], "is a model of rnnkit's already"),
         (["m.keras", "--out", "run"], "run"),
     ],
 )
 def test_mistakes_are_named(run, arguments, words):
+    Path("saved").mkdir()
+    Path("saved/saved_model.pb").touch()
+    Path("m.pt").touch()
     assert refused(call("import", *arguments), words)
 
 

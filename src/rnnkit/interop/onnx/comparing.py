@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ...errors import ConfigError, DataError, RnnkitError
 from ...ops.losses import resolve_loss
 from ...types import Sequences
 from .checking import Session, deviation, start_of
@@ -92,9 +93,45 @@ def compare(
         spent = _times([partial(session, given) for session in sessions])
         figures = {}
         if rows is not None and _reads_sequences(part):
-            first, second = (_figures(part, session, model, rows) for session in sessions)
+            first, second = (_figures_of_rows(part, session, model, rows) for session in sessions)
             figures = {name: (first[name], second[name]) for name in first}
     return Quantised(part.name or "model", form, bits, (len(plain), len(small)), spent, change, figures, reason)
+
+
+def checked_rows(rows: Any) -> tuple[Any, torch.Tensor, Any]:
+    """Return inputs, targets and the loss that files are compared on.
+
+    Args:
+        rows: (inputs, targets) or (inputs, targets, loss).
+
+    Raises:
+        ConfigError: no such tuple. DataError: inputs or targets that are no numbers, or not as many of each.
+    """
+    if not isinstance(rows, tuple | list) or len(rows) not in (2, 3):
+        told = f"{len(rows)} values" if isinstance(rows, tuple | list) else f"a {type(rows).__name__}"
+        raise ConfigError(f"rows= has {told}; expected (inputs, targets), or (inputs, targets, loss)")
+    inputs, targets, loss = (*rows, None)[:3]
+    values = inputs.values if isinstance(inputs, Sequences) else _numbers(inputs, "inputs")
+    targets = _numbers(targets, "targets")
+    if values.dim() < 2 or targets.dim() < 1 or not 0 < len(values) == len(targets):
+        raise DataError(
+            f"rows= has inputs {list(values.shape)} and targets {list(targets.shape)}; expected inputs [N, T, ...] and "
+            "targets [N, ...], at least one row"
+        )
+    return (inputs if isinstance(inputs, Sequences) else values), targets, loss
+
+
+def _numbers(values: Any, what: str) -> torch.Tensor:
+    try:
+        found: torch.Tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:100]
+        raise DataError(
+            f"rows= has {what} that are no array of numbers ({told}); expected a tensor or an array"
+        ) from None
+    if found.is_complex() or found.dtype == torch.bool:
+        raise DataError(f"rows= has {what} of {found.dtype}; expected numbers")
+    return found
 
 
 def _times(calls: list[Callable[[], Any]]) -> tuple[float, float]:
@@ -114,6 +151,23 @@ def _reads_sequences(part: Part) -> bool:
     others = {port.name for port in part.inputs[1:]} - {"lengths"}
     free = [size for state in part.states if state.start is None for size in state.shape if isinstance(size, str)]
     return not part.stepwise and not others and set(free) <= {BATCH}
+
+
+def _figures_of_rows(part: Part, session: Session, model: Any, rows: tuple[Any, Any, Any]) -> dict[str, float]:
+    """As `_figures`; what the runtime or a loss says of rows that do not fit becomes a message with their shapes."""
+    try:
+        return _figures(part, session, model, rows)
+    except RnnkitError:
+        raise
+    except Exception as error:  # the runtime's own classes derive from nothing narrower
+        inputs, targets, _ = rows
+        values = inputs.values if isinstance(inputs, Sequences) else inputs
+        kinds = [f"{list(one.shape)} of {str(one.dtype).removeprefix('torch.')}" for one in (values, targets)]
+        told = " ".join(str(error).split())[:160]
+        raise DataError(
+            f"rows= has inputs {kinds[0]} and targets {kinds[1]}, which do not fit the model ({told}); expected what "
+            "model(inputs) takes, and a target for each output"
+        ) from error
 
 
 def _figures(part: Part, session: Session, model: Any, rows: tuple[Any, Any, Any]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from ...layers.quantized import refuse_quantized
 from ...serialization import replacing, strict
 from ..formats import Report, Request
 from .checking import TOLERANCE, Deviation, Session, check_part, rounding_of
-from .comparing import Quantised, compare
+from .comparing import Quantised, checked_rows, compare
 from .dense import kind_of
 from .graph import OPSET
 from .library import import_onnx
@@ -57,7 +57,7 @@ def export(
     check: bool = False,
     int8: Form | None = None,
     bits: int | None = None,
-    rows: tuple[Any, Any, Any] | None = None,
+    rows: tuple[Any, ...] | None = None,
     description: Mapping[str, Any] | None = None,
 ) -> Exported:
     """Write a model as one or several ONNX graphs, and what they take and return as JSON beside them.
@@ -74,12 +74,13 @@ def export(
         check: compare what ONNX Runtime returns with rnnkit, at three lengths and two batches, whole and in chunks.
         int8: "runtime" or "portable": weights in 8 bits, see :mod:`rnnkit.interop.onnx.quantising`; None: float32.
         bits: 8, or 7 for x86 processors without VNNI; None: what this processor needs.
-        rows: inputs, targets and the loss, on which the files in float32 and in 8 bits are compared.
+        rows: (inputs, targets), or (inputs, targets, loss), on which the files in float32 and in 8 bits are compared.
+            None for the loss is the model's own.
         description: further JSON values for the description, such as the preprocessing.
 
     Raises:
         ConfigError: the model, or one of its options, cannot be written; or the path cannot.
-        DataError: with ``check``, the graph computes something else.
+        DataError: with ``check``, the graph computes something else; or ``rows`` do not fit the model.
         MissingExtraError: onnx, or for the check onnxruntime, is not installed.
 
     Example:
@@ -92,6 +93,9 @@ def export(
     path = checked_path(path)
     if int8 is None and bits is not None:
         raise ConfigError(f"bits={bits} arrived without int8; add int8='runtime', or leave it out")
+    if int8 is None and rows is not None:
+        raise ConfigError("rows= arrived without int8, whose files are compared on them; add int8='runtime'")
+    rows = None if rows is None else checked_rows(rows)
     refuse_quantized(model, "be exported")
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
@@ -256,6 +260,7 @@ def write(model: Any, path: Path, request: Request) -> Report:
     form: Form | None = None
     if options.get("int8"):
         form = "portable" if options.get("portable") else "runtime"
+    rows = request.rows() if form is not None and request.rows is not None else None
     exported = export(
         model,
         path,
@@ -263,7 +268,7 @@ def write(model: Any, path: Path, request: Request) -> Report:
         check=bool(options.get("check")),
         int8=form,
         bits=options.get("bits"),
-        rows=request.rows() if form is not None and request.rows is not None else None,
+        rows=None if rows is None else rows[:3],
         description=request.description,
     )
     lines = []
@@ -273,6 +278,10 @@ def write(model: Any, path: Path, request: Request) -> Report:
             parts.append(f"in chunks {one.in_chunks:.1e}")
         lines.append(f"Checked {one.part} in {one.cases} calls; the largest deviation: {', '.join(parts)}")
     lines += [line for one in exported.quantised for line in one.lines()]
+    if any(one.figures for one in exported.quantised) and rows is not None:
+        lines.append(f"Figures are of {rows[3]}")
+    elif form is not None:
+        lines.append("Outputs were compared on made inputs alone, on no rows with known answers")
     return Report((*exported.files.values(), exported.description), tuple(lines))
 
 
