@@ -66,6 +66,7 @@ def test_files_are_compared_on_rows(runs, tmp_path):
     assert result.exit_code == 0, result.output
     assert "model: loss " in result.stdout
     assert "model: accuracy " in result.stdout
+    assert f"Figures are of {tmp_path / 'rows.npz'}" in result.stdout
 
 
 def test_two_formats_have_a_description_each(runs, tmp_path):

@@ -124,7 +124,7 @@ class Adding(Recipe):
         from rnnkit.recipes.inspection import read_npz
 
         rows, sums = self.test() if data is None else read_npz(data.without_encoding())
-        return InspectionData(rnnkit.load(folder), rows, sums, "mse", "the made rows that judge")
+        return InspectionData(rnnkit.load(folder), rows, sums, "mse").named("the made rows that judge")
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""

@@ -64,13 +64,27 @@ class InspectionData(NamedTuple):
         inputs: a tensor [N, T, I] or ``Sequences``.
         targets: one a row; None: nothing that needs a loss is measured.
         loss: its name or a callable (output, target) → scalar; None: the model's default.
-        rows: which rows of the run's own these are, as in "the test images"; "" is not told.
     """
 
     model: Any
     inputs: Any
     targets: Any
     loss: Any
+
+    def named(self, rows: str) -> NamedInspectionData:
+        """Return the same with the name of the run's own rows that these are, which ``rnnkit export --int8`` tells.
+
+        Args:
+            rows: as in "the test images"; "" for rows of a file.
+        """
+        found = NamedInspectionData(*self)
+        found.rows = rows
+        return found
+
+
+class NamedInspectionData(InspectionData):
+    """As `InspectionData`, with the name of its rows beside the four values."""
+
     rows: str = ""
 
 

@@ -166,7 +166,7 @@ class ClassifyImages(PictureRecipe):
             which = ""
             held, _ = self.new_pictures(data.without_encoding(), namer)
         images, labels = held.subset(range(min(len(held), _INSPECTED))).rows()
-        return InspectionData(namer.model, images, labels, "cross_entropy", which)
+        return InspectionData(namer.model, images, labels, "cross_entropy").named(which)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, as JSON values."""

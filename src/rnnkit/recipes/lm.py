@@ -247,9 +247,8 @@ class Lm(Recipe):
 
         if data is None and (shards := self._token_shards(folder)) is not None:
             inputs, targets, part = shards.windows()
-            return InspectionData(
-                rnnkit.load(folder), inputs, targets, "cross_entropy", f"windows of the {part} shards"
-            )
+            found = InspectionData(rnnkit.load(folder), inputs, targets, "cross_entropy")
+            return found.named(f"windows of the {part} shards")
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train
@@ -259,9 +258,8 @@ class Lm(Recipe):
                 texts = self.data.read(data.path, data.encoding)
             tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder), separators=stored_separators(folder))
         batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.fit.window)))
-        return InspectionData(
-            rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy", "" if data is not None else which
-        )
+        found = InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy")
+        return found if data is not None else found.named(which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
         """Return the folder's model with other texts to learn."""

@@ -201,7 +201,7 @@ class Mnist(Recipe):
         from rnnkit.recipes.inspection import read_npz
 
         images, labels = self.splits()[2] if data is None else read_npz(data.without_encoding())
-        return InspectionData(rnnkit.load(folder), images, labels, "cross_entropy", "the test images")
+        return InspectionData(rnnkit.load(folder), images, labels, "cross_entropy").named("the test images")
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with new images to learn: a folder with a folder of images for each digit."""

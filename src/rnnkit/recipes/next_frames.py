@@ -207,7 +207,7 @@ class NextFrames(FileRecipe):
             held, which = self.windows_of(data, predictor), ""
         frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
         inputs, targets = frames[:, :-1], frames[:, 1:]  # each frame from the true ones
-        return InspectionData(predictor.model, inputs, targets, "mse", which)
+        return InspectionData(predictor.model, inputs, targets, "mse").named(which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with windows of other clips to learn."""

@@ -108,7 +108,7 @@ class SeriesRecipe(Recipe):
         predictor, rows = self._to_judge(folder, data)
         targets = predictor.task.inspection_targets(rows, predictor.preprocessing)
         loss = predictor.task.loss(self.fit)
-        return InspectionData(predictor.model, predictor.inputs(rows), targets, loss, "the test rows")
+        return InspectionData(predictor.model, predictor.inputs(rows), targets, loss).named("the test rows")
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answers for the rows of a file, a list a column: id, and the task's columns."""

@@ -149,7 +149,7 @@ class TextClassify(Recipe):
         texts = self.to_judge(folder, data)
         inputs, targets = trained.rows(texts).arrays()
         which = "" if data is not None else "the test texts" if divide(self.data).test else "the validation texts"
-        return InspectionData(trained.model, inputs, targets, "cross_entropy", which)
+        return InspectionData(trained.model, inputs, targets, "cross_entropy").named(which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the texts of a file to learn; new classes join the old ones."""

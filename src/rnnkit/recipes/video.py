@@ -167,8 +167,8 @@ class Video(FileRecipe):
         [batch] = ClipBatches(held.subset(range(count)), classifier.classes, count, shuffle=False)
         assert batch.input_lengths is not None
         return InspectionData(
-            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy", which
-        )
+            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy"
+        ).named(which)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a clip becomes an input, as JSON values."""

@@ -129,3 +129,21 @@ def test_two_uneven_batches_have_the_loss_of_one(rows):
         found = model(inputs, lengths)
         each = [row_losses(*one, lengths) for one in zip(found, targets, model.final, strict=True)]
     assert whole == pytest.approx(float(torch.stack(each).sum(0).mean()), rel=1e-6)
+
+
+def test_outputs_of_one_layer_have_different_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng, inner = np.random.default_rng(0), layer("LSTM", units=4)
+    backward = layer("LSTM", "back", units=4, go_backwards=True)
+    both = layer("Bidirectional", "both", layer=inner, merge_mode=None, backward_layer=backward)
+    config = functional([(both, [[tensor("x")]])], [["x", 0, 0]], [["both", 0, 0], ["both", 0, 1]])
+    arrays = {}
+    for side in ("forward_layer", "backward_layer"):
+        arrays |= at(f"layers/bidirectional/{side}/cell", cell_arrays(rng, 4, 3, 4, (16,)))
+    write_keras(Path("m.keras"), config, arrays)
+    assert call("import", "m.keras", "--out", "run").exit_code == 0
+    assert rnnkit.load("run").output_names == ["both", "both_1"]
+    np.savez("rows.npz", x=np.ones((4, 5, 3)), both=np.zeros((4, 4)), both_1=np.zeros((4, 4)))
+    header = call("predict", "run", "rows.npz").stdout.splitlines()[0].split()
+    assert header == ["id", *[f"prediction_{name}_{number}" for name in ("both", "both_1") for number in range(4)]]
+    assert "Loss both 1" in call("evaluate", "run", "rows.npz").stdout

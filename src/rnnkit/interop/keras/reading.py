@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,11 +99,25 @@ def read_keras(
         shapes, integers = _declared(opened.kind, opened.config, graph.inputs)
         told = [shapes[name] for name in graph.inputs] if set(graph.inputs) <= set(shapes) else None
         model = GraphModel(
-            **graph.arguments(), final=final, logits=logits, outputs=graph.outputs, shapes=told, integers=integers
+            **graph.arguments(),
+            final=final,
+            logits=logits,
+            outputs=_different(graph.outputs),
+            shapes=told,
+            integers=integers,
         )
         with torch.device("cpu"):
             builder.complete(model, opened.place)
     return KerasModel(model.eval(), builder.notes)
+
+
+def _different(names: list[str]) -> list[str]:
+    """Names of outputs that a layer puts out several of: dense, dense_1 …"""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        found.append(name if name not in found else next(one for one in numbered if one not in (*names, *found)))
+    return found
 
 
 def _declared(kind: str, config: Any, names: list[str]) -> tuple[dict[str, list[int | None]], list[str]]:
