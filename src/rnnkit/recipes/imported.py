@@ -11,7 +11,6 @@ name; or, for a network with one input of series, a file or folder of series as 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..models.graph import GraphModel
     from ..training.learner import Learner
     from .finetuning import FineTune, FineTuneJob
+    from .imported_several import SeveralRows
 
 _BATCH = 256
 _MOST_NUMBERS = 1_000_000  # of a made row: a file may declare any shape
@@ -91,7 +91,7 @@ class Imported(Recipe):
         if _has_several(model):
             from .imported_several import figures_of
 
-            return figures_of(model, *self._several(model, data), self.device)
+            return figures_of(model, self._several(model, data), self.device)
         return self._learner(model, self.device).evaluate(self._rows(model, data))
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
@@ -117,7 +117,9 @@ class Imported(Recipe):
             raise ConfigError(f"{folder} was trained elsewhere; name a file of rows to measure it on: --data FILE")
         model = self._model(folder)
         if _has_several(model):
-            return self._inspected(model, data)
+            from .imported_several import inspection_data
+
+            return inspection_data(model, self._several(model, data))
         x, y = self._rows(model, data)
         return InspectionData(model, x, y, model.default_loss)
 
@@ -127,7 +129,9 @@ class Imported(Recipe):
 
         model = self._model(folder)
         if _has_several(model):
-            return self._several_job(model, data, settings)
+            from .imported_several import fine_tune_job
+
+            return fine_tune_job(model, self._several(model, data), settings, self.fit.lr)
         x, y = self._rows(model, data)
         new: Any = (x, y)
         validation = None
@@ -155,63 +159,22 @@ class Imported(Recipe):
             raise DataError(f"{folder} holds a {type(model).__name__}; expected a graph, as `rnnkit import` writes it")
         return model
 
-    def _learner(self, model: GraphModel, device: str, **more: Any) -> Learner:
+    def _learner(self, model: GraphModel, device: str) -> Learner:
         from ..training.learner import Learner
 
-        return Learner(model, lr=self.fit.lr, device=device, **more)
+        return Learner(model, lr=self.fit.lr, device=device)
 
-    # --- several inputs or outputs -----------------------------------------------------------------------------------
+    def _several(self, model: GraphModel, data: DataRequest) -> SeveralRows:
+        """Inputs and the targets of each output, for a network with several."""
+        from .imported_several import read_rows, target_names
 
-    def _several(self, model: GraphModel, data: DataRequest) -> tuple[list[Any], Any, list[Any]]:
-        """Inputs in their order, lengths, and the targets of each output."""
-        from .imported_several import read_targets
-
-        _, inputs, lengths = self._inputs(model, data)
         if data.path.suffix != ".npz":
             raise DataError(
-                f"{data.path}: expected an .npz file with {', '.join((*model.inputs, *model.output_names))}"
+                f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}; and for "
+                f"each output: {', '.join(target_names(model))}"
             )
-        return inputs, lengths, read_targets(data.path, model, inputs, lengths)
-
-    def _inspected(self, model: GraphModel, data: DataRequest) -> InspectionData:
-        """Rows for measurements of the first output."""
-        import torch
-
-        from ..errors import RnnkitWarning
-        from .imported_several import FirstOutput, pack_rows
-
-        inputs, lengths, targets = self._several(model, data)
-        x, _, objective = pack_rows(model, inputs, lengths, targets, data.path)
-        if len(model.output_names) > 1:
-            warnings.warn(
-                RnnkitWarning(f"of {len(targets)} outputs {model.output_names[0]} is looked at"), stacklevel=2
-            )
-        return InspectionData(FirstOutput(model, objective), x.view(torch.int32), targets[0], model.default_loss)
-
-    def _several_job(self, model: GraphModel, data: DataRequest, settings: FineTune) -> FineTuneJob:
-        """Rows to learn with the losses of all outputs."""
-        import torch
-
-        from .finetuning import FineTuneJob, divide
-        from .imported_several import figures_of, pack_rows
-
-        inputs, lengths, targets = self._several(model, data)
-        x, y, objective = pack_rows(model, inputs, lengths, targets, data.path)
-        new: Any = (x, y)
-        judged, validation = torch.arange(len(x)), None
-        if settings.validation:
-            (kept, _), held = divide(torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64), settings)
-            if held is not None and len(kept):
-                judged, new, validation = held[0], (x[kept], y[kept]), (x[held[0]], y[held[0]])
-        learner = self._learner(model, settings.device, objective=objective, metrics=[])
-
-        def figures(which: str, old_head: bool) -> dict[str, float]:
-            rows = [one[judged] for one in inputs], None if lengths is None else lengths[judged]
-            return figures_of(model, *rows, [one[judged] for one in targets], settings.device)
-
-        return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation, evaluate=figures)
-
-    # --- rows of files -----------------------------------------------------------------------------------------------
+        _, inputs, lengths = self._inputs(model, data)
+        return read_rows(data.path, model, inputs, lengths)
 
     def _class_names(self, model: GraphModel) -> tuple[str, ...]:
         return self.classes if len(model.output_names) == 1 else ()

@@ -11,25 +11,31 @@ numbers of a row.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import DataError
+from ..errors import DataError, RnnkitWarning
+from ..layers.modes import mode
 from ..ops.losses import Loss
 from ..ops.padding import valid_steps
 from ..training.execution import find_device
+from ..training.learner import Learner
 from ..training.objectives.objective import Objective, Score
+from .base import InspectionData
+from .finetuning import FineTuneJob, divide
 from .inspection import TARGETS, named_arrays, tensor_of
 
 if TYPE_CHECKING:
     from ..models.graph import GraphModel
     from ..types import Batch
+    from .finetuning import FineTune
 
 _EXACT = 1 << 24  # whole numbers up to it are exact in float32
 _BATCH = 256
@@ -100,6 +106,27 @@ class SeveralOutputs(Objective):
         return Score(total.mean(), len(total), output, batch.targets)
 
 
+class SeveralRows(NamedTuple):
+    """Rows of a file.
+
+    Attributes:
+        path: the file.
+        inputs: in the network's order, [N, ...] each.
+        lengths: valid steps of each row [N]; None: all.
+        targets: of each output, [N, ...].
+    """
+
+    path: Path
+    inputs: list[Tensor]
+    lengths: Tensor | None
+    targets: list[Tensor]
+
+    def subset(self, rows: Any) -> SeveralRows:
+        """Return some of the rows."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return SeveralRows(self.path, [one[rows] for one in self.inputs], lengths, [one[rows] for one in self.targets])
+
+
 class FirstOutput(torch.nn.Module):
     """A network with several inputs as a function of packed rows, for measurements: its first output.
 
@@ -152,28 +179,25 @@ def row_losses(y: Tensor, target: Tensor, final: str, lengths: Tensor | None) ->
     return torch.where(valid, steps, 0).sum(1) / valid.sum(1)
 
 
-def figures_of(
-    model: GraphModel, inputs: list[Tensor], lengths: Tensor | None, targets: list[Tensor], device: str
-) -> dict[str, float]:
+def figures_of(model: GraphModel, rows: SeveralRows, device: str) -> dict[str, float]:
     """Return the loss, and the accuracy of each output of classes; of several outputs also the loss of each.
 
     Args:
         model: with logits.
-        inputs, lengths: see `rnnkit.models.GraphModel`.
-        targets: of each output.
+        rows: to judge by.
         device: where to compute.
     """
     place = find_device(device)
-    model = model.to(place).eval()
-    losses: list[list[Tensor]] = [[] for _ in targets]
-    right: list[list[Tensor]] = [[] for _ in targets]
-    with torch.inference_mode():
-        for begin in range(0, len(targets[0]), _BATCH):
-            rows = slice(begin, begin + _BATCH)
-            ends = None if lengths is None else lengths[rows]
-            outputs = outputs_of(model, [x[rows].to(place) for x in inputs], ends)
+    model = model.to(place)
+    losses: list[list[Tensor]] = [[] for _ in rows.targets]
+    right: list[list[Tensor]] = [[] for _ in rows.targets]
+    with mode(model, training=False), torch.inference_mode():
+        for begin in range(0, len(rows.inputs[0]), _BATCH):
+            part = rows.subset(slice(begin, begin + _BATCH))
+            ends = part.lengths
+            outputs = outputs_of(model, [x.to(place) for x in part.inputs], ends)
             for at, (y, final) in enumerate(zip(outputs, model.final, strict=True)):
-                target = targets[at][rows].to(place)
+                target = part.targets[at].to(place)
                 losses[at].append(row_losses(y, target, final, ends).cpu())
                 if final == "softmax":
                     same = y.argmax(-1) == target
@@ -189,8 +213,13 @@ def figures_of(
     return found
 
 
-def read_targets(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tensor | None) -> list[Tensor]:
-    """Return the targets of each output of an .npz file: arrays by the names of the outputs.
+def target_names(model: GraphModel) -> list[str]:
+    """Return what the arrays of targets are named, in the order of the outputs: y_NAME where an input has the name."""
+    return [f"y_{name}" if name in model.inputs else name for name in model.output_names]
+
+
+def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tensor | None) -> SeveralRows:
+    """Return inputs with the targets of each output of an .npz file: arrays by the names of the outputs.
 
     The array of an output that is named as an input is y_NAME. That of one output alone may be y.
 
@@ -202,8 +231,7 @@ def read_targets(path: Path, model: GraphModel, inputs: list[Tensor], lengths: T
     Raises:
         DataError: an array is missing, or does not fit the output.
     """
-    arrays, names = named_arrays(path), model.output_names
-    wanted = [f"y_{name}" if name in model.inputs else name for name in names]
+    arrays, wanted = named_arrays(path), target_names(model)
     if len(wanted) == 1 and wanted[0] not in arrays:
         wanted = [next((name for name in TARGETS if name in arrays), "y")]
     lacking = [name for name in wanted if name not in arrays]
@@ -214,28 +242,58 @@ def read_targets(path: Path, model: GraphModel, inputs: list[Tensor], lengths: T
         )
     with torch.inference_mode():
         tried = outputs_of(model, [x[:2] for x in inputs], None if lengths is None else lengths[:2])
-    rows = len(inputs[0])
-    return [
-        _fitted(tensor_of(arrays[name], name, path), name, path, rows, y, final)
+    targets = [
+        _fitted(tensor_of(arrays[name], name, path), name, path, len(inputs[0]), y, final)
         for name, y, final in zip(wanted, tried, model.final, strict=True)
     ]
+    return SeveralRows(path, inputs, lengths, targets)
 
 
-def pack_rows(
-    model: GraphModel, inputs: list[Tensor], lengths: Tensor | None, targets: list[Tensor], path: Path
-) -> tuple[Tensor, Tensor, SeveralOutputs]:
+def pack_rows(model: GraphModel, rows: SeveralRows) -> tuple[Tensor, Tensor, SeveralOutputs]:
     """Return packed inputs, packed targets, and the objective that takes them apart.
 
     Raises:
         DataError: ids or classes that float32 does not hold.
     """
-    for one in (*inputs, *targets):
+    for one in (*rows.inputs, *rows.targets):
         if not one.is_floating_point() and int(one.abs().max()) > _EXACT:
-            raise DataError(f"{path}: whole numbers up to {int(one.abs().max()):,}; expected at most {_EXACT:,}")
-    given = [*inputs, *([] if lengths is None else [lengths])]
-    packing, answers = Packing(given), Packing(targets)
-    objective = SeveralOutputs(packing, answers, model.final, lengths is not None)
-    return packing.pack(given), answers.pack(targets), objective
+            raise DataError(f"{rows.path}: whole numbers up to {int(one.abs().max()):,}; expected at most {_EXACT:,}")
+    given = [*rows.inputs, *([] if rows.lengths is None else [rows.lengths])]
+    packing, answers = Packing(given), Packing(rows.targets)
+    objective = SeveralOutputs(packing, answers, model.final, rows.lengths is not None)
+    return packing.pack(given), answers.pack(rows.targets), objective
+
+
+def inspection_data(model: GraphModel, rows: SeveralRows) -> InspectionData:
+    """Return the network's first output as a model, with rows to measure it on."""
+    x, _, objective = pack_rows(model, rows)
+    if len(rows.targets) > 1:
+        told = f"of {len(rows.targets)} outputs {model.output_names[0]} is looked at"
+        warnings.warn(RnnkitWarning(told), stacklevel=3)
+    return InspectionData(FirstOutput(model, objective), x.view(torch.int32), rows.targets[0], model.default_loss)
+
+
+def fine_tune_job(model: GraphModel, rows: SeveralRows, settings: FineTune, lr: float) -> FineTuneJob:
+    """Return the network with rows to learn by the losses of all outputs.
+
+    Args:
+        model: with logits.
+        rows: to learn and to judge by.
+        settings: of the fine-tuning.
+        lr: the rate that the network was trained with.
+    """
+    x, y, objective = pack_rows(model, rows)
+    new, judged, validation = (x, y), rows, None
+    if settings.validation:
+        (kept, _), held = divide(torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64), settings)
+        if held is not None and len(kept):
+            judged, new, validation = rows.subset(held[0]), (x[kept], y[kept]), (x[held[0]], y[held[0]])
+    learner = Learner(model, lr=lr, device=settings.device, objective=objective, metrics=[])
+
+    def figures(which: str, old_head: bool) -> dict[str, float]:
+        return figures_of(model, judged, settings.device)
+
+    return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation, evaluate=figures)
 
 
 def _fitted(target: Tensor, name: str, path: Path, rows: int, y: Tensor, final: str) -> Tensor:

@@ -10,7 +10,7 @@ from empty_pictures import empty_pictures
 from keras_files import at, cell_arrays, functional, layer, tensor, write_keras
 
 import rnnkit
-from rnnkit.recipes.imported_several import pack_rows, row_losses
+from rnnkit.recipes.imported_several import SeveralRows, pack_rows, row_losses
 
 __all__ = ["empty_pictures"]
 
@@ -112,7 +112,7 @@ def test_arrays_that_do_not_fit_are_named(rows, change, words):
 
 def test_a_table_is_refused_with_the_arrays_that_are_expected(rows):
     Path("rows.csv").write_text("id,a,b,c\nr,1,2,3\n")
-    assert refused(call("evaluate", "run", "rows.csv"), "expected an .npz file with an array for each input: a, day, b")
+    assert refused(call("evaluate", "run", "rows.csv"), "for each input: a, day, b; and for each output: y_a, kind")
 
 
 def test_two_uneven_batches_have_the_loss_of_one(rows):
@@ -120,7 +120,7 @@ def test_two_uneven_batches_have_the_loss_of_one(rows):
     inputs = [torch.tensor(rows["a"]).float(), torch.tensor(rows["day"]), torch.tensor(rows["b"]).float()]
     targets = [torch.tensor(rows["y_a"]).float()[..., None], torch.tensor(rows["kind"])]
     lengths = torch.arange(20) % 6 + 1
-    x, y, objective = pack_rows(model, inputs, lengths, targets, Path("rows.npz"))
+    x, y, objective = pack_rows(model, SeveralRows(Path("rows.npz"), inputs, lengths, targets))
     learner = rnnkit.Learner(model, objective=objective, metrics=[])
     whole, parts = (learner.evaluate((x, y), batch_size=size)["loss"] for size in (20, 13))
     assert whole == pytest.approx(parts, rel=1e-6)
