@@ -10,7 +10,8 @@ read, and the network learns something new from a few rows; its figures are told
 * PyTorch and ONNX: a GRU that tells whether the sum of a series is positive, as a state dict, as safetensors, and as an
   ONNX file of `torch.onnx.export`. It learns another limit than 0.
 
-FIGURES
+Seed 0: with `--units 16 --characters 20000 --epochs 1` help texts 3.28 → 3.22 nats a character, and 3.84 for a network
+that begins anew; the limit is learned alike by the three files, 86% → 96% of 500 further series.
 `networks_of_others.py` does the same with the networks of g2p_en and of ml5.
 """
 
