@@ -58,7 +58,7 @@ class Packing:
 
     def unpack(self, packed: Tensor) -> list[Tensor]:
         """Return the tensors again."""
-        parts = packed.split([math.prod(shape) for shape in self.shapes], 1)
+        parts = torch.split(packed, [math.prod(shape) for shape in self.shapes], 1)
         found = [part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return [one if fraction else one.long() for one, fraction in zip(found, self.fractions, strict=True)]
 
@@ -283,7 +283,8 @@ def fine_tune_job(model: GraphModel, rows: SeveralRows, settings: FineTune, lr: 
         lr: the rate that the network was trained with.
     """
     x, y, objective = pack_rows(model, rows)
-    new, judged, validation = (x, y), rows, None
+    new, judged = (x, y), rows
+    validation: tuple[Tensor, Tensor] | None = None
     if settings.validation:
         (kept, _), held = divide(torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64), settings)
         if held is not None and len(kept):

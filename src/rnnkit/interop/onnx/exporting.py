@@ -95,7 +95,7 @@ def export(
         raise ConfigError(f"bits={bits} arrived without int8; add int8='runtime', or leave it out")
     if int8 is None and rows is not None:
         raise ConfigError("rows= arrived without int8, whose files are compared on them; add int8='runtime'")
-    rows = None if rows is None else checked_rows(rows)
+    measured = None if rows is None else checked_rows(rows)
     refuse_quantized(model, "be exported")
     parts = prepared(model, states=states)
     deviations = tuple(checked(model, parts, states=states)) if check else ()
@@ -126,7 +126,7 @@ def export(
     found = []
     for part in parts:
         plain = serialized(part)
-        told = rows if len(parts) == 1 else None
+        told = measured if len(parts) == 1 else None
         smaller = small(plain)
         many, reason = told_bits(smaller)
         found.append(compare(part, plain, smaller, form=int8, bits=many, reason=reason, model=model, rows=told))
