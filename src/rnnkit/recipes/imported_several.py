@@ -226,7 +226,7 @@ def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tens
     Args:
         path: the file.
         model: with logits.
-        inputs, lengths: of the file; the first rows are tried.
+        inputs, lengths: of the file; two rows, and those of the least and the largest ids, are tried.
 
     Raises:
         DataError: an array is missing, or does not fit the output.
@@ -240,8 +240,9 @@ def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tens
             f"{path} holds {', '.join(arrays) or 'nothing'}; expected an array of answers for each output, too: "
             f"{', '.join(lacking)}"
         )
+    rows = _extreme_rows(inputs)
     with torch.inference_mode():
-        tried = outputs_of(model, [x[:2] for x in inputs], None if lengths is None else lengths[:2])
+        tried = outputs_of(model, [x[rows] for x in inputs], None if lengths is None else lengths[rows])
     targets = [
         _fitted(tensor_of(arrays[name], name, path), name, path, len(inputs[0]), y, final)
         for name, y, final in zip(wanted, tried, model.final, strict=True)
@@ -295,6 +296,16 @@ def fine_tune_job(model: GraphModel, rows: SeveralRows, settings: FineTune, lr: 
         return figures_of(model, judged, settings.device)
 
     return FineTuneJob(learner=learner, new=new, save=learner.save, validation=validation, evaluate=figures)
+
+
+def _extreme_rows(inputs: list[Tensor]) -> list[int]:
+    """The first rows, and those with the least and the largest id of each input."""
+    found = {0, min(1, len(inputs[0]) - 1)}
+    for one in inputs:
+        if not one.is_floating_point():
+            flat = one.flatten(1) if one.dim() > 1 else one[:, None]
+            found |= {int(flat.amin(1).argmin()), int(flat.amax(1).argmax())}
+    return sorted(found)
 
 
 def _fitted(target: Tensor, name: str, path: Path, rows: int, y: Tensor, final: str) -> Tensor:

@@ -99,7 +99,7 @@ def test_lengths_count(rows):
         ({"y_a": np.full((20, 6), np.nan)}, "y_a holds nan or inf"),
         ({"b": np.zeros((19, 4))}, "the arrays of the inputs have [20, 20, 19] rows"),
         ({"b": np.zeros((20, 5))}, "layer 'add' cannot take inputs of shape"),
-        ({"day": np.full((20, 1), 9)}, "day"),
+        ({"day": np.array([[0]] * 15 + [[9]] * 5)}, "to 9 arrived; the embedding has rows 0 to 6"),
         ({"lengths": np.full(20, 7)}, "expected lengths [20] of whole numbers from 1 to 6"),
     ],
 )
