@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from ..errors import DataError
+from ..layers.quantized_dense import weight_like
 from ..ops.state import map_state, reorder
 from ..types import State
 from .transducer_best_path import Joiner
@@ -207,7 +208,7 @@ class TransducerBeam:
         new = [one.labels for one in hypotheses if one.labels.at_labels is None]
         if not new:
             return
-        model, device = self._model, self._model.from_encoder.weight.device
+        model, device = self._model, weight_like(self._model.from_encoder).device
         axis = model.state_batch_axis
         before = map_state(lambda *leaves: torch.cat(leaves, axis), *(one.state for one in new))
         at_labels, state = model.read_label(torch.tensor([one.tokens[-1] for one in new], device=device), before)

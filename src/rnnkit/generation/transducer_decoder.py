@@ -13,6 +13,7 @@ import torch
 from ..errors import DataError, ShapeError, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers.modes import mode
+from ..layers.quantized_dense import weight_like
 from .ctc_results import Decoded, joined
 from .ctc_scoring import make_scorer
 from .ctc_text import CtcText, Tokens
@@ -146,7 +147,7 @@ class TransducerDecoder:
         if encoded.dim() != 2 or encoded.shape[1] != features:
             hint = ": push each row to a decoder of its own, encoded[0]" if encoded.dim() == 3 else ""
             raise ShapeError.of("encoded", tuple(encoded.shape), f"; expected [frames, {features}]{hint}")
-        dtype = self._model.from_encoder.weight.dtype
+        dtype = weight_like(self._model.from_encoder).dtype
         if encoded.dtype != dtype:
             raise ShapeError(f"encoded is {encoded.dtype}; expected {dtype}: encoded.to({dtype})")
         with torch.no_grad(), mode(self._model, training=False):

@@ -34,6 +34,7 @@ from .conv import StepNorm
 from .conv_gru import ConvGRUCell
 from .conv_lstm import ConvLSTMCell
 from .picture_front import PictureFront
+from .quantized_dense import QuantizedEmbedding, QuantizedLinear
 
 # Operations of normalising one number, and what a gain and a shift of its own add to that.
 _NORM_FORWARD, _NORM_BACKWARD = 5, 7
@@ -286,7 +287,7 @@ def convolution(layer: Any, call: Call) -> list[Cost]:
 
 def embedding(layer: torch.nn.Embedding, call: Call) -> list[Cost]:
     """Count a look-up: no arithmetic forward, n additions backward for an output of n numbers."""
-    trains = layer.weight.requires_grad
+    trains = _named([name for name, weight in layer.named_parameters() if weight.requires_grad], "weight")
     kept = prod(call.output) * _element(layer)
     return [Cost(0, prod(call.output) if trains else 0, kept, "a look-up, no arithmetic forward")]
 
@@ -328,6 +329,8 @@ _RULES: dict[Any, Callable[[Any, Call], list[Cost]]] = {
     PictureFront.forward: picture_front,
     torch.nn.Linear.forward: linear,
     torch.nn.Embedding.forward: embedding,
+    QuantizedLinear.forward: linear,
+    QuantizedEmbedding.forward: embedding,
     torch.nn.Conv1d.forward: convolution,
     torch.nn.Conv2d.forward: convolution,
     torch.nn.LayerNorm.forward: normalisation,

@@ -67,7 +67,16 @@ def describe(module: Any) -> dict[str, Any] | None:
     if callable(config):
         found: dict[str, Any] | None = config()
         return found
-    kind: Any = parametrize.type_before_parametrizations(module)
+    return describe_as(module, parametrize.type_before_parametrizations(module))
+
+
+def describe_as(module: Any, kind: Any) -> dict[str, Any] | None:
+    """The description of a module of PyTorch's class ``kind``; None where a file cannot name it.
+
+    Example:
+        >>> describe_as(nn.Identity(), nn.Identity)
+        {'builder': 'torch.nn.Identity', 'arguments': {}}
+    """
     if kind is nn.Sequential:
         parts = [describe(part) for part in module.children()]
         numbered = list(module._modules) == [str(index) for index in range(len(parts))]  # else the weights have names

@@ -1,10 +1,14 @@
-"""Recurrent layers with weights in 8 bits, for inference on the CPU; :func:`quantize` makes them of trained ones.
+"""Layers with weights in 8 bits, for inference on the CPU; :func:`quantize` makes them of trained ones.
 
     W x ≈ s t ⊙ (w q)       w = round(W / t), a scale t for each row of W;   q = round(x / s), a scale s for each row x
 
-in the place of every product with a weight: of the input, of the state, and of a projection's input
-(:mod:`rnnkit.ops.int8`). The sums are exact. Gates, biases, the options' own weights and the states stay float32, so
-the equations are those of the layer, with its options.
+in the place of every product with a weight: of a recurrent layer's input, of its state, of a projection's input, and of
+what a linear layer reads (:mod:`rnnkit.ops.int8`). The sums are exact. Row i of an embedding is t_i w_i. Gates, biases,
+the options' own weights and the states stay float32, so the equations are those of the layer, with its options.
+
+Tied layers have one w and one t. These stay float: convolutions and all other layers, subclasses, and linear layers and
+embeddings of fewer than 256 weights or with rows of fewer than 8 (a linear layer also with fewer than 8 outputs), where
+8 bits would save next to nothing.
 """
 
 from __future__ import annotations
@@ -12,214 +16,66 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from ..errors import BackendError, ConfigError, DataError, RnnkitWarning
-from ..ops.backend import choose_backend, native_problem, tracing
-from ..ops.direction import DirectionCall, DirectionResult, RecurrentWeights, StepCall
-from ..ops.int8 import DEPTH, MOST, Int8Weight, dwarfing_diagonal, quantise_weight
-from ..ops.lstm import coupled
-from ..ops.native_int8 import run_int8
-from ..ops.state import tensors
-from ..types import Backend, State
+from ..errors import ConfigError, DataError, RnnkitWarning
+from ..ops.int8 import DEPTH, Int8Weight
 from ._conv_recurrent import ConvRecurrence, ConvRecurrentLayer
-from ._options import suffix_of
+from ._int8_module import Int8Module
 from ._recurrent import RecurrentLayer
 from .accelerate import SkippedLayer, check_model
-from .gru import GRU
-from .lstm import LSTM
+from .dropout import Embedding
+from .quantized_dense import matrix_of, quantized_matrix
+from .quantized_recurrent import QUANTIZED, matrix_names, quantized_layer
 from .rnn import RNN
-from .simple_rnn import SimpleRNN
 
-Tensor = torch.Tensor
-_VALUES, _SCALES, _DIAGONAL = "_int8", "_scales", "_diagonal"
-_MATRICES = ("weight_ih_l", "weight_hh_l", "weight_hr_l")
-_NO_TORCH = "PyTorch's layers have no weights in 8 bits"
-
-
-class QuantizedLayer(RecurrentLayer):
-    """What the layers with weights in 8 bits share. A weight W of the float layer is two buffers here.
-
-    ``weight_ih_l0_int8`` is w, int8 of W's shape, and ``weight_ih_l0_scales`` is t, float32, one a row. Where U of a
-    SimpleRNN began as the identity, ``weight_hh_l0_diagonal`` is its diagonal.
-    """
-
-    def int8_config(self) -> dict[str, Any]:
-        """Return what a model file keeps of the layer beside its weights: which of these have a float diagonal."""
-        return {"diagonals": sorted(name.removesuffix(_DIAGONAL) for name in self._buffers if name.endswith(_DIAGONAL))}
-
-    @property
-    def weight_like(self) -> Tensor:
-        """A tensor of the layer's device and dtype."""
-        return cast(Tensor, self._buffers[f"weight_ih_l0{_SCALES}"])
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(_MATRICES) and not name.endswith((_VALUES, _SCALES, _DIAGONAL)):
-            raise AttributeError(
-                f"{type(self).__name__} has no {name}: its weights have 8 bits, {name}{_VALUES} times {name}{_SCALES}"
-            )
-        return super().__getattr__(name)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        torch.nn.Module.__setstate__(self, state)  # torch.nn.RNNBase's expects the names of float weights
-        self._flat_weight_refs: list[Any] = []
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """Refuse whole numbers that :func:`quantise_weight` does not make: products of −128 differ by processor."""
-        for name in self._buffers:
-            given = state_dict.get(prefix + name) if name.endswith(_VALUES) else None
-            if given is not None and (given.dtype != torch.int8 or bool((given < -MOST).any())):
-                raise DataError(f"{prefix}{name} holds no whole numbers from −{MOST} to {MOST} in 8 bits")
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-    def _matrix(self, name: str) -> Int8Weight:
-        read = self._buffers
-        return Int8Weight(
-            cast(Tensor, read[name + _VALUES]), cast(Tensor, read[name + _SCALES]), read.get(name + _DIAGONAL)
-        )
-
-    def _direction_weights(self, layer: int, reverse: bool = False) -> RecurrentWeights:
-        suffix = suffix_of(layer, reverse)
-        w_ih, w_hh = self._matrix("weight_ih" + suffix), self._matrix("weight_hh" + suffix)
-        b_ih = self._weight("bias_ih" + suffix) if self.bias else None
-        b_hh = self._weight("bias_hh" + suffix) if self.bias else None
-        if self.options.coupled_gates:
-            w_ih, w_hh = self._coupled(w_ih), self._coupled(w_hh)
-            b_ih, b_hh = (None if one is None else coupled(one) for one in (b_ih, b_hh))
-        w_hr = self._matrix("weight_hr" + suffix) if self.proj_size else None
-        return RecurrentWeights(cast(Tensor, w_ih), cast(Tensor, w_hh), b_ih, b_hh, cast("Tensor | None", w_hr))
-
-    def _coupled(self, weight: Int8Weight) -> Int8Weight:
-        """The rows of f, which are the negative ones of i, with the scales of i."""
-        values = coupled(weight.values, normalised=self.options.layer_norm)
-        return Int8Weight(values, coupled(weight.scales, normalised=True))
-
-    def _torch_problem(self) -> str | None:
-        return _NO_TORCH
-
-    def backend_for(
-        self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
-    ) -> Backend:
-        """Return the backend that would serve a call: ``"native"`` for float32 on the CPU, else ``"reference"``.
-
-        Args:
-            device, dtype: those of the input.
-            resets: whether the call has resets.
-
-        Raises:
-            BackendError: the layer names a backend that cannot serve.
-        """
-        native = native_problem(torch.device(device), dtype)
-        if native is None and dtype != torch.float32:
-            native = f"products in 8 bits take float32, and the input is {dtype}"
-        if native is None and tracing():
-            native = "torch.compile, exports and summaries, which see each operation, know no products in 8 bits"
-        if native is None and self.backend in ("auto", "native"):
-            return "native"
-        return choose_backend(type(self).__name__, self.backend, native, _NO_TORCH)
-
-    def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
-        self._refuse_gradients(call.x, call.state)
-        if backend != "native" or call.return_cells:  # the core keeps no cell states here
-            return super()._run_direction(call, "reference")
-        output, h, c = run_int8(self.kernel, call, self.kernel_variant)
-        return DirectionResult(output, h if c is None else (h, c))
-
-    def _run_step(self, call: StepCall) -> tuple[Tensor, State]:
-        self._refuse_gradients(call.x, call.state)
-        if call.gates is not None or self.backend_for(call.x.device, call.x.dtype) != "native":
-            return super()._run_step(call)
-        sequence = DirectionCall(call.x[None], call.weights, call.options, call.state)
-        output, state, _ = self._run_direction(sequence, "native")
-        return output[0], state
-
-    def _refuse_gradients(self, x: Tensor, state: State | None) -> None:
-        arrived = [x] if state is None else [x, *tensors(state)]
-        if torch.is_grad_enabled() and any(one.requires_grad for one in arrived):
-            raise BackendError(
-                f"{type(self).__name__} has weights in 8 bits and no gradients, but its input requires them",
-                remedy=(
-                    "type with torch.no_grad(): around the call",
-                    "use the float model that it was made from",
-                ),
-            )
-
-    def train(self, mode: bool = True) -> Any:
-        """Refuse training mode.
-
-        Raises:
-            ConfigError: ``mode`` is true.
-        """
-        if mode:
-            raise ConfigError(
-                f"a {type(self).__name__} has weights in 8 bits and cannot be trained",
-                remedy="train the float model that it was made from, and type rnnkit.quantize(model) again",
-            )
-        return super().train(False)
-
-    def reset_parameters(self) -> None:
-        """Refuse to draw weights.
-
-        Raises:
-            ConfigError: always.
-        """
-        self.train()
-
-    def config(self) -> dict[str, Any]:
-        """Return the builder and the arguments of the float layer; a model file names the layers in 8 bits beside."""
-        return super().config() | {"builder": type(self).__bases__[1].__name__}
-
-
-class QuantizedSimpleRNN(QuantizedLayer, SimpleRNN):
-    """A :class:`rnnkit.SimpleRNN` with weights in 8 bits, see the module; :func:`quantize` makes it."""
-
-
-class QuantizedLSTM(QuantizedLayer, LSTM):
-    """A :class:`rnnkit.LSTM` with weights in 8 bits, see the module; :func:`quantize` makes it."""
-
-
-class QuantizedGRU(QuantizedLayer, GRU):
-    """A :class:`rnnkit.GRU` with weights in 8 bits, see the module; :func:`quantize` makes it."""
-
-
-_QUANTIZED: dict[type, type[QuantizedLayer]] = {
-    SimpleRNN: QuantizedSimpleRNN,
-    LSTM: QuantizedLSTM,
-    GRU: QuantizedGRU,
-}
+_LEAST_WEIGHTS, _LEAST_SIZE = 256, 8
+"""Of a linear layer and an embedding. Beside its numbers a row has a scale of 4 bytes, and a file a name for them. A
+product with few outputs takes less time than the rounding of its input."""
+_RECURRENT = (torch.nn.RNNBase, torch.nn.RNNCellBase, RNN, ConvRecurrence, ConvRecurrentLayer)
+_DENSE = (torch.nn.Linear, torch.nn.Embedding, Embedding)
+_SUBCLASS = "a subclass may compute something else"
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """Which recurrent layers of a model :func:`quantize` puts in 8 bits; print it.
+    """Which layers of a model :func:`quantize` puts in 8 bits; print it.
 
     Attributes:
         layers: the names of those that it does, as in ``model.named_modules()``; "" for the model itself.
         done: the names of those that have 8 bits already.
-        skipped: those that stay float, with the reason.
+        skipped: recurrent and linear layers and embeddings that stay float, with the reason.
+        others: further layers with matrices, which stay float because they are of another kind, or too small.
     """
 
     layers: tuple[str, ...]
     done: tuple[str, ...]
     skipped: tuple[SkippedLayer, ...]
+    others: tuple[SkippedLayer, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{name or '(the model)'}: can be put in 8 bits" for name in self.layers]
         lines += [f"{name or '(the model)'}: has 8 bits" for name in self.done]
-        lines += [f"{one.name or '(the model)'} ({one.layer_class}) stays float: {one.reason}" for one in self.skipped]
-        return "\n".join(lines) or "the model has no recurrent layer"
+        lines += [
+            f"{one.name or '(the model)'} ({one.layer_class}) stays float: {one.reason}"
+            for one in (*self.skipped, *self.others)
+        ]
+        return "\n".join(lines) or "the model has no layer with a matrix"
 
 
 def quantize(model: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of a trained model whose recurrent layers have weights in 8 bits, a quarter of the size.
+    """Return a copy of a trained model whose layers have weights in 8 bits, a quarter of the size.
 
-    Every product of a ``SimpleRNN``, ``LSTM`` or ``GRU`` of rnnkit's is one of whole numbers then, see
-    :mod:`rnnkit.layers.quantized`. The copy lies on the CPU in evaluation mode. It predicts, streams, and is saved and
-    loaded as before; it cannot be trained, and has no gradients. Other layers stay as they are.
+    Every product of a ``SimpleRNN``, ``LSTM`` or ``GRU`` of rnnkit's and of a ``torch.nn.Linear`` is one of whole
+    numbers then, and an embedding makes floats of the rows that are read, see :mod:`rnnkit.layers.quantized`, which
+    says what stays float. The copy lies on the CPU in evaluation mode. It predicts, streams, and is saved and loaded as
+    before; it cannot be trained, and has no gradients. Code of a model that reads ``weight`` of a linear layer or an
+    embedding itself gets t w, made anew by each access.
 
     Args:
         model: a trained module; it stays as it is.
@@ -228,20 +84,21 @@ def quantize(model: torch.nn.Module) -> torch.nn.Module:
         the copy.
 
     Warns:
-        RnnkitWarning: some recurrent layers stay float; the text says which and why.
+        RnnkitWarning: some recurrent or linear layers or embeddings stay float, not for their size; the text says which
+            and why.
 
     Raises:
         ConfigError: ``model`` is no module, has no layer that can be put in 8 bits, or has 8 bits already.
 
     Example:
         >>> import torch, rnnkit
-        >>> model = rnnkit.SequenceClassifier(rnnkit.LSTM(28, 64), classes=3)
+        >>> model = rnnkit.SequenceClassifier(rnnkit.LSTM(28, 64), classes=10)
         >>> small = rnnkit.quantize(model)
         >>> x = torch.randn(4, 20, 28)
         >>> with torch.no_grad():
         ...     difference = (small(x).softmax(1) - model(x).softmax(1)).abs().max()
-        >>> bool(difference < 0.02), small.body.weight_ih_l0_int8.dtype
-        (True, torch.int8)
+        >>> bool(difference < 0.02), small.body.weight_ih_l0_int8.dtype, small.head.weight_int8.dtype
+        (True, torch.int8, torch.int8)
     """
     check_model(model, "quantize")
     plan = quantizable(model)
@@ -249,39 +106,58 @@ def quantize(model: torch.nn.Module) -> torch.nn.Module:
         shown = ", ".join(name or "the model" for name in plan.done)
         raise ConfigError(f"the model has weights in 8 bits already ({shown}); quantize takes the float model")
     if not plan.layers:
-        raise ConfigError(f"no layer can be put in 8 bits: {plan}; expected a rnnkit.SimpleRNN, LSTM or GRU")
+        raise ConfigError(f"no layer can be put in 8 bits: {plan}; expected {EXPECTED}")
     if plan.skipped:
         told = "; ".join(f"{one.name or 'the model'} ({one.layer_class}): {one.reason}" for one in plan.skipped)
         warnings.warn(RnnkitWarning(f"stays float: {told}"), stacklevel=2)
     return _replaced(copy.deepcopy(model).cpu().eval(), dict.fromkeys(plan.layers))
 
 
+EXPECTED = "a SimpleRNN, LSTM or GRU of rnnkit's, or a torch.nn.Linear or Embedding that is not small"
+
+
 def quantizable(model: torch.nn.Module) -> Quantization:
-    """Return which recurrent layers of a model can be put in 8 bits, and why others cannot; nothing is changed.
+    """Return which layers of a model can be put in 8 bits, and why others cannot; nothing is changed.
 
     Args:
         model: any module.
 
     Example:
         >>> import torch, rnnkit
-        >>> print(quantizable(torch.nn.ModuleList([rnnkit.GRU(3, 5), rnnkit.RNN(rnnkit.GRUCell(5, 5))])))
+        >>> print(quantizable(torch.nn.ModuleList([rnnkit.GRU(3, 5), torch.nn.Linear(5, 2)])))
         0: can be put in 8 bits
-        1 (RNN) stays float: layers around a cell have no form in 8 bits
+        1 (Linear) stays float: 8 bits would save next to nothing in 2 × 5 weights
     """
-    layers: list[str] = []
+    layers: dict[str, torch.nn.Module] = {}
     done: list[str] = []
     skipped: list[SkippedLayer] = []
+    others: list[SkippedLayer] = []
+    closed: list[str] = []  # what the names of a skipped layer's own parts begin with
     for name, module in model.named_modules():
-        if any(name.startswith(f"{one.name}.") for one in skipped) or not isinstance(module, _RECURRENT):
+        if any(name.startswith(begin) for begin in closed):
             continue
         kind = parametrize.type_before_parametrizations(module)
-        if isinstance(module, QuantizedLayer):
+        if isinstance(module, Int8Module):
             done.append(name)
-        elif (reason := _why_skipped(module, kind)) is None:
-            layers.append(name)
-        else:
-            skipped.append(SkippedLayer(name, kind.__name__, reason))
-    return Quantization(tuple(layers), tuple(done), tuple(skipped))
+        elif isinstance(module, _RECURRENT) or kind in _DENSE:
+            if (reason := _why_skipped(module, kind) or _why_broken(module)) is not None:
+                skipped.append(SkippedLayer(name, kind.__name__, reason))
+                closed.append(f"{name}." if name else "")
+            elif (reason := _why_small(module)) is not None:
+                others.append(SkippedLayer(name, kind.__name__, reason))
+            else:
+                layers[name] = module
+        elif (reason := _why_other(module)) is not None:
+            others.append(SkippedLayer(name, kind.__name__, reason))
+            if parametrize.is_parametrized(module):
+                closed.append(f"{name}." if name else "")
+    skipped += _tied_to_float(model, layers)
+    return Quantization(
+        tuple(name for name in layers if name not in {one.name for one in skipped}),
+        tuple(done),
+        tuple(skipped),
+        tuple(others),
+    )
 
 
 def is_quantized(model: torch.nn.Module) -> bool:
@@ -323,82 +199,112 @@ def restore_quantized(model: torch.nn.Module, layers: Mapping[str, Mapping[str, 
     Raises:
         DataError: the model has no such layer.
     """
-    known = quantizable(model).layers
+    parts = dict(model.named_modules())
     for name in layers:
-        if name not in known:
+        part = parts.get(name)
+        kind = None if part is None else parametrize.type_before_parametrizations(part)
+        if part is None or kind not in (*QUANTIZED, *_DENSE) or _why_skipped(part, kind) is not None:
             raise DataError(f"{type(model).__name__} has no layer {name!r} that could have weights in 8 bits")
-    return _replaced(model.eval(), {name: [str(one) for one in own["diagonals"]] for name, own in layers.items()})
-
-
-_RECURRENT = (torch.nn.RNNBase, torch.nn.RNNCellBase, RNN, ConvRecurrence, ConvRecurrentLayer)
+    diagonals = {name: [str(one) for one in own.get("diagonals", [])] for name, own in layers.items()}
+    return _replaced(model.eval(), diagonals)
 
 
 def _why_skipped(module: torch.nn.Module, kind: type) -> str | None:
-    """The reason to leave a layer as it is, or None."""
+    """The reason why a recurrent or linear layer or an embedding has no form in 8 bits, or None."""
     if isinstance(module, RNN):
         return "layers around a cell have no form in 8 bits"
     if isinstance(module, torch.nn.RNNCellBase):
         return "cells have no form in 8 bits; layers have"
-    if not isinstance(module, torch.nn.RNNBase):
+    if kind not in _DENSE and not isinstance(module, torch.nn.RNNBase):
         return "recurrences of convolutions have no form in 8 bits"
-    if not isinstance(module, RecurrentLayer):
+    if kind not in _DENSE and not isinstance(module, RecurrentLayer):
         return "a layer of PyTorch's; type rnnkit.accelerate(model) before"
     if parametrize.is_parametrized(module):
         return "its weights are parametrised (adapters, weight_norm): merge adapters, or remove the parametrisation"
-    if kind not in _QUANTIZED:
-        return "a subclass may compute something else"
-    weights = [module._parameters.get(name) for name in _matrix_names(module)]
+    if kind not in (*QUANTIZED, *_DENSE):
+        return _SUBCLASS
+    weights = _weights(module)
     if any(weight is None or type(weight) is not torch.nn.Parameter for weight in weights):
         return "hooks set its weights (weight_norm, pruning): remove them, or make pruning permanent"
     if any(weight is None or weight.dtype != torch.float32 for weight in weights):
         return "its weights are no float32; type model.float() before"
     if any(weight is not None and weight.shape[1] > DEPTH for weight in weights):
         return f"more than {DEPTH:,} features, whose sums do not fit into 32 bits"
+    if getattr(module, "max_norm", None) is not None:
+        return "max_norm changes its rows when they are read"
     return None
 
 
-def _matrix_names(layer: RecurrentLayer) -> list[str]:
-    """The names of the layer's matrices, of all layers and directions."""
-    kinds = ("weight_ih", "weight_hh", "weight_hr") if layer.proj_size else ("weight_ih", "weight_hh")
-    directions = (False, True) if layer.bidirectional else (False,)
+def _why_broken(module: torch.nn.Module) -> str | None:
+    for weight in _weights(module):
+        if weight is not None and not weight.is_meta and not bool(weight.isfinite().all()):
+            return "its weights hold NaN or an infinity"
+    return None
+
+
+def _why_small(module: torch.nn.Module) -> str | None:
+    """The reason why 8 bits are of no use for a linear layer or an embedding, or None."""
+    if isinstance(module, RecurrentLayer):
+        return None
+    [weight] = _weights(module)
+    assert weight is not None
+    rows, columns = weight.shape
+    least = min(rows, columns) if isinstance(module, torch.nn.Linear) else columns
+    if weight.numel() >= _LEAST_WEIGHTS and least >= _LEAST_SIZE:
+        return None
+    return f"8 bits would save next to nothing in {rows:,} × {columns:,} weights"
+
+
+def _why_other(module: torch.nn.Module) -> str | None:
+    """The reason why a layer of another kind stays float; None where it has no matrix."""
+    if isinstance(module, torch.nn.Linear | torch.nn.Embedding):
+        return _SUBCLASS
+    own: list[Any] = list(module._parameters.values())
+    if parametrize.is_parametrized(module):
+        own += [part.original for part in module.parametrizations.values() if hasattr(part, "original")]  # type: ignore[union-attr,operator]
+    if not any(one is not None and not is_lazy(one) and one.dim() > 1 for one in own):
+        return None
+    convolves = isinstance(module, torch.nn.modules.conv._ConvNd)
+    return "convolutions have no form in 8 bits" if convolves else "layers of its kind have no form in 8 bits"
+
+
+def _tied_to_float(model: torch.nn.Module, layers: Mapping[str, torch.nn.Module]) -> list[SkippedLayer]:
+    """The layers among these whose weight another layer, which stays float, has too."""
+    float_layers = {
+        id(weight): name or "the model"
+        for name, module in model.named_modules()
+        if name not in layers
+        for weight in module._parameters.values()
+    }
     return [
-        kind + suffix_of(index, reverse)
-        for index in range(layer.num_layers)
-        for reverse in directions
-        for kind in kinds
+        SkippedLayer(name, type(module).__name__, f"{float_layers[id(weight)]}, which stays float, has its weight, too")
+        for name, module in layers.items()
+        for weight in _weights(module)[:1]
+        if id(weight) in float_layers
     ]
+
+
+def _weights(layer: torch.nn.Module) -> list[torch.nn.Parameter | None]:
+    """The matrices of a layer that could be put in 8 bits."""
+    names = matrix_names(layer) if isinstance(layer, RecurrentLayer) else ["weight"]
+    return [layer._parameters.get(name) for name in names]
 
 
 def _replaced(model: torch.nn.Module, layers: Mapping[str, list[str] | None]) -> torch.nn.Module:
     """The model with these layers in 8 bits, all weights without gradients; None: the diagonals are to be found."""
     parts = dict(model.named_modules())
-    made = {id(parts[name]): _quantized(cast(RecurrentLayer, parts[name]), own) for name, own in layers.items()}
+    made: dict[int, torch.nn.Module] = {}
+    weights: dict[int, Int8Weight] = {}  # tied layers share one
+    for name, own in layers.items():
+        part = parts[name]
+        if isinstance(part, RecurrentLayer):
+            made[id(part)] = quantized_layer(part, own)
+        else:
+            key = id(part.weight)
+            if key not in weights:
+                weights[key] = matrix_of(part)
+            made[id(part)] = quantized_matrix(part, weights[key])
     for part in parts.values():
         for name, child in part._modules.items():
             part._modules[name] = made.get(id(child), child)  # a layer may stand in several places
     return made.get(id(model), model).requires_grad_(False)
-
-
-def _quantized(layer: RecurrentLayer, diagonals: list[str] | None) -> QuantizedLayer:
-    """A layer with its weights in 8 bits, which takes over everything else of the float layer."""
-    target = _QUANTIZED[type(layer)]
-    made = target.__new__(target)
-    made.__dict__.update(copy.copy(vars(layer)))
-    made._parameters, made._buffers = dict(layer._parameters), dict(layer._buffers)
-    made._flat_weights_names, made._flat_weights, made._all_weights, made._flat_weight_refs = [], [], [], []
-    for name in _matrix_names(layer):
-        parameter = made._parameters.pop(name)
-        assert parameter is not None
-        weight, diagonal = parameter.detach(), None
-        if target is QuantizedSimpleRNN and name.startswith("weight_hh"):
-            found = dwarfing_diagonal(weight) if diagonals is None else weight.diagonal().clone()
-            diagonal = found if diagonals is None or name in diagonals else None
-        if diagonal is not None:
-            made.register_buffer(name + _DIAGONAL, diagonal)
-            weight = weight - diagonal.diag()
-        values, scales, _ = quantise_weight(weight)
-        made.register_buffer(name + _VALUES, values)
-        made.register_buffer(name + _SCALES, scales)
-    made.options = replace(layer.options, recompute=None)
-    made.backend = "auto" if layer.backend == "torch" else layer.backend
-    return made.eval()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -11,24 +12,36 @@ import torch
 
 from ..ops.backend import native_core
 from ._recurrent import RecurrentLayer
-from .quantized import QuantizedLayer
+from .quantized_dense import QuantizedEmbedding, QuantizedLinear
+from .quantized_recurrent import QuantizedLayer
 
 _ROWS, _STEPS = 32, 50
 _ENOUGH = 0.02  # seconds that a measurement takes, at least
 _MOST = 2000  # calls of a measurement
 
 
+Pair = tuple[float, float]
+
+
 class Speed(NamedTuple):
-    """Processor time of the recurrent layers of two models, on one thread; each pair is float and 8 bits.
+    """Processor time of the layers of two models, on one thread; each pair is float and 8 bits, in seconds.
+
+    A pair is None where the model has no such layer in 8 bits.
 
     Attributes:
-        sequences: seconds of a call on 32 rows of 50 steps.
-        step: seconds of a streamed step of one row; None where a layer has two directions.
+        sequences: all recurrent layers, a call on 32 rows of 50 steps.
+        step: all recurrent layers, a streamed step of one row; None where a layer has two directions.
+        linear: all linear layers, a call on 32 rows.
+        linear_row: all linear layers, a call on one row.
+        embedding: all embeddings, a call on 32 × 50 ids.
         processor: the instructions that multiply the whole numbers.
     """
 
-    sequences: tuple[float, float]
-    step: tuple[float, float] | None
+    sequences: Pair | None
+    step: Pair | None
+    linear: Pair | None
+    linear_row: Pair | None
+    embedding: Pair | None
     processor: str
 
 
@@ -48,27 +61,32 @@ def measure_speed(plain: torch.nn.Module, small: torch.nn.Module, *, repeats: in
         (True, True)
     """
     parts: dict[str, Any] = dict(plain.named_modules())
-    pairs: list[tuple[RecurrentLayer, RecurrentLayer]] = [
-        (parts[name], one) for name, one in small.named_modules() if isinstance(one, QuantizedLayer)
-    ]
+    made = dict(small.named_modules())
+    recurrent, linear, embedding = (
+        [(parts[name], one) for name, one in made.items() if isinstance(one, kind)]
+        for kind in (QuantizedLayer, QuantizedLinear, QuantizedEmbedding)
+    )
+
+    def measured(pairs: list[tuple[Any, Any]], call: Callable[[Any], Callable[[], Any]]) -> Pair | None:
+        found = [_in_turn(call(one), call(other), repeats) for one, other in pairs]
+        return (sum(one for one, _ in found), sum(other for _, other in found)) if found else None
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode(), torch.random.fork_rng():
-            sequences = _sum(_in_turn(_whole(one), _whole(other), repeats) for one, other in pairs)
-            streamed = not any(layer.bidirectional for layer, _ in pairs)
-            step = None
-            if streamed:
-                step = _sum(_in_turn(_streamed(one), _streamed(other), repeats) for one, other in pairs)
+            streamed = not any(layer.bidirectional for layer, _ in recurrent)
+            found = (
+                measured(recurrent, _whole),
+                measured(recurrent, _streamed) if streamed else None,
+                measured(linear, partial(_rows, _ROWS)),
+                measured(linear, partial(_rows, 1)),
+                measured(embedding, _ids),
+            )
     finally:
         torch.set_num_threads(threads)
     core = native_core()
-    return Speed(sequences, step, "reference" if core is None else core.cpu_info()["int8"])
-
-
-def _sum(pairs: Any) -> tuple[float, float]:
-    found = list(pairs)
-    return sum(one for one, _ in found), sum(other for _, other in found)
+    return Speed(*found, processor="reference" if core is None else core.cpu_info()["int8"])
 
 
 def _whole(layer: RecurrentLayer) -> Callable[[], Any]:
@@ -82,7 +100,17 @@ def _streamed(layer: RecurrentLayer) -> Callable[[], Any]:
     return lambda: stream(x)
 
 
-def _in_turn(one: Callable[[], Any], other: Callable[[], Any], repeats: int) -> tuple[float, float]:
+def _rows(rows: int, layer: torch.nn.Linear) -> Callable[[], Any]:
+    x = torch.randn(rows, layer.in_features)
+    return lambda: layer(x)
+
+
+def _ids(layer: torch.nn.Embedding) -> Callable[[], Any]:
+    ids = torch.randint(layer.num_embeddings, (_ROWS, _STEPS))
+    return lambda: layer(ids)
+
+
+def _in_turn(one: Callable[[], Any], other: Callable[[], Any], repeats: int) -> Pair:
     """Median seconds of processor time of a call of each."""
     calls = [max(1, min(_MOST, round(_ENOUGH / max(_seconds(call, 1), 1e-7)))) for call in (one, other)]
     found: list[list[float]] = [[], []]

@@ -15,6 +15,7 @@ from ._adapters import Adapter
 from ._recurrent import RecurrentLayer
 from .chain import Chain
 from .dropout import VariationalDropout
+from .quantized_dense import QuantizedEmbedding
 from .sequence_adapters import Chained, SequenceInterface
 
 Tensor = torch.Tensor
@@ -84,10 +85,12 @@ def _drops_alone(part: SequenceInterface) -> bool:
     return isinstance(part, VariationalDropout) or isinstance(getattr(part, "module", None), torch.nn.Dropout)
 
 
-def _lookup(embedding: torch.nn.Embedding) -> Callable[[Tensor], Tensor]:
-    """A function from ids to rows: without the calls around it where nobody watches and no row is scaled."""
+def row_lookup(embedding: torch.nn.Embedding) -> Callable[[Tensor], Tensor]:
+    """Return a function from ids to rows: without the calls around it where nobody watches and no row is scaled."""
     if embedding.max_norm is not None or embedding._forward_hooks or embedding._forward_pre_hooks:
         return embedding
+    if isinstance(embedding, QuantizedEmbedding):
+        return embedding.forward
     return partial(_rows_of, embedding)
 
 
@@ -100,7 +103,7 @@ class _StepStream:
 
     def __init__(self, layers: SequenceInterface, module: Any, batch: int) -> None:
         self._layers = layers
-        self._direct = _lookup(module) if isinstance(module, torch.nn.Embedding) else None
+        self._direct = row_lookup(module) if isinstance(module, torch.nn.Embedding) else None
         self.state: State = layers.initial_state(batch)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from ..layers._checks import Lengths
 from ..layers._exports import NotScriptable
 from ..layers.chain import Chain
 from ..layers.description import describe, short_repr
+from ..layers.quantized_dense import QuantizedLinear
 from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module, check_fit
 from ..ops.losses import LossFunction
 from ..ops.padding import valid_steps
@@ -304,8 +305,8 @@ def _attended(output: Tensor, valid: Tensor | None, scores: Tensor) -> Tensor:
 
 
 def _plain_linear(head: torch.nn.Module) -> bool:
-    """Whether a head is PyTorch's linear layer, with or without an adapter on it; a subclass may compute another."""
-    return parametrize.type_before_parametrizations(head) is torch.nn.Linear
+    """Whether a head is PyTorch's linear layer, also with an adapter or 8 bits; other subclasses may differ."""
+    return parametrize.type_before_parametrizations(head) in (torch.nn.Linear, QuantizedLinear)
 
 
 def _check_head(head: torch.nn.Module, features: int, outputs: int) -> None:

@@ -22,6 +22,8 @@ from ..errors import ConfigError, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers._exports import NotScriptable
 from ..layers.description import describe, short_repr
+from ..layers.quantized import refuse_quantized
+from ..layers.quantized_dense import share_weight
 from ._encoder_chunks import front_of
 from ._growing import grow_embedding, grow_linear
 from .encoder_decoder import EncoderDecoder, check_previous
@@ -154,11 +156,12 @@ class AttentionRecognizer(NotScriptable):
             generator: of the draw; None: torch's global one.
 
         Raises:
-            ConfigError: fewer tokens than now, or embeddings that share their weights with the output.
+            ConfigError: fewer tokens than now, weights in 8 bits, or embeddings that share theirs with the output.
         """
+        refuse_quantized(self, "get more tokens")
         check_whole(vocabulary, "vocabulary", self.vocabulary)
         network = self.network
-        if network.output.weight is network.embedding.weight:
+        if share_weight(network.output, network.embedding):
             raise ConfigError("the network was built with tied embeddings; expected tied='none' for more tokens")
         network.embedding = grow_embedding(network.embedding, vocabulary, generator)
         network.output = grow_linear(network.output, vocabulary, generator)

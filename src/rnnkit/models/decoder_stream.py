@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..layers._recurrent import RecurrentLayer
+from ..layers.sequence_stream import row_lookup
 from ..ops.state import tensors
 from ..types import State
 
@@ -32,6 +33,7 @@ class DecoderStream:
         self._model, self._memory, self._layers = model, memory, layers
         self._streams = [layer.made for layer in layers]
         self._axis = model.state_batch_axis
+        self._rows = row_lookup(model.embedding)
         for stream, own in zip(self._streams, state, strict=False):
             stream.state = own
         values, keys, padding = memory[:3]
@@ -47,7 +49,7 @@ class DecoderStream:
     def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Read one token a row [B], and return the logits [B, V] (with copying ln P) and the attention [B, S]."""
         model = self._model
-        embedded = model.embedding.weight.index_select(0, model._known(ids))
+        embedded = self._rows(model._known(ids))
         h = self._streams[0].advance(embedded)
         context, weights = self._attended(h)
         features = torch.cat((h, context), 1)

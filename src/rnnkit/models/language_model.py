@@ -14,6 +14,8 @@ from ..layers.by_name import RECURRENT_LAYERS
 from ..layers.chain import Chain
 from ..layers.dropout import Embedding, VariationalDropout
 from ..layers.initialisation import Init
+from ..layers.quantized import refuse_quantized
+from ..layers.quantized_dense import share_weight
 from ..layers.sequence_adapters import SequenceInterface
 from ..types import State
 from ._sequence import SequenceModel
@@ -124,7 +126,7 @@ class LanguageModel(SequenceTagger):
     @property
     def tied(self) -> bool:
         """Whether the head has the embedding's weights."""
-        return getattr(self.head, "weight", None) is self.front.weight
+        return share_weight(self.head, self.front)
 
     @property
     def can_grow(self) -> bool:
@@ -145,8 +147,9 @@ class LanguageModel(SequenceTagger):
             vocabulary: V of the copy, at least that of this model.
 
         Raises:
-            ConfigError: fewer tokens, or an adaptive softmax, whose clusters are sorted by frequency.
+            ConfigError: fewer tokens, weights in 8 bits, or an adaptive softmax, whose clusters are sorted.
         """
+        refuse_quantized(self, "be extended")
         before = self.vocabulary
         check_whole(vocabulary, "vocabulary", before)
         if vocabulary > before and not self.can_grow:

@@ -30,6 +30,8 @@ from ..layers._exports import NotScriptable
 from ..layers.causal_conv import CausalConv
 from ..layers.description import describe, short_repr
 from ..layers.modes import mode
+from ..layers.quantized import refuse_quantized
+from ..layers.quantized_dense import weight_like
 from ..layers.sequence_adapters import Adapted, Chained, SequenceInterface, as_sequence_module
 from ..types import State
 from ._decoder_sizes import check_recurrent
@@ -159,8 +161,9 @@ class TransducerModel(EncoderChunks, NotScriptable):
             generator: of the draw; None: torch's global one.
 
         Raises:
-            ConfigError: fewer tokens than now.
+            ConfigError: fewer tokens than now, or weights in 8 bits.
         """
+        refuse_quantized(self, "get more tokens")
         check_whole(vocabulary, "vocabulary", self.vocabulary)
         self.embedding = grow_embedding(self.embedding, vocabulary, generator)
         self.output, self.vocabulary = grow_linear(self.output, vocabulary, generator), vocabulary
@@ -217,8 +220,9 @@ class TransducerModel(EncoderChunks, NotScriptable):
 
     def start(self, rows: int) -> tuple[Tensor, State]:
         """Return what the predictor makes of no label, without gradients: W_p p_0 [rows, J], and its state."""
-        state = self._layers("predictor").initial_state(rows, self.embedding.weight.device, self.embedding.weight.dtype)
-        ids = torch.full((rows,), self.blank, device=self.embedding.weight.device)
+        like = weight_like(self.embedding)
+        state = self._layers("predictor").initial_state(rows, like.device, like.dtype)
+        ids = torch.full((rows,), self.blank, device=like.device)
         return self.read_label(ids, state)
 
     def read_label(self, ids: Tensor, state: State) -> tuple[Tensor, State]:

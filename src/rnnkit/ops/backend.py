@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -82,13 +84,35 @@ for _constant in (native_problem, transforming, exporting_to_onnx):
     _constant._dynamo_marked_constant = True
 
 
+_counting: list[None] = []  # an entry for each `counting_operations` that is in use
+
+
+@contextmanager
+def counting_operations() -> Iterator[None]:
+    """Let layers use their references without a warning: their operations are counted, and nobody waits for them."""
+    _counting.append(None)
+    try:
+        yield
+    finally:
+        _counting.pop()
+
+
+def warn_of_reference(layer: str, reason: str, advice: str = "") -> None:
+    """Warn, once for a layer and a reason, that a call uses the layer's slow reference.
+
+    Args:
+        layer: its name.
+        reason: why nothing faster serves.
+        advice: what to type, a clause in front of "or see `rnnkit doctor`".
+    """
+    if not _counting:
+        _warn_once(layer, reason, advice)
+
+
 @functools.cache
-def _warn_once(layer: str, reason: str) -> None:
-    warnings.warn(
-        f"{layer} uses its slow reference: {reason}. "
-        'Pass backend="reference" to choose it on purpose, or see `rnnkit doctor`.',
-        stacklevel=8,
-    )
+def _warn_once(layer: str, reason: str, advice: str) -> None:
+    told = f"{advice}, or see" if advice else "See"
+    warnings.warn(f"{layer} uses its slow reference: {reason}. {told} `rnnkit doctor`.", stacklevel=9)
 
 
 def choose_backend(layer: str, requested: Backend, native: str | None, torch_own: str | None) -> Backend:
@@ -110,7 +134,7 @@ def choose_backend(layer: str, requested: Backend, native: str | None, torch_own
             return "native"
         if torch_own is None:
             return "torch"
-        _warn_once(layer, f"{native}; {torch_own}")
+        warn_of_reference(layer, f"{native}; {torch_own}", 'Pass backend="reference" to choose it on purpose')
         return "reference"
     problem = {"native": native, "torch": torch_own}.get(requested)
     if problem is not None:

@@ -6,7 +6,7 @@
     q_rk = round(x_rk / s_r),   s_r = max_k |x_rk| / 127        as x comes, a scale for each row of x
 
 Whole numbers lie between −127 and 127; halves are rounded to the even one. The sum over k is exact, in 32 bits, so it
-is the same on every processor. x_rk / s_r is computed as x_rk · (127 / max_k |x_rk|), in x's own precision. A row of x
+is the same on every processor. x_rk / s_r is computed as x_rk · (127 / max_k |x_rk|), in float32 or float64. A row of x
 whose largest entry is below 2⁻¹⁰⁰ counts as zeros; one that holds NaN or an infinity makes all its products NaN.
 
 A square weight that began as the identity has a diagonal d that dwarfs what is beside it: with one scale for both, the
@@ -75,9 +75,9 @@ class Int8Weight(NamedTuple):
             [..., N].
         """
         q, scales = quantise_rows(x)
-        sums = (q.double() @ self.values.double().T).to(x.dtype)  # exact: whole numbers below 2³¹
+        sums = (q.double() @ self.values.double().T).to(scales.dtype)  # exact: whole numbers below 2³¹
         product = sums * (scales * self.scales)
-        return product if self.diagonal is None else product + self.diagonal * x
+        return (product if self.diagonal is None else product + self.diagonal * x).to(x.dtype)
 
 
 def quantise_weight(weight: Tensor) -> Int8Weight:
@@ -115,13 +115,15 @@ def dwarfing_diagonal(weight: Tensor) -> Tensor | None:
 
 
 def quantise_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x [..., K] in 8 bits, int8 [..., K], and the scale of each row [..., 1].
+    """Return x [..., K] in 8 bits, int8 [..., K], and the scale of each row [..., 1], float32 at least.
 
     Example:
         >>> q, scales = quantise_rows(torch.tensor([[0.5, -1.0, 0.0]]))
         >>> q.tolist(), [round(scale, 4) for scale in scales[0].tolist()]
         ([[64, -127, 0]], [0.0079])
     """
+    if x.dtype in (torch.float16, torch.bfloat16):
+        x = x.float()  # 127 / max |x| would overflow, or round to a number whose products exceed 127
     if x.shape[-1] == 0:
         return x.to(torch.int8), x.new_zeros(*x.shape[:-1], 1)
     largest = x.abs().amax(-1, keepdim=True)

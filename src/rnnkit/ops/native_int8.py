@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..errors import ShapeError
-from .backend import native_core
+from .backend import native_core, native_problem, tracing
 from .direction import DirectionCall, RecurrentOptions, RecurrentWeights, call_inputs
 from .int8 import Int8Weight
 from .memory import work_blocks
@@ -53,6 +53,17 @@ def run_int8(kernel: str, call: DirectionCall, variant: str) -> tuple[Tensor, Te
     finally:
         work_blocks.give_back(scratch)
     return out, hn, cn
+
+
+def int8_problem(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Return why the native core cannot multiply such tensors with weights in 8 bits, or None where it can."""
+    if (problem := native_problem(device, dtype)) is not None:
+        return problem
+    if dtype != torch.float32:
+        return f"products in 8 bits take float32, and the input is {dtype}"
+    if tracing():
+        return "torch.compile, exports and all else that records each operation know no products in 8 bits"
+    return None
 
 
 def is_int8(weights: RecurrentWeights) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..layers.quantized import Quantization
 
 REPORT = "quantize.json"
+_SHOWN = 4  # layers that a line names
 # What is not taken over: it tells of the training, and of the float model's answers, or is that model's export.
 _LEFT_FILES = {FILE, STATE, RECIPE, VERSIONS, METRICS, "model.json", "model.keras.json"}
 _LEFT_KINDS = {".png", ".html", ".csv", ".jsonl", ".onnx", ".keras"}
@@ -34,9 +35,9 @@ class Report:
     Attributes:
         run: the folder of the float run.
         layers: those with 8 bits, by their names.
-        float_layers: recurrent layers that stay float, with the reason.
+        float_layers: those that stay float, with the reason.
         bytes: of the model's file.
-        milliseconds: of the recurrent layers' processor time on one thread, by what they compute.
+        milliseconds: of the layers' processor time on one thread, by what they compute.
         processor: the instructions that multiply the whole numbers.
         rows: which rows the figures are of; None: there are no figures.
         figures: on these rows.
@@ -54,7 +55,10 @@ class Report:
     def lines(self) -> list[str]:
         """Return what a user is told, a sentence each."""
         told = [f"8 bits: {name or 'the model'}, {layer}" for name, layer in self.layers.items()]
-        told += [f"Float as before: {name or 'the model'}: {reason}" for name, reason in self.float_layers.items()]
+        for reason in dict.fromkeys(self.float_layers.values()):
+            names = [name or "the model" for name, own in self.float_layers.items() if own == reason]
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            told.append(f"Float as before: {', '.join(names[:_SHOWN])}{more}: {reason}")
         size, small = self.bytes
         told.append(f"Size: {_size(size)} → {_size(small)} ({small / size:.2f} ×)")
         for what, (before, after) in self.milliseconds.items():
@@ -112,11 +116,17 @@ def quantize_run(
         report = Report(
             run=str(place),
             layers={name: short_repr(dict(model.named_modules())[name]) for name in plan.layers},
-            float_layers={one.name: f"{one.layer_class}: {one.reason}" for one in plan.skipped},
+            float_layers={one.name: f"{one.layer_class}: {one.reason}" for one in (*plan.skipped, *plan.others)},
             bytes=((run / FILE).stat().st_size, (folder / FILE).stat().st_size),
             milliseconds={
                 what: (1e3 * pair[0], 1e3 * pair[1])
-                for what, pair in (("Sequences, 32 × 50 steps", speed.sequences), ("A streamed step", speed.step))
+                for what, pair in (
+                    ("Sequences, 32 × 50 steps", speed.sequences),
+                    ("A streamed step", speed.step),
+                    ("Linear layers, 32 rows", speed.linear),
+                    ("Linear layers, a row", speed.linear_row),
+                    ("Embeddings, 32 × 50 ids", speed.embedding),
+                )
                 if pair is not None
             },
             processor=speed.processor,
@@ -156,13 +166,16 @@ def refuse_quantized_run(run: Path, model: Any, what: str, instead: str) -> None
 
 
 def _check(run: Path, plan: Quantization) -> None:
+    from ..layers.quantized import EXPECTED
+
     if plan.done:
         raise ConfigError(f"{run} has weights in 8 bits already; name the run that it was made from")
     if not plan.layers:
-        reasons = "; ".join(f"{one.name or 'the model'} ({one.layer_class}): {one.reason}" for one in plan.skipped)
+        stay = [f"{one.name or 'the model'} ({one.layer_class}): {one.reason}" for one in (*plan.skipped, *plan.others)]
+        more = f"; and {len(stay) - _SHOWN} more" if len(stay) > _SHOWN else ""
         raise ConfigError(
-            f"{run} has no layer that can be put in 8 bits ({reasons or 'its model has no recurrent layer'}); expected "
-            "a run with a SimpleRNN, LSTM or GRU"
+            f"{run} has no layer that can be put in 8 bits ({'; '.join(stay[:_SHOWN])}{more}); expected a run with "
+            f"{EXPECTED}"
         )
 
 

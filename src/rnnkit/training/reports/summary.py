@@ -13,6 +13,7 @@ from ...errors import ConfigError, DataError, ShapeError
 from ...layers._options import suffix_of
 from ...layers.costs import Cost, count, rule_of
 from ...layers.modes import mode
+from ...ops.backend import counting_operations
 from ...types import Batch, Sequences
 from ..batching.arrays import describe, in_memory, select, to_batch, to_inputs
 from ..batching.iterables import check_rereadable, stream
@@ -119,7 +120,7 @@ def _first_batch(given: Any, like: Tensor, batch_size: int) -> Batch:
 
 def _run(model: nn.Module, batch: Batch, watch: Watch) -> None:
     """One forward pass under the watch, as if for training: only so it shows where gradients will flow."""
-    with mode(model, training=False), torch.enable_grad(), watch:
+    with mode(model, training=False), torch.enable_grad(), counting_operations(), watch:
         try:
             call_model(model, batch)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -171,6 +172,7 @@ def _row(
     note: str,
 ) -> Row:
     parameters = [tensor for tensor in tensors.values() if isinstance(tensor, nn.Parameter)]
+    whole = sum(tensor.numel() for tensor in tensors.values() if tensor.dtype == torch.int8)  # weights in 8 bits
     train = [parameter for parameter in parameters if parameter.requires_grad]
     notes = [text for text in (note, cost.note if cost is not None and level == 0 else "") if text]
     return Row(
@@ -179,7 +181,7 @@ def _row(
         level=level,
         output=output,
         trainable=sum(parameter.numel() for parameter in train),
-        frozen=sum(parameter.numel() for parameter in parameters) - sum(parameter.numel() for parameter in train),
+        frozen=whole + sum(parameter.numel() for parameter in parameters if not parameter.requires_grad),
         forward=None if cost is None else cost.forward,
         backward=None if cost is None else cost.backward,
         weights=sum(tensor.nbytes for tensor in tensors.values()),
