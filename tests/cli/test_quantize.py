@@ -48,6 +48,7 @@ def test_a_run_of_digits(runs, made_digits):
     small = runs / "mnist-int8"
     assert f"Run folder: {small}" in result.stdout
     assert "8 bits: body, LSTM(28, 16" in result.stdout
+    assert "Float as before: head: Linear: 8 bits would save next to nothing in 10 × 16 weights" in result.stdout
     assert "held out from training for validation" in result.stdout
     assert "test" not in result.stdout.split("Compared on")[1]
     told = json.loads((small / "quantize.json").read_text())
@@ -71,6 +72,9 @@ def test_a_language_model_generates(runs):
     result = call("quantize", runs / "lm", "--out", runs / "small-lm")
     assert result.exit_code == 0, result.output
     assert "erplexity" in result.stdout
+    assert "8 bits: front, Embedding(" in result.stdout
+    assert "8 bits: head, Linear(in_features=16" in result.stdout
+    assert "Embeddings, 32 × 50 ids" in result.stdout
     text = call("generate", runs / "small-lm", "--prompt", "to be", "--max-tokens", 5)
     assert text.exit_code == 0, text.output
     compared = call("quantize", runs / "lm", "--out", runs / "small-lm-2", "--data", runs / "text.txt")

@@ -102,6 +102,19 @@ def test_weights_round_to_the_nearest():
     assert [part.shape[0] for part in Int8Weight(*quantise_weight(torch.randn(6, 2))).chunk(3)] == [2, 2, 2]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_stays_within_the_whole_numbers(dtype):
+    torch.manual_seed(0)
+    for scale in (1.0, 1e-4):
+        x = (torch.randn(2000, 16) * scale).to(dtype)
+        q, scales = quantise_rows(x)
+        assert q.abs().amax(1).eq(127).all()
+        assert scales.dtype == torch.float32
+    product = quantise_weight(torch.randn(5, 16)).product(torch.full((3, 16), 1000.0, dtype=dtype))
+    assert product.dtype == dtype
+    assert product.isfinite().all()
+
+
 PROGRAM = """
 import torch
 from rnnkit.ops.int8 import quantise_weight

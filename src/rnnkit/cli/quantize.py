@@ -26,8 +26,8 @@ def quantize(
 ) -> None:
     """Make a run with weights in 8 bits of a trained one, for predictions on the CPU.
 
-    Size, time and figures before and after are printed, and kept in quantize.json. The new run takes the verbs of the
-    old one but finetune, inspect and export.
+    Size, time, figures before and after and what stays float are printed, and kept in quantize.json. The new run takes
+    the verbs of the old one but finetune, inspect and export.
     """
     check_run("quantize", run, (data,), options=("--data",))
     check_data("quantize", run, (data,), "--data")

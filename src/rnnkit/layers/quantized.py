@@ -17,7 +17,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.parameter import is_lazy
@@ -261,7 +261,7 @@ def _why_other(module: torch.nn.Module) -> str | None:
         return _SUBCLASS
     own: list[Any] = list(module._parameters.values())
     if parametrize.is_parametrized(module):
-        own += [part.original for part in module.parametrizations.values() if hasattr(part, "original")]  # type: ignore[union-attr,operator]
+        own += list(cast(torch.nn.Module, module.parametrizations).parameters())
     if not any(one is not None and not is_lazy(one) and one.dim() > 1 for one in own):
         return None
     convolves = isinstance(module, torch.nn.modules.conv._ConvNd)
