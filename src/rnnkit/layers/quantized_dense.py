@@ -94,9 +94,9 @@ class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):
         made: NativeInt8Linear = packed[1]
         return made
 
-    def _load_from_state_dict(self, *arguments: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         self.__dict__.pop("_packed", None)
-        super()._load_from_state_dict(*arguments)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles are made of: they pack the weight themselves."""
