@@ -22,7 +22,7 @@ QUICK = ("--set", "fit.epochs=1", "--set", "model.hidden_size=16", "--device", "
 def runs(tmp_path_factory):
     """Runs of digits (with and without validation images), of a text, and of no network."""
     folder = tmp_path_factory.mktemp("runs")
-    (folder / "text.txt").write_text("to be or not to be that is the question\n" * 60)
+    (folder / "text.txt").write_text("to be or not to be that is the question 0123456789 ABCDEFGHIJKL\n" * 40)
     made = {
         "mnist": ("mnist", *QUICK, "--cell", "lstm", "--set", "data.holdout=20"),
         "bare": ("mnist", *QUICK),

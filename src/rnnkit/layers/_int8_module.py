@@ -28,7 +28,7 @@ class Int8Module(torch.nn.Module):
             given = state_dict.get(prefix + name) if name.endswith(VALUES) else None
             if given is not None and (given.dtype != torch.int8 or bool((given < -MOST).any())):
                 raise DataError(f"{prefix}{name} holds no whole numbers from −{MOST} to {MOST} in 8 bits")
-        super()._load_from_state_dict(state_dict, prefix, *arguments)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _refuse_gradients(self, x: torch.Tensor, state: State | None = None) -> None:
         arrived = [x] if state is None else [x, *tensors(state)]
