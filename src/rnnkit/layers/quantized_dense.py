@@ -44,11 +44,11 @@ class QuantizedMatrix(Int8Module):
     def config(self) -> dict[str, Any]:
         """Return the description of the float layer; a model file names the layers in 8 bits beside."""
         own: Any = getattr(self._float_class, "config", None)
-        found: dict[str, Any] = describe_as(self, self._float_class) if own is None else own(self)
-        return found
+        found: Any = describe_as(self, self._float_class) if own is None else own(self)
+        return cast(dict[str, Any], found)
 
 
-class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):
+class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[override]
     """A ``torch.nn.Linear`` with its weight in 8 bits: y = s t ⊙ (w q) + b; :func:`rnnkit.quantize` makes it.
 
     float32 on the CPU is computed by the native core, which packs the weight when it is used for the first time, and
@@ -103,7 +103,7 @@ class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}
 
 
-class QuantizedEmbedding(QuantizedMatrix, Embedding):
+class QuantizedEmbedding(QuantizedMatrix, Embedding):  # type: ignore[override]
     """An embedding with a scale for each row, of ``torch.nn`` or rnnkit's: row i is t_i w_i; :func:`rnnkit.quantize`.
 
     Only the rows that are asked for become floats.
