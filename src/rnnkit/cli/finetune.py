@@ -17,6 +17,7 @@ from ..recipes.wording import on_full_disk
 from ..runs.folders import finetune_again, resume_again
 from ..runs.settings import override
 from ..runs.settings import settings as known_settings
+from ..serialization import STATE
 from .arguments import (
     Assignments,
     BatchSize,
@@ -33,6 +34,7 @@ from .arguments import (
     Seed,
     check_once,
     data_request,
+    recipe_of,
     shorthands,
     trained_recipe_of,
     with_target_path,
@@ -44,6 +46,7 @@ from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
 
 if TYPE_CHECKING:
+    from ..recipes import Recipe
     from ..recipes.finetuning import FineTune, FineTuneWork
     from ..training.history import History
 
@@ -73,7 +76,9 @@ def finetune(
     recipe: RecipeFile = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Continue a fine-tuning of forecasts that was stopped, in its folder."),
+        typer.Option(
+            metavar="RUN", help="Continue a fine-tuning that was stopped, in its folder and with its settings."
+        ),
     ] = None,
     restartable: Annotated[
         bool,
@@ -109,9 +114,9 @@ def finetune(
     if request is None:
         raise ConfigError(f"no data arrived; name what to learn: `rnnkit finetune {run} FILE`")
     short = {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed, "--device": device}
-    stored, chosen = runs.read_recipe(run), trained_recipe_of(run, recipe)
+    stored = chosen = trained_recipe_of(run, recipe)
     _refuse_quantized(run)
-    assignments, name = set_ or [], stored.name
+    assignments, name = set_ or [], runs.read_recipe(run).name
     if task is None:
         request, assignments = with_target_path(request, chosen, assignments)
         assert request is not None
@@ -131,7 +136,7 @@ def finetune(
         launched.run(ctx.meta.get(WORDS, ()), name, out, None)
         return
     restartable = check_restartable(out, restartable, resumed=False)
-    facts = {"from": str(run), "data": str(request.path), "settings": asdict(settings)}
+    facts = {"from": str(run), "sha256": _digest(run, stored), "data": str(request.path), "settings": asdict(settings)}
     facts |= {} if task is None else {"task": task}
     facts |= {} if encoding is None else {"encoding": encoding}
     if request.target_path is not None:
@@ -140,8 +145,9 @@ def finetune(
         begun = restartable and out is not None and has_begun(out / runs.FINETUNE)
         if begun and _is_over(out, facts):
             return
-        job = chosen.fine_tune_job(run, request, settings) if task is None else chosen.transfer_job(run, settings)
-        job.check(settings)
+        if begun and out is not None and (out / STATE).is_file():
+            _tell_progress(out, settings)
+        job = _job(chosen, run, task, request, settings)
         with run_folder(lambda: runs.start(name, chosen, out, finetune=facts, again=begun)) as folder:
             history = _run(job, settings, folder)
         _conclude(folder, history)
@@ -199,30 +205,83 @@ def _conclude(folder: Path, history: History) -> None:
 
 def _resume(folder: Path, recipe: str | None, device: str | None, launched: Launch, typed: Sequence[str]) -> None:
     """Go on with a fine-tuning that was stopped, to the bits of an unbroken one."""
-    from ..runs import FINETUNE, METRICS, read_facts
     from ..runs.folders import check_complete
     from ..runs.settings import restore
 
     check_run("finetune --resume", folder)
+    facts = _facts_of_stopped(folder)
+    source, task = Path(str(facts["from"])), facts.get("task")
+    trained = trained_recipe_of(source, recipe)
+    _check_source(folder, source, trained, facts)
+    # What another task learns from is in the settings of its recipe.
+    chosen = trained.require("finetune", source) if task is None else recipe_of(folder, None)
+    settings = restore(chosen.fine_tune_defaults() if task is None else chosen.transfer_defaults(), facts["settings"])
+    settings = override(settings, shorthands(settings, {"--device": device}))
+    if launched.starts(settings.device):
+        launched.run(typed, source.name, None, folder)
+        return
+    with member(settings.device, finetune_again(folder)), plain_warnings():
+        target = None if facts.get("target_path") is None else Path(str(facts["target_path"]))
+        request = DataRequest(Path(str(facts["data"])), facts.get("encoding"), target)
+        job = _job(chosen, source, task, request, settings)
+        with run_folder(lambda: nullcontext(folder)) as place:
+            _tell_progress(folder, settings)
+            history = _run(job, settings, place)
+        check_complete(folder)
+        _conclude(folder, history)
+
+
+def _job(chosen: Recipe, source: Path, task: str | None, request: DataRequest, settings: FineTune) -> FineTuneWork:
+    """Return what a run's model shall learn, read and checked."""
+    job = chosen.fine_tune_job(source, request, settings) if task is None else chosen.transfer_job(source, settings)
+    job.check(settings)
+    return job
+
+
+def _facts_of_stopped(folder: Path) -> dict[str, Any]:
+    """Return what a fine-tuning was begun with.
+
+    Raises:
+        ConfigError: the folder holds none, or one that is finished or kept no state.
+    """
+    from ..runs import FINETUNE, METRICS, read_facts
+
     facts = read_facts(folder / FINETUNE)
     if not {"from", "data", "settings"} <= set(facts):
         raise ConfigError(f"{folder} began as no fine-tuning; to go on with its training type `{resume_again(folder)}`")
     stopped = read_facts(folder / METRICS).get("stopped")
     if stopped is not None and stopped != "interrupted":
         raise ConfigError(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
-    source = Path(str(facts["from"]))
-    chosen = trained_recipe_of(source, recipe).require("finetune", source)
-    settings = restore(chosen.fine_tune_defaults(), facts["settings"])
-    settings = override(settings, shorthands(settings, {"--device": device}))
-    if launched.starts(settings.device):
-        launched.run(typed, source.name, None, folder)
+    again = finetune_again(folder)
+    if "--resume" not in again:
+        raise ConfigError(f"{folder} cannot be resumed: no state is kept; `{again}` begins anew")
+    return facts
+
+
+def _check_source(folder: Path, source: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+    """Raise ConfigError where the run that a fine-tuning began with has another model now."""
+    if facts.get("sha256") not in (None, _digest(source, recipe)):
+        raise ConfigError(
+            f"{source} has another model now than the one that {folder} began with; fine-tune it into a new folder: "
+            f"`rnnkit finetune {source} --data {facts['data']} --out NEW`"
+        )
+
+
+def _digest(run: Path, recipe: Recipe) -> str | None:
+    """Return the digest of a run's model; None where a recipe of the user stores its model in another file."""
+    from ..runs.data_digests import digest_file
+
+    file = run / recipe.model_file
+    return digest_file(file) if file.is_file() else None
+
+
+def _tell_progress(folder: Path, settings: FineTune) -> None:
+    """Say how far a fine-tuning has come, and what has changed since it began."""
+    from ..runs import resuming
+    from ..training.distribution.group import is_first_process
+
+    if not is_first_process():  # the others need not see its disk
         return
-    with member(settings.device, finetune_again(folder)), plain_warnings():
-        job = chosen.fine_tune_job(source, DataRequest(Path(str(facts["data"])), facts.get("encoding")), settings)
-        if not job.resumable:
-            raise ConfigError(f"{folder} cannot be resumed: no state is kept; `{finetune_again(folder)}` begins anew")
-        job.check(settings)
-        with run_folder(lambda: nullcontext(folder)) as place:
-            history = _run(job, settings, place)
-        check_complete(folder)
-        _conclude(folder, history)
+    typer.echo(f"Going on: {resuming.progress(folder).described}")
+    for line in resuming.changes(folder, settings):
+        typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)

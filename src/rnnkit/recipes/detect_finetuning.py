@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -40,8 +40,6 @@ class DetectJob(FineTuneWork):
         folder: of the run.
         told: sentences about the pictures.
     """
-
-    resumable: ClassVar[bool] = False
 
     recipe: Detect
     learner: rnnkit.Learner
@@ -82,7 +80,7 @@ class DetectJob(FineTuneWork):
         judged = self.new if self.judged is None else self.judged
         before = self._rates(judged), self._rates(self.old_test)
         train = mixed(self.new.pictures, None if settings.replay is None else self.old, settings)
-        chosen = settings.arguments() | {"replay": None}
+        chosen = settings.arguments(folder) | {"replay": None}
         history = self.learner.fine_tune(
             self._batches(train, settings, shuffle=True),
             validation=self._batches(judged.pictures, settings, shuffle=False),

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, Metrics, read_facts, record
@@ -78,8 +78,13 @@ class FineTune(Settings):
                 "choose one of them"
             )
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the settings that ``Learner.fine_tune`` takes."""
+    def arguments(self, folder: Path | None = None) -> dict[str, Any]:
+        """Return the settings that ``Learner.fine_tune`` takes.
+
+        Args:
+            folder: of the new run, which gets checkpoints; a fine-tuning that was stopped there goes on. None: no
+                checkpoints are kept.
+        """
         from ..finetuning.adapters import LoRA
         from ..finetuning.forgetting import EWC, L2SP
 
@@ -92,17 +97,13 @@ class FineTune(Settings):
             "adapters": None if self.rank is None else LoRA(self.rank),
             "replay": replay,
             "protect": protect,
+            # Of a new folder there is nothing to resume.
+            **({} if folder is None else {"checkpoint": folder, "resume": True}),
         }
 
 
 class FineTuneWork:
-    """What ``rnnkit finetune`` runs.
-
-    Attributes:
-        resumable: whether `run` goes on in a folder where it was interrupted.
-    """
-
-    resumable: ClassVar[bool] = False
+    """What ``rnnkit finetune`` runs."""
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that cannot be used, before there is a run folder."""
@@ -112,7 +113,13 @@ class FineTuneWork:
         return []
 
     def run(self, settings: FineTune, folder: Path) -> History:
-        """Fine-tune, and write the results into the folder of the new run."""
+        """Fine-tune, and write the results into the folder of the new run.
+
+        Args:
+            settings: of the fine-tuning; with `settings.arguments(folder)` the learner keeps checkpoints in the folder,
+                and goes on from the one that is there.
+            folder: of the new run, or of one that was stopped.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no run(settings, folder)")
 
 
@@ -249,9 +256,9 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
     before = {} if old is None or job.evaluate is None else {"old": job.evaluate("old", True)}
 
     class Before(Callback):
-        """Measures the new rows once a new head is there, and nothing has trained yet."""
+        """Measures the new rows once a new head is there, and nothing has trained or was resumed yet."""
 
-        def on_fit_begin(self, learner: Learner, run: Any) -> None:
+        def on_prepare(self, learner: Learner, run: Any) -> None:
             if job.evaluate is not None:
                 before["new"] = job.evaluate("new", False)
 
@@ -263,7 +270,7 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
         classes=new_head,
         old_classes=None if new_head is None else job.old_classes,
         callbacks=[Before()],
-        **settings.arguments(),
+        **settings.arguments(folder),
     )
     assert history.report is not None
     report = history.report if job.evaluate is None else _in_own_unit(history.report, before, job.evaluate)

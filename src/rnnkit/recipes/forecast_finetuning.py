@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..runs import chosen_on_validation, data_digests
@@ -104,8 +104,6 @@ class ForecastJob(FineTuneWork):
         old: the series of the first training and their parts; None where these are gone.
     """
 
-    resumable: ClassVar[bool] = True
-
     recipe: Forecast
     folder: Path
     before: ForecastPredictor
@@ -136,7 +134,7 @@ class ForecastJob(FineTuneWork):
         new, tuned = self.new, self.new.predictor
         frozen = 0 if settings.gradual_unfreezing else settings.freeze_body_epochs
         schedule = new.schedule(settings.epochs, settings.batch_size, frozen)
-        chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
+        chosen = {name: value for name, value in settings.arguments(folder).items() if name != "batch_size"}
         before, old_before = self._new_scores(self.before), self._old_scores(self.before)
         data = new.batches(schedule.batch_size, settings.seed)
         replay = chosen.pop("replay")
@@ -146,8 +144,6 @@ class ForecastJob(FineTuneWork):
         history = self.learner.fine_tune(
             **data,
             **chosen | {"epochs": schedule.epochs, "freeze_body_epochs": schedule.freeze_body_epochs},
-            checkpoint=folder,
-            resume=True,  # of a new folder there is nothing to resume
         )
         concluded = new.conclude()
         self.learner.extra = tuned.extra()

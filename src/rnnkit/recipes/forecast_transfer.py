@@ -70,7 +70,7 @@ class ForecastTransferJob(FineTuneWork):
 
         prepared, predictor = self.prepared, self.predictor
         data_digests.record(folder, prepared.digests)
-        learner, history = self._learn(predictor, prepared.windows[0], settings.arguments())
+        learner, history = self._learn(predictor, prepared.windows[0], settings.arguments(folder))
         if settings.rank is not None:
             merge_adapters(learner.model)
         prepared.conclude(folder, predictor, learner, history)

@@ -107,7 +107,7 @@ class RecognitionJob(FineTuneWork):
         judged = parts.new if parts.judged is None else parts.judged
         before = self._rates(judged), self._rates(parts.old_test)
         train = self.mix(parts.new, None if settings.replay is None else parts.old, settings.replay or 0.0)
-        chosen = settings.arguments() | {"replay": None}
+        chosen = settings.arguments(folder) | {"replay": None}
         history = self.learner.fine_tune(
             self.batches(train, settings, shuffle=True),
             validation=self.batches(judged, settings, shuffle=False),

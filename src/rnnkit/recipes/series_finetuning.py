@@ -54,8 +54,10 @@ def make_job(recipe: SeriesRecipe, folder: Path, data: DataRequest, settings: Fi
         assert rows is not None  # only what the learner could measure is asked for
         return (old_model if old_head else tuned).evaluate(rows)
 
+    learner = make_learner(task, old_model.model, recipe.fit, device=settings.device, metrics=task.metric)
+    learner.extra = tuned.extra()
     return FineTuneJob(
-        learner=make_learner(task, old_model.model, recipe.fit, device=settings.device, metrics=task.metric),
+        learner=learner,
         new=pair(new, after),
         validation=None if held_out is None else pair(held_out, after),
         old=None if train is None else (lambda: pair(train, before)),

@@ -60,7 +60,7 @@ class SeriesTransferJob(FineTuneWork):
         prepared, predictor, parts = self.prepared, self.predictor, self.prepared.parts
         data_digests.record(folder, parts.digests)
         validation = None if parts.validation is None else self._pair(parts.validation)
-        history = self._learn(predictor, self._pair(parts.train), validation=validation, **settings.arguments())
+        history = self._learn(predictor, self._pair(parts.train), validation=validation, **settings.arguments(folder))
         if settings.rank is not None:
             merge_adapters(predictor.model)
         prepared.conclude(predictor, folder)

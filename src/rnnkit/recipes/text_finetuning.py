@@ -129,7 +129,7 @@ class LanguageModelJob(FineTuneWork):
         if parts.validation is not None:
             tokens = tokenize(parts.validation, self.tokenizer, separators=several)
             judged = evaluation_batches(tokens, window)
-        chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
+        chosen = {name: value for name, value in settings.arguments(folder).items() if name != "batch_size"}
         history = self.learner.fine_tune(
             train.batches(rows, window, random_windows=True, seed=settings.seed),
             validation=judged,
@@ -210,7 +210,7 @@ class ClassifierJob(FineTuneWork):
         from ..finetuning.adapters import merge_adapters
 
         train, validation = self.texts.batches(self.learner, settings.batch_size, settings.seed)
-        chosen = {name: value for name, value in settings.arguments().items() if name != "batch_size"}
+        chosen = {name: value for name, value in settings.arguments(folder).items() if name != "batch_size"}
         history = self.learner.fine_tune(train, validation=validation, **chosen)
         if settings.rank is not None:
             merge_adapters(self.learner.model)

@@ -158,8 +158,8 @@ def on_full_disk(folder: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, RnnkitError) or error.errno not in _FULL:
             raise
-        anew = f"begin anew with {resume}" if tuned else "train again"
-        then = f"go on with {resume}" if (folder / STATE).exists() else anew
+        goes_on = "--resume" in resume if tuned else (folder / STATE).exists()
+        then = f"go on with {resume}" if goes_on else f"begin anew with {resume}" if tuned else "train again"
         raise RunFolderError(f"{folder}: {error}. Make room and {then}") from error
 
 

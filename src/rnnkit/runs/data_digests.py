@@ -34,6 +34,12 @@ def digest_records(records: Iterable[object]) -> str:
     return found.hexdigest()
 
 
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def record(folder: Path, digests: Mapping[str, str]) -> None:
     """Write what a run was trained on, a digest for each file; of a run that goes on it must be the same.
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
 from ..serialization import FILE, STATE
-from .files import DATA, FINETUNE, RECIPE, VERSIONS, read_facts, write_json
+from .files import DATA, FINETUNE, METRICS, RECIPE, VERSIONS, read_facts, write_json
 from .versions import write_versions
 
 
@@ -40,7 +41,8 @@ def start(
 
     Args:
         name: the recipe's name, or the file that contains it.
-        recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them.
+        recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them, and those of the
+            fine-tuning's settings where it is one.
         out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
         finetune: of a fine-tuning, what ``finetune.json`` shall hold: where it comes from, and its settings.
         again: whether `out` holds an attempt of the same run, which failed.
@@ -54,7 +56,9 @@ def start(
     """
     from ..training.execution import find_device
 
-    find_device(getattr(recipe, "device", "auto"))  # before there is a folder
+    # A fine-tuning has a seed and a device of its own.
+    computed = recipe if finetune is None else SimpleNamespace(**finetune["settings"])
+    find_device(getattr(computed, "device", "auto"))  # before there is a folder
     try:
         folder = out if again else None
         if folder is None:
@@ -69,7 +73,7 @@ def start(
             if finetune is not None:  # first: a folder left half done must not pass for a training of the recipe's own
                 write_json(folder / FINETUNE, finetune)
             write_json(folder / RECIPE, {"recipe": name, "settings": settings})
-            write_versions(folder, recipe)
+            write_versions(folder, computed)
         except OSError as error:
             raise RunFolderError(f"{folder}: {error}; make room, or name another place with --out") from error
         try:
@@ -138,8 +142,8 @@ def resume_again(folder: Path) -> str:
 
 
 def finetune_again(folder: Path) -> str:
-    """Return what to type to go on with a fine-tuning, or to begin it anew where it kept no state of its training."""
-    if (folder / STATE).is_file():
+    """Return what to type to go on with a fine-tuning, or to begin it anew where it ended and kept no state."""
+    if (folder / STATE).is_file() or not (folder / METRICS).is_file():
         return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
     target = ["--set", f"data.target_path={facts['target_path']}"] if "target_path" in facts else []

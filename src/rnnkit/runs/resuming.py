@@ -39,7 +39,7 @@ def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
     """
     if (folder / files.FINETUNE).exists():
         again = folders.finetune_again(folder)
-        how = "which goes on by" if "--resume" in again else "which cannot be resumed; run"
+        how = "which goes on by" if "--resume" in again else "which kept no state to go on from; run"
         raise RunFolderError(f"{folder} began as a fine-tuning, {how} `{again}`")
     if not is_dataclass(stored):
         return
