@@ -59,7 +59,7 @@ def break_off(job, settings, folder):
     raise OSError(28, "No space left on device")
 
 
-def test_a_restartable_fine_tuning_begins_anew_where_it_failed_and_is_finished_once(train, tmp_path, monkeypatch):
+def test_a_restartable_fine_tuning_goes_on_where_it_failed_and_is_finished_once(train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train()
     line = ["finetune", "runs/classify", "my.csv", "--epochs", "1", "--device", "cpu", "--out", "here", "--restartable"]
@@ -67,7 +67,7 @@ def test_a_restartable_fine_tuning_begins_anew_where_it_failed_and_is_finished_o
         patch.setattr(FineTuneJob, "run", break_off)
         full = CliRunner().invoke(app, line)
     assert full.exit_code == 2
-    assert "Make room and begin anew with `rnnkit finetune runs/classify --data my.csv --out NEW`" in full.output
+    assert "Make room and go on with `rnnkit finetune --resume here`" in full.output
     assert Path("here/finetune.json").exists()
     first, second = (CliRunner().invoke(app, line) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from empty_pictures import pictures_saved_empty
 from PIL import Image
 from typer.testing import CliRunner
@@ -24,6 +25,7 @@ from rnnkit.recipes import regress as regress_recipe
 from rnnkit.recipes.classify import Classify
 from rnnkit.recipes.finetuning import FineTune
 from rnnkit.recipes.regress import Regress
+from rnnkit.serialization import read_config, save_module
 from rnnkit.tasks.settings import Fit, Model
 from rnnkit.training.watching.progress import Progress
 
@@ -146,8 +148,14 @@ def test_a_fine_tuning_that_was_killed_is_not_resumed_as_a_training(base, monkey
     result = call("train", "--resume", "more")
     assert result.exit_code == 2, result.output
     assert "more began as a fine-tuning" in result.stderr
-    assert "rnnkit finetune run --data new.csv --out NEW" in result.stderr
+    assert "rnnkit finetune --resume more" in result.stderr
     assert contents("more") == before
+    other = rnnkit.load(base)
+    torch.nn.init.zeros_(other.head.bias)
+    save_module(other, base, read_config(base)["extra"])
+    result = call("finetune", "--resume", "more")
+    assert result.exit_code == 2, result.output
+    assert "run has another model now than the one that more began with" in result.stderr
 
 
 def test_a_fine_tuning_is_marked_as_one_before_anything_else(base, monkeypatch):
@@ -177,8 +185,11 @@ def test_fine_tuned_twice(base):
 
 
 def test_a_fine_tuning_that_fails_leaves_no_folder(base, monkeypatch):
-    monkeypatch.setattr(Progress, "step", lambda *_: 1 / 0)
-    assert call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK).exit_code == 1
+    def fail(*_):
+        raise DataError("no more rows")
+
+    monkeypatch.setattr(Progress, "step", fail)
+    assert call("finetune", base, "--data", write("new.csv", seed=2), "--out", "more", *QUICK).exit_code == 2
     assert not Path("more").exists()
 
 
