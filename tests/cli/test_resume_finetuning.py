@@ -123,3 +123,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bits(monkeypatch, name):
     ours, theirs = (json.loads(Path(one, "report.json").read_text()) for one in ("part", "whole"))
     for part in ("new", "old", "method"):
         assert ours[part] == theirs[part]
+    assert "part is finished" in call("finetune", "--resume", "part").stderr
+    Path("part/report.json").unlink()  # as a kill between the metrics and the report leaves it
+    assert call("finetune", "--resume", "part").exit_code == 0
+    assert json.loads(Path("part/report.json").read_text())["new"] == theirs["new"]

@@ -168,7 +168,7 @@ def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
         RunFolderError: it is another fine-tuning than the one that was typed.
     """
     from ..errors import RunFolderError
-    from ..runs import FINETUNE, METRICS, read_facts
+    from ..runs import FINETUNE, read_facts
     from ..training.distribution.group import from_first_process, is_first_process
 
     assert folder is not None
@@ -178,13 +178,25 @@ def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
             raise RunFolderError(
                 f"{folder} began as another fine-tuning; name another folder with --out, or type what it began with"
             )
-        over = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
+        over = _is_finished(folder)
         if over:
             typer.echo(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
     return bool(from_first_process(over))
 
 
+def _is_finished(folder: Path) -> bool:
+    """Return whether a fine-tuning has written all its results; some write the report behind the metrics."""
+    from ..recipes.finetuning import REPORT
+    from ..runs import METRICS, read_facts
+
+    ended = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
+    return ended and (folder / REPORT).is_file()
+
+
 def _run(job: FineTuneWork, settings: FineTune, folder: Path) -> History:
+    from ..recipes.finetuning import REPORT
+
+    (folder / REPORT).unlink(missing_ok=True)  # of a run that was interrupted: it is not the one of the results to come
     typer.echo(f"Run folder: {folder}")
     for sentence in job.findings():
         typer.echo(sentence)
@@ -244,13 +256,12 @@ def _facts_of_stopped(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the folder holds none, or one that is finished or kept no state.
     """
-    from ..runs import FINETUNE, METRICS, read_facts
+    from ..runs import FINETUNE, read_facts
 
     facts = read_facts(folder / FINETUNE)
     if not {"from", "data", "settings"} <= set(facts):
         raise ConfigError(f"{folder} began as no fine-tuning; to go on with its training type `{resume_again(folder)}`")
-    stopped = read_facts(folder / METRICS).get("stopped")
-    if stopped is not None and stopped != "interrupted":
+    if _is_finished(folder):
         raise ConfigError(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
     again = finetune_again(folder)
     if "--resume" not in again:

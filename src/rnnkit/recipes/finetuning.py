@@ -316,10 +316,10 @@ def write_results(
     metrics: Metrics = {"validation": dict((report.new.after if report.new else None) or {})}
     if old_test and report.old is not None and report.old.after is not None:
         metrics["test"] = dict(report.old.after)
-    record(folder, history, metrics, chosen_on=chosen_on)
     sides = {"new data": report.new, "old data": report.old}
     figures = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
     pictures.before_after(figures, folder / PICTURE)
+    record(folder, history, metrics, chosen_on=chosen_on)
     history.report = report
     return history
 

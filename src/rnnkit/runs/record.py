@@ -102,8 +102,8 @@ def record(
         "samples_per_second": harmonic_mean(speeds) if speeds else None,
         "stopped": history.stopped,
     }
-    write_json(folder / METRICS, reported)
     with replacing(folder / HISTORY) as temporary:
         history.to_csv(temporary)
     pictures.curves(history.rows, folder / CURVES, final=final)
+    write_json(folder / METRICS, reported)  # the last: it says that the run is over
     return reported
