@@ -84,30 +84,39 @@ class ShardFile:
         """The number of rows."""
         return int(self._file.metadata.num_rows)
 
-    def read(self, group: int, columns: Sequence[str] | None = None) -> Any:
-        """Return a row group as a table of pyarrow.
+    def read(self, group: int, columns: Sequence[str] | None = None, behind: int | None = None) -> Any:
+        """Return a row group, or those from one to another, as a table of pyarrow.
+
+        Args:
+            group: the first.
+            columns: those to read; None: all.
+            behind: the one behind the last; None: `group` alone.
 
         Raises:
-            DataError: it is damaged.
+            DataError: one is damaged.
         """
+        groups = range(group, group + 1 if behind is None else behind)
         with damage_named(self.where):
-            return self._file.read_row_group(group, columns=columns, use_threads=False)
+            return self._file.read_row_groups(list(groups), columns=columns, use_threads=False)
 
-    def tokens(self, group: int) -> npt.NDArray[Any]:
-        """Return the tokens of a row group, one after the other.
+    def tokens(self, group: int, behind: int | None = None) -> npt.NDArray[Any]:
+        """Return the tokens of a row group, or of those from one to another, one after the other.
+
+        Args:
+            group, behind: see `read`.
 
         Raises:
-            DataError: it is damaged, or a token is missing.
+            DataError: one is damaged, or a token is missing.
         """
         assert self._column is not None
-        table = self.read(group, [self._column])
+        table = self.read(group, [self._column], behind)
         with damage_named(self.where):
             parts = [chunk.flatten() for chunk in table.column(0).chunks]
             if any(part.null_count for part in parts):
                 raise DataError(f"column {self._column} holds missing tokens", Place(self.where))
             arrays = [part.to_numpy() for part in parts]
             found = arrays[0] if len(arrays) == 1 else np.concatenate([*arrays, np.zeros(0, np.uint16)])
-        expected = int(self.before[group + 1] - self.before[group])
+        expected = int(self.before[group + 1 if behind is None else behind] - self.before[group])
         if len(found) != expected:
             raise DataError(f"row group {group} holds {len(found):,} tokens; expected {expected:,}", Place(self.where))
         return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +19,22 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 _OPEN = 64  # files that are open at a time
+# Tokens of the row groups that are read by one call: a call takes as long as decoding some 30,000 tokens.
+_TOGETHER = 1 << 19
+_NARROW = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+
+
+class _Held(NamedTuple):
+    """Row groups of a stream: those of a shard from one to another; no content where they are skipped."""
+
+    shard: int
+    first: int
+    behind: int
+    content: Any
 
 
 class ShardReader:
-    """Reads units by their numbers; it holds a row group for each stream, and some open files.
+    """Reads units by their numbers; it holds some row groups for each stream, and some open files.
 
     Args:
         storage: where the shards are.
@@ -42,37 +55,54 @@ class ShardReader:
         self._storage, self._manifest, self._bounds = storage, manifest, bounds
         self._tokens, self._on_damage = tokens, skip
         self._files: OrderedDict[int, ShardFile | None] = OrderedDict()
-        self._groups: dict[int, tuple[tuple[int, int], Any]] = {}  # of each stream the one that it reads
+        self._held: dict[int, _Held] = {}  # of each stream
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What holds all tokens, as the schema says: the type of the column, or int64."""
+        column = self._manifest.column
+        found = next((one.dtype for one in self._manifest.schema if one.name == column), "")
+        return np.dtype(found if found in _NARROW else np.int64)
 
     def row(self, number: int) -> dict[str, Any] | None:
         """Return a row; None where its shard is skipped."""
         shard, group, at, _ = self._place(number)
-        held = None if group is None else self._group(shard, group, 0)
-        return None if held is None else held[at]
+        held = None if group is None else self._groups(shard, group, 0)
+        return None if held is None else held.content[at]
 
-    def tokens(self, begin: int, end: int, out: npt.NDArray[np.int64], stream: int = 0) -> list[tuple[int, int]]:
+    def tokens(
+        self, begin: int, end: int, out: npt.NDArray[Any], stream: int = 0, until: int = 0
+    ) -> list[tuple[int, int]]:
         """Write the tokens from one number to another into an array.
 
         Args:
             begin, end: the numbers.
-            out: the array.
-            stream: which of several streams reads; each holds a row group of its own.
+            out: the array, whole numbers.
+            stream: which of several streams reads; each holds row groups of its own.
+            until: up to which number this stream will read on; row groups up to there are read together.
 
         Returns:
             The places of the array that belong to shards that are skipped; they are 0.
+
+        Raises:
+            DataError: a damaged shard, or a token that the array cannot hold.
         """
         lost: list[tuple[int, int]] = []
         here = begin
         while here < end:
             shard, group, at, left = self._place(here)
             count = min(left, end - here)
-            held = None if group is None else self._group(shard, group, stream)
+            held = None if group is None else self._groups(shard, group, stream, max(end, until) - here + at)
             span = slice(here - begin, here - begin + count)
             if held is None:
                 out[span] = 0
                 lost.append((span.start, span.stop))
             else:
-                out[span] = held[at : at + count]
+                file = self._file(shard)
+                assert file is not None
+                assert group is not None
+                at += int(file.before[group] - file.before[held.first])
+                out[span] = _fitting(held.content[at : at + count], out.dtype, file.where)
             here += count
         return lost
 
@@ -110,21 +140,52 @@ class ShardReader:
                 old.close()
         return file
 
-    def _group(self, shard: int, group: int, stream: int) -> Any:
-        key = (shard, group)
-        if stream in self._groups and self._groups[stream][0] == key:
-            return self._groups[stream][1]
+    def _groups(self, shard: int, group: int, stream: int, wanted: int = 0) -> _Held | None:
+        """Return row groups that begin with one, or hold it; None where it is skipped.
+
+        Args:
+            shard, group: the place.
+            stream: that reads.
+            wanted: units from the row group's first one on that the stream will read, where they are tokens.
+        """
+        held = self._held.get(stream)
+        if held is None or held.shard != shard or not held.first <= group < held.behind:
+            held = self._held[stream] = self._read(shard, group, wanted)
+        return None if held.content is None else held
+
+    def _read(self, shard: int, group: int, wanted: int) -> _Held:
         file = self._file(shard)
         assert file is not None
+        if self._tokens:
+            before = file.before - file.before[group]
+            behind = group + 1
+            while behind < len(before) - 1 and before[behind] < wanted and before[behind + 1] <= _TOGETHER:
+                behind += 1
+            if behind > group + 1:
+                with suppress(DataError):  # which of them is damaged shows when they are read one by one
+                    return _Held(shard, group, behind, file.tokens(group, behind))
         try:
-            held: Any = file.tokens(group) if self._tokens else Rows(file.read(group))
+            content: Any = file.tokens(group) if self._tokens else Rows(file.read(group))
         except DataError as error:
             self._skip(shard, error)
-            held = None
-        self._groups[stream] = key, held
-        return held
+            content = None
+        return _Held(shard, group, group + 1, content)
 
     def _skip(self, shard: int, error: DataError) -> None:
         if self._on_damage is None:
             raise error
         self._on_damage(self._storage.where(self._manifest.shards[shard].name), error.problem)
+
+
+def _fitting(ids: npt.NDArray[Any], dtype: np.dtype[Any], where: str) -> npt.NDArray[Any]:
+    """Return tokens that fit a type.
+
+    Raises:
+        DataError: one does not; the schema, which is that of the first file, says otherwise.
+    """
+    if np.can_cast(ids.dtype, dtype):
+        return ids
+    limits = np.iinfo(dtype)
+    if ids.size and not limits.min <= int(ids.min()) <= int(ids.max()) <= limits.max:
+        raise DataError(f"holds the token {int(ids.max()):,}; expected {dtype} as in the first file", Place(where))
+    return ids

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from .order import Ranges
 
     Steps = list[tuple[int, int]]
-    Tokens = npt.NDArray[np.int64]
+    Tokens = npt.NDArray[Any]
 
-_AHEAD = 1 << 19  # tokens of all streams that are read at once
+_AHEAD = 1 << 21  # tokens of all streams that are read at once
+_HELD = 1 << 24  # tokens of all streams whose row groups are held, where they have more than one each
 _ORDER, _WINDOWS = 0, 1  # what is drawn
 
 
@@ -47,7 +48,8 @@ class ShardTokenBatches(ShardBatches):
     On as many streams the batches go on to the bit. On another number of streams, what is left of the epoch is divided
     anew: each of its targets is still seen once.
 
-    A thread reads ahead. In memory are about a row group a stream, whatever the size of the shards.
+    A thread reads ahead. In memory are some row groups a stream, 16 million tokens or one row group each, whatever the
+    size of the shards.
 
     Args:
         shards: a `ShardSet` of tokens, or a `Mixture` of such sets.
@@ -153,8 +155,8 @@ class ShardTokenBatches(ShardBatches):
                 raise DataError(f"the position {begin} is none of these batches; expected a state of the same settings")
             cuts = cuts[cuts.index(begin) :]
             with closing(ReadAhead(self._blocks(lanes, order, cuts))) as blocks:
-                for block in blocks:
-                    for batch in block:
+                for inputs, targets, lost, ends in blocks:
+                    for batch in _windows(inputs, targets, lost, ends):
                         progress.advance(batch.inputs.shape[1])
                         yield batch
         progress.end()
@@ -167,30 +169,39 @@ class ShardTokenBatches(ShardBatches):
         generator = torch.Generator().manual_seed(seed) if self.random_windows else None
         return window_cuts(length, self.window, generator)
 
-    def _blocks(self, lanes: list[Ranges], order: Ranges, cuts: list[int]) -> Iterator[list[Batch]]:
-        """Yield the batches of some windows at a time; a thread runs this."""
+    def _blocks(
+        self, lanes: list[Ranges], order: Ranges, cuts: list[int]
+    ) -> Iterator[tuple[Tokens, Tokens, list[Steps], list[int]]]:
+        """Yield inputs and targets [B, steps] of some windows, what of them was lost, and where the windows end.
+
+        A thread runs this. The ids are as narrow as in the files: they become int64 in each batch, which is still in
+        the processor's cache then.
+        """
         reader = self.shards.reader(tokens=True)
         at_once = max(_AHEAD // self.batch_size, int(np.diff(cuts).max(initial=0)))
-        buffer = np.empty((self.batch_size, at_once + 1), np.int64)  # used again and again: batches are copies
         while len(cuts) > 1:
             last = bisect_right(cuts, cuts[0] + at_once) - 1
+            count = cuts[last] - cuts[0]
+            ahead = min(cuts[last] + _HELD // self.batch_size, cuts[-1])
             spans = [cut(lane, cuts[0], cuts[last]).tolist() for lane in lanes]
             if all(len(span) == 1 for span in spans):
-                ids = buffer[:, : cuts[last] - cuts[0] + 1]
+                ids = np.empty((self.batch_size, count + 1), reader.dtype)
                 inputs, targets = ids[:, :-1], ids[:, 1:]
+                ends = [int(cut(lane, cuts[0], ahead)[0, 1]) for lane in lanes]
                 lost = [
-                    _read(reader, row, order, first, behind, ids[row]) for row, [(first, behind)] in enumerate(spans)
+                    _read(reader, row, order, first, behind, ids[row], end)
+                    for row, ([(first, behind)], end) in enumerate(zip(spans, ends, strict=True))
                 ]
             else:  # behind a change of the number of streams
-                inputs, targets = (np.empty((self.batch_size, cuts[last] - cuts[0]), np.int64) for _ in range(2))
+                inputs, targets = (np.empty((self.batch_size, count), reader.dtype) for _ in range(2))
                 lost = [
                     _read_parts(reader, row, order, span, inputs[row], targets[row]) for row, span in enumerate(spans)
                 ]
-            yield _windows(inputs, targets, lost, cuts[: last + 1])
+            yield inputs, targets, lost, cuts[: last + 1]
             cuts = cuts[last:]
 
 
-def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]) -> list[Batch]:
+def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]) -> Iterator[Batch]:
     """Cut some steps into batches; what was lost gets the weight 0."""
     import torch
 
@@ -200,26 +211,37 @@ def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]
         for row, steps in enumerate(lost):
             for first, behind in steps:
                 weights[row, first:behind] = 0
-    found = []
     for begin, end in pairwise(cuts):
         here = slice(begin - cuts[0], end - cuts[0])
-        batch = Batch(torch.from_numpy(inputs[:, here].copy()), torch.from_numpy(targets[:, here].copy()))
+        ids, following = inputs[:, here].astype(np.int64), targets[:, here].astype(np.int64)
+        batch = Batch(torch.from_numpy(ids), torch.from_numpy(following))
         if weights is not None and not weights[:, here].all():
             batch.weights = torch.from_numpy(weights[:, here].copy())
-        found.append(batch)
-    return found
+        yield batch
 
 
-def _read(reader: Any, stream: int, order: Ranges, first: int, behind: int, ids: Tokens) -> Steps:
+def _read(
+    reader: Any, stream: int, order: Ranges, first: int, behind: int, ids: Tokens, ahead: int | None = None
+) -> Steps:
     """Write the tokens of some targets of an epoch, and the one before them, into an array.
+
+    Args:
+        reader: of the tokens.
+        stream: which of several reads.
+        order: of the tokens in the epoch.
+        first, behind: the targets.
+        ids: the array.
+        ahead: up to which target the stream reads on; None: no further.
 
     Returns:
         The steps whose input or target was lost: the first one of each run, and the one behind it.
     """
     lost: Steps = []
     here = 0
-    for low, high in cut(order, first - 1, behind).tolist():  # numbers of tokens
-        for one, other in reader.tokens(low, high, ids[here : here + high - low], stream):
+    numbers = cut(order, first - 1, behind).tolist()  # of tokens
+    ends = cut(order, first - 1, behind if ahead is None else ahead)[:, 1].tolist()
+    for (low, high), until in zip(numbers, ends, strict=False):
+        for one, other in reader.tokens(low, high, ids[here : here + high - low], stream, until):
             lost.append((max(0, here + one - 1), min(here + other, len(ids) - 1)))
         here += high - low
     return lost
@@ -232,7 +254,7 @@ def _read_parts(
     lost: Steps = []
     done = 0
     for first, behind in spans:
-        ids = np.empty(behind - first + 1, np.int64)
+        ids = np.empty(behind - first + 1, inputs.dtype)
         lost += [(done + low, done + high) for low, high in _read(reader, stream, order, first, behind, ids)]
         here = slice(done, done + behind - first)
         inputs[here], targets[here] = ids[:-1], ids[1:]
