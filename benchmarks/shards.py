@@ -111,6 +111,10 @@ def reading(folder: Path, figures: dict[str, Any]) -> None:
         figures[f"{kind}: text of the tokens, MB a second"] = tokens * text_a_token / seconds / 1e6
         ratio = figures[f"{kind}: text of the tokens, MB a second"] / figures["raw text, MB a second"]
         figures[f"{kind}: reading ÷ raw text, text a second"] = ratio
+        if kind == "char":
+            tokenizer = found.tokenizer()
+            seconds, _ = cpu(lambda tokenizer=tokenizer: sum(map(len, tokenizer.encode_many(decode_file(plain)))))
+            figures["char: ids of raw text, MB a second"] = size / seconds / 1e6
 
 
 def fly(folder: str, rank: int, reports: Any) -> None:
