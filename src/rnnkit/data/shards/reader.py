@@ -62,7 +62,7 @@ class ShardReader:
         """What holds all tokens, as the schema says: the type of the column, or int64."""
         column = self._manifest.column
         found = next((one.dtype for one in self._manifest.schema if one.name == column), "")
-        return np.dtype(found if found in _NARROW else np.int64)
+        return np.dtype(found) if found in _NARROW else np.dtype(np.int64)
 
     def row(self, number: int) -> dict[str, Any] | None:
         """Return a row; None where its shard is skipped."""
