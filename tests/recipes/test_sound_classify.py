@@ -1,13 +1,17 @@
 """The recipe for classes of sounds, on tones."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 from commands import call, refused_alone, validates_again
 from sounds import RATE, tone
 
-from rnnkit.data.audio import Clip, ClipSet, write_wav
-from rnnkit.errors import DataError
+from rnnkit.data.audio import Clip, ClipSet, spoken_words, write_wav
+from rnnkit.data.audio.spoken_words import SpokenWord
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.recipes import open_recipe
 from rnnkit.recipes.sound_classify import without_long
 
 
@@ -42,6 +46,42 @@ def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
     assert refused_alone(
         call("transcribe", run, tmp_path / "sounds" / "low" / "3.wav"), "does not serve `rnnkit transcribe`"
     )
+
+
+def test_a_speaker_is_kept_out_and_made_voices_are_learned_from(tmp_path, monkeypatch):
+    for place, speaker in enumerate(("ann", "bob", "cid")):
+        for label, word in enumerate(("low", "high")):
+            for number in range(3):
+                write_wav(tmp_path / f"{label}_{speaker}_{number}.wav", tone(word, seed=10 * place + number), RATE)
+    monkeypatch.setattr(
+        spoken_words, "make_words", lambda words, voices, rate: [SpokenWord(one, "x", tone("low")) for one in words * 2]
+    )
+    recipe = open_recipe("sound-classify")
+    data = replace(recipe.data, path=str(tmp_path), without="bob", validation=0.0, voices=2)
+    prepared = replace(recipe, data=data).prepare()
+    assert len(prepared.held["test"]) == 6
+    assert list(prepared.train.texts) == ["0"] * 6 + ["1"] * 6 + ["0", "1", "0", "1"]
+    assert "all 6 recordings of bob" in prepared.division
+    assert "2 voices of espeak-ng" in prepared.division
+    with pytest.raises(ConfigError, match="--set data.without=eve"):
+        replace(recipe, data=replace(data, without="eve")).prepare()
+    with pytest.raises(ConfigError, match="each says what judges"):
+        replace(data, test=str(tmp_path))
+
+
+def test_silence_around_recordings_does_not_matter_where_it_is_cut_off(tmp_path):
+    from rnnkit.data.audio import Features, FeatureSettings
+    from rnnkit.data.audio.normalisation import FeatureNorm
+    from rnnkit.tasks.speech_batches import SpeechFront
+
+    features = Features(FeatureSettings(rate=RATE, bands=12))
+    front = SpeechFront(features, FeatureNorm(12, "utterance"), tail=0.0, trim=25.0)
+    sound = torch.cat([torch.zeros(800), tone("low"), torch.zeros(800)])
+    alone, around = front([sound])[0], front([torch.cat([torch.zeros(4000), sound, torch.zeros(4000)])])[0]
+    torch.testing.assert_close(alone, around)
+    again = SpeechFront.from_json(front.to_json())
+    torch.testing.assert_close(again([sound])[0], alone)
+    assert SpeechFront(features, FeatureNorm(12, "utterance")).trim is None
 
 
 def test_recordings_that_are_too_long_to_train_on_are_named():

@@ -7,6 +7,7 @@ A folder a class, or a table with a column of labels. Sound is augmented anew in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
-from rnnkit.tasks.ranges import Count, Positive, Seed, Share, WholeNumber
+from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import Average
 from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundFit, SoundNetwork
 
@@ -51,6 +52,34 @@ class Model(SoundNetwork):
 
 
 @dataclass(frozen=True)
+class ClipFeatures(SoundFeatures):
+    """What the network sees of a recording.
+
+    Attributes:
+        norm: mean and variance that are taken away: of each recording (utterance), of all recordings at hand of its
+            speaker, without their labels (speaker), of the training part (training), of the frames so far (running), or
+            none. Recordings whose speaker is not named are of one speaker; `rnnkit predict` knows each by itself.
+        trim: what is so many decibels below the loudest moment is cut off at both ends, so that it does not matter how
+            tightly a recording was cut; none cuts nothing off.
+    """
+
+    norm: Literal["running", "training", "utterance", "speaker", "none"] = "utterance"
+    trim: NotNegative | None = None
+
+
+@dataclass(frozen=True)
+class LabelledClips(ClipData):
+    """The recordings and their classes.
+
+    Attributes:
+        voices: so many voices of espeak-ng say the name of each class once, to learn from beside the recordings. Where
+            few people were recorded, words of new people are known better. The names must be English words or numbers.
+    """
+
+    voices: WholeNumber = 0
+
+
+@dataclass(frozen=True)
 class Fit(SoundFit):
     """The training; see ``rnnkit.Learner``."""
 
@@ -71,10 +100,10 @@ class SoundClassify(SoundRecipe):
     """
 
     model: Model = field(default_factory=Model)
-    features: SoundFeatures = field(default_factory=lambda: SoundFeatures(norm="utterance"))
+    features: ClipFeatures = field(default_factory=ClipFeatures)
     augment: SoundAugment = field(default_factory=SoundAugment)
     fit: Fit = field(default_factory=Fit)
-    data: ClipData = field(default_factory=ClipData)
+    data: ClipData = field(default_factory=LabelledClips)
     seed: Seed = 0
     device: str = "auto"
 
@@ -87,13 +116,16 @@ class SoundClassify(SoundRecipe):
         classes = tuple(sorted(set(train.texts)))
         if len(classes) < 2:
             raise DataError(f"{self.data.path}: all recordings are of the class {classes[0]!r}; expected two or more")
-        findings, held = [*parts.findings, *long], {}
+        findings, held, division = [*parts.findings, *long], {}, parts.division
+        if isinstance(self.data, LabelledClips) and self.data.voices:
+            train = with_voices(train, classes, self.data.voices)
+            division += f"; {self.data.voices} voices of espeak-ng say each class, to learn from alone"
         for name, clips in (("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
                 held[name] = labelled(clips, rate, known=classes)
         if self.fit.early_stopping is not None and "validation" not in held:
             raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
-        return PreparedSounds(findings, parts.division, parts.digests, self, train, held, classes, rate)
+        return PreparedSounds(findings, division, parts.digests, self, train, held, classes, rate)
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the accuracy of the folder's model on its test part, or on other recordings."""
@@ -158,7 +190,7 @@ class PreparedSounds(PreparedParts):
 
         recipe, size = self.recipe, self.recipe.fit.batch_size or 32
         data_digests.record(folder, self.digests)
-        front = make_front(recipe.features, self.rate, 0.0, self.train)
+        front = make_front(recipe.features, self.rate, 0.0, self.train, trim=recipe.features.trim)
         torch.manual_seed(recipe.seed)
         model = build(recipe.model, front.features.size, self.classes)
         learner = rnnkit.Learner(model, metrics="accuracy", device=recipe.device, **recipe.fit.learner_settings())
@@ -208,16 +240,23 @@ class Trained:
         model: Any = rnnkit.load(folder).to(find_device(device))
         return Trained(model, SpeechFront.from_json(read_config(folder)["extra"][_STORED]), tuple(model.class_names))
 
-    def shares(self, waveforms: list[torch.Tensor]) -> torch.Tensor:
-        """Return the probability of each class for each waveform, [N, C]."""
+    def shares(self, waveforms: list[torch.Tensor], speakers: Sequence[str | None] | None = None) -> torch.Tensor:
+        """Return the probability of each class for each waveform, [N, C].
+
+        Args:
+            waveforms: [N] each.
+            speakers: of each, for features that are normalised by speaker; None: each has one of its own.
+        """
         import torch
 
         from rnnkit.layers.modes import mode
 
         found, device = [], next(self.model.parameters()).device
+        heard = None if speakers is None else self.front.hear(waveforms, speakers)
         with torch.inference_mode(), mode(self.model, training=False):
             for begin in range(0, len(waveforms), 32):
-                frames, lengths = self.front(waveforms[begin : begin + 32])
+                known = None if heard is None else heard[begin : begin + 32]
+                frames, lengths = self.front(waveforms[begin : begin + 32], known)
                 found.append(self.model(frames.to(device), lengths=lengths).softmax(1).cpu())
         return torch.cat(found)
 
@@ -225,7 +264,7 @@ class Trained:
         """Return the accuracy, and the mean over the classes of the share that is recognised."""
         import torch
 
-        found = self.shares(utterances.waveforms).argmax(1)
+        found = self.shares(utterances.waveforms, utterances.speakers).argmax(1)
         true = torch.tensor([self.classes.index(label) for label in utterances.texts])
         right = (found == true).double()
         each = [float(right[true == label].mean()) for label in true.unique()]
@@ -288,7 +327,25 @@ def labelled(clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None)
         if known is not None and clip.label not in known:
             raise DataError(f"{clip.path} is of the class {clip.label!r}; the model knows {', '.join(known[:10])}")
     sounds = [clips.waveform(at, rate).samples for at in range(len(clips))]
-    return HeldUtterances(sounds, [str(clip.label) for clip in clips], rate)
+    return HeldUtterances(sounds, [str(clip.label) for clip in clips], rate, [clip.speaker for clip in clips])
+
+
+def with_voices(utterances: HeldUtterances, classes: tuple[str, ...], voices: int) -> HeldUtterances:
+    """Return utterances and behind them the names of the classes, said by voices that espeak-ng makes.
+
+    Raises:
+        DataError: espeak-ng is not installed, or has fewer voices.
+    """
+    from rnnkit.data.audio.spoken_words import make_words
+    from rnnkit.tasks.speech_batches import HeldUtterances
+
+    made = make_words(classes, voices, rate=utterances.rate)
+    return HeldUtterances(
+        [*utterances.waveforms, *(one.samples for one in made)],
+        [*utterances.texts, *(one.word for one in made)],
+        utterances.rate,
+        [*utterances.speakers, *(f"espeak-ng {one.voice}" for one in made)],
+    )
 
 
 def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None, history: Any, metrics: Any) -> None:
@@ -304,7 +361,7 @@ def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None,
     page.add_figures(page_figures(metrics))
     page.add_troubles("What the recordings tell")
     if judged is not None:
-        shares, count = trained.shares(judged.waveforms), len(trained.classes)
+        shares, count = trained.shares(judged.waveforms, judged.speakers), len(trained.classes)
         sure, found = shares.max(1)
         true = torch.tensor([trained.classes.index(label) for label in judged.texts])
         matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count).numpy()

@@ -46,6 +46,7 @@ class ClipData(Settings):
         start_column: where it begins in the file, in seconds.
         end_column: where it ends.
         longest: seconds; longer recordings are not trained on.
+        without: a speaker who is not trained on and judges alone; none trains on all.
     """
 
     group_name: ClassVar[str] = "data"
@@ -64,10 +65,16 @@ class ClipData(Settings):
     start_column: str | None = None
     end_column: str | None = None
     longest: Positive = 30.0
+    without: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_shares(self.test_share, self.validation)
+        if self.without is not None and self.test is not None:
+            raise ConfigError(
+                f"data.without={self.without} and data.test={self.test} arrived, and each says what judges; leave one "
+                "of them out"
+            )
 
     def read(self, path: str | Path, *, new: bool = False) -> ClipSet:
         """Return the clips of a path.
@@ -153,12 +160,15 @@ def divide_clips(data: ClipData, command: str) -> ClipParts:
         command: the recipe's name, for the message where there is no path.
 
     Raises:
-        ConfigError: no path. DataError: a file cannot be read, or too few recordings.
+        ConfigError: no path, or no recording of the speaker who is to be kept out. DataError: a file cannot be read, or
+            too few recordings.
     """
     if data.path is None:
         raise ConfigError(
             f"data.path is missing; name the recordings to learn from, as in `rnnkit train {command} FOLDER`"
         )
+    from rnnkit.data.audio.clips import leave_out_speaker
+
     clips = data.read(data.path)
     findings = list(clips.findings)
     test = None if data.test is None else data.read(data.test)
@@ -166,11 +176,16 @@ def divide_clips(data: ClipData, command: str) -> ClipParts:
     if test is not None and data.test is not None:
         findings += [one for one in test.findings if one not in findings]
         digests[str(data.test)] = test.fingerprint()
+    if data.without is not None:
+        with in_data_settings({"speaker": "without"}):
+            clips, test = leave_out_speaker(clips, data.without)
     amounts = {"test": 0.0 if test is not None else data.test_share, "validation": data.validation}
     amounts = {part: share for part, share in amounts.items() if share}
     by = _division(data, clips)
     parts = _split(clips, amounts, by, data) if amounts else {"train": clips}
     told = [f"test: {data.test}"] if data.test is not None else []
+    if data.without is not None and test is not None:
+        told.append(f"test: all {len(test):,} recordings of {data.without}, who is in no other part")
     told += [
         f"{part}: {len(parts[part]):,} of {len(clips):,} recordings"
         + (

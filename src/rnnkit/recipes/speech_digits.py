@@ -55,14 +55,12 @@ class Data(SpeechData):
         strings: strings of an epoch.
         longest_string: the most digits of a string to learn; the shortest has one.
         test_strings: strings of each test.
-        without: a speaker who is not trained on and judges alone; none trains on all.
     """
 
     tokens: Literal["char", "word", "bpe", "unigram"] = "word"
     strings: Count = 2000
     longest_string: Count = 7
     test_strings: Count = 300
-    without: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from rnnkit.tasks.speech_batches import SpeechFront, Utterances
 
 
-def make_front(settings: SoundFeatures, rate: int, tail: float, utterances: Utterances | None) -> SpeechFront:
+def make_front(
+    settings: SoundFeatures, rate: int, tail: float, utterances: Utterances | None, *, trim: float | None = None
+) -> SpeechFront:
     """Return what makes features, its normalisation measured on the training part.
 
     Args:
@@ -19,13 +21,14 @@ def make_front(settings: SoundFeatures, rate: int, tail: float, utterances: Utte
         rate: that of most files.
         tail: seconds of silence behind each utterance.
         utterances: of the training part; None: the normalisation is measured later.
+        trim: decibels below the loudest frame that are cut off at both ends; None: nothing is.
     """
     from rnnkit.data.audio.features import Features, FeatureSettings
     from rnnkit.data.audio.normalisation import FeatureNorm
     from rnnkit.tasks.speech_batches import SpeechFront
 
     features = Features(FeatureSettings(**settings.arguments(rate)))
-    front = SpeechFront(features, FeatureNorm(features.size, settings.norm), tail=tail)
+    front = SpeechFront(features, FeatureNorm(features.size, settings.norm), tail=tail, trim=trim)
     if utterances is not None and front.norm.needs_fit:
         front.fit(utterances)
     return front

@@ -105,7 +105,7 @@ class Transcriber:
     def streams(self) -> str | None:
         """Why the recogniser takes no stream; None where it does."""
         problem: str | None = self.model.carry_problem
-        if problem is None and self.front.norm.kind == "utterance":
+        if problem is None and self.front.norm.needs_whole:
             return "its features are normalised by the whole utterance: train with features.norm=running"
         return problem
 

@@ -6,13 +6,14 @@ Legend: N samples, B batch, T frames, M features, U tokens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.audio.cutting import trim_silence
 from ..errors import DataError, check_number
 from .recognition_batches import TokenBatches
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..data.audio.features import Features
-    from ..data.audio.normalisation import FeatureNorm
+    from ..data.audio.normalisation import FeatureNorm, Heard
     from ..data.text.tokenizer import Tokenizer
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -62,9 +63,10 @@ class HeldUtterances:
         waveforms: of each, [N] float32.
         texts: what is said in each.
         rate: samples a second.
+        speakers: who speaks in each; None: nobody knows.
 
     Raises:
-        DataError: not as many texts as waveforms, or none.
+        DataError: not as many texts or speakers as waveforms, or none.
 
     Example:
         >>> held = HeldUtterances([torch.zeros(8000), torch.zeros(4000)], ["one", "two"], rate=8000)
@@ -72,11 +74,19 @@ class HeldUtterances:
         (2, [1.0, 0.5])
     """
 
-    def __init__(self, waveforms: Sequence[Tensor], texts: Sequence[str], rate: int) -> None:
-        if len(waveforms) != len(texts) or not waveforms:
-            raise DataError(
-                f"{len(texts)} texts arrived for {len(waveforms)} waveforms; expected as many, at least one"
-            )
+    def __init__(
+        self,
+        waveforms: Sequence[Tensor],
+        texts: Sequence[str],
+        rate: int,
+        speakers: Sequence[str | None] | None = None,
+    ) -> None:
+        self.speakers = [None] * len(waveforms) if speakers is None else list(speakers)
+        for what, given in (("texts", texts), ("speakers", self.speakers)):
+            if len(waveforms) != len(given) or not waveforms:
+                raise DataError(
+                    f"{len(given)} {what} arrived for {len(waveforms)} waveforms; expected as many, at least one"
+                )
         self.waveforms, self.texts, self.rate = list(waveforms), list(texts), rate
         self.seconds = np.array([len(one) / rate for one in waveforms])
 
@@ -106,6 +116,8 @@ class SpeechFront:
         norm: of the features.
         tail: seconds of digital silence that follow each utterance, so that a network that looks back alone has the
             time to tell the last word.
+        trim: what is so many decibels below the loudest frame is cut off at both ends of each utterance, see
+            ``rnnkit.data.audio.trim_silence``; None: nothing is. A stream knows no end, and cuts nothing off.
 
     Example:
         >>> from rnnkit.data.audio.features import Features, FeatureSettings
@@ -116,9 +128,10 @@ class SpeechFront:
         ((2, 118, 40), [68, 118])
     """
 
-    def __init__(self, features: Features, norm: FeatureNorm, *, tail: float = 0.3) -> None:
+    def __init__(self, features: Features, norm: FeatureNorm, *, tail: float = 0.3, trim: float | None = None) -> None:
         check_number(tail, "tail")
-        self.features, self.norm, self.tail = features, norm, tail
+        check_number(trim, "trim", optional=True)
+        self.features, self.norm, self.tail, self.trim = features, norm, tail, trim
 
     @property
     def rate(self) -> int:
@@ -133,11 +146,13 @@ class SpeechFront:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
         norm = self.norm
+        trim = {} if self.trim is None else {"trim": self.trim}
         return {
             "features": self.features.settings.to_json(),
             "norm": norm.to_json() | {"mean": norm.mean.tolist(), "std": norm.std.tolist()},
             "frames": int(norm.frames),
             "tail": self.tail,
+            **trim,
         }
 
     @staticmethod
@@ -150,20 +165,53 @@ class SpeechFront:
         mean, std = torch.tensor(arguments.pop("mean")), torch.tensor(arguments.pop("std"))
         norm = FeatureNorm(**arguments)
         norm.load_state_dict({"mean": mean, "std": std, "frames": torch.tensor(values["frames"])})
-        return SpeechFront(Features(FeatureSettings.from_json(values["features"])), norm, tail=values["tail"])
+        features = Features(FeatureSettings.from_json(values["features"]))
+        return SpeechFront(features, norm, tail=values["tail"], trim=values.get("trim"))
 
     def raw(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return features before the normalisation [B, T, M] and their lengths [B]."""
+        if self.trim is not None:
+            waveforms = [trim_silence(one, self.rate, self.trim) for one in waveforms]
         counts = torch.tensor([len(one) + self.tail_samples for one in waveforms])
         samples = torch.zeros(len(waveforms), max(int(counts.max()), self.features.settings.window))
         for row, one in enumerate(waveforms):
             samples[row, : len(one)] = one
         return self.features(samples), self.features.frames(counts)
 
-    def __call__(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return normalised features [B, T, M] and their lengths [B]."""
+    def __call__(self, waveforms: Sequence[Tensor], heard: Sequence[Heard] | None = None) -> tuple[Tensor, Tensor]:
+        """Return normalised features [B, T, M] and their lengths [B].
+
+        Args:
+            waveforms: [N] each.
+            heard: what is known of the speaker of each, for a norm of the kind "speaker".
+        """
         frames, lengths = self.raw(waveforms)
-        return self.norm(frames, lengths), lengths
+        return self.norm(frames, lengths, heard), lengths
+
+    def hear(self, waveforms: Sequence[Tensor], speakers: Sequence[str | None]) -> list[Heard] | None:
+        """Return what is known of the speaker of each waveform by all of them together.
+
+        Args:
+            waveforms: [N] each.
+            speakers: of each; those without a name are one speaker.
+
+        Returns:
+            One for each waveform; None: the norm is of another kind than "speaker".
+        """
+        if self.norm.kind != "speaker":
+            return None
+        found = {
+            speaker: self.norm.hear(
+                self._unpadded(one for one, other in zip(waveforms, speakers, strict=True) if other == speaker)
+            )
+            for speaker in set(speakers)
+        }
+        return [found[speaker] for speaker in speakers]
+
+    def _unpadded(self, waveforms: Iterable[Tensor]) -> Iterator[Tensor]:
+        for one in waveforms:
+            frames, lengths = self.raw([one])
+            yield frames[0, : int(lengths[0])]
 
     def fit(self, utterances: Utterances, *, most: int = 500) -> None:
         """Measure mean and variance for the normalisation on some of the utterances, evenly spread.
@@ -173,13 +221,7 @@ class SpeechFront:
             most: utterances that are read at most.
         """
         picked = np.unique(np.linspace(0, len(utterances) - 1, min(most, len(utterances))).astype(int))
-
-        def features() -> Iterator[Tensor]:
-            for index in picked.tolist():
-                frames, lengths = self.raw([utterances.waveform(index)])
-                yield frames[0, : int(lengths[0])]
-
-        self.norm.fit(features())
+        self.norm.fit(self._unpadded(utterances.waveform(index) for index in picked.tolist()))
 
 
 class SpeechBatches(TokenBatches):
@@ -226,6 +268,9 @@ class SpeechBatches(TokenBatches):
         seed: int = 0,
     ) -> None:
         self.utterances, self.front, self.waves, self.frames = utterances, front, waves, frames
+        self._heard: list[Heard] | None = None
+        if isinstance(utterances, HeldUtterances):
+            self._heard = front.hear(utterances.waveforms, utterances.speakers)
         super().__init__(
             utterances, tokenizer, batch_size, shuffle=shuffle, curriculum=curriculum, plain=plain, seed=seed
         )
@@ -237,9 +282,10 @@ class SpeechBatches(TokenBatches):
     def inputs(self, rows: list[int], generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return normalised features [B, T, M] and their lengths [B], augmented where a generator is given."""
         waveforms = [self.utterances.waveform(row) for row in rows]
+        heard = None if self._heard is None else [self._heard[row] for row in rows]
         if generator is not None and self.waves is not None:
             waveforms = [self.waves(one, generator) for one in waveforms]
-        inputs, lengths = self.front(waveforms)
+        inputs, lengths = self.front(waveforms, heard)
         if generator is not None and self.frames is not None:
             for row, length in enumerate(lengths.tolist()):
                 inputs[row, :length] = self.frames(inputs[row, :length], generator)
@@ -252,6 +298,7 @@ class SpeechBatches(TokenBatches):
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON values that tell the data and its order from others."""
         front = [self.front.features.settings.to_json(), self.front.norm.to_json(), self.front.tail]
+        front += [] if self.front.trim is None else [self.front.trim]
         return super().fingerprint() | {"front": front}
 
     def __repr__(self) -> str:

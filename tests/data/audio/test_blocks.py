@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnnkit.data.audio import open_blocks, read_audio, write_wav
-from rnnkit.data.audio.cutting import cut_at_silences
+from rnnkit.data.audio.cutting import cut_at_silences, trim_silence
 from rnnkit.errors import ConfigError, DataError, DataWarning
 
 SOUND = 0.5 * torch.sin(torch.arange(20000) * 0.05)
@@ -92,3 +92,18 @@ def test_channels_that_cancel_each_other_are_told(tmp_path):
         read_audio(tmp_path / "other.wav")
         write_wav(tmp_path / "silent.wav", torch.zeros(2, 4000), 8000)
         read_audio(tmp_path / "silent.wav")
+
+
+def test_silence_is_cut_off_at_both_ends_alone():
+    word = torch.sin(torch.arange(800) * 0.8)
+    quiet = 0.01 * torch.sin(torch.arange(4000) * 0.8)
+    sound = torch.cat([quiet, word, quiet[:400], word, quiet])
+    trimmed = trim_silence(sound, 8000)
+    assert 2000 <= len(trimmed) <= 2000 + 2 * 360
+    assert float(trimmed.square().sum()) > 0.99 * float((2 * word).square().sum() / 2)
+    assert len(trim_silence(sound, 8000, below=60)) == len(sound)
+    assert torch.equal(trim_silence(word, 8000), word)
+    for short in (torch.zeros(0), torch.ones(1), torch.ones(30), torch.zeros(500)):
+        assert torch.equal(trim_silence(short, 8000), short)
+    with pytest.raises(ConfigError, match="below"):
+        trim_silence(sound, 8000, below=-1)

@@ -49,6 +49,25 @@ def test_training(training):
     assert torch.equal(norm.fit(iter(training)).mean, norm.mean)
 
 
+def test_speaker(training):
+    norm = FeatureNorm(3, "speaker", prior=1e-9).fit(training)
+    scale, shift = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 5.0, 1.0])
+    own = [torch.randn(30, 3) * scale + shift for _ in range(4)]
+    whole, heard = torch.cat(own), norm.hear(own)
+    [made] = norm(own[0][None], heard=[heard])
+    plain = (own[0] - whole.mean(0)) / whole.std(0, correction=0)
+    torch.testing.assert_close(made, plain - plain.mean(), atol=1e-4, rtol=1e-4)
+    louder = norm(own[0][None] + 2 * whole.std(0, correction=0), heard=[heard])[0]
+    torch.testing.assert_close(louder, made, atol=1e-4, rtol=1e-4)
+    # Without a word of the speaker, the training set's values stand there.
+    none = FeatureNorm(3, "speaker").fit(training)
+    [made] = none(own[0][None], heard=[none.hear([])])
+    plain = (own[0] - none.mean) / none.std
+    torch.testing.assert_close(made, plain - plain.mean(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(none(own[0]), none(own[0][None], heard=[none.hear(own[:1])])[0])
+    assert norm(torch.zeros(0, 3)).shape == (0, 3)
+
+
 @pytest.mark.parametrize("decay", [1.0, 0.98])
 def test_running(training, decay):
     norm = FeatureNorm(3, "running", decay=decay, prior=20).fit(training)
@@ -77,7 +96,7 @@ def test_streams_are_the_whole(training, kind, size):
     assert other.push(frames[:0]).shape == (0, 3)
 
 
-@pytest.mark.parametrize("kind", ["utterance", "running", "training", "none"])
+@pytest.mark.parametrize("kind", ["utterance", "speaker", "running", "training", "none"])
 def test_padding_counts_nowhere(training, kind):
     norm = FeatureNorm(3, kind).fit(training)
     frames = torch.randn(3, 20, 3)
@@ -107,6 +126,8 @@ def test_errors(training):
         FeatureNorm(3, "running").stream()
     with pytest.raises(ConfigError, match="needs the whole utterance; for streams type kind='running'"):
         FeatureNorm(3).stream()
+    with pytest.raises(ConfigError, match="'speaker' needs the whole utterance"):
+        FeatureNorm(3, "speaker").fit(training).stream()
     with pytest.raises(ShapeError, match=r"shape \[4, 2\]; expected \[T, 3\] or \[B, T, 3\]"):
         FeatureNorm(3)(torch.zeros(4, 2))
     with pytest.raises(ShapeError, match=r"expected \[T, 3\]"):

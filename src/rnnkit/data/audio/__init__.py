@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from .clip_findings import clip_findings
     from .clips import Clip, ClipSet, leave_out_speaker, read_clips, split_clips
-    from .cutting import Piece, cut_at_silences
+    from .cutting import Piece, cut_at_silences, trim_silence
     from .features import Features, FeatureSettings, FeatureStream, mel_bank
     from .joining import ClipString, ClipStrings, join_clips, join_waveforms
     from .labelled_speech import SpokenClip, SpokenClipSet, read_spoken_clips
@@ -75,6 +75,7 @@ _NAMES = {
     "resample": "resampling",
     "split_clips": "clips",
     "tilt": "augmentation",
+    "trim_silence": "cutting",
     "warp_mel": "augmentation",
     "write_labels": "speech_segments",
     "write_wav": "waveforms",
@@ -124,6 +125,7 @@ __all__ = [
     "resample",
     "split_clips",
     "tilt",
+    "trim_silence",
     "warp_mel",
     "write_labels",
     "write_wav",

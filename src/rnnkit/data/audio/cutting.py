@@ -1,4 +1,4 @@
-"""Long sound cut into pieces at its silences, as it comes. Legend: N samples."""
+"""Sound cut at its silences: long sound into pieces, as it comes, and short sound at both ends. Legend: N samples."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch import Tensor
 from ...errors import ConfigError, check_number, check_whole
 from .speech_segments import frame_energies
 
+_WINDOW = 0.025  # seconds of the frames whose energies tell where sound begins and ends
+_MARGIN = 2  # frames that are left in front and behind
 _QUIET = 0.3  # seconds of a silence to cut in
 _HOP = 0.01
 
@@ -89,3 +91,37 @@ def quietest(samples: Tensor, rate: int, first: int) -> int:
     if not len(energies):
         return len(samples)
     return max(first + int(energies.argmin()) * hop + window // 2, 1)
+
+
+def trim_silence(samples: Tensor, rate: int, below: float = 25.0) -> Tensor:
+    """Return samples without what is quiet at both ends.
+
+    What is quiet lies more than `below` dB under the loudest frame of 25 ms. Up to two hops of 10 ms stay at each end.
+
+    Args:
+        samples: [N].
+        rate: samples a second.
+        below: dB, at least 0.
+
+    Returns:
+        [N'], a view of the samples.
+
+    Raises:
+        ConfigError: an argument is outside its range.
+
+    Example:
+        >>> sound = torch.cat([torch.zeros(4000), torch.ones(8000), torch.zeros(4000)])
+        >>> len(trim_silence(sound, 8000)), len(trim_silence(torch.zeros(4000), 8000))
+        (8600, 4000)
+    """
+    check_whole(rate, "rate")
+    check_number(below, "below")
+    window, hop = max(1, round(_WINDOW * rate)), max(1, round(_HOP * rate))
+    energies = frame_energies(samples, window, hop)
+    if not len(energies):
+        return samples
+    loud = (energies >= energies.max() - below).nonzero()[:, 0]
+    first, last = int(loud[0]) - _MARGIN, int(loud[-1]) + _MARGIN
+    # The last frame ends up to a hop before the samples do; where it is loud nothing is cut.
+    end = last * hop + window if last < len(energies) else len(samples)
+    return samples[max(first, 0) * hop : end]

@@ -5,24 +5,46 @@ Legend: B batch, T frames, M features.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError, DataError, ShapeError, check_choice, check_number, check_whole
 
-KINDS = ("utterance", "running", "training", "none")
+KINDS = ("utterance", "speaker", "running", "training", "none")
 _LEAST = 1e-3  # of a standard deviation: a feature that never changes stays near 0
 _BLOCK = 128  # frames of a running estimate that are computed at once
+
+
+class Heard(NamedTuple):
+    """What was heard of a speaker; `FeatureNorm.hear` makes it.
+
+    Attributes:
+        frames: how many.
+        sums: of the features over these, [M].
+        squares: the sums of their squares, [M].
+
+    Example:
+        >>> Heard(0, torch.zeros(2), torch.zeros(2)).frames  # nothing
+        0
+    """
+
+    frames: int
+    sums: Tensor
+    squares: Tensor
 
 
 class FeatureNorm(nn.Module):
     """Subtract the mean of each feature, and divide by its standard deviation.
 
     - "utterance": those of the utterance, so not for streams.
+    - "speaker": those of all frames of the speaker that are at hand (`hear`), in place of which the utterance stands
+      where none are given; `prior` frames of the training set are added to them. Then the mean of all features of the
+      utterance together is subtracted, so that loudness does not matter. No labels are needed. Of single words it
+      leaves which bands are strong, which "utterance" takes away. Not for streams.
     - "running": those of the frames up to this one. Each earlier one weighs `decay` times the next, and before them
       stand `prior` frames of the training set's mean and variance:
       w_t = decay w_{t−1} + 1, s_t = decay s_{t−1} + x_t, mean s_t / w_t, and the same with squares. Streams.
@@ -32,7 +54,7 @@ class FeatureNorm(nn.Module):
     Args:
         size: M.
         kind: see above.
-        prior: frames that the training set's values count for at the beginning ("running").
+        prior: frames that the training set's values count for at the beginning ("running", "speaker").
         decay: see above; 0.997 forgets a frame in about 3 seconds at 100 frames a second.
 
     Raises:
@@ -51,7 +73,7 @@ class FeatureNorm(nn.Module):
     def __init__(
         self,
         size: int,
-        kind: Literal["utterance", "running", "training", "none"] = "utterance",
+        kind: Literal["utterance", "speaker", "running", "training", "none"] = "utterance",
         *,
         prior: float = 100.0,
         decay: float = 0.997,
@@ -71,7 +93,12 @@ class FeatureNorm(nn.Module):
     @property
     def needs_fit(self) -> bool:
         """Whether the kind uses the training set's mean and variance."""
-        return self.kind in ("running", "training")
+        return self.kind in ("speaker", "running", "training")
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether the kind needs the whole utterance, so that no stream can have it."""
+        return self.kind in ("utterance", "speaker")
 
     @property
     def fitted(self) -> bool:
@@ -120,12 +147,27 @@ class FeatureNorm(nn.Module):
         self.frames.fill_(count)
         return self
 
-    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def hear(self, features: Iterable[Tensor]) -> Heard:
+        """Return what the kind "speaker" needs to know of a speaker.
+
+        Args:
+            features: [T, M] each, of the speaker's utterances; they need no labels.
+        """
+        count, sums = 0, torch.zeros(2, self.size, dtype=torch.float64)
+        for one in features:
+            self._check(one, (2,))
+            values = one.detach().double().cpu()
+            count += len(values)
+            sums += torch.stack([values.sum(0), values.square().sum(0)])
+        return Heard(count, sums[0], sums[1])
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None, heard: Sequence[Heard] | None = None) -> Tensor:
         """Return the features with mean 0 and variance 1.
 
         Args:
             features: [T, M] or [B, T, M].
             lengths: [B], the frames of each row that count; the others become 0, whatever they hold.
+            heard: of each row, what is known of its speaker ("speaker"); None: each is known by the utterance alone.
 
         Raises:
             ShapeError: another number of dimensions or of features.
@@ -139,8 +181,12 @@ class FeatureNorm(nn.Module):
             steps = torch.arange(batch.shape[1], device=batch.device)
             valid = (steps < lengths.to(batch.device).reshape(-1, 1))[..., None]
             batch = torch.where(valid, batch, 0)
-        made = self._utterance(batch, valid) if self.kind == "utterance" else batch
-        if self.kind == "running":
+        made = batch
+        if self.kind == "utterance":
+            made = self._utterance(batch, valid)
+        elif self.kind == "speaker":
+            made = self._speaker(batch, valid, heard)
+        elif self.kind == "running":
             made = self._run(batch, self._begin(batch))[0]
         elif self.kind == "training":
             made = (batch - self.mean) / self.std
@@ -152,7 +198,7 @@ class FeatureNorm(nn.Module):
         """Return an object that takes frames piece by piece.
 
         Raises:
-            ConfigError: the kind is "utterance", or needs `fit` first.
+            ConfigError: the kind needs the whole utterance, or `fit` first.
         """
         return NormStream(self)
 
@@ -170,6 +216,24 @@ class FeatureNorm(nn.Module):
             centred = torch.where(valid, centred, 0)
         std = (centred.square().sum(1, keepdim=True) / count).sqrt()
         return centred / std.clamp(min=_LEAST)
+
+    def _speaker(self, batch: Tensor, valid: Tensor | None, heard: Sequence[Heard] | None) -> Tensor:
+        if not batch.shape[1]:
+            return batch
+        valid = torch.ones_like(batch[..., :1], dtype=torch.bool) if valid is None else valid
+        if heard is None:
+            rows = zip(batch, valid[..., 0], strict=True)
+            heard = [self.hear([row[kept]]) for row, kept in rows]
+        mean, std = self.mean.double(), self.std.double()
+        weights = torch.tensor([[one.frames + self.prior] for one in heard], dtype=torch.float64)
+        sums, squares = (torch.stack(parts) for parts in zip(*((one.sums, one.squares) for one in heard), strict=True))
+        # A device may have no float64; these are small.
+        means = (sums + self.prior * mean.cpu()) / weights
+        variances = (squares + self.prior * (std.square() + mean.square()).cpu()) / weights - means.square()
+        means, stds = (one.to(batch)[:, None] for one in (means, variances.clamp(min=_LEAST**2).sqrt()))
+        made = torch.where(valid, (batch - means) / stds, 0)
+        level = made.sum((1, 2), keepdim=True) / (valid.sum(1, keepdim=True).clamp(min=1) * self.size)
+        return made - level
 
     def _begin(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the weight, the sum and the sum of squares around the prior's mean: w_0, s_0, q_0."""
@@ -214,7 +278,7 @@ class NormStream:
         norm: of the kind "running", "training" or "none".
 
     Raises:
-        ConfigError: the kind is "utterance", or needs `fit` first.
+        ConfigError: the kind needs the whole utterance, or `fit` first.
 
     Example:
         >>> norm = FeatureNorm(2, "running").fit([torch.randn(50, 2)])
@@ -225,9 +289,9 @@ class NormStream:
     """
 
     def __init__(self, norm: FeatureNorm) -> None:
-        if norm.kind == "utterance":
+        if norm.needs_whole:
             raise ConfigError(
-                "a norm of the kind 'utterance' needs the whole utterance; for streams type kind='running' or "
+                f"a norm of the kind {norm.kind!r} needs the whole utterance; for streams type kind='running' or "
                 "kind='training', and train with it"
             )
         norm._check_fitted()
