@@ -24,6 +24,7 @@ MODULES = {
     "rnnkit.data.audio.command_texts": ("Command", "draw_commands", "spoken_number"),
     "rnnkit.data.audio.espeak": ("speak",),
     "rnnkit.data.audio.spoken_commands": ("CommandSettings", "make_commands"),
+    "rnnkit.data.audio.spoken_words": ("SpokenWord", "make_words"),
     "rnnkit.diagnostics.activity": ("Activity",),
     "rnnkit.diagnostics.diagnosis": ("Diagnosis",),
     "rnnkit.diagnostics.gradients": ("GradientFlow",),

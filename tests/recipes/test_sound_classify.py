@@ -65,6 +65,12 @@ def test_a_speaker_is_kept_out_and_made_voices_are_learned_from(tmp_path, monkey
     assert "2 voices of espeak-ng" in prepared.division
     with pytest.raises(ConfigError, match="--set data.without=eve"):
         replace(recipe, data=replace(data, without="eve")).prepare()
+    (tmp_path / "labels").mkdir()
+    for word in ("low", "high"):
+        (tmp_path / "labels" / word).mkdir()
+        write_wav(tmp_path / "labels" / word / "0.wav", tone(word), RATE)
+    with pytest.raises(ConfigError, match=r"no recording of .* has a speaker; name the column"):
+        replace(recipe, data=replace(data, path=str(tmp_path / "labels"))).prepare()
     with pytest.raises(ConfigError, match="each says what judges"):
         replace(data, test=str(tmp_path))
 

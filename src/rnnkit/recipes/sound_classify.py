@@ -20,6 +20,7 @@ from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.recipes.sound_run import SoundRecipe
 from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
+from rnnkit.recipes.wording import in_data_settings
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import Average
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from rnnkit.data.audio.clips import ClipSet
+    from rnnkit.data.audio.normalisation import Heard
     from rnnkit.tasks.speech_batches import HeldUtterances, SpeechFront
 
 _STORED = "sound"
@@ -240,19 +242,19 @@ class Trained:
         model: Any = rnnkit.load(folder).to(find_device(device))
         return Trained(model, SpeechFront.from_json(read_config(folder)["extra"][_STORED]), tuple(model.class_names))
 
-    def shares(self, waveforms: list[torch.Tensor], speakers: Sequence[str | None] | None = None) -> torch.Tensor:
+    def shares(self, waveforms: list[torch.Tensor], heard: Sequence[Heard] | None = None) -> torch.Tensor:
         """Return the probability of each class for each waveform, [N, C].
 
         Args:
             waveforms: [N] each.
-            speakers: of each, for features that are normalised by speaker; None: each has one of its own.
+            heard: what is known of the speaker of each, for features that are normalised by speaker: ``front.hear``
+                makes it; None: each is known by itself.
         """
         import torch
 
         from rnnkit.layers.modes import mode
 
         found, device = [], next(self.model.parameters()).device
-        heard = None if speakers is None else self.front.hear(waveforms, speakers)
         with torch.inference_mode(), mode(self.model, training=False):
             for begin in range(0, len(waveforms), 32):
                 known = None if heard is None else heard[begin : begin + 32]
@@ -260,11 +262,15 @@ class Trained:
                 found.append(self.model(frames.to(device), lengths=lengths).softmax(1).cpu())
         return torch.cat(found)
 
+    def shares_of(self, utterances: HeldUtterances) -> torch.Tensor:
+        """Return the probability of each class for each utterance, [N, C]; speakers are known by all of theirs."""
+        return self.shares(utterances.waveforms, self.front.hear(utterances.waveforms, utterances.speakers))
+
     def figures(self, utterances: HeldUtterances) -> dict[str, float]:
         """Return the accuracy, and the mean over the classes of the share that is recognised."""
         import torch
 
-        found = self.shares(utterances.waveforms, utterances.speakers).argmax(1)
+        found = self.shares_of(utterances).argmax(1)
         true = torch.tensor([self.classes.index(label) for label in utterances.texts])
         right = (found == true).double()
         each = [float(right[true == label].mean()) for label in true.unique()]
@@ -334,12 +340,13 @@ def with_voices(utterances: HeldUtterances, classes: tuple[str, ...], voices: in
     """Return utterances and behind them the names of the classes, said by voices that espeak-ng makes.
 
     Raises:
-        DataError: espeak-ng is not installed, or has fewer voices.
+        DataError: espeak-ng is not installed. ConfigError: it has fewer voices.
     """
-    from rnnkit.data.audio.spoken_words import make_words
+    from rnnkit.data.audio import spoken_words
     from rnnkit.tasks.speech_batches import HeldUtterances
 
-    made = make_words(classes, voices, rate=utterances.rate)
+    with in_data_settings(["voices"]):
+        made = spoken_words.make_words(classes, voices, rate=utterances.rate)
     return HeldUtterances(
         [*utterances.waveforms, *(one.samples for one in made)],
         [*utterances.texts, *(one.word for one in made)],
@@ -361,7 +368,7 @@ def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None,
     page.add_figures(page_figures(metrics))
     page.add_troubles("What the recordings tell")
     if judged is not None:
-        shares, count = trained.shares(judged.waveforms, judged.speakers), len(trained.classes)
+        shares, count = trained.shares_of(judged), len(trained.classes)
         sure, found = shares.max(1)
         true = torch.tensor([trained.classes.index(label) for label in judged.texts])
         matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count).numpy()

@@ -177,6 +177,11 @@ def divide_clips(data: ClipData, command: str) -> ClipParts:
         findings += [one for one in test.findings if one not in findings]
         digests[str(data.test)] = test.fingerprint()
     if data.without is not None:
+        if not clips.speakers:
+            raise ConfigError(
+                f"data.without={data.without} arrived, but no recording of {data.path} has a speaker; name the column "
+                "of a table that has them, --set data.speaker_column=NAME, or leave data.without out"
+            )
         with in_data_settings({"speaker": "without"}):
             clips, test = leave_out_speaker(clips, data.without)
     amounts = {"test": 0.0 if test is not None else data.test_share, "validation": data.validation}

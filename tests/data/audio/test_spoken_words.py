@@ -5,7 +5,7 @@ import torch
 
 from rnnkit.data.audio import Waveform
 from rnnkit.data.audio.spoken_words import make_words
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError
 
 
 def hum(text, voice, speed, pitch):
@@ -37,7 +37,7 @@ def test_the_same_seed_says_the_same():
 
 
 def test_more_voices_than_there_are_are_refused():
-    with pytest.raises(DataError, match=r"1000 voices were asked for; expected at most \d+"):
+    with pytest.raises(ConfigError, match=r"voices=1000 arrived; expected at most \d+, which espeak-ng has"):
         make_words(["yes"], 1000, synthesize=hum)
-    with pytest.raises(ValueError, match="voices"):
+    with pytest.raises(ConfigError, match="voices"):
         make_words(["yes"], 0, synthesize=hum)

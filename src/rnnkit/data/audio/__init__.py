@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .features import Features, FeatureSettings, FeatureStream, mel_bank
     from .joining import ClipString, ClipStrings, join_clips, join_waveforms
     from .labelled_speech import SpokenClip, SpokenClipSet, read_spoken_clips
-    from .normalisation import FeatureNorm, NormStream
+    from .normalisation import FeatureNorm, Heard, NormStream
     from .resampling import Resampler, resample
     from .scenes import Scene, SceneMaker, SceneOptions
     from .sound_files import AudioInfo
@@ -42,6 +42,7 @@ _NAMES = {
     "FeatureSettings": "features",
     "FeatureStream": "features",
     "Features": "features",
+    "Heard": "normalisation",
     "NormStream": "normalisation",
     "Piece": "cutting",
     "Resampler": "resampling",
@@ -92,6 +93,7 @@ __all__ = [
     "FeatureSettings",
     "FeatureStream",
     "Features",
+    "Heard",
     "NormStream",
     "Piece",
     "Resampler",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ...errors import DataError, check_whole
+from ...errors import ConfigError, check_whole
 from .cutting import trim_silence
 from .espeak import espeak_variants, espeak_voices
 from .espeak import speak as _speak
@@ -70,8 +70,8 @@ def make_words(
         One for each voice and word, a voice behind the other.
 
     Raises:
-        DataError: espeak-ng is not installed, or has fewer voices.
-        ConfigError: an argument is outside its range.
+        DataError: espeak-ng is not installed. ConfigError: an argument is outside its range, or espeak-ng has fewer
+            voices.
 
     Example:
         >>> import torch
@@ -92,7 +92,7 @@ def make_words(
             for wanted, known in ((accents, set(espeak_voices())), (variants, set(espeak_variants())))
         ]
     if voices > (most := len(accents) * len(variants)):
-        raise DataError(f"{voices} voices were asked for; expected at most {most}, which espeak-ng has")
+        raise ConfigError.of("voices", voices, f"expected at most {most}, which espeak-ng has")
     drawn.shuffle(variants)
     # Variants differ more than accents, so each variant comes once before one comes again.
     pairs = [
