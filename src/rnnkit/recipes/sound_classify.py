@@ -22,9 +22,9 @@ from rnnkit.recipes.speech_data import ClipData, divide_clips, left_out
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.recipes.wording import in_data_settings
 from rnnkit.runs import data_digests
-from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Share, WholeNumber
+from rnnkit.tasks.ranges import Count, Positive, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import Average
-from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundFit, SoundNetwork
+from rnnkit.tasks.speech_settings import ClipFeatures, SoundAugment, SoundFit, SoundNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -51,22 +51,6 @@ class Model(SoundNetwork):
     bidirectional: bool = True
     pooling: Literal["concat", "last", "mean", "max", "attention"] = "concat"
     dropout: Share = 0.3
-
-
-@dataclass(frozen=True)
-class ClipFeatures(SoundFeatures):
-    """What the network sees of a recording.
-
-    Attributes:
-        norm: mean and variance that are taken away: of each recording (utterance), of all recordings at hand of its
-            speaker, without their labels (speaker), of the training part (training), of the frames so far (running), or
-            none. Recordings whose speaker is not named are of one speaker; `rnnkit predict` knows each by itself.
-        trim: what is so many decibels below the loudest moment is cut off at both ends, so that it does not matter how
-            tightly a recording was cut; none cuts nothing off.
-    """
-
-    norm: Literal["running", "training", "utterance", "speaker", "none"] = "utterance"
-    trim: NotNegative | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +176,7 @@ class PreparedSounds(PreparedParts):
 
         recipe, size = self.recipe, self.recipe.fit.batch_size or 32
         data_digests.record(folder, self.digests)
-        front = make_front(recipe.features, self.rate, 0.0, self.train, trim=recipe.features.trim)
+        front = make_front(recipe.features, self.rate, 0.0, self.train)
         torch.manual_seed(recipe.seed)
         model = build(recipe.model, front.features.size, self.classes)
         learner = rnnkit.Learner(model, metrics="accuracy", device=recipe.device, **recipe.fit.learner_settings())

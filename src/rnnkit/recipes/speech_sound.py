@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.tasks.speech_settings import SoundAugment, SoundFeatures, SoundNetwork
+from rnnkit.tasks.speech_settings import ClipFeatures, SoundAugment, SoundFeatures, SoundNetwork
 
 if TYPE_CHECKING:
     import rnnkit
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def make_front(
-    settings: SoundFeatures, rate: int, tail: float, utterances: Utterances | None, *, trim: float | None = None
+    settings: SoundFeatures | ClipFeatures,
+    rate: int,
+    tail: float,
+    utterances: Utterances | None,
 ) -> SpeechFront:
     """Return what makes features, its normalisation measured on the training part.
 
@@ -21,13 +24,13 @@ def make_front(
         rate: that of most files.
         tail: seconds of silence behind each utterance.
         utterances: of the training part; None: the normalisation is measured later.
-        trim: decibels below the loudest frame that are cut off at both ends; None: nothing is.
     """
     from rnnkit.data.audio.features import Features, FeatureSettings
     from rnnkit.data.audio.normalisation import FeatureNorm
     from rnnkit.tasks.speech_batches import SpeechFront
 
     features = Features(FeatureSettings(**settings.arguments(rate)))
+    trim = settings.trim if isinstance(settings, ClipFeatures) else None
     front = SpeechFront(features, FeatureNorm(features.size, settings.norm), tail=tail, trim=trim)
     if utterances is not None and front.norm.needs_fit:
         front.fit(utterances)

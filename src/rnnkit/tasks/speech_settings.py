@@ -12,8 +12,8 @@ from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
 
 @dataclass(frozen=True)
-class SoundFeatures(Settings):
-    """What the network sees of sound, see ``rnnkit.data.audio.FeatureSettings``.
+class FrameFeatures(Settings):
+    """What the frames of sound are, see ``rnnkit.data.audio.FeatureSettings``.
 
     Attributes:
         rate: samples a second; none takes that of most files, at most 16000. Other files are resampled.
@@ -21,8 +21,6 @@ class SoundFeatures(Settings):
         bands: the number of mel bands; none takes 80, and 40 below 16000 samples a second.
         window_ms: the length of a frame.
         hop_ms: from one frame to the next.
-        norm: mean and variance that are taken away: of the frames so far (running), of the training part (training), of
-            each utterance (utterance; a stream cannot), or none.
     """
 
     group_name: ClassVar[str] = "features"
@@ -32,7 +30,6 @@ class SoundFeatures(Settings):
     bands: Count | None = None
     window_ms: Positive = 25.0
     hop_ms: Positive = 10.0
-    norm: Literal["running", "training", "utterance", "none"] = "running"
 
     def arguments(self, rate: int) -> dict[str, Any]:
         """Return the arguments of ``FeatureSettings``.
@@ -42,6 +39,34 @@ class SoundFeatures(Settings):
         """
         names = ("kind", "bands", "window_ms", "hop_ms")
         return {name: getattr(self, name) for name in names} | {"rate": self.rate or min(rate, 16000)}
+
+
+@dataclass(frozen=True)
+class SoundFeatures(FrameFeatures):
+    """What the network sees of sound.
+
+    Attributes:
+        norm: mean and variance that are taken away: of the frames so far (running), of the training part (training), of
+            each utterance (utterance; a stream cannot), or none.
+    """
+
+    norm: Literal["running", "training", "utterance", "none"] = "running"
+
+
+@dataclass(frozen=True)
+class ClipFeatures(FrameFeatures):
+    """What the network sees of a recording that has one class.
+
+    Attributes:
+        norm: mean and variance that are taken away: of each recording (utterance), of all recordings at hand of its
+            speaker, without their labels (speaker), of the training part (training), of the frames so far (running), or
+            none. Recordings whose speaker is not named are of one speaker; `rnnkit predict` knows each by itself.
+        trim: what is so many decibels below the loudest moment is cut off at both ends, so that it does not matter how
+            tightly a recording was cut; none cuts nothing off.
+    """
+
+    norm: Literal["running", "training", "utterance", "speaker", "none"] = "utterance"
+    trim: NotNegative | None = None
 
 
 @dataclass(frozen=True)
