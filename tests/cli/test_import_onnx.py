@@ -35,7 +35,7 @@ def test_a_run_from_an_onnx_file_predicts(file, tmp_path):
 def test_mistakes(file, tmp_path):
     path, _ = file
     assert refused_alone(call("import", path, "--configuration", "c.json"), "leave it out")
-    assert refused_alone(call("import", "no.onnx"), "no such file")
+    assert refused_alone(call("import", "no.onnx"), "does not exist", "an .onnx file")
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
     assert refused_alone(call("import", "bad.onnx"), "no ONNX file")
     assert not (tmp_path / "runs").exists()

@@ -14,7 +14,7 @@ import typer
 from ..errors import ConfigError
 from ..recipes import DataRequest
 from ..recipes.wording import on_full_disk
-from ..runs.folders import finetune_again, resume_again
+from ..runs.folders import finetune_again, is_tuned, resume_again
 from ..runs.settings import override
 from ..runs.settings import settings as known_settings
 from ..serialization import STATE
@@ -178,23 +178,14 @@ def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
             raise RunFolderError(
                 f"{folder} began as another fine-tuning; name another folder with --out, or type what it began with"
             )
-        over = _is_finished(folder)
+        over = is_tuned(folder)
         if over:
             typer.echo(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
     return bool(from_first_process(over))
 
 
-def _is_finished(folder: Path) -> bool:
-    """Return whether a fine-tuning has written all its results; some write the report behind the metrics."""
-    from ..recipes.finetuning import REPORT
-    from ..runs import METRICS, read_facts
-
-    ended = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
-    return ended and (folder / REPORT).is_file()
-
-
 def _run(job: FineTuneWork, settings: FineTune, folder: Path) -> History:
-    from ..recipes.finetuning import REPORT
+    from ..runs import REPORT
 
     (folder / REPORT).unlink(missing_ok=True)  # of a run that was interrupted: it is not the one of the results to come
     typer.echo(f"Run folder: {folder}")
@@ -261,7 +252,7 @@ def _facts_of_stopped(folder: Path) -> dict[str, Any]:
     facts = read_facts(folder / FINETUNE)
     if not {"from", "data", "settings"} <= set(facts):
         raise ConfigError(f"{folder} began as no fine-tuning; to go on with its training type `{resume_again(folder)}`")
-    if _is_finished(folder):
+    if is_tuned(folder):
         raise ConfigError(f"{folder} is finished; to learn more fine-tune it: `rnnkit finetune {folder} FILE`")
     again = finetune_again(folder)
     if "--resume" not in again:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..errors import ConfigError, DataError
-from ..runs import FINETUNE, Metrics, read_facts, record
+from ..runs import FINETUNE, REPORT, Metrics, read_facts, record
 from ..tasks.ranges import Count, Factor, NotNegative, Positive, Seed, Settings, Share
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[Any, Any]
 T = TypeVar("T")
-REPORT, ADAPTERS, PICTURE = "report.json", "adapters.safetensors", "before_after.png"
+ADAPTERS, PICTURE = "adapters.safetensors", "before_after.png"
 
 
 @dataclass(frozen=True)

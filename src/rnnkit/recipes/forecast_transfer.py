@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
-from ..runs import data_digests, read_recipe
-from .finetuning import REPORT, FineTune, FineTuneWork, refuse_old_rows
+from ..runs import REPORT, data_digests, read_recipe
+from .finetuning import FineTune, FineTuneWork, refuse_old_rows
 from .forecast_run import PreparedForecast
 from .pretraining_worth import Rows, TransferFineTune, draw_rows, tell_worth
 

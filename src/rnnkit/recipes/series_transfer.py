@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
-from ..runs import data_digests
+from ..runs import REPORT, data_digests
 from ..tasks import series
 from ..tasks.network import Layers, build, build_on, make_learner
-from .finetuning import REPORT, FineTune, FineTuneWork, refuse_old_rows
+from .finetuning import FineTune, FineTuneWork, refuse_old_rows
 from .pretraining_worth import Rows, TransferFineTune, draw_rows, tell_worth
 from .series import PreparedSeries, SeriesRecipe
 

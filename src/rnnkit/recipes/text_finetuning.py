@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import rnnkit
 
 from ..errors import ConfigError
-from ..runs import data_digests
+from ..runs import REPORT, data_digests
 from .base import DataRequest
-from .finetuning import REPORT, FineTune, FineTuneWork, refuse_old_rows, write_results
+from .finetuning import FineTune, FineTuneWork, refuse_old_rows, write_results
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts

@@ -5,7 +5,7 @@ Importing this package loads no torch.
 
 from __future__ import annotations
 
-from .files import CURVES, DATA, FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS, read_facts, write_json
+from .files import CURVES, DATA, FINETUNE, HISTORY, METRICS, RECIPE, REPORT, VERSIONS, read_facts, write_json
 from .folders import StoredRecipe, read_recipe, start
 from .record import Metrics, chosen_on_validation, record
 
@@ -16,6 +16,7 @@ __all__ = [
     "HISTORY",
     "METRICS",
     "RECIPE",
+    "REPORT",
     "VERSIONS",
     "Metrics",
     "StoredRecipe",

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
 from ..serialization import FILE, STATE
-from .files import DATA, FINETUNE, METRICS, RECIPE, VERSIONS, read_facts, write_json
+from .files import DATA, FINETUNE, METRICS, RECIPE, REPORT, VERSIONS, read_facts, write_json
 from .versions import write_versions
 
 
@@ -141,9 +141,15 @@ def resume_again(folder: Path) -> str:
     return shlex.join(["rnnkit", "train", "--resume", str(folder)])
 
 
+def is_tuned(folder: Path) -> bool:
+    """Return whether a fine-tuning has written all its results; some write the report behind the metrics."""
+    ended = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
+    return ended and (folder / REPORT).is_file()
+
+
 def finetune_again(folder: Path) -> str:
-    """Return what to type to go on with a fine-tuning, or to begin it anew where it ended and kept no state."""
-    if (folder / STATE).is_file() or not (folder / METRICS).is_file():
+    """Return what to type to go on with a fine-tuning, or to begin it anew where it is finished or kept no state."""
+    if not is_tuned(folder) and ((folder / STATE).is_file() or not (folder / METRICS).is_file()):
         return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)
     target = ["--set", f"data.target_path={facts['target_path']}"] if "target_path" in facts else []
