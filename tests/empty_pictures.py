@@ -27,8 +27,16 @@ def save_empty(figure, file, *, format=None, **_):
 
 @contextmanager
 def pictures_saved_empty():
-    """Make figures as ever, and save them as empty pictures."""
+    """Make figures as ever, and save them as empty pictures. Those of pages are not even made."""
+    from rnnkit.plotting.page import Page
+
+    picture = Page.picture
+
+    def without_drawing(page, draw, alt, **texts):
+        picture(page, lambda file: save_empty(None, file), alt, **texts)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Page, "picture", without_drawing)
         patch.setattr("matplotlib.figure.Figure.savefig", save_empty)
         patch.setattr("rnnkit.plotting.style.plain_texts", lambda figure: None)
         yield

@@ -14,10 +14,11 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import ConfigError, suggest
-from ..tasks.ranges import Range, range_of
+from ..tasks.ranges import Range, ranges_of
 
 R = TypeVar("R")
 
@@ -82,17 +83,22 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
     """
     found: dict[str, Setting] = {}
     cls = type(recipe)
-    hints, annotated, meant = get_type_hints(cls), get_type_hints(cls, include_extras=True), meanings(cls)
+    hints, ranges, meant = _hints(cls), ranges_of(cls), meanings(cls)
     for item in fields(recipe):
         value, name = getattr(recipe, item.name), prefix + item.name
         if is_dataclass(value):
             found |= settings(value, name + ".")
         else:
-            allowed = range_of(annotated[item.name])
-            found[name] = Setting(value, hints[item.name], meant.get(item.name, ""), allowed)
+            found[name] = Setting(value, hints[item.name], meant.get(item.name, ""), ranges.get(item.name))
     return found
 
 
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+@cache
 def meanings(cls: type) -> dict[str, str]:
     """Return what the docstrings of a dataclass and its bases say of its fields under ``Attributes:``.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
@@ -85,6 +86,7 @@ def _ranges(annotation: Any) -> Iterator[Range]:
         yield from _ranges(member)
 
 
+@cache
 def ranges_of(group: type) -> dict[str, Range]:
     """Return the ranges of a dataclass's fields, by the field's name."""
     hints = get_type_hints(group, include_extras=True)
