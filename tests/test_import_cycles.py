@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -25,6 +26,7 @@ TRAINING = (
 )
 
 
+@cache
 def modules(source: Path) -> dict[str, Path]:
     names = {".".join(file.relative_to(source).with_suffix("").parts): file for file in source.rglob("*.py")}
     return {name.removesuffix(".__init__"): file for name, file in names.items()}
@@ -34,7 +36,7 @@ def imported(name: str, file: Path, known: dict[str, Path]) -> set[str]:
     """The modules that a module imports when it is imported, or for types; not those that a function imports."""
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
     found = set()
-    for node in outside_functions(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _import_nodes(file):
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             full = ".".join([*base, *([node.module] if node.module else [])])
@@ -44,6 +46,12 @@ def imported(name: str, file: Path, known: dict[str, Path]) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} & set(known)
     return found - {name}
+
+
+@cache
+def _import_nodes(file: Path) -> list[ast.AST]:
+    nodes = outside_functions(ast.parse(file.read_text(encoding="utf-8")))
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def outside_functions(node: ast.AST) -> Iterator[ast.AST]:

@@ -92,7 +92,7 @@ def test_a_killed_process_is_started_again(tmp_path):
     """One process prints and writes; it is killed behind a checkpoint; both start again and go on from there."""
     out = tmp_path / "printed"
     path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *sys.path])
-    longer = [one.replace("rows=400", "rows=2000") for one in SMALL]
+    longer = [one.replace("rows=400", "rows=1000") for one in SMALL]
     command = [sys.executable, "-m", "rnnkit", *longer, "--processes", "2", "--max-restarts", "1"]
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     with out.open("w") as printed:

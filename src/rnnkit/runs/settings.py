@@ -82,7 +82,7 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Setting]:
         (10, 'passes over the training images.', 'a whole number, at least 1')
     """
     found: dict[str, Setting] = {}
-    cls = type(recipe)
+    cls: Any = type(recipe)
     hints, ranges, meant = _hints(cls), ranges_of(cls), meanings(cls)
     for item in fields(recipe):
         value, name = getattr(recipe, item.name), prefix + item.name

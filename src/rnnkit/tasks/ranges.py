@@ -117,7 +117,8 @@ class Settings:
     group_name: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for name, allowed in ranges_of(type(self)).items():
+        own: Any = type(self)
+        for name, allowed in ranges_of(own).items():
             value = getattr(self, name)
             if value is not None and value not in allowed:
                 raise ConfigError(f"{self.full_name(name)}={value} arrived; expected {allowed}")
