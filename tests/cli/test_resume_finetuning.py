@@ -127,3 +127,11 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bits(monkeypatch, name):
     Path("part/report.json").unlink()  # as a kill between the metrics and the report leaves it
     assert call("finetune", "--resume", "part").exit_code == 0
     assert json.loads(Path("part/report.json").read_text())["new"] == theirs["new"]
+
+
+def test_what_cannot_go_on_is_named():
+    assert "gone does not exist" in call("finetune", "--resume", "gone").stderr
+    Path("part").mkdir()
+    Path("part/finetune.json").write_text(json.dumps({"from": "gone", "data": "new.csv", "settings": {}}))
+    assert "part began with the run gone, which does not exist" in call("finetune", "--resume", "part").stderr
+    assert "--epochs 3 arrived with --resume part" in call("finetune", "--resume", "part", "--epochs", 3).stderr

@@ -95,9 +95,11 @@ def finetune(
 
     how, launched = exchange_of(exchange), Launch("finetune", processes, max_restarts, finetune_again)
     if resume is not None:
-        given = (run, file, data, task, epochs, batch_size, lr, seed, *(set_ or ()), out, encoding)
-        given += ("--restartable",) if restartable else ()
-        others = [one for one in given if one is not None]
+        named = {"--data": data, "--task": task, "--out": out, "--encoding": encoding, "--epochs": epochs}
+        named |= {"--batch-size": batch_size, "--lr": lr, "--seed": seed}
+        others = [str(one) for one in (run, file) if one is not None]
+        others += [f"{name} {value}" for name, value in named.items() if value is not None]
+        others += [f"--set {one}" for one in set_ or ()] + ["--restartable"] * restartable
         if others:
             raise ConfigError(
                 f"{others[0]} arrived with --resume {resume}; a fine-tuning goes on with its own run, data and "
@@ -214,6 +216,10 @@ def _resume(folder: Path, recipe: str | None, device: str | None, launched: Laun
     check_run("finetune --resume", folder)
     facts = _facts_of_stopped(folder)
     source, task = Path(str(facts["from"])), facts.get("task")
+    if not source.is_dir():
+        raise ConfigError(
+            f"{folder} began with the run {source}, which does not exist; put it back, or go to where it was typed"
+        )
     trained = trained_recipe_of(source, recipe)
     _check_source(folder, source, trained, facts)
     # What another task learns from is in the settings of its recipe.
@@ -245,10 +251,12 @@ def _facts_of_stopped(folder: Path) -> dict[str, Any]:
     """Return what a fine-tuning was begun with.
 
     Raises:
-        ConfigError: the folder holds none, or one that is finished or kept no state.
+        ConfigError: there is no such folder, it holds none, or one that is finished or kept no state.
     """
     from ..runs import FINETUNE, read_facts
 
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} does not exist; expected the folder of a fine-tuning that was stopped")
     facts = read_facts(folder / FINETUNE)
     if not {"from", "data", "settings"} <= set(facts):
         raise ConfigError(f"{folder} began as no fine-tuning; to go on with its training type `{resume_again(folder)}`")
