@@ -143,8 +143,12 @@ def test_nothing_held_back_and_large_parts(tmp_path, monkeypatch):
 
 def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
     manifest = make("tokens", tokens="char")
-    (tmp_path / "tokens" / manifest.shards[1].name).write_bytes(b"PAR1")
+    file = tmp_path / "tokens" / manifest.shards[1].name
     words = ["train", "lm", *SMALL, "--set", "data.shards=tokens"]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:44] + bytes([whole[44] ^ 255]) + whole[45:])  # of a page: it shows when it is trained on
+    assert "type --set data.damaged=skip" in call(*words, "--out", "within").stderr
+    file.write_bytes(b"PAR1")
     refused = call(*words, "--out", "a")
     assert refused.exit_code == 2
     assert "shard-00001.parquet: has 4 bytes" in refused.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
+from rnnkit import runs
 from rnnkit.data import Tokenizer
 from rnnkit.data.data_folder import find_data
 from rnnkit.data.shards.manifest import TOKENIZER
@@ -30,6 +31,11 @@ class PreparedShardLm(PreparedLm):
     """A run on shards of tokens."""
 
     parts: ShardParts  # type: ignore[assignment]  # in the place of texts
+
+    def run(self, folder: Path) -> runs.Metrics:
+        """Train, measure and generate; see `Lm.run`."""
+        with self.recipe.data.wording():  # damage within a shard shows when it is trained on
+            return super().run(folder)
 
     def train_batches(self) -> Batches:
         """Return the batches to train on."""

@@ -231,3 +231,16 @@ def test_a_part_of_the_tokens_is_a_set_of_its_own(found):
     assert numbers(part.batches(2, window=40)) == numbers(TokenBatches(tokens[1000:1500], 2, 40))
     assert part.fingerprint() != found.fingerprint()
     assert [len(found.shard(rank, 3)) for rank in range(3)] == [len(found) // 3] * 3
+
+
+def test_files_of_others_may_hold_tokens_of_other_types(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, dtype, ids in (("a", pa.uint16(), [1, 2, 3]), ("b", pa.int32(), [-4, 70_000, 6])):
+        pq.write_table(pa.table({"tokens": pa.array([ids], pa.list_(dtype))}), tmp_path / f"{name}.parquet")
+    found = shards.ShardSet.open(tmp_path)
+    assert [one.dtype for one in found.schema] == ["int32"]
+    [batch] = found.batches(1, window=10)
+    assert batch.inputs.tolist() == [[1, 2, 3, -4, 70_000]]
+    assert batch.targets.tolist() == [[2, 3, -4, 70_000, 6]]

@@ -181,11 +181,15 @@ def _fitting(ids: npt.NDArray[Any], dtype: np.dtype[Any], where: str) -> npt.NDA
     """Return tokens that fit a type.
 
     Raises:
-        DataError: one does not; the schema, which is that of the first file, says otherwise.
+        DataError: one does not; the schema says otherwise.
     """
     if np.can_cast(ids.dtype, dtype):
         return ids
     limits = np.iinfo(dtype)
     if ids.size and not limits.min <= int(ids.min()) <= int(ids.max()) <= limits.max:
-        raise DataError(f"holds the token {int(ids.max()):,}; expected {dtype} as in the first file", Place(where))
+        raise DataError(
+            f"holds tokens from {int(ids.min()):,} to {int(ids.max()):,}; expected {dtype}, as the schema says",
+            Place(where),
+            "make the shards again",
+        )
     return ids

@@ -346,6 +346,7 @@ def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Ma
         DataError: a file is damaged, or is not like the others, and `base` refuses such.
     """
     kind, found, schema, shards = "", "", None, []
+    types: set[str] = set()  # of the tokens: files may differ in it
     storage = base.storage
     for name in names:
         try:
@@ -358,6 +359,7 @@ def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Ma
                 listed = ", ".join(file.schema.names)
                 raise DataError(f"has no column {found!r} as the files before; it has {listed}", Place(file.where))
             tokens = int(file.units(found)[-1]) if kind == "tokens" else None
+            types |= {one.dtype for one in fields_of(file.schema, [found]) if one.name == found}
             shards.append(Shard(name, file.rows, size, tokens=tokens))
             file.close()
         except DataError as error:
@@ -367,4 +369,9 @@ def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Ma
     if schema is None or not shards or not sum(one.rows for one in shards):
         return None
     inputs = [found] if found else list(schema.names)
-    return Manifest(kind, found, fields_of(schema, inputs), tuple(shards), made={"by": "others"})
+    fields = fields_of(schema, inputs)
+    if kind == "tokens" and len(types) > 1:
+        widest = np.result_type(*types)
+        dtype = str(widest) if widest.kind in "iu" else "int64"
+        fields = tuple(one._replace(dtype=dtype) if one.name == found else one for one in fields)
+    return Manifest(kind, found, fields, tuple(shards), made={"by": "others"})
