@@ -73,6 +73,54 @@ def test_a_speaker_is_kept_out_and_made_voices_are_learned_from(tmp_path, monkey
         replace(recipe, data=replace(data, path=str(tmp_path / "labels"))).prepare()
     with pytest.raises(ConfigError, match="each says what judges"):
         replace(data, test=str(tmp_path))
+    (tmp_path / "bob").mkdir()
+    for file in tmp_path.glob("*_bob_*"):
+        file.rename(tmp_path / "bob" / file.name)
+    with pytest.raises(DataError, match="all recordings are of bob"):
+        replace(recipe, data=replace(data, path=str(tmp_path / "bob"))).prepare()
+
+
+def test_it_is_told_what_features_are_normalised_by(tmp_path):
+    rows = ["path,label,speaker"]
+    for place, speaker in enumerate(("ann", "bob", "cid")):
+        for word in ("low", "high"):
+            for number in range(3):
+                name = f"{word}{speaker}{number}.wav"
+                write_wav(tmp_path / name, tone(word, seed=10 * place + number), RATE)
+                rows.append(f"{name},{word},{speaker if number else ''}")
+    (tmp_path / "all.csv").write_text("\n".join(rows))
+    (tmp_path / "known.csv").write_text("\n".join(row for row in rows if row[-1] != ","))
+    small = (
+        "features.bands=12 features.norm=speaker data.without=bob data.validation=0 model.hidden_size=4 "
+        "model.channels=4 fit.epochs=1 fit.average=none"
+    )
+    settings = [part for one in small.split() for part in ("--set", one)]
+    run = tmp_path / "run"
+    result = call("train", "sound-classify", tmp_path / "all.csv", *settings, "--out", run)
+    assert result.exit_code == 0, result.output
+    assert "6 recordings without a speaker may be of bob, and are not kept out" in result.output
+    assert "6 of 18 recordings name no speaker" in result.output
+    assert "normalised by all recordings of a speaker" in json.loads((run / "metrics.json").read_text())["split"]
+    assert "6 of 18 recordings name no speaker" in call("evaluate", run, tmp_path / "all.csv").stderr
+    assert "name no speaker" not in call("evaluate", run, tmp_path / "known.csv").stderr
+    told = call("predict", run, tmp_path / "lowann0.wav", tmp_path / "lowann1.wav").stderr
+    assert told.count("each recording is normalised by itself alone") == 1
+
+
+def test_a_run_with_made_voices_is_judged_without_them(tmp_path, monkeypatch):
+    for word in ("low", "high"):
+        for number in range(5):
+            write_wav(tmp_path / f"{word}_ann_{number}.wav", tone(word, seed=number), RATE)
+    made = [SpokenWord(word, "x", tone(word)) for word in ("low", "high")]
+    monkeypatch.setattr(spoken_words, "make_words", lambda words, voices, rate: made)
+    small = "features.bands=12 data.voices=1 data.validation=0.2 model.hidden_size=4 model.channels=4 fit.epochs=1"
+    settings = [part for one in small.split() for part in ("--set", one)]
+    run = tmp_path / "run"
+    result = call("train", "sound-classify", tmp_path, "--set", "data.layout=digits", *settings, "--out", run)
+    assert result.exit_code == 0, result.output
+    monkeypatch.setattr(spoken_words, "make_words", None)
+    assert call("evaluate", run).exit_code == 0
+    assert validates_again(run)
 
 
 def test_silence_around_recordings_does_not_matter_where_it_is_cut_off(tmp_path):

@@ -7,14 +7,15 @@ A folder a class, or a table with a column of labels. Sound is augmented anew in
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import rnnkit
 from rnnkit import runs
-from rnnkit.errors import ConfigError, DataError, Place
+from rnnkit.errors import ConfigError, DataError, DataWarning, Place
 from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, no_validation
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.recipes.sound_run import SoundRecipe
@@ -89,7 +90,7 @@ class SoundClassify(SoundRecipe):
     features: ClipFeatures = field(default_factory=ClipFeatures)
     augment: SoundAugment = field(default_factory=SoundAugment)
     fit: Fit = field(default_factory=Fit)
-    data: ClipData = field(default_factory=LabelledClips)
+    data: ClipData = field(default_factory=LabelledClips)  # `spoken-intents` has another one
     seed: Seed = 0
     device: str = "auto"
 
@@ -111,6 +112,10 @@ class SoundClassify(SoundRecipe):
                 held[name] = labelled(clips, rate, known=classes)
         if self.fit.early_stopping is not None and "validation" not in held:
             raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
+        if self.features.norm == "speaker":
+            division += "; features are normalised by all recordings of a speaker in a part"
+            speakers = [one for part in (train, *held.values()) for one in part.speakers]
+            findings += without_speaker(speakers, self.data.path)
         return PreparedSounds(findings, division, parts.digests, self, train, held, classes, rate)
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
@@ -118,30 +123,49 @@ class SoundClassify(SoundRecipe):
         trained = Trained.load(folder, self.device)
         if data is not None:
             clips = self.data.read(data.without_encoding(), new=True)
-            return trained.figures(labelled(clips, trained.front.rate, known=trained.classes))
-        prepared = self.prepare()
-        assert isinstance(prepared, PreparedSounds)
-        prepared.check_data(folder)
-        if not (found := prepared.held.get("test") or prepared.held.get("validation")):
+            given = labelled(clips, trained.front.rate, known=trained.classes)
+            if trained.front.norm.kind == "speaker":
+                for told in without_speaker(given.speakers, data.path):
+                    warnings.warn(told, DataWarning, stacklevel=2)
+            return trained.figures(given)
+        held = self._held(folder)
+        if not (found := held.get("test") or held.get("validation")):
             raise DataError(f"{folder} held no recordings back; name some: --data FOLDER")
         return trained.figures(found)
 
     def validate(self, folder: Path) -> dict[str, float]:
         """Return figures of the folder's model on its validation recordings."""
-        prepared = self.prepare()
-        assert isinstance(prepared, PreparedSounds)
-        prepared.check_data(folder)
-        if not (found := prepared.held.get("validation")):
+        if not (found := self._held(folder).get("validation")):
             raise no_validation(folder, "recordings")
         return Trained.load(folder, self.device).figures(found)
+
+    def _held(self, folder: Path) -> dict[str, HeldUtterances]:
+        """Return the recordings that the folder's run held back, by the name of the part."""
+        recipe = self
+        if isinstance(self.data, LabelledClips):  # made voices judge nothing, and need a program that may not be here
+            recipe = replace(self, data=replace(self.data, voices=0))
+        prepared = recipe.prepare()
+        assert isinstance(prepared, PreparedSounds)
+        prepared.check_data(folder)
+        return prepared.held
 
     def predictor(self, folder: Path) -> Predictor:
         """Return a function from a sound file to its class."""
         from rnnkit.data.audio import read_audio
 
         trained = Trained.load(folder, self.device)
+        told = trained.front.norm.kind != "speaker"
 
         def answer(data: DataRequest) -> Columns:
+            nonlocal told
+            if not told:
+                warnings.warn(
+                    f"{folder} was trained with features.norm=speaker, and here each recording is normalised by itself "
+                    "alone, which is worse; the guide of speech shows how to give other recordings of the speaker",
+                    DataWarning,
+                    stacklevel=2,
+                )
+                told = True
             sound = read_audio(data.without_encoding(), rate=trained.front.rate)
             shares = trained.shares([sound.samples])[0]
             best = int(shares.argmax())
@@ -318,6 +342,25 @@ def labelled(clips: ClipSet, rate: int, *, known: tuple[str, ...] | None = None)
             raise DataError(f"{clip.path} is of the class {clip.label!r}; the model knows {', '.join(known[:10])}")
     sounds = [clips.waveform(at, rate).samples for at in range(len(clips))]
     return HeldUtterances(sounds, [str(clip.label) for clip in clips], rate, [clip.speaker for clip in clips])
+
+
+def without_speaker(speakers: Sequence[str | None], source: object) -> list[str]:
+    """Return a sentence about recordings without a speaker, for features that are normalised by speaker.
+
+    Args:
+        speakers: of each recording.
+        source: where the recordings come from.
+
+    Example:
+        >>> without_speaker(["ann", None, None], "words")
+        ['words: 2 of 3 recordings name no speaker, and are normalised together as of one; ...']
+    """
+    if not (unknown := speakers.count(None)):
+        return []
+    return [
+        f"{source}: {unknown:,} of {len(speakers):,} recordings name no speaker, and are normalised together as of "
+        "one; where they are of several, name these by files such as WORD_SPEAKER_1.wav, or in a column of a table."
+    ]
 
 
 def with_voices(utterances: HeldUtterances, classes: tuple[str, ...], voices: int) -> HeldUtterances:

@@ -184,6 +184,18 @@ def divide_clips(data: ClipData, command: str) -> ClipParts:
             )
         with in_data_settings({"speaker": "without"}):
             clips, test = leave_out_speaker(clips, data.without)
+        if not len(clips):
+            raise DataError(
+                f"all recordings are of {data.without}, so none is left to learn from",
+                Place(str(data.path)),
+                "leave data.without out, or add recordings of others",
+            )
+        unknown = [clip.id for clip in clips if clip.speaker is None]
+        if unknown:
+            findings.append(
+                f"{_count(unknown)} without a speaker may be of {data.without}, and {_is_or_are(unknown)} not kept "
+                f"out: {names_of(unknown)}."
+            )
     amounts = {"test": 0.0 if test is not None else data.test_share, "validation": data.validation}
     amounts = {part: share for part, share in amounts.items() if share}
     by = _division(data, clips)
@@ -286,9 +298,7 @@ def left_out(part: str, names: Sequence[str], what: str) -> list[str]:
     """
     if not names:
         return []
-    count = f"{len(names):,} {'recording' if len(names) == 1 else 'recordings'}"
-    verb = "is" if len(names) == 1 else "are"
-    return [f"{part}: " * bool(part) + f"{count} {what} {verb} left out: {names_of(names)}."]
+    return [f"{part}: " * bool(part) + f"{_count(names)} {what} {_is_or_are(names)} left out: {names_of(names)}."]
 
 
 def without_short(
@@ -318,6 +328,14 @@ def without_short(
         [utterances.waveforms[index] for index in kept], [utterances.texts[index] for index in kept], utterances.rate
     )
     return left, left_out("train", short, "too short for the transcript")
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names):,} {'recording' if len(names) == 1 else 'recordings'}"
+
+
+def _is_or_are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _division(data: ClipData, clips: ClipSet) -> Literal["speaker", "random"]:

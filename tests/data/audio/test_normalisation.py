@@ -66,6 +66,8 @@ def test_speaker(training):
     torch.testing.assert_close(made, plain - plain.mean(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(none(own[0]), none(own[0][None], heard=[none.hear(own[:1])])[0])
     assert norm(torch.zeros(0, 3)).shape == (0, 3)
+    with pytest.raises(ShapeError, match=r"heard has shape \[2, 3\]; expected one of 3 features for each of 1 rows"):
+        norm(own[0][None], heard=[heard, heard])
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.98])

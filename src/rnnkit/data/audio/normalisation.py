@@ -170,7 +170,7 @@ class FeatureNorm(nn.Module):
             heard: of each row, what is known of its speaker ("speaker"); None: each is known by the utterance alone.
 
         Raises:
-            ShapeError: another number of dimensions or of features.
+            ShapeError: another number of dimensions, of features, or of speakers in `heard`.
             ConfigError: the kind needs `fit` first.
         """
         self._check(features, (2, 3))
@@ -224,6 +224,10 @@ class FeatureNorm(nn.Module):
         if heard is None:
             rows = zip(batch, valid[..., 0], strict=True)
             heard = [self.hear([row[kept]]) for row, kept in rows]
+        if len(heard) != len(batch) or any(one.sums.shape != self.mean.shape for one in heard):
+            arrived = [len(heard), *{len(one.sums) for one in heard}]
+            expected = f"; expected one of {self.size} features for each of {len(batch)} rows"
+            raise ShapeError.of("heard", arrived, expected)
         mean, std = self.mean.double(), self.std.double()
         weights = torch.tensor([[one.frames + self.prior] for one in heard], dtype=torch.float64)
         sums, squares = (torch.stack(parts) for parts in zip(*((one.sums, one.squares) for one in heard), strict=True))
