@@ -352,14 +352,15 @@ def without_speaker(speakers: Sequence[str | None], source: object) -> list[str]
         source: where the recordings come from.
 
     Example:
-        >>> without_speaker(["ann", None, None], "words")
-        ['words: 2 of 3 recordings name no speaker, and are normalised together as of one; ...']
+        >>> len(without_speaker(["ann", None, None], "words")), without_speaker(["ann"], "words")
+        (1, [])
     """
     if not (unknown := speakers.count(None)):
         return []
     return [
         f"{source}: {unknown:,} of {len(speakers):,} recordings name no speaker, and are normalised together as of "
-        "one; where they are of several, name these by files such as WORD_SPEAKER_1.wav, or in a column of a table."
+        "one; where they are of several, give a table with a column of speakers, or one folder of files such as "
+        "WORD_SPEAKER_1.wav."
     ]
 
 
