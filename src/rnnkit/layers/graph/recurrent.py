@@ -156,7 +156,8 @@ class Recurrent(GraphLayer):
             if len(self._carried[0]) != x.shape[0]:
                 raise ShapeError(
                     f"{x.shape[0]} rows arrived, but the stateful layer carries the states of {len(self._carried[0])}; "
-                    "pass as many rows, or type model.reset_states() before"
+                    "pass as many rows, or type model.reset_states() before. A Learner, whose rows begin anew, takes "
+                    "layers with stateful = False"
                 )
             return [state.to(x.device) for state in self._carried]
         return [x.new_zeros(x.shape[0], size) for size in sizes]
