@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
-from .base import Columns, DataRequest, InspectionData, Predictor, Recipe
-from .inspection import INPUTS, TARGETS, lengths_of, named_arrays, tensor_of
+from .base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from .inspection import INPUTS, lengths_of, named_arrays, tensor_of
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -82,6 +82,17 @@ class Imported(Recipe):
     data: Data = field(default_factory=Data)
     seed: Seed = 0
     device: str = "auto"
+
+    def prepare(self) -> PreparedRun:
+        """Refuse to train from the beginning.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "runs of `imported` were trained elsewhere and are not trained from the beginning; `rnnkit import FILE` "
+            "makes one, and `rnnkit finetune RUN FILE` trains it on"
+        )
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return loss and metrics of the folder's model on rows of a file."""
@@ -190,7 +201,9 @@ class Imported(Recipe):
             return (x if lengths is None else Sequences(x, lengths)), _answers_of(data.path, model, len(x))
         rows = self._read_series(data, "labels" if model.final[0] == "softmax" else "numbers", model)
         if rows.targets is None:
-            raise DataError(f"{data.path} has no column of answers; name it: --set data.target=COLUMN")
+            raise DataError(
+                f"{data.path} has no column of answers, such as label; name it so, or write an .npz file with x and y"
+            )
         x = _sequences(rows)
         if model.final[0] != "softmax":
             return x, torch.as_tensor(rows.targets, dtype=torch.float32).reshape(len(rows), -1)
@@ -374,10 +387,13 @@ def _arrays(path: Path, model: GraphModel) -> tuple[list[torch.Tensor], Any]:
 
 def _answers_of(path: Path, model: GraphModel, rows: int) -> torch.Tensor:
     """The answers of an .npz file for a network of one input and one output: y, or an array named as the output."""
+    from .imported_several import only_target_name, target_names
+
     arrays = named_arrays(path)
-    name = next((name for name in (*TARGETS, *model.output_names) if name in arrays), None)
+    name = only_target_name(model, arrays)
     if name is None:
-        raise DataError(f"{path} has no y; expected the answer of each row")
+        [wanted] = target_names(model)
+        raise DataError(f"{path} has no {wanted if 'y' in model.inputs else 'y'}; expected the answer of each row")
     found: torch.Tensor = tensor_of(arrays[name], name, path)
     if len(found) != rows:
         raise DataError(f"{path}: {rows} inputs arrived with {len(found)} targets; expected one for each")

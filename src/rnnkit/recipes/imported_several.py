@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -214,14 +214,29 @@ def figures_of(model: GraphModel, rows: SeveralRows, device: str) -> dict[str, f
 
 
 def target_names(model: GraphModel) -> list[str]:
-    """Return what the arrays of targets are named, in the order of the outputs: y_NAME where an input has the name."""
-    return [f"y_{name}" if name in model.inputs else name for name in model.output_names]
+    """Return what the arrays of targets are named, in the order of the outputs.
+
+    The array of an output that is named as an input, or as the lengths, is y_NAME.
+    """
+    taken = {*model.inputs, "lengths"}
+    return [f"y_{name}" if name in taken else name for name in model.output_names]
+
+
+def only_target_name(model: GraphModel, arrays: Container[str]) -> str | None:
+    """Return the name of the array of targets for a network with one output: y, or the output's; None: there is none.
+
+    Args:
+        model: it may have an input named y, which is no target then.
+        arrays: the names in the file.
+    """
+    names = (*(name for name in TARGETS if name not in model.inputs), *target_names(model))
+    return next((name for name in names if name in arrays), None)
 
 
 def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tensor | None) -> SeveralRows:
     """Return inputs with the targets of each output of an .npz file: arrays by the names of the outputs.
 
-    The array of an output that is named as an input is y_NAME. That of one output alone may be y.
+    The arrays are named by :func:`target_names`. That of one output alone may be y.
 
     Args:
         path: the file.
@@ -232,8 +247,8 @@ def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tens
         DataError: an array is missing, or does not fit the output.
     """
     arrays, wanted = named_arrays(path), target_names(model)
-    if len(wanted) == 1 and wanted[0] not in arrays:
-        wanted = [next((name for name in TARGETS if name in arrays), "y")]
+    if len(wanted) == 1:
+        wanted = [only_target_name(model, arrays) or wanted[0]]
     lacking = [name for name in wanted if name not in arrays]
     if lacking:
         raise DataError(

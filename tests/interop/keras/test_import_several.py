@@ -147,3 +147,31 @@ def test_outputs_of_one_layer_have_different_names(tmp_path, monkeypatch):
     header = call("predict", "run", "rows.npz").stdout.splitlines()[0].split()
     assert header == ["id", *[f"prediction_{name}_{number}" for name in ("both", "both_1") for number in range(4)]]
     assert "Loss both 1" in call("evaluate", "run", "rows.npz").stdout
+
+
+def test_an_input_named_y_is_no_target_and_an_output_named_lengths_is_none_of_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    config = functional(
+        [(layer("LSTM", units=4), [[tensor("y")]]), (layer("Dense", "lengths", units=1), [[tensor("lstm")]])],
+        [["y", 0, 0]],
+        [["lengths", 0, 0]],
+    )
+    arrays = at("layers/lstm/cell", cell_arrays(rng, 4, 3, 4, (16,)))
+    arrays |= at("layers/dense", [rng.standard_normal((4, 1)).astype("float32"), np.zeros(1, "float32")])
+    write_keras(Path("m.keras"), config, arrays)
+    assert call("import", "m.keras", "--out", "run").exit_code == 0
+    x, answers = rng.standard_normal((9, 6, 3)), rng.standard_normal((9, 1))
+    np.savez("rows.npz", y=x, y_lengths=answers)
+    np.savez("y.npz", y=x)
+    found = float(call("evaluate", "run", "rows.npz").stdout.split()[1])
+    with torch.no_grad():
+        predicted = rnnkit.load("run")(torch.tensor(x, dtype=torch.float32)).numpy()
+    assert found == pytest.approx(float(((predicted - answers) ** 2).mean()), rel=1e-3)
+    assert refused(call("evaluate", "run", "y.npz"), "has no y_lengths")
+
+
+def test_training_from_the_beginning_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused(call("train", "imported"), "`rnnkit import FILE` makes one")
+    assert not Path("runs").exists()
