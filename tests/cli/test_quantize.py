@@ -124,6 +124,7 @@ def test_mistakes(runs, made_digits, tmp_path):
     assert refused_alone(
         call("finetune", small, "--data", runs / "text.txt"), "8 bits", f"rnnkit finetune {runs / 'mnist'} FILE"
     )
+    assert refused_alone(call("finetune", "--resume", small), "8 bits", f"rnnkit finetune {runs / 'mnist'} FILE")
     assert refused(call("export", small / "model.safetensors", "--to", "onnx"), "8 bits", str(runs / "mnist"))
     assert refused(call("inspect", small), "8 bits", f"rnnkit inspect {runs / 'mnist'}")
     assert not (runs / "mnist-int8-3").exists()

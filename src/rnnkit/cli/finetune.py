@@ -214,6 +214,7 @@ def _resume(folder: Path, recipe: str | None, device: str | None, launched: Laun
     from ..runs.settings import restore
 
     check_run("finetune --resume", folder)
+    _refuse_quantized(folder)
     facts = _facts_of_stopped(folder)
     source, task = Path(str(facts["from"])), facts.get("task")
     if not source.is_dir():
