@@ -95,8 +95,8 @@ def finetune(
 
     how, launched = exchange_of(exchange), Launch("finetune", processes, max_restarts, finetune_again)
     if resume is not None:
-        named = {"--data": data, "--task": task, "--out": out, "--encoding": encoding, "--epochs": epochs}
-        named |= {"--batch-size": batch_size, "--lr": lr, "--seed": seed}
+        named: dict[str, object] = {"--data": data, "--task": task, "--out": out, "--encoding": encoding}
+        named |= {"--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--seed": seed}
         others = [str(one) for one in (run, file) if one is not None]
         others += [f"{name} {value}" for name, value in named.items() if value is not None]
         others += [f"--set {one}" for one in set_ or ()] + ["--restartable"] * restartable
