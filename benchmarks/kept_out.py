@@ -31,7 +31,8 @@ from benchmarks.tables import table, verdict
 from rnnkit import recipes, runs
 from rnnkit.data.audio import leave_out_speaker, read_clips
 from rnnkit.errors import RnnkitError
-from rnnkit.recipes.sound_classify import Trained, labelled
+from rnnkit.recipes.labelled_sounds import labelled
+from rnnkit.recipes.sound_classify import Trained
 from rnnkit.recipes.speech_digits import free_spoken_digits
 from rnnkit.runs.settings import override
 

@@ -12,7 +12,7 @@ from rnnkit.data.audio import Clip, ClipSet, spoken_words, write_wav
 from rnnkit.data.audio.spoken_words import SpokenWord
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import open_recipe
-from rnnkit.recipes.sound_classify import without_long
+from rnnkit.recipes.labelled_sounds import without_long
 
 
 def test_a_run_learns_classes_of_sounds_and_answers(tmp_path):
