@@ -55,7 +55,10 @@ def import_model(
             f"{file} holds weights without the layers they belong to; {_EXPECTED}. In Python, the readers of "
             "rnnkit.interop take it, such as read_torch_layers"
         )
-    if not _is_onnx(file) and not _is_keras(file):
+    from ..interop.keras.files import container_of
+
+    is_keras = container_of(file) is not None
+    if not is_keras and file.suffix.lower() != ".onnx":
         raise DataError(
             f"{file} is neither a file of Keras's by its content (a zip archive or HDF5), nor does its name end in "
             f".onnx; {_EXPECTED}"
@@ -64,8 +67,7 @@ def import_model(
     if len(set(names)) != len(names) or "" in names:
         raise ConfigError(f"--classes {classes} arrived; expected a different name for each class")
 
-    program = "onnx" if _is_onnx(file) else "keras"
-    model = _from_onnx(file, configuration) if program == "onnx" else _from_keras(file, configuration)
+    model = _from_keras(file, configuration) if is_keras else _from_onnx(file, configuration)
     _check_classes(model, names)
     from ..layers.graph import Recurrent
 
@@ -78,7 +80,7 @@ def import_model(
     from ..runs.files import METRICS, write_json
     from ..serialization import save_module
 
-    recipe = Imported(source=str(file), program=program, classes=names)
+    recipe = Imported(source=str(file), program="keras" if is_keras else "onnx", classes=names)
     with runs.start("imported", recipe, out) as folder:
         save_module(model, folder)
         write_json(folder / METRICS, {"epochs": 0, "chosen_on": f"trained elsewhere: {file}", "stopped": "finished"})
@@ -93,17 +95,6 @@ def import_model(
         what = {"softmax": "probabilities of classes", "sigmoid": "probabilities"}.get(final, "numbers")
         typer.echo(f"Output {name}: {what}")
     typer.echo(f"{parameters:,} parameters in {len(model.names)} layers")
-
-
-def _is_keras(file: Path) -> bool:
-    """Whether a file is a zip archive or HDF5, whatever its name."""
-    with file.open("rb") as opened:
-        start = opened.read(8)
-    return start[:2] == b"PK" or start == b"\x89HDF\r\n\x1a\n"
-
-
-def _is_onnx(file: Path) -> bool:
-    return file.suffix.lower() == ".onnx" and not _is_keras(file)
 
 
 def _from_keras(file: Path, configuration: Path | None) -> GraphModel:

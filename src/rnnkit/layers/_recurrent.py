@@ -117,6 +117,10 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         if self._torch_problem() is None:
             super().flatten_parameters()
 
+    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Why the native core cannot serve a call; None where it can."""
+        return native_problem(device, dtype)
+
     def backend_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
     ) -> Backend:
@@ -129,7 +133,7 @@ class RecurrentLayer(NotScriptable, NotQuantisable, RecurrentBase):
         Raises:
             BackendError: the layer names a backend that cannot serve.
         """
-        native = native_problem(device if isinstance(device, torch.device) else torch.device(device), dtype)
+        native = self._native_problem(device if isinstance(device, torch.device) else torch.device(device), dtype)
         if native is None and self.backend in ("auto", "native"):
             return "native"  # first, so that a native call does not pay for the question about PyTorch
         torch_own = "PyTorch's layers have no resets" if resets else self._torch_problem()

@@ -24,13 +24,13 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from ..errors import ConfigError, DataError, RnnkitWarning
-from ..ops.int8 import DEPTH, Int8Weight
+from ..ops.int8 import DEPTH, Int8Weight, quantise_weight
 from ._conv_recurrent import ConvRecurrence, ConvRecurrentLayer
 from ._int8_module import Int8Module
 from ._recurrent import RecurrentLayer
 from .accelerate import SkippedLayer, check_model
 from .dropout import Embedding
-from .quantized_dense import matrix_of, quantized_matrix
+from .quantized_dense import quantized_matrix
 from .quantized_recurrent import QUANTIZED, matrix_names, quantized_layer
 from .rnn import RNN
 
@@ -168,7 +168,7 @@ def is_quantized(model: torch.nn.Module) -> bool:
         >>> is_quantized(rnnkit.quantize(rnnkit.GRU(3, 5)))
         True
     """
-    return isinstance(model, torch.nn.Module) and any(hasattr(module, "int8_config") for module in model.modules())
+    return isinstance(model, torch.nn.Module) and any(isinstance(one, Int8Module) for one in model.modules())
 
 
 def refuse_quantized(model: torch.nn.Module, what: str) -> None:
@@ -302,7 +302,7 @@ def _replaced(model: torch.nn.Module, layers: Mapping[str, list[str] | None]) ->
         else:
             key = id(part.weight)
             if key not in weights:
-                weights[key] = matrix_of(part)
+                weights[key] = quantise_weight(part.weight)
             made[id(part)] = quantized_matrix(part, weights[key])
     for part in parts.values():
         for name, child in part._modules.items():

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import ShapeError
 from ..ops.backend import warn_of_reference
-from ..ops.int8 import Int8Weight, quantise_weight
+from ..ops.int8 import Int8Weight
 from ..ops.native_int8 import NativeInt8Linear, int8_problem
 from ._int8_module import SCALES, VALUES, Int8Module
 from .description import describe_as
@@ -48,7 +48,7 @@ class QuantizedMatrix(Int8Module):
         return cast(dict[str, Any], found)
 
 
-class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[override]
+class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[override]  # weight is a property
     """A ``torch.nn.Linear`` with its weight in 8 bits: y = s t ⊙ (w q) + b; :func:`rnnkit.quantize` makes it.
 
     float32 on the CPU is computed by the native core, which packs the weight when it is used for the first time, and
@@ -103,7 +103,7 @@ class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[overrid
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}
 
 
-class QuantizedEmbedding(QuantizedMatrix, Embedding):  # type: ignore[override]
+class QuantizedEmbedding(QuantizedMatrix, Embedding):  # type: ignore[override]  # as above
     """An embedding with a scale for each row, of ``torch.nn`` or rnnkit's: row i is t_i w_i; :func:`rnnkit.quantize`.
 
     Only the rows that are asked for become floats.
@@ -138,11 +138,6 @@ def quantized_matrix(layer: torch.nn.Module, weight: Int8Weight) -> QuantizedMat
     made.register_buffer("weight" + SCALES, weight.scales)
     found: QuantizedMatrix = made.eval()
     return found
-
-
-def matrix_of(layer: torch.nn.Module) -> Int8Weight:
-    """The weight of a linear layer or an embedding in 8 bits."""
-    return quantise_weight(cast(Tensor, layer.weight))
 
 
 def weight_like(layer: torch.nn.Module) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 
-from ..ops.backend import choose_backend
 from ..ops.direction import DirectionCall, DirectionResult, RecurrentWeights, StepCall
 from ..ops.int8 import Int8Weight, dwarfing_diagonal, quantise_weight
 from ..ops.lstm import coupled
@@ -24,7 +23,6 @@ from .simple_rnn import SimpleRNN
 Tensor = torch.Tensor
 _DIAGONAL = "_diagonal"
 _MATRICES = ("weight_ih_l", "weight_hh_l", "weight_hr_l")
-_NO_TORCH = "PyTorch's layers have no weights in 8 bits"
 
 
 class QuantizedLayer(Int8Module, RecurrentLayer):
@@ -77,24 +75,10 @@ class QuantizedLayer(Int8Module, RecurrentLayer):
         return Int8Weight(values, coupled(weight.scales, normalised=True))
 
     def _torch_problem(self) -> str | None:
-        return _NO_TORCH
+        return "PyTorch's layers have no weights in 8 bits"
 
-    def backend_for(
-        self, device: torch.device | str, dtype: torch.dtype = torch.float32, *, resets: bool = False
-    ) -> Backend:
-        """Return the backend that would serve a call: ``"native"`` for float32 on the CPU, else ``"reference"``.
-
-        Args:
-            device, dtype: those of the input.
-            resets: whether the call has resets.
-
-        Raises:
-            BackendError: the layer names a backend that cannot serve.
-        """
-        native = int8_problem(torch.device(device), dtype)
-        if native is None and self.backend in ("auto", "native"):
-            return "native"
-        return choose_backend(type(self).__name__, self.backend, native, _NO_TORCH)
+    def _native_problem(self, device: torch.device, dtype: torch.dtype) -> str | None:
+        return int8_problem(device, dtype)
 
     def _run_direction(self, call: DirectionCall, backend: Backend) -> DirectionResult:
         self._refuse_gradients(call.x, call.state)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
 from .base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
-from .inspection import INPUTS, lengths_of, named_arrays, tensor_of
+from .imported_rows import answers_of, checked, inputs_of, padded, target_names
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Imported(Recipe):
 
     def _several(self, model: GraphModel, data: DataRequest) -> SeveralRows:
         """Inputs and the targets of each output, for a network with several."""
-        from .imported_several import read_rows, target_names
+        from .imported_several import read_rows
 
         if data.path.suffix != ".npz":
             raise DataError(
@@ -198,13 +198,13 @@ class Imported(Recipe):
             from ..types import Sequences
 
             _, (x,), lengths = self._inputs(model, data)
-            return (x if lengths is None else Sequences(x, lengths)), _answers_of(data.path, model, len(x))
+            return (x if lengths is None else Sequences(x, lengths)), answers_of(data.path, model, len(x))
         rows = self._read_series(data, "labels" if model.final[0] == "softmax" else "numbers", model)
         if rows.targets is None:
             raise DataError(
                 f"{data.path} has no column of answers, such as label; name it so, or write an .npz file with x and y"
             )
-        x = _sequences(rows)
+        x = padded(rows)
         if model.final[0] != "softmax":
             return x, torch.as_tensor(rows.targets, dtype=torch.float32).reshape(len(rows), -1)
         names = self.classes or tuple(str(number) for number in range(class_count(model, [x.values[:1]])))
@@ -219,9 +219,9 @@ class Imported(Recipe):
     def _inputs(self, model: GraphModel, data: DataRequest) -> tuple[list[Any], list[torch.Tensor], Any]:
         """Ids of the rows, the inputs in their order, and lengths."""
         if data.path.suffix == ".npz":
-            inputs, lengths = _arrays(data.without_encoding(), model)
+            inputs, lengths = inputs_of(data.without_encoding(), model)
             inputs = [
-                x if name in model.integers else _checked(x.float(), name, data.path)
+                x if name in model.integers else checked(x.float(), name, data.path)
                 for name, x in zip(model.inputs, inputs, strict=True)
             ]
             return list(range(1, len(inputs[0]) + 1)), inputs, lengths
@@ -230,7 +230,7 @@ class Imported(Recipe):
                 f"{data.path}: expected an .npz file with an array for each input: {', '.join(model.inputs)}"
             )
         rows = self._read_series(data, None, model)
-        found = _sequences(rows)
+        found = padded(rows)
         equal = bool((found.lengths == found.lengths[0]).all())
         return list(rows.ids), [found.values], None if equal else found.lengths
 
@@ -364,61 +364,3 @@ def _divided(x: Any, y: torch.Tensor, settings: FineTune, divide: Any) -> tuple[
 
 def _has_several(model: GraphModel) -> bool:
     return len(model.inputs) > 1 or len(model.output_names) > 1
-
-
-def _arrays(path: Path, model: GraphModel) -> tuple[list[torch.Tensor], Any]:
-    """The inputs of an .npz file in their order, by their names or a single one as x, and the lengths of its rows."""
-    arrays, names = named_arrays(path), model.inputs
-    if len(names) == 1 and names[0] not in arrays:
-        names = [next((name for name in INPUTS if name in arrays), "x")]
-    lacking = [name for name in names if name not in arrays]
-    if lacking:
-        more = f"; the network's input is named {model.inputs[0]}" if len(names) == 1 else ""
-        raise DataError(
-            f"{path} holds {', '.join(arrays) or 'nothing'}; expected an array for each input: {', '.join(names)}{more}"
-        )
-    found = [tensor_of(arrays[name], name, path) for name in names]
-    if len({len(one) for one in found}) > 1:
-        raise DataError(
-            f"{path}: the arrays of the inputs have {[len(one) for one in found]} rows; expected as many each"
-        )
-    return found, None if "lengths" not in arrays or "lengths" in names else lengths_of(arrays, found[0], path)
-
-
-def _answers_of(path: Path, model: GraphModel, rows: int) -> torch.Tensor:
-    """The answers of an .npz file for a network of one input and one output: y, or an array named as the output."""
-    from .imported_several import only_target_name, target_names
-
-    arrays = named_arrays(path)
-    name = only_target_name(model, arrays)
-    if name is None:
-        [wanted] = target_names(model)
-        raise DataError(f"{path} has no {wanted if 'y' in model.inputs else 'y'}; expected the answer of each row")
-    found: torch.Tensor = tensor_of(arrays[name], name, path)
-    if len(found) != rows:
-        raise DataError(f"{path}: {rows} inputs arrived with {len(found)} targets; expected one for each")
-    return found
-
-
-def _checked(x: torch.Tensor, name: str, path: Path) -> torch.Tensor:
-    wrong = ~x.isfinite().flatten(1).all(1) if x.dim() > 1 else ~x.isfinite()
-    if bool(wrong.any()):
-        raise DataError(f"{path}: row {int(wrong.int().argmax())} of {name} holds nan or inf; expected finite numbers")
-    return x
-
-
-def _sequences(rows: Any) -> Any:
-    import torch
-
-    from ..types import Sequences
-
-    lengths = torch.tensor([len(one) for one in rows.values])
-    values = torch.zeros(len(rows), int(lengths.max()), len(rows.channels))
-    for row, one in enumerate(rows.values):
-        found = torch.as_tensor(one, dtype=torch.float32)
-        if bool(found.isnan().any()):
-            raise DataError(
-                f"{rows.source}: series {rows.ids[row]} has gaps; a network from elsewhere takes none: fill them"
-            )
-        values[row, : len(one)] = found
-    return Sequences(values, lengths)

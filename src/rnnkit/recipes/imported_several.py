@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -30,7 +30,8 @@ from ..training.learner import Learner
 from ..training.objectives.objective import Objective, Score
 from .base import InspectionData
 from .finetuning import FineTuneJob, divide
-from .inspection import TARGETS, named_arrays, tensor_of
+from .imported_rows import only_target_name, target_names
+from .inspection import named_arrays, tensor_of
 
 if TYPE_CHECKING:
     from ..models.graph import GraphModel
@@ -69,6 +70,7 @@ class SeveralOutputs(Objective):
     Args:
         inputs: how the inputs are packed, the lengths behind them where there are some.
         targets: how the targets are packed, those of the outputs in their order.
+        outputs: how the outputs are.
         final: of each output: "softmax", "sigmoid" or "linear"; the network returns what comes before.
         lengths: whether there are lengths.
     """
@@ -76,16 +78,16 @@ class SeveralOutputs(Objective):
     name: ClassVar[str] = "several outputs"
     has_pairs: ClassVar[bool] = False
 
-    def __init__(self, inputs: Packing, targets: Packing, final: Sequence[str], lengths: bool) -> None:
+    def __init__(
+        self, inputs: Packing, targets: Packing, outputs: Packing, final: Sequence[str], lengths: bool
+    ) -> None:
         super().__init__(Loss("several outputs", F.mse_loss))
-        self.inputs, self.targets, self.final, self.lengths = inputs, targets, list(final), lengths
-        self._outputs = Packing(())
+        self.inputs, self.targets, self.outputs = inputs, targets, outputs
+        self.final, self.lengths = list(final), lengths
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Tensor:
         """Return all outputs of a batch of packed inputs, packed."""
-        found = outputs_of(module, *self.given(batch.inputs))
-        self._outputs = Packing(found)
-        return self._outputs.pack(found)
+        return self.outputs.pack(outputs_of(module, *self.given(batch.inputs)))
 
     def given(self, packed: Tensor) -> tuple[list[Tensor], Tensor | None]:
         """Return the inputs of packed rows, and their lengths."""
@@ -101,7 +103,7 @@ class SeveralOutputs(Objective):
         """Return the loss of a batch."""
         assert batch.targets is not None
         _, lengths = self.given(batch.inputs)
-        both = zip(self._outputs.unpack(output), self.targets.unpack(batch.targets), self.final, strict=True)
+        both = zip(self.outputs.unpack(output), self.targets.unpack(batch.targets), self.final, strict=True)
         total = torch.stack([row_losses(y, target, final, lengths) for y, target, final in both]).sum(0)
         return Score(total.mean(), len(total), output, batch.targets)
 
@@ -213,26 +215,6 @@ def figures_of(model: GraphModel, rows: SeveralRows, device: str) -> dict[str, f
     return found
 
 
-def target_names(model: GraphModel) -> list[str]:
-    """Return what the arrays of targets are named, in the order of the outputs.
-
-    The array of an output that is named as an input, or as the lengths, is y_NAME.
-    """
-    taken = {*model.inputs, "lengths"}
-    return [f"y_{name}" if name in taken else name for name in model.output_names]
-
-
-def only_target_name(model: GraphModel, arrays: Container[str]) -> str | None:
-    """Return the name of the array of targets for a network with one output: y, or the output's; None: there is none.
-
-    Args:
-        model: it may have an input named y, which is no target then.
-        arrays: the names in the file.
-    """
-    names = (*(name for name in TARGETS if name not in model.inputs), *target_names(model))
-    return next((name for name in names if name in arrays), None)
-
-
 def read_rows(path: Path, model: GraphModel, inputs: list[Tensor], lengths: Tensor | None) -> SeveralRows:
     """Return inputs with the targets of each output of an .npz file: arrays by the names of the outputs.
 
@@ -275,8 +257,11 @@ def pack_rows(model: GraphModel, rows: SeveralRows) -> tuple[Tensor, Tensor, Sev
         if not one.is_floating_point() and int(one.abs().max()) > _EXACT:
             raise DataError(f"{rows.path}: whole numbers up to {int(one.abs().max()):,}; expected at most {_EXACT:,}")
     given = [*rows.inputs, *([] if rows.lengths is None else [rows.lengths])]
+    first = rows.subset(slice(1))
+    with mode(model, training=False), torch.inference_mode():
+        outputs = Packing(outputs_of(model, first.inputs, first.lengths))
     packing, answers = Packing(given), Packing(rows.targets)
-    objective = SeveralOutputs(packing, answers, model.final, rows.lengths is not None)
+    objective = SeveralOutputs(packing, answers, outputs, model.final, rows.lengths is not None)
     return packing.pack(given), answers.pack(rows.targets), objective
 
 

@@ -146,9 +146,8 @@ class TextClassify(Recipe):
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
         """Return the folder's model, token ids of texts with their classes, and the loss."""
         trained = Trained.of(folder, self)
-        texts = self.to_judge(folder, data)
+        which, texts = self._held(folder) if data is None else ("", self.to_judge(folder, data))
         inputs, targets = trained.rows(texts).arrays()
-        which = "" if data is not None else "the test texts" if divide(self.data).test else "the validation texts"
         return InspectionData(trained.model, inputs, targets, "cross_entropy").named(which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
@@ -182,11 +181,15 @@ class TextClassify(Recipe):
         """Return the texts that the run held back, or those of a file."""
         if data is not None:
             return self.data.read(data.path, data.encoding, new=True)
+        return self._held(folder)[1]
+
+    def _held(self, folder: Path) -> tuple[str, list[LabelledText]]:
+        """Return the texts that the run held back, with their name in front."""
         parts = divide(self.data)
         data_digests.check(folder, parts.digests, "judge on a file of other texts: --data FILE")
         if not (found := parts.test or parts.validation):
             raise DataError(f"{folder} held no texts back; name a file of texts with their labels: --data FILE")
-        return found
+        return "the test texts" if parts.test else "the validation texts", found
 
 
 @dataclass(frozen=True)

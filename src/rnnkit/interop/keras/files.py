@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...errors import DataError, MissingExtraError
 from ...serialization import read_json
@@ -42,6 +42,13 @@ class Opened:
     place: Location
 
 
+def container_of(path: Path) -> Literal["zip", "hdf5"] | None:
+    """Return what a file is by its first bytes, whatever its name; None: neither of Keras's two."""
+    with path.open("rb") as opened:
+        start = opened.read(8)
+    return "zip" if start[:2] == b"PK" else "hdf5" if start == _HDF5 else None
+
+
 @contextmanager
 def open_file(path: Path, configuration: Path | dict[str, Any] | None = None) -> Iterator[Opened]:
     """Open a file of Keras's, and close it at the end.
@@ -60,16 +67,14 @@ def open_file(path: Path, configuration: Path | dict[str, Any] | None = None) ->
         raise DataError(f"{path} is a folder; expected a .keras or .h5 file, as model.save('m.keras') writes it")
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected a .keras or .h5 file")
-    with path.open("rb") as opened:
-        start = opened.read(8)
-    place = Location(str(path))
+    place, kind = Location(str(path)), container_of(path)
     with _damage(place):
-        if start[:2] == b"PK":
+        if kind == "zip":
             if configuration is not None:
                 raise place.problem("a configuration arrived beside it, but a .keras file has one: leave it out")
             with zipfile.ZipFile(path) as archive, _extracted(archive, place) as (described, version, weights):
                 yield _opened(described, weights, Location(str(path), version=version))
-        elif start == _HDF5:
+        elif kind == "hdf5":
             with _h5(path) as file:
                 yield _opened_h5(file, configuration, place)
         else:
@@ -101,15 +106,13 @@ def _configuration(given: Any, version: int, place: Location) -> tuple[dict[str,
     path = Path(given)
     if not path.is_file():
         raise DataError(f"configuration={str(path)!r} does not exist; expected a JSON file, or a .keras file")
-    with path.open("rb") as opened:
-        start = opened.read(8)
-    own = Location(str(path))
+    own, kind = Location(str(path)), container_of(path)
     with _damage(own):
-        if start[:2] == b"PK":
+        if kind == "zip":
             with zipfile.ZipFile(path) as archive:
                 entries = _entries(archive, own)
                 return _described(archive, entries, own)
-        if start == _HDF5:
+        if kind == "hdf5":
             with _h5(path) as file:
                 stored = text_attribute(file, "model_config", own)
                 if stored is None:
