@@ -82,7 +82,7 @@ interop: install .venv-interop/.installed  ## read Keras's files and write them,
 	@.venv-interop/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt torch -r $<
 	@touch $@
 
-bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md
+bench: install  ## measure against PyTorch, Keras, JAX and neuralforecast; writes docs/benchmarks.md and the page of this processor
 	@status=0; for part in "benchmarks --write $(ARGS)" benchmarks.language benchmarks.forecasting benchmarks.transducer \
 	  benchmarks.speech; do \
 	  $(BIN)/python -m $$part || status=1; done; exit $$status

@@ -21,6 +21,7 @@ from benchmarks import (
     machine,
     memory,
     options,
+    pages,
     picture,
     processes,
     ragged,
@@ -44,7 +45,8 @@ from benchmarks.workloads import (
     workload,
 )
 
-PAGE = ROOT / "docs" / "benchmarks.md"
+OVERVIEW = ROOT / "docs" / "benchmarks.md"
+PAGES = ROOT / "docs" / "benchmarks"
 PICTURE = ROOT / "docs" / "training_step.png"
 RECORD = ROOT / "runs" / "benchmarks.json"
 
@@ -88,10 +90,12 @@ def main() -> int:
     RECORD.write_text(json.dumps(dataclasses.asdict(run), indent=1))
     page = report.render(run)
     if wanted.write:
-        PAGE.write_text(page)
+        written = PAGES / f"{pages.name(run.machine)}.md"
+        written.write_text(page, encoding="utf-8")
+        OVERVIEW.write_text(pages.overview(PAGES), encoding="utf-8")
         if run.rows and run.rows[0].workload is WORKLOADS[0] and run.rows[0].steps:
             picture.draw(run.rows[0], PICTURE)
-        say(f"wrote {PAGE.relative_to(ROOT)}")
+        say(f"wrote {written.relative_to(ROOT)} and {OVERVIEW.relative_to(ROOT)}")
     else:
         print(page)
     return 1 if run.problems else 0
@@ -105,7 +109,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--parts", type=parts, default=LOADS, help=f"only these parts, by commas: {', '.join(LOADS)}")
     parser.add_argument("--rounds", type=int, default=7, help="fewer take less time and tell less (default 7)")
     parser.add_argument("--quick", action="store_true", help="few repeats: shows that all works, not how fast")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md instead of printing it")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write this processor's page under docs/benchmarks instead of printing it",
+    )
     found = parser.parse_args(arguments)
     if found.rows is not None:
         chosen = {name: [load for load in loads if load in found.rows] for name, loads in found.parts.items()}

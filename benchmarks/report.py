@@ -1,4 +1,4 @@
-"""The page that a run becomes: docs/benchmarks.md."""
+"""The page that a run becomes: the one of its processor under docs/benchmarks."""
 
 from collections.abc import Sequence
 from statistics import median
