@@ -91,6 +91,8 @@ def main() -> int:
     page = report.render(run)
     if wanted.write:
         written = PAGES / f"{pages.name(run.machine)}.md"
+        if written.exists() and len(wanted.parts) < len(LOADS):
+            page = pages.renewed(written.read_text(encoding="utf-8"), page, run.date)
         written.write_text(page, encoding="utf-8")
         OVERVIEW.write_text(pages.overview(PAGES), encoding="utf-8")
         if run.rows and run.rows[0].workload is WORKLOADS[0] and run.rows[0].steps:
@@ -115,6 +117,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="write this processor's page under docs/benchmarks instead of printing it",
     )
     found = parser.parse_args(arguments)
+    if found.rows is not None and found.write:
+        parser.error("--write takes whole parts; leave --rows out, or --write")
     if found.rows is not None:
         chosen = {name: [load for load in loads if load in found.rows] for name, loads in found.parts.items()}
         found.parts = {name: loads for name, loads in chosen.items() if loads}

@@ -17,28 +17,41 @@ LIMITS = {1: 1.3, 2: 2.0}
 """By the number of busy processes: what the step may take, in times of one thread on a quiet machine."""
 SETTLE_SECONDS = 0.5
 LEAST_REPEATS = 5
+ENOUGH = 1e4
+"""Milliseconds of timed steps, behind which a system takes no more turns."""
 
 TEXT = """\
 A whole training step while other processes do nothing but loops, as many as the columns say, median milliseconds. The
-quotient is the step beside them over the step on one thread of a quiet machine (`OMP_NUM_THREADS=1`).
+quotient is the step beside them over the step on one thread of a quiet machine (`OMP_NUM_THREADS=1`); the column behind
+that one has what one thread takes beside them. All take turns, quiet and busy, in each round.
 """
-COLUMNS = ("B, T, I, H", "busy processes", "one thread, quiet", "rnnkit, quiet", "rnnkit", "PyTorch, quiet", "PyTorch")
+COLUMNS = (
+    "B, T, I, H",
+    "busy processes",
+    "one thread, quiet",
+    "one thread",
+    "rnnkit, quiet",
+    "rnnkit",
+    "PyTorch, quiet",
+    "PyTorch",
+)
 
 
 def measure(race: Race, loads: Sequence[Workload]) -> Part:
     lines, problems = [], {}
     for load in loads:
-        times: dict[tuple[str, int], float] = {}
+        times: dict[tuple[str, int], list[float]] = {}
         try:
-            times[ONE_THREAD, 0] = time_step(race, ONE_THREAD, load)
-            for processes in (0, *LIMITS):
-                with busy_processes(processes):
-                    race.say(f"{load.name}: beside {processes} busy processes")
-                    for system in (OURS, "PyTorch"):
-                        times[system, processes] = time_step(race, system, load)
+            for number in range(race.rounds):
+                race.say(f"{load.name}: beside busy processes, round {number + 1} of {race.rounds}")
+                for processes in (0, *LIMITS):
+                    with busy_processes(processes):
+                        for system in (ONE_THREAD, OURS, "PyTorch"):
+                            time_step(race, system, load, times.setdefault((system, processes), []))
         except WorkerError as error:
             problems[load.label] = str(error)
-        lines += [judge(load, processes, times) for processes in LIMITS]
+        middle = {key: median(taken) for key, taken in times.items() if taken}
+        lines += [judge(load, processes, middle) for processes in LIMITS]
     return Part("Beside busy processes", TEXT, COLUMNS, "rnnkit ÷ one thread", lines, problems)
 
 
@@ -56,20 +69,16 @@ def busy_processes(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
             process.wait()
 
 
-def time_step(race: Race, system: str, load: Workload) -> float:
-    """The median of several turns."""
+def time_step(race: Race, system: str, load: Workload, times: list[float]) -> None:
+    """Add a turn's times, unless there are seconds of them: PyTorch takes a second a step at times."""
+    if sum(times) > ENOUGH:
+        return
     pilot = median(race.turn(system, "step", load.name, repeats=PILOT_REPEATS))
-    repeats = max(LEAST_REPEATS, round(1e3 * race.turn_seconds / pilot))
-    times: list[float] = []
-    for _ in range(race.rounds):
-        times += race.turn(system, "step", load.name, repeats=repeats)
-        if sum(times) > 1e4:  # PyTorch takes a second a step at times
-            break
-    return median(times)
+    times += race.turn(system, "step", load.name, repeats=max(LEAST_REPEATS, round(1e3 * race.turn_seconds / pilot)))
 
 
 def judge(load: Workload, processes: int, times: dict[tuple[str, int], float]) -> Line:
-    keys = ((ONE_THREAD, 0), (OURS, 0), (OURS, processes), ("PyTorch", 0), ("PyTorch", processes))
+    keys = [(system, count) for system in (ONE_THREAD, OURS, "PyTorch") for count in (0, processes)]
     cells = [milliseconds(times[key]) if key in times else "—" for key in keys]
     alone, ours = times.get((ONE_THREAD, 0)), times.get((OURS, processes))
     ratio = None if alone is None or ours is None else ours / alone

@@ -30,6 +30,22 @@ def name(machine: dict[str, str]) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", f"{model} {widest}".lower()))
 
 
+def renewed(page: str, part: str, date: str) -> str:
+    """A page with the sections of a later run of some parts in place of its own; the last, the method, stays.
+
+    The pages have no section twice, and begin with the machine, which is the same.
+    """
+    old, new = _sections(page), _sections(part)
+    for title in [*new][1:-1]:
+        old[title] = f"{new[title].rstrip()}\n\nMeasured apart from the rest, on {date}.\n\n"
+    return "".join(old.values())
+
+
+def _sections(page: str) -> dict[str, str]:
+    """What is before the first heading of the second level, and the sections by their heading."""
+    return {part.partition("\n")[0]: part for part in re.split(r"^(?=## )", page, flags=re.MULTILINE)}
+
+
 def overview(folder: Path) -> str:
     """The page over all pages of `folder`."""
     pages = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}

@@ -1,15 +1,16 @@
 """Whether a training step takes the same in one process as in the next."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.race import PILOT_REPEATS, Race
-from benchmarks.results import OURS, Figure, Line, Part
+from benchmarks.race import Contestant, Race
+from benchmarks.results import Figure, Line, Part
 from benchmarks.tables import milliseconds
-from benchmarks.workers.client import Worker, WorkerError
+from benchmarks.workers.client import Worker
 from benchmarks.workloads import Workload
 
 PROCESSES = 10
@@ -17,35 +18,30 @@ WORST = 1.15
 """What the slowest process may take, in times of the median of all."""
 
 TEXT = f"""\
-The step of `Learner.fit` in {PROCESSES} processes, each started anew, its median; milliseconds.
+The step of `Learner.fit` in {PROCESSES} processes that were started one after the other and then take turns, the median
+of each; milliseconds.
 """
 COLUMNS = ("B, T, I, H", "fastest", "median", "slowest")
 
 
 def measure(race: Race, loads: Sequence[Workload]) -> Part:
-    times: dict[str, list[float]] = {load.name: [] for load in loads}
-    problems: dict[str, str] = {}
-    for number in range(PROCESSES):
-        race.say(f"process {number + 1} of {PROCESSES}")
-        with Worker("rnnkit_worker", Path(sys.executable)) as worker:
-            try:
-                worker.greet()
-                alone = dataclasses.replace(race, workers={OURS: worker})
-                for load in loads:
-                    times[load.name].append(one_process(alone, load))
-            except WorkerError as error:
-                problems[f"process {number + 1}"] = str(error)
-    return Part(
-        "Process after process", TEXT, COLUMNS, "slowest ÷ median", [judge(load, times[load.name]) for load in loads],
-        problems,
-    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        race.say(f"starting {PROCESSES} processes")
+        workers = {f"process {number + 1}": stack.enter_context(started()) for number in range(PROCESSES)}
+        among = dataclasses.replace(race, workers=workers)
+        problems: dict[str, str] = {}
+        lines = []
+        for load in loads:
+            running = [Contestant(name, "step", load.name) for name in workers]
+            problems |= among.contest(f"{load.name}, process after process", running)
+            lines.append(judge(load, [contestant.best().ms for contestant in running]))
+    return Part("Process after process", TEXT, COLUMNS, "slowest ÷ median", lines, problems)
 
 
-def one_process(race: Race, load: Workload) -> float:
-    """The median of the step in a process that the race has alone."""
-    pilot = median(race.turn(OURS, "step", load.name, repeats=PILOT_REPEATS))
-    repeats = max(PILOT_REPEATS, round(1e3 * race.turn_seconds / pilot))
-    return median(race.turn(OURS, "step", load.name, repeats=repeats))
+def started() -> Worker:
+    worker = Worker("rnnkit_worker", Path(sys.executable))
+    worker.greet()
+    return worker
 
 
 def judge(load: Workload, times: Sequence[float]) -> Line:

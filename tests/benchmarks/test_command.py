@@ -41,6 +41,7 @@ def test_rows_leave_out_the_parts_that_have_none_of_them():
     [
         (["--parts", "step"], "no part is called 'step'; there are around, busy, steps"),
         (["--rows", "lstm"], "no workload is called 'lstm'"),
+        (["--rows", "lstm_75", "--write"], "leave --rows out, or --write"),
         (["--rows", "lstm_75", "--parts", "memory"], "none of these workloads belongs to these parts"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import pages
 from benchmarks.report import render
+from benchmarks.results import Part
 from tests.benchmarks.test_report import made_run
 
 
@@ -38,3 +39,16 @@ def test_a_page_without_steps_leaves_its_column_empty(tmp_path):
     (tmp_path / "one.md").write_text(render(made_run()))
     (tmp_path / "two.md").write_text(render(dataclasses.replace(made_run(), rows=[])))
     assert "| SimpleRNN relu | 32, 28, 28, 128 | ≥ 2 | 2.40 | — |" in pages.overview(tmp_path)
+
+
+def test_a_later_run_of_one_part_takes_its_sections_place():
+    figures = Part("Options", "What they cost.", ("size",), "ratio", [])
+    first = render(dataclasses.replace(made_run(), parts=[figures]))
+    later = dataclasses.replace(made_run(), rows=[], figures=[], parts=[dataclasses.replace(figures, text="Anew.")])
+    page = pages.renewed(first, render(later), "2030-05-06")
+    assert "Anew." in page
+    assert "Measured apart from the rest, on 2030-05-06." in page
+    assert page.count("## Options") == 1
+    assert "What they cost." not in page
+    assert page.partition("## Options")[0] == first.partition("## Options")[0]
+    assert page.partition("## Around the step")[2] == first.partition("## Around the step")[2]

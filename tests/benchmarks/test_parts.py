@@ -150,6 +150,7 @@ def test_steps_beside_busy_processes_are_judged_by_one_thread_on_a_quiet_machine
     load = workload("lstm_97")
     times = {
         ("rnnkit, one thread", 0): 10.0,
+        ("rnnkit, one thread", 1): 11.0,
         ("rnnkit", 0): 6.0,
         ("rnnkit", 1): 12.0,
         ("rnnkit", 2): 21.0,
@@ -158,7 +159,7 @@ def test_steps_beside_busy_processes_are_judged_by_one_thread_on_a_quiet_machine
     }
     one, two = busy.judge(load, 1, times), busy.judge(load, 2, times)
     assert figures([one, two]) == [("2 × LSTM", pytest.approx(1.2), True), ("2 × LSTM", pytest.approx(2.1), False)]
-    assert one.cells == ("19, 37, 23, 97", "1", "10.0", "6.00", "12.0", "11.0", "300")
+    assert one.cells == ("19, 37, 23, 97", "1", "10.0", "11.0", "6.00", "12.0", "11.0", "300")
     assert two.cells[-1] == "—"
     assert figures([busy.judge(load, 1, {})]) == [("2 × LSTM", None, False)]
 
