@@ -1,6 +1,7 @@
 """`rnnkit train lm --set data.shards=DIR`: on tokens, on text, resumed, evaluated, fine-tuned."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,6 +124,24 @@ def test_several_sources_are_mixed_by_weight_and_go_on_to_the_same_bits(tmp_path
     done("train", "--resume", "run")
     one, other = (rnnkit.load(tmp_path / name).state_dict() for name in ("run", "whole"))
     assert all(torch.equal(one[name], other[name]) for name in other)
+    write_lines("few.jsonl", 60, seed=2)
+    shards.make_shards("few.jsonl", "few", tokenizer="tokens/tokenizer.json", shard_bytes=2048, overwrite=True)
+    refused = call("train", "--resume", "run", "--epochs", "2")
+    assert refused.exit_code == 2
+    assert "few has changed since run was trained on it (few/manifest.json has changed, few/shard-0" in refused.stderr
+
+
+def test_the_file_of_a_folder_that_has_changed_is_named():
+    Path("texts").mkdir()
+    for name in ("a", "b", "c"):
+        write_lines(f"texts/{name}.jsonl", 60)
+    done("train", "lm", "texts", *SMALL, "--out", "run")
+    write_lines("texts/b.jsonl", 61)
+    Path("texts/c.jsonl").rename("texts/d.jsonl")
+    refused = call("train", "--resume", "run", "--epochs", "2")
+    assert refused.exit_code == 2
+    named = "texts/b.jsonl has changed, texts/c.jsonl is gone, texts/d.jsonl is new"
+    assert f"texts has changed since run was trained on it ({named})" in refused.stderr
 
 
 def test_without_weights_each_token_is_seen_once(tmp_path):

@@ -12,6 +12,8 @@ from rnnkit import recipes
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.runs.stored import read as read_run
+from rnnkit.training.watching.progress import Progress
 
 # Largest value of a made row: nothing here is a series of rnnkit's, and no task of it is used.
 MINE = '''
@@ -186,3 +188,65 @@ def test_an_encoding_is_refused_by_a_recipe_that_reads_no_text():
     result = call("evaluate", "run", "rows.txt", "--encoding", "gb18030", *AND)
     assert result.exit_code == 2
     assert "reads no text files" in result.stderr
+
+
+OWN_JOB = '''
+class Job(FineTuneWork):
+    def __init__(self, learner, rows):
+        self.learner, self.rows = learner, rows
+
+    def run(self, settings, folder):
+        history = self.learner.fit(self.rows, epochs=settings.epochs, checkpoint=folder, resume=True, seed=0,
+                                   progress=False)
+        self.learner.save(folder)
+        return history
+
+
+def recipe():
+'''
+
+
+class Killed(Exception):
+    """Ends a process as SIGKILL does: nothing is written behind it."""
+
+
+def test_a_job_of_ones_own_that_reports_nothing_goes_on_and_is_finished(monkeypatch):
+    begin, end = MINE.index("        return FineTuneJob("), MINE.index("    def learner(")
+    own = MINE[:begin] + "        return Job(learner, read(data))\n\n" + MINE[end:]
+    own = own.replace("import FineTuneJob", "import FineTuneWork").replace("def recipe():\n", OWN_JOB.lstrip())
+    Path("mine.py").write_text(own)
+    assert call("train", "./mine.py", "--epochs", 1, "--out", "run").exit_code == 0
+    steps = []
+
+    def stop(*_):
+        steps.append(0)
+        if len(steps) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", stop)
+        line = ["finetune", "run", "rows.txt", "--epochs", 3, "--out", "tuned", *AND]
+        assert isinstance(CliRunner().invoke(app, [str(word) for word in line]).exception, Killed)
+    resume = ["finetune", "--resume", "tuned", *AND]
+    rows = Path("rows.txt").read_text()
+    Path("rows.txt").write_text(rows.replace("e-01", "e-02"))
+    refused = call(*resume)
+    assert refused.exit_code == 2
+    assert "rows.txt has changed since tuned began" in refused.stderr
+    Path("rows.txt").write_text(rows)
+    resumed = call(*resume)
+    assert resumed.exit_code == 0, resumed.output
+    assert "Going on: 1 of 3 epochs are done" in resumed.stdout
+    assert "None" not in resumed.stdout
+    assert not Path("tuned/report.json").exists()
+    assert "tuned is finished" in call(*resume).stderr
+    assert read_run(Path("tuned")).stopped == "finished"
+
+
+def test_a_training_that_goes_on_names_the_file_that_has_changed():
+    assert call("train", "./mine.py", "rows.txt", "--epochs", 1, "--out", "run").exit_code == 0
+    np.savetxt("rows.txt", np.random.default_rng(4).random((8, 5)))
+    refused = call("train", "./mine.py", "--resume", "run", "--epochs", 2)
+    assert refused.exit_code == 2
+    assert "rows.txt has changed since run began" in refused.stderr
+    assert "train into a new folder" in refused.stderr

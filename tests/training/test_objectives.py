@@ -147,3 +147,28 @@ def test_data_that_does_not_fit_chooses_no_objective():
     with pytest.raises(ShapeError):
         learner.evaluate(x, torch.randn(4))
     assert learner.evaluate(x, torch.randn(4, 6, 3))["<lambda>"] == 24
+
+
+def test_steps_of_weight_0_are_no_targets():
+    torch.manual_seed(0)
+    x, y, weights = torch.randn(4, 6, 2), torch.randint(3, (4, 6)), torch.ones(4, 6)
+    weights[:, 2:] = 0
+    lost, nothing, short = Batch(x, y, weights=weights), Batch(x, y, weights=weights * 0), Batch(x[:, :2], y[:, :2])
+
+    def train(data, **options):
+        torch.manual_seed(0)
+        model = rnnkit.SequenceTagger(rnnkit.GRU(2, 4, batch_first=True), outputs=3)
+        learner = rnnkit.Learner(model, metrics="accuracy", optimizer="sgd", lr=0.1, device="cpu", **options)
+        figures = learner.evaluate(data)
+        row = learner.fit(data, epochs=1, accumulate=len(data), progress=False).rows[0]
+        return figures | {"trained": row["loss"]}, list(model.parameters())
+
+    expected, after = train([short])
+    # Also by a loss of the user's, which takes no weights: these say no more than what is missing.
+    for own in ({}, {"loss": lambda output, target: nn.functional.cross_entropy(output, target)}):
+        found, trained = train([lost, nothing], **own)
+        assert found == pytest.approx(expected, rel=1e-6)
+        for one, other in zip(trained, after, strict=True):
+            torch.testing.assert_close(one, other)
+    with pytest.raises(DataError, match="not a single batch with a target"):
+        train([nothing])

@@ -14,7 +14,9 @@ import typer
 from ..errors import ConfigError
 from ..recipes import DataRequest
 from ..recipes.wording import on_full_disk
-from ..runs.folders import finetune_again, is_tuned, resume_again
+from ..runs.data_files import named_where_refused, note
+from ..runs.files import ENDED
+from ..runs.folders import finetune_again, is_tuned, mark_tuned, resume_again
 from ..runs.settings import override
 from ..runs.settings import settings as known_settings
 from ..serialization import STATE
@@ -151,7 +153,7 @@ def finetune(
             _tell_progress(out, settings)
         job = _job(chosen, run, task, request, settings)
         with run_folder(lambda: runs.start(name, chosen, out, finetune=facts, again=begun)) as folder:
-            history = _run(job, settings, folder)
+            history = _run(job, settings, folder, out or folder, request)
         _conclude(folder, history)
 
 
@@ -176,7 +178,8 @@ def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
     assert folder is not None
     over = False
     if is_first_process():
-        if read_facts(folder / FINETUNE) != json.loads(json.dumps(facts)):
+        begun = {name: one for name, one in read_facts(folder / FINETUNE).items() if name != ENDED}
+        if begun != json.loads(json.dumps(facts)):
             raise RunFolderError(
                 f"{folder} began as another fine-tuning; name another folder with --out, or type what it began with"
             )
@@ -186,15 +189,22 @@ def _is_over(folder: Path | None, facts: Mapping[str, Any]) -> bool:
     return bool(from_first_process(over))
 
 
-def _run(job: FineTuneWork, settings: FineTune, folder: Path) -> History:
+def _run(job: FineTuneWork, settings: FineTune, folder: Path, run: Path, request: DataRequest) -> History:
+    """Fine-tune in a folder, which is that of the run or has copies of its small files."""
     from ..runs import REPORT
+    from ..training.distribution.group import is_first_process
 
     (folder / REPORT).unlink(missing_ok=True)  # of a run that was interrupted: it is not the one of the results to come
     typer.echo(f"Run folder: {folder}")
     for sentence in job.findings():
         typer.echo(sentence)
-    with on_full_disk(folder):
-        return job.run(settings, folder)
+    instead = "fine-tune into a new folder"
+    with on_full_disk(folder), named_where_refused(folder, run, instead):
+        note(folder, [str(one) for one in (request.path, request.target_path) if one is not None])
+        history = job.run(settings, folder)
+        if history.stopped != "interrupted" and is_first_process():
+            mark_tuned(folder)
+    return history
 
 
 def _conclude(folder: Path, history: History) -> None:
@@ -203,7 +213,8 @@ def _conclude(folder: Path, history: History) -> None:
         again = finetune_again(folder)
         then = "goes on" if "--resume" in again else "begins anew"
         typer.echo(f"Interrupted; the model as it was then is in {folder}; `{again}` {then}", err=True)
-    typer.echo(str(history.report))
+    if history.report is not None:  # of a job of the user's own there may be none
+        typer.echo(str(history.report))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -236,7 +247,7 @@ def _resume(folder: Path, recipe: str | None, device: str | None, launched: Laun
         job = _job(chosen, source, task, request, settings)
         with run_folder(lambda: nullcontext(folder)) as place:
             _tell_progress(folder, settings)
-            history = _run(job, settings, place)
+            history = _run(job, settings, place, folder, request)
         check_complete(folder)
         _conclude(folder, history)
 
@@ -280,7 +291,7 @@ def _check_source(folder: Path, source: Path, recipe: Recipe, facts: Mapping[str
 
 def _digest(run: Path, recipe: Recipe) -> str | None:
     """Return the digest of a run's model; None where a recipe of the user stores its model in another file."""
-    from ..runs.data_digests import digest_file
+    from ..runs.data_files import digest_file
 
     file = run / recipe.model_file
     return digest_file(file) if file.is_file() else None

@@ -13,6 +13,7 @@ from ..errors import ConfigError, RunFolderError
 from ..recipes import Recipe, open_recipe
 from ..recipes.wording import on_full_disk
 from ..runs import RECIPE, Metrics, folders
+from ..runs.data_files import data_names, named_where_refused, note
 from ..runs.settings import override
 from ..serialization import FILE
 from .arguments import (
@@ -137,6 +138,7 @@ def _begin(name: str, chosen: Recipe, out: Path | None) -> None:
         for sentence in ready.findings():
             typer.echo(sentence)
         with on_full_disk(folder):
+            note(folder, data_names(chosen))
             metrics = ready.run(folder)
     _conclude(folder, chosen, metrics)
 
@@ -197,7 +199,7 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
             typer.echo(f"Warning: {line}; the weights will not be the same bits as an unbroken run's", err=True)
         if is_first_process():
             resuming.reopen(folder, chosen)
-        with on_full_disk(place):
+        with on_full_disk(place), named_where_refused(place, folder, "train into a new folder"):
             metrics = ready.run(place)
     _conclude(folder, chosen, metrics)
 

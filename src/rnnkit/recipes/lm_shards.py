@@ -32,6 +32,15 @@ class PreparedShardLm(PreparedLm):
 
     parts: ShardParts  # type: ignore[assignment]  # in the place of texts
 
+    def digests(self) -> dict[str, str]:
+        """Return a digest of the training part of each source by its address, and of a tokenizer that was there before."""
+        found = super().digests()
+        del found[self.recipe.data.named()]
+        parts = getattr(self.parts.train, "sets", [self.parts.train])
+        return found | {
+            address: part.fingerprint() for address, part in zip(self.recipe.data.shards, parts, strict=True)
+        }
+
     def run(self, folder: Path) -> runs.Metrics:
         """Train, measure and generate; see `Lm.run`."""
         with self.recipe.data.wording():  # damage within a shard shows when it is trained on

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError, RunFolderError
 from ..ordering import sorted_names
-from . import files
+from . import data_files, files
 
 if TYPE_CHECKING:
     from ..data.series import SeriesSet
@@ -32,12 +32,6 @@ def digest_records(records: Iterable[object]) -> str:
     for record in records:
         found.update(repr(record).encode("utf-8", "surrogatepass"))
     return found.hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def record(folder: Path, digests: Mapping[str, str]) -> None:
@@ -70,9 +64,11 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
     before = read(folder)
     for file, now in digests.items():
         if before.get(file, now) != now:
+            named = [one for one in data_files.changed(folder, file) if not one.startswith(f"{file} ")]
+            which = f" ({', '.join(named)})" if named else ""
             raise DataError(
-                f"{file} has changed since {folder} was trained on it, so that rows it was trained on could pass for "
-                f"rows held back; {instead}"
+                f"{file} has changed since {folder} was trained on it{which}, so that rows it was trained on could pass "
+                f"for rows held back; {instead}"
             )
 
 

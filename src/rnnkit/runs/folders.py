@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import RnnkitError, RunFolderError
 from ..serialization import FILE, STATE
-from .files import DATA, FINETUNE, METRICS, RECIPE, REPORT, VERSIONS, read_facts, write_json
+from .files import DATA, ENDED, FILES, FINETUNE, METRICS, RECIPE, REPORT, VERSIONS, read_facts, write_json
 from .versions import write_versions
 
 
@@ -141,8 +141,15 @@ def resume_again(folder: Path) -> str:
     return shlex.join(["rnnkit", "train", "--resume", str(folder)])
 
 
+def mark_tuned(folder: Path) -> None:
+    """Write that a fine-tuning has done all it had to do, whatever its recipe leaves in the folder."""
+    write_json(folder / FINETUNE, read_facts(folder / FINETUNE) | {ENDED: True})
+
+
 def is_tuned(folder: Path) -> bool:
-    """Return whether a fine-tuning has written all its results; some write the report behind the metrics."""
+    """Return whether a fine-tuning has written all its results; before it was marked, by its metrics and its report."""
+    if read_facts(folder / FINETUNE).get(ENDED):
+        return True
     ended = read_facts(folder / METRICS).get("stopped") not in (None, "interrupted")
     return ended and (folder / REPORT).is_file()
 
@@ -202,7 +209,7 @@ def _no_place(error: OSError) -> RunFolderError:
 def _discard_unused(folder: Path, also: set[str]) -> None:
     if not folder.is_dir():
         return
-    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE, DATA} | also:
+    if {path.name for path in folder.iterdir()} <= {RECIPE, VERSIONS, FINETUNE, DATA, FILES} | also:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DataError, RnnkitError
 from ..serialization import read_json, strict
-from .files import FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS
+from .files import ENDED, FINETUNE, HISTORY, METRICS, RECIPE, VERSIONS
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read(folder: Path, name: str | None = None) -> StoredRun:
         epochs = _number(checkpoint.get("epoch"))
         figures = _of_row(checkpoint.get("metrics"))
     seconds = _number(metrics.get("seconds"))
-    stopped = metrics.get("stopped", "finished" if metrics else "unfinished")
+    stopped = metrics.get("stopped", "finished" if metrics or finetune.get(ENDED) else "unfinished")
     return StoredRun(
         folder=folder,
         name=name or str(folder),

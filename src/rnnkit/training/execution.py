@@ -165,13 +165,13 @@ class DeviceShare:
         self.count, self.total = count, total
 
     def __rmul__(self, loss: Tensor) -> Tensor:
-        share = self.count / self.total.to(torch.promote_types(loss.dtype, torch.float32))
+        share = self.count / self.total.clamp(min=1).to(torch.promote_types(loss.dtype, torch.float32))
         return loss * share.to(loss.dtype)
 
 
 def share_of_total(count: int, total: int | Tensor) -> float | DeviceShare:
-    """Return count / total as a factor of a loss."""
-    return DeviceShare(count, total) if isinstance(total, Tensor) else count / total
+    """Return count / total as a factor of a loss; 0 where there is no target at all."""
+    return DeviceShare(count, total) if isinstance(total, Tensor) else count / max(1, total)
 
 
 def find_device(name: str | torch.device) -> torch.device:

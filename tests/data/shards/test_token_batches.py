@@ -1,6 +1,7 @@
 """Batches of shards of tokens: those of memory, in constant memory, once each, to the same bits."""
 
 import gc
+import math
 import threading
 import warnings
 
@@ -155,6 +156,13 @@ def test_a_damaged_shard_is_named_and_refused_or_left_out(tmp_path):
         counted = torch.ones_like(batch.targets, dtype=torch.bool) if batch.weights is None else batch.weights > 0
         assert torch.equal(batch.targets[counted], torch.tensor(targets)[counted])
         assert torch.equal(batch.inputs[counted], torch.tensor(inputs)[counted])
+    # A network that knows nothing loses log V a token, whatever share of the tokens is lost.
+    vocabulary = len(whole.tokenizer())
+    model = rnnkit.LanguageModel(vocabulary, "gru", 2, 2, 1)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    history = rnnkit.Learner(model, lr=1e-9).fit(batches, epochs=1, stateful=True, progress=False)
+    assert history.rows[0]["loss"] == pytest.approx(math.log(vocabulary), rel=1e-5)
 
 
 def test_a_missing_or_cut_shard_is_told_when_the_set_is_opened(tmp_path):

@@ -191,29 +191,36 @@ class GradientExchange:
         flags = flat[size:-1].fill_(1.0)
         if missing:
             flags[missing] = 0.0
+        flat[-1] = count
+        # Each gradient is read and written once before the message, and once behind it: large ones are in no cache.
         for view, one in zip(views, parameters, strict=True):
             if one.grad is None or count == 0:
                 view.zero_()
+            elif self.hook is None and one.dtype == wide:
+                torch.mul(one.grad, count, out=view)
             else:
                 view.copy_(one.grad)
-        flat[-1] = count
+                if self.hook is None:
+                    view.mul_(count)
         if self.hook is None:
-            if count:
-                flat[:size] *= count
             self._add_up(flat)
-            flat[:size] /= flat[-1].clamp(min=1)
         else:
             self._add_up(flat[size:])
             flat[:size] *= count * self.world / flat[-1].clamp(min=1)
             self.hook(Bucket(flat[:size], views, number, last=last))
+        total = flat[-1].clamp(min=1)
         used = (flags > 0).tolist() if missing else [True] * len(parameters)
         for view, one, has in zip(views, parameters, used, strict=True):
             if not has:
                 continue
             if one.grad is None:
-                one.grad = view.to(one.dtype, copy=True)
-            else:
+                one.grad = torch.empty_like(one)
+            if self.hook is not None:
                 one.grad.copy_(view)
+            elif one.dtype == wide:
+                torch.div(view, total, out=one.grad)
+            else:
+                one.grad.copy_(view.div_(total))
 
     @torch.no_grad()
     def average_weights(self, parameters: Iterable[Tensor], optimizer: Optimizer) -> None:

@@ -100,8 +100,9 @@ class Objective:
     def __call__(self, output: Tensor, batch: Batch) -> Score:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
-        # Not len(), which calls a Python function of torch.Tensor; this is run in every step.
-        return Score(self.loss.mean(found, targets, weights), targets.shape[0], found, targets)
+        count = targets.shape[0]  # not len(), which calls a Python function of torch.Tensor; this is run in every step
+        loss = self.loss.mean(found, targets, weights) if count else found.sum()  # of none 0, with a gradient of 0
+        return Score(loss, count, found, targets)
 
     def check_targets(self, batch: Batch) -> None:
         """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""
@@ -215,23 +216,44 @@ class HorizonObjective(Objective):
         """Return the valid target steps of each row; None: all."""
         return batch.target_lengths
 
-    def count(self, batch: Batch) -> int:
-        lengths, targets = self.lengths(batch), batch.targets
+    def valid(self, batch: Batch) -> Tensor | None:
+        """Return which targets count, bool [B, S]; None: all of them.
+
+        Steps behind the end of a row do not, and steps whose own weight is 0: such a target is missing.
+        """
+        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
         assert targets is not None
+        steps, found = targets.shape[1], None
+        if lengths is not None and int(lengths.min()) < steps:
+            found = valid_steps(lengths, steps, targets.device)
+        if weights is not None and weights.dim() > 1:
+            there = weights != 0
+            if not bool(there.all()):
+                found = there if found is None else found & there
+        return found
+
+    def count(self, batch: Batch) -> int:
+        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
+        assert targets is not None
+        if weights is not None and weights.dim() > 1:
+            found = self.valid(batch)
+            return len(targets) * targets.shape[1] if found is None else int(found.sum())
         return len(targets) * targets.shape[1] if lengths is None else int(lengths.sum())
 
     def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
+        targets, weights = batch.targets, batch.weights
         assert targets is not None
         if output.shape[1] != targets.shape[1]:  # in another batch than the one that was tried
             self._refuse_steps(output, targets)
+        valid = self.valid(batch)
         if weights is not None and weights.dim() == 1:
             weights = weights[:, None].expand(targets.shape[:2])
-        if lengths is None or int(lengths.min()) == output.shape[1]:  # without a copy of the outputs
-            flat = None if weights is None else weights.flatten(0, 1)
-            return output.flatten(0, 1), targets.flatten(0, 1), flat
-        valid = valid_steps(lengths, output.shape[1], output.device)
-        return output[valid], targets[valid], None if weights is None else weights[valid]
+        if valid is None:  # without a copy of the outputs
+            return output.flatten(0, 1), targets.flatten(0, 1), None if weights is None else weights.flatten(0, 1)
+        rest = None if weights is None else weights[valid]
+        if rest is not None and bool((rest == 1).all()):  # they said what is missing, and no more
+            rest = None
+        return output[valid], targets[valid], rest
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         found, targets = super().check_output(output, rows), rows.targets

@@ -32,7 +32,7 @@ from ..watching.weights import BestWeights
 from .background import Writer
 from .random_states import RandomStates
 from .run_fingerprint import differences
-from .states import VERSION, State, of_any_number, parts_of, state_file
+from .states import VERSION, OtherRunError, State, of_any_number, parts_of, state_file
 
 _ASKED = 16  # steps after which several processes ask whether a state is due by the clock
 _OWN = ("batches", "losses", "metrics", "carried", "held_out", "exchange")  # parts that each process has its own of
@@ -270,10 +270,12 @@ class Checkpoints(Callback):
         other = differences(before, now)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
-            raise ConfigError(
+            error = OtherRunError(
                 f"{self.file} is the state of another run:\n  {shown}\n"
                 "go on with the model, data and settings it began with, or start anew in another folder"
             )
+            error.of_data = any(before.get(part) != now.get(part) for part in ("data", "validation"))
+            raise error
 
     def repair(self) -> None:
         """Write the model again if it is missing, or not that of the state, where the state has its weights.

@@ -39,8 +39,14 @@ def _differences(before: Any, now: Any, name: str) -> Iterator[str]:
         for key in dict.fromkeys([*before, *now]):
             inner = f"{name}: {key}" if name else str(key)
             yield from _differences(before.get(key), now.get(key), inner)
+    elif before != now and _is_digest(before) and _is_digest(now):
+        yield f"{name} was {before[:12]}…, is {now[:12]}…: other content"
     elif before != now:
         yield f"{name} was {before!r}, is {now!r}"
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) >= 16 and not set(value) - set("0123456789abcdef")
 
 
 def _plain(value: Any) -> Any:

@@ -6,13 +6,23 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import DataError, RunFolderError
+from ...errors import ConfigError, DataError, RunFolderError
 from ...serialization import FILE, STATE, model_file, read_values
 from ..distribution.group import from_first_process, is_first_process
 from ..optimization.optimizer_state import OptimizerState
 
 VERSION = 1
 State = dict[str, Any]
+
+
+class OtherRunError(ConfigError):
+    """A state is that of another run than the one that would go on with it.
+
+    Attributes:
+        of_data: whether the data differs, of training or of validation.
+    """
+
+    of_data: bool = False
 
 
 class Stateful(Protocol):

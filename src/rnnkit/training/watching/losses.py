@@ -64,7 +64,7 @@ class LossMeter:
             torch.distributed.all_reduce(both)
             total, count = both.tolist()
         if count == 0:
-            raise DataError("no data arrived: there was not a single batch")
+            raise DataError("no data arrived: there was not a single batch with a target")
         return total / count
 
 
