@@ -190,7 +190,7 @@ def test_an_encoding_is_refused_by_a_recipe_that_reads_no_text():
     assert "reads no text files" in result.stderr
 
 
-OWN_JOB = '''
+OWN_JOB = """
 class Job(FineTuneWork):
     def __init__(self, learner, rows):
         self.learner, self.rows = learner, rows
@@ -203,7 +203,7 @@ class Job(FineTuneWork):
 
 
 def recipe():
-'''
+"""
 
 
 class Killed(Exception):

@@ -33,7 +33,7 @@ class PreparedShardLm(PreparedLm):
     parts: ShardParts  # type: ignore[assignment]  # in the place of texts
 
     def digests(self) -> dict[str, str]:
-        """Return a digest of the training part of each source by its address, and of a tokenizer that was there before."""
+        """Return digests: of the training part of each source by its address, and of a tokenizer that was there."""
         found = super().digests()
         del found[self.recipe.data.named()]
         parts = getattr(self.parts.train, "sets", [self.parts.train])

@@ -67,8 +67,8 @@ def check(folder: Path, digests: Mapping[str, str], instead: str) -> None:
             named = [one for one in data_files.changed(folder, file) if not one.startswith(f"{file} ")]
             which = f" ({', '.join(named)})" if named else ""
             raise DataError(
-                f"{file} has changed since {folder} was trained on it{which}, so that rows it was trained on could pass "
-                f"for rows held back; {instead}"
+                f"{file} has changed since {folder} was trained on it{which}, so that rows it was trained on could "
+                f"pass for rows held back; {instead}"
             )
 
 
