@@ -37,6 +37,7 @@ def test_doctor_names_the_passive_policy_where_it_is_not_set(policy, told, monke
     monkeypatch.setenv("OMP_WAIT_POLICY", policy)
     monkeypatch.setattr("rnnkit.ops.machine.busy_cores_of_others", lambda: 2.0)
     monkeypatch.setattr("rnnkit.cli.doctor._LOOK_SECONDS", 0)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     assert ("OMP_WAIT_POLICY=passive" in str(doctor._busy_cores())) == told
 
 

@@ -351,6 +351,20 @@ def test_steps_do_not_redraw_the_bar_more_than_ten_times_a_second(monkeypatch):
     assert 2 <= len(drawn) / 2 <= 21
 
 
+def test_busy_cores_are_told_once_with_what_to_type(monkeypatch, capsys):
+    monkeypatch.setattr("rnnkit.training.watching.progress.busy_cores_of_others", lambda: 1.5)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    row = {"epoch": 1, "loss": 0.5, "lr": 0.1, "samples_per_second": 10.0, "seconds": 1.0}
+    for policy, told in (("", True), ("PASSIVE", False)):
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+        with Progress(True, epochs=2, steps=1) as progress:
+            progress.epoch(row)
+            progress.epoch(row)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("other programs keep 1.5 of ")
+        assert ("type OMP_WAIT_POLICY=passive before the command" in line) == told
+
+
 def test_history_as_a_table(tmp_path):
     history = History()
     history.add({"epoch": 1, "loss": 0.25})

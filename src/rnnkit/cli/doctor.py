@@ -53,18 +53,14 @@ def _native_core() -> Iterable[tuple[str, object]]:
 
 
 def _busy_cores() -> str | None:
-    from ..ops.machine import BUSY, busy_cores_of_others, usable_cores
+    from ..ops.machine import BUSY, busy_cores_of_others, usable_cores, waiting_advice
 
     busy_cores_of_others()
     time.sleep(_LOOK_SECONDS)
     busy = busy_cores_of_others()
     if busy is None:
         return None
-    advice = ""
-    if busy > BUSY:
-        advice = "; training is slower meanwhile"
-        if os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive":
-            advice += ". PyTorch's own layers lose less with OMP_WAIT_POLICY=passive"
+    advice = f"; {'. '.join(filter(None, ('training is slower meanwhile', waiting_advice())))}" if busy > BUSY else ""
     return f"{busy:.1f} of {usable_cores()}, by other programs{advice}"
 
 

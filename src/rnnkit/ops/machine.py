@@ -73,6 +73,16 @@ def busy_cores_of_others() -> float | None:
     return None if cores < 0 else cores
 
 
+def waiting_advice() -> str:
+    """Return what to type where other programs use the cores; empty where threads wait asleep already.
+
+    rnnkit's layers change by themselves how their threads wait. PyTorch's read the variable once, when they begin.
+    """
+    if os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive" or torch.get_num_threads() == 1:
+        return ""
+    return "PyTorch's own layers lose less if waiting threads sleep: type OMP_WAIT_POLICY=passive before the command"
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, Self
 
-from ...ops.machine import BUSY, busy_cores_of_others, usable_cores
+from ...ops.machine import BUSY, busy_cores_of_others, usable_cores, waiting_advice
 from ..distribution.group import several_processes
 from ..history import Row
 from .losses import LossMeter
@@ -99,7 +99,8 @@ class Progress:
         if self.show and not self._noted_busy and (busy := busy_cores_of_others() or 0.0) > BUSY:
             self._noted_busy = True
             note = f"other programs keep {busy:.1f} of {usable_cores()} cores busy; training is slower meanwhile"
+            note = ". ".join(filter(None, (note, waiting_advice())))
             if self._bar is not None:
-                self._bar.console.print(note, highlight=False)
+                self._bar.console.print(note, highlight=False, markup=False, soft_wrap=True)
             else:
                 print(note, file=sys.stderr, flush=True)
