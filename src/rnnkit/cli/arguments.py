@@ -69,7 +69,10 @@ Cell = Annotated[
     str | None, typer.Option(help="The recurrence: simple_rnn, lstm or gru.", autocompletion=complete_cell)
 ]
 Order = Annotated[int | None, typer.Option(help="Of an n-gram model: the most words of a run that is counted.")]
-Seed = Annotated[int | None, typer.Option(help="Of all random numbers; the same seed gives the same weights.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Of all random numbers; on the same machine the same seed gives the same weights."),
+]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
 Processes = Annotated[
     int | None,

@@ -46,7 +46,9 @@ def generate(
         list[str] | None,
         typer.Option(metavar="TEXT", help=r"End in front of this text; \n is a line break; may be repeated."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same text; else each call another.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="On the same machine the same seed gives the same text; else each call another.")
+    ] = None,
     count: Annotated[int, typer.Option(help=f"So many texts, with a line {_BETWEEN} between them.")] = 1,
     echo: Annotated[bool, typer.Option(help="Whether the prompt is printed in front of the text.")] = True,
     state: Annotated[

@@ -64,8 +64,9 @@ def generate(
         max_tokens: new tokens of each row, at most.
         stop_ids: a row ends with one of these.
         stop_strings: a row's text ends in front of one of these; a stop string may span tokens. Needs `decode`.
-        seed: row i draws from a generator of its own with the seed ``seed + i``, or ``seed[i]`` of a list. So what a
-            row becomes does not depend on the other rows. None: a seed is drawn from torch's global generator.
+        seed: row i draws from a generator of its own with the seed ``seed + i``, or ``seed[i]`` of a list. So the
+            random numbers of a row do not depend on the other rows. None: a seed is drawn from torch's global
+            generator.
         encode: text → ids, for prompts that are text.
         decode: list of ids → text. Bytes that are no character yet become "\\ufffd", as ``bytes.decode("utf-8",
             "replace")`` and the usual tokenizers do.

@@ -96,7 +96,7 @@ def measure(learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators:
         texts: to measure on.
         tokenizer: the model's.
         separators: whether a token ends each text.
-        window: steps that are computed at once; the result does not depend on it.
+        window: steps that are computed at once; the result is the same within rounding.
     """
     from ..data.text.token_files import tokenize
 
@@ -111,7 +111,7 @@ def measure_tokens(learner: Learner, tokens: TokenArray, size: TextSize, *, wind
         learner: of the model.
         tokens: to measure on.
         size: of the text they stand for.
-        window: steps that are computed at once; the result does not depend on it.
+        window: steps that are computed at once; the result is the same within rounding.
     """
     loss = learner.evaluate(evaluation_batches(tokens, window), stateful=True)["loss"]
     return figures(loss, len(tokens), size)

@@ -152,7 +152,8 @@ class Learner(LearnerBase):
                 total steps) -> factor. The rates are put back when the run ends.
             seed: makes the run a function of weights, data and this number: shuffling has a generator of its own,
                 and torch's global ones (dropout) are seeded for the run and put back. None draws a seed from torch's
-                global generator. The same seed gives the same bits on the same machine and thread count.
+                global generator. The same seed gives equal bits where the machine, the versions and the number of
+                threads are equal, too: the guide on training has all conditions.
             early_stopping: end after this many epochs in a row without a better `monitor`.
             restore_best: end with the weights of the epoch with the best `monitor`.
             monitor: a column of the history; None: "val_loss", and without validation "loss".
