@@ -67,3 +67,12 @@ def test_a_thousands_mark_is_named_as_the_error_says():
     assert refused(answer, "type --set data.thousands=. if it is 2155")
     said = call("train", "classify", "my.csv", "--set", "data.thousands=.", "--set", "data.label=kind")
     assert refused(said, "there is no column 'kind'")
+
+
+def test_what_was_read_is_said_before_training():
+    rows = [f"{'uv'[i % 2]};{i},5;{i * 7 % 5};{i * 3 % 4}" for i in range(12)]
+    Path("my.csv").write_text("\n".join(["kind;t0;t1;t2", *rows]))
+    answer = call("train", "classify", "my.csv", "--epochs", "1", "--hidden", "4", "--device", "cpu")
+    assert answer.exit_code == 0, answer.output
+    said = "Read 12 series of 3 steps; channels 'value'; labels 'u', 'v'; columns: target 'kind'."
+    assert answer.stdout.splitlines()[1] == said

@@ -140,7 +140,7 @@ class Pretrain(Recipe):
         steps = usual_steps(preprocessing.transform(parts.train))
         stride = -(-steps // self.model.max_steps) if self.model.front == "conv" else 1
         return PreparedPretraining(
-            [],
+            [parts.read],
             parts.division,
             parts.digests,
             replace(self, fit=self.fit.settled(len(parts.train))),

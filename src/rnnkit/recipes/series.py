@@ -6,7 +6,7 @@ Importing this loads no torch and no numpy: that is left to the run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -157,13 +157,14 @@ class SeriesRecipe(Recipe):
 
 
 class Parts(NamedTuple):
-    """The rows of a run, a sentence about how they were divided, and a digest of each file as it was read."""
+    """The rows of a run, how they were divided, a digest of each file as it was read, and what was read in it."""
 
     train: SeriesSet
     validation: SeriesSet | None
     test: SeriesSet | None
     division: str
     digests: dict[str, str]
+    read: str
 
 
 @dataclass(frozen=True)
@@ -179,13 +180,17 @@ class PreparedSeries(PreparedRun):
         """Raise DataError where the run in a folder was begun on other rows than these."""
         data_digests.check(folder, self.parts.digests, "train into a new folder")
 
+    def findings(self) -> list[str]:
+        """Return what was read: series, channels, and the columns of labels, ids, times and groups."""
+        return [self.parts.read]
+
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the held-out rows, and write model, metrics, history, predictions and pictures."""
         from ..diagnostics import Diagnostics
         from ..diagnostics.updates import FILE as DIAGNOSTICS
         from ..tasks.series import train_series
 
-        recipe, (train, validation, _, _, digests) = self.recipe, self.parts
+        recipe, (train, validation, _, _, digests, _) = self.recipe, self.parts
         data_digests.record(folder, digests)
         predictor = train_series(
             self.task,
@@ -206,7 +211,7 @@ class PreparedSeries(PreparedRun):
 
     def conclude(self, predictor: SeriesPredictor, folder: Path) -> Metrics:
         """Judge a trained network on the held-out rows, and write model, metrics, predictions and pictures."""
-        recipe, (train, validation, test, division, _) = self.recipe, self.parts
+        recipe, (train, validation, test, division, _, _) = self.recipe, self.parts
         predictor.save(folder)
         history = predictor.history
         assert history is not None
@@ -287,7 +292,25 @@ def divide_rows(
         {} if test is None else {str(data.test): data_digests.digest(test)}
     )
     described = "; ".join(division) or "all rows were trained on"
-    return Parts(found["train"], found.get("validation"), found.get("test", test), described, digests)
+    train, judged = found["train"], found.get("test", test)
+    return Parts(train, found.get("validation"), judged, described, digests, describe_reading(whole))
+
+
+def describe_reading(series: SeriesSet) -> str:
+    """Return a sentence about what was read in a file: how many series, and what each column was taken for.
+
+    Example:
+        >>> from rnnkit.data import SeriesSet
+        >>> describe_reading(SeriesSet.from_arrays([[1.0, 2.0], [3.0, 4.0]], ["u", "v"]))
+        "Read 2 series of 2 steps; channels 'value'; labels 'u', 'v'."
+    """
+    options = series.read_options
+    roles = {"target": "target_column", "id": "id_column", "time": "time_column", "group": "group_column"}
+    named = {what: options[name] for what, name in roles.items() if options.get(name)}
+    shown = {what: name if isinstance(name, str) else ", ".join(name) for what, name in named.items()}
+    columns = ", ".join(f"{what} {name!r}" for what, name in shown.items())
+    what = repr(replace(series, source="")).removeprefix("SeriesSet(").removesuffix(")")
+    return f"Read {what}{f'; columns: {columns}' if columns else ''}."
 
 
 def _check_labels(rows: SeriesSet) -> None:
