@@ -42,6 +42,8 @@ UNLABELLED = {"targets": None}
 OF_TABLES = [
     (TEXT, {"ignore_columns": ["t4"]}, {"ignore_columns": ["t4", "t5"]}),
     (LATE_COMMA, {}, {"decimal": ","}),
+    (table("a,0,1,u", "a,1,n.d.,u", "a,2,3,u"), {}, {"missing_codes": ["n.d."]}),
+    ("Title\n" + table("a,0,1,u"), {}, {"comment": "Title"}),
     (TWO_TARGETS, {}, {"target_column": "label", "ignore_columns": ["class"]}),
     (TWO_TARGETS, {}, {"target_column": "class", "ignore_columns": ["label"]}),
     (table("a,1,1,u", "b,2,1,v", head="id,case,x,label\n"), {}, {"id_column": "id", "ignore_columns": ["case"]}),

@@ -244,7 +244,7 @@ def test_commas_that_mark_thousands(read):
     series, said = read(comma.format("1,234.5", "2,155"))
     assert ([row[0, 0] for row in series.values], len(said)) == ([1234.5, 2155], 1)
     with pytest.raises(
-        DataError, match=r"whether the comma in '2,155' .* type thousands=\",\" if it is 2155, or write"
+        DataError, match=r"whether the comma in '2,155' .* type thousands=\",\" if it is 2155, or decimal="
     ):
         read(comma.format("2,155", "950"))
     assert read(comma.format("2,155", "950"), thousands=",")[0].values[0][0, 0] == 2155

@@ -63,6 +63,7 @@ class Options:
     guesses: Guesses = field(default_factory=Guesses, compare=False)
     absent: list[set[str]] | None = None  # for each file of a folder, the columns to ignore that it has not
     is_new: bool = False  # data for a model that was trained on other data; it may lack what is not needed
+    usual_marks: Sequence[str] = ()  # of other data of the kind: its decimal mark, and those of thousands
 
     def __post_init__(self) -> None:
         names = ("id_column", "time_column", "group_column", "target_column", "value_columns", "ignore_columns")
@@ -120,7 +121,7 @@ def _composed(names: Any) -> Any:
     return composed(names) if isinstance(names, str) else names
 
 
-_INTERNAL = {"guesses", "absent", "is_new"}
+_INTERNAL = {"guesses", "absent", "is_new", "usual_marks"}
 
 
 def read_series(

@@ -20,6 +20,7 @@ Where = Callable[[int], Place]
 
 LARGEST = float(np.finfo(np.float32).max)
 _IF_MISSING = "leave the cell empty if the value is missing"
+_MISSING_WORDS = {"missing", "unknown", "nil", "void", "empty", "inf"}
 
 
 def observed_length(row: npt.NDArray[Any]) -> int:
@@ -133,7 +134,14 @@ def is_missing_label(label: str) -> bool:
     return label.strip().lower() in {"", "?", "nan"}
 
 
-def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore: Sequence[str] = ()) -> DataError:
+def number_error(
+    cell: str,
+    place: Place,
+    *,
+    decimal_comma: bool = True,
+    ignore: Sequence[str] = (),
+    codes: Sequence[str] | None = None,
+) -> DataError:
     """Return the error about a cell that is not a finite number.
 
     Args:
@@ -141,6 +149,7 @@ def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore:
         place: where it is.
         decimal_comma: whether the comma is free to be the decimal mark.
         ignore: the value of `ignore_columns` that leaves the cell's column out; empty where that cannot be.
+        codes: what stands for a missing value already; None where the cell cannot be meant so.
     """
     cell = cell.strip()
     value = parse_number(cell)
@@ -152,9 +161,18 @@ def number_error(cell: str, place: Place, *, decimal_comma: bool = True, ignore:
         if cell.count(",") == 1 and not np.isnan(parse_number(cell.replace(",", "."))):
             point = f"write {cell.replace(',', '.')} with a decimal point"
             remedies.insert(0, Remedy("decimal", ",", "if the comma is the decimal mark") if decimal_comma else point)
+    if codes is not None and _may_be_code(cell):
+        remedies.append(Remedy("missing_codes", [*codes, cell], "if it stands for a missing value"))
     if ignore:
         remedies.append(Remedy("ignore_columns", list(ignore), "if the column is no channel"))
     return DataError(problem, place, remedies)
+
+
+def _may_be_code(cell: str) -> bool:
+    """Whether a cell that is no number is written as people write missing values, such as "n.d.", "--" or "#DIV/0!"."""
+    if len(cell) > 12 or (cell[:1] != "#" and any(map(str.isdigit, cell))):
+        return False
+    return len(cell) < 3 or not cell.isalpha() or cell.lower() in _MISSING_WORDS
 
 
 def parse_number(cell: str) -> float:

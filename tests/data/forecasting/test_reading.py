@@ -109,6 +109,29 @@ def test_a_leftover_index_is_no_covariate(tmp_path):
     assert series.findings[0] == "The column 'Unnamed: 0' only counts the rows and is left out."
 
 
+@pytest.mark.parametrize(("name", "gap"), [("row", 3), ("nr", 1), ("n", 1)])
+def test_a_column_that_counts_rows_is_no_covariate(tmp_path, name, gap):
+    days = pd.date_range("2024-01-01", periods=14).strftime("%Y-%m-%d")
+    lines = [f"{day},{5 + gap * step},{step % 5},{step * 3 % 7}" for step, day in enumerate(days)]
+    file = write(tmp_path, "\n".join([f"ds,{name},y,u", *lines]))
+    series = read_time_series(file)
+    assert series.past_names == ("u",)
+    assert f"The column {name!r} only counts the rows and is left out; name it in past to keep it." in series.findings
+    assert read_time_series(file, past=[name, "u"]).past_names == (name, "u")
+    assert read_time_series(file, **series.read_options).past_names == ("u",)
+    rows = [f"{day},{step % 2},{step % 5}" for step, day in enumerate(days)]
+    assert read_time_series(write(tmp_path, "\n".join(["ds,odd,y", *rows]))).past_names == ("odd",)
+
+
+def test_a_new_file_without_marks_is_read_as_the_first(tmp_path):
+    head, new = (
+        "ds;y\n2024-01-01;1.234,5\n2024-01-02;2,5\n2024-01-03;3,5\n",
+        "ds;y\n2024-01-04;2.155\n2024-01-05;3.250\n",
+    )
+    options = read_time_series(write(tmp_path, head)).read_options
+    assert read_time_series(write(tmp_path, new), **options).targets[0].tolist() == [2155, 3250]
+
+
 def test_a_table_without_times_is_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"no column of time stamps was found; type time_column= with its name\. Columns"

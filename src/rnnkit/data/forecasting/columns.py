@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...errors import DataError, Remedy, suggest
 from ..readers.column_names import CALENDAR, ENTITIES, IDS, TIMES, WEAK_TIMES
 from ..readers.columns import is_text
-from ..readers.row_numbers import is_written_index, plain_name
+from ..readers.row_numbers import counts_rows, is_counter_name, is_written_index, plain_name
 from ..readers.table import Table
 from .number_dates import NumberDates
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _TARGETS = {"y", "target", "targets", "value", "values", "目标", "数值"}
 _CLOCKS = frozenset(["unix", "epoch", "ts", "time", "date", "timestamp", "datetime", "utc"])
+_FEWEST = 12  # rows that a column without a telling name has to count
 _DATE = r"\s*(\d{4}[-/.年]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
 
 
@@ -69,7 +72,7 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
     names = [str(name) for name in frame.columns]
     _check_named(table, named, names)
     free = [name for name in names if name not in named.ignored]
-    counters = [name for name in free if is_written_index(name) and name not in (*named.target, named.time, named.id)]
+    counters = [name for name in free if is_written_index(name) and name not in _named(named)]
     for name in counters:
         free.remove(name)
         findings.append(f"The column {name!r} only counts the rows and is left out.")
@@ -82,7 +85,9 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
         free.remove(id_)
         count = frame[id_].nunique()
         findings.append(f"The column {id_!r} tells {count:,} series apart." if count > 1 else "")
+    _leave_counters_out(frame, free, [one for one in free if is_counter_name(one)], named, findings)
     targets = named.target or _target(table, free, named, findings)
+    _leave_counters_out(frame, free, [one for one in free if one not in targets], named, findings)
     known, static = named.known, named.static
     rest = [name for name in free if name not in (*targets, *known, *(named.past or ()), *(static or ()))]
     if static is None:
@@ -105,6 +110,33 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
             )
     _check_numbers(table, (*targets, *past, *known))
     return SeriesColumns(time, id_, tuple(targets), tuple(past), known, tuple(static), [one for one in findings if one])
+
+
+def _named(named: Named) -> set[str | None]:
+    """The columns that the user named."""
+    return {*named.target, named.time, named.id, *(named.past or ()), *named.known, *(named.static or ())}
+
+
+def _leave_counters_out(
+    frame: pd.DataFrame, free: list[str], names: list[str], named: Named, findings: list[str]
+) -> None:
+    """Take columns that only count rows out of the free ones, and tell of each; one column of numbers stays."""
+    for name in names:
+        others = [other for other in free if other != name and frame[other].dtype.kind in "iuf"]
+        if named.past is None and name not in _named(named) and others and _counts(frame[name], name):
+            free.remove(name)
+            findings.append(f"The column {name!r} only counts the rows and is left out; name it in past to keep it.")
+
+
+def _counts(column: pd.Series[Any], name: str) -> bool:
+    """Whether a column only counts the rows, by its name and values, or by 1 with every row."""
+    if column.dtype.kind not in "iuf":
+        return False
+    numbers = column.to_numpy(np.float64, na_value=np.nan)
+    if is_counter_name(name):
+        return counts_rows(numbers, name)
+    steps = np.diff(numbers)
+    return len(numbers) >= _FEWEST and bool((steps == 1).all() or (steps == -1).all())
 
 
 def columns_note(names: Sequence[str]) -> str:

@@ -104,7 +104,7 @@ def read_time_series(
         The column 'unique_id' tells 2 series apart.
     """
     for name in format:
-        if name not in _FORMAT:
+        if name not in (*_FORMAT, "usual_marks"):
             known_names = [*inspect.signature(read_time_series).parameters, *_FORMAT]
             raise ConfigError(f"read_time_series has no argument {name!r}{suggest(name, known_names)}")
     check_choice(duplicates, "duplicates", ("mean", "sum", "first", "last", "error", None))
@@ -124,8 +124,14 @@ def read_time_series(
     found = resolve_columns(table, named)
     codes, names = _series(table, found, options)
     stamps = times.parse(
-        table.frame[found.time], table.place, found.time, options.time_format, decimal=numerals.decimal
+        table.frame[found.time],
+        table.place,
+        found.time,
+        options.time_format,
+        decimal=numerals.decimal,
+        guesses=options.guesses,
     )
+    times.say_midnight(stamps, codes, table.column(found.time), options.guesses)
     dates = recognise_dates(stamps, rhythm)
     if dates is not None:
         found.findings.append(dates.tell(found.time, stamps))
@@ -150,7 +156,7 @@ def read_time_series(
         "time_zone": time_zone,
         "duplicates": duplicates,
         "gaps": gaps,
-        **format,
+        **(format | numerals.stored()),
     }
     guessed = [str(one) for one in options.guesses.warnings()]
     if unnamed:

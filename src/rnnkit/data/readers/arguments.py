@@ -34,7 +34,7 @@ _TAKEN = {
         "an .arff file says itself how it is written, and has no time stamps",
     ),
 }
-_ORDINARY = {"targets", "guesses", "absent", "is_new"}
+_ORDINARY = {"targets", "guesses", "absent", "is_new", "usual_marks"}
 
 
 def check_arguments(reader: str, options: Options) -> None:

@@ -194,7 +194,7 @@ class _Guess:
         import pandas as pd
 
         column = self.table[name]
-        if is_list(column):
+        if is_list(column) or column.dtype.kind == "c":
             return np.full(len(column), np.nan)
         if not pd.api.types.is_numeric_dtype(column) and column.astype(str).str.match(r"\s*0\d").any():
             return np.full(len(column), np.nan)
@@ -316,9 +316,20 @@ class _Guess:
                 Remedy("value_columns", purpose="with the columns that count"),
                 note=self._columns(),
             )
+        self._say_order(steps)
         if len(steps) == 1:
             return (("value", tuple(next(iter(steps.values())).values())),)
         return tuple((prefix, tuple(numbers.values())) for prefix, numbers in steps.items())
+
+    def _say_order(self, steps: dict[str, dict[float, str]]) -> None:
+        """Note steps that stand in another order in the file than that of their numbers."""
+        for numbers in steps.values():
+            ordered = list(numbers.values())
+            if ordered != [name for name in self.names if name in set(ordered)] and not self.options.is_new:
+                problem = f"the columns {ordered[0]!r} to {ordered[-1]!r} are steps in the order of their numbers, "
+                advice = "number them anew if the order in the file is meant"
+                self.options.guesses.add(f"{problem}not in that of the file", self.place, advice)
+                return
 
 
 def is_text(column: pd.Series[Any], options: Options | None = None) -> bool:

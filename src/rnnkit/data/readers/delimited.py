@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..series import SeriesSet
 from . import text
 from .column_names import check_names, is_unnamed, may_be_text
 from .headerless import read_lines
-from .numerals import MISSING, Numerals, find_decimal, is_ambiguous
+from .numerals import MISSING, Numerals, find_decimal, is_ambiguous, shown_marks
 from .table import Table, need_pandas
 from .tables import to_series
 
@@ -64,18 +65,22 @@ def _opened(path: Path, options: Options) -> tuple[str, str, Numerals, bool]:
         raise DataError("the file is empty; expected at least one series", Place(str(path)))
     guessed = separator_line[1] if separator_line else _delimiter(first)
     delimiter = options.delimiter or guessed
+    if delimiter != _BLANKS and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\n\r'):
+        problem = f"the delimiter {delimiter!r} arrived; expected one character"
+        raise DataError(problem, Place(str(path)), Remedy("delimiter", guessed))
     other = guessed not in (_BLANKS, options.decimal)
     if other and len(_cells(first[0], delimiter)) == 1 < len(_cells(first[0], guessed)):
         raise DataError(f"no line holds the delimiter {delimiter!r}", Place(str(path)), Remedy("delimiter", guessed))
     decimal = options.decimal or _decimal(first, delimiter, options)
-    if decimal == delimiter:
+    if decimal == delimiter and '"' not in content:
         raise DataError(
             "the comma cannot be both delimiter and decimal mark",
             Place(str(path)),
             (Remedy("decimal", "."), Remedy("delimiter", purpose="with another mark")),
         )
     rows = [_cells(line, delimiter) for line in first[:5]]
-    numerals = Numerals.of(options, decimal, comma_is_free=delimiter != ",")
+    is_free = delimiter != "," or ('"' in content and "." not in shown_marks(_all_cells(first, delimiter)))
+    numerals = Numerals.of(options, decimal, comma_is_free=is_free)
     header = options.header
     if header is None:
         header = _has_header(rows, numerals) and not _recurs([_cells(line, delimiter) for line in first], numerals)
@@ -90,7 +95,7 @@ def _say_marks(path: Path, options: Options, lines: list[str], delimiter: str, d
     if is_guess and options.delimiter is None and delimiter != usual and len(_cells(lines[0], delimiter)) > 1:
         shown = {"\t": "the tab", _BLANKS: "blanks"}.get(delimiter, repr(delimiter))
         parts["delimiter"] = f"{shown} as the delimiter"
-    if options.decimal is None and options.thousands is None and delimiter != ",":
+    if options.decimal is None and options.thousands is None and (delimiter != "," or decimal == ","):
         cells = [cell for line in lines[1:] for cell in _cells(line, delimiter)]
         if decimal == "," or (find_decimal(cells) is None and any(is_ambiguous(cell) for cell in cells if "." in cell)):
             parts["decimal"] = f"{decimal!r} as the decimal mark"
@@ -105,7 +110,7 @@ def _delimiter(lines: list[str]) -> str:
     for mark in ("\t", ";", "|", ","):
         counts = {len(_cells(line, mark)) for line in lines}
         if min(counts) > 1 and len(counts) == 1:
-            return mark
+            return _BLANKS if mark == "," and _is_between_blanks(lines) else mark
         if min(counts) > 1:
             best = best or mark
     if best is None:
@@ -117,13 +122,37 @@ def _delimiter(lines: list[str]) -> str:
     return best or ","
 
 
+def _is_between_blanks(lines: list[str]) -> bool:
+    """Whether blanks stand between numbers with decimal commas: the commas cut every line alike, too."""
+    german = Numerals(",")
+    rows = [line.split() for line in lines]
+    if len({len(row) for row in rows}) > 1 or len(rows[0]) < 2 or all(map(_is_number, _cells(lines[0], ","))):
+        return False
+    return all(german.is_number(cell) for row in rows for cell in row)
+
+
 def _decimal(lines: list[str], delimiter: str, options: Options) -> str:
-    """The mark that cells show, such as 1,5; a comma between groups of three digits alone shows nothing."""
+    """The mark that cells show, such as 1,5; a comma between groups of three digits alone shows nothing.
+
+    Beside commas as delimiters the comma of a number stands in quotation marks, as spreadsheets write it.
+    """
     if options.thousands in (".", ","):
         return "," if options.thousands == "." else "."
-    if delimiter == ",":
-        return "."
-    return find_decimal(cell for line in lines for cell in _cells(line, delimiter)) or "."
+    shown = _marks(lines, delimiter)
+    if not shown and options.usual_marks:
+        return options.usual_marks[0]
+    return shown.pop() if len(shown) == 1 else "."
+
+
+def _marks(lines: list[str], delimiter: str) -> set[str]:
+    """The decimal marks that cells show."""
+    if delimiter == "," and not any('"' in line for line in lines):
+        return {"."}
+    return shown_marks(_all_cells(lines, delimiter))
+
+
+def _all_cells(lines: list[str], delimiter: str) -> Iterator[str]:
+    return (cell for line in lines for cell in _cells(line, delimiter))
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -169,8 +198,6 @@ def _table(content: str, path: Path, options: Options, delimiter: str, numerals:
     place = Place(str(path))
     if delimiter == _BLANKS:
         raise DataError("blanks between named columns are not read", place, "save the file with commas or tabs")
-    if len(delimiter) != 1 or not delimiter.isascii():
-        raise DataError(f"the delimiter {delimiter!r} arrived; expected one character", place, Remedy("delimiter"))
     raw = content.encode()
     lines, fields = scan(raw, delimiter, path)
     names = check_names(
@@ -183,17 +210,24 @@ def _table(content: str, path: Path, options: Options, delimiter: str, numerals:
         ),
         place.at(line=int(lines[0])),
     )
+    if names[0].startswith("#") and names[0].strip("# "):
+        names[0] = names[0].strip("# ")
+        options.guesses.add("the first line begins with '#' and is read as the names of the columns", place)
+    if len(names) == 1 and options.delimiter is None:
+        _refuse_other_delimiter(content, place)
     uneven = np.flatnonzero(fields != fields[0])
     if len(uneven):
         raise DataError(
             f"has {fields[uneven[0]]} cells; expected {fields[0]} as in the header (line {lines[0]})",
             place.at(line=int(lines[uneven[0]])),
-            _uneven_advice(content, int(lines[uneven[0]])),
+            _uneven_advice(content, int(lines[uneven[0]]), has_title=fields[0] == 1),
         )
     if len(lines) == 1:
         raise DataError("has a header but no rows; expected at least one", place)
     as_text = {name: str for name in names if may_be_text(name, options)}
-    if numerals.decimal == "," and "." in content:  # pandas takes 2.155 for 2.155 beside decimal commas, too
+    is_quoted = numerals.decimal == delimiter
+    # Beside decimal commas pandas takes 2.155 for 2.155, too.
+    if numerals.decimal == "," and (is_quoted or "." in content):
         as_text = dict.fromkeys(names, str)
     absent = [cell for plain in MISSING for cell in {plain, plain.upper(), plain.title(), "NaN"}]
     absent += sorted(numerals.words)
@@ -202,7 +236,7 @@ def _table(content: str, path: Path, options: Options, delimiter: str, numerals:
         frame = pd.read_csv(
             io.BytesIO(raw),
             sep=delimiter,
-            decimal=numerals.decimal,
+            decimal="." if is_quoted else numerals.decimal,
             names=names,
             header=0,
             index_col=False,
@@ -233,14 +267,27 @@ def _table(content: str, path: Path, options: Options, delimiter: str, numerals:
     )
 
 
-def _uneven_advice(content: str, line: int) -> tuple[Remedy | str, ...]:
-    """What to do about a line with too few or too many cells."""
+def _refuse_other_delimiter(content: str, place: Place) -> None:
+    """Raise DataError for a table of one column whose lines another mark cuts into equally many cells."""
+    lines = [line for line in content.split("\n", _LOOKED_AT) if line.strip()][:_LOOKED_AT]
+    for mark in ": ~^&":
+        if len({line.strip().count(mark) for line in lines}) == 1 and mark in lines[0].strip():
+            problem = f"has one column alone, {lines[0].strip()[:40]!r}"
+            shown = "a blank" if mark == " " else repr(mark)
+            raise DataError(problem, place, Remedy("delimiter", mark, f"if {shown} stands between the cells"))
+
+
+def _uneven_advice(content: str, line: int, *, has_title: bool) -> tuple[Remedy | str, ...]:
+    """What to do about a line with too few or too many cells; `has_title`: the first line has one cell alone."""
     advice: tuple[Remedy | str, ...] = ("leave a cell that is missing empty between its delimiters",)
     for number in (1, line):
         found = content.split("\n", number)[number - 1].lstrip()
         if found[:1] in ("#", "%") or found[:2] == "//":
             mark = "//" if found[:2] == "//" else found[0]
             return (Remedy("comment", mark, "if lines that begin with it are comments"), *advice)
+    if has_title:
+        begin = content.split(maxsplit=1)[0].strip('"')
+        return (Remedy("comment", begin, "to skip that line if it names no columns"), *advice)
     return advice
 
 

@@ -13,7 +13,7 @@ from ...errors import DataError, Place, Remedy
 from ..images.digits import read_grey
 from ..reading import Options
 from ..series import SeriesSet
-from .folders import IMAGES, class_names, list_class_files, series_id
+from .folders import IMAGES, class_names, list_class_files, say_unread, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -28,6 +28,8 @@ def read(path: Path, options: Options) -> SeriesSet:
             Remedy("targets", None, "to read it without"),
         )
     files = [("", path)] if path.is_file() else list_class_files(path, IMAGES, flat=options.targets is None)
+    if path.is_dir():
+        say_unread(path, files, IMAGES, options)
     images = [read_grey(file, options.size) for _, file in files]
     for (_, file), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:

@@ -15,7 +15,7 @@ from ..checks import check_columns
 from ..reading import Options
 from ..series import SeriesSet
 from . import delimited, parquet
-from .folders import TABLES, class_names, list_class_files, series_id
+from .folders import TABLES, class_names, list_class_files, say_unread, series_id
 
 
 def read(path: Path, options: Options) -> SeriesSet:
@@ -28,7 +28,9 @@ def read(path: Path, options: Options) -> SeriesSet:
     parts: list[SeriesSet] = []
     labels: list[str] = []
     ids: list[str] = []
-    for label, file in list_class_files(path, TABLES, flat=options.targets is None):
+    files = list_class_files(path, TABLES, flat=options.targets is None)
+    say_unread(path, files, TABLES, options)
+    for label, file in files:
         part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
         if not parts and (found := part.read_options.get("keep_columns")):
             # What counts rows is told by the first file, and is the same in all.

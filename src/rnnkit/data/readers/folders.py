@@ -69,6 +69,19 @@ def list_class_files(
     return found
 
 
+def say_unread(path: Path, files: Sequence[tuple[str, Path]], suffixes: tuple[str, ...], options: Options) -> None:
+    """Note files of these suffixes that lie beside the classes' folders or deeper, and so are not read."""
+    read = {file for _, file in files}
+    beside = [file for file in _files(path, suffixes) if file not in read]
+    inner = sorted(item for folder in {file.parent for file in read} for item in folder.iterdir() if item.is_dir())
+    inner = [folder for folder in inner if folder.name[0] != "." and folder.parent != path]
+    deeper = [file for folder in inner for file in _files(folder, suffixes)]
+    if unread := [*beside, *deeper]:
+        names = ", ".join(str(file.relative_to(path)) for file in unread[:3]) + (" …" if unread[3:] else "")
+        what = "1 file is" if len(unread) == 1 else f"{len(unread):,} files are"
+        options.guesses.add(f"{what} not read, because expected is {path.name}/class/file: {names}", Place(str(path)))
+
+
 def class_names(labels: Sequence[str], path: Path, options: Options) -> npt.NDArray[np.str_]:
     """Return the classes by their folders' names, [N]; two spellings of a name are one class."""
     text.say_merged(merged(labels), Place(str(path)), options)

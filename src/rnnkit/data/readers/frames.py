@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, Place
 from ..reading import Options
@@ -23,16 +23,15 @@ def read(frame: pd.DataFrame, options: Options) -> SeriesSet:
 
 
 def read_table(frame: pd.DataFrame, options: Options) -> Table:
-    """Return a DataFrame as a table; an index of dates without a name is the column "time"."""
-    import pandas as pd
-
-    if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None and "time" not in frame.columns:
-        frame = frame.rename_axis("time")
+    """Return a DataFrame as a table."""
     return to_table(frame, "DataFrame", "DataFrame", options)
 
 
 def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> Table:
     """A DataFrame as a table: an index with a name, or of text, is a column, and categories are their values.
+
+    An index of dates without a name is the column "time", also of a Parquet file that pandas wrote.
+    Durations become seconds, periods the time stamps of their begins, and bytes text.
 
     Args:
         frame: it stays as it is.
@@ -42,6 +41,13 @@ def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> T
     """
     import pandas as pd
 
+    if isinstance(frame.index, pd.MultiIndex) and None in frame.index.names:
+        problem = f"the index has {frame.index.nlevels} levels, and not all have names"
+        names = ["id", "time"] if frame.index.nlevels == 2 else [f"level {at}" for at in range(frame.index.nlevels)]
+        raise DataError(problem, Place(source), f"name them, as in frame.rename_axis({names})")
+    dates = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
+    if isinstance(frame.index, dates) and frame.index.name is None and "time" not in frame.columns:
+        frame = frame.rename_axis("time")
     if _index_is_id(frame, options):  # a CSV of the frame has it as a first column without a name
         frame = frame.rename_axis(options.id_column or "")
     if any(level is not None for level in frame.index.names):
@@ -55,7 +61,21 @@ def to_table(frame: pd.DataFrame, source: str, name: str, options: Options) -> T
     for column in frame.columns:
         if isinstance(frame[column].dtype, pd.CategoricalDtype):
             frame[column] = frame[column].astype(object)
+        if frame[column].dtype == object:
+            frame[column] = _decoded(frame[column])
+        elif frame[column].dtype.kind == "m":
+            frame[column] = frame[column].dt.total_seconds()
+        elif isinstance(frame[column].dtype, pd.PeriodDtype):
+            frame[column] = frame[column].dt.to_timestamp()
     return Table(frame, source, name, numerals=Numerals.of(options))
+
+
+def _decoded(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column whose cells are bytes, as some programs write text into Parquet files, as text."""
+    first = column.first_valid_index()
+    if first is None or not isinstance(column[first], bytes):
+        return column
+    return column.map(lambda cell: cell.decode(errors="replace") if isinstance(cell, bytes) else cell)
 
 
 def _index_is_id(frame: pd.DataFrame, options: Options) -> bool:

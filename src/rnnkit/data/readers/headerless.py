@@ -129,7 +129,7 @@ def read_lines(cells: list[list[str]], lines: list[int], path: Path, options: Op
         rows.values.append(to_numbers([row[index] for index in kept], place, names, numerals)[:, None])
         rows.lines.append(number)
     rows.ids, rows.groups = ids or None, groups or None
-    rows.read_options = _stored("wide", options, roles.ignored)
+    rows.read_options = _stored("wide", options, roles.ignored, numerals)
     if target is not None:
         rows.cells = labels
         rows.read_options["target_column"] = "first" if target == 0 else "last" if target == -1 else str(target + 1)
@@ -203,14 +203,15 @@ def _one_series(
         None,
         (path.name,),
         source=str(path),
-        read_options=_stored("long", options, roles.ignored),
+        read_options=_stored("long", options, roles.ignored, numerals),
     )
 
 
-def _stored(layout: str, options: Options, ignored: tuple[int, ...]) -> dict[str, Any]:
+def _stored(layout: str, options: Options, ignored: tuple[int, ...], numerals: Numerals) -> dict[str, Any]:
     """The arguments that read a file without a header in the same way; JSON values."""
     kept = ("encoding", "delimiter", "decimal", "thousands", "comment", "id_column", "group_column")
     named: dict[str, Any] = {name: getattr(options, name) for name in kept}
     named["missing_codes"] = list(options.missing_codes)
     named["ignore_columns"] = [*options.ignore_columns, *(["first"] if 0 in ignored else [])]
+    named |= numerals.stored()
     return {"header": False, "layout": layout, **{name: value for name, value in named.items() if value}}

@@ -31,7 +31,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     """Read a ``.npz`` file; see :func:`rnnkit.data.read_series`."""
     place = Place(str(path))
     arrays = read_arrays(path)
-    channels = [str(name) for name in arrays["channels"].tolist()] if "channels" in arrays else []
+    channels = _texts(arrays["channels"].tolist()) if "channels" in arrays else []
     names = [*arrays, *channels]
     unknown = [name for name in options.ignore_columns if name not in names]
     if unknown and not options.is_new:
@@ -65,14 +65,14 @@ def read(path: Path, options: Options) -> SeriesSet:
         said = f"the array{'s' if several else ''} {', '.join(map(repr, unused))} {'are' if several else 'is'} not used"
         remedies = [Remedy(name, purpose="with its name if it is one") for name in ("id_column", "group_column")]
         options.guesses.add(said, place, [*remedies, Remedy("ignore_columns", [*options.ignore_columns, *unused])])
-    given = [*map(str, ids)] if ids is not None else []
+    given = _texts(ids) if ids is not None else []
     text.say_merged(merged(given), place, options)
     series = SeriesSet.from_arrays(
         rows,
         targets,
         channels=channels or None,
         ids=[composed(name) for name in given] if ids is not None else None,
-        groups=None if groups is None else [composed(str(name)) for name in groups],
+        groups=None if groups is None else [composed(name) for name in _texts(groups)],
         source=str(path),
     )
     unknown = [name for name in options.keep_columns if name not in series.channels]
@@ -153,6 +153,12 @@ def _column(
             f"has shape {arrays[named].shape}; expected one value a series, [N]", place.at(part=f"array {named}")
         )
     return list(arrays[named]) if usual == "times" else arrays[named].tolist()
+
+
+def _texts(names: Sequence[Any]) -> list[str]:
+    """Names as text: bytes are decoded, and whole numbers are written without ".0"."""
+    plain = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
+    return [str(int(name)) if isinstance(name, float) and name.is_integer() else str(name) for name in plain]
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

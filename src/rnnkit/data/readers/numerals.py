@@ -65,7 +65,12 @@ class Numerals:
         decimal = decimal or options.decimal or ("," if options.thousands == "." else ".")
         words = frozenset(str(code).strip() for code in options.missing_codes)
         codes = tuple(value for value in map(parse_number, words) if not np.isnan(value))
-        return Numerals(decimal, _alike(options.thousands or ""), words, codes, comma_is_free)
+        usual = options.usual_marks[1] if options.usual_marks and options.usual_marks[0] == decimal else ""
+        return Numerals(decimal, _alike(options.thousands or "") or usual, words, codes, comma_is_free)
+
+    def stored(self) -> dict[str, list[str]]:
+        """Return the marks by which a file that shows none is read alike, as `Options` takes them; JSON values."""
+        return {"usual_marks": [self.decimal, self.thousands]} if self.decimal == "," or self.thousands else {}
 
     def missing(self, cell: str) -> bool:
         """Whether a cell says that its value is missing."""
@@ -74,7 +79,7 @@ class Numerals:
 
     def plain(self, cell: str) -> str | None:
         """Return the cell as ``float`` reads it; None where it is no number with these marks."""
-        cell = cell.strip()
+        cell = cell.strip().replace("\N{MINUS SIGN}", "-")
         grouped = _GROUPS[self.decimal].fullmatch(cell)
         if grouped is not None:
             if grouped["mark"] not in self.thousands:
@@ -102,13 +107,14 @@ class Numerals:
         hidden = np.isin(values, np.array(self.codes, values.dtype))
         return np.where(hidden, np.array(np.nan, values.dtype), values) if hidden.any() else values
 
-    def error(self, cell: str, place: Place, ignore: Sequence[str] = ()) -> DataError:
+    def error(self, cell: str, place: Place, ignore: Sequence[str] = (), *, is_text: bool = False) -> DataError:
         """Return the error about a cell that is no number with these marks.
 
         Args:
             cell: its text.
             place: where it stands.
             ignore: the value of `ignore_columns` that leaves the cell's column out; empty where that cannot be.
+            is_text: whether most cells of the column are no numbers, so that this one does not mean a missing value.
         """
         cell = cell.strip()
         grouped = _GROUPS[self.decimal].fullmatch(cell)
@@ -118,7 +124,8 @@ class Numerals:
             if self.decimal == "," and _FRACTION["."].fullmatch(cell):
                 said = f"write {cell.replace('.', ',')} with a decimal comma"
                 return DataError(f"{cell!r} has a decimal point, but the decimal mark is the comma", place, said)
-            return number_error(cell, place, decimal_comma=self.comma_is_free and self.decimal == ".", ignore=ignore)
+            comma, codes = self.comma_is_free and self.decimal == ".", None if is_text else sorted(self.words)
+            return number_error(cell, place, decimal_comma=comma, ignore=ignore, codes=codes)
         whole, fraction = cell.replace(mark, ""), cell.replace(mark, self.decimal)
         either: Remedy | str = f"write {fraction} if it is a decimal mark"
         if mark == "," and self.comma_is_free:
@@ -138,8 +145,13 @@ def find_decimal(cells: Iterable[str]) -> str | None:
         >>> find_decimal(["2.155", "19,47"]), find_decimal(["1,5", "1.5"]), find_decimal(["1,234"])
         (',', None, None)
     """
-    shown = {mark for cell in map(str.strip, cells) for mark in ".," if _shows(cell, mark)}
+    shown = shown_marks(cells)
     return shown.pop() if len(shown) == 1 else None
+
+
+def shown_marks(cells: Iterable[str]) -> set[str]:
+    """Return the decimal marks that cells show: none, one, or both."""
+    return {mark for cell in map(str.strip, cells) for mark in ".," if _shows(cell, mark)}
 
 
 def may_be_grouped(cells: Sequence[str], decimal: str) -> bool:

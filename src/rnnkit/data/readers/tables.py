@@ -62,8 +62,9 @@ def _with_text(table: Table, roles: Roles, options: Options) -> Table:
         return replace(table, frame=table.frame.copy(deep=False))
     labels = roles.targets if options.targets == "labels" else ()
     names = [name for name in dict.fromkeys((roles.id, roles.group, roles.time, *labels)) if name is not None]
-    numeric = [name for name in names if table.frame[name].dtype.kind in "biuf"]
-    return replace(table, frame=table.frame.assign(**table.reread(numeric))) if numeric else table
+    # Of a column whose name says nothing, "NA" or "None" was taken for an empty cell.
+    changed = [name for name in names if table.frame[name].dtype.kind in "biuf" or table.frame[name].isna().any()]
+    return replace(table, frame=table.frame.assign(**table.reread(changed))) if changed else table
 
 
 def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
@@ -102,7 +103,7 @@ def _long(table: Table, roles: Roles, options: Options) -> SeriesSet:
         times=None if clock is None else clock[starts],
         step_times=None if clock is None else np.split(clock, starts[1:]),
         source=table.source,
-        read_options=_stored(roles, options),
+        read_options=_stored(roles, options, table),
     )
 
 
@@ -131,14 +132,20 @@ def _wide(table: Table, roles: Roles, options: Options) -> SeriesSet:
         times=clock,
         source=table.source,
         steps=steps,
-        read_options=_stored(roles, options),
+        read_options=_stored(roles, options, table),
     )
 
 
 def _times(table: Table, name: str, options: Options) -> npt.NDArray[Any]:
     decimal = table.numerals.decimal
     return times.parse(
-        table.frame[name], table.place, name, options.time_format, decimal=decimal, guesses=options.guesses
+        table.frame[name],
+        table.place,
+        name,
+        options.time_format,
+        decimal=decimal,
+        guesses=options.guesses,
+        date_numbers=True,
     )
 
 
@@ -152,6 +159,10 @@ def column_numbers(table: Table, name: str, *, of_target: bool = False) -> npt.N
             "the values are dates",
             table.whole.at(column=name),
             (Remedy("time_column", name), Remedy("ignore_columns", [*table.ignored, name])),
+        )
+    if column.dtype.kind == "c":
+        raise DataError(
+            "the values are complex numbers", table.whole.at(column=name), "give real and imaginary part a column each"
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if table.numerals.decimal == "," and column.map(lambda cell: isinstance(cell, str)).any():
@@ -175,7 +186,9 @@ def column_numbers(table: Table, name: str, *, of_target: bool = False) -> npt.N
         cells = suspects.astype(str)
         texts = cells[[not table.numerals.is_number(cell) for cell in cells]]  # of these the message is plainer
         row = (texts if len(texts) else cells).index[0]
-        raise table.numerals.error(cells[row], table.column(name)(int(row)), [*table.ignored, name])
+        ignored = [*table.ignored, name]
+        is_text = 2 * len(texts) > len(column)
+        raise table.numerals.error(cells[row], table.column(name)(int(row)), ignored, is_text=is_text)
     return numbers
 
 
@@ -331,7 +344,7 @@ def _duplicates(
     return values[starts], clock[starts], order[starts]
 
 
-def _stored(roles: Roles, options: Options) -> dict[str, Any]:
+def _stored(roles: Roles, options: Options, table: Table) -> dict[str, Any]:
     """Return the arguments that read a file of the same form in the same way; JSON values."""
     found: dict[str, Any] = {
         "layout": roles.layout,
@@ -348,4 +361,4 @@ def _stored(roles: Roles, options: Options) -> dict[str, Any]:
         found[name] = getattr(options, name)
     if options.duplicates != "keep":
         found["duplicates"] = options.duplicates
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in found.items() if value} | table.numerals.stored()

@@ -27,6 +27,20 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# How files begin that are no text, whatever their names say: what they are, and what to do.
+_OTHER_FILES: dict[bytes, tuple[str, str]] = {
+    b"PK\x03\x04": ("a ZIP archive or a spreadsheet", "unpack it, or save the spreadsheet as CSV"),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet of Excel", "save it as CSV"),
+    b"\x1f\x8b": ("packed by gzip", "unpack it first"),
+    b"\xfd7zXZ": ("packed by xz", "unpack it first"),
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", "unpack it first"),
+    b"\x93NUMPY": ("an array of NumPy", "save it with np.savez(path, X=..., y=...) as .npz"),
+    b"\x89HDF": ("a file of HDF5", "save its table as CSV"),
+    b"SQLite format 3\x00": ("a database of SQLite", "save its table as CSV"),
+}
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml)", re.IGNORECASE)
+_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*"')
+
 # What stands between the words of a file, for the comparison of their spellings.
 _BETWEEN = re.compile(r"[\s,;|:\"'{}]+")
 
@@ -47,11 +61,14 @@ def decode(path: Path, options: Options) -> str:
         raise DataError(f"cannot be read ({error.strerror})", Place(str(path))) from None
     if not raw.strip():
         raise DataError("the file is empty; expected at least one series", Place(str(path)))
+    check_text(raw, path)
     mark = marked_encoding(raw)
     used = mark or encoding or "utf-8"
     try:
         text = raw.decode(used)
     except UnicodeDecodeError as error:
+        if 4 * raw.count(b"\0") > len(raw) and not (mark or encoding):
+            raise zero_bytes(used, Place(str(path), 1)) from None
         place = Place(str(path), raw.count(b"\n", 0, error.start) + 1)
         raise undecodable(raw[error.start], used, place, named=bool(encoding or mark)) from None
     if "\0" in text:
@@ -63,6 +80,22 @@ def decode(path: Path, options: Options) -> str:
         return text
     say_merged(merged(_BETWEEN.split(text)), Place(str(path)), options)
     return normalize("NFC", text)
+
+
+def check_text(raw: bytes, path: Path) -> None:
+    """Raise DataError for a file whose first bytes are those of another kind of file, such as a spreadsheet."""
+    place = Place(str(path))
+    for begin, (what, advice) in _OTHER_FILES.items():
+        if raw.startswith(begin):
+            raise DataError(f"is {what}, not text", place, advice)
+    if raw.startswith(b"PAR1") and raw.endswith(b"PAR1"):
+        raise DataError("is a table of Parquet, not text", place, "give it the suffix .parquet")
+    if _PAGE.match(raw):
+        raise DataError("is a web page or XML, not a table", place, "save the table itself, as CSV")
+    if _JSON.match(raw):
+        raise DataError(
+            "is JSON, not a table", place, "save it as CSV, for example by pandas.read_json(...).to_csv(...)"
+        )
 
 
 def marked_encoding(raw: bytes) -> str | None:

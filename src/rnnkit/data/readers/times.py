@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _ZONE = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$")
 _NAMED_ZONE = re.compile(r":\d{2}\s*(?!(?:AM|PM|UTC|GMT)$)[A-Z]{2,5}$")
 _NUMERIC_DATE = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}\b"
+# Stamps of digits alone by their length. Ten of them are seconds since 1970 more often than an hour of a day.
+_DIGIT_DATES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_COMMA = re.compile(r"(?<=\d:\d\d),(?=\d)")  # before a fraction of a second, as Python's logs have it
 _DIGITS = str.maketrans("123456789", "0" * 9)
 
 
@@ -33,6 +36,7 @@ def parse(
     *,
     decimal: str = ".",
     guesses: Guesses | None = None,
+    date_numbers: bool = False,
 ) -> npt.NDArray[Any]:
     """A column of time stamps as datetime64[us] (UTC if they have zones) or float64.
 
@@ -43,6 +47,7 @@ def parse(
         time_format: of text, as in ``strftime``.
         decimal: the decimal mark of numbers.
         guesses: takes what was guessed.
+        date_numbers: whether numbers such as 20240131 are dates; in text they are.
 
     Raises:
         DataError: a time is missing, unreadable, ambiguous (day or month first), or only some name a zone.
@@ -62,15 +67,20 @@ def parse(
     if pd.api.types.is_datetime64_any_dtype(column):
         return _utc(column)
     if text is None:
+        digits = _digits(column) if date_numbers and time_format is None else None
+        if digits is not None and (stamps := _dates_of_digits(digits, place, guesses)) is not None:
+            return stamps
         return _finite(column.to_numpy(np.float64), place)
     plain = text.str.replace(",", ".", regex=False) if decimal == "," else text
     if time_format is None and _is_number(str(plain.iloc[0])):
-        if text.str.len().eq(8).all() and text.str.startswith(("19", "20")).all():
-            return _dates(text, place, "%Y%m%d")  # 20240131 is a date, not twenty million
+        if (stamps := _dates_of_digits(text, place, guesses)) is not None:
+            return stamps
         numbers = pd.to_numeric(plain, errors="coerce")
         if not numbers.isna().any():
             return _finite(numbers.to_numpy(np.float64), place)
     text = plain_halves(text)
+    if time_format is None and text.str.contains(",", regex=False).any():
+        text = text.str.replace(_COMMA, ".", regex=True)
     if time_format is None and is_clock(str(text.iloc[0])):
         return _times_of_day(text, place, guesses or Guesses())
     if time_format is None:
@@ -169,6 +179,31 @@ def _text(column: pd.Series[Any]) -> pd.Series[Any] | None:
         return None
     text = column.astype(str).str.strip().where(column.notna())
     return text.mask(text.str.lower().isin(MISSING))
+
+
+def _digits(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """Whole numbers as text, as a file has them; None for other numbers."""
+    numbers = column.to_numpy(np.float64)
+    if not np.isfinite(numbers).all() or (numbers % 1 != 0).any() or (np.abs(numbers) >= 2**53).any():
+        return None
+    return column.astype("int64").astype(str)
+
+
+def _dates_of_digits(text: pd.Series[Any], place: Where, guesses: Guesses | None) -> npt.NDArray[Any] | None:
+    """Stamps such as 20240131 or 20240131153000, which are no numbers; None where they are."""
+    pattern = _DIGIT_DATES.get(len(str(text.iloc[0])))
+    if pattern is None or not text.str.fullmatch(rf"(?:19|20)\d{{{len(str(text.iloc[0])) - 2}}}").all():
+        return None
+    import pandas as pd
+
+    read = pd.to_datetime(text, format=pattern, errors="coerce").notna()
+    if 2 * read.sum() <= len(text):
+        return None
+    stamps = _dates(text, place, pattern)
+    if guesses is not None:
+        advice = f"write them as {text.iloc[0]}.0 if they are numbers"
+        guesses.add(f"times such as {text.iloc[0]} are read as dates", place(0).at(line=None, row=None), advice)
+    return stamps
 
 
 def _dates(text: pd.Series[Any], place: Where, time_format: str | None) -> npt.NDArray[Any]:
