@@ -12,6 +12,7 @@ from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
+from .forecast_source import as_typed
 from .forecast_summary import steps_ahead, tell_errors
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class PreparedForecast(PreparedRun):
     def findings(self) -> list[str]:
         """Return what was found in the series, and where their parts are."""
         units = ["All figures count the scales of the series."] if self.recipe.units == "standard" else []
-        return [*self.parts.series.findings, *self.parts.findings, *self.short_series(), *units]
+        series = map(as_typed, self.parts.series.findings)
+        return [*series, *self.parts.findings, *self.short_series(), *units]
 
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the test part, and write model, metrics, forecasts and a picture into the folder."""

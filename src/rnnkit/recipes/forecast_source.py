@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +32,26 @@ ARGUMENTS = {
     },
 }  # fmt: skip
 _NONE = ("none",)
+_SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
+_NAMED = re.compile(rf'\b({"|".join(_SETTINGS)})=(?:\["([^"]*)"\]|"([^"]*)")?')
+
+
+def as_typed(sentence: str) -> str:
+    """Write the arguments that a sentence about series names as settings of the command line.
+
+    Example:
+        >>> as_typed('read with commas; type delimiter= if that is wrong')
+        'read with commas; type --set data.delimiter= if that is wrong'
+        >>> as_typed('name it, such as known=["holiday"]; frequency="15 minutes" joins rows')
+        "name it, such as --set data.known=holiday; --set 'data.frequency=15 minutes' joins rows"
+    """
+
+    def option(found: re.Match[str]) -> str:
+        value = found[2] or found[3] or ""
+        setting = f"data.{_SETTINGS[found[1]]}={value}"
+        return f"--set {shlex.quote(setting) if value else setting}"
+
+    return _NAMED.sub(option, sentence)
 
 
 @dataclass(frozen=True)
