@@ -134,3 +134,20 @@ def test_help_lists_every_setting_of_the_recipe_that_is_named(name):
 def test_help_of_fine_tuning_lists_its_settings():
     text = call("finetune", "--help").stdout
     assert re.search(r"  replay=0\.5 +a number or none, more than 0\n +old rows mixed into each epoch", text)
+
+
+def test_each_verb_takes_data_behind_what_reads_it_or_by_data():
+    import typer
+
+    from rnnkit.cli.main import app
+
+    without = {"doctor", "generate", "import", "recipes", "runs", "shards"}
+    for name, verb in typer.main.get_command(app).commands.items():
+        options = {option for parameter in verb.params for option in parameter.opts}
+        assert ("--data" in options) == (name not in without), name
+        assert not options & {"--file", "--files", "--path"}, name
+        if name not in without | {"translate"}:  # which takes texts in the place of files
+            behind = [
+                parameter for parameter in verb.params if getattr(parameter, "help", "").startswith("Same as --data")
+            ]
+            assert [(parameter.metavar or "").strip("[].") for parameter in behind] == ["FILE"], name

@@ -47,6 +47,9 @@ def test_what_is_misplaced_is_named(run):
         (f"quantize {run} --data {run}", "`rnnkit quantize runs/classify --data FILE`"),
         ("export my.csv --to onnx", "comes first: `rnnkit export --to onnx RUN --int8 --data my.csv`"),
         ("export classify --to keras", "`rnnkit export --to keras runs/classify`"),
+        (f"export {run} my.onnx --to onnx", "one of rows; to write there type --out my.onnx"),
+        (f"export {run} my.csv --to onnx", "arrived without --int8"),
+        (f"quantize {run} my.csv --data my.csv", "expected one of them"),
     ]  # fmt: skip
     for typed, words in cases:
         assert refused(call(*shlex.split(typed)), words), typed

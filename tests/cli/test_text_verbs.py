@@ -185,24 +185,24 @@ def test_what_is_wrong_is_named():
         ("generate .", "is a folder that holds runs; name one of them: `rnnkit generate run`"),
         ("generate mnist", "mnist is a recipe; expected the folder of a run of it"),
         ("generate no-run", "no-run"),
-        ("translate run story.txt", "To take the text in it type `rnnkit translate run --file story.txt`"),
+        ("translate run story.txt", "To take the text in it type `rnnkit translate run --data story.txt`"),
         (
             "translate story.txt run",
-            "story.txt is a file, and a run comes first: `rnnkit translate run --file story.txt`",
+            "story.txt is a file, and a run comes first: `rnnkit translate run --data story.txt`",
         ),
         ("translate 'a text' run", "a text is no run, and a run comes first: `rnnkit translate run 'a text'`"),
-        ("translate run --file run", "run is the folder of a run; expected data in its place: `rnnkit translate"),
-        ("translate run --file no.txt", "no.txt: there is no such file"),
-        ("translate run a --file story.txt", "expected one of them"),
+        ("translate run --data run", "run is the folder of a run; expected data in its place: `rnnkit translate"),
+        ("translate run --data no.txt", "no.txt: there is no such file"),
+        ("translate run a --data story.txt", "expected one of them"),
         ("translate run a --width 0", "--width=0 arrived; expected a whole number of at least 1\n"),
         (
-            "translate run --file chinese.txt",
+            "translate run --data chinese.txt",
             "chinese.txt:1: byte 0xd4 is not UTF-8; type --encoding gb18030 (Chinese)",
         ),
-        ("translate run --file pairs.jsonl", "type --field en, or --field zh"),
+        ("translate run --data pairs.jsonl", "type --field en, or --field zh"),
         ("summarize run chinese.txt --encoding no", "--encoding no arrived; expected a name such as"),
         ("translate run a --num-beams 3", "did you mean --width?"),
-        ("translate run a --input x", "did you mean --file?"),
+        ("translate run a --input x", "did you mean --data?"),
         ("translate run a b --attention a.png", "--attention a.png draws one text"),
         ("translate run a --attention a.txt", "expected a file ending in .png"),
         ("translate run a --out no/a.txt", "there is no folder no"),
@@ -236,10 +236,10 @@ def test_translate_texts():
 
 def test_translate_a_file_in_batches_with_empty_lines():
     Path("in.txt").write_text("one\n\ntwo\n" + "x\n" * 40, encoding="utf-8")
-    found = call("translate", "run", "--file", "in.txt", *OWN)
+    found = call("translate", "run", "--data", "in.txt", *OWN)
     assert found.stdout.splitlines() == ["ONE", "", "TWO"] + ["X"] * 40
     assert [line.split()[0] for line in Path("run/calls.txt").read_text().splitlines()] == ["31", "11"]
-    told = call("translate", "run", "--file", "in.txt", "--out", "out.txt", *OWN)
+    told = call("translate", "run", "--data", "in.txt", "--out", "out.txt", *OWN)
     assert told.stdout == "Wrote 43 answers to out.txt\n"
     assert Path("out.txt").read_text(encoding="utf-8") == found.stdout
     call("translate", "run", "é", "--out", "out.json", *OWN)
@@ -248,8 +248,8 @@ def test_translate_a_file_in_batches_with_empty_lines():
 
 def test_the_texts_of_tables_and_json():
     Path("in.csv").write_text("id,text\n1,one\n2,\n3,two\n", encoding="utf-8")
-    assert call("translate", "run", "--file", "in.csv", *OWN).stdout == "ONE\n\nTWO\n"
-    assert call("translate", "run", "--file", "in.csv", "--field", "id", *OWN).stdout == "1\n2\n3\n"
+    assert call("translate", "run", "--data", "in.csv", *OWN).stdout == "ONE\n\nTWO\n"
+    assert call("translate", "run", "--data", "in.csv", "--field", "id", *OWN).stdout == "1\n2\n3\n"
     Path("in.json").write_text('[{"body": "A b. C."}, {"body": ["D", "e. F."]}]', encoding="utf-8")
     assert call("summarize", "run", "in.json", "--field", "body", *OWN).stdout == "A b .\nD e .\n"
     assert refused(
@@ -257,7 +257,7 @@ def test_the_texts_of_tables_and_json():
     )
     Path("in.txt").write_text("one\n")
     assert refused(
-        call("translate", "run", "--file", "in.txt", "--field", "a", *OWN), "in.txt is plain text, which has no"
+        call("translate", "run", "--data", "in.txt", "--field", "a", *OWN), "in.txt is plain text, which has no"
     )
 
 
@@ -276,7 +276,7 @@ def test_translate_a_line_at_a_time():
     assert [line.split()[0] for line in Path("run/calls.txt").read_text().splitlines()] == ["1", "1"]
     assert piped("Grüße\n".encode("latin-1"), "translate", "run", "--encoding", "latin-1").stdout == "GRÜSSE\n"
     assert piped("one\n", "translate", "run", "-").stdout == "ONE\n"
-    assert piped("one\n", "translate", "run", "--file", "-").stdout == "ONE\n"
+    assert piped("one\n", "translate", "run", "--data", "-").stdout == "ONE\n"
     wrong = piped(b"one\ntwo \xff\n", "translate", "run")
     assert wrong.exit_code == 2
     assert "standard input:2: byte 0xff is not UTF-8" in wrong.stderr
@@ -294,6 +294,9 @@ def test_summarize():
         Path(name).write_text(f"First {name[0]}. Second.\nThird. Fourth.\n")
     assert call("summarize", "run", "a.txt", *OWN).stdout == "First a .\n"
     assert call("summarize", "run", "a.txt", "b.txt", *OWN).stdout == "a.txt\tFirst a .\nb.txt\tFirst b .\n"
+    both = ["--data", "a.txt", "--data", "b.txt"]
+    assert call("summarize", "run", *both, *OWN).stdout == call("summarize", "run", "a.txt", "b.txt", *OWN).stdout
+    assert "a.txt and --data b.txt arrived" in call("summarize", "run", "a.txt", *both[2:], *OWN).stderr
     assert call("summarize", "run", "a.txt", "--lines", *OWN).stdout == "First a .\nThird .\n"
     assert piped("One\ntwo. Three.", "summarize", "run").stdout == "One two .\n"
     assert piped("One. two\nThree. four", "summarize", "run", "--lines").stdout == "One .\nThree .\n"

@@ -70,6 +70,7 @@ def test_transcribe_files_folders_and_standard_input(trained, tmp_path, monkeypa
     run, sounds = trained
     text = (sounds / "003.txt").read_text().lower().rstrip(".")
     assert call("transcribe", run, sounds / "003.wav").stdout == f"{text}\n"
+    assert call("transcribe", run, "--data", sounds / "003.wav").stdout == f"{text}\n"
     folder = tmp_path / "folder"
     folder.mkdir()
     for name in ("b10.wav", "b9.wav"):
@@ -142,6 +143,9 @@ def test_align_tells_when_the_words_of_a_text_are_said(trained, tmp_path):
     if transcript.text.split() == words:  # the likeliest path of the text is the likeliest of all
         assert [float(row[0]) for row in rows] == pytest.approx([word.start for word in transcript.words], abs=1e-3)
     assert call("align", run, sounds / "003.wav", text.upper()).stdout == result.stdout
+    assert call("align", run, "--data", sounds / "003.wav", text.upper()).stdout == result.stdout
+    assert refused_alone(call("align", run, sounds / "003.wav", "--data", sounds), "expected one of them")
+    assert refused_alone(call("align", run), "no file arrived; type `rnnkit align")
     named = call("align", run, sounds, "--json")
     assert named.exit_code == 0, named.output
     assert len(named.stdout.splitlines()) == 50

@@ -98,6 +98,8 @@ def meant(text):
 def test_understand_gives_text_intent_and_slots_with_times(two_runs):
     result = call("understand", two_runs / "hears", two_runs / "understands", two_runs / "1.wav", two_runs / "2.wav")
     assert result.exit_code == 0, result.output
+    sounds = ("--data", two_runs / "1.wav", "--data", two_runs / "2.wav")
+    assert call("understand", two_runs / "hears", two_runs / "understands", *sounds).stdout == result.stdout
     first, second = (json.loads(line) for line in result.stdout.splitlines())
     assert first["file"] == str(two_runs / "1.wav")
     assert set(second) >= {"text", "intent", "confidence", "slots", "seconds"}
@@ -111,6 +113,8 @@ def test_understand_gives_text_intent_and_slots_with_times(two_runs):
 
 def test_understand_scores_recognised_words_beside_true_ones(two_runs, tmp_path):
     runs = two_runs / "hears", two_runs / "understands"
+    mixed = call("understand", *runs, two_runs / "spoken.jsonl", two_runs / "1.wav")
+    assert refused_alone(mixed, "name it alone")
     result = call("understand", *runs, "--data", two_runs / "spoken.jsonl", "--out", tmp_path / "answers.jsonl")
     assert result.exit_code == 0, result.output
     figures = json.loads((runs[1] / "understanding.json").read_text())

@@ -22,11 +22,12 @@ _COLUMNS = ("file", "start", "end", "word", "confidence")
 
 def align(
     run: Run,
-    sound: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A sound file; or a folder or table of recordings with their texts.")
-    ],
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", path_type=str, help="Same as --data FILE.")] = None,
     text: Annotated[
         str | None, typer.Argument(help="What is said in the file; else it stands in FILE.txt beside it.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A sound file; or a folder or table of recordings with their texts.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a recording.")] = False,
     out: Annotated[
@@ -35,10 +36,11 @@ def align(
     device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
-    """Tell when each word of a known text is said: `rnnkit align RUN talk.wav "good morning"`.
+    """Print when each word of a known text is said: `rnnkit align RUN talk.wav "good morning"`.
 
     A line a word: start and end in seconds, the word, and the probability that the network gave it.
     """
+    sound, text = _sound_and_text(run, file, text, data)
     check_run("align", run, [sound])
     check_data("align", run, [] if sound.is_dir() else [sound])
     if as_json and out is not None:
@@ -67,6 +69,23 @@ def align(
         _write(rows, out)
     if failed:
         raise typer.Exit(1)
+
+
+def _sound_and_text(run: Path, file: str | None, text: str | None, data: Path | None) -> tuple[Path, str | None]:
+    """Return the recordings, which are named by position or by --data, and the text, which stands behind them.
+
+    Raises:
+        ConfigError: none are named, or some in each way.
+    """
+    from ..data.audio.sound_files import SUFFIXES
+
+    if data is None:
+        if file is None:
+            raise ConfigError(f'no file arrived; type `rnnkit align {run} FILE.wav "WHAT IS SAID"`')
+        return Path(file), text
+    if text is not None or (file is not None and file.lower().endswith(tuple(SUFFIXES))):
+        raise ConfigError(f"{file} and --data {data} arrived; expected one of them, they mean the same")
+    return data, file
 
 
 def _text_of(run: Path, sound: Path, text: str | None) -> str | None:

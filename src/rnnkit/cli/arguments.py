@@ -31,6 +31,9 @@ def complete_cell(incomplete: str) -> list[str]:
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
 File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE; - is standard input.")
+]
 RecipeFile = Annotated[
     str | None,
     typer.Option("--recipe", help="The recipe's file, for a run that was trained from one; it is executed."),
@@ -122,6 +125,21 @@ def one_file(file: Path | None, data: Path | None) -> Path | None:
     if file is not None and data is not None:
         raise ConfigError(f"{file} and --data {data} arrived; expected one of them, they mean the same")
     return file if data is None else data
+
+
+def several_files(files: Sequence[Path] | None, data: Sequence[Path] | None) -> list[Path]:
+    """Return the data files that were named, as positional arguments or by --data.
+
+    Raises:
+        ConfigError: some were named in each way.
+
+    Example:
+        >>> several_files([Path("a.wav"), Path("b.wav")], None) == several_files(None, [Path("a.wav"), Path("b.wav")])
+        True
+    """
+    if files and data:
+        raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
+    return list(files or data or ())
 
 
 def data_request(file: Path | None, data: Path | None, encoding: str | None) -> DataRequest | None:

@@ -90,8 +90,6 @@ class Verb(typer.core.TyperCommand):
         name = option.lstrip("-").replace("_", "-")
         has = {one for parameter in self.params for one in parameter.opts}
         meant = f"--{name}" if f"--{name}" in has else _OPTIONS.get(name)
-        if meant == "--data" and meant not in has:
-            meant = "--file"
         if meant is not None and meant.split()[0] in has:
             first, _, assignment = meant.partition(" ")
             if first != "--set" or assignment.partition("=")[0] in self.known_settings(ctx):

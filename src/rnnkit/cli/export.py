@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError, MissingExtraError, RnnkitError
 from ..recipes import DataRequest, Recipe, is_known
-from .arguments import Encoding, RecipeFile, data_request, recipe_of
+from .arguments import Encoding, File, RecipeFile, data_request, recipe_of
 from .misplaced import check_data, check_run
 from .output import plain_warnings, warn
 
@@ -27,6 +27,7 @@ def export(
     to: Annotated[
         str, typer.Option(metavar="FORMAT", autocompletion=complete_format, help="The format: onnx or keras.")
     ],
+    file: File = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write; else model with its suffix in the folder.")
     ] = None,
@@ -61,11 +62,13 @@ def export(
 
     chosen_format = find_format(to)
     verb = f"export --to {to}"
-    check_run(verb, run, (data,), models=True, options=("--int8", "--data"))
-    check_data(verb, run, (data,), "--data")
-    rows = data_request(None, data, encoding)
+    check_run(verb, run, (file, data), models=True, options=("--int8", "--data"))
+    check_data(verb, run, (file, data), "--data")
+    if file is not None and file.suffix == chosen_format.suffix:
+        raise ConfigError(f"{file} arrived, and a file behind the run is one of rows; to write there type --out {file}")
+    rows = data_request(file, data, encoding)
     if rows is not None and not int8:
-        raise ConfigError(f"--data {data} arrived without --int8, which compares files on rows: add --int8")
+        raise ConfigError(f"--data {rows.path} arrived without --int8, which compares files on rows: add --int8")
     chosen = _recipe_of(run, recipe)
     check_model(run, *(() if chosen is None else (chosen.model_file,)))
     if chosen is not None and chosen.model_file != Recipe.model_file:

@@ -110,7 +110,7 @@ def _from_onnx(file: Path, configuration: Path | None) -> GraphModel:
     from ..interop.onnx.importing import read_graph
 
     if configuration is not None:
-        raise ConfigError(f"--configuration {configuration} arrived; an .onnx file tells its layers: leave it out")
+        raise ConfigError(f"--configuration {configuration} arrived; an .onnx file contains its layers: leave it out")
     with plain_warnings():
         return read_graph(file)
 

@@ -15,7 +15,17 @@ from ..recipes.base import Columns, Predictor
 from ..recipes.file_run import FileRecipe
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Decodings, Device, Encoding, RecipeFile, shorthands, trained_recipe_of, with_decoding
+from .arguments import (
+    Decodings,
+    Device,
+    Encoding,
+    Files,
+    RecipeFile,
+    several_files,
+    shorthands,
+    trained_recipe_of,
+    with_decoding,
+)
 from .misplaced import check_data, check_no_texts, check_run
 from .output import complain, plain_warnings
 
@@ -24,9 +34,7 @@ Write = Callable[[Columns, Path], None]
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist, or a saved estimator.")],
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE; - is standard input.")
-    ] = None,
+    files: Files = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Images (mnist), or files of series as the run was trained on; may be repeated."),
@@ -50,11 +58,9 @@ def predict(
 
     A run that reads text takes --text, and standard input, a text a line: `cat texts.txt | rnnkit predict RUN`.
     """
-    check_run("predict", run, files or data or (), models=True)
-    check_data("predict", run, files or data or ())
-    if files and data:
-        raise ConfigError(f"{files[0]} and --data {data[0]} arrived; expected one of them, they mean the same")
-    paths = files or data or []
+    paths = several_files(files, data)
+    check_run("predict", run, paths, models=True)
+    check_data("predict", run, paths)
     if paths and text:
         raise ConfigError(f"{paths[0]} and --text {text[0]!r} arrived; expected one of them")
     if not paths and not text and not standard_input.is_piped():

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from ..recipes import Recipe
-from .arguments import Encoding, RecipeFile, Run, data_request, trained_recipe_of
+from .arguments import Encoding, File, RecipeFile, Run, data_request, trained_recipe_of
 from .misplaced import check_data, check_run
 from .output import plain_warnings
 
@@ -19,8 +19,9 @@ _DATA = typer.Option(help="Rows with their answers to compare on; else those tha
 
 def quantize(
     run: Run,
-    out: Annotated[Path | None, _OUT] = None,
+    file: File = None,
     data: Annotated[Path | None, _DATA] = None,
+    out: Annotated[Path | None, _OUT] = None,
     encoding: Encoding = None,
     recipe: RecipeFile = None,
 ) -> None:
@@ -29,15 +30,15 @@ def quantize(
     Size, time, figures before and after and what stays float are printed, and kept in quantize.json. The new run takes
     the verbs of the old one but finetune, inspect and export.
     """
-    check_run("quantize", run, (data,), options=("--data",))
-    check_data("quantize", run, (data,), "--data")
+    check_run("quantize", run, (file, data), options=("--data",))
+    check_data("quantize", run, (file, data), "--data")
     chosen = trained_recipe_of(run, recipe)
     if chosen.model_file != Recipe.model_file:
         raise ConfigError(
             f"{run} is a run of {type(chosen).__name__}, whose model {chosen.model_file} is no network; expected a run "
             "of a recurrent network"
         )
-    request = data_request(None, data, encoding)
+    request = data_request(file, data, encoding)
     if request is not None:
         chosen.require("evaluate", run)
 

@@ -202,7 +202,7 @@ def _again(typed: Sequence[str]) -> str:
 
 
 def _lines(manifest: Any) -> list[str]:
-    """What a manifest tells, for people."""
+    """What a manifest says, for people."""
     count = len(manifest.shards)
     unit = (
         f"{manifest.rows:,} rows" if manifest.tokens is None else f"{manifest.tokens:,} tokens, {manifest.rows:,} rows"

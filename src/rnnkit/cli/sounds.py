@@ -1,4 +1,4 @@
-"""Sound files that users name, and lines that tell of each: what `rnnkit transcribe` and `rnnkit understand` share."""
+"""Sound files that users name, and a line for each: what `rnnkit transcribe` and `rnnkit understand` share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
     from ..tasks.voice_activity import VoiceDetector
 
-SoundFiles = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[FILE]...", help="Sound files, or folders of them; - is a sound file on standard input."),
-]
+SoundData = Annotated[list[Path] | None, typer.Option(help="Sound files, or folders of them; may be repeated.")]
 
 
 class Lines:
@@ -93,7 +90,7 @@ def transcribe_each(
 
     Raises:
         DataError: a folder holds no sound files. typer.Exit: with 1 at the end, where a file could not be read; or
-            Ctrl-C was pressed: what was heard by then is told first.
+            Ctrl-C was pressed: what was heard by then is printed first.
     """
     failed = False
     for path in list_sounds(paths):

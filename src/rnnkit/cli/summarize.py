@@ -24,17 +24,17 @@ from .answering import (
     file_texts,
     numbered,
 )
-from .arguments import Device, Encoding, RecipeFile, Run, shorthands, trained_recipe_of
+from .arguments import Device, Encoding, Files, RecipeFile, Run, several_files, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
 
 
 def summarize(
     run: Run,
-    files: Annotated[
+    files: Files = None,
+    data: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[FILE]...",
-            help="Files: plain text is one text, .csv, .jsonl and the like have several; else standard input.",
+        typer.Option(
+            help="Plain text is one text, .csv, .jsonl and the like have several; may be repeated. Else standard input."
         ),
     ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Each line is a text.")] = False,
@@ -50,7 +50,7 @@ def summarize(
     recipe: RecipeFile = None,
 ) -> None:
     """Summarize texts: a summary a line; of several files each has the file's name in front."""
-    given = files or []
+    given = several_files(files, data)
     check_run("summarize", run, given)
     check_data("summarize", run, given)
     how = Answering(width, max_tokens, length_penalty, coverage_penalty, out, attention, named=len(given) > 1)

@@ -14,10 +14,10 @@ import typer
 from ..errors import ConfigError, DataError
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Device, RecipeFile, Run, shorthands, trained_recipe_of
+from .arguments import Device, Files, RecipeFile, Run, several_files, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
-from .sounds import Lines, SoundFiles, check_out, open_lines, transcribe_each
+from .sounds import Lines, SoundData, check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
@@ -30,14 +30,15 @@ _CHUNK = 0.1  # seconds of sound that are read at a time
 
 def transcribe(
     run: Run,
-    files: SoundFiles = None,
+    files: Files = None,
+    data: SoundData = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON a file, with times and confidences of the words.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="A file for what would be printed.")] = None,
     live: Annotated[
         bool,
-        typer.Option("--live", help="Take raw samples from a pipe, or from the microphone, and tell words at once."),
+        typer.Option("--live", help="Take raw samples from a pipe, or from the microphone, and print words at once."),
     ] = False,
     rate: Annotated[
         int | None, typer.Option(help="Of --live: samples a second; else those that the run was trained with.")
@@ -68,13 +69,13 @@ def transcribe(
     """Write what is said in sound files, or while it is spoken: `arecord -r 16000 -f S16_LE -t raw | rnnkit transcribe
     RUN --live --rate 16000`.
     """
-    paths = [Path(file) for file in files or ()]
+    paths = several_files(files, data)
     check_run("transcribe", run, paths)
     check_data("transcribe", run, [path for path in paths if not path.is_dir()])
     if live and paths:
         raise ConfigError(f"{paths[0]} and --live arrived; expected one of them: --live reads samples from a pipe")
     if not live and rate is not None:
-        raise ConfigError(f"--rate {rate} is of --live; a sound file tells its own rate: leave --rate out")
+        raise ConfigError(f"--rate {rate} is of --live; a sound file contains its own rate: leave --rate out")
     check_live(live, microphone, input)
     if format not in _FORMATS:
         raise ConfigError(f"--format {format} arrived; expected {' or '.join(_FORMATS)}")
@@ -173,7 +174,7 @@ def _live(
             busy, slowest, seconds = busy + needed, max(slowest, needed), partials[-1].seconds
             for partial in partials:
                 shown = _tell(partial, shown, lines, as_json=as_json)
-    except KeyboardInterrupt:  # what was said is told to its end
+    except KeyboardInterrupt:  # what was said is printed to its end
         told = True
     begun = time.perf_counter()
     partials = flush()

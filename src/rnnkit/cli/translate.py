@@ -31,9 +31,9 @@ def translate(
     run: Run,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts to translate; else --file, or standard input, a text a line."),
+        typer.Argument(metavar="[TEXT]...", help="Texts to translate; else --data, or standard input, a text a line."),
     ] = None,
-    file: Annotated[
+    data: Annotated[
         Path | None, typer.Option(help="A file of plain text, a text a line; or .csv, .tsv, .jsonl, .json.")
     ] = None,
     field: TextField = None,
@@ -48,20 +48,20 @@ def translate(
     recipe: RecipeFile = None,
 ) -> None:
     """Translate texts: an answer a line, printed as soon as it is there."""
-    check_texts("translate", run, texts or (), "--file")
-    check_data("translate", f"{run} --file", [file])
+    check_texts("translate", run, texts or (), "--data")
+    check_data("translate", run, [data], "--data")
     how = Answering(width, max_tokens, length_penalty, coverage_penalty, out, attention)
     how.check()
-    if texts and file is not None:
-        raise ConfigError(f"{texts[0]!r} and --file {file} arrived; expected one of them")
+    if texts and data is not None:
+        raise ConfigError(f"{texts[0]!r} and --data {data} arrived; expected one of them")
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("translate", run)
-    if not texts and file is None and not standard_input.is_piped():
-        raise ConfigError(f'no text arrived; type `rnnkit translate {run} "TEXT"`, or name a file: --file FILE')
+    if not texts and data is None and not standard_input.is_piped():
+        raise ConfigError(f'no text arrived; type `rnnkit translate {run} "TEXT"`, or name a file: --data FILE')
     if texts and texts != [str(standard_input.DASH)]:
         known: list[str] | None = texts
-    elif file is not None and file != standard_input.DASH:
-        known = file_texts(file, encoding, field, chosen)
+    elif data is not None and data != standard_input.DASH:
+        known = file_texts(data, encoding, field, chosen)
     else:
         known = list(standard_input.lines(encoding)) if attention is not None else None
     if known is not None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Device, shorthands, trained_recipe_of
+from .arguments import Device, Files, several_files, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run
 from .output import plain_warnings, report, warn
-from .sounds import SoundFiles, check_out, open_lines, transcribe_each
+from .sounds import check_out, open_lines, transcribe_each
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
@@ -31,28 +31,27 @@ if TYPE_CHECKING:
 def understand(
     recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="The folder of a run of speech.")],
     intents: Annotated[Path, typer.Argument(metavar="INTENTS", help="The folder of a run of intents.")],
-    files: SoundFiles = None,
+    files: Files = None,
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            metavar="FILE",
-            help="Recordings to score on: JSON lines with path, text, intent and slots, or a folder with test.jsonl.",
+            help="Sound files, or folders of them; may be repeated. Or recordings to score on: JSON lines with path, "
+            "text, intent and slots, or a folder with test.jsonl."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A file for a line of JSON a sound file.")] = None,
     device: Device = None,
 ) -> None:
-    """Tell what is said in sound files and what is meant: a line of JSON a file with text, intent and slots.
+    """Print what is said in sound files and what is meant: a line of JSON a file with text, intent and slots.
 
-    With --data it compares with the truth, on recognised and on true words, and writes understanding.json into INTENTS.
+    Recordings with their truth are scored, on recognised and on true words; INTENTS/understanding.json has the figures.
     """
-    paths = [Path(file) for file in files or ()]
+    paths = several_files(files, data)
     check_run("understand", recogniser)
     check_run(f"understand {recogniser}", intents)
     check_data("understand", f"{recogniser} {intents}", [path for path in paths if not path.is_dir()])
-    if data is not None and paths:
-        raise ConfigError(f"{paths[0]} and --data {data} arrived; expected one of them")
-    if data is None and not paths and not standard_input.is_piped():
+    scored = _scored(paths)
+    if not paths and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; type `rnnkit understand {recogniser} {intents} FILE.wav`")
     check_out(out)
     hears = _recipe(recogniser, "RECOGNISER", "transcribe", "speech", device)
@@ -61,10 +60,30 @@ def understand(
         from ..tasks.spoken_understanding import SpokenUnderstanding
 
         joined = SpokenUnderstanding(hears.transcriber(recogniser), understands.understander(intents))
-        if data is not None:
-            _score(joined, recogniser, intents, data, out)
+        if scored is not None:
+            _score(joined, recogniser, intents, scored, out)
         else:
             _answer(joined, paths or [standard_input.DASH], out)
+
+
+def _scored(paths: list[Path]) -> Path | None:
+    """Return the recordings to score on; None where none have their truth.
+
+    Raises:
+        ConfigError: they arrived with other files.
+        DataError: a folder holds neither sound files nor a test.jsonl.
+    """
+    from ..data.audio.sound_files import SUFFIXES
+    from ..ordering import files_inside
+    from ..recipes.spoken_cascade import has_truth
+
+    scored = [path for path in paths if has_truth(path)]
+    if scored and len(paths) > 1:
+        raise ConfigError(f"{scored[0]} is scored on, and arrived with other files; name it alone")
+    for path in paths:
+        if not scored and path.is_dir() and not files_inside(path, SUFFIXES):
+            raise DataError(f"{path} holds no sound files, and no test.jsonl of recordings to score on")
+    return scored[0] if scored else None
 
 
 def _recipe(run: Path, place: str, verb: str, name: str, device: str | None) -> Recipe:

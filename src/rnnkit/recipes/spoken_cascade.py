@@ -1,4 +1,4 @@
-"""Speech with intents and slots, read for `rnnkit understand --data`, and scored."""
+"""Speech with intents and slots, read for `rnnkit understand`, and scored."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rnnkit.tasks.spoken_understanding import SpokenUnderstanding, UnderstandingScores
 
 SCORES = "understanding.json"  # in the folder of the run of intents
+TEST = "test.jsonl"  # in a folder of recordings
 _AT_A_TIME = 64  # clips whose sound is in memory
 
 
@@ -30,6 +31,17 @@ class TaggedSpeech(NamedTuple):
     clips: ClipSet
     texts: list[TaggedText]
     findings: list[str]
+
+
+def has_truth(path: Path) -> bool:
+    """Return whether a path holds recordings with intents and slots: JSON lines, or a folder with ``test.jsonl``."""
+    from rnnkit.data.data_folder import find_data
+
+    try:
+        found = find_data(str(path))
+    except DataError:
+        return path.suffix.lower() == ".jsonl"  # whose reader says what is wrong
+    return (found / TEST).is_file() if found.is_dir() else found.suffix.lower() == ".jsonl"
 
 
 def read_tagged_speech(path: Path) -> TaggedSpeech:
@@ -48,9 +60,9 @@ def read_tagged_speech(path: Path) -> TaggedSpeech:
 
     found = find_data(str(path))
     if found.is_dir():
-        if not (found / "test.jsonl").is_file():
-            raise DataError(f"{path} holds no test.jsonl; name a file of JSON lines with path, text, intent and slots")
-        found = found / "test.jsonl"
+        if not (found / TEST).is_file():
+            raise DataError(f"{path} holds no {TEST}; name a file of JSON lines with path, text, intent and slots")
+        found /= TEST
     tagged = read_tagged_texts(found, format="jsonl")
     clips = read_clips(found)
     texts, rest = [], iter(tagged.texts)
