@@ -16,8 +16,10 @@ from typing import Any
 
 from .messages import OPEN as OPEN
 from .messages import PYTHON, Message
+from .messages import Finding as Finding
 from .messages import Place as Place
 from .messages import Remedy as Remedy
+from .messages import Setting as Setting
 from .messages import TensorCode as TensorCode
 from .messages import Words as Words
 
@@ -107,10 +109,12 @@ class ConfigError(RnnkitError, ValueError):
     Attributes:
         argument: the setting's name, where the error is about the value of one.
         value: that value.
+        parts: the problem in pieces, where the error names settings.
     """
 
     argument: str = ""
     value: Any = OPEN
+    parts: tuple[str | Setting, ...] = ()
 
     @classmethod
     def of(cls, argument: str, value: Any, expected: str) -> ConfigError:
@@ -129,8 +133,26 @@ class ConfigError(RnnkitError, ValueError):
         error.problem, error.argument, error.value = expected, argument, value
         return error
 
+    @classmethod
+    def about(cls, *parts: str | Setting) -> ConfigError:
+        """Return the error about settings that a front end may call otherwise.
+
+        Args:
+            *parts: the message in pieces: text, and the settings that it names.
+
+        Example:
+            >>> epochs, steps = Setting("fit.epochs"), Setting("fit.steps")
+            >>> ConfigError.about(epochs, "=3 and ", steps, "=9 arrived; expected one of them")
+            ConfigError('fit.epochs=3 and fit.steps=9 arrived; expected one of them')
+        """
+        error = cls("".join(part if isinstance(part, str) else part.name for part in parts))
+        error.parts = parts
+        return error
+
     def problem_in(self, words: Words) -> str:
-        """Write the problem, with the refused value in the words of the front end."""
+        """Write the problem, with the refused value and the names of settings in the words of the front end."""
+        if self.parts:
+            return "".join(part if isinstance(part, str) else words.setting(part.name) for part in self.parts)
         arrived = f"{words.assignment(self.argument, self.value)} arrived; " if self.argument else ""
         return arrived + self.problem
 

@@ -99,6 +99,17 @@ class TensorCode:
     numpy: str
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A setting that a message names, which a front end may call otherwise.
+
+    Attributes:
+        name: with its group, such as "fit.lr".
+    """
+
+    name: str
+
+
 class Words:
     """How a front end writes arguments and remedies; this class writes them as Python.
 
@@ -117,6 +128,10 @@ class Words:
         typed = " and ".join(self.assignment(name, value) for name, value in remedy.arguments.items())
         return f"type {typed} {remedy.purpose}".strip()
 
+    def setting(self, name: str) -> str:
+        """Write the name of a setting."""
+        return name
+
     def code(self, change: TensorCode) -> str:
         """Write code that changes a tensor."""
         return change.torch
@@ -127,6 +142,38 @@ class Words:
 
 
 PYTHON: Final = Words()
+
+
+class Finding(str):
+    """A sentence about data that names a remedy, which a front end can write in its own words.
+
+    Args:
+        problem: what was found, without a full stop.
+        remedy: what to do if that is wrong.
+
+    Example:
+        >>> found = Finding("the numbers are those of classes", Remedy("mask_values", "instances", "if they are not"))
+        >>> found
+        'the numbers are those of classes; type mask_values="instances" if they are not.'
+        >>> found.in_words(None)
+        'the numbers are those of classes.'
+    """
+
+    problem: str
+    remedy: Remedy
+
+    def __new__(cls, problem: str, remedy: Remedy) -> Self:
+        found = super().__new__(cls, f"{problem}; {remedy}.")
+        found.problem, found.remedy = problem, remedy
+        return found
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # of copies and pickles
+        return self.problem, self.remedy
+
+    def in_words(self, words: Words | None) -> str:
+        """Write the sentence in the words of a front end; None leaves the remedy out."""
+        clause = None if words is None else words.clause(self.remedy)
+        return f"{self.problem}; {clause}." if clause else f"{self.problem}."
 
 
 class Message(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from ..tasks.settings import Fit, Model
 
 # Where the estimators have the name that scikit-learn's users know.
 _OTHER_NAMES = {"learning_rate": "lr"}
-_GROUP = re.compile(r"\b(?:model|fit|data)\.(\w+)")
 # What another parameter of the estimators says.
 _TAKEN = ("class_weights", "early_stopping")
 # The strengths of made-up changes, which "augment" multiplies; `scale` alone is that of the values.
@@ -81,11 +79,24 @@ def chosen(
 
 def in_parameters(error: ConfigError, other_names: Mapping[str, str]) -> ConfigError:
     """The error of a setting in the estimator's names: the recipe calls a setting model.NAME, fit.NAME or data.NAME."""
-    parameters = {field: parameter for parameter, field in other_names.items()}
-    if not error.argument:  # about several settings, or one with its value written as text
-        return ConfigError(_GROUP.sub(lambda found: parameters.get(found[1], found[1]), str(error)))
-    name = error.argument.rpartition(".")[2]
-    return error.renamed(parameters.get(name, name))
+    words = _Parameters(other_names)
+    return error.renamed(words.setting(error.argument)) if error.argument else error.in_words(words)
+
+
+class _Parameters(Words):
+    """The words of an estimator for settings: the names of its parameters.
+
+    Args:
+        other_names: an estimator's name → that of the field.
+    """
+
+    def __init__(self, other_names: Mapping[str, str]) -> None:
+        self.parameters = {field: parameter for parameter, field in other_names.items()}
+
+    def setting(self, name: str) -> str:
+        """Write a setting without its group."""
+        field = name.rpartition(".")[2]
+        return self.parameters.get(field, field)
 
 
 class _Estimator(Words):

@@ -1,17 +1,16 @@
-"""The pictures of a run that names pixels or tells things apart: read, divided, and with what is true of them."""
+"""The pictures of a run that names pixels or separates things: read, divided, and with what is true of them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rnnkit.data.sentences import sentence
-from rnnkit.errors import DataError
+from rnnkit.errors import DataError, Finding
 from rnnkit.recipes.picture_data import PictureData
-from rnnkit.recipes.wording import in_data_settings
+from rnnkit.recipes.wording import DataSettings, in_data_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +31,7 @@ class SegmentData(PictureData):
             ``rnnkit.data.images.read_pictures``. A name that is not here is looked for in the folder RNNKIT_DATA.
         layout: how the pictures and their masks lie; auto looks.
         mask_values: what the numbers in a mask file mean: classes, things (instances); auto takes the folders' names,
-            else guesses, and tells it.
+            else guesses, and says so.
     """
 
     layout: Literal["auto", "masks", "coco", "yolo"] = "auto"
@@ -55,8 +54,8 @@ class SegmentData(PictureData):
                 found = read_pictures(
                     path, layout=self.layout, group=self.group, mask_values=self.mask_values, **columns
                 )
-        typed = "" if new else r"; type --set data.mask_values=\1 if they are not"  # a trained run has its settings
-        told = (re.sub('; type mask_values="([a-z]+)" if they are not', typed, one) for one in found.findings)
+        words = None if new else DataSettings({"mask_values": "mask_values"})  # a trained run has its settings
+        told = (one.in_words(words) if isinstance(one, Finding) else one for one in found.findings)
         return replace(found, findings=tuple(told))
 
 
@@ -146,7 +145,7 @@ def with_masks(pictures: PictureSet, *, things: bool) -> tuple[PictureSet, list[
 
     Args:
         pictures: them.
-        things: whether things have to be told apart.
+        things: whether things have to be separated.
 
     Raises:
         DataError: none is left.
@@ -163,7 +162,7 @@ def with_masks(pictures: PictureSet, *, things: bool) -> tuple[PictureSet, list[
     findings = []
     for phrase, names in (
         (("has no mask", "have no mask"), lacking),
-        (("has a mask of classes, which tells no things apart", "have masks of classes"), of_classes),
+        (("has a mask of classes, which separates no things", "have masks of classes"), of_classes),
     ):
         if names:
             findings.append(sentence(phrase, names, len(pictures), "pictures") + " Left out.")

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Setting
 from .ranges import Count, Positive, Share, WholeNumber
 from .settings import NetworkSettings, OptimizerSettings
 
 if TYPE_CHECKING:
     from ..data.forecasting import TimeSeries, WindowLayout
+
+_KIND, _OUTPUT, _SCALE = Setting("model.kind"), Setting("model.output"), Setting("data.scale")
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,18 @@ def check_together(model: Model, fit: Fit, scale: str) -> None:
     """
     for name, value in (("linear", model.linear), ("conv_channels", model.conv_channels)):
         if value and model.kind != "direct":
-            raise ConfigError(f"model.{name}={value} is for model.kind=direct, and model.kind={model.kind} arrived")
+            raise ConfigError.about(
+                Setting(f"model.{name}"), f"={value} is for ", _KIND, "=direct, and ", _KIND, f"={model.kind} arrived"
+            )
     if fit.loss is not None and model.output != "point":
-        raise ConfigError(f"fit.loss={fit.loss} is for model.output=point; {model.output} has its own loss")
-    if model.output == "negative_binomial" and scale != "none":
-        raise ConfigError(
-            f"model.output=negative_binomial counts, and data.scale={scale} arrived; expected data.scale=none, and "
-            "model.norm=mean or none"
+        raise ConfigError.about(
+            Setting("fit.loss"), f"={fit.loss} is for ", _OUTPUT, f"=point; {model.output} has its own loss"
         )
+    if model.output == "negative_binomial" and scale != "none":
+        raise ConfigError.about(
+            _OUTPUT, "=negative_binomial counts, and ", _SCALE, f"={scale} arrived; expected ", _SCALE, "=none, and ",
+            Setting("model.norm"), "=mean or none",
+        )  # fmt: skip
 
 
 def chosen_calendar(calendar: bool | Sequence[str]) -> Sequence[str] | None:

@@ -17,7 +17,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Setting
 
 
 class Range(NamedTuple):
@@ -121,7 +121,7 @@ class Settings:
         for name, allowed in ranges_of(own).items():
             value = getattr(self, name)
             if value is not None and value not in allowed:
-                raise ConfigError(f"{self.full_name(name)}={value} arrived; expected {allowed}")
+                raise ConfigError.about(Setting(self.full_name(name)), f"={value} arrived; expected {allowed}")
 
     def full_name(self, name: str) -> str:
         """Return a field's name as ``--set`` takes it."""

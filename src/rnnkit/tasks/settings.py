@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Setting
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share
 
 Cell = Literal["simple_rnn", "lstm", "gru"]
@@ -155,12 +155,14 @@ class Model(NetworkSettings):
         super().__post_init__()
         shown = ",".join(map(str, self.kernel_sizes))
         if not self.kernel_sizes or min(self.kernel_sizes) < 1:
-            raise ConfigError(f"model.kernel_sizes={shown} arrived; expected one or several widths of at least 1")
-        if self.front == "conv" and self.channels < len(self.kernel_sizes):
-            raise ConfigError(
-                f"model.channels={self.channels} and model.kernel_sizes={shown} arrived; expected as many channels as "
-                "kernels, or more"
+            raise ConfigError.about(
+                Setting("model.kernel_sizes"), f"={shown} arrived; expected one or several widths of at least 1"
             )
+        if self.front == "conv" and self.channels < len(self.kernel_sizes):
+            raise ConfigError.about(
+                Setting("model.channels"), f"={self.channels} and ", Setting("model.kernel_sizes"),
+                f"={shown} arrived; expected as many channels as kernels, or more",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,10 @@ class Fit(OptimizerSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.epochs is not None and self.steps is not None:
-            raise ConfigError(f"fit.epochs={self.epochs} and fit.steps={self.steps} arrived; expected one of them")
+            raise ConfigError.about(
+                Setting("fit.epochs"), f"={self.epochs} and ", Setting("fit.steps"),
+                f"={self.steps} arrived; expected one of them",
+            )  # fmt: skip
 
     def check_validation(self, present: bool) -> None:
         """Raise ConfigError where early stopping is asked for and there are no validation rows."""
@@ -205,8 +210,8 @@ class Fit(OptimizerSettings):
         """Return batch size and epochs for so many training rows.
 
         Batches hold about 16 rows, more (a twentieth of the rows, up to 128) in large sets, and are of equal size as
-        far as that goes: one of a row or two at the end would spoil the batch normalisation. Unless told
-        otherwise, tiny sets get 600 steps however few rows make an epoch, and large ones 15 epochs, but no more than
+        far as that goes: one of a row or two at the end would disturb the batch normalisation. By
+        default, tiny sets get 600 steps however few rows make an epoch, and large ones 15 epochs, but no more than
         10,000 steps.
 
         Example:
