@@ -92,3 +92,11 @@ loaded("torch", "matplotlib", "torchmetrics")
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["", "torch"]
+
+
+def test_contributing_shows_the_levels():
+    text = (SOURCE.parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    chain = text[text.index("    cli → ") :].partition("\n\n")[0].replace("rnnkit._native", "_native")
+    shown = [{name.strip() for name in level.split(",")} for level in chain.split("→")]
+    there = {path.stem for path in SOURCE.iterdir()} | {"_native"}
+    assert shown == [level & there for level in LEVELS]

@@ -29,12 +29,19 @@ class Sequences:
     Example:
         >>> import torch
         >>> batch = Sequences.from_list([torch.ones(3, 2), torch.ones(5, 2)])
-        >>> tuple(batch.values.shape), batch.lengths.tolist()
-        ((2, 5, 2), [3, 5])
+        >>> batch, batch.lengths.tolist()
+        (Sequences(2 rows of 3 to 5 steps, values [2, 5, 2]), [3, 5])
     """
 
     values: torch.Tensor
     lengths: torch.Tensor
+
+    def __repr__(self) -> str:
+        rows, low, high = len(self.lengths), 0, 0
+        if rows:
+            low, high = int(self.lengths.min()), int(self.lengths.max())
+        steps = f"{high} steps" if low == high else f"{low} to {high} steps"
+        return f"Sequences({rows} rows of {steps}, values {list(self.values.shape)})"
 
     def __post_init__(self) -> None:
         if self.lengths.dim() != 1 or len(self.lengths) != len(self.values) or self.lengths.is_floating_point():
@@ -205,7 +212,7 @@ class Batches(Protocol):
         ...
 
     def fingerprint(self) -> Any:
-        """Return JSON values that tell the data of one run from that of another."""
+        """Return JSON values that distinguish the data of one run from that of another."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

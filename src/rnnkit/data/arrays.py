@@ -26,11 +26,11 @@ _ROLES = {"inputs": "input", "targets": "target", "input_lengths": "length", "ta
 class ArrayDataset:
     """Rows of arrays: inputs, and what belongs to them.
 
-    `Learner.fit(dataset)` takes all rows as `arrays()` gives them. `Learner.fit(dataset.batches(32))` reads the rows
-    batch by batch, and is the form that carries `weights`.
+    `Learner.fit(dataset)` takes all rows as `arrays()` gives them, by the rules of `(X, y)`: integers of more than two
+    axes are measurements. `Learner.fit(dataset.batches(32))` reads the rows batch by batch, and is the form that
+    carries `weights`. There dtypes follow the arrays: floats become float32, integers int64.
 
-    The arrays may be `np.load(file, mmap_mode="r")`: a batch reads its own rows alone. dtypes follow the arrays: floats
-    become float32, integers int64, whatever the number of their axes.
+    The arrays may be `np.load(file, mmap_mode="r")`: a batch reads its own rows alone.
 
     Args:
         inputs: [N, T, ...].
@@ -231,7 +231,7 @@ class IndexedBatches(ResumableBatches):
         self.position.end()
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         seed = self.seed if self.shuffle else None
         return {"data": self.data.fingerprint(), "batch_size": self.batch_size, "seed": seed}
 

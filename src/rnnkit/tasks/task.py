@@ -15,6 +15,7 @@ from ..data.preprocessing import Preprocessing
 from ..data.reading import Targets
 from ..data.series import SeriesSet
 from ..errors import DataError
+from ..training.watching.metrics import MetricLike
 from .settings import Fit
 
 Array = npt.NDArray[Any]
@@ -48,7 +49,8 @@ class Task(ABC):
         target_type: how the targets in a file are read, see ``rnnkit.data.read_series``.
         target_setting: what a recipe's setting for the column of the targets is called.
         target_scale: of numeric targets, see ``Preprocessing.fit``.
-        metric: the metric by name that judges a fine-tuning.
+        metric: what judges a fine-tuning: the name of a metric, or a mapping from a name to a function (output, target)
+            → number.
         has_probabilities: whether the task has classes, and `probabilities` gives a probability for each.
         row_words: what one and several rows are called in messages.
     """
@@ -57,7 +59,7 @@ class Task(ABC):
     target_type: ClassVar[Targets]
     target_setting: ClassVar[str] = "target"
     target_scale: ClassVar[Literal["standard", "none"]] = "standard"
-    metric: ClassVar[str]
+    metric: ClassVar[str | Mapping[str, MetricLike]]
     has_probabilities: ClassVar[bool] = False
     row_words: ClassVar[tuple[str, str]] = ("row", "rows")
 

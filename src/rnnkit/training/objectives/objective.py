@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, ShapeError
-from ...ops.losses import Loss
+from ...ops.losses import Loss, LossFunction, resolve_loss
 from ...ops.padding import valid_steps
 from ...types import Batch
 from ..batching.arrays import check_finite_values, describe
@@ -59,10 +59,11 @@ class Score:
 class Objective:
     """Calls a model on a batch and compares its output with the targets.
 
-    Subclass it for an objective of your own: override `pair`, and `call` where the model takes more than its inputs.
+    Subclass it for an objective of your own. Override `pair`; `fit` where the targets have another shape than the
+    outputs; and `call` where the model takes more than its inputs.
 
     Args:
-        loss: what compares outputs with targets.
+        loss: what compares the pairs: a name or a callable, as `Learner(loss=...)` takes it; or a `Loss`.
 
     Attributes:
         name: as users type it.
@@ -70,17 +71,31 @@ class Objective:
             target a step of the input), "horizon" (steps of their own, as many in each batch) or "targets" (steps of
             their own; a batch has as many as its longest row).
         has_pairs: whether `Score.output` and `Score.targets` are pairs that metrics can compare.
+
+    Example:
+        >>> import rnnkit, torch
+        >>> class Ordinal(Objective):  # K outputs for K + 1 ordered classes: output k says whether the class is above k
+        ...     name = "ordinal"
+        ...     def pair(self, output, batch):
+        ...         above = batch.targets[:, None] > torch.arange(output.shape[1])
+        ...         return output, above.to(output.dtype), batch.weights
+        ...     def fit(self, batch, shape, dtype):  # checks nothing: the targets are [B], the outputs [B, K]
+        ...         return batch
+        >>> model = rnnkit.SequenceRegressor(rnnkit.GRU(2, 4), outputs=3)
+        >>> learner = rnnkit.Learner(model, objective=Ordinal("bce_logits"), metrics=[])
+        >>> list(learner.evaluate(torch.randn(8, 5, 2), torch.arange(8) % 4))
+        ['loss']
     """
 
     name: ClassVar[str] = "sequence"
     targets_follow: ClassVar[str] = "rows"
     has_pairs: ClassVar[bool] = True
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+    def __init__(self, loss: Loss | str | LossFunction) -> None:
+        self.loss = loss if isinstance(loss, Loss) else resolve_loss(loss, torch.nn.Identity())
 
     def identity(self) -> dict[str, Any]:
-        """Return what a resumed run must share beside the loss; nothing where the model and the data tell it."""
+        """Return what a resumed run must share beside the loss; nothing where model and data decide it."""
         return {} if self.name == Objective.name else {"objective": self.name}
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
@@ -123,9 +138,11 @@ class Objective:
             ShapeError: it has other steps than the objective expects.
         """
         if not isinstance(output, Tensor) or output.dim() == 0 or len(output) != len(rows):
+            wrap = "make a model of a recurrent layer, such as rnnkit.SequenceTagger(layer, outputs=3)"
             raise ConfigError(
                 f"for {len(rows)} sequences the model returned {describe(output)}; expected one tensor with the "
-                f"batch axis first, [{len(rows)}, ...]"
+                f"batch axis first, [{len(rows)}, ...]",
+                remedy=wrap if isinstance(output, tuple) else None,
             )
         if self.loss.name == "bce" and not 0 <= output.min() <= output.max() <= 1:
             raise ConfigError(
