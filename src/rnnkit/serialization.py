@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path; what is written there takes the place of ``path`` at the end, whole or not at all.
 
     It lies in a folder of its own beside ``path``, for safetensors writes to a temporary file in turn, by a name that
-    does not tell whose it is: whoever is killed meanwhile leaves one folder that does.
+    does not say whose it is: a process that is killed meanwhile leaves one folder that does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

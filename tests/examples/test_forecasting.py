@@ -17,7 +17,7 @@ def test_the_example_judges_tunes_and_streams(tmp_path, capsys):
     assert 0 <= found["inside"] <= 1
     assert (tmp_path / "forecast.png").stat().st_size > 1_000
     printed = capsys.readouterr().out
-    assert "The column '电厂' tells 2 series apart." in printed
+    assert "The column '电厂' names 2 series." in printed
     assert "The network is" in printed
     assert "SeriesStream('东厂', hourly" in printed
     assert "a state is carried on" in printed

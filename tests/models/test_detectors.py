@@ -53,9 +53,9 @@ def test_further_classes_leave_the_others_as_they_were(make):
 
 @MODELS
 def test_untrained_models_tell_little(make):
-    from rnnkit.tasks.detection import cells_told, centres_told
+    from rnnkit.tasks.detection import detections_of_cells, detections_of_centres
 
-    told = centres_told if make is centres else cells_told
+    told = detections_of_centres if make is centres else detections_of_cells
     [(_, _, scores)] = told(make()(torch.rand(1, 3, 32, 48)).detach(), 8)
     assert (scores < 0.3).all()
 
@@ -63,7 +63,7 @@ def test_untrained_models_tell_little(make):
 def test_parts_that_do_not_fit():
     with pytest.raises(ConfigError, match="build deep with input_size=4"):
         rnnkit.CentreDetector(PictureFront(3, (4,), (2,)), PictureFront(8, (8,), (2,)), 2)
-    with pytest.raises(ConfigError, match="does not tell its output_size"):
+    with pytest.raises(ConfigError, match="does not declare its output_size"):
         rnnkit.CentreDetector(PictureFront(3, (4,), (2,)), PictureFront(4, (8,), (2,)), 2, torch.nn.Identity())
     decoder = rnnkit.SetDecoder(rnnkit.LSTM(8, 6), steps=2, classes=2, values=2)
     with pytest.raises(ConfigError, match="build it with values=4"):

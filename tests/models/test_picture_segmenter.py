@@ -71,7 +71,7 @@ def test_it_learns_by_its_own_objective():
 def test_pictures_and_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="two stages or more"):
         rnnkit.PictureSegmenter(3, 2, (8,))
-    with pytest.raises(ConfigError, match="does not tell its output_size"):
+    with pytest.raises(ConfigError, match="does not declare its output_size"):
         rnnkit.PictureSegmenter(3, 2, (4, 8), context=torch.nn.Identity())
     model = rnnkit.PictureSegmenter(3, 2, (4, 8))
     with pytest.raises(ShapeError, match="expects pictures"):

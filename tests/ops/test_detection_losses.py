@@ -1,4 +1,4 @@
-"""The losses of detectors: maps of centres, and cells that tell things one by one."""
+"""The losses of detectors: maps of centres, and cells that predict things one by one."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch
 from rnnkit.errors import DataError, ShapeError
 from rnnkit.ops.box_sides import generalised_overlaps
 from rnnkit.ops.cell_loss import boxes_of_cells, cell_loss
-from rnnkit.ops.centre_loss import centre_loss, told_boxes
+from rnnkit.ops.centre_loss import centre_loss, predicted_boxes
 
 STRIDE = 8
 
@@ -55,7 +55,7 @@ def test_a_right_map_of_centres_costs_nothing_and_is_decoded():
     sides = torch.cat([middle - wanted[0, 0, 1:3], wanted[0, 0, 3:] - middle], -1).clamp(min=0.1)
     output[0, 2:] = sides.div(STRIDE).log().movedim(-1, 0)
     assert centre_loss(output, wanted, count, STRIDE).item() == pytest.approx(0, abs=0.02)
-    assert torch.allclose(told_boxes(output[:, 2:], STRIDE)[0, 2, 3], wanted[0, 0, 1:], atol=1e-4)
+    assert torch.allclose(predicted_boxes(output[:, 2:], STRIDE)[0, 2, 3], wanted[0, 0, 1:], atol=1e-4)
 
 
 def test_what_is_not_judged_changes_no_score():
@@ -105,7 +105,7 @@ def test_shapes_that_do_not_fit():
         centre_loss(torch.zeros(1, 4, 3, 3), *targets((0, 0, 0, 1, 1)), STRIDE)
     with pytest.raises(ShapeError, match=r"expected \[B, H, W, K, C \+ 5\]"):
         cell_loss(torch.zeros(1, 3, 3, 6), *targets((0, 0, 0, 1, 1)), STRIDE)
-    with pytest.raises(DataError, match="a picture has 3 boxes, and its cells tell 2 things at most"):
+    with pytest.raises(DataError, match="a picture has 3 boxes, and its cells predict 2 things at most"):
         cell_loss(torch.zeros(1, 1, 1, 2, 6), *targets(*[(0, 0, 0, 5, 5)] * 3), STRIDE)
 
 

@@ -60,7 +60,7 @@ def test_a_page_says_what_the_network_is_worth_and_where_it_errs(tmp_path):
     assert "<p>The network is worth it: yes.</p>" in text
     assert '<body class="well">' in text
     assert headings(text) == [
-        "The network and forecasts that need none", "What the forecasts tell", "Forecasts", "By step of the horizon",
+        "The network and forecasts that need none", "What the forecasts show", "Forecasts", "By step of the horizon",
         "By hour and weekday", "By series", "Training", "How the data was read",
     ]  # fmt: skip
     assert [title.split(":")[0] for title in headings(text, 3)] == [
@@ -95,7 +95,7 @@ def test_one_step_of_one_series_by_month(tmp_path, monkeypatch):
     assert headings(text, 1) == ["Forecasts of a&lt;b, monthly, 1 step ahead"]
     assert '<body class="ill">' in text
     assert headings(text) == [
-        "The network and forecasts that need none", "What the forecasts tell", "Forecasts", "Training",
+        "The network and forecasts that need none", "What the forecasts show", "Forecasts", "Training",
         "How the data was read",
     ]  # fmt: skip
     assert "CRPS" not in text

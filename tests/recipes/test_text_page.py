@@ -40,7 +40,7 @@ def test_a_page_has_all_that_it_is_given(tmp_path):
     text = page.read_text(encoding="utf-8")
     assert "<h1>English to &lt;German&gt;</h1>" in text
     assert headings(text) == [
-        "Figures", "What the data and the output tell", "Samples", "The worst answers", "The surest mistakes",
+        "Figures", "What the data and the output show", "Samples", "The worst answers", "The surest mistakes",
         "Attention", "Curves",
     ]  # fmt: skip
     assert "<td>test, loss</td><td>1.235</td>" in text

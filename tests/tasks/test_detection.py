@@ -7,7 +7,7 @@ import rnnkit
 from rnnkit.data.images import Boxes
 from rnnkit.errors import DataError, ShapeError
 from rnnkit.layers.picture_front import PictureFront
-from rnnkit.tasks.detection import Detector, centres_told, load_detector
+from rnnkit.tasks.detection import Detector, detections_of_centres, load_detector
 from rnnkit.tasks.detection_objectives import CentreObjective
 from rnnkit.tasks.detection_scores import calibrate, judged_scores, score_detections
 from rnnkit.tasks.found_scores import score_found
@@ -56,7 +56,7 @@ def test_pictures_of_several_sizes_keep_their_order():
 def test_equal_neighbours_and_many_things():
     output = torch.full((1, 6, 20, 20), -9.0)
     output[0, 0, ::2, ::2], output[0, 1, 1::2, 1::2] = 2.0, 1.0
-    [(boxes, labels, scores)] = centres_told(output, 4)
+    [(boxes, labels, scores)] = detections_of_centres(output, 4)
     assert len(boxes) == 200
     assert labels.bincount().tolist() == [100, 100]
     assert scores[0] == scores.max()

@@ -200,7 +200,7 @@ class LengthBatches(ResumableBatches):
         return [*batches, rows[begin:]]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         seed = self.seed if self.shuffle else None
         return {"data": self.data.fingerprint(), "batch_size": self.batch_size, "steps": self.longest, "seed": seed}
 

@@ -36,8 +36,8 @@ class DigitStrings:
         step: the least and the most pixels from one digit's frame to the next one's.
         jitter: pixels that a digit is moved up or down, at most.
         margin: the least and the most pixels before the first frame, and behind the last one.
-        growing: so many epochs begin with strings of two digits at most: a network that is trained by CTC tells digits
-            apart the sooner, the fewer there are.
+        growing: so many epochs begin with strings of two digits at most: a network that is trained by CTC learns
+            short strings sooner.
         seed: of the first epoch.
 
     Attributes:

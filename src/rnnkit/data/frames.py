@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_frame(data: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether the data is a DataFrame; pandas is not imported to tell."""
+    """Whether the data is a DataFrame; pandas is not imported for it."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 

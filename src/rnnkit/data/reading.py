@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Targets = Literal["labels", "numbers"]
 
-# One file a format; what has the suffix goes there. Folders are told apart by what their classes hold.
+# One file a format; what has the suffix goes there. What their classes hold decides the kind of a folder.
 READERS = {
     "csv": "delimited",
     "tsv": "delimited",
@@ -146,7 +146,7 @@ def read_series(
     ==================  ==========================================================================================
 
     The roles of columns are guessed from their names (``id``, ``time`` or ``date``, ``label`` or ``target`` and the
-    like, in Chinese too); what cannot be told is an error that lists the columns and what to type.
+    like, in Chinese too); what cannot be decided is an error that lists the columns and what to type.
 
     Args:
         path: the file or folder, or a DataFrame.
@@ -273,7 +273,7 @@ def _existing(path: Any) -> Path:
 def _is_utf8(path: Path) -> bool:
     """Return whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
 
-    Text in another encoding is valid UTF-8 hardly ever. ASCII alone does not tell the encoding.
+    Text in another encoding is valid UTF-8 hardly ever. ASCII alone does not show the encoding.
     """
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     beyond = False

@@ -156,7 +156,7 @@ class TokenArray:
     def fingerprint(self) -> str:
         """Return a digest of size, dtype and up to 64 pages of 4 KiB, evenly spaced: it costs milliseconds.
 
-        It tells other tokens and another order, not that a single token between two pages was changed.
+        It changes with the tokens and their order. A single token between two pages may change without it.
         """
         each = _PAGE // self.tokens.dtype.itemsize
         pages = -(-len(self) // each)
@@ -269,7 +269,7 @@ class TokenBatches(ResumableBatches):
         return self._rest(self._cuts(), first)  # the cuts are drawn now, so that the generator moves now
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the tokens and their windows from others."""
+        """Return JSON values that distinguish the tokens and their windows from others."""
         return {
             "tokens": self.tokens.fingerprint(),
             "streams": self.batch_size,

@@ -111,7 +111,7 @@ RULES: dict[str, Rule] = {
     ),
     "constant": Rule(
         "Units do nothing", "share of units whose output does not vary over rows and steps, at least", 0.25,
-        "{figure:.0%} of the units of {where} put out the same number whatever comes in.",
+        "{figure:.0%} of the units of {where} output the same number for every input.",
         "Check that the inputs vary and are scaled; raise the learning rate or lower the weight decay; or take fewer "
         "units.",
     ),

@@ -107,7 +107,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
     class_weight: dict[Any, float] | str | None = None
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train for one epoch on a part of the data; the first call fits the scaling, and make the network.
+        """Train for one epoch on a part of the data; the first call fits the scaling and makes the network.
 
         Args:
             X, y, sample_weight: as in `fit`.
@@ -173,7 +173,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The share of rows whose class is predicted rightly; see `sklearn.metrics.accuracy_score`.
+        """The share of rows whose class is predicted correctly; see `sklearn.metrics.accuracy_score`.
 
         Args:
             X, y, sample_weight: as in `fit`.

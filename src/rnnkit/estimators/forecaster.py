@@ -57,7 +57,7 @@ class RNNForecaster(TrainedForecaster):
             "none" carries a state on in streams.
         dropout: probability of dropping a feature while training.
         target: the column to forecast; several are several series. None: "y", or the only column of numbers.
-        id_column: the column that tells series apart; None: "unique_id" and other usual names.
+        id_column: the column that names the series; None: "unique_id" and other usual names.
         time_column: the column of the stamps; None: "ds" and other usual names, or the index.
         past: covariates that are known for the past alone; None: all other columns of numbers, () for none.
         known: covariates that are known in advance; rows to come have them, and no target.

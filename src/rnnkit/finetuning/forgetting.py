@@ -70,7 +70,7 @@ def resolve_replay(replay: Any) -> Replay | None:
 
 
 def memory(data: tuple[Any, Any], per_class: int, seed: int = 0) -> tuple[Any, Any]:
-    """So many rows of each class, drawn at random: what is kept of the old data when the rest is gone.
+    """Return `per_class` rows of each class, drawn at random: a small part of the old data to keep.
 
     Args:
         data: `(X, y)` with X a tensor, an array or ``Sequences`` and y integer labels [N].

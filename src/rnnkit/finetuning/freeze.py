@@ -92,8 +92,9 @@ def matching(model: Module, patterns: Patterns) -> dict[str, Parameter]:
 def unfreezing_order(model: Module) -> list[list[Parameter]]:
     """The groups from the last to the first, for gradual unfreezing (ULMFiT, Howard & Ruder 2018, section 3.3).
 
-    The first epoch trains the last group alone, each further epoch one group more, so that what a fresh head first
-    gets wrong does not spoil the layers below. Parameters that are frozen when this is called are in no group.
+    The first epoch trains the last group alone, each further epoch one group more, so that the large
+    first gradients of a fresh head do not damage the layers below. Parameters that are frozen when this is called are
+    in no group.
 
     Example:
         >>> import rnnkit

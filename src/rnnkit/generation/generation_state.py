@@ -27,7 +27,7 @@ class GenerationState:
         seeds: one a row.
         drawn: how many random numbers each row has used.
         text: where the text of each row stands.
-        tokenizer: a digest of the tokenizer that the ids are of; "" where nobody told it.
+        tokenizer: a digest of the tokenizer that the ids are of; "" where it is unknown.
 
     Example:
         >>> import torch

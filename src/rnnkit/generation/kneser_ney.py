@@ -69,7 +69,7 @@ def train_ngram(
     a is the count of an n-gram of the highest order, and of one that begins a sentence; of all others it is the number
     of different words before it. D(k) = k − (k + 1) Y t_{k+1} / t_k for k = 1, 2 and 3 or more, with t_k the number of
     n-grams with a = k, and Y = t_1 / (t_1 + 2 t_2). h′ is h without its first word. V counts "<unk>" and "</s>". As in
-    KenLM; a short text that gives no such discounts has D = 0.5, 1 and 1.5, which `notes` tells.
+    KenLM; a short text that gives no such discounts has D = 0.5, 1 and 1.5, which `notes` reports.
 
     Args:
         texts: what `read_texts` returns, a path, texts, or lists of words. A line is a sentence.

@@ -278,7 +278,7 @@ def _at_labels(one: Hypothesis) -> Tensor:
 
 
 def _end(ended: dict[tuple[int, ...], Hypothesis], one: Hypothesis) -> None:
-    """Put a hypothesis to those that ended. Probabilities of equal labels add up; the likelier path tells the times."""
+    """Add a hypothesis to those that ended. Probabilities of equal labels add up; the likelier path has the times."""
     before = ended.get(one.labels.tokens)
     if before is not None:
         likelier = one if one.path > before.path else before

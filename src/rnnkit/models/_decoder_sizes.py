@@ -58,7 +58,7 @@ def embedding_size(form: str, tied: bool, takes: int | None, above: int | None, 
         hidden: those of the decoder's.
     """
     if takes is None:
-        raise ConfigError("the decoder does not tell its input_size; give its cell that attribute")
+        raise ConfigError("the decoder does not declare its input_size; give its cell that attribute")
     if form == "input_feeding":
         embedding = takes // 2 if tied else takes - hidden
         right = embedding >= 1 and (not tied or takes % 2 == 0)

@@ -62,7 +62,7 @@ class Forecaster(NotScriptable):
     Attributes:
         layout: what the channels are.
         distribution: what the outputs mean.
-        default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses unless told otherwise.
+        default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses by default.
     """
 
     default_objective: ClassVar[str] = "horizon"

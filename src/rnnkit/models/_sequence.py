@@ -41,7 +41,7 @@ class SequenceModel(HeadNotes, NotScriptable):
     Each of the first three is a layer over sequences (:func:`rnnkit.layers.sequence_adapters.as_sequence_module`).
 
     Attributes:
-        default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses unless told otherwise.
+        default_loss, default_metrics, default_objective: what a :class:`rnnkit.Learner` uses by default.
     """
 
     default_loss: str | LossFunction
@@ -73,8 +73,8 @@ class SequenceModel(HeadNotes, NotScriptable):
         width = Chained([part for _, part in parts]).output_size
         if width is None:
             raise ConfigError(
-                f"the body {short_repr(body)} does not tell how many features it puts out; give its cell an attribute "
-                "output_size (or hidden_size)"
+                f"the body {short_repr(body)} does not declare how many features it returns; give its cell an "
+                "attribute output_size (or hidden_size)"
             )
         # From input to output, as groups of layers go.
         self.augment, self.front, self.body = augment, front, body
@@ -94,7 +94,7 @@ class SequenceModel(HeadNotes, NotScriptable):
         self._arguments = arguments
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         self._note_outputs()
         parts = {"body": self.body, "front": self.front, "augment": self.augment}
         if not _plain_linear(self.head) or self.head.bias is None:

@@ -105,7 +105,7 @@ class AttentionRecognizer(NotScriptable):
         return _WHOLE
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         network = describe(self.network)
         if network is None:
             return None

@@ -1,11 +1,11 @@
-"""A detector of things in pictures whose cells tell one thing after another, each thing once.
+"""A detector of things in pictures whose cells predict one thing after another, each thing once.
 
     f = deep(front([x − 1/2, 1]))   a map, whose places are the cells of a grid over the picture
     g = [f, context(f)]             what is in a cell, and what stands around it
-    (z, v)_k = decoder(g_ij)        k = 1 … K things that the cell (i, j) tells: classes and boxes
+    (z, v)_k = decoder(g_ij)        k = 1 … K things that the cell (i, j) predicts: classes and boxes
 
-:mod:`rnnkit.ops.cell_loss` has the loss, and what the numbers mean. What a cell has told is known to the state of its
-decoder alone. As each true thing is told by one cell and step, nothing is suppressed afterwards.
+:mod:`rnnkit.ops.cell_loss` has the loss, and what the numbers mean. Only the state of its decoder knows what a cell has
+predicted. As each true thing is predicted by one cell and step, nothing is suppressed afterwards.
 
 Variant: Stewart et al. 2016 ("End-to-end people detection in crowded scenes"), with a context that joins the cells.
 
@@ -26,7 +26,7 @@ from ._picture_inputs import check_front, patches_of
 from .set_decoder import SetDecoder
 
 Tensor = torch.Tensor
-_NONE = 3.0  # the logit of "no thing" that untrained cells tell
+_NONE = 3.0  # the logit of "no thing" that untrained cells predict
 
 
 class CellDetector(NotScriptable):
@@ -137,7 +137,7 @@ class CellDetector(NotScriptable):
             decoder.to_classes.bias.copy_(torch.cat([bias[:classes], rare, bias[classes:]]))
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         arguments: dict[str, Any] = {"front": describe(self.front), "decoder": describe(self.decoder)}
         for name, part in (("context", self.context), ("deep", self.deep)):
             if part is not None:

@@ -1,4 +1,4 @@
-"""A detector of things in pictures that tells at each place whether the centre of one is there, and its box.
+"""A detector of things in pictures that predicts at each place whether the centre of one is there, and its box.
 
     f = front([x − 1/2, 1])           the fine map, of stride s
     g = context(deep(f))              the coarse map: what stands around each place
@@ -25,7 +25,7 @@ from ..layers.picture_front import PictureFront
 from ._picture_inputs import check_front, patches_of
 
 Tensor = torch.Tensor
-_RARE = 0.02  # the probability of a centre that untrained scores tell
+_RARE = 0.02  # the probability of a centre that untrained scores predict
 
 
 class CentreDetector(NotScriptable):
@@ -82,7 +82,7 @@ class CentreDetector(NotScriptable):
         self.classes, self.features, self.patch = classes, features, patch
         width = deep.output_size if context is None else getattr(context, "output_size", None)
         if width is None:
-            raise ConfigError(f"the context {short_repr(context)} does not tell its output_size")
+            raise ConfigError(f"the context {short_repr(context)} does not declare its output_size")
         self.fine = torch.nn.Conv2d(front.output_size, features, 1)
         self.coarse = torch.nn.Conv2d(width, features, 1)
         self.mix = PictureFront(features, (features,), (1,), blocks=0)
@@ -146,7 +146,7 @@ class CentreDetector(NotScriptable):
             self.head.bias.copy_(torch.cat([bias[:classes], rare, bias[classes:]]))
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         arguments: dict[str, Any] = {"front": describe(self.front), "deep": describe(self.deep)}
         if self.context is not None:
             arguments["context"] = describe(self.context)

@@ -161,7 +161,7 @@ class EncoderDecoder(DecoderSteps):
         width = self._layers(name).output_size
         if width is None:
             raise ConfigError(
-                f"the {name} {short_repr(self._modules[name])} does not tell how many features it puts out; give its "
+                f"the {name} {short_repr(self._modules[name])} does not declare how many features it returns; give its "
                 "cell an attribute output_size (or hidden_size)"
             )
         return width
@@ -171,7 +171,7 @@ class EncoderDecoder(DecoderSteps):
             return None
         size, shared = self._layers("encoder").input_size, self._arguments["tied"] == "all"
         if size is None:
-            raise ConfigError(f"the encoder {short_repr(self.encoder)} does not tell its input_size")
+            raise ConfigError(f"the encoder {short_repr(self.encoder)} does not declare its input_size")
         if shared and size != self.embedding.embedding_dim:
             raise ConfigError(
                 f"tied='all' arrived with an encoder of {size} inputs and embeddings of {self.embedding.embedding_dim} "
@@ -206,7 +206,7 @@ class EncoderDecoder(DecoderSteps):
         return self._layers("decoder").state_batch_axis
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         parts = {name: getattr(self, name) for name in ("encoder", "decoder", "upper")}
         described = {name: describe(part) for name, part in parts.items() if part is not None}
         if None in described.values():

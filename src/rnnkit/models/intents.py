@@ -104,7 +104,7 @@ class IntentSlotModel(NotScriptable):
         check_fit(layers)
         width = Chained([layer for _, layer in layers]).output_size
         if width is None:
-            raise ConfigError(f"the body {short_repr(body)} does not tell how many features it puts out")
+            raise ConfigError(f"the body {short_repr(body)} does not declare how many features it returns")
         self.class_names, self.tags = names, tuple(tags)
         self.dropout, self.intent_size = dropout, intent_size
         self.front, self.body = front, body
@@ -118,7 +118,7 @@ class IntentSlotModel(NotScriptable):
         self.crf = CRF(self.tags, scheme="bio") if crf else None
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         parts = {
             name: describe(part) for name, part in (("body", self.body), ("front", self.front)) if part is not None
         }

@@ -118,7 +118,7 @@ class PictureClassifier(NamedClasses, NotScriptable):
         return self.head(self._drop(self._pool(y)))  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``; None where a part tells not its."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``; None if a part has no description."""
         self._note_outputs()
         parts = [describe(layer) for layer in self.body]
         augment = None if self.augment is None else describe(self.augment)

@@ -115,7 +115,7 @@ class PictureSegmenter(NotScriptable):
         if context is not None:
             joined: Any = getattr(context, "output_size", None)
             if not isinstance(joined, int):
-                raise ConfigError(f"the context {short_repr(context)} does not tell its output_size; give it one")
+                raise ConfigError(f"the context {short_repr(context)} does not declare its output_size; give it one")
             self.join = torch.nn.Linear(joined, before)
         self.narrow = torch.nn.ModuleList(torch.nn.Linear(wide, width) for width, wide in pairwise(channels))
         self.up.extend(front(width, width, 1, 0) for width in channels[:-1])

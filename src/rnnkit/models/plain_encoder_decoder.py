@@ -145,7 +145,7 @@ class PlainEncoderDecoder(NotScriptable):
         return logits[:, 0], state
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         parts = {name: describe(getattr(self, name)) for name in ("encoder", "decoder")}
         if None in parts.values():
             return None
@@ -167,5 +167,5 @@ class PlainEncoderDecoder(NotScriptable):
     def _width(self, name: str, size: str) -> int:
         found: int | None = getattr(self._layers(name), size)
         if found is None:
-            raise ConfigError(f"the {name} {short_repr(getattr(self, name))} does not tell its {size}")
+            raise ConfigError(f"the {name} {short_repr(getattr(self, name))} does not declare its {size}")
         return found

@@ -1,12 +1,12 @@
-"""A decoder of sets: a recurrent layer that reads the same features again and again and tells an object at each step.
+"""A decoder of sets: a recurrent layer that reads the same features at every step and predicts one object a step.
 
     h_j, s_j = layer(x, s_{j-1})        j = 1 … K
     z_j = W_z h_j + b_z                 the logits of the classes, the last for "no object"
     v_j = W_v h_j + b_v                 the numbers of the object
 
-What was told before is known to the state alone. As the loss prefers what was told first
-(:mod:`rnnkit.ops.set_matching`), the surest objects come first, and no two steps tell the same one: there is nothing to
-suppress afterwards.
+What was predicted before is known to the state alone. As the loss prefers what was predicted first
+(:mod:`rnnkit.ops.set_matching`), the objects of highest confidence come first. No two steps predict the same
+one, so nothing has to be suppressed afterwards.
 
 Variant: Stewart et al. 2016 ("End-to-end people detection in crowded scenes"), who let an LSTM decode each cell of a
 grid over a picture. For that, give the cells as rows, or as axes in front of the features.
@@ -66,10 +66,10 @@ class SetDecoder(NotScriptable):
         self._adapted = Adapted()
         adapted = self._layer()
         if adapted.carry_problem is not None:
-            raise ConfigError(f"a set is told step by step, but {adapted.carry_problem}")
+            raise ConfigError(f"a set is predicted step by step, but {adapted.carry_problem}")
         width = adapted.output_size
         if width is None:
-            raise ConfigError(f"the layer {short_repr(layer)} does not tell its output_size")
+            raise ConfigError(f"the layer {short_repr(layer)} does not declare its output_size")
         self.to_classes = torch.nn.Linear(width, classes + 1)
         self.to_values = torch.nn.Linear(width, values)
 
@@ -80,13 +80,13 @@ class SetDecoder(NotScriptable):
         if features.dim() < 2 or (wanted is not None and features.shape[-1] != wanted):
             raise ShapeError.of("x", tuple(features.shape), f"; the decoder expects features (..., {wanted})")
         rows = features.flatten(0, -2)
-        told, _, _ = self._layer()(rows[:, None].expand(-1, self.steps, -1))
-        logits, values = self.to_classes(told), self.to_values(told)
+        predicted, _, _ = self._layer()(rows[:, None].expand(-1, self.steps, -1))
+        logits, values = self.to_classes(predicted), self.to_values(predicted)
         lead = features.shape[:-1]
         return logits.unflatten(0, lead), values.unflatten(0, lead)
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         arguments: dict[str, Any] = {"layer": describe(self.layer)}
         if self.front is not None:
             arguments["front"] = describe(self.front)

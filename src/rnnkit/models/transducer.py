@@ -104,7 +104,7 @@ class TransducerModel(EncoderChunks, NotScriptable):
         check_recurrent({"predictor": (predictor, self._layers("predictor"))})
         embedding = self._layers("predictor").input_size
         if embedding is None:
-            raise ConfigError(f"the predictor {short_repr(predictor)} does not tell its input_size")
+            raise ConfigError(f"the predictor {short_repr(predictor)} does not declare its input_size")
         self.embedding = torch.nn.Embedding(vocabulary, embedding)
         self.from_encoder = torch.nn.Linear(self._width("encoder"), joiner_size)
         self.from_predictor = torch.nn.Linear(self._width("predictor"), joiner_size, bias=False)
@@ -119,13 +119,13 @@ class TransducerModel(EncoderChunks, NotScriptable):
         width = self._layers(name).output_size
         if width is None:
             raise ConfigError(
-                f"the {name} {short_repr(self._modules[name])} does not tell how many features it puts out; give its "
+                f"the {name} {short_repr(self._modules[name])} does not declare how many features it returns; give its "
                 "cell an attribute output_size (or hidden_size)"
             )
         return width
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this model anew, for ``rnnkit.load``; None where a part does not tell its."""
+        """Builder and arguments that make this model again, for ``rnnkit.load``; None if a part has no description."""
         parts = {"encoder": describe(self.encoder), "predictor": describe(self.predictor)}
         if None in parts.values():
             return None

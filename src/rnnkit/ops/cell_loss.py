@@ -1,30 +1,30 @@
-"""The loss of cells of a picture that tell things one by one, each thing told by one cell and step alone.
+"""The loss of cells of a picture that predict things one by one; one cell and step predicts each thing.
 
-Each cell of a grid tells K things: the logits z of C classes and "no thing", and four numbers v. In the cell (i, j)
-with side s and middle (x, y) = (s (j + 1/2), s (i + 1/2)), the box told has
+Each cell of a grid predicts K things: the logits z of C classes and "no thing", and four numbers v. In the cell (i, j)
+with side s and middle (x, y) = (s (j + 1/2), s (i + 1/2)), the box predicted has
 
     the middle (x + s v_1, y + s v_2),   the width s e^{v_3},   the height s e^{v_4}
 
-All cells and steps of a picture tell one set of K H W things. An assignment f gives each true box one of them, and no
-two the same, with the smallest sum of
+All cells and steps of a picture predict one set of K H W things. An assignment f gives each true box one of them, and
+no two the same, with the smallest sum of
 
     d + (1 − p) + κ k + λ a
 
 where d is the mean absolute difference of the four numbers, p the probability of the box's class, k the step from 0,
 and a how far the middle of the box lies from the middle of the cell, in sides, the larger of both directions. Cells
-with an a above 1 may not tell it. So a box in the middle of a cell is told by this cell, and one between two cells by
-the one that is surer; the other one learns to leave it. Nothing is told twice that would have to be suppressed. The
-loss is
+with an a above 1 may not predict it. So a box in the middle of a cell is predicted by this cell, and one between two
+cells by the one with the higher confidence; the other one learns to leave it. No box is predicted twice, so nothing has
+to be suppressed. The loss is
 
     L = −1/N Σ ln softmax(z)[class]  +  α/N Σ_n (d_n + 1 − GIoU_n)
 
 over all cells and steps, with the class of the assigned box, or "no thing". Cells whose middle lies in a box of class
-−(c + 2), as of a crowd, may tell class c in place of "no thing", and in a box of class −1 any class: the probabilities
-of what they may tell are added.
+−(c + 2), as of a crowd, may predict class c in place of "no thing", and in a box of class −1 any class: the
+probabilities of what they may predict are added.
 
 Variant: Stewart et al. 2016 ("End-to-end people detection in crowded scenes") match within each cell and join what
-neighbours tell afterwards; here the cells of a picture are matched at once, as Carion et al. 2020 ("End-to-end object
-detection with transformers") match all that a picture's decoder tells.
+neighbours predict afterwards; here the cells of a picture are matched at once, as Carion et al. 2020 ("End-to-end
+object detection with transformers") match all that a picture's decoder predicts.
 
 Legend: B pictures, C classes, H × W cells, K things a cell, S boxes of a picture at most, N boxes of the batch.
 """
@@ -39,7 +39,7 @@ from .box_sides import generalised_overlaps
 from .centre_loss import not_judged
 from .set_matching import assign
 
-_FAR = 1e6  # the cost of a cell that may not tell a box
+_FAR = 1e6  # the cost of a cell that may not predict a box
 _LARGEST = 6.0  # e^6 sides of a cell
 
 
@@ -61,11 +61,11 @@ def cell_loss(
         counts: boxes of each picture [B].
         stride: s, the side of a cell in pixels.
         alpha: α, what the boxes weigh.
-        kappa: κ, what makes the first steps tell the first things.
-        away: λ, what makes a cell tell the boxes in its middle.
+        kappa: κ, what makes the first steps predict the first things.
+        away: λ, what makes a cell predict the boxes in its middle.
 
     Raises:
-        ShapeError: shapes that do not fit. DataError: a picture has more boxes than its cells can tell.
+        ShapeError: shapes that do not fit. DataError: a picture has more boxes than its cells can predict.
         MissingExtraError: scipy is not installed.
 
     Example:
@@ -83,7 +83,7 @@ def cell_loss(
     most = output[0, ..., 0].numel()
     if len(counts) and int(counts.max()) > most:
         raise DataError(
-            f"a picture has {int(counts.max())} boxes, and its cells tell {most} things at most; expected no more: "
+            f"a picture has {int(counts.max())} boxes, and its cells predict {most} things at most; expected no more: "
             "take larger pictures (model.size), or more things a cell (model.steps)"
         )
     targets, counts = targets.to(output.device), counts.to(output.device)
@@ -96,11 +96,11 @@ def cell_loss(
     total = output.new_zeros(())
     if len(picture):
         place = _places(logits.detach(), values.detach(), targets, judged, stride, kappa=kappa, away=away)[picture, box]
-        told = values.flatten(1, 3)[picture, place]
+        predicted = values.flatten(1, 3)[picture, place]
         true = targets[picture, box]
         middle = _middles(output, stride).flatten(0, 2)[place]
-        distance = (told - _numbers(true[:, 1:], middle, stride)).abs().mean(-1)
-        overlap = generalised_overlaps(_boxes(told, middle, stride), true[:, 1:])
+        distance = (predicted - _numbers(true[:, 1:], middle, stride)).abs().mean(-1)
+        overlap = generalised_overlaps(_boxes(predicted, middle, stride), true[:, 1:])
         wanted.view(len(output), -1)[picture, place] = true[:, 0].long()
         total = alpha * (distance + 1 - overlap).sum()
     probabilities = logits.log_softmax(-1)
@@ -114,7 +114,7 @@ def cell_loss(
 
 
 def boxes_of_cells(values: Tensor, stride: int) -> Tensor:
-    """Return the boxes that cells tell, [B, H, W, K, 4]; see the module.
+    """Return the boxes that cells predict, [B, H, W, K, 4]; see the module.
 
     Args:
         values: v, [B, H, W, K, 4].
@@ -130,7 +130,7 @@ def boxes_of_cells(values: Tensor, stride: int) -> Tensor:
 def _places(
     logits: Tensor, values: Tensor, targets: Tensor, judged: Tensor, stride: int, *, kappa: float, away: float
 ) -> Tensor:
-    """Return the cell and step, as one number, that tells each box, [B, S]; −1 for boxes that are not judged."""
+    """Return the cell and step, as one number, that predicts each box, [B, S]; −1 for boxes that are not judged."""
     middle = _middles(values, stride)
     found = torch.full(targets.shape[:2], -1, device=values.device)
     steps = torch.arange(values.shape[3], device=values.device).expand(values.shape[1:4]).flatten()
@@ -159,7 +159,7 @@ def _middles(cells: Tensor, stride: int) -> Tensor:
 
 
 def _numbers(boxes: Tensor, middle: Tensor, stride: int) -> Tensor:
-    """Return v of boxes [..., 4] told by cells with these middles."""
+    """Return v of boxes [..., 4] predicted by cells with these middles."""
     centre = ((boxes[..., :2] + boxes[..., 2:]) / 2 - middle) / stride
     size = ((boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3) / stride).log().expand_as(centre)
     return torch.cat([centre, size], -1)

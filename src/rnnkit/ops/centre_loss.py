@@ -1,7 +1,7 @@
-"""The loss of a map that tells where the centres of things are, and from each place the sides of its box.
+"""The loss of a map that predicts where the centres of things are, and from each place the sides of its box.
 
 A map has, at the place (i, j) of rows and columns, the scores z_c of C classes and four numbers v. With stride s, the
-middle of the place is at (x, y) = (s (j + 1/2), s (i + 1/2)) of the picture, and the box told there is
+middle of the place is at (x, y) = (s (j + 1/2), s (i + 1/2)) of the picture, and the box predicted there is
 
     (x − s e^{v_1}, y − s e^{v_2}, x + s e^{v_3}, y + s e^{v_4})
 
@@ -14,7 +14,7 @@ p_c = σ(z_c), the loss is
 
     L = −1/N Σ_{c,i,j} { (1 − p)² ln p                 where Y = 1
                        { (1 − Y)⁴ p² ln (1 − p)        elsewhere
-      + β/N Σ_n Σ_{i,j} ĝ_n(i, j) (1 − GIoU(told, box n))
+      + β/N Σ_n Σ_{i,j} ĝ_n(i, j) (1 − GIoU(predicted, box n))
 
 where each place belongs to the box with the largest g, places with g below 0.1 to none, and ĝ_n is g_n over its sum.
 GIoU is the intersection over the union, minus the share of the smallest box around both that neither fills (Rezatofighi
@@ -79,15 +79,15 @@ def centre_loss(
     return found
 
 
-def told_boxes(sides: Tensor, stride: int) -> Tensor:
-    """Return the box told at each place, [B, H, W, 4]; see the module.
+def predicted_boxes(sides: Tensor, stride: int) -> Tensor:
+    """Return the box predicted at each place, [B, H, W, 4]; see the module.
 
     Args:
         sides: v, [B, 4, H, W].
         stride: s.
 
     Example:
-        >>> told_boxes(torch.zeros(1, 4, 1, 2), 8)[0, 0].tolist()
+        >>> predicted_boxes(torch.zeros(1, 4, 1, 2), 8)[0, 0].tolist()
         [[-4.0, -4.0, 12.0, 12.0], [4.0, -4.0, 20.0, 12.0]]
     """
     height, width = sides.shape[2:]
@@ -170,5 +170,5 @@ def _box_loss(sides: Tensor, weights: Tensor, targets: Tensor, stride: int) -> T
     share = largest[picture, row, column]
     of_box = torch.zeros(weights.shape[:2], device=share.device).index_put((picture, number), share, accumulate=True)
     share = share / of_box[picture, number]
-    told = told_boxes(sides, stride)[picture, row, column]
-    return ((1 - generalised_overlaps(told, targets[picture, number, 1:])) * share).sum()
+    predicted = predicted_boxes(sides, stride)[picture, row, column]
+    return ((1 - generalised_overlaps(predicted, targets[picture, number, 1:])) * share).sum()

@@ -1,12 +1,12 @@
-"""The loss of a set: objects that are told in some order, compared with those that are there, in no order.
+"""The loss of a set: objects that are predicted in some order, compared with those that are there, in no order.
 
-A model tells K objects a row, each as C + 1 logits, the last one for "no object", and D numbers (a box, a position). An
-assignment f gives every object i that is there one that was told, f(i), and no two the same. With
+A model predicts K objects a row, each as C + 1 logits, the last one for "no object", and D numbers (a box, a
+position). An assignment f gives every true object i one that was predicted, f(i), and no two the same. With
 
     d_ij = Σ_k |v_jk − y_ik|        o_ij = 1 where d_ij > reach, else 0
 
 the assignment has the smallest sum of (o_ij, j, d_ij), compared in this order: first as many objects as possible that
-are told nearly right, then by those that were told first, then by distance. The loss of a row is
+are predicted nearly right, then by those that were predicted first, then by distance. The loss of a row is
 
     L = α Σ_i d_{i f(i)} / D − Σ_j ln softmax(z_j)[class of j]
 
@@ -14,9 +14,9 @@ where the class of j is that of the object it was assigned to, and "no object" f
 
 Variant: Stewart et al. 2016 ("End-to-end people detection in crowded scenes"), whose o_ij asks whether the middle of
 one box lies in the other; here the distance is asked, so that D numbers of any meaning serve. Their classes are two.
-Because the first ones that are told are preferred, a model learns to tell what it is surest of first.
+The assignment prefers earlier predictions, so a model learns to predict the objects of highest confidence first.
 
-Legend: B rows, K objects told, S objects that are there at most, C classes, D numbers.
+Legend: B rows, K objects predicted, S objects that are there at most, C classes, D numbers.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _PER_MISS = 1e8
 
 
 def match_sets(values: Tensor, targets: Tensor, counts: Tensor, *, reach: float = 0.5) -> Tensor:
-    """Assign to each object that is there one that was told; see the module.
+    """Assign to each object that is there one that was predicted; see the module.
 
     Args:
-        values: what was told [B, K, D].
+        values: what was predicted [B, K, D].
         targets: what is there [B, S, D]; anything behind a row's count.
         counts: objects of each row [B], at most K.
-        reach: the distance up to which an object counts as told nearly right.
+        reach: the distance up to which an object counts as predicted nearly right.
 
     Returns:
-        f, int64 [B, S] on the CPU: the number of the object that was told, −1 behind a row's count.
+        f, int64 [B, S] on the CPU: the number of the object that was predicted, −1 behind a row's count.
 
     Raises:
         DataError: a row has more than K objects. MissingExtraError: scipy is not installed.
@@ -52,16 +52,16 @@ def match_sets(values: Tensor, targets: Tensor, counts: Tensor, *, reach: float 
         >>> match_sets(values, torch.tensor([[[0.8], [0.0], [0.0]]]), torch.tensor([1])).tolist()
         [[1, -1, -1]]
     """
-    told = values.shape[1]
-    if len(counts) and int(counts.max()) > told:
+    predicted = values.shape[1]
+    if len(counts) and int(counts.max()) > predicted:
         row = int(counts.argmax())
         raise DataError(
-            f"row {row} has {int(counts[row])} objects and the model tells {told}; expected at most as many: build it "
-            f"with steps={int(counts[row])}"
+            f"row {row} has {int(counts[row])} objects and the model predicts {predicted}; expected at most as many: "
+            f"build it with steps={int(counts[row])}"
         )
     with torch.no_grad():
         distance = (targets[:, :, None].double() - values[:, None].double()).abs().sum(-1)
-        rank = torch.arange(told, dtype=torch.float64, device=values.device)
+        rank = torch.arange(predicted, dtype=torch.float64, device=values.device)
         cost = (distance > reach) * _PER_MISS + rank * _PER_RANK + distance.clamp(max=_FAR)
     found = torch.full(targets.shape[:2], -1)
     cost = cost.cpu()
@@ -130,9 +130,9 @@ def set_loss(
     none = logits.shape[2] - 1
     place = match_sets(values, targets, counts, reach=reach).to(logits.device)
     rows, objects = (place >= 0).nonzero(as_tuple=True)
-    told = place[rows, objects]
+    predicted = place[rows, objects]
     wanted = torch.full(logits.shape[:2], none, device=logits.device)
-    wanted[rows, told] = classes[rows, objects].to(logits.device)
+    wanted[rows, predicted] = classes[rows, objects].to(logits.device)
     entropy = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none").sum(1)
-    each = (values[rows, told] - targets[rows, objects].to(values)).abs().mean(-1)
+    each = (values[rows, predicted] - targets[rows, objects].to(values)).abs().mean(-1)
     return entropy + alpha * entropy.new_zeros(len(entropy)).index_add(0, rows, each.to(entropy.dtype))

@@ -1,4 +1,4 @@
-"""Names that no installed font can write: their numbers, and one warning that tells them. Imports no matplotlib."""
+"""Names that no installed font can write: their numbers, and one warning with them. Imports no matplotlib."""
 
 from __future__ import annotations
 

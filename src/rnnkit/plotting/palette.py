@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; the last ones where there are many lines.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; the last ones where there are many lines.
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88A00", "#56B4E9"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY)
 INK, BLACK, FAINT, GRID, PAPER = "#222222", "#000000", "#8a8a8a", "#e6e6e6", "#ffffff"

@@ -52,7 +52,7 @@ _SHARES = re.compile(
 
 
 def is_share(name: str) -> bool:
-    """Return whether 1 is the best value of a figure, as far as its name tells.
+    """Return whether 1 is the best value of a figure, as far as its name says.
 
     Example:
         >>> is_share("val_accuracy"), is_share("test_r2"), is_share("loss")

@@ -87,7 +87,7 @@ def write_results(
 
     page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics), repr(namer.model))
-    page.add_troubles("What the pictures tell")
+    page.add_troubles("What the pictures show")
     for one in list(judged.values())[:1]:
         write_classes(one.scores, folder)
         _write_predictions(folder, namer, judged)

@@ -2,10 +2,10 @@
 
     picture → scaled → convolutions → ReNet (a GRU over rows and columns) → centres and boxes → calibrated scores
 
-With ``model.head=dense`` each place of a map tells whether the centre of a thing is there, and its box (Zhou et al.
-2019, "Objects as points"). With ``model.head=set`` an LSTM tells the things of each cell of a grid one by one (Stewart
-et al. 2016, "End-to-end people detection in crowded scenes"), and nothing is suppressed afterwards. Both learn from
-scratch on some hundred pictures. Pictures are changed at random in each epoch. The epoch with the highest average
+With ``model.head=dense`` each place of a map predicts whether the centre of a thing is there, and its box (Zhou et al.
+2019, "Objects as points"). With ``model.head=set`` an LSTM predicts the things of each cell of a grid one by one
+(Stewart et al. 2016, "End-to-end people detection in crowded scenes"), and nothing is suppressed afterwards. Both learn
+from scratch on some hundred pictures. Pictures are changed at random in each epoch. The epoch with the highest average
 precision on the validation part is kept; there, scores are calibrated, and for each class the score from which on
 things are shown and counted is chosen. The test part chooses nothing.
 """
@@ -245,7 +245,7 @@ class PreparedDetection(PreparedTraining):
         return Training(learner, detector, batches, validation)
 
     def steps(self) -> int:
-        """Return the things that a cell of the head "set" tells."""
+        """Return the things that a cell of the head "set" predicts."""
         settings = self.recipe.model
         if settings.head != "set" or settings.steps is not None:
             return settings.steps or 1

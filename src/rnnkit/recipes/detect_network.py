@@ -26,7 +26,7 @@ def build(settings: DetectorNetwork, classes: int, steps: int) -> Any:
     Args:
         settings: of it.
         classes: C.
-        steps: things that a cell of the head "set" tells.
+        steps: things that a cell of the head "set" predicts.
     """
     from rnnkit.layers.picture_front import PictureFront
 

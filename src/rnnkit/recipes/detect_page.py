@@ -46,7 +46,7 @@ def write_detect_page(
         _add_mistakes(page, one, detector)
         _add_calibration(page, one)
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the pictures tell")
+    page.add_troubles("What the pictures show")
     page.add_curves(history, "Loss and average precision", "val_map50")
     return page.write_run()
 

@@ -66,7 +66,7 @@ def write_forecast_page(
     page = Page(title, verdict, name=folder.name, state=_state(verdict), tab=f"{folder.name}: {title}", made=MADE)
     _add_scores(page, scores, baselines, metric)
     if told := tell_forecasts(seen, scores, baselines, metric):
-        page.section("What the forecasts tell").sentences(told)
+        page.section("What the forecasts show").sentences(told)
     _add_forecasts(page, seen, table)
     _add_steps(page, scores, baselines, metric)
     _add_calendar(page, seen)

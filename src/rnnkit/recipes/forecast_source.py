@@ -63,7 +63,7 @@ class ForecastSource(TableSettings):
         public: the public set that is read where there is no path. It is found in the folder RNNKIT_DATA, or
             downloaded; seattle-weather and stocks are files of the package vega-datasets.
         target: the column to forecast; several are several series.
-        id: the column that tells several series apart.
+        id: the column that names the series.
         time: the column with the time stamps.
         past: covariates that are known for the past alone; none in words leaves all others out.
         known: covariates that are known in advance, too.

@@ -1,4 +1,4 @@
-"""Things in pictures, told apart: a network finds each thing with its class and its pixels, such as cells or leaves.
+"""Things in pictures, separated: a network finds each thing with its class and its pixels, such as cells or leaves.
 
     picture → U-shaped network with ReNet → classes, depth in a thing, borders between things → cores → things
 
@@ -33,7 +33,7 @@ _NUCLEI = "dsb2018_nuclei"
 class Instances(Segment):
     """The whole run; ``rnnkit train instances FOLDER --set GROUP.FIELD=VALUE`` changes a field."""
 
-    title: ClassVar[str] = "Things told apart"
+    title: ClassVar[str] = "Separated things"
     command: ClassVar[str] = "instances"
     shapes: ClassVar[int] = 2
 
@@ -52,7 +52,7 @@ class Instances(Segment):
         from rnnkit.tasks.found_scores import score_found
         from rnnkit.tasks.growing import shapes_of
 
-        # A library that is missing is told before the network trains, not when it is judged.
+        # A missing library is reported before the network trains, not when it is judged.
         shapes_of(torch.zeros(1, 1, dtype=torch.int32))
         score_found([], [], ())
         return super().prepare()
@@ -143,10 +143,10 @@ class Nuclei(Instances):
 
 
 def instances() -> Instances:
-    """Learn to tell things apart in pictures (data.path, with a mask a thing): ReNet, cores, watershed; AP, IoU."""
+    """Learn to separate things in pictures (data.path, with a mask a thing): ReNet, cores, watershed; AP, IoU."""
     return Instances()
 
 
 def nuclei() -> Nuclei:
-    """Nuclei of the Data Science Bowl 2018, told apart: the last 20 pictures by name are the test; AP, IoU, Otsu."""
+    """Nuclei of the Data Science Bowl 2018, separated: the last 20 pictures by name are the test; AP, IoU, Otsu."""
     return Nuclei()

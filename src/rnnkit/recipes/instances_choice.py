@@ -1,4 +1,4 @@
-"""How things are grown: the thresholds with which things of some pictures are told apart best."""
+"""How things are grown: the thresholds that separate the things of some pictures best."""
 
 from __future__ import annotations
 

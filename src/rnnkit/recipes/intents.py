@@ -5,7 +5,7 @@
     words and their characters → embedding, convolution → BiLSTM(200) → attention → the intent
                                                                       → with the intent: CRF → a BIO tag a word
 
-The characters tell of words that training has not seen, the conditional random field of tags that follow each other.
+The characters describe words that training has not seen, the conditional random field of tags that follow each other.
 What is validated and kept are the averaged weights of the run. Settings were chosen on 700 of SNIPS's training
 sentences, which no training saw; its 700 test sentences chose nothing. Chinese is read by characters.
 """
@@ -308,7 +308,7 @@ def learner_of(model: Any, fit: Fit, device: str) -> rnnkit.Learner:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network with its vocabulary; a call tells what it understands of sentences."""
+    """A trained network with its vocabulary; a call returns what it understands of sentences."""
 
     model: Any
     vocabulary: IntentVocabulary

@@ -140,7 +140,7 @@ def write_results(
 
     page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the clips tell")
+    page.add_troubles("What the clips show")
     if judged:
         names = ("test", "frame", "squares", "ssim", "zero_squares", "last_frame_squares", "last_frame_ssim")
         rows = [(name, *row) for name, one in judged.items() for row in _by_frame(one.scores)]

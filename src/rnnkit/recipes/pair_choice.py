@@ -53,7 +53,7 @@ class EpochChoice:
         return EpochChoice(fit.choose_by, judged, len(validation))
 
     def monitor(self) -> str | None:
-        """Return the column of the history that tells the best epoch; None: the loss."""
+        """Return the column of the history that decides the best epoch; None: the loss."""
         return f"val_greedy_{self.by}" if self.judged else None
 
     def callbacks(self, tokenizers: PairTokenizers, search: Search, judge: Judge) -> list[ValidationFigures]:

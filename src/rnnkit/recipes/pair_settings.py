@@ -67,8 +67,8 @@ class Fit(OptimizerSettings):
         average: ema validates and keeps the moving average of the weights.
         early_stopping: end after so many epochs without a better one. The best epoch's weights are kept wherever there
             are validation pairs.
-        choose_by: what tells the best epoch: the loss on the validation pairs, or a score of answers to them that take
-            the likeliest token at each step.
+        choose_by: what decides the best epoch: the loss on the validation pairs, or a score of answers to them that
+            take the likeliest token at each step.
         choose_pairs: validation pairs that are answered after each epoch for that score, the first so many.
     """
 

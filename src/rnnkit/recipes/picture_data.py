@@ -38,7 +38,7 @@ class PictureData(Settings):
         layout: how the pictures and their annotations lie; auto looks.
         group: a regular expression whose first group, found in a picture's id, is the patient, page or video that it
             comes from.
-        path_column: of a table, the column of the files, where its name does not tell; the next ones are alike.
+        path_column: of a table, the column of the files, where its name does not say it; the next ones are alike.
         group_column: the patient, page or video.
         part_column: train, validation or test.
     """

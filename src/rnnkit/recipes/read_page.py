@@ -43,7 +43,7 @@ def write_read_page(
     """
     page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the pictures tell")
+    page.add_troubles("What the pictures show")
     if judged:
         _add_line(page, reader, judged)
         _add_mistakes(page, judged)

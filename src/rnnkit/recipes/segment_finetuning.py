@@ -56,7 +56,7 @@ class SegmentJob(RecognitionJob):
 
 @dataclass(frozen=True)
 class InstancesJob(SegmentJob):
-    """A network that tells things apart with pictures to learn, read and checked."""
+    """A network that separates things, with pictures to learn, read and checked."""
 
     rates: ClassVar[tuple[str, ...]] = ("bowl_ap50", "bowl_map", "mean_iou")
 

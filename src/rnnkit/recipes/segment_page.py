@@ -1,4 +1,4 @@
-"""The page ``report.html`` of a run that names pixels or tells things apart: figures, pictures, classes, curves."""
+"""The page ``report.html`` of a run that names pixels or separates things: figures, pictures, classes, curves."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_segment_page(
     """
     page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics, "growing"))
-    page.add_troubles("What the pictures tell")
+    page.add_troubles("What the pictures show")
     if judged:
         names, rows = class_rows(judged)
         page.section("Classes", "IoU and Dice are over all pixels of all pictures.").table(

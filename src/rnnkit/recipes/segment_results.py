@@ -1,4 +1,4 @@
-"""What runs that name pixels or tell things apart answer and write: figures, tables, masks, and drawn pictures."""
+"""What runs that name pixels or separate things answer and write: figures, tables, masks, and drawn pictures."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ def write_results(folder: Path, trained: Trained, judged: HeldUtterances | None,
 
     page = RunPage(folder, "Classes of sounds", repr(trained.model), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the recordings tell")
+    page.add_troubles("What the recordings show")
     if judged is not None:
         shares, count = trained.shares_of(judged), len(trained.classes)
         sure, found = shares.max(1)

@@ -39,7 +39,7 @@ class Source(TableSettings):
         split: rows at random (each class alike), whole groups, or the earliest for training and the latest for test.
         split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same rows.
         format: of the files, where their suffix does not say it.
-        layout: long (a row a time step) or wide (a row a series); none tells it from the columns.
+        layout: long (a row a time step) or wide (a row a series); none decides by the columns.
         id: name of the column that says which series a row belongs to.
         time: name of the column with the time stamps.
         group: name of the column with the groups, which no split divides.
@@ -49,7 +49,7 @@ class Source(TableSettings):
         duplicates: what becomes of rows of one series with the same time stamp.
         size: height and width in pixels to which images are resized, as in 28,28; none takes images of one size.
         scale: of each channel, measured on the training rows.
-        missing: gaps are filled; indicator tells the network where, indicator+elapsed also since when.
+        missing: gaps are filled; indicator adds an input that says where, indicator+elapsed also since when.
     """
 
     group_name: ClassVar[str] = "data"

@@ -39,7 +39,7 @@ class ClipData(Settings):
             each recording names one and there are five or more.
         split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same recordings.
         layout: how the recordings lie; auto looks.
-        path_column: of a table, the column of the files, where its name does not tell; the next ones are alike.
+        path_column: of a table, the column of the files, where its name does not say it; the next ones are alike.
         text_column: what is said.
         label_column: the class.
         speaker_column: who speaks.

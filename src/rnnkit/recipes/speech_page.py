@@ -45,7 +45,7 @@ def write_speech_page(
     """
     page = RunPage(folder, title, _lead(judged), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the recordings tell")
+    page.add_troubles("What the recordings show")
     if judged:
         _add_utterance(page, transcriber, judged)
         _add_confusions(page, judged)

@@ -107,7 +107,7 @@ def write_text_page(
     page = RunPage(folder, title, lead, troubles)
     if figures:
         page.add_figures(_ordered(figures))
-    page.add_troubles("What the data and the output tell")
+    page.add_troubles("What the data and the output show")
     _add_samples(page, "Samples", samples, quality)
     _add_samples(page, "The worst answers", worst, quality)
     _add_samples(page, "The surest mistakes", surest, sureness or quality)

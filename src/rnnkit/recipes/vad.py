@@ -1,4 +1,4 @@
-"""Voice activity detection: a small recurrent network tells for each frame of sound whether somebody speaks.
+"""Voice activity detection: a small recurrent network predicts for each frame of sound whether somebody speaks.
 
     samples → log-mel bands → GRU(48), which looks back alone → p(speech) of each frame → segments
 

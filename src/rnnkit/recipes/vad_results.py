@@ -157,7 +157,7 @@ def write_page(folder: Path, detector: VoiceDetector, judged: dict[str, Judged],
 
     page = RunPage(folder, "Voice activity", repr(detector.model), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics), *_sentences(metrics))
-    page.add_troubles("What the recordings tell")
+    page.add_troubles("What the recordings show")
     if judged:
         _add_scenes(page, detector, next(iter(judged.values())))
     page.add_curves(history, "Loss and AUC", "val_auc")
@@ -222,7 +222,7 @@ def _sentences(metrics: Any) -> list[str]:
             f"other time; {own['false_alarms_per_hour']:.0f} an hour are false alarms."
         )
     if "delay_ms" in own:
-        said.append(f"A beginning is told after {own['delay_ms']:.0f} ms in the median.")
+        said.append(f"A beginning is detected after {own['delay_ms']:.0f} ms in the median.")
     if "auc" in own and "auc" in plain:
         said.append(
             f"A threshold of energy has {plain['auc']:.1%}, misses {plain['missed_speech']:.1%}, takes "

@@ -36,7 +36,7 @@ class VideoData(PictureData):
         layout: how the clips lie: a folder a class (labels), a table, or plain; auto looks.
         group: a regular expression whose first group, found in a clip's id, is the person, camera or scene that it
             comes from.
-        label_column: of a table, the column of the classes, where its name does not tell.
+        label_column: of a table, the column of the classes, where its name does not say it.
         every: 2 takes every second frame.
     """
 

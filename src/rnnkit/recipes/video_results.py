@@ -77,7 +77,7 @@ def write_results(
 
     page = RunPage(folder, "Classes of clips", _lead(judged, train), metrics.get("troubles", ()))
     page.add_figures(page_figures(metrics))
-    page.add_troubles("What the clips tell")
+    page.add_troubles("What the clips show")
     if judged:
         rows = [
             (name, clip, true, found, float(shares.max()))

@@ -78,7 +78,7 @@ def order(runs: Sequence[StoredRun], by: str) -> list[StoredRun]:
 
 
 def less_is_better(figure: str) -> bool:
-    """Return whether less of a figure is better, as far as its name tells."""
+    """Return whether less of a figure is better, as far as its name says."""
     return any(word in figure.rpartition(".")[2] for word in _LESS_IS_BETTER)
 
 

@@ -23,7 +23,7 @@ class StoredRun:
     Attributes:
         folder: where it is; name: what it is called below the folder that was searched.
         recipe: the recipe's name or file; None where that cannot be read.
-        started: when, in UTC; of folders that do not tell, when their recipe was written.
+        started: when, in UTC; of folders without it, when their recipe was written.
         stopped: "finished", "early stopping", "interrupted" … as the run reported; "unfinished" without a report (it
             runs still, or was killed); "damaged".
         problems: what could not be read, a sentence each.

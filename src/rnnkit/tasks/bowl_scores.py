@@ -1,4 +1,4 @@
-"""How well things are told apart, as the Data Science Bowl 2018 counts it.
+"""How well things are separated, as the Data Science Bowl 2018 counts it.
 
 At a share t, a thing that was found is right where its intersection over the union (IoU) with a true one is above t.
 From 0.5 on, a true thing has one such partner at most. With TP_t right ones, FP_t others, and FN_t true ones that were

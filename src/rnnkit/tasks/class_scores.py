@@ -1,4 +1,4 @@
-"""How well classes are told apart: accuracy, F1 of each class and its mean.
+"""How well classes are distinguished: accuracy, F1 of each class and its mean.
 
 With n_cd the rows of class c that were taken for class d,
 

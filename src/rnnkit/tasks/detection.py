@@ -20,13 +20,13 @@ from ..data.images.picture_files import read_picture
 from ..errors import DataError, ShapeError
 from ..layers.modes import mode
 from ..ops.cell_loss import boxes_of_cells
-from ..ops.centre_loss import told_boxes
+from ..ops.centre_loss import predicted_boxes
 from ..serialization import read_config
 from .found_things import FoundThings
 from .score_calibration import Calibration
 
 STORED = "detection"  # in the extra of a model's file
-_FAINT = 0.02  # raw scores below it are not told
+_FAINT = 0.02  # raw scores below it are left out
 _MOST = 300  # things of a picture
 
 
@@ -37,7 +37,7 @@ class Detector:
         model: a :class:`rnnkit.CentreDetector` or a :class:`rnnkit.CellDetector`.
         classes: names.
         size: pixels that the longer side of pictures is scaled to.
-        calibration: of the scores; None leaves them as the network tells them.
+        calibration: of the scores; None leaves them as the network predicts them.
         least: the score of each class from which on things are shown and counted; None: 0.5.
 
     Example:
@@ -62,7 +62,7 @@ class Detector:
         self.least = tuple(0.5 for _ in self.classes) if least is None else tuple(least)
 
     def __call__(self, images: Sequence[Tensor], *, batch_size: int = 8) -> list[FoundThings]:
-        """Return what is in pictures, also what is unsure; ``detector.shown(found)`` leaves that out.
+        """Return what is in pictures, also what has a low score; ``detector.shown(found)`` leaves that out.
 
         Args:
             images: float32 [3, H, W] each, in [0, 1].
@@ -79,8 +79,8 @@ class Detector:
         for rows in groups.values():
             for begin in range(0, len(rows), batch_size):
                 chosen = rows[begin : begin + batch_size]
-                told = self._told(torch.stack([prepared[row] for row in chosen]))
-                for row, (boxes, labels, scores) in zip(chosen, told, strict=True):
+                predicted = self._predicted(torch.stack([prepared[row] for row in chosen]))
+                for row, (boxes, labels, scores) in zip(chosen, predicted, strict=True):
                     height, width = images[row].shape[1:]
                     found[row] = self._found(boxes, labels, scores, height, width)
         return [found[row] for row in range(len(images))]
@@ -94,7 +94,7 @@ class Detector:
         return self([read_picture(path)])[0]
 
     def find(self, pictures: PictureSet) -> list[FoundThings]:
-        """Return what is in each picture of a set, in pixels of its file, also what is unsure.
+        """Return what is in each picture of a set, in pixels of its file, also what has a low score.
 
         Raises:
             DataError: a file is damaged.
@@ -108,7 +108,7 @@ class Detector:
         return found
 
     def shown(self, found: FoundThings) -> FoundThings:
-        """Return the things whose scores reach those of their classes, the surest first."""
+        """Return the things whose scores reach those of their classes, the highest first."""
         return found.above(self.least).surest_first()
 
     def with_least(self, least: float | None) -> Detector:
@@ -169,12 +169,12 @@ class Detector:
         return padded(scaled(image, self.size), self.model.multiple)
 
     @torch.inference_mode()
-    def _told(self, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def _predicted(self, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         device = next(self.model.parameters()).device
         with mode(self.model, training=False):
             output = self.model(images.to(device)).float().cpu()
-        told = cells_told if output.dim() == 5 else centres_told
-        return told(output, self.model.stride)
+        read = detections_of_cells if output.dim() == 5 else detections_of_centres
+        return read(output, self.model.stride)
 
     def _found(self, boxes: Tensor, labels: Tensor, scores: Tensor, height: int, width: int) -> FoundThings:
         factor = max(height, width) / self.size
@@ -214,7 +214,7 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     return torch.nn.functional.pad(image, (0, -width % multiple, 0, -height % multiple), value=0.5)
 
 
-def centres_told(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+def detections_of_centres(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Return boxes, classes and scores of each picture by a map of centres.
 
     A place is a thing where its score is the largest among its eight neighbours.
@@ -226,13 +226,13 @@ def centres_told(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tens
     Example:
         >>> output = torch.full((1, 5, 3, 3), -9.0)
         >>> output[0, 0, 1, 1], output[0, 0, 1, 2] = 4.0, 3.0
-        >>> [(boxes, labels, scores)] = centres_told(output, 4)
+        >>> [(boxes, labels, scores)] = detections_of_centres(output, 4)
         >>> len(boxes), labels.tolist(), round(float(scores[0]), 2)
         (1, [0], 0.98)
     """
     scores = output[:, :-4].sigmoid()
     highest = torch.nn.functional.max_pool2d(scores, 3, 1, 1)
-    boxes = told_boxes(output[:, -4:], stride)
+    boxes = predicted_boxes(output[:, -4:], stride)
     found = []
     for number in range(len(output)):
         own = scores[number]
@@ -243,7 +243,7 @@ def centres_told(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tens
     return found
 
 
-def cells_told(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+def detections_of_cells(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Return boxes, classes and scores of each picture by cells; nothing is suppressed.
 
     Args:
@@ -253,7 +253,7 @@ def cells_told(output: Tensor, stride: int) -> list[tuple[Tensor, Tensor, Tensor
     Example:
         >>> output = torch.zeros(1, 1, 1, 2, 6)
         >>> output[..., 0, 0], output[..., 1, 1] = 5.0, 5.0
-        >>> [(boxes, labels, scores)] = cells_told(output, 16)
+        >>> [(boxes, labels, scores)] = detections_of_cells(output, 16)
         >>> boxes.tolist(), round(float(scores[0]), 2)
         ([[0.0, 0.0, 16.0, 16.0]], 0.99)
     """

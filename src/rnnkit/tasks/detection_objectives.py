@@ -1,4 +1,4 @@
-"""The objectives of detectors: boxes as targets for a map of centres, or for cells that tell things one by one.
+"""The objectives of detectors: boxes as targets for a map of centres, or for cells that predict things one by one.
 
 Targets are [B, S, 5]: the class of a box, or −(c + 2) of one in which class c is not judged and −1 of one in which none
 is, then left, top, right and bottom in pixels of the input; ``target_lengths`` [B] counts the boxes of each picture, 0
@@ -144,8 +144,8 @@ class CellObjective(BoxObjective):
     Args:
         stride: of the detector.
         alpha: what the boxes weigh beside the classes.
-        kappa: what makes the first steps tell the first things.
-        away: what makes a cell tell the boxes in its middle.
+        kappa: what makes the first steps predict the first things.
+        away: what makes a cell predict the boxes in its middle.
 
     Raises:
         ConfigError: a negative number.

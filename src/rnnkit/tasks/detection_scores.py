@@ -28,7 +28,7 @@ class CountScores(NamedTuple):
         true, told: things in all pictures.
         mean_error: mean over the pictures of the absolute difference.
         exact: share of the pictures in which both are the same.
-        precision: share of those told that are right.
+        precision: share of the predicted ones that are right.
         recall: share of the true ones that are told.
     """
 

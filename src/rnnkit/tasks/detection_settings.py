@@ -16,8 +16,8 @@ class DetectorNetwork(Settings):
     """A network that finds things: convolutions over the picture, what joins their places, and a head.
 
     Attributes:
-        head: dense tells at each place whether the centre of a thing is there (:class:`rnnkit.CentreDetector`); set
-            lets an LSTM tell the things of each cell of a grid one by one (:class:`rnnkit.CellDetector`).
+        head: dense predicts at each place whether the centre of a thing is there (:class:`rnnkit.CentreDetector`); set
+            lets an LSTM predict the things of each cell of a grid one by one (:class:`rnnkit.CellDetector`).
         context: what joins the places of the coarsest map: a GRU that reads its rows and then its columns both ways
             (renet), convolutions with as many parameters (conv), or nothing (none).
         hidden_size: units of the recurrence of renet, in each direction.
@@ -28,8 +28,8 @@ class DetectorNetwork(Settings):
         blocks: pairs of convolutions of a deep stage, behind its first one.
         features: channels in front of the head of dense.
         decoder_size: units of the LSTM of set.
-        steps: things that a cell of set tells; none takes the most that a cell holds in the training pictures, and one
-            more.
+        steps: things that a cell of set predicts; none takes the most that a cell holds in the training pictures, and
+            one more.
     """
 
     group_name: ClassVar[str] = "model"

@@ -52,7 +52,7 @@ class Backtest:
 
     @property
     def error(self) -> Literal["mae", "mse"]:
-        """The error to tell: of figures in standard units the squared one, as in the literature."""
+        """The error to report: of figures in standard units the squared one, as in the literature."""
         return "mse" if self.units == "standard" else "mae"
 
     def table(self) -> dict[str, list[Any]]:
@@ -157,7 +157,7 @@ def backtest(
 
 
 def _begins(predictor: ForecastPredictor, series: TimeSeries, start: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """The first step of each series that may be forecast, and sentences that tell why."""
+    """The first step of each series that may be forecast, and sentences that say why."""
     if start is not None:
         stamp = _parsed(start, series)
         return np.array([np.searchsorted(one, stamp, "left") for one in series.times], np.int64), []

@@ -1,4 +1,4 @@
-"""What forecasts of a test part tell, in sentences: how errors grow, where they are large, what intervals cover.
+"""What forecasts of a test part show, in sentences: how errors grow, where they are large, what intervals cover.
 
 Legend: W windows, H horizon steps, S series.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST = 1_000  # windows that are looked at one by one
 _DAY = 86_400 * 1_000_000
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_APART = 0.05  # of a share; a coverage that is further off is told
+_APART = 0.05  # of a share; a coverage that is further off is reported
 _TWICE = 2.0
 _SHIFTED = 0.5  # of the mean error
 
@@ -107,7 +107,7 @@ class SeenForecasts:
 def tell_forecasts(
     seen: SeenForecasts, scores: ForecastScores, baselines: Mapping[str, ForecastScores], metric: str = "mae"
 ) -> list[str]:
-    """Return what forecasts tell, a sentence each.
+    """Return what forecasts show, a sentence each.
 
     Args:
         seen: some of the forecasts.

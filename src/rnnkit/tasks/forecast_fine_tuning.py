@@ -98,7 +98,7 @@ class NewSeries:
         return replace(predictor, seasonal_errors=self.predictor.seasonal_errors).scores(windows)
 
     def conclude(self) -> list[str]:
-        """Calibrate the intervals on the validation windows of the new series; tell where that cannot be."""
+        """Calibrate the intervals on the validation windows of the new series; report where that is impossible."""
         predictor = self.predictor
         if predictor.intervals is None:
             return []

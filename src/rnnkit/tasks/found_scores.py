@@ -6,7 +6,7 @@ that is reached at this recall or a higher one. ``map50`` is the mean over the c
 ``map`` over the IoUs 0.5, 0.55 … 0.95. Things of ``crowd`` (COCO's ``iscrowd``, Pascal VOC's ``difficult``) are not
 judged, and neither is what is found there. Classes of which nothing is there count in no mean.
 
-The counting is that of faster-coco-eval. `match_things` tells of each thing whether it is right by the same rule.
+The counting is that of faster-coco-eval. `match_things` says of each thing whether it is right by the same rule.
 
 Legend: N things, C classes, R = 101 recalls.
 """

@@ -1,4 +1,4 @@
-"""Things told apart by their cores: what a network learns of the shape of things, and how things are grown of it.
+"""Things separated by their cores: what a network learns of the shape of things, and how things are grown of it.
 
 Of each pixel p of a thing, with d_p its distance to the nearest pixel outside of the thing,
 
@@ -234,6 +234,6 @@ def _ndimage() -> Any:
         from scipy import ndimage
     except ImportError:
         raise MissingExtraError(
-            "things are told apart by scipy; install it with: pip install 'rnnkit[vision]'", remedy="pip install scipy"
+            "things are separated by scipy; install it with: pip install 'rnnkit[vision]'", remedy="pip install scipy"
         ) from None
     return ndimage

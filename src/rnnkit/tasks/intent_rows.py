@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.int32]
 
-LONGEST_WORD = 20  # characters; what is behind them tells little
+LONGEST_WORD = 20  # characters; what is behind them says little
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def mistakes(
 
 
 def stored_separators(path: Path) -> bool:
-    """Return whether a token ended each text that a stored model learnt from; true of models that do not tell it.
+    """Return whether a token ended each text that a stored model learnt from; true of models that do not store it.
 
     Args:
         path: the model's file or folder.

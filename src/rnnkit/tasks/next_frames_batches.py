@@ -177,7 +177,7 @@ class WindowBatches(ResumableBatches):
         self.epoch = int(state["epoch"])
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         return {
             "data": self.windows.fingerprint(),
             "batch_size": self.batch_size,

@@ -128,7 +128,7 @@ class TokenBatches(ResumableBatches):
         self.epoch = int(state["epoch"])
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         return {
             "data": self.items.fingerprint(),
             "tokenizer": self.tokenizer if isinstance(self.tokenizer, tuple) else self.tokenizer.fingerprint(),

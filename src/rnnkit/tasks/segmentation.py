@@ -1,4 +1,4 @@
-"""A trained network that names the pixels of pictures, and may tell things apart: from a file to what is in it.
+"""A trained network that names the pixels of pictures, and may separate things: from a file to what is in it.
 
     picture → scaled down, contrast → network, in overlapping tiles where it is large → classes → the picture's own size
 
@@ -72,7 +72,7 @@ class Segmented(NamedTuple):
     Attributes:
         class_map: the class of each pixel, uint8 [H, W]: 0 background, n for class number n − 1.
         confidence: the mean over the pixels of the probability of the class that they were named.
-        things: those that were told apart; None where the network names pixels alone.
+        things: those that were separated; None where the network names pixels alone.
 
     Example:
         >>> Segmented(torch.tensor([[0, 1, 1, 1]], dtype=torch.uint8), 0.9).shares(2)
@@ -95,7 +95,7 @@ class Segmented(NamedTuple):
 
 
 class Segmenter:
-    """Name the pixels of pictures, and tell things apart where the network learnt their shapes.
+    """Name the pixels of pictures, and separate things where the network learnt their shapes.
 
     Args:
         model: a :class:`rnnkit.PictureSegmenter`.

@@ -53,7 +53,7 @@ def class_map_of(size: tuple[int, int], boxes: Boxes | None, masks: Masks | None
 
     Args:
         size: (H, W).
-        boxes: of the things, which tell their classes.
+        boxes: of the things, with their classes.
         masks: of the things.
         class_map: what is returned where it is there.
 

@@ -1,4 +1,4 @@
-"""The settings of recipes that name the pixels of pictures, and tell things apart. Importing loads no torch."""
+"""The settings of recipes that name the pixels of pictures, and separate things. Importing loads no torch."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class SegmenterFit(AveragedSettings):
 
 @dataclass(frozen=True)
 class InstancesFit(SegmenterFit):
-    """The training of a network that tells things apart.
+    """The training of a network that separates things.
 
     Attributes:
         choose_by: what of the validation part chooses the epoch: the intersection over the union of the classes

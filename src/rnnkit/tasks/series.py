@@ -147,7 +147,7 @@ def classify(train: Any, targets: Any = None, **settings: Any) -> SeriesPredicto
     Args:
         train: a :class:`rnnkit.data.series.SeriesSet` with labels; or arrays [N, T] (one channel), [N, T, channels],
             or a list of [T_i] or [T_i, channels]. NaN is a missing value.
-        targets: labels [N] beside arrays; any values, told apart by their text.
+        targets: labels [N] beside arrays; any values, distinguished by their text.
         **settings: as in :func:`train`.
 
     Returns:

@@ -189,7 +189,7 @@ class FillingBatches(ResumableBatches):
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells these batches from others, JSON values."""
+        """Return what distinguishes these batches from others, JSON values."""
         return {
             "series": float(fingerprint_sample(self._values).double().sum()),
             "rows": len(self._values),

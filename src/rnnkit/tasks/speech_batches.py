@@ -115,7 +115,7 @@ class SpeechFront:
         features: of the sound.
         norm: of the features.
         tail: seconds of digital silence that follow each utterance, so that a network that looks back alone has the
-            time to tell the last word.
+            time to output the last word.
         trim: what is so many decibels below the loudest frame is cut off at both ends of each utterance, see
             ``rnnkit.data.audio.trim_silence``; None: nothing is. A stream knows no end, and cuts nothing off.
 
@@ -227,7 +227,7 @@ class SpeechFront:
 class SpeechBatches(TokenBatches):
     """Batches of utterances: features as inputs, tokens as targets; see :class:`TokenBatches` for order and epochs.
 
-    A network that is trained by CTC puts out blanks alone until it tells sounds apart, and leaves that the sooner the
+    A network that is trained by CTC outputs only blanks until it distinguishes sounds, and leaves that the sooner the
     plainer they are.
 
     Args:
@@ -296,7 +296,7 @@ class SpeechBatches(TokenBatches):
         return [repr(self.waves), repr(self.frames)]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         front = [self.front.features.settings.to_json(), self.front.norm.to_json(), self.front.tail]
         front += [] if self.front.trim is None else [self.front.trim]
         return super().fingerprint() | {"front": front}

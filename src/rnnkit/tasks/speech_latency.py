@@ -1,4 +1,4 @@
-"""How soon a stream tells a word, and how much of real time it needs."""
+"""How soon a stream outputs a word, and how much of real time it needs."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def measure_latency(
 
 
 def stream_figures(transcriber: Transcriber, utterances: Any) -> dict[str, float]:
-    """Return what `rnnkit evaluate` tells of a stream: {} where the recogniser does not stream.
+    """Return what `rnnkit evaluate` prints of a stream: {} where the recogniser does not stream.
 
     Args:
         transcriber: the recogniser.
@@ -196,7 +196,7 @@ def streams_at_once(transcriber: Transcriber, samples: Tensor, count: int, *, ch
         chunk: seconds of a piece.
 
     Raises:
-        ConfigError: the recogniser does not stream. DataError: no samples, or a stream tells another text than the
+        ConfigError: the recogniser does not stream. DataError: no samples, or a stream outputs another text than the
             others.
 
     Example:
@@ -233,7 +233,7 @@ def streams_at_once(transcriber: Transcriber, samples: Tensor, count: int, *, ch
                 one.join()
         needed = time.perf_counter() - begun
     if len(set(texts)) > 1:
-        raise DataError(f"streams of the same sound told {len(set(texts))} texts; expected one")
+        raise DataError(f"streams of the same sound output {len(set(texts))} texts; expected one")
     return needed * transcriber.rate / len(samples)
 
 

@@ -26,7 +26,7 @@ _CHUNK = 0.2  # seconds that a stream takes at a time: it looks for the end of a
 _ENDPOINT = 0.8  # seconds without a token that end an utterance where the recogniser never ends one
 _LONGEST = 30.0  # seconds of a piece
 EDGE = 0.2  # seconds around a segment of speech
-KEPT = 1.0  # seconds of silence that are kept, because a beginning is told late
+KEPT = 1.0  # seconds of silence that are kept, because a beginning is detected late
 
 
 def transcribe_long(

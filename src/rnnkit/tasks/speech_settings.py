@@ -124,8 +124,8 @@ class SoundNetwork(NetworkSettings):
         strides: frames that become one, of each convolution; at most its width.
         front_dropout: probability of dropping a feature of the convolutions.
         dropout: probability of dropping a feature between and behind the recurrent layers.
-        layer_norm: whether the recurrent layers normalise their products: training by CTC then begins to tell sounds
-            apart several times as soon.
+        layer_norm: whether the recurrent layers normalise their products: training by CTC then begins to distinguish
+            sounds several times as soon.
     """
 
     cell: Cell = "gru"
@@ -155,7 +155,7 @@ class SoundFit(AveragedSettings):
     """The training on recordings.
 
     Attributes:
-        plain: so many epochs begin without augmentation: sounds are told apart sooner while they are plain.
+        plain: so many epochs begin without augmentation: sounds are distinguished sooner while they are plain.
     """
 
     batch_size: Count = 16
@@ -192,7 +192,7 @@ class Decoding(CTCDecoding):
         length_penalty: with model.head=attention, what long texts gain in the beam search; 0 prefers short ones.
         ctc_weight: with model.head=attention, what the branch of CTC counts in the search where the network has one; it
             keeps attention from leaving words out and from telling them twice.
-        tail: seconds of silence that follow the sound, in which a network that looks back alone tells the last word.
+        tail: seconds of silence that follow the sound, in which a network without future frames outputs the last word.
         endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
 
     Example:

@@ -68,7 +68,7 @@ class Partial(NamedTuple):
 
 
 class Recognizer:
-    """Take samples as they come and tell words as they are recognised; ``transcriber.stream()`` makes one.
+    """Take samples as they come and return words as they are recognised; ``transcriber.stream()`` makes one.
 
     Chunks of any size give the same words. Without endpoints they are those of the whole sound at once. A word is final
     when another has begun, when the utterance ended, or at once where a token is a word. With a beam search a word is
@@ -78,7 +78,7 @@ class Recognizer:
     a push does not grow with the utterance, but for copying its tokens.
 
     An utterance ends after `endpoint` seconds without a new token. The search then begins anew. The network goes on: a
-    word that is being spoken at that time is heard whole, and told in the next utterance.
+    word that is being spoken at that time is heard whole, and belongs to the next utterance.
 
     Args:
         transcriber: the trained recogniser.
@@ -154,7 +154,7 @@ class Recognizer:
         """End the sound, and return what is recognised; the next samples begin another one.
 
         The silence that the network was trained to hear behind an utterance is heard first, so that the last word is
-        told however close the sound ends behind it.
+        complete however close the sound ends behind it.
         """
         front = self._transcriber.front
         rest = torch.zeros(0) if self._resampler is None else self._resampler.flush()

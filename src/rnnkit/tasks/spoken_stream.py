@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SpokenStream:
     """Take samples as they come, and recognise those in which somebody speaks, with 0.2 seconds around them.
 
-    A beginning is told late by the detector, so the last second is held and heard then. Each stretch of speech is an
+    The detector notices a beginning late, so the last second is held and heard then. Each stretch of speech is an
     utterance, or several where the recogniser ends one earlier.
 
     Args:

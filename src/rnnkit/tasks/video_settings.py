@@ -28,7 +28,7 @@ class ClipNetwork(Settings):
         channels: of each stage of the convolutions.
         strides: of each stage.
         features: of a frame.
-        grid: fields a side whose means tell where something is in a frame.
+        grid: fields a side whose means show where something is in a frame.
         differences: whether the change since the frame before is an input, too.
         front_dropout: probability of dropping a feature of all frames of a clip.
         dropout: probability of dropping a feature between recurrent layers and in front of the head.

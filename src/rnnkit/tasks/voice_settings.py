@@ -19,7 +19,7 @@ class Segmenting(Settings):
             validation part, as often in speech as in silence.
         release: a segment ends where the probability stays below this share of the threshold.
         min_speech: seconds that the probability must stay at the threshold before a segment is told.
-        min_silence: seconds that it must stay below before the end is told; shorter pauses belong to speech.
+        min_silence: seconds that it must stay below before the end is reported; shorter pauses belong to speech.
 
     Example:
         >>> Segmenting(threshold=0.6).release

@@ -111,7 +111,7 @@ class Segmenter:
         """Begin anew."""
         self._frame = 0  # the next one
         self._begin = -1  # the first frame of a segment, or of what may become one
-        self._last = -1  # the last one of speech, of a segment that was told
+        self._last = -1  # the last one of speech, of a segment that was reported
         self._sum = self._since = 0.0  # of probabilities up to the last frame of speech, and behind it
         self.speaking = False
 
@@ -201,7 +201,7 @@ def segments_of(events: Iterable[VoiceEvent]) -> list[VoiceSegment]:
 
 
 class VoiceStream:
-    """Take samples as they come, and tell where speech begins and ends; ``detector.stream()`` makes one.
+    """Take samples as they come, and return where speech begins and ends; ``detector.stream()`` makes one.
 
     Chunks of any size give the events of the whole sound.
 

@@ -51,7 +51,7 @@ def open_history(
     watchers: Sequence[str],
     figures: Mapping[str, bool] = MappingProxyType({}),
 ) -> History:
-    """Return an empty history that knows which column tells the best epoch.
+    """Return an empty history that knows which column decides the best epoch.
 
     Args:
         monitor: that column; None: the loss.
@@ -61,7 +61,7 @@ def open_history(
         figures: what callbacks measure beside the metrics on validation data, and whether more of it is better.
 
     Raises:
-        ConfigError: the run has no such column, or it does not tell whether more is better; or there are
+        ConfigError: the run has no such column, or it does not say whether more is better; or there are
             `watchers`, settings that look at it, but neither a monitor nor validation.
     """
     columns = ["loss", *metrics.names]
@@ -79,6 +79,6 @@ def open_history(
     higher = figures.get(name, False) if name in (*figures, "loss") else metrics.higher_is_better(name)
     if higher is None:
         raise ConfigError(
-            f"monitor={monitor!r} does not tell whether more is better; give the metric an attribute higher_is_better"
+            f"monitor={monitor!r} does not say whether more is better; give the metric an attribute higher_is_better"
         )
     return History(monitor=monitor, higher_is_better=higher)

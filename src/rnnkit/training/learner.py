@@ -174,7 +174,7 @@ class Learner(LearnerBase):
                 too. Schedule and clipping count such steps. `ar` and `tar` are weighted by targets, too, not by steps.
             bptt: truncated backpropagation through time: gradients go back this many steps at most, in memory for as
                 many; the state is carried on. Still one step a batch; see `objectives/stateful.py`. For models that
-                tell their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
+                return their state, such as SequenceTagger and SequenceClassifier(pooling="last"), in one direction.
             stateful: the batches, of an iterable, are consecutive chunks of streams: row i goes on in row i of the next
                 batch, where its state is carried to, without gradient. A batch may be (inputs, targets, resets), with
                 truth values [B] for rows whose stream begins anew with this chunk, or [B, T] before a step. An epoch

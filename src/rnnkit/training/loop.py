@@ -333,7 +333,7 @@ def _backpropagate(run: Run, batches: Sequence[Batch], left_out: Sequence[Tensor
         check_loss(loss, trains=True)
         run.losses.add(loss, score.count, run.position.batch)  # raises if it is NaN or infinite
         run.metrics.add(score.output, score.targets)
-        if first:  # not earlier: should the loss be NaN, the last gradient tells why
+        if first:  # not earlier: if the loss is NaN, the last gradient shows why
             for parameter in _held(run.optimizer):  # optimizer.zero_grad() without its profiler hook, which takes 7 µs
                 parameter.grad = None
             for parameter in left_out:

@@ -33,7 +33,7 @@ _MOST_PRODUCTS = 1 << 24
 
 
 class Parts(Protocol):
-    """What a model tells of the calls that compute its gradients; its `native_parts()` returns it, or None."""
+    """What a model says about the calls that compute its gradients; its `native_parts()` returns it, or None."""
 
     def problem(self) -> str | None:
         """Return why there are none, as the model is now."""
@@ -60,7 +60,7 @@ class Settings(Protocol):
 
 
 def run_problem(run: Settings) -> str | None:
-    """Return why the steps of a run are no native calls, as far as its model does not tell; None where they may be."""
+    """Return why the steps of a run are no native calls, apart from what its model says; None where they may be."""
     execution, forward = run.execution, run.forward
     if execution.fabric is not None:
         return "Lightning Fabric runs the model"

@@ -48,7 +48,7 @@ def save(model: torch.nn.Module, path: Path, extra: dict[str, Any], stacklevel: 
 
 
 def _undescribed(module: torch.nn.Module, name: str) -> Iterator[str]:
-    """The parts without a description, as deep as they can be told: "head.1 (MyActivation)"."""
+    """The parts without a description, as deep as they can be named: "head.1 (MyActivation)"."""
     children = [child for child in module.named_children() if describe(child[1]) is None]
     own = type(module).__module__.startswith(("rnnkit.", "torch."))
     if children and own:

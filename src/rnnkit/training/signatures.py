@@ -10,7 +10,7 @@ import torch
 
 
 def takes(function: Callable[..., Any], count: int) -> bool:
-    """Return whether a callable takes so many arguments by position; true where it does not tell.
+    """Return whether a callable takes so many arguments by position; true where that is unknown.
 
     Example:
         >>> takes(lambda learner, row: None, 2), takes(lambda learner: None, 2)
@@ -27,7 +27,7 @@ def takes(function: Callable[..., Any], count: int) -> bool:
 
 
 def takes_keyword(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a callable takes an argument of that name; true where it does not tell.
+    """Return whether a callable takes an argument of that name; true where that is unknown.
 
     Example:
         >>> takes_keyword(lambda x, lengths=None: x, "lengths"), takes_keyword(lambda x: x, "lengths")
@@ -44,7 +44,7 @@ def takes_keyword(function: Callable[..., Any], name: str) -> bool:
 
 
 def parameters_of(function: Callable[..., Any]) -> str:
-    """Return how the parameters of a callable are written, "(learner, row)"; "" where it does not tell.
+    """Return how the parameters of a callable are written, "(learner, row)"; "" where they are unknown.
 
     Example:
         >>> parameters_of(lambda learner, row=None: None)

@@ -24,7 +24,7 @@ def test_long_with_the_usual_names(tmp_path):
     assert [one.tolist() for one in series.targets] == [[1, 2], [5, 6, 8]]
     assert series.frequency.words == "daily"
     assert series.findings == (
-        "The column 'unique_id' tells 2 series apart.",
+        "The column 'unique_id' names 2 series.",
         "The steps are daily.",
         "2 series of 2 to 3 steps, from 2024-01-01 to 2024-01-03.",
     )

@@ -43,7 +43,7 @@ class SeriesColumns:
 
     Attributes:
         time: the column of the time stamps.
-        id: the column that tells the series apart; None: there is one series, or one a target.
+        id: the column that names the series; None: there is one series, or one a target.
         targets: one or several columns; each is a series, or one for each id.
         past, known, static: covariates.
         findings: what was guessed, a sentence each.
@@ -84,7 +84,7 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
     if id_ is not None:
         free.remove(id_)
         count = frame[id_].nunique()
-        findings.append(f"The column {id_!r} tells {count:,} series apart." if count > 1 else "")
+        findings.append(f"The column {id_!r} names {count:,} series." if count > 1 else "")
     _leave_counters_out(frame, free, [one for one in free if is_counter_name(one)], named, findings)
     targets = named.target or _target(table, free, named, findings)
     _leave_counters_out(frame, free, [one for one in free if one not in targets], named, findings)
@@ -215,7 +215,7 @@ def _counts_time(column: pd.Series[Any], name: str) -> bool:
 
 
 def _id(frame: pd.DataFrame, free: list[str], named: Named) -> str | None:
-    """The column that tells series apart, by its name; one whose values differ in all rows is none."""
+    """The column that names the series, by its own name; one whose values differ in all rows is none."""
     taken = {*named.target, *(named.past or ()), *named.known, *(named.static or ())}
     for group in (IDS, ENTITIES):
         found = [name for name in free if plain_name(name) in group and name not in taken]

@@ -67,7 +67,7 @@ def read_time_series(
     Args:
         path: a file, or a DataFrame.
         target: the column to forecast. Several columns are several series.
-        id_column: the column that tells series apart.
+        id_column: the column that names the series.
         time_column: the column of dates, or of whole numbers.
         past: covariates that are known for the past alone; None: all columns of numbers that have no other role.
         known: covariates that are known in advance. Rows to come may have them, and no target.
@@ -101,7 +101,7 @@ def read_time_series(
         >>> series.ids, series.targets[0].tolist(), series.frequency
         (('a', 'b'), [0.0, 1.0, 2.0], Frequency(daily))
         >>> print(series.findings[0])
-        The column 'unique_id' tells 2 series apart.
+        The column 'unique_id' names 2 series.
     """
     for name in format:
         if name not in (*_FORMAT, "usual_marks"):

@@ -222,7 +222,7 @@ class PictureBatches(ResumableBatches):
         return PictureBatch(images, sizes, tuple(one for one, _, _ in placed), tuple(place for _, place, _ in placed))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the data and its order from others."""
+        """Return JSON values that distinguish the data and its order from others."""
         settings = [self.size, self.fit, self.multiple, self.mode, self.fill]
         return {
             "data": self.pictures.fingerprint(),

@@ -278,7 +278,7 @@ def _one_each(
         first = int(firsts[codes[row]])
         names = (roles.group or "",) if what == "the group" else roles.targets
         apart = _apart(table, roles, options)
-        apart = apart or [Remedy("id_column", purpose="with the column that tells the series apart")]
+        apart = apart or [Remedy("id_column", purpose="with the column that names the series")]
         raise DataError(
             f"{what} ({', '.join(names)}) is {column[row]}, but {each[codes[row]]} in the same series "
             f"({table.place(first)}); expected one a series",

@@ -197,7 +197,7 @@ def doubled(writer: Writer, x: str, like: str) -> str:
 
 
 def write_centre_detector(model: Any, states: bool) -> list[Part]:
-    """Write a detector that tells centres of things and their boxes."""
+    """Write a detector that predicts centres of things and their boxes."""
     in_float32(model)
     writer = Writer("CentreDetector", carry=False)
     graph = writer.graph
@@ -235,7 +235,7 @@ def write_centre_detector(model: Any, states: bool) -> list[Part]:
 
 
 def write_cell_detector(model: Any, states: bool) -> list[Part]:
-    """Write a detector whose cells tell one thing after another."""
+    """Write a detector whose cells predict one thing after another."""
     in_float32(model)
     writer = Writer("CellDetector", carry=False)
     graph, decoder = writer.graph, model.decoder
@@ -246,12 +246,13 @@ def write_cell_detector(model: Any, states: bool) -> list[Part]:
     cells = maps.value
     if model.context is not None:
         cells = graph("Concat", cells, write_map_layer(writer, model.context, maps).value, axis=1)
-    outputs = _told(writer, decoder, channels_last(writer, cells), (BATCH, f"{HEIGHT}_out", f"{WIDTH}_out"), "boxes")
+    axes = (BATCH, f"{HEIGHT}_out", f"{WIDTH}_out")
+    outputs = _predicted(writer, decoder, channels_last(writer, cells), axes, "boxes")
     notes = {
         "stride": model.stride,
         "multiple": model.multiple,
         "decoding": (
-            "the middle of cell (i, j) is x = stride (j + 1/2), y = stride (i + 1/2); the box told there has the "
+            "the middle of cell (i, j) is x = stride (j + 1/2), y = stride (i + 1/2); the box predicted there has the "
             "middle (x + stride v1, y + stride v2), the width stride e^v3 and the height stride e^v4 of the numbers v "
             "of boxes; probabilities are the softmax of the logits, of which the last one is for no thing"
         ),
@@ -272,13 +273,13 @@ def write_set_decoder(model: Any, states: bool) -> list[Part]:
     linears = [one for part in parts for one in part.modules() if kind_of(one) is nn.Linear]
     size = linears[0].in_features if linears else model._layer().input_size
     if size is None:
-        raise Unsupported("the layer of a SetDecoder does not tell its input_size; build it of rnnkit.LSTM(I, H)")
+        raise Unsupported("the layer of a SetDecoder does not declare its input_size; build it of rnnkit.LSTM(I, H)")
     writer = Writer("SetDecoder", carry=False)
     port = Port("x", FLOAT, (BATCH, size), "features of each row")
     writer.graph.input(port.name, port.kind, port.shape)
     writer.batch = writer.size("x", 0)
     features = write_dense(writer, model.front, "x") if parts else "x"
-    outputs = _told(writer, model, features, (BATCH,), "values")
+    outputs = _predicted(writer, model, features, (BATCH,), "values")
 
     def example(batch: int, time: int, generator: torch.Generator) -> Values:
         return {"x": torch.randn(batch, size, generator=generator)}
@@ -303,15 +304,15 @@ def _patches(writer: Writer, model: Any, x: str) -> Maps:
     return Maps(y if model.front.input_size == _COLOURS * size * size else _with_ones(writer, y))
 
 
-def _told(
+def _predicted(
     writer: Writer, decoder: Any, features: str, lead: tuple[str, ...], name: str
 ) -> tuple[tuple[str, Port], ...]:
-    """What a decoder of sets tells of features [..., I], step by step."""
+    """What a decoder of sets predicts of features [..., I], step by step."""
     graph, rows = writer.graph, writer.batch
     flat = graph("Reshape", features, graph("Concat", graph.ints(-1), writer.size(features, len(lead)), axis=0))
     writer.batch = writer.size(flat, 0)
     steps = graph("Expand", graph("Unsqueeze", flat, graph.ints(1)), graph.ints(1, decoder.steps, 1))
-    told = write_layer(writer, decoder.layer, Steps(steps)).steps.value
+    predicted = write_layer(writer, decoder.layer, Steps(steps)).steps.value
     writer.batch = rows
     first = graph("Shape", features, start=0, end=len(lead))
     found = []
@@ -319,7 +320,7 @@ def _told(
         (decoder.to_classes, "logits", "one number a class, the last for no thing"),
         (decoder.to_values, name, "the numbers of each thing"),
     ):
-        y = write_dense(writer, head, told)
+        y = write_dense(writer, head, predicted)
         sizes = graph("Concat", first, graph.ints(decoder.steps, head.out_features), axis=0)
         port = Port(label, FLOAT, (*lead, decoder.steps, head.out_features), meaning)
         found.append((graph("Reshape", y, sizes), port))

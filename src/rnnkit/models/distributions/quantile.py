@@ -17,7 +17,7 @@ _LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 class Point(Distribution):
-    """A number a step; the raw numbers have no axis M. Trained by a loss of the Learner, "mse" unless told otherwise.
+    """A number a step; the raw numbers have no axis M. Trained by a loss of the Learner, "mse" by default.
 
     Example:
         >>> Point().mean(torch.tensor([[1.0, 2.0]])).tolist()

@@ -93,7 +93,7 @@ class ArrayBatches:
         """Return numbers of rows, shapes, dtypes and a hash.
 
         The hash is of the order and the lengths of all rows and of the numbers of 64 new and 64 old rows, evenly
-        spaced. It tells other data, another order and another split. It does not tell that a single row was changed.
+        spaced. It changes with the data, their order and their split. Single rows may change without it.
         """
         data, order, hashed = self.data, self.order, hashlib.sha256()
         assert data.targets is not None

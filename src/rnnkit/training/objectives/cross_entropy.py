@@ -73,7 +73,7 @@ class CrossEntropy(torch.nn.Module):
         return total if reduction == "none" else total / labels.numel()
 
     def fit_classes(self, classes: int) -> None:
-        """Learn how many classes the model tells apart; raise `ConfigError` where the weights are for others."""
+        """Store how many classes the model has; raise `ConfigError` where the weights are for others."""
         self.classes = classes
         if self.by_class:
             given = {self._number(label, classes): weight for label, weight in self.by_class.items()}

@@ -27,7 +27,7 @@ class _ForArrays(Words):
 
 @contextmanager
 def shown_with_all_rows(some: Any, everything: Any) -> Iterator[None]:
-    """Within, an error about the shape of some rows tells the shape of all that arrived."""
+    """Have errors about the shape of some rows give the shape of all rows that arrived."""
     try:
         yield
     except ShapeError as error:

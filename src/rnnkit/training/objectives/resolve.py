@@ -25,7 +25,7 @@ _WITH_A_LOSS: dict[str, type[Objective]] = {
     "step": StepObjective,
     "horizon": HorizonObjective,
 }
-# Those that have a loss of their own, made for a model, which tells its special tokens.
+# Those that have a loss of their own, made for a model, which has attributes for its special tokens.
 _OWN_LOSS: dict[str, Callable[[Any], Objective]] = {
     "ctc": lambda model: CTC(),
     "transducer": lambda model: Transducer(blank=getattr(model, "blank", 0)),

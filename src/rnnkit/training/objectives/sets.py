@@ -1,4 +1,4 @@
-"""Sets: objects in no order, told one by one."""
+"""Sets: objects in no order, predicted one by one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SetObjective(Objective):
     [B, S, 1 + D]: the class of an object, then its D numbers; ``target_lengths`` [B] counts the objects of each row, 0
     and more. Without them every row has S.
 
-    Legend: B rows, K objects told, S objects that are there at most, C classes, D numbers.
+    Legend: B rows, K objects predicted, S objects that are there at most, C classes, D numbers.
 
     Args:
         alpha: what the distances weigh beside the classes.
-        reach: the distance up to which an object counts as told nearly right.
+        reach: the distance up to which an object counts as predicted nearly right.
 
     Raises:
         ConfigError: a negative number.
@@ -101,8 +101,8 @@ class SetObjective(Objective):
         if len(counts) and int(counts.max()) > shape[1]:
             row = int(counts.argmax())
             raise DataError(
-                f"row {row} has {int(counts[row])} objects and the model tells {shape[1]}; expected at most as many: "
-                f"build it with steps={int(counts[row])}"
+                f"row {row} has {int(counts[row])} objects and the model predicts {shape[1]}; expected at most as "
+                f"many: build it with steps={int(counts[row])}"
             )
         valid = (torch.arange(targets.shape[1]) < counts[:, None]).to(targets.device)
         there = targets[valid]

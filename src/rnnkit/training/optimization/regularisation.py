@@ -105,7 +105,7 @@ class Regularisation:
             output = output[None]
         elif not layer.batch_first:
             output = output.transpose(0, 1)
-        if lengths is None and self._called[0] == output.shape[1]:  # torch's layers are not told
+        if lengths is None and self._called[0] == output.shape[1]:  # torch's layers do not get the lengths
             lengths = self._called[1]
         self._output = output, lengths
 

@@ -80,7 +80,7 @@ class Clock(WholeSteps):
     """Times each part of a step.
 
     Layers report when their forward pass begins and ends. The backward pass of a layer begins when the gradient of its
-    output is there and ends when that of its input is: hooks on these tensors tell both and change nothing of the
+    output is there and ends when that of its input is: hooks on these tensors see both and change nothing of the
     graph. If no gradient flows to the input, it ends when the next layer's begins, or when the whole pass ends. The
     time of the hooks themselves is left out.
 

@@ -59,7 +59,7 @@ def parts_of(run: Any) -> dict[str, Stateful]:
 
 
 def of_any_number(identity: Any) -> Any:
-    """Return what tells a run from others, without what follows from the number of its processes."""
+    """Return what distinguishes a run from others, without what follows from the number of its processes."""
     if not isinstance(identity, dict):
         return identity
     left_out = ("processes", "batches", "batch_size", "streams")

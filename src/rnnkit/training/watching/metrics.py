@@ -26,7 +26,7 @@ class Accumulator(Protocol):
     """One metric: fed with outputs and targets, asked for its figure at the end of an epoch.
 
     Attributes:
-        higher_is_better: None where the metric does not tell.
+        higher_is_better: None where the metric does not say.
         can_pause: whether `state` holds all that was collected.
         cheap: whether `compute` may be called many times in an epoch.
     """
@@ -78,7 +78,7 @@ class Metrics:
         return tuple(self._metrics)
 
     def higher_is_better(self, name: str) -> bool | None:
-        """Whether a larger figure is better; None where the metric does not tell."""
+        """Whether a larger figure is better; None where the metric does not say."""
         return self._metrics[name].higher_is_better
 
     def reset(self) -> None:

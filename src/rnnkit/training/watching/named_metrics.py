@@ -90,12 +90,12 @@ class Plan:
 
     @property
     def classes(self) -> int:
-        """The classes; one output tells two of them apart."""
+        """The classes; one output distinguishes two of them."""
         return max(self.size, 2) if self.kind == "binary" else self.size
 
 
 class NamedMetric:
-    """A metric of torchmetrics that is made when the first outputs tell the number of classes.
+    """A metric of torchmetrics that is made when the first outputs show the number of classes.
 
     Args:
         name: see the module.
@@ -241,7 +241,7 @@ class NamedMetric:
                 raise ConfigError(
                     f"label {last} arrived for outputs of {plan.size} classes; expected 0 to {plan.size - 1}"
                 )
-            rows, wanted = rows[wanted >= 0], wanted[wanted >= 0]  # those below 0 are what a loss is told to ignore
+            rows, wanted = rows[wanted >= 0], wanted[wanted >= 0]  # those below 0 are what a loss ignores
             if not by_score:
                 predicted = rows.argmax(-1)
             else:

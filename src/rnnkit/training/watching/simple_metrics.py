@@ -12,7 +12,7 @@ from ...errors import ConfigError
 
 
 class Accuracy(Metric):
-    """The share of correct predictions; torchmetrics' own has to be told the number of classes.
+    """The share of correct predictions; torchmetrics' own needs the number of classes.
 
     Integer targets are compared with the largest of the outputs; others with each output's side of `threshold`.
     """
@@ -39,7 +39,7 @@ class Accuracy(Metric):
         return self.hits / self.count
 
 
-# These need no number of classes. Each is told whether the outputs for binary targets are logits.
+# These need no number of classes. The argument: whether the outputs for binary targets are logits.
 AT_ONCE: dict[str, Callable[[bool], Metric]] = {
     "accuracy": lambda logits: Accuracy(0.0 if logits else 0.5),
     "mse": lambda logits: MeanSquaredError(),
@@ -70,7 +70,7 @@ outputs; for numbers type metrics=["mae"]
         if output.numel() != targets.numel() or (targets.numel() and not 0 <= targets.min() <= targets.max() <= 1):
             raise not_of_classes(name, output, targets)
         return output, targets.reshape(output.shape)
-    if output.shape[:-1] != targets.shape and output.numel() == targets.numel():  # one output tells two classes apart
+    if output.shape[:-1] != targets.shape and output.numel() == targets.numel():  # one output distinguishes two classes
         return fitted_pairs(name, output, targets.to(output.dtype))
     return output, targets
 
