@@ -1,4 +1,4 @@
-"""A run in a process of its own, to be killed; imported by the server that forks such processes."""
+"""A run in a process of its own, to be killed, which is forked from one that has torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings that one process and several processes do alike; imported by the server that forks such processes."""
+"""Trainings that one process and several processes do alike, in processes that are forked from one that has torch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ from torch import nn
 import rnnkit
 from rnnkit.training.learner import Learner
 
-CONTEXT = multiprocessing.get_context("forkserver")  # forks processes that have torch already: quick
-CONTEXT.set_forkserver_preload(["together", "killed"])  # of all tests: a process has one such server
+# Processes are forked from one that has torch already, which is quick. On Linux it is the one that tests, and they have
+# all that it has imported; elsewhere, where libraries do not survive that, it is a server that a process starts once.
+CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "forkserver")
+if sys.platform != "linux":
+    CONTEXT.set_forkserver_preload(["together", "killed"])
 
 
 class Gradients(rnnkit.Callback):
@@ -210,6 +213,8 @@ def run_cases(out: str) -> None:
     """Run all cases, and write what they gave."""
     counting = Reductions() if PROCESSES > 1 else None
     began = time.process_time()
+    for one in [name for name in sys.modules if name.partition(".")[0] == "lightning_fabric"]:
+        del sys.modules[one]  # which an earlier test of the process that forked this one imported
     found: dict[Any, Any] = {"figures": figures_of_few_rows()}
     for precision in PRECISIONS:
         for name in CASES:

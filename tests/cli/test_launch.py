@@ -2,13 +2,16 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
+import together
 from typer.testing import CliRunner
 
 from rnnkit.cli.main import app
@@ -87,43 +90,85 @@ def test_a_restartable_fine_tuning_goes_on_where_it_failed_and_is_finished_once(
         assert expected in " ".join(refused.output.split())
 
 
+class Forked:
+    """A process in the place of the program ``python -u -m rnnkit``: a fork of this one, which has torch already."""
+
+    def __init__(self, words, environment):
+        assert words[:4] == (sys.executable, "-u", "-m", "rnnkit")
+        self.returncode = None
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(words[4:], environment)
+        os.setpgid(self.pid, self.pid)  # torchrun ends its processes by their group
+        Path(f"rank-{environment['RANK']}").write_text(str(self.pid))
+
+    def _run(self, words, environment):
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a new program has none of the launcher's handlers
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.argv = ["rnnkit", *words]
+            runpy.run_module("rnnkit", run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def poll(self):
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def wait(self, seconds):
+        deadline = time.monotonic() + seconds
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("rnnkit", seconds)
+            time.sleep(0.01)
+
+
+def launch(folder, line):
+    """Run a command line in this process, and what it starts in forks of it, which print into a file, too."""
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
+
+    os.chdir(folder)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    SubprocessHandler._popen = lambda _, words, environment: Forked(words, environment)
+    sys.argv = ["rnnkit", *line]
+    with open("printed", "a", buffering=1, encoding="utf-8") as sys.stdout:
+        sys.stderr = sys.stdout
+        runpy.run_module("rnnkit", run_name="__main__")
+
+
 @pytest.mark.skipif(usable_cores() < 2, reason="two processes need two cores")
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from one that has torch")
 def test_a_killed_process_is_started_again(tmp_path):
     """One process prints and writes; it is killed behind a checkpoint; both start again and go on from there."""
-    out = tmp_path / "printed"
-    path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *sys.path])
+    printed, first = tmp_path / "printed", tmp_path / "rank-0"
     longer = [one.replace("rows=400", "rows=1000") for one in SMALL]
-    command = [sys.executable, "-m", "rnnkit", *longer, "--processes", "2", "--max-restarts", "1"]
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-    with out.open("w") as printed:
-        launched = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=tmp_path, env=environment)
+    launched = together.CONTEXT.Process(
+        target=launch, args=(tmp_path, [*longer, "--processes", "2", "--max-restarts", "1"])
+    )
+    launched.start()
     try:
-        while "epoch 2/" not in out.read_text() and launched.poll() is None:
+        while launched.is_alive() and not (printed.exists() and "epoch 2/" in printed.read_text()):
             time.sleep(0.02)
-        victim = next(pid for pid in children(launched.pid) if rank(pid) == "0")
-        os.kill(victim, signal.SIGKILL)
-        assert launched.wait(600) == 0, out.read_text()
+        killed = int(first.read_text())
+        os.kill(killed, signal.SIGKILL)
+        launched.join(600)
     finally:
         launched.kill()
-    text = out.read_text()
+    text = printed.read_text()
+    assert launched.exitcode == 0, text
+    assert int(first.read_text()) != killed
     assert text.count("Run folder: runs/adding") == 2
     assert "Going on: 1 of 4" in text or "Going on: 2 of 4" in text or "Going on: 3 of 4" in text
     assert text.count("epoch 4/4") == 1
     assert json.loads((tmp_path / "runs/adding/versions.json").read_text())["processes"] == 2
     assert json.loads((tmp_path / "runs/adding/metrics.json").read_text())["epochs"] == 4
-
-
-def children(parent):
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(place.read_text().rsplit(")", 1)[1].split()[1]) == parent:
-                found.append(int(place.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def rank(pid):
-    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return next((one[5:].decode() for one in variables if one.startswith(b"RANK=")), None)
