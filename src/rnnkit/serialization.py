@@ -29,6 +29,7 @@ FILE = "model.safetensors"
 STATE = "training.safetensors"  # beside it, where its training can be resumed
 VALUES = "rnnkit values"  # the metadata's key for what is no tensor
 _LEVELS = 100
+_PLAIN = frozenset({str, int, float, bool, type(None)})  # exact types: numpy has subclasses of them
 
 
 @contextmanager
@@ -181,11 +182,14 @@ def read_values(path: str | os.PathLike[str], *, tensors: bool = True) -> Any:
 
 def _describe(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     """JSON for a value; what JSON lacks becomes an object with one key. Tensors go to ``tensors`` under their name."""
+    if type(value) in _PLAIN:
+        return value
     import numpy as np
     import torch
 
     def inner(part: Any, key: Any) -> Any:
-        return _describe(part, f"{name}.{key}" if name else str(key), tensors)
+        # Most values are plain, and a state has thousands: no call for each.
+        return part if type(part) in _PLAIN else _describe(part, f"{name}.{key}" if name else str(key), tensors)
 
     if isinstance(value, torch.Tensor):
         while name in tensors:  # "a.b" may be a key, or b within a
@@ -281,8 +285,12 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def json_text(value: Any, *, indent: int = 2) -> str:
+def json_text(value: Any, *, indent: int | None = 2) -> str:
     """Return JSON that every program reads: null for NaN and infinities; a line break at its end.
+
+    Args:
+        value: what to write.
+        indent: of each level; None: all in one line, which takes a tenth of the time.
 
     Example:
         >>> json_text([0.5, float("nan")], indent=0).split()

@@ -16,7 +16,7 @@ from ..ordering import natural_key
 from ..plotting.learning_curves import curves as curves
 from ..plotting.palette import BLUE, COLOURS, FAINT, GRID, INK
 from ..plotting.style import figure as _figure
-from ..plotting.style import is_share, shortened, wrapped
+from ..plotting.style import hide_axis, is_share, shortened, wrapped
 from ..plotting.style import open_axes as _open
 from ..plotting.style import write as _write
 
@@ -131,7 +131,7 @@ def grid(
     figure = _figure(_IMAGE * columns, (_IMAGE + above) * lines + 0.5)
     panels = figure.subplots(lines, columns, squeeze=False).flat
     for index, axes in enumerate(panels):
-        axes.set_axis_off()
+        hide_axis(axes)
         if index < count:
             axes.imshow(images[index], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(captions[index], fontsize=9, color=INK, pad=3)

@@ -90,6 +90,7 @@ class Diagnostics:
         self.every, self.inputs = every, inputs
         self.file = None if file is None else Path(file)
         self.records: list[Record] = []
+        self._lines: list[str] = []  # those of the file, each made once
         self._forget()
 
     def __repr__(self) -> str:
@@ -143,9 +144,10 @@ class Diagnostics:
                 for one in saturation(learner.model, self.inputs)
             }
         self.records.append(record)
+        self._lines.append(_line(record))
         self._forget()
         if self.file is not None and getattr(learner, "rank", 0) == 0:
-            write_records(self.records, self.file)
+            _write(self._lines, self.file)
 
     def on_fit_end(self, learner: Any, history: Any) -> None:
         self._before = {}
@@ -157,12 +159,22 @@ class Diagnostics:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what :meth:`state_dict` gave."""
         self.records = list(state["records"])
+        self._lines = [_line(record) for record in self.records]
 
 
 def write_records(records: list[Record], path: str | PathLike[str]) -> None:
-    """Write records as JSON, whole or not at all."""
+    """Write records as JSON, a line each, whole or not at all."""
+    _write([_line(record) for record in records], path)
+
+
+def _line(record: Record) -> str:
+    return json_text(record, indent=None).rstrip()
+
+
+def _write(lines: list[str], path: str | PathLike[str]) -> None:
+    within = ",\n".join(lines)
     with replacing(Path(path)) as temporary:
-        temporary.write_text(json_text({"records": records}, indent=1), encoding="utf-8")
+        temporary.write_text(f'{{"records": [\n{within}\n]}}\n', encoding="utf-8")
 
 
 def read_records(path: str | PathLike[str]) -> list[Record]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .found_things import class_colour
 from .palette import INK, ORANGE, SKY
-from .style import figure, wrapped, write
+from .style import figure, hide_axis, wrapped, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -101,7 +101,7 @@ def edges_grid(
     tallest = max((one.shape[0] / one.shape[1] for one in images), default=1.0)
     drawn = figure(_PANEL * columns, (_PANEL * min(tallest, 2.0) + 0.45) * rows + 0.3)
     for number, axes in enumerate(drawn.subplots(rows, columns, squeeze=False).flat):
-        axes.set_axis_off()
+        hide_axis(axes)
         if number >= len(images):
             continue
         _show(axes, images[number])
@@ -143,4 +143,4 @@ def _show(axes: Any, image: npt.NDArray[Any]) -> None:
     axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest", **gray)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    axes.set_axis_off()
+    hide_axis(axes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .palette import COLOURS, FAINT, INK, PAPER
-from .style import figure, open_axes, wrapped, write
+from .style import figure, hide_axis, open_axes, wrapped, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -104,7 +104,7 @@ def found_things_grid(
     drawn = figure(_PANEL * columns, (_PANEL * min(tallest, 2.0) + 0.45) * rows)
     panels = drawn.subplots(rows, columns, squeeze=False).flat
     for number, axes in enumerate(panels):
-        axes.set_axis_off()
+        hide_axis(axes)
         if number < len(images):
             draw_things(axes, images[number], things[number])
             axes.set_title(wrapped(captions[number], _PANEL, 8), fontsize=8, color=INK, pad=3, loc="left")
@@ -143,7 +143,7 @@ def draw_things(axes: Axes, image: npt.NDArray[Any], things: DrawnThings) -> Non
             )  # fmt: skip
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    axes.set_axis_off()
+    hide_axis(axes)
 
 
 def precision_recall_picture(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .palette import COLOURS, FAINT, INK
-from .style import figure, wrapped, write
+from .style import figure, hide_axis, wrapped, write
 from .token_curves import draw_token_curves
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def strips_picture(
     high = max((wide * image.shape[0] / image.shape[1] for image in images), default=1.0)
     drawn = figure(_WIDTH, (high + 0.32) * rows)
     for number, axes in enumerate(drawn.subplots(rows, columns, squeeze=False).flat):
-        axes.set_axis_off()
+        hide_axis(axes)
         if number < len(images):
             _show(axes, images[number])
             axes.set_title(wrapped(captions[number], wide, 9), fontsize=9, color=INK, pad=3, loc="left")
@@ -66,7 +66,7 @@ def clip_answers_picture(
     drawn = figure(_WIDTH, high + 2.4)
     upper, lower = drawn.subplots(2, 1, height_ratios=(high, 1.9))
     _show(upper, image)
-    upper.set_axis_off()
+    hide_axis(upper)
     # The first curve of that function is a blank's, which is not drawn.
     with_blank = np.concatenate([np.zeros((len(probabilities), 1)), probabilities], 1)
     draw_token_curves(lower, np.arange(1, len(probabilities) + 1), with_blank, ["", *classes])

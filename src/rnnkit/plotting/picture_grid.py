@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .palette import INK
-from .style import figure, wrapped, write
+from .style import figure, hide_axis, wrapped, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,7 +41,7 @@ def picture_grid(
     above = 0.2 + 0.14 * max(1 + text.count("\n") for text in texts)
     drawn = figure(inches * columns, (inches + above) * lines)
     for place, axes in enumerate(drawn.subplots(lines, columns, squeeze=False).flat):
-        axes.set_axis_off()
+        hide_axis(axes)
         if place < count:
             image = images[place]
             if image.shape[0] == 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .palette import BLUE, FAINT, INK
-from .style import figure, wrapped, write
+from .style import figure, hide_axis, wrapped, write
 from .token_curves import draw_token_curves
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_line_picture(
         axes.text((start + end) / 2, -0.06 * height, text, fontsize=9, color=BLUE, ha="center", va="bottom")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    axes.set_axis_off()
+    hide_axis(axes)
     drawn.suptitle(wrapped(title, inches, 10), fontsize=10, color=INK)
     write(drawn, Path(path))
 
@@ -96,7 +96,7 @@ def lines_picture(
     drawn = figure(_COLUMN_WIDTH * columns, (high + 0.35) * rows)
     panels = drawn.subplots(rows, columns, squeeze=False).flat
     for number, axes in enumerate(panels):
-        axes.set_axis_off()
+        hide_axis(axes)
         if number < len(inks):
             ink = inks[number]
             axes.imshow(ink, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest", extent=(0, ink.shape[1], 0, 1))
