@@ -18,5 +18,5 @@ def test_classes_are_learned_from_few_labels(monkeypatch, capsys):
 
 def test_verses_are_learned_by_heart(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNKIT_CACHE", str(tmp_path))
-    written = poems.main()
+    written = poems.main(epochs=12)
     assert any(verse in poems.VERSES for verse in written)

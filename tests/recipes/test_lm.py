@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
+from empty_pictures import pictures_saved_empty
 from pages import faults_of
 
 import rnnkit
@@ -23,10 +25,26 @@ WORDS = "the cat sat on the mat. the dog sat on the log. 猫坐在垫子上。"
 
 @pytest.fixture
 def recipe(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RNNKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(lm_results, "SAMPLE_TOKENS", 20)
-    (tmp_path / "text.txt").write_text(WORDS * 60, encoding="utf-8")
+    return small(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """The folder of a run of the recipe, whose pictures were drawn, and its figures; the text is that of each test."""
+    folder = tmp_path_factory.mktemp("learned")
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = small(folder, patch)
+        with runs.start("lm", chosen, folder / "run") as run:
+            metrics = chosen.prepare().run(run)
+    return folder / "run", metrics
+
+
+def small(folder, patch):
+    """Write a text into a folder, go there, and return the recipe that learns it."""
+    patch.chdir(folder)
+    patch.setenv("RNNKIT_CACHE", str(folder / "cache"))
+    patch.setattr(lm_results, "SAMPLE_TOKENS", 20)
+    (folder / "text.txt").write_text(WORDS * 60, encoding="utf-8")
     model = Model(hidden_size=32, num_layers=1, embedding_size=16, hidden_dropout=0.0, output_dropout=0.1)
     return replace(
         lm(),
@@ -37,9 +55,8 @@ def recipe(tmp_path, monkeypatch):
     )
 
 
-def test_it_learns_measures_and_writes(recipe):
-    with runs.start("lm", recipe) as folder:
-        metrics = recipe.prepare().run(folder)
+def test_it_learns_measures_and_writes(recipe, learned, tmp_path):
+    folder, metrics = learned
     test = metrics["test"]
     assert test["loss"] < 1.4
     assert test["perplexity"] == pytest.approx(2.718281828 ** test["loss"])
@@ -59,7 +76,7 @@ def test_it_learns_measures_and_writes(recipe):
     model, tokenizer, *_ = recipe.language_model(folder)
     assert tokenizer.kind == "char"
     assert model.vocabulary == len(tokenizer)
-    other = folder.parent / "other.txt"
+    other = tmp_path / "other.txt"
     other.write_text(WORDS, encoding="utf-8")
     assert recipe.evaluate(folder, DataRequest(other))["loss"] < 2
     found = rnnkit.diagnose(*recipe.inspection_data(folder)[:3], loss="cross_entropy")
@@ -75,6 +92,7 @@ def test_a_resumed_run_has_the_same_bits(recipe, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
         folder.mkdir()
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=3))  # of 11 steps
     recipe.run(whole)
 
     class Interrupt(rnnkit.Callback):
@@ -178,15 +196,26 @@ def test_a_sample_needs_no_prompt(recipe, tmp_path):
     assert (tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def of_a_table(recipe, tmp_path):
-    """A run on many short texts, the cells of a table."""
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A recipe for many short texts, the cells of a table, and the folder of its run and of the table."""
+    folder = tmp_path_factory.mktemp("table")
     rows = "".join(f"{number},the cat sat on mat {number}\n" for number in range(200))
-    (tmp_path / "many.csv").write_text(f"id,body\n{rows}", encoding="utf-8")
+    (folder / "many.csv").write_text(f"id,body\n{rows}", encoding="utf-8")
     source = TextSource(path="many.csv", field="body", validation=0.1, test=0.1)
-    trained = replace(recipe, data=source, fit=Fit(epochs=1, batch_size=8, window=30))
-    (tmp_path / "run").mkdir()
-    trained.run(tmp_path / "run")
+    (folder / "run").mkdir()
+    with pytest.MonkeyPatch.context() as patch, pictures_saved_empty():
+        recipe = replace(small(folder, patch), data=source, fit=Fit(epochs=1, batch_size=8, window=30))
+        recipe.run(folder / "run")
+    return recipe, folder
+
+
+@pytest.fixture
+def of_a_table(recipe, table, tmp_path):
+    """The recipe for the table, beside copies of its run and of the table."""
+    trained, folder = table
+    shutil.copytree(folder / "run", tmp_path / "run")
+    shutil.copy2(folder / "many.csv", tmp_path / "many.csv")
     return trained
 
 
@@ -265,39 +294,34 @@ def test_large_texts_are_not_compared(recipe, monkeypatch):
     assert "was not compared with train, which has more" in lm_results.troubles(parts, tokenizer, [])[0]
 
 
-def test_it_is_fine_tuned_on_other_texts_and_learns_their_characters(recipe, tmp_path):
-    (tmp_path / "run").mkdir()
-    recipe.run(tmp_path / "run")
-    runs_before = rnnkit.load(tmp_path / "run").vocabulary
+def test_it_is_fine_tuned_on_other_texts_and_learns_their_characters(recipe, learned, tmp_path):
+    run, _ = learned
+    runs_before = rnnkit.load(run).vocabulary
     (tmp_path / "new.txt").write_text("Zwölf Boxkämpfer jagen Viktor über den Sylter Deich. " * 40, encoding="utf-8")
     settings = replace(recipe.fine_tune_defaults(), epochs=3, lr=1e-2)
-    job = recipe.fine_tune_job(tmp_path / "run", DataRequest(tmp_path / "new.txt"), settings)
+    job = recipe.fine_tune_job(run, DataRequest(tmp_path / "new.txt"), settings)
     job.check(settings)
     (tmp_path / "tuned").mkdir()
     report = job.run(settings, tmp_path / "tuned").report
     assert report.new.after["bits_per_character"] < report.new.before["bits_per_character"] - 1
-    assert report.old.before["loss"] == pytest.approx(recipe.evaluate(tmp_path / "run")["loss"], abs=0.5)
+    assert report.old.before["loss"] == pytest.approx(recipe.evaluate(run)["loss"], abs=0.5)
     assert "test text of text.txt" in report.method["old data"]
     model, tokenizer, *_ = recipe.language_model(tmp_path / "tuned")
     assert model.vocabulary == len(tokenizer) > runs_before
     assert tokenizer.decode(tokenizer.encode("ö猫")) == "ö猫"
 
 
-def test_a_replay_is_not_for_carried_states(recipe, tmp_path):
-    (tmp_path / "run").mkdir()
-    recipe.run(tmp_path / "run")
+def test_a_replay_is_not_for_carried_states(recipe, learned, tmp_path):
     settings = replace(recipe.fine_tune_defaults(), replay=0.5)
-    job = recipe.fine_tune_job(tmp_path / "run", DataRequest(tmp_path / "text.txt"), settings)
+    job = recipe.fine_tune_job(learned[0], DataRequest(tmp_path / "text.txt"), settings)
     with pytest.raises(ConfigError, match="replay=none"):
         job.check(settings)
 
 
-@pytest.mark.usefixtures("whole_pictures")
-def test_its_page_tells_what_it_learned(recipe, tmp_path):
-    (tmp_path / "run").mkdir()
-    recipe.run(tmp_path / "run")
-    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+def test_its_page_tells_what_it_learned(learned):
+    run, _ = learned
+    page = (run / "report.html").read_text(encoding="utf-8")
     assert faults_of(page) == []
     for part in ("Samples", "The worst answers", "The surest mistakes", "Learning curves", "bits per character", "猫"):
         assert part in page
-    assert "unknown" in (tmp_path / "run" / "troubles.txt").read_text(encoding="utf-8")
+    assert "unknown" in (run / "troubles.txt").read_text(encoding="utf-8")

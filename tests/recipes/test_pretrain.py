@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from empty_pictures import pictures_saved_empty
 from series_files import write_waves
 from typer.testing import CliRunner
 
@@ -130,7 +131,8 @@ def on_steps(tmp_path_factory):
     """A pretraining on the pieces of long series."""
     folder = tmp_path_factory.mktemp("steps")
     file = write_steps(folder / "all.csv", 6, 0)
-    result = call("train", "pretrain", file, *SMALL, "--set", "data.cut=18", "--epochs", 2, "--out", folder / "run")
+    with pictures_saved_empty():
+        result = call("train", "pretrain", file, *SMALL, "--set", "data.cut=18", "--epochs", 2, "--out", folder / "run")
     assert result.exit_code == 0, result.output
     rows = json.loads((folder / "run" / "metrics.json").read_text())["rows"]
     assert sum(rows.values()) == 12

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from commands import call, refused, refused_alone
+from empty_pictures import pictures_saved_empty
 from sounds import RATE, TONES, sentence, sentences, tone, write_folder
 
 from rnnkit.data.audio import Waveform, read_clips, write_wav
@@ -71,13 +72,15 @@ def two_runs(tmp_path_factory):
     """A recogniser of tones as words, a model of intents of these words, and recordings to judge both by."""
     folder = tmp_path_factory.mktemp("cascade")
     settings = ("data.tokens=word", "fit.epochs=10", "decode.tail=0.2", "data.test_share=0")
-    train("speech", write_folder(folder / "sounds", 50), folder / "hears", *SMALL.split(), *settings)
+    with pictures_saved_empty():
+        train("speech", write_folder(folder / "sounds", 50), folder / "hears", *SMALL.split(), *settings)
     texts = sentences(20, most=3)
     lines = [json.dumps(meant(text)) for text in texts]
     (folder / "texts.jsonl").write_text("\n".join(lines))
     small = ("model.hidden_size=12", "model.word_size=12", "model.filters=6", "fit.epochs=10", "fit.batch_size=4")
     others = ("fit.lr=0.03", "fit.average=none", "data.validation=0", "data.test_share=0")
-    train("intents", folder / "texts.jsonl", folder / "understands", *small, *others)
+    with pictures_saved_empty():
+        train("intents", folder / "texts.jsonl", folder / "understands", *small, *others)
     rows = []
     for number, text in enumerate(sentences(8, seed=3)):
         write_wav(folder / f"{number}.wav", sentence(text, 300 + number), RATE)

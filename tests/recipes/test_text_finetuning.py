@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from commands import call, refused
+from empty_pictures import pictures_saved_empty
 
 import rnnkit
 from rnnkit.cli.arguments import trained_recipe_of
@@ -37,7 +38,7 @@ def pretrained(tmp_path_factory):
         vocabulary=Vocabulary(tokens="word"),
         prompt="der",
     )
-    with start("lm", recipe, folder / "run") as run:
+    with start("lm", recipe, folder / "run") as run, pictures_saved_empty():
         recipe.run(run)
     return folder / "run"
 

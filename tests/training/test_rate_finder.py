@@ -160,7 +160,7 @@ def test_it_finds_a_rate_on_digits(body, seed):
     torch.manual_seed(seed)
     bodies = {
         "README": lambda: rnnkit.SimpleRNN(28, 128, nonlinearity="relu", init="keras"),
-        "LSTM": lambda: rnnkit.LSTM(28, 128),
+        "LSTM": lambda: rnnkit.LSTM(28, 64),
     }
     model = rnnkit.SequenceClassifier(bodies[body](), classes=10)
     learner = Learner(model, loss="cross_entropy", optimizer="adam", metrics=["accuracy"])
