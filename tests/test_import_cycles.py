@@ -2,9 +2,10 @@
 
 import ast
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from imports import Import, imports_of
 
 SOURCE = Path(__file__).parent.parent / "src"
 # The packages and modules of `rnnkit.training`, from those that users call to those that all others use. Each imports
@@ -36,29 +37,20 @@ def imported(name: str, file: Path, known: dict[str, Path]) -> set[str]:
     """The modules that a module imports when it is imported, or for types; not those that a function imports."""
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
     found = set()
-    for node in _import_nodes(file):
-        if isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            full = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                inner = f"{full}.{alias.name}"
-                found |= {inner} if inner in known else {full} & set(known)
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & set(known)
+    for one in _imports_of(file):
+        if one.names:
+            base = package[: len(package) - one.level + 1] if one.level else []
+            full = ".".join([*base, *([one.module] if one.module else [])])
+            for inner in one.names:
+                found |= {f"{full}.{inner}"} if f"{full}.{inner}" in known else {full} & set(known)
+        else:
+            found |= {one.module} & set(known)
     return found - {name}
 
 
 @cache
-def _import_nodes(file: Path) -> list[ast.AST]:
-    nodes = outside_functions(ast.parse(file.read_text(encoding="utf-8")))
-    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-
-
-def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield child
-            yield from outside_functions(child)
+def _imports_of(file: Path) -> list[Import]:
+    return [one for one in imports_of(file) if not one.late]
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -129,7 +121,10 @@ def test_no_function_of_training_takes_a_learner():
     """But the hooks of callbacks, which users write for theirs, and what calls them."""
     takes = []
     for file in (SOURCE / "rnnkit" / "training").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        if "learner" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("on_"):
                 named = [one.arg for one in (*node.args.args, *node.args.kwonlyargs)]
                 if "learner" in named:

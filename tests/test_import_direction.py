@@ -1,9 +1,10 @@
 """Imports go downward only, and siblings do not import each other."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
+
+from imports import imports_of
 
 SOURCE = Path(__file__).parent.parent / "src" / "rnnkit"
 # Each package may import those on levels below its own.
@@ -29,18 +30,18 @@ def imports(path: Path) -> set[str]:
     """Return the packages of rnnkit that a file imports."""
     parts = path.relative_to(SOURCE).with_suffix("").parts
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            base = list(parts[: len(parts) - node.level]) if node.level else None
-            module = (node.module or "").split(".") if node.module else []
-            full = base + module if base is not None else module[1:] if module[:1] == ["rnnkit"] else None
-            if full is not None:
-                found |= {full[0]} if full else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                name = alias.name.split(".")
-                if name[0] == "rnnkit":
-                    found.add(name[1] if len(name) > 1 else "__init__")
+    for one in imports_of(path):
+        module = one.module.split(".") if one.module else []
+        if one.level:
+            full = [*parts[: len(parts) - one.level], *module]
+        elif module[:1] == ["rnnkit"]:
+            full = module[1:]
+        else:
+            continue
+        if one.names:
+            found |= {full[0]} if full else set(one.names)
+        else:
+            found.add(full[0] if full else "__init__")
     return found
 
 
