@@ -3,11 +3,11 @@
 import ctypes
 import dataclasses
 import sys
+from importlib import import_module
 
 import torch
 
 from benchmarks.results import OURS
-from benchmarks.workers import rnnkit_worker, torch_worker
 from benchmarks.workers.torch_steps import training_step
 from benchmarks.workloads import workload
 from rnnkit.ops.machine import reset_peak, resident
@@ -20,7 +20,8 @@ def main() -> None:
     if not reset_peak():
         raise SystemExit("the system does not count the peak of a process's memory; Linux does")
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)  # pages of 2 MiB would count what nobody touched
-    model = {OURS: rnnkit_worker.rnnkit_model, "PyTorch": torch_worker.torch_model}[system]
+    module = {OURS: "rnnkit_worker", "PyTorch": "torch_worker"}[system]
+    model = import_module(f"benchmarks.workers.{module}").LIBRARY.model
     load = workload(name)
     torch.set_flush_denormal(system == "PyTorch")
     tiny = dataclasses.replace(load, time=3, hidden=16)

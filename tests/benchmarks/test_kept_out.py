@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from empty_pictures import empty_pictures
 from sounds import RATE, tone
 
 from benchmarks import kept_out
 from rnnkit.data.audio import write_wav
+
+__all__ = ["empty_pictures"]
 
 SMALL = (
     "features.bands=12 model.hidden_size=8 model.channels=8 model.kernel_sizes=3 model.strides=2 fit.epochs=4 "
