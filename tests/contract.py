@@ -23,7 +23,8 @@ from rnnkit.errors import BackendError, ShapeError
 from rnnkit.ops.state import map_state, tensors
 
 # (batch, time, input, hidden): one of each, vectors' widths and one beside them, more rows than a register tile has.
-SIZES = [(1, 1, 1, 1), (3, 5, 2, 7), (2, 4, 16, 16), (5, 9, 3, 50), (33, 6, 20, 65)]
+# Few steps, because each costs a reference as much as a large one; but more rows together than are summed at once, 128.
+SIZES = [(1, 1, 1, 1), (3, 5, 2, 7), (2, 2, 16, 16), (5, 4, 3, 50), (33, 4, 20, 65)]
 
 
 def sequence(layer, batch, time, seed=0):
@@ -381,6 +382,25 @@ def cases(*settings):
         for setting in settings
         for check in checks(setting[0], **setting[-1])
     ]
+
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def alternating(*settings):
+    """The cases of settings without their dtype: each property of each setting is met in one dtype, turn by turn.
+
+    So each dtype meets each property, and each setting. All options together meet both dtypes in
+    tests/ops/test_native.py.
+    """
+    properties, found = [*CHECKS, *ONE_DIRECTION_CHECKS], []
+    for number, setting in enumerate(settings):
+        for dtype in DTYPES:
+            for one in cases((dtype, *setting)):
+                check = one.values[-1]
+                if check not in properties or DTYPES[(number + properties.index(check)) % 2] == dtype:
+                    found.append(one)
+    return found
 
 
 def _shown(value):

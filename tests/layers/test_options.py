@@ -2,10 +2,9 @@
 
 import copy
 import itertools
-import subprocess
-import sys
 
 import contract
+import fresh
 import pytest
 import torch
 from tolerances import assert_close
@@ -49,25 +48,7 @@ def make_evaluating(layer, dtype, **fixed):
     return make
 
 
-DTYPES = (torch.float32, torch.float64)
-
-
-def contract_cases():
-    """Each property of each case in one dtype: so each dtype meets each property of each layer, and each options.
-
-    All options together meet both dtypes in tests/ops/test_native.py.
-    """
-    properties, found = [*contract.CHECKS, *contract.ONE_DIRECTION_CHECKS], []
-    for number, case in enumerate(CASES):
-        for dtype in DTYPES:
-            for one in contract.cases((dtype, *case)):
-                check = one.values[-1]
-                if check not in properties or DTYPES[(number + properties.index(check)) % 2] == dtype:
-                    found.append(one)
-    return found
-
-
-@pytest.mark.parametrize(("dtype", "layer", "options", "check"), contract_cases())
+@pytest.mark.parametrize(("dtype", "layer", "options", "check"), contract.alternating(*CASES))
 def test_contract(dtype, layer, options, check):
     check(make_evaluating(layer, dtype, backend="native"), **options)
 
@@ -218,7 +199,8 @@ for recompute in (1000, None):  # a peak only rises
     rnnkit.LSTM(1, 32, recompute=recompute)(x)[0][-1].sum().backward()
     print(peak() - before)
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = fresh.run(program)
+    assert run.returncode == 0, run.stderr
     recomputed, stored = map(float, run.stdout.split())
     # Saved rows of all steps are 64 MB; the output and its gradient, which both keep, 26.
     assert recomputed < 0.7 * stored

@@ -8,6 +8,7 @@ every compiler), and every function is judged by the family in its name.
 import platform
 import re
 import subprocess
+from functools import cache
 
 import pytest
 
@@ -27,7 +28,6 @@ ALLOWED = {
 FAMILIES = list(ALLOWED) if platform.machine() in ("x86_64", "AMD64") else ["generic", "int8_generic"]
 # A template that all share belongs to the family of its arguments.
 FAMILY = re.compile(rf"rnnkit::({'|'.join(ALLOWED)})::")
-INSTRUCTION = re.compile(r"\s*[0-9a-f]+:\s+(\S+)\s*(.*)")
 FUNCTION = re.compile(r"[0-9a-f]+ <(.*)>:$")
 # 512 bits, the upper sixteen registers or a mask register: AVX-512 of whatever width.
 AVX512 = re.compile(r"%zmm|%[xy]mm(1[6-9]|2\d|3[01])\b|%k[0-7]\b")
@@ -39,16 +39,22 @@ def needs(listing):
     """Of each function in an objdump listing: which of "avx2", "avx512" and "vnni" its instructions need."""
     found, current = {}, set()
     for line in listing.splitlines():
-        if match := FUNCTION.match(line):
-            current = found.setdefault(match[1], set())
-        elif match := INSTRUCTION.match(line):
-            if "vpdpbusd" in line:
-                current.add("vnni")
-            if AVX512.search(match[2]):
-                current.add("avx512")
-            elif AVX2.match(match[1]) and match[1] not in ("verr", "verw"):
-                current.add("avx2")
+        if line.endswith(">:"):
+            current = found.setdefault(FUNCTION.match(line)[1], set())
+            continue
+        mnemonic, _, operands = line.partition("\t")[2].partition(" ")
+        if "vpdpbusd" in line:
+            current.add("vnni")
+        if AVX512.search(operands):
+            current.add("avx512")
+        elif is_avx2(mnemonic):
+            current.add("avx2")
     return found
+
+
+@cache
+def is_avx2(mnemonic):
+    return AVX2.match(mnemonic) and mnemonic not in ("verr", "verw")
 
 
 def family(name):

@@ -17,7 +17,7 @@ from rnnkit.ops.simple_rnn import NONLINEARITIES, simple_rnn_reference, simple_r
 from rnnkit.ops.state import map_state, tensors
 from rnnkit.ops.unroll import unroll
 
-B, T, INPUTS, H, P = 5, 6, 2, 4, 3
+B, T, INPUTS, H, P = 5, 6, 2, 3, 2
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 STEPS = {"simple_rnn": simple_rnn_step, "gru": gru_step, "lstm": lstm_step}
 

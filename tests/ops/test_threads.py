@@ -1,10 +1,9 @@
 """The native core's threads: other programs that use the cores change who computes, never what."""
 
 import os
-import subprocess
-import sys
 import threading
 
+import fresh
 import pytest
 import torch
 
@@ -111,7 +110,8 @@ assert run() == expected
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_computes_beside_other_programs():
-    subprocess.run([sys.executable, "-c", CHILD], check=True, timeout=120)
+    run = fresh.run(CHILD)
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_cores_of_others_are_known_from_the_second_look_on(contended):

@@ -4,11 +4,9 @@ All data is made here: random numbers from a fixed seed.
 """
 
 import copy
-import os
-import subprocess
-import sys
 import threading
 
+import fresh
 import pytest
 import torch
 from tolerances import assert_close
@@ -202,7 +200,7 @@ if pid == 0:
     os._exit(0 if run() == expected else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
+    run = fresh.run(program)
     assert run.stdout.strip() == "0", run.stderr
 
 
@@ -225,8 +223,8 @@ for dtype in (torch.float32, torch.float64):
     for layer in (rnnkit.SimpleRNN, rnnkit.LSTM, rnnkit.GRU):
         for options in OPTIONS if layer is rnnkit.SimpleRNN else ({{}}, dict(layer_norm=True)):
             make = lambda i, h, **o: layer(i, h, dtype=dtype, backend="native", **options, **o)
-            checks = contract.REFERENCE_CHECKS + contract.RESET_CHECKS
-            for check in checks if dtype == torch.float32 else (checks[0], checks[-1]):
+            checks = contract.check_reference, contract.check_reference_lengths_and_resets
+            for check in checks:
                 check(make)
             contract.check_padding(make, bidirectional=True)
 torch.manual_seed(3)
@@ -238,12 +236,11 @@ print("served", bernoulli((700, 600), 0.3, 1.0, torch.zeros(())).nonzero().sum()
 def test_each_cpu_family(family):
     """Each family meets the contract and draws the same. The one that this process chose has the layers' own tests.
 
-    In float64 the checks with the fewest and with the most kinds of rows stand for those between.
+    The checks with the fewest and with the most kinds of rows stand for those between.
     """
     chosen, available = (native_core().cpu_info()[name] for name in ("chosen", "available"))
     if family == chosen:
         return
-    environment = os.environ | {"RNNKIT_CPU": family, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     if family in available:
         program, expected = FAMILY_PROGRAM.format(family=family), f"served {drawn()}\n"
     else:  # this machine lacks it: asking for it must say so and still compute
@@ -252,7 +249,7 @@ def test_each_cpu_family(family):
             "try:\n    rnnkit.SimpleRNN(1, 1)(torch.zeros(1, 1, 1))\nexcept UserWarning as w:\n    print(w)"
         )
         expected = "lacks"
-    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    run = fresh.run(program, RNNKIT_CPU=family)
     assert expected in run.stdout, run.stderr
 
 
