@@ -250,3 +250,14 @@ def test_steps_in_another_order_than_that_of_the_file_are_told(read):
     )
     blanks, _ = read("1 0,5 2,5\n2 1,5 3,5\n1 1,5 3,25\n2 1,0 2,0\n", "d.txt")
     assert (values(blanks)[0], blanks.targets[0]) == ([[0.5], [2.5]], "1")
+
+
+def test_long_lines_long_cells_and_several_blanks(read):
+    steps = 20_000
+    row = ",".join(["0.12345"] * (steps - 1))
+    series, said = read(f"1,{row},1.5\n2,{row},2.5\n1,{row},3.5\n2,{row},4.5\n")
+    assert (series.lengths.tolist(), series.targets.tolist(), said) == ([steps] * 4, ["1", "2", "1", "2"], [])
+    series, _ = read(f'id,time,x,label\n{"a" * 140_000},0,1,u\n"b",0,2,"{"v" * 140_000}"\n')
+    assert [len(name) for name in series.targets] == [1, 140_000]
+    with pytest.raises(DataError, match="several blanks between named columns are not read; save the file with commas"):
+        read("id   time  x label\na   0 1 u\nb   0 2 v\n")

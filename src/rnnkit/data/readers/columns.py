@@ -324,8 +324,8 @@ class _Guess:
     def _say_order(self, steps: dict[str, dict[float, str]]) -> None:
         """Note steps that stand in another order in the file than that of their numbers."""
         for numbers in steps.values():
-            ordered = list(numbers.values())
-            if ordered != [name for name in self.names if name in set(ordered)] and not self.options.is_new:
+            ordered, members = list(numbers.values()), set(numbers.values())
+            if ordered != [name for name in self.names if name in members] and not self.options.is_new:
                 problem = f"the columns {ordered[0]!r} to {ordered[-1]!r} are steps in the order of their numbers, "
                 advice = "number them anew if the order in the file is meant"
                 self.options.guesses.add(f"{problem}not in that of the file", self.place, advice)

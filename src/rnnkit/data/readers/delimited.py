@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOOKED_AT = 50  # lines, to find delimiter and header
+_LONGEST = 2**31 - 1  # characters of a cell
 _EXCEL = re.compile(r"sep=([,;|\t])(?=\n)", re.IGNORECASE)
 _BLANKS = r"\s+"
 _NO_OPTIONS = Options()
@@ -158,7 +159,18 @@ def _all_cells(lines: list[str], delimiter: str) -> Iterator[str]:
 def _cells(line: str, delimiter: str) -> list[str]:
     if delimiter == _BLANKS:
         return line.split()
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    if '"' not in line:
+        return [cell.lstrip(" ") for cell in line.split(delimiter)]
+    return _first_record([line], delimiter)
+
+
+def _first_record(lines: Iterable[str], delimiter: str) -> list[str]:
+    """The cells of the first record, however long they are: Python's reader has a limit for the whole process."""
+    limit = csv.field_size_limit(_LONGEST)
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _is_number(cell: str) -> bool:
@@ -201,13 +213,7 @@ def _table(content: str, path: Path, options: Options, delimiter: str, numerals:
     raw = content.encode()
     lines, fields = scan(raw, delimiter, path)
     names = check_names(
-        next(
-            csv.reader(
-                io.StringIO(content.lstrip("\n \t") if lines[0] > 1 else content),
-                delimiter=delimiter,
-                skipinitialspace=True,
-            )
-        ),
+        _first_record(io.StringIO(content.lstrip("\n \t") if lines[0] > 1 else content), delimiter),
         place.at(line=int(lines[0])),
     )
     if names[0].startswith("#") and names[0].strip("# "):
@@ -275,6 +281,8 @@ def _refuse_other_delimiter(content: str, place: Place) -> None:
             problem = f"has one column alone, {lines[0].strip()[:40]!r}"
             shown = "a blank" if mark == " " else repr(mark)
             raise DataError(problem, place, Remedy("delimiter", mark, f"if {shown} stands between the cells"))
+    if len({len(line.split()) for line in lines}) == 1 < len(lines[0].split()):
+        raise DataError("several blanks between named columns are not read", place, "save the file with commas or tabs")
 
 
 def _uneven_advice(content: str, line: int, *, has_title: bool) -> tuple[Remedy | str, ...]:
