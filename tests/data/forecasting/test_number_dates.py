@@ -71,3 +71,15 @@ def test_a_column_by_its_name_and_its_numbers():
     assert series.read_options["time_column"] == "open_time"
     with pytest.raises(DataError, match="no column of time stamps"):
         read_time_series(table.drop(columns="open_time"), target="price")
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_digits_of_a_date_and_a_clock_are_dates(form):
+    stamps = pd.date_range("2024-01-30 20:00", periods=9, freq="h")
+    numbers = stamps.strftime(form).astype("int64").to_numpy()
+    kind = NumberDates.recognise(numbers)
+    assert kind.stamps(numbers).tolist() == stamps.to_numpy("datetime64[us]").tolist()
+    assert kind.numbers(stamps.to_numpy()).tolist() == numbers.tolist()
+    series = read_time_series(pd.DataFrame({"date": numbers, "y": [1, 5, 2, 4, 3, 5, 1, 2, 4]}))
+    assert series.frequency.words == "hourly"
+    assert NumberDates.recognise(numbers + 61 * (100 if "S" in form else 1)) is None  # minutes above 59

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 _PLAUSIBLE = (315_532_800, 4_102_444_800)  # seconds, from 1980 to 2100; of the units above no two ranges overlap
 _DAYS = (19_000_101, 21_001_231)
+# Name → by how much the digits of the day are shifted: 20240131, 202401311530 and 20240131153059.
+_CALENDAR = {"days": 1, "days with minutes": 10_000, "days with seconds": 1_000_000}
 _MICRO = 1_000_000
 
 
@@ -25,8 +27,8 @@ class NumberDates:
     """What numbers mean that are dates.
 
     Attributes:
-        unit: "seconds", "milliseconds", "microseconds" or "nanoseconds" since 1970 (UTC), or "days" such as 20240131,
-            of the stamps' own clock.
+        unit: "seconds", "milliseconds", "microseconds" or "nanoseconds" since 1970 (UTC), or of the stamps' own clock
+            "days" such as 20240131, "days with minutes" or "days with seconds" such as 20240131153059.
 
     Example:
         >>> kind = NumberDates.recognise(np.array([1704067200.0, 1704070800.0]))
@@ -57,16 +59,20 @@ class NumberDates:
         for unit, count in _UNITS.items():
             if _PLAUSIBLE[0] * count <= low and high < _PLAUSIBLE[1] * count:
                 return NumberDates(unit)
-        if _DAYS[0] <= low and high <= _DAYS[1] and _are_days(values):
-            return NumberDates("days")
+        for unit, shift in _CALENDAR.items():
+            if _DAYS[0] * shift <= low and high < (_DAYS[1] + 1) * shift and _are_dates(values, shift):
+                return NumberDates(unit)
         return None
 
     def stamps(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the dates of numbers, datetime64[us]; of numbers since 1970 in UTC."""
         values = np.asarray(numbers, np.float64)
         if not self.utc:
-            whole = values.astype(np.int64)
-            return _day(whole // 10_000, whole // 100 % 100, whole % 100).astype("datetime64[us]")
+            shift = _CALENDAR[self.unit]
+            days, clock = np.divmod(values.astype(np.int64), shift)
+            day = _day(days // 10_000, days // 100 % 100, days % 100).astype("datetime64[us]")
+            seconds: npt.NDArray[np.int64] = _seconds(clock, shift)
+            return np.asarray(day + seconds.astype("timedelta64[s]"))
         found: npt.NDArray[Any] = np.rint(values * (_MICRO / _UNITS[self.unit])).astype("datetime64[us]")
         return found
 
@@ -74,8 +80,11 @@ class NumberDates:
         """Return the numbers of dates, the inverse of `stamps`; fractions are cut."""
         times = np.asarray(stamps, "datetime64[us]")
         if not self.utc:
-            text = np.datetime_as_string(times.astype("datetime64[D]"))
-            return np.array([int(one.replace("-", "")) for one in text.ravel()], np.int64).reshape(times.shape)
+            text = np.datetime_as_string(times.astype("datetime64[s]")).ravel()
+            digits = [int("".join(filter(str.isdigit, one))) for one in text]
+            return np.array(digits, np.int64).reshape(times.shape) // (
+                _CALENDAR["days with seconds"] // _CALENDAR[self.unit]
+            )
         micro, count = times.astype(np.int64), _UNITS[self.unit]
         return micro * (count // _MICRO) if count >= _MICRO else micro // (_MICRO // count)
 
@@ -113,12 +122,23 @@ def recognise_dates(stamps: npt.NDArray[Any], frequency: Frequency | None) -> Nu
     return NumberDates.recognise(stamps)
 
 
-def _are_days(values: npt.NDArray[np.float64]) -> bool:
-    whole = values.astype(np.int64)
+def _are_dates(values: npt.NDArray[np.float64], shift: int) -> bool:
+    whole, clock = np.divmod(values.astype(np.int64), shift)
     year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
-    if (whole != values).any() or not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
+    if (
+        (_seconds(clock, shift) < 0).any()
+        or (values % 1 != 0).any()
+        or not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all()
+    ):
         return False
     return bool((_day(year, month, day).astype("datetime64[M]") == _month(year, month)).all())
+
+
+def _seconds(clock: npt.NDArray[np.int64], shift: int) -> npt.NDArray[np.int64]:
+    """Seconds of the day of digits such as 1530 or 153059, which are below `shift`; -1 where they are no time."""
+    full = clock * (_CALENDAR["days with seconds"] // shift) if shift > 1 else clock
+    hour, minute, second = full // 10_000, full // 100 % 100, full % 100
+    return np.where((hour < 24) & (minute < 60) & (second < 60), hour * 3600 + minute * 60 + second, -1)
 
 
 def _month(year: npt.NDArray[np.int64], month: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
