@@ -123,6 +123,20 @@ def test_a_column_that_counts_rows_is_no_covariate(tmp_path, name, gap):
     assert read_time_series(write(tmp_path, "\n".join(["ds,odd,y", *rows]))).past_names == ("odd",)
 
 
+def test_a_code_among_numbers_is_named(tmp_path):
+    days = pd.date_range("2024-01-01", periods=8).strftime("%Y-%m-%d")
+    rows = [f"{day},{'n.d.' if step == 3 else step * 5 % 7},{step * 3 % 8}" for step, day in enumerate(days)]
+    alone = write(tmp_path, "\n".join(["ds,y", *(row.rpartition(",")[0] for row in rows)]))
+    with pytest.raises(DataError, match=r"t.csv:5: column y: 'n.d.' is not a number; .*missing_codes=\[\"n.d.\"\]"):
+        read_time_series(alone)
+    assert np.isnan(read_time_series(alone, missing_codes=["n.d."]).targets[0][3])
+    file = write(tmp_path, "\n".join(["ds,u,y", *rows]), "u.csv")
+    series = read_time_series(file)
+    assert series.past_names == ()
+    assert any("In the column 'u' 'n.d.' is not a number, but most cells are" in one for one in series.findings)
+    assert read_time_series(file, missing_codes=["n.d."]).past_names == ("u",)
+
+
 def test_a_new_file_without_marks_is_read_as_the_first(tmp_path):
     head, new = (
         "ds;y\n2024-01-01;1.234,5\n2024-01-02;2,5\n2024-01-03;3,5\n",

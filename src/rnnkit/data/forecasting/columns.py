@@ -100,6 +100,12 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
     left = [name for name in rest if is_text(frame[name]) or frame[name].nunique() < 2]
     if left:
         findings.append(f"{_listed(left)} {_is(left)} left out: text, or the same value in all rows.")
+    for name in left:
+        if named.past is None and (odd := _odd_cell(table, name)) is not None:
+            findings.append(
+                f"In the column {name!r} {odd.problem}, but most cells are; a code for what is missing has to be "
+                'named, as in missing_codes=["n.d."].'
+            )
     past = named.past
     if past is None:
         past = tuple(name for name in rest if name not in left)
@@ -236,6 +242,9 @@ def _target(table: Table, free: list[str], named: Named, findings: list[str]) ->
         findings.append(f"The column {by_name[0]!r} is taken for the target.")
         return (by_name[0],)
     if not numbers:
+        for name in open_:
+            if not _holds_dates(table.frame[name]) and (odd := _odd_cell(table, name)) is not None:
+                raise odd
         raise DataError(
             "no column of numbers is left for the target",
             table.whole,
@@ -250,6 +259,16 @@ def _target(table: Table, free: list[str], named: Named, findings: list[str]) ->
         ),
         note=columns_note(numbers),
     )
+
+
+def _odd_cell(table: Table, name: str) -> DataError | None:
+    """The error about a cell of a column that is no number, where most of its cells are numbers."""
+    cells = table.frame[name].dropna().astype(str)
+    odd = [at for at, cell in enumerate(cells) if not table.numerals.is_number(cell)]
+    if not odd or 2 * len(odd) > len(cells):
+        return None
+    place = table.column(name)(int(str(cells.index[odd[0]])))
+    return table.numerals.error(cells.iloc[odd[0]], place, [*table.ignored, name])
 
 
 def _is_static(frame: pd.DataFrame, id_: str, name: str) -> bool:
