@@ -13,10 +13,10 @@ from PIL import Image
 
 from rnnkit import errors
 from rnnkit.data import Preprocessing, SeriesSet, read_series, read_text_rows, read_texts, split, tokenize
-from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Place, Remedy, RnnkitError, Words
+from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Finding, Place, Remedy, RnnkitError, Setting, Words
 from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
-from rnnkit.recipes.wording import SETTINGS, CommandLine, in_settings
+from rnnkit.recipes.wording import SETTINGS, CommandLine, DataSettings, in_settings
 from rnnkit.runs.settings import override
 from rnnkit.tasks import find
 
@@ -307,3 +307,22 @@ def test_range_checks(check, good, bad, message):
             check(value, "name")
         assert str(caught.value).startswith(f"name={value!r} arrived; ")
         assert caught.value.argument == "name"
+
+
+def test_findings_keep_their_remedy_in_copies():
+    found = Finding("The numbers are those of things", Remedy("mask_values", "classes", "if they are not"))
+    for one in (found, copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert one == 'The numbers are those of things; type mask_values="classes" if they are not.'
+        assert one.in_words(None) == "The numbers are those of things."
+        assert "type --set data.mask_values=classes if" in one.in_words(DataSettings({"mask_values": "mask_values"}))
+
+
+def test_an_estimator_names_settings_as_its_parameters():
+    from rnnkit.estimators._settings import in_parameters
+
+    error = ConfigError.about(Setting("fit.lr"), "=3 and ", Setting("model.kind"), "=direct arrived")
+    assert str(error) == "fit.lr=3 and model.kind=direct arrived"
+    assert (
+        str(in_parameters(error, {"learning_rate": "lr", "model": "kind"}))
+        == "learning_rate=3 and model=direct arrived"
+    )

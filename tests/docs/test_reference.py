@@ -1,5 +1,6 @@
 """The reference has an entry for each public name, and each public name has an example."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -396,3 +397,15 @@ def test_the_navigation_lists_every_page():
 def test_no_page_loads_from_another_server():
     assert (ROOT / "mkdocs.yml").read_text().count("font: false") == 1
     assert not [page for page in pages() if "<script" in page.read_text()]
+
+
+def test_lazy_packages_import_their_names_for_type_checkers():
+    """The site is built from the sources alone, where a name without an import is not found."""
+    source = ROOT / "src"
+    for file in source.rglob("__init__.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+        if "lazy_names" in imported:
+            package = importlib.import_module(".".join(file.parent.relative_to(source).parts))
+            modules = {path.stem for path in file.parent.iterdir()}
+            assert set(package.__all__) <= imported | modules | {"__version__"}, package.__name__
