@@ -8,6 +8,7 @@ import re
 
 import pytest
 from documents import DOCS, ROOT, anchors, entries, links, name_of, pages
+from torch.nn import Module
 
 import rnnkit
 
@@ -365,6 +366,14 @@ RETURNED = {
 def test_each_public_name_has_a_docstring_with_an_example(path):
     assert (inspect.getdoc(_resolve(path)) or "").split("\n")[0].strip(), path
     assert ">>> " in inspect.getdoc(_resolve(RETURNED.get(path, path))), f"{path} has no example"
+
+
+def test_layers_and_models_give_their_shapes():
+    classes = [
+        one for one in map(rnnkit.__getattr__, rnnkit.__all__) if inspect.isclass(one) and issubclass(one, Module)
+    ]
+    assert len(classes) > 40
+    assert not [one.__name__ for one in classes if not re.search(r"Shapes|\[B\b", inspect.getdoc(one) or "")]
 
 
 def test_the_page_of_the_command_line_is_up_to_date():

@@ -45,6 +45,9 @@ class CRF(torch.nn.Module):
         transitions: A [C, C], from the row's tag to the column's.
         start, end: a and b [C].
 
+    Shapes:
+        emissions [B, T, C] and tags [B, T] (and ``lengths`` [B]) → log p(y | x) [B].
+
     Raises:
         ConfigError: no tags, or names that are not those of the scheme.
 

@@ -76,6 +76,9 @@ class Embedding(torch.nn.Embedding):
         num_embeddings, embedding_dim, padding_idx: as ``torch.nn.Embedding`` takes them.
         dropout: p, in [0, 1).
 
+    Shapes:
+        ids v [B, T] → [B, T, E].
+
     Raises:
         ConfigError: dropout out of range.
 

@@ -46,6 +46,9 @@ class AttentionRecognizer(NotScriptable):
         blank: the id of the blank of CTC.
         ctc_weight: λ; 0: there is no branch of CTC.
 
+    Shapes:
+        x [B, T, I] and previous tokens [B, U] (and ``lengths`` [B]) → logits [B, U, V].
+
     Raises:
         ConfigError: settings that do not fit each other.
 
