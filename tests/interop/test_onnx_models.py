@@ -139,19 +139,26 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize(("layout", "output"), [(one, output) for one, all_ in OUTPUTS.items() for output in all_])
-@pytest.mark.parametrize("norm", ["none", "standard", "last", "mean"])
+FORMS = [(layout, output) for layout, outputs in OUTPUTS.items() for output in outputs]
+NORMS = ["none", "standard", "last", "mean"]
+
+
+@pytest.mark.parametrize(("layout", "output"), FORMS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_forecasters(layout, output, norm):
+    """The models write norm and output by the same functions: each meets all of both, and one at a time each pair."""
     if output == "negative_binomial" and norm in ("standard", "last"):
         pytest.skip("counts have no such normalisation")
     lay, common = LAYOUTS[layout], {"output": output, "norm": norm, "hidden_size": 6}
     feedback = norm in ("last", "mean")
-    for model in (
-        rnnkit.DirectForecaster(lay, linear=norm == "standard", **common),
-        rnnkit.EncoderDecoderForecaster(lay, "lstm", num_layers=2, feedback=feedback, **common),
-        rnnkit.SegmentForecaster(lay, segment=3, **common),
-    ):
-        graphs_agree(perturbed(model))
+    models = [
+        lambda: rnnkit.DirectForecaster(lay, linear=norm == "standard", **common),
+        lambda: rnnkit.EncoderDecoderForecaster(lay, "lstm", num_layers=2, feedback=feedback, **common),
+        lambda: rnnkit.SegmentForecaster(lay, segment=3, **common),
+    ]
+    turn = (FORMS.index((layout, output)) + NORMS.index(norm)) % len(models)
+    for make in models if output == "negative_binomial" else models[turn : turn + 1]:
+        graphs_agree(perturbed(make()))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
