@@ -6,6 +6,7 @@ once in a process is open there: the CPU family of the native core, the threads,
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -44,8 +45,9 @@ def run(program: str, **environment: str) -> Finished:
 
 @functools.cache
 def _server() -> subprocess.Popen[str]:
-    # It ends when its input does, which is when this process ends.
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate)  # which ends its input, and so the server
+    return server
 
 
 def _serve() -> None:
