@@ -6,7 +6,9 @@ import rnnkit
 from rnnkit.estimators import EXPECTED_FAILED_CHECKS
 
 # Small and quick, between them with and without the front end, dropout and made-up changes.
-CLASSIFIER = rnnkit.RNNClassifier(hidden_size=8, settings={"channels": 6}, epochs=5, batch_size=50, learning_rate=0.05)
+CLASSIFIER = rnnkit.RNNClassifier(
+    hidden_size=8, settings={"channels": 4, "kernel_sizes": (3, 5)}, epochs=5, batch_size=50, learning_rate=0.05
+)
 REGRESSOR = rnnkit.RNNRegressor(
     cell="simple_rnn", hidden_size=32, bidirectional=False, pooling="last", front="none", dropout=0, augment=0,
     epochs=8, batch_size=32, learning_rate=0.03,

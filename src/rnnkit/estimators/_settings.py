@@ -55,7 +55,8 @@ def chosen(
     Raises:
         ConfigError: an unknown name in "settings", or a value of another kind or outside its range.
     """
-    known = {name: cls for cls in classes for name in get_type_hints(cls) if name not in taken}
+    hints = {cls: get_type_hints(cls) for cls in classes}
+    known = {name: cls for cls in classes for name in hints[cls] if name not in taken}
     named = {other_names.get(name, name): (name, value) for name, value in parameters.items()}
     found = {name: pair for name, pair in named.items() if name in known}
     for name, value in (parameters["settings"] or {}).items():
@@ -64,13 +65,7 @@ def chosen(
         found[name] = (name, value)
     try:
         return tuple(
-            cls(
-                **{
-                    name: _fitting(*pair, get_type_hints(cls)[name])
-                    for name, pair in found.items()
-                    if known[name] is cls
-                }
-            )
+            cls(**{name: _fitting(*pair, hints[cls][name]) for name, pair in found.items() if known[name] is cls})
             for cls in classes
         )
     except ConfigError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,16 @@ def environment() -> dict[str, Any]:
 
     facts: dict[str, Any] = {"threads": torch.get_num_threads(), "python": platform.python_version()}
     facts["processes"] = world_size()
-    for package in PACKAGES:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = None
+    facts |= {package: _version(package) for package in PACKAGES}
     core = native_core()
     facts["native core"] = None if core is None else core.cpu_info()["chosen"]
     facts["platform"] = platform.platform()
     return facts
+
+
+@cache  # it is read from the metadata of the package each time
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
