@@ -108,7 +108,7 @@ def read_masks(root: Path, files: Sequence[Path], values: MaskValues, classes: S
         except DataError:
             numbers[mask] = set()
             unreadable.add(mask)
-    told = []
+    told: list[str] = []
     by_name = {mask: _kind(mask, root) for mask in alone}
     guessed = _guess([numbers[mask] for mask, kind in by_name.items() if kind == "either"])
     if values == "auto" and "either" in by_name.values():
