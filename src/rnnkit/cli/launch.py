@@ -29,9 +29,9 @@ def check_launch(processes: int, restarts: int, device: str) -> None:
     from ..ops.machine import usable_cores
 
     if processes < 1:
-        raise ConfigError.of("--processes", processes, "expected a whole number of at least 1")
+        raise ConfigError(f"--processes {processes} arrived; expected a whole number of at least 1")
     if restarts < 0:
-        raise ConfigError.of("--max-restarts", restarts, "expected a whole number of at least 0")
+        raise ConfigError(f"--max-restarts {restarts} arrived; expected a whole number of at least 0")
     import torch
 
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())

@@ -241,6 +241,11 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert (tmp_path / "out" / "mine.txt").read_text() == "x"
 
 
+def test_the_folder_of_the_shards_may_lie_in_that_of_the_source(tmp_path):
+    (tmp_path / "a.txt").write_text("abc")
+    made = shards.make_shards(tmp_path, tmp_path / "out")
+    assert shards.make_shards(tmp_path, tmp_path / "out") == made
+
 def test_a_full_disk_leaves_what_was_made(tmp_path, monkeypatch):
     file = write_lines(tmp_path / "a.jsonl", 300)
     digest = making.hashlib.file_digest
@@ -321,6 +326,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, options,
         ({"a.pdf": b"%PDF"}, r"formats that are not read arrived \(.pdf\)"),
         ({"a.txt": b"x", "b.wav": b"RIFF"}, "files of several kinds arrived: 1 of audio, 1 of text"),
         ({"a.txt": b""}, "is empty"),
+        ({"a.txt": b"", "b.txt": b"x"}, "the file is empty.*empty=.skip. to leave such files out"),
         ({"a.txt": b"\xff\xfe\xff"}, "UTF-16"),
         ({"a.txt": b"abc\xe9"}, "byte 0xe9 is not UTF-8"),
         ({"a.tar": b"no tar at all" * 100}, "is damaged, or no tar file"),

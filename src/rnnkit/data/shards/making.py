@@ -153,7 +153,7 @@ def make_shards(
             raise DataError("there is no such file or folder", Place(str(missing)))
         portions = [_whole(number, one) for number, one in enumerate(files)]
     else:
-        found, files = format_of_sources(find_sources(source), format)
+        found, files = format_of_sources(find_sources(source, folder), format)
         if (kind == "text" and found == "audio") or (kind == "audio" and found not in ("audio", "tar")):
             raise ConfigError.of("kind", kind, f"the source holds files of {found}")
         kind = kind or ("audio" if found == "audio" else "text")
@@ -162,7 +162,7 @@ def make_shards(
     if kind != "text":
         _refuse({**given, "tokens": tokens, "tokenizer": tokenizer}, f"shards of {kind}")
     options = dict(reading or {}) if kind == "series" else {name: one for name, one in given.items() if one is not None}
-    how = Reading(kind, found, format if format not in ("parquet", "tar") else None, options)
+    how = Reading(kind, found, format if format not in ("parquet", "tar") else None, options, len(files) > 1)
     settings = {
         "kind": kind, "tokens": tokens, "vocabulary_size": vocabulary_size, "separators": separators,
         "reading": {**options, **({"format": format} if format else {})}, "shard_bytes": shard_bytes, "level": level,

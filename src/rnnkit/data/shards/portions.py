@@ -58,8 +58,12 @@ class Portion:
     size: int
 
 
-def find_sources(source: Paths) -> list[Path]:
+def find_sources(source: Paths, out: Path) -> list[Path]:
     """Return the files of paths; those of a folder in natural order, without hidden ones.
+
+    Args:
+        source: the paths.
+        out: the folder of the shards, which may lie in one of them: what was made there is no source.
 
     Raises:
         DataError: there is no such file, or no file in a folder.
@@ -78,10 +82,13 @@ def find_sources(source: Paths) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
+        made = None if out.resolve() == path.resolve() else out.resolve()
         inner = [
             file
             for file in path.rglob("*")
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.is_file()
+            and made not in file.resolve().parents
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
         if not inner:
             raise DataError("holds no files", place)

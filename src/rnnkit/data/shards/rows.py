@@ -35,12 +35,14 @@ class Reading:
         format: of texts.
         options: of `read_texts`: field, unit, encoding, delimiter, header, quotes, empty; of series those of
             `read_series`.
+        several: whether the source has several files.
     """
 
     kind: str
     source: str
     format: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    several: bool = False
 
     def rows(self, portion: Portion) -> Iterator[Any]:
         """Yield the rows of a portion: `Piece` of texts, dictionaries of series and recordings.
@@ -66,9 +68,8 @@ class Reading:
         files, kind, source = find_files(span.path, self.format)
         given = {name: value for name, value in self.options.items() if value is not None}
         unit = str(given.pop("unit", "file"))
-        texts = _SpanTexts(
-            files, kind, source, unit=unit, **given, span=None if span.begin is None else (span.begin, span.end or 0)
-        )
+        part = None if span.begin is None else (span.begin, span.end or 0)
+        texts = _SpanTexts(files, kind, source, unit=unit, **given, span=part, several=self.several)
         return texts.pieces() if span.last or unit != "file" or kind != "txt" else _unended(texts.pieces())
 
     def _parquet(self, span: Span) -> Iterator[Piece]:
@@ -122,6 +123,7 @@ class _SpanTexts(FileTexts):
     """The texts of one file, or of a part of it."""
 
     span: tuple[int, int] | None = None
+    several: bool = False  # whether the source has other files, so that this one can be left out
 
     def pieces(self, on_bytes: Any = None) -> Iterator[Piece]:
         if self.span is None:
@@ -129,6 +131,11 @@ class _SpanTexts(FileTexts):
             return
         file = self.files[0]
         yield from self._file(file, decode_file(file, self.encoding, on_bytes, self.span))
+
+    def _is_empty(self, file: Path) -> DataError:
+        error = super()._is_empty(file)
+        remedy = Remedy("empty", "skip", "to leave such files out")
+        return DataError(error.problem, error.place, remedy) if self.several else error
 
 
 def _unended(pieces: Iterator[Piece]) -> Iterator[Piece]:
