@@ -250,3 +250,17 @@ def test_a_training_that_goes_on_names_the_file_that_has_changed():
     assert refused.exit_code == 2
     assert "rows.txt has changed since run began" in refused.stderr
     assert "train into a new folder" in refused.stderr
+
+
+def test_a_longer_training_that_failed_as_it_began_is_not_finished(monkeypatch):
+    assert call("train", "./mine.py", "--epochs", 1, "--out", "run").exit_code == 0
+    longer = ["train", "./mine.py", "--resume", "run", "--epochs", "2"]
+
+    def stop(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", stop)
+        assert isinstance(CliRunner().invoke(app, longer).exception, Killed)
+    assert "Going on: 1 of 1 epochs are done" in call(*longer).stdout
+    assert "run is finished (2 of 2 epochs are done)" in call(*longer).stdout

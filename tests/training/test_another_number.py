@@ -44,12 +44,13 @@ class Watched(shards.ShardTokenBatches):
             yield batch
 
 
-def train(folder, run, *, whole, window=10):
+def train(folder, run, *, whole, window=10, exchange=""):
     """Train on the shards of a folder, or go on; return the targets that this process saw."""
     torch.manual_seed(0)
     batches = Watched(shards.ShardSet.open(Path(folder) / "shards"), 4, window, shuffle=True, seed=3)
     batches.seen = []
-    learner = rnnkit.Learner(rnnkit.LanguageModel(TOKENS, "gru", 4, 4, 1), lr=0.01, device="cpu")
+    model, how = rnnkit.LanguageModel(TOKENS, "gru", 4, 4, 1), rnnkit.training.Exchange.parse(exchange)
+    learner = rnnkit.Learner(model, lr=0.01, device="cpu", exchange=how)
     settings = {"epochs": 1, "stateful": True, "seed": 1, "schedule": "warmup_cosine", "progress": False}
     settings |= {"checkpoint": Path(folder) / run, "checkpoint_every": STEPS, "resume": True}
     try:
@@ -64,7 +65,7 @@ def two_processes(folder):
     counting = together.Reductions()
     begun = train(folder, "by two", whole=False)
     messages = counting.count
-    ended = train(folder, "by one", whole=True)
+    ended = train(folder, "by one", whole=True, exchange="bf16")  # one process exchanged nothing
     found = {"by two": begun, "by one": ended, "messages": messages}
     (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(found))
 

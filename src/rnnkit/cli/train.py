@@ -179,7 +179,7 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
     described, changes = "", []
     if is_first_process():  # the others need not see its disk
         resuming.check_settings(folder, stored, chosen)
-        state = resuming.progress(folder)
+        state = resuming.progress(folder, chosen)
         described = state.described
         if state.finished and chosen == stored and (folder / FILE).is_file():
             more = f"--set {resuming.length_of(stored)}=N"

@@ -67,8 +67,13 @@ def length_of(recipe: Any) -> str:
     return STEPS if STEPS in known and known[STEPS].value is not None else EPOCHS
 
 
-def progress(folder: Path) -> State:
+def progress(folder: Path, recipe: Any = None) -> State:
     """Read how far the run in a folder has come.
+
+    Args:
+        folder: the run's.
+        recipe: the settings that it has, which may ask for more epochs than the state knows of: the run was to be
+            longer, and was cut off before it wrote a state. None: only the state says how many.
 
     Raises:
         RunFolderError: it is no run folder, or holds no state to go on from.
@@ -83,7 +88,9 @@ def progress(folder: Path) -> State:
         done, epochs, over = 0, None, False
     else:
         done, epochs = len(state["history"]["rows"]), state["epochs"]
-        over = is_over(state, epochs)
+        length = settings(recipe).get(EPOCHS) if is_dataclass(recipe) else None
+        asked = length.value if length is not None and isinstance(length.value, int) else 0
+        over = is_over(state, max(epochs, asked))
     of = "" if epochs is None else f" of {epochs}"
     described = f"{done}{of} epochs are done" if done else "no epoch is done yet"
     stopped = metrics.get("stopped")

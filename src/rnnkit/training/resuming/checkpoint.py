@@ -267,6 +267,9 @@ class Checkpoints(Callback):
             )
         if was != self.world:
             before, now = of_any_number(before), of_any_number(now)
+        if 1 in (was, self.world):  # one process exchanges nothing, whatever others did or will do
+            for one in (before, now):
+                one.pop("exchange", None)
         other = differences(before, now)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
