@@ -246,6 +246,7 @@ def test_the_folder_of_the_shards_may_lie_in_that_of_the_source(tmp_path):
     made = shards.make_shards(tmp_path, tmp_path / "out")
     assert shards.make_shards(tmp_path, tmp_path / "out") == made
 
+
 def test_a_full_disk_leaves_what_was_made(tmp_path, monkeypatch):
     file = write_lines(tmp_path / "a.jsonl", 300)
     digest = making.hashlib.file_digest
