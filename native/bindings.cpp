@@ -79,6 +79,7 @@ RecurrentForward<T> read_forward(nb::dict arrays) {
     read.required("hn", call.hn);
     read("cn", call.cn);
     read("saved", call.saved);
+    read("added", call.added);
     read.required("scratch", call.scratch);
     read.finish();
     return call;
@@ -202,12 +203,18 @@ void check_options(const Problem& problem, const RecurrentInputs<T>& call, const
                    ", which does not fit the problem");
 }
 
+template <class T>
+void check_added(const Problem& problem, const RecurrentForward<T>& call) {
+    if (problem.normed && call.added.data != nullptr) refuse("the array 'added' does not go with normed");
+}
+
 // --- calls -----------------------------------------------------------------------------------------------------------
 
 template <class T>
 void forward(const Problem& problem, nb::dict arrays) {
     const RecurrentForward<T> call = read_forward<T>(arrays);
     check_options(problem, call, call.weights.projection);
+    check_added(problem, call);
     nb::gil_scoped_release release;
     recurrent_pack(problem, call.weights, call.scratch);
     recurrent_forward(problem, call);
@@ -251,6 +258,7 @@ public:
         check(problem);
         const RecurrentForward<T> call = read_forward<T>(arrays);
         check_options(problem, call, call.weights.projection);
+        check_added(problem, call);
         recurrent_pack(problem, call.weights, call.scratch);
         layers_.push_back({problem, call, false});
     }

@@ -82,6 +82,9 @@ struct RecurrentForward : RecurrentInputs<T> {
     T* cn;             // [B, H]
     Strided<T> saved;  // [B, T, saved width] for the backward call, unset behind a row's length; or null
     void* scratch;     // any content
+    // [B, T, G·H]: what is added to W x, as the products of further weights with further inputs; or null. Not with
+    // `normed`, and not with weights in 8 bits.
+    Strided<const T> added = {nullptr, 0, 0};
 };
 
 // Gradients that are not wanted are null. The two elements of `db` get the same numbers where a kernel adds both biases

@@ -59,8 +59,9 @@ public:
         if (split_.by_units) {
             ForwardRows<T> rows = rows_.from(0);
             start(call, rows, problem_.batch);
-            const bool ahead = has_work_rows(call);
-            rows.products = ahead ? Products::of_state : Products::apart;  // the same bits either way
+            const bool ahead = call.added.data == nullptr && has_work_rows(call);
+            if (call.added.data == nullptr)
+                rows.products = ahead ? Products::of_state : Products::apart;  // the same bits either way
             int64_t multiplied = ahead ? 0 : order_.longest;
             for (int64_t step = 0; step < order_.longest; ++step) {
                 if (step == multiplied) multiplied = multiply_ahead(call, step);
@@ -124,6 +125,7 @@ private:
     // The initial state of the rows up to position `end`.
     void start(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t end) {
         rows.count = end - rows.position;
+        rows.products = call.added.data != nullptr ? Products::onto : Products::together;
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t p = rows.position + r, b = order_.row[p];
             rows.batch[r] = b;
@@ -145,12 +147,19 @@ private:
                 rows.h[r] = state_row(call.reset_h, b, problem_.state);
                 rows.c[r] = state_row(call.reset_c, b, problem_.hidden);
             }
+            if (call.added.data != nullptr) begin_products(at(call.added, b, t), rows, r);
             rows.recurrent[r] = rows.h[r];
             if (!problem_.masked) continue;
             T* const masked = masked_ + p * problem_.state;
             for (int64_t i = 0; i < problem_.state; ++i) masked[i] = rows.h[r][i] * call.mask[b * problem_.state + i];
             rows.recurrent[r] = masked;
         }
+    }
+
+    // Puts into a work row what its products are added to.
+    void begin_products(const T* added, const ForwardRows<T>& rows, int64_t r) const {
+        T* const work = C::saved_width(problem_) > 0 ? rows.saved[r] : rows.out[r];
+        for (int64_t i = 0; i < C::gates * problem_.hidden; ++i) work[i] = added[i] + bias_[i];
     }
 
     // The state after the step becomes the state before the next one.

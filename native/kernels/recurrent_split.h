@@ -73,7 +73,9 @@ inline Split split_for(const RecurrentProblem& problem, int64_t gates, bool unit
     const int64_t by_units =
         smaller(wanted, smaller(problem.hidden / 32, static_cast<int64_t>(step / flops_per_meeting)));
     const bool outgrown = bytes > private_cache;
-    if (units_independent && by_units > 1 && (outgrown || problem.batch < wanted))
+    // A single step of few rows waits for its weights, of which each thread then reads its own part alone.
+    const bool waits = problem.time == 1 && 2.0 * static_cast<double>(problem.batch * weights) < step;
+    if (units_independent && by_units > 1 && (outgrown || waits || problem.batch < wanted))
         return {static_cast<int>(by_units), true};
     // One thread reads W once for several steps, too.
     if (units_independent && outgrown && wanted == 1) return {1, true};
@@ -90,8 +92,8 @@ struct WeightBlock {
 constexpr int max_blocks = 6;
 
 // Which products of a step are computed: those with the input, those with the state, which are added to the former,
-// both one by one, or both as one sum.
-enum class Products : int { of_input, of_state, apart, together };
+// both one by one, both as one sum, or both as one sum that is added to what the work rows hold in place of W x.
+enum class Products : int { of_input, of_state, apart, together, onto };
 
 // The weights that one thread multiplies by: those of its hidden units, and where they lie packed.
 template <class T>
@@ -149,7 +151,10 @@ struct ThreadWeights {
             const Segment<T> both[] = {{x, from, x_depth}, {h, from + panels.padded() * x_depth, h_depth}};
             const Segment<T> of_x[] = {both[0]}, of_h[] = {both[1]};
             Target<T> target{work, block.to, bias != nullptr ? bias + block.to : nullptr};
-            if (products == Products::together) multiply_rows(panels, rows, both, target);
+            if (products == Products::together || products == Products::onto) {
+                target.add = products == Products::onto && block.with_x;
+                multiply_rows(panels, rows, both, target);
+            }
             if (of_input && block.with_x) multiply_rows(panels, rows, of_x, target);
             target.add = block.with_x;
             if (of_state && block.with_h) multiply_rows(panels, rows, of_h, target);

@@ -14,6 +14,7 @@ from torch.nn.utils import parametrizations, prune
 
 import rnnkit
 from rnnkit.errors import BackendError, ConfigError, ShapeError
+from rnnkit.layers._partial_stream import partial_stream
 from rnnkit.ops.state import map_state
 
 CASES = [
@@ -45,6 +46,32 @@ def test_equals_the_whole_sequence(layer, options, batch):
     expected, state = module.eval()(x)
     assert_close(outputs, expected)
     assert_close(stream.state, state)
+
+
+@pytest.mark.parametrize(("layer", "options"), CASES, ids=str)
+@pytest.mark.parametrize("inputs", [0, 2, 3])
+def test_a_part_of_the_products_is_there_beforehand(layer, options, inputs):
+    module = made(layer, options)
+    stream = partial_stream(module, 5, inputs)
+    if options.get("layer_norm") or options.get("backend"):
+        assert stream is None
+        return
+    x = torch.randn(7, 5, 3, dtype=module.weight_ih_l0.dtype)
+    outputs = []
+    for x_t in x:
+        torch.mm(x_t[:, inputs:], stream.further.T, out=stream.added)
+        outputs.append(stream.advance(x_t[:, :inputs] if inputs else None).clone())
+    expected, state = module.eval()(x)
+    assert_close(torch.stack(outputs), expected)
+    assert_close(stream.state, state)
+
+
+def test_a_partial_stream_is_not_called_and_not_copied():
+    stream = partial_stream(made(rnnkit.GRU, {}), 2, 1)
+    with pytest.raises(NotImplementedError, match="advance"):
+        stream(torch.zeros(2, 1))
+    with pytest.raises(NotImplementedError, match="made anew"):
+        copy.deepcopy(stream)
 
 
 def test_wide_layers_share_units_over_threads():

@@ -276,9 +276,24 @@ def test_long_pairs_are_left_out_and_told(tmp_path):
     assert metrics["rows"]["train"] == 40 - long
     assert f"{long} pairs longer than 3 tokens were not trained on" in metrics["split"]
     assert "test" not in metrics
+    assert metrics["troubles"] == []
+    assert "Loss and metrics" in (folder / "report.html").read_text("utf-8")
     with pytest.raises(DataError, match="held no pairs back"):
         recipe.evaluate(folder)
     assert set(recipe.evaluate(folder, DataRequest(tmp_path / "pairs.csv"))) == {"bleu", "chrf"}
+
+
+def test_validation_pairs_are_shown_where_there_are_no_test_pairs(tmp_path):
+    write_pairs(tmp_path / "pairs.csv", 40)
+    recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "data.validation=0.2"])
+    recipe = override(recipe, ["fit.epochs=1", "data.test=0", "search.max_tokens=2"])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    metrics = recipe.run(folder)
+    assert any("of validation" in sentence for sentence in metrics["troubles"])
+    assert "The worst answers" in (folder / "report.html").read_text("utf-8")
+    rows = (folder / "predictions.csv").read_text("utf-8").splitlines()
+    assert len(rows) - 1 == metrics["rows"]["validation"]
 
 
 @pytest.mark.parametrize("form", ["input_feeding", "bahdanau"])

@@ -21,6 +21,7 @@ from .sampling import check_vocabulary, refuse_no_choice
 
 Tensor = torch.Tensor
 _MOST_BANS = 64  # tokens of a source that repeat a sequence, beyond which they are left out before the choice
+_FEW_ROWS = 16  # so many rows take a step about as fast as one does: each step reads all weights
 
 
 class BeamSteps:
@@ -37,18 +38,15 @@ class BeamSteps:
         width, self.sources = settings.width, list(range(len(prompts)))
         self.done: set[int] = set()
         self.finished: list[list[Hypothesis]] = [[] for _ in prompts]
-        first = model.session(len(prompts))
-        logits = first.read(*padded(prompts, self.device))
-        self.vocabulary = logits.shape[1]
+        index = torch.arange(len(prompts), device=self.device).repeat_interleave(width)
+        self.session: Session
+        self._read(prompts, index)
+        self.vocabulary = self.logits.shape[1]
         check_vocabulary(settings.end, "end", self.vocabulary)
         check_vocabulary(settings.forbidden_ids, "forbidden_ids", self.vocabulary)
-        if first.attention is None:
+        if self.attention is None:
             self._refuse_without_attention()
 
-        index = torch.arange(len(prompts), device=self.device).repeat_interleave(width)
-        self.session: Session = model.session(len(index), model.reorder(first.state, index))
-        self.logits = logits.index_select(0, index)
-        self.attention = None if first.attention is None else first.attention.index_select(0, index)
         # At the beginning the rows of a source are alike, so only the first may go on.
         self.scores = [[0.0] + [-math.inf] * (width - 1) for _ in prompts]
         self.ids = [row for row in prompts for _ in range(width)]  # of each row, the prompt in front
@@ -60,6 +58,20 @@ class BeamSteps:
             self._padding = self._padding_of(index, self.attention.shape[1])
         self.weights: list[Tensor] = []  # the attention of each step, where it is asked for
         self.origins: list[list[int]] = [[] for _ in self.ids]  # of each row, its row in each of them
+
+    def _read(self, prompts: list[list[int]], index: Tensor) -> None:
+        """Read the prompts; row i is of source ``index[i]``."""
+        model = self.model
+        if len(index) <= _FEW_ROWS and all(len(row) == 1 for row in prompts):
+            # In all rows at once: by the session that goes on, whose weights the next steps read, too.
+            self.session = model.session(len(index), model.reorder(model.initial_state(len(prompts)), index))
+            self.logits = self.session.step(torch.tensor([row[0] for row in prompts], device=self.device)[index])
+            self.attention = self.session.attention
+            return
+        first = model.session(len(prompts))
+        self.logits = first.read(*padded(prompts, self.device)).index_select(0, index)
+        self.attention = None if first.attention is None else first.attention.index_select(0, index)
+        self.session = model.session(len(index), model.reorder(first.state, index))
 
     def run(self) -> list[list[Hypothesis]]:
         """Search to the end, and return the best hypotheses of each source."""

@@ -62,11 +62,11 @@ class Stream:
 
     def _build(self, layer: RecurrentBase, batch: int) -> None:
         weight = layer.weight_like
-        frozen = self._layer = _snapshot(layer)
+        frozen = self._layer = snapshot(layer)
         self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
         self._state: State = map_state(torch.clone, self._initial)
         served = layer.backend_for(weight.device, weight.dtype) == "native"
-        self._native = _packed(frozen, self._state, batch) if served else None
+        self._native = pack_layers(frozen, self._state, batch) if served else None
         self._output = weight.new_empty(batch, layer.output_size) if self._native is None else self._native.output
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ def _rebuilt(layer: RecurrentBase, batch: int, reuse_output: bool, state: State)
     return stream
 
 
-def _snapshot(layer: RecurrentBase) -> RecurrentBase:
+def snapshot(layer: RecurrentBase) -> RecurrentBase:
     """Return a copy of the layer in evaluation mode, with plain weights: those that a call would use now."""
     # Hooks of weight_norm, spectral_norm and pruning set weights that have a graph, which PyTorch refuses to copy.
     computed = [value for value in vars(layer).values() if isinstance(value, Tensor) and not value.is_leaf]
@@ -205,11 +205,23 @@ def _snapshot(layer: RecurrentBase) -> RecurrentBase:
     return frozen.requires_grad_(False)
 
 
-def _packed(layer: RecurrentBase, state: State, batch: int) -> NativeStream:
-    """Pack the layers of ``layer`` for the native core, with ``state`` as its state buffers."""
-    stream = NativeStream(batch, layer.input_size, layer.weight_like.dtype)
+def pack_layers(
+    layer: RecurrentBase, state: State, batch: int, inputs: int | None = None, added: Tensor | None = None
+) -> NativeStream:
+    """Pack the layers of ``layer`` for the native core, with ``state`` as its state buffers.
+
+    Args:
+        layer, state, batch: see above.
+        inputs: so many inputs of the first layer are multiplied; None: all.
+        added: what is added to W x of the first layer, see :class:`rnnkit.layers._partial_stream.PartialStream`.
+    """
+    inputs = layer.input_size if inputs is None else inputs
+    stream = NativeStream(batch, inputs, layer.weight_like.dtype)
     for index in range(layer.num_layers):
         own = tensors(state_row(state, index))
         options = layer._direction_options(stream.output, batch, 1, index, False)
-        stream.add(layer.kernel, layer.kernel_variant, layer._direction_weights(index), own, options)
+        weights = layer._direction_weights(index)
+        if added is not None and index == 0:
+            weights = weights._replace(w_ih=weights.w_ih[:, :inputs])
+        stream.add(layer.kernel, layer.kernel_variant, weights, own, options, added if index == 0 else None)
     return stream

@@ -5,14 +5,17 @@ Legend: B rows, S steps of a source, E embedding, H of the decoder, F of the enc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from ..layers._recurrent import RecurrentLayer
 from ..layers.sequence_stream import row_lookup
+from ..ops.native_linear import MOST_ROWS, NativeLinear
 from ..ops.state import tensors
 from ..types import State
+from .product_rows import ProductRows
 
 Tensor = torch.Tensor
 
@@ -33,11 +36,15 @@ class DecoderStream:
         self._model, self._memory, self._layers = model, memory, layers
         self._streams = [layer.made for layer in layers]
         self._axis = model.state_batch_axis
-        self._rows = row_lookup(model.embedding)
         for stream, own in zip(self._streams, state, strict=False):
             stream.state = own
-        values, keys, padding = memory[:3]
         self._covered = model._off_axis(state[-1]) if model.attention.coverage else None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Compute what all steps share."""
+        model, (values, keys, padding) = self._model, self._memory[:3]
+        self._rows = row_lookup(model.embedding)
         self._multiplies = model.attention.from_query is None and self._covered is None
         if self._multiplies:
             self._keys = keys.transpose(1, 2)
@@ -95,6 +102,57 @@ class DecoderStream:
             self.close()
 
 
+class OneSourceStream(DecoderStream):
+    """The same for rows that attend to one source: a step reads less of the weights.
+
+    What the decoder's W makes of an embedding is kept (:class:`rnnkit.models.product_rows.ProductRows`). The steps m_i
+    of the source are multiplied once by all that multiplies the context: by W_c, the last columns of the upper layer's
+    W and of W_o.
+
+        W_c c_t = W_c Σ_i a_ti m_i = Σ_i a_ti (W_c m_i)
+
+    Args:
+        model, state, memory: as for a `DecoderStream`.
+        layers: partial streams.
+        products: of the decoder's W with the embeddings.
+        combine: the product with the first columns of W_o.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        state: State,
+        memory: tuple[Tensor, ...],
+        layers: list[Any],
+        products: ProductRows,
+        combine: NativeLinear,
+    ) -> None:
+        self._products, self._combine_top = products, combine
+        super().__init__(model, state, memory, layers)
+
+    def _prepare(self) -> None:
+        model, (values, keys, padding) = self._model, self._memory[:3]
+        source = values[0]
+        self._keys = keys[0].T
+        self._mask = torch.zeros_like(source[None, :, 0]).masked_fill_(padding[:1], -torch.inf)
+        top = model.combine.in_features - values.shape[2]
+        self._of_upper = [source @ upper.further.T for upper in self._streams[1:]]
+        self._of_combine = source @ model.combine.weight[:, top:].T
+        self._bias = model.combine.bias
+        self._output = model._steps.packed(model.output, values.new_empty(len(values), model.combine.out_features))
+
+    def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one token a row [B], and return the logits [B, V] and the attention [B, S]."""
+        self._products.write(ids, self._streams[0].added)
+        h = self._streams[0].advance()
+        weights = torch.addmm(self._mask, h, self._keys).softmax(-1)
+        for upper, of_upper in zip(self._streams[1:], self._of_upper, strict=True):
+            torch.mm(weights, of_upper, out=upper.added)
+            h = upper.advance(h)
+        vectors = torch.addmm(self._bias, weights, self._of_combine).add_(self._combine_top(h)).tanh_()
+        return self._output(vectors), weights
+
+
 def make_decoder_stream(model: Any, state: State, memory: tuple[Tensor, ...]) -> DecoderStream | None:
     """Return a stream of the decoder; None where single steps are computed in the general way.
 
@@ -108,11 +166,49 @@ def make_decoder_stream(model: Any, state: State, memory: tuple[Tensor, ...]) ->
     layers: list[Any] = [layer for layer in (model.decoder, model.upper) if layer is not None]
     if not all(isinstance(layer, RecurrentLayer) for layer in layers):
         return None
+    if _attends_to_one_source(model, memory) and (stream := _one_source_stream(model, state, memory, layers)):
+        return stream
+    leased = _leased(model, memory[0], [(layer, layer.input_size) for layer in layers], partial=False)
+    return None if leased is None else DecoderStream(model, state, memory, leased)
+
+
+def _attends_to_one_source(model: Any, memory: tuple[Tensor, ...]) -> bool:
+    """Return whether the rows are few and of one source, and the model one that a `OneSourceStream` can serve."""
+    (values, _, padding), attention = memory[:3], model.attention
+    rows, steps, features = values.shape
+    if rows > MOST_ROWS or model.copying is not None or attention.from_query is not None or attention.coverage:
+        return False
+    # Of a long source there are as many products to be read as there were weights.
+    if 2 * steps > features or type(model.embedding) is not torch.nn.Embedding or model.embedding.max_norm is not None:
+        return False
+    return bool((values[1:] == values[:1]).all()) and bool((padding[1:] == padding[:1]).all())
+
+
+def _one_source_stream(
+    model: Any, state: State, memory: tuple[Tensor, ...], layers: list[Any]
+) -> OneSourceStream | None:
+    values, hidden = memory[0], model.combine.in_features - memory[0].shape[2]
+    combine = model._steps.columns(model.combine, values.new_empty(len(values), hidden))
+    if combine is None:
+        return None
+    takes = zip(layers, (0, layers[0].output_size), strict=False)
+    leased = _leased(model, values, takes, partial=True)
+    if leased is None:
+        return None
+    products = model._steps.products(model.embedding, layers[0], leased[0].made.further)
+    if products is None:
+        model._steps.give_back(leased)
+        return None
+    return OneSourceStream(model, state, memory, leased, products, combine)
+
+
+def _leased(model: Any, like: Tensor, takes: Iterable[tuple[Any, int]], *, partial: bool) -> list[Any] | None:
+    """The streams of layers that take so many features each; None where the core cannot serve one of them."""
     found: list[Any] = []
-    for layer in layers:
-        leased = model._steps.lease(layer, memory[0].new_empty(len(memory[0]), layer.input_size))
+    for layer, features in takes:
+        leased = model._steps.lease(layer, like.new_empty(len(like), features), partial=partial)
         if leased is None:
             model._steps.give_back(found)
             return None
         found.append(leased)
-    return DecoderStream(model, state, memory, found)
+    return found

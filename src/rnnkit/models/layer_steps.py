@@ -6,20 +6,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
 from ..errors import BackendError
+from ..layers._partial_stream import PartialStream, partial_stream
 from ..layers._recurrent import RecurrentLayer
 from ..layers.chain import Chain
 from ..layers.sequence_adapters import Chained, SequenceInterface
 from ..ops.backend import tracing, transforming
-from ..ops.native_linear import packed_linear
+from ..ops.native_linear import NativeLinear, packed_columns, packed_linear
 from ..types import State
+from .product_rows import ProductRows, product_rows
 
 Tensor = torch.Tensor
-_MOST = 12  # packed layers that are kept: layers times numbers of rows
+_MOST = 16  # packed layers that are kept: layers times numbers of rows
 _FEW = 16  # rows times steps up to which steps one by one take less time than a call, which packs the weights anew
 
 
@@ -67,19 +69,45 @@ class LayerSteps:
         found: Tensor = self.packed(layer, x)(x)
         return found
 
+    def products(self, embedding: torch.nn.Embedding, layer: RecurrentLayer, weight: Tensor) -> ProductRows | None:
+        """Return W e_i of the embeddings e_i, which is kept as packed layers are.
+
+        Args:
+            embedding: of the e_i.
+            layer: that W belongs to.
+            weight: W of its first layer, as a stream of the layer has it.
+
+        Returns:
+            None where the products are not kept.
+        """
+        with self._lock:
+            made = self._packed(layer, weight, lambda *_: product_rows(embedding.weight, weight), beside=embedding).made
+            return cast("ProductRows | None", made)
+
+    def columns(self, layer: torch.nn.Module, x: Tensor) -> NativeLinear | None:
+        """Return what multiplies x [R, F] by the first F columns of a linear layer's weight, or None."""
+        with self._lock:
+            return cast("NativeLinear | None", self._packed(layer, x, _columns, partial=True).made)
+
     def packed(self, layer: torch.nn.Module, x: Tensor) -> Callable[[Tensor], Tensor]:
         """Return what computes layer(x) of a few rows x [R, F] in the least time; it may be used again and again."""
         with self._lock:
             made = self._packed(layer, x, _linear).made
         return layer if made is None else made
 
-    def lease(self, layer: RecurrentLayer, x: Tensor) -> Packed | None:
+    def lease(self, layer: RecurrentLayer, x: Tensor, *, partial: bool = False) -> Packed | None:
         """Take a stream of a layer for rows as x [B, I], which nobody else then has; None where the core cannot serve.
 
         `give_back` puts it back. What was packed of the layer is kept, so the next one needs no packing.
+
+        Args:
+            layer: it runs in one direction.
+            x: its shape and type matter alone.
+            partial: whether x are the first of the inputs alone, see
+                :class:`rnnkit.layers._partial_stream.PartialStream`.
         """
         with self._lock:
-            found = self._packed(layer, x, _stream)
+            found = self._packed(layer, x, _partial_stream if partial else _stream, partial=partial)
             self._kept.pop(found.key, None)
         return None if found.made is None else found
 
@@ -90,12 +118,20 @@ class LayerSteps:
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
 
-    def _packed(self, layer: Any, x: Tensor, make: Callable[[Any, Tensor], Any]) -> Packed:
-        """What was packed of a layer for so many rows, anew where its weights changed."""
-        key = id(layer), x.shape, x.dtype
+    def _packed(
+        self,
+        layer: Any,
+        x: Tensor,
+        make: Callable[[Any, Tensor], Any],
+        *,
+        partial: bool = False,
+        beside: torch.nn.Module | None = None,
+    ) -> Packed:
+        """What was packed of a layer for so many rows, anew where weights of it or of a layer beside it changed."""
+        key = id(layer), x.shape, x.dtype, partial, id(beside)
         if tracing() or transforming() or torch.is_autocast_enabled(x.device.type):
             return Packed(key, [], layer, None)
-        weights = _weights(layer)
+        weights = _weights(layer) + ([] if beside is None else _weights(beside))
         stands: list[Any] = [
             getattr(layer, "backend", None),
             bool(layer._forward_hooks),
@@ -107,7 +143,7 @@ class LayerSteps:
             stands += (weight.data_ptr(), weight._version)
         kept = self._kept.get(key)
         if kept is None or kept.stands != stands:
-            kept = self._kept[key] = Packed(key, stands, (layer, weights), make(layer, x))
+            kept = self._kept[key] = Packed(key, stands, (layer, beside, weights), make(layer, x))
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -120,7 +156,7 @@ class Packed(NamedTuple):
     Attributes:
         key: the layer, the shape and type of its inputs.
         stands: the addresses and versions of its weights then.
-        alive: the layer and these weights, so that no others get their addresses.
+        alive: the layers and these weights, so that no others get their addresses.
         made: the stream or the packed product; None where the core cannot serve.
     """
 
@@ -158,8 +194,21 @@ def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
         return None
 
 
+def _partial_stream(layer: RecurrentLayer, x: Tensor) -> PartialStream | None:
+    if layer._forward_hooks:
+        return None
+    try:
+        return partial_stream(layer, *x.shape)
+    except BackendError:
+        return None
+
+
 def _linear(layer: torch.nn.Module, x: Tensor) -> Any:
     return packed_linear(layer, len(x))
+
+
+def _columns(layer: torch.nn.Module, x: Tensor) -> NativeLinear | None:
+    return packed_columns(layer, *x.shape)
 
 
 def _weights(layer: torch.nn.Module) -> list[Tensor]:

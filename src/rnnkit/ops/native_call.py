@@ -185,6 +185,13 @@ def check(inputs: Inputs, flags: Flags, sizes: Sizes, *, matrices: torch.dtype |
     _fit(zip(shapes, inputs[1:], shapes.values(), strict=True), x.dtype, types)
 
 
+def check_added(added: Tensor, inputs: Inputs, sizes: Sizes) -> None:
+    """Check what a step adds to W x, as `check` does the other tensors."""
+    _fit([("added", added, (sizes.batch, sizes.gates * sizes.hidden))], inputs.x.dtype)
+    if added.stride(-1) != 1:
+        raise ShapeError("the numbers that are added to W x have gaps; expected rows of adjacent ones")
+
+
 def _fit(
     tensors: Iterable[tuple[str, Tensor | None, tuple[int, ...]]],
     dtype: torch.dtype,

@@ -11,7 +11,8 @@ from ..errors import ShapeError
 from .backend import native_core, native_problem
 
 Tensor = torch.Tensor
-_LEAST_WEIGHTS, _MOST_ROWS = 1 << 14, 16  # that are worth packing; else PyTorch's product is as fast
+MOST_ROWS = 16  # up to which packing is of use; with more PyTorch's product is as fast
+_LEAST_WEIGHTS = 1 << 14  # likewise, from which on
 
 
 class NativeLinear:
@@ -63,8 +64,22 @@ def packed_linear(layer: torch.nn.Module, rows: int) -> Callable[[Tensor], Tenso
 
     It is of use for a plain `torch.nn.Linear` with many weights that the native core can serve and nobody watches.
     """
-    if type(layer) is not torch.nn.Linear or rows > _MOST_ROWS or layer.weight.numel() < _LEAST_WEIGHTS:
-        return layer
+    found = _packable(layer, rows)
+    return layer if found is None else NativeLinear(found.weight, found.bias, rows)
+
+
+def packed_columns(layer: torch.nn.Module, rows: int, features: int) -> NativeLinear | None:
+    """Return the product with the first columns of a linear layer's weight, as many as features; the bias stays out.
+
+    None where `packed_linear` returns the layer itself.
+    """
+    found = _packable(layer, rows)
+    return None if found is None else NativeLinear(found.weight[:, :features], None, rows)
+
+
+def _packable(layer: torch.nn.Module, rows: int) -> torch.nn.Linear | None:
+    if type(layer) is not torch.nn.Linear or rows > MOST_ROWS or layer.weight.numel() < _LEAST_WEIGHTS:
+        return None
     if layer._forward_hooks or layer._forward_pre_hooks or native_problem(layer.weight.device, layer.weight.dtype):
-        return layer
-    return NativeLinear(layer.weight, layer.bias, rows)
+        return None
+    return layer

@@ -12,6 +12,7 @@ from .native_call import (
     Flags,
     Inputs,
     check,
+    check_added,
     compact,
     empty_sequence,
     expand_zoneout,
@@ -38,7 +39,13 @@ class NativeStream:
         self.output = torch.zeros(batch, features, dtype=dtype, device="cpu")
 
     def add(
-        self, kernel: str, variant: str, weights: RecurrentWeights, state: list[Tensor], options: RecurrentOptions
+        self,
+        kernel: str,
+        variant: str,
+        weights: RecurrentWeights,
+        state: list[Tensor],
+        options: RecurrentOptions,
+        added: Tensor | None = None,
     ) -> None:
         """Add a layer that reads the output so far.
 
@@ -46,6 +53,7 @@ class NativeStream:
             kernel, variant: see :class:`rnnkit.ops.native_call.Flags`.
             weights, options: as the recurrence takes them.
             state: the tensors of the state, updated in place by every step.
+            added: [B, G·H], what each step adds to W x; without layer normalisation and weights in 8 bits.
 
         Raises:
             ShapeError: a shape, dtype or device does not fit.
@@ -67,8 +75,12 @@ class NativeStream:
         out = empty_sequence(x, sizes, sizes.state, True)
         h, c = inputs.h0, inputs.c0
         assert h is not None
-        self._stream.add(problem, forward_arrays(inputs, out, h, c, scratch.data_ptr(), True))
-        self._owned.append((inputs, out, scratch))
+        arrays = forward_arrays(inputs, out, h, c, scratch.data_ptr(), True)
+        if added is not None:
+            check_added(added, inputs, sizes)
+            arrays["added"] = (added.data_ptr(), added.stride(0), 0)
+        self._stream.add(problem, arrays)
+        self._owned.append((inputs, out, scratch, added))
         self.output = out[:, 0]
 
     def _add_int8(self, call: Int8Call) -> None:

@@ -14,27 +14,36 @@ _SHOWN = 12
 
 
 class Judged(NamedTuple):
-    """The answers to the pairs of a part, and the quality of each, 0 to 100."""
+    """The answers to the pairs of a part, and the quality of each, 0 to 100; no pairs where none were held out."""
 
+    part: str
     pairs: Sequence[TextPair]
     answers: Sequence[TextAnswer]
     quality: Sequence[float]
 
 
 def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged) -> list[str]:
-    """Return what the data and the answers tell: leaks, unknown words, long sources, repeated and empty answers."""
+    """Return what the data and the answers tell: leaks, unknown words, long sources, repeated and empty answers.
+
+    Args:
+        tokenizers: of the model.
+        train: the pairs that it was trained on.
+        test: those that judge.
+    """
     from ..data import text_report
     from ..data.text.troubles import empty_outputs, long_sources, repeated_outputs
 
+    if not test.pairs:
+        return []
     told: list[str] = []
     sides = (("sources", tokenizers.source), ("targets", tokenizers.target))
     for side, tokenizer in sides:
         one = [pair.source if side == "sources" else pair.targets[0] for pair in train]
         other = [pair.source if side == "sources" else pair.targets[0] for pair in test.pairs]
-        names = (f"the {side} of train", f"the {side} of test")
+        names = (f"the {side} of train", f"the {side} of {test.part}")
         told += text_report(one, other, tokenizer, names=names).sentences
     lengths = [[len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs)]
-    told += long_sources(*lengths)
+    told += long_sources(*lengths, part=test.part)
     texts = [one.text for one in test.answers]
     return [*told, *repeated_outputs(texts, remedy="--set search.no_repeat_ngram=3"), *empty_outputs(texts)]
 
@@ -56,7 +65,7 @@ def write_page(
     Args:
         folder: the run's.
         title: the heading.
-        test: the answers to the test pairs.
+        test: the answers to the pairs that judge.
         pictured: answers whose attention is drawn.
         quality: what the quality of an answer is.
         lead: the sentences below the heading.

@@ -313,25 +313,23 @@ class PreparedPairs(PreparedRun):
         if left_out:
             division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
         metrics["split"], metrics["rows"] = division, counts
-        if judged is not None:
-            metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
+        troubles = metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
         metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
-        if judged is not None:
-            shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
-            with numbered_names():
-                for number, one in enumerate(shown, 1):
-                    attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
-                write_page(
-                    folder,
-                    f"{recipe.title} of {recipe.data.path}",
-                    judged,
-                    shown,
-                    quality=recipe.quality,
-                    lead=f"{learner.model!r}. {division}.",
-                    history=history,
-                    troubles=metrics["troubles"],
-                    figures={name: found for name, found in metrics.items() if name in _FIGURES},
-                )
+        shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
+        with numbered_names():
+            for number, one in enumerate(shown, 1):
+                attention_picture(one.source_tokens, one.tokens, one.attention, folder / ATTENTION.format(number))
+            write_page(
+                folder,
+                f"{recipe.title} of {recipe.data.path}",
+                judged,
+                shown,
+                quality=recipe.quality,
+                lead=f"{learner.model!r}. {division}.",
+                history=history,
+                troubles=troubles,
+                figures={name: found for name, found in metrics.items() if name in _FIGURES},
+            )
         return metrics
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:
@@ -346,10 +344,13 @@ class PreparedPairs(PreparedRun):
             temporary.write_text(json_text(made.to_dict(), indent=0), encoding="utf-8")
         return made
 
-    def _judge(self, folder: Path, model: PairModel) -> tuple[Metrics, Judged | None]:
-        """Return the scores of each part that was held out, and the answers to the test, which are written, too."""
+    def _judge(self, folder: Path, model: PairModel) -> tuple[Metrics, Judged]:
+        """Return the scores of each part that was held out, and the answers to the last of them.
+
+        These answers are written, too. The last part is the test, where there is one.
+        """
         metrics: Metrics = {}
-        judged: Judged | None = None
+        judged = Judged("test", [], [], [])
         for name in ("validation", "test"):
             pairs = self.parts.pairs.get(name, [])
             if not pairs:
@@ -357,17 +358,14 @@ class PreparedPairs(PreparedRun):
             answers = model.answer([pair.source for pair in pairs], progress=f"answering the {name} pairs")
             scores = self.recipe.judged([one.text for one in answers], pairs)
             metrics["signatures"] = scores.signatures
-            if name == "validation":
-                metrics["validation"] = scores.figures
-                continue
-            metrics["test"] = scores.figures
-            baselines = self.recipe.baselines(pairs)
-            if baselines:
+            metrics[name] = scores.figures
+            judged = Judged(name, pairs, answers, scores.each)
+        if judged.pairs:
+            if baselines := self.recipe.baselines(judged.pairs):
                 metrics["baselines"] = {
-                    label: self.recipe.judged(texts, pairs).figures for label, texts in baselines.items()
+                    label: self.recipe.judged(texts, judged.pairs).figures for label, texts in baselines.items()
                 }
-            write_answers(folder / PREDICTIONS, pairs, answers)
-            judged = Judged(pairs, answers, scores.each)
+            write_answers(folder / PREDICTIONS, judged.pairs, judged.answers)
         return metrics, judged
 
 
