@@ -306,6 +306,13 @@ def test_the_other_forms_train(form, tmp_path):
     assert rnnkit.load(tmp_path / "run").form == form
 
 
+def test_a_vocabulary_that_is_too_small_is_told_by_its_setting(tmp_path):
+    rows = write_pairs(tmp_path / "pairs.csv", 30)
+    data = override(find("translate")(), ["data.tokenizer=bpe", "data.vocabulary=200"]).data
+    with pytest.raises(ConfigError, match=r"^--set data.vocabulary=200 arrived; expected at least 259"):
+        make_tokenizers(data, [TextPair(source, (target,)) for source, target in rows], copy=False)
+
+
 def test_each_side_may_have_a_tokenizer_of_its_own(tmp_path):
     rows = write_pairs(tmp_path / "pairs.csv", 30)
     data = override(find("translate")(), ["data.tokenizer=word", "data.target_tokenizer=char"]).data

@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..tasks.text_pairs import PairTokenizers, TextPair
 from ..tasks.text_scores import guess_language
 from .pair_settings import Data, Fit, Model
+from .wording import TOKENIZER_SETTINGS, in_data_settings
 
 if TYPE_CHECKING:
     import rnnkit
@@ -46,14 +47,15 @@ def make_tokenizer(data: Data, kind: str, texts: list[str]) -> Tokenizer:
     """Return a tokenizer of some texts."""
     from ..data import train_tokenizer
 
-    return train_tokenizer(
-        kind,
-        texts,
-        size=None if kind == "byte" else data.vocabulary,
-        minimum_count=1 if kind in ("unigram", "byte") else data.minimum_count,
-        normalization=data.normalization,
-        lowercase=data.lowercase,
-    )
+    with in_data_settings(TOKENIZER_SETTINGS):
+        return train_tokenizer(
+            kind,
+            texts,
+            size=None if kind == "byte" else data.vocabulary,
+            minimum_count=1 if kind in ("unigram", "byte") else data.minimum_count,
+            normalization=data.normalization,
+            lowercase=data.lowercase,
+        )
 
 
 def build(settings: Model, tokenizers: PairTokenizers, seed: int) -> rnnkit.EncoderDecoder:

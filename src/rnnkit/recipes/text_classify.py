@@ -20,6 +20,7 @@ from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor,
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
 from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.recipes.text_classify_trained import Trained
+from rnnkit.recipes.wording import TOKENIZER_SETTINGS, in_data_settings
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Seed, Share
 from rnnkit.tasks.settings import AveragedSettings, Cell, NetworkSettings
@@ -286,7 +287,8 @@ def make_tokenizer(data: Data, texts: list[LabelledText]) -> Tokenizer:
     counted: dict[str, Any] = {"minimum_count": data.minimum_count} if data.tokens in ("word", "char") else {}
     size = None if data.tokens == "byte" else data.vocabulary
     whole = [one.text for one in texts]
-    return train_tokenizer(data.tokens, whole, size=size, lowercase=data.lowercase, **counted)
+    with in_data_settings(TOKENIZER_SETTINGS):
+        return train_tokenizer(data.tokens, whole, size=size, lowercase=data.lowercase, **counted)
 
 
 def build(settings: Model, vocabulary: int, classes: tuple[str, ...]) -> rnnkit.SequenceClassifier:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
 # Arguments of other functions of ``rnnkit.data`` → settings of ``data``.
 _OTHER_SETTINGS = {"seed": "split_seed"}
+# Arguments of ``train_tokenizer`` → settings of ``data``.
+TOKENIZER_SETTINGS = {"size": "vocabulary", "minimum_count": "minimum_count", "normalization": "normalization"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
