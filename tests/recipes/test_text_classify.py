@@ -84,7 +84,8 @@ def test_it_learns_and_keeps_what_it_learned(trained):
 def test_it_answers_texts_of_a_file(trained, tmp_path):
     recipe, run, _ = trained
     (tmp_path / "a.txt").write_text("the meal was superb\n\na very long and boring film, number 3, was awful\n")
-    answer = recipe.predict(run, DataRequest(tmp_path / "a.txt"))
+    with pytest.warns(UserWarning, match=r"% of \d+ tokens are unknown to the model; the most frequent are .*very"):
+        answer = recipe.predict(run, DataRequest(tmp_path / "a.txt"))
     assert answer["text"][0] == "the meal was superb"
     assert answer["prediction"] == ["good", "bad"]
     assert answer["confidence"] == pytest.approx([answer["probability_good"][0], answer["probability_bad"][1]])

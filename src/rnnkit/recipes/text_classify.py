@@ -121,7 +121,10 @@ class TextClassify(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the figures of the folder's model on its test texts, or on a file of others with their labels."""
         trained = Trained.of(folder, self)
-        return trained.evaluate(self.to_judge(folder, data))
+        texts = self.to_judge(folder, data)
+        if data is not None:
+            trained.warn_of_unknown(texts)
+        return trained.evaluate(texts)
 
     def validate(self, folder: Path) -> dict[str, float]:
         """Return the figures of the folder's model on its validation texts."""
@@ -140,7 +143,9 @@ class TextClassify(Recipe):
         trained = Trained.of(folder, self)
 
         def answer(data: DataRequest) -> Columns:
-            return trained.table(self.data.read(data.path, data.encoding, labelled=False, new=True))
+            texts = self.data.read(data.path, data.encoding, labelled=False, new=True)
+            trained.warn_of_unknown(texts)
+            return trained.table(texts)
 
         return answer
 

@@ -30,6 +30,7 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
 
     trained = Trained.of(folder, recipe)
     texts = recipe.data.read(data.path, data.encoding, new=True)
+    trained.warn_of_unknown(texts)
     found = sorted_classes([one.label for one in texts])
     classes = found
     if settings.classes == "add":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,13 @@ class Trained:
         if labelled:
             check_known(texts, self.classes)
         return TextClassRows(texts, self.tokenizer, self.classes if labelled else (), most=self.recipe.data.max_tokens)
+
+    def warn_of_unknown(self, texts: list[LabelledText]) -> None:
+        """Warn of texts of which the network knows few words."""
+        from rnnkit.data.text.report import foreign_sentence
+
+        if (told := foreign_sentence([one.text for one in texts], self.tokenizer)) is not None:
+            warnings.warn(told, stacklevel=3)
 
     def evaluate(self, texts: list[LabelledText]) -> dict[str, float]:
         """Return cross_entropy, accuracy and f1_macro; the loss is without smoothing and class weights."""

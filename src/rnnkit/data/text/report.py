@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RARE = 5  # a token that occurs less often is hardly trained
 _EXAMPLES = 5
+_FOREIGN = 0.2  # the share of unknown tokens from which on a model says little
 _MOST_UNKNOWN = 50_000  # different unknown words that are counted
 
 
@@ -205,6 +206,31 @@ def unknown_sentence(
     shown = ", ".join(map(repr, listed[:most])) + (f" and {len(listed) - most} more" if listed[most:] else "")
     lacks = shown or f"{count} {'token' if count == 1 else 'tokens'} of the text"
     return f"the vocabulary lacks {lacks}; the model reads {tokenizer.tokens[tokenizer.unknown]} there"
+
+
+def foreign_sentence(texts: Sequence[str], tokenizer: Tokenizer) -> str | None:
+    """Return a sentence about texts that a model hardly knows the words of; None where it knows four fifths of them.
+
+    Args:
+        texts: such as those of another language than the model was trained on; the first 1,000 are looked at.
+        tokenizer: the model's.
+
+    Example:
+        >>> from rnnkit.data import train_tokenizer
+        >>> foreign_sentence(["雪 and snow"], train_tokenizer("word", ["rain and snow"]))
+        "33.3% of 3 tokens are unknown to the model; the most frequent is '雪' (1). Expect little of its answers there."
+    """
+    if tokenizer.unknown is None:
+        return None
+    looked_at = texts[:1000]
+    part = _Part("", np.zeros(len(tokenizer), np.int64), len(looked_at), Counter())
+    for text, ids in zip(looked_at, tokenizer.encode_many(looked_at), strict=True):
+        part.counts += np.bincount(ids, minlength=len(tokenizer))
+        part.unknown.update(unknown_words(text, ids, tokenizer))
+    if _share(int(part.counts[tokenizer.unknown]), part.tokens) <= _FOREIGN:
+        return None
+    sentence = _unknown_sentence(part, tokenizer).removeprefix(": ").replace("are unknown", "are unknown to the model")
+    return f"{sentence} Expect little of its answers there."
 
 
 def _batches(texts: Texts) -> Iterator[list[tuple[str, Place]]]:
