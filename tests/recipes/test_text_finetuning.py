@@ -91,3 +91,11 @@ def test_what_a_model_cannot_become_is_refused(pretrained, reviews, tmp_path):
     )
     assert refused(replayed, "replay=none")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_text_that_is_too_short_to_be_divided_is_refused(pretrained, tmp_path):
+    (tmp_path / "one.txt").write_text("der film war gut .", encoding="utf-8")
+    out = tmp_path / "tuned"
+    short = call("finetune", pretrained, "--data", tmp_path / "one.txt", "--out", out)
+    assert refused(short, "one.txt", "part has 1 token; expected 2 or more: add text")
+    assert not out.exists()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import rnnkit
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, Place
 from ..runs import REPORT, data_digests
 from .base import DataRequest
 from .finetuning import FineTune, FineTuneWork, refuse_old_rows, write_results
@@ -77,7 +77,7 @@ class LanguageModelJob(FineTuneWork):
         cls, source: TextSource, window: int, folder: Path, data: DataRequest, settings: FineTune, **learner: Any
     ) -> LanguageModelJob:
         """Read the folder's model and the new texts, and write nothing; `learner` has settings of the learner."""
-        from ..data import divide_texts
+        from ..data import divide_texts, tokenize
         from ..tasks.language_modelling import SEPARATORS, TOKENIZER, stored_separators, stored_tokenizer
         from .finetuning import name_old, read_old
         from .shard_parts import divide_shards
@@ -86,6 +86,12 @@ class LanguageModelJob(FineTuneWork):
             texts = source.read(data.path, data.encoding)
             parts = divide_texts(texts, validation=settings.validation, test=0.0, by=source.split)
         model, tokenizer = _extended(folder, parts.train)
+        for name, part in parts.named().items():
+            if len(tokenize(part, tokenizer, separators=parts.several)) < 2:
+                off = "" if name == "train" else ", or type --set validation=0"
+                raise DataError(
+                    f"the {name} part has 1 token; expected 2 or more: add text{off}", Place(str(data.path))
+                )
         learning = rnnkit.Learner(model, device=settings.device, **learner)
         learning.extra |= {TOKENIZER: tokenizer.to_dict(), SEPARATORS: parts.several}
 
