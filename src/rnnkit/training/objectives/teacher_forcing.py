@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...types import Batch
 from .objective import HorizonObjective, Score, call_model
@@ -15,7 +16,8 @@ class TeacherForcedHorizon(HorizonObjective):
 
     While training such a model may return a pair: its outputs for the horizon, and `(outputs [n, ...], targets [n])` of
     further steps, those of the lookback. The loss is the mean over both. The number of targets is that of the horizon,
-    by which batches are joined. A target whose own weight is 0 is missing: the model gets NaN in its place.
+    by which batches are joined. A target whose own weight is 0 is missing, and so is one that is NaN: it does not
+    count, and the model gets NaN in its place.
 
     Example:
         >>> import rnnkit, torch
@@ -24,6 +26,20 @@ class TeacherForcedHorizon(HorizonObjective):
         >>> list(learner.evaluate((torch.zeros(6, 12, 1), torch.zeros(6, 4))))
         ['loss']
     """
+
+    def valid(self, batch: Batch) -> Tensor | None:
+        found, targets = super().valid(batch), batch.targets
+        assert targets is not None
+        there = ~targets.isnan()
+        if bool(there.all()):
+            return found
+        there = there.flatten(2).all(2) if there.dim() > 2 else there
+        return there if found is None else found & there
+
+    def count(self, batch: Batch) -> int:
+        found, targets = self.valid(batch), batch.targets
+        assert targets is not None
+        return len(targets) * targets.shape[1] if found is None else int(found.sum())
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
         targets, weights = batch.targets, batch.weights
