@@ -22,7 +22,7 @@ _COLUMNS = ("file", "start", "end", "word", "confidence")
 
 def align(
     run: Run,
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", path_type=str, help="Same as --data FILE.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", path_type=str, help="Same as --data FILE.")] = None,
     text: Annotated[
         str | None, typer.Argument(help="What is said in the file; else it stands in FILE.txt beside it.")
     ] = None,

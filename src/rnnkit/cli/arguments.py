@@ -30,9 +30,9 @@ def complete_cell(incomplete: str) -> list[str]:
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Same as --data FILE.")]
 Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE]...", help="Same as --data FILE; - is standard input.")
+    list[Path] | None, typer.Argument(metavar="FILE", help="Same as --data FILE; - is standard input.")
 ]
 RecipeFile = Annotated[
     str | None,

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 def finetune(
     ctx: typer.Context,
-    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run folder, such as runs/mnist.")] = None,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")] = None,
     file: File = None,
     data: Annotated[
         Path | None, typer.Option(help="What to learn: a file or folder like the one the run was trained on.")

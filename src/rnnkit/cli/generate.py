@@ -26,7 +26,7 @@ _BETWEEN = "---"  # the line between several texts
 
 def generate(
     run: Run,
-    text: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="Same as --prompt PROMPT.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="PROMPT", help="Same as --prompt PROMPT.")] = None,
     prompt: Annotated[
         str | None, typer.Option(help="The text to go on from; else standard input, where that is a pipe.")
     ] = None,

@@ -26,7 +26,7 @@ RUNS = Path("runs")
 def runs(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Where to look (runs); with --compare the runs themselves."),
+        typer.Argument(metavar="FOLDER", help="Where to look (runs); with --compare the runs themselves."),
     ] = None,
     sort: Annotated[
         str | None,

@@ -54,7 +54,7 @@ def train(
             help="A recipe's name (`rnnkit recipes list`), or a file ./my_recipe.py.", autocompletion=complete_recipe
         ),
     ] = None,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Same as --data FILE.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Same as --data FILE.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="The file or folder to learn from, of recipes that read one.")
     ] = None,

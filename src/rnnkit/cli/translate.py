@@ -31,7 +31,7 @@ def translate(
     run: Run,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts to translate; else --data, or standard input, a text a line."),
+        typer.Argument(metavar="TEXT", help="Texts to translate; else --data, or standard input, a text a line."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A file of plain text, a text a line; or .csv, .tsv, .jsonl, .json.")
